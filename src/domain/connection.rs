@@ -1,0 +1,126 @@
+//! Which database: what is needed to reach it, and what identifies it once reached.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::secret::Secret;
+
+/// The servers that we can read with a connection of our own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// `postgresql` in SQLAlchemy's words.
+    PostgreSql,
+    /// `mysql` and `mariadb`.
+    MySql,
+    /// `sqlite`.
+    Sqlite,
+}
+
+/// What a client needs to open the same connection as the engine.
+///
+/// Comes from a URL or from the engine's own process. `None` means "what the client library does by
+/// itself", not "empty".
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConnectionFacts {
+    /// SQLAlchemy's dialect name, lower case, without the driver: `postgresql`, `mysql`, `mssql`...
+    pub dialect: String,
+    /// Host name or address; for PostgreSQL also a socket directory that starts with `/`.
+    pub host: Option<String>,
+    /// TCP port.
+    pub port: Option<u16>,
+    /// Unix socket file (MySQL/MariaDB).
+    pub socket: Option<String>,
+    /// Database name; for SQLite the path of the file, absolute.
+    pub database: Option<String>,
+    /// User name.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Further parameters under the driver's own names (`sslmode`, `sslrootcert`, `ssl_ca`...).
+    pub options: Vec<(String, String)>,
+}
+
+impl ConnectionFacts {
+    /// The server family, where it is one of ours.
+    pub fn known_dialect(&self) -> Option<Dialect> {
+        match self.dialect.as_str() {
+            "postgresql" | "postgres" => Some(Dialect::PostgreSql),
+            "mysql" | "mariadb" => Some(Dialect::MySql),
+            "sqlite" => Some(Dialect::Sqlite),
+            _ => None,
+        }
+    }
+}
+
+/// Where Alembic keeps the rows that say what is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VersionTable {
+    /// `alembic_version` unless `env.py` says otherwise.
+    pub name: String,
+    /// The schema, where `env.py` sets one.
+    pub schema: Option<String>,
+}
+
+impl Default for VersionTable {
+    fn default() -> Self {
+        Self { name: "alembic_version".to_owned(), schema: None }
+    }
+}
+
+impl fmt::Display for VersionTable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(formatter, "{schema}.")?;
+        }
+        formatter.write_str(&self.name)
+    }
+}
+
+/// The content of the version table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionRows {
+    /// The table does not exist: no migration was ever run here, or it is kept elsewhere.
+    NoTable,
+    /// Its rows in the order in which the server returned them; none where everything was rolled
+    /// back.
+    Rows(Vec<super::revision::RevisionId>),
+}
+
+/// What an operator has to see before confirming. Holds no password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// SQLAlchemy's dialect name.
+    pub dialect: String,
+    /// What the server calls itself, for people: `PostgreSQL 15.18`, `MariaDB 10.11.14`,
+    /// `SQLite 3.50.4`; `None` where only the engine's word is known.
+    pub server: Option<String>,
+    /// Host name or address, or the socket; `None` for SQLite.
+    pub host: Option<String>,
+    /// TCP port.
+    pub port: Option<u16>,
+    /// Database name, or the file of SQLite.
+    pub database: String,
+    /// The user of the connection.
+    pub user: Option<String>,
+    /// Equal for two connections exactly if they reach the same database, whatever names they used
+    /// to get there; `None` where the server does not tell.
+    #[serde(skip)]
+    pub fingerprint: Option<String>,
+}
+
+impl fmt::Display for Identity {
+    /// `PostgreSQL 15.18 at localhost:5432, database app`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.server.as_deref().unwrap_or(&self.dialect))?;
+        if let Some(host) = &self.host {
+            write!(formatter, " at {host}")?;
+            if let Some(port) = self.port {
+                write!(formatter, ":{port}")?;
+            }
+        }
+        let word = if self.host.is_some() || self.dialect != "sqlite" { "database" } else { "file" };
+        write!(formatter, ", {word} {}", self.database)
+    }
+}

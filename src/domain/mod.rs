@@ -1,0 +1,13 @@
+//! The pure core: revisions, where a database stands among them, what a target means and which
+//! steps lead there.
+//!
+//! Nothing here touches a file, a process, the environment, the clock or the network, so that every
+//! judgement can be tested by value.
+
+pub mod connection;
+pub mod graph;
+pub mod plan;
+pub mod report;
+pub mod revision;
+pub mod secret;
+pub mod target;

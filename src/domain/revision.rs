@@ -1,0 +1,69 @@
+//! Revisions as Alembic names them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+/// The id of one revision, complete; prefixes are resolved in [`target`](super::target) only.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct RevisionId(String);
+
+impl RevisionId {
+    /// Wraps a complete id.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RevisionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+impl From<&str> for RevisionId {
+    fn from(id: &str) -> Self {
+        Self::new(id)
+    }
+}
+
+/// The rows of the version table, as a set: Alembic gives their order no meaning.
+///
+/// A revision that another applied one depends on may or may not be a row, so two sets of heads are
+/// compared through [`Graph::applied`](super::graph::Graph::applied), never directly.
+pub type Heads = BTreeSet<RevisionId>;
+
+/// One migration script.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Revision {
+    /// The `revision` identifier.
+    pub id: String,
+    /// The `down_revision` identifiers in the order in which the script names them: none for a
+    /// base, several for a merge point.
+    pub down_revisions: Vec<String>,
+    /// The `depends_on` entries as written: ids or branch labels.
+    pub depends_on: Vec<String>,
+    /// The branch labels that the script itself declares, where known; otherwise those that Alembic
+    /// shows for it, which include labels inherited along the branch.
+    pub branch_labels: Vec<String>,
+    /// The message, all lines of it.
+    pub message: String,
+    /// The version file as the engine names it.
+    pub path: Option<String>,
+    /// `Create Date` as the script's docstring has it.
+    pub created: Option<String>,
+}
+
+impl Revision {
+    /// The first non-empty line of the message.
+    pub fn title(&self) -> &str {
+        self.message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("")
+    }
+}

@@ -1,0 +1,99 @@
+//! The programs that run migrations, behind one seam.
+
+pub mod alembic;
+
+use std::time::Duration;
+
+use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::graph::Graph;
+use crate::domain::revision::RevisionId;
+
+/// What the engine says about the project and its database before anything is changed.
+#[derive(Debug)]
+pub struct Observation {
+    /// All revisions of the code.
+    pub graph: Graph,
+    /// What the engine's own `current` said: the rows, or why it would not say.
+    pub current: Current,
+    /// How the engine connects; `None` on the plain road.
+    pub connection: Option<ConnectionFacts>,
+    /// The URL that `current --verbose` shows, password masked.
+    pub reported_url: Option<String>,
+    /// The version table that `env.py` configures; `None` where that is not known.
+    pub version_table: Option<VersionTable>,
+    /// Alembic's version, where known.
+    pub engine_version: Option<String>,
+}
+
+/// The answer of the engine's `current`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Current {
+    /// The applied rows; empty where nothing is applied or there is no version table.
+    Rows(Vec<RevisionId>),
+    /// The database names a revision that no version file has.
+    UnknownRevision(String),
+}
+
+/// A failed start or a complaint of the engine. Carries its output whole.
+#[derive(Debug, thiserror::Error)]
+#[error("{summary}")]
+pub struct EngineError {
+    /// One sentence: what was tried and what the engine's last line says.
+    pub summary: String,
+    /// What the engine printed on stdout.
+    pub stdout: String,
+    /// What the engine printed on stderr.
+    pub stderr: String,
+    /// What to do about it, as sentences that end in a command where there is one.
+    pub hints: Vec<String>,
+}
+
+/// How one process of the engine ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit status.
+    Exited(i32),
+    /// By this signal, which we did not send.
+    Signalled(i32),
+    /// We ended it: the time limit was over.
+    TimedOut,
+    /// We ended it: the operator insisted.
+    Interrupted,
+}
+
+/// One run of `downgrade`. Says what the process did, not what the database looks like.
+#[derive(Debug, Clone)]
+pub struct StepRun {
+    /// How the process ended.
+    pub ended: Ended,
+    /// Everything it printed on stdout.
+    pub stdout: String,
+    /// Everything it printed on stderr.
+    pub stderr: String,
+    /// Wall time from start to end.
+    pub elapsed: Duration,
+}
+
+/// A program that knows the revisions and can take one back.
+pub trait Engine {
+    /// For people: `alembic 1.20.1`, `superset db`.
+    fn name(&self) -> String;
+
+    /// Looks at the project and its database without changing either.
+    fn observe(&self) -> Result<Observation, EngineError>;
+
+    /// Asks the engine where the database is: one process.
+    fn current(&self) -> Result<Current, EngineError>;
+
+    /// The command line of one step exactly as [`downgrade`](Engine::downgrade) runs it.
+    fn command_line(&self, argument: &str) -> Vec<String>;
+
+    /// Runs one step: one process, ended by `timeout` or by the operator's second signal. Every line
+    /// it prints is handed to `on_line` as it comes. Fails only where the process cannot be started.
+    fn downgrade(
+        &self,
+        argument: &str,
+        timeout: Option<Duration>,
+        on_line: &mut dyn FnMut(&str),
+    ) -> Result<StepRun, EngineError>;
+}

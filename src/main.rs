@@ -1,0 +1,3 @@
+//! The `rollback` binary.
+
+fn main() {}
