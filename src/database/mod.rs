@@ -7,7 +7,9 @@ pub mod postgres;
 pub mod sqlite;
 pub mod url;
 
-use crate::domain::connection::{Identity, VersionRows, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::report::Schema;
+use crate::process::Environment;
 
 /// Why the database could not be asked. No variant carries a password.
 #[derive(Debug, thiserror::Error)]
@@ -65,4 +67,15 @@ pub trait Database {
 
     /// Reads the version table. A missing table is an answer, not an error.
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError>;
+
+    /// Reads the outline of the schema: tables, columns and indexes, without the server's own.
+    fn schema(&mut self) -> Result<Schema, DatabaseError>;
+}
+
+/// Opens a connection.
+pub fn open(
+    facts: &ConnectionFacts,
+    _environment: &Environment,
+) -> Result<Box<dyn Database>, DatabaseError> {
+    Err(DatabaseError::UnsupportedDialect(facts.dialect.clone()))
 }

@@ -294,6 +294,27 @@ fn quote(text: &str) -> String {
     quoted
 }
 
+/// Whether two descriptions name the same database, as far as names can tell: the loopback has
+/// several, and a port that is not given is the dialect's own.
+pub fn same_place(one: &ConnectionFacts, other: &ConnectionFacts) -> bool {
+    let host = |facts: &ConnectionFacts| match facts.host.as_deref() {
+        None | Some("" | "localhost" | "127.0.0.1" | "::1") => None,
+        Some(path) if path.starts_with('/') => None,
+        Some(host) => Some(host.to_ascii_lowercase()),
+    };
+    let port = |facts: &ConnectionFacts| {
+        facts.port.or(match facts.known_dialect() {
+            Some(Dialect::PostgreSql) => Some(5432),
+            Some(Dialect::MySql) => Some(3306),
+            _ => None,
+        })
+    };
+    one.known_dialect() == other.known_dialect()
+        && one.database == other.database
+        && host(one) == host(other)
+        && port(one) == port(other)
+}
+
 #[cfg(test)]
 #[path = "url_tests.rs"]
 mod tests;

@@ -150,6 +150,11 @@ fn list(ids: &[RevisionId]) -> String {
 }
 
 impl TargetError {
+    /// Whether a name was looked up and not found, so that it helps to know where.
+    pub fn is_a_lookup(&self) -> bool {
+        matches!(self, Self::Unknown { .. })
+    }
+
     /// What to do instead, without the program's name.
     pub fn hint(&self) -> String {
         match self {
@@ -162,9 +167,6 @@ impl TargetError {
             }
             Self::BareNumber { written } => format!("write -{written} for {written} steps back"),
             Self::Unknown { nearest: Some(nearest), .. } => format!("did you mean {nearest}?"),
-            Self::Unknown { nearest: None, .. } => {
-                "see the revisions that are applied: rollback plan base".to_owned()
-            }
             Self::Ambiguous { candidates, .. } => {
                 let width = candidates.iter().map(|(id, _)| id.as_str().len()).max().unwrap_or(0);
                 let lines: Vec<String> = candidates
@@ -180,7 +182,7 @@ impl TargetError {
             Self::NotOnBranch { revision, .. } => {
                 format!("leave the branch away: {revision}")
             }
-            Self::NotApplied { .. } => {
+            Self::Unknown { nearest: None, .. } | Self::NotApplied { .. } => {
                 "see the revisions that are applied: rollback plan base".to_owned()
             }
             Self::TooManySteps { .. } | Self::BelowBase { .. } => {

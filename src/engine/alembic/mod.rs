@@ -33,7 +33,7 @@ pub struct Discovery {
 }
 
 /// A command line that speaks Alembic's verbs, in one directory and environment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AlembicEngine {
     discovery: Discovery,
 }
