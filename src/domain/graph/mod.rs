@@ -328,7 +328,7 @@ impl Graph {
 
 /// Builds a graph from a drawing in words: `a; b:a; m:a,b; y:x+dep #label`.
 #[cfg(test)]
-pub(in crate::domain) fn drawn(drawing: &str) -> Graph {
+pub(crate) fn drawn(drawing: &str) -> Graph {
     try_drawn(drawing).expect("the drawing is a history")
 }
 
