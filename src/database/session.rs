@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use tokio::runtime::Runtime;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::DatabaseError;
 use super::failure::Failure;
@@ -129,7 +129,7 @@ where
         for delay in PATIENCE {
             match self.connect() {
                 Err(error) if matches!(error.failure, Failure::NotReady | Failure::Broken) => {
-                    self.runtime.block_on(sleep(Duration::from_millis(delay)));
+                    std::thread::sleep(Duration::from_millis(delay));
                 }
                 result => return result,
             }
@@ -173,12 +173,10 @@ impl<C: Connection> Drop for Session<C> {
     /// Says goodbye, so that the server's log has no line about a lost client.
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // There is nobody left to tell if it fails.
-            let _ = self
-                .runtime
-                .block_on(timeout(Duration::from_secs(1), async {
-                    connection.close().await
-                }));
+            let _ = self.runtime.block_on(async {
+                // There is nobody left to tell if it fails.
+                timeout(Duration::from_secs(1), connection.close()).await
+            });
         }
     }
 }
