@@ -79,6 +79,8 @@ impl Keeper {
                 "PATH",
                 "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             )
+            // A MariaDB that starts removes the temporary tables of all others in its directory.
+            .env("TMPDIR", &directory)
             .env("LC_ALL", "C")
             .env("TZ", "UTC")
             // A Ctrl-C on the terminal is for the test binary; we follow when it is gone.
