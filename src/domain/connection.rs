@@ -65,10 +65,7 @@ pub struct VersionTable {
 
 impl Default for VersionTable {
     fn default() -> Self {
-        Self {
-            name: "alembic_version".to_owned(),
-            schema: None,
-        }
+        Self { name: "alembic_version".to_owned(), schema: None }
     }
 }
 
@@ -123,11 +120,7 @@ impl fmt::Display for Identity {
                 write!(formatter, ":{port}")?;
             }
         }
-        let word = if self.host.is_some() || self.dialect != "sqlite" {
-            "database"
-        } else {
-            "file"
-        };
+        let word = if self.host.is_some() || self.dialect != "sqlite" { "database" } else { "file" };
         write!(formatter, ", {word} {}", self.database)
     }
 }
