@@ -131,7 +131,8 @@ pub fn masked(facts: &ConnectionFacts) -> String {
         None => {}
     }
     if let Some(port) = facts.port {
-        url.push_str(&format!(":{port}"));
+        // Writing to a String cannot fail.
+        let _ = write!(url, ":{port}");
     }
     if let Some(database) = &facts.database {
         url.push('/');
@@ -186,7 +187,7 @@ fn take_query(
             (_, "user") => facts.user = Some(value),
             (_, "password" | "passwd") => facts.password = Some(Secret::new(value)),
             (Dialect::PostgreSql, "dbname" | "database") | (Dialect::MySql, "db" | "database") => {
-                facts.database = Some(value)
+                facts.database = Some(value);
             }
             (Dialect::MySql, "unix_socket") => facts.socket = Some(value),
             (_, other) if other.to_lowercase().contains("pass") => {}
@@ -287,7 +288,6 @@ fn quote(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             quoted.push(char::from(byte));
         } else {
-            // Writing to a String cannot fail.
             let _ = write!(quoted, "%{byte:02X}");
         }
     }

@@ -1,6 +1,6 @@
 //! Text that must not be shown.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -76,11 +76,11 @@ pub fn redact(text: &str, secrets: &[&Secret]) -> String {
 fn spellings(character: char) -> String {
     let code = u32::from(character);
     let mut bytes = [0; 4];
-    let percent: String = character
-        .encode_utf8(&mut bytes)
-        .bytes()
-        .map(|byte| format!("%{byte:02X}"))
-        .collect();
+    let mut percent = String::new();
+    for byte in character.encode_utf8(&mut bytes).bytes() {
+        // Writing to a String cannot fail.
+        let _ = write!(percent, "%{byte:02X}");
+    }
     let verbatim = regex::escape(&character.to_string());
     let mut ways = vec![
         format!("(?i:{percent})"),
