@@ -65,7 +65,10 @@ pub struct VersionTable {
 
 impl Default for VersionTable {
     fn default() -> Self {
-        Self { name: "alembic_version".to_owned(), schema: None }
+        Self {
+            name: "alembic_version".to_owned(),
+            schema: None,
+        }
     }
 }
 
@@ -120,7 +123,11 @@ impl fmt::Display for Identity {
                 write!(formatter, ":{port}")?;
             }
         }
-        let word = if self.host.is_some() || self.dialect != "sqlite" { "database" } else { "file" };
+        let word = if self.host.is_some() || self.dialect != "sqlite" {
+            "database"
+        } else {
+            "file"
+        };
         write!(formatter, ", {word} {}", self.database)
     }
 }

@@ -19,7 +19,9 @@ pub struct Graph {
 impl Graph {
     /// Builds the graph.
     pub fn new(revisions: impl IntoIterator<Item = Revision>) -> Result<Self, GraphError> {
-        Ok(Self { revisions: revisions.into_iter().collect() })
+        Ok(Self {
+            revisions: revisions.into_iter().collect(),
+        })
     }
 
     /// The revisions in the order in which they were given.
@@ -29,6 +31,8 @@ impl Graph {
 
     /// The revision with exactly this id.
     pub fn get(&self, id: &RevisionId) -> Option<&Revision> {
-        self.revisions.iter().find(|revision| revision.id == id.as_str())
+        self.revisions
+            .iter()
+            .find(|revision| revision.id == id.as_str())
     }
 }

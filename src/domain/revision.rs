@@ -64,6 +64,10 @@ pub struct Revision {
 impl Revision {
     /// The first non-empty line of the message.
     pub fn title(&self) -> &str {
-        self.message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("")
+        self.message
+            .lines()
+            .map(str::trim)
+            .find(|line| !line.is_empty())
+            .unwrap_or("")
     }
 }

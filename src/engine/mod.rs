@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::graph::Graph;
 use crate::domain::revision::RevisionId;
+pub use crate::process::Ended;
 
 /// What the engine says about the project and its database before anything is changed.
 #[derive(Debug)]
@@ -46,19 +47,6 @@ pub struct EngineError {
     pub stderr: String,
     /// What to do about it, as sentences that end in a command where there is one.
     pub hints: Vec<String>,
-}
-
-/// How one process of the engine ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
-    /// With this exit status.
-    Exited(i32),
-    /// By this signal, which we did not send.
-    Signalled(i32),
-    /// We ended it: the time limit was over.
-    TimedOut,
-    /// We ended it: the operator insisted.
-    Interrupted,
 }
 
 /// One run of `downgrade`. Says what the process did, not what the database looks like.

@@ -1,0 +1,238 @@
+use super::*;
+
+fn shell(script: &str) -> Invocation {
+    Invocation {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script.into()],
+        cwd: "/".into(),
+        env: std::env::vars_os()
+            .filter(|(name, _)| name == "PATH")
+            .collect(),
+        stdin: None,
+        side_channel: false,
+    }
+}
+
+fn finish(invocation: &Invocation) -> Finished {
+    run(invocation, None, &Interrupt::never(), &mut |_| {}).unwrap()
+}
+
+#[test]
+fn the_two_outputs_are_kept_apart_and_whole() {
+    let finished = finish(&shell("echo out; echo err >&2; printf tail; exit 7"));
+    assert_eq!(finished.ended, Ended::Exited(7));
+    assert_eq!(finished.stdout, "out\ntail");
+    assert_eq!(finished.stderr, "err\n");
+}
+
+#[test]
+fn lines_come_as_they_are_printed_and_need_not_end() {
+    let mut lines = Vec::new();
+    let invocation = shell("printf 'one\\r\\n\\ntw\\377\\nlast'");
+    run(&invocation, None, &Interrupt::never(), &mut |line| {
+        lines.push(line.to_owned());
+    })
+    .unwrap();
+    assert_eq!(lines, ["one", "", "tw\u{fffd}", "last"]);
+}
+
+/// A line must reach the caller while the child still runs: here the child waits for it.
+#[test]
+fn a_line_is_handed_on_before_the_child_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    let mut invocation = shell("echo ready; while [ ! -e \"$MARK\" ]; do sleep 0.02; done");
+    invocation.env.insert("MARK".into(), mark.clone().into());
+    let finished = run(&invocation, None, &Interrupt::never(), &mut |line| {
+        assert_eq!(line, "ready");
+        std::fs::write(&mark, "").unwrap();
+    })
+    .unwrap();
+    assert_eq!(finished.ended, Ended::Exited(0));
+}
+
+/// Each output is larger than a pipe holds, so reading one after the other would hang.
+#[test]
+fn much_output_on_all_pipes_does_not_block() {
+    let mut invocation = shell(
+        "i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789; \
+         echo 0123456789012345678901234567890123456789 >&2; \
+         echo 0123456789012345678901234567890123456789 >&3; i=$((i+1)); done",
+    );
+    invocation.side_channel = true;
+    let finished = finish(&invocation);
+    assert_eq!(
+        [
+            finished.stdout.len(),
+            finished.stderr.len(),
+            finished.side_channel.len()
+        ],
+        [3000 * 41; 3]
+    );
+}
+
+#[test]
+fn stdin_is_empty_or_what_was_given() {
+    assert_eq!(finish(&shell("cat")).stdout, "");
+    let mut invocation = shell("cat");
+    invocation.stdin = Some(b"x".repeat(200_000));
+    assert_eq!(finish(&invocation).stdout.len(), 200_000);
+    let unread = Invocation {
+        args: vec!["-c".into(), "exit 3".into()],
+        ..invocation
+    };
+    assert_eq!(finish(&unread).ended, Ended::Exited(3));
+}
+
+#[test]
+fn the_environment_is_replaced_and_the_side_channel_is_closed_to_others() {
+    let mut invocation = shell("echo ${HOME-unset} $A; ls /dev/fd/3 >/dev/null 2>&1 || echo no");
+    invocation.env.insert("A".into(), "a".into());
+    assert_eq!(finish(&invocation).stdout, "unset a\nno\n");
+}
+
+/// The grandchild ignores SIGTERM's death of its parent and keeps the pipes; it must be gone.
+#[test]
+fn a_timeout_ends_the_whole_group() {
+    let invocation = shell("sleep 1000 & echo $!; wait");
+    let mut grandchild = String::new();
+    let limit = Some(Duration::from_millis(200));
+    let finished = run(&invocation, limit, &Interrupt::never(), &mut |line| {
+        line.clone_into(&mut grandchild);
+    })
+    .unwrap();
+    assert_eq!(finished.ended, Ended::TimedOut);
+    assert!(!runs(&grandchild), "process {grandchild} survived");
+}
+
+#[test]
+fn a_group_that_ignores_sigterm_is_killed() {
+    let invocation = shell("trap '' TERM; sleep 1000 & echo $!; while :; do wait; done");
+    let mut grandchild = String::new();
+    let limit = Some(Duration::from_millis(200));
+    let finished = run(&invocation, limit, &Interrupt::never(), &mut |line| {
+        line.clone_into(&mut grandchild);
+    })
+    .unwrap();
+    assert_eq!(finished.ended, Ended::TimedOut);
+    assert!(!runs(&grandchild), "process {grandchild} survived");
+}
+
+#[test]
+fn a_survivor_that_holds_the_pipes_does_not_hold_us() {
+    let finished = finish(&shell("sleep 1000 & echo $!"));
+    assert_eq!(finished.ended, Ended::Exited(0));
+    let survivor = finished.stdout.trim().parse().unwrap();
+    nix::sys::signal::kill(Pid::from_raw(survivor), Signal::SIGKILL).unwrap();
+}
+
+#[test]
+fn the_first_signal_lets_the_child_finish() {
+    let interrupt = Interrupt::never();
+    let raised = interrupt.clone();
+    let finished = run(
+        &shell("echo go; sleep 0.2; echo done"),
+        None,
+        &interrupt,
+        &mut |line| {
+            if line == "go" {
+                raised.raise();
+            }
+        },
+    )
+    .unwrap();
+    assert_eq!((finished.ended, interrupt.count()), (Ended::Exited(0), 1));
+    assert_eq!(finished.stdout, "go\ndone\n");
+}
+
+#[test]
+fn the_second_signal_ends_the_child() {
+    let interrupt = Interrupt::never();
+    let raised = interrupt.clone();
+    let finished = run(&shell("echo go; sleep 1000"), None, &interrupt, &mut |_| {
+        raised.raise();
+        raised.raise();
+    })
+    .unwrap();
+    assert_eq!(finished.ended, Ended::Interrupted);
+}
+
+/// After the operator insisted, the state is still read; that reader must not be ended at once.
+#[test]
+fn a_child_started_after_the_second_signal_lives() {
+    let interrupt = Interrupt::never();
+    interrupt.raise();
+    interrupt.raise();
+    let finished = run(&shell("sleep 0.1"), None, &interrupt, &mut |_| {}).unwrap();
+    assert_eq!(finished.ended, Ended::Exited(0));
+}
+
+#[test]
+fn a_foreign_signal_is_told_apart() {
+    assert_eq!(finish(&shell("kill -KILL $$")).ended, Ended::Signalled(9));
+}
+
+#[test]
+fn what_cannot_be_started_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("plain");
+    std::fs::write(&plain, "#!/bin/sh\n").unwrap();
+    let orphan = folder.path().join("orphan");
+    std::fs::write(&orphan, "#!/nowhere/python\n").unwrap();
+    make_executable(&orphan);
+    let start = |program: &Path, cwd: &Path| {
+        let invocation = Invocation {
+            program: program.into(),
+            cwd: cwd.into(),
+            ..shell("exit")
+        };
+        run(&invocation, None, &Interrupt::never(), &mut |_| {}).unwrap_err()
+    };
+    let missing = folder.path().join("missing");
+    assert!(matches!(
+        start(&missing, folder.path()),
+        SpawnError::NotFound(_)
+    ));
+    assert!(matches!(
+        start(&plain, folder.path()),
+        SpawnError::NotExecutable { .. }
+    ));
+    assert!(matches!(
+        start(&orphan, folder.path()),
+        SpawnError::NotExecutable { .. }
+    ));
+    assert!(matches!(
+        start(Path::new("/bin/sh"), &missing),
+        SpawnError::WorkingDirectory(_)
+    ));
+}
+
+#[test]
+fn programs_are_found_as_a_shell_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let tool = folder.path().join("tool");
+    std::fs::write(&tool, "").unwrap();
+    let path = Some(folder.path().as_os_str());
+    assert_eq!(find_program("tool".as_ref(), Path::new("/"), path), None);
+    assert_eq!(
+        find_program("./tool".as_ref(), folder.path(), None).as_deref(),
+        Some(&*folder.path().join("./tool"))
+    );
+    make_executable(&tool);
+    assert_eq!(
+        find_program("tool".as_ref(), Path::new("/"), path),
+        Some(tool)
+    );
+    assert_eq!(find_program("".as_ref(), Path::new("/"), path), None);
+}
+
+fn make_executable(file: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A zombie that nobody reaps counts as gone.
+fn runs(process: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    !status.is_empty() && !status.contains(") Z")
+}
