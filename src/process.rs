@@ -114,6 +114,7 @@ pub enum SpawnError {
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
     count: Arc<AtomicUsize>,
+    at_once: bool,
 }
 
 impl Interrupt {
@@ -143,6 +144,22 @@ impl Interrupt {
     /// A counter that no signal reaches.
     pub fn never() -> Self {
         Self::default()
+    }
+
+    /// The same counter, of which already the first signal ends a child: for one that changes nothing.
+    #[must_use]
+    pub fn at_once(&self) -> Self {
+        Self {
+            at_once: true,
+            ..self.clone()
+        }
+    }
+
+    /// The count at which a child that is started now is ended.
+    fn limit(&self) -> usize {
+        self.count()
+            .saturating_add(1)
+            .max(if self.at_once { 1 } else { 2 })
     }
 
     /// Counts one signal, as if it had come.
@@ -208,7 +225,8 @@ pub fn run(
     interrupt: &Interrupt,
     on_line: &mut dyn FnMut(&str),
 ) -> Result<Finished, SpawnError> {
-    let raised_before = interrupt.count();
+    // After the second signal only the next one ends what we start to look at the damage.
+    let ends_at = interrupt.limit();
     let started = Instant::now();
     let (child, chunks) = spawn(invocation)?;
     let mut collected = Collected::default();
@@ -218,8 +236,7 @@ pub fn run(
         started,
         timeout,
         interrupt,
-        // After the second signal only the next one ends what we start to look at the damage.
-        ends_at: raised_before.saturating_add(1).max(2),
+        ends_at,
         ending: None,
     };
     let status = loop {
