@@ -1,6 +1,122 @@
 //! Walks an Alembic-versioned database back one revision at a time.
+//!
+//! `docs/architecture.md` says which rooms there are and who may call whom.
 
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod database;
 pub mod domain;
 pub mod engine;
+pub mod error;
 pub mod process;
+pub mod runner;
+pub mod ui;
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use commands::Context;
+use error::{Exit, Failure};
+use process::{Environment, Interrupt};
+use ui::{Format, Surroundings, Ui};
+
+/// What the program finds around it. It looks at nothing else.
+#[derive(Debug)]
+pub struct World {
+    /// The command line, the program's name first.
+    pub args: Vec<OsString>,
+    /// The environment.
+    pub environment: Environment,
+    /// The working directory.
+    pub cwd: PathBuf,
+    /// The operator's signals.
+    pub interrupt: Interrupt,
+    /// Stdin, stdout and stderr.
+    pub surroundings: Surroundings,
+}
+
+/// Runs one command and tells how it ended. Everything there is to say has been said then.
+pub fn run(world: &World) -> Exit {
+    let cli = match Cli::try_parse_from(&world.args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers; where they cannot be written nobody is there to be told.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+        }
+    };
+    let (timeout, validate) = match &cli.command {
+        Command::DowngradeSafe(args) => (args.timeout, args.validation()),
+        _ => (None, None),
+    };
+    let dir = match &cli.global.directory {
+        Some(directory) => world.cwd.join(directory),
+        None => world.cwd.clone(),
+    };
+    let flags = cli.global.layer(timeout, validate);
+    // Until the settings are read, the flags alone decide how an error about them looks.
+    let plain = ui(world, &cli, &flags);
+    let told = |failure: Failure, ui: &Ui| {
+        if ui.format == Format::Json && matches!(cli.command, Command::DowngradeSafe(_)) {
+            let _ = ui.json_line(&Ui::refused_event(&failure));
+        }
+        ui.failure(&failure);
+        failure.exit
+    };
+    if !dir.is_dir() {
+        let failure = Failure::user(format!("{} is not a directory", dir.display()))
+            .hint("name the project's directory: rollback -C DIR ...");
+        return told(failure, &plain);
+    }
+    let settings = match config::settle(
+        flags,
+        &world.environment,
+        &dir,
+        cli.global.config.as_deref(),
+    ) {
+        Ok(settings) => settings,
+        Err(failure) => return told(failure, &plain),
+    };
+    let ui = ui(world, &cli, &settings);
+    let context = Context {
+        settings: &settings,
+        dir: &dir,
+        environment: &world.environment,
+        interrupt: &world.interrupt,
+        typed: &world.args,
+        ui: &ui,
+    };
+    let done = |()| Exit::Done;
+    let result = match &cli.command {
+        Command::Current(_) => commands::current::run(&context).map(done),
+        Command::Plan(args) => commands::plan::run(args, &context).map(done),
+        Command::DowngradeSafe(args) => commands::downgrade_safe::run(args, &context),
+        Command::Completions(args) => commands::completions::run(args, &ui).map(done),
+        Command::Man(args) => commands::man::run(args, &ui).map(done),
+    };
+    result.unwrap_or_else(|failure| told(failure, &ui))
+}
+
+fn ui(world: &World, cli: &Cli, settings: &config::Layer) -> Ui {
+    Ui::new(
+        settings.format.unwrap_or_default(),
+        cli.global.verbosity(),
+        settings.color.unwrap_or_default(),
+        world.surroundings,
+    )
+}
+
+/// Whether `NO_COLOR` asks for no colour (<https://no-color.org>).
+pub fn no_color(environment: &Environment) -> bool {
+    environment
+        .get(OsStr::new("NO_COLOR"))
+        .is_some_and(|value| !value.is_empty())
+}

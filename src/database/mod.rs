@@ -2,12 +2,55 @@
 //!
 //! The drivers are asynchronous; nothing outside this folder is.
 
-pub mod mysql;
-pub mod postgres;
-pub mod sqlite;
+mod failure;
+mod mysql;
+mod outline;
+mod pgpass;
+mod postgres;
+mod session;
+mod sqlite;
 pub mod url;
 
-use crate::domain::connection::{Identity, VersionRows, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
+use crate::domain::report::Schema;
+use crate::process::Environment;
+
+/// Opens a connection and proves that it works: a wrong password is an error here, not later.
+///
+/// Of the environment only the variables of libpq matter (`PGHOST`, `PGSSLMODE`, ...), for PostgreSQL.
+/// One attempt, ten seconds at most; only a connection that once stood is waited for.
+pub fn open(
+    facts: &ConnectionFacts,
+    environment: &Environment,
+) -> Result<Box<dyn Database>, DatabaseError> {
+    match facts.known_dialect() {
+        Some(Dialect::PostgreSql) => Ok(Box::new(postgres::Postgres::open(facts, environment)?)),
+        Some(Dialect::MySql) => Ok(Box::new(mysql::MySql::open(facts)?)),
+        Some(Dialect::Sqlite) => Ok(Box::new(sqlite::Sqlite::open(facts)?)),
+        None => Err(DatabaseError::UnsupportedDialect(facts.dialect.clone())),
+    }
+}
+
+/// `name` as an identifier, whatever it holds, between quotes of the server's kind.
+fn quoted(name: &str, quote: char) -> String {
+    format!(
+        "{quote}{}{quote}",
+        name.replace(quote, &format!("{quote}{quote}"))
+    )
+}
+
+/// The one query on the version table. The table's rows are few, so it takes all of them.
+fn version_query(table: &VersionTable, quote: char) -> String {
+    let schema = table
+        .schema
+        .as_deref()
+        .map(|schema| quoted(schema, quote) + ".");
+    let schema = schema.unwrap_or_default();
+    format!(
+        "SELECT version_num FROM {schema}{}",
+        quoted(&table.name, quote)
+    )
+}
 
 /// Why the database could not be asked. No variant carries a password.
 #[derive(Debug, thiserror::Error)]
@@ -58,11 +101,55 @@ pub enum DatabaseError {
 /// One open connection.
 ///
 /// Implementations hold no transaction between two calls (an open one would block the engine's DDL)
-/// and open a new connection where the old one broke.
+/// and open a new connection where the old one broke: once per call, and for about five seconds
+/// where the server does not answer, because it may be restarting after the failure that the caller
+/// is about to look at.
 pub trait Database {
     /// Asks the server what it is. One round trip.
     fn identity(&mut self) -> Result<Identity, DatabaseError>;
 
     /// Reads the version table. A missing table is an answer, not an error.
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError>;
+
+    /// Reads the outline of the schema: tables, columns and indexes, without the server's own.
+    fn schema(&mut self) -> Result<Schema, DatabaseError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_cannot_leave_its_quotes() {
+        let table = VersionTable {
+            name: "a\"b`c".to_owned(),
+            schema: Some("s.\"".to_owned()),
+        };
+        assert_eq!(
+            version_query(&table, '"'),
+            "SELECT version_num FROM \"s.\"\"\".\"a\"\"b`c\""
+        );
+        assert_eq!(
+            version_query(&table, '`'),
+            "SELECT version_num FROM `s.\"`.`a\"b``c`"
+        );
+        let table = VersionTable::default();
+        assert_eq!(
+            version_query(&table, '"'),
+            "SELECT version_num FROM \"alembic_version\""
+        );
+    }
+
+    #[test]
+    fn another_dialect_is_named() {
+        let facts = ConnectionFacts {
+            dialect: "mssql".to_owned(),
+            ..ConnectionFacts::default()
+        };
+        let error = open(&facts, &Environment::new()).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "no connection of our own for the dialect mssql"
+        );
+    }
 }

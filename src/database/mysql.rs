@@ -1,1 +1,277 @@
-//! To come.
+//! MySQL and MariaDB.
+
+use std::collections::BTreeMap;
+
+use sqlx::ConnectOptions as _;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+
+use super::failure::Failure;
+use super::session::{Session, lines, text, version_rows};
+use super::{Database, DatabaseError, outline, version_query};
+use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::report::Schema;
+
+/// `SHOW` passes over the names that a server does not know, where `SELECT @@name` fails. The id of
+/// a server is copied with its files, so its place counts as well.
+const IDENTITY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_uuid', \
+     'server_uid', 'hostname', 'port', 'datadir', 'lower_case_table_names')";
+
+/// An open connection.
+pub(super) struct MySql {
+    session: Session<MySqlConnection>,
+    facts: ConnectionFacts,
+    database: String,
+}
+
+impl MySql {
+    pub(super) fn open(facts: &ConnectionFacts) -> Result<Self, DatabaseError> {
+        let Some(database) = facts.database.clone() else {
+            return Err(DatabaseError::Settings(format!(
+                "the connection to {} names no database",
+                server(facts)
+            )));
+        };
+        let session = Session::open(
+            options(facts)?,
+            place(facts, &database),
+            facts.password.clone(),
+        )?;
+        Ok(Self {
+            session,
+            facts: facts.clone(),
+            database,
+        })
+    }
+}
+
+impl Database for MySql {
+    fn identity(&mut self) -> Result<Identity, DatabaseError> {
+        let rows = self.session.rows(IDENTITY)?;
+        let variables: BTreeMap<_, _> = rows
+            .iter()
+            .filter_map(|row| Some((text(row, 0)?.to_lowercase(), text(row, 1)?)))
+            .collect();
+        let over_socket = self.facts.socket.is_some();
+        Ok(Identity {
+            dialect: "mysql".to_owned(),
+            server: variables.get("version").map(|version| product(version)),
+            host: Some(
+                self.facts
+                    .socket
+                    .clone()
+                    .unwrap_or_else(|| host(&self.facts).to_owned()),
+            ),
+            port: (!over_socket).then(|| self.facts.port.unwrap_or(3306)),
+            database: self.database.clone(),
+            user: self.facts.user.clone(),
+            fingerprint: fingerprint(&variables, &self.database),
+        })
+    }
+
+    fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
+        // A schema is a database here, and our own one was there when we connected.
+        version_rows(
+            self.session.rows(&version_query(table, '`')),
+            &[Failure::NoTable, Failure::NoDatabase],
+        )
+    }
+
+    fn schema(&mut self) -> Result<Schema, DatabaseError> {
+        Ok(lines(&self.session.rows(outline::MYSQL)?))
+    }
+}
+
+/// `10.11.14-MariaDB-0+deb12u1` is MariaDB 10.11.14.
+fn product(version: &str) -> String {
+    let name = if version.contains("MariaDB") {
+        "MariaDB"
+    } else {
+        "MySQL"
+    };
+    format!("{name} {}", version.split('-').next().unwrap_or(version))
+}
+
+fn fingerprint(variables: &BTreeMap<String, String>, database: &str) -> Option<String> {
+    let mark = |name: &str| variables.get(name).map_or("", String::as_str);
+    if mark("hostname").is_empty() && mark("server_uuid").is_empty() {
+        return None;
+    }
+    // On Windows and macOS `App` and `app` are one database.
+    let database = match mark("lower_case_table_names") {
+        "0" | "" => database.to_owned(),
+        _ => database.to_lowercase(),
+    };
+    let marks = ["server_uuid", "server_uid", "hostname", "port", "datadir"].map(mark);
+    Some(format!("mysql:{}:{database}", marks.join(":")))
+}
+
+fn host(facts: &ConnectionFacts) -> &str {
+    facts.host.as_deref().unwrap_or("localhost")
+}
+
+fn server(facts: &ConnectionFacts) -> String {
+    match &facts.socket {
+        Some(socket) => socket.clone(),
+        None => format!("{}:{}", host(facts), facts.port.unwrap_or(3306)),
+    }
+}
+
+fn place(facts: &ConnectionFacts, database: &str) -> String {
+    let user = facts.user.as_deref().unwrap_or("root");
+    format!("database {database} at {} (user {user})", server(facts))
+}
+
+/// The names of `PyMySQL`, `mysqlclient` and `mysql-connector`, as far as they say how to connect.
+fn options(facts: &ConnectionFacts) -> Result<Vec<MySqlConnectOptions>, DatabaseError> {
+    let option = |names: &[&str]| {
+        let found = facts
+            .options
+            .iter()
+            .find(|(key, _)| names.contains(&key.as_str()));
+        found
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    };
+    let is_true = |name: &str| {
+        option(&[name])
+            .is_some_and(|value| matches!(value.to_lowercase().as_str(), "true" | "1" | "yes"))
+    };
+    let mut options = MySqlConnectOptions::new()
+        .host(host(facts))
+        .port(facts.port.unwrap_or(3306))
+        .statement_cache_capacity(0)
+        // The session stays as the server makes it: what we read needs none of these.
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .timezone(None)
+        .disable_statement_logging();
+    if let Some(user) = &facts.user {
+        options = options.username(user);
+    }
+    if let Some(password) = &facts.password {
+        options = options.password(password.reveal());
+    }
+    if let Some(database) = &facts.database {
+        options = options.database(database);
+    }
+    if let Some(socket) = &facts.socket {
+        options = options.socket(socket);
+    }
+    if let Some(file) = option(&["ssl_ca"]) {
+        options = options.ssl_ca(file);
+    }
+    if let (Some(cert), Some(key)) = (option(&["ssl_cert"]), option(&["ssl_key"])) {
+        options = options.ssl_client_cert(cert).ssl_client_key(key);
+    }
+    let mode = match option(&["ssl_mode"]).map(str::to_uppercase).as_deref() {
+        _ if is_true("ssl_disabled") => Some(MySqlSslMode::Disabled),
+        Some("DISABLED") => Some(MySqlSslMode::Disabled),
+        Some("PREFERRED") => None,
+        Some("REQUIRED") => Some(MySqlSslMode::Required),
+        Some("VERIFY_CA") => Some(MySqlSslMode::VerifyCa),
+        Some("VERIFY_IDENTITY") => Some(MySqlSslMode::VerifyIdentity),
+        Some(other) => {
+            return Err(DatabaseError::Settings(format!(
+                "ssl_mode {other:?} is not known"
+            )));
+        }
+        None if is_true("ssl_verify_identity") || is_true("ssl_check_hostname") => {
+            Some(MySqlSslMode::VerifyIdentity)
+        }
+        // PyMySQL: who names an authority wants the certificate checked by it.
+        None if is_true("ssl_verify_cert") || option(&["ssl_ca"]).is_some() => {
+            Some(MySqlSslMode::VerifyCa)
+        }
+        None => None,
+    };
+    Ok(match mode {
+        Some(mode) => vec![options.ssl_mode(mode)],
+        // Old servers speak versions and show certificates that rustls refuses, where the engine's
+        // driver would not have encrypted at all.
+        None => vec![
+            options.clone().ssl_mode(MySqlSslMode::Preferred),
+            options.ssl_mode(MySqlSslMode::Disabled),
+        ],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::database::url;
+
+    fn parsed(url: &str) -> Vec<MySqlConnectOptions> {
+        options(&url::parse(url, Path::new("/")).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_url_reaches_the_driver() {
+        let options = parsed("mysql+pymysql://u:p@h:3307/d?charset=utf8mb4");
+        assert_eq!((options[0].get_host(), options[0].get_port()), ("h", 3307));
+        assert_eq!(
+            (options[0].get_username(), options[0].get_database()),
+            ("u", Some("d"))
+        );
+        assert!(matches!(options[0].get_ssl_mode(), MySqlSslMode::Preferred));
+        assert!(matches!(options[1].get_ssl_mode(), MySqlSslMode::Disabled));
+        let socket = parsed("mysql://u@/d?unix_socket=/run/m.sock");
+        assert_eq!(
+            socket[0].get_socket().map(std::path::PathBuf::as_path),
+            Some(Path::new("/run/m.sock"))
+        );
+    }
+
+    #[test]
+    fn what_was_asked_of_encryption_is_the_least_that_happens() {
+        for (query, expected) in [
+            ("ssl_ca=/ca.pem", "VerifyCa"),
+            ("ssl_ca=/ca.pem&ssl_check_hostname=true", "VerifyIdentity"),
+            ("ssl_mode=REQUIRED", "Required"),
+            ("ssl_mode=verify_identity", "VerifyIdentity"),
+            ("ssl_disabled=True", "Disabled"),
+        ] {
+            let options = parsed(&format!("mysql://u@h/d?{query}"));
+            assert_eq!(options.len(), 1, "{query}");
+            assert_eq!(
+                format!("{:?}", options[0].get_ssl_mode()),
+                expected,
+                "{query}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_product_is_told_by_the_version() {
+        assert_eq!(product("10.11.14-MariaDB-0+deb12u1"), "MariaDB 10.11.14");
+        assert_eq!(product("8.4.3"), "MySQL 8.4.3");
+        assert_eq!(product("8.0.35-27"), "MySQL 8.0.35");
+    }
+
+    #[test]
+    fn the_case_of_the_name_counts_where_the_server_says_so() {
+        let marks = |mode: &str| {
+            BTreeMap::from(
+                [("hostname", "h"), ("lower_case_table_names", mode)]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            )
+        };
+        assert_eq!(
+            fingerprint(&marks("1"), "App"),
+            fingerprint(&marks("1"), "app")
+        );
+        assert_ne!(
+            fingerprint(&marks("0"), "App"),
+            fingerprint(&marks("0"), "app")
+        );
+        assert_eq!(fingerprint(&BTreeMap::new(), "app"), None);
+    }
+
+    #[test]
+    fn a_connection_without_a_database_is_refused() {
+        let facts = url::parse("mysql://u:s3cret@h", Path::new("/")).unwrap();
+        let error = MySql::open(&facts).err().unwrap().to_string();
+        assert_eq!(error, "the connection to h:3306 names no database");
+    }
+}

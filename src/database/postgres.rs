@@ -1,1 +1,273 @@
-//! To come.
+//! PostgreSQL, directly or behind PgBouncer.
+//!
+//! What the URL leaves open is filled in as libpq would, because the engine's own driver is libpq in
+//! nearly every project: the `PG*` variables, the password file, the socket directory.
+
+use std::path::Path;
+
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+
+use super::failure::Failure;
+use super::session::{Session, lines, text, version_rows};
+use super::{Database, DatabaseError, Environment, outline, pgpass, version_query};
+use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::report::Schema;
+use crate::domain::secret::Secret;
+
+/// What all releases know. `version()` starts with the product's own name.
+const IDENTITY: &str = "SELECT version(), current_database()";
+
+/// The start of the server to the microsecond tells a server from every copy of its files, which the
+/// system identifier does not: a standby and a restored snapshot have the original's.
+const FINGERPRINT: &str = ", extract(epoch FROM pg_postmaster_start_time()) \
+     , current_setting('port'), pg_is_in_recovery() \
+     , (SELECT oid FROM pg_database WHERE datname = current_database())";
+
+/// An open connection.
+pub(super) struct Postgres {
+    session: Session<PgConnection>,
+    settings: Settings,
+}
+
+impl Postgres {
+    pub(super) fn open(
+        facts: &ConnectionFacts,
+        environment: &Environment,
+    ) -> Result<Self, DatabaseError> {
+        let settings = Settings::new(facts, environment)?;
+        let place = settings.place();
+        let session = Session::open(settings.options(), place, settings.password.clone())?;
+        Ok(Self { session, settings })
+    }
+}
+
+impl Database for Postgres {
+    fn identity(&mut self) -> Result<Identity, DatabaseError> {
+        let rows = match self.session.rows(&format!("{IDENTITY}{FINGERPRINT}")) {
+            // Servers that only speak the protocol lack some of these functions.
+            Err(error) if error.failure == Failure::Other => self.session.rows(IDENTITY)?,
+            result => result?,
+        };
+        let row = rows.first();
+        let column = |index| row.and_then(|row| text(row, index));
+        let marks: Option<Vec<_>> = row
+            .filter(|row| sqlx::Row::len(*row) > 2)
+            .and_then(|row| (2..6).map(|index| text(row, index)).collect());
+        Ok(Identity {
+            dialect: "postgresql".to_owned(),
+            server: column(0).map(|version| product(&version)),
+            host: Some(self.settings.host.clone()),
+            port: Some(self.settings.port),
+            database: column(1).unwrap_or_else(|| self.settings.database.clone()),
+            user: Some(self.settings.user.clone()),
+            fingerprint: marks.map(|marks| format!("postgresql:{}", marks.join(":"))),
+        })
+    }
+
+    fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
+        version_rows(
+            self.session.rows(&version_query(table, '"')),
+            &[Failure::NoTable],
+        )
+    }
+
+    fn schema(&mut self) -> Result<Schema, DatabaseError> {
+        Ok(lines(&self.session.rows(outline::POSTGRESQL)?))
+    }
+}
+
+/// `PostgreSQL 15.18 (Debian 15.18-1) on x86_64...` without what follows the version.
+fn product(version: &str) -> String {
+    let end = [" (", " on ", ","]
+        .iter()
+        .filter_map(|mark| version.find(mark))
+        .min();
+    version[..end.unwrap_or(version.len())].to_owned()
+}
+
+/// The connection after all defaults.
+struct Settings {
+    host: String,
+    port: u16,
+    user: String,
+    database: String,
+    password: Option<Secret>,
+    ssl_mode: PgSslMode,
+    /// Where nobody asked for a mode, a failed handshake is followed by an attempt without one.
+    ssl_optional: bool,
+    ssl_root_cert: Option<String>,
+    ssl_cert: Option<String>,
+    ssl_key: Option<String>,
+    session_options: Vec<(String, String)>,
+}
+
+impl Settings {
+    fn new(facts: &ConnectionFacts, environment: &Environment) -> Result<Self, DatabaseError> {
+        let variable = |name: &str| {
+            let value = environment.get(std::ffi::OsStr::new(name))?.to_str()?;
+            (!value.is_empty()).then(|| value.to_owned())
+        };
+        let option = |name: &str| {
+            let found = facts.options.iter().find(|(key, _)| key == name);
+            found
+                .map(|(_, value)| value.clone())
+                .filter(|value| !value.is_empty())
+        };
+        let given = |name: &str, fallback: &str| option(name).or_else(|| variable(fallback));
+
+        if given("service", "PGSERVICE").is_some() {
+            return Err(DatabaseError::Settings(
+                "the connection is described by a libpq service, which our own connection does not \
+                 read; give the database URL with host and database"
+                    .to_owned(),
+            ));
+        }
+        // The driver itself knows the usual socket directories and the name of the login.
+        let defaults = PgConnectOptions::new_without_pgpass();
+        let port = facts
+            .port
+            .or_else(|| variable("PGPORT")?.parse().ok())
+            .unwrap_or(5432);
+        let host = option("hostaddr")
+            .or_else(|| facts.host.clone())
+            .or_else(|| variable("PGHOSTADDR"))
+            .or_else(|| variable("PGHOST"))
+            .unwrap_or_else(|| defaults.clone().port(port).get_host().to_owned());
+        if host.contains(',') {
+            return Err(DatabaseError::Settings(
+                "the connection names several hosts, and the engine may connect to any of them; \
+                 give the database URL with the one that is meant"
+                    .to_owned(),
+            ));
+        }
+        let user = facts.user.clone().or_else(|| variable("PGUSER"));
+        let user = user.unwrap_or_else(|| defaults.get_username().to_owned());
+        let database = facts.database.clone().or_else(|| variable("PGDATABASE"));
+        let database = database.unwrap_or_else(|| user.clone());
+        let password = facts
+            .password
+            .clone()
+            .or_else(|| variable("PGPASSWORD").map(Secret::new))
+            .or_else(|| pgpass::load(environment, &host, port, &database, &user));
+
+        let asked = given("sslmode", "PGSSLMODE").or_else(|| option("ssl"));
+        let ssl_mode = match asked.as_deref() {
+            // A socket is never encrypted, whatever the mode.
+            _ if host.starts_with('/') => PgSslMode::Disable,
+            None => PgSslMode::Prefer,
+            Some(mode) => ssl_mode(mode)?,
+        };
+        // libpq's own place for the certificate of the authority.
+        let root_of_user = || {
+            let file = format!("{}/.postgresql/root.crt", variable("HOME")?);
+            Path::new(&file).exists().then_some(file)
+        };
+        Ok(Self {
+            ssl_optional: matches!(asked.as_deref(), None | Some("allow" | "prefer")),
+            ssl_mode,
+            ssl_root_cert: given("sslrootcert", "PGSSLROOTCERT")
+                .or_else(root_of_user)
+                .filter(|file| file != "system"),
+            ssl_cert: given("sslcert", "PGSSLCERT"),
+            ssl_key: given("sslkey", "PGSSLKEY"),
+            session_options: given("options", "PGOPTIONS")
+                .map(|text| session_options(&text))
+                .unwrap_or_default(),
+            host,
+            port,
+            user,
+            database,
+            password,
+        })
+    }
+
+    fn place(&self) -> String {
+        let Self {
+            database,
+            host,
+            port,
+            user,
+            ..
+        } = self;
+        format!("database {database} at {host}:{port} (user {user})")
+    }
+
+    fn options(&self) -> Vec<PgConnectOptions> {
+        let mut options = PgConnectOptions::new_without_pgpass()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.user)
+            .database(&self.database)
+            .password(
+                self.password
+                    .as_ref()
+                    .map(Secret::reveal)
+                    .unwrap_or_default(),
+            )
+            .ssl_mode(self.ssl_mode)
+            .application_name("rollback")
+            // PgBouncer refuses startup parameters that it does not know, and in transaction mode a
+            // prepared statement may be gone at its second use.
+            .extra_float_digits(None)
+            .statement_cache_capacity(0)
+            .disable_statement_logging();
+        if let Some(file) = &self.ssl_root_cert {
+            options = options.ssl_root_cert(file);
+        }
+        if let (Some(cert), Some(key)) = (&self.ssl_cert, &self.ssl_key) {
+            options = options.ssl_client_cert(cert).ssl_client_key(key);
+        }
+        if !self.session_options.is_empty() && options.get_options().is_none() {
+            options = options.options(self.session_options.iter().map(|(k, v)| (k, v)));
+        }
+        let mut all = vec![options];
+        if self.ssl_optional && !matches!(self.ssl_mode, PgSslMode::Disable) {
+            all.push(all[0].clone().ssl_mode(PgSslMode::Disable));
+        }
+        all
+    }
+}
+
+/// libpq's modes, and the booleans of asyncpg's `ssl`.
+fn ssl_mode(mode: &str) -> Result<PgSslMode, DatabaseError> {
+    match mode {
+        "disable" | "false" => Ok(PgSslMode::Disable),
+        // The driver's `allow` never encrypts, but a server may demand it.
+        "allow" | "prefer" => Ok(PgSslMode::Prefer),
+        "require" => Ok(PgSslMode::Require),
+        "verify-ca" => Ok(PgSslMode::VerifyCa),
+        "verify-full" | "true" => Ok(PgSslMode::VerifyFull),
+        other => Err(DatabaseError::Settings(format!(
+            "sslmode {other:?} is not known"
+        ))),
+    }
+}
+
+/// The `-c name=value` and `--name=value` of libpq's `options`; spaces inside are escaped by `\`.
+fn session_options(text: &str) -> Vec<(String, String)> {
+    let mut words = vec![String::new()];
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (character, words.last_mut()) {
+            ('\\', Some(word)) => word.extend(characters.next()),
+            (' ' | '\t' | '\n', _) => words.push(String::new()),
+            (_, Some(word)) => word.push(character),
+            (_, None) => {}
+        }
+    }
+    words
+        .iter()
+        .map(|word| {
+            word.strip_prefix("--")
+                .or_else(|| word.strip_prefix("-c"))
+                .unwrap_or(word)
+        })
+        .filter_map(|word| word.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "postgres_tests.rs"]
+mod tests;

@@ -1,1 +1,127 @@
-//! To come.
+//! SQLite: a file, opened for each question and closed again.
+//!
+//! An open connection would keep the engine from leaving WAL mode and would go on reading a file
+//! that was replaced. And it must leave no trace, which in WAL mode takes care: whoever closes such a
+//! file last copies the log into it, and whoever only reads one leaves a log behind.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
+
+use super::failure::Failure;
+use super::session::{Session, SessionError, lines, text, version_rows};
+use super::{Database, DatabaseError, outline, version_query};
+use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::report::Schema;
+
+/// The step has ended when we look; a lock that lasts is somebody else's and worth a report.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// `SQLITE_CANTOPEN`, `SQLITE_READONLY_CANTINIT`, `SQLITE_READONLY_DIRECTORY`: no side file can be
+/// made. Not among them is a journal that waits to be rolled back, without which the file is not whole.
+const CANNOT_MAKE_A_LOG: [&str; 3] = ["14", "1288", "1544"];
+
+/// A file that was there and could be read when it was opened.
+pub(super) struct Sqlite {
+    path: PathBuf,
+}
+
+impl Sqlite {
+    pub(super) fn open(facts: &ConnectionFacts) -> Result<Self, DatabaseError> {
+        let Some(path) = &facts.database else {
+            return Err(DatabaseError::Settings(
+                "the connection names no SQLite file".to_owned(),
+            ));
+        };
+        let database = Self {
+            path: PathBuf::from(path),
+        };
+        // The header is read by the first query only, and a text file is no error before.
+        database.rows("SELECT count(*) FROM sqlite_master")?;
+        Ok(database)
+    }
+
+    fn place(&self) -> String {
+        format!("the SQLite file {}", self.path.display())
+    }
+
+    fn metadata(&self) -> Result<Metadata, DatabaseError> {
+        let unreachable = |reason| DatabaseError::Unreachable {
+            place: self.place(),
+            reason,
+        };
+        match fs::metadata(&self.path) {
+            Ok(metadata) if metadata.is_file() => Ok(metadata),
+            Ok(_) => Err(unreachable("it is not a file".to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(DatabaseError::NoSuchFile(self.path.display().to_string()))
+            }
+            Err(error) => Err(unreachable(error.to_string())),
+        }
+    }
+
+    fn rows(&self, sql: &str) -> Result<Vec<SqliteRow>, SessionError> {
+        self.metadata().map_err(|report| SessionError {
+            failure: Failure::Other,
+            code: None,
+            report,
+        })?;
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let has_log = fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0);
+        let query = |options: SqliteConnectOptions| {
+            Session::<SqliteConnection>::open(vec![options], self.place(), None)?.rows(sql)
+        };
+        // With a log we open read-only, so that closing does not copy it; without one we could be
+        // the ones to leave an empty log behind, so we open for writing and write nothing.
+        let result = query(self.options().read_only(has_log));
+        match result {
+            // A WAL file in a directory where no log can be made: nobody writes it either.
+            Err(error) if !has_log && error.is_code(&CANNOT_MAKE_A_LOG) => {
+                query(self.options().read_only(true).immutable(true)).map_err(|_| error)
+            }
+            result => result,
+        }
+    }
+
+    fn options(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(false)
+            .busy_timeout(BUSY_TIMEOUT)
+            .statement_cache_capacity(0)
+            .disable_statement_logging()
+    }
+}
+
+impl Database for Sqlite {
+    fn identity(&mut self) -> Result<Identity, DatabaseError> {
+        let metadata = self.metadata()?;
+        let rows = self.rows("SELECT sqlite_version()")?;
+        Ok(Identity {
+            dialect: "sqlite".to_owned(),
+            server: rows
+                .first()
+                .and_then(|row| text(row, 0))
+                .map(|version| format!("SQLite {version}")),
+            host: None,
+            port: None,
+            database: self.path.display().to_string(),
+            user: None,
+            fingerprint: Some(format!("sqlite:{}:{}", metadata.dev(), metadata.ino())),
+        })
+    }
+
+    fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
+        version_rows(self.rows(&version_query(table, '"')), &[Failure::NoTable])
+    }
+
+    fn schema(&mut self) -> Result<Schema, DatabaseError> {
+        Ok(lines(&self.rows(outline::SQLITE)?))
+    }
+}

@@ -1,1 +1,257 @@
-//! To come.
+//! What a run did and where it stopped.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use super::revision::{Heads, RevisionId};
+
+/// The outline of a schema: one line for each table, column and index, such as
+/// `column users.email varchar(100) not null`. Compared as a set.
+pub type Schema = BTreeSet<String>;
+
+/// One step that was run and, unless validation is off, seen in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepDone {
+    /// The revision that went.
+    pub removes: RevisionId,
+    /// The version rows after it: as read, or as predicted where nothing was read.
+    pub heads: Heads,
+    /// Wall time of the engine and the reading together.
+    pub elapsed: Duration,
+}
+
+/// Where the database stands compared with before a step that did not end well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// The version table is as before, and so is the outline of the schema where it could be read.
+    Unchanged {
+        /// Whether the schema was compared too.
+        schema_compared: bool,
+    },
+    /// The version table is as before, but the schema is not: half of the step happened.
+    HalfDone {
+        /// Lines of the outline that are gone.
+        gone: Vec<String>,
+        /// Lines that are new.
+        new: Vec<String>,
+    },
+    /// The version table is as it should be after the step.
+    StepHappened,
+    /// The version table says something else.
+    Elsewhere {
+        /// Its rows.
+        heads: Heads,
+    },
+    /// It could not be read.
+    Unknown {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// Why a run ended before its last step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The engine exited with this status.
+    EngineFailed(i32),
+    /// The engine was ended by this signal, which was not ours.
+    EngineKilled(i32),
+    /// The engine took longer than the time limit and was ended.
+    TimedOut(Duration),
+    /// The engine could not be started.
+    EngineNotStarted(String),
+    /// The engine reported success, and the database does not show it.
+    NotVerified,
+    /// The operator asked to stop between two steps.
+    Interrupted,
+    /// The operator insisted, and the engine was ended.
+    InterruptedTwice,
+}
+
+/// A step at which a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// The position in the plan, from 0.
+    pub index: usize,
+    /// Why.
+    pub cause: Cause,
+    /// What the database shows.
+    pub position: Position,
+    /// What the engine printed on stdout.
+    pub stdout: String,
+    /// What the engine printed on stderr.
+    pub stderr: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All steps were done.
+    Done,
+    /// A step failed and left nothing behind.
+    FailedUnchanged,
+    /// A step failed or did not verify, and the database is not as it was before it.
+    FailedChanged,
+    /// The operator stopped it at a revision boundary.
+    Interrupted,
+}
+
+/// The account of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// How many steps were planned.
+    pub planned: usize,
+    /// Those that were done.
+    pub done: Vec<StepDone>,
+    /// Where it ended early.
+    pub stop: Option<Stop>,
+    /// The version rows at the end, read from the database; `None` where it could not be read.
+    pub current: Option<Heads>,
+    /// Whether each step was looked up in the database.
+    pub validated: bool,
+    /// Wall time of the whole run.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    /// The account of a run that had nothing to do, or was not to do anything.
+    pub fn nothing_to_do(current: Heads) -> Self {
+        Self {
+            planned: 0,
+            done: Vec::new(),
+            stop: None,
+            current: Some(current),
+            validated: true,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// What the run came to.
+    pub fn outcome(&self) -> Outcome {
+        let Some(stop) = &self.stop else {
+            return Outcome::Done;
+        };
+        match (&stop.cause, &stop.position) {
+            (Cause::Interrupted, _)
+            | (Cause::InterruptedTwice, Position::Unchanged { .. } | Position::StepHappened) => {
+                Outcome::Interrupted
+            }
+            (Cause::NotVerified, _) => Outcome::FailedChanged,
+            (_, Position::Unchanged { .. }) => Outcome::FailedUnchanged,
+            _ => Outcome::FailedChanged,
+        }
+    }
+}
+
+/// The commands that an operator may have to type next, ready to paste.
+#[derive(Debug, Clone)]
+pub struct Commands {
+    /// The same run again for what is left: from the failed step on.
+    pub retry: String,
+    /// As `retry`, from the step after it; `None` where it was the last one.
+    pub go_on: Option<String>,
+    /// Where does the database stand?
+    pub current: String,
+}
+
+impl Report {
+    /// What to do next, most urgent first. Empty where everything is done.
+    pub fn advice(&self, commands: &Commands) -> Vec<String> {
+        let Some(stop) = &self.stop else {
+            return Vec::new();
+        };
+        let go_on = |when: &str| match &commands.go_on {
+            Some(command) => format!("{when}go on with: {command}"),
+            None => format!(
+                "{when}nothing is left to roll back; see for yourself: {}",
+                commands.current
+            ),
+        };
+        match (&stop.cause, &stop.position) {
+            (Cause::Interrupted, _) => vec![format!("go on with: {}", commands.retry)],
+            (Cause::InterruptedTwice, Position::StepHappened) => vec![go_on("")],
+            (_, Position::StepHappened) => vec![go_on("find out why the engine failed, then ")],
+            (Cause::NotVerified, Position::Unchanged { .. }) => vec![
+                "the engine said that the step succeeded and did not record it; does it migrate another database or version table?".to_owned(),
+                format!("see where this one stands: {}", commands.current),
+            ],
+            (_, Position::Unchanged { schema_compared }) => {
+                let caution = (!schema_compared).then(|| {
+                    "make sure that the step left nothing half done: only the version table could be compared".to_owned()
+                });
+                caution
+                    .into_iter()
+                    .chain([format!("mend the cause, then: {}", commands.retry)])
+                    .collect()
+            }
+            (_, Position::HalfDone { .. }) => vec![
+                "bring back by hand or from a backup what is gone before any further step: run again, this step fails on it".to_owned(),
+                format!("then: {}", commands.retry),
+            ],
+            (_, Position::Elsewhere { .. }) => vec![
+                "is somebody else migrating this database? Nothing more was run".to_owned(),
+                format!("see where it stands: {}", commands.current),
+            ],
+            (_, Position::Unknown { .. }) => {
+                vec![format!("as soon as the database answers, see where it stands: {}", commands.current)]
+            }
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EngineFailed(status) => {
+                write!(formatter, "the engine exited with status {status}")
+            }
+            Self::EngineKilled(signal) => {
+                write!(formatter, "the engine was ended by signal {signal}")
+            }
+            Self::TimedOut(limit) => write!(
+                formatter,
+                "the engine took longer than the time limit of {} s and was ended",
+                limit.as_secs_f64()
+            ),
+            Self::EngineNotStarted(reason) => formatter.write_str(reason),
+            Self::NotVerified => formatter.write_str(
+                "the engine reported success, but the version table does not hold what it should",
+            ),
+            Self::Interrupted => formatter.write_str("stopped between two steps, as asked"),
+            Self::InterruptedTwice => formatter.write_str("the engine was ended, as asked"),
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unchanged {
+                schema_compared: true,
+            } => formatter.write_str(
+                "unchanged by this step: version table, tables, columns and indexes are as before",
+            ),
+            Self::Unchanged {
+                schema_compared: false,
+            } => formatter.write_str("the version table is as before this step"),
+            Self::HalfDone { .. } => formatter.write_str(
+                "half done: the version table is as before this step, the schema is not",
+            ),
+            Self::StepHappened => formatter.write_str(
+                "the step happened all the same: the version table is as it should be after it",
+            ),
+            Self::Elsewhere { heads } if heads.is_empty() => formatter
+                .write_str("changed: the version table is empty, which was not to be expected"),
+            Self::Elsewhere { heads } => {
+                let heads: Vec<&str> = heads.iter().map(RevisionId::as_str).collect();
+                write!(
+                    formatter,
+                    "changed: the version table holds {}, which was not to be expected",
+                    heads.join(", ")
+                )
+            }
+            Self::Unknown { reason } => write!(formatter, "unknown: {reason}"),
+        }
+    }
+}

@@ -50,7 +50,7 @@ pub struct Discovery {
 }
 
 /// A command line that speaks Alembic's verbs, in one directory and environment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AlembicEngine {
     found: Found,
     /// The options between the program and its verb.

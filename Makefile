@@ -1,0 +1,33 @@
+# The commands of the project. CI runs nothing that is not a target here.
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test lint clean tools
+
+tools:
+	@command -v cargo >/dev/null 2>&1 || { echo "cargo is needed: install Rust with rustup (https://rustup.rs)." >&2; exit 1; }
+	@command -v $${CC:-cc} >/dev/null 2>&1 || { echo "A C compiler is needed for SQLite and the TLS library: install one (Debian: build-essential, Fedora: gcc, macOS: xcode-select --install) or name it in CC." >&2; exit 1; }
+
+build: tools
+	cargo build --release --locked
+
+lint: tools
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+
+# Builds a SQLite project with a merge in it, shows a dry run and rolls it back. Installs one Python environment.
+demo: tools
+	scripts/setup-python alembic-current
+	scripts/demo
+
+# Installs real engines into .cache/python and, where missing, the server programs. The tests come last, so that their
+# own summary is the last thing on the screen.
+test: tools
+	scripts/setup-python
+	scripts/setup-servers
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	cargo test --locked
+
+clean:
+	cargo clean
+	rm -rf .cache

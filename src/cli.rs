@@ -1,0 +1,147 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::commands::{completions, current, downgrade_safe, man, plan};
+use crate::config::{self, Layer};
+use crate::domain::secret::Secret;
+use crate::ui::{ColorChoice, Format, Verbosity};
+
+const EXAMPLES: &str = "\
+Examples:
+  rollback current                          Where does the database stand?
+  rollback plan -3                          What would three steps back do?
+  rollback downgrade-safe -3 --dry-run      The same, as a rehearsal of the next line
+  rollback downgrade-safe -3                Take three revisions back, one at a time
+  rollback downgrade-safe 363a9b1e8992 -y   Down to a revision, without a question
+
+Exit codes:
+  0  done, or nothing to do
+  1  user, configuration or environment error; nothing was changed
+  2  wrong usage
+  3  refused or not confirmed; nothing was changed
+  4  a step failed; the database stands at the last good revision
+  5  a step failed or did not verify, and a person must look
+  70 a fault of rollback itself
+  130 interrupted between two steps";
+
+/// Walk an Alembic-versioned database back one revision at a time.
+///
+/// Each step is planned, run as one process of the engine (alembic, flask db or superset db),
+/// looked up in the database, and only then followed by the next. The first failure ends the run and
+/// tells where the database stands and what to do.
+#[derive(Debug, Parser)]
+#[command(name = "rollback", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the database, its revisions and how far it is behind the code.
+    Current(current::CurrentArgs),
+    /// Show the steps down to a target without taking them.
+    Plan(plan::PlanArgs),
+    /// Take the database down to a target, one revision at a time.
+    DowngradeSafe(downgrade_safe::DowngradeSafeArgs),
+    /// Print the completion script of a shell.
+    Completions(completions::CompletionsArgs),
+    /// Print a manual page.
+    Man(man::ManArgs),
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Work in this directory, where the project is.
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+
+    /// Read the settings from this file instead of rollback.toml or pyproject.toml of the project.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+
+    /// The engine's command line up to its verb, such as 'docker compose exec -T api alembic'.
+    #[arg(long, value_name = "COMMAND", global = true, value_parser = EngineCommand::parse)]
+    pub engine_command: Option<EngineCommand>,
+
+    /// Alembic's own configuration file, passed on to it as -c.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub alembic_config: Option<PathBuf>,
+
+    /// The database as a SQLAlchemy URL, where the engine cannot be asked; better given as
+    /// `ROLLBACK_DATABASE_URL`, since others can see a command line.
+    #[arg(long, value_name = "URL", global = true, value_parser = |url: &str| Ok::<_, String>(Secret::new(url)))]
+    pub database_url: Option<Secret>,
+
+    /// An argument for the project's env.py, passed on to Alembic; may be repeated.
+    #[arg(short, value_name = "KEY=VALUE", global = true)]
+    pub x: Vec<String>,
+
+    /// The section of Alembic's configuration, passed on to it.
+    #[arg(short, long, value_name = "SECTION", global = true)]
+    pub name: Option<String>,
+
+    /// Write data for people or, as JSON, for programs.
+    #[arg(long, value_name = "FORMAT", global = true)]
+    pub format: Option<Format>,
+
+    /// When to colour.
+    #[arg(long, value_name = "WHEN", global = true)]
+    pub color: Option<ColorChoice>,
+
+    /// Show commands, file paths and every line of the engine.
+    #[arg(short, long, global = true, action = ArgAction::SetTrue)]
+    pub verbose: bool,
+
+    /// Say nothing but refusals and failures.
+    #[arg(short, long, global = true, action = ArgAction::SetTrue, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// The words of a command line.
+#[derive(Debug, Clone)]
+pub struct EngineCommand(Vec<String>);
+
+impl EngineCommand {
+    fn parse(line: &str) -> Result<Self, String> {
+        config::words(line).map(Self)
+    }
+}
+
+impl Global {
+    /// How much to say.
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
+
+    /// The flags as a layer of settings.
+    pub fn layer(&self, timeout: Option<Duration>, validate: Option<bool>) -> Layer {
+        Layer {
+            engine_command: self.engine_command.clone().map(|words| words.0),
+            alembic_config: self.alembic_config.clone(),
+            name: self.name.clone(),
+            x: (!self.x.is_empty()).then(|| self.x.clone()),
+            database_url: self.database_url.clone(),
+            version_table: None,
+            version_table_schema: None,
+            timeout,
+            validate,
+            color: self.color,
+            format: self.format,
+        }
+    }
+}

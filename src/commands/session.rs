@@ -1,0 +1,399 @@
+//! What every command does first: find the engine, observe, and find the database it migrates.
+
+use std::path::Path;
+
+use super::Context;
+use crate::config::Layer;
+use crate::database::{self, Database, DatabaseError};
+use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::graph::Graph;
+use crate::domain::plan::{Plan, PlanError};
+use crate::domain::report::Schema;
+use crate::domain::revision::{Heads, RevisionId};
+use crate::domain::secret::{self, Secret};
+use crate::engine::alembic::{AlembicEngine, Discovery, Settings};
+use crate::engine::{Current, Engine, Observation};
+use crate::error::Failure;
+use crate::runner::Witness;
+use crate::ui::Redact;
+
+/// The version rows and who said so.
+#[derive(Debug, Clone)]
+pub(super) enum Rows {
+    /// Read over our own connection.
+    Read(Vec<RevisionId>),
+    /// Told by the engine's `current`.
+    Told(Vec<RevisionId>),
+    /// There is no such table.
+    NoTable(VersionTable),
+}
+
+impl Rows {
+    pub(super) fn ids(&self) -> &[RevisionId] {
+        match self {
+            Self::Read(ids) | Self::Told(ids) => ids,
+            Self::NoTable(_) => &[],
+        }
+    }
+}
+
+/// A project and its database, observed.
+pub(super) struct Session {
+    pub(super) graph: Graph,
+    pub(super) rows: Rows,
+    /// `None` where only the engine can reach the database and did not say which it is.
+    pub(super) identity: Option<Identity>,
+    engine: AlembicEngine,
+    engine_version: Option<String>,
+    eyes: Eyes,
+    secrets: Vec<Secret>,
+}
+
+/// Who looks at the database between the steps.
+enum Eyes {
+    Own {
+        database: Box<dyn Database>,
+        table: VersionTable,
+    },
+    /// The engine's `current`, one more process each time.
+    Engine(AlembicEngine),
+}
+
+impl Session {
+    /// Observes. Nothing is changed, here or by a command that fails afterwards.
+    pub(super) fn open(context: &Context<'_>) -> Result<Self, Failure> {
+        let engine = AlembicEngine::discover(discovery(context))?;
+        let given = given_connection(context.settings, context.dir)?;
+        let observation = engine.observe()?;
+        let secrets: Vec<Secret> = [&given, &observation.connection]
+            .into_iter()
+            .flatten()
+            .filter_map(|facts| facts.password.clone())
+            .collect();
+        let table = version_table(context.settings, &observation);
+        let eyes = open_eyes(context, &engine, given, &observation, table)?;
+        let (eyes, identity) = match eyes {
+            Some((database, identity, table)) => (Eyes::Own { database, table }, Some(identity)),
+            None => (Eyes::Engine(engine.clone()), told_identity(&observation)),
+        };
+        let mut session = Self {
+            rows: Rows::Told(Vec::new()),
+            graph: observation.graph,
+            identity,
+            engine,
+            engine_version: observation.engine_version,
+            eyes,
+            secrets,
+        };
+        session.rows = session.read_rows(&observation.current)?;
+        Ok(session)
+    }
+
+    /// Reads the rows, and holds them against what the engine says of the same database.
+    fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
+        let Eyes::Own { database, table } = &mut self.eyes else {
+            return Ok(Rows::Told(match told {
+                Current::Rows(ids) => ids.clone(),
+                Current::UnknownRevision(id) => vec![RevisionId::new(id.clone())],
+            }));
+        };
+        let rows = match database
+            .version_rows(table)
+            .map_err(|error| database_failure(&error))?
+        {
+            VersionRows::NoTable => Rows::NoTable(table.clone()),
+            VersionRows::Rows(ids) => Rows::Read(ids),
+        };
+        let read: Heads = rows.ids().iter().cloned().collect();
+        let agrees = match told {
+            Current::Rows(ids) => ids.iter().cloned().collect::<Heads>() == read,
+            Current::UnknownRevision(id) => read.contains(&RevisionId::new(id.clone())),
+        };
+        if agrees {
+            return Ok(rows);
+        }
+        let told = match told {
+            Current::Rows(ids) => listed(ids),
+            Current::UnknownRevision(id) => id.clone(),
+        };
+        Err(Failure::user(format!(
+            "the engine says that the database stands at {told}, and the version table {table} says {}",
+            listed(rows.ids())
+        ))
+        .because("another process is migrating, or the version table has another name or schema")
+        .hint("if env.py names the table: set version_table and version_table_schema in rollback.toml"))
+    }
+
+    /// Plans the way to a target as typed.
+    pub(super) fn plan(&self, target: &str) -> Result<Plan, Failure> {
+        if let Rows::NoTable(table) = &self.rows {
+            return Err(Failure::user(format!("the database has no version table {table}"))
+                .because("no migration was ever run here, or this is another database than you think")
+                .hint("see which database it is: rollback current"));
+        }
+        target
+            .parse()
+            .map_err(PlanError::Target)
+            .and_then(|target| Plan::new(&self.graph, self.rows.ids(), &target))
+            .map_err(|error| self.plan_failure(&error))
+    }
+
+    fn plan_failure(&self, error: &PlanError) -> Failure {
+        let failure = Failure::user(error.to_string());
+        match error {
+            PlanError::UnknownRevision(_) => failure
+                .because("the code is older than the database, or the file was deleted")
+                .hint("check out the code that the database was upgraded with, or bring the file back: git log --diff-filter=D --summary -- '*.py'"),
+            PlanError::Target(target) => {
+                let failure = match (target.is_a_lookup(), self.version_folders()) {
+                    (true, Some(folders)) => failure.because(format!("the version files were looked for in {folders}")),
+                    _ => failure,
+                };
+                failure.hint(target.hint())
+            }
+        }
+    }
+
+    /// The folders that the version files are in.
+    fn version_folders(&self) -> Option<String> {
+        let mut folders: Vec<String> = self
+            .graph
+            .revisions()
+            .iter()
+            .filter_map(|revision| Path::new(revision.path.as_ref()?).parent())
+            .map(|folder| folder.display().to_string())
+            .collect();
+        folders.sort();
+        folders.dedup();
+        (!folders.is_empty()).then(|| folders.join(", "))
+    }
+
+    /// The command line of each step.
+    pub(super) fn command_lines(&self, plan: &Plan) -> Vec<Vec<String>> {
+        plan.steps
+            .iter()
+            .map(|step| self.engine.command_line(&step.argument))
+            .collect()
+    }
+
+    /// The engine, for people.
+    pub(super) fn engine_name(&self) -> String {
+        match &self.engine_version {
+            Some(version) => format!("{} (Alembic {version})", self.engine.name()),
+            None => self.engine.name(),
+        }
+    }
+
+    pub(super) fn has_own_connection(&self) -> bool {
+        matches!(self.eyes, Eyes::Own { .. })
+    }
+
+    pub(super) fn secrets(&self) -> Secrets {
+        Secrets(self.secrets.clone())
+    }
+
+    /// What the runner needs.
+    pub(super) fn parts(&mut self) -> (&dyn Engine, &Graph, &mut dyn Witness) {
+        (&self.engine, &self.graph, &mut self.eyes)
+    }
+}
+
+impl Witness for Eyes {
+    fn heads(&mut self) -> Result<Heads, String> {
+        match self {
+            Self::Own { database, table } => match database.version_rows(table) {
+                Ok(VersionRows::Rows(ids)) => Ok(ids.into_iter().collect()),
+                Ok(VersionRows::NoTable) => Err(format!("the version table {table} is gone")),
+                Err(error) => Err(error.to_string()),
+            },
+            Self::Engine(engine) => match engine.current() {
+                Ok(Current::Rows(ids)) => Ok(ids.into_iter().collect()),
+                Ok(Current::UnknownRevision(id)) => Ok([RevisionId::new(id)].into()),
+                Err(error) => Err(error.summary),
+            },
+        }
+    }
+
+    fn schema(&mut self) -> Option<Schema> {
+        match self {
+            Self::Own { database, .. } => database.schema().ok(),
+            Self::Engine(_) => None,
+        }
+    }
+}
+
+/// The passwords that may turn up in what the engine prints.
+#[derive(Debug)]
+pub(super) struct Secrets(Vec<Secret>);
+
+impl Redact for Secrets {
+    fn redact(&self, text: &str) -> String {
+        secret::redact(text, &self.0.iter().collect::<Vec<_>>())
+    }
+}
+
+fn discovery(context: &Context<'_>) -> Discovery {
+    let settings = context.settings;
+    Discovery {
+        settings: Settings {
+            engine_command: settings.engine_command.clone(),
+            alembic_config: settings.alembic_config.clone(),
+            name: settings.name.clone(),
+            x: settings.x.clone().unwrap_or_default(),
+        },
+        dir: context.dir.to_owned(),
+        env: context.environment.clone(),
+        interrupt: context.interrupt.clone(),
+    }
+}
+
+fn given_connection(settings: &Layer, dir: &Path) -> Result<Option<ConnectionFacts>, Failure> {
+    let Some(url) = &settings.database_url else {
+        return Ok(None);
+    };
+    let facts = database::url::parse(url.reveal(), dir).map_err(|error| {
+        Failure::user(format!("the database URL cannot be used: {error}"))
+            .hint("write it as SQLAlchemy does: postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    })?;
+    Ok(Some(facts))
+}
+
+fn version_table(settings: &Layer, observation: &Observation) -> VersionTable {
+    let seen = observation.version_table.clone().unwrap_or_default();
+    VersionTable {
+        name: settings.version_table.clone().unwrap_or(seen.name),
+        schema: settings.version_table_schema.clone().or(seen.schema),
+    }
+}
+
+type Opened = (Box<dyn Database>, Identity, VersionTable);
+
+/// Opens our own connection: to the database of the URL if one is given, once it is known to be the
+/// engine's; else to the one that the engine was seen to use. `None` where there is no such way.
+fn open_eyes(
+    context: &Context<'_>,
+    engine: &AlembicEngine,
+    given: Option<ConnectionFacts>,
+    observation: &Observation,
+    table: VersionTable,
+) -> Result<Option<Opened>, Failure> {
+    let seen = observation.connection.as_ref();
+    if let Some(given) = given {
+        let mut database = database::open(&given, context.environment)
+            .map_err(|error| database_failure(&error))?;
+        let identity = database
+            .identity()
+            .map_err(|error| database_failure(&error))?;
+        same_database(context, &given, &identity, seen, observation, engine)?;
+        return Ok(Some((database, identity, table)));
+    }
+    let Some(seen) = seen.filter(|seen| seen.known_dialect().is_some()) else {
+        return Ok(None);
+    };
+    let opened = database::open(seen, context.environment)
+        .and_then(|mut database| database.identity().map(|identity| (database, identity)));
+    match opened {
+        Ok((database, identity)) => Ok(Some((database, identity, table))),
+        // The engine just got through with the same parameters, so this is a limit of our driver.
+        Err(error) => {
+            context.ui.warn(&format!(
+                "the engine reaches the database, and we do not: {error}"
+            ));
+            Ok(None)
+        }
+    }
+}
+
+/// Refuses a URL that names another database than the one that the engine uses.
+fn same_database(
+    context: &Context<'_>,
+    given: &ConnectionFacts,
+    identity: &Identity,
+    seen: Option<&ConnectionFacts>,
+    observation: &Observation,
+    engine: &AlembicEngine,
+) -> Result<(), Failure> {
+    let theirs = match seen {
+        Some(seen) => {
+            let reached = database::open(seen, context.environment)
+                .and_then(|mut database| database.identity());
+            match reached {
+                Ok(theirs) if theirs.fingerprint.is_some() => {
+                    if theirs.fingerprint == identity.fingerprint {
+                        return Ok(());
+                    }
+                    theirs.to_string()
+                }
+                _ if database::url::same_place(seen, given) => return Ok(()),
+                _ => database::url::masked(seen),
+            }
+        }
+        None => match &observation.reported_url {
+            Some(url) => match database::url::parse_masked(url, context.dir) {
+                Ok(reported) if database::url::same_place(&reported, given) => return Ok(()),
+                Ok(reported) => database::url::masked(&reported),
+                Err(_) => "a database that it does not name".to_owned(),
+            },
+            None => return Ok(()),
+        },
+    };
+    Err(Failure::user(format!(
+        "{} does not migrate the database of the URL",
+        engine.name()
+    ))
+    .because(format!("the URL leads to {}", database::url::masked(given)))
+    .because(format!("the engine connects to {theirs}"))
+    .hint("leave the URL away, and the engine is asked where it connects to"))
+}
+
+/// The database as far as the engine's `current --verbose` names it.
+fn told_identity(observation: &Observation) -> Option<Identity> {
+    let facts = match &observation.connection {
+        Some(facts) => facts.clone(),
+        None => {
+            database::url::parse_masked(observation.reported_url.as_ref()?, Path::new("")).ok()?
+        }
+    };
+    Some(Identity {
+        dialect: facts.dialect,
+        server: None,
+        host: facts.host.or(facts.socket),
+        port: facts.port,
+        database: facts.database.unwrap_or_default(),
+        user: facts.user,
+        fingerprint: None,
+    })
+}
+
+fn database_failure(error: &DatabaseError) -> Failure {
+    let hint = match error {
+        DatabaseError::UnsupportedDialect(_) => {
+            "leave the URL away: the engine's own `current` is asked then"
+        }
+        DatabaseError::Unreachable { .. } => "check host and port, and that the server is running",
+        DatabaseError::LoginRefused { .. } => {
+            "check user and password, best in ROLLBACK_DATABASE_URL"
+        }
+        DatabaseError::NoSuchFile(_) => {
+            "check the path; a relative one starts at the project's directory"
+        }
+        DatabaseError::NoSuchDatabase { .. } => "check the name of the database",
+        DatabaseError::Query { .. } => {
+            "check the rights of the user: it has to read the version table"
+        }
+        DatabaseError::Settings(_) => {
+            "write it as SQLAlchemy does: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        }
+    };
+    Failure::user(error.to_string()).hint(hint)
+}
+
+fn listed(ids: &[RevisionId]) -> String {
+    if ids.is_empty() {
+        return "base".to_owned();
+    }
+    ids.iter()
+        .map(RevisionId::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

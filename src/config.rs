@@ -1,0 +1,413 @@
+//! Settings: flags win over the environment, the environment over the file.
+//!
+//! The file is `rollback.toml` in the project's directory, or `[tool.rollback]` in its
+//! `pyproject.toml`. The environment has each setting as `ROLLBACK_` and its name in capitals.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum as _;
+use serde::Deserialize;
+
+use crate::domain::secret::Secret;
+use crate::error::Failure;
+use crate::process::Environment;
+use crate::ui::{ColorChoice, Format};
+
+/// The name of the file.
+const FILE: &str = "rollback.toml";
+
+/// One layer of settings: what one source says, `None` where it says nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Layer {
+    /// The words of the engine's command line.
+    pub engine_command: Option<Vec<String>>,
+    /// Alembic's own configuration file.
+    pub alembic_config: Option<PathBuf>,
+    /// The section of Alembic's configuration.
+    pub name: Option<String>,
+    /// `KEY=VALUE` for Alembic's `-x`.
+    pub x: Option<Vec<String>>,
+    /// The database; secret as a whole, since it may hold a password.
+    pub database_url: Option<Secret>,
+    /// The version table's name.
+    pub version_table: Option<String>,
+    /// The version table's schema.
+    pub version_table_schema: Option<String>,
+    /// The longest time one step may take.
+    pub timeout: Option<Duration>,
+    /// Whether each step is looked up in the database.
+    pub validate: Option<bool>,
+    /// When to colour.
+    pub color: Option<ColorChoice>,
+    /// For whom data is written.
+    pub format: Option<Format>,
+}
+
+impl Layer {
+    /// This layer where it says something, the other where it does not.
+    fn over(self, below: Self) -> Self {
+        Self {
+            engine_command: self.engine_command.or(below.engine_command),
+            alembic_config: self.alembic_config.or(below.alembic_config),
+            name: self.name.or(below.name),
+            x: self.x.or(below.x),
+            database_url: self.database_url.or(below.database_url),
+            version_table: self.version_table.or(below.version_table),
+            version_table_schema: self.version_table_schema.or(below.version_table_schema),
+            timeout: self.timeout.or(below.timeout),
+            validate: self.validate.or(below.validate),
+            color: self.color.or(below.color),
+            format: self.format.or(below.format),
+        }
+    }
+}
+
+/// The file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct File {
+    engine_command: Option<Words>,
+    alembic_config: Option<PathBuf>,
+    name: Option<String>,
+    x: Option<Vec<String>>,
+    database_url: Option<String>,
+    version_table: Option<String>,
+    version_table_schema: Option<String>,
+    timeout: Option<String>,
+    validate: Option<bool>,
+    color: Option<String>,
+    format: Option<String>,
+}
+
+/// Every key of [`File`], for the check that names the nearest.
+const KEYS: [&str; 11] = [
+    "engine_command",
+    "alembic_config",
+    "name",
+    "x",
+    "database_url",
+    "version_table",
+    "version_table_schema",
+    "timeout",
+    "validate",
+    "color",
+    "format",
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Words {
+    Line(String),
+    List(Vec<String>),
+}
+
+/// Puts the three layers together for a project in `dir`. `file` is what `--config` names.
+pub fn settle(
+    flags: Layer,
+    environment: &Environment,
+    dir: &Path,
+    file: Option<&Path>,
+) -> Result<Layer, Failure> {
+    let from_environment = from_environment(environment)?;
+    let named = file.map(Path::to_owned).or_else(|| {
+        environment
+            .get(OsStr::new("ROLLBACK_CONFIG"))
+            .map(PathBuf::from)
+    });
+    let from_file = match named {
+        Some(file) => from_named_file(&dir.join(file))?,
+        None => from_directory(dir)?,
+    };
+    Ok(flags.over(from_environment).over(from_file))
+}
+
+fn from_named_file(path: &Path) -> Result<Layer, Failure> {
+    if path.extension().is_some_and(|extension| extension == "ini") {
+        return Err(Failure::user(format!(
+            "{} is Alembic's configuration, and --config names ours",
+            path.display()
+        ))
+        .hint(format!(
+            "give it to Alembic: --alembic-config {}",
+            path.display()
+        )));
+    }
+    let text = read(path)?.ok_or_else(|| {
+        Failure::user(format!(
+            "the configuration file {} does not exist",
+            path.display()
+        ))
+        .hint("leave --config away to use rollback.toml of the project's directory, if any")
+    })?;
+    let table = parse(path, &text)?;
+    let inner = match path.file_name() {
+        Some(name) if name == "pyproject.toml" => tool_rollback(table).unwrap_or_default(),
+        _ => table,
+    };
+    layer(path, inner)
+}
+
+fn from_directory(dir: &Path) -> Result<Layer, Failure> {
+    let own = dir.join(FILE);
+    if let Some(text) = read(&own)? {
+        return layer(&own, parse(&own, &text)?);
+    }
+    let project = dir.join("pyproject.toml");
+    // A pyproject.toml that does not parse is somebody else's to complain about, unless it is ours.
+    if let Some(text) = read(&project)?
+        && text.contains("tool.rollback")
+        && let Some(table) = tool_rollback(parse(&project, &text)?)
+    {
+        return layer(&project, table);
+    }
+    Ok(Layer::default())
+}
+
+fn tool_rollback(mut project: toml::Table) -> Option<toml::Table> {
+    match project
+        .get_mut("tool")?
+        .as_table_mut()?
+        .remove("rollback")?
+    {
+        toml::Value::Table(table) => Some(table),
+        _ => None,
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(
+            Failure::user(format!("cannot read {}: {error}", path.display()))
+                .hint("check its permissions, or name another file with --config FILE"),
+        ),
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<toml::Table, Failure> {
+    text.parse().map_err(|error: toml::de::Error| {
+        let line = error
+            .span()
+            .map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+        Failure::user(format!(
+            "{}, line {line}: {}",
+            path.display(),
+            error.message()
+        ))
+        .hint("mend the file; README.md lists its keys")
+    })
+}
+
+fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
+    if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        let nearest = KEYS
+            .iter()
+            .min_by_key(|key| strsim::damerau_levenshtein(key, unknown))
+            .copied()
+            .unwrap_or_default();
+        return Err(
+            Failure::user(format!("{} has an unknown key {unknown}", path.display()))
+                .hint(format!("did you mean {nearest}?")),
+        );
+    }
+    let bad = |key: &str, reason: String| {
+        Failure::user(format!("{}, {key}: {reason}", path.display()))
+            .hint("mend the file; README.md lists its keys")
+    };
+    let file: File = table.try_into().map_err(|error: toml::de::Error| {
+        Failure::user(format!("{}: {}", path.display(), error.message()))
+            .hint("mend the file; README.md lists its keys")
+    })?;
+    // Relative paths in a file are meant from where the file is.
+    let base = path.parent().unwrap_or(Path::new(""));
+    Ok(Layer {
+        engine_command: match file.engine_command {
+            Some(Words::Line(line)) => {
+                Some(words(&line).map_err(|reason| bad("engine_command", reason))?)
+            }
+            Some(Words::List(words)) => Some(words),
+            None => None,
+        },
+        alembic_config: file.alembic_config.map(|config| base.join(config)),
+        name: file.name,
+        x: file.x,
+        database_url: file.database_url.map(Secret::new),
+        version_table: file.version_table,
+        version_table_schema: file.version_table_schema,
+        timeout: file
+            .timeout
+            .map(|text| duration(&text))
+            .transpose()
+            .map_err(|reason| bad("timeout", reason))?,
+        validate: file.validate,
+        color: file
+            .color
+            .map(|text| ColorChoice::from_str(&text, false))
+            .transpose()
+            .map_err(|reason| bad("color", reason))?,
+        format: file
+            .format
+            .map(|text| Format::from_str(&text, false))
+            .transpose()
+            .map_err(|reason| bad("format", reason))?,
+    })
+}
+
+fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
+    let get = |name: &str| {
+        environment
+            .get(OsStr::new(name))
+            .filter(|value| !value.is_empty())
+            .map(|value| {
+                value.to_str().map(str::to_owned).ok_or_else(|| {
+                    Failure::user(format!("the environment variable {name} is not UTF-8"))
+                        .hint(format!("set it anew or remove it: unset {name}"))
+                })
+            })
+    };
+    let bad = |name: &str| {
+        let name = name.to_owned();
+        move |reason: String| {
+            Failure::user(format!("the environment variable {name}: {reason}"))
+                .hint(format!("set it anew or remove it: unset {name}"))
+        }
+    };
+    let text = |name: &str| get(name).transpose();
+    let validate = |text: String| match text.as_str() {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(format!("{text} is neither true nor false")),
+    };
+    Ok(Layer {
+        engine_command: text("ROLLBACK_ENGINE_COMMAND")?
+            .map(|line| words(&line))
+            .transpose()
+            .map_err(bad("ROLLBACK_ENGINE_COMMAND"))?,
+        alembic_config: environment
+            .get(OsStr::new("ROLLBACK_ALEMBIC_CONFIG"))
+            .map(PathBuf::from),
+        name: text("ROLLBACK_NAME")?,
+        x: None,
+        database_url: text("ROLLBACK_DATABASE_URL")?.map(Secret::new),
+        version_table: text("ROLLBACK_VERSION_TABLE")?,
+        version_table_schema: text("ROLLBACK_VERSION_TABLE_SCHEMA")?,
+        timeout: text("ROLLBACK_TIMEOUT")?
+            .map(|text| duration(&text))
+            .transpose()
+            .map_err(bad("ROLLBACK_TIMEOUT"))?,
+        validate: text("ROLLBACK_VALIDATE")?
+            .map(validate)
+            .transpose()
+            .map_err(bad("ROLLBACK_VALIDATE"))?,
+        color: text("ROLLBACK_COLOR")?
+            .map(|text| ColorChoice::from_str(&text, false))
+            .transpose()
+            .map_err(bad("ROLLBACK_COLOR"))?,
+        format: text("ROLLBACK_FORMAT")?
+            .map(|text| Format::from_str(&text, false))
+            .transpose()
+            .map_err(bad("ROLLBACK_FORMAT"))?,
+    })
+}
+
+/// Splits a command line as a shell would.
+pub fn words(line: &str) -> Result<Vec<String>, String> {
+    let words = shlex::split(line).ok_or_else(|| format!("{line} has an open quote"))?;
+    if words.is_empty() {
+        return Err("the command line is empty".to_owned());
+    }
+    Ok(words)
+}
+
+/// Reads `90s`, `5m`, `1h 30m`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => {
+            Err("a time limit of nothing lets no step run".to_owned())
+        }
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!(
+            "{text} is no duration such as 90s, 5m or 1h 30m: {error}"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(file: &str, environment: &[(&str, &str)], flags: Layer) -> Result<Layer, Failure> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(FILE), file).unwrap();
+        let environment = environment
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        settle(flags, &environment, dir.path(), None)
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_that_over_the_file() {
+        let file = "name = 'file'\nversion_table = 'file'\nversion_table_schema = 'file'";
+        let environment = [("ROLLBACK_NAME", "env"), ("ROLLBACK_VERSION_TABLE", "env")];
+        let flags = Layer {
+            name: Some("flag".into()),
+            ..Layer::default()
+        };
+        let settled = settled(file, &environment, flags).unwrap();
+        assert_eq!(settled.name.as_deref(), Some("flag"));
+        assert_eq!(settled.version_table.as_deref(), Some("env"));
+        assert_eq!(settled.version_table_schema.as_deref(), Some("file"));
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let failure = settled("databse_url = 'x'", &[], Layer::default()).unwrap_err();
+        assert!(failure.message.ends_with("has an unknown key databse_url"));
+        assert_eq!(failure.hints, ["did you mean database_url?"]);
+    }
+
+    #[test]
+    fn every_key_of_the_file_is_known_to_the_check() {
+        let file = "engine_command = 'alembic'\nalembic_config = 'a.ini'\nname = 'n'\nx = ['k=v']\n\
+                    database_url = 'sqlite:///a'\nversion_table = 't'\nversion_table_schema = 's'\n\
+                    timeout = '90s'\nvalidate = false\ncolor = 'never'\nformat = 'json'";
+        let settled = settled(file, &[], Layer::default()).unwrap();
+        assert_eq!(settled.engine_command.unwrap(), ["alembic"]);
+        assert_eq!(settled.timeout, Some(Duration::from_secs(90)));
+        assert_eq!(settled.validate, Some(false));
+        assert_eq!(settled.format, Some(Format::Json));
+        assert_eq!(KEYS.len(), file.lines().count());
+    }
+
+    #[test]
+    fn a_broken_file_is_named_with_the_line() {
+        let failure = settled("name = 'n'\nx = [", &[], Layer::default()).unwrap_err();
+        assert!(
+            failure.message.contains("rollback.toml, line 2: "),
+            "{}",
+            failure.message
+        );
+    }
+
+    #[test]
+    fn a_url_in_the_file_is_a_secret() {
+        let settled = settled(
+            "database_url = 'postgresql://u:canary@h/d'",
+            &[],
+            Layer::default(),
+        )
+        .unwrap();
+        assert!(!format!("{settled:?}").contains("canary"));
+    }
+
+    #[test]
+    fn durations_are_written_with_their_unit() {
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
+        assert!(duration("30").is_err());
+        assert!(duration("0s").is_err());
+    }
+}

@@ -1,0 +1,253 @@
+//! One connection to a server, synchronous, and opened again where it broke.
+
+use std::io;
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use tokio::runtime::Runtime;
+use tokio::time::{sleep, timeout};
+
+use super::DatabaseError;
+use super::failure::Failure;
+use crate::domain::connection::VersionRows;
+use crate::domain::report::Schema;
+use crate::domain::revision::RevisionId;
+use crate::domain::secret::Secret;
+
+/// For the connection, the login and the encrypted channel together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Every query of ours takes milliseconds. One that does not is waiting for a lock, possibly of the
+/// very step that was given up, and the run has to be able to say so.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a server that restarts is waited for, in milliseconds between the attempts: five seconds
+/// and a bit.
+const PATIENCE: [u64; 6] = [250, 500, 750, 1000, 1250, 1500];
+
+/// What every dialect's connection has in common.
+pub(super) struct Session<C: Connection> {
+    runtime: Runtime,
+    /// Tried in turn while the encrypted channel cannot be built.
+    options: Vec<C::Options>,
+    connection: Option<C>,
+    place: String,
+    password: Option<Secret>,
+}
+
+/// A failure and how to show it.
+pub(super) struct SessionError {
+    pub(super) failure: Failure,
+    /// The server's code, where it was the server that spoke.
+    pub(super) code: Option<String>,
+    pub(super) report: DatabaseError,
+}
+
+impl SessionError {
+    pub(super) fn is_code(&self, codes: &[&str]) -> bool {
+        self.code
+            .as_deref()
+            .is_some_and(|code| codes.contains(&code))
+    }
+}
+
+impl From<SessionError> for DatabaseError {
+    fn from(error: SessionError) -> Self {
+        error.report
+    }
+}
+
+impl<C> Session<C>
+where
+    C: Connection,
+    for<'c> &'c mut C: Executor<'c, Database = C::Database>,
+{
+    /// Connects once. `place` is what errors call the server and the database.
+    pub(super) fn open(
+        options: Vec<C::Options>,
+        place: String,
+        password: Option<Secret>,
+    ) -> Result<Self, SessionError> {
+        let runtime = runtime()?;
+        let mut session = Self {
+            runtime,
+            options,
+            connection: None,
+            place,
+            password,
+        };
+        session.connection = Some(session.connect()?);
+        Ok(session)
+    }
+
+    /// Runs one statement by the simple protocol, which prepares nothing and so works behind a
+    /// pooler that gives each statement another server connection. Every column comes as text.
+    ///
+    /// A connection that turns out to be broken is replaced and the statement sent once more: ours
+    /// only read.
+    pub(super) fn rows(
+        &mut self,
+        sql: &str,
+    ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
+        let reused = self.connection.is_some();
+        match self.attempt(sql) {
+            Err(error) if reused && error.failure == Failure::Broken => self.attempt(sql),
+            result => result,
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        sql: &str,
+    ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.reconnect()?,
+        };
+        let result = self.runtime.block_on(async {
+            let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+            match timeout(QUERY_TIMEOUT, statement.fetch_all(&mut connection)).await {
+                Ok(result) => result.map_err(|error| (Failure::of(&error), error)),
+                // `Other`: to ask again would wait as long again.
+                Err(_) => Err((Failure::Other, no_answer(QUERY_TIMEOUT))),
+            }
+        });
+        match result {
+            Ok(rows) => {
+                self.connection = Some(connection);
+                Ok(rows)
+            }
+            Err((failure, error)) => {
+                // The server's own answer leaves the connection usable; after anything else its
+                // state is not known.
+                if failure != Failure::Broken && matches!(error, sqlx::Error::Database(_)) {
+                    self.connection = Some(connection);
+                }
+                Err(self.error(failure, &error))
+            }
+        }
+    }
+
+    fn reconnect(&self) -> Result<C, SessionError> {
+        for delay in PATIENCE {
+            match self.connect() {
+                Err(error) if matches!(error.failure, Failure::NotReady | Failure::Broken) => {
+                    self.runtime.block_on(sleep(Duration::from_millis(delay)));
+                }
+                result => return result,
+            }
+        }
+        self.connect()
+    }
+
+    fn connect(&self) -> Result<C, SessionError> {
+        let mut result = Err(no_answer(CONNECT_TIMEOUT));
+        for options in &self.options {
+            result = self.runtime.block_on(async {
+                timeout(CONNECT_TIMEOUT, options.connect())
+                    .await
+                    .unwrap_or_else(|_| Err(no_answer(CONNECT_TIMEOUT)))
+            });
+            if !result
+                .as_ref()
+                .is_err_and(|error| Failure::of(error) == Failure::Tls)
+            {
+                break;
+            }
+        }
+        result.map_err(|error| self.error(Failure::of_connecting(&error), &error))
+    }
+
+    fn error(&self, failure: Failure, error: &sqlx::Error) -> SessionError {
+        let report = failure.report(&self.place, error, self.password.as_ref());
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .map(Into::into);
+        SessionError {
+            failure,
+            code,
+            report,
+        }
+    }
+}
+
+impl<C: Connection> Drop for Session<C> {
+    /// Says goodbye, so that the server's log has no line about a lost client.
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // There is nobody left to tell if it fails.
+            let _ = self
+                .runtime
+                .block_on(timeout(Duration::from_secs(1), async {
+                    connection.close().await
+                }));
+        }
+    }
+}
+
+fn runtime() -> Result<Runtime, SessionError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            let report = DatabaseError::Settings(format!("cannot prepare connections: {error}"));
+            SessionError {
+                failure: Failure::Other,
+                code: None,
+                report,
+            }
+        })
+}
+
+fn no_answer(limit: Duration) -> sqlx::Error {
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        format!("no answer within {} s", limit.as_secs()),
+    )
+    .into()
+}
+
+/// The rows of the version table, where `absent` lists the failures that mean there is none.
+pub(super) fn version_rows<R>(
+    answer: Result<Vec<R>, SessionError>,
+    absent: &[Failure],
+) -> Result<VersionRows, DatabaseError>
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> String: sqlx::Decode<'r, R::Database>,
+{
+    match answer {
+        Ok(rows) => Ok(VersionRows::Rows(
+            rows.iter()
+                .filter_map(|row| text(row, 0))
+                .map(RevisionId::new)
+                .collect(),
+        )),
+        Err(error) if absent.contains(&error.failure) => Ok(VersionRows::NoTable),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The first column of all rows, as a set.
+pub(super) fn lines<R>(rows: &[R]) -> Schema
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> String: sqlx::Decode<'r, R::Database>,
+{
+    rows.iter().filter_map(|row| text(row, 0)).collect()
+}
+
+/// The column as text, whatever its type is called; the simple protocol sends nothing else.
+pub(super) fn text<R>(row: &R, index: usize) -> Option<String>
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> String: sqlx::Decode<'r, R::Database>,
+{
+    row.try_get_unchecked::<Option<String>, _>(index)
+        .ok()
+        .flatten()
+}

@@ -1,0 +1,188 @@
+//! The account of a run when it is over.
+
+use colored::Color;
+
+use super::json::Format;
+use super::progress::Redact;
+use super::steps::{ids, shown};
+use super::{Ui, count, insist, seconds};
+use crate::domain::plan::Plan;
+use crate::domain::report::{Cause, Outcome, Position, Report, Stop};
+use crate::error::{Exit, Failure};
+
+/// What an account needs besides the report.
+#[derive(Debug, Clone, Copy)]
+pub struct Account<'a> {
+    /// What was to be done.
+    pub plan: &'a Plan,
+    /// The command line of each step.
+    pub commands: &'a [Vec<String>],
+    /// How it went.
+    pub report: &'a Report,
+    /// What to do next.
+    pub advice: &'a [String],
+    /// The exit code of the whole.
+    pub exit: Exit,
+    /// Hides passwords in what the engine printed.
+    pub redact: &'a dyn Redact,
+}
+
+impl Ui {
+    /// Says on what the steps will run, right before the question.
+    pub fn announce(&self, plan: &Plan, place: &str) {
+        let steps = count(plan.steps.len(), "step");
+        insist(&format!("\n{steps} will run on {}.", self.err.bold(place)));
+    }
+
+    /// Ends the events of a run that had no step to run.
+    pub fn nothing_was_run(&self, report: &Report) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            self.json_line(&Self::finished_event(report, Exit::Done, &[]))?;
+        }
+        Ok(())
+    }
+
+    /// Tells how a run ended, whatever the verbosity where it did not end well.
+    pub fn account(&self, account: Account<'_>) {
+        let report = account.report;
+        if self.format == Format::Json {
+            // Nobody to tell where stdout is closed; the exit code still says how it ended.
+            let _ = self.json_line(&Self::finished_event(report, account.exit, account.advice));
+        }
+        match &report.stop {
+            Some(stop) => self.account_of_stop(&account, stop),
+            None => self.account_of_success(report),
+        }
+    }
+
+    fn account_of_success(&self, report: &Report) {
+        let title = format!(
+            "✓ Rolled back {} in {}",
+            count(report.done.len(), "revision"),
+            seconds(report.elapsed)
+        );
+        self.say(&format!("\n{}", self.err.with(&title, Color::Green)));
+        self.times(report);
+        if !report.validated {
+            self.warn("the steps were not looked up in the database one by one (--no-validate)");
+        }
+        self.position(report);
+    }
+
+    fn account_of_stop(&self, account: &Account<'_>, stop: &Stop) {
+        let report = account.report;
+        let Some(step) = account.plan.steps.get(stop.index) else {
+            return;
+        };
+        let step_name = format!("step {} of {}", stop.index + 1, report.planned);
+        let title = match (report.outcome(), &stop.cause) {
+            (Outcome::Interrupted, Cause::Interrupted) => {
+                format!(
+                    "{} before {step_name}, {}",
+                    self.err.with("interrupted", Color::Yellow),
+                    step.removes
+                )
+            }
+            (Outcome::Interrupted, cause) => {
+                format!(
+                    "{} in {step_name}, {}: {cause}",
+                    self.err.with("interrupted", Color::Yellow),
+                    step.removes
+                )
+            }
+            (_, cause) => {
+                format!(
+                    "{} {step_name}, {}: {cause}",
+                    self.err.with("failed:", Color::Red),
+                    step.removes
+                )
+            }
+        };
+        insist(&format!("\n{title}"));
+        if stop.cause != Cause::Interrupted {
+            if let Some(command) = account.commands.get(stop.index) {
+                insist(&self.err.dimmed(&format!("  $ {}", shown(command))));
+            }
+            self.output("stdout", &account.redact.redact(&stop.stdout));
+            self.output("stderr", &account.redact.redact(&stop.stderr));
+            if let Some(path) = &step.revision.path {
+                insist(&format!("  {} {path}", self.err.bold("File:    ")));
+            }
+            insist(&format!(
+                "  {} {}",
+                self.err.bold("Database:"),
+                stop.position
+            ));
+            if let Position::HalfDone { gone, new } = &stop.position {
+                for line in gone {
+                    insist(&format!("            gone: {line}"));
+                }
+                for line in new {
+                    insist(&format!("            new:  {line}"));
+                }
+            }
+        }
+        insist(&format!(
+            "  {} {} of {} rolled back before it",
+            self.err.bold("Done:    "),
+            report.done.len(),
+            count(report.planned, "step"),
+        ));
+        self.times(report);
+        self.position(report);
+        for advice in account.advice {
+            insist(&format!("  {} {advice}", self.err.with("→", Color::Cyan)));
+        }
+    }
+
+    fn output(&self, stream: &str, text: &str) {
+        let text = text.trim_end();
+        if text.is_empty() {
+            insist(
+                &self
+                    .err
+                    .dimmed(&format!("  the engine printed nothing on {stream}")),
+            );
+            return;
+        }
+        insist(&self.err.dimmed(&format!("  the engine's {stream}:")));
+        for line in text.lines() {
+            insist(&format!("  | {line}"));
+        }
+    }
+
+    fn times(&self, report: &Report) {
+        let width = report
+            .done
+            .iter()
+            .map(|done| done.removes.as_str().len())
+            .max()
+            .unwrap_or(0);
+        for done in &report.done {
+            self.say(&format!(
+                "  {:width$}  {}",
+                done.removes,
+                self.err.dimmed(&seconds(done.elapsed))
+            ));
+        }
+    }
+
+    fn position(&self, report: &Report) {
+        let position = match &report.current {
+            Some(heads) => format!("{}, read from the database", ids(heads)),
+            None => "unknown: it could not be read".to_owned(),
+        };
+        self.insist_unless_done(
+            report,
+            &format!("{} {position}", self.err.bold("Current revision:")),
+        );
+    }
+
+    fn insist_unless_done(&self, report: &Report, text: &str) {
+        if report.stop.is_some() {
+            insist(text);
+        } else {
+            self.say(text);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The JSON forms, documented in `docs/json.md`. Their shape is part of the interface.
+
+use serde_json::{Value, json};
+
+use super::Ui;
+use crate::domain::connection::Identity;
+use crate::domain::plan::{Plan, Step};
+use crate::domain::report::{Position, Report, StepDone, Stop};
+use crate::domain::revision::Heads;
+use crate::error::{Exit, Failure};
+
+/// The version of every object below; it goes up when a field changes its meaning or goes away.
+const VERSION: u32 = 1;
+
+/// For whom data is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// People.
+    #[default]
+    Human,
+    /// Programs.
+    Json,
+}
+
+/// What `rollback current` found.
+pub struct Standing<'a> {
+    /// The database; `None` where only the engine's word is known and it named none.
+    pub database: Option<&'a Identity>,
+    /// The engine, for people.
+    pub engine: &'a str,
+    /// The version rows.
+    pub current: &'a Heads,
+    /// The heads of the code.
+    pub heads: &'a Heads,
+    /// How many revisions of the code are not applied; `None` where that cannot be told.
+    pub behind: Option<usize>,
+    /// What is odd: a stable code and a sentence.
+    pub problems: &'a [(&'static str, String)],
+    /// First lines of the messages, by id.
+    pub titles: &'a dyn Fn(&str) -> String,
+}
+
+/// What a plan is shown with.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanView<'a> {
+    /// The database; `None` where only the engine's word is known and it named none.
+    pub database: Option<&'a Identity>,
+    /// The target as written.
+    pub target: &'a str,
+    /// The steps.
+    pub plan: &'a Plan,
+    /// The command line of each step.
+    pub commands: &'a [Vec<String>],
+}
+
+impl Ui {
+    pub(super) fn current_json(standing: &Standing<'_>) -> Value {
+        let problems: Vec<Value> = standing
+            .problems
+            .iter()
+            .map(|(code, sentence)| json!({ "code": code, "sentence": sentence }))
+            .collect();
+        json!({
+            "version": VERSION,
+            "database": standing.database,
+            "engine": standing.engine,
+            "current": standing.current,
+            "heads": standing.heads,
+            "behind": standing.behind,
+            "problems": problems,
+        })
+    }
+
+    pub(super) fn plan_json(view: PlanView<'_>) -> Value {
+        let steps: Vec<Value> = view
+            .plan
+            .steps
+            .iter()
+            .zip(view.commands)
+            .map(|(step, command)| step_json(step, command))
+            .collect();
+        json!({
+            "version": VERSION,
+            "database": view.database,
+            "current": view.plan.current,
+            "target": view.target,
+            "steps": steps,
+        })
+    }
+
+    pub(super) fn plan_event(view: PlanView<'_>) -> Value {
+        let mut event = Self::plan_json(view);
+        event["event"] = "plan".into();
+        event
+    }
+
+    pub(super) fn step_started_event(number: usize, of: usize, step: &Step) -> Value {
+        json!({
+            "version": VERSION,
+            "event": "step_started",
+            "step": number,
+            "of": of,
+            "removes": step.removes,
+            "argument": step.argument,
+        })
+    }
+
+    pub(super) fn step_finished_event(number: usize, of: usize, done: &StepDone) -> Value {
+        json!({
+            "version": VERSION,
+            "event": "step_finished",
+            "step": number,
+            "of": of,
+            "removes": done.removes,
+            "heads": done.heads,
+            "seconds": rounded(done.elapsed),
+        })
+    }
+
+    pub(super) fn step_failed_event(of: usize, step: &Step, stop: &Stop, cause: &str) -> Value {
+        json!({
+            "version": VERSION,
+            "event": "step_failed",
+            "step": stop.index + 1,
+            "of": of,
+            "removes": step.removes,
+            "cause": cause,
+            "database": position(&stop.position),
+            "stdout": stop.stdout,
+            "stderr": stop.stderr,
+        })
+    }
+
+    pub(super) fn finished_event(report: &Report, exit: Exit, next: &[String]) -> Value {
+        let removed: Vec<_> = report.done.iter().map(|done| &done.removes).collect();
+        json!({
+            "version": VERSION,
+            "event": "finished",
+            "exit_code": exit.code(),
+            "current": report.current,
+            "removed": removed,
+            "validated": report.validated,
+            "seconds": rounded(report.elapsed),
+            "next": next,
+        })
+    }
+
+    /// The end of a run that never began: nothing was removed.
+    pub fn refused_event(failure: &Failure) -> Value {
+        json!({
+            "version": VERSION,
+            "event": "finished",
+            "exit_code": failure.exit.code(),
+            "current": null,
+            "removed": [],
+            "error": failure.message,
+            "next": failure.hints,
+        })
+    }
+}
+
+fn step_json(step: &Step, command: &[String]) -> Value {
+    json!({
+        "removes": step.removes,
+        "takes_along": step.takes_along,
+        "argument": step.argument,
+        "command": command,
+        "is_merge": step.is_merge,
+        "heads_before": step.heads_before,
+        "heads_after": step.heads_after,
+        "message": step.revision.message,
+        "path": step.revision.path,
+        "created": step.revision.created,
+    })
+}
+
+fn position(position: &Position) -> Value {
+    match position {
+        Position::Unchanged { schema_compared } => {
+            json!({ "state": "unchanged", "schema_compared": schema_compared })
+        }
+        Position::HalfDone { gone, new } => {
+            json!({ "state": "half_done", "gone": gone, "new": new })
+        }
+        Position::StepHappened => json!({ "state": "step_happened" }),
+        Position::Elsewhere { heads } => json!({ "state": "elsewhere", "heads": heads }),
+        Position::Unknown { reason } => json!({ "state": "unknown", "reason": reason }),
+    }
+}
+
+/// Seconds to the millisecond.
+fn rounded(elapsed: std::time::Duration) -> f64 {
+    (elapsed.as_secs_f64() * 1000.0).round() / 1000.0
+}

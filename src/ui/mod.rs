@@ -1,0 +1,246 @@
+//! The only place that prints or asks.
+//!
+//! Data goes to stdout, words to stderr. Nothing needs colour to be understood.
+
+mod account;
+mod json;
+mod position;
+mod progress;
+mod steps;
+
+use std::io::{self, IsTerminal, Write};
+
+use colored::{Color, Colorize as _};
+use serde_json::Value;
+
+use crate::error::{Exit, Failure};
+
+pub use account::Account;
+pub use json::{Format, PlanView, Standing};
+pub use progress::{Progress, Redact};
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// Where the stream is a terminal and `NO_COLOR` is not set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How much to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Refusals, failures and data.
+    Quiet,
+    /// The course of the run.
+    Normal,
+    /// The engine's own lines, file paths and commands as well.
+    Verbose,
+}
+
+/// What of the surroundings decides how things look.
+#[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that do not depend on each other"
+)]
+pub struct Surroundings {
+    /// Stdout is a terminal.
+    pub stdout_is_terminal: bool,
+    /// Stderr is a terminal.
+    pub stderr_is_terminal: bool,
+    /// Stdin is a terminal, so that somebody can answer.
+    pub stdin_is_terminal: bool,
+    /// `NO_COLOR` is set and not empty.
+    pub no_color: bool,
+}
+
+impl Surroundings {
+    /// Looks at the three streams.
+    pub fn observe(no_color: bool) -> Self {
+        Self {
+            stdout_is_terminal: io::stdout().is_terminal(),
+            stderr_is_terminal: io::stderr().is_terminal(),
+            stdin_is_terminal: io::stdin().is_terminal(),
+            no_color,
+        }
+    }
+}
+
+/// Colour, or not, for one stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paint(bool);
+
+impl Paint {
+    fn with(self, text: &str, color: Color) -> String {
+        if self.0 {
+            text.color(color).to_string()
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn bold(self, text: &str) -> String {
+        if self.0 {
+            text.bold().to_string()
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn dimmed(self, text: &str) -> String {
+        if self.0 {
+            text.dimmed().to_string()
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Both streams and the way to write to them.
+#[derive(Debug)]
+pub struct Ui {
+    /// How data is written.
+    pub format: Format,
+    /// How much is said.
+    pub verbosity: Verbosity,
+    surroundings: Surroundings,
+    out: Paint,
+    err: Paint,
+}
+
+impl Ui {
+    /// Settles colour for both streams.
+    pub fn new(
+        format: Format,
+        verbosity: Verbosity,
+        color: ColorChoice,
+        surroundings: Surroundings,
+    ) -> Self {
+        // `colored` would decide once for both streams; each is decided here.
+        colored::control::set_override(true);
+        let paint = |is_terminal: bool| {
+            Paint(match color {
+                ColorChoice::Always => true,
+                ColorChoice::Never => false,
+                ColorChoice::Auto => is_terminal && !surroundings.no_color,
+            })
+        };
+        Self {
+            format,
+            verbosity,
+            surroundings,
+            out: paint(surroundings.stdout_is_terminal),
+            err: paint(surroundings.stderr_is_terminal),
+        }
+    }
+
+    /// Whether a person can be asked.
+    pub fn can_ask(&self) -> bool {
+        self.surroundings.stdin_is_terminal && self.surroundings.stderr_is_terminal
+    }
+
+    /// Writes data to stdout. Nothing may be changed by a command whose plan could not be written,
+    /// so this fails where stdout is closed or full.
+    pub fn data(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+            .map_err(|error| {
+                Failure::user(format!("cannot write to stdout: {error}"))
+                    .hint("nothing was changed; check where the output goes and run it again")
+            })
+    }
+
+    /// Writes one JSON object on one line.
+    pub fn json_line(&self, value: &Value) -> Result<(), Failure> {
+        self.data(&format!("{value}\n"))
+    }
+
+    /// Says something on stderr, unless asked to be quiet.
+    pub fn say(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            insist(text);
+        }
+    }
+
+    /// A caution on stderr.
+    pub fn warn(&self, text: &str) {
+        self.say(&format!(
+            "{} {text}",
+            self.err.with("warning:", Color::Yellow)
+        ));
+    }
+
+    /// Tells a failure: the sentence, its causes, what the engine printed, what to do.
+    pub fn failure(&self, failure: &Failure) {
+        let word = match failure.exit {
+            Exit::Refused => self.err.with("refused:", Color::Yellow),
+            Exit::Interrupted => self.err.with("interrupted:", Color::Yellow),
+            _ => self.err.with("error:", Color::Red),
+        };
+        insist(&format!("{word} {}", failure.message));
+        for cause in &failure.causes {
+            insist(&format!("  {} {cause}", self.err.dimmed("because")));
+        }
+        let output = failure.output.trim_end();
+        if !output.is_empty() && self.verbosity == Verbosity::Verbose {
+            for line in output.lines() {
+                insist(&self.err.dimmed(&format!("  | {line}")));
+            }
+        }
+        for hint in &failure.hints {
+            insist(&format!("  {} {hint}", self.err.with("→", Color::Cyan)));
+        }
+        if !output.is_empty() && self.verbosity < Verbosity::Verbose {
+            insist(&format!(
+                "  {} the engine's whole output: the same command with -v",
+                self.err.with("→", Color::Cyan)
+            ));
+        }
+    }
+
+    /// Asks a question that is answered by No unless somebody types y. `None` where the operator
+    /// left with Ctrl-C.
+    pub fn confirm(&self, question: &str) -> Option<bool> {
+        let answer = dialoguer::Confirm::new()
+            .with_prompt(self.err.bold(question))
+            .default(false)
+            .show_default(true)
+            .interact_opt();
+        match answer {
+            Ok(answer) => Some(answer.unwrap_or(false)),
+            Err(_) => None,
+        }
+    }
+}
+
+/// Says something on stderr in any case. Where nobody listens any more (a closed terminal) the run
+/// goes on as confirmed.
+fn insist(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// `0.8 s`, `2 min 15 s`.
+fn seconds(elapsed: std::time::Duration) -> String {
+    let whole = elapsed.as_secs();
+    if whole < 60 {
+        format!("{:.1} s", elapsed.as_secs_f64())
+    } else {
+        format!("{} min {} s", whole / 60, whole % 60)
+    }
+}
+
+/// `1 step`, `3 steps`.
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}

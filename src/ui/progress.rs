@@ -1,0 +1,120 @@
+//! The course of a run: a bar at the bottom of a terminal, plain lines in a pipe, events for programs.
+
+use colored::Color;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::json::Format;
+use super::steps::ids;
+use super::{Ui, Verbosity, seconds};
+use crate::domain::plan::Step;
+use crate::domain::report::{StepDone, Stop};
+use crate::runner::Events;
+
+/// Tells what the runner reports as it happens.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    ui: &'a Ui,
+    of: usize,
+    bar: ProgressBar,
+    /// Hides passwords in what the engine prints.
+    redact: &'a dyn Redact,
+}
+
+/// Takes secrets out of text that somebody else wrote.
+pub trait Redact: std::fmt::Debug {
+    /// The text with each secret replaced by `***`.
+    fn redact(&self, text: &str) -> String;
+}
+
+impl<'a> Progress<'a> {
+    /// Shows the bar where stderr is a terminal.
+    pub fn new(ui: &'a Ui, of: usize, redact: &'a dyn Redact) -> Self {
+        let bar = if ui.surroundings.stderr_is_terminal && ui.verbosity > Verbosity::Quiet {
+            ProgressBar::with_draw_target(Some(of as u64), ProgressDrawTarget::stderr())
+        } else {
+            ProgressBar::hidden()
+        };
+        let template = if ui.err.0 {
+            "{bar:30.green/dim} {pos}/{len} steps, {elapsed} {wide_msg:.dim}"
+        } else {
+            "{bar:30} {pos}/{len} steps, {elapsed} {wide_msg}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("━━─"));
+        }
+        bar.enable_steady_tick(std::time::Duration::from_millis(200));
+        Self {
+            ui,
+            of,
+            bar,
+            redact,
+        }
+    }
+
+    /// Takes the bar off the screen.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn line(&self, text: &str) {
+        self.bar.suspend(|| self.ui.say(text));
+    }
+
+    /// A failed write to stdout does not stop a run that was confirmed: its exit code tells the end.
+    fn event(&self, value: &serde_json::Value) {
+        if self.ui.format == Format::Json {
+            self.bar.suspend(|| drop(self.ui.json_line(value)));
+        }
+    }
+}
+
+impl Events for Progress<'_> {
+    fn step_started(&mut self, index: usize, step: &Step) {
+        let paint = self.ui.err;
+        let merge = if step.is_merge { " [MERGE]" } else { "" };
+        self.bar.set_message(step.removes.to_string());
+        self.line(&format!(
+            "{} Rolling back {}{} ... {}",
+            paint.bold(&format!("[{}/{}]", index + 1, self.of)),
+            paint.with(step.removes.as_str(), Color::Cyan),
+            paint.with(merge, Color::Magenta),
+            step.revision.title(),
+        ));
+        self.event(&Ui::step_started_event(index + 1, self.of, step));
+    }
+
+    fn engine_line(&mut self, line: &str) {
+        if self.ui.verbosity == Verbosity::Verbose {
+            let line = self.redact.redact(line);
+            self.line(&self.ui.err.dimmed(&format!("      | {line}")));
+        }
+    }
+
+    fn step_finished(&mut self, index: usize, step: &StepDone) {
+        self.bar.inc(1);
+        self.line(&format!(
+            "      {} {}, now at {}",
+            self.ui.err.with("✓", Color::Green),
+            seconds(step.elapsed),
+            ids(&step.heads),
+        ));
+        self.event(&Ui::step_finished_event(index + 1, self.of, step));
+    }
+
+    fn stopped(&mut self, stop: &Stop, step: &Step) {
+        self.finish();
+        let hidden = Stop {
+            stdout: self.redact.redact(&stop.stdout),
+            stderr: self.redact.redact(&stop.stderr),
+            ..stop.clone()
+        };
+        if stop.cause != crate::domain::report::Cause::Interrupted {
+            self.event(&Ui::step_failed_event(
+                self.of,
+                step,
+                &hidden,
+                &stop.cause.to_string(),
+            ));
+        }
+    }
+}

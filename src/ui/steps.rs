@@ -1,0 +1,124 @@
+//! A plan, for people.
+
+use std::fmt::Write as _;
+
+use colored::Color;
+
+use super::json::{Format, PlanView};
+use super::{Ui, Verbosity, count};
+use crate::domain::plan::Step;
+use crate::domain::revision::{Heads, RevisionId};
+use crate::error::Failure;
+
+impl Ui {
+    /// The answer of `rollback plan`.
+    pub fn plan(&self, view: PlanView<'_>) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.json_line(&Self::plan_json(view)),
+            Format::Human => self.data(&self.plan_text(view)),
+        }
+    }
+
+    /// The plan of a run, before anything else is printed.
+    pub fn plan_of_run(&self, view: PlanView<'_>) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.json_line(&Self::plan_event(view)),
+            Format::Human if self.verbosity == Verbosity::Quiet => Ok(()),
+            Format::Human => self.data(&self.plan_text(view)),
+        }
+    }
+
+    fn plan_text(&self, view: PlanView<'_>) -> String {
+        let plan = view.plan;
+        let mut text = String::new();
+        if let Some(database) = view.database {
+            text.push_str(&self.labelled("Database", &database.to_string()));
+        }
+        text.push_str(&self.labelled("Current", &ids(&plan.current)));
+        text.push_str(&self.labelled("Target", view.target));
+        if plan.steps.is_empty() {
+            text.push_str("\nNothing to roll back: the database already stands there.\n");
+            return text;
+        }
+        let merges = match plan.merges() {
+            0 => String::new(),
+            merges => format!(", {} among them", count(merges, "merge")),
+        };
+        let title = format!("Rollback plan: {}{merges}", count(plan.steps.len(), "step"));
+        let _ = writeln!(text, "\n{}\n", self.out.bold(&title));
+        let width = plan.steps.len().to_string().len();
+        for (index, (step, command)) in plan.steps.iter().zip(view.commands).enumerate() {
+            self.step_text(&mut text, index + 1, width, step, command);
+        }
+        text
+    }
+
+    fn step_text(
+        &self,
+        text: &mut String,
+        number: usize,
+        width: usize,
+        step: &Step,
+        command: &[String],
+    ) {
+        let paint = self.out;
+        let merge = if step.is_merge { " [MERGE]" } else { "" };
+        let _ = writeln!(
+            text,
+            "  {number:>width$}. {}{}  {}",
+            paint.with(step.removes.as_str(), Color::Cyan),
+            paint.with(merge, Color::Magenta),
+            step.revision.title(),
+        );
+        let indent = " ".repeat(width + 4);
+        let mut facts = Vec::new();
+        if let Some(created) = &step.revision.created {
+            facts.push(format!("created {}", without_fraction(created)));
+        }
+        facts.push(format!("leaves {}", ids(&step.heads_after)));
+        let _ = writeln!(text, "{indent}{}", paint.dimmed(&facts.join(", ")));
+        if !step.takes_along.is_empty() {
+            let along: Vec<&str> = step.takes_along.iter().map(RevisionId::as_str).collect();
+            let warning = format!(
+                "takes along {}: they depend on each other",
+                along.join(", ")
+            );
+            let _ = writeln!(text, "{indent}{}", paint.with(&warning, Color::Yellow));
+        }
+        if self.verbosity == Verbosity::Verbose {
+            let _ = writeln!(
+                text,
+                "{indent}{}",
+                paint.dimmed(&format!("runs {}", shown(command)))
+            );
+            if let Some(path) = &step.revision.path {
+                let _ = writeln!(text, "{indent}{}", paint.dimmed(&format!("file {path}")));
+            }
+        }
+    }
+}
+
+/// The ids, or `base` where there are none, as Alembic calls it.
+pub(super) fn ids(heads: &Heads) -> String {
+    if heads.is_empty() {
+        return "base".to_owned();
+    }
+    heads
+        .iter()
+        .map(RevisionId::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// A command line that can be pasted into a shell.
+pub(super) fn shown(command: &[String]) -> String {
+    shlex::try_join(command.iter().map(String::as_str)).unwrap_or_else(|_| command.join(" "))
+}
+
+/// A `Create Date` to the second; Alembic writes six digits more.
+fn without_fraction(created: &str) -> &str {
+    match created.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit.is_ascii_digit()) => whole,
+        _ => created,
+    }
+}
