@@ -19,6 +19,29 @@ const SOURCE: &str = include_str!("bridge.py");
 /// Fits into the argument list and into any process listing: the rest comes through stdin.
 const LOADER: &str = "import sys;exec(compile(sys.stdin.buffer.read(),'<bridge>','exec'),\
                       {'__name__':'rollback_bridge'})";
+/// The parameters that decide how to connect; libpq names dozens of others with their defaults, and
+/// some are secrets.
+const OPTIONS: [&str; 19] = [
+    "hostaddr",
+    "options",
+    "ssl",
+    "ssl_ca",
+    "ssl_capath",
+    "ssl_cert",
+    "ssl_check_hostname",
+    "ssl_context",
+    "ssl_disabled",
+    "ssl_key",
+    "ssl_mode",
+    "ssl_verify_cert",
+    "ssl_verify_identity",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+];
 /// The version of the report that this program reads.
 const VERSION: u32 = 1;
 
@@ -285,11 +308,15 @@ impl Connection {
     fn options(&self) -> Vec<(String, String)> {
         let mut options: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in self.parameters.iter().chain(&self.info) {
-            if (name.starts_with("ssl") || ["options", "hostaddr", "charset"].contains(&&**name))
+            if OPTIONS.contains(&name.as_str())
                 && let Some(value) = scalar(value)
             {
                 options.insert(name.clone(), value);
             }
+        }
+        if options.get("hostaddr") == self.text(&["host"]).as_ref() {
+            // psycopg says the address even where that is how the host was named.
+            options.remove("hostaddr");
         }
         if self.dialect == "postgresql" {
             // asyncpg and pg8000 have one switch where libpq has modes.

@@ -22,6 +22,10 @@ pub enum Kind {
     },
     /// A module that cannot be imported.
     Import(String),
+    /// `env.py` reads an `-x` argument that was not given.
+    XArgument(String),
+    /// The project gives no database URL, or one that cannot be used.
+    Url,
     /// A variable of the environment that the project needs.
     EnvironmentVariable(String),
     /// There is no configuration, or it lacks what Alembic needs.
@@ -32,6 +36,8 @@ pub enum Kind {
     Login,
     /// The server cannot be reached.
     Unreachable,
+    /// The file of an SQLite database cannot be opened.
+    NoDatabaseFile,
     /// The server has no such database.
     NoDatabase,
     /// Flask found no application, or the application has no such command.
@@ -69,7 +75,8 @@ macro_rules! patterns {
 
 patterns! {
     FAILED = r"(?m)^\s*FAILED: (.*(?:\n[ \t]+\S.*)*)";
-    LOGGED_ERROR = r"(?m)^.*\bERROR\b.*?(?:Error: |\] )(.+)$";
+    LOGGED_ERROR = r"(?m)^.*\bERROR\b.*?\] (?:Error: )?(.+)$";
+    BARE = r"^[\w.]+(?:: *(?:\(\))?)?$";
     CLICK_ERROR = r"(?m)^Error: (.+)$";
     USAGE_ERROR = r"(?m)^\S+(?: \S+)*: error: (.+)$";
     CANNOT_LOCATE = r"Can't locate revision identified by '([^']*)'";
@@ -84,7 +91,9 @@ patterns! {
     BROKEN_CONFIGURATION = r"^configparser\.|TOMLDecodeError|new scripts folder|version_path_separator|path_separator";
     LOGIN = r"(?i)password authentication failed|access denied for user|no password supplied|InvalidPasswordError|InvalidAuthorizationSpecification|no pg_hba\.conf entry|role \S+ does not exist|Login failed for user";
     NO_DATABASE = r#"(?i)database "[^"]*" does not exist|unknown database|InvalidCatalogName"#;
-    UNREACHABLE = r"(?i)connection refused|could not connect to server|can't connect to (?:local )?(?:mysql )?server|could not translate host name|name or service not known|temporary failure in name resolution|connect call failed|timeout expired|connection timed out|is the server running|unable to open database file|server closed the connection|lost connection to";
+    UNREACHABLE = r"(?i)connection refused|could not connect to server|can't connect to (?:local )?(?:mysql )?server|could not translate host name|name or service not known|temporary failure in name resolution|connect call failed|timeout expired|connection timed out|is the server running|server closed the connection|lost connection to";
+    URL = r"Could not parse (?:SQLAlchemy|rfc1738) URL|Expected string or URL object|'_instantiate_plugins'|Can't load plugin: sqlalchemy\.dialects";
+    NO_DATABASE_FILE = r"unable to open database file";
     NO_FLASK_COMMAND = r"Could not locate a Flask application|No such command '|Failed to find Flask application|Could not import '";
     NO_SUCH_OPTION = r"No such option:? '?(-[-\w]+)|unrecognized arguments: (\S+)";
 }
@@ -106,6 +115,11 @@ pub fn read(stdout: &str, stderr: &str) -> Complaint {
         .or_else(|| last_line(stdout).map(str::to_owned))
         .unwrap_or_default();
     let kind = kind(&line, stdout, stderr);
+    // Alembic says it in a warning; the traceback ends with a bare key.
+    let line = match MISSING_PARENT.find(stderr) {
+        Some(warning) if matches!(kind, Kind::MissingParent(_)) => warning.as_str().to_owned(),
+        _ => line,
+    };
     Complaint { line, kind }
 }
 
@@ -114,12 +128,22 @@ pub fn duplicate(stderr: &str) -> Option<String> {
     DUPLICATE.captures(stderr).map(|found| found[1].to_owned())
 }
 
-/// The sentence with which the last traceback ends, without the lines that explain it.
+/// The sentence with which the last traceback ends, without the lines that explain it. Where a
+/// project raises a bare error over another one, that other one says more.
 pub fn traceback_line(text: &str) -> Option<&str> {
-    let (_, after) = text.rsplit_once("Traceback (most recent call last):")?;
-    after
-        .lines()
-        .find(|line| !line.trim().is_empty() && !line.starts_with(char::is_whitespace))
+    let mut ends = text
+        .rsplit("Traceback (most recent call last):")
+        .filter_map(|after| {
+            after
+                .lines()
+                .find(|line| !line.trim().is_empty() && !line.starts_with(char::is_whitespace))
+        });
+    let tracebacks = text.matches("Traceback (most recent call last):").count();
+    let ends: Vec<&str> = ends.by_ref().take(tracebacks).collect();
+    ends.iter()
+        .find(|line| !BARE.is_match(line))
+        .or(ends.first())
+        .copied()
 }
 
 fn last_line(text: &str) -> Option<&str> {
@@ -174,12 +198,15 @@ fn kind(line: &str, stdout: &str, stderr: &str) -> Kind {
         Kind::Import(group(found))
     } else if let Some(found) = KEY_ERROR.captures(line) {
         // Only the lookup in `os.environ` fails inside `os`.
-        let environment = stderr.contains("frozen os>") || stderr.contains("/os.py\", line");
-        if environment {
+        if stderr.contains("frozen os>") || stderr.contains("/os.py\", line") {
             Kind::EnvironmentVariable(group(found))
+        } else if stderr.contains("get_x_argument") {
+            Kind::XArgument(group(found))
         } else {
             Kind::Other
         }
+    } else if URL.is_match(line) {
+        Kind::Url
     } else if BROKEN_CONFIGURATION.is_match(line) && !line.contains("Path doesn't exist") {
         Kind::BrokenConfiguration
     } else if NO_CONFIGURATION.is_match(line) {
@@ -188,6 +215,8 @@ fn kind(line: &str, stdout: &str, stderr: &str) -> Kind {
         Kind::Login
     } else if NO_DATABASE.is_match(line) {
         Kind::NoDatabase
+    } else if NO_DATABASE_FILE.is_match(line) {
+        Kind::NoDatabaseFile
     } else if UNREACHABLE.is_match(&all) && line.contains("Error") {
         Kind::Unreachable
     } else if let Some(found) = NO_SUCH_OPTION.captures(line) {
@@ -229,6 +258,13 @@ impl Kind {
             Self::EnvironmentVariable(name) => {
                 format!("The project reads the variable {name} from the environment: set it.")
             }
+            Self::XArgument(name) => {
+                format!("The project's env.py wants an argument: add `-x {name}=VALUE`.")
+            }
+            Self::Url => format!(
+                "Set the database URL where the project reads it (`sqlalchemy.url` in alembic.ini, \
+                 or its env.py) until `{command}` works."
+            ),
             Self::NoConfiguration => {
                 "Run rollback in the project's directory, or name it with -C DIR, or name the \
                  configuration with `alembic_config` in rollback.toml."
@@ -242,6 +278,11 @@ impl Kind {
             }
             Self::Unreachable => {
                 format!("Start the server, or correct host and port; try `{command}`.")
+            }
+            Self::NoDatabaseFile => {
+                "Create the folder of the database file, or correct its path where the project sets \
+                 it."
+                    .to_owned()
             }
             Self::NoDatabase => {
                 format!("Create the database, or correct its name; try `{command}`.")

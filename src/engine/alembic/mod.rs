@@ -134,8 +134,28 @@ impl AlembicEngine {
 
     /// Runs a verb that only reads.
     fn ask(&self, verb: &[&str], interrupt: &Interrupt) -> Result<Finished, EngineError> {
-        process::run(&self.invocation(verb), None, interrupt, &mut |_| {})
-            .map_err(|error| self.not_started(verb, &error))
+        self.run(verb, &self.invocation(verb), None, interrupt, &mut |_| {})
+    }
+
+    /// Every start goes through here: an error of the engine may quote a URL with its password.
+    fn run(
+        &self,
+        verb: &[&str],
+        invocation: &Invocation,
+        timeout: Option<Duration>,
+        interrupt: &Interrupt,
+        on_line: &mut dyn FnMut(&str),
+    ) -> Result<Finished, EngineError> {
+        let mut on_masked_line = |line: &str| on_line(&output::mask(line));
+        let finished = process::run(invocation, timeout, interrupt, &mut on_masked_line)
+            .map_err(|error| self.not_started(verb, &error))?;
+        let stdout = output::mask(&finished.stdout);
+        let stderr = output::mask(&finished.stderr);
+        Ok(Finished {
+            stdout,
+            stderr,
+            ..finished
+        })
     }
 
     fn not_started(&self, verb: &[&str], error: &SpawnError) -> EngineError {
@@ -439,7 +459,7 @@ impl Engine for AlembicEngine {
         let path = self.env.get(OsStr::new("PATH")).map(OsString::as_os_str);
         if let Some(launch) = launcher::take_apart(&plain.program, &plain.args, &self.dir, path) {
             let bridged = bridge::invocation(&launch, &self.dir, &self.env);
-            let finished = process::run(&bridged, None, &interrupt, &mut |_| {});
+            let finished = self.run(CURRENT, &bridged, None, &interrupt, &mut |_| {});
             // Without a report nobody knows what ran there: the engine is asked again, plainly.
             if let Ok(finished) = finished {
                 if finished.ended == Ended::Interrupted {
@@ -477,8 +497,7 @@ impl Engine for AlembicEngine {
             .env
             .entry("PYTHONUNBUFFERED".into())
             .or_insert_with(|| "1".into());
-        let finished = process::run(&invocation, timeout, &self.interrupt, on_line)
-            .map_err(|error| self.not_started(&verb, &error))?;
+        let finished = self.run(&verb, &invocation, timeout, &self.interrupt, on_line)?;
         Ok(StepRun {
             ended: finished.ended,
             stdout: finished.stdout,

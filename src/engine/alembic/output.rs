@@ -63,11 +63,10 @@ static CHATTER: LazyLock<Regex> = LazyLock::new(|| {
 });
 static DOCSTRING_FIELD: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^(Revision ID|Revises|Create Date):[ \t]*(.*)$"));
+static PASSWORD_IN_URL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(//[^\s:/@'"]*:)[^\s'"]*@"#));
 static SECRET_IN_URL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)([?&;][^=&;]*(?:pass(?:word|wd|phrase)?|pwd|token|secret)=)[^&;]*")
+    pattern(r#"(?i)([?&;][\w-]*(?:pass(?:word|wd|phrase)?|pwd|token|secret)=)[^&;\s'"]*"#)
 });
-static PASSWORD_IN_URL: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^([^:/?#]+://[^:@/]*:)[^@/]*@"));
 
 /// Reads `history --verbose`, in the order of Alembic's loading as far as it can be told.
 ///
@@ -111,7 +110,7 @@ pub fn current(stdout: &str) -> Result<Vec<CurrentReport>, NotUnderstood> {
     for line in stdout.lines() {
         if let Some(found) = CURRENT.captures(line) {
             reports.push(CurrentReport {
-                url: mask_url(&found[1]),
+                url: mask(&found[1]),
                 revisions: Vec::new(),
             });
         } else if let Some(found) = HEADER.captures(line) {
@@ -165,10 +164,11 @@ pub fn docstring(text: &str) -> (String, Option<String>) {
     (message.join("\n").trim().to_owned(), fields("Create Date"))
 }
 
-/// Alembic masks the password before the host only; a query can hold others.
-pub fn mask_url(url: &str) -> String {
-    let url = PASSWORD_IN_URL.replace(url, "${1}***@");
-    SECRET_IN_URL.replace_all(&url, "${1}***").into_owned()
+/// Hides the passwords of all URLs in a text. Alembic masks the one before the host where it shows a
+/// URL on purpose; a query can hold others, and a URL that cannot be parsed is quoted in the error.
+pub fn mask(text: &str) -> String {
+    let text = PASSWORD_IN_URL.replace_all(text, "${1}***@");
+    SECRET_IN_URL.replace_all(&text, "${1}***").into_owned()
 }
 
 /// The revision blocks of a verbose listing, in the order of the output.

@@ -142,8 +142,12 @@ fn passwords_are_masked_wherever_a_url_can_hold_them() {
             "postgresql://h/d?sslpassword=s",
             "postgresql://h/d?sslpassword=***",
         ),
+        (
+            "from string 'pg//u:a:b/c@d@h' x@y",
+            "from string 'pg//u:***@h' x@y",
+        ),
         ("sqlite:////data/app.db", "sqlite:////data/app.db"),
     ] {
-        assert_eq!(mask_url(url), masked);
+        assert_eq!(mask(url), masked);
     }
 }
