@@ -170,6 +170,21 @@ impl Session {
         (!folders.is_empty()).then(|| folders.join(", "))
     }
 
+    /// Looks again right before the first step: a person may have read the plan for long.
+    pub(super) fn still_at(&mut self, plan: &Plan) -> Result<(), Failure> {
+        let now = self.eyes.heads().map_err(Failure::user)?;
+        if now == plan.current {
+            return Ok(());
+        }
+        let now: Vec<RevisionId> = now.into_iter().collect();
+        Err(Failure::refused(format!(
+            "the database moved to {} while the plan was being read",
+            listed(&now)
+        ))
+        .because("somebody else is migrating it")
+        .hint("see where it stands, then plan again: rollback current"))
+    }
+
     /// The command line of each step.
     pub(super) fn command_lines(&self, plan: &Plan) -> Vec<Vec<String>> {
         plan.steps
