@@ -272,9 +272,6 @@ impl AlembicEngine {
     /// `history --verbose`, printed and parsed.
     fn read_history(&self, interrupt: &Interrupt) -> Result<Vec<Revision>, EngineError> {
         let finished = self.ask(HISTORY, interrupt)?;
-        if finished.ended != Ended::Exited(0) {
-            return Err(self.failed(HISTORY, &finished, None));
-        }
         if let Some(id) = complaint::duplicate(&finished.stderr) {
             return Err(plain_error(
                 format!("two version files have the revision id {id}"),
@@ -283,6 +280,9 @@ impl AlembicEngine {
                     self.typed(HISTORY)
                 ),
             ));
+        }
+        if finished.ended != Ended::Exited(0) {
+            return Err(self.failed(HISTORY, &finished, None));
         }
         let mut revisions = output::history(&finished.stdout)
             .map_err(|cause| self.not_understood(HISTORY, &finished, &cause))?;
