@@ -79,12 +79,13 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let mut session = Session::open(context)?;
     let plan = session.plan(&args.target)?;
     let commands = session.command_lines(&plan);
-    ui.plan_of_run(PlanView {
+    let view = PlanView {
         database: session.identity.as_ref(),
         target: &args.target,
         plan: &plan,
         commands: &commands,
-    })?;
+    };
+    ui.plan_of_run(view, args.dry_run)?;
     if args.dry_run {
         ui.say("\nDry run: nothing was changed.");
     }
@@ -105,6 +106,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     };
     let secrets = session.secrets();
     let progress = Progress::new(ui, plan.steps.len(), &secrets);
+    context.interrupt.tell(Some(progress.on_signal()));
     let (engine, graph, witness) = session.parts();
     let mut events = progress;
     let report = runner::run(
@@ -116,6 +118,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         context.interrupt,
         options,
     );
+    context.interrupt.tell(None);
     events.finish();
     let exit = match report.outcome() {
         Outcome::Done => Exit::Done,

@@ -176,12 +176,11 @@ impl<C: Connection> Drop for Session<C> {
     /// Says goodbye, so that the server's log has no line about a lost client.
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // There is nobody left to tell if it fails.
-            let _ = self
-                .runtime
-                .block_on(timeout(Duration::from_secs(1), async {
-                    connection.close().await
-                }));
+            // There is nobody left to tell if it fails. The timer needs the runtime around it.
+            let goodbye = async {
+                let _ = timeout(Duration::from_secs(1), connection.close()).await;
+            };
+            self.runtime.block_on(goodbye);
         }
     }
 }

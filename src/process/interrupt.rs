@@ -1,9 +1,10 @@
 //! The operator's wish to stop, as signals tell it.
 
+use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -13,10 +14,24 @@ use signal_hook::low_level::pipe;
 ///
 /// The first asks the run to stop after the step, which is the runner's business; the second ends
 /// the running child. A child that is started after the second is ended by the next one.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Interrupt {
     count: Arc<AtomicUsize>,
     at_once: bool,
+    listener: Arc<Mutex<Option<Listener>>>,
+}
+
+/// What is told of each signal, with its number.
+type Listener = Box<dyn Fn(usize) + Send>;
+
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Interrupt")
+            .field("count", &self.count)
+            .field("at_once", &self.at_once)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Interrupt {
@@ -66,7 +81,20 @@ impl Interrupt {
 
     /// Counts one signal, as if it had come.
     pub fn raise(&self) {
-        self.count.fetch_add(1, Ordering::SeqCst);
+        let count = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Ok(listener) = self.listener.lock()
+            && let Some(listener) = listener.as_ref()
+        {
+            listener(count);
+        }
+    }
+
+    /// Has each later signal told to `listener` as it comes, from another thread: the run itself
+    /// may be waiting for a silent engine. `None` tells nobody any more.
+    pub fn tell(&self, listener: Option<Listener>) {
+        if let Ok(mut place) = self.listener.lock() {
+            *place = listener;
+        }
     }
 
     /// How many signals have come.

@@ -307,8 +307,12 @@ impl Engine for AlembicEngine {
             .entry("PYTHONUNBUFFERED".into())
             .or_insert_with(|| "1".into());
         let finished = self.run(&verb, &invocation, timeout, &self.interrupt, on_line)?;
+        let reason = (finished.ended != Ended::Exited(0))
+            .then(|| complaint::read(&finished.stdout, &finished.stderr).line)
+            .filter(|line| !line.is_empty());
         Ok(StepRun {
             ended: finished.ended,
+            reason,
             stdout: finished.stdout,
             stderr: finished.stderr,
             elapsed: finished.elapsed,
