@@ -159,10 +159,10 @@ impl AlembicEngine {
     fn not_started(&self, verb: &[&str], error: &SpawnError) -> EngineError {
         let hint = match error {
             SpawnError::NotFound(_) | SpawnError::NotExecutable { .. } => {
-                "Reinstall it, or name another with --engine-command."
+                "reinstall it, or name another with --engine-command"
             }
-            SpawnError::WorkingDirectory(_) => "Name the project's directory with `-C DIR`.",
-            SpawnError::Other { .. } => "Try the command by hand.",
+            SpawnError::WorkingDirectory(_) => "name the project's directory with `-C DIR`",
+            SpawnError::Other { .. } => "try the command by hand",
         };
         EngineError {
             summary: format!("`{}` cannot be started: {error}", self.typed(verb)),
@@ -199,7 +199,7 @@ impl AlembicEngine {
                 .unwrap_or_default();
             hints.insert(
                 0,
-                format!("The engine tried {}{user}.", bridge::describe(&facts)),
+                format!("the engine tried {}{user}", bridge::describe(&facts)),
             );
         }
         if matches!(complaint.kind, Kind::CannotLocate(_))
@@ -208,7 +208,7 @@ impl AlembicEngine {
                 .filter(|places| !places.is_empty())
         {
             hints.push(format!(
-                "Alembic looks for version files in {}.",
+                "Alembic looks for version files in {}",
                 places.join(", ")
             ));
         }
@@ -231,8 +231,8 @@ impl AlembicEngine {
             stdout: finished.stdout.clone(),
             stderr: finished.stderr.clone(),
             hints: vec![
-                "The command must end where Alembic's verbs begin: `alembic`, `flask db` or \
-                 `superset db`; see `engine_command` in the configuration and --engine-command."
+                "the command must end where Alembic's verbs begin: `alembic`, `flask db` or \
+                 `superset db`; see `engine_command` in the configuration and --engine-command"
                     .to_owned(),
             ],
         }

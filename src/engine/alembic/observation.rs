@@ -27,7 +27,7 @@ impl AlembicEngine {
                     files.join(" and ")
                 ),
                 format!(
-                    "Give one of them another id; then try `{}`.",
+                    "give one of them another id; then try `{}`",
                     self.typed(HISTORY)
                 ),
             ));
@@ -35,7 +35,7 @@ impl AlembicEngine {
         Graph::new(revisions).map_err(|error| {
             plain_error(
                 format!("the version files are no history: {error}"),
-                format!("Correct them until `{}` works.", self.typed(HISTORY)),
+                format!("correct them until `{}` works", self.typed(HISTORY)),
             )
         })
     }
@@ -47,7 +47,7 @@ impl AlembicEngine {
             return Err(plain_error(
                 format!("two version files have the revision id {id}"),
                 format!(
-                    "Give one of them another id; then try `{}`.",
+                    "give one of them another id; then try `{}`",
                     self.typed(HISTORY)
                 ),
             ));
@@ -132,7 +132,7 @@ impl AlembicEngine {
                 self.typed(CURRENT),
                 places.join("; ")
             ),
-            "Choose one with -n SECTION or -x KEY=VALUE, as the project's env.py reads it."
+            "choose one with -n SECTION or -x KEY=VALUE, as the project's env.py reads it"
                 .to_owned(),
         )
     }
