@@ -32,7 +32,21 @@ fn main() -> ExitCode {
             );
         }
     };
-    rollback::run(&world).code().into()
+    // A fault of ours is told in one sentence like any other; the place helps whoever mends it.
+    let (sender, place) = std::sync::mpsc::channel();
+    std::panic::set_hook(Box::new(move |panic| {
+        let _ = sender.send(panic.to_string());
+    }));
+    match std::panic::catch_unwind(|| rollback::run(&world)) {
+        Ok(exit) => exit.code().into(),
+        Err(_) => early_failure(
+            &Failure::new(Exit::Internal, "rollback itself is at fault")
+                .because(place.try_recv().unwrap_or_default())
+                .hint("see where the database stands: rollback current")
+                .hint("report this line with the command that you typed"),
+            surroundings,
+        ),
+    }
 }
 
 fn early_failure(failure: &Failure, surroundings: Surroundings) -> ExitCode {

@@ -4,15 +4,14 @@
 //! process group of its own (a Ctrl-C on the terminal reaches us and not it), all its pipes are
 //! drained while it runs, and ending it means ending the whole group.
 
+mod interrupt;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,8 +19,8 @@ use std::time::{Duration, Instant};
 use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::low_level::pipe;
+
+pub use self::interrupt::Interrupt;
 
 /// How long a group may take to end itself after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
@@ -107,65 +106,6 @@ pub enum SpawnError {
     },
 }
 
-/// Counts the operator's signals (Ctrl-C, SIGTERM, SIGHUP). Clones share the counter.
-///
-/// The first asks the run to stop after the step, which is the runner's business; the second ends
-/// the running child. A child that is started after the second is ended by the next one.
-#[derive(Debug, Clone, Default)]
-pub struct Interrupt {
-    count: Arc<AtomicUsize>,
-}
-
-impl Interrupt {
-    /// Takes over the signals of this process. Those that it was started with as ignored (`nohup`)
-    /// stay ignored.
-    pub fn install() -> io::Result<Self> {
-        let interrupt = Self::default();
-        let (mut reader, writer) = UnixStream::pair()?;
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            if !started_ignored(signal) {
-                pipe::register(signal, writer.try_clone()?)?;
-            }
-        }
-        let counter = interrupt.clone();
-        thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                let mut byte = [0];
-                // The registered handlers keep the other end open for as long as the process lives.
-                while matches!(reader.read(&mut byte), Ok(1)) {
-                    counter.raise();
-                }
-            })?;
-        Ok(interrupt)
-    }
-
-    /// A counter that no signal reaches.
-    pub fn never() -> Self {
-        Self::default()
-    }
-
-    /// Counts one signal, as if it had come.
-    pub fn raise(&self) {
-        self.count.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// How many signals have come.
-    pub fn count(&self) -> usize {
-        self.count.load(Ordering::SeqCst)
-    }
-}
-
-/// Whether the signal was set to be ignored when this process started; no where that is unknown.
-fn started_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
-}
-
 /// The file that a shell in `cwd` with this `PATH` would run for `name`; `None` where there is none.
 ///
 /// A file that may not be run is only taken where a path names it, so that the error can say so.
@@ -208,7 +148,8 @@ pub fn run(
     interrupt: &Interrupt,
     on_line: &mut dyn FnMut(&str),
 ) -> Result<Finished, SpawnError> {
-    let raised_before = interrupt.count();
+    // After the second signal only the next one ends what we start to look at the damage.
+    let ends_at = interrupt.limit();
     let started = Instant::now();
     let (child, chunks) = spawn(invocation)?;
     let mut collected = Collected::default();
@@ -218,8 +159,7 @@ pub fn run(
         started,
         timeout,
         interrupt,
-        // After the second signal only the next one ends what we start to look at the damage.
-        ends_at: raised_before.saturating_add(1).max(2),
+        ends_at,
         ending: None,
     };
     let status = loop {

@@ -14,6 +14,9 @@ use crate::process::Interrupt;
 
 /// What looks at the database between the steps.
 pub trait Witness {
+    /// Who looks, as it completes `Current revision: ..., `.
+    fn name(&self) -> &'static str;
+
     /// Reads the version table; the error is a sentence.
     fn heads(&mut self) -> Result<Heads, String>;
 
@@ -67,6 +70,7 @@ pub fn run(
                 position: Position::Unchanged {
                     schema_compared: false,
                 },
+                reason: None,
                 stdout: String::new(),
                 stderr: String::new(),
             });
@@ -112,6 +116,7 @@ pub fn run(
         stop,
         current,
         validated: options.validate,
+        witness: witness.name(),
         elapsed: started.elapsed(),
     }
 }
@@ -125,7 +130,7 @@ fn judge(
     schema: Option<&Schema>,
     options: Options,
 ) -> Result<Heads, Box<Stop>> {
-    let (cause, stdout, stderr) = match run {
+    let (cause, reason, stdout, stderr) = match run {
         Ok(run) => {
             let cause = match run.ended {
                 Ended::Exited(0) if !options.validate => return Ok(step.heads_after.clone()),
@@ -135,10 +140,11 @@ fn judge(
                 Ended::TimedOut => Cause::TimedOut(options.timeout.unwrap_or_default()),
                 Ended::Interrupted => Cause::InterruptedTwice,
             };
-            (cause, run.stdout, run.stderr)
+            (cause, run.reason, run.stdout, run.stderr)
         }
         Err(error) => (
             Cause::EngineNotStarted(error.summary),
+            None,
             error.stdout,
             error.stderr,
         ),
@@ -160,6 +166,7 @@ fn judge(
         index: 0,
         cause,
         position,
+        reason,
         stdout,
         stderr,
     }))
@@ -205,6 +212,7 @@ fn not_at_the_end(plan: &Plan, graph: &Graph, current: Option<&Heads>) -> Option
         index: plan.steps.len().saturating_sub(1),
         cause: Cause::NotVerified,
         position,
+        reason: None,
         stdout: String::new(),
         stderr: String::new(),
     })
@@ -242,6 +250,10 @@ mod tests {
     }
 
     impl Witness for World {
+        fn name(&self) -> &'static str {
+            "read from a test"
+        }
+
         fn heads(&mut self) -> Result<Heads, String> {
             self.note("look");
             Ok(self.rows.borrow().clone())
@@ -304,6 +316,7 @@ mod tests {
                 ended,
                 stdout: String::new(),
                 stderr: String::new(),
+                reason: None,
                 elapsed: Duration::ZERO,
             })
         }

@@ -79,12 +79,13 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let mut session = Session::open(context)?;
     let plan = session.plan(&args.target)?;
     let commands = session.command_lines(&plan);
-    ui.plan_of_run(PlanView {
+    let view = PlanView {
         database: session.identity.as_ref(),
         target: &args.target,
         plan: &plan,
         commands: &commands,
-    })?;
+    };
+    ui.plan_of_run(view, args.dry_run)?;
     if args.dry_run {
         ui.say("\nDry run: nothing was changed.");
     }
@@ -93,7 +94,10 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         return Ok(Exit::Done);
     }
     refuse_joint_steps(args, &plan)?;
-    confirm(args, context, &session, &plan)?;
+    if !args.yes {
+        confirm(context, &session, &plan)?;
+        session.still_at(&plan)?;
+    }
 
     let validate = context.settings.validate.unwrap_or(true);
     if validate && !session.has_own_connection() {
@@ -105,6 +109,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     };
     let secrets = session.secrets();
     let progress = Progress::new(ui, plan.steps.len(), &secrets);
+    context.interrupt.tell(Some(progress.on_signal()));
     let (engine, graph, witness) = session.parts();
     let mut events = progress;
     let report = runner::run(
@@ -116,6 +121,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         context.interrupt,
         options,
     );
+    context.interrupt.tell(None);
     events.finish();
     let exit = match report.outcome() {
         Outcome::Done => Exit::Done,
@@ -152,16 +158,8 @@ fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failu
     .hint("to run such steps as one: --allow-joint-steps"))
 }
 
-/// Asks, unless `--yes` answers. No answer is No.
-fn confirm(
-    args: &DowngradeSafeArgs,
-    context: &Context<'_>,
-    session: &Session,
-    plan: &Plan,
-) -> Result<(), Failure> {
-    if args.yes {
-        return Ok(());
-    }
+/// Asks. No answer is No.
+fn confirm(context: &Context<'_>, session: &Session, plan: &Plan) -> Result<(), Failure> {
     let ui = context.ui;
     if !ui.can_ask() {
         return Err(
@@ -174,13 +172,12 @@ fn confirm(
         None => format!("the database of {}", session.engine_name()),
     };
     ui.announce(plan, &place);
-    let interrupted = || Failure::new(Exit::Interrupted, "nothing was changed");
     match ui.confirm("Proceed with rollback?") {
         Some(true) if context.interrupt.count() == 0 => Ok(()),
         Some(false) if context.interrupt.count() == 0 => {
             Err(Failure::refused("not confirmed: nothing was changed"))
         }
-        _ => Err(interrupted()),
+        _ => Err(Failure::new(Exit::Interrupted, "nothing was changed")),
     }
 }
 

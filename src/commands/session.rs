@@ -12,8 +12,8 @@ use crate::domain::report::Schema;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::secret::{self, Secret};
 use crate::engine::alembic::{AlembicEngine, Discovery, Settings};
-use crate::engine::{Current, Engine, Observation};
-use crate::error::Failure;
+use crate::engine::{Current, Engine, EngineError, Observation};
+use crate::error::{Exit, Failure};
 use crate::runner::Witness;
 use crate::ui::Redact;
 
@@ -64,7 +64,9 @@ impl Session {
     pub(super) fn open(context: &Context<'_>) -> Result<Self, Failure> {
         let engine = AlembicEngine::discover(discovery(context))?;
         let given = given_connection(context.settings, context.dir)?;
-        let observation = engine.observe()?;
+        let observation = engine
+            .observe()
+            .map_err(|error| interrupted_or(error, context))?;
         let secrets: Vec<Secret> = [&given, &observation.connection]
             .into_iter()
             .flatten()
@@ -106,7 +108,11 @@ impl Session {
         };
         let read: Heads = rows.ids().iter().cloned().collect();
         let agrees = match told {
-            Current::Rows(ids) => ids.iter().cloned().collect::<Heads>() == read,
+            // What it shows may be more than the rows: it lists a revision that another depends on.
+            Current::Rows(ids) => match (self.graph.applied(ids), self.graph.applied(&read)) {
+                (Ok(told), Ok(read)) => told == read,
+                _ => ids.iter().cloned().collect::<Heads>() == read,
+            },
             Current::UnknownRevision(id) => read.contains(&RevisionId::new(id.clone())),
         };
         if agrees {
@@ -168,6 +174,21 @@ impl Session {
         (!folders.is_empty()).then(|| folders.join(", "))
     }
 
+    /// Looks again right before the first step: a person may have read the plan for long.
+    pub(super) fn still_at(&mut self, plan: &Plan) -> Result<(), Failure> {
+        let now = self.eyes.heads().map_err(Failure::user)?;
+        if now == plan.current {
+            return Ok(());
+        }
+        let now: Vec<RevisionId> = now.into_iter().collect();
+        Err(Failure::refused(format!(
+            "the database moved to {} while the plan was being read",
+            listed(&now)
+        ))
+        .because("somebody else is migrating it")
+        .hint("see where it stands, then plan again: rollback current"))
+    }
+
     /// The command line of each step.
     pub(super) fn command_lines(&self, plan: &Plan) -> Vec<Vec<String>> {
         plan.steps
@@ -199,6 +220,13 @@ impl Session {
 }
 
 impl Witness for Eyes {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Own { .. } => "read from the database",
+            Self::Engine(_) => "by the word of the engine's `current`",
+        }
+    }
+
     fn heads(&mut self) -> Result<Heads, String> {
         match self {
             Self::Own { database, table } => match database.version_rows(table) {
@@ -230,6 +258,14 @@ impl Redact for Secrets {
     fn redact(&self, text: &str) -> String {
         secret::redact(text, &self.0.iter().collect::<Vec<_>>())
     }
+}
+
+/// Ctrl-C ends the engine while it is only asked, and that is no error of the engine.
+fn interrupted_or(error: EngineError, context: &Context<'_>) -> Failure {
+    if context.interrupt.count() > 0 {
+        return Failure::new(Exit::Interrupted, "nothing was changed");
+    }
+    error.into()
 }
 
 fn discovery(context: &Context<'_>) -> Discovery {

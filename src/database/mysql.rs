@@ -6,11 +6,10 @@ use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 
 use super::failure::Failure;
-use super::session::{Session, text};
+use super::session::{Session, text, version_rows};
 use super::{Database, DatabaseError, outline, version_query};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::report::Schema;
-use crate::domain::revision::RevisionId;
 
 /// `SHOW` passes over the names that a server does not know, where `SELECT @@name` fails. The id of
 /// a server is copied with its files, so its place counts as well.
@@ -88,19 +87,11 @@ impl Database for MySql {
     }
 
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
-        match self.session.rows(&version_query(table, '`')) {
-            Ok(rows) => Ok(VersionRows::Rows(
-                rows.iter()
-                    .filter_map(|row| text(row, 0))
-                    .map(RevisionId::new)
-                    .collect(),
-            )),
-            // A schema is a database here, and our own one was there when we connected.
-            Err(error) if matches!(error.failure, Failure::NoTable | Failure::NoDatabase) => {
-                Ok(VersionRows::NoTable)
-            }
-            Err(error) => Err(error.into()),
-        }
+        // A schema is a database here, and our own one was there when we connected.
+        version_rows(
+            self.session.rows(&version_query(table, '`')),
+            &[Failure::NoTable, Failure::NoDatabase],
+        )
     }
 
     fn schema(&mut self) -> Result<Schema, DatabaseError> {

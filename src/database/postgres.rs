@@ -9,11 +9,10 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 
 use super::failure::Failure;
-use super::session::{Session, text};
+use super::session::{Session, text, version_rows};
 use super::{Database, DatabaseError, Environment, outline, pgpass, version_query};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::report::Schema;
-use crate::domain::revision::RevisionId;
 use crate::domain::secret::Secret;
 
 /// What all releases know. `version()` starts with the product's own name.
@@ -99,16 +98,10 @@ impl Database for Postgres {
     }
 
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
-        match self.session.rows(&version_query(table, '"')) {
-            Ok(rows) => Ok(VersionRows::Rows(
-                rows.iter()
-                    .filter_map(|row| text(row, 0))
-                    .map(RevisionId::new)
-                    .collect(),
-            )),
-            Err(error) if error.failure == Failure::NoTable => Ok(VersionRows::NoTable),
-            Err(error) => Err(error.into()),
-        }
+        version_rows(
+            self.session.rows(&version_query(table, '"')),
+            &[Failure::NoTable],
+        )
     }
 
     fn schema(&mut self) -> Result<Schema, DatabaseError> {

@@ -9,6 +9,8 @@ use tokio::time::timeout;
 
 use super::DatabaseError;
 use super::failure::Failure;
+use crate::domain::connection::VersionRows;
+use crate::domain::revision::RevisionId;
 use crate::domain::secret::Secret;
 
 /// For the connection, the login and the encrypted channel together.
@@ -201,6 +203,26 @@ fn no_answer(limit: Duration) -> sqlx::Error {
         format!("no answer within {} s", limit.as_secs()),
     )
     .into()
+}
+
+/// The rows of the version table, where `absent` lists the failures that mean that there is none.
+pub(super) fn version_rows<R>(
+    answer: Result<Vec<R>, SessionError>,
+    absent: &[Failure],
+) -> Result<VersionRows, DatabaseError>
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> String: sqlx::Decode<'r, R::Database>,
+{
+    match answer {
+        Ok(rows) => {
+            let ids = rows.iter().filter_map(|row| text(row, 0));
+            Ok(VersionRows::Rows(ids.map(RevisionId::new).collect()))
+        }
+        Err(error) if absent.contains(&error.failure) => Ok(VersionRows::NoTable),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The column as text, whatever its type is called; the simple protocol sends nothing else.

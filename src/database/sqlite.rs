@@ -14,11 +14,10 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
-use super::session::{Session, SessionError, text};
+use super::session::{Session, SessionError, text, version_rows};
 use super::{Database, DatabaseError, outline, version_query};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::report::Schema;
-use crate::domain::revision::RevisionId;
 
 /// The step has ended when we look; a lock that lasts is somebody else's and worth a report.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -141,16 +140,7 @@ impl Database for Sqlite {
     }
 
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
-        match self.rows(&version_query(table, '"')) {
-            Ok(rows) => Ok(VersionRows::Rows(
-                rows.iter()
-                    .filter_map(|row| text(row, 0))
-                    .map(RevisionId::new)
-                    .collect(),
-            )),
-            Err(error) if error.failure == Failure::NoTable => Ok(VersionRows::NoTable),
-            Err(error) => Err(error.into()),
-        }
+        version_rows(self.rows(&version_query(table, '"')), &[Failure::NoTable])
     }
 
     fn schema(&mut self) -> Result<Schema, DatabaseError> {

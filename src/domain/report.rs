@@ -78,6 +78,8 @@ pub struct Stop {
     pub cause: Cause,
     /// What the database shows.
     pub position: Position,
+    /// The line of the engine's output that tells why.
+    pub reason: Option<String>,
     /// What the engine printed on stdout.
     pub stdout: String,
     /// What the engine printed on stderr.
@@ -110,6 +112,8 @@ pub struct Report {
     pub current: Option<Heads>,
     /// Whether each step was looked up in the database.
     pub validated: bool,
+    /// Who looked: `read from the database`, or whose word it is.
+    pub witness: &'static str,
     /// Wall time of the whole run.
     pub elapsed: Duration,
 }
@@ -123,6 +127,7 @@ impl Report {
             stop: None,
             current: Some(current),
             validated: true,
+            witness: "",
             elapsed: Duration::ZERO,
         }
     }

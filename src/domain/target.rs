@@ -375,9 +375,17 @@ fn nearest(graph: &Graph, symbol: &str) -> Option<String> {
         .flat_map(|revision| revision.branch_labels.iter().chain([&revision.id]))
         .map(String::as_str)
         .chain(["base"])
-        .map(|name| (strsim::damerau_levenshtein(name, symbol), name))
+        .map(|name| {
+            // A beginning is as good as the whole, so it is compared with a beginning too.
+            let beginning: String = name.chars().take(symbol.chars().count()).collect();
+            let whole = strsim::damerau_levenshtein(name, symbol);
+            (
+                whole.min(strsim::damerau_levenshtein(&beginning, symbol)),
+                name,
+            )
+        })
         // Further off than a third of the word it is another word.
-        .filter(|(distance, name)| distance * 3 <= name.len().max(symbol.len()))
+        .filter(|(distance, _)| distance * 3 <= symbol.chars().count())
         .min()
         .map(|(_, name)| name.to_owned())
 }

@@ -58,6 +58,8 @@ pub struct StepRun {
     pub stdout: String,
     /// Everything it printed on stderr.
     pub stderr: String,
+    /// The line of it that tells why it failed; `None` where nothing failed or nothing tells.
+    pub reason: Option<String>,
     /// Wall time from start to end.
     pub elapsed: Duration,
 }

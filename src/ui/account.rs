@@ -105,6 +105,10 @@ impl Ui {
             }
             self.output("stdout", &account.redact.redact(&stop.stdout));
             self.output("stderr", &account.redact.redact(&stop.stderr));
+            if let Some(reason) = &stop.reason {
+                let reason = account.redact.redact(reason);
+                insist(&format!("  {} {reason}", self.err.bold("Reason:  ")));
+            }
             if let Some(path) = &step.revision.path {
                 insist(&format!("  {} {path}", self.err.bold("File:    ")));
             }
@@ -169,7 +173,7 @@ impl Ui {
 
     fn position(&self, report: &Report) {
         let position = match &report.current {
-            Some(heads) => format!("{}, read from the database", ids(heads)),
+            Some(heads) => format!("{}, {}", ids(heads), report.witness),
             None => "unknown: it could not be read".to_owned(),
         };
         self.insist_unless_done(

@@ -125,6 +125,7 @@ impl Ui {
             "of": of,
             "removes": step.removes,
             "cause": cause,
+            "reason": stop.reason,
             "database": position(&stop.position),
             "stdout": stop.stdout,
             "stderr": stop.stderr,

@@ -5,7 +5,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::json::Format;
 use super::steps::ids;
-use super::{Ui, Verbosity, seconds};
+use super::{Ui, Verbosity, insist, seconds};
 use crate::domain::plan::Step;
 use crate::domain::report::{StepDone, Stop};
 use crate::runner::Events;
@@ -49,6 +49,20 @@ impl<'a> Progress<'a> {
             bar,
             redact,
         }
+    }
+
+    /// Answers the operator's signals while a step is running.
+    pub fn on_signal(&self) -> Box<dyn Fn(usize) + Send> {
+        let bar = self.bar.clone();
+        let paint = self.ui.err;
+        Box::new(move |count| {
+            let text = if count == 1 {
+                "stopping: the running step is finished first; once more ends the engine"
+            } else {
+                "ending the engine"
+            };
+            bar.suspend(|| insist(&format!("      {}", paint.with(text, Color::Yellow))));
+        })
     }
 
     /// Takes the bar off the screen.
@@ -104,6 +118,10 @@ impl Events for Progress<'_> {
     fn stopped(&mut self, stop: &Stop, step: &Step) {
         self.finish();
         let hidden = Stop {
+            reason: stop
+                .reason
+                .as_deref()
+                .map(|reason| self.redact.redact(reason)),
             stdout: self.redact.redact(&stop.stdout),
             stderr: self.redact.redact(&stop.stderr),
             ..stop.clone()

@@ -19,11 +19,12 @@ impl Ui {
         }
     }
 
-    /// The plan of a run, before anything else is printed.
-    pub fn plan_of_run(&self, view: PlanView<'_>) -> Result<(), Failure> {
+    /// The plan of a run, before anything else is printed. A dry run has nothing else to say, so it
+    /// is not kept quiet there.
+    pub fn plan_of_run(&self, view: PlanView<'_>, dry_run: bool) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.json_line(&Self::plan_event(view)),
-            Format::Human if self.verbosity == Verbosity::Quiet => Ok(()),
+            Format::Human if self.verbosity == Verbosity::Quiet && !dry_run => Ok(()),
             Format::Human => self.data(&self.plan_text(view)),
         }
     }

@@ -50,7 +50,7 @@ fn dice() -> impl Strategy<Value = Dice> {
 }
 
 /// Histories of 1 to 14 revisions with branches, merges of up to three, several bases, labels and
-/// depends_on (by id or label), loaded in any order.
+/// `depends_on` (by id or label), loaded in any order.
 pub(crate) fn cases() -> impl Strategy<Value = Case> {
     let taken_back = prop_oneof![2 => Just(0_usize), 1 => 1..5_usize];
     let length = prop_oneof![1 => 1..=5_usize, 3 => 6..=14_usize];

@@ -127,8 +127,12 @@ fn agree_on_the_whole(
         // dependency.
         (Ok(plan), Downgrade::Refused(_)) if plan.steps.is_empty() => Ok(None),
         // We hold every branch target to its branch, Alembic only the relative ones.
-        (Err(PlanError::Target(TargetError::NotOnBranch { .. })), _)
-        | (Err(PlanError::Target(TargetError::TooManySteps { .. })), _)
+        (
+            Err(PlanError::Target(
+                TargetError::NotOnBranch { .. } | TargetError::TooManySteps { .. },
+            )),
+            _,
+        )
         | (Err(_), Downgrade::Refused(_)) => Ok(None),
         (ours, theirs) => Err(TestCaseError::fail(format!(
             "{case}\nours: {ours:?}\ntheirs: {theirs:?}"

@@ -1,10 +1,25 @@
-//! Alembic and everything that speaks its verbs.
+//! Alembic and everything that speaks its verbs: `alembic`, `flask db`, `superset db`, or a command
+//! line that ends in one of them.
+//!
+//! One engine start answers all questions where the bridge gets into its process; otherwise the
+//! printed output of two starts is read. A step is always a plain process of the engine's own.
 
+pub mod bridge;
+pub mod complaint;
+pub mod discovery;
+pub mod launcher;
+mod observation;
+pub mod output;
+
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Current, Engine, EngineError, Observation, StepRun};
-use crate::process::{Environment, Interrupt};
+use self::bridge::Report;
+use self::complaint::Kind;
+use self::discovery::Found;
+use super::{Current, Ended, Engine, EngineError, Observation, StepRun};
+use crate::process::{self, Environment, Finished, Interrupt, Invocation, SpawnError};
 
 /// What flags and configuration say about the engine.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +39,7 @@ pub struct Settings {
 pub struct Discovery {
     /// Flags and configuration.
     pub settings: Settings,
-    /// The project's directory: the engine runs in it.
+    /// The project's directory, absolute: the engine runs in it.
     pub dir: PathBuf,
     /// The environment, which the engine inherits.
     pub env: Environment,
@@ -35,52 +50,283 @@ pub struct Discovery {
 /// A command line that speaks Alembic's verbs, in one directory and environment.
 #[derive(Debug, Clone)]
 pub struct AlembicEngine {
-    discovery: Discovery,
+    found: Found,
+    /// The options between the program and its verb.
+    options: Vec<OsString>,
+    dir: PathBuf,
+    env: Environment,
+    interrupt: Interrupt,
 }
 
 impl AlembicEngine {
     /// Finds the engine. Starts nothing.
     pub fn discover(discovery: Discovery) -> Result<Self, EngineError> {
-        Ok(Self { discovery })
+        let Discovery {
+            settings,
+            dir,
+            mut env,
+            interrupt,
+        } = discovery;
+        let found = discovery::find(&settings, &dir, &env)?;
+        for (name, value) in &found.extra_env {
+            env.insert((*name).into(), (*value).into());
+        }
+        let mut options = Vec::new();
+        if let Some(file) = settings.alembic_config {
+            options.extend(["-c".into(), file.into_os_string()]);
+        }
+        if let Some(name) = settings.name {
+            options.extend(["-n".into(), name.into()]);
+        }
+        for pair in settings.x {
+            // Flask-Migrate 3 takes it for a step alone, which could then act on another database
+            // than the one that was shown: given to the group, it is refused there.
+            options.extend(["-x".into(), pair.into()]);
+        }
+        Ok(Self {
+            found,
+            options,
+            dir,
+            env,
+            interrupt,
+        })
+    }
+
+    fn invocation(&self, verb: &[&str]) -> Invocation {
+        let mut args = self.found.args.clone();
+        args.extend(self.options.iter().cloned());
+        args.extend(verb.iter().map(OsString::from));
+        Invocation {
+            program: self.found.program.clone(),
+            args,
+            cwd: self.dir.clone(),
+            env: self.env.clone(),
+            stdin: None,
+            side_channel: false,
+        }
+    }
+
+    /// The command line as an operator would type it.
+    fn words(&self, verb: &[&str]) -> Vec<String> {
+        let mut words = Vec::new();
+        if !self.found.extra_env.is_empty() {
+            words.push("env".to_owned());
+            words.extend(
+                self.found
+                    .extra_env
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}")),
+            );
+        }
+        words.push(self.found.shown.clone());
+        let args = self.found.args.iter().chain(&self.options);
+        words.extend(args.map(|arg| arg.to_string_lossy().into_owned()));
+        words.extend(verb.iter().map(|word| (*word).to_owned()));
+        words
+    }
+
+    fn typed(&self, verb: &[&str]) -> String {
+        let words = self.words(verb);
+        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+    }
+
+    /// Runs a verb that only reads.
+    fn ask(&self, verb: &[&str], interrupt: &Interrupt) -> Result<Finished, EngineError> {
+        self.run(verb, &self.invocation(verb), None, interrupt, &mut |_| {})
+    }
+
+    /// Every start goes through here: an error of the engine may quote a URL with its password.
+    fn run(
+        &self,
+        verb: &[&str],
+        invocation: &Invocation,
+        timeout: Option<Duration>,
+        interrupt: &Interrupt,
+        on_line: &mut dyn FnMut(&str),
+    ) -> Result<Finished, EngineError> {
+        let mut on_masked_line = |line: &str| on_line(&output::mask(line));
+        let finished = process::run(invocation, timeout, interrupt, &mut on_masked_line)
+            .map_err(|error| self.not_started(verb, &error))?;
+        let stdout = output::mask(&finished.stdout);
+        let stderr = output::mask(&finished.stderr);
+        Ok(Finished {
+            stdout,
+            stderr,
+            ..finished
+        })
+    }
+
+    fn not_started(&self, verb: &[&str], error: &SpawnError) -> EngineError {
+        let hint = match error {
+            SpawnError::NotFound(_) | SpawnError::NotExecutable { .. } => {
+                "reinstall it, or name another with --engine-command"
+            }
+            SpawnError::WorkingDirectory(_) => "name the project's directory with `-C DIR`",
+            SpawnError::Other { .. } => "try the command by hand",
+        };
+        EngineError {
+            summary: format!("`{}` cannot be started: {error}", self.typed(verb)),
+            stdout: String::new(),
+            stderr: String::new(),
+            hints: vec![hint.to_owned()],
+        }
+    }
+
+    /// The error of a run that did not end well.
+    fn failed(&self, verb: &[&str], finished: &Finished, report: Option<&Report>) -> EngineError {
+        let command = self.typed(verb);
+        let complaint = complaint::read(&finished.stdout, &finished.stderr);
+        let ending = match &finished.ended {
+            Ended::Exited(_) if !complaint.line.is_empty() => complaint.line.clone(),
+            Ended::Exited(status) => format!("exit status {status}, and not a word about why"),
+            Ended::Signalled(signal) => format!("ended by signal {signal}"),
+            Ended::TimedOut => "stopped by the time limit".to_owned(),
+            Ended::Interrupted => "stopped, as you asked".to_owned(),
+        };
+        let mut hints = match finished.ended {
+            Ended::Exited(_) => complaint.kind.hints(&command),
+            _ => Vec::new(),
+        };
+        let about_connection = matches!(
+            complaint.kind,
+            Kind::Login | Kind::Unreachable | Kind::NoDatabase
+        );
+        if about_connection && let Some(facts) = report.and_then(Report::last_attempt) {
+            let user = facts
+                .user
+                .as_ref()
+                .map(|user| format!(" as {user}"))
+                .unwrap_or_default();
+            hints.insert(
+                0,
+                format!("the engine tried {}{user}", bridge::describe(&facts)),
+            );
+        }
+        if matches!(complaint.kind, Kind::CannotLocate(_))
+            && let Some(places) = report
+                .map(Report::locations)
+                .filter(|places| !places.is_empty())
+        {
+            hints.push(format!(
+                "Alembic looks for version files in {}",
+                places.join(", ")
+            ));
+        }
+        EngineError {
+            summary: format!("`{command}` failed: {ending}"),
+            stdout: finished.stdout.clone(),
+            stderr: finished.stderr.clone(),
+            hints,
+        }
+    }
+
+    fn not_understood(
+        &self,
+        verb: &[&str],
+        finished: &Finished,
+        cause: &output::NotUnderstood,
+    ) -> EngineError {
+        EngineError {
+            summary: format!("`{}` was not understood: {cause}", self.typed(verb)),
+            stdout: finished.stdout.clone(),
+            stderr: finished.stderr.clone(),
+            hints: vec![
+                "the command must end where Alembic's verbs begin: `alembic`, `flask db` or \
+                 `superset db`; see `engine_command` in the configuration and --engine-command"
+                    .to_owned(),
+            ],
+        }
     }
 }
 
+const CURRENT: &[&str] = &["current", "--verbose"];
+const HISTORY: &[&str] = &["history", "--verbose"];
+
 impl Engine for AlembicEngine {
     fn name(&self) -> String {
-        "alembic".to_owned()
+        let program = self
+            .found
+            .shown
+            .rsplit('/')
+            .next()
+            .unwrap_or(&self.found.shown);
+        let args = self
+            .found
+            .args
+            .iter()
+            .map(|arg| arg.to_string_lossy().into_owned());
+        std::iter::once(program.to_owned())
+            .chain(args)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn observe(&self) -> Result<Observation, EngineError> {
-        Err(unfinished(self))
+        // Nothing is changed yet, so the first Ctrl-C may end it.
+        let interrupt = self.interrupt.at_once();
+        let plain = self.invocation(CURRENT);
+        let path = self.env.get(OsStr::new("PATH")).map(OsString::as_os_str);
+        if let Some(launch) = launcher::take_apart(&plain.program, &plain.args, &self.dir, path) {
+            let bridged = bridge::invocation(&launch, &self.dir, &self.env);
+            let finished = self.run(CURRENT, &bridged, None, &interrupt, &mut |_| {});
+            // Without a report nobody knows what ran there: the engine is asked again, plainly.
+            if let Ok(finished) = finished {
+                if finished.ended == Ended::Interrupted {
+                    return Err(self.failed(CURRENT, &finished, None));
+                }
+                if let Some(report) = Report::read(&finished.side_channel) {
+                    return self.observation(&finished, Some(&report), &interrupt);
+                }
+            }
+        }
+        let finished = self.ask(CURRENT, &interrupt)?;
+        self.observation(&finished, None, &interrupt)
     }
 
     fn current(&self) -> Result<Current, EngineError> {
-        Err(unfinished(self))
+        let finished = self.ask(CURRENT, &self.interrupt)?;
+        self.printed_current(&finished, None)
+            .map(|(_, current)| current)
     }
 
     fn command_line(&self, argument: &str) -> Vec<String> {
-        vec![
-            "alembic".to_owned(),
-            "downgrade".to_owned(),
-            argument.to_owned(),
-        ]
+        self.words(&downgrade_verb(argument))
     }
 
     fn downgrade(
         &self,
-        _argument: &str,
-        _timeout: Option<Duration>,
-        _on_line: &mut dyn FnMut(&str),
+        argument: &str,
+        timeout: Option<Duration>,
+        on_line: &mut dyn FnMut(&str),
     ) -> Result<StepRun, EngineError> {
-        Err(unfinished(self))
+        let verb = downgrade_verb(argument);
+        let mut invocation = self.invocation(&verb);
+        // What a migration prints would otherwise wait in a buffer, and be lost with a killed process.
+        invocation
+            .env
+            .entry("PYTHONUNBUFFERED".into())
+            .or_insert_with(|| "1".into());
+        let finished = self.run(&verb, &invocation, timeout, &self.interrupt, on_line)?;
+        let reason = (finished.ended != Ended::Exited(0))
+            .then(|| complaint::read(&finished.stdout, &finished.stderr).line)
+            .filter(|line| !line.is_empty());
+        Ok(StepRun {
+            ended: finished.ended,
+            reason,
+            stdout: finished.stdout,
+            stderr: finished.stderr,
+            elapsed: finished.elapsed,
+        })
     }
 }
 
-fn unfinished(engine: &AlembicEngine) -> EngineError {
-    EngineError {
-        summary: format!("no engine in {} yet", engine.discovery.dir.display()),
-        stdout: String::new(),
-        stderr: String::new(),
-        hints: Vec::new(),
+fn downgrade_verb(argument: &str) -> Vec<&str> {
+    if argument.starts_with('-') {
+        vec!["downgrade", "--", argument]
+    } else {
+        vec!["downgrade", argument]
     }
 }
+
+#[cfg(test)]
+mod tests;

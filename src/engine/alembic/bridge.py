@@ -1,0 +1,391 @@
+"""Runs the engine's own console script and tells the parent process what it saw.
+
+Started as `python -c <loader> script /path/to/alembic ARGS...` or `python -c <loader> module alembic ARGS...`, with
+this text on stdin and a pipe as descriptor 3. The script must not notice: argv, `__main__`, `sys.path[0]`, stdin and
+the traceback of a failure are what they are without us. At the end one JSON object goes into the pipe.
+
+Everything here is allowed to fail silently, for the parent can always ask the engine's command line instead; nothing
+here may change what the engine does. Runs on whatever Python the engine has, so it keeps to 3.6.
+"""
+
+import os
+import sys
+import types
+
+VERSION = 1
+CHANNEL = 3
+
+# Values are kept by reference and read at the end: later listeners of the project may still complete them.
+attempts = []  # one (dialect, cargs, cparams) per connection that SQLAlchemy opened or tried to open
+contexts = []  # one dictionary per MigrationContext
+scripts = []  # one (ScriptDirectory, [Script in the order of loading]) each
+
+
+def silently(function):
+    def guarded(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except Exception:
+            return None
+
+    return guarded
+
+
+# --- hooks -----------------------------------------------------------------------------------------------------------
+
+
+@silently
+def hook_sqlalchemy(module):
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def note(dialect, connection_record, cargs, cparams):
+        attempts.append((dialect, cargs, cparams))
+
+    event.listen(Engine, "do_connect", note)
+
+
+@silently
+def hook_migration(module):
+    from functools import wraps
+
+    cls = module.MigrationContext
+
+    def after(name, then):
+        original = getattr(cls, name)
+
+        @wraps(original)
+        def wrapped(self, *args, **kwargs):
+            result = original(self, *args, **kwargs)
+            then(self, result)
+            return result
+
+        setattr(cls, name, wrapped)
+
+    @silently
+    def created(context, _):
+        if not context.as_sql:
+            # The connection may be closed at the end, so it is asked now.
+            contexts.append({"context": context, "rows": None, "info": connection_info(context.connection)})
+
+    @silently
+    def read(context, rows):
+        for known in contexts:
+            if known["context"] is context:
+                known["rows"] = list(rows)
+
+    after("__init__", created)
+    after("get_current_heads", read)
+
+
+@silently
+def hook_script(module):
+    from functools import wraps
+
+    original = module.ScriptDirectory.__init__
+
+    @silently
+    def created(directory):
+        revision_map = directory.revision_map
+        load = revision_map._generator
+        loaded = []
+
+        def generator():
+            del loaded[:]
+            for script in load():
+                loaded.append(script)
+                yield script
+
+        revision_map._generator = generator
+        scripts.append((directory, loaded))
+
+    @wraps(original)
+    def wrapped(self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        created(self)
+
+    module.ScriptDirectory.__init__ = wrapped
+
+
+class Watcher:
+    """Applies a hook right after its module was imported, so that nothing is imported earlier than the engine does."""
+
+    def __init__(self, hooks):
+        self.hooks = hooks
+
+    def find_spec(self, name, path=None, target=None):
+        hook = self.hooks.pop(name, None)
+        if hook is None:
+            return None
+        if not self.hooks and self in sys.meta_path:
+            sys.meta_path.remove(self)
+        for finder in list(sys.meta_path):
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                self.attach(spec.loader, hook)
+                return spec
+        return None
+
+    @silently
+    def attach(self, loader, hook):
+        execute = loader.exec_module
+
+        def exec_module(module):
+            loader.__dict__.pop("exec_module", None)
+            execute(module)
+            hook(module)
+
+        loader.exec_module = exec_module
+
+
+@silently
+def install():
+    hooks = {
+        "sqlalchemy": hook_sqlalchemy,
+        "alembic.runtime.migration": hook_migration,
+        "alembic.script.base": hook_script,
+    }
+    for name in list(hooks):
+        if name in sys.modules:
+            hooks.pop(name)(sys.modules[name])
+    if hooks:
+        sys.meta_path.insert(0, Watcher(hooks))
+
+
+# --- report ----------------------------------------------------------------------------------------------------------
+
+
+@silently
+def connection_info(connection):
+    """What the driver says about the open connection: it knows what came from PG* variables or an option file."""
+    if connection is None or connection.closed or connection.invalidated:
+        return None
+    pooled = connection.connection
+    for name in ("driver_connection", "dbapi_connection", "connection"):
+        raw = getattr(pooled, name, None)
+        if raw is not None:
+            break
+    driver = type(raw).__module__.split(".")[0]
+    info = {}
+    if driver in ("psycopg2", "psycopg"):
+        for name in ("host", "port", "dbname", "user", "password"):
+            info[name] = getattr(raw.info, name, None)
+        if driver == "psycopg2":
+            parameters = raw.info.dsn_parameters
+        else:
+            parameters = raw.info.get_parameters()
+        for name, value in parameters.items():
+            if name.startswith("ssl") or name in ("options", "hostaddr"):
+                info[name] = value
+    elif driver == "asyncpg":
+        for name in ("user", "password", "database"):
+            info[name] = getattr(raw._params, name, None)
+        if isinstance(raw._addr, str):
+            # .../.s.PGSQL.5432
+            info["host"], _, file = raw._addr.rpartition("/")
+            info["port"] = int(file.rpartition(".")[2])
+        else:
+            info["host"], info["port"] = raw._addr[:2]
+    elif driver == "pymysql":
+        for name in ("host", "port", "unix_socket", "user", "password", "db"):
+            value = getattr(raw, name, None)
+            info[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return info
+
+
+def texts(value):
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else [str(item) for item in value]
+
+
+def scalars(items):
+    """The values that JSON has, one level deep: `ssl={"ca": file}` becomes `ssl_ca`."""
+    found = {}
+    for name, value in items:
+        if isinstance(value, (str, int, float, bool, bytes)):
+            found[str(name)] = value
+        elif isinstance(value, dict):
+            found.update(("%s_%s" % (name, key), item) for key, item in scalars(value.items()).items())
+        elif type(value).__name__ == "SSLContext":
+            found[str(name)] = True
+    return found
+
+
+@silently
+def connection_report(dialect, cargs, cparams, info=None):
+    arguments = [value for value in cargs if isinstance(value, str)]
+    parameters = scalars(cparams.items())
+    if dialect.name == "sqlite" and arguments:
+        arguments[0] = sqlite_file(arguments[0], parameters)
+    return {
+        "dialect": dialect.name,
+        "driver": dialect.driver,
+        "arguments": arguments,
+        "parameters": parameters,
+        "info": scalars((info or {}).items()),
+    }
+
+
+def sqlite_file(name, parameters):
+    """An absolute path, or what stands for a database in memory."""
+    if name.startswith("file:") and parameters.get("uri"):
+        from urllib.parse import unquote, urlsplit
+
+        parts = urlsplit(name)
+        if "mode=memory" in parts.query:
+            return ":memory:"
+        name = unquote(parts.path)
+    if name in ("", ":memory:"):
+        return ":memory:"
+    return os.path.abspath(name)
+
+
+@silently
+def context_report(known):
+    context = known["context"]
+    dialect = context.connection.engine.dialect
+    same = [attempt for attempt in attempts if attempt[0] is dialect]
+    # An engine with a `creator` opens its connections past the listener; the driver may still know.
+    _, cargs, cparams = same[-1] if same else (dialect, [], {})
+    return {
+        "from_environment": context.environment_context is not None,
+        "version_table": context.version_table,
+        "version_table_schema": context.version_table_schema,
+        "transactional_ddl": bool(context.impl.transactional_ddl),
+        "transaction_per_migration": bool(context._transaction_per_migration),
+        "rows": known["rows"],
+        "connection": connection_report(dialect, cargs, cparams, known["info"]) if same or known["info"] else None,
+    }
+
+
+def revision_report(script):
+    dependencies = getattr(script, "_resolved_dependencies", None)
+    return {
+        "id": script.revision,
+        "down_revisions": texts(script.down_revision),
+        "depends_on": texts(script.dependencies if dependencies is None else dependencies),
+        "branch_labels": texts(script._orig_branch_labels),
+        "doc": script.longdoc or "",
+        "path": str(script.path),
+    }
+
+
+@silently
+def used_script():
+    """The script directory that the migrations ran with."""
+    for known in reversed(contexts):
+        for directory, loaded in scripts:
+            if known["context"].script is directory:
+                return directory, loaded
+    return scripts[-1] if scripts else None
+
+
+@silently
+def history_report(succeeded):
+    directory, loaded = used_script()
+    whole = "_revision_map" in vars(directory.revision_map)
+    if not whole and succeeded:
+        # With an empty version table `current` never needs the files.
+        directory.revision_map._revision_map
+        whole = True
+    return {
+        "directory": os.path.abspath(str(directory.dir)),
+        "locations": [os.path.abspath(str(place)) for place in directory._version_locations],
+        "whole": whole,
+        "revisions": [revision_report(script) for script in loaded],
+    }
+
+
+def clean(value):
+    """Text that JSON can carry: a path that is no UTF-8 loses its odd bytes, and nothing else is lost with it."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        try:
+            return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        except UnicodeError:
+            return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {clean(name): clean(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(item) for item in value]
+    return value
+
+
+@silently
+def report(succeeded):
+    import json
+
+    alembic = sys.modules.get("alembic")
+    told = {
+        "rollback_bridge": VERSION,
+        "alembic": getattr(alembic, "__version__", None),
+        "history": history_report(succeeded),
+        "contexts": [item for item in map(context_report, contexts) if item],
+        "attempts": [item for item in (connection_report(*attempt) for attempt in attempts[-8:]) if item],
+    }
+    data = json.dumps(clean(told)).encode("ascii")
+    while data:
+        data = data[os.write(CHANNEL, data) :]
+
+
+# --- the engine ------------------------------------------------------------------------------------------------------
+
+
+def run_script(path):
+    module = types.ModuleType("__main__")
+    module.__file__ = path
+    module.__builtins__ = __builtins__
+    with open(path, "rb") as file:
+        code = compile(file.read(), path, "exec")
+    if not getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
+        sys.path[0] = os.path.dirname(os.path.realpath(path))
+    sys.modules["__main__"] = module
+    exec(code, module.__dict__)
+
+
+def run_module(name):
+    import runpy
+
+    if not getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
+        sys.path[0] = os.getcwd()
+    runpy._run_module_as_main(name)
+
+
+def main():
+    # Whatever the engine starts must not hold the pipe, nor write into it.
+    os.set_inheritable(CHANNEL, False)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    kind, name = sys.argv[1:3]
+    sys.argv[:3] = [name if kind == "script" else "-m"]
+    install()
+    succeeded = False
+    try:
+        if kind == "script":
+            run_script(name)
+        else:
+            run_module(name)
+        succeeded = True
+    except SystemExit as exit:
+        succeeded = not exit.code
+        raise
+    except Exception as error:
+        # Our own two frames are none of the reader's business.
+        error = error.with_traceback(error.__traceback__.tb_next.tb_next)
+        sys.excepthook(type(error), error, error.__traceback__)
+        sys.exit(1)
+    finally:
+        report(succeeded)
+        try:
+            os.close(CHANNEL)
+        except OSError:
+            pass
+
+
+main_module = sys.modules["__main__"]  # its names would vanish with the last reference
+main()

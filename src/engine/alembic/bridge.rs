@@ -1,0 +1,371 @@
+//! What the engine's own process tells about itself, through a pipe that nobody else reads.
+//!
+//! The command line of Alembic hides the password, the version table and the order in which it loads
+//! the files. A listener inside its process sees them all: see `bridge.py`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::launcher::{Launch, Target};
+use super::output;
+use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::revision::{Revision, RevisionId};
+use crate::domain::secret::Secret;
+use crate::process::{Environment, Invocation};
+
+const SOURCE: &str = include_str!("bridge.py");
+/// Fits into the argument list and into any process listing: the rest comes through stdin.
+const LOADER: &str = "import sys;exec(compile(sys.stdin.buffer.read(),'<bridge>','exec'),\
+                      {'__name__':'rollback_bridge'})";
+/// The parameters that decide how to connect; libpq names dozens of others with their defaults, and
+/// some are secrets.
+const OPTIONS: [&str; 19] = [
+    "hostaddr",
+    "options",
+    "ssl",
+    "ssl_ca",
+    "ssl_capath",
+    "ssl_cert",
+    "ssl_check_hostname",
+    "ssl_context",
+    "ssl_disabled",
+    "ssl_key",
+    "ssl_mode",
+    "ssl_verify_cert",
+    "ssl_verify_identity",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+];
+/// The version of the report that this program reads.
+const VERSION: u32 = 1;
+
+/// The same start as `launch`, with the bridge inside.
+pub fn invocation(launch: &Launch, cwd: &std::path::Path, env: &Environment) -> Invocation {
+    let (kind, name) = match &launch.target {
+        Target::Script(path) => ("script", path.clone().into_os_string()),
+        Target::Module(name) => ("module", name.clone()),
+    };
+    let mut args = launch.flags.clone();
+    args.extend(["-c".into(), LOADER.into(), kind.into(), name]);
+    args.extend(launch.args.iter().cloned());
+    Invocation {
+        program: launch.interpreter.clone(),
+        args,
+        cwd: cwd.to_owned(),
+        env: env.clone(),
+        stdin: Some(SOURCE.into()),
+        side_channel: true,
+    }
+}
+
+/// The whole report. Has no `Debug`: it holds passwords.
+#[derive(Deserialize)]
+pub struct Report {
+    rollback_bridge: u32,
+    alembic: Option<String>,
+    history: Option<History>,
+    #[serde(default)]
+    contexts: Vec<Context>,
+    #[serde(default)]
+    attempts: Vec<Connection>,
+}
+
+#[derive(Deserialize)]
+struct History {
+    /// Whether Alembic built its map from these without complaint.
+    whole: bool,
+    directory: String,
+    locations: Vec<String>,
+    revisions: Vec<Script>,
+}
+
+#[derive(Deserialize)]
+struct Script {
+    id: String,
+    down_revisions: Vec<String>,
+    depends_on: Vec<String>,
+    branch_labels: Vec<String>,
+    doc: String,
+    path: String,
+}
+
+#[derive(Deserialize)]
+struct Context {
+    from_environment: bool,
+    version_table: String,
+    version_table_schema: Option<String>,
+    transaction_per_migration: bool,
+    rows: Option<Vec<String>>,
+    connection: Option<Connection>,
+}
+
+#[derive(Deserialize)]
+struct Connection {
+    dialect: String,
+    driver: String,
+    arguments: Vec<String>,
+    parameters: BTreeMap<String, Value>,
+    info: BTreeMap<String, Value>,
+}
+
+/// One database that the migrations ran on, and its version table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// How the engine connects; `None` where it does so in a way of its own, or in memory.
+    pub connection: Option<ConnectionFacts>,
+    /// What `env.py` configures.
+    pub version_table: VersionTable,
+    /// The rows as the engine read them; `None` where it did not come to that.
+    pub rows: Option<Vec<RevisionId>>,
+    /// Whether `env.py` asks for one transaction per revision.
+    pub transaction_per_migration: bool,
+}
+
+impl Report {
+    /// Reads what came through the pipe; `None` where it is no report of this version.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let report: Self = serde_json::from_slice(bytes).ok()?;
+        (report.rollback_bridge == VERSION).then_some(report)
+    }
+
+    /// Alembic's version.
+    pub fn engine_version(&self) -> Option<&str> {
+        self.alembic.as_deref()
+    }
+
+    /// All revisions in the order of Alembic's loading, an id that two files have twice; `None` where
+    /// Alembic did not get through them.
+    pub fn revisions(&self) -> Option<Vec<Revision>> {
+        let history = self.history.as_ref().filter(|history| history.whole)?;
+        Some(history.revisions.iter().map(Script::revision).collect())
+    }
+
+    /// The folders in which Alembic looks for version files.
+    pub fn locations(&self) -> Vec<String> {
+        let Some(history) = &self.history else {
+            return Vec::new();
+        };
+        if history.locations.is_empty() {
+            vec![history.directory.clone()]
+        } else {
+            history.locations.clone()
+        }
+    }
+
+    /// The databases that the engine's `env.py` went through: one, unless the project has several.
+    pub fn places(&self) -> Vec<Place> {
+        // A project may open contexts of its own to look at something; those that `env.py` runs
+        // migrations with are the ones that count.
+        let levels: [fn(&Context) -> bool; 2] = [
+            |context| context.from_environment && context.rows.is_some(),
+            |context| context.from_environment,
+        ];
+        let mut places: Vec<Place> = Vec::new();
+        for wanted in levels {
+            for place in self
+                .contexts
+                .iter()
+                .filter(|context| wanted(context))
+                .map(Context::place)
+            {
+                let known = places.iter_mut().find(|known| known.same_as(&place));
+                match known {
+                    Some(known) => *known = place,
+                    None => places.push(place),
+                }
+            }
+            if !places.is_empty() {
+                break;
+            }
+        }
+        places
+    }
+
+    /// Where the engine connected last, or tried to, also when that failed.
+    pub fn last_attempt(&self) -> Option<ConnectionFacts> {
+        self.attempts.last().and_then(Connection::facts)
+    }
+}
+
+impl Script {
+    fn revision(&self) -> Revision {
+        let (message, created) = output::docstring(&self.doc);
+        Revision {
+            id: self.id.clone(),
+            down_revisions: self.down_revisions.clone(),
+            depends_on: self.depends_on.clone(),
+            branch_labels: self.branch_labels.clone(),
+            message,
+            path: Some(self.path.clone()),
+            created,
+        }
+    }
+}
+
+impl Context {
+    fn place(&self) -> Place {
+        Place {
+            connection: self.connection.as_ref().and_then(Connection::facts),
+            version_table: VersionTable {
+                name: self.version_table.clone(),
+                schema: self.version_table_schema.clone(),
+            },
+            rows: self
+                .rows
+                .as_ref()
+                .map(|rows| rows.iter().map(RevisionId::new).collect()),
+            transaction_per_migration: self.transaction_per_migration,
+        }
+    }
+}
+
+impl Place {
+    fn same_as(&self, other: &Self) -> bool {
+        self.connection == other.connection && self.version_table == other.version_table
+    }
+}
+
+impl std::fmt::Display for Place {
+    /// `localhost:5432/app, table alembic_version`.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.connection {
+            Some(facts) => write!(formatter, "{}, ", describe(facts))?,
+            None => formatter.write_str("a connection of its own, ")?,
+        }
+        write!(formatter, "table {}", self.version_table)
+    }
+}
+
+/// `localhost:5432/app` or the file, for people.
+pub fn describe(facts: &ConnectionFacts) -> String {
+    let database = facts.database.as_deref().unwrap_or_default();
+    let host = facts.host.as_deref().or(facts.socket.as_deref());
+    match (host, facts.port) {
+        (Some(host), Some(port)) => format!("{host}:{port}/{database}"),
+        (Some(host), None) => format!("{host}/{database}"),
+        (None, _) => database.to_owned(),
+    }
+}
+
+impl Connection {
+    /// The driver's words for a parameter differ; what it says about the open connection comes first.
+    fn text(&self, names: &[&str]) -> Option<String> {
+        [&self.info, &self.parameters].into_iter().find_map(|map| {
+            names
+                .iter()
+                .find_map(|name| map.get(*name).and_then(scalar))
+        })
+    }
+
+    fn facts(&self) -> Option<ConnectionFacts> {
+        let mut facts = ConnectionFacts {
+            dialect: self.dialect.to_lowercase(),
+            ..Default::default()
+        };
+        if facts.dialect == "sqlite" {
+            if !self.driver.contains("sqlite") {
+                // An encrypted file, for one: it looks like SQLite and no other client can read it.
+                facts.dialect = format!("sqlite+{}", self.driver);
+            }
+            facts.database = self
+                .arguments
+                .first()
+                .filter(|file| *file != ":memory:")
+                .cloned();
+            return facts.database.is_some().then_some(facts);
+        }
+        facts.host = self.text(&["host"]);
+        facts.port = self.text(&["port"]).and_then(|port| port.parse().ok());
+        facts.socket = self.text(&["unix_socket"]);
+        facts.database = self.text(&["dbname", "database", "db"]);
+        facts.user = self.text(&["user", "username"]);
+        facts.password = self.text(&["password", "passwd"]).map(Secret::new);
+        facts.options = self.options();
+        match facts.dialect.as_str() {
+            "postgresql" => {
+                if let Some(file) = self.text(&["unix_sock"]) {
+                    facts.host = file.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+                }
+            }
+            "mysql" | "mariadb" => {
+                if facts.socket.is_some() {
+                    // The drivers say `localhost` all the same.
+                    facts.host = None;
+                    facts.port = None;
+                }
+            }
+            _ => self.read_odbc_string(&mut facts),
+        }
+        Some(facts)
+    }
+
+    fn options(&self) -> Vec<(String, String)> {
+        let mut options: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in self.parameters.iter().chain(&self.info) {
+            if OPTIONS.contains(&name.as_str())
+                && let Some(value) = scalar(value)
+            {
+                options.insert(name.clone(), value);
+            }
+        }
+        if options.get("hostaddr") == self.text(&["host"]).as_ref() {
+            // psycopg says the address even where that is how the host was named.
+            options.remove("hostaddr");
+        }
+        if self.dialect == "postgresql" {
+            // asyncpg and pg8000 have one switch where libpq has modes.
+            for name in ["ssl", "ssl_context"] {
+                match options.remove(name).as_deref() {
+                    None | Some("false") => {}
+                    Some("true") => {
+                        options
+                            .entry("sslmode".to_owned())
+                            .or_insert_with(|| "require".to_owned());
+                    }
+                    Some(mode) => {
+                        options
+                            .entry("sslmode".to_owned())
+                            .or_insert_with(|| mode.to_owned());
+                    }
+                }
+            }
+        }
+        options.into_iter().collect()
+    }
+
+    /// `DRIVER={...};SERVER=host,1433;DATABASE=app;UID=...`: for display only.
+    fn read_odbc_string(&self, facts: &mut ConnectionFacts) {
+        let fields = self
+            .arguments
+            .iter()
+            .flat_map(|argument| argument.split(';'));
+        for (name, value) in fields.filter_map(|field| field.split_once('=')) {
+            let part = match name.trim().to_lowercase().as_str() {
+                "server" => &mut facts.host,
+                "database" => &mut facts.database,
+                "uid" => &mut facts.user,
+                _ => continue,
+            };
+            part.get_or_insert_with(|| value.trim().to_owned());
+        }
+    }
+}
+
+/// An empty value is what a driver says for "not set".
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
