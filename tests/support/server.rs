@@ -50,7 +50,7 @@ impl Server {
         // Not the configured directory: the path of a socket has a limit of 107 bytes, and another
         // user has to get there.
         let directory = tempfile::Builder::new()
-            .prefix("rollback-")
+            .prefix("rollback-server-")
             .tempdir_in("/tmp")
             .unwrap();
         // Whoever takes the port between now and the start makes the start fail; nobody else asks for
