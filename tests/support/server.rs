@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use rollback::domain::connection::ConnectionFacts;
 use rollback::domain::secret::Secret;
 
+use tempfile::TempDir;
+
 use super::keeper::{Commands, Keeper};
 use super::{Kind, TestDatabase, database, mariadb, postgres};
 
@@ -65,15 +67,17 @@ impl Server {
             Kind::MariaDb => mariadb::commands(directory.path(), port),
             Kind::Sqlite => panic!("SQLite has no server"),
         };
-        Self::with(kind, directory.keep(), port, &commands)
+        Self::with(kind, directory, port, &commands)
     }
 
-    fn with(kind: Kind, directory: PathBuf, port: u16, commands: &Commands) -> Self {
+    fn with(kind: Kind, directory: TempDir, port: u16, commands: &Commands) -> Self {
         let user = match kind {
-            Kind::PostgreSql => user_for_servers(&directory, "postgres"),
-            _ => user_for_servers(&directory, "mysql"),
+            Kind::PostgreSql => user_for_servers(directory.path(), "postgres"),
+            _ => user_for_servers(directory.path(), "mysql"),
         };
-        let mut keeper = Keeper::new(directory.clone(), commands, user);
+        let mut keeper = Keeper::new(directory.path().to_owned(), commands, user);
+        // From here on the keeper removes it.
+        let directory = directory.keep();
         let status = keeper.tell("fill");
         assert_eq!(
             status,
