@@ -8,6 +8,10 @@
 mod connection;
 mod failures;
 mod harness;
+#[path = "../cli/support/mod.rs"]
+#[expect(dead_code, reason = "the tests of the command line use more of it")]
+pub mod project;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
+mod walk;
