@@ -51,11 +51,11 @@ pub fn stable(project: &Project, text: &str) -> String {
     ] {
         text = text.replace(&*path.to_string_lossy(), name);
     }
-    for (pattern, with) in VOLATILE.iter() {
-        text = pattern.replace_all(&text, *with).into_owned();
-    }
     for (sequence, name) in COLOURS {
         text = text.replace(sequence, name);
+    }
+    for (pattern, with) in VOLATILE.iter() {
+        text = pattern.replace_all(&text, *with).into_owned();
     }
     without_library_frames(&text)
 }
