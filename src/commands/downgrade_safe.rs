@@ -94,7 +94,10 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         return Ok(Exit::Done);
     }
     refuse_joint_steps(args, &plan)?;
-    confirm(args, context, &session, &plan)?;
+    if !args.yes {
+        confirm(context, &session, &plan)?;
+        session.still_at(&plan)?;
+    }
 
     let validate = context.settings.validate.unwrap_or(true);
     if validate && !session.has_own_connection() {
@@ -155,16 +158,8 @@ fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failu
     .hint("to run such steps as one: --allow-joint-steps"))
 }
 
-/// Asks, unless `--yes` answers. No answer is No.
-fn confirm(
-    args: &DowngradeSafeArgs,
-    context: &Context<'_>,
-    session: &Session,
-    plan: &Plan,
-) -> Result<(), Failure> {
-    if args.yes {
-        return Ok(());
-    }
+/// Asks. No answer is No.
+fn confirm(context: &Context<'_>, session: &Session, plan: &Plan) -> Result<(), Failure> {
     let ui = context.ui;
     if !ui.can_ask() {
         return Err(
@@ -177,13 +172,12 @@ fn confirm(
         None => format!("the database of {}", session.engine_name()),
     };
     ui.announce(plan, &place);
-    let interrupted = || Failure::new(Exit::Interrupted, "nothing was changed");
     match ui.confirm("Proceed with rollback?") {
         Some(true) if context.interrupt.count() == 0 => Ok(()),
         Some(false) if context.interrupt.count() == 0 => {
             Err(Failure::refused("not confirmed: nothing was changed"))
         }
-        _ => Err(interrupted()),
+        _ => Err(Failure::new(Exit::Interrupted, "nothing was changed")),
     }
 }
 

@@ -108,7 +108,11 @@ impl Session {
         };
         let read: Heads = rows.ids().iter().cloned().collect();
         let agrees = match told {
-            Current::Rows(ids) => ids.iter().cloned().collect::<Heads>() == read,
+            // What it shows may be more than the rows: it lists a revision that another depends on.
+            Current::Rows(ids) => match (self.graph.applied(ids), self.graph.applied(&read)) {
+                (Ok(told), Ok(read)) => told == read,
+                _ => ids.iter().cloned().collect::<Heads>() == read,
+            },
             Current::UnknownRevision(id) => read.contains(&RevisionId::new(id.clone())),
         };
         if agrees {
@@ -168,6 +172,21 @@ impl Session {
         folders.sort();
         folders.dedup();
         (!folders.is_empty()).then(|| folders.join(", "))
+    }
+
+    /// Looks again right before the first step: a person may have read the plan for long.
+    pub(super) fn still_at(&mut self, plan: &Plan) -> Result<(), Failure> {
+        let now = self.eyes.heads().map_err(Failure::user)?;
+        if now == plan.current {
+            return Ok(());
+        }
+        let now: Vec<RevisionId> = now.into_iter().collect();
+        Err(Failure::refused(format!(
+            "the database moved to {} while the plan was being read",
+            listed(&now)
+        ))
+        .because("somebody else is migrating it")
+        .hint("see where it stands, then plan again: rollback current"))
     }
 
     /// The command line of each step.

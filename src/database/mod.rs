@@ -4,7 +4,6 @@
 
 mod failure;
 mod mysql;
-mod outline;
 mod pgpass;
 mod postgres;
 mod session;
@@ -50,6 +49,13 @@ fn version_query(table: &VersionTable, quote: char) -> String {
         "SELECT version_num FROM {schema}{}",
         quoted(&table.name, quote)
     )
+}
+
+/// The lines of an outline, each on one line whatever its expressions look like.
+fn outline(lines: impl Iterator<Item = String>) -> Schema {
+    lines
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
 }
 
 /// Why the database could not be asked. No variant carries a password.

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use tokio::runtime::Runtime;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::DatabaseError;
 use super::failure::Failure;
 use crate::domain::connection::VersionRows;
-use crate::domain::report::Schema;
 use crate::domain::revision::RevisionId;
 use crate::domain::secret::Secret;
 
@@ -132,7 +131,7 @@ where
         for delay in PATIENCE {
             match self.connect() {
                 Err(error) if matches!(error.failure, Failure::NotReady | Failure::Broken) => {
-                    self.runtime.block_on(sleep(Duration::from_millis(delay)));
+                    std::thread::sleep(Duration::from_millis(delay));
                 }
                 result => return result,
             }
@@ -176,11 +175,10 @@ impl<C: Connection> Drop for Session<C> {
     /// Says goodbye, so that the server's log has no line about a lost client.
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // There is nobody left to tell if it fails. The timer needs the runtime around it.
-            let goodbye = async {
-                let _ = timeout(Duration::from_secs(1), connection.close()).await;
-            };
-            self.runtime.block_on(goodbye);
+            let _ = self.runtime.block_on(async {
+                // There is nobody left to tell if it fails.
+                timeout(Duration::from_secs(1), connection.close()).await
+            });
         }
     }
 }
@@ -207,7 +205,7 @@ fn no_answer(limit: Duration) -> sqlx::Error {
     .into()
 }
 
-/// The rows of the version table, where `absent` lists the failures that mean there is none.
+/// The rows of the version table, where `absent` lists the failures that mean that there is none.
 pub(super) fn version_rows<R>(
     answer: Result<Vec<R>, SessionError>,
     absent: &[Failure],
@@ -218,25 +216,13 @@ where
     for<'r> String: sqlx::Decode<'r, R::Database>,
 {
     match answer {
-        Ok(rows) => Ok(VersionRows::Rows(
-            rows.iter()
-                .filter_map(|row| text(row, 0))
-                .map(RevisionId::new)
-                .collect(),
-        )),
+        Ok(rows) => {
+            let ids = rows.iter().filter_map(|row| text(row, 0));
+            Ok(VersionRows::Rows(ids.map(RevisionId::new).collect()))
+        }
         Err(error) if absent.contains(&error.failure) => Ok(VersionRows::NoTable),
         Err(error) => Err(error.into()),
     }
-}
-
-/// The first column of all rows, as a set.
-pub(super) fn lines<R>(rows: &[R]) -> Schema
-where
-    R: sqlx::Row,
-    usize: sqlx::ColumnIndex<R>,
-    for<'r> String: sqlx::Decode<'r, R::Database>,
-{
-    rows.iter().filter_map(|row| text(row, 0)).collect()
 }
 
 /// The column as text, whatever its type is called; the simple protocol sends nothing else.

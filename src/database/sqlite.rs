@@ -14,7 +14,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
-use super::session::{Session, SessionError, lines, text, version_rows};
+use super::session::{Session, SessionError, text, version_rows};
 use super::{Database, DatabaseError, outline, version_query};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::report::Schema;
@@ -25,6 +25,28 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// `SQLITE_CANTOPEN`, `SQLITE_READONLY_CANTINIT`, `SQLITE_READONLY_DIRECTORY`: no side file can be
 /// made. Not among them is a journal that waits to be rolled back, without which the file is not whole.
 const CANNOT_MAKE_A_LOG: [&str; 3] = ["14", "1288", "1544"];
+
+/// Virtual tables are named only: their columns need a module that we may not have.
+const SCHEMA: &str = r#"
+    WITH own AS (
+        SELECT type, name, tbl_name, sql FROM sqlite_master
+        WHERE type <> 'table' OR name NOT LIKE 'sqlite\_%' ESCAPE '\'
+    ), real AS (
+        SELECT name FROM own WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'
+    )
+    SELECT 'table ' || name FROM own WHERE type = 'table'
+    UNION ALL
+    SELECT 'column ' || real.name || '.' || c.name || ' ' || c.type
+        || CASE WHEN c."notnull" THEN ' not null' ELSE '' END
+        || coalesce(' default ' || c.dflt_value, '')
+    FROM real, pragma_table_xinfo(real.name) c
+    UNION ALL
+    SELECT 'foreign key ' || real.name || '.' || k."from" || ' to ' || k."table" || coalesce('.' || k."to", '')
+    FROM real, pragma_foreign_key_list(real.name) k
+    UNION ALL
+    SELECT own.type || ' ' || own.tbl_name || '.' || own.name || ' ' || coalesce(own.sql,
+        (SELECT '(' || group_concat(c.name, ', ') || ')' FROM pragma_index_info(own.name) c))
+    FROM own WHERE own.type <> 'table'"#;
 
 /// A file that was there and could be read when it was opened.
 pub(super) struct Sqlite {
@@ -122,6 +144,7 @@ impl Database for Sqlite {
     }
 
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
-        Ok(lines(&self.rows(outline::SQLITE)?))
+        let rows = self.rows(SCHEMA)?;
+        Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
     }
 }

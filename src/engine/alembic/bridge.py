@@ -376,7 +376,8 @@ def main():
         raise
     except Exception as error:
         # Our own two frames are none of the reader's business.
-        sys.excepthook(type(error), error, error.__traceback__.tb_next.tb_next)
+        error = error.with_traceback(error.__traceback__.tb_next.tb_next)
+        sys.excepthook(type(error), error, error.__traceback__)
         sys.exit(1)
     finally:
         report(succeeded)

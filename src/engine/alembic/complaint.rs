@@ -235,72 +235,72 @@ impl Kind {
     pub fn hints(&self, command: &str) -> Vec<String> {
         let advice = match self {
             Self::CannotLocate(id) => format!(
-                "No version file has the revision {id}: check out the code that belongs to this \
-                 database, then run `{command}` again."
+                "no version file has the revision {id}: check out the code that belongs to this \
+                 database, then run `{command}` again"
             ),
             Self::Cycle => {
-                "Correct the `down_revision` or `depends_on` of one of these revisions.".to_owned()
+                "correct the `down_revision` or `depends_on` of one of these revisions".to_owned()
             }
             Self::MissingParent(id) => format!(
-                "Restore the version file of {id}, or correct the `down_revision` that names it."
+                "restore the version file of {id}, or correct the `down_revision` that names it"
             ),
             Self::Syntax { file, line } => {
-                format!("Correct the syntax in {file}, line {line}.")
+                format!("correct the syntax in {file}, line {line}")
             }
             Self::Import(module) if module.is_empty() => format!(
-                "The engine's Python lacks something that the project imports; `{command}` shows \
-                 where."
+                "the engine's Python lacks something that the project imports; `{command}` shows \
+                 where"
             ),
             Self::Import(module) => format!(
-                "The engine's Python has no module `{module}`: install it there, or name the right \
-                 engine with --engine-command."
+                "the engine's Python has no module `{module}`: install it there, or name the right \
+                 engine with --engine-command"
             ),
             Self::EnvironmentVariable(name) => {
-                format!("The project reads the variable {name} from the environment: set it.")
+                format!("the project reads the variable {name} from the environment: set it")
             }
             Self::XArgument(name) => {
-                format!("The project's env.py wants an argument: add `-x {name}=VALUE`.")
+                format!("the project's env.py wants an argument: add `-x {name}=VALUE`")
             }
             Self::Url => format!(
-                "Set the database URL where the project reads it (`sqlalchemy.url` in alembic.ini, \
-                 or its env.py) until `{command}` works."
+                "set the database URL where the project reads it (`sqlalchemy.url` in alembic.ini, \
+                 or its env.py) until `{command}` works"
             ),
             Self::NoConfiguration => {
-                "Run rollback in the project's directory, or name it with -C DIR, or name the \
-                 configuration with `alembic_config` in rollback.toml."
+                "run rollback in the project's directory, or name it with -C DIR, or name the \
+                 configuration with `alembic_config` in rollback.toml"
                     .to_owned()
             }
             Self::BrokenConfiguration => {
-                format!("Correct the configuration file until `{command}` works.")
+                format!("correct the configuration file until `{command}` works")
             }
             Self::Login => {
-                format!("Correct user or password where the project sets them; try `{command}`.")
+                format!("correct user or password where the project sets them; try `{command}`")
             }
             Self::Unreachable => {
-                format!("Start the server, or correct host and port; try `{command}`.")
+                format!("start the server, or correct host and port; try `{command}`")
             }
             Self::NoDatabaseFile => {
-                "Create the folder of the database file, or correct its path where the project sets \
-                 it."
+                "create the folder of the database file, or correct its path where the project sets \
+                 it"
                     .to_owned()
             }
             Self::NoDatabase => {
-                format!("Create the database, or correct its name; try `{command}`.")
+                format!("create the database, or correct its name; try `{command}`")
             }
             Self::NoFlaskCommand => {
-                "Set FLASK_APP to the application, such as `FLASK_APP=app`, and see that it sets up \
-                 Flask-Migrate; try `flask db --help`."
+                "set FLASK_APP to the application, such as `FLASK_APP=app`, and see that it sets up \
+                 Flask-Migrate; try `flask db --help`"
                     .to_owned()
             }
             Self::NoSuchOption(option) => format!(
-                "This version of the engine does not take {option} (Flask-Migrate takes -x for \
-                 every command from 4.0 on)."
+                "this version of the engine does not take {option} (Flask-Migrate takes -x for \
+                 every command from 4.0 on)"
             ),
             Self::Silent => format!(
-                "It printed nothing; the project's logging configuration may hide the reason. Try \
-                 `{command}`."
+                "it printed nothing; the project's logging configuration may hide the reason. Try \
+                 `{command}`"
             ),
-            Self::Other => format!("See the engine's own words with `{command}`."),
+            Self::Other => format!("see the engine's own words with `{command}`"),
         };
         vec![advice]
     }

@@ -32,14 +32,14 @@ pub enum Style {
 }
 
 const ANY_COMMAND: &str =
-    "Name the engine, such as `--engine-command 'docker compose exec -T api alembic'`.";
+    "name the engine, such as `--engine-command 'docker compose exec -T api alembic'`";
 
 /// Finds the engine by the settings, else by what the directory shows.
 pub fn find(settings: &Settings, dir: &Path, env: &Environment) -> Result<Found, EngineError> {
     if !dir.is_dir() {
         return Err(error(
             format!("{} is not a directory", dir.display()),
-            vec!["Name the project's directory with `-C DIR`.".to_owned()],
+            vec!["name the project's directory with `-C DIR`".to_owned()],
         ));
     }
     let found = match &settings.engine_command {
@@ -57,9 +57,7 @@ pub fn find(settings: &Settings, dir: &Path, env: &Environment) -> Result<Found,
         if let Some((what, _)) = refused.iter().find(|(_, set)| *set) {
             return Err(error(
                 format!("`{}` does not take {what}", found.shown_with_args()),
-                vec![
-                    "Leave it out, or name an `alembic` command with --engine-command.".to_owned(),
-                ],
+                vec!["leave it out, or name an `alembic` command with --engine-command".to_owned()],
             ));
         }
     }
@@ -101,7 +99,7 @@ fn named(words: &[String], dir: &Path, env: &Environment) -> Result<Found, Engin
                 words.join(" ")
             ),
             vec![format!(
-                "See whether `command -v {name}` finds it, or name its full path."
+                "see whether `command -v {name}` finds it, or name its full path"
             )],
         ));
     };
@@ -136,7 +134,7 @@ fn shown_by_directory(
                      VIRTUAL_ENV or on PATH"
                 ),
                 vec![
-                    format!("Activate the environment that has it, so that `{name} --help` works."),
+                    format!("activate the environment that has it, so that `{name} --help` works"),
                     ANY_COMMAND.to_owned(),
                 ],
             )
@@ -271,7 +269,7 @@ fn checked(program: &Path) -> Result<(), EngineError> {
     }
     Err(error(
         format!("{} is not executable", program.display()),
-        vec![format!("Make it so with `chmod +x {}`.", program.display())],
+        vec![format!("make it so with `chmod +x {}`", program.display())],
     ))
 }
 
@@ -294,11 +292,11 @@ fn nothing_found(dir: &Path) -> EngineError {
             &project
         };
         hints.push(format!(
-            "There is one in {0}: try `-C {0}`.",
+            "there is one in {0}: try `-C {0}`",
             project.display()
         ));
     } else {
-        hints.push("Run rollback in the project's directory, or name it with `-C DIR`.".to_owned());
+        hints.push("run rollback in the project's directory, or name it with `-C DIR`".to_owned());
     }
     hints.push(ANY_COMMAND.to_owned());
     error(

@@ -151,3 +151,64 @@ fn passwords_are_masked_wherever_a_url_can_hold_them() {
         assert_eq!(mask(url), masked);
     }
 }
+
+/// Every recorded listing of every engine version: what succeeded is understood, and all listings of
+/// one project agree.
+#[test]
+fn the_recorded_transcripts_are_understood() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/transcripts");
+    let mut seen = [0, 0, 0];
+    for folder in std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        if !folder.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            let Some(name) = name.strip_suffix(".stdout") else {
+                continue;
+            };
+            let text = std::fs::read_to_string(&file).unwrap();
+            let status = std::fs::read_to_string(file.with_extension("exit")).unwrap_or_default();
+            if !["", "0"].contains(&status.trim()) {
+                continue;
+            }
+            let verb = name.rsplit_once('.').unwrap().1;
+            let headers = text
+                .lines()
+                .filter(|line| line.starts_with("Rev: "))
+                .count();
+            match verb {
+                "history-verbose" => {
+                    assert_eq!(history(&text).unwrap().len(), headers, "{}", file.display());
+                    seen[0] += 1;
+                }
+                "current-verbose" => {
+                    let reports = current(&text)
+                        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+                    assert_eq!(reports.len(), 1);
+                    let short_file = file.with_file_name(name.replace("-verbose", "") + ".stdout");
+                    if let Ok(text) = std::fs::read_to_string(short_file) {
+                        let mut ids = short(&text).unwrap();
+                        let mut verbose = reports[0].revisions.clone();
+                        ids.sort();
+                        verbose.sort();
+                        assert_eq!(verbose, ids, "{}", file.display());
+                        seen[2] += 1;
+                    }
+                    seen[1] += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(
+        seen.iter().all(|count| *count >= 20),
+        "too few listings were found: {seen:?}"
+    );
+}

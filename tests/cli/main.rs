@@ -1,0 +1,16 @@
+//! The program as its user meets it: command lines, what they answer, and how they exit.
+//!
+//! Every test works on a copy of a fixture and with a real engine. Snapshots are compared and never written in a normal
+//! run; after a change that is meant, `cargo insta test --review` shows and takes the new ones.
+
+#![expect(unreachable_pub, reason = "nobody calls a test binary")]
+
+mod support;
+
+mod current;
+mod downgrade_safe;
+mod failure;
+mod help;
+mod interruption;
+mod plan;
+mod terminal;

@@ -1,0 +1,264 @@
+//! The one way in which tests run the program: a copy of a fixture in a folder that goes away with the test, a real
+//! engine, an environment that holds nothing of the machine, and the whole answer as one text.
+
+mod filter;
+mod run;
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+
+use tempfile::TempDir;
+
+pub use run::{Call, Run};
+
+/// A copy of a fixture, and the engine that it is run with.
+pub struct Project {
+    temporary: TempDir,
+    root: PathBuf,
+    python: PathBuf,
+    environment: HashMap<OsString, OsString>,
+}
+
+impl Project {
+    /// `fixtures/alembic/<case>`, with the current Alembic.
+    pub fn alembic(case: &str) -> Self {
+        Self::copy_of(&format!("alembic/{case}"), "project", "alembic-current")
+    }
+
+    /// As `alembic`, with a version of Alembic that `fixtures/python` pins.
+    pub fn alembic_of(python: &str, case: &str) -> Self {
+        Self::copy_of(&format!("alembic/{case}"), "project", python)
+    }
+
+    /// `fixtures/flask/app`.
+    pub fn flask() -> Self {
+        Self::copy_of("flask/app", "project", "flask").env("FLASK_APP", "app.py")
+    }
+
+    /// A folder with nothing in it.
+    pub fn empty() -> Self {
+        Self::new("project", "alembic-current")
+    }
+
+    /// Any fixture, in a folder of any name.
+    pub fn copy_of(fixture: &str, folder: impl AsRef<OsStr>, python: &str) -> Self {
+        let project = Self::new(folder, python);
+        copy(&source().join("fixtures").join(fixture), &project.root);
+        project
+    }
+
+    fn new(folder: impl AsRef<OsStr>, python: &str) -> Self {
+        let temporary = TempDir::with_prefix("rollback-").expect("a temporary folder");
+        // macOS reaches its temporary folders through a link.
+        let top = temporary
+            .path()
+            .canonicalize()
+            .expect("the temporary folder");
+        let root = top.join(folder.as_ref());
+        fs::create_dir(&root).expect("a folder for the project");
+        let python = source().join(".cache/python").join(python);
+        assert!(
+            python.join(".stamp").is_file(),
+            "{} is missing: `make test` installs it.",
+            python.display()
+        );
+        let path = [
+            bin().parent().expect("a folder of the binary"),
+            &python.join("bin"),
+            Path::new("/usr/bin"),
+            Path::new("/bin"),
+        ];
+        let path = std::env::join_paths(path).expect("no colon in the paths");
+        Self {
+            temporary,
+            root,
+            python,
+            environment: HashMap::new(),
+        }
+        .env("PATH", path)
+        .env("HOME", top)
+        .env("LC_ALL", "C.UTF-8")
+        .env("TERM", "xterm")
+        // What is left in the project afterwards was then left there by the program.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+    }
+
+    /// Sets a variable for the program and the engine.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// Upgrades the database by the engine's own command: `heads`, or any revision. The same project at the same
+    /// revision is upgraded once and copied afterwards.
+    pub fn at(self, target: &str) -> Self {
+        static UPGRADED: LazyLock<Mutex<HashMap<u64, Vec<u8>>>> = LazyLock::new(Mutex::default);
+        let key = self.state(target);
+        let known = UPGRADED.lock().expect("the cache").get(&key).cloned();
+        if let Some(database) = known {
+            fs::write(self.database(), database).expect("a database");
+            return self;
+        }
+        let words = if self.root.join("app.py").is_file() {
+            "flask db upgrade"
+        } else {
+            "alembic upgrade"
+        };
+        self.engine(&format!("{words} {target}"));
+        if let Ok(database) = fs::read(self.database()) {
+            UPGRADED.lock().expect("the cache").insert(key, database);
+        }
+        self
+    }
+
+    /// What an upgrade to a revision depends on, as one number.
+    fn state(&self, target: &str) -> u64 {
+        let mut state = DefaultHasher::new();
+        for file in self.files() {
+            fs::read(self.root.join(&file))
+                .expect("a file")
+                .hash(&mut state);
+            file.hash(&mut state);
+        }
+        let mut environment: Vec<_> = self.environment.iter().collect();
+        environment.retain(|(name, _)| *name != "HOME");
+        environment.sort();
+        (environment, &self.python, target).hash(&mut state);
+        state.finish()
+    }
+
+    /// Runs a command of the engine, which has to succeed.
+    pub fn engine(&self, line: &str) -> String {
+        let words = shlex::split(line).expect("a command line");
+        let output = Command::new(self.python.join("bin").join(&words[0]))
+            .args(&words[1..])
+            .current_dir(&self.root)
+            .env_clear()
+            .envs(&self.environment)
+            .output()
+            .expect("the engine");
+        assert!(output.status.success(), "{line}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Changes the database by hand, or asks it: the rows of the last statement, a line each.
+    pub fn sql(&self, statement: &str) -> Vec<String> {
+        const PROGRAM: &str = "
+import sqlite3, sys
+with sqlite3.connect('app.db') as database:
+    for row in database.execute(sys.argv[1]):
+        print(*row)";
+        let statement = shlex::try_quote(statement).expect("no zero byte");
+        let answer = self.engine(&format!("python -c {} {statement}", quoted(PROGRAM)));
+        answer.lines().map(str::to_owned).collect()
+    }
+
+    /// The rows of the version table.
+    pub fn rows(&self) -> Vec<String> {
+        self.sql("SELECT version_num FROM alembic_version ORDER BY version_num")
+    }
+
+    /// Writes a file of the project.
+    pub fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+        self
+    }
+
+    /// Replaces text in a file of the project.
+    pub fn edit(self, path: &str, old: &str, new: &str) -> Self {
+        let text = fs::read_to_string(self.root.join(path)).expect("a file");
+        assert!(text.contains(old), "{path} does not contain {old}");
+        self.file(path, text.replace(old, new))
+    }
+
+    /// Lets a file of the project be run.
+    pub fn make_executable(&self, path: &str) {
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(self.root.join(path), mode).expect("a file of ours");
+    }
+
+    /// The SQLite file of most fixtures.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("app.db")
+    }
+
+    /// The database as it is, byte for byte.
+    pub fn bytes(&self) -> Vec<u8> {
+        fs::read(self.database()).expect("the database")
+    }
+
+    /// The project's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The files of the project, relative to it.
+    pub fn files(&self) -> Vec<PathBuf> {
+        files(&self.root)
+    }
+
+    /// A call of the program, its command line written as in a shell.
+    pub fn rollback(&self, line: &str) -> Call<'_> {
+        Call::new(self, shlex::split(line).expect("a command line"))
+    }
+
+    /// Calls the program and waits for its end.
+    pub fn run(&self, line: &str) -> Run {
+        self.rollback(line).run()
+    }
+}
+
+/// The clone that is tested.
+pub fn source() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The program.
+pub fn bin() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_rollback"))
+}
+
+fn quoted(text: &str) -> String {
+    shlex::try_quote(text).expect("no zero byte").into_owned()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a fixture") {
+        let entry = entry.expect("a file of the fixture");
+        let name = entry.file_name();
+        if name == "__pycache__" || name == "app.db" {
+            continue;
+        }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to.join(name));
+        } else {
+            fs::copy(entry.path(), to.join(name)).expect("a copy of a file");
+        }
+    }
+}
+
+fn files(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("a file").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(root).expect("below the root").to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,13 @@
+//! Scenarios that have to hold on SQLite, PostgreSQL and MariaDB alike, against the real servers.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails as the test does: by a panic"
+)]
+
+mod connection;
+mod failures;
+mod harness;
+mod sqlite;
+#[path = "../support/mod.rs"]
+mod support;

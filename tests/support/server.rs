@@ -1,0 +1,233 @@
+//! One throw-away server: private directory, socket and port.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rollback::domain::connection::ConnectionFacts;
+use rollback::domain::secret::Secret;
+
+use super::keeper::{Commands, Keeper};
+use super::{Kind, TestDatabase, database, mariadb, postgres};
+
+/// Owner of everything.
+pub(crate) const USER: &str = "rollback";
+
+/// Holds what has to be escaped in a URL, in SQL, in an ini file or in a shell.
+pub(crate) const PASSWORD: &str = "s3cret@:/#%41 '\"\\?&=+$x";
+
+/// How long a server may take to answer on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A running (or stopped) server. Dropping it ends it and removes its directory.
+pub(crate) struct Server {
+    kind: Kind,
+    directory: PathBuf,
+    port: u16,
+    keeper: Mutex<Keeper>,
+}
+
+impl Server {
+    /// The server that all tests of this binary share. Never stop it: take a private one for that.
+    pub(crate) fn shared(kind: Kind) -> &'static Self {
+        static POSTGRES: OnceLock<Server> = OnceLock::new();
+        static MARIADB: OnceLock<Server> = OnceLock::new();
+        match kind {
+            Kind::PostgreSql => &POSTGRES,
+            Kind::MariaDb => &MARIADB,
+            Kind::Sqlite => panic!("SQLite has no server"),
+        }
+        .get_or_init(|| Self::start(kind))
+    }
+
+    /// A private server, running when this returns.
+    pub(crate) fn start(kind: Kind) -> Self {
+        // Not the configured directory: the path of a socket has a limit of 107 bytes, and another
+        // user has to get there.
+        let directory = tempfile::Builder::new()
+            .prefix("rollback-")
+            .tempdir_in("/tmp")
+            .unwrap();
+        // Whoever takes the port between now and the start makes the start fail; nobody else asks for
+        // ports in this way so soon after.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let commands = match kind {
+            Kind::PostgreSql => postgres::commands(directory.path(), port),
+            Kind::MariaDb => mariadb::commands(directory.path(), port),
+            Kind::Sqlite => panic!("SQLite has no server"),
+        };
+        Self::with(kind, directory.keep(), port, &commands)
+    }
+
+    fn with(kind: Kind, directory: PathBuf, port: u16, commands: &Commands) -> Self {
+        let user = match kind {
+            Kind::PostgreSql => user_for_servers(&directory, "postgres"),
+            _ => user_for_servers(&directory, "mysql"),
+        };
+        let mut keeper = Keeper::new(directory.clone(), commands, user);
+        let status = keeper.tell("fill");
+        assert_eq!(
+            status,
+            "0",
+            "the {kind:?} server cannot be prepared:\n{}",
+            keeper.log()
+        );
+        let server = Self {
+            kind,
+            directory,
+            port,
+            keeper: Mutex::new(keeper),
+        };
+        server.start_again();
+        server
+    }
+
+    /// Starts it again after `stop` or `kill9`, on the same port and socket.
+    pub(crate) fn start_again(&self) {
+        self.tell("start");
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let Err(error) = database::try_query(self.kind, &self.admin(), "SELECT 1") else {
+                return;
+            };
+            let alive = self.tell("alive") == "yes";
+            assert!(
+                alive && Instant::now() < deadline,
+                "the {:?} server does not start: {error}\n{}",
+                self.kind,
+                self.log()
+            );
+            sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// Stops it in an orderly way: its clients are told.
+    pub(crate) fn stop(&self) {
+        self.tell("stop");
+    }
+
+    /// Ends it as a crash of the machine would.
+    pub(crate) fn kill9(&self) {
+        self.tell("kill");
+    }
+
+    /// Everything that it has logged, for a failing test.
+    pub(crate) fn log(&self) -> String {
+        self.keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .log()
+    }
+
+    /// A new, empty database that goes with the returned value.
+    pub(crate) fn create_database(&self) -> TestDatabase<'_> {
+        TestDatabase::on(self)
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Data, socket and log.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// PostgreSQL: the directory; MariaDB: the file.
+    pub(crate) fn socket(&self) -> String {
+        match self.kind {
+            Kind::MariaDb => mariadb::socket(&self.directory),
+            _ => self.directory.display().to_string(),
+        }
+    }
+
+    /// How to reach `database` over TCP as the owner of everything.
+    pub(crate) fn facts(&self, database: &str) -> ConnectionFacts {
+        let dialect = if self.kind == Kind::PostgreSql {
+            "postgresql"
+        } else {
+            "mysql"
+        };
+        ConnectionFacts {
+            dialect: dialect.to_owned(),
+            host: Some("127.0.0.1".to_owned()),
+            port: Some(self.port),
+            database: Some(database.to_owned()),
+            user: Some(USER.to_owned()),
+            password: Some(Secret::new(PASSWORD)),
+            ..ConnectionFacts::default()
+        }
+    }
+
+    /// Runs statements that belong to no test database, such as `CREATE USER`.
+    pub(crate) fn execute(&self, sql: &str) {
+        database::query(self.kind, &self.admin(), sql);
+    }
+
+    fn admin(&self) -> ConnectionFacts {
+        self.facts(if self.kind == Kind::PostgreSql {
+            "postgres"
+        } else {
+            "mysql"
+        })
+    }
+
+    fn tell(&self, word: &str) -> String {
+        self.keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .tell(word)
+    }
+}
+
+/// Servers refuse to run as root. The result is `None` where we are somebody else already.
+fn user_for_servers(ours: &Path, preferred: &str) -> Option<(u32, u32)> {
+    (fs::metadata(ours).unwrap().uid() == 0).then(|| {
+        [preferred, "nobody"]
+            .iter()
+            .find_map(|name| Some((id("-u", name)?, id("-g", name)?)))
+            .expect("the system has a user `nobody`")
+    })
+}
+
+fn id(option: &str, name: &str) -> Option<u32> {
+    let output = Command::new("id").args([option, name]).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+/// The program in `PATH` or one of the `places`, or a panic that says what to install.
+pub(super) fn program(names: &[&str], places: &[PathBuf]) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories: Vec<_> = std::env::split_paths(&path)
+        .chain(places.iter().cloned())
+        .collect();
+    names
+        .iter()
+        .flat_map(|name| directories.iter().map(move |directory| directory.join(name)))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| {
+            panic!(
+                "{} is not installed; the tests need the packages `postgresql` and `mariadb-server`, \
+                 which `make test` installs on Debian and Ubuntu",
+                names[0]
+            )
+        })
+}
+
+/// In single quotes for the shell.
+pub(super) fn shell_word(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
