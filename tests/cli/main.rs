@@ -8,3 +8,9 @@
 mod support;
 
 mod current;
+mod downgrade_safe;
+mod failure;
+mod help;
+mod interruption;
+mod plan;
+mod terminal;

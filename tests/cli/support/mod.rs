@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
@@ -176,6 +177,12 @@ with sqlite3.connect('app.db') as database:
         let text = fs::read_to_string(self.root.join(path)).expect("a file");
         assert!(text.contains(old), "{path} does not contain {old}");
         self.file(path, text.replace(old, new))
+    }
+
+    /// Lets a file of the project be run.
+    pub fn make_executable(&self, path: &str) {
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(self.root.join(path), mode).expect("a file of ours");
     }
 
     /// The SQLite file of most fixtures.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Project, bin, filter};
 
 /// A call that waits for nobody longer than this: a test that hangs has to say where.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A call of the program, not yet made.
 pub struct Call<'a> {
@@ -33,7 +33,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// The call as a command, for tests that need hold of the process: nothing on stdin, and both outputs piped.
+    /// The call as a command, for tests that need hold of the process.
     pub fn command(&self) -> Command {
         let mut command = Command::new(bin());
         command
@@ -41,7 +41,14 @@ impl<'a> Call<'a> {
             .current_dir(&self.project.root)
             .env_clear()
             .envs(&self.project.environment)
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// The same with nothing on stdin and both outputs piped.
+    pub fn piped(&self) -> Command {
+        let mut command = self.command();
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -50,7 +57,7 @@ impl<'a> Call<'a> {
 
     /// Makes the call and waits for its end.
     pub fn run(&self) -> Run {
-        let output = assert_cmd::Command::from_std(self.command())
+        let output = assert_cmd::Command::from_std(self.piped())
             .timeout(PATIENCE)
             .output()
             .expect("the program");
@@ -67,6 +74,13 @@ impl Project {
             stdout: filter(&output.stdout),
             stderr: filter(&output.stderr),
         }
+    }
+}
+
+impl Project {
+    /// What a terminal got to show, without what differs from machine to machine.
+    pub fn on_screen(&self, text: &str) -> String {
+        filter::stable(self, &text.replace('\r', ""))
     }
 }
 

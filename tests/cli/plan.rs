@@ -1,0 +1,293 @@
+//! `rollback plan`.
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::support::Project;
+
+#[test]
+fn three_steps_lead_across_the_merge() {
+    let project = Project::alembic("diamond").at("heads");
+    assert_snapshot!(project.run("plan -3"), @r"
+    exit 0
+    --- stdout
+    Database:  SQLite [VERSION], file [PROJECT]/app.db
+    Current:   e86f3a7d1c95
+    Target:    -3
+
+    Rollback plan: 3 steps, 1 merge among them
+
+      1. e86f3a7d1c95  Add a currency to invoices
+         created 2024-01-14 04:18:31, leaves b52d08e7f41c
+      2. b52d08e7f41c [MERGE]  Merge invoices and sessions
+         created 2024-01-13 03:17:30, leaves 7c1e5f0a93d2, a4d80b2e6f17
+      3. 7c1e5f0a93d2  Add invoices
+         created 2024-01-11 01:15:28, leaves a4d80b2e6f17
+    ");
+}
+
+#[test]
+fn colour_marks_ids_and_merges() {
+    let project = Project::alembic("diamond").at("heads");
+    assert_snapshot!(project.run("plan -2 --color always"), @r"
+    exit 0
+    --- stdout
+    {bold}Database: {/} SQLite [VERSION], file [PROJECT]/app.db
+    {bold}Current:  {/} e86f3a7d1c95
+    {bold}Target:   {/} -2
+
+    {bold}Rollback plan: 2 steps, 1 merge among them{/}
+
+      1. {cyan}e86f3a7d1c95{/}  Add a currency to invoices
+         {dim}created 2024-01-14 04:18:31, leaves b52d08e7f41c{/}
+      2. {cyan}b52d08e7f41c{/}{magenta} [MERGE]{/}  Merge invoices and sessions
+         {dim}created 2024-01-13 03:17:30, leaves 7c1e5f0a93d2, a4d80b2e6f17{/}
+    ");
+}
+
+#[test]
+fn verbose_adds_the_exact_command_and_the_file() {
+    let project = Project::alembic("diamond").at("heads");
+    assert_snapshot!(project.run("plan -2 -v"), @r"
+    exit 0
+    --- stdout
+    Database:  SQLite [VERSION], file [PROJECT]/app.db
+    Current:   e86f3a7d1c95
+    Target:    -2
+
+    Rollback plan: 2 steps, 1 merge among them
+
+      1. e86f3a7d1c95  Add a currency to invoices
+         created 2024-01-14 04:18:31, leaves b52d08e7f41c
+         runs alembic downgrade e86f3a7d1c95@b52d08e7f41c
+         file [PROJECT]/migrations/versions/e86f3a7d1c95_add_a_currency_to_invoices.py
+      2. b52d08e7f41c [MERGE]  Merge invoices and sessions
+         created 2024-01-13 03:17:30, leaves 7c1e5f0a93d2, a4d80b2e6f17
+         runs alembic downgrade b52d08e7f41c@7c1e5f0a93d2
+         file [PROJECT]/migrations/versions/b52d08e7f41c_merge_invoices_and_sessions.py
+    ");
+}
+
+#[test]
+fn the_beginning_of_a_revision_is_enough() {
+    let project = Project::alembic("diamond").at("heads");
+    let whole = project.run("plan b52d08e7f41c --format json").exits(0);
+    let beginning = project.run("plan b52d --format json").exits(0);
+    assert_eq!(whole.json()["steps"], beginning.json()["steps"]);
+    assert_eq!(beginning.json()["target"], "b52d");
+}
+
+#[test]
+fn json_has_the_documented_fields() {
+    let project = Project::alembic("diamond").at("heads");
+    let plan = project.run("plan base --format json").exits(0).json();
+    assert_eq!(plan["version"], 1);
+    assert_eq!(plan["current"], json!(["e86f3a7d1c95"]));
+    assert_eq!(plan["target"], "base");
+    assert_eq!(plan["database"]["dialect"], "sqlite");
+    let steps = plan["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 5);
+    assert_eq!(
+        steps[1],
+        json!({
+            "removes": "b52d08e7f41c",
+            "takes_along": [],
+            "argument": "b52d08e7f41c@7c1e5f0a93d2",
+            "command": ["alembic", "downgrade", "b52d08e7f41c@7c1e5f0a93d2"],
+            "is_merge": true,
+            "heads_before": ["b52d08e7f41c"],
+            "heads_after": ["7c1e5f0a93d2", "a4d80b2e6f17"],
+            "message": "Merge invoices and sessions",
+            "path": "[PROJECT]/migrations/versions/b52d08e7f41c_merge_invoices_and_sessions.py",
+            "created": "2024-01-13 03:17:30.418916",
+        })
+    );
+    let removed: Vec<&str> = steps
+        .iter()
+        .map(|step| step["removes"].as_str().unwrap())
+        .collect();
+    assert_eq!(removed[0], "e86f3a7d1c95");
+    assert_eq!(removed[4], "3f9a1b6c2d84");
+    for pair in steps.windows(2) {
+        assert_eq!(pair[0]["heads_after"], pair[1]["heads_before"]);
+    }
+    assert_eq!(steps[4]["heads_after"], json!([]));
+}
+
+#[test]
+fn labels_and_relative_targets_are_alembics() {
+    let project = Project::alembic("labels").at("heads");
+    assert_snapshot!(project.run("plan billing@base"), @r"
+    exit 0
+    --- stdout
+    Database:  SQLite [VERSION], file [PROJECT]/app.db
+    Current:   aaaa3333, bbbb2222
+    Target:    billing@base
+
+    Rollback plan: 3 steps
+
+      1. aaaa3333  Add a reminder to billing
+         created 2024-01-14 04:18:31, leaves aaaa2222, bbbb2222
+      2. aaaa2222  Add a due date to billing
+         created 2024-01-11 01:15:28, leaves aaaa1111, bbbb2222
+      3. aaaa1111  Create billing
+         created 2024-01-10 00:14:27, leaves bbbb2222
+    ");
+    let relative = project.run("plan aaaa3333-1 --format json").exits(0).json();
+    assert_eq!(relative["steps"].as_array().unwrap().len(), 1);
+    assert_eq!(relative["steps"][0]["removes"], "aaaa3333");
+}
+
+#[test]
+fn where_the_database_stands_already_there_is_nothing_to_do() {
+    let project = Project::alembic("diamond").at("b52d08e7f41c");
+    assert_snapshot!(project.run("plan b52d"), @r"
+    exit 0
+    --- stdout
+    Database:  SQLite [VERSION], file [PROJECT]/app.db
+    Current:   b52d08e7f41c
+    Target:    b52d
+
+    Nothing to roll back: the database already stands there.
+    ");
+    let plan = project.run("plan b52d --format json").exits(0).json();
+    assert_eq!(plan["steps"], json!([]));
+}
+
+#[test]
+fn a_joint_step_is_shown_with_what_it_takes_along() {
+    let project = Project::alembic("mutual_depends_on").at("heads");
+    let run = project.run("plan base").exits(0);
+    assert!(!run.stdout.contains("takes along"), "{run}");
+}
+
+#[test]
+fn an_ambiguous_beginning_lists_the_candidates() {
+    let project = Project::alembic("forest").at("heads");
+    assert_snapshot!(project.run("plan pppp"), @r"
+    exit 1
+    --- stderr
+    error: pppp is the beginning of 2 revisions
+      → write more of it:
+      pppp1111  Create p
+      pppp2222  Second revision of p
+    ");
+}
+
+#[test]
+fn an_unknown_revision_suggests_the_nearest() {
+    let project = Project::alembic("diamond").at("heads");
+    assert_snapshot!(project.run("plan b52d08e7f14c"), @r"
+    exit 1
+    --- stderr
+    error: no revision or branch label is called b52d08e7f14c
+      → the version files were looked for in [PROJECT]/migrations/versions
+      → did you mean b52d08e7f41c?
+    ");
+    assert_snapshot!(project.run("plan zzzz"), @r"
+    exit 1
+    --- stderr
+    error: no revision or branch label is called zzzz
+      → the version files were looked for in [PROJECT]/migrations/versions
+      → see the revisions that are applied: rollback plan base
+    ");
+}
+
+#[test]
+fn targets_that_make_no_sense_are_refused_with_the_reason() {
+    let project = Project::alembic("diamond").at("b52d08e7f41c");
+    assert_snapshot!(project.run("plan 3"), @r"
+    exit 1
+    --- stderr
+    error: 3 is no revision, and a number of steps is written with a minus
+      → write -3 for 3 steps back
+    ");
+    assert_snapshot!(project.run("plan +1"), @r"
+    exit 1
+    --- stderr
+    error: +1 points upwards, and a rollback only goes down
+      → to go up, use the engine's own upgrade; to go down, give -1, a revision below, or base
+    ");
+    assert_snapshot!(project.run("plan head"), @r"
+    exit 1
+    --- stderr
+    error: head points upwards, and a rollback only goes down
+      → to go up, use the engine's own upgrade; to go down, give -1, a revision below, or base
+    ");
+    assert_snapshot!(project.run("plan -- -0"), @r"
+    exit 1
+    --- stderr
+    error: -0 names no step to take back
+      → give a number of steps such as -1, a revision, or base
+    ");
+    assert_snapshot!(project.run("plan e86f3a7d1c95"), @r"
+    exit 1
+    --- stderr
+    error: e86f3a7d1c95 is not below the current position: it is not applied
+      → see the revisions that are applied: rollback plan base
+    ");
+    assert_snapshot!(project.run("plan -9"), @r"
+    exit 1
+    --- stderr
+    error: 9 steps were asked for, and only 4 revisions are applied
+      → to roll back everything: base
+    ");
+    assert_snapshot!(project.run("plan ''"), @r"
+    exit 1
+    --- stderr
+    error: the target is empty
+      → give a number of steps such as -1, a revision, or base
+    ");
+}
+
+#[test]
+fn a_revision_that_the_code_does_not_know_cannot_be_planned_from() {
+    let project = Project::alembic("linear").at("heads");
+    project.sql("UPDATE alembic_version SET version_num = 'feedfacefeed'");
+    assert_snapshot!(project.run("plan -1"), @r"
+    exit 1
+    --- stderr
+    error: the database stands at revision feedfacefeed, which no version file declares
+      because the code is older than the database, or the file was deleted
+      → check out the code that the database was upgraded with, or bring the file back: git log --diff-filter=D --summary -- '*.py'
+    ");
+}
+
+#[test]
+fn without_a_version_table_there_is_no_plan() {
+    let project = Project::alembic("linear");
+    assert_snapshot!(project.run("plan base"), @r"
+    exit 1
+    --- stderr
+    error: the database has no version table alembic_version
+      because no migration was ever run here, or this is another database than you think
+      → see which database it is: rollback current
+    ");
+}
+
+#[test]
+fn messages_of_any_kind_stay_on_their_line() {
+    let project = Project::alembic("odd_messages").at("heads");
+    assert_snapshot!(project.run("plan base"), @r"
+    exit 0
+    --- stdout
+    Database:  SQLite [VERSION], file [PROJECT]/app.db
+    Current:   aaaa6666
+    Target:    base
+
+    Rollback plan: 6 steps
+
+      1. aaaa6666  (no message)
+         leaves aaaa5555
+      2. aaaa5555  (no message)
+         created 2024-01-14 04:18:31, leaves aaaa4444
+      3. aaaa4444  注釈に色を追加する – “colour” → 🎨
+         created 2024-01-13 03:17:30, leaves aaaa3333
+      4. aaaa3333  Größe der Notizen ergänzen
+         created 2024-01-12 02:16:29, leaves aaaa2222
+      5. aaaa2222  Widen the notes
+         created 2024-01-12 02:16:29, leaves aaaa1111
+      6. aaaa1111  Create the notes table
+         created 2024-01-10 00:14:27, leaves base
+    ");
+}

@@ -1,0 +1,107 @@
+//! The question, on a terminal.
+
+use insta::assert_snapshot;
+use rexpect::process::WaitStatus;
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::support::Project;
+
+/// Starts a run on a terminal and waits until something is said.
+fn started(project: &Project, line: &str, cue: &str) -> (PtySession, String) {
+    let mut session = spawn_command(project.rollback(line).command(), Some(60_000)).unwrap();
+    let before = session.exp_string(cue).unwrap();
+    let before = shown(project, &before);
+    (session, before)
+}
+
+/// Starts a run on a terminal and waits for its question.
+fn asked(project: &Project, line: &str) -> PtySession {
+    started(project, line, "Proceed with rollback?").0
+}
+
+/// What is said after the answer, and the exit status.
+fn answered(project: &Project, session: &mut PtySession) -> (String, i32) {
+    let rest = session.exp_eof().unwrap();
+    let WaitStatus::Exited(_, code) = session.process().wait().unwrap() else {
+        panic!("ended by a signal:\n{rest}");
+    };
+    (shown(project, &rest), code)
+}
+
+/// What the terminal shows; the session hands over each byte as a character.
+fn shown(project: &Project, bytes: &str) -> String {
+    let bytes: Vec<u8> = bytes.chars().map(|byte| byte as u8).collect();
+    project.on_screen(&String::from_utf8_lossy(&bytes))
+}
+
+#[test]
+fn enter_alone_means_no() {
+    let project = Project::alembic("diamond").at("heads");
+    let bytes = project.bytes();
+    let mut session = asked(&project, "downgrade-safe -1");
+    session.send_line("").unwrap();
+    let (rest, code) = answered(&project, &mut session);
+    assert_eq!(code, 3, "{rest}");
+    assert_snapshot!(rest, @r"
+    {/} [y/N] {hide cursor}{clear line}{bold}Proceed with rollback?{/} no
+    {show cursor}{yellow}refused:{/} not confirmed: nothing was changed
+    ");
+    assert_eq!(project.bytes(), bytes);
+}
+
+#[test]
+fn y_runs_the_plan() {
+    let project = Project::alembic("diamond").at("heads");
+    let mut session = asked(&project, "downgrade-safe -1");
+    session.send_line("y").unwrap();
+    let (rest, code) = answered(&project, &mut session);
+    assert_eq!(code, 0, "{rest}");
+    assert!(rest.contains("✓ Rolled back 1 revision"), "{rest}");
+    assert_eq!(project.rows(), ["b52d08e7f41c"]);
+}
+
+#[test]
+fn ctrl_c_at_the_question_changes_nothing() {
+    let project = Project::alembic("diamond").at("heads");
+    let bytes = project.bytes();
+    let mut session = asked(&project, "downgrade-safe -1");
+    session.send_control('c').unwrap();
+    let (rest, code) = answered(&project, &mut session);
+    assert_eq!(code, 130, "{rest}");
+    assert_snapshot!(rest, @r"
+    {/} [y/N] {hide cursor}{show cursor}
+    {yellow}interrupted:{/} nothing was changed
+    ");
+    assert_eq!(project.bytes(), bytes);
+}
+
+#[test]
+fn the_question_names_the_database() {
+    let project = Project::alembic("diamond").at("heads");
+    let (mut session, before) = started(&project, "downgrade-safe -1", "Proceed with rollback?");
+    assert_snapshot!(before, @r"
+    {bold}Database: {/} SQLite [VERSION], file [PROJECT]/app.db
+    {bold}Current:  {/} e86f3a7d1c95
+    {bold}Target:   {/} -1
+
+    {bold}Rollback plan: 1 step{/}
+
+      1. {cyan}e86f3a7d1c95{/}  Add a currency to invoices
+         {dim}created 2024-01-14 04:18:31, leaves b52d08e7f41c{/}
+
+    1 step will run on {bold}SQLite [VERSION], file [PROJECT]/app.db{/}.
+    {bold}
+    ");
+    session.send_control('c').unwrap();
+    session.exp_eof().unwrap();
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_does_not_reach_the_engine() {
+    let project = Project::alembic("slow").at("2222aaaa");
+    let (mut session, _) = started(&project, "downgrade-safe base -y -v", "Running downgrade");
+    session.send_control('c').unwrap();
+    let (rest, code) = answered(&project, &mut session);
+    assert_eq!(code, 130, "{rest}");
+    assert_eq!(project.rows(), ["1111aaaa"]);
+}
