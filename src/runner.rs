@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::graph::Graph;
 use crate::domain::plan::{Plan, Step};
-use crate::domain::report::{Cause, Position, Report, Schema, StepDone, Stop};
+use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, Engine, StepRun};
 use crate::process::Interrupt;
@@ -20,8 +20,29 @@ pub trait Witness {
     /// Reads the version table; the error is a sentence.
     fn heads(&mut self) -> Result<Heads, String>;
 
-    /// Reads the outline of the schema; `None` where that cannot be had.
+    /// Reads the schema; `None` where that cannot be had.
     fn schema(&mut self) -> Option<Schema>;
+
+    /// Asked before each step: whether the database is still ours alone. The error is a sentence, and
+    /// ends the run before the step.
+    fn may_go_on(&mut self) -> Result<(), String>;
+
+    /// Everything else that is checked after a step whose version rows are right. Each fault is a
+    /// sentence, and any of them ends the run.
+    fn faults(&mut self, step: &Step, difference: &Difference) -> Vec<String>;
+}
+
+/// What keeps the record of a run. An entry is on the disk when its method returns.
+pub trait Recorder {
+    /// A step is about to be run. The error is a sentence, and ends the run before the step: without
+    /// a record nobody could tell later what was going on.
+    fn intent(&mut self, index: usize, step: &Step, before: &Schema) -> Result<(), String>;
+
+    /// The engine came to its end, whatever the database says.
+    fn engine_ended(&mut self, index: usize, ended: &Ended) -> Result<(), String>;
+
+    /// A step is done and verified. The error ends the run after it.
+    fn done(&mut self, index: usize, done: &StepDone, after: &Schema) -> Result<(), String>;
 }
 
 /// What hears of the progress. Nothing it does changes the run.
@@ -48,86 +69,182 @@ pub struct Options {
     pub timeout: Option<Duration>,
 }
 
+/// All that a run works with.
+pub struct Parts<'a> {
+    /// The revisions of the code.
+    pub graph: &'a Graph,
+    /// What takes a revision back.
+    pub engine: &'a dyn Engine,
+    /// What looks at the database.
+    pub witness: &'a mut dyn Witness,
+    /// What keeps the record.
+    pub recorder: &'a mut dyn Recorder,
+    /// What hears of the progress.
+    pub events: &'a mut dyn Events,
+    /// The operator's signals.
+    pub interrupt: &'a Interrupt,
+    /// How to run.
+    pub options: Options,
+}
+
 /// Runs the plan, newest step first, to its end or to the first thing that is not as predicted.
-pub fn run(
-    plan: &Plan,
-    graph: &Graph,
-    engine: &dyn Engine,
-    witness: &mut dyn Witness,
-    events: &mut dyn Events,
-    interrupt: &Interrupt,
-    options: Options,
-) -> Report {
+pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     let started = Instant::now();
     let mut done = Vec::new();
     let mut stop = None;
-    let mut schema = witness.schema();
+    let mut schema = parts.schema();
     for (index, step) in plan.steps.iter().enumerate() {
-        if interrupt.count() > 0 {
-            stop = Some(Stop {
-                index,
-                cause: Cause::Interrupted,
-                position: Position::Unchanged {
-                    schema_compared: false,
-                },
-                reason: None,
-                stdout: String::new(),
-                stderr: String::new(),
-            });
-        } else {
-            let step_started = Instant::now();
-            events.step_started(index, step);
-            let run = engine.downgrade(&step.argument, options.timeout, &mut |line| {
-                events.engine_line(line);
-            });
-            match judge(graph, step, run, witness, schema.as_ref(), options) {
-                Ok(heads) => {
-                    let finished = StepDone {
-                        removes: step.removes.clone(),
-                        heads,
-                        elapsed: step_started.elapsed(),
-                    };
-                    events.step_finished(index, &finished);
-                    done.push(finished);
-                    schema = witness.schema();
-                }
-                Err(failed) => stop = Some(Stop { index, ..*failed }),
+        match parts.step(index, step, &mut schema) {
+            Ok(finished) => done.push(finished),
+            Err(stopped) => {
+                let Stopped { stop: at, finished } = *stopped;
+                done.extend(finished);
+                parts.events.stopped(&at, step);
+                stop = Some(at);
+                break;
             }
         }
-        if let Some(stop) = &stop {
-            events.stopped(stop, step);
-            break;
-        }
     }
-    let ended_between_steps = stop
-        .as_ref()
-        .is_none_or(|stop: &Stop| stop.cause == Cause::Interrupted);
-    let current = match done.last() {
-        // Just read; on the plain road reading again would start the engine once more.
-        Some(last) if ended_between_steps && options.validate => Some(last.heads.clone()),
-        _ if matches!(
-            &stop,
+    let current = match (&stop, done.last()) {
+        (
             Some(Stop {
                 position: Position::Unknown { .. },
                 ..
-            })
-        ) =>
-        {
+            }),
+            _,
+        ) => None,
+        // Just read; on the plain road reading again would start the engine once more.
+        (
             None
-        }
-        _ => witness.heads().ok(),
+            | Some(Stop {
+                cause: Cause::Interrupted,
+                ..
+            }),
+            Some(last),
+        ) if parts.options.validate => Some(last.heads.clone()),
+        _ => parts.witness.heads().ok(),
     };
     if stop.is_none() {
-        stop = not_at_the_end(plan, graph, current.as_ref());
+        stop = not_at_the_end(plan, parts.graph, current.as_ref());
     }
     Report {
         planned: plan.steps.len(),
         done,
         stop,
         current,
-        validated: options.validate,
-        witness: witness.name(),
+        validated: parts.options.validate,
+        witness: parts.witness.name(),
         elapsed: started.elapsed(),
+    }
+}
+
+/// The end of a run at a step, which may itself be finished.
+struct Stopped {
+    stop: Stop,
+    finished: Option<StepDone>,
+}
+
+impl Stopped {
+    /// Ends the run before or after a step, at a revision boundary.
+    fn between(index: usize, cause: Cause, finished: Option<StepDone>) -> Box<Self> {
+        let position = Position::Unchanged {
+            schema_compared: false,
+        };
+        let stop = Stop {
+            index,
+            cause,
+            position,
+            reason: None,
+            stdout: String::new(),
+            stderr: String::new(),
+        };
+        Box::new(Self { stop, finished })
+    }
+}
+
+impl Parts<'_> {
+    fn schema(&mut self) -> Option<Schema> {
+        self.options
+            .validate
+            .then(|| self.witness.schema())
+            .flatten()
+    }
+
+    /// One step from the look before it to the record after it. `schema` is that of before, and of
+    /// after when it returns well.
+    fn step(
+        &mut self,
+        index: usize,
+        step: &Step,
+        schema: &mut Option<Schema>,
+    ) -> Result<StepDone, Box<Stopped>> {
+        if self.interrupt.count() > 0 {
+            return Err(Stopped::between(index, Cause::Interrupted, None));
+        }
+        let none = Schema::new();
+        let ready = self
+            .witness
+            .may_go_on()
+            .map_err(Cause::NotAlone)
+            .and_then(|()| {
+                let before = schema.as_ref().unwrap_or(&none);
+                self.recorder
+                    .intent(index, step, before)
+                    .map_err(Cause::NotRecorded)
+            });
+        ready.map_err(|cause| Stopped::between(index, cause, None))?;
+
+        let started = Instant::now();
+        self.events.step_started(index, step);
+        let events = &mut *self.events;
+        let run = self
+            .engine
+            .downgrade(&step.argument, self.options.timeout, &mut |line| {
+                events.engine_line(line);
+            });
+        let recorded = match &run {
+            Ok(run) => self.recorder.engine_ended(index, &run.ended),
+            Err(_) => Ok(()),
+        };
+        let heads = judge(
+            self.graph,
+            step,
+            run,
+            self.witness,
+            schema.as_ref(),
+            self.options,
+        )
+        .map_err(|stop| {
+            Box::new(Stopped {
+                stop: Stop { index, ..*stop },
+                finished: None,
+            })
+        })?;
+        let after = self.schema();
+        let difference = Difference::between(schema.as_ref(), after.as_ref());
+        let faults = if self.options.validate {
+            self.witness.faults(step, &difference)
+        } else {
+            Vec::new()
+        };
+        let finished = StepDone {
+            removes: step.removes.clone(),
+            heads,
+            difference,
+            elapsed: started.elapsed(),
+        };
+        let recorded = recorded.and_then(|()| {
+            self.recorder
+                .done(index, &finished, after.as_ref().unwrap_or(&none))
+        });
+        *schema = after;
+        self.events.step_finished(index, &finished);
+        let cause = match recorded {
+            Err(reason) => Cause::NotRecorded(reason),
+            Ok(()) if !faults.is_empty() => Cause::CheckFailed(faults),
+            Ok(()) => return Ok(finished),
+        };
+        Err(Stopped::between(index, cause, Some(finished)))
     }
 }
 
@@ -191,19 +308,12 @@ fn describes(graph: &Graph, rows: &Heads, predicted: &Heads) -> bool {
 }
 
 fn compared(before: Option<&Schema>, after: Option<&Schema>) -> Position {
-    let (Some(before), Some(after)) = (before, after) else {
-        return Position::Unchanged {
-            schema_compared: false,
-        };
-    };
-    let gone: Vec<String> = before.difference(after).cloned().collect();
-    let new: Vec<String> = after.difference(before).cloned().collect();
-    if gone.is_empty() && new.is_empty() {
-        Position::Unchanged {
-            schema_compared: true,
-        }
-    } else {
-        Position::HalfDone { gone, new }
+    let difference = Difference::between(before, after);
+    if !difference.is_empty() {
+        return Position::HalfDone(difference);
+    }
+    Position::Unchanged {
+        schema_compared: before.is_some() && after.is_some(),
     }
 }
 
@@ -244,6 +354,7 @@ mod tests {
     struct World {
         rows: Rc<RefCell<Heads>>,
         schema: Rc<RefCell<Schema>>,
+        faults: Rc<RefCell<Vec<String>>>,
         log: Rc<RefCell<Vec<String>>>,
     }
 
@@ -271,6 +382,31 @@ mod tests {
 
         fn schema(&mut self) -> Option<Schema> {
             Some(self.schema.borrow().clone())
+        }
+
+        fn may_go_on(&mut self) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn faults(&mut self, _: &Step, _: &Difference) -> Vec<String> {
+            self.faults.borrow().clone()
+        }
+    }
+
+    impl Recorder for World {
+        fn intent(&mut self, index: usize, _: &Step, _: &Schema) -> Result<(), String> {
+            self.note(format!("intent {index}"));
+            Ok(())
+        }
+
+        fn engine_ended(&mut self, index: usize, _: &Ended) -> Result<(), String> {
+            self.note(format!("ended {index}"));
+            Ok(())
+        }
+
+        fn done(&mut self, index: usize, _: &StepDone, _: &Schema) -> Result<(), String> {
+            self.note(format!("done {index}"));
+            Ok(())
         }
     }
 
@@ -351,14 +487,17 @@ mod tests {
         };
         run(
             &plan,
-            &graph,
-            &engine,
-            &mut world.clone(),
-            &mut world.clone(),
-            interrupt,
-            Options {
-                validate,
-                timeout: None,
+            &mut Parts {
+                graph: &graph,
+                engine: &engine,
+                witness: &mut world.clone(),
+                recorder: &mut world.clone(),
+                events: &mut world.clone(),
+                interrupt,
+                options: Options {
+                    validate,
+                    timeout: None,
+                },
             },
         )
     }
@@ -451,10 +590,10 @@ mod tests {
         assert_eq!(report.outcome(), Outcome::FailedChanged);
         assert_eq!(
             report.stop.unwrap().position,
-            Position::HalfDone {
+            Position::HalfDone(Difference {
                 gone: vec!["table e1b".into()],
-                new: Vec::new()
-            }
+                new: Vec::new(),
+            })
         );
     }
 

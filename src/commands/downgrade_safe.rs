@@ -8,11 +8,12 @@ use clap::{ArgAction, Args};
 use super::Context;
 use super::session::Session;
 use crate::config;
-use crate::domain::plan::Plan;
-use crate::domain::report::{Commands, Outcome, Report};
+use crate::domain::plan::{Plan, Step};
+use crate::domain::report::{Commands, Outcome, Report, Schema, StepDone};
 use crate::domain::revision::RevisionId;
+use crate::engine::Ended;
 use crate::error::{Exit, Failure};
-use crate::runner::{self, Options};
+use crate::runner::{self, Options, Parts, Recorder};
 use crate::ui::{Account, PlanView, Progress};
 
 /// Take the database down to a target, one revision at a time.
@@ -110,16 +111,20 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let secrets = session.secrets();
     let progress = Progress::new(ui, plan.steps.len(), &secrets);
     context.interrupt.tell(Some(progress.on_signal()));
-    let (engine, graph, witness) = session.parts();
     let mut events = progress;
+    let mut recorder = Unrecorded;
+    let (engine, graph, witness) = session.parts();
     let report = runner::run(
         &plan,
-        graph,
-        engine,
-        witness,
-        &mut events,
-        context.interrupt,
-        options,
+        &mut Parts {
+            graph,
+            engine,
+            witness,
+            recorder: &mut recorder,
+            events: &mut events,
+            interrupt: context.interrupt,
+            options,
+        },
     );
     context.interrupt.tell(None);
     events.finish();
@@ -156,6 +161,23 @@ fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failu
     ))
     .because("they depend on each other, and Alembic has no argument that takes one of them")
     .hint("to run such steps as one: --allow-joint-steps"))
+}
+
+/// No record.
+struct Unrecorded;
+
+impl Recorder for Unrecorded {
+    fn intent(&mut self, _: usize, _: &Step, _: &Schema) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn engine_ended(&mut self, _: usize, _: &Ended) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn done(&mut self, _: usize, _: &StepDone, _: &Schema) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Asks. No answer is No.

@@ -7,8 +7,8 @@ use crate::config::Layer;
 use crate::database::{self, Database, DatabaseError};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::graph::Graph;
-use crate::domain::plan::{Plan, PlanError};
-use crate::domain::report::Schema;
+use crate::domain::plan::{Plan, PlanError, Step};
+use crate::domain::report::{Difference, Schema};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::secret::{self, Secret};
 use crate::engine::alembic::{AlembicEngine, Discovery, Settings};
@@ -247,6 +247,14 @@ impl Witness for Eyes {
             Self::Own { database, .. } => database.schema().ok(),
             Self::Engine(_) => None,
         }
+    }
+
+    fn may_go_on(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn faults(&mut self, _: &Step, _: &Difference) -> Vec<String> {
+        Vec::new()
     }
 }
 

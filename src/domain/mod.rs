@@ -9,5 +9,6 @@ pub mod graph;
 pub mod plan;
 pub mod report;
 pub mod revision;
+pub mod schema;
 pub mod secret;
 pub mod target;

@@ -1,14 +1,10 @@
 //! What a run did and where it stopped.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
 use super::revision::{Heads, RevisionId};
-
-/// The outline of a schema: one line for each table, column and index, such as
-/// `column users.email varchar(100) not null`. Compared as a set.
-pub type Schema = BTreeSet<String>;
+pub use super::schema::{Difference, Schema};
 
 /// One step that was run and, unless validation is off, seen in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +13,8 @@ pub struct StepDone {
     pub removes: RevisionId,
     /// The version rows after it: as read, or as predicted where nothing was read.
     pub heads: Heads,
+    /// What it did to the schema.
+    pub difference: Difference,
     /// Wall time of the engine and the reading together.
     pub elapsed: Duration,
 }
@@ -30,12 +28,7 @@ pub enum Position {
         schema_compared: bool,
     },
     /// The version table is as before, but the schema is not: half of the step happened.
-    HalfDone {
-        /// Lines of the outline that are gone.
-        gone: Vec<String>,
-        /// Lines that are new.
-        new: Vec<String>,
-    },
+    HalfDone(Difference),
     /// The version table is as it should be after the step.
     StepHappened,
     /// The version table says something else.
@@ -63,6 +56,12 @@ pub enum Cause {
     EngineNotStarted(String),
     /// The engine reported success, and the database does not show it.
     NotVerified,
+    /// Somebody else may be at the database; the sentence says why.
+    NotAlone(String),
+    /// The record cannot be kept; the sentence says why.
+    NotRecorded(String),
+    /// The step is done, and a check after it failed; each sentence is one fault.
+    CheckFailed(Vec<String>),
     /// The operator asked to stop between two steps.
     Interrupted,
     /// The operator insisted, and the engine was ended.
@@ -142,7 +141,7 @@ impl Report {
             | (Cause::InterruptedTwice, Position::Unchanged { .. } | Position::StepHappened) => {
                 Outcome::Interrupted
             }
-            (Cause::NotVerified, _) => Outcome::FailedChanged,
+            (Cause::NotVerified | Cause::CheckFailed(_), _) => Outcome::FailedChanged,
             (_, Position::Unchanged { .. }) => Outcome::FailedUnchanged,
             _ => Outcome::FailedChanged,
         }
@@ -175,6 +174,17 @@ impl Report {
         };
         match (&stop.cause, &stop.position) {
             (Cause::Interrupted, _) => vec![format!("go on with: {}", commands.retry)],
+            (Cause::NotAlone(_), _) => vec![
+                format!("see where the database stands: {}", commands.current),
+                format!("as soon as nobody else is at it: {}", commands.retry),
+            ],
+            (Cause::NotRecorded(_), _) => {
+                vec![format!("make room for the record, then: {}", commands.retry)]
+            }
+            (Cause::CheckFailed(_), _) => vec![format!(
+                "mend what the check found, then go on with: {}",
+                commands.retry
+            )],
             (Cause::InterruptedTwice, Position::StepHappened) => vec![go_on("")],
             (_, Position::StepHappened) => vec![go_on("find out why the engine failed, then ")],
             (Cause::NotVerified, Position::Unchanged { .. }) => vec![
@@ -197,7 +207,7 @@ impl Report {
                     .chain([format!("{next}: {}", commands.retry)])
                     .collect()
             }
-            (_, Position::HalfDone { .. }) => vec![
+            (_, Position::HalfDone(_)) => vec![
                 "bring back by hand or from a backup what is gone before any further step: run again, this step fails on it".to_owned(),
                 format!("then: {}", commands.retry),
             ],
@@ -230,6 +240,15 @@ impl fmt::Display for Cause {
             Self::NotVerified => formatter.write_str(
                 "the engine reported success, but the version table does not hold what it should",
             ),
+            Self::NotAlone(reason) => formatter.write_str(reason),
+            Self::NotRecorded(reason) => write!(formatter, "the record cannot be kept: {reason}"),
+            Self::CheckFailed(faults) => {
+                write!(
+                    formatter,
+                    "the step is done, and a check after it failed: {}",
+                    faults.join("; ")
+                )
+            }
             Self::Interrupted => formatter.write_str("stopped between two steps, as asked"),
             Self::InterruptedTwice => formatter.write_str("the engine was ended, as asked"),
         }
@@ -247,7 +266,7 @@ impl fmt::Display for Position {
             Self::Unchanged {
                 schema_compared: false,
             } => formatter.write_str("the version table is as before this step"),
-            Self::HalfDone { .. } => formatter.write_str(
+            Self::HalfDone(_) => formatter.write_str(
                 "half done: the version table is as before this step, the schema is not",
             ),
             Self::StepHappened => formatter.write_str(

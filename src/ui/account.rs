@@ -122,11 +122,11 @@ impl Ui {
                 self.err.bold("Database:"),
                 stop.position
             ));
-            if let Position::HalfDone { gone, new } = &stop.position {
-                for line in gone {
+            if let Position::HalfDone(difference) = &stop.position {
+                for line in &difference.gone {
                     insist(&format!("            gone: {line}"));
                 }
-                for line in new {
+                for line in &difference.new {
                     insist(&format!("            new:  {line}"));
                 }
             }

@@ -180,8 +180,8 @@ fn position(position: &Position) -> Value {
         Position::Unchanged { schema_compared } => {
             json!({ "state": "unchanged", "schema_compared": schema_compared })
         }
-        Position::HalfDone { gone, new } => {
-            json!({ "state": "half_done", "gone": gone, "new": new })
+        Position::HalfDone(difference) => {
+            json!({ "state": "half_done", "gone": difference.gone, "new": difference.new })
         }
         Position::StepHappened => json!({ "state": "step_happened" }),
         Position::Elsewhere { heads } => json!({ "state": "elsewhere", "heads": heads }),
