@@ -517,24 +517,33 @@ mod tests {
     }
 
     #[test]
-    fn each_step_is_looked_up_before_the_next_is_run() {
+    fn each_step_is_recorded_run_looked_up_and_recorded_before_the_next() {
         let world = World::at(&["c"]);
         let report = run_line(&world, &Interrupt::never(), true, obeys(&world));
         assert_eq!(report.outcome(), Outcome::Done);
         assert_eq!(
             *world.log.borrow(),
             [
+                "intent 0",
                 "start 0",
                 "run c@b",
+                "ended 0",
                 "look",
+                "done 0",
                 "finish 0",
+                "intent 1",
                 "start 1",
                 "run b@a",
+                "ended 1",
                 "look",
+                "done 1",
                 "finish 1",
+                "intent 2",
                 "start 2",
                 "run a@base",
+                "ended 2",
                 "look",
+                "done 2",
                 "finish 2"
             ]
         );
@@ -571,7 +580,9 @@ mod tests {
         assert_eq!(report.stop.unwrap().cause, Cause::NotVerified);
         assert_eq!(
             *world.log.borrow(),
-            ["start 0", "run c@b", "look", "stop 0", "look"]
+            [
+                "intent 0", "start 0", "run c@b", "ended 0", "look", "stop 0", "look"
+            ]
         );
     }
 
@@ -624,7 +635,9 @@ mod tests {
         assert_eq!(report.current, Some(heads(&["b"])));
         assert_eq!(
             *world.log.borrow(),
-            ["start 0", "run c@b", "look", "finish 0", "stop 1"]
+            [
+                "intent 0", "start 0", "run c@b", "ended 0", "look", "done 0", "finish 0", "stop 1"
+            ]
         );
     }
 }
