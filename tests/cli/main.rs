@@ -8,6 +8,7 @@
 mod support;
 
 mod current;
+mod documents;
 mod downgrade_safe;
 mod failure;
 mod help;
