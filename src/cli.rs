@@ -46,21 +46,21 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[expect(
+    missing_docs,
+    reason = "a comment here would replace the help text of the arguments"
+)]
 pub enum Command {
-    /// Show the database, its revisions and how far it is behind the code.
     Current(current::CurrentArgs),
-    /// Show the steps down to a target without taking them.
     Plan(plan::PlanArgs),
-    /// Take the database down to a target, one revision at a time.
     DowngradeSafe(downgrade_safe::DowngradeSafeArgs),
-    /// Print the completion script of a shell.
     Completions(completions::CompletionsArgs),
-    /// Print a manual page.
     Man(man::ManArgs),
 }
 
 /// Options of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Work in this directory, where the project is.
     #[arg(short = 'C', value_name = "DIR", global = true)]

@@ -152,7 +152,7 @@ impl Session {
                 .hint("check out the code that the database was upgraded with, or bring the file back: git log --diff-filter=D --summary -- '*.py'"),
             PlanError::Target(target) => {
                 let failure = match (target.is_a_lookup(), self.version_folders()) {
-                    (true, Some(folders)) => failure.because(format!("the version files were looked for in {folders}")),
+                    (true, Some(folders)) => failure.hint(format!("the version files were looked for in {folders}")),
                     _ => failure,
                 };
                 failure.hint(target.hint())

@@ -181,13 +181,20 @@ impl Report {
                 "the engine said that the step succeeded and did not record it; does it migrate another database or version table?".to_owned(),
                 format!("see where this one stands: {}", commands.current),
             ],
-            (_, Position::Unchanged { schema_compared }) => {
+            (cause, Position::Unchanged { schema_compared }) => {
                 let caution = (!schema_compared).then(|| {
                     "make sure that the step left nothing half done: only the version table could be compared".to_owned()
                 });
+                let next = match cause {
+                    Cause::InterruptedTwice => "go on with",
+                    Cause::TimedOut(_) => {
+                        "find out what the step waits for, or give it a longer --timeout, then"
+                    }
+                    _ => "mend the cause, then",
+                };
                 caution
                     .into_iter()
-                    .chain([format!("mend the cause, then: {}", commands.retry)])
+                    .chain([format!("{next}: {}", commands.retry)])
                     .collect()
             }
             (_, Position::HalfDone { .. }) => vec![

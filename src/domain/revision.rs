@@ -62,12 +62,12 @@ pub struct Revision {
 }
 
 impl Revision {
-    /// The first non-empty line of the message.
+    /// The first non-empty line of the message, or a word for its absence.
     pub fn title(&self) -> &str {
         self.message
             .lines()
             .map(str::trim)
             .find(|line| !line.is_empty())
-            .unwrap_or("")
+            .unwrap_or("(no message)")
     }
 }

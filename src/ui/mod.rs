@@ -77,7 +77,7 @@ pub(crate) struct Paint(bool);
 
 impl Paint {
     fn with(self, text: &str, color: Color) -> String {
-        if self.0 {
+        if self.0 && !text.is_empty() {
             text.color(color).to_string()
         } else {
             text.to_owned()
@@ -205,17 +205,25 @@ impl Ui {
         }
     }
 
-    /// Asks a question that is answered by No unless somebody types y. `None` where the operator
+    /// Asks a question that is answered by No unless somebody types y and Enter. `None` where the operator
     /// left with Ctrl-C.
     pub fn confirm(&self, question: &str) -> Option<bool> {
         let answer = dialoguer::Confirm::new()
             .with_prompt(self.err.bold(question))
             .default(false)
             .show_default(true)
+            // A slip of the finger can be taken back until Enter.
+            .wait_for_newline(true)
             .interact_opt();
         match answer {
             Ok(answer) => Some(answer.unwrap_or(false)),
-            Err(_) => None,
+            Err(_) => {
+                // The question had hidden the cursor, and its line is not ended.
+                let terminal = dialoguer::console::Term::stderr();
+                let _ = terminal.show_cursor();
+                let _ = terminal.write_line("");
+                None
+            }
         }
     }
 }

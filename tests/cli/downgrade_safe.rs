@@ -80,7 +80,7 @@ fn colour_marks_what_happened() {
     let project = Project::alembic("diamond").at("heads");
     let run = project.run("downgrade-safe -2 -y --color always").exits(0);
     assert_snapshot!(run.stderr, @r"
-    {bold}[1/2]{/} Rolling back {cyan}e86f3a7d1c95{/}{magenta}{/} ... Add a currency to invoices
+    {bold}[1/2]{/} Rolling back {cyan}e86f3a7d1c95{/} ... Add a currency to invoices
           {green}✓{/} [TIME], now at b52d08e7f41c
     {bold}[2/2]{/} Rolling back {cyan}b52d08e7f41c{/}{magenta} [MERGE]{/} ... Merge invoices and sessions
           {green}✓{/} [TIME], now at 7c1e5f0a93d2, a4d80b2e6f17

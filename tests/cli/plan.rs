@@ -38,7 +38,7 @@ fn colour_marks_ids_and_merges() {
 
     {bold}Rollback plan: 2 steps, 1 merge among them{/}
 
-      1. {cyan}e86f3a7d1c95{/}{magenta}{/}  Add a currency to invoices
+      1. {cyan}e86f3a7d1c95{/}  Add a currency to invoices
          {dim}created 2024-01-14 04:18:31, leaves b52d08e7f41c{/}
       2. {cyan}b52d08e7f41c{/}{magenta} [MERGE]{/}  Merge invoices and sessions
          {dim}created 2024-01-13 03:17:30, leaves 7c1e5f0a93d2, a4d80b2e6f17{/}
@@ -181,14 +181,14 @@ fn an_unknown_revision_suggests_the_nearest() {
     exit 1
     --- stderr
     error: no revision or branch label is called b52d08e7f14c
-      because the version files were looked for in [PROJECT]/migrations/versions
+      → the version files were looked for in [PROJECT]/migrations/versions
       → did you mean b52d08e7f41c?
     ");
     assert_snapshot!(project.run("plan zzzz"), @r"
     exit 1
     --- stderr
     error: no revision or branch label is called zzzz
-      because the version files were looked for in [PROJECT]/migrations/versions
+      → the version files were looked for in [PROJECT]/migrations/versions
       → see the revisions that are applied: rollback plan base
     ");
 }
@@ -277,9 +277,9 @@ fn messages_of_any_kind_stay_on_their_line() {
 
     Rollback plan: 6 steps
 
-      1. aaaa6666  
+      1. aaaa6666  (no message)
          leaves aaaa5555
-      2. aaaa5555  
+      2. aaaa5555  (no message)
          created 2024-01-14 04:18:31, leaves aaaa4444
       3. aaaa4444  注釈に色を追加する – “colour” → 🎨
          created 2024-01-13 03:17:30, leaves aaaa3333

@@ -307,7 +307,8 @@ impl Engine for AlembicEngine {
             .entry("PYTHONUNBUFFERED".into())
             .or_insert_with(|| "1".into());
         let finished = self.run(&verb, &invocation, timeout, &self.interrupt, on_line)?;
-        let reason = (finished.ended != Ended::Exited(0))
+        // Where somebody else ended it, its last line is not why.
+        let reason = matches!(finished.ended, Ended::Exited(status) if status != 0)
             .then(|| complaint::read(&finished.stdout, &finished.stderr).line)
             .filter(|line| !line.is_empty());
         Ok(StepRun {

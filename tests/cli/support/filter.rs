@@ -27,8 +27,8 @@ static VOLATILE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     .into()
 });
 
-/// Colours, by name.
-static COLOURS: [(&str, &str); 9] = [
+/// What is said to a terminal, by name.
+static SEQUENCES: [(&str, &str); 12] = [
     ("\u{1b}[0m", "{/}"),
     ("\u{1b}[1m", "{bold}"),
     ("\u{1b}[2m", "{dim}"),
@@ -38,6 +38,9 @@ static COLOURS: [(&str, &str); 9] = [
     ("\u{1b}[34m", "{blue}"),
     ("\u{1b}[35m", "{magenta}"),
     ("\u{1b}[36m", "{cyan}"),
+    ("\u{1b}[2K", "{clear line}"),
+    ("\u{1b}[?25l", "{hide cursor}"),
+    ("\u{1b}[?25h", "{show cursor}"),
 ];
 
 /// The text as every machine would print it.
@@ -51,7 +54,7 @@ pub fn stable(project: &Project, text: &str) -> String {
     ] {
         text = text.replace(&*path.to_string_lossy(), name);
     }
-    for (sequence, name) in COLOURS {
+    for (sequence, name) in SEQUENCES {
         text = text.replace(sequence, name);
     }
     for (pattern, with) in VOLATILE.iter() {
