@@ -3,7 +3,7 @@
 use clap::Parser as _;
 use rollback::cli::Cli;
 
-use super::{Block, PLACE, blocks, code, documents, hold, placed, read};
+use super::{Block, PLACE, blocks, code, documents, hold, placed, read, rows};
 use crate::support::{Project, source};
 
 #[test]
@@ -63,7 +63,8 @@ fn played(project: &Project, block: &str) -> String {
             .output()
             .expect("the program");
         let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said).replace(&*project.root().to_string_lossy(), PLACE);
+        let said =
+            String::from_utf8_lossy(&said).replace(&*project.root().to_string_lossy(), PLACE);
         if !text.is_empty() {
             text.push('\n');
         }
@@ -114,11 +115,49 @@ fn command_line(line: &str) -> Option<Vec<String>> {
     let line = line.trim().trim_start_matches("$ ");
     let line = line.strip_prefix("- run: ").unwrap_or(line);
     // Help has an explanation in a second column.
-    let line = line.split("   ").next()?;
+    let line = line.split("  ").next()?;
     let words: Vec<String> = shlex::split(line)?
         .into_iter()
         .skip_while(|word| word.contains('=') && !word.starts_with('-'))
         .take_while(|word| !matches!(word.as_str(), "|" | ">" | ">>" | "&&" | "||" | ";"))
         .collect();
     (words.len() > 1 && words[0] == "rollback").then_some(words)
+}
+
+/// The traps that the README names are there in the Alembic that is pinned.
+#[test]
+fn alembic_does_what_the_readme_says_of_it() {
+    let readme = read("README.md");
+    let rows = rows(&readme, "## How it differs from `alembic downgrade`");
+    let mut measured = 0;
+    let mut case = String::new();
+    for row in &rows {
+        if let Some((_, path)) = row[0].split_once("](fixtures/alembic/") {
+            path.split_once('/')
+                .expect("a file in a fixture")
+                .0
+                .clone_into(&mut case);
+        }
+        let argument = code(&row[1])[0]
+            .strip_prefix("downgrade ")
+            .expect("a downgrade");
+        let expected: &[&str] = match (case.as_str(), argument) {
+            ("diamond", "-2") => &["e86f3a7d1c95"],
+            ("two_heads", "-1") => &["aaaa1111"],
+            ("two_heads", "bbbb1111-1") => &["cccc1111"],
+            ("merge_of_ancestor", "mmmm1111@aaaa1111") => &["aaaa1111"],
+            ("depends_on", "x@-1") => &["xxxx1111", "yyyy1111"],
+            // Depends on the server, as it says.
+            (_, "base") => continue,
+            _ => panic!("README.md measures `{argument}` on {case}: add it to this test"),
+        };
+        let project = Project::alembic(&case).at("heads");
+        let call =
+            format!("import subprocess; subprocess.call(['alembic', 'downgrade', '{argument}'])");
+        let said = project.engine(&format!("python -c \"{call}\""));
+        assert_eq!(project.rows(), expected, "README.md, {row:?}\n{said}");
+        assert_eq!(said.contains("Ambiguous walk"), argument == "-2", "{said}");
+        measured += 1;
+    }
+    assert_eq!(measured, 5, "{rows:?}");
 }

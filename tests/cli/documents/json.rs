@@ -12,7 +12,11 @@ const DOCUMENT: &str = "docs/json.md";
 /// Every object of the page, by its heading, as printed now: the project, the example, and all that were seen.
 fn printed() -> BTreeMap<&'static str, (Project, Value)> {
     let one = |project: Project, line: &str| {
-        let output = project.rollback(line).piped().output().expect("the program");
+        let output = project
+            .rollback(line)
+            .piped()
+            .output()
+            .expect("the program");
         let text = String::from_utf8_lossy(&output.stdout)
             .replace(&*project.root().to_string_lossy(), PLACE);
         let objects: Vec<Value> = text
@@ -76,9 +80,14 @@ fn the_examples_have_the_fields_that_the_program_prints() {
         if stable(&said) != stable(&value) {
             same = false;
             let pretty = serde_json::to_string_pretty(&value).expect("text") + "\n";
-            let at = expected.find(&format!("\n## {heading}\n")).expect("the section");
+            let at = expected
+                .find(&format!("\n## {heading}\n"))
+                .expect("the section");
             let (before, after) = expected.split_at(at);
-            expected = format!("{before}{}", after.replacen(&block.text, &pretty, 1));
+            // With its fence: an example that is still empty occurs everywhere.
+            let fenced = |text: &str| format!("```json\n{text}```");
+            let after = after.replacen(&fenced(&block.text), &fenced(&pretty), 1);
+            expected = format!("{before}{after}");
         }
         fields_are_listed(&text, heading, &value);
     }
@@ -120,7 +129,12 @@ fn fields_are_listed(text: &str, heading: &str, value: &Value) {
 fn the_database_and_its_states_are_described() {
     let text = read(DOCUMENT);
     let keys = |value: &Value| -> BTreeSet<String> {
-        value.as_object().expect("an object").keys().cloned().collect()
+        value
+            .as_object()
+            .expect("an object")
+            .keys()
+            .cloned()
+            .collect()
     };
     let printed = printed();
     let identity = &printed["`current`"].1["database"];
@@ -146,7 +160,13 @@ fn the_database_and_its_states_are_described() {
     let names: Vec<&str> = states.keys().map(String::as_str).collect();
     assert_eq!(
         names,
-        ["elsewhere", "half_done", "step_happened", "unchanged", "unknown"],
+        [
+            "elsewhere",
+            "half_done",
+            "step_happened",
+            "unchanged",
+            "unknown"
+        ],
         "{DOCUMENT}, Where the database stands"
     );
 }

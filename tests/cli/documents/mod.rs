@@ -42,7 +42,8 @@ fn documents() -> Vec<PathBuf> {
 }
 
 fn read(document: &str) -> String {
-    fs::read_to_string(source().join(document)).unwrap_or_else(|error| panic!("{document}: {error}"))
+    fs::read_to_string(source().join(document))
+        .unwrap_or_else(|error| panic!("{document}: {error}"))
 }
 
 /// Compares a document with what it should be, or writes it.
@@ -111,15 +112,15 @@ fn blocks(text: &str) -> Vec<Block> {
 
 /// The cells of the table rows below a heading.
 fn rows(text: &str, heading: &str) -> Vec<Vec<String>> {
-    let start = text
-        .find(&format!("\n{heading}\n"))
-        .unwrap_or_else(|| panic!("no heading {heading}"));
     let level = heading.bytes().take_while(|byte| *byte == b'#').count();
-    text[start + heading.len() + 2..]
-        .lines()
+    let mut found = text.lines().skip_while(|line| *line != heading);
+    assert!(found.next().is_some(), "no heading {heading}");
+    let mut fenced = false;
+    found
         .take_while(|line| {
+            fenced ^= line.starts_with("```");
             let marks = line.bytes().take_while(|byte| *byte == b'#').count();
-            marks == 0 || marks > level
+            fenced || marks == 0 || marks > level
         })
         .filter(|line| line.starts_with("| "))
         .map(|line| {

@@ -25,7 +25,10 @@ fn the_command_reference_is_what_the_program_prints() {
         let line = format!("{command} --help");
         let help = project.run(line.trim_start()).exits(0).stdout;
         let title = format!("rollback {command}");
-        page.push_str(&format!("\n## {}\n\n```text\n{help}```\n", title.trim_end()));
+        page.push_str(&format!(
+            "\n## {}\n\n```text\n{help}```\n",
+            title.trim_end()
+        ));
     }
     let listed = project.run("--help").exits(0).stdout;
     let commands = listed

@@ -118,12 +118,21 @@ fn the_readme_lists_every_setting() {
         };
         let variable = format!("ROLLBACK_{}", row[0].trim_matches('`').to_uppercase());
         let environment = [(variable.as_str().into(), value.into())].into();
-        let settled = settle(Layer::default(), &environment, Project::empty().root(), None);
-        let is_read = format!("{:?}", settled.expect("a value")) != format!("{:?}", Layer::default());
+        let settled = settle(
+            Layer::default(),
+            &environment,
+            Project::empty().root(),
+            None,
+        );
+        let is_read =
+            format!("{:?}", settled.expect("a value")) != format!("{:?}", Layer::default());
         let expected = if is_read { variable.as_str() } else { "none" };
         assert_eq!(row[1].trim_matches('`'), expected, "README.md, {}", row[0]);
         for flag in code(&row[2]) {
-            let help = Project::empty().run("downgrade-safe --help").exits(0).stdout;
+            let help = Project::empty()
+                .run("downgrade-safe --help")
+                .exits(0)
+                .stdout;
             assert!(
                 help.lines().any(|line| line.contains(flag)),
                 "README.md, {}: {flag}",
