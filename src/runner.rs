@@ -105,6 +105,16 @@ pub fn run(
     let current = match done.last() {
         // Just read; on the plain road reading again would start the engine once more.
         Some(last) if ended_between_steps && options.validate => Some(last.heads.clone()),
+        _ if matches!(
+            &stop,
+            Some(Stop {
+                position: Position::Unknown { .. },
+                ..
+            })
+        ) =>
+        {
+            None
+        }
         _ => witness.heads().ok(),
     };
     if stop.is_none() {

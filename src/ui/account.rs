@@ -98,6 +98,11 @@ impl Ui {
                 )
             }
         };
+        // The times come first: the reason and the advice have to be the last on the screen.
+        if !report.done.is_empty() {
+            self.say("\nRolled back:");
+            self.times(report);
+        }
         insist(&format!("\n{title}"));
         if stop.cause != Cause::Interrupted {
             if let Some(command) = account.commands.get(stop.index) {
@@ -132,7 +137,6 @@ impl Ui {
             report.done.len(),
             count(report.planned, "step"),
         ));
-        self.times(report);
         self.position(report);
         for advice in account.advice {
             insist(&format!("  {} {advice}", self.err.with("→", Color::Cyan)));

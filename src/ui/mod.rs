@@ -215,16 +215,14 @@ impl Ui {
             // A slip of the finger can be taken back until Enter.
             .wait_for_newline(true)
             .interact_opt();
-        match answer {
-            Ok(answer) => Some(answer.unwrap_or(false)),
-            Err(_) => {
-                // The question had hidden the cursor, and its line is not ended.
-                let terminal = dialoguer::console::Term::stderr();
-                let _ = terminal.show_cursor();
-                let _ = terminal.write_line("");
-                None
-            }
+        if let Ok(answer) = answer {
+            return Some(answer.unwrap_or(false));
         }
+        // The question had hidden the cursor, and its line is not ended.
+        let terminal = dialoguer::console::Term::stderr();
+        let _ = terminal.show_cursor();
+        let _ = terminal.write_line("");
+        None
     }
 }
 

@@ -30,7 +30,8 @@ fn a_killed_test_binary_leaves_nothing_behind() {
         .unwrap();
         // Not by a print macro: the lints keep those for the program's own words.
         Command::new("echo").arg("ready").status().unwrap();
-        sleep(Duration::from_mins(2));
+        // Until we are killed, or the parent is.
+        std::io::stdin().read_line(&mut String::new()).unwrap();
         return;
     }
     for kind in Kind::SERVERS {
@@ -40,6 +41,7 @@ fn a_killed_test_binary_leaves_nothing_behind() {
             .arg("harness::a_killed_test_binary_leaves_nothing_behind")
             .env(MARK, format!("{kind:?}"))
             .env("ROLLBACK_TEST_HOLD_FILE", note.path())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

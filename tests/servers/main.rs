@@ -8,6 +8,14 @@
 mod connection;
 mod failures;
 mod harness;
+#[path = "../cli/support/mod.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the tests of the command line use more of it"
+)]
+mod project;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
+mod walk;

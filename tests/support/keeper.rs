@@ -36,7 +36,8 @@ while read -r word; do
     case $word in
         fill) sh -c "$2" >>fill.log 2>&1 </dev/null; echo $? ;;
         start) sh -c "exec $3" >>server.log 2>&1 </dev/null & pid=$!; echo "$pid" ;;
-        alive) if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then echo yes; else echo no; fi ;;
+        # `jobs` buries the dead, which `kill -0` takes for living.
+        alive) jobs >/dev/null; if kill -0 "$pid" 2>/dev/null; then echo yes; else echo no; fi ;;
         stop) end "$4"; echo done ;;
         kill) end KILL; echo done ;;
     esac
@@ -79,6 +80,8 @@ impl Keeper {
                 "PATH",
                 "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             )
+            // A MariaDB that starts removes the temporary tables of all others in its directory.
+            .env("TMPDIR", &directory)
             .env("LC_ALL", "C")
             .env("TZ", "UTC")
             // A Ctrl-C on the terminal is for the test binary; we follow when it is gone.

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use rollback::domain::connection::ConnectionFacts;
 use rollback::domain::secret::Secret;
 
+use tempfile::TempDir;
+
 use super::keeper::{Commands, Keeper};
 use super::{Kind, TestDatabase, database, mariadb, postgres};
 
@@ -22,7 +24,7 @@ pub(crate) const USER: &str = "rollback";
 pub(crate) const PASSWORD: &str = "s3cret@:/#%41 '\"\\?&=+$x";
 
 /// How long a server may take to answer on a busy machine.
-const START_TIMEOUT: Duration = Duration::from_mins(1);
+const START_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// A running (or stopped) server. Dropping it ends it and removes its directory.
 pub(crate) struct Server {
@@ -50,7 +52,7 @@ impl Server {
         // Not the configured directory: the path of a socket has a limit of 107 bytes, and another
         // user has to get there.
         let directory = tempfile::Builder::new()
-            .prefix("rollback-")
+            .prefix("rollback-server-")
             .tempdir_in("/tmp")
             .unwrap();
         // Whoever takes the port between now and the start makes the start fail; nobody else asks for
@@ -65,15 +67,17 @@ impl Server {
             Kind::MariaDb => mariadb::commands(directory.path(), port),
             Kind::Sqlite => panic!("SQLite has no server"),
         };
-        Self::with(kind, directory.keep(), port, &commands)
+        Self::with(kind, directory, port, &commands)
     }
 
-    fn with(kind: Kind, directory: PathBuf, port: u16, commands: &Commands) -> Self {
+    fn with(kind: Kind, directory: TempDir, port: u16, commands: &Commands) -> Self {
         let user = match kind {
-            Kind::PostgreSql => user_for_servers(&directory, "postgres"),
-            _ => user_for_servers(&directory, "mysql"),
+            Kind::PostgreSql => user_for_servers(directory.path(), "postgres"),
+            _ => user_for_servers(directory.path(), "mysql"),
         };
-        let mut keeper = Keeper::new(directory.clone(), commands, user);
+        let mut keeper = Keeper::new(directory.path().to_owned(), commands, user);
+        // From here on the keeper removes it.
+        let directory = directory.keep();
         let status = keeper.tell("fill");
         assert_eq!(
             status,
@@ -95,18 +99,19 @@ impl Server {
     pub(crate) fn start_again(&self) {
         self.tell("start");
         let deadline = Instant::now() + START_TIMEOUT;
-        loop {
-            let Err(error) = database::try_query(self.kind, &self.admin(), "SELECT 1") else {
-                return;
-            };
-            let alive = self.tell("alive") == "yes";
+        while let Err(error) = database::try_query(self.kind, &self.admin(), "SELECT 1") {
             assert!(
-                alive && Instant::now() < deadline,
+                Instant::now() < deadline,
                 "the {:?} server does not start: {error}\n{}",
                 self.kind,
                 self.log()
             );
-            sleep(Duration::from_millis(30));
+            sleep(Duration::from_millis(50));
+            if self.tell("alive") == "no" {
+                // The helpers of a server that was killed need a moment to notice, and as long as
+                // they hold its memory no other one starts.
+                self.tell("start");
+            }
         }
     }
 

@@ -1,0 +1,302 @@
+//! The program against all three databases: the same project, the same answer.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Child;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rollback::domain::connection::{VersionRows, VersionTable};
+use serde_json::{Value, json};
+
+use crate::project::{Project, Run};
+use crate::support::{Kind, PASSWORD, Server, TestDatabase};
+
+/// Every fixture whose migrations can be taken back.
+const SHAPES: [&str; 14] = [
+    "branches",
+    "custom_version_table",
+    "depends_on",
+    "diamond",
+    "forest",
+    "labels",
+    "linear",
+    "lists",
+    "merge_of_ancestor",
+    "merge_of_merges",
+    "mutual_depends_on",
+    "odd_messages",
+    "three_way_merge",
+    "two_heads",
+];
+
+/// A fixture on a database, upgraded to its heads.
+fn upgraded(case: &str, database: &TestDatabase<'_>) -> Project {
+    let project = Project::alembic(case).env("DATABASE_URL", database.url());
+    if case == "custom_version_table" && database.kind() == Kind::PostgreSql {
+        database.execute("CREATE SCHEMA bookkeeping");
+    }
+    project.engine("alembic upgrade heads");
+    project
+}
+
+fn rows(database: &TestDatabase<'_>) -> Vec<String> {
+    match database.open().version_rows(&VersionTable::default()) {
+        Ok(VersionRows::Rows(ids)) => ids.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn events(lines: &[Value], name: &str) -> Vec<Value> {
+    lines
+        .iter()
+        .filter(|line| line["event"] == name)
+        .cloned()
+        .collect()
+}
+
+fn walk_every_shape(kind: Kind) {
+    for shape in SHAPES {
+        let database = TestDatabase::create(kind);
+        let project = upgraded(shape, &database);
+        let files = project
+            .files()
+            .iter()
+            .filter(|file| file.extension().is_some_and(|extension| extension == "py"))
+            .filter(|file| file.components().any(|part| part.as_os_str() == "versions"))
+            .count();
+        let run = project.run("downgrade-safe base -y --format json").exits(0);
+        let lines = run.json_lines();
+        let finished = events(&lines, "step_finished");
+        assert_eq!(finished.len(), files, "{shape} on {kind:?}\n{run}");
+        assert_eq!(
+            finished.last().unwrap()["heads"],
+            json!([]),
+            "{shape} on {kind:?}\n{run}"
+        );
+        let tables: Vec<String> = database
+            .open()
+            .schema()
+            .unwrap()
+            .into_iter()
+            .filter(|line| line.starts_with("table "))
+            .collect();
+        assert_eq!(tables.len(), 1, "{shape} on {kind:?} leaves {tables:?}");
+    }
+}
+
+#[test]
+fn every_shape_is_walked_back_to_base_on_sqlite() {
+    walk_every_shape(Kind::Sqlite);
+}
+
+#[test]
+fn every_shape_is_walked_back_to_base_on_postgresql() {
+    walk_every_shape(Kind::PostgreSql);
+}
+
+#[test]
+fn every_shape_is_walked_back_to_base_on_mariadb() {
+    walk_every_shape(Kind::MariaDb);
+}
+
+#[test]
+fn a_dry_run_a_plan_and_a_run_agree_on_every_database() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        let project = upgraded("diamond", &database);
+        let before = rows(&database);
+
+        let rehearsal = project.run("downgrade-safe -3 --dry-run").exits(0);
+        assert!(
+            rehearsal.stdout.contains("Rollback plan: 3 steps, 1 merge"),
+            "{rehearsal}"
+        );
+        assert_eq!(rows(&database), before);
+
+        let plan = project.run("plan base --format json").exits(0).json();
+        let planned: Vec<&Value> = plan["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|step| &step["removes"])
+            .collect();
+        let lines = project
+            .run("downgrade-safe base -y --format json")
+            .exits(0)
+            .json_lines();
+        let removed = events(&lines, "finished")[0]["removed"].clone();
+        assert_eq!(json!(planned), removed);
+        assert_eq!(rows(&database), [""; 0]);
+    }
+}
+
+#[test]
+fn a_step_that_fails_half_way_is_told_for_what_the_server_made_of_it() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        let project = upgraded("failing", &database);
+        // PostgreSQL takes the whole step back; on the others the first statement stays done.
+        let (exit, state) = if kind == Kind::PostgreSql {
+            (4, "unchanged")
+        } else {
+            (5, "half_done")
+        };
+        let run = project
+            .run("downgrade-safe base -y --format json")
+            .exits(exit);
+        let lines = run.json_lines();
+        assert_eq!(events(&lines, "step_finished").len(), 2, "{kind:?}\n{run}");
+        let failed = &events(&lines, "step_failed")[0];
+        assert_eq!(failed["removes"], "3333aaaa");
+        assert_eq!(failed["database"]["state"], state, "{kind:?}\n{run}");
+        assert_eq!(rows(&database), ["3333aaaa"]);
+        assert!(run.stderr.contains("never_created"), "{run}");
+        if kind != Kind::PostgreSql {
+            let gone = failed["database"]["gone"].as_array().unwrap();
+            assert!(gone.contains(&json!("table e1b")), "{kind:?}\n{run}");
+        }
+    }
+}
+
+#[test]
+fn a_step_that_hangs_is_ended_with_all_its_processes() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        let project = upgraded("hanging", &database);
+        let run = project
+            .run("downgrade-safe base -y --timeout 3s --format json")
+            .exits(4);
+        assert_eq!(
+            events(&run.json_lines(), "step_finished").len(),
+            2,
+            "{kind:?}\n{run}"
+        );
+        assert_eq!(rows(&database), ["3333aaaa"]);
+        assert!(run.stderr.contains("the time limit of 3 s"), "{run}");
+        let marker = project.root().display().to_string();
+        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let folder = std::fs::read_link(process.path().join("cwd")).unwrap_or_default();
+            assert!(
+                !folder.starts_with(&marker),
+                "{kind:?}: {} is left",
+                process.path().display()
+            );
+        }
+    }
+}
+
+/// Starts a run and waits until a step is running.
+fn until_step(project: &Project, line: &str, step: u64) -> (Child, Vec<u8>) {
+    let mut child = project.rollback(line).command().spawn().unwrap();
+    let mut seen = Vec::new();
+    let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
+    loop {
+        let start = seen.len();
+        assert_ne!(
+            stdout.read_until(b'\n', &mut seen).unwrap(),
+            0,
+            "the run ended early"
+        );
+        let event: Value = serde_json::from_slice(&seen[start..]).unwrap();
+        if event["event"] == "step_started" && event["step"] == step {
+            break;
+        }
+    }
+    assert!(stdout.buffer().is_empty());
+    (child, seen)
+}
+
+fn end_of(project: &Project, child: Child, seen: Vec<u8>) -> Run {
+    let mut output = child.wait_with_output().unwrap();
+    output.stdout = [seen, output.stdout].concat();
+    project.told(&output)
+}
+
+#[test]
+fn a_signal_lets_the_running_step_finish_and_stops_before_the_next() {
+    for (kind, signal) in
+        Kind::ALL
+            .into_iter()
+            .zip([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])
+    {
+        let database = TestDatabase::create(kind);
+        let project = upgraded("slow", &database);
+        let (child, seen) = until_step(&project, "downgrade-safe base -y --format json", 2);
+        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+        let run = end_of(&project, child, seen).exits(130);
+        let finished = &events(&run.json_lines(), "finished")[0];
+        assert_eq!(
+            finished["removed"],
+            json!(["5555aaaa", "4444aaaa"]),
+            "{kind:?}\n{run}"
+        );
+        assert_eq!(rows(&database), ["3333aaaa"]);
+        assert!(
+            run.stderr
+                .contains("go on with: rollback downgrade-safe base"),
+            "{run}"
+        );
+        // And that command does go on.
+        project.run("downgrade-safe base -y").exits(0);
+        assert_eq!(rows(&database), [""; 0]);
+    }
+}
+
+#[test]
+fn a_server_that_stops_during_a_step_leaves_the_state_unknown_until_it_is_back() {
+    for kind in Kind::SERVERS {
+        let server = Server::start(kind);
+        let database = server.create_database();
+        let project = upgraded("slow", &database);
+        let (child, seen) = until_step(&project, "downgrade-safe base -y --format json", 2);
+        server.stop();
+        let run = end_of(&project, child, seen).exits(5);
+        let lines = run.json_lines();
+        assert_eq!(
+            events(&lines, "step_failed")[0]["database"]["state"],
+            "unknown",
+            "{run}"
+        );
+        assert_eq!(
+            events(&lines, "finished")[0]["current"],
+            Value::Null,
+            "{run}"
+        );
+        assert!(run.stderr.contains("rollback current"), "{run}");
+        server.start_again();
+        let current = project.run("current --format json").exits(0).json();
+        assert_eq!(current["current"], json!(["4444aaaa"]), "{kind:?}");
+        project.run("downgrade-safe base -y").exits(0);
+    }
+}
+
+#[test]
+fn a_url_is_held_against_the_database_that_the_engine_uses() {
+    for kind in Kind::SERVERS {
+        let database = TestDatabase::create(kind);
+        let other = TestDatabase::create(kind);
+        let project = upgraded("diamond", &database);
+        // The same database by another way is the same.
+        let same = project
+            .rollback("current --format json")
+            .env("ROLLBACK_DATABASE_URL", &database.socket_url())
+            .run()
+            .exits(0);
+        assert_eq!(same.json()["behind"], 0, "{same}");
+
+        let refused = project
+            .rollback("downgrade-safe base -y")
+            .env("ROLLBACK_DATABASE_URL", &other.url())
+            .run()
+            .exits(1);
+        assert!(refused.stderr.contains(database.name()), "{refused}");
+        assert!(refused.stderr.contains(other.name()), "{refused}");
+        for text in [&same.stdout, &same.stderr, &refused.stdout, &refused.stderr] {
+            assert!(
+                !text.contains(PASSWORD) && !text.contains("s3cret"),
+                "{text}"
+            );
+        }
+        assert_eq!(rows(&database).len(), 1);
+    }
+}
