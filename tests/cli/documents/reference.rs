@@ -1,7 +1,7 @@
 //! docs/cli.md is generated.
 
-use super::{hold, read};
-use crate::support::Project;
+use super::hold;
+use crate::support::{Project, source};
 
 const HEAD: &str = "\
 # Command line
@@ -42,8 +42,7 @@ fn the_command_reference_is_what_the_program_prints() {
         commands + 1,
         "a command is missing in tests/cli/documents/reference.rs\n{listed}"
     );
-    let said = std::fs::read_to_string(crate::support::source().join("docs/cli.md"));
+    let said = std::fs::read_to_string(source().join("docs/cli.md"));
     let said = said.unwrap_or_default();
     hold("docs/cli.md", &said, &page, said == page);
-    assert!(std::env::var_os("UPDATE_DOCS").is_some() || read("docs/cli.md") == page);
 }
