@@ -1,0 +1,136 @@
+//! Two roads to every answer, the engine's own process and its command line, have to lead to the same.
+
+use serde_json::Value;
+
+use crate::support::Project;
+
+/// Takes the road on which the engine is only spoken to through its command line: what is started there is no Python.
+const PLAIN: &str = "--engine-command 'env alembic'";
+
+/// Every project that can be upgraded as it is.
+const HEALTHY: [&str; 16] = [
+    "branches",
+    "custom_version_table",
+    "depends_on",
+    "diamond",
+    "failing",
+    "forest",
+    "labels",
+    "linear",
+    "lists",
+    "merge_of_ancestor",
+    "merge_of_merges",
+    "mutual_depends_on",
+    "no_downgrade",
+    "odd_messages",
+    "three_way_merge",
+    "two_heads",
+];
+
+/// An answer without what differs between the roads, and may.
+fn comparable(project: &Project, line: &str) -> Value {
+    let mut answer = project.run(line).exits(0).json();
+    answer["engine"].take();
+    if let Some(database) = answer["database"].as_object_mut() {
+        database.remove("server");
+    }
+    for step in answer["steps"].as_array_mut().into_iter().flatten() {
+        let command = step["command"].as_array_mut().unwrap();
+        command.retain(|word| word != "env");
+    }
+    answer
+}
+
+fn agree(project: &Project, case: &str) {
+    for question in ["current --format json", "plan base --format json"] {
+        let mut fast = comparable(project, question);
+        let mut plain = comparable(project, &format!("{question} {PLAIN}"));
+        if matches!(case, "depends_on" | "lists" | "mutual_depends_on") {
+            // The engine also shows the heads that stand in no row because another row implies them.
+            for answer in [&mut fast, &mut plain] {
+                for field in ["current", "problems"] {
+                    answer[field].take();
+                }
+                if let Some(steps) = answer["steps"].as_array_mut() {
+                    steps[0]["heads_before"].take();
+                    if case == "lists" {
+                        // Its two bases have no order among themselves, and Alembic takes it from the rows.
+                        steps.truncate(5);
+                    }
+                }
+            }
+        }
+        assert_eq!(fast, plain, "{case}: {question}");
+    }
+}
+
+#[test]
+fn both_roads_see_the_same_in_every_project() {
+    for case in HEALTHY {
+        agree(&Project::alembic(case).at("heads"), case);
+    }
+}
+
+#[test]
+fn both_roads_see_the_same_halfway() {
+    for (case, revision) in [
+        ("diamond", "7c1e5f0a93d2"),
+        ("depends_on", "yyyy2222"),
+        ("forest", "mmmm1111"),
+    ] {
+        agree(&Project::alembic(case).at(revision), case);
+    }
+}
+
+#[test]
+fn both_roads_see_the_same_with_older_engines() {
+    // Where branches are of no order among themselves, 1.6 lists them in another one than it takes them in.
+    for (python, case) in [
+        ("alembic-1.6", "diamond"),
+        ("alembic-1.6", "mutual_depends_on"),
+        ("alembic-1.13", "diamond"),
+        ("alembic-1.13", "forest"),
+        ("alembic-1.13", "mutual_depends_on"),
+    ] {
+        agree(&Project::alembic_of(python, case).at("heads"), case);
+    }
+}
+
+#[test]
+fn the_plain_road_leads_down_to_base() {
+    for case in ["depends_on", "diamond", "forest"] {
+        let project = Project::alembic(case).at("heads");
+        let run = project
+            .run(&format!("downgrade-safe base -y {PLAIN}"))
+            .exits(0);
+        assert!(
+            run.stderr
+                .contains("Current revision: base, by the word of the engine's `current`"),
+            "{run}"
+        );
+        assert_eq!(project.rows(), [""; 0], "{case}");
+    }
+}
+
+#[test]
+fn every_project_goes_down_to_base_one_revision_at_a_time() {
+    for case in HEALTHY {
+        if matches!(case, "custom_version_table" | "failing" | "no_downgrade") {
+            continue;
+        }
+        let project = Project::alembic(case).at("heads");
+        project.run("downgrade-safe base -y").exits(0);
+        assert_eq!(project.rows(), [""; 0], "{case}");
+    }
+}
+
+#[test]
+fn older_engines_go_down_to_base_one_revision_at_a_time() {
+    for python in ["alembic-1.6", "alembic-1.13"] {
+        for case in ["diamond", "mutual_depends_on"] {
+            let project = Project::alembic_of(python, case).at("heads");
+            project.run("downgrade-safe base -y").exits(0);
+            assert_eq!(project.rows(), [""; 0], "{python}, {case}");
+        }
+    }
+}
