@@ -1,7 +1,7 @@
 //! Settings: flags win over the environment, the environment over the file.
 //!
 //! The file is `rollback.toml` in the project's directory, or `[tool.rollback]` in its
-//! `pyproject.toml`. The environment has each setting as `ROLLBACK_` and its name in capitals.
+//! `pyproject.toml`. The environment has each setting but `x` as `ROLLBACK_` and its name in capitals.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

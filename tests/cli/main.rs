@@ -11,6 +11,7 @@ mod support;
 mod bad_input;
 mod current;
 mod database_url;
+mod documents;
 mod downgrade_safe;
 mod failure;
 mod help;
