@@ -47,6 +47,8 @@ pub(super) struct Session {
     engine_version: Option<String>,
     eyes: Eyes,
     secrets: Vec<Secret>,
+    /// `rollback current` for this project, to be suggested.
+    current_command: String,
 }
 
 /// Who looks at the database between the steps.
@@ -86,6 +88,7 @@ impl Session {
             engine_version: observation.engine_version,
             eyes,
             secrets,
+            current_command: context.command(&["current"]),
         };
         session.rows = session.read_rows(&observation.current)?;
         Ok(session)
@@ -135,7 +138,7 @@ impl Session {
         if let Rows::NoTable(table) = &self.rows {
             return Err(Failure::user(format!("the database has no version table {table}"))
                 .because("no migration was ever run here, or this is another database than you think")
-                .hint("see which database it is: rollback current"));
+                .hint(format!("see which database it is: {}", self.current_command)));
         }
         target
             .parse()
@@ -186,7 +189,10 @@ impl Session {
             listed(&now)
         ))
         .because("somebody else is migrating it")
-        .hint("see where it stands, then plan again: rollback current"))
+        .hint(format!(
+            "see where it stands, then plan again: {}",
+            self.current_command
+        )))
     }
 
     /// The command line of each step.
