@@ -125,12 +125,19 @@ impl Session {
             Current::Rows(ids) => listed(ids),
             Current::UnknownRevision(id) => id.clone(),
         };
+        let seen = match &rows {
+            Rows::NoTable(table) => format!("there is no version table {table}"),
+            Rows::Read(ids) | Rows::Told(ids) => {
+                format!("the version table {table} says {}", listed(ids))
+            }
+        };
         Err(Failure::user(format!(
-            "the engine says that the database stands at {told}, and the version table {table} says {}",
-            listed(rows.ids())
+            "the engine says that the database stands at {told}, and {seen}"
         ))
         .because("another process is migrating, or the version table has another name or schema")
-        .hint("if env.py names the table: set version_table and version_table_schema in rollback.toml"))
+        .hint(
+            "set version_table and version_table_schema to what env.py names, or leave both away",
+        ))
     }
 
     /// Plans the way to a target as typed.

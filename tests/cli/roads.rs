@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::Project;
+use crate::support::{Project, source};
 
 /// Takes the road on which the engine is only spoken to through its command line: what is started there is no Python.
 const PLAIN: &str = "--engine-command 'env alembic'";
@@ -47,6 +47,8 @@ fn agree(project: &Project, case: &str) {
 /// One test for each project that can be upgraded as it is, named after it.
 macro_rules! both_roads_see_the_same_in {
     ($($case:ident)*) => {
+        const HEALTHY: &[&str] = &[$(stringify!($case)),*];
+
         mod both_roads_see_the_same_in {
             $(
                 #[test]
@@ -63,6 +65,36 @@ both_roads_see_the_same_in! {
     branches custom_version_table depends_on diamond failing forest labels linear lists
     merge_of_ancestor merge_of_merges mutual_depends_on no_downgrade odd_messages
     three_way_merge two_heads
+}
+
+/// The projects that the tests above leave out, and why.
+const OTHERS: [(&str, &str); 10] = [
+    ("cycle", "no engine loads it"),
+    ("dependency_cycle", "no engine upgrades it"),
+    ("duplicate_id", "refused on both roads"),
+    ("hanging", "shaped like failing"),
+    ("missing_file", "no engine loads it"),
+    ("multidb", "only the fast road sees both databases"),
+    ("pyproject", "wants a variable"),
+    ("slow", "shaped like failing"),
+    ("syntax_error", "no engine loads it"),
+    ("x_argument", "wants an argument"),
+];
+
+/// Turns red where a new project is in neither list.
+#[test]
+fn both_roads_see_the_same_in_every_project() {
+    let mut known: Vec<&str> = OTHERS.iter().map(|(case, _)| *case).collect();
+    known.extend(HEALTHY);
+    known.sort_unstable();
+    let mut projects: Vec<String> = std::fs::read_dir(source().join("fixtures/alembic"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    projects.sort();
+    assert_eq!(projects, known);
 }
 
 #[test]
