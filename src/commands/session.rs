@@ -98,7 +98,7 @@ impl Session {
     fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
         let Eyes::Own { database, table } = &mut self.eyes else {
             return Ok(Rows::Told(match told {
-                Current::Rows(ids) => ids.clone(),
+                Current::Rows(ids) => self.graph.newest(ids),
                 Current::UnknownRevision(id) => vec![RevisionId::new(id.clone())],
             }));
         };

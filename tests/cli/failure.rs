@@ -254,7 +254,7 @@ fn an_engine_that_lies_about_its_success_is_found_out() {
       Done:     0 of 2 steps rolled back before it
     Current revision: 5e6f7a8b9c05, by the word of the engine's `current`
       → the engine said that the step succeeded and did not record it; does it migrate another database or version table?
-      → see where this one stands: rollback current
+      → see where this one stands: rollback --engine-command ./liar current
     ");
     run.exits(5);
 }
