@@ -92,6 +92,7 @@ pub fn run(world: &World) -> Exit {
         environment: &world.environment,
         interrupt: &world.interrupt,
         typed: &world.args,
+        which_project: cli.global.which_project(),
         ui: &ui,
     };
     let done = |()| Exit::Done;

@@ -47,6 +47,8 @@ pub(super) struct Session {
     engine_version: Option<String>,
     eyes: Eyes,
     secrets: Vec<Secret>,
+    /// `rollback current` for this project, to be suggested.
+    current_command: String,
 }
 
 /// Who looks at the database between the steps.
@@ -86,6 +88,7 @@ impl Session {
             engine_version: observation.engine_version,
             eyes,
             secrets,
+            current_command: context.command(&["current"]),
         };
         session.rows = session.read_rows(&observation.current)?;
         Ok(session)
@@ -95,7 +98,7 @@ impl Session {
     fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
         let Eyes::Own { database, table } = &mut self.eyes else {
             return Ok(Rows::Told(match told {
-                Current::Rows(ids) => ids.clone(),
+                Current::Rows(ids) => self.graph.newest(ids),
                 Current::UnknownRevision(id) => vec![RevisionId::new(id.clone())],
             }));
         };
@@ -122,12 +125,19 @@ impl Session {
             Current::Rows(ids) => listed(ids),
             Current::UnknownRevision(id) => id.clone(),
         };
+        let seen = match &rows {
+            Rows::NoTable(table) => format!("there is no version table {table}"),
+            Rows::Read(ids) | Rows::Told(ids) => {
+                format!("the version table {table} says {}", listed(ids))
+            }
+        };
         Err(Failure::user(format!(
-            "the engine says that the database stands at {told}, and the version table {table} says {}",
-            listed(rows.ids())
+            "the engine says that the database stands at {told}, and {seen}"
         ))
         .because("another process is migrating, or the version table has another name or schema")
-        .hint("if env.py names the table: set version_table and version_table_schema in rollback.toml"))
+        .hint(
+            "set version_table and version_table_schema to what env.py names, or leave both away",
+        ))
     }
 
     /// Plans the way to a target as typed.
@@ -135,7 +145,7 @@ impl Session {
         if let Rows::NoTable(table) = &self.rows {
             return Err(Failure::user(format!("the database has no version table {table}"))
                 .because("no migration was ever run here, or this is another database than you think")
-                .hint("see which database it is: rollback current"));
+                .hint(format!("see which database it is: {}", self.current_command)));
         }
         target
             .parse()
@@ -186,7 +196,10 @@ impl Session {
             listed(&now)
         ))
         .because("somebody else is migrating it")
-        .hint("see where it stands, then plan again: rollback current"))
+        .hint(format!(
+            "see where it stands, then plan again: {}",
+            self.current_command
+        )))
     }
 
     /// The command line of each step.
