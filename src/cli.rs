@@ -25,6 +25,7 @@ Exit codes:
   3  refused or not confirmed; nothing was changed
   4  a step failed; the database stands at the last good revision
   5  a step failed or did not verify, and a person must look
+  6  another run holds the lock of the database; nothing was changed
   70 a fault of rollback itself
   130 interrupted between two steps";
 

@@ -20,6 +20,7 @@ use clap::Parser as _;
 
 use cli::{Cli, Command};
 use commands::Context;
+use domain::lock::Operator;
 use error::{Exit, Failure};
 use process::{Environment, Interrupt};
 use ui::{Format, Surroundings, Ui};
@@ -33,6 +34,10 @@ pub struct World {
     pub environment: Environment,
     /// The working directory.
     pub cwd: PathBuf,
+    /// The clock.
+    pub now: fn() -> std::time::SystemTime,
+    /// Whose process this is.
+    pub operator: Operator,
     /// The operator's signals.
     pub interrupt: Interrupt,
     /// Stdin, stdout and stderr.
@@ -90,6 +95,8 @@ pub fn run(world: &World) -> Exit {
         settings: &settings,
         dir: &dir,
         environment: &world.environment,
+        now: world.now,
+        operator: &world.operator,
         interrupt: &world.interrupt,
         typed: &world.args,
         ui: &ui,

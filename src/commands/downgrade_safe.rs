@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use super::Context;
+use super::lock::Lock;
 use super::session::Session;
 use crate::config;
 use crate::domain::plan::{Plan, Step};
@@ -29,9 +30,11 @@ Examples:
   rollback downgrade-safe -3                 Three steps, after a question
   rollback downgrade-safe 363a9b1e8992 -y    Down to a revision, for scripts
   rollback downgrade-safe base --timeout 5m  Everything, no step longer than five minutes
+  rollback downgrade-safe -1 --wait 10m      As soon as another run on this database has ended
 
 Exit codes: 0 done, 1 error before anything was changed, 3 refused or not confirmed, 4 a step failed
-and the database stands at the last good revision, 5 a person must look, 130 interrupted.")]
+and the database stands at the last good revision, 5 a person must look, 6 another run holds the lock
+of the database, 130 interrupted.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct DowngradeSafeArgs {
     /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N.
@@ -58,6 +61,10 @@ pub struct DowngradeSafeArgs {
     #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     pub timeout: Option<Duration>,
 
+    /// Wait so long for another run on the same database to end, such as 10m, instead of leaving at once.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    pub wait: Option<Duration>,
+
     /// Run steps that remove several revisions because they depend on each other.
     #[arg(long, action = ArgAction::SetTrue)]
     pub allow_joint_steps: bool,
@@ -77,7 +84,8 @@ impl DowngradeSafeArgs {
 /// Plans, asks, runs and tells.
 pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let ui = context.ui;
-    let mut session = Session::open(context)?;
+    let lock = (!args.dry_run).then(|| Lock::new(context, args.wait));
+    let mut session = Session::open(context, lock.as_ref())?;
     let plan = session.plan(&args.target)?;
     let commands = session.command_lines(&plan);
     let view = PlanView {
@@ -101,6 +109,9 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     }
 
     let validate = context.settings.validate.unwrap_or(true);
+    if !session.has_own_connection() {
+        ui.warn("there is no connection of our own to this database: it is not locked against another run");
+    }
     if validate && !session.has_own_connection() {
         ui.warn("there is no connection of our own to this database: after each step the engine's own `current` is asked");
     }

@@ -4,6 +4,7 @@
 pub mod completions;
 pub mod current;
 pub mod downgrade_safe;
+mod lock;
 pub mod man;
 pub mod plan;
 mod session;
@@ -17,6 +18,10 @@ pub struct Context<'a> {
     pub dir: &'a std::path::Path,
     /// The environment.
     pub environment: &'a crate::process::Environment,
+    /// The clock.
+    pub now: fn() -> std::time::SystemTime,
+    /// Whose process this is.
+    pub operator: &'a crate::domain::lock::Operator,
     /// The operator's signals.
     pub interrupt: &'a crate::process::Interrupt,
     /// The command line as typed, for the commands that are suggested.

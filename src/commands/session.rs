@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Context;
+use super::lock::{self, Lock};
 use crate::config::Layer;
 use crate::database::{self, Database, DatabaseError};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
@@ -54,14 +55,17 @@ enum Eyes {
     Own {
         database: Box<dyn Database>,
         table: VersionTable,
+        /// The database was locked, and has to stay so.
+        locked: bool,
     },
     /// The engine's `current`, one more process each time.
     Engine(AlembicEngine),
 }
 
 impl Session {
-    /// Observes. Nothing is changed, here or by a command that fails afterwards.
-    pub(super) fn open(context: &Context<'_>) -> Result<Self, Failure> {
+    /// Observes. Nothing is changed, here or by a command that fails afterwards. With a `lock` no other
+    /// run comes between what is read here and the end of this value.
+    pub(super) fn open(context: &Context<'_>, lock: Option<&Lock>) -> Result<Self, Failure> {
         let engine = AlembicEngine::discover(discovery(context))?;
         let given = given_connection(context.settings, context.dir)?;
         let observation = engine
@@ -75,7 +79,17 @@ impl Session {
         let table = version_table(context.settings, &observation);
         let eyes = open_eyes(context, &engine, given, &observation, table)?;
         let (eyes, identity) = match eyes {
-            Some((database, identity, table)) => (Eyes::Own { database, table }, Some(identity)),
+            Some((mut database, identity, table)) => {
+                if let Some(lock) = lock {
+                    lock.take(database.as_mut(), context)?;
+                }
+                let eyes = Eyes::Own {
+                    database,
+                    table,
+                    locked: lock.is_some(),
+                };
+                (eyes, Some(identity))
+            }
             None => (Eyes::Engine(engine.clone()), told_identity(&observation)),
         };
         let mut session = Self {
@@ -87,13 +101,26 @@ impl Session {
             eyes,
             secrets,
         };
-        session.rows = session.read_rows(&observation.current)?;
+        session.rows = match session.read_rows(&observation.current) {
+            // Another run may have ended between the engine's answer and our lock.
+            Err(_) if lock.is_some() => {
+                let current = session
+                    .engine
+                    .current()
+                    .map_err(|error| interrupted_or(error, context))?;
+                session.read_rows(&current)?
+            }
+            rows => rows?,
+        };
         Ok(session)
     }
 
     /// Reads the rows, and holds them against what the engine says of the same database.
     fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
-        let Eyes::Own { database, table } = &mut self.eyes else {
+        let Eyes::Own {
+            database, table, ..
+        } = &mut self.eyes
+        else {
             return Ok(Rows::Told(match told {
                 Current::Rows(ids) => ids.clone(),
                 Current::UnknownRevision(id) => vec![RevisionId::new(id.clone())],
@@ -229,7 +256,9 @@ impl Witness for Eyes {
 
     fn heads(&mut self) -> Result<Heads, String> {
         match self {
-            Self::Own { database, table } => match database.version_rows(table) {
+            Self::Own {
+                database, table, ..
+            } => match database.version_rows(table) {
                 Ok(VersionRows::Rows(ids)) => Ok(ids.into_iter().collect()),
                 Ok(VersionRows::NoTable) => Err(format!("the version table {table} is gone")),
                 Err(error) => Err(error.to_string()),
@@ -250,7 +279,21 @@ impl Witness for Eyes {
     }
 
     fn may_go_on(&mut self) -> Result<(), String> {
-        Ok(())
+        match self {
+            Self::Own {
+                database,
+                locked: true,
+                ..
+            } => match database.holds_lock() {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(
+                    "the lock of this run is gone, and another run may have begun: the connection that held it was closed, or its file was removed"
+                        .to_owned(),
+                ),
+                Err(error) => Err(format!("cannot tell whether the lock of this run still holds: {error}")),
+            },
+            Self::Own { .. } | Self::Engine(_) => Ok(()),
+        }
     }
 
     fn faults(&mut self, _: &Step, _: &Difference) -> Vec<String> {
@@ -425,6 +468,7 @@ fn database_failure(error: &DatabaseError) -> Failure {
         DatabaseError::Query { .. } => {
             "check the rights of the user: it has to read the version table"
         }
+        DatabaseError::Pooled(_) | DatabaseError::LockFile { .. } => lock::hint(error),
         DatabaseError::Settings(_) => {
             "write it as SQLAlchemy does: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
         }

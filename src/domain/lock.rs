@@ -9,6 +9,9 @@ pub const CLAIM_BYTES: usize = 63;
 /// How a claim begins, so that no other text is taken for one.
 const MARK: &str = "rollback";
 
+/// One of a claim's names.
+type Part = fn(&mut Claim) -> &mut String;
+
 /// The person and the process of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
@@ -55,7 +58,6 @@ impl Claim {
             since: to_the_second(since),
         };
         // The end of a host's name is the domain, which tells least.
-        type Part = fn(&mut Claim) -> &mut String;
         let parts: [(Part, usize); 3] = [
             (|claim| &mut claim.operator.host, 8),
             (|claim| &mut claim.operator.user, 4),
