@@ -27,7 +27,8 @@ Exit codes:
   5  a step failed or did not verify, and a person must look
   6  another run holds the lock of the database; nothing was changed
   70 a fault of rollback itself
-  130 interrupted between two steps";
+  130 interrupted; the database stands at a revision, and the step that ran was finished first
+      or left nothing behind";
 
 /// Walk an Alembic-versioned database back one revision at a time.
 ///
@@ -127,6 +128,31 @@ impl Global {
             (_, true) => Verbosity::Verbose,
             _ => Verbosity::Normal,
         }
+    }
+
+    /// The options that say which project and database is meant, as they would be typed again.
+    pub fn which_project(&self) -> Vec<String> {
+        let text = |path: &PathBuf| path.display().to_string();
+        let options = [
+            ("-C", self.directory.as_ref().map(text)),
+            ("--config", self.config.as_ref().map(text)),
+            (
+                "--engine-command",
+                self.engine_command
+                    .as_ref()
+                    .and_then(|words| shlex::try_join(words.0.iter().map(String::as_str)).ok()),
+            ),
+            ("--alembic-config", self.alembic_config.as_ref().map(text)),
+            ("-n", self.name.clone()),
+        ];
+        let given = options
+            .into_iter()
+            .filter_map(|(option, value)| Some((option, value?)));
+        let repeated = self.x.iter().map(|pair| ("-x", pair.clone()));
+        given
+            .chain(repeated)
+            .flat_map(|(option, value)| [option.to_owned(), value])
+            .collect()
     }
 
     /// The flags as a layer of settings.

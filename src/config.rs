@@ -111,11 +111,9 @@ pub fn settle(
     file: Option<&Path>,
 ) -> Result<Layer, Failure> {
     let from_environment = from_environment(environment)?;
-    let named = file.map(Path::to_owned).or_else(|| {
-        environment
-            .get(OsStr::new("ROLLBACK_CONFIG"))
-            .map(PathBuf::from)
-    });
+    let named = file
+        .map(Path::to_owned)
+        .or_else(|| path(environment, "ROLLBACK_CONFIG"));
     let from_file = match named {
         Some(file) => from_named_file(&dir.join(file))?,
         None => from_directory(dir)?,
@@ -256,6 +254,14 @@ fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
     })
 }
 
+/// A path from the environment, of any bytes; an empty variable is none.
+fn path(environment: &Environment, name: &str) -> Option<PathBuf> {
+    environment
+        .get(OsStr::new(name))
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
 fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
     let get = |name: &str| {
         environment
@@ -286,9 +292,7 @@ fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
             .map(|line| words(&line))
             .transpose()
             .map_err(bad("ROLLBACK_ENGINE_COMMAND"))?,
-        alembic_config: environment
-            .get(OsStr::new("ROLLBACK_ALEMBIC_CONFIG"))
-            .map(PathBuf::from),
+        alembic_config: path(environment, "ROLLBACK_ALEMBIC_CONFIG"),
         name: text("ROLLBACK_NAME")?,
         x: None,
         database_url: text("ROLLBACK_DATABASE_URL")?.map(Secret::new),

@@ -99,6 +99,7 @@ pub fn run(world: &World) -> Exit {
         operator: &world.operator,
         interrupt: &world.interrupt,
         typed: &world.args,
+        which_project: cli.global.which_project(),
         ui: &ui,
     };
     let done = |()| Exit::Done;

@@ -34,7 +34,7 @@ Examples:
 
 Exit codes: 0 done, 1 error before anything was changed, 3 refused or not confirmed, 4 a step failed
 and the database stands at the last good revision, 5 a person must look, 6 another run holds the lock
-of the database, 130 interrupted.")]
+of the database, 130 interrupted at a revision.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct DowngradeSafeArgs {
     /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N.
@@ -145,7 +145,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         Outcome::FailedChanged => Exit::StepChanged,
         Outcome::Interrupted => Exit::Interrupted,
     };
-    let advice = report.advice(&next_commands(args, context.typed, &report));
+    let advice = report.advice(&next_commands(args, context, &plan, &report));
     ui.account(Account {
         plan: &plan,
         commands: &commands,
@@ -215,25 +215,26 @@ fn confirm(context: &Context<'_>, session: &Session, plan: &Plan) -> Result<(), 
 }
 
 /// The commands that may come next: the one that was typed, with the target that is left.
-fn next_commands(args: &DowngradeSafeArgs, typed: &[OsString], report: &Report) -> Commands {
-    let stopped_at = report
-        .stop
-        .as_ref()
-        .map_or(report.planned, |stop| stop.index);
-    let left = report.planned - stopped_at;
+fn next_commands(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    plan: &Plan,
+    report: &Report,
+) -> Commands {
+    let left = report.planned - report.done.len();
     let relative = args.target.starts_with('-');
     let again = |left: usize| {
-        let target = if relative {
-            format!("-{left}")
-        } else {
-            args.target.clone()
+        let target = match &plan.restated_target {
+            _ if relative => format!("-{left}"),
+            Some(restated) => restated.clone(),
+            None => args.target.clone(),
         };
-        retyped(typed, &args.target, &target)
+        retyped(context.typed, &args.target, &target)
     };
     Commands {
         retry: again(left),
         go_on: (left > 1).then(|| again(left - 1)),
-        current: "rollback current".to_owned(),
+        current: context.command(&["current"]),
     }
 }
 

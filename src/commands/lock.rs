@@ -4,7 +4,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::Context;
-use crate::database::{Database, DatabaseError};
+use super::session::database_failure;
+use crate::database::Database;
 use crate::domain::lock::{Claim, Holder, Locked, new_run_id};
 use crate::error::{Exit, Failure};
 
@@ -45,16 +46,15 @@ impl Lock {
         let started = Instant::now();
         let mut told: Option<Instant> = None;
         loop {
-            let holder = match database
-                .lock(&self.claim)
-                .map_err(|error| failure(&error))?
-            {
+            let holder = match database.lock(&self.claim).map_err(|error| {
+                database_failure(&error).because("a run needs the database alone, and locks it")
+            })? {
                 Locked::Taken => return Ok(()),
                 Locked::HeldBy(holder) => holder,
             };
             let waited = started.elapsed();
             if waited >= self.wait.unwrap_or_default() {
-                return Err(self.held(&holder));
+                return Err(self.held(&holder, context));
             }
             if told.is_none_or(|told| told.elapsed() >= TELL) {
                 context
@@ -72,32 +72,16 @@ impl Lock {
         }
     }
 
-    fn held(&self, holder: &Holder) -> Failure {
+    fn held(&self, holder: &Holder, context: &Context<'_>) -> Failure {
         let message = "another run holds the lock of this database; nothing was changed";
         let failure = Failure::new(Exit::Locked, message).because(format!("it is {holder}"));
         match self.wait {
             Some(wait) => failure.because(format!("it did not end within {} s", wait.as_secs())),
             None => failure.hint("to wait for its end, such as for ten minutes: --wait 10m"),
         }
-        .hint("see where the database stands: rollback current")
-    }
-}
-
-fn failure(error: &DatabaseError) -> Failure {
-    Failure::user(error.to_string())
-        .because("a run needs the database alone, and locks it")
-        .hint(hint(error))
-}
-
-/// What to do about a lock that cannot be had.
-pub(super) fn hint(error: &DatabaseError) -> &'static str {
-    match error {
-        DatabaseError::Pooled(_) => {
-            "give the address of the server itself in ROLLBACK_DATABASE_URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-        }
-        DatabaseError::LockFile { .. } => {
-            "check the rights on the directory of the file: SQLite itself needs to write there, too"
-        }
-        _ => "see whether the database answers: rollback current",
+        .hint(format!(
+            "see where the database stands: {}",
+            context.command(&["current"])
+        ))
     }
 }

@@ -26,6 +26,20 @@ pub struct Context<'a> {
     pub interrupt: &'a crate::process::Interrupt,
     /// The command line as typed, for the commands that are suggested.
     pub typed: &'a [std::ffi::OsString],
+    /// The options that say which project and database is meant, for the same.
+    pub which_project: Vec<String>,
     /// Where to print and ask.
     pub ui: &'a crate::ui::Ui,
+}
+
+impl Context<'_> {
+    /// A command of ours on the same project and database, ready to paste.
+    fn command(&self, words: &[&str]) -> String {
+        let which_project = self.which_project.iter().map(String::as_str);
+        let words = ["rollback"]
+            .into_iter()
+            .chain(which_project)
+            .chain(words.iter().copied());
+        shlex::try_join(words).unwrap_or_else(|_| "rollback".to_owned())
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Context;
-use super::lock::{self, Lock};
+use super::lock::Lock;
 use crate::config::Layer;
 use crate::database::{self, Database, DatabaseError};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
@@ -48,6 +48,8 @@ pub(super) struct Session {
     engine_version: Option<String>,
     eyes: Eyes,
     secrets: Vec<Secret>,
+    /// `rollback current` for this project, to be suggested.
+    current_command: String,
 }
 
 /// Who looks at the database between the steps.
@@ -100,6 +102,7 @@ impl Session {
             engine_version: observation.engine_version,
             eyes,
             secrets,
+            current_command: context.command(&["current"]),
         };
         session.rows = match session.read_rows(&observation.current) {
             // Another run may have ended between the engine's answer and our lock.
@@ -122,7 +125,7 @@ impl Session {
         } = &mut self.eyes
         else {
             return Ok(Rows::Told(match told {
-                Current::Rows(ids) => ids.clone(),
+                Current::Rows(ids) => self.graph.newest(ids),
                 Current::UnknownRevision(id) => vec![RevisionId::new(id.clone())],
             }));
         };
@@ -149,12 +152,19 @@ impl Session {
             Current::Rows(ids) => listed(ids),
             Current::UnknownRevision(id) => id.clone(),
         };
+        let seen = match &rows {
+            Rows::NoTable(table) => format!("there is no version table {table}"),
+            Rows::Read(ids) | Rows::Told(ids) => {
+                format!("the version table {table} says {}", listed(ids))
+            }
+        };
         Err(Failure::user(format!(
-            "the engine says that the database stands at {told}, and the version table {table} says {}",
-            listed(rows.ids())
+            "the engine says that the database stands at {told}, and {seen}"
         ))
         .because("another process is migrating, or the version table has another name or schema")
-        .hint("if env.py names the table: set version_table and version_table_schema in rollback.toml"))
+        .hint(
+            "set version_table and version_table_schema to what env.py names, or leave both away",
+        ))
     }
 
     /// Plans the way to a target as typed.
@@ -162,7 +172,7 @@ impl Session {
         if let Rows::NoTable(table) = &self.rows {
             return Err(Failure::user(format!("the database has no version table {table}"))
                 .because("no migration was ever run here, or this is another database than you think")
-                .hint("see which database it is: rollback current"));
+                .hint(format!("see which database it is: {}", self.current_command)));
         }
         target
             .parse()
@@ -213,7 +223,10 @@ impl Session {
             listed(&now)
         ))
         .because("somebody else is migrating it")
-        .hint("see where it stands, then plan again: rollback current"))
+        .hint(format!(
+            "see where it stands, then plan again: {}",
+            self.current_command
+        )))
     }
 
     /// The command line of each step.
@@ -452,7 +465,7 @@ fn told_identity(observation: &Observation) -> Option<Identity> {
     })
 }
 
-fn database_failure(error: &DatabaseError) -> Failure {
+pub(super) fn database_failure(error: &DatabaseError) -> Failure {
     let hint = match error {
         DatabaseError::UnsupportedDialect(_) => {
             "leave the URL away: the engine's own `current` is asked then"
@@ -468,7 +481,12 @@ fn database_failure(error: &DatabaseError) -> Failure {
         DatabaseError::Query { .. } => {
             "check the rights of the user: it has to read the version table"
         }
-        DatabaseError::Pooled(_) | DatabaseError::LockFile { .. } => lock::hint(error),
+        DatabaseError::Pooled(_) => {
+            "give the address of the server itself, in ROLLBACK_DATABASE_URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        }
+        DatabaseError::LockFile { .. } => {
+            "check the rights on the directory of the file: SQLite itself needs to write there, too"
+        }
         DatabaseError::Settings(_) => {
             "write it as SQLAlchemy does: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
         }

@@ -6,6 +6,7 @@
 
 pub mod connection;
 pub mod graph;
+pub mod journal;
 pub mod lock;
 pub mod plan;
 pub mod report;

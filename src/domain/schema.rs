@@ -33,4 +33,14 @@ impl Difference {
     pub fn is_empty(&self) -> bool {
         self.gone.is_empty() && self.new.is_empty()
     }
+
+    /// The schema that results when this happens to `schema`.
+    #[must_use]
+    pub fn applied_to(&self, mut schema: Schema) -> Schema {
+        for line in &self.gone {
+            schema.remove(line);
+        }
+        schema.extend(self.new.iter().cloned());
+        schema
+    }
 }

@@ -272,7 +272,7 @@ fn a_folder_whose_name_is_not_unicode() {
     Current:   e86f3a7d1c95
     Target:    -2
 
-    Rollback plan: 2 steps, 1 merge among them
+    Rollback plan: 2 steps, 1 of them a merge
 
       1. e86f3a7d1c95  Add a currency to invoices
          created 2024-01-14 04:18:31, leaves b52d08e7f41c

@@ -63,9 +63,11 @@ fn ctrl_c_lets_the_step_finish_and_says_how_to_go_on() {
           stopping: the running step is finished first; once more ends the engine
           ✓ [TIME], now at 4444aaaa
 
+    Rolled back:
+      5555aaaa  [TIME]
+
     interrupted before step 2 of 3, 4444aaaa
       Done:     1 of 3 steps rolled back before it
-      5555aaaa  [TIME]
     Current revision: 4444aaaa, read from the database
       → go on with: rollback downgrade-safe -2 -v
     ");

@@ -15,7 +15,7 @@ fn three_steps_lead_across_the_merge() {
     Current:   e86f3a7d1c95
     Target:    -3
 
-    Rollback plan: 3 steps, 1 merge among them
+    Rollback plan: 3 steps, 1 of them a merge
 
       1. e86f3a7d1c95  Add a currency to invoices
          created 2024-01-14 04:18:31, leaves b52d08e7f41c
@@ -36,7 +36,7 @@ fn colour_marks_ids_and_merges() {
     {bold}Current:  {/} e86f3a7d1c95
     {bold}Target:   {/} -2
 
-    {bold}Rollback plan: 2 steps, 1 merge among them{/}
+    {bold}Rollback plan: 2 steps, 1 of them a merge{/}
 
       1. {cyan}e86f3a7d1c95{/}  Add a currency to invoices
          {dim}created 2024-01-14 04:18:31, leaves b52d08e7f41c{/}
@@ -55,7 +55,7 @@ fn verbose_adds_the_exact_command_and_the_file() {
     Current:   e86f3a7d1c95
     Target:    -2
 
-    Rollback plan: 2 steps, 1 merge among them
+    Rollback plan: 2 steps, 1 of them a merge
 
       1. e86f3a7d1c95  Add a currency to invoices
          created 2024-01-14 04:18:31, leaves b52d08e7f41c

@@ -2,30 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::Project;
+use crate::support::{Project, source};
 
 /// Takes the road on which the engine is only spoken to through its command line: what is started there is no Python.
 const PLAIN: &str = "--engine-command 'env alembic'";
-
-/// Every project that can be upgraded as it is.
-const HEALTHY: [&str; 16] = [
-    "branches",
-    "custom_version_table",
-    "depends_on",
-    "diamond",
-    "failing",
-    "forest",
-    "labels",
-    "linear",
-    "lists",
-    "merge_of_ancestor",
-    "merge_of_merges",
-    "mutual_depends_on",
-    "no_downgrade",
-    "odd_messages",
-    "three_way_merge",
-    "two_heads",
-];
 
 /// An answer without what differs between the roads, and may.
 fn comparable(project: &Project, line: &str) -> Value {
@@ -43,32 +23,63 @@ fn comparable(project: &Project, line: &str) -> Value {
 
 fn agree(project: &Project, case: &str) {
     for question in ["current --format json", "plan base --format json"] {
-        let mut fast = comparable(project, question);
-        let mut plain = comparable(project, &format!("{question} {PLAIN}"));
-        if matches!(case, "depends_on" | "lists" | "mutual_depends_on") {
-            // The engine also shows the heads that stand in no row because another row implies them.
-            for answer in [&mut fast, &mut plain] {
-                for field in ["current", "problems"] {
-                    answer[field].take();
-                }
-                if let Some(steps) = answer["steps"].as_array_mut() {
-                    steps[0]["heads_before"].take();
-                    if case == "lists" {
-                        // Its two bases have no order among themselves, and Alembic takes it from the rows.
-                        steps.truncate(5);
-                    }
-                }
-            }
-        }
+        let fast = comparable(project, question);
+        let plain = comparable(project, &format!("{question} {PLAIN}"));
         assert_eq!(fast, plain, "{case}: {question}");
     }
 }
 
+/// One test for each project that can be upgraded as it is, named after it.
+macro_rules! both_roads_see_the_same_in {
+    ($($case:ident)*) => {
+        const HEALTHY: &[&str] = &[$(stringify!($case)),*];
+
+        mod both_roads_see_the_same_in {
+            $(
+                #[test]
+                fn $case() {
+                    let case = stringify!($case);
+                    super::agree(&super::Project::alembic(case).at("heads"), case);
+                }
+            )*
+        }
+    };
+}
+
+both_roads_see_the_same_in! {
+    branches custom_version_table depends_on diamond failing forest labels linear lists
+    merge_of_ancestor merge_of_merges mutual_depends_on no_downgrade odd_messages
+    three_way_merge two_heads
+}
+
+/// The projects that the tests above leave out, and why.
+const OTHERS: [(&str, &str); 10] = [
+    ("cycle", "no engine loads it"),
+    ("dependency_cycle", "no engine upgrades it"),
+    ("duplicate_id", "refused on both roads"),
+    ("hanging", "shaped like failing"),
+    ("missing_file", "no engine loads it"),
+    ("multidb", "only the fast road sees both databases"),
+    ("pyproject", "wants a variable"),
+    ("slow", "shaped like failing"),
+    ("syntax_error", "no engine loads it"),
+    ("x_argument", "wants an argument"),
+];
+
+/// Turns red where a new project is in neither list.
 #[test]
 fn both_roads_see_the_same_in_every_project() {
-    for case in HEALTHY {
-        agree(&Project::alembic(case).at("heads"), case);
-    }
+    let mut known: Vec<&str> = OTHERS.iter().map(|(case, _)| *case).collect();
+    known.extend(HEALTHY);
+    known.sort_unstable();
+    let mut projects: Vec<String> = std::fs::read_dir(source().join("fixtures/alembic"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    projects.sort();
+    assert_eq!(projects, known);
 }
 
 #[test]
@@ -108,18 +119,6 @@ fn the_plain_road_leads_down_to_base() {
                 .contains("Current revision: base, by the word of the engine's `current`"),
             "{run}"
         );
-        assert_eq!(project.rows(), [""; 0], "{case}");
-    }
-}
-
-#[test]
-fn every_project_goes_down_to_base_one_revision_at_a_time() {
-    for case in HEALTHY {
-        if matches!(case, "custom_version_table" | "failing" | "no_downgrade") {
-            continue;
-        }
-        let project = Project::alembic(case).at("heads");
-        project.run("downgrade-safe base -y").exits(0);
         assert_eq!(project.rows(), [""; 0], "{case}");
     }
 }

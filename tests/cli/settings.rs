@@ -50,8 +50,8 @@ fn the_version_table_may_be_named_where_nobody_can_tell() {
     assert_snapshot!(project.run("plan -1"), @r"
     exit 1
     --- stderr
-    error: the engine says that the database stands at 5e6f7a8b9c05, and the version table elsewhere says base
+    error: the engine says that the database stands at 5e6f7a8b9c05, and there is no version table elsewhere
       because another process is migrating, or the version table has another name or schema
-      → if env.py names the table: set version_table and version_table_schema in rollback.toml
+      → set version_table and version_table_schema to what env.py names, or leave both away
     ");
 }

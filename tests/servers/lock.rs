@@ -6,7 +6,6 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rollback::database::Database;
 use rollback::domain::connection::VersionTable;
 use rollback::domain::lock::{Claim, Holder, Locked, Operator};
 use serde_json::json;

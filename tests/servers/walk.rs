@@ -108,7 +108,9 @@ fn a_dry_run_a_plan_and_a_run_agree_on_every_database() {
 
         let rehearsal = project.run("downgrade-safe -3 --dry-run").exits(0);
         assert!(
-            rehearsal.stdout.contains("Rollback plan: 3 steps, 1 merge"),
+            rehearsal
+                .stdout
+                .contains("Rollback plan: 3 steps, 1 of them a merge"),
             "{rehearsal}"
         );
         assert_eq!(rows(&database), before);
