@@ -10,9 +10,13 @@ pub fn point(name: &str) {
     use std::sync::Mutex;
 
     static PASSED: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
-    let Ok(wanted) = std::env::var("ROLLBACK_FAULT_POINT") else { return };
+    let Ok(wanted) = std::env::var("ROLLBACK_FAULT_POINT") else {
+        return;
+    };
     let (wanted, passage) = wanted.split_once(':').unwrap_or((&wanted, "1"));
-    let Ok(mut passed) = PASSED.lock() else { return };
+    let Ok(mut passed) = PASSED.lock() else {
+        return;
+    };
     let count = passed.entry(name.to_owned()).or_default();
     *count += 1;
     if wanted == name && passage == count.to_string() {

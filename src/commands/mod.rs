@@ -4,8 +4,10 @@
 pub mod completions;
 pub mod current;
 pub mod downgrade_safe;
+mod lock;
 pub mod man;
 pub mod plan;
+mod record;
 mod session;
 
 /// What every command gets.
@@ -17,6 +19,10 @@ pub struct Context<'a> {
     pub dir: &'a std::path::Path,
     /// The environment.
     pub environment: &'a crate::process::Environment,
+    /// The clock.
+    pub now: fn() -> std::time::SystemTime,
+    /// Whose process this is.
+    pub operator: &'a crate::domain::lock::Operator,
     /// The operator's signals.
     pub interrupt: &'a crate::process::Interrupt,
     /// The command line as typed, for the commands that are suggested.

@@ -1,8 +1,9 @@
 //! What every command does first: find the engine, observe, and find the database it migrates.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Context;
+use super::lock::Lock;
 use crate::config::Layer;
 use crate::database::{self, Database, DatabaseError};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
@@ -49,6 +50,8 @@ pub(super) struct Session {
     secrets: Vec<Secret>,
     /// `rollback current` for this project, to be suggested.
     current_command: String,
+    /// The project's directory.
+    dir: PathBuf,
 }
 
 /// Who looks at the database between the steps.
@@ -56,14 +59,17 @@ enum Eyes {
     Own {
         database: Box<dyn Database>,
         table: VersionTable,
+        /// The database was locked, and has to stay so.
+        locked: bool,
     },
     /// The engine's `current`, one more process each time.
     Engine(AlembicEngine),
 }
 
 impl Session {
-    /// Observes. Nothing is changed, here or by a command that fails afterwards.
-    pub(super) fn open(context: &Context<'_>) -> Result<Self, Failure> {
+    /// Observes. Nothing is changed, here or by a command that fails afterwards. With a `lock` no other
+    /// run comes between what is read here and the end of this value.
+    pub(super) fn open(context: &Context<'_>, lock: Option<&Lock>) -> Result<Self, Failure> {
         let engine = AlembicEngine::discover(discovery(context))?;
         let given = given_connection(context.settings, context.dir)?;
         let observation = engine
@@ -77,7 +83,17 @@ impl Session {
         let table = version_table(context.settings, &observation);
         let eyes = open_eyes(context, &engine, given, &observation, table)?;
         let (eyes, identity) = match eyes {
-            Some((database, identity, table)) => (Eyes::Own { database, table }, Some(identity)),
+            Some((mut database, identity, table)) => {
+                if let Some(lock) = lock {
+                    lock.take(database.as_mut(), context)?;
+                }
+                let eyes = Eyes::Own {
+                    database,
+                    table,
+                    locked: lock.is_some(),
+                };
+                (eyes, Some(identity))
+            }
             None => (Eyes::Engine(engine.clone()), told_identity(&observation)),
         };
         let mut session = Self {
@@ -89,14 +105,28 @@ impl Session {
             eyes,
             secrets,
             current_command: context.command(&["current"]),
+            dir: context.dir.to_owned(),
         };
-        session.rows = session.read_rows(&observation.current)?;
+        session.rows = match session.read_rows(&observation.current) {
+            // Another run may have ended between the engine's answer and our lock.
+            Err(_) if lock.is_some() => {
+                let current = session
+                    .engine
+                    .current()
+                    .map_err(|error| interrupted_or(error, context))?;
+                session.read_rows(&current)?
+            }
+            rows => rows?,
+        };
         Ok(session)
     }
 
     /// Reads the rows, and holds them against what the engine says of the same database.
     fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
-        let Eyes::Own { database, table } = &mut self.eyes else {
+        let Eyes::Own {
+            database, table, ..
+        } = &mut self.eyes
+        else {
             return Ok(Rows::Told(match told {
                 Current::Rows(ids) => self.graph.newest(ids),
                 Current::UnknownRevision(id) => vec![RevisionId::new(id.clone())],
@@ -210,6 +240,42 @@ impl Session {
             .collect()
     }
 
+    /// Names the database the same way each time, whatever the server's state: what a record is found
+    /// by. The loopback has several names.
+    pub(super) fn database_key(&self) -> String {
+        let Some(identity) = &self.identity else {
+            return format!("{} in {}", self.engine.name(), self.dir.display());
+        };
+        let host = identity.host.as_deref().map(|host| match host {
+            "localhost" | "127.0.0.1" | "::1" => "localhost".to_owned(),
+            host => host.to_ascii_lowercase(),
+        });
+        let place = match (host, identity.port) {
+            (Some(host), Some(port)) => format!("{host}:{port}/"),
+            (Some(host), None) => format!("{host}/"),
+            (None, _) => String::new(),
+        };
+        format!("{}:{place}{}", identity.dialect, identity.database)
+    }
+
+    /// The database, for people.
+    pub(super) fn place(&self) -> String {
+        match &self.identity {
+            Some(identity) => identity.to_string(),
+            None => format!("the database of {}", self.engine_name()),
+        }
+    }
+
+    /// The version rows, for people.
+    pub(super) fn standing(&self) -> String {
+        listed(self.rows.ids())
+    }
+
+    /// The schema as it is now; `None` where it cannot be read.
+    pub(super) fn schema(&mut self) -> Option<Schema> {
+        self.eyes.schema()
+    }
+
     /// The engine, for people.
     pub(super) fn engine_name(&self) -> String {
         match &self.engine_version {
@@ -242,7 +308,9 @@ impl Witness for Eyes {
 
     fn heads(&mut self) -> Result<Heads, String> {
         match self {
-            Self::Own { database, table } => match database.version_rows(table) {
+            Self::Own {
+                database, table, ..
+            } => match database.version_rows(table) {
                 Ok(VersionRows::Rows(ids)) => Ok(ids.into_iter().collect()),
                 Ok(VersionRows::NoTable) => Err(format!("the version table {table} is gone")),
                 Err(error) => Err(error.to_string()),
@@ -263,7 +331,21 @@ impl Witness for Eyes {
     }
 
     fn may_go_on(&mut self) -> Result<(), String> {
-        Ok(())
+        match self {
+            Self::Own {
+                database,
+                locked: true,
+                ..
+            } => match database.holds_lock() {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(
+                    "the lock of this run is gone, and another run may have begun: the connection that held it was closed, or its file was removed"
+                        .to_owned(),
+                ),
+                Err(error) => Err(format!("cannot tell whether the lock of this run still holds: {error}")),
+            },
+            Self::Own { .. } | Self::Engine(_) => Ok(()),
+        }
     }
 
     fn faults(&mut self, _: &Step, _: &Difference) -> Vec<String> {
@@ -422,7 +504,7 @@ fn told_identity(observation: &Observation) -> Option<Identity> {
     })
 }
 
-fn database_failure(error: &DatabaseError) -> Failure {
+pub(super) fn database_failure(error: &DatabaseError) -> Failure {
     let hint = match error {
         DatabaseError::UnsupportedDialect(_) => {
             "leave the URL away: the engine's own `current` is asked then"
@@ -437,6 +519,12 @@ fn database_failure(error: &DatabaseError) -> Failure {
         DatabaseError::NoSuchDatabase { .. } => "check the name of the database",
         DatabaseError::Query { .. } => {
             "check the rights of the user: it has to read the version table"
+        }
+        DatabaseError::Pooled(_) => {
+            "give the address of the server itself, in ROLLBACK_DATABASE_URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        }
+        DatabaseError::LockFile { .. } => {
+            "check the rights on the directory of the file: SQLite itself needs to write there, too"
         }
         DatabaseError::Settings(_) => {
             "write it as SQLAlchemy does: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"

@@ -9,9 +9,11 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 
 use super::failure::Failure;
+use super::lock::postgres::PostgresLock;
 use super::session::{Session, text, version_rows};
 use super::{Database, DatabaseError, Environment, outline, pgpass, version_query};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
 use crate::domain::secret::Secret;
 
@@ -59,6 +61,7 @@ const SCHEMA: &str = r"
 /// An open connection.
 pub(super) struct Postgres {
     session: Session<PgConnection>,
+    lock: Option<PostgresLock>,
     settings: Settings,
 }
 
@@ -70,7 +73,11 @@ impl Postgres {
         let settings = Settings::new(facts, environment)?;
         let place = settings.place();
         let session = Session::open(settings.options(), place, settings.password.clone())?;
-        Ok(Self { session, settings })
+        Ok(Self {
+            session,
+            lock: None,
+            settings,
+        })
     }
 }
 
@@ -107,6 +114,26 @@ impl Database for Postgres {
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
         let rows = self.session.rows(SCHEMA)?;
         Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
+    }
+
+    fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {
+        let mut lock = match self.lock.take() {
+            Some(lock) => lock,
+            None => PostgresLock::open(
+                self.settings.options(),
+                self.settings.place(),
+                self.settings.password.clone(),
+                claim,
+                &mut self.session,
+            )?,
+        };
+        let locked = lock.take()?;
+        self.lock = Some(lock);
+        Ok(locked)
+    }
+
+    fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
+        self.lock.as_mut().map_or(Ok(false), PostgresLock::holds)
     }
 }
 

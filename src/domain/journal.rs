@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::graph::Graph;
-use super::plan::Plan;
+use super::lock::Operator;
 use super::revision::{Heads, RevisionId};
 use super::schema::{Difference, Schema};
 use super::target::Target;
@@ -92,17 +92,6 @@ pub enum Entry {
     },
 }
 
-/// Who runs it and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operator {
-    /// The user of the operating system.
-    pub user: String,
-    /// The machine.
-    pub host: String,
-    /// The process.
-    pub pid: u32,
-}
-
 /// The first entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
@@ -167,7 +156,12 @@ impl Run {
     /// [`VERSION`]. A last line cut off by a crash is for the reader of the file to leave out.
     pub fn read(lines: impl IntoIterator<Item = Line>) -> Option<Self> {
         let mut lines = lines.into_iter();
-        let Line { version: VERSION, at: since, entry: Entry::Begun(begun) } = lines.next()? else {
+        let Line {
+            version: VERSION,
+            at: since,
+            entry: Entry::Begun(begun),
+        } = lines.next()?
+        else {
             return None;
         };
         let mut run = Self {
@@ -190,7 +184,12 @@ impl Run {
             Entry::Begun(_) | Entry::EngineEnded { .. } => {}
             Entry::Resumed { .. } => self.end = None,
             Entry::Intent { step, .. } => self.in_flight = Some(step),
-            Entry::Done { step, heads, difference, .. } => {
+            Entry::Done {
+                step,
+                heads,
+                difference,
+                ..
+            } => {
                 self.done = step + 1;
                 self.in_flight = None;
                 self.heads = heads;
@@ -225,21 +224,26 @@ impl Run {
         self.begun.removes.get(self.in_flight?).map(String::as_str)
     }
 
-    /// What its target means from here on. A number of steps counts from where it began.
-    pub fn remaining_target(&self) -> Option<Target> {
-        match self.begun.target.parse().ok()? {
-            Target::Steps(_) => {
-                let left = self.begun.removes.len() - self.done.min(self.begun.removes.len());
-                (left > 0).then_some(Target::Steps(left))
-            }
-            named @ Target::Named { .. } => Some(named),
-        }
+    /// The revisions that are still to go, where what is applied is the end of what was planned;
+    /// `None` where it is not.
+    pub fn remaining(&self, applied: &Heads) -> Option<&[String]> {
+        let is_applied = |id: &String| applied.contains(&RevisionId::new(id.clone()));
+        let gone = self
+            .begun
+            .removes
+            .iter()
+            .take_while(|id| !is_applied(id))
+            .count();
+        let remaining = &self.begun.removes[gone..];
+        remaining.iter().all(is_applied).then_some(remaining)
     }
 
-    /// Whether a plan made now takes what the journal still has to take.
-    pub fn agrees_with(&self, plan: &Plan) -> bool {
-        let planned = plan.steps.iter().map(|step| step.removes.as_str());
-        self.begun.removes.iter().skip(self.done).map(String::as_str).eq(planned)
+    /// What its target means from here on. A number of steps counts from where it began.
+    pub fn remaining_target(&self, remaining: &[String]) -> Option<Target> {
+        match self.begun.target.parse().ok()? {
+            Target::Steps(_) => Some(Target::Steps(remaining.len())),
+            named @ Target::Named { .. } => Some(named),
+        }
     }
 }
 
@@ -276,7 +280,11 @@ impl Run {
             before.remove(&RevisionId::from(gone)).then_some(before)
         };
         let after = self.in_flight_revision().and_then(without);
-        if after.is_some() && applied.ok() == after { Found::StepHappened } else { Found::Elsewhere }
+        if after.is_some() && applied.ok() == after {
+            Found::StepHappened
+        } else {
+            Found::Elsewhere
+        }
     }
 }
 
@@ -301,7 +309,11 @@ mod tests {
     }
 
     fn operator() -> Operator {
-        Operator { user: "ada".into(), host: "db1".into(), pid: 7 }
+        Operator {
+            user: "ada".into(),
+            host: "db1".into(),
+            pid: 7,
+        }
     }
 
     fn begun(target: &str) -> Entry {
@@ -322,7 +334,10 @@ mod tests {
     }
 
     fn intent(step: usize) -> Entry {
-        Entry::Intent { step, removes: "c".into() }
+        Entry::Intent {
+            step,
+            removes: "c".into(),
+        }
     }
 
     fn done(step: usize, rows: &[&str], gone: &[&str]) -> Entry {
@@ -341,7 +356,11 @@ mod tests {
 
     fn run(entries: Vec<Entry>) -> Run {
         let lines = entries.into_iter().map(|entry| {
-            let line = Line { version: VERSION, at: String::new(), entry };
+            let line = Line {
+                version: VERSION,
+                at: String::new(),
+                entry,
+            };
             // Through the written form, as in life.
             serde_json::from_str(&serde_json::to_string(&line).unwrap()).unwrap()
         });
@@ -350,7 +369,11 @@ mod tests {
 
     #[test]
     fn a_journal_knows_where_the_database_stood_after_the_last_step() {
-        let run = run(vec![begun("-2"), intent(0), done(0, &["b"], &["table two"])]);
+        let run = run(vec![
+            begun("-2"),
+            intent(0),
+            done(0, &["b"], &["table two"]),
+        ]);
         assert_eq!((run.done, run.in_flight), (1, None));
         assert_eq!(run.heads, heads(&["b"]));
         assert_eq!(run.schema, Some(schema(&["table one"])));
@@ -359,10 +382,16 @@ mod tests {
 
     #[test]
     fn a_relative_target_counts_from_where_the_run_began() {
-        let after_one = run(vec![begun("-2"), intent(0), done(0, &["b"], &[])]);
-        assert_eq!(after_one.remaining_target(), Some(Target::Steps(1)));
-        let named = run(vec![begun("a"), intent(0), done(0, &["b"], &[])]);
-        assert_eq!(named.remaining_target(), "a".parse().ok());
+        let counted = run(vec![begun("-2")]);
+        let left = counted.remaining(&heads(&["a", "b"])).unwrap();
+        assert_eq!(left, ["b"]);
+        assert_eq!(counted.remaining_target(left), Some(Target::Steps(1)));
+        assert_eq!(
+            run(vec![begun("a")]).remaining_target(left),
+            "a".parse().ok()
+        );
+        // One in the middle is gone: that was not this run.
+        assert_eq!(counted.remaining(&heads(&["a", "c"])), None);
     }
 
     #[test]
@@ -381,9 +410,15 @@ mod tests {
         let half = run.examine(&graph, &heads(&["c"]), Some(&schema(&["table one"])));
         assert_eq!(
             half,
-            Found::HalfDone(Difference { gone: vec!["table two".into()], new: Vec::new() })
+            Found::HalfDone(Difference {
+                gone: vec!["table two".into()],
+                new: Vec::new()
+            })
         );
-        assert_eq!(run.examine(&graph, &heads(&["a"]), Some(&both)), Found::Elsewhere);
+        assert_eq!(
+            run.examine(&graph, &heads(&["a"]), Some(&both)),
+            Found::Elsewhere
+        );
     }
 
     #[test]
@@ -391,14 +426,27 @@ mod tests {
         let graph = drawn(LINE);
         let run = run(vec![begun("a"), intent(0), done(0, &["b"], &["table two"])]);
         let one = schema(&["table one"]);
-        assert_eq!(run.examine(&graph, &heads(&["b"]), Some(&one)), Found::AtTheBoundary);
-        assert_eq!(run.examine(&graph, &heads(&["a"]), Some(&one)), Found::Elsewhere);
-        assert_eq!(run.examine(&graph, &heads(&["b"]), None), Found::AtTheBoundary);
+        assert_eq!(
+            run.examine(&graph, &heads(&["b"]), Some(&one)),
+            Found::AtTheBoundary
+        );
+        assert_eq!(
+            run.examine(&graph, &heads(&["a"]), Some(&one)),
+            Found::Elsewhere
+        );
+        assert_eq!(
+            run.examine(&graph, &heads(&["b"]), None),
+            Found::AtTheBoundary
+        );
     }
 
     #[test]
     fn only_a_run_at_its_target_or_given_up_is_finished() {
-        let end = |exit_code| Entry::Ended { exit_code, cause: None, heads: None };
+        let end = |exit_code| Entry::Ended {
+            exit_code,
+            cause: None,
+            heads: None,
+        };
         assert!(!run(vec![begun("a"), end(0)]).is_unfinished());
         assert!(run(vec![begun("a"), end(4)]).is_unfinished());
         assert!(!run(vec![begun("a"), Entry::Abandoned { by: operator() }]).is_unfinished());

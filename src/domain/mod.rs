@@ -7,6 +7,7 @@
 pub mod connection;
 pub mod graph;
 pub mod journal;
+pub mod lock;
 pub mod plan;
 pub mod report;
 pub mod revision;

@@ -26,10 +26,19 @@ impl Journal {
     }
 
     pub(super) fn reopen(path: PathBuf, clock: Clock) -> Result<Self, StoreError> {
-        let text = fs::read(&path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
-        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        let text = fs::read(&path).map_err(|source| StoreError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let whole = text
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |end| end + 1);
         let journal = Self::open(path, clock, &mut OpenOptions::new())?;
-        journal.file.set_len(whole as u64).map_err(|source| journal.error(source))?;
+        journal
+            .file
+            .set_len(whole as u64)
+            .map_err(|source| journal.error(source))?;
         Ok(journal)
     }
 
@@ -43,7 +52,11 @@ impl Journal {
     /// Writes an entry. It is on the disk when this returns.
     pub fn append(&mut self, entry: Entry) -> Result<(), StoreError> {
         let at = humantime::format_rfc3339_millis((self.clock)()).to_string();
-        let line = Line { version: VERSION, at, entry };
+        let line = Line {
+            version: VERSION,
+            at,
+            entry,
+        };
         let written = serde_json::to_string(&line)
             .map_err(io::Error::from)
             // One write, so that a full disk cuts off one line at the most.
@@ -58,21 +71,28 @@ impl Journal {
     }
 
     fn error(&self, source: io::Error) -> StoreError {
-        StoreError::Io { path: self.path.clone(), source }
+        StoreError::Io {
+            path: self.path.clone(),
+            source,
+        }
     }
 }
 
 /// All whole lines. What stands behind the last line break was cut off by a crash.
 pub(super) fn read(path: &Path) -> Result<Vec<Line>, StoreError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| StoreError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole
         .lines()
         .enumerate()
         .map(|(index, line)| {
-            serde_json::from_str(line)
-                .map_err(|_| StoreError::Damaged { path: path.to_owned(), line: index + 1 })
+            serde_json::from_str(line).map_err(|_| StoreError::Damaged {
+                path: path.to_owned(),
+                line: index + 1,
+            })
         })
         .collect()
 }

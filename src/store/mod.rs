@@ -52,17 +52,32 @@ impl Store {
         Self { root, clock }
     }
 
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// All runs on one database, newest first.
     pub fn runs_on(&self, database_key: &str) -> Result<Vec<Run>, StoreError> {
         let folder = self.root.join("runs");
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(StoreError::Io { path: folder, source }),
+            Err(source) => {
+                return Err(StoreError::Io {
+                    path: folder,
+                    source,
+                });
+            }
         };
         let mut runs = Vec::new();
         for entry in entries {
-            let path = entry.map_err(|source| StoreError::Io { path: folder.clone(), source })?.path();
+            let path = entry
+                .map_err(|source| StoreError::Io {
+                    path: folder.clone(),
+                    source,
+                })?
+                .path();
             let journal = path.join(journal::FILE);
             // A crash between making the folder and its journal leaves a run that never began.
             if !journal.exists() {
@@ -89,7 +104,10 @@ impl Store {
 
     /// Opens the journal of a run to go on with it.
     pub fn reopen(&self, run: &str) -> Result<Journal, StoreError> {
-        Journal::reopen(self.root.join("runs").join(run).join(journal::FILE), self.clock)
+        Journal::reopen(
+            self.root.join("runs").join(run).join(journal::FILE),
+            self.clock,
+        )
     }
 
     fn prepare(&self, folder: &Path) -> Result<(), StoreError> {
@@ -97,10 +115,16 @@ impl Store {
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|source| StoreError::Io { path: folder.to_owned(), source })?;
+            .map_err(|source| StoreError::Io {
+                path: folder.to_owned(),
+                source,
+            })?;
         let ignore = self.root.join(".gitignore");
         if !ignore.exists() {
-            fs::write(&ignore, "*\n").map_err(|source| StoreError::Io { path: ignore, source })?;
+            fs::write(&ignore, "*\n").map_err(|source| StoreError::Io {
+                path: ignore,
+                source,
+            })?;
         }
         Ok(())
     }
@@ -110,7 +134,10 @@ impl Store {
 fn sync(folder: &Path) -> Result<(), StoreError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|source| StoreError::Io { path: folder.to_owned(), source })
+        .map_err(|source| StoreError::Io {
+            path: folder.to_owned(),
+            source,
+        })
 }
 
 #[cfg(test)]
@@ -129,7 +156,11 @@ mod tests {
             target: "base".into(),
             removes: vec!["b".into(), "a".into()],
             arguments: Vec::new(),
-            by: Operator { user: String::new(), host: String::new(), pid: 1 },
+            by: Operator {
+                user: String::new(),
+                host: String::new(),
+                pid: 1,
+            },
             reason: None,
             tool: String::new(),
             engine: String::new(),
@@ -145,7 +176,10 @@ mod tests {
     }
 
     fn intent(step: usize) -> Entry {
-        Entry::Intent { step, removes: "b".into() }
+        Entry::Intent {
+            step,
+            removes: "b".into(),
+        }
     }
 
     #[test]
@@ -155,8 +189,12 @@ mod tests {
         for (run, key) in [("1", "db"), ("3", "db"), ("2", "other")] {
             store.begin(begun(run, key)).unwrap();
         }
-        let runs: Vec<String> =
-            store.runs_on("db").unwrap().into_iter().map(|run| run.begun.run).collect();
+        let runs: Vec<String> = store
+            .runs_on("db")
+            .unwrap()
+            .into_iter()
+            .map(|run| run.begun.run)
+            .collect();
         assert_eq!(runs, ["3", "1"]);
     }
 
@@ -166,14 +204,21 @@ mod tests {
         store.begin(begun("1", "db")).unwrap();
         let mode = fs::metadata(&store.root).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
-        assert_eq!(fs::read_to_string(store.root.join(".gitignore")).unwrap(), "*\n");
+        assert_eq!(
+            fs::read_to_string(store.root.join(".gitignore")).unwrap(),
+            "*\n"
+        );
     }
 
     #[test]
     fn a_line_that_a_crash_cut_off_counts_for_nothing_and_is_written_over() {
         let (_folder, store) = store();
         let path = store.root.join("runs/1").join(journal::FILE);
-        store.begin(begun("1", "db")).unwrap().append(intent(0)).unwrap();
+        store
+            .begin(begun("1", "db"))
+            .unwrap()
+            .append(intent(0))
+            .unwrap();
         let whole = fs::read_to_string(&path).unwrap();
         fs::write(&path, &whole[..whole.len() - 5]).unwrap();
         assert_eq!(store.runs_on("db").unwrap()[0].in_flight, None);
@@ -185,10 +230,17 @@ mod tests {
     fn a_damaged_journal_is_named_with_the_line() {
         let (_folder, store) = store();
         let path = store.root.join("runs/1").join(journal::FILE);
-        store.begin(begun("1", "db")).unwrap().append(intent(0)).unwrap();
+        store
+            .begin(begun("1", "db"))
+            .unwrap()
+            .append(intent(0))
+            .unwrap();
         let whole = fs::read_to_string(&path).unwrap();
         fs::write(&path, whole.replacen("begun", "begone", 1)).unwrap();
         let error = store.runs_on("db").unwrap_err().to_string();
-        assert!(error.ends_with("line 1, is no entry that this version reads"), "{error}");
+        assert!(
+            error.ends_with("line 1, is no entry that this version reads"),
+            "{error}"
+        );
     }
 }

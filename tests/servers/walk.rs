@@ -30,7 +30,7 @@ const SHAPES: [&str; 14] = [
 ];
 
 /// A fixture on a database, upgraded to its heads.
-fn upgraded(case: &str, database: &TestDatabase<'_>) -> Project {
+pub(crate) fn upgraded(case: &str, database: &TestDatabase<'_>) -> Project {
     let project = Project::alembic(case).env("DATABASE_URL", database.url());
     if case == "custom_version_table" && database.kind() == Kind::PostgreSql {
         database.execute("CREATE SCHEMA bookkeeping");
@@ -39,14 +39,14 @@ fn upgraded(case: &str, database: &TestDatabase<'_>) -> Project {
     project
 }
 
-fn rows(database: &TestDatabase<'_>) -> Vec<String> {
+pub(crate) fn rows(database: &TestDatabase<'_>) -> Vec<String> {
     match database.open().version_rows(&VersionTable::default()) {
         Ok(VersionRows::Rows(ids)) => ids.iter().map(ToString::to_string).collect(),
         other => panic!("{other:?}"),
     }
 }
 
-fn events(lines: &[Value], name: &str) -> Vec<Value> {
+pub(crate) fn events(lines: &[Value], name: &str) -> Vec<Value> {
     lines
         .iter()
         .filter(|line| line["event"] == name)
@@ -188,7 +188,7 @@ fn a_step_that_hangs_is_ended_with_all_its_processes() {
 }
 
 /// Starts a run and waits until a step is running.
-fn until_step(project: &Project, line: &str, step: u64) -> (Child, Vec<u8>) {
+pub(crate) fn until_step(project: &Project, line: &str, step: u64) -> (Child, Vec<u8>) {
     let mut child = project.rollback(line).command().spawn().unwrap();
     let mut seen = Vec::new();
     let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
@@ -208,7 +208,7 @@ fn until_step(project: &Project, line: &str, step: u64) -> (Child, Vec<u8>) {
     (child, seen)
 }
 
-fn end_of(project: &Project, child: Child, seen: Vec<u8>) -> Run {
+pub(crate) fn end_of(project: &Project, child: Child, seen: Vec<u8>) -> Run {
     let mut output = child.wait_with_output().unwrap();
     output.stdout = [seen, output.stdout].concat();
     project.told(&output)

@@ -151,6 +151,7 @@ fn the_exit_codes_are_the_same_everywhere() {
         Exit::Refused,
         Exit::StepFailed,
         Exit::StepChanged,
+        Exit::Locked,
         Exit::Internal,
         Exit::Interrupted,
     ]
@@ -162,6 +163,7 @@ fn the_exit_codes_are_the_same_everywhere() {
         | Exit::Refused
         | Exit::StepFailed
         | Exit::StepChanged
+        | Exit::Locked
         | Exit::Internal
         | Exit::Interrupted => exit.code(),
     })
