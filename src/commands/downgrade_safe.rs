@@ -162,6 +162,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
             Record::begin(args, context, &mut session, &store, run, &plan)?
         }
     };
+    session.hold(record.engine_lock()?);
     let validate = context.settings.validate.unwrap_or(true);
     if !session.has_own_connection() {
         ui.warn("there is no connection of our own to this database: it is not locked against another run");

@@ -6,6 +6,7 @@
 )]
 
 mod connection;
+mod crash;
 mod failures;
 mod harness;
 mod lock;

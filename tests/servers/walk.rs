@@ -235,11 +235,11 @@ fn a_signal_lets_the_running_step_finish_and_stops_before_the_next() {
         assert_eq!(rows(&database), ["3333aaaa"]);
         assert!(
             run.stderr
-                .contains("go on with: rollback downgrade-safe base"),
+                .contains("to go on: rollback downgrade-safe --resume"),
             "{run}"
         );
         // And that command does go on.
-        project.run("downgrade-safe base -y").exits(0);
+        project.run("downgrade-safe --resume -y").exits(0);
         assert_eq!(rows(&database), [""; 0]);
     }
 }
@@ -264,11 +264,14 @@ fn a_server_that_stops_during_a_step_leaves_the_state_unknown_until_it_is_back()
             Value::Null,
             "{run}"
         );
-        assert!(run.stderr.contains("rollback current"), "{run}");
+        assert!(
+            run.stderr.contains("rollback downgrade-safe --resume"),
+            "{run}"
+        );
         server.start_again();
         let current = project.run("current --format json").exits(0).json();
         assert_eq!(current["current"], json!(["4444aaaa"]), "{kind:?}");
-        project.run("downgrade-safe base -y").exits(0);
+        project.run("downgrade-safe --resume -y").exits(0);
     }
 }
 

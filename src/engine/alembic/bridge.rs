@@ -61,6 +61,7 @@ pub fn invocation(launch: &Launch, cwd: &std::path::Path, env: &Environment) -> 
         env: env.clone(),
         stdin: Some(SOURCE.into()),
         side_channel: true,
+        held: None,
     }
 }
 

@@ -12,7 +12,9 @@ mod observation;
 pub mod output;
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::bridge::Report;
@@ -56,9 +58,17 @@ pub struct AlembicEngine {
     dir: PathBuf,
     env: Environment,
     interrupt: Interrupt,
+    /// Kept open by every process that runs a step.
+    held: Option<Arc<File>>,
 }
 
 impl AlembicEngine {
+    /// Has every process that runs a step keep a file open, so that a lock on it tells whether one is
+    /// still at work after we are gone.
+    pub fn hold(&mut self, file: Arc<File>) {
+        self.held = Some(file);
+    }
+
     /// Finds the engine. Starts nothing.
     pub fn discover(discovery: Discovery) -> Result<Self, EngineError> {
         let Discovery {
@@ -89,6 +99,7 @@ impl AlembicEngine {
             dir,
             env,
             interrupt,
+            held: None,
         })
     }
 
@@ -103,6 +114,7 @@ impl AlembicEngine {
             env: self.env.clone(),
             stdin: None,
             side_channel: false,
+            held: None,
         }
     }
 
@@ -301,6 +313,7 @@ impl Engine for AlembicEngine {
     ) -> Result<StepRun, EngineError> {
         let verb = downgrade_verb(argument);
         let mut invocation = self.invocation(&verb);
+        invocation.held.clone_from(&self.held);
         // What a migration prints would otherwise wait in a buffer, and be lost with a killed process.
         invocation
             .env
