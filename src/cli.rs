@@ -93,6 +93,10 @@ pub struct Global {
     #[arg(short, long, value_name = "SECTION", global = true)]
     pub name: Option<String>,
 
+    /// Keep the records of runs in this folder instead of .rollback of the project.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub state_dir: Option<PathBuf>,
+
     /// Write data for people or, as JSON, for programs.
     #[arg(long, value_name = "FORMAT", global = true)]
     pub format: Option<Format>,
@@ -144,6 +148,7 @@ impl Global {
             ),
             ("--alembic-config", self.alembic_config.as_ref().map(text)),
             ("-n", self.name.clone()),
+            ("--state-dir", self.state_dir.as_ref().map(text)),
         ];
         let given = options
             .into_iter()
@@ -167,6 +172,7 @@ impl Global {
             version_table_schema: None,
             timeout,
             validate,
+            state_dir: self.state_dir.clone(),
             color: self.color,
             format: self.format,
         }

@@ -39,6 +39,8 @@ pub struct Layer {
     pub timeout: Option<Duration>,
     /// Whether each step is looked up in the database.
     pub validate: Option<bool>,
+    /// The folder of the records, relative to the project's directory.
+    pub state_dir: Option<PathBuf>,
     /// When to colour.
     pub color: Option<ColorChoice>,
     /// For whom data is written.
@@ -58,6 +60,7 @@ impl Layer {
             version_table_schema: self.version_table_schema.or(below.version_table_schema),
             timeout: self.timeout.or(below.timeout),
             validate: self.validate.or(below.validate),
+            state_dir: self.state_dir.or(below.state_dir),
             color: self.color.or(below.color),
             format: self.format.or(below.format),
         }
@@ -77,12 +80,13 @@ struct File {
     version_table_schema: Option<String>,
     timeout: Option<String>,
     validate: Option<bool>,
+    state_dir: Option<PathBuf>,
     color: Option<String>,
     format: Option<String>,
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "engine_command",
     "alembic_config",
     "name",
@@ -92,6 +96,7 @@ const KEYS: [&str; 11] = [
     "version_table_schema",
     "timeout",
     "validate",
+    "state_dir",
     "color",
     "format",
 ];
@@ -241,6 +246,7 @@ fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
             .transpose()
             .map_err(|reason| bad("timeout", reason))?,
         validate: file.validate,
+        state_dir: file.state_dir.map(|dir| base.join(dir)),
         color: file
             .color
             .map(|text| ColorChoice::from_str(&text, false))
@@ -306,6 +312,7 @@ fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
             .map(validate)
             .transpose()
             .map_err(bad("ROLLBACK_VALIDATE"))?,
+        state_dir: path(environment, "ROLLBACK_STATE_DIR"),
         color: text("ROLLBACK_COLOR")?
             .map(|text| ColorChoice::from_str(&text, false))
             .transpose()
@@ -378,7 +385,7 @@ mod tests {
     fn every_key_of_the_file_is_known_to_the_check() {
         let file = "engine_command = 'alembic'\nalembic_config = 'a.ini'\nname = 'n'\nx = ['k=v']\n\
                     database_url = 'sqlite:///a'\nversion_table = 't'\nversion_table_schema = 's'\n\
-                    timeout = '90s'\nvalidate = false\ncolor = 'never'\nformat = 'json'";
+                    timeout = '90s'\nvalidate = false\nstate_dir = 'd'\ncolor = 'never'\nformat = 'json'";
         let settled = settled(file, &[], Layer::default()).unwrap();
         assert_eq!(settled.engine_command.unwrap(), ["alembic"]);
         assert_eq!(settled.timeout, Some(Duration::from_secs(90)));

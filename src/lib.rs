@@ -9,8 +9,10 @@ pub mod database;
 pub mod domain;
 pub mod engine;
 pub mod error;
+pub mod fault;
 pub mod process;
 pub mod runner;
+pub mod store;
 pub mod ui;
 
 use std::ffi::{OsStr, OsString};

@@ -10,6 +10,7 @@ use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, Engine, StepRun};
+use crate::fault;
 use crate::process::Interrupt;
 
 /// What looks at the database between the steps.
@@ -193,6 +194,7 @@ impl Parts<'_> {
                     .map_err(Cause::NotRecorded)
             });
         ready.map_err(|cause| Stopped::between(index, cause, None))?;
+        fault::point("after_intent");
 
         let started = Instant::now();
         self.events.step_started(index, step);
@@ -202,6 +204,7 @@ impl Parts<'_> {
             .downgrade(&step.argument, self.options.timeout, &mut |line| {
                 events.engine_line(line);
             });
+        fault::point("after_engine");
         let recorded = match &run {
             Ok(run) => self.recorder.engine_ended(index, &run.ended),
             Err(_) => Ok(()),
@@ -220,6 +223,7 @@ impl Parts<'_> {
                 finished: None,
             })
         })?;
+        fault::point("after_look");
         let after = self.schema();
         let difference = Difference::between(schema.as_ref(), after.as_ref());
         let faults = if self.options.validate {
@@ -237,6 +241,7 @@ impl Parts<'_> {
             self.recorder
                 .done(index, &finished, after.as_ref().unwrap_or(&none))
         });
+        fault::point("after_done");
         *schema = after;
         self.events.step_finished(index, &finished);
         let cause = match recorded {

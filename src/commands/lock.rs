@@ -37,6 +37,11 @@ impl Lock {
         }
     }
 
+    /// The id of the run.
+    pub(super) fn run(&self) -> &str {
+        &self.claim.run
+    }
+
     /// Takes the lock, or waits for it as long as is allowed.
     pub(super) fn take(
         &self,

@@ -7,6 +7,7 @@ pub mod downgrade_safe;
 mod lock;
 pub mod man;
 pub mod plan;
+mod record;
 mod session;
 
 /// What every command gets.

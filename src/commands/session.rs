@@ -1,6 +1,6 @@
 //! What every command does first: find the engine, observe, and find the database it migrates.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::lock::Lock;
@@ -50,6 +50,8 @@ pub(super) struct Session {
     secrets: Vec<Secret>,
     /// `rollback current` for this project, to be suggested.
     current_command: String,
+    /// The project's directory.
+    dir: PathBuf,
 }
 
 /// Who looks at the database between the steps.
@@ -103,6 +105,7 @@ impl Session {
             eyes,
             secrets,
             current_command: context.command(&["current"]),
+            dir: context.dir.to_owned(),
         };
         session.rows = match session.read_rows(&observation.current) {
             // Another run may have ended between the engine's answer and our lock.
@@ -235,6 +238,42 @@ impl Session {
             .iter()
             .map(|step| self.engine.command_line(&step.argument))
             .collect()
+    }
+
+    /// Names the database the same way each time, whatever the server's state: what a record is found
+    /// by. The loopback has several names.
+    pub(super) fn database_key(&self) -> String {
+        let Some(identity) = &self.identity else {
+            return format!("{} in {}", self.engine.name(), self.dir.display());
+        };
+        let host = identity.host.as_deref().map(|host| match host {
+            "localhost" | "127.0.0.1" | "::1" => "localhost".to_owned(),
+            host => host.to_ascii_lowercase(),
+        });
+        let place = match (host, identity.port) {
+            (Some(host), Some(port)) => format!("{host}:{port}/"),
+            (Some(host), None) => format!("{host}/"),
+            (None, _) => String::new(),
+        };
+        format!("{}:{place}{}", identity.dialect, identity.database)
+    }
+
+    /// The database, for people.
+    pub(super) fn place(&self) -> String {
+        match &self.identity {
+            Some(identity) => identity.to_string(),
+            None => format!("the database of {}", self.engine_name()),
+        }
+    }
+
+    /// The version rows, for people.
+    pub(super) fn standing(&self) -> String {
+        listed(self.rows.ids())
+    }
+
+    /// The schema as it is now; `None` where it cannot be read.
+    pub(super) fn schema(&mut self) -> Option<Schema> {
+        self.eyes.schema()
     }
 
     /// The engine, for people.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::graph::Graph;
-use super::plan::Plan;
+use super::lock::Operator;
 use super::revision::{Heads, RevisionId};
 use super::schema::{Difference, Schema};
 use super::target::Target;
@@ -90,17 +90,6 @@ pub enum Entry {
         /// Who did.
         by: Operator,
     },
-}
-
-/// Who runs it and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operator {
-    /// The user of the operating system.
-    pub user: String,
-    /// The machine.
-    pub host: String,
-    /// The process.
-    pub pid: u32,
 }
 
 /// The first entry.
@@ -235,26 +224,26 @@ impl Run {
         self.begun.removes.get(self.in_flight?).map(String::as_str)
     }
 
-    /// What its target means from here on. A number of steps counts from where it began.
-    pub fn remaining_target(&self) -> Option<Target> {
-        match self.begun.target.parse().ok()? {
-            Target::Steps(_) => {
-                let left = self.begun.removes.len() - self.done.min(self.begun.removes.len());
-                (left > 0).then_some(Target::Steps(left))
-            }
-            named @ Target::Named { .. } => Some(named),
-        }
-    }
-
-    /// Whether a plan made now takes what the journal still has to take.
-    pub fn agrees_with(&self, plan: &Plan) -> bool {
-        let planned = plan.steps.iter().map(|step| step.removes.as_str());
-        self.begun
+    /// The revisions that are still to go, where what is applied is the end of what was planned;
+    /// `None` where it is not.
+    pub fn remaining(&self, applied: &Heads) -> Option<&[String]> {
+        let is_applied = |id: &String| applied.contains(&RevisionId::new(id.clone()));
+        let gone = self
+            .begun
             .removes
             .iter()
-            .skip(self.done)
-            .map(String::as_str)
-            .eq(planned)
+            .take_while(|id| !is_applied(id))
+            .count();
+        let remaining = &self.begun.removes[gone..];
+        remaining.iter().all(is_applied).then_some(remaining)
+    }
+
+    /// What its target means from here on. A number of steps counts from where it began.
+    pub fn remaining_target(&self, remaining: &[String]) -> Option<Target> {
+        match self.begun.target.parse().ok()? {
+            Target::Steps(_) => Some(Target::Steps(remaining.len())),
+            named @ Target::Named { .. } => Some(named),
+        }
     }
 }
 
@@ -393,10 +382,16 @@ mod tests {
 
     #[test]
     fn a_relative_target_counts_from_where_the_run_began() {
-        let after_one = run(vec![begun("-2"), intent(0), done(0, &["b"], &[])]);
-        assert_eq!(after_one.remaining_target(), Some(Target::Steps(1)));
-        let named = run(vec![begun("a"), intent(0), done(0, &["b"], &[])]);
-        assert_eq!(named.remaining_target(), "a".parse().ok());
+        let counted = run(vec![begun("-2")]);
+        let left = counted.remaining(&heads(&["a", "b"])).unwrap();
+        assert_eq!(left, ["b"]);
+        assert_eq!(counted.remaining_target(left), Some(Target::Steps(1)));
+        assert_eq!(
+            run(vec![begun("a")]).remaining_target(left),
+            "a".parse().ok()
+        );
+        // One in the middle is gone: that was not this run.
+        assert_eq!(counted.remaining(&heads(&["a", "c"])), None);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 /// PostgreSQL cuts an `application_name` off after 63 bytes; it is the narrowest of the places.
 pub const CLAIM_BYTES: usize = 63;
 
@@ -13,7 +15,7 @@ const MARK: &str = "rollback";
 type Part = fn(&mut Claim) -> &mut String;
 
 /// The person and the process of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operator {
     /// The name of the login.
     pub user: String,

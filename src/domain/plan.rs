@@ -66,6 +66,15 @@ impl Plan {
         })
     }
 
+    /// The plan of a database that already stands at its target.
+    pub fn nothing(rows: &[RevisionId]) -> Self {
+        Self {
+            current: rows.iter().cloned().collect(),
+            restated_target: None,
+            steps: Vec::new(),
+        }
+    }
+
     /// The version rows after the last step.
     pub fn final_heads(&self) -> &Heads {
         self.steps
