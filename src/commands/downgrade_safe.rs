@@ -164,10 +164,14 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     };
     let validate = context.settings.validate.unwrap_or(true);
     if !session.has_own_connection() {
-        ui.warn("there is no connection of our own to this database: it is not locked against another run");
-    }
-    if validate && !session.has_own_connection() {
-        ui.warn("there is no connection of our own to this database: after each step the engine's own `current` is asked");
+        let asked = if validate {
+            ", and after each step the engine's own `current` is asked"
+        } else {
+            ""
+        };
+        ui.warn(&format!(
+            "there is no connection of our own to this database: no lock keeps another run out{asked}"
+        ));
     }
     let options = Options {
         validate,

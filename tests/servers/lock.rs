@@ -313,7 +313,7 @@ fn where_only_the_engine_reaches_the_database_there_is_no_lock_and_a_word_about_
         .run("downgrade-safe -1 -y --engine-command 'env alembic'")
         .exits(0);
     assert!(
-        run.stderr.contains("it is not locked against another run"),
+        run.stderr.contains("no lock keeps another run out"),
         "{run}"
     );
 }
