@@ -199,7 +199,8 @@ fn a_run_that_is_given_up_makes_way() {
     project.run("downgrade-safe --abandon").exits(0);
     assert_eq!(schema(&database), before);
     project.run("downgrade-safe --abandon").exits(1);
-    project.run("downgrade-safe -1 -y").exits(5);
+    // What the failed step had dropped is still gone, so it now fails at once.
+    project.run("downgrade-safe -1 -y").exits(4);
 }
 
 #[test]
