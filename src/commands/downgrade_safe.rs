@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use super::Context;
-use super::session::Session;
+use super::session::{Session, lock_timeout};
 use crate::config;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Commands, Outcome, Report, Schema, StepDone};
@@ -14,7 +14,7 @@ use crate::domain::revision::RevisionId;
 use crate::engine::Ended;
 use crate::error::{Exit, Failure};
 use crate::runner::{self, Options, Parts, Recorder};
-use crate::ui::{Account, PlanView, Progress};
+use crate::ui::{Account, PlanView, Progress, Verbosity};
 
 /// Take the database down to a target, one revision at a time.
 ///
@@ -58,18 +58,33 @@ pub struct DowngradeSafeArgs {
     #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     pub timeout: Option<Duration>,
 
+    /// Let no step wait longer than this for a lock of the database, since everybody else then waits
+    /// behind it; 5s where nothing else is said, off for no limit. PostgreSQL, MariaDB and MySQL.
+    #[arg(long, value_name = "DURATION", value_parser = config::lock_timeout)]
+    pub lock_timeout: Option<Duration>,
+
+    /// Run a step again, up to so many times, that waited for a lock in vain and was taken back.
+    #[arg(long, value_name = "N")]
+    pub lock_retries: Option<u32>,
+
     /// Run steps that remove several revisions because they depend on each other.
     #[arg(long, action = ArgAction::SetTrue)]
     pub allow_joint_steps: bool,
 }
 
 impl DowngradeSafeArgs {
-    /// What the two flags say together.
-    pub fn validation(&self) -> Option<bool> {
-        match (self.validate, self.no_validate) {
-            (true, _) => Some(true),
-            (_, true) => Some(false),
-            _ => None,
+    /// The flags that are settings.
+    pub fn layer(&self) -> config::Layer {
+        config::Layer {
+            timeout: self.timeout,
+            lock_timeout: self.lock_timeout,
+            lock_retries: self.lock_retries,
+            validate: match (self.validate, self.no_validate) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
+            ..config::Layer::default()
         }
     }
 }
@@ -107,7 +122,14 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let options = Options {
         validate,
         timeout: context.settings.timeout,
+        lock_retries: context.settings.lock_retries.unwrap_or(0),
+        old_transaction: lock_timeout(context.settings).unwrap_or(config::LOCK_TIMEOUT),
     };
+    if ui.verbosity == Verbosity::Verbose
+        && let Some(reason) = session.unlimited_waiting()
+    {
+        ui.say(reason);
+    }
     let secrets = session.secrets();
     let progress = Progress::new(ui, plan.steps.len(), &secrets);
     context.interrupt.tell(Some(progress.on_signal()));

@@ -1,10 +1,12 @@
 //! What every command does first: find the engine, observe, and find the database it migrates.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::Context;
-use crate::config::Layer;
+use crate::config::{self, Layer};
 use crate::database::{self, Database, DatabaseError};
+use crate::domain::blocker::Blocker;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::graph::Graph;
 use crate::domain::plan::{Plan, PlanError, Step};
@@ -12,7 +14,7 @@ use crate::domain::report::{Difference, Schema};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::secret::{self, Secret};
 use crate::engine::alembic::{AlembicEngine, Discovery, Settings};
-use crate::engine::{Current, Engine, EngineError, Observation};
+use crate::engine::{Current, Engine, EngineError, Observation, Reach};
 use crate::error::{Exit, Failure};
 use crate::runner::Witness;
 use crate::ui::Redact;
@@ -209,6 +211,23 @@ impl Session {
         matches!(self.eyes, Eyes::Own { .. })
     }
 
+    /// Why the lock timeout does not reach the engine's connection, where it does not.
+    pub(super) fn unlimited_waiting(&self) -> Option<&'static str> {
+        let dialect = self
+            .identity
+            .as_ref()
+            .map(|identity| identity.dialect.as_str());
+        match (self.engine.reach()?, dialect) {
+            (Reach::Libpq, Some("mysql" | "mariadb")) => Some(
+                "the lock timeout does not reach this engine's connection: the server's own limit holds",
+            ),
+            (Reach::Libpq, Some("postgresql") | None) => Some(
+                "the lock timeout reaches this engine through PGOPTIONS, which libpq alone reads",
+            ),
+            _ => None,
+        }
+    }
+
     pub(super) fn secrets(&self) -> Secrets {
         Secrets(self.secrets.clone())
     }
@@ -249,6 +268,14 @@ impl Witness for Eyes {
         }
     }
 
+    fn blockers(&mut self, open_for: Duration) -> Vec<Blocker> {
+        match self {
+            // A user may not be allowed to see the others; the run does not depend on it.
+            Self::Own { database, .. } => database.blockers(open_for).unwrap_or_default(),
+            Self::Engine(_) => Vec::new(),
+        }
+    }
+
     fn may_go_on(&mut self) -> Result<(), String> {
         Ok(())
     }
@@ -284,11 +311,17 @@ fn discovery(context: &Context<'_>) -> Discovery {
             alembic_config: settings.alembic_config.clone(),
             name: settings.name.clone(),
             x: settings.x.clone().unwrap_or_default(),
+            lock_timeout: lock_timeout(settings),
         },
         dir: context.dir.to_owned(),
         env: context.environment.clone(),
         interrupt: context.interrupt.clone(),
     }
+}
+
+/// How long a step may wait for a lock of the database; `None` for as long as it takes.
+pub(super) fn lock_timeout(settings: &Layer) -> Option<Duration> {
+    Some(settings.lock_timeout.unwrap_or(config::LOCK_TIMEOUT)).filter(|limit| !limit.is_zero())
 }
 
 fn given_connection(settings: &Layer, dir: &Path) -> Result<Option<ConnectionFacts>, Failure> {

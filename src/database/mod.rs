@@ -2,6 +2,7 @@
 //!
 //! The drivers are asynchronous; nothing outside this folder is.
 
+mod blockers;
 mod failure;
 mod mysql;
 mod pgpass;
@@ -10,6 +11,9 @@ mod session;
 mod sqlite;
 pub mod url;
 
+use std::time::Duration;
+
+use crate::domain::blocker::Blocker;
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::report::Schema;
 use crate::process::Environment;
@@ -119,6 +123,12 @@ pub trait Database {
 
     /// Reads the outline of the schema: tables, columns and indexes, without the server's own.
     fn schema(&mut self) -> Result<Schema, DatabaseError>;
+
+    /// The sessions that others of this database wait for, and those whose transaction is open for
+    /// longer than `open_for`. Asked while the engine runs, so it neither waits nor connects again.
+    fn blockers(&mut self, _open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
+        Ok(Vec::new())
+    }
 }
 
 #[cfg(test)]

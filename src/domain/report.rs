@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::blocker::Blocker;
 use super::revision::{Heads, RevisionId};
 pub use super::schema::{Difference, Schema};
 
@@ -48,6 +49,8 @@ pub enum Position {
 pub enum Cause {
     /// The engine exited with this status.
     EngineFailed(i32),
+    /// The engine exited because a lock of the database was not to be had in time.
+    LockTimeout,
     /// The engine was ended by this signal, which was not ours.
     EngineKilled(i32),
     /// The engine took longer than the time limit and was ended.
@@ -83,6 +86,8 @@ pub struct Stop {
     pub stdout: String,
     /// What the engine printed on stderr.
     pub stderr: String,
+    /// The sessions that stood in the way when it failed by a lock timeout.
+    pub blockers: Vec<Blocker>,
 }
 
 /// How a run ended.
@@ -197,6 +202,10 @@ impl Report {
                 });
                 let next = match cause {
                     Cause::InterruptedTwice => "go on with",
+                    Cause::LockTimeout if stop.blockers.is_empty() => {
+                        "find out who holds the lock; when it is free,"
+                    }
+                    Cause::LockTimeout => "wait for the sessions named above or end them, then",
                     Cause::TimedOut(_) => {
                         "find out what the step waits for, or give it a longer --timeout, then"
                     }
@@ -228,6 +237,8 @@ impl fmt::Display for Cause {
             Self::EngineFailed(status) => {
                 write!(formatter, "the engine exited with status {status}")
             }
+            Self::LockTimeout => formatter
+                .write_str("a lock of the database was not to be had within the lock timeout"),
             Self::EngineKilled(signal) => {
                 write!(formatter, "the engine was ended by signal {signal}")
             }

@@ -117,6 +117,10 @@ impl Ui {
             if let Some(path) = &step.revision.path {
                 insist(&format!("  {} {path}", self.err.bold("File:    ")));
             }
+            for blocker in &stop.blockers {
+                let blocker = account.redact.redact(&blocker.to_string());
+                insist(&format!("  {} {blocker}", self.err.bold("Blocked by:")));
+            }
             insist(&format!(
                 "  {} {}",
                 self.err.bold("Database:"),

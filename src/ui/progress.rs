@@ -1,11 +1,14 @@
 //! The course of a run: a bar at the bottom of a terminal, plain lines in a pipe, events for programs.
 
+use std::collections::BTreeSet;
+
 use colored::Color;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::json::Format;
 use super::steps::ids;
 use super::{Ui, Verbosity, insist, seconds};
+use crate::domain::blocker::Blocker;
 use crate::domain::plan::Step;
 use crate::domain::report::{StepDone, Stop};
 use crate::runner::Events;
@@ -18,6 +21,8 @@ pub struct Progress<'a> {
     bar: ProgressBar,
     /// Hides passwords in what the engine prints.
     redact: &'a dyn Redact,
+    /// The sessions that were warned of.
+    warned: BTreeSet<u64>,
 }
 
 /// Takes secrets out of text that somebody else wrote.
@@ -48,6 +53,7 @@ impl<'a> Progress<'a> {
             of,
             bar,
             redact,
+            warned: BTreeSet::new(),
         }
     }
 
@@ -68,6 +74,19 @@ impl<'a> Progress<'a> {
     /// Takes the bar off the screen.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+
+    fn hidden(&self, sessions: &[Blocker]) -> Vec<Blocker> {
+        sessions
+            .iter()
+            .map(|session| Blocker {
+                query: session
+                    .query
+                    .as_deref()
+                    .map(|query| self.redact.redact(query)),
+                ..session.clone()
+            })
+            .collect()
     }
 
     fn line(&self, text: &str) {
@@ -97,6 +116,44 @@ impl Events for Progress<'_> {
         self.event(&Ui::step_started_event(index + 1, self.of, step));
     }
 
+    fn open_transactions(&mut self, sessions: &[Blocker]) {
+        // Each is worth one warning, not one before every step.
+        let fresh: Vec<Blocker> = sessions
+            .iter()
+            .filter(|session| self.warned.insert(session.pid))
+            .cloned()
+            .collect();
+        if fresh.is_empty() {
+            return;
+        }
+        for session in &fresh {
+            let session = self.redact.redact(&session.to_string());
+            self.bar.suspend(|| {
+                self.ui.warn(&format!(
+                    "a transaction is open that the steps may have to wait for: {session}"
+                ));
+            });
+        }
+        self.event(&Ui::open_transactions_event(&self.hidden(&fresh)));
+    }
+
+    fn lock_retry(&mut self, index: usize, attempt: u32, of: u32, blockers: &[Blocker]) {
+        self.line(&format!(
+            "      {} the lock was not to be had, and nothing was changed: retry {attempt} of {of}",
+            self.ui.err.with("…", Color::Yellow),
+        ));
+        for session in blockers {
+            let session = self.redact.redact(&session.to_string());
+            self.line(&format!("        held by {session}"));
+        }
+        self.event(&Ui::lock_retry_event(
+            index + 1,
+            attempt,
+            of,
+            &self.hidden(blockers),
+        ));
+    }
+
     fn engine_line(&mut self, line: &str) {
         if self.ui.verbosity == Verbosity::Verbose {
             let line = self.redact.redact(line);
@@ -124,6 +181,7 @@ impl Events for Progress<'_> {
                 .map(|reason| self.redact.redact(reason)),
             stdout: self.redact.redact(&stop.stdout),
             stderr: self.redact.redact(&stop.stderr),
+            blockers: self.hidden(&stop.blockers),
             ..stop.clone()
         };
         if stop.cause != crate::domain::report::Cause::Interrupted {

@@ -8,6 +8,7 @@
 mod connection;
 mod failures;
 mod harness;
+mod lock_timeout;
 #[path = "../cli/support/mod.rs"]
 #[expect(
     dead_code,
