@@ -3,6 +3,9 @@
 //! It knows the engine and the database as traits only, so that the order of its effects is tested
 //! without either.
 
+mod as_one;
+mod restored;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -13,6 +16,9 @@ use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDon
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, Engine, Listener, StepRun};
 use crate::process::Interrupt;
+
+pub use self::as_one::run_as_one;
+pub use self::restored::run_with_a_way_back;
 
 /// Between two attempts of a step that waited for a lock in vain.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
@@ -72,6 +78,12 @@ pub trait Events {
 
     /// A step is done and, unless validation is off, verified.
     fn step_finished(&mut self, index: usize, step: &StepDone);
+
+    /// A step of a range is done inside the transaction, and will be undone if a later one fails.
+    fn step_applied(&mut self, _index: usize, _step: &Step, _heads: &Heads, _elapsed: Duration) {}
+
+    /// A range is done and looked up in the database.
+    fn committed(&mut self, _steps: &[StepDone]) {}
 
     /// The run ends at a step.
     fn stopped(&mut self, stop: &Stop, step: &Step);
@@ -150,6 +162,7 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     }
     Report {
         planned: plan.steps.len(),
+        undone: false,
         done,
         stop,
         current,
@@ -160,15 +173,58 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
 }
 
 /// Hears of the engine for the events, and looks meanwhile who stands in its way.
-struct Hearing<'a> {
+struct Following<'a> {
+    engine: &'a dyn Engine,
     events: &'a mut dyn Events,
     witness: &'a mut dyn Witness,
     blockers: BTreeMap<u64, Blocker>,
+    /// The steps of a range; a single step tells nothing.
+    steps: &'a [Step],
+    /// Those that are done inside the transaction, each with the time it took.
+    applied: Vec<(Heads, Duration)>,
+    since: Instant,
 }
 
-impl Listener for Hearing<'_> {
+impl<'a> Following<'a> {
+    fn new(
+        engine: &'a dyn Engine,
+        events: &'a mut dyn Events,
+        witness: &'a mut dyn Witness,
+    ) -> Self {
+        Self {
+            engine,
+            events,
+            witness,
+            blockers: BTreeMap::new(),
+            steps: &[],
+            applied: Vec::new(),
+            since: Instant::now(),
+        }
+    }
+
+    fn blockers(self) -> Vec<Blocker> {
+        self.blockers.into_values().collect()
+    }
+}
+
+impl Listener for Following<'_> {
     fn line(&mut self, line: &str) {
         self.events.engine_line(line);
+    }
+
+    fn told(&mut self, line: &str) {
+        let Some((index, heads)) = self.engine.applied(line) else {
+            return;
+        };
+        let Some(step) = self.steps.get(index) else {
+            return;
+        };
+        let elapsed = std::mem::replace(&mut self.since, Instant::now()).elapsed();
+        self.events.step_applied(index, step, &heads, elapsed);
+        self.applied.push((heads, elapsed));
+        if let Some(next) = self.steps.get(index + 1) {
+            self.events.step_started(index + 1, next);
+        }
     }
 
     fn look_around(&mut self) {
@@ -243,6 +299,13 @@ impl Parts<'_> {
         self.attempt(index, step, schema)
     }
 
+    fn warn_of_open_transactions(&mut self) {
+        let old = self.witness.blockers(self.options.old_transaction);
+        if !old.is_empty() {
+            self.events.open_transactions(&old);
+        }
+    }
+
     /// Whoever queued behind the step that gave up has its turn now.
     fn let_others_through(&self) {
         let since = Instant::now();
@@ -274,21 +337,14 @@ impl Parts<'_> {
             });
         ready.map_err(|cause| Stopped::between(index, cause, None))?;
 
-        let old = self.witness.blockers(self.options.old_transaction);
-        if !old.is_empty() {
-            self.events.open_transactions(&old);
-        }
+        self.warn_of_open_transactions();
         let started = Instant::now();
         self.events.step_started(index, step);
-        let mut hearing = Hearing {
-            events: &mut *self.events,
-            witness: &mut *self.witness,
-            blockers: BTreeMap::new(),
-        };
+        let mut following = Following::new(self.engine, &mut *self.events, &mut *self.witness);
         let run = self
             .engine
-            .downgrade(&step.argument, self.options.timeout, &mut hearing);
-        let blockers: Vec<Blocker> = hearing.blockers.into_values().collect();
+            .downgrade(&step.argument, self.options.timeout, &mut following);
+        let blockers = following.blockers();
         let recorded = match &run {
             Ok(run) => self.recorder.engine_ended(index, &run.ended),
             Err(_) => Ok(()),
@@ -303,14 +359,7 @@ impl Parts<'_> {
         )
         .map_err(|stop| {
             Box::new(Stopped {
-                stop: Stop {
-                    index,
-                    blockers: match stop.cause {
-                        Cause::LockTimeout => blockers,
-                        _ => Vec::new(),
-                    },
-                    ..*stop
-                },
+                stop: stop.at(index, blockers),
                 finished: None,
             })
         })?;

@@ -6,15 +6,16 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use super::Context;
-use super::session::{Session, lock_timeout};
+use super::session::{Session, Whole, lock_timeout, not_as_a_whole};
 use crate::config;
+use crate::database::Snapshot;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Commands, Outcome, Report, Schema, StepDone};
 use crate::domain::revision::RevisionId;
 use crate::engine::Ended;
 use crate::error::{Exit, Failure};
 use crate::runner::{self, Options, Parts, Recorder};
-use crate::ui::{Account, PlanView, Progress, Verbosity};
+use crate::ui::{Account, PlanView, Progress, Ui, Verbosity};
 
 /// Take the database down to a target, one revision at a time.
 ///
@@ -57,6 +58,12 @@ pub struct DowngradeSafeArgs {
     /// End a step that takes longer, such as 90s or 5m, and tell where it left the database.
     #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     pub timeout: Option<Duration>,
+
+    /// Do all steps or none: on PostgreSQL in one transaction, on SQLite with a copy of the file that
+    /// is put back. Refused where that cannot be kept. --timeout then counts for all steps together,
+    /// each with its share.
+    #[arg(long, conflicts_with = "no_validate")]
+    pub atomic: bool,
 
     /// Let no step wait longer than this for a lock of the database, since everybody else then waits
     /// behind it; 5s where nothing else is said, off for no limit. PostgreSQL, MariaDB and MySQL.
@@ -110,12 +117,19 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         return Ok(Exit::Done);
     }
     refuse_joint_steps(args, &plan)?;
+    let whole = args.atomic.then(|| session.as_a_whole(&plan)).transpose()?;
     if !args.yes {
         confirm(context, &session, &plan)?;
         session.still_at(&plan)?;
     }
+    let snapshot = match &whole {
+        Some(Whole::File(file)) => {
+            Some(Snapshot::take(file).map_err(|reason| not_as_a_whole(&reason))?)
+        }
+        _ => None,
+    };
 
-    let validate = context.settings.validate.unwrap_or(true);
+    let validate = args.atomic || context.settings.validate.unwrap_or(true);
     if validate && !session.has_own_connection() {
         ui.warn("there is no connection of our own to this database: after each step the engine's own `current` is asked");
     }
@@ -132,22 +146,27 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     }
     let secrets = session.secrets();
     let progress = Progress::new(ui, plan.steps.len(), &secrets);
-    context.interrupt.tell(Some(progress.on_signal()));
+    context.interrupt.tell(Some(progress.on_signal(match whole {
+        Some(Whole::Transaction) => "transaction",
+        _ => "step",
+    })));
     let mut events = progress;
     let mut recorder = Unrecorded;
     let (engine, graph, witness) = session.parts();
-    let report = runner::run(
-        &plan,
-        &mut Parts {
-            graph,
-            engine,
-            witness,
-            recorder: &mut recorder,
-            events: &mut events,
-            interrupt: context.interrupt,
-            options,
-        },
-    );
+    let mut parts = Parts {
+        graph,
+        engine,
+        witness,
+        recorder: &mut recorder,
+        events: &mut events,
+        interrupt: context.interrupt,
+        options,
+    };
+    let report = match (whole, snapshot) {
+        (Some(Whole::Transaction), _) => runner::run_as_one(&plan, &mut parts),
+        (_, Some(snapshot)) => run_with_snapshot(&plan, &mut parts, snapshot, ui),
+        (_, None) => runner::run(&plan, &mut parts),
+    };
     context.interrupt.tell(None);
     events.finish();
     let exit = match report.outcome() {
@@ -166,6 +185,25 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         redact: &secrets,
     });
     Ok(exit)
+}
+
+/// The copy outlives the run where it could not be put back.
+fn run_with_snapshot(plan: &Plan, parts: &mut Parts<'_>, snapshot: Snapshot, ui: &Ui) -> Report {
+    let copy = snapshot.path().display().to_string();
+    match runner::run_with_a_way_back(plan, parts, || snapshot.put_back()) {
+        Ok(report) => {
+            if let Err(reason) = snapshot.discard() {
+                ui.warn(&reason);
+            }
+            report
+        }
+        Err((report, reason)) => {
+            ui.warn(&format!(
+                "the file was not put back: {reason}; as it was before the first step it is kept as {copy}"
+            ));
+            report
+        }
+    }
 }
 
 fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failure> {
@@ -227,10 +265,11 @@ fn confirm(context: &Context<'_>, session: &Session, plan: &Plan) -> Result<(), 
 
 /// The commands that may come next: the one that was typed, with the target that is left.
 fn next_commands(args: &DowngradeSafeArgs, typed: &[OsString], report: &Report) -> Commands {
-    let stopped_at = report
-        .stop
-        .as_ref()
-        .map_or(report.planned, |stop| stop.index);
+    let stopped_at = match &report.stop {
+        Some(_) if report.undone => 0,
+        Some(stop) => stop.index,
+        None => report.planned,
+    };
     let left = report.planned - stopped_at;
     let relative = args.target.starts_with('-');
     let again = |left: usize| {
@@ -243,7 +282,7 @@ fn next_commands(args: &DowngradeSafeArgs, typed: &[OsString], report: &Report) 
     };
     Commands {
         retry: again(left),
-        go_on: (left > 1).then(|| again(left - 1)),
+        go_on: (left > 1 && !args.atomic).then(|| again(left - 1)),
         current: "rollback current".to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! What every command does first: find the engine, observe, and find the database it migrates.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Context;
@@ -47,8 +47,24 @@ pub(super) struct Session {
     pub(super) identity: Option<Identity>,
     engine: AlembicEngine,
     engine_version: Option<String>,
+    transaction_per_migration: Option<bool>,
     eyes: Eyes,
     secrets: Vec<Secret>,
+}
+
+/// What makes a whole of the steps.
+pub(super) enum Whole {
+    /// One transaction of the server.
+    Transaction,
+    /// A copy of this file, to be put back.
+    File(PathBuf),
+}
+
+/// The refusal of `--atomic`.
+pub(super) fn not_as_a_whole(reason: &str) -> Failure {
+    Failure::refused("--atomic cannot be kept here: nothing was changed")
+        .because(reason)
+        .hint("run the steps one by one, each verified: leave --atomic away")
 }
 
 /// Who looks at the database between the steps.
@@ -86,6 +102,7 @@ impl Session {
             identity,
             engine,
             engine_version: observation.engine_version,
+            transaction_per_migration: observation.transaction_per_migration,
             eyes,
             secrets,
         };
@@ -209,6 +226,46 @@ impl Session {
 
     pub(super) fn has_own_connection(&self) -> bool {
         matches!(self.eyes, Eyes::Own { .. })
+    }
+
+    /// How a plan can be run as a whole or not at all.
+    pub(super) fn as_a_whole(&self, plan: &Plan) -> Result<Whole, Failure> {
+        let dialect = self
+            .identity
+            .as_ref()
+            .map(|identity| identity.dialect.as_str());
+        let refused = |reason: &str| Err(not_as_a_whole(reason));
+        if plan.joint_steps().next().is_some() {
+            return refused(
+                "a step of the plan removes several revisions that depend on each other",
+            );
+        }
+        match dialect {
+            Some("mysql" | "mariadb") => {
+                return refused("this server commits at each statement that changes the schema");
+            }
+            _ if !self.has_own_connection() => {
+                return refused("there is no connection of our own to prove it by");
+            }
+            Some("sqlite") => {}
+            Some("postgresql") if !self.engine.can_run_a_range() => {
+                return refused(
+                    "the engine's process cannot be entered, and its command line has no way to say it",
+                );
+            }
+            Some("postgresql") => {}
+            _ => return refused("only PostgreSQL and SQLite have a way"),
+        }
+        match (dialect, self.transaction_per_migration, &self.identity) {
+            (Some("sqlite"), _, Some(identity)) => {
+                Ok(Whole::File(PathBuf::from(&identity.database)))
+            }
+            (_, Some(false), _) => Ok(Whole::Transaction),
+            (_, Some(true), _) => {
+                refused("env.py asks for one transaction per revision (transaction_per_migration)")
+            }
+            (_, None, _) => refused("the engine did not tell how env.py uses transactions"),
+        }
     }
 
     /// Why the lock timeout does not reach the engine's connection, where it does not.

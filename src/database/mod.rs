@@ -8,8 +8,11 @@ mod mysql;
 mod pgpass;
 mod postgres;
 mod session;
+mod snapshot;
 mod sqlite;
 pub mod url;
+
+pub use self::snapshot::Snapshot;
 
 use std::time::Duration;
 

@@ -108,8 +108,10 @@ pub enum Outcome {
 pub struct Report {
     /// How many steps were planned.
     pub planned: usize,
-    /// Those that were done.
+    /// Those that were done, and still are.
     pub done: Vec<StepDone>,
+    /// Whether everything that was done was taken back, as promised for this run.
+    pub undone: bool,
     /// Where it ended early.
     pub stop: Option<Stop>,
     /// The version rows at the end, read from the database; `None` where it could not be read.
@@ -122,12 +124,27 @@ pub struct Report {
     pub elapsed: Duration,
 }
 
+impl Stop {
+    /// The same at a position of the plan, with those who stood in the way if that was the cause.
+    pub fn at(self, index: usize, blockers: Vec<Blocker>) -> Self {
+        Self {
+            index,
+            blockers: match self.cause {
+                Cause::LockTimeout => blockers,
+                _ => Vec::new(),
+            },
+            ..self
+        }
+    }
+}
+
 impl Report {
     /// The account of a run that had nothing to do, or was not to do anything.
     pub fn nothing_to_do(current: Heads) -> Self {
         Self {
             planned: 0,
             done: Vec::new(),
+            undone: false,
             stop: None,
             current: Some(current),
             validated: true,
@@ -142,6 +159,11 @@ impl Report {
             return Outcome::Done;
         };
         match (&stop.cause, &stop.position) {
+            (Cause::NotVerified | Cause::CheckFailed(_), Position::Unchanged { .. })
+                if self.undone =>
+            {
+                Outcome::FailedUnchanged
+            }
             (Cause::Interrupted, _)
             | (Cause::InterruptedTwice, Position::Unchanged { .. } | Position::StepHappened) => {
                 Outcome::Interrupted

@@ -135,12 +135,16 @@ impl Ui {
                 }
             }
         }
-        insist(&format!(
-            "  {} {} of {} rolled back before it",
-            self.err.bold("Done:    "),
-            report.done.len(),
-            count(report.planned, "step"),
-        ));
+        let done = if report.undone {
+            "nothing: all that was done was taken back".to_owned()
+        } else {
+            format!(
+                "{} of {} rolled back before it",
+                report.done.len(),
+                count(report.planned, "step")
+            )
+        };
+        insist(&format!("  {} {done}", self.err.bold("Done:    ")));
         self.position(report);
         for advice in account.advice {
             insist(&format!("  {} {advice}", self.err.with("→", Color::Cyan)));

@@ -134,6 +134,22 @@ impl Ui {
         })
     }
 
+    pub(super) fn step_applied_event(
+        number: usize,
+        of: usize,
+        step: &Step,
+        heads: &Heads,
+    ) -> Value {
+        json!({
+            "version": VERSION,
+            "event": "step_applied",
+            "step": number,
+            "of": of,
+            "removes": step.removes,
+            "heads": heads,
+        })
+    }
+
     pub(super) fn lock_retry_event(
         number: usize,
         attempt: u32,

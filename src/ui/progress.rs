@@ -1,6 +1,7 @@
 //! The course of a run: a bar at the bottom of a terminal, plain lines in a pipe, events for programs.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use colored::Color;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,6 +12,7 @@ use super::{Ui, Verbosity, insist, seconds};
 use crate::domain::blocker::Blocker;
 use crate::domain::plan::Step;
 use crate::domain::report::{StepDone, Stop};
+use crate::domain::revision::Heads;
 use crate::runner::Events;
 
 /// Tells what the runner reports as it happens.
@@ -47,7 +49,7 @@ impl<'a> Progress<'a> {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━━─"));
         }
-        bar.enable_steady_tick(std::time::Duration::from_millis(200));
+        bar.enable_steady_tick(Duration::from_millis(200));
         Self {
             ui,
             of,
@@ -57,17 +59,17 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Answers the operator's signals while a step is running.
-    pub fn on_signal(&self) -> Box<dyn Fn(usize) + Send> {
+    /// Answers the operator's signals while a step, or whatever `unit` says, is running.
+    pub fn on_signal(&self, unit: &'static str) -> Box<dyn Fn(usize) + Send> {
         let bar = self.bar.clone();
         let paint = self.ui.err;
         Box::new(move |count| {
             let text = if count == 1 {
-                "stopping: the running step is finished first; once more ends the engine"
+                format!("stopping: the running {unit} is finished first; once more ends the engine")
             } else {
-                "ending the engine"
+                "ending the engine".to_owned()
             };
-            bar.suspend(|| insist(&format!("      {}", paint.with(text, Color::Yellow))));
+            bar.suspend(|| insist(&format!("      {}", paint.with(&text, Color::Yellow))));
         })
     }
 
@@ -170,6 +172,27 @@ impl Events for Progress<'_> {
             ids(&step.heads),
         ));
         self.event(&Ui::step_finished_event(index + 1, self.of, step));
+    }
+
+    fn step_applied(&mut self, index: usize, step: &Step, heads: &Heads, elapsed: Duration) {
+        self.bar.inc(1);
+        self.line(&format!(
+            "      {} {}, inside the transaction at {}",
+            self.ui.err.with("·", Color::Green),
+            seconds(elapsed),
+            ids(heads),
+        ));
+        self.event(&Ui::step_applied_event(index + 1, self.of, step, heads));
+    }
+
+    fn committed(&mut self, steps: &[StepDone]) {
+        for (index, step) in steps.iter().enumerate() {
+            self.event(&Ui::step_finished_event(index + 1, self.of, step));
+        }
+        self.line(&format!(
+            "      {} committed",
+            self.ui.err.with("✓", Color::Green)
+        ));
     }
 
     fn stopped(&mut self, stop: &Stop, step: &Step) {
