@@ -24,8 +24,10 @@ Exit codes:
   3  refused or not confirmed; nothing was changed
   4  a step failed; the database stands at the last good revision
   5  a step failed or did not verify, and a person must look
+  6  another run holds the lock of the database; nothing was changed
   70 a fault of rollback itself
-  130 interrupted between two steps";
+  130 interrupted; the database stands at a revision, and the step that ran was finished first
+      or left nothing behind";
 
 /// Walk an Alembic-versioned database back one revision at a time.
 ///
@@ -90,6 +92,10 @@ pub struct Global {
     #[arg(short, long, value_name = "SECTION", global = true)]
     pub name: Option<String>,
 
+    /// Keep the records of runs in this folder instead of .rollback of the project.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub state_dir: Option<PathBuf>,
+
     /// Write data for people or, as JSON, for programs.
     #[arg(long, value_name = "FORMAT", global = true)]
     pub format: Option<Format>,
@@ -127,6 +133,32 @@ impl Global {
         }
     }
 
+    /// The options that say which project and database is meant, as they would be typed again.
+    pub fn which_project(&self) -> Vec<String> {
+        let text = |path: &PathBuf| path.display().to_string();
+        let options = [
+            ("-C", self.directory.as_ref().map(text)),
+            ("--config", self.config.as_ref().map(text)),
+            (
+                "--engine-command",
+                self.engine_command
+                    .as_ref()
+                    .and_then(|words| shlex::try_join(words.0.iter().map(String::as_str)).ok()),
+            ),
+            ("--alembic-config", self.alembic_config.as_ref().map(text)),
+            ("-n", self.name.clone()),
+            ("--state-dir", self.state_dir.as_ref().map(text)),
+        ];
+        let given = options
+            .into_iter()
+            .filter_map(|(option, value)| Some((option, value?)));
+        let repeated = self.x.iter().map(|pair| ("-x", pair.clone()));
+        given
+            .chain(repeated)
+            .flat_map(|(option, value)| [option.to_owned(), value])
+            .collect()
+    }
+
     /// The flags as a layer of settings, over those of the command.
     pub fn layer(&self, command: Layer) -> Layer {
         Layer {
@@ -135,6 +167,7 @@ impl Global {
             name: self.name.clone(),
             x: (!self.x.is_empty()).then(|| self.x.clone()),
             database_url: self.database_url.clone(),
+            state_dir: self.state_dir.clone(),
             color: self.color,
             format: self.format,
             ..command

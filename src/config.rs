@@ -1,7 +1,7 @@
 //! Settings: flags win over the environment, the environment over the file.
 //!
 //! The file is `rollback.toml` in the project's directory, or `[tool.rollback]` in its
-//! `pyproject.toml`. The environment has each setting as `ROLLBACK_` and its name in capitals.
+//! `pyproject.toml`. The environment has each setting but `x` as `ROLLBACK_` and its name in capitals.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,8 @@ pub struct Layer {
     pub lock_retries: Option<u32>,
     /// Whether each step is looked up in the database.
     pub validate: Option<bool>,
+    /// The folder of the records, relative to the project's directory.
+    pub state_dir: Option<PathBuf>,
     /// When to colour.
     pub color: Option<ColorChoice>,
     /// For whom data is written.
@@ -67,6 +69,7 @@ impl Layer {
             lock_timeout: self.lock_timeout.or(below.lock_timeout),
             lock_retries: self.lock_retries.or(below.lock_retries),
             validate: self.validate.or(below.validate),
+            state_dir: self.state_dir.or(below.state_dir),
             color: self.color.or(below.color),
             format: self.format.or(below.format),
         }
@@ -88,12 +91,13 @@ struct File {
     lock_timeout: Option<String>,
     lock_retries: Option<u32>,
     validate: Option<bool>,
+    state_dir: Option<PathBuf>,
     color: Option<String>,
     format: Option<String>,
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "engine_command",
     "alembic_config",
     "name",
@@ -105,6 +109,7 @@ const KEYS: [&str; 13] = [
     "lock_timeout",
     "lock_retries",
     "validate",
+    "state_dir",
     "color",
     "format",
 ];
@@ -124,11 +129,9 @@ pub fn settle(
     file: Option<&Path>,
 ) -> Result<Layer, Failure> {
     let from_environment = from_environment(environment)?;
-    let named = file.map(Path::to_owned).or_else(|| {
-        environment
-            .get(OsStr::new("ROLLBACK_CONFIG"))
-            .map(PathBuf::from)
-    });
+    let named = file
+        .map(Path::to_owned)
+        .or_else(|| path(environment, "ROLLBACK_CONFIG"));
     let from_file = match named {
         Some(file) => from_named_file(&dir.join(file))?,
         None => from_directory(dir)?,
@@ -262,6 +265,7 @@ fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
             .map_err(|reason| bad("lock_timeout", reason))?,
         lock_retries: file.lock_retries,
         validate: file.validate,
+        state_dir: file.state_dir.map(|dir| base.join(dir)),
         color: file
             .color
             .map(|text| ColorChoice::from_str(&text, false))
@@ -273,6 +277,14 @@ fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
             .transpose()
             .map_err(|reason| bad("format", reason))?,
     })
+}
+
+/// A path from the environment, of any bytes; an empty variable is none.
+fn path(environment: &Environment, name: &str) -> Option<PathBuf> {
+    environment
+        .get(OsStr::new(name))
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
@@ -305,9 +317,7 @@ fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
             .map(|line| words(&line))
             .transpose()
             .map_err(bad("ROLLBACK_ENGINE_COMMAND"))?,
-        alembic_config: environment
-            .get(OsStr::new("ROLLBACK_ALEMBIC_CONFIG"))
-            .map(PathBuf::from),
+        alembic_config: path(environment, "ROLLBACK_ALEMBIC_CONFIG"),
         name: text("ROLLBACK_NAME")?,
         x: None,
         database_url: text("ROLLBACK_DATABASE_URL")?.map(Secret::new),
@@ -332,6 +342,7 @@ fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
             .map(validate)
             .transpose()
             .map_err(bad("ROLLBACK_VALIDATE"))?,
+        state_dir: path(environment, "ROLLBACK_STATE_DIR"),
         color: text("ROLLBACK_COLOR")?
             .map(|text| ColorChoice::from_str(&text, false))
             .transpose()
@@ -415,7 +426,7 @@ mod tests {
     fn every_key_of_the_file_is_known_to_the_check() {
         let file = "engine_command = 'alembic'\nalembic_config = 'a.ini'\nname = 'n'\nx = ['k=v']\n\
                     database_url = 'sqlite:///a'\nversion_table = 't'\nversion_table_schema = 's'\n\
-                    timeout = '90s'\nlock_timeout = 'off'\nlock_retries = 2\nvalidate = false\ncolor = 'never'\nformat = 'json'";
+                    timeout = '90s'\nlock_timeout = 'off'\nlock_retries = 2\nvalidate = false\nstate_dir = 'd'\ncolor = 'never'\nformat = 'json'";
         let settled = settled(file, &[], Layer::default()).unwrap();
         assert_eq!(settled.engine_command.unwrap(), ["alembic"]);
         assert_eq!(settled.timeout, Some(Duration::from_secs(90)));

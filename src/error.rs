@@ -20,6 +20,8 @@ pub enum Exit {
     StepFailed,
     /// 5: a step failed or did not verify, and the database was changed by it or cannot be read.
     StepChanged,
+    /// 6: another run holds the lock of the database; nothing was changed by this one.
+    Locked,
     /// 70: a fault of this program.
     Internal,
     /// 130: interrupted between two steps.
@@ -36,6 +38,7 @@ impl Exit {
             Self::Refused => 3,
             Self::StepFailed => 4,
             Self::StepChanged => 5,
+            Self::Locked => 6,
             Self::Internal => 70,
             Self::Interrupted => 130,
         }

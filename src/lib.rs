@@ -9,8 +9,10 @@ pub mod database;
 pub mod domain;
 pub mod engine;
 pub mod error;
+pub mod fault;
 pub mod process;
 pub mod runner;
+pub mod store;
 pub mod ui;
 
 use std::ffi::{OsStr, OsString};
@@ -20,6 +22,7 @@ use clap::Parser as _;
 
 use cli::{Cli, Command};
 use commands::Context;
+use domain::lock::Operator;
 use error::{Exit, Failure};
 use process::{Environment, Interrupt};
 use ui::{Format, Surroundings, Ui};
@@ -33,6 +36,10 @@ pub struct World {
     pub environment: Environment,
     /// The working directory.
     pub cwd: PathBuf,
+    /// The clock.
+    pub now: fn() -> std::time::SystemTime,
+    /// Whose process this is.
+    pub operator: Operator,
     /// The operator's signals.
     pub interrupt: Interrupt,
     /// Stdin, stdout and stderr.
@@ -89,8 +96,11 @@ pub fn run(world: &World) -> Exit {
         settings: &settings,
         dir: &dir,
         environment: &world.environment,
+        now: world.now,
+        operator: &world.operator,
         interrupt: &world.interrupt,
         typed: &world.args,
+        which_project: cli.global.which_project(),
         ui: &ui,
     };
     let done = |()| Exit::Done;

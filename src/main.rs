@@ -15,6 +15,8 @@ fn main() -> ExitCode {
             args: std::env::args_os().collect(),
             environment,
             cwd,
+            now: std::time::SystemTime::now,
+            operator: rollback::process::operator(),
             interrupt,
             surroundings,
         },

@@ -20,6 +20,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::domain::lock::Operator;
+
 pub use self::interrupt::Interrupt;
 
 /// How long a group may take to end itself after SIGTERM.
@@ -452,6 +454,18 @@ impl Watch<'_> {
             (None, Some(code), _) => Ended::Exited(code),
             (None, None, signal) => Ended::Signalled(signal.unwrap_or_default()),
         }
+    }
+}
+
+/// Whose process this is: the login that runs it, whatever `USER` says, and the machine.
+pub fn operator() -> Operator {
+    let uid = nix::unistd::getuid();
+    let user = nix::unistd::User::from_uid(uid).ok().flatten();
+    let host = nix::unistd::gethostname().unwrap_or_default();
+    Operator {
+        user: user.map_or_else(|| uid.to_string(), |user| user.name),
+        host: host.to_string_lossy().into_owned(),
+        pid: std::process::id(),
     }
 }
 

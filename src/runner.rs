@@ -15,6 +15,7 @@ use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, Engine, Listener, StepRun};
+use crate::fault;
 use crate::process::Interrupt;
 
 pub use self::as_one::run_as_one;
@@ -336,6 +337,7 @@ impl Parts<'_> {
                     .map_err(Cause::NotRecorded)
             });
         ready.map_err(|cause| Stopped::between(index, cause, None))?;
+        fault::point("after_intent");
 
         self.warn_of_open_transactions();
         let started = Instant::now();
@@ -345,6 +347,7 @@ impl Parts<'_> {
             .engine
             .downgrade(&step.argument, self.options.timeout, &mut following);
         let blockers = following.blockers();
+        fault::point("after_engine");
         let recorded = match &run {
             Ok(run) => self.recorder.engine_ended(index, &run.ended),
             Err(_) => Ok(()),
@@ -363,6 +366,7 @@ impl Parts<'_> {
                 finished: None,
             })
         })?;
+        fault::point("after_look");
         let after = self.schema();
         let difference = Difference::between(schema.as_ref(), after.as_ref());
         let faults = if self.options.validate {
@@ -380,6 +384,7 @@ impl Parts<'_> {
             self.recorder
                 .done(index, &finished, after.as_ref().unwrap_or(&none))
         });
+        fault::point("after_done");
         *schema = after;
         self.events.step_finished(index, &finished);
         let cause = match recorded {

@@ -6,15 +6,16 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use super::Context;
+use super::lock::Lock;
+use super::record::{self, Record};
 use super::session::{Session, Whole, lock_timeout, not_as_a_whole};
 use crate::config;
 use crate::database::Snapshot;
-use crate::domain::plan::{Plan, Step};
-use crate::domain::report::{Commands, Outcome, Report, Schema, StepDone};
+use crate::domain::plan::Plan;
+use crate::domain::report::{Commands, Outcome, Report};
 use crate::domain::revision::RevisionId;
-use crate::engine::Ended;
 use crate::error::{Exit, Failure};
-use crate::runner::{self, Options, Parts, Recorder};
+use crate::runner::{self, Options, Parts};
 use crate::ui::{Account, PlanView, Progress, Ui, Verbosity};
 
 /// Take the database down to a target, one revision at a time.
@@ -30,14 +31,16 @@ Examples:
   rollback downgrade-safe -3                 Three steps, after a question
   rollback downgrade-safe 363a9b1e8992 -y    Down to a revision, for scripts
   rollback downgrade-safe base --timeout 5m  Everything, no step longer than five minutes
+  rollback downgrade-safe -1 --wait 10m      As soon as another run on this database has ended
 
 Exit codes: 0 done, 1 error before anything was changed, 3 refused or not confirmed, 4 a step failed
-and the database stands at the last good revision, 5 a person must look, 130 interrupted.")]
+and the database stands at the last good revision, 5 a person must look, 6 another run holds the lock
+of the database, 130 interrupted at a revision.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct DowngradeSafeArgs {
     /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N.
-    #[arg(allow_negative_numbers = true)]
-    pub target: String,
+    #[arg(allow_negative_numbers = true, required_unless_present_any = ["resume", "abandon"])]
+    pub target: Option<String>,
 
     /// Show the plan and change nothing.
     #[arg(long)]
@@ -74,6 +77,27 @@ pub struct DowngradeSafeArgs {
     #[arg(long, value_name = "N")]
     pub lock_retries: Option<u32>,
 
+    /// Wait so long for another run on the same database to end, such as 10m, instead of leaving at once.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    pub wait: Option<Duration>,
+
+    /// Go on with the run on this database that did not reach its target, once it is clear what it
+    /// left behind.
+    #[arg(long, conflicts_with_all = ["target", "abandon"])]
+    pub resume: bool,
+
+    /// With --resume: the database was repaired by hand, and now stands at this revision as it should.
+    #[arg(long, value_name = "REV", requires = "resume")]
+    pub accept: Option<String>,
+
+    /// Give the run on this database up that did not reach its target. The database is not touched.
+    #[arg(long, conflicts_with_all = ["target", "dry_run"])]
+    pub abandon: bool,
+
+    /// Why the database is rolled back, for the record.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
     /// Run steps that remove several revisions because they depend on each other.
     #[arg(long, action = ArgAction::SetTrue)]
     pub allow_joint_steps: bool,
@@ -99,12 +123,39 @@ impl DowngradeSafeArgs {
 /// Plans, asks, runs and tells.
 pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let ui = context.ui;
-    let mut session = Session::open(context)?;
-    let plan = session.plan(&args.target)?;
+    let lock = (!args.dry_run).then(|| Lock::new(context, args.wait));
+    let mut session = Session::open(context, lock.as_ref())?;
+    let store = record::store(context);
+    let unfinished = record::unfinished(&store, &session)?;
+    if args.abandon {
+        return record::abandon(context, &store, unfinished.as_ref()).map(|()| Exit::Done);
+    }
+    let taken_up = if args.resume {
+        Some(record::take_up(
+            args,
+            context,
+            &mut session,
+            &store,
+            unfinished,
+        )?)
+    } else {
+        if let Some(run) = unfinished.filter(|_| !args.dry_run) {
+            record::make_way(context, &session, &store, &run)?;
+        }
+        None
+    };
+    let target = args
+        .target
+        .clone()
+        .unwrap_or_else(|| "what was left".to_owned());
+    let plan = match &taken_up {
+        Some(taken_up) => taken_up.plan.clone(),
+        None => session.plan(&target)?,
+    };
     let commands = session.command_lines(&plan);
     let view = PlanView {
         database: session.identity.as_ref(),
-        target: &args.target,
+        target: &target,
         plan: &plan,
         commands: &commands,
     };
@@ -113,7 +164,11 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         ui.say("\nDry run: nothing was changed.");
     }
     if args.dry_run || plan.steps.is_empty() {
-        ui.nothing_was_run(&Report::nothing_to_do(plan.current.clone()))?;
+        let report = Report::nothing_to_do(plan.current.clone());
+        if let Some(taken_up) = taken_up.filter(|_| !args.dry_run) {
+            Record::go_on(&store, taken_up)?.end(&report, Exit::Done)?;
+        }
+        ui.nothing_was_run(&report)?;
         return Ok(Exit::Done);
     }
     refuse_joint_steps(args, &plan)?;
@@ -129,7 +184,26 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         _ => None,
     };
 
+    let record = if let Some(taken_up) = taken_up {
+        Record::go_on(&store, taken_up)
+    } else {
+        let run = lock.as_ref().map_or("", Lock::run);
+        Record::begin(args, context, &mut session, &store, run, &plan)
+    };
+    let mut record = match (record, snapshot.as_ref()) {
+        (Err(failure), Some(snapshot)) => {
+            // Nothing was run: the copy has nothing to bring back.
+            return Err(match snapshot.discard() {
+                Ok(()) => failure,
+                Err(reason) => failure.because(reason),
+            });
+        }
+        (record, _) => record?,
+    };
     let validate = args.atomic || context.settings.validate.unwrap_or(true);
+    if !session.has_own_connection() {
+        ui.warn("there is no connection of our own to this database: it is not locked against another run");
+    }
     if validate && !session.has_own_connection() {
         ui.warn("there is no connection of our own to this database: after each step the engine's own `current` is asked");
     }
@@ -151,20 +225,19 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         _ => "step",
     })));
     let mut events = progress;
-    let mut recorder = Unrecorded;
     let (engine, graph, witness) = session.parts();
     let mut parts = Parts {
         graph,
         engine,
         witness,
-        recorder: &mut recorder,
+        recorder: &mut record,
         events: &mut events,
         interrupt: context.interrupt,
         options,
     };
     let report = match (whole, snapshot) {
         (Some(Whole::Transaction), _) => runner::run_as_one(&plan, &mut parts),
-        (_, Some(snapshot)) => run_with_snapshot(&plan, &mut parts, snapshot, ui),
+        (_, Some(snapshot)) => run_with_snapshot(&plan, &mut parts, &snapshot, ui),
         (_, None) => runner::run(&plan, &mut parts),
     };
     context.interrupt.tell(None);
@@ -175,35 +248,41 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         Outcome::FailedChanged => Exit::StepChanged,
         Outcome::Interrupted => Exit::Interrupted,
     };
-    let advice = report.advice(&next_commands(args, context.typed, &report));
+    let ended = record.end(&report, exit);
+    let advice = report.advice(&next_commands(args, context));
     ui.account(Account {
         plan: &plan,
         commands: &commands,
         report: &report,
+        record: &record.path(),
         advice: &advice,
         exit,
         redact: &secrets,
     });
+    // The database is where it is; that the last line of its record is missing is for a person.
+    if let Err(failure) = ended {
+        ui.failure(&failure);
+    }
     Ok(exit)
 }
 
 /// The copy outlives the run where it could not be put back.
-fn run_with_snapshot(plan: &Plan, parts: &mut Parts<'_>, snapshot: Snapshot, ui: &Ui) -> Report {
-    let copy = snapshot.path().display().to_string();
-    match runner::run_with_a_way_back(plan, parts, || snapshot.put_back()) {
-        Ok(report) => {
-            if let Err(reason) = snapshot.discard() {
-                ui.warn(&reason);
-            }
-            report
+fn run_with_snapshot(plan: &Plan, parts: &mut Parts<'_>, snapshot: &Snapshot, ui: &Ui) -> Report {
+    let (report, kept) = runner::run_with_a_way_back(plan, parts, || snapshot.put_back());
+    if report.outcome() == Outcome::Done || kept.is_ok() {
+        for reason in [kept, snapshot.discard()]
+            .into_iter()
+            .filter_map(Result::err)
+        {
+            ui.warn(&reason);
         }
-        Err((report, reason)) => {
-            ui.warn(&format!(
-                "the file was not put back: {reason}; as it was before the first step it is kept as {copy}"
-            ));
-            report
-        }
+    } else if let Err(reason) = kept {
+        ui.warn(&format!(
+            "the file was not put back: {reason}; as it was before the first step it is kept as {}",
+            snapshot.path().display()
+        ));
     }
+    report
 }
 
 fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failure> {
@@ -223,23 +302,6 @@ fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failu
     .hint("to run such steps as one: --allow-joint-steps"))
 }
 
-/// No record.
-struct Unrecorded;
-
-impl Recorder for Unrecorded {
-    fn intent(&mut self, _: usize, _: &Step, _: &Schema) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn engine_ended(&mut self, _: usize, _: &Ended) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn done(&mut self, _: usize, _: &StepDone, _: &Schema) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 /// Asks. No answer is No.
 fn confirm(context: &Context<'_>, session: &Session, plan: &Plan) -> Result<(), Failure> {
     let ui = context.ui;
@@ -249,11 +311,7 @@ fn confirm(context: &Context<'_>, session: &Session, plan: &Plan) -> Result<(), 
                 .hint("to run it without a question, add -y; to see the plan only, add --dry-run"),
         );
     }
-    let place = match &session.identity {
-        Some(identity) => identity.to_string(),
-        None => format!("the database of {}", session.engine_name()),
-    };
-    ui.announce(plan, &place);
+    ui.announce(plan, &session.place());
     match ui.confirm("Proceed with rollback?") {
         Some(true) if context.interrupt.count() == 0 => Ok(()),
         Some(false) if context.interrupt.count() == 0 => {
@@ -263,49 +321,33 @@ fn confirm(context: &Context<'_>, session: &Session, plan: &Plan) -> Result<(), 
     }
 }
 
-/// The commands that may come next: the one that was typed, with the target that is left.
-fn next_commands(args: &DowngradeSafeArgs, typed: &[OsString], report: &Report) -> Commands {
-    let stopped_at = match &report.stop {
-        Some(_) if report.undone => 0,
-        Some(stop) => stop.index,
-        None => report.planned,
-    };
-    let left = report.planned - stopped_at;
-    let relative = args.target.starts_with('-');
-    let again = |left: usize| {
-        let target = if relative {
-            format!("-{left}")
-        } else {
-            args.target.clone()
-        };
-        retyped(typed, &args.target, &target)
-    };
+/// The commands that may come next.
+fn next_commands(args: &DowngradeSafeArgs, context: &Context<'_>) -> Commands {
     Commands {
-        retry: again(left),
-        go_on: (left > 1 && !args.atomic).then(|| again(left - 1)),
-        current: "rollback current".to_owned(),
+        resume: resuming(context.typed, args.target.as_deref()),
+        abandon: context.command(&["downgrade-safe", "--abandon"]),
+        current: context.command(&["current"]),
     }
 }
 
-/// The command line as typed, with another target, without what must not be repeated blindly (`-y`)
-/// or shown (the URL).
-fn retyped(typed: &[OsString], old: &str, new: &str) -> String {
+/// The command line as typed, going on instead of beginning, without what must not be repeated blindly
+/// (`-y`) or shown (the URL).
+fn resuming(typed: &[OsString], target: Option<&str>) -> String {
     let mut words = vec!["rollback".to_owned()];
     let mut typed = typed.iter().skip(1).map(|word| word.to_string_lossy());
-    let mut replaced = false;
+    let mut replaced = target.is_none();
     while let Some(word) = typed.next() {
-        if word == "-y" || word == "--yes" || word.starts_with("--database-url=") {
-            continue;
-        }
-        if word == "--database-url" {
-            typed.next();
-            continue;
-        }
-        if !replaced && word == old {
-            replaced = true;
-            words.push(new.to_owned());
-        } else {
-            words.push(word.into_owned());
+        match word.as_ref() {
+            "-y" | "--yes" => {}
+            "--database-url" | "--reason" | "--accept" => drop(typed.next()),
+            word if ["--database-url=", "--reason=", "--accept="]
+                .iter()
+                .any(|option| word.starts_with(option)) => {}
+            word if !replaced && Some(word) == target => {
+                replaced = true;
+                words.push("--resume".to_owned());
+            }
+            word => words.push(word.to_owned()),
         }
     }
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
@@ -323,8 +365,8 @@ mod tests {
                 .map(OsString::from)
                 .collect();
         assert_eq!(
-            retyped(&typed, "-3", "-2"),
-            "rollback -C api downgrade-safe -2 --timeout 5m"
+            resuming(&typed, Some("-3")),
+            "rollback -C api downgrade-safe --resume --timeout 5m"
         );
     }
 }

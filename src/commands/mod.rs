@@ -4,8 +4,10 @@
 pub mod completions;
 pub mod current;
 pub mod downgrade_safe;
+mod lock;
 pub mod man;
 pub mod plan;
+mod record;
 mod session;
 
 /// What every command gets.
@@ -17,10 +19,28 @@ pub struct Context<'a> {
     pub dir: &'a std::path::Path,
     /// The environment.
     pub environment: &'a crate::process::Environment,
+    /// The clock.
+    pub now: fn() -> std::time::SystemTime,
+    /// Whose process this is.
+    pub operator: &'a crate::domain::lock::Operator,
     /// The operator's signals.
     pub interrupt: &'a crate::process::Interrupt,
     /// The command line as typed, for the commands that are suggested.
     pub typed: &'a [std::ffi::OsString],
+    /// The options that say which project and database is meant, for the same.
+    pub which_project: Vec<String>,
     /// Where to print and ask.
     pub ui: &'a crate::ui::Ui,
+}
+
+impl Context<'_> {
+    /// A command of ours on the same project and database, ready to paste.
+    fn command(&self, words: &[&str]) -> String {
+        let which_project = self.which_project.iter().map(String::as_str);
+        let words = ["rollback"]
+            .into_iter()
+            .chain(which_project)
+            .chain(words.iter().copied());
+        shlex::try_join(words).unwrap_or_else(|_| "rollback".to_owned())
+    }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Context;
+use super::lock::Lock;
 use crate::config::{self, Layer};
 use crate::database::{self, Database, DatabaseError};
 use crate::domain::blocker::Blocker;
@@ -50,6 +51,10 @@ pub(super) struct Session {
     transaction_per_migration: Option<bool>,
     eyes: Eyes,
     secrets: Vec<Secret>,
+    /// `rollback current` for this project, to be suggested.
+    current_command: String,
+    /// The project's directory.
+    dir: PathBuf,
 }
 
 /// What makes a whole of the steps.
@@ -72,14 +77,17 @@ enum Eyes {
     Own {
         database: Box<dyn Database>,
         table: VersionTable,
+        /// The database was locked, and has to stay so.
+        locked: bool,
     },
     /// The engine's `current`, one more process each time.
     Engine(AlembicEngine),
 }
 
 impl Session {
-    /// Observes. Nothing is changed, here or by a command that fails afterwards.
-    pub(super) fn open(context: &Context<'_>) -> Result<Self, Failure> {
+    /// Observes. Nothing is changed, here or by a command that fails afterwards. With a `lock` no other
+    /// run comes between what is read here and the end of this value.
+    pub(super) fn open(context: &Context<'_>, lock: Option<&Lock>) -> Result<Self, Failure> {
         let engine = AlembicEngine::discover(discovery(context))?;
         let given = given_connection(context.settings, context.dir)?;
         let observation = engine
@@ -93,7 +101,17 @@ impl Session {
         let table = version_table(context.settings, &observation);
         let eyes = open_eyes(context, &engine, given, &observation, table)?;
         let (eyes, identity) = match eyes {
-            Some((database, identity, table)) => (Eyes::Own { database, table }, Some(identity)),
+            Some((mut database, identity, table)) => {
+                if let Some(lock) = lock {
+                    lock.take(database.as_mut(), context)?;
+                }
+                let eyes = Eyes::Own {
+                    database,
+                    table,
+                    locked: lock.is_some(),
+                };
+                (eyes, Some(identity))
+            }
             None => (Eyes::Engine(engine.clone()), told_identity(&observation)),
         };
         let mut session = Self {
@@ -105,16 +123,31 @@ impl Session {
             transaction_per_migration: observation.transaction_per_migration,
             eyes,
             secrets,
+            current_command: context.command(&["current"]),
+            dir: context.dir.to_owned(),
         };
-        session.rows = session.read_rows(&observation.current)?;
+        session.rows = match session.read_rows(&observation.current) {
+            // Another run may have ended between the engine's answer and our lock.
+            Err(_) if lock.is_some() => {
+                let current = session
+                    .engine
+                    .current()
+                    .map_err(|error| interrupted_or(error, context))?;
+                session.read_rows(&current)?
+            }
+            rows => rows?,
+        };
         Ok(session)
     }
 
     /// Reads the rows, and holds them against what the engine says of the same database.
     fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
-        let Eyes::Own { database, table } = &mut self.eyes else {
+        let Eyes::Own {
+            database, table, ..
+        } = &mut self.eyes
+        else {
             return Ok(Rows::Told(match told {
-                Current::Rows(ids) => ids.clone(),
+                Current::Rows(ids) => self.graph.newest(ids),
                 Current::UnknownRevision(id) => vec![RevisionId::new(id.clone())],
             }));
         };
@@ -141,12 +174,19 @@ impl Session {
             Current::Rows(ids) => listed(ids),
             Current::UnknownRevision(id) => id.clone(),
         };
+        let seen = match &rows {
+            Rows::NoTable(table) => format!("there is no version table {table}"),
+            Rows::Read(ids) | Rows::Told(ids) => {
+                format!("the version table {table} says {}", listed(ids))
+            }
+        };
         Err(Failure::user(format!(
-            "the engine says that the database stands at {told}, and the version table {table} says {}",
-            listed(rows.ids())
+            "the engine says that the database stands at {told}, and {seen}"
         ))
         .because("another process is migrating, or the version table has another name or schema")
-        .hint("if env.py names the table: set version_table and version_table_schema in rollback.toml"))
+        .hint(
+            "set version_table and version_table_schema to what env.py names, or leave both away",
+        ))
     }
 
     /// Plans the way to a target as typed.
@@ -154,7 +194,7 @@ impl Session {
         if let Rows::NoTable(table) = &self.rows {
             return Err(Failure::user(format!("the database has no version table {table}"))
                 .because("no migration was ever run here, or this is another database than you think")
-                .hint("see which database it is: rollback current"));
+                .hint(format!("see which database it is: {}", self.current_command)));
         }
         target
             .parse()
@@ -205,7 +245,10 @@ impl Session {
             listed(&now)
         ))
         .because("somebody else is migrating it")
-        .hint("see where it stands, then plan again: rollback current"))
+        .hint(format!(
+            "see where it stands, then plan again: {}",
+            self.current_command
+        )))
     }
 
     /// The command line of each step.
@@ -214,6 +257,42 @@ impl Session {
             .iter()
             .map(|step| self.engine.command_line(&step.argument))
             .collect()
+    }
+
+    /// Names the database the same way each time, whatever the server's state: what a record is found
+    /// by. The loopback has several names.
+    pub(super) fn database_key(&self) -> String {
+        let Some(identity) = &self.identity else {
+            return format!("{} in {}", self.engine.name(), self.dir.display());
+        };
+        let host = identity.host.as_deref().map(|host| match host {
+            "localhost" | "127.0.0.1" | "::1" => "localhost".to_owned(),
+            host => host.to_ascii_lowercase(),
+        });
+        let place = match (host, identity.port) {
+            (Some(host), Some(port)) => format!("{host}:{port}/"),
+            (Some(host), None) => format!("{host}/"),
+            (None, _) => String::new(),
+        };
+        format!("{}:{place}{}", identity.dialect, identity.database)
+    }
+
+    /// The database, for people.
+    pub(super) fn place(&self) -> String {
+        match &self.identity {
+            Some(identity) => identity.to_string(),
+            None => format!("the database of {}", self.engine_name()),
+        }
+    }
+
+    /// The version rows, for people.
+    pub(super) fn standing(&self) -> String {
+        listed(self.rows.ids())
+    }
+
+    /// The schema as it is now; `None` where it cannot be read.
+    pub(super) fn schema(&mut self) -> Option<Schema> {
+        self.eyes.schema()
     }
 
     /// The engine, for people.
@@ -247,13 +326,12 @@ impl Session {
             _ if !self.has_own_connection() => {
                 return refused("there is no connection of our own to prove it by");
             }
-            Some("sqlite") => {}
             Some("postgresql") if !self.engine.can_run_a_range() => {
                 return refused(
                     "the engine's process cannot be entered, and its command line has no way to say it",
                 );
             }
-            Some("postgresql") => {}
+            Some("postgresql" | "sqlite") => {}
             _ => return refused("only PostgreSQL and SQLite have a way"),
         }
         match (dialect, self.transaction_per_migration, &self.identity) {
@@ -305,7 +383,9 @@ impl Witness for Eyes {
 
     fn heads(&mut self) -> Result<Heads, String> {
         match self {
-            Self::Own { database, table } => match database.version_rows(table) {
+            Self::Own {
+                database, table, ..
+            } => match database.version_rows(table) {
                 Ok(VersionRows::Rows(ids)) => Ok(ids.into_iter().collect()),
                 Ok(VersionRows::NoTable) => Err(format!("the version table {table} is gone")),
                 Err(error) => Err(error.to_string()),
@@ -334,7 +414,21 @@ impl Witness for Eyes {
     }
 
     fn may_go_on(&mut self) -> Result<(), String> {
-        Ok(())
+        match self {
+            Self::Own {
+                database,
+                locked: true,
+                ..
+            } => match database.holds_lock() {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(
+                    "the lock of this run is gone, and another run may have begun: the connection that held it was closed, or its file was removed"
+                        .to_owned(),
+                ),
+                Err(error) => Err(format!("cannot tell whether the lock of this run still holds: {error}")),
+            },
+            Self::Own { .. } | Self::Engine(_) => Ok(()),
+        }
     }
 
     fn faults(&mut self, _: &Step, _: &Difference) -> Vec<String> {
@@ -499,7 +593,7 @@ fn told_identity(observation: &Observation) -> Option<Identity> {
     })
 }
 
-fn database_failure(error: &DatabaseError) -> Failure {
+pub(super) fn database_failure(error: &DatabaseError) -> Failure {
     let hint = match error {
         DatabaseError::UnsupportedDialect(_) => {
             "leave the URL away: the engine's own `current` is asked then"
@@ -514,6 +608,12 @@ fn database_failure(error: &DatabaseError) -> Failure {
         DatabaseError::NoSuchDatabase { .. } => "check the name of the database",
         DatabaseError::Query { .. } => {
             "check the rights of the user: it has to read the version table"
+        }
+        DatabaseError::Pooled(_) => {
+            "give the address of the server itself, in ROLLBACK_DATABASE_URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        }
+        DatabaseError::LockFile { .. } => {
+            "check the rights on the directory of the file: SQLite itself needs to write there, too"
         }
         DatabaseError::Settings(_) => {
             "write it as SQLAlchemy does: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"

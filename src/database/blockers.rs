@@ -48,7 +48,7 @@ const MYSQL: &str = r"
         AND t.trx_state <> 'LOCK WAIT' AND COALESCE(p.state, '') NOT LIKE 'Waiting for%lock%'";
 
 /// With the plugin `metadata_lock_info` of MariaDB: who holds a lock on a table of this database, also
-/// without a transaction of InnoDB (`LOCK TABLES`, another storage engine).
+/// without a transaction of `InnoDB` (`LOCK TABLES`, another storage engine).
 const MARIADB_HOLDERS: &str = r"
     SELECT DISTINCT m.thread_id FROM information_schema.metadata_lock_info m
     WHERE m.table_schema = DATABASE()";

@@ -4,6 +4,7 @@
 
 mod blockers;
 mod failure;
+mod lock;
 mod mysql;
 mod pgpass;
 mod postgres;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
+use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
 use crate::process::Environment;
 
@@ -106,6 +108,20 @@ pub enum DatabaseError {
         /// The server's words.
         reason: String,
     },
+    /// A lock cannot be held behind this address: each statement may reach another session.
+    #[error(
+        "{0} is reached through a pooler that gives each statement another session, such as PgBouncer \
+         in transaction mode: no lock can be held there"
+    )]
+    Pooled(String),
+    /// The file that locks a SQLite database cannot be made or locked.
+    #[error("cannot lock by the file {path}: {reason}")]
+    LockFile {
+        /// The lock file.
+        path: String,
+        /// The system's words.
+        reason: String,
+    },
     /// A setting of the connection is not understood.
     #[error("{0}")]
     Settings(String),
@@ -126,6 +142,15 @@ pub trait Database {
 
     /// Reads the outline of the schema: tables, columns and indexes, without the server's own.
     fn schema(&mut self) -> Result<Schema, DatabaseError>;
+
+    /// Locks the database against every other run, at once or not at all; it may be asked again. The
+    /// lock is no transaction and blocks nobody but other runs. It is let go of with this value, or
+    /// when the process ends, however it ends.
+    fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError>;
+
+    /// Whether the lock that was taken is still ours. It lives only as long as the connection or the
+    /// file that it was taken on.
+    fn holds_lock(&mut self) -> Result<bool, DatabaseError>;
 
     /// The sessions that others of this database wait for, and those whose transaction is open for
     /// longer than `open_for`. Asked while the engine runs, so it neither waits nor connects again.

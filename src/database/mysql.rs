@@ -7,10 +7,12 @@ use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 
 use super::failure::Failure;
+use super::lock::mysql::MySqlLock;
 use super::session::{Session, text, version_rows};
 use super::{Database, DatabaseError, blockers, outline, version_query};
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
 
 /// `SHOW` passes over the names that a server does not know, where `SELECT @@name` fails. The id of
@@ -39,6 +41,7 @@ const SCHEMA: &str = "
 /// An open connection.
 pub(super) struct MySql {
     session: Session<MySqlConnection>,
+    lock: Option<MySqlLock>,
     facts: ConnectionFacts,
     database: String,
 }
@@ -58,6 +61,7 @@ impl MySql {
         )?;
         Ok(Self {
             session,
+            lock: None,
             facts: facts.clone(),
             database,
         })
@@ -103,6 +107,25 @@ impl Database for MySql {
 
     fn blockers(&mut self, open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
         blockers::of_mysql(&mut self.session, open_for)
+    }
+
+    fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {
+        let mut lock = match self.lock.take() {
+            Some(lock) => lock,
+            None => MySqlLock::open(
+                options(&self.facts)?,
+                place(&self.facts, &self.database),
+                self.facts.password.clone(),
+                claim,
+            )?,
+        };
+        let locked = lock.take()?;
+        self.lock = Some(lock);
+        Ok(locked)
+    }
+
+    fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
+        self.lock.as_mut().map_or(Ok(false), MySqlLock::holds)
     }
 }
 

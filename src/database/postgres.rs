@@ -10,10 +10,12 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 
 use super::failure::Failure;
+use super::lock::postgres::PostgresLock;
 use super::session::{Session, text, version_rows};
 use super::{Database, DatabaseError, Environment, blockers, outline, pgpass, version_query};
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
 use crate::domain::secret::Secret;
 
@@ -61,6 +63,7 @@ const SCHEMA: &str = r"
 /// An open connection.
 pub(super) struct Postgres {
     session: Session<PgConnection>,
+    lock: Option<PostgresLock>,
     settings: Settings,
 }
 
@@ -72,7 +75,11 @@ impl Postgres {
         let settings = Settings::new(facts, environment)?;
         let place = settings.place();
         let session = Session::open(settings.options(), place, settings.password.clone())?;
-        Ok(Self { session, settings })
+        Ok(Self {
+            session,
+            lock: None,
+            settings,
+        })
     }
 }
 
@@ -113,6 +120,26 @@ impl Database for Postgres {
 
     fn blockers(&mut self, open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
         blockers::of_postgres(&mut self.session, open_for)
+    }
+
+    fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {
+        let mut lock = match self.lock.take() {
+            Some(lock) => lock,
+            None => PostgresLock::open(
+                self.settings.options(),
+                self.settings.place(),
+                self.settings.password.clone(),
+                claim,
+                &mut self.session,
+            )?,
+        };
+        let locked = lock.take()?;
+        self.lock = Some(lock);
+        Ok(locked)
+    }
+
+    fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
+        self.lock.as_mut().map_or(Ok(false), PostgresLock::holds)
     }
 }
 

@@ -110,6 +110,19 @@ where
         self.attempt_within(sql, GLANCE_TIMEOUT)
     }
 
+    /// The same without a second try: for what lives as long as the connection does. Once it is
+    /// broken it stays so.
+    pub(super) fn rows_here(
+        &mut self,
+        sql: &str,
+    ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
+        if self.connection.is_some() {
+            return self.attempt(sql);
+        }
+        let gone = io::Error::new(io::ErrorKind::NotConnected, "the connection was lost");
+        Err(self.error(Failure::Broken, &gone.into()))
+    }
+
     fn attempt(
         &mut self,
         sql: &str,

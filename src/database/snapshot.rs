@@ -82,7 +82,7 @@ impl Snapshot {
     }
 
     /// Removes the copy.
-    pub fn discard(self) -> Result<(), String> {
+    pub fn discard(&self) -> Result<(), String> {
         fs::remove_file(&self.copy).map_err(|error| failed("remove", &self.copy, &error))
     }
 

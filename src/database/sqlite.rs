@@ -14,9 +14,11 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
+use super::lock::sqlite::SqliteLock;
 use super::session::{Session, SessionError, text, version_rows};
 use super::{Database, DatabaseError, outline, version_query};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
 
 /// The step has ended when we look; a lock that lasts is somebody else's and worth a report.
@@ -51,6 +53,7 @@ const SCHEMA: &str = r#"
 /// A file that was there and could be read when it was opened.
 pub(super) struct Sqlite {
     path: PathBuf,
+    lock: Option<SqliteLock>,
 }
 
 impl Sqlite {
@@ -62,6 +65,7 @@ impl Sqlite {
         };
         let database = Self {
             path: PathBuf::from(path),
+            lock: None,
         };
         // The header is read by the first query only, and a text file is no error before.
         database.rows("SELECT count(*) FROM sqlite_master")?;
@@ -146,5 +150,22 @@ impl Database for Sqlite {
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
         let rows = self.rows(SCHEMA)?;
         Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
+    }
+
+    fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {
+        if self.lock.as_ref().is_some_and(SqliteLock::holds) {
+            return Ok(Locked::Taken);
+        }
+        Ok(match SqliteLock::take(&self.path, claim)? {
+            Ok(lock) => {
+                self.lock = Some(lock);
+                Locked::Taken
+            }
+            Err(held) => held,
+        })
+    }
+
+    fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
+        Ok(self.lock.as_ref().is_some_and(SqliteLock::holds))
     }
 }

@@ -7,6 +7,8 @@
 pub mod blocker;
 pub mod connection;
 pub mod graph;
+pub mod journal;
+pub mod lock;
 pub mod plan;
 pub mod report;
 pub mod revision;

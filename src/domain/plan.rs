@@ -29,6 +29,9 @@ pub struct Step {
 pub struct Plan {
     /// The version rows at the start.
     pub current: Heads,
+    /// The target in words that keep their meaning while the steps are taken, where those typed do
+    /// not; a number of steps has to be counted down instead.
+    pub restated_target: Option<String>,
     /// The steps, newest first; none where the database already stands at the target.
     pub steps: Vec<Step>,
 }
@@ -49,7 +52,8 @@ impl Plan {
     pub fn new(graph: &Graph, rows: &[RevisionId], target: &Target) -> Result<Self, PlanError> {
         let nodes = graph.nodes(rows)?;
         let applied = graph.applied_nodes(&nodes);
-        let (removals, limit) = match target.resolve(graph, &nodes, &applied)? {
+        let destination = target.resolve(graph, &nodes, &applied)?;
+        let (removals, limit) = match destination {
             Destination::Steps(count) => (applied, Some(count)),
             Destination::Below { branch, target } => {
                 (graph.removed_by(&applied, branch, target), None)
@@ -57,8 +61,18 @@ impl Plan {
         };
         Ok(Self {
             current: rows.iter().cloned().collect(),
+            restated_target: target.restated(graph, destination),
             steps: graph.steps(&nodes, &removals, limit),
         })
+    }
+
+    /// The plan of a database that already stands at its target.
+    pub fn nothing(rows: &[RevisionId]) -> Self {
+        Self {
+            current: rows.iter().cloned().collect(),
+            restated_target: None,
+            steps: Vec::new(),
+        }
     }
 
     /// The version rows after the last step.
@@ -182,6 +196,21 @@ mod tests {
         assert_eq!(plan(drawing, &["x2", "y2"], "main@-1"), ["y2@y1 => x2,y1"]);
         assert_eq!(plan(drawing, &["x2", "y2"], "x2@-1"), ["x2@x1 => x1,y2"]);
         assert_eq!(plan(drawing, &["x2", "y2"], "y2-1"), ["y2@y1 => x2,y1"]);
+    }
+
+    #[test]
+    fn a_count_on_a_branch_is_restated_by_where_it_leads() {
+        let graph = drawn("x1 #ext; x2:x1; x3:x2");
+        let restated = |target: &str| {
+            let target = target.parse().unwrap();
+            Plan::new(&graph, &["x3".into()], &target)
+                .unwrap()
+                .restated_target
+        };
+        assert_eq!(restated("ext@-2"), Some("ext@x1".to_owned()));
+        assert_eq!(restated("ext@-3"), Some("ext@base".to_owned()));
+        assert_eq!(restated("x3-2"), None);
+        assert_eq!(restated("-2"), None);
     }
 
     #[test]

@@ -126,6 +126,7 @@ pub struct Report {
 
 impl Stop {
     /// The same at a position of the plan, with those who stood in the way if that was the cause.
+    #[must_use]
     pub fn at(self, index: usize, blockers: Vec<Blocker>) -> Self {
         Self {
             index,
@@ -178,10 +179,10 @@ impl Report {
 /// The commands that an operator may have to type next, ready to paste.
 #[derive(Debug, Clone)]
 pub struct Commands {
-    /// The same run again for what is left: from the failed step on.
-    pub retry: String,
-    /// As `retry`, from the step after it; `None` where it was the last one.
-    pub go_on: Option<String>,
+    /// Go on with this run.
+    pub resume: String,
+    /// Give it up.
+    pub abandon: String,
     /// Where does the database stand?
     pub current: String,
 }
@@ -192,38 +193,33 @@ impl Report {
         let Some(stop) = &self.stop else {
             return Vec::new();
         };
-        let go_on = |when: &str| match &commands.go_on {
-            Some(command) => format!("{when}go on with: {command}"),
-            None => format!(
-                "{when}nothing is left to roll back; see for yourself: {}",
-                commands.current
-            ),
-        };
-        match (&stop.cause, &stop.position) {
-            (Cause::Interrupted, _) => vec![format!("go on with: {}", commands.retry)],
-            (Cause::NotAlone(_), _) => vec![
-                format!("see where the database stands: {}", commands.current),
-                format!("as soon as nobody else is at it: {}", commands.retry),
-            ],
-            (Cause::NotRecorded(_), _) => {
-                vec![format!("make room for the record, then: {}", commands.retry)]
+        let resume = |when: &str| format!("{when}: {}", commands.resume);
+        let look = |when: &str| format!("{when}: {}", commands.current);
+        let mut advice = match (&stop.cause, &stop.position) {
+            (Cause::Interrupted, _) | (Cause::InterruptedTwice, Position::StepHappened) => {
+                vec![resume("to go on")]
             }
-            (Cause::CheckFailed(_), _) => vec![format!(
-                "mend what the check found, then go on with: {}",
-                commands.retry
-            )],
-            (Cause::InterruptedTwice, Position::StepHappened) => vec![go_on("")],
-            (_, Position::StepHappened) => vec![go_on("find out why the engine failed, then ")],
+            (Cause::NotAlone(_), _) => vec![
+                look("see where the database stands"),
+                resume("as soon as nobody else is at it"),
+            ],
+            (Cause::NotRecorded(_), _) => vec![resume("make room for the record, then")],
+            (Cause::CheckFailed(_), _) => {
+                vec![resume("mend what the check found, then go on with")]
+            }
+            (_, Position::StepHappened) => {
+                vec![resume("find out why the engine failed, then go on with")]
+            }
             (Cause::NotVerified, Position::Unchanged { .. }) => vec![
                 "the engine said that the step succeeded and did not record it; does it migrate another database or version table?".to_owned(),
-                format!("see where this one stands: {}", commands.current),
+                look("see where this one stands"),
             ],
             (cause, Position::Unchanged { schema_compared }) => {
                 let caution = (!schema_compared).then(|| {
                     "make sure that the step left nothing half done: only the version table could be compared".to_owned()
                 });
                 let next = match cause {
-                    Cause::InterruptedTwice => "go on with",
+                    Cause::InterruptedTwice => "to go on",
                     Cause::LockTimeout if stop.blockers.is_empty() => {
                         "find out who holds the lock; when it is free,"
                     }
@@ -233,23 +229,22 @@ impl Report {
                     }
                     _ => "mend the cause, then",
                 };
-                caution
-                    .into_iter()
-                    .chain([format!("{next}: {}", commands.retry)])
-                    .collect()
+                caution.into_iter().chain([resume(next)]).collect()
             }
             (_, Position::HalfDone(_)) => vec![
                 "bring back by hand or from a backup what is gone before any further step: run again, this step fails on it".to_owned(),
-                format!("then: {}", commands.retry),
+                resume("then"),
             ],
             (_, Position::Elsewhere { .. }) => vec![
                 "is somebody else migrating this database? Nothing more was run".to_owned(),
-                format!("see where it stands: {}", commands.current),
+                look("see where it stands"),
             ],
             (_, Position::Unknown { .. }) => {
-                vec![format!("as soon as the database answers, see where it stands: {}", commands.current)]
+                vec![resume("as soon as the database answers, have it examined and go on")]
             }
-        }
+        };
+        advice.push(format!("to leave it here: {}", commands.abandon));
+        advice
     }
 }
 
@@ -269,11 +264,10 @@ impl fmt::Display for Cause {
                 "the engine took longer than the time limit of {} s and was ended",
                 limit.as_secs_f64()
             ),
-            Self::EngineNotStarted(reason) => formatter.write_str(reason),
+            Self::EngineNotStarted(reason) | Self::NotAlone(reason) => formatter.write_str(reason),
             Self::NotVerified => formatter.write_str(
                 "the engine reported success, but the version table does not hold what it should",
             ),
-            Self::NotAlone(reason) => formatter.write_str(reason),
             Self::NotRecorded(reason) => write!(formatter, "the record cannot be kept: {reason}"),
             Self::CheckFailed(faults) => {
                 write!(

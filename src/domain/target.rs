@@ -102,7 +102,7 @@ pub enum TargetError {
         revision: RevisionId,
     },
     /// `-N` with more steps than there are applied revisions.
-    #[error("{asked} steps were asked for, and only {applied} revisions are applied")]
+    #[error("{asked} steps were asked for, and only {applied} {} applied", if *applied == 1 { "revision is" } else { "revisions are" })]
     TooManySteps {
         /// N.
         asked: usize,
@@ -256,6 +256,25 @@ fn unknown(symbol: &str) -> TargetError {
 }
 
 impl Target {
+    /// The same target in words that mean the same after some of its steps: `BRANCH@-N` counts from
+    /// where the database stands, so it is named by where it leads. `None` where the words as typed
+    /// keep their meaning, and for a number of steps, which has to be counted down.
+    pub(super) fn restated(&self, graph: &Graph, destination: Destination) -> Option<String> {
+        let (
+            Self::Named {
+                branch: Some(branch),
+                symbol: None,
+                ..
+            },
+            Destination::Below { target, .. },
+        ) = (self, destination)
+        else {
+            return None;
+        };
+        let target = target.map_or_else(|| "base".to_owned(), |node| graph.id(node).to_string());
+        Some(format!("{branch}@{target}"))
+    }
+
     pub(super) fn resolve(
         &self,
         graph: &Graph,

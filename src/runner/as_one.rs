@@ -120,11 +120,15 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
     let faults = parts.witness.faults(&whole, &difference);
     let done = done(plan, &applied, &heads, &difference);
     let mut recorded = recorded;
+    let schema = after.as_ref().unwrap_or(&none);
     for (index, step) in done.iter().enumerate() {
+        let recorder = &mut *parts.recorder;
         recorded = recorded.and_then(|()| {
-            parts
-                .recorder
-                .done(index, step, after.as_ref().unwrap_or(&none))
+            if index > 0 {
+                // The first one's intent is in the record since it began.
+                recorder.intent(index, &plan.steps[index], schema)?;
+            }
+            recorder.done(index, step, schema)
         });
     }
     parts.events.committed(&done);

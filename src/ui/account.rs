@@ -19,6 +19,8 @@ pub struct Account<'a> {
     pub commands: &'a [Vec<String>],
     /// How it went.
     pub report: &'a Report,
+    /// Where it is written down.
+    pub record: &'a str,
     /// What to do next.
     pub advice: &'a [String],
     /// The exit code of the whole.
@@ -146,6 +148,11 @@ impl Ui {
         };
         insist(&format!("  {} {done}", self.err.bold("Done:    ")));
         self.position(report);
+        insist(&format!(
+            "  {} {}",
+            self.err.bold("Record:  "),
+            account.record
+        ));
         for advice in account.advice {
             insist(&format!("  {} {advice}", self.err.with("→", Color::Cyan)));
         }

@@ -9,10 +9,12 @@ mod progress;
 mod steps;
 
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use colored::{Color, Colorize as _};
 use serde_json::Value;
 
+use crate::domain::lock::Holder;
 use crate::error::{Exit, Failure};
 
 pub use account::Account;
@@ -177,10 +179,21 @@ impl Ui {
         ));
     }
 
+    /// Tells whoever waits for another run what for, and for how long yet.
+    pub(crate) fn waiting(&self, holder: &Holder, waited: Duration, at_most: Duration) {
+        self.say(&format!(
+            "{} {} of {} for {holder}",
+            self.err.with("waiting", Color::Yellow),
+            seconds(waited),
+            seconds(at_most),
+        ));
+    }
+
     /// Tells a failure: the sentence, its causes, what the engine printed, what to do.
     pub fn failure(&self, failure: &Failure) {
         let word = match failure.exit {
             Exit::Refused => self.err.with("refused:", Color::Yellow),
+            Exit::Locked => self.err.with("locked:", Color::Yellow),
             Exit::Interrupted => self.err.with("interrupted:", Color::Yellow),
             _ => self.err.with("error:", Color::Red),
         };
@@ -233,7 +246,7 @@ fn insist(text: &str) {
 }
 
 /// `0.8 s`, `2 min 15 s`.
-fn seconds(elapsed: std::time::Duration) -> String {
+fn seconds(elapsed: Duration) -> String {
     let whole = elapsed.as_secs();
     if whole < 60 {
         format!("{:.1} s", elapsed.as_secs_f64())

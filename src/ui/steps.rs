@@ -41,9 +41,11 @@ impl Ui {
             text.push_str("\nNothing to roll back: the database already stands there.\n");
             return text;
         }
-        let merges = match plan.merges() {
-            0 => String::new(),
-            merges => format!(", {} among them", count(merges, "merge")),
+        let merges = match (plan.steps.len(), plan.merges()) {
+            (_, 0) => String::new(),
+            (1, _) => ", a merge".to_owned(),
+            (_, 1) => ", 1 of them a merge".to_owned(),
+            (_, merges) => format!(", {merges} of them merges"),
         };
         let title = format!("Rollback plan: {}{merges}", count(plan.steps.len(), "step"));
         let _ = writeln!(text, "\n{}\n", self.out.bold(&title));

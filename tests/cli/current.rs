@@ -1,5 +1,8 @@
 //! `rollback current`.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -235,4 +238,20 @@ fn arguments_for_env_py_and_the_section_are_passed_on() {
 fn quiet_still_answers() {
     let project = Project::alembic("linear").at("heads");
     assert_eq!(project.run("current -q"), project.run("current"));
+}
+
+#[test]
+fn a_project_that_cannot_be_written_to_can_be_looked_at() {
+    let project = Project::alembic("diamond").at("heads");
+    let mode = |mode| fs::set_permissions(project.root(), fs::Permissions::from_mode(mode));
+    mode(0o555).unwrap();
+    let current = project.run("current");
+    let plan = project.run("plan base");
+    // Otherwise the folder could not be taken away again.
+    mode(0o755).unwrap();
+    assert_eq!(
+        (current.code, plan.code),
+        (Some(0), Some(0)),
+        "{current}{plan}"
+    );
 }

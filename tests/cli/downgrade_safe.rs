@@ -16,7 +16,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     Current:   e86f3a7d1c95
     Target:    -3
 
-    Rollback plan: 3 steps, 1 merge among them
+    Rollback plan: 3 steps, 1 of them a merge
 
       1. e86f3a7d1c95  Add a currency to invoices
          created 2024-01-14 04:18:31, leaves b52d08e7f41c
@@ -50,7 +50,7 @@ fn a_run_leads_across_the_merge_one_revision_at_a_time() {
     Current:   e86f3a7d1c95
     Target:    -3
 
-    Rollback plan: 3 steps, 1 merge among them
+    Rollback plan: 3 steps, 1 of them a merge
 
       1. e86f3a7d1c95  Add a currency to invoices
          created 2024-01-14 04:18:31, leaves b52d08e7f41c

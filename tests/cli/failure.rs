@@ -17,6 +17,10 @@ fn a_step_that_fails_halfway_names_what_is_gone() {
           ✓ [TIME], now at 3333aaaa
     [3/5] Rolling back 3333aaaa ... Create the table that cannot be undone
 
+    Rolled back:
+      5555aaaa  [TIME]
+      4444aaaa  [TIME]
+
     failed: step 3 of 5, 3333aaaa: the engine exited with status 1
       $ alembic downgrade 3333aaaa@2222aaaa
       the engine printed nothing on stdout
@@ -47,12 +51,10 @@ fn a_step_that_fails_halfway_names_what_is_gone() {
       Reason:   sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table: never_created
       File:     [PROJECT]/migrations/versions/3333aaaa_create_the_table_that_cannot_be_undone.py
       Database: half done: the version table is as before this step, the schema is not
-                gone: column e1b.id INTEGER not null primary key
+                gone: column e1b.id INTEGER not null
                 gone: column e1b.name VARCHAR(80) not null
                 gone: table e1b
       Done:     2 of 5 steps rolled back before it
-      5555aaaa  [TIME]
-      4444aaaa  [TIME]
     Current revision: 3333aaaa, read from the database
       → bring back by hand or from a backup what is gone before any further step: run again, this step fails on it
       → then: rollback downgrade-safe base
@@ -103,6 +105,9 @@ fn a_step_that_refuses_before_it_does_anything_leaves_the_last_good_revision() {
           ✓ [TIME], now at aaaa2222
     [2/3] Rolling back aaaa2222 ... Hash the names
 
+    Rolled back:
+      aaaa3333  [TIME]
+
     failed: step 2 of 3, aaaa2222: the engine exited with status 1
       $ alembic downgrade aaaa2222@aaaa1111
       the engine printed nothing on stdout
@@ -124,7 +129,6 @@ fn a_step_that_refuses_before_it_does_anything_leaves_the_last_good_revision() {
       File:     [PROJECT]/migrations/versions/aaaa2222_hash_the_names.py
       Database: unchanged by this step: version table, tables, columns and indexes are as before
       Done:     1 of 3 steps rolled back before it
-      aaaa3333  [TIME]
     Current revision: aaaa2222, read from the database
       → mend the cause, then: rollback downgrade-safe -2
     "#);
@@ -207,6 +211,10 @@ fn a_step_that_hangs_is_ended_when_its_time_is_up() {
           ✓ [TIME], now at 3333aaaa
     [3/3] Rolling back 3333aaaa ... Create the table whose removal hangs
 
+    Rolled back:
+      5555aaaa  [TIME]
+      4444aaaa  [TIME]
+
     failed: step 3 of 3, 3333aaaa: the engine took longer than the time limit of 4 s and was ended
       $ alembic downgrade 3333aaaa@2222aaaa
       the engine printed nothing on stdout
@@ -217,8 +225,6 @@ fn a_step_that_hangs_is_ended_when_its_time_is_up() {
       File:     [PROJECT]/migrations/versions/3333aaaa_create_the_table_whose_removal_hangs.py
       Database: unchanged by this step: version table, tables, columns and indexes are as before
       Done:     2 of 3 steps rolled back before it
-      5555aaaa  [TIME]
-      4444aaaa  [TIME]
     Current revision: 3333aaaa, read from the database
       → find out what the step waits for, or give it a longer --timeout, then: rollback downgrade-safe -1 --timeout 4s
     ");
@@ -248,7 +254,7 @@ fn an_engine_that_lies_about_its_success_is_found_out() {
       Done:     0 of 2 steps rolled back before it
     Current revision: 5e6f7a8b9c05, by the word of the engine's `current`
       → the engine said that the step succeeded and did not record it; does it migrate another database or version table?
-      → see where this one stands: rollback current
+      → see where this one stands: rollback --engine-command ./liar current
     ");
     run.exits(5);
 }

@@ -4,13 +4,20 @@
 //! run; after a change that is meant, `cargo insta test --review` shows and takes the new ones.
 
 #![expect(unreachable_pub, reason = "nobody calls a test binary")]
+#![expect(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
 mod support;
 
+mod bad_input;
 mod current;
+mod database_url;
+mod documents;
 mod downgrade_safe;
 mod failure;
 mod help;
 mod interruption;
 mod plan;
+mod roads;
+mod settings;
+mod targets;
 mod terminal;

@@ -1,6 +1,10 @@
 //! The question, on a terminal.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use insta::assert_snapshot;
+use nix::sys::signal::Signal;
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 
@@ -16,7 +20,10 @@ fn started(project: &Project, line: &str, cue: &str) -> (PtySession, String) {
 
 /// Starts a run on a terminal and waits for its question.
 fn asked(project: &Project, line: &str) -> PtySession {
-    started(project, line, "Proceed with rollback?").0
+    let (session, _) = started(project, line, "Proceed with rollback?");
+    // The terminal is set to single keys right after the question is written.
+    sleep(Duration::from_millis(200));
+    session
 }
 
 /// What is said after the answer, and the exit status.
@@ -72,6 +79,17 @@ fn ctrl_c_at_the_question_changes_nothing() {
     {/} [y/N] {hide cursor}{show cursor}
     {yellow}interrupted:{/} nothing was changed
     ");
+    assert_eq!(project.bytes(), bytes);
+}
+
+#[test]
+fn sigterm_at_the_question_changes_nothing() {
+    let project = Project::alembic("diamond").at("heads");
+    let bytes = project.bytes();
+    let mut session = asked(&project, "downgrade-safe -1");
+    session.process_mut().signal(Signal::SIGTERM).unwrap();
+    let (rest, code) = answered(&project, &mut session);
+    assert_eq!(code, 130, "{rest}");
     assert_eq!(project.bytes(), bytes);
 }
 

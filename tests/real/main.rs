@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
+use assert_cmd::assert::OutputAssertExt as _;
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
 use serde_json::Value;
 use support::{Kind, TestDatabase};
 
@@ -186,13 +189,10 @@ fn superset_goes_back_over_its_first_merge_and_on_to_the_revision_that_cannot() 
     assert_eq!(finished["current"], serde_json::json!([FIRST_BROKEN]));
     assert_eq!(superset.version(), FIRST_BROKEN);
     assert_eq!(starts, broken - STEPS_OVER_THE_FIRST_MERGE + 2);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        told.contains(r#"relation "columns" does not exist"#),
-        "{told}"
-    );
-    assert!(
-        told.contains("Current revision: 6f139c533bea, read from the database"),
-        "{told}"
-    );
+    let names_the_relation = contains(r#"relation "columns" does not exist"#);
+    let tells_the_position = contains("Current revision: 6f139c533bea, read from the database");
+    output
+        .assert()
+        .code(4)
+        .stderr(names_the_relation.and(tells_the_position));
 }

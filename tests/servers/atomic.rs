@@ -96,7 +96,8 @@ fn the_last_of_ten_steps_fails_and_nothing_happened() {
             "{run}"
         );
         assert!(
-            run.stderr.contains("rollback downgrade-safe base --atomic"),
+            run.stderr
+                .contains("rollback downgrade-safe --resume --atomic"),
             "{run}"
         );
         if kind == Kind::PostgreSql {
@@ -107,6 +108,10 @@ fn the_last_of_ten_steps_fails_and_nothing_happened() {
             let left: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
             assert_eq!(left.len(), 1, "{left:?}");
         }
+        // With the cause mended, the advice goes the whole way.
+        let project = project.edit("migrations/versions/r01.py", FAILS, "pass");
+        project.run("downgrade-safe --resume --atomic -y").exits(0);
+        assert_eq!(rows(&database), [""; 0], "{kind:?}");
     }
 }
 

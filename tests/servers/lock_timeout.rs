@@ -144,7 +144,7 @@ fn a_step_that_waits_for_a_lock_gives_up_and_names_the_holder() {
         let holder = Holder::of(&database, "fourth");
         let before = database.open().schema().unwrap();
         let run = project
-            .run("downgrade-safe base -y --lock-timeout 2s --format json")
+            .run("downgrade-safe -2 -y --lock-timeout 2s --format json")
             .exits(4);
         let failed = event(&run, "step_failed");
         assert_eq!(failed["removes"], "4444aaaa", "{kind:?}\n{run}");
@@ -169,7 +169,8 @@ fn a_step_that_waits_for_a_lock_gives_up_and_names_the_holder() {
         assert!(gone.iter().all(|line| line.contains("fifth")), "{gone:?}");
         holder.end();
         // And the advice holds.
-        project.run("downgrade-safe -1 -y").exits(0);
+        project.run("downgrade-safe --resume -y").exits(0);
+        assert_eq!(rows(&database), ["3333aaaa"]);
     }
 }
 

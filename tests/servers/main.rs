@@ -9,6 +9,7 @@ mod atomic;
 mod connection;
 mod failures;
 mod harness;
+mod lock;
 mod lock_timeout;
 #[path = "../cli/support/mod.rs"]
 #[expect(

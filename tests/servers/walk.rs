@@ -30,7 +30,7 @@ const SHAPES: [&str; 14] = [
 ];
 
 /// A fixture on a database, upgraded to its heads.
-fn upgraded(case: &str, database: &TestDatabase<'_>) -> Project {
+pub(crate) fn upgraded(case: &str, database: &TestDatabase<'_>) -> Project {
     let project = Project::alembic(case).env("DATABASE_URL", database.url());
     if case == "custom_version_table" && database.kind() == Kind::PostgreSql {
         database.execute("CREATE SCHEMA bookkeeping");
@@ -39,14 +39,14 @@ fn upgraded(case: &str, database: &TestDatabase<'_>) -> Project {
     project
 }
 
-fn rows(database: &TestDatabase<'_>) -> Vec<String> {
+pub(crate) fn rows(database: &TestDatabase<'_>) -> Vec<String> {
     match database.open().version_rows(&VersionTable::default()) {
         Ok(VersionRows::Rows(ids)) => ids.iter().map(ToString::to_string).collect(),
         other => panic!("{other:?}"),
     }
 }
 
-fn events(lines: &[Value], name: &str) -> Vec<Value> {
+pub(crate) fn events(lines: &[Value], name: &str) -> Vec<Value> {
     lines
         .iter()
         .filter(|line| line["event"] == name)
@@ -108,7 +108,9 @@ fn a_dry_run_a_plan_and_a_run_agree_on_every_database() {
 
         let rehearsal = project.run("downgrade-safe -3 --dry-run").exits(0);
         assert!(
-            rehearsal.stdout.contains("Rollback plan: 3 steps, 1 merge"),
+            rehearsal
+                .stdout
+                .contains("Rollback plan: 3 steps, 1 of them a merge"),
             "{rehearsal}"
         );
         assert_eq!(rows(&database), before);
@@ -186,7 +188,7 @@ fn a_step_that_hangs_is_ended_with_all_its_processes() {
 }
 
 /// Starts a run and waits until a step is running.
-fn until_step(project: &Project, line: &str, step: u64) -> (Child, Vec<u8>) {
+pub(crate) fn until_step(project: &Project, line: &str, step: u64) -> (Child, Vec<u8>) {
     let mut child = project.rollback(line).command().spawn().unwrap();
     let mut seen = Vec::new();
     let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
@@ -206,7 +208,7 @@ fn until_step(project: &Project, line: &str, step: u64) -> (Child, Vec<u8>) {
     (child, seen)
 }
 
-fn end_of(project: &Project, child: Child, seen: Vec<u8>) -> Run {
+pub(crate) fn end_of(project: &Project, child: Child, seen: Vec<u8>) -> Run {
     let mut output = child.wait_with_output().unwrap();
     output.stdout = [seen, output.stdout].concat();
     project.told(&output)

@@ -252,6 +252,18 @@ impl Graph {
         Ok(self.ids(self.applied_nodes(&nodes).ones()))
     }
 
+    /// Those of the rows that no other of them stands for: an engine's `current` shows revisions as
+    /// well that are only there because another depends on them. Unknown ids stay.
+    pub fn newest(&self, rows: &[RevisionId]) -> Vec<RevisionId> {
+        let covered = |row: &RevisionId| {
+            rows.iter().filter(|other| *other != row).any(|other| {
+                self.applied([other])
+                    .is_ok_and(|applied| applied.contains(row))
+            })
+        };
+        rows.iter().filter(|row| !covered(row)).cloned().collect()
+    }
+
     pub(super) fn nodes<'rows>(
         &self,
         rows: impl IntoIterator<Item = &'rows RevisionId>,
@@ -378,6 +390,13 @@ mod tests {
     fn depends_on_may_name_a_label() {
         let graph = drawn("x1 #ext; x2:x1; y1:+ext");
         assert_eq!(graph.applied(&set(&["y1"])).unwrap(), set(&["x1", "y1"]));
+    }
+
+    #[test]
+    fn rows_that_another_stands_for_are_left_out() {
+        let graph = drawn("x1; y1; y2:y1+x1");
+        let rows = ["x1", "y2", "gone"].map(RevisionId::from);
+        assert_eq!(graph.newest(&rows), ["y2", "gone"].map(RevisionId::from));
     }
 
     #[test]

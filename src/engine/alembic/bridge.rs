@@ -65,8 +65,8 @@ impl Request<'_> {
         let mut request = serde_json::Map::new();
         if let Some(limit) = self.lock_timeout {
             // Zero would be no limit.
-            let limit = limit.as_millis().clamp(1, i32::MAX as u128);
-            request.insert("lock_timeout".into(), Value::from(limit as u64));
+            let limit = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX).max(1);
+            request.insert("lock_timeout".into(), limit.into());
         }
         if let Some(range) = self.range {
             let steps: Vec<Value> = range

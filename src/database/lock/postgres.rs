@@ -1,0 +1,168 @@
+//! PostgreSQL: an advisory lock of the session, which is per database.
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+
+use super::super::DatabaseError;
+use super::super::session::{Session, SessionError, text};
+use super::{lost, pooled};
+use crate::domain::lock::{Claim, Holder, Locked};
+
+/// `roll` and `back` in ASCII, the two integers of the lock: the same for everybody, for ever. Another
+/// program that asks for just these would keep us out, and we would name its session.
+const KEY: (i32, i32) = (0x726f_6c6c, 0x6261_636b);
+
+/// A step may take longer than a session is allowed to be idle; and a machine that is gone without a
+/// word is noticed after two minutes, not two hours. `set_config` of what a server does not know would
+/// fail, so only of what it lists.
+const KEEP: &str = "SELECT set_config(name, CASE name \
+         WHEN 'tcp_keepalives_idle' THEN '60' WHEN 'tcp_keepalives_interval' THEN '10' \
+         WHEN 'tcp_keepalives_count' THEN '6' ELSE '0' END, false) \
+     FROM pg_settings WHERE name IN ('idle_session_timeout', 'tcp_keepalives_idle', \
+         'tcp_keepalives_interval', 'tcp_keepalives_count')";
+
+/// The session of a lock that is held or waited for.
+pub(in super::super) struct PostgresLock {
+    session: Session<PgConnection>,
+    place: String,
+}
+
+impl PostgresLock {
+    /// Opens the session, under the claim as its name. `reader` is another connection of ours, and
+    /// tells whether there is a server behind each.
+    pub(in super::super) fn open(
+        options: Vec<PgConnectOptions>,
+        place: String,
+        password: Option<crate::domain::secret::Secret>,
+        claim: &Claim,
+        reader: &mut Session<PgConnection>,
+    ) -> Result<Self, DatabaseError> {
+        let name = claim.to_string();
+        let options = options
+            .into_iter()
+            .map(|options| options.application_name(&name))
+            .collect();
+        let mut lock = Self {
+            session: Session::open(options, place.clone(), password)?,
+            place,
+        };
+        // Before the lock is taken: a pooler would leave it on a connection that it gives to others.
+        let first = lock.process()?;
+        let other = process(reader.rows(PROCESS)?.first());
+        let second = lock.process()?;
+        if shared(first.as_deref(), other.as_deref(), second.as_deref()) {
+            return Err(pooled(&lock.place));
+        }
+        lock.session.rows_here(KEEP)?;
+        Ok(lock)
+    }
+
+    pub(in super::super) fn take(&mut self) -> Result<Locked, DatabaseError> {
+        let (high, low) = KEY;
+        let sql = format!("SELECT pg_try_advisory_lock({high}, {low})::int");
+        let taken = self.session.rows_here(&sql)?;
+        if taken.first().and_then(|row| text(row, 0)).as_deref() != Some("1") {
+            return Ok(Locked::HeldBy(self.holder()?));
+        }
+        if self.holds()? {
+            return Ok(Locked::Taken);
+        }
+        // Wherever it is now, it does not stay there if this gets to the same place.
+        let _ = self
+            .session
+            .rows_here(&format!("SELECT pg_advisory_unlock({high}, {low})"));
+        Err(pooled(&self.place))
+    }
+
+    pub(in super::super) fn holds(&mut self) -> Result<bool, DatabaseError> {
+        let sql = format!(
+            "SELECT 1 FROM pg_locks l WHERE {} AND l.pid = pg_backend_pid()",
+            ours()
+        );
+        match self.session.rows_here(&sql) {
+            Ok(rows) => Ok(!rows.is_empty()),
+            Err(error) => lost(error),
+        }
+    }
+
+    /// Everybody may read the name of a session; where it comes from, only its own user.
+    fn holder(&mut self) -> Result<Holder, SessionError> {
+        let sql = format!(
+            "SELECT l.pid, a.usename, a.application_name, coalesce(host(a.client_addr), '') \
+             FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid WHERE {}",
+            ours()
+        );
+        let rows = self.session.rows_here(&sql)?;
+        let Some(row) = rows.first() else {
+            return Ok(Holder::default());
+        };
+        let column = |index| text(row, index).filter(|text| !text.is_empty());
+        let name = column(2);
+        let claim = name.as_deref().and_then(Claim::parse);
+        let mut session = format!("session {}", column(0).unwrap_or_default());
+        if let Some(user) = column(1) {
+            session += &format!(" of the database user {user}");
+        }
+        if let Some(address) = column(3) {
+            session += &format!(" from {address}");
+        }
+        if let (None, Some(name)) = (&claim, name) {
+            session += &format!(", application {name}");
+        }
+        Ok(Holder {
+            claim,
+            session: Some(session),
+        })
+    }
+
+    fn process(&mut self) -> Result<Option<String>, SessionError> {
+        Ok(process(self.session.rows_here(PROCESS)?.first()))
+    }
+}
+
+const PROCESS: &str = "SELECT pg_backend_pid()";
+
+fn process(row: Option<&sqlx::postgres::PgRow>) -> Option<String> {
+    text(row?, 0)
+}
+
+/// The condition on `pg_locks l` for our lock, whoever holds it.
+fn ours() -> String {
+    let (high, low) = KEY;
+    // `objsubid` is 2 for a key of two integers.
+    format!(
+        "l.locktype = 'advisory' AND l.classid = {high} AND l.objid = {low} AND l.objsubid = 2 \
+         AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+}
+
+/// Whether two open connections of ours, asked in turn for their server process (the first, the
+/// other, the first again), share one or change it. An idle pooler gives both the one that was used
+/// last; a busy one gives the same connection another one each time.
+fn shared(first: Option<&str>, other: Option<&str>, second: Option<&str>) -> bool {
+    first != second || (first.is_some() && first == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_spells_the_name() {
+        let bytes = [KEY.0.to_be_bytes(), KEY.1.to_be_bytes()].concat();
+        assert_eq!(bytes, b"rollback");
+    }
+
+    #[test]
+    fn a_pooler_is_known_by_the_servers_behind_it() {
+        let shared = |a, b, c| shared(Some(a), Some(b), Some(c));
+        assert!(!shared("1", "2", "1"), "a server each");
+        assert!(shared("1", "1", "1"), "idle: both get the last one");
+        assert!(shared("1", "2", "2"), "busy: the first one moved");
+        assert!(shared("1", "2", "3"), "in turn");
+        assert!(shared("1", "1", "2"));
+        assert!(
+            !super::shared(None, None, None),
+            "a server that has no such number"
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! SQLite: a lock on a file beside the database, since one on the database itself is what the engine
+//! needs. The lock is the kernel's (`flock`), not the existence of the file, so that a crash leaves a
+//! file behind and no lock.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::super::DatabaseError;
+use crate::domain::lock::{Claim, Holder, Locked};
+
+/// A claim is written right after the lock is taken. Whoever meets the lock in between looks again.
+const LOOKS: u32 = 10;
+
+/// How often a file may be gone again under our hands before that is a fault of something else.
+const ATTEMPTS: u32 = 100;
+
+/// A lock that is held. Its file goes with it.
+pub(in super::super) struct SqliteLock {
+    file: File,
+    path: PathBuf,
+}
+
+/// The lock file of a database: beside the file itself, wherever a link to it lies.
+pub(in super::super) fn path_of(database: &Path) -> PathBuf {
+    let real = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    let mut path = real.into_os_string();
+    path.push(".rollback-lock");
+    PathBuf::from(path)
+}
+
+impl SqliteLock {
+    /// Takes the lock or tells who holds it.
+    pub(in super::super) fn take(
+        database: &Path,
+        claim: &Claim,
+    ) -> Result<Result<Self, Locked>, DatabaseError> {
+        let path = path_of(database);
+        let failed = |error: &io::Error| DatabaseError::LockFile {
+            path: path.display().to_string(),
+            reason: error.to_string(),
+        };
+        let mut looks = 0;
+        for _ in 0..ATTEMPTS {
+            let Some(mut file) = open(&path).map_err(|error| failed(&error))? else {
+                continue;
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::Error(error)) => return Err(failed(&error)),
+                Err(TryLockError::WouldBlock) => {
+                    let holder = holder(&mut file);
+                    looks += 1;
+                    if holder.claim.is_some() || looks == LOOKS {
+                        return Ok(Err(Locked::HeldBy(holder)));
+                    }
+                    sleep(Duration::from_millis(20));
+                    continue;
+                }
+            }
+            let mut lock = Self {
+                file,
+                path: path.clone(),
+            };
+            // Its holder may have removed it between our opening and our locking: then it is the lock
+            // of a file that nobody can find any more.
+            if !lock.holds() {
+                continue;
+            }
+            match lock.write(claim) {
+                Ok(()) => return Ok(Ok(lock)),
+                // Left behind by somebody whose files are not ours to write. It is removed with `lock`,
+                // if the directory allows that, and made again.
+                Err(error) if lock.is_read_only() => {
+                    fs::remove_file(&path).map_err(|_| failed(&error))?;
+                }
+                Err(error) => return Err(failed(&error)),
+            }
+        }
+        Ok(Err(Locked::HeldBy(Holder::default())))
+    }
+
+    /// Whether the file that we locked is still the one that others find.
+    pub(in super::super) fn holds(&self) -> bool {
+        match (self.file.metadata(), fs::metadata(&self.path)) {
+            (Ok(ours), Ok(found)) => (ours.dev(), ours.ino()) == (found.dev(), found.ino()),
+            _ => false,
+        }
+    }
+
+    fn write(&mut self, claim: &Claim) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.write_all(format!("{claim}\n").as_bytes())
+    }
+
+    fn is_read_only(&self) -> bool {
+        // Writing nothing tells nothing; setting the length that it has fails where writing would.
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| self.file.set_len(metadata.len()).is_err())
+    }
+}
+
+impl Drop for SqliteLock {
+    /// While the lock is held, so that nobody else's file is meant.
+    fn drop(&mut self) {
+        if self.holds() {
+            // What is left behind is empty of meaning without a lock on it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Opens or makes the file; `None` where it came or went meanwhile. Locking needs no right to write.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    let made = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path);
+    match made {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.exists() => {
+            match File::open(path) {
+                Ok(file) => Ok(Some(file)),
+                Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(_) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn holder(file: &mut File) -> Holder {
+    let mut bytes = Vec::new();
+    // Nobody's claim is longer; whatever else lies there need not be read whole.
+    let read = file.take(1024).read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    Holder {
+        claim: read.ok().and_then(|_| Claim::parse(text.trim_end())),
+        session: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::domain::lock::Operator;
+
+    fn claim() -> Claim {
+        let operator = Operator {
+            user: "anna".to_owned(),
+            host: "b7".to_owned(),
+            pid: 4711,
+        };
+        Claim::new("a-run", &operator, UNIX_EPOCH)
+    }
+
+    fn database() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.db");
+        fs::write(&path, "").unwrap();
+        (directory, path)
+    }
+
+    fn taken(database: &Path) -> SqliteLock {
+        SqliteLock::take(database, &claim()).unwrap().ok().unwrap()
+    }
+
+    fn refused(database: &Path) -> Locked {
+        SqliteLock::take(database, &claim()).unwrap().err().unwrap()
+    }
+
+    #[test]
+    fn it_keeps_a_second_one_out_under_every_name_of_the_file() {
+        let (directory, database) = database();
+        let link = directory.path().join("link.db");
+        symlink(&database, &link).unwrap();
+        let lock = taken(&link);
+        let held = Locked::HeldBy(Holder {
+            claim: Some(claim()),
+            session: None,
+        });
+        assert_eq!(refused(&database), held);
+        assert!(lock.holds());
+        drop(lock);
+        assert!(!path_of(&database).exists());
+        drop(taken(&database));
+    }
+
+    #[test]
+    fn a_file_left_behind_is_no_lock() {
+        let (_directory, database) = database();
+        fs::write(
+            path_of(&database),
+            "rollback a 1-2 b@c, and much more of it\n",
+        )
+        .unwrap();
+        let lock = taken(&database);
+        assert_eq!(
+            fs::read_to_string(path_of(&database)).unwrap(),
+            format!("{}\n", claim())
+        );
+        drop(lock);
+        assert!(!path_of(&database).exists());
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_is_not_held_and_another_is_left_alone() {
+        let (_directory, database) = database();
+        let lock = taken(&database);
+        fs::remove_file(path_of(&database)).unwrap();
+        assert!(!lock.holds());
+        let other = taken(&database);
+        drop(lock);
+        assert!(other.holds(), "the first removed the file of the second");
+    }
+
+    #[test]
+    fn a_directory_without_room_for_it_is_an_error_that_names_the_file() {
+        let (_directory, database) = database();
+        fs::create_dir(path_of(&database)).unwrap();
+        let error = SqliteLock::take(&database, &claim()).err().unwrap();
+        assert!(
+            error.to_string().contains("app.db.rollback-lock"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn of_many_at_once_one_has_it_at_a_time() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let (_directory, database) = database();
+        let inside = AtomicU32::new(0);
+        let taken = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while taken.load(Ordering::SeqCst) < 200 {
+                        if let Ok(lock) = SqliteLock::take(&database, &claim()).unwrap() {
+                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                            std::thread::yield_now();
+                            taken.fetch_add(1, Ordering::SeqCst);
+                            inside.fetch_sub(1, Ordering::SeqCst);
+                            drop(lock);
+                        }
+                    }
+                });
+            }
+        });
+    }
+}

@@ -1,0 +1,246 @@
+//! The record of runs on disk: `.rollback/runs/RUN/journal.jsonl` in the project's directory.
+//!
+//! A journal is only ever appended to, and each line is on the disk when its writer returns: what a
+//! crash leaves is a beginning of the truth. The folder is its owner's alone and unknown to git.
+
+mod journal;
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::domain::journal::{Begun, Entry, Run};
+
+pub use journal::Journal;
+
+/// The clock, as a value.
+pub type Clock = fn() -> SystemTime;
+
+/// Why the record cannot be read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or folder cannot be made, read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// A journal holds what is no entry of this version, before its last line.
+    #[error("{}, line {line}, is no entry that this version reads", path.display())]
+    Damaged {
+        /// Which journal.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+    },
+}
+
+/// The folder of all records of a project.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+    clock: Clock,
+}
+
+impl Store {
+    /// The store in `root`, which need not exist yet.
+    pub fn new(root: PathBuf, clock: Clock) -> Self {
+        Self { root, clock }
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// All runs on one database, newest first.
+    pub fn runs_on(&self, database_key: &str) -> Result<Vec<Run>, StoreError> {
+        let folder = self.root.join("runs");
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => {
+                return Err(StoreError::Io {
+                    path: folder,
+                    source,
+                });
+            }
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let path = entry
+                .map_err(|source| StoreError::Io {
+                    path: folder.clone(),
+                    source,
+                })?
+                .path();
+            let journal = path.join(journal::FILE);
+            // A crash between making the folder and its journal leaves a run that never began.
+            if !journal.exists() {
+                continue;
+            }
+            runs.extend(Run::read(journal::read(&journal)?));
+        }
+        runs.retain(|run| run.begun.database_key == database_key);
+        runs.sort_by(|one, other| other.begun.run.cmp(&one.begun.run));
+        Ok(runs)
+    }
+
+    /// Starts the journal of a new run.
+    pub fn begin(&self, begun: Begun) -> Result<Journal, StoreError> {
+        let folder = self.root.join("runs").join(&begun.run);
+        self.prepare(&folder)?;
+        let mut journal = Journal::create(folder.join(journal::FILE), self.clock)?;
+        journal.append(Entry::Begun(Box::new(begun)))?;
+        for folder in [folder.as_path(), &self.root.join("runs"), &self.root] {
+            sync(folder)?;
+        }
+        Ok(journal)
+    }
+
+    /// Opens the journal of a run to go on with it.
+    pub fn reopen(&self, run: &str) -> Result<Journal, StoreError> {
+        Journal::reopen(
+            self.root.join("runs").join(run).join(journal::FILE),
+            self.clock,
+        )
+    }
+
+    fn prepare(&self, folder: &Path) -> Result<(), StoreError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|source| StoreError::Io {
+                path: folder.to_owned(),
+                source,
+            })?;
+        let ignore = self.root.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(&ignore, "*\n").map_err(|source| StoreError::Io {
+                path: ignore,
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts the names in a folder on the disk.
+fn sync(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| StoreError::Io {
+            path: folder.to_owned(),
+            source,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::domain::lock::Operator;
+
+    fn begun(run: &str, key: &str) -> Begun {
+        Begun {
+            run: run.into(),
+            database_key: key.into(),
+            database: String::new(),
+            target: "base".into(),
+            removes: vec!["b".into(), "a".into()],
+            arguments: Vec::new(),
+            by: Operator {
+                user: String::new(),
+                host: String::new(),
+                pid: 1,
+            },
+            reason: None,
+            tool: String::new(),
+            engine: String::new(),
+            heads: ["b".into()].into(),
+            schema: ["table t".to_owned()].into(),
+        }
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join(".rollback"), || UNIX_EPOCH);
+        (folder, store)
+    }
+
+    fn intent(step: usize) -> Entry {
+        Entry::Intent {
+            step,
+            removes: "b".into(),
+        }
+    }
+
+    #[test]
+    fn runs_are_found_by_database_newest_first() {
+        let (_folder, store) = store();
+        assert_eq!(store.runs_on("db").unwrap(), []);
+        for (run, key) in [("1", "db"), ("3", "db"), ("2", "other")] {
+            store.begin(begun(run, key)).unwrap();
+        }
+        let runs: Vec<String> = store
+            .runs_on("db")
+            .unwrap()
+            .into_iter()
+            .map(|run| run.begun.run)
+            .collect();
+        assert_eq!(runs, ["3", "1"]);
+    }
+
+    #[test]
+    fn the_folder_is_its_owners_alone_and_unknown_to_git() {
+        let (_folder, store) = store();
+        store.begin(begun("1", "db")).unwrap();
+        let mode = fs::metadata(&store.root).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert_eq!(
+            fs::read_to_string(store.root.join(".gitignore")).unwrap(),
+            "*\n"
+        );
+    }
+
+    #[test]
+    fn a_line_that_a_crash_cut_off_counts_for_nothing_and_is_written_over() {
+        let (_folder, store) = store();
+        let path = store.root.join("runs/1").join(journal::FILE);
+        store
+            .begin(begun("1", "db"))
+            .unwrap()
+            .append(intent(0))
+            .unwrap();
+        let whole = fs::read_to_string(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 5]).unwrap();
+        assert_eq!(store.runs_on("db").unwrap()[0].in_flight, None);
+        store.reopen("1").unwrap().append(intent(1)).unwrap();
+        assert_eq!(store.runs_on("db").unwrap()[0].in_flight, Some(1));
+    }
+
+    #[test]
+    fn a_damaged_journal_is_named_with_the_line() {
+        let (_folder, store) = store();
+        let path = store.root.join("runs/1").join(journal::FILE);
+        store
+            .begin(begun("1", "db"))
+            .unwrap()
+            .append(intent(0))
+            .unwrap();
+        let whole = fs::read_to_string(&path).unwrap();
+        fs::write(&path, whole.replacen("begun", "begone", 1)).unwrap();
+        let error = store.runs_on("db").unwrap_err().to_string();
+        assert!(
+            error.ends_with("line 1, is no entry that this version reads"),
+            "{error}"
+        );
+    }
+}

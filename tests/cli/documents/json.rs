@@ -1,0 +1,172 @@
+//! docs/json.md has every field that the program prints, and no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{PLACE, blocks, hold, placed, read, rows};
+use crate::support::Project;
+
+const DOCUMENT: &str = "docs/json.md";
+
+/// Every object of the page, by its heading, as printed now: the project, the example, and all that were seen.
+fn printed() -> BTreeMap<&'static str, (Project, Value)> {
+    let one = |project: Project, line: &str| {
+        let output = project
+            .rollback(line)
+            .piped()
+            .output()
+            .expect("the program");
+        let text = String::from_utf8_lossy(&output.stdout)
+            .replace(&*project.root().to_string_lossy(), PLACE);
+        let objects: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("an object"))
+            .collect();
+        (project, objects)
+    };
+    let mut found = BTreeMap::new();
+    let (project, objects) = one(
+        Project::alembic("two_heads").at("heads"),
+        "current --format json",
+    );
+    found.insert("`current`", (project, objects[0].clone()));
+    let (project, objects) = one(
+        Project::alembic("diamond").at("b52d08e7f41c"),
+        "plan -1 --format json",
+    );
+    found.insert("`plan`", (project, objects[0].clone()));
+    for (target, with_finished) in [("-3 -y", true), ("-1", false)] {
+        let (_, objects) = one(
+            Project::alembic("failing").at("heads"),
+            &format!("downgrade-safe {target} --format json"),
+        );
+        for object in objects {
+            let heading = match object["event"].as_str().expect("an event") {
+                "plan" => continue,
+                "step_started" => "Event `step_started`",
+                "step_finished" => "Event `step_finished`",
+                "step_failed" => "Event `step_failed`",
+                "finished" if with_finished => "Event `finished`",
+                "finished" => "Event `finished` of a run that never began",
+                other => panic!("{DOCUMENT} does not know the event {other}"),
+            };
+            found
+                .entry(heading)
+                .or_insert_with(|| (Project::alembic("failing"), object));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_examples_have_the_fields_that_the_program_prints() {
+    let text = read(DOCUMENT);
+    let mut expected = text.clone();
+    let mut same = true;
+    let mut headings = BTreeSet::new();
+    for (heading, (project, value)) in printed() {
+        headings.insert(heading);
+        let start = text
+            .find(&format!("\n## {heading}\n"))
+            .unwrap_or_else(|| panic!("{DOCUMENT} has no section {heading}: add it"));
+        let block = blocks(&text[start..])
+            .into_iter()
+            .find(|block| block.language == "json")
+            .unwrap_or_else(|| panic!("{DOCUMENT}, {heading}: no example"));
+        let said: Value = serde_json::from_str(&block.text).unwrap_or(Value::Null);
+        let value = shortened(value);
+        let stable = |value: &Value| placed(&project, &value.to_string());
+        if stable(&said) != stable(&value) {
+            same = false;
+            let pretty = serde_json::to_string_pretty(&value).expect("text") + "\n";
+            let at = expected
+                .find(&format!("\n## {heading}\n"))
+                .expect("the section");
+            let (before, after) = expected.split_at(at);
+            // With its fence: an example that is still empty occurs everywhere.
+            let fenced = |text: &str| format!("```json\n{text}```");
+            let after = after.replacen(&fenced(&block.text), &fenced(&pretty), 1);
+            expected = format!("{before}{after}");
+        }
+        fields_are_listed(&text, heading, &value);
+    }
+    assert_eq!(headings.len(), 7, "{headings:?}");
+    hold(DOCUMENT, &text, &expected, same);
+}
+
+/// Tracebacks are long and say nothing about the shape: the first line stands for them.
+fn shortened(mut value: Value) -> Value {
+    if let Some(Value::String(text)) = value.get_mut("stderr")
+        && let Some(first) = text.lines().next()
+    {
+        *text = format!("{first}\n[...]\n");
+    }
+    value
+}
+
+/// The table of a section lists the fields of its object, those of objects inside with their path.
+#[track_caller]
+fn fields_are_listed(text: &str, heading: &str, value: &Value) {
+    let listed: BTreeSet<String> = rows(text, &format!("## {heading}"))
+        .iter()
+        .map(|row| row[0].trim_matches('`').to_owned())
+        .collect();
+    let mut fields = BTreeSet::new();
+    for (name, inner) in value.as_object().expect("an object") {
+        fields.insert(name.clone());
+        if let Some(Value::Object(element)) = inner.as_array().and_then(|list| list.first()) {
+            fields.extend(element.keys().map(|key| format!("{name}[].{key}")));
+        }
+    }
+    assert_eq!(
+        listed, fields,
+        "{DOCUMENT}, {heading}: the table (left) does not list what the program prints (right); mend it by hand"
+    );
+}
+
+#[test]
+fn the_database_and_its_states_are_described() {
+    let text = read(DOCUMENT);
+    let keys = |value: &Value| -> BTreeSet<String> {
+        value
+            .as_object()
+            .expect("an object")
+            .keys()
+            .cloned()
+            .collect()
+    };
+    let printed = printed();
+    let identity = &printed["`current`"].1["database"];
+    let listed: BTreeSet<String> = rows(&text, "## The database")
+        .iter()
+        .map(|row| row[0].trim_matches('`').to_owned())
+        .collect();
+    assert_eq!(listed, keys(identity), "{DOCUMENT}, The database (left)");
+
+    let states: BTreeMap<String, String> = rows(&text, "## Where the database stands")
+        .into_iter()
+        .map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone()))
+        .collect();
+    let state = &printed["Event `step_failed`"].1["database"];
+    let name = state["state"].as_str().expect("a state");
+    let described = &states[name];
+    for key in keys(state) {
+        assert!(
+            key == "state" || described.contains(&format!("`{key}`")),
+            "{DOCUMENT}, Where the database stands, {name}: {key} is missing"
+        );
+    }
+    let names: Vec<&str> = states.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "elsewhere",
+            "half_done",
+            "step_happened",
+            "unchanged",
+            "unknown"
+        ],
+        "{DOCUMENT}, Where the database stands"
+    );
+}
