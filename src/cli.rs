@@ -1,7 +1,6 @@
 //! The command line.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -160,21 +159,18 @@ impl Global {
             .collect()
     }
 
-    /// The flags as a layer of settings.
-    pub fn layer(&self, timeout: Option<Duration>, validate: Option<bool>) -> Layer {
+    /// The flags as a layer of settings, over those of the command.
+    pub fn layer(&self, command: Layer) -> Layer {
         Layer {
             engine_command: self.engine_command.clone().map(|words| words.0),
             alembic_config: self.alembic_config.clone(),
             name: self.name.clone(),
             x: (!self.x.is_empty()).then(|| self.x.clone()),
             database_url: self.database_url.clone(),
-            version_table: None,
-            version_table_schema: None,
-            timeout,
-            validate,
             state_dir: self.state_dir.clone(),
             color: self.color,
             format: self.format,
+            ..command
         }
     }
 }

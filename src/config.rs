@@ -15,6 +15,9 @@ use crate::error::Failure;
 use crate::process::Environment;
 use crate::ui::{ColorChoice, Format};
 
+/// How long a step may wait for a lock where nothing else is said. All who come after it wait behind it.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The name of the file.
 const FILE: &str = "rollback.toml";
 
@@ -37,6 +40,10 @@ pub struct Layer {
     pub version_table_schema: Option<String>,
     /// The longest time one step may take.
     pub timeout: Option<Duration>,
+    /// How long a step may wait for a lock of the database; zero for as long as it takes.
+    pub lock_timeout: Option<Duration>,
+    /// How often a step that waited in vain, and that the server took back, is run again.
+    pub lock_retries: Option<u32>,
     /// Whether each step is looked up in the database.
     pub validate: Option<bool>,
     /// The folder of the records, relative to the project's directory.
@@ -59,6 +66,8 @@ impl Layer {
             version_table: self.version_table.or(below.version_table),
             version_table_schema: self.version_table_schema.or(below.version_table_schema),
             timeout: self.timeout.or(below.timeout),
+            lock_timeout: self.lock_timeout.or(below.lock_timeout),
+            lock_retries: self.lock_retries.or(below.lock_retries),
             validate: self.validate.or(below.validate),
             state_dir: self.state_dir.or(below.state_dir),
             color: self.color.or(below.color),
@@ -79,6 +88,8 @@ struct File {
     version_table: Option<String>,
     version_table_schema: Option<String>,
     timeout: Option<String>,
+    lock_timeout: Option<String>,
+    lock_retries: Option<u32>,
     validate: Option<bool>,
     state_dir: Option<PathBuf>,
     color: Option<String>,
@@ -86,7 +97,7 @@ struct File {
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "engine_command",
     "alembic_config",
     "name",
@@ -95,6 +106,8 @@ const KEYS: [&str; 12] = [
     "version_table",
     "version_table_schema",
     "timeout",
+    "lock_timeout",
+    "lock_retries",
     "validate",
     "state_dir",
     "color",
@@ -245,6 +258,12 @@ fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
             .map(|text| duration(&text))
             .transpose()
             .map_err(|reason| bad("timeout", reason))?,
+        lock_timeout: file
+            .lock_timeout
+            .map(|text| lock_timeout(&text))
+            .transpose()
+            .map_err(|reason| bad("lock_timeout", reason))?,
+        lock_retries: file.lock_retries,
         validate: file.validate,
         state_dir: file.state_dir.map(|dir| base.join(dir)),
         color: file
@@ -308,6 +327,17 @@ fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
             .map(|text| duration(&text))
             .transpose()
             .map_err(bad("ROLLBACK_TIMEOUT"))?,
+        lock_timeout: text("ROLLBACK_LOCK_TIMEOUT")?
+            .map(|text| lock_timeout(&text))
+            .transpose()
+            .map_err(bad("ROLLBACK_LOCK_TIMEOUT"))?,
+        lock_retries: text("ROLLBACK_LOCK_RETRIES")?
+            .map(|text| {
+                text.parse()
+                    .map_err(|_| format!("{text} is no number of retries"))
+            })
+            .transpose()
+            .map_err(bad("ROLLBACK_LOCK_RETRIES"))?,
         validate: text("ROLLBACK_VALIDATE")?
             .map(validate)
             .transpose()
@@ -343,6 +373,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Err(error) => Err(format!(
             "{text} is no duration such as 90s, 5m or 1h 30m: {error}"
         )),
+    }
+}
+
+/// As [`duration`]; `off` and zero are no limit.
+pub fn lock_timeout(text: &str) -> Result<Duration, String> {
+    if ["off", "0"].contains(&text) {
+        return Ok(Duration::ZERO);
+    }
+    match humantime::parse_duration(text) {
+        Ok(limit) if limit.is_zero() => Ok(limit),
+        _ => duration(text),
     }
 }
 
@@ -385,10 +426,12 @@ mod tests {
     fn every_key_of_the_file_is_known_to_the_check() {
         let file = "engine_command = 'alembic'\nalembic_config = 'a.ini'\nname = 'n'\nx = ['k=v']\n\
                     database_url = 'sqlite:///a'\nversion_table = 't'\nversion_table_schema = 's'\n\
-                    timeout = '90s'\nvalidate = false\nstate_dir = 'd'\ncolor = 'never'\nformat = 'json'";
+                    timeout = '90s'\nlock_timeout = 'off'\nlock_retries = 2\nvalidate = false\nstate_dir = 'd'\ncolor = 'never'\nformat = 'json'";
         let settled = settled(file, &[], Layer::default()).unwrap();
         assert_eq!(settled.engine_command.unwrap(), ["alembic"]);
         assert_eq!(settled.timeout, Some(Duration::from_secs(90)));
+        assert_eq!(settled.lock_timeout, Some(Duration::ZERO));
+        assert_eq!(settled.lock_retries, Some(2));
         assert_eq!(settled.validate, Some(false));
         assert_eq!(settled.format, Some(Format::Json));
         assert_eq!(KEYS.len(), file.lines().count());
@@ -420,5 +463,14 @@ mod tests {
         assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
         assert!(duration("30").is_err());
         assert!(duration("0s").is_err());
+    }
+
+    #[test]
+    fn a_lock_may_be_waited_for_without_end() {
+        assert_eq!(lock_timeout("off"), Ok(Duration::ZERO));
+        assert_eq!(lock_timeout("0"), Ok(Duration::ZERO));
+        assert_eq!(lock_timeout("0s"), Ok(Duration::ZERO));
+        assert_eq!(lock_timeout("500ms"), Ok(Duration::from_millis(500)));
+        assert!(lock_timeout("5").is_err());
     }
 }

@@ -60,15 +60,14 @@ pub fn run(world: &World) -> Exit {
             };
         }
     };
-    let (timeout, validate) = match &cli.command {
-        Command::DowngradeSafe(args) => (args.timeout, args.validation()),
-        _ => (None, None),
-    };
     let dir = match &cli.global.directory {
         Some(directory) => world.cwd.join(directory),
         None => world.cwd.clone(),
     };
-    let flags = cli.global.layer(timeout, validate);
+    let flags = cli.global.layer(match &cli.command {
+        Command::DowngradeSafe(args) => args.layer(),
+        _ => config::Layer::default(),
+    });
     // Until the settings are read, the flags alone decide how an error about them looks.
     let plain = ui(world, &cli, &flags);
     let told = |failure: Failure, ui: &Ui| {

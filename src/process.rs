@@ -32,6 +32,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const PIPE_PATIENCE: Duration = Duration::from_secs(1);
 /// How often the child and the signal counter are looked at while it is silent.
 const TICK: Duration = Duration::from_millis(20);
+/// How often a listener is given the time to look around: about twice a second.
+const LOOK_AROUND: Duration = Duration::from_millis(400);
 /// The descriptor on which a child finds the side channel.
 pub const SIDE_CHANNEL: i32 = 3;
 
@@ -149,6 +151,27 @@ enum Pipe {
 /// What a reading thread tells: bytes, or that the pipe is at its end (none).
 type Chunk = (Pipe, Option<Vec<u8>>);
 
+/// What hears of a running child, in the caller's thread.
+pub trait Listener {
+    /// It printed a line on stdout or stderr.
+    fn line(&mut self, line: &str);
+
+    /// It wrote a line into the side channel.
+    fn told(&mut self, _line: &str) {}
+
+    /// About twice a second, whatever the child does. While this lasts nobody looks at the time limit.
+    fn look_around(&mut self) {}
+}
+
+/// Hears the printed lines only.
+pub struct Lines<'a>(pub &'a mut dyn FnMut(&str));
+
+impl Listener for Lines<'_> {
+    fn line(&mut self, line: &str) {
+        (self.0)(line);
+    }
+}
+
 /// Runs one program to its end. Each line that it prints on stdout or stderr is handed to `on_line`,
 /// in the caller's thread, as it comes.
 pub fn run(
@@ -156,6 +179,16 @@ pub fn run(
     timeout: Option<Duration>,
     interrupt: &Interrupt,
     on_line: &mut dyn FnMut(&str),
+) -> Result<Finished, SpawnError> {
+    run_heard(invocation, timeout, interrupt, &mut Lines(on_line))
+}
+
+/// As [`run`], for a listener that wants to hear more.
+pub fn run_heard(
+    invocation: &Invocation,
+    timeout: Option<Duration>,
+    interrupt: &Interrupt,
+    listener: &mut dyn Listener,
 ) -> Result<Finished, SpawnError> {
     // After the second signal only the next one ends what we start to look at the damage.
     let ends_at = interrupt.limit();
@@ -171,9 +204,10 @@ pub fn run(
         ends_at,
         ending: None,
     };
+    let mut looked = started;
     let status = loop {
         match chunks.recv_timeout(TICK) {
-            Ok(chunk) => collected.take(chunk, on_line),
+            Ok(chunk) => collected.take(chunk, listener),
             Err(RecvTimeoutError::Timeout) => {}
             // All pipes are closed, yet the child may live on.
             Err(RecvTimeoutError::Disconnected) => thread::sleep(TICK),
@@ -181,8 +215,12 @@ pub fn run(
         if let Some(status) = watch.look().map_err(|source| other(invocation, source))? {
             break status;
         }
+        if looked.elapsed() >= LOOK_AROUND {
+            listener.look_around();
+            looked = Instant::now();
+        }
     };
-    collected.drain(&chunks, on_line);
+    collected.drain(&chunks, listener);
     Ok(Finished {
         ended: watch.verdict(status),
         elapsed: started.elapsed(),
@@ -326,42 +364,44 @@ struct Collected {
     /// Where the first line of each that was not handed on begins.
     stdout_shown: usize,
     stderr_shown: usize,
+    side_shown: usize,
 }
 
 impl Collected {
-    fn take(&mut self, (pipe, bytes): Chunk, on_line: &mut dyn FnMut(&str)) {
+    fn take(&mut self, (pipe, bytes): Chunk, listener: &mut dyn Listener) {
         let (buffer, shown) = match pipe {
-            Pipe::Side => {
-                self.side_channel.extend(bytes.unwrap_or_default());
-                return;
-            }
+            Pipe::Side => (&mut self.side_channel, &mut self.side_shown),
             Pipe::Stdout => (&mut self.stdout, &mut self.stdout_shown),
             Pipe::Stderr => (&mut self.stderr, &mut self.stderr_shown),
         };
         let at_end = bytes.is_none();
+        let mut hand_on = |line: &str| match pipe {
+            Pipe::Side => listener.told(line),
+            Pipe::Stdout | Pipe::Stderr => listener.line(line),
+        };
         buffer.extend(bytes.unwrap_or_default());
         while let Some(length) = buffer[*shown..].iter().position(|byte| *byte == b'\n') {
-            on_line(text(&buffer[*shown..*shown + length]).trim_end_matches('\r'));
+            hand_on(text(&buffer[*shown..*shown + length]).trim_end_matches('\r'));
             *shown += length + 1;
         }
         if at_end && *shown < buffer.len() {
-            on_line(&text(&buffer[*shown..]));
+            hand_on(&text(&buffer[*shown..]));
             *shown = buffer.len();
         }
     }
 
     /// Takes what is still on its way once the child is gone.
-    fn drain(&mut self, chunks: &Receiver<Chunk>, on_line: &mut dyn FnMut(&str)) {
+    fn drain(&mut self, chunks: &Receiver<Chunk>, listener: &mut dyn Listener) {
         let give_up = Instant::now() + GRACE;
         while Instant::now() < give_up {
             // Disconnected means that every pipe is at its end.
             let Ok(chunk) = chunks.recv_timeout(PIPE_PATIENCE) else {
                 break;
             };
-            self.take(chunk, on_line);
+            self.take(chunk, listener);
         }
         for pipe in [Pipe::Stdout, Pipe::Stderr] {
-            self.take((pipe, None), on_line);
+            self.take((pipe, None), listener);
         }
     }
 }

@@ -3,15 +3,26 @@
 //! It knows the engine and the database as traits only, so that the order of its effects is tested
 //! without either.
 
+mod as_one;
+mod restored;
+
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::domain::blocker::Blocker;
 use crate::domain::graph::Graph;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
-use crate::engine::{Ended, Engine, StepRun};
+use crate::engine::{Ended, Engine, Listener, StepRun};
 use crate::fault;
 use crate::process::Interrupt;
+
+pub use self::as_one::run_as_one;
+pub use self::restored::run_with_a_way_back;
+
+/// Between two attempts of a step that waited for a lock in vain.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
 /// What looks at the database between the steps.
 pub trait Witness {
@@ -23,6 +34,12 @@ pub trait Witness {
 
     /// Reads the schema; `None` where that cannot be had.
     fn schema(&mut self) -> Option<Schema>;
+
+    /// The sessions that others wait for, and those in a transaction for longer than `open_for`.
+    /// Nothing where that cannot be told. Asked while a step runs as well.
+    fn blockers(&mut self, _open_for: Duration) -> Vec<Blocker> {
+        Vec::new()
+    }
 
     /// Asked before each step: whether the database is still ours alone. The error is a sentence, and
     /// ends the run before the step.
@@ -51,11 +68,23 @@ pub trait Events {
     /// The engine is about to be started for a step.
     fn step_started(&mut self, index: usize, step: &Step);
 
+    /// Before a step: these sessions have been in a transaction for long.
+    fn open_transactions(&mut self, _sessions: &[Blocker]) {}
+
+    /// A step that waited for a lock in vain was taken back by the server, and is run once more.
+    fn lock_retry(&mut self, _index: usize, _attempt: u32, _of: u32, _blockers: &[Blocker]) {}
+
     /// The engine printed a line.
     fn engine_line(&mut self, line: &str);
 
     /// A step is done and, unless validation is off, verified.
     fn step_finished(&mut self, index: usize, step: &StepDone);
+
+    /// A step of a range is done inside the transaction, and will be undone if a later one fails.
+    fn step_applied(&mut self, _index: usize, _step: &Step, _heads: &Heads, _elapsed: Duration) {}
+
+    /// A range is done and looked up in the database.
+    fn committed(&mut self, _steps: &[StepDone]) {}
 
     /// The run ends at a step.
     fn stopped(&mut self, stop: &Stop, step: &Step);
@@ -68,6 +97,10 @@ pub struct Options {
     pub validate: bool,
     /// The longest time one step may take.
     pub timeout: Option<Duration>,
+    /// How often a step is run again that waited for a lock in vain and left nothing behind.
+    pub lock_retries: u32,
+    /// From what age on an open transaction is worth a warning.
+    pub old_transaction: Duration,
 }
 
 /// All that a run works with.
@@ -130,6 +163,7 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     }
     Report {
         planned: plan.steps.len(),
+        undone: false,
         done,
         stop,
         current,
@@ -137,6 +171,78 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
         witness: parts.witness.name(),
         elapsed: started.elapsed(),
     }
+}
+
+/// Hears of the engine for the events, and looks meanwhile who stands in its way.
+struct Following<'a> {
+    engine: &'a dyn Engine,
+    events: &'a mut dyn Events,
+    witness: &'a mut dyn Witness,
+    blockers: BTreeMap<u64, Blocker>,
+    /// The steps of a range; a single step tells nothing.
+    steps: &'a [Step],
+    /// Those that are done inside the transaction, each with the time it took.
+    applied: Vec<(Heads, Duration)>,
+    since: Instant,
+}
+
+impl<'a> Following<'a> {
+    fn new(
+        engine: &'a dyn Engine,
+        events: &'a mut dyn Events,
+        witness: &'a mut dyn Witness,
+    ) -> Self {
+        Self {
+            engine,
+            events,
+            witness,
+            blockers: BTreeMap::new(),
+            steps: &[],
+            applied: Vec::new(),
+            since: Instant::now(),
+        }
+    }
+
+    fn blockers(self) -> Vec<Blocker> {
+        self.blockers.into_values().collect()
+    }
+}
+
+impl Listener for Following<'_> {
+    fn line(&mut self, line: &str) {
+        self.events.engine_line(line);
+    }
+
+    fn told(&mut self, line: &str) {
+        let Some((index, heads)) = self.engine.applied(line) else {
+            return;
+        };
+        let Some(step) = self.steps.get(index) else {
+            return;
+        };
+        let elapsed = std::mem::replace(&mut self.since, Instant::now()).elapsed();
+        self.events.step_applied(index, step, &heads, elapsed);
+        self.applied.push((heads, elapsed));
+        if let Some(next) = self.steps.get(index + 1) {
+            self.events.step_started(index + 1, next);
+        }
+    }
+
+    fn look_around(&mut self) {
+        let seen = self.witness.blockers(Duration::MAX);
+        let seen = seen.into_iter().filter(|session| session.blocks);
+        self.blockers
+            .extend(seen.map(|session| (session.pid, session)));
+    }
+}
+
+/// Whether the step waited for a lock, and it is proven that nothing of it is left.
+fn may_be_tried_again(stop: &Stop) -> bool {
+    stop.cause == Cause::LockTimeout
+        && stop.position
+            == Position::Unchanged {
+                schema_compared: true,
+            }
 }
 
 /// The end of a run at a step, which may itself be finished.
@@ -158,6 +264,7 @@ impl Stopped {
             reason: None,
             stdout: String::new(),
             stderr: String::new(),
+            blockers: Vec::new(),
         };
         Box::new(Self { stop, finished })
     }
@@ -171,9 +278,45 @@ impl Parts<'_> {
             .flatten()
     }
 
-    /// One step from the look before it to the record after it. `schema` is that of before, and of
-    /// after when it returns well.
+    /// One step, run again as long as it only waited for a lock and left nothing behind. `schema` is
+    /// that of before, and of after when it returns well.
     fn step(
+        &mut self,
+        index: usize,
+        step: &Step,
+        schema: &mut Option<Schema>,
+    ) -> Result<StepDone, Box<Stopped>> {
+        let retries = self.options.lock_retries;
+        for attempt in 1..=retries {
+            match self.attempt(index, step, schema) {
+                Err(stopped) if may_be_tried_again(&stopped.stop) => {
+                    self.events
+                        .lock_retry(index, attempt, retries, &stopped.stop.blockers);
+                    self.let_others_through();
+                }
+                result => return result,
+            }
+        }
+        self.attempt(index, step, schema)
+    }
+
+    fn warn_of_open_transactions(&mut self) {
+        let old = self.witness.blockers(self.options.old_transaction);
+        if !old.is_empty() {
+            self.events.open_transactions(&old);
+        }
+    }
+
+    /// Whoever queued behind the step that gave up has its turn now.
+    fn let_others_through(&self) {
+        let since = Instant::now();
+        while since.elapsed() < BETWEEN_ATTEMPTS && self.interrupt.count() == 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// One step from the look before it to the record after it.
+    fn attempt(
         &mut self,
         index: usize,
         step: &Step,
@@ -196,14 +339,14 @@ impl Parts<'_> {
         ready.map_err(|cause| Stopped::between(index, cause, None))?;
         fault::point("after_intent");
 
+        self.warn_of_open_transactions();
         let started = Instant::now();
         self.events.step_started(index, step);
-        let events = &mut *self.events;
+        let mut following = Following::new(self.engine, &mut *self.events, &mut *self.witness);
         let run = self
             .engine
-            .downgrade(&step.argument, self.options.timeout, &mut |line| {
-                events.engine_line(line);
-            });
+            .downgrade(&step.argument, self.options.timeout, &mut following);
+        let blockers = following.blockers();
         fault::point("after_engine");
         let recorded = match &run {
             Ok(run) => self.recorder.engine_ended(index, &run.ended),
@@ -219,7 +362,7 @@ impl Parts<'_> {
         )
         .map_err(|stop| {
             Box::new(Stopped {
-                stop: Stop { index, ..*stop },
+                stop: stop.at(index, blockers),
                 finished: None,
             })
         })?;
@@ -267,6 +410,7 @@ fn judge(
             let cause = match run.ended {
                 Ended::Exited(0) if !options.validate => return Ok(step.heads_after.clone()),
                 Ended::Exited(0) => Cause::NotVerified,
+                Ended::Exited(_) if run.lock_timeout => Cause::LockTimeout,
                 Ended::Exited(status) => Cause::EngineFailed(status),
                 Ended::Signalled(signal) => Cause::EngineKilled(signal),
                 Ended::TimedOut => Cause::TimedOut(options.timeout.unwrap_or_default()),
@@ -301,6 +445,7 @@ fn judge(
         reason,
         stdout,
         stderr,
+        blockers: Vec::new(),
     }))
 }
 
@@ -340,6 +485,7 @@ fn not_at_the_end(plan: &Plan, graph: &Graph, current: Option<&Heads>) -> Option
         reason: None,
         stdout: String::new(),
         stderr: String::new(),
+        blockers: Vec::new(),
     })
 }
 
@@ -460,7 +606,7 @@ mod tests {
             &self,
             argument: &str,
             _: Option<Duration>,
-            _: &mut dyn FnMut(&str),
+            _: &mut dyn Listener,
         ) -> Result<StepRun, EngineError> {
             self.world.note(format!("run {argument}"));
             let ended = (self.behaviour)(argument);
@@ -469,6 +615,7 @@ mod tests {
                 stdout: String::new(),
                 stderr: String::new(),
                 reason: None,
+                lock_timeout: false,
                 elapsed: Duration::ZERO,
             })
         }
@@ -503,6 +650,8 @@ mod tests {
                 options: Options {
                     validate,
                     timeout: None,
+                    lock_retries: 0,
+                    old_transaction: Duration::MAX,
                 },
             },
         )

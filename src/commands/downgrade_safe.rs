@@ -8,14 +8,15 @@ use clap::{ArgAction, Args};
 use super::Context;
 use super::lock::Lock;
 use super::record::{self, Record};
-use super::session::Session;
+use super::session::{Session, Whole, lock_timeout, not_as_a_whole};
 use crate::config;
+use crate::database::Snapshot;
 use crate::domain::plan::Plan;
 use crate::domain::report::{Commands, Outcome, Report};
 use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};
 use crate::runner::{self, Options, Parts};
-use crate::ui::{Account, PlanView, Progress};
+use crate::ui::{Account, PlanView, Progress, Ui, Verbosity};
 
 /// Take the database down to a target, one revision at a time.
 ///
@@ -61,6 +62,21 @@ pub struct DowngradeSafeArgs {
     #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     pub timeout: Option<Duration>,
 
+    /// Do all steps or none: on PostgreSQL in one transaction, on SQLite with a copy of the file that
+    /// is put back. Refused where that cannot be kept. --timeout then counts for all steps together,
+    /// each with its share.
+    #[arg(long, conflicts_with = "no_validate")]
+    pub atomic: bool,
+
+    /// Let no step wait longer than this for a lock of the database, since everybody else then waits
+    /// behind it; 5s where nothing else is said, off for no limit. PostgreSQL, MariaDB and MySQL.
+    #[arg(long, value_name = "DURATION", value_parser = config::lock_timeout)]
+    pub lock_timeout: Option<Duration>,
+
+    /// Run a step again, up to so many times, that waited for a lock in vain and was taken back.
+    #[arg(long, value_name = "N")]
+    pub lock_retries: Option<u32>,
+
     /// Wait so long for another run on the same database to end, such as 10m, instead of leaving at once.
     #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     pub wait: Option<Duration>,
@@ -88,12 +104,18 @@ pub struct DowngradeSafeArgs {
 }
 
 impl DowngradeSafeArgs {
-    /// What the two flags say together.
-    pub fn validation(&self) -> Option<bool> {
-        match (self.validate, self.no_validate) {
-            (true, _) => Some(true),
-            (_, true) => Some(false),
-            _ => None,
+    /// The flags that are settings.
+    pub fn layer(&self) -> config::Layer {
+        config::Layer {
+            timeout: self.timeout,
+            lock_timeout: self.lock_timeout,
+            lock_retries: self.lock_retries,
+            validate: match (self.validate, self.no_validate) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
+            ..config::Layer::default()
         }
     }
 }
@@ -150,20 +172,36 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         return Ok(Exit::Done);
     }
     refuse_joint_steps(args, &plan)?;
+    let whole = args.atomic.then(|| session.as_a_whole(&plan)).transpose()?;
     if !args.yes {
         confirm(context, &session, &plan)?;
         session.still_at(&plan)?;
     }
-
-    let mut record = match taken_up {
-        Some(taken_up) => Record::go_on(&store, taken_up)?,
-        None => {
-            let run = lock.as_ref().map_or("", Lock::run);
-            Record::begin(args, context, &mut session, &store, run, &plan)?
+    let snapshot = match &whole {
+        Some(Whole::File(file)) => {
+            Some(Snapshot::take(file).map_err(|reason| not_as_a_whole(&reason))?)
         }
+        _ => None,
+    };
+
+    let record = if let Some(taken_up) = taken_up {
+        Record::go_on(&store, taken_up)
+    } else {
+        let run = lock.as_ref().map_or("", Lock::run);
+        Record::begin(args, context, &mut session, &store, run, &plan)
+    };
+    let mut record = match (record, snapshot.as_ref()) {
+        (Err(failure), Some(snapshot)) => {
+            // Nothing was run: the copy has nothing to bring back.
+            return Err(match snapshot.discard() {
+                Ok(()) => failure,
+                Err(reason) => failure.because(reason),
+            });
+        }
+        (record, _) => record?,
     };
     session.hold(record.engine_lock()?);
-    let validate = context.settings.validate.unwrap_or(true);
+    let validate = args.atomic || context.settings.validate.unwrap_or(true);
     if !session.has_own_connection() {
         let asked = if validate {
             ", and after each step the engine's own `current` is asked"
@@ -177,24 +215,36 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let options = Options {
         validate,
         timeout: context.settings.timeout,
+        lock_retries: context.settings.lock_retries.unwrap_or(0),
+        old_transaction: lock_timeout(context.settings).unwrap_or(config::LOCK_TIMEOUT),
     };
+    if ui.verbosity == Verbosity::Verbose
+        && let Some(reason) = session.unlimited_waiting()
+    {
+        ui.say(reason);
+    }
     let secrets = session.secrets();
     let progress = Progress::new(ui, plan.steps.len(), &secrets);
-    context.interrupt.tell(Some(progress.on_signal()));
+    context.interrupt.tell(Some(progress.on_signal(match whole {
+        Some(Whole::Transaction) => "transaction",
+        _ => "step",
+    })));
     let mut events = progress;
     let (engine, graph, witness) = session.parts();
-    let report = runner::run(
-        &plan,
-        &mut Parts {
-            graph,
-            engine,
-            witness,
-            recorder: &mut record,
-            events: &mut events,
-            interrupt: context.interrupt,
-            options,
-        },
-    );
+    let mut parts = Parts {
+        graph,
+        engine,
+        witness,
+        recorder: &mut record,
+        events: &mut events,
+        interrupt: context.interrupt,
+        options,
+    };
+    let report = match (whole, snapshot) {
+        (Some(Whole::Transaction), _) => runner::run_as_one(&plan, &mut parts),
+        (_, Some(snapshot)) => run_with_snapshot(&plan, &mut parts, &snapshot, ui),
+        (_, None) => runner::run(&plan, &mut parts),
+    };
     context.interrupt.tell(None);
     events.finish();
     let exit = match report.outcome() {
@@ -219,6 +269,25 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         ui.failure(&failure);
     }
     Ok(exit)
+}
+
+/// The copy outlives the run where it could not be put back.
+fn run_with_snapshot(plan: &Plan, parts: &mut Parts<'_>, snapshot: &Snapshot, ui: &Ui) -> Report {
+    let (report, kept) = runner::run_with_a_way_back(plan, parts, || snapshot.put_back());
+    if report.outcome() == Outcome::Done || kept.is_ok() {
+        for reason in [kept, snapshot.discard()]
+            .into_iter()
+            .filter_map(Result::err)
+        {
+            ui.warn(&reason);
+        }
+    } else if let Err(reason) = kept {
+        ui.warn(&format!(
+            "the file was not put back: {reason}; as it was before the first step it is kept as {}",
+            snapshot.path().display()
+        ));
+    }
+    report
 }
 
 fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failure> {

@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Context;
 use super::lock::Lock;
-use crate::config::Layer;
+use crate::config::{self, Layer};
 use crate::database::{self, Database, DatabaseError};
+use crate::domain::blocker::Blocker;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::graph::Graph;
 use crate::domain::plan::{Plan, PlanError, Step};
@@ -15,7 +17,7 @@ use crate::domain::report::{Difference, Schema};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::secret::{self, Secret};
 use crate::engine::alembic::{AlembicEngine, Discovery, Settings};
-use crate::engine::{Current, Engine, EngineError, Observation};
+use crate::engine::{Current, Engine, EngineError, Observation, Reach};
 use crate::error::{Exit, Failure};
 use crate::runner::Witness;
 use crate::ui::Redact;
@@ -48,12 +50,28 @@ pub(super) struct Session {
     pub(super) identity: Option<Identity>,
     engine: AlembicEngine,
     engine_version: Option<String>,
+    transaction_per_migration: Option<bool>,
     eyes: Eyes,
     secrets: Vec<Secret>,
     /// `rollback current` for this project, to be suggested.
     current_command: String,
     /// The project's directory.
     dir: PathBuf,
+}
+
+/// What makes a whole of the steps.
+pub(super) enum Whole {
+    /// One transaction of the server.
+    Transaction,
+    /// A copy of this file, to be put back.
+    File(PathBuf),
+}
+
+/// The refusal of `--atomic`.
+pub(super) fn not_as_a_whole(reason: &str) -> Failure {
+    Failure::refused("--atomic cannot be kept here: nothing was changed")
+        .because(reason)
+        .hint("run the steps one by one, each verified: leave --atomic away")
 }
 
 /// Who looks at the database between the steps.
@@ -104,6 +122,7 @@ impl Session {
             identity,
             engine,
             engine_version: observation.engine_version,
+            transaction_per_migration: observation.transaction_per_migration,
             eyes,
             secrets,
             current_command: context.command(&["current"]),
@@ -290,6 +309,62 @@ impl Session {
         matches!(self.eyes, Eyes::Own { .. })
     }
 
+    /// How a plan can be run as a whole or not at all.
+    pub(super) fn as_a_whole(&self, plan: &Plan) -> Result<Whole, Failure> {
+        let dialect = self
+            .identity
+            .as_ref()
+            .map(|identity| identity.dialect.as_str());
+        let refused = |reason: &str| Err(not_as_a_whole(reason));
+        if plan.joint_steps().next().is_some() {
+            return refused(
+                "a step of the plan removes several revisions that depend on each other",
+            );
+        }
+        match dialect {
+            Some("mysql" | "mariadb") => {
+                return refused("this server commits at each statement that changes the schema");
+            }
+            _ if !self.has_own_connection() => {
+                return refused("there is no connection of our own to prove it by");
+            }
+            Some("postgresql") if !self.engine.can_run_a_range() => {
+                return refused(
+                    "the engine's process cannot be entered, and its command line has no way to say it",
+                );
+            }
+            Some("postgresql" | "sqlite") => {}
+            _ => return refused("only PostgreSQL and SQLite have a way"),
+        }
+        match (dialect, self.transaction_per_migration, &self.identity) {
+            (Some("sqlite"), _, Some(identity)) => {
+                Ok(Whole::File(PathBuf::from(&identity.database)))
+            }
+            (_, Some(false), _) => Ok(Whole::Transaction),
+            (_, Some(true), _) => {
+                refused("env.py asks for one transaction per revision (transaction_per_migration)")
+            }
+            (_, None, _) => refused("the engine did not tell how env.py uses transactions"),
+        }
+    }
+
+    /// Why the lock timeout does not reach the engine's connection, where it does not.
+    pub(super) fn unlimited_waiting(&self) -> Option<&'static str> {
+        let dialect = self
+            .identity
+            .as_ref()
+            .map(|identity| identity.dialect.as_str());
+        match (self.engine.reach()?, dialect) {
+            (Reach::Libpq, Some("mysql" | "mariadb")) => Some(
+                "the lock timeout does not reach this engine's connection: the server's own limit holds",
+            ),
+            (Reach::Libpq, Some("postgresql") | None) => Some(
+                "the lock timeout reaches this engine through PGOPTIONS, which libpq alone reads",
+            ),
+            _ => None,
+        }
+    }
+
     pub(super) fn secrets(&self) -> Secrets {
         Secrets(self.secrets.clone())
     }
@@ -334,6 +409,14 @@ impl Witness for Eyes {
         match self {
             Self::Own { database, .. } => database.schema().ok(),
             Self::Engine(_) => None,
+        }
+    }
+
+    fn blockers(&mut self, open_for: Duration) -> Vec<Blocker> {
+        match self {
+            // A user may not be allowed to see the others; the run does not depend on it.
+            Self::Own { database, .. } => database.blockers(open_for).unwrap_or_default(),
+            Self::Engine(_) => Vec::new(),
         }
     }
 
@@ -386,11 +469,17 @@ fn discovery(context: &Context<'_>) -> Discovery {
             alembic_config: settings.alembic_config.clone(),
             name: settings.name.clone(),
             x: settings.x.clone().unwrap_or_default(),
+            lock_timeout: lock_timeout(settings),
         },
         dir: context.dir.to_owned(),
         env: context.environment.clone(),
         interrupt: context.interrupt.clone(),
     }
+}
+
+/// How long a step may wait for a lock of the database; `None` for as long as it takes.
+pub(super) fn lock_timeout(settings: &Layer) -> Option<Duration> {
+    Some(settings.lock_timeout.unwrap_or(config::LOCK_TIMEOUT)).filter(|limit| !limit.is_zero())
 }
 
 fn given_connection(settings: &Layer, dir: &Path) -> Result<Option<ConnectionFacts>, Failure> {

@@ -2,15 +2,22 @@
 //!
 //! The drivers are asynchronous; nothing outside this folder is.
 
+mod blockers;
 mod failure;
 mod lock;
 mod mysql;
 mod pgpass;
 mod postgres;
 mod session;
+mod snapshot;
 mod sqlite;
 pub mod url;
 
+pub use self::snapshot::Snapshot;
+
+use std::time::Duration;
+
+use crate::domain::blocker::Blocker;
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
@@ -144,6 +151,12 @@ pub trait Database {
     /// Whether the lock that was taken is still ours. It lives only as long as the connection or the
     /// file that it was taken on.
     fn holds_lock(&mut self) -> Result<bool, DatabaseError>;
+
+    /// The sessions that others of this database wait for, and those whose transaction is open for
+    /// longer than `open_for`. Asked while the engine runs, so it neither waits nor connects again.
+    fn blockers(&mut self, _open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
+        Ok(Vec::new())
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! MySQL and MariaDB.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
@@ -8,7 +9,8 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use super::failure::Failure;
 use super::lock::mysql::MySqlLock;
 use super::session::{Session, text, version_rows};
-use super::{Database, DatabaseError, outline, version_query};
+use super::{Database, DatabaseError, blockers, outline, version_query};
+use crate::domain::blocker::Blocker;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
@@ -101,6 +103,10 @@ impl Database for MySql {
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
         let rows = self.session.rows(SCHEMA)?;
         Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
+    }
+
+    fn blockers(&mut self, open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
+        blockers::of_mysql(&mut self.session, open_for)
     }
 
     fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {

@@ -4,6 +4,7 @@
 //! nearly every project: the `PG*` variables, the password file, the socket directory.
 
 use std::path::Path;
+use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
@@ -11,7 +12,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use super::failure::Failure;
 use super::lock::postgres::PostgresLock;
 use super::session::{Session, text, version_rows};
-use super::{Database, DatabaseError, Environment, outline, pgpass, version_query};
+use super::{Database, DatabaseError, Environment, blockers, outline, pgpass, version_query};
+use crate::domain::blocker::Blocker;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
@@ -114,6 +116,10 @@ impl Database for Postgres {
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
         let rows = self.session.rows(SCHEMA)?;
         Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
+    }
+
+    fn blockers(&mut self, open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
+        blockers::of_postgres(&mut self.session, open_for)
     }
 
     fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {

@@ -20,6 +20,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// very step that was given up, and the run has to be able to say so.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// For a query whose answer is of use only at once.
+const GLANCE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long a server that restarts is waited for, in milliseconds between the attempts: five seconds
 /// and a bit.
 const PATIENCE: [u64; 6] = [250, 500, 750, 1000, 1250, 1500];
@@ -95,6 +98,18 @@ where
         }
     }
 
+    /// As [`rows`](Self::rows), for a question that is not worth waiting: on the open connection only,
+    /// and without patience.
+    pub(super) fn glance(
+        &mut self,
+        sql: &str,
+    ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
+        if self.connection.is_none() {
+            return Err(self.error(Failure::Broken, &no_answer(Duration::ZERO)));
+        }
+        self.attempt_within(sql, GLANCE_TIMEOUT)
+    }
+
     /// The same without a second try: for what lives as long as the connection does. Once it is
     /// broken it stays so.
     pub(super) fn rows_here(
@@ -112,16 +127,24 @@ where
         &mut self,
         sql: &str,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
+        self.attempt_within(sql, QUERY_TIMEOUT)
+    }
+
+    fn attempt_within(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+    ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.reconnect()?,
         };
         let result = self.runtime.block_on(async {
             let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-            match timeout(QUERY_TIMEOUT, statement.fetch_all(&mut connection)).await {
+            match timeout(limit, statement.fetch_all(&mut connection)).await {
                 Ok(result) => result.map_err(|error| (Failure::of(&error), error)),
                 // `Other`: to ask again would wait as long again.
-                Err(_) => Err((Failure::Other, no_answer(QUERY_TIMEOUT))),
+                Err(_) => Err((Failure::Other, no_answer(limit))),
             }
         });
         match result {

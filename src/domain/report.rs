@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::blocker::Blocker;
 use super::revision::{Heads, RevisionId};
 pub use super::schema::{Difference, Schema};
 
@@ -48,6 +49,8 @@ pub enum Position {
 pub enum Cause {
     /// The engine exited with this status.
     EngineFailed(i32),
+    /// The engine exited because a lock of the database was not to be had in time.
+    LockTimeout,
     /// The engine was ended by this signal, which was not ours.
     EngineKilled(i32),
     /// The engine took longer than the time limit and was ended.
@@ -83,6 +86,8 @@ pub struct Stop {
     pub stdout: String,
     /// What the engine printed on stderr.
     pub stderr: String,
+    /// The sessions that stood in the way when it failed by a lock timeout.
+    pub blockers: Vec<Blocker>,
 }
 
 /// How a run ended.
@@ -103,8 +108,10 @@ pub enum Outcome {
 pub struct Report {
     /// How many steps were planned.
     pub planned: usize,
-    /// Those that were done.
+    /// Those that were done, and still are.
     pub done: Vec<StepDone>,
+    /// Whether everything that was done was taken back, as promised for this run.
+    pub undone: bool,
     /// Where it ended early.
     pub stop: Option<Stop>,
     /// The version rows at the end, read from the database; `None` where it could not be read.
@@ -117,12 +124,28 @@ pub struct Report {
     pub elapsed: Duration,
 }
 
+impl Stop {
+    /// The same at a position of the plan, with those who stood in the way if that was the cause.
+    #[must_use]
+    pub fn at(self, index: usize, blockers: Vec<Blocker>) -> Self {
+        Self {
+            index,
+            blockers: match self.cause {
+                Cause::LockTimeout => blockers,
+                _ => Vec::new(),
+            },
+            ..self
+        }
+    }
+}
+
 impl Report {
     /// The account of a run that had nothing to do, or was not to do anything.
     pub fn nothing_to_do(current: Heads) -> Self {
         Self {
             planned: 0,
             done: Vec::new(),
+            undone: false,
             stop: None,
             current: Some(current),
             validated: true,
@@ -137,6 +160,11 @@ impl Report {
             return Outcome::Done;
         };
         match (&stop.cause, &stop.position) {
+            (Cause::NotVerified | Cause::CheckFailed(_), Position::Unchanged { .. })
+                if self.undone =>
+            {
+                Outcome::FailedUnchanged
+            }
             (Cause::Interrupted, _)
             | (Cause::InterruptedTwice, Position::Unchanged { .. } | Position::StepHappened) => {
                 Outcome::Interrupted
@@ -192,6 +220,10 @@ impl Report {
                 });
                 let next = match cause {
                     Cause::InterruptedTwice => "to go on",
+                    Cause::LockTimeout if stop.blockers.is_empty() => {
+                        "find out who holds the lock; when it is free,"
+                    }
+                    Cause::LockTimeout => "wait for the sessions named above or end them, then",
                     Cause::TimedOut(_) => {
                         "find out what the step waits for, or give it a longer --timeout, then"
                     }
@@ -222,6 +254,8 @@ impl fmt::Display for Cause {
             Self::EngineFailed(status) => {
                 write!(formatter, "the engine exited with status {status}")
             }
+            Self::LockTimeout => formatter
+                .write_str("a lock of the database was not to be had within the lock timeout"),
             Self::EngineKilled(signal) => {
                 write!(formatter, "the engine was ended by signal {signal}")
             }
@@ -230,11 +264,10 @@ impl fmt::Display for Cause {
                 "the engine took longer than the time limit of {} s and was ended",
                 limit.as_secs_f64()
             ),
-            Self::EngineNotStarted(reason) => formatter.write_str(reason),
+            Self::EngineNotStarted(reason) | Self::NotAlone(reason) => formatter.write_str(reason),
             Self::NotVerified => formatter.write_str(
                 "the engine reported success, but the version table does not hold what it should",
             ),
-            Self::NotAlone(reason) => formatter.write_str(reason),
             Self::NotRecorded(reason) => write!(formatter, "the record cannot be kept: {reason}"),
             Self::CheckFailed(faults) => {
                 write!(

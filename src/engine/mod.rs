@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::graph::Graph;
-use crate::domain::revision::RevisionId;
-pub use crate::process::Ended;
+use crate::domain::plan::Step;
+use crate::domain::revision::{Heads, RevisionId};
+pub use crate::process::{Ended, Listener};
 
 /// What the engine says about the project and its database before anything is changed.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Observation {
     pub reported_url: Option<String>,
     /// The version table that `env.py` configures; `None` where that is not known.
     pub version_table: Option<VersionTable>,
+    /// Whether `env.py` asks for one transaction per revision; `None` on the plain road.
+    pub transaction_per_migration: Option<bool>,
     /// Alembic's version, where known.
     pub engine_version: Option<String>,
 }
@@ -60,8 +63,28 @@ pub struct StepRun {
     pub stderr: String,
     /// The line of it that tells why it failed; `None` where nothing failed or nothing tells.
     pub reason: Option<String>,
+    /// Whether it failed because it waited for a lock as long as it may.
+    pub lock_timeout: bool,
     /// Wall time from start to end.
     pub elapsed: Duration,
+}
+
+/// A range of steps for one process and one transaction.
+#[derive(Debug, Clone)]
+pub struct Range<'a> {
+    /// The version rows at the start.
+    pub before: &'a Heads,
+    /// The steps, newest first.
+    pub steps: &'a [Step],
+}
+
+/// How far a lock timeout reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Every connection that the engine opens.
+    Connection,
+    /// PostgreSQL alone, by what libpq reads from the environment.
+    Libpq,
 }
 
 /// A program that knows the revisions and can take one back.
@@ -75,15 +98,32 @@ pub trait Engine {
     /// Asks the engine where the database is: one process.
     fn current(&self) -> Result<Current, EngineError>;
 
-    /// The command line of one step exactly as [`downgrade`](Engine::downgrade) runs it.
+    /// The command line of one step as an operator would type it.
     fn command_line(&self, argument: &str) -> Vec<String>;
 
     /// Runs one step: one process, ended by `timeout` or by the operator's second signal. Every line
-    /// it prints is handed to `on_line` as it comes. Fails only where the process cannot be started.
+    /// it prints is handed to `listener` as it comes. Fails only where the process cannot be started.
     fn downgrade(
         &self,
         argument: &str,
         timeout: Option<Duration>,
-        on_line: &mut dyn FnMut(&str),
+        listener: &mut dyn Listener,
     ) -> Result<StepRun, EngineError>;
+
+    /// Runs the steps one after the other in one process and one transaction, or none of them. What
+    /// was done so far comes through [`Listener::told`], each a line that [`applied`](Engine::applied)
+    /// reads. `None` where the engine has no way to do so.
+    fn downgrade_range(
+        &self,
+        _range: &Range<'_>,
+        _timeout: Option<Duration>,
+        _listener: &mut dyn Listener,
+    ) -> Option<Result<StepRun, EngineError>> {
+        None
+    }
+
+    /// Reads the position and the version rows of a step that was done inside the transaction.
+    fn applied(&self, _line: &str) -> Option<(usize, Heads)> {
+        None
+    }
 }

@@ -119,6 +119,10 @@ impl Ui {
             if let Some(path) = &step.revision.path {
                 insist(&format!("  {} {path}", self.err.bold("File:    ")));
             }
+            for blocker in &stop.blockers {
+                let blocker = account.redact.redact(&blocker.to_string());
+                insist(&format!("  {} {blocker}", self.err.bold("Blocked by:")));
+            }
             insist(&format!(
                 "  {} {}",
                 self.err.bold("Database:"),
@@ -133,12 +137,16 @@ impl Ui {
                 }
             }
         }
-        insist(&format!(
-            "  {} {} of {} rolled back before it",
-            self.err.bold("Done:    "),
-            report.done.len(),
-            count(report.planned, "step"),
-        ));
+        let done = if report.undone {
+            "nothing: all that was done was taken back".to_owned()
+        } else {
+            format!(
+                "{} of {} rolled back before it",
+                report.done.len(),
+                count(report.planned, "step")
+            )
+        };
+        insist(&format!("  {} {done}", self.err.bold("Done:    ")));
         self.position(report);
         insist(&format!(
             "  {} {}",

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Ui;
+use crate::domain::blocker::Blocker;
 use crate::domain::connection::Identity;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Position, Report, StepDone, Stop};
@@ -127,8 +128,49 @@ impl Ui {
             "cause": cause,
             "reason": stop.reason,
             "database": position(&stop.position),
+            "blockers": blockers(&stop.blockers),
             "stdout": stop.stdout,
             "stderr": stop.stderr,
+        })
+    }
+
+    pub(super) fn step_applied_event(
+        number: usize,
+        of: usize,
+        step: &Step,
+        heads: &Heads,
+    ) -> Value {
+        json!({
+            "version": VERSION,
+            "event": "step_applied",
+            "step": number,
+            "of": of,
+            "removes": step.removes,
+            "heads": heads,
+        })
+    }
+
+    pub(super) fn lock_retry_event(
+        number: usize,
+        attempt: u32,
+        of: u32,
+        seen: &[Blocker],
+    ) -> Value {
+        json!({
+            "version": VERSION,
+            "event": "lock_retry",
+            "step": number,
+            "retry": attempt,
+            "retries": of,
+            "blockers": blockers(seen),
+        })
+    }
+
+    pub(super) fn open_transactions_event(seen: &[Blocker]) -> Value {
+        json!({
+            "version": VERSION,
+            "event": "open_transactions",
+            "sessions": blockers(seen),
         })
     }
 
@@ -187,6 +229,24 @@ fn position(position: &Position) -> Value {
         Position::Elsewhere { heads } => json!({ "state": "elsewhere", "heads": heads }),
         Position::Unknown { reason } => json!({ "state": "unknown", "reason": reason }),
     }
+}
+
+/// Sessions that others wait for.
+pub(super) fn blockers(blockers: &[Blocker]) -> Vec<Value> {
+    blockers
+        .iter()
+        .map(|blocker| {
+            json!({
+                "pid": blocker.pid,
+                "user": blocker.user,
+                "application": blocker.application,
+                "state": blocker.state,
+                "transaction_seconds": blocker.transaction_age.map(rounded),
+                "query_seconds": blocker.query_age.map(rounded),
+                "query": blocker.query,
+            })
+        })
+        .collect()
 }
 
 /// Seconds to the millisecond.

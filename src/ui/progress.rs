@@ -1,13 +1,18 @@
 //! The course of a run: a bar at the bottom of a terminal, plain lines in a pipe, events for programs.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use colored::Color;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::json::Format;
 use super::steps::ids;
 use super::{Ui, Verbosity, insist, seconds};
+use crate::domain::blocker::Blocker;
 use crate::domain::plan::Step;
 use crate::domain::report::{StepDone, Stop};
+use crate::domain::revision::Heads;
 use crate::runner::Events;
 
 /// Tells what the runner reports as it happens.
@@ -18,6 +23,8 @@ pub struct Progress<'a> {
     bar: ProgressBar,
     /// Hides passwords in what the engine prints.
     redact: &'a dyn Redact,
+    /// The sessions that were warned of.
+    warned: BTreeSet<u64>,
 }
 
 /// Takes secrets out of text that somebody else wrote.
@@ -42,32 +49,46 @@ impl<'a> Progress<'a> {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━━─"));
         }
-        bar.enable_steady_tick(std::time::Duration::from_millis(200));
+        bar.enable_steady_tick(Duration::from_millis(200));
         Self {
             ui,
             of,
             bar,
             redact,
+            warned: BTreeSet::new(),
         }
     }
 
-    /// Answers the operator's signals while a step is running.
-    pub fn on_signal(&self) -> Box<dyn Fn(usize) + Send> {
+    /// Answers the operator's signals while a step, or whatever `unit` says, is running.
+    pub fn on_signal(&self, unit: &'static str) -> Box<dyn Fn(usize) + Send> {
         let bar = self.bar.clone();
         let paint = self.ui.err;
         Box::new(move |count| {
             let text = if count == 1 {
-                "stopping: the running step is finished first; once more ends the engine"
+                format!("stopping: the running {unit} is finished first; once more ends the engine")
             } else {
-                "ending the engine"
+                "ending the engine".to_owned()
             };
-            bar.suspend(|| insist(&format!("      {}", paint.with(text, Color::Yellow))));
+            bar.suspend(|| insist(&format!("      {}", paint.with(&text, Color::Yellow))));
         })
     }
 
     /// Takes the bar off the screen.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+
+    fn hidden(&self, sessions: &[Blocker]) -> Vec<Blocker> {
+        sessions
+            .iter()
+            .map(|session| Blocker {
+                query: session
+                    .query
+                    .as_deref()
+                    .map(|query| self.redact.redact(query)),
+                ..session.clone()
+            })
+            .collect()
     }
 
     fn line(&self, text: &str) {
@@ -97,6 +118,44 @@ impl Events for Progress<'_> {
         self.event(&Ui::step_started_event(index + 1, self.of, step));
     }
 
+    fn open_transactions(&mut self, sessions: &[Blocker]) {
+        // Each is worth one warning, not one before every step.
+        let fresh: Vec<Blocker> = sessions
+            .iter()
+            .filter(|session| self.warned.insert(session.pid))
+            .cloned()
+            .collect();
+        if fresh.is_empty() {
+            return;
+        }
+        for session in &fresh {
+            let session = self.redact.redact(&session.to_string());
+            self.bar.suspend(|| {
+                self.ui.warn(&format!(
+                    "a transaction is open that the steps may have to wait for: {session}"
+                ));
+            });
+        }
+        self.event(&Ui::open_transactions_event(&self.hidden(&fresh)));
+    }
+
+    fn lock_retry(&mut self, index: usize, attempt: u32, of: u32, blockers: &[Blocker]) {
+        self.line(&format!(
+            "      {} the lock was not to be had, and nothing was changed: retry {attempt} of {of}",
+            self.ui.err.with("…", Color::Yellow),
+        ));
+        for session in blockers {
+            let session = self.redact.redact(&session.to_string());
+            self.line(&format!("        held by {session}"));
+        }
+        self.event(&Ui::lock_retry_event(
+            index + 1,
+            attempt,
+            of,
+            &self.hidden(blockers),
+        ));
+    }
+
     fn engine_line(&mut self, line: &str) {
         if self.ui.verbosity == Verbosity::Verbose {
             let line = self.redact.redact(line);
@@ -115,6 +174,27 @@ impl Events for Progress<'_> {
         self.event(&Ui::step_finished_event(index + 1, self.of, step));
     }
 
+    fn step_applied(&mut self, index: usize, step: &Step, heads: &Heads, elapsed: Duration) {
+        self.bar.inc(1);
+        self.line(&format!(
+            "      {} {}, inside the transaction at {}",
+            self.ui.err.with("·", Color::Green),
+            seconds(elapsed),
+            ids(heads),
+        ));
+        self.event(&Ui::step_applied_event(index + 1, self.of, step, heads));
+    }
+
+    fn committed(&mut self, steps: &[StepDone]) {
+        for (index, step) in steps.iter().enumerate() {
+            self.event(&Ui::step_finished_event(index + 1, self.of, step));
+        }
+        self.line(&format!(
+            "      {} committed",
+            self.ui.err.with("✓", Color::Green)
+        ));
+    }
+
     fn stopped(&mut self, stop: &Stop, step: &Step) {
         self.finish();
         let hidden = Stop {
@@ -124,6 +204,7 @@ impl Events for Progress<'_> {
                 .map(|reason| self.redact.redact(reason)),
             stdout: self.redact.redact(&stop.stdout),
             stderr: self.redact.redact(&stop.stderr),
+            blockers: self.hidden(&stop.blockers),
             ..stop.clone()
         };
         if stop.cause != crate::domain::report::Cause::Interrupted {

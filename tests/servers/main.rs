@@ -5,11 +5,13 @@
     reason = "a helper of a test fails as the test does: by a panic"
 )]
 
+mod atomic;
 mod connection;
 mod crash;
 mod failures;
 mod harness;
 mod lock;
+mod lock_timeout;
 #[path = "../cli/support/mod.rs"]
 #[expect(
     dead_code,

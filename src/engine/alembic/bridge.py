@@ -2,10 +2,15 @@
 
 Started as `python -c <loader> script /path/to/alembic ARGS...` or `python -c <loader> module alembic ARGS...`, with
 this text on stdin and a pipe as descriptor 3. The script must not notice: argv, `__main__`, `sys.path[0]`, stdin and
-the traceback of a failure are what they are without us. At the end one JSON object goes into the pipe.
+the traceback of a failure are what they are without us. REQUEST, a name that the loader defines, says what is wanted:
 
-Everything here is allowed to fail silently, for the parent can always ask the engine's command line instead; nothing
-here may change what the engine does. Runs on whatever Python the engine has, so it keeps to 3.6.
+- nothing: watch, and write one JSON object into the pipe at the end;
+- `lock_timeout`, in milliseconds: no connection of the engine waits longer than that for a lock;
+- `range`: the revisions that `downgrade` takes, in one transaction, each told in the pipe by a line of its own.
+
+The first two are allowed to fail silently: nothing of them may change what the engine does otherwise. The third may not;
+whatever is not as it was planned is raised, so that the transaction takes everything back. Runs on whatever Python the
+engine has, so it keeps to 3.6.
 """
 
 import os
@@ -43,6 +48,62 @@ def hook_sqlalchemy(module):
         attempts.append((dialect, cargs, cparams))
 
     event.listen(Engine, "do_connect", note)
+
+
+@silently
+def hook_lock_timeout(module):
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.pool import Pool
+
+    names = {}
+
+    @silently
+    def opening(dialect, connection_record, cargs, cparams):
+        names[id(connection_record)] = dialect.name
+
+    @silently
+    def opened(connection, connection_record):
+        limit_waiting(connection, names.pop(id(connection_record), None))
+
+    event.listen(Engine, "do_connect", opening)
+    event.listen(Pool, "connect", opened)
+
+
+def limit_waiting(connection, dialect):
+    """Lowers the limits of this session, and raises none: a project may have set shorter ones."""
+    milliseconds = REQUEST["lock_timeout"]
+    if dialect is None:
+        # An engine with a `creator` opens its connections past the other listener.
+        module = type(connection).__module__.lower()
+        if "psycopg" in module or "asyncpg" in module or "pg8000" in module:
+            dialect = "postgresql"
+        elif "mysql" in module:
+            dialect = "mysql"
+    if dialect == "postgresql":
+        statement = (
+            "SELECT set_config('lock_timeout', '%d', false) FROM pg_catalog.pg_settings"
+            " WHERE name = 'lock_timeout' AND setting::bigint NOT BETWEEN 1 AND %d" % (milliseconds, milliseconds)
+        )
+    elif dialect in ("mysql", "mariadb"):
+        seconds = max(1, (milliseconds + 999) // 1000)
+        statement = "SET SESSION " + ", ".join(
+            "%s = LEAST(@@SESSION.%s, %d)" % (name, name, seconds)
+            for name in ("lock_wait_timeout", "innodb_lock_wait_timeout")
+        )
+    else:
+        return
+    try:
+        cursor = connection.cursor()
+        try:
+            cursor.execute(statement)
+        finally:
+            cursor.close()
+    except Exception:
+        connection.rollback()
+        raise
+    # Most drivers begin a transaction by themselves, and what is set inside goes with it.
+    connection.commit()
 
 
 @silently
@@ -107,6 +168,124 @@ def hook_script(module):
     module.ScriptDirectory.__init__ = wrapped
 
 
+# --- a range in one transaction --------------------------------------------------------------------------------------
+#
+# None of these hooks is silent. Without the last of them Alembic looks for a revision of the name that the parent put
+# where a target belongs, and there is none.
+
+applied = []  # the context of the range, once for each revision that was taken back
+transaction = []  # the server's number of the transaction that everything has to happen in
+
+
+class NotAsPlanned(Exception):
+    """What the operator reads at the end of the traceback."""
+
+
+def number_of_transaction(context):
+    connection = context.connection
+    raw = getattr(connection.connection, "dbapi_connection", None) or connection.connection
+    cursor = raw.cursor()
+    try:
+        cursor.execute("SELECT txid_current()")
+        return cursor.fetchone()[0]
+    finally:
+        cursor.close()
+
+
+def same_transaction(context):
+    if number_of_transaction(context) != transaction[0]:
+        raise NotAsPlanned("a migration ended the transaction that all steps were to happen in")
+
+
+def hook_sqlalchemy_of_range(module):
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def committing(connection):
+        # Before it happens, so that it does not.
+        if transaction and len(applied) < len(REQUEST["range"]) and connection.connection is pooled[0]:
+            raise NotAsPlanned("a migration commits by itself, so that what follows cannot be taken back with it")
+
+    event.listen(Engine, "commit", committing)
+    if "lock_timeout" in REQUEST:
+        hook_lock_timeout(module)
+
+
+pooled = []  # the pooled connection of the range
+
+
+def hook_migration_of_range(module):
+    from functools import wraps
+
+    cls = module.MigrationContext
+    run_migrations = cls.run_migrations
+
+    @wraps(run_migrations)
+    def running(self, *args, **kwargs):
+        if self.as_sql or transaction:
+            raise NotAsPlanned("env.py runs migrations more than once")
+        if not self.impl.transactional_ddl or self._transaction_per_migration:
+            raise NotAsPlanned("env.py does not ask for one transaction around all revisions")
+        transaction.append(number_of_transaction(self))
+        pooled.append(self.connection.connection)
+        if number_of_transaction(self) != transaction[0]:
+            raise NotAsPlanned("env.py migrates over a connection in autocommit mode")
+        self.on_version_apply_callbacks = tuple(self.on_version_apply_callbacks) + (follow,)
+        run_migrations(self, *args, **kwargs)
+        if len(applied) != len(REQUEST["range"]):
+            raise NotAsPlanned("%d of %d steps were run" % (len(applied), len(REQUEST["range"])))
+        same_transaction(self)
+
+    def autocommit_block(self):
+        raise NotAsPlanned("a migration uses autocommit_block, which no transaction takes back")
+
+    cls.run_migrations = running
+    cls.autocommit_block = autocommit_block
+
+
+def everything_below(revision_map, rows):
+    found = set()
+    waiting = list(rows)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(revision_map.get_revision(name)._all_down_revisions)
+    return found
+
+
+def follow(ctx, step, heads, run_args, **others):
+    planned = REQUEST["range"][len(applied)]
+    heads = sorted(heads)
+    if step.is_upgrade or planned["removes"] not in texts(step.up_revision_id):
+        raise NotAsPlanned("%s was run where %s was planned" % (step.up_revision_id, planned["removes"]))
+    if heads != planned["after"]:
+        # Alembic may keep a row that another one implies.
+        below = [everything_below(ctx.script.revision_map, rows) for rows in (heads, planned["after"])]
+        if below[0] != below[1]:
+            raise NotAsPlanned("after %s the version table holds %s" % (planned["removes"], heads))
+    same_transaction(ctx)
+    applied.append(ctx)
+    tell({"applied": len(applied) - 1, "heads": heads})
+
+
+def hook_script_of_range(module):
+    def planned(self, destination, current_rev):
+        from alembic.runtime.migration import MigrationStep
+
+        rows = sorted(texts(current_rev))
+        if rows != REQUEST["before"]:
+            raise NotAsPlanned("the version table holds %s, which was not planned for" % rows)
+        if not transaction:
+            raise NotAsPlanned("this Alembic is not known well enough")
+        return [
+            MigrationStep.downgrade_from_script(self.revision_map, self.get_revision(step["removes"]))
+            for step in REQUEST["range"]
+        ]
+
+    module.ScriptDirectory._downgrade_revs = planned
+
+
 class Watcher:
     """Applies a hook right after its module was imported, so that nothing is imported earlier than the engine does."""
 
@@ -142,11 +321,20 @@ class Watcher:
 
 @silently
 def install():
-    hooks = {
-        "sqlalchemy": hook_sqlalchemy,
-        "alembic.runtime.migration": hook_migration,
-        "alembic.script.base": hook_script,
-    }
+    if "range" in REQUEST:
+        hooks = {
+            "sqlalchemy": hook_sqlalchemy_of_range,
+            "alembic.runtime.migration": hook_migration_of_range,
+            "alembic.script.base": hook_script_of_range,
+        }
+    elif "lock_timeout" in REQUEST:
+        hooks = {"sqlalchemy": hook_lock_timeout}
+    else:
+        hooks = {
+            "sqlalchemy": hook_sqlalchemy,
+            "alembic.runtime.migration": hook_migration,
+            "alembic.script.base": hook_script,
+        }
     for name in list(hooks):
         if name in sys.modules:
             hooks.pop(name)(sys.modules[name])
@@ -315,10 +503,16 @@ def clean(value):
     return value
 
 
-@silently
-def report(succeeded):
+def tell(value, end=b"\n"):
     import json
 
+    data = json.dumps(clean(value)).encode("ascii") + end
+    while data:
+        data = data[os.write(CHANNEL, data) :]
+
+
+@silently
+def report(succeeded):
     alembic = sys.modules.get("alembic")
     told = {
         "rollback_bridge": VERSION,
@@ -327,9 +521,7 @@ def report(succeeded):
         "contexts": [item for item in map(context_report, contexts) if item],
         "attempts": [item for item in (connection_report(*attempt) for attempt in attempts[-8:]) if item],
     }
-    data = json.dumps(clean(told)).encode("ascii")
-    while data:
-        data = data[os.write(CHANNEL, data) :]
+    tell(told, end=b"")
 
 
 # --- the engine ------------------------------------------------------------------------------------------------------
@@ -380,7 +572,8 @@ def main():
         sys.excepthook(type(error), error, error.__traceback__)
         sys.exit(1)
     finally:
-        report(succeeded)
+        if not REQUEST:
+            report(succeeded)
         try:
             os.close(CHANNEL)
         except OSError:

@@ -4,21 +4,27 @@
 //! the files. A listener inside its process sees them all: see `bridge.py`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::launcher::{Launch, Target};
 use super::output;
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::revision::{Revision, RevisionId};
 use crate::domain::secret::Secret;
+use crate::engine::Range;
 use crate::process::{Environment, Invocation};
 
 const SOURCE: &str = include_str!("bridge.py");
 /// Fits into the argument list and into any process listing: the rest comes through stdin.
-const LOADER: &str = "import sys;exec(compile(sys.stdin.buffer.read(),'<bridge>','exec'),\
-                      {'__name__':'rollback_bridge'})";
+///
+/// The request is JSON without its three words, and such JSON is Python: a module for JSON would have to be
+/// imported, and the project may have one of that name.
+const LOADER: &str = "import sys;s,_,r=sys.stdin.buffer.read().partition(b'\\0');\
+                      exec(compile(s,'<bridge>','exec'),\
+                      {'__name__':'rollback_bridge','REQUEST':eval(r.decode(),{'__builtins__':{}})})";
 /// The parameters that decide how to connect; libpq names dozens of others with their defaults, and
 /// some are secrets.
 const OPTIONS: [&str; 19] = [
@@ -45,8 +51,52 @@ const OPTIONS: [&str; 19] = [
 /// The version of the report that this program reads.
 const VERSION: u32 = 1;
 
+/// What the bridge is there for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Request<'a> {
+    /// No connection of the engine waits longer than this for a lock.
+    pub lock_timeout: Option<Duration>,
+    /// The steps that `downgrade` takes, in one transaction.
+    pub range: Option<&'a Range<'a>>,
+}
+
+impl Request<'_> {
+    fn text(&self) -> String {
+        let mut request = serde_json::Map::new();
+        if let Some(limit) = self.lock_timeout {
+            // Zero would be no limit.
+            let limit = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX).max(1);
+            request.insert("lock_timeout".into(), limit.into());
+        }
+        if let Some(range) = self.range {
+            let steps: Vec<Value> = range
+                .steps
+                .iter()
+                .map(|step| json!({ "removes": step.removes, "after": step.heads_after }))
+                .collect();
+            request.insert("before".into(), json!(range.before));
+            request.insert("range".into(), steps.into());
+        }
+        Value::from(request).to_string()
+    }
+}
+
+/// A line of the pipe that says how far a range is.
+#[derive(Debug, Deserialize)]
+pub struct Applied {
+    /// The position of the step in the range.
+    pub applied: usize,
+    /// The version rows after it.
+    pub heads: Vec<String>,
+}
+
 /// The same start as `launch`, with the bridge inside.
-pub fn invocation(launch: &Launch, cwd: &std::path::Path, env: &Environment) -> Invocation {
+pub fn invocation(
+    launch: &Launch,
+    cwd: &std::path::Path,
+    env: &Environment,
+    request: Request<'_>,
+) -> Invocation {
     let (kind, name) = match &launch.target {
         Target::Script(path) => ("script", path.clone().into_os_string()),
         Target::Module(name) => ("module", name.clone()),
@@ -59,7 +109,7 @@ pub fn invocation(launch: &Launch, cwd: &std::path::Path, env: &Environment) -> 
         args,
         cwd: cwd.to_owned(),
         env: env.clone(),
-        stdin: Some(SOURCE.into()),
+        stdin: Some(format!("{SOURCE}\0{}", request.text()).into_bytes()),
         side_channel: true,
         held: None,
     }

@@ -50,6 +50,17 @@ pub enum Kind {
     Other,
 }
 
+/// Whether the engine failed because it waited for a lock as long as it may: what the drivers call
+/// `SQLSTATE` 55P03 and error 1205, not the servers' sentences, which are translated.
+pub fn is_lock_timeout(stdout: &str, stderr: &str) -> bool {
+    static MARK: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"\bLockNotAvailable(Error)?\b|\b55P03\b|\(1205, |\b1205 \(HY000\)").ok()
+    });
+    [stdout, stderr]
+        .iter()
+        .any(|text| MARK.as_ref().is_some_and(|mark| mark.is_match(text)))
+}
+
 /// What a failed engine said, in short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {

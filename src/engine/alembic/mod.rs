@@ -2,7 +2,8 @@
 //! line that ends in one of them.
 //!
 //! One engine start answers all questions where the bridge gets into its process; otherwise the
-//! printed output of two starts is read. A step is always a plain process of the engine's own.
+//! printed output of two starts is read. A step is always one process of the engine's own, in which
+//! the bridge, where it can be had, limits how long a lock is waited for.
 
 pub mod bridge;
 pub mod complaint;
@@ -11,6 +12,7 @@ pub mod launcher;
 mod observation;
 pub mod output;
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::PathBuf;
@@ -20,7 +22,9 @@ use std::time::Duration;
 use self::bridge::Report;
 use self::complaint::Kind;
 use self::discovery::Found;
-use super::{Current, Ended, Engine, EngineError, Observation, StepRun};
+use self::launcher::Launch;
+use super::{Current, Ended, Engine, EngineError, Listener, Observation, Range, Reach, StepRun};
+use crate::domain::revision::{Heads, RevisionId};
 use crate::process::{self, Environment, Finished, Interrupt, Invocation, SpawnError};
 
 /// What flags and configuration say about the engine.
@@ -34,6 +38,8 @@ pub struct Settings {
     pub name: Option<String>,
     /// Each handed to Alembic as `-x`, `KEY=VALUE`.
     pub x: Vec<String>,
+    /// How long a step may wait for a lock of the database.
+    pub lock_timeout: Option<Duration>,
 }
 
 /// Where the engine is looked for.
@@ -60,6 +66,9 @@ pub struct AlembicEngine {
     interrupt: Interrupt,
     /// Kept open by every process that runs a step.
     held: Option<Arc<File>>,
+    lock_timeout: Option<Duration>,
+    /// Whether the bridge has got into the engine and told of it.
+    bridged: Cell<bool>,
 }
 
 impl AlembicEngine {
@@ -100,6 +109,82 @@ impl AlembicEngine {
             env,
             interrupt,
             held: None,
+            lock_timeout: settings.lock_timeout,
+            bridged: Cell::new(false),
+        })
+    }
+
+    /// How far the lock timeout reaches; `None` where there is none.
+    pub fn reach(&self) -> Option<Reach> {
+        self.lock_timeout.map(|_| {
+            if self.bridged.get() {
+                Reach::Connection
+            } else {
+                Reach::Libpq
+            }
+        })
+    }
+
+    /// Whether a range of steps can be run in one transaction.
+    pub fn can_run_a_range(&self) -> bool {
+        self.bridged.get()
+    }
+
+    fn launch(&self, plain: &Invocation) -> Option<Launch> {
+        let path = self.env.get(OsStr::new("PATH")).map(OsString::as_os_str);
+        launcher::take_apart(&plain.program, &plain.args, &self.dir, path)
+    }
+
+    /// The process of a verb that changes the database; with the bridge inside if that told of itself
+    /// when it was asked to observe.
+    fn changing(&self, verb: &[&str], range: Option<&Range<'_>>) -> Invocation {
+        let mut plain = self.invocation(verb);
+        plain.held.clone_from(&self.held);
+        // What a migration prints would otherwise wait in a buffer, and be lost with a killed process.
+        plain
+            .env
+            .entry("PYTHONUNBUFFERED".into())
+            .or_insert_with(|| "1".into());
+        let request = bridge::Request {
+            lock_timeout: self.lock_timeout,
+            range,
+        };
+        if (self.lock_timeout.is_some() || range.is_some())
+            && self.bridged.get()
+            && let Some(launch) = self.launch(&plain)
+        {
+            let held = plain.held;
+            return Invocation {
+                held,
+                ..bridge::invocation(&launch, &self.dir, &plain.env, request)
+            };
+        }
+        if let Some(limit) = self.lock_timeout {
+            limit_by_libpq(&mut plain.env, limit);
+        }
+        plain
+    }
+
+    fn run_changing(
+        &self,
+        verb: &[&str],
+        invocation: &Invocation,
+        timeout: Option<Duration>,
+        listener: &mut dyn Listener,
+    ) -> Result<StepRun, EngineError> {
+        let finished = self.run_heard(verb, invocation, timeout, &self.interrupt, listener)?;
+        let failed = matches!(finished.ended, Ended::Exited(status) if status != 0);
+        // Where somebody else ended it, its last line is not why.
+        let reason = failed
+            .then(|| complaint::read(&finished.stdout, &finished.stderr).line)
+            .filter(|line| !line.is_empty());
+        Ok(StepRun {
+            lock_timeout: failed && complaint::is_lock_timeout(&finished.stdout, &finished.stderr),
+            ended: finished.ended,
+            reason,
+            stdout: finished.stdout,
+            stderr: finished.stderr,
+            elapsed: finished.elapsed,
         })
     }
 
@@ -156,8 +241,24 @@ impl AlembicEngine {
         interrupt: &Interrupt,
         on_line: &mut dyn FnMut(&str),
     ) -> Result<Finished, EngineError> {
-        let mut on_masked_line = |line: &str| on_line(&output::mask(line));
-        let finished = process::run(invocation, timeout, interrupt, &mut on_masked_line)
+        self.run_heard(
+            verb,
+            invocation,
+            timeout,
+            interrupt,
+            &mut process::Lines(on_line),
+        )
+    }
+
+    fn run_heard(
+        &self,
+        verb: &[&str],
+        invocation: &Invocation,
+        timeout: Option<Duration>,
+        interrupt: &Interrupt,
+        listener: &mut dyn Listener,
+    ) -> Result<Finished, EngineError> {
+        let finished = process::run_heard(invocation, timeout, interrupt, &mut Masked(listener))
             .map_err(|error| self.not_started(verb, &error))?;
         let stdout = output::mask(&finished.stdout);
         let stderr = output::mask(&finished.stderr);
@@ -277,9 +378,9 @@ impl Engine for AlembicEngine {
         // Nothing is changed yet, so the first Ctrl-C may end it.
         let interrupt = self.interrupt.at_once();
         let plain = self.invocation(CURRENT);
-        let path = self.env.get(OsStr::new("PATH")).map(OsString::as_os_str);
-        if let Some(launch) = launcher::take_apart(&plain.program, &plain.args, &self.dir, path) {
-            let bridged = bridge::invocation(&launch, &self.dir, &self.env);
+        if let Some(launch) = self.launch(&plain) {
+            let request = bridge::Request::default();
+            let bridged = bridge::invocation(&launch, &self.dir, &self.env, request);
             let finished = self.run(CURRENT, &bridged, None, &interrupt, &mut |_| {});
             // Without a report nobody knows what ran there: the engine is asked again, plainly.
             if let Ok(finished) = finished {
@@ -287,6 +388,7 @@ impl Engine for AlembicEngine {
                     return Err(self.failed(CURRENT, &finished, None));
                 }
                 if let Some(report) = Report::read(&finished.side_channel) {
+                    self.bridged.set(true);
                     return self.observation(&finished, Some(&report), &interrupt);
                 }
             }
@@ -309,29 +411,65 @@ impl Engine for AlembicEngine {
         &self,
         argument: &str,
         timeout: Option<Duration>,
-        on_line: &mut dyn FnMut(&str),
+        listener: &mut dyn Listener,
     ) -> Result<StepRun, EngineError> {
         let verb = downgrade_verb(argument);
-        let mut invocation = self.invocation(&verb);
-        invocation.held.clone_from(&self.held);
-        // What a migration prints would otherwise wait in a buffer, and be lost with a killed process.
-        invocation
-            .env
-            .entry("PYTHONUNBUFFERED".into())
-            .or_insert_with(|| "1".into());
-        let finished = self.run(&verb, &invocation, timeout, &self.interrupt, on_line)?;
-        // Where somebody else ended it, its last line is not why.
-        let reason = matches!(finished.ended, Ended::Exited(status) if status != 0)
-            .then(|| complaint::read(&finished.stdout, &finished.stderr).line)
-            .filter(|line| !line.is_empty());
-        Ok(StepRun {
-            ended: finished.ended,
-            reason,
-            stdout: finished.stdout,
-            stderr: finished.stderr,
-            elapsed: finished.elapsed,
-        })
+        let invocation = self.changing(&verb, None);
+        self.run_changing(&verb, &invocation, timeout, listener)
     }
+
+    fn downgrade_range(
+        &self,
+        range: &Range<'_>,
+        timeout: Option<Duration>,
+        listener: &mut dyn Listener,
+    ) -> Option<Result<StepRun, EngineError>> {
+        if !self.can_run_a_range() {
+            return None;
+        }
+        let verb = downgrade_verb(RANGE);
+        let invocation = self.changing(&verb, Some(range));
+        Some(self.run_changing(&verb, &invocation, timeout, listener))
+    }
+
+    fn applied(&self, line: &str) -> Option<(usize, Heads)> {
+        let told: bridge::Applied = serde_json::from_str(line).ok()?;
+        let heads = told.heads.into_iter().map(RevisionId::new).collect();
+        Some((told.applied, heads))
+    }
+}
+
+/// Where a range is run, the target is in the request alone. Should the bridge not have got in,
+/// Alembic finds no such revision and does nothing.
+const RANGE: &str = "the-planned-range";
+
+/// Takes URLs' passwords out of the printed lines.
+struct Masked<'a>(&'a mut dyn Listener);
+
+impl Listener for Masked<'_> {
+    fn line(&mut self, line: &str) {
+        self.0.line(&output::mask(line));
+    }
+
+    fn told(&mut self, line: &str) {
+        self.0.told(line);
+    }
+
+    fn look_around(&mut self) {
+        self.0.look_around();
+    }
+}
+
+/// libpq, and so psycopg2 and psycopg, read their options here; a limit of the operator's own stays.
+fn limit_by_libpq(env: &mut Environment, limit: Duration) {
+    let options = env.entry("PGOPTIONS".into()).or_default();
+    if options.to_string_lossy().contains("lock_timeout") {
+        return;
+    }
+    if !options.is_empty() {
+        options.push(" ");
+    }
+    options.push(format!("-c lock_timeout={}", limit.as_millis().max(1)));
 }
 
 fn downgrade_verb(argument: &str) -> Vec<&str> {

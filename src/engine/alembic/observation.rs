@@ -174,6 +174,7 @@ impl AlembicEngine {
             reported_url,
             engine_version: report.and_then(Report::engine_version).map(str::to_owned),
             version_table: place.as_ref().map(|place| place.version_table.clone()),
+            transaction_per_migration: place.as_ref().map(|place| place.transaction_per_migration),
             connection: place.and_then(|place| place.connection),
         })
     }

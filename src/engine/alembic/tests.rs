@@ -1,6 +1,7 @@
 //! The plain road, with a shell script in the engine's place.
 
 use super::*;
+use crate::process::Lines;
 
 /// Prints what each verb is to print; anything else than a shell could not be started here.
 struct Project {
@@ -88,7 +89,11 @@ fn a_step_is_run_as_it_is_shown() {
     let engine = project.engine(Settings::default());
     let mut lines = Vec::new();
     let step = engine
-        .downgrade("-1", None, &mut |line| lines.push(line.to_owned()))
+        .downgrade(
+            "-1",
+            None,
+            &mut Lines(&mut |line| lines.push(line.to_owned())),
+        )
         .unwrap();
     assert_eq!(
         (step.ended, step.stdout.as_str()),
@@ -164,7 +169,7 @@ fn passwords_that_the_engine_quotes_are_hidden_everywhere() {
     let error = engine.observe().unwrap_err();
     let mut shown = format!("{error:?}");
     let step = engine
-        .downgrade("a", None, &mut |line| shown.push_str(line))
+        .downgrade("a", None, &mut Lines(&mut |line| shown.push_str(line)))
         .unwrap();
     shown.push_str(&format!("{step:?}"));
     assert!(

@@ -1,0 +1,158 @@
+//! A copy of a SQLite file to go back to.
+//!
+//! Both ways a lock of SQLite keeps everybody else away. Such locks belong to the process and go with the
+//! first descriptor of the file that it closes, so ours is opened before the lock and closed after it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+use super::session::{Session, text};
+
+/// Somebody who only reads is through by then.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The copy. It stays where it is until it is discarded.
+#[derive(Debug)]
+pub struct Snapshot {
+    file: PathBuf,
+    copy: PathBuf,
+}
+
+impl Snapshot {
+    /// Copies the file, which nobody else may have open. The error is a sentence.
+    pub fn take(file: &Path) -> Result<Self, String> {
+        let file = file
+            .canonicalize()
+            .map_err(|error| failed("find", file, &error))?;
+        let mut name = file.clone().into_os_string();
+        name.push(format!(".before-rollback-{}", std::process::id()));
+        let snapshot = Self {
+            copy: PathBuf::from(name),
+            file,
+        };
+        let mut source =
+            File::open(&snapshot.file).map_err(|error| failed("read", &snapshot.file, &error))?;
+        // The log of WAL mode is brought into the file first, so that the file is all there is.
+        let lock = snapshot.lock("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        let copied = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&snapshot.copy)
+            .and_then(|mut copy| {
+                io::copy(&mut source, &mut copy)?;
+                copy.sync_all()
+            });
+        drop(lock);
+        if let Err(error) = copied {
+            // Half a copy is of no use to anybody.
+            let _ = fs::remove_file(&snapshot.copy);
+            return Err(failed("write", &snapshot.copy, &error));
+        }
+        Ok(snapshot)
+    }
+
+    /// Where the copy is.
+    pub fn path(&self) -> &Path {
+        &self.copy
+    }
+
+    /// Makes the file what it was, unless somebody else has it open. The copy stays until
+    /// [`discard`](Self::discard).
+    pub fn put_back(&self) -> Result<(), String> {
+        let mut source =
+            File::open(&self.copy).map_err(|error| failed("read", &self.copy, &error))?;
+        let mut target = OpenOptions::new()
+            .write(true)
+            .open(&self.file)
+            .map_err(|error| failed("write", &self.file, &error))?;
+        // Leaving WAL mode needs the file for oneself, and leaves no log that belongs to the other content.
+        let lock = self.lock("PRAGMA journal_mode = DELETE")?;
+        let written = io::copy(&mut source, &mut target)
+            .and_then(|length| target.set_len(length))
+            .and_then(|()| target.sync_all());
+        drop(lock);
+        written.map_err(|error| failed("write", &self.file, &error))
+    }
+
+    /// Removes the copy.
+    pub fn discard(&self) -> Result<(), String> {
+        fs::remove_file(&self.copy).map_err(|error| failed("remove", &self.copy, &error))
+    }
+
+    /// Keeps everybody else away until it is dropped.
+    fn lock(&self, first: &str) -> Result<Session<SqliteConnection>, String> {
+        let users = self.users();
+        if !users.is_empty() {
+            return Err(format!(
+                "{} is open in another process: {}",
+                self.file.display(),
+                users.join(", ")
+            ));
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(&self.file)
+            .create_if_missing(false)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let place = format!("the SQLite file {}", self.file.display());
+        let mut session = Session::<SqliteConnection>::open(vec![options], place, None)
+            .map_err(|error| error.report.to_string())?;
+        for statement in [first, "BEGIN EXCLUSIVE"] {
+            let rows = session
+                .rows(statement)
+                .map_err(|error| error.report.to_string())?;
+            // `wal_checkpoint` does not fail where it could not get through: it says 1.
+            if rows.first().and_then(|row| text(row, 0)).as_deref() == Some("1") {
+                return Err(format!("{} is in use", self.file.display()));
+            }
+        }
+        let mut log = self.file.clone().into_os_string();
+        log.push("-wal");
+        if fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+            return Err(format!("{} is in use", self.file.display()));
+        }
+        Ok(session)
+    }
+
+    /// The other processes that have the file open, as far as we may see them.
+    fn users(&self) -> Vec<String> {
+        let Ok(own) = fs::metadata(&self.file) else {
+            return Vec::new();
+        };
+        let same = |path: PathBuf| {
+            fs::metadata(path)
+                .is_ok_and(|other| (other.dev(), other.ino()) == (own.dev(), own.ino()))
+        };
+        let mut users = Vec::new();
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let pid = process.file_name().to_string_lossy().into_owned();
+            if pid == std::process::id().to_string()
+                || !pid.bytes().all(|byte| byte.is_ascii_digit())
+            {
+                continue;
+            }
+            let descriptors = fs::read_dir(process.path().join("fd"));
+            if descriptors
+                .into_iter()
+                .flatten()
+                .flatten()
+                .any(|descriptor| same(descriptor.path()))
+            {
+                let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+                users.push(format!("pid {pid} {}", name.trim()));
+            }
+        }
+        users
+    }
+}
+
+fn failed(what: &str, file: &Path, error: &io::Error) -> String {
+    format!("cannot {what} {}: {error}", file.display())
+}
