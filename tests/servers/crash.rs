@@ -147,7 +147,7 @@ fn an_engine_that_outlives_the_program_is_waited_for() {
         assert!(!left.is_empty(), "{kind:?}: no engine outlived the program");
         let refused = project.run("downgrade-safe --resume -y").exits(6);
         assert!(refused.stderr.contains("is still at work"), "{refused}");
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while !engines(&project, child.id()).is_empty() {
             assert!(
                 Instant::now() < deadline,
