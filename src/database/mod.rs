@@ -6,6 +6,9 @@ mod failure;
 mod mysql;
 mod pgpass;
 mod postgres;
+mod schema_mysql;
+mod schema_postgres;
+mod schema_sqlite;
 mod session;
 mod sqlite;
 pub mod url;
@@ -117,7 +120,7 @@ pub trait Database {
     /// Reads the version table. A missing table is an answer, not an error.
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError>;
 
-    /// Reads the outline of the schema: tables, columns and indexes, without the server's own.
+    /// Reads the schema in one query, without the server's own objects.
     fn schema(&mut self) -> Result<Schema, DatabaseError>;
 }
 

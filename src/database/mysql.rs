@@ -6,6 +6,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 
 use super::failure::Failure;
+use super::schema_mysql::SCHEMA;
 use super::session::{Session, text, version_rows};
 use super::{Database, DatabaseError, outline, version_query};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
@@ -15,24 +16,6 @@ use crate::domain::report::Schema;
 /// a server is copied with its files, so its place counts as well.
 const IDENTITY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_uuid', \
      'server_uid', 'hostname', 'port', 'datadir', 'lower_case_table_names')";
-
-/// Of the connection's own database.
-const SCHEMA: &str = "
-    SELECT CONCAT(IF(table_type = 'VIEW', 'view ', 'table '), table_name)
-    FROM information_schema.tables WHERE table_schema = DATABASE()
-    UNION ALL
-    SELECT CONCAT('column ', table_name, '.', column_name, ' ', column_type,
-        IF(is_nullable = 'NO', ' not null', ''),
-        COALESCE(CONCAT(' default ', column_default), ''), ' ', extra)
-    FROM information_schema.columns WHERE table_schema = DATABASE()
-    UNION ALL
-    SELECT CONCAT('index ', table_name, '.', index_name, IF(MAX(non_unique) = 0, ' unique', ''), ' (',
-        GROUP_CONCAT(COALESCE(column_name, 'expression') ORDER BY seq_in_index), ')')
-    FROM information_schema.statistics WHERE table_schema = DATABASE()
-    GROUP BY table_name, index_name
-    UNION ALL
-    SELECT CONCAT('constraint ', table_name, '.', constraint_name, ' ', constraint_type)
-    FROM information_schema.table_constraints WHERE table_schema = DATABASE()";
 
 /// An open connection.
 pub(super) struct MySql {

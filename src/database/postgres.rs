@@ -9,6 +9,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 
 use super::failure::Failure;
+use super::schema_postgres::SCHEMA;
 use super::session::{Session, text, version_rows};
 use super::{Database, DatabaseError, Environment, outline, pgpass, version_query};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
@@ -23,38 +24,6 @@ const IDENTITY: &str = "SELECT version(), current_database()";
 const FINGERPRINT: &str = ", extract(epoch FROM pg_postmaster_start_time()) \
      , current_setting('port'), pg_is_in_recovery() \
      , (SELECT oid FROM pg_database WHERE datname = current_database())";
-
-/// From the catalog, because the information schema leaves out what the user may not touch. Objects
-/// dropped meanwhile give null, which is no line.
-const SCHEMA: &str = r"
-    WITH relation AS (
-        SELECT c.oid, c.relkind, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    )
-    SELECT CASE relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' THEN 'view '
-           ELSE 'table ' END || name
-        || CASE WHEN relkind IN ('v', 'm') THEN ' ' || pg_get_viewdef(oid) ELSE '' END
-    FROM relation WHERE relkind IN ('r', 'p', 'f', 'S', 'v', 'm')
-    UNION ALL
-    SELECT 'column ' || relation.name || '.' || quote_ident(a.attname)
-        || ' ' || format_type(a.atttypid, a.atttypmod)
-        || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
-        || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
-    FROM relation JOIN pg_attribute a ON a.attrelid = relation.oid
-        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE relation.relkind IN ('r', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped
-    UNION ALL
-    SELECT 'index ' || relation.name || ' ' || pg_get_indexdef(relation.oid)
-        || CASE WHEN i.indisvalid THEN '' ELSE ' invalid' END
-    FROM relation JOIN pg_index i ON i.indexrelid = relation.oid
-    UNION ALL
-    SELECT 'constraint ' || relation.name || '.' || quote_ident(k.conname)
-        || ' ' || pg_get_constraintdef(k.oid)
-    FROM relation JOIN pg_constraint k ON k.conrelid = relation.oid
-    UNION ALL
-    SELECT 'type ' || quote_ident(n.nspname) || '.' || quote_ident(t.typname) || ' ' || e.enumlabel
-    FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace";
 
 /// An open connection.
 pub(super) struct Postgres {

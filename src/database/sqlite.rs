@@ -14,6 +14,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
+use super::schema_sqlite::{SCHEMA, lines};
 use super::session::{Session, SessionError, text, version_rows};
 use super::{Database, DatabaseError, outline, version_query};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
@@ -25,28 +26,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// `SQLITE_CANTOPEN`, `SQLITE_READONLY_CANTINIT`, `SQLITE_READONLY_DIRECTORY`: no side file can be
 /// made. Not among them is a journal that waits to be rolled back, without which the file is not whole.
 const CANNOT_MAKE_A_LOG: [&str; 3] = ["14", "1288", "1544"];
-
-/// Virtual tables are named only: their columns need a module that we may not have.
-const SCHEMA: &str = r#"
-    WITH own AS (
-        SELECT type, name, tbl_name, sql FROM sqlite_master
-        WHERE type <> 'table' OR name NOT LIKE 'sqlite\_%' ESCAPE '\'
-    ), real AS (
-        SELECT name FROM own WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'
-    )
-    SELECT 'table ' || name FROM own WHERE type = 'table'
-    UNION ALL
-    SELECT 'column ' || real.name || '.' || c.name || ' ' || c.type
-        || CASE WHEN c."notnull" THEN ' not null' ELSE '' END
-        || coalesce(' default ' || c.dflt_value, '')
-    FROM real, pragma_table_xinfo(real.name) c
-    UNION ALL
-    SELECT 'foreign key ' || real.name || '.' || k."from" || ' to ' || k."table" || coalesce('.' || k."to", '')
-    FROM real, pragma_foreign_key_list(real.name) k
-    UNION ALL
-    SELECT own.type || ' ' || own.tbl_name || '.' || own.name || ' ' || coalesce(own.sql,
-        (SELECT '(' || group_concat(c.name, ', ') || ')' FROM pragma_index_info(own.name) c))
-    FROM own WHERE own.type <> 'table'"#;
 
 /// A file that was there and could be read when it was opened.
 pub(super) struct Sqlite {
@@ -145,6 +124,16 @@ impl Database for Sqlite {
 
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
         let rows = self.rows(SCHEMA)?;
-        Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
+        let column = |row, index| text(row, index).unwrap_or_default();
+        Ok(outline(rows.iter().flat_map(|row| {
+            let (kind, table, name) = (column(row, 0), column(row, 1), column(row, 2));
+            lines(
+                &kind,
+                &table,
+                &name,
+                &column(row, 3),
+                text(row, 4).as_deref(),
+            )
+        })))
     }
 }

@@ -7,6 +7,7 @@
 
 mod connection;
 mod failures;
+mod fingerprint;
 mod harness;
 #[path = "../cli/support/mod.rs"]
 #[expect(
