@@ -2,10 +2,14 @@
 //!
 //! The drivers are asynchronous; nothing outside this folder is.
 
+mod checks_mysql;
+mod checks_postgres;
+mod checks_sqlite;
 mod failure;
 mod mysql;
 mod pgpass;
 mod postgres;
+mod probe;
 mod schema_mysql;
 mod schema_postgres;
 mod schema_sqlite;
@@ -13,6 +17,10 @@ mod session;
 mod sqlite;
 pub mod url;
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::report::Schema;
 use crate::process::Environment;
@@ -107,6 +115,9 @@ pub enum DatabaseError {
     Settings(String),
 }
 
+/// An answer that may be too much for its time: `None` is "it took longer".
+pub type Limited<T> = Result<Option<T>, DatabaseError>;
+
 /// One open connection.
 ///
 /// Implementations hold no transaction between two calls (an open one would block the engine's DDL)
@@ -122,6 +133,17 @@ pub trait Database {
 
     /// Reads the schema in one query, without the server's own objects.
     fn schema(&mut self) -> Result<Schema, DatabaseError>;
+
+    /// Counts the rows of the tables, the smallest first; those that the budget does not allow have
+    /// the server's estimate, or none at all on SQLite, which has no estimates.
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts>;
+
+    /// Looks for what is wrong with the data or left over. The second is what there was no time for.
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)>;
+
+    /// Runs a query of the user's and gives every value as text. It is ended after `limit`; on
+    /// PostgreSQL and SQLite it cannot change anything.
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>>;
 }
 
 #[cfg(test)]

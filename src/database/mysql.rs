@@ -1,14 +1,16 @@
 //! MySQL and MariaDB.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 
 use super::failure::Failure;
 use super::schema_mysql::SCHEMA;
-use super::session::{Session, text, version_rows};
-use super::{Database, DatabaseError, outline, version_query};
+use super::session::{Session, text, texts, version_rows};
+use super::{Database, DatabaseError, Limited, checks_mysql, outline, version_query};
+use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::report::Schema;
 
@@ -19,7 +21,7 @@ const IDENTITY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version',
 
 /// An open connection.
 pub(super) struct MySql {
-    session: Session<MySqlConnection>,
+    pub(super) session: Session<MySqlConnection>,
     facts: ConnectionFacts,
     database: String,
 }
@@ -80,6 +82,18 @@ impl Database for MySql {
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
         let rows = self.session.rows(SCHEMA)?;
         Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
+    }
+
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
+        checks_mysql::counts(self, budget)
+    }
+
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
+        checks_mysql::faults(self, budget)
+    }
+
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
+        Ok(checks_mysql::ask(self, sql, limit)?.map(|rows| texts(&rows)))
     }
 }
 

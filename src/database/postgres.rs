@@ -3,15 +3,20 @@
 //! What the URL leaves open is filled in as libpq would, because the engine's own driver is libpq in
 //! nearly every project: the `PG*` variables, the password file, the socket directory.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 
 use super::failure::Failure;
 use super::schema_postgres::SCHEMA;
-use super::session::{Session, text, version_rows};
-use super::{Database, DatabaseError, Environment, outline, pgpass, version_query};
+use super::session::{Session, text, texts, version_rows};
+use super::{
+    Database, DatabaseError, Environment, Limited, checks_postgres, outline, pgpass, version_query,
+};
+use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::report::Schema;
 use crate::domain::secret::Secret;
@@ -27,7 +32,7 @@ const FINGERPRINT: &str = ", extract(epoch FROM pg_postmaster_start_time()) \
 
 /// An open connection.
 pub(super) struct Postgres {
-    session: Session<PgConnection>,
+    pub(super) session: Session<PgConnection>,
     settings: Settings,
 }
 
@@ -76,6 +81,19 @@ impl Database for Postgres {
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
         let rows = self.session.rows(SCHEMA)?;
         Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
+    }
+
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
+        checks_postgres::counts(self, budget)
+    }
+
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
+        let faults = checks_postgres::faults(self, budget)?;
+        Ok(faults.map(|faults| (faults, BTreeSet::new())))
+    }
+
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
+        Ok(checks_postgres::ask(self, sql, limit)?.map(|rows| texts(&rows)))
     }
 }
 

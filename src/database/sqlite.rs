@@ -4,6 +4,7 @@
 //! that was replaced. And it must leave no trace, which in WAL mode takes care: whoever closes such a
 //! file last copies the log into it, and whoever only reads one leaves a log behind.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,8 +16,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
 use super::schema_sqlite::{SCHEMA, lines};
-use super::session::{Session, SessionError, text, version_rows};
-use super::{Database, DatabaseError, outline, version_query};
+use super::session::{Session, SessionError, text, texts, version_rows};
+use super::{Database, DatabaseError, Limited, checks_sqlite, outline, version_query};
+use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::report::Schema;
 
@@ -67,6 +69,14 @@ impl Sqlite {
     }
 
     fn rows(&self, sql: &str) -> Result<Vec<SqliteRow>, SessionError> {
+        self.on(|session| session.rows(sql))
+    }
+
+    /// Opens the file for some questions.
+    pub(super) fn on<T>(
+        &self,
+        ask: impl Fn(&mut Session<SqliteConnection>) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
         self.metadata().map_err(|report| SessionError {
             failure: Failure::Other,
             code: None,
@@ -76,7 +86,7 @@ impl Sqlite {
         log.push("-wal");
         let has_log = fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0);
         let query = |options: SqliteConnectOptions| {
-            Session::<SqliteConnection>::open(vec![options], self.place(), None)?.rows(sql)
+            ask(&mut Session::open(vec![options], self.place(), None)?)
         };
         // With a log we open read-only, so that closing does not copy it; without one we could be
         // the ones to leave an empty log behind, so we open for writing and write nothing.
@@ -135,5 +145,17 @@ impl Database for Sqlite {
                 text(row, 4).as_deref(),
             )
         })))
+    }
+
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
+        checks_sqlite::counts(self, budget)
+    }
+
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
+        checks_sqlite::faults(self, budget)
+    }
+
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
+        Ok(checks_sqlite::query(self, sql, limit)?.map(|rows| texts(&rows)))
     }
 }
