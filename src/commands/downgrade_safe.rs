@@ -104,6 +104,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     if validate && !session.has_own_connection() {
         ui.warn("there is no connection of our own to this database: after each step the engine's own `current` is asked");
     }
+    session.check_before(validate, context)?;
     let options = Options {
         validate,
         timeout: context.settings.timeout,

@@ -7,6 +7,7 @@ pub mod downgrade_safe;
 pub mod man;
 pub mod plan;
 mod session;
+mod watch;
 
 /// What every command gets.
 #[derive(Debug)]

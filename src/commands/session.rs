@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::Context;
+use super::watch::{Own, Watch};
+use crate::checks::When;
 use crate::config::Layer;
 use crate::database::{self, Database, DatabaseError};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
@@ -45,8 +47,14 @@ pub(super) struct Session {
     pub(super) identity: Option<Identity>,
     engine: AlembicEngine,
     engine_version: Option<String>,
-    eyes: Eyes,
+    watched: Watched,
     secrets: Vec<Secret>,
+}
+
+/// The witness of a run: the eyes, and what is checked with them.
+struct Watched {
+    eyes: Eyes,
+    watch: Watch,
 }
 
 /// Who looks at the database between the steps.
@@ -84,7 +92,10 @@ impl Session {
             identity,
             engine,
             engine_version: observation.engine_version,
-            eyes,
+            watched: Watched {
+                eyes,
+                watch: Watch::new(context, secrets.clone()),
+            },
             secrets,
         };
         session.rows = session.read_rows(&observation.current)?;
@@ -93,7 +104,7 @@ impl Session {
 
     /// Reads the rows, and holds them against what the engine says of the same database.
     fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
-        let Eyes::Own { database, table } = &mut self.eyes else {
+        let Eyes::Own { database, table } = &mut self.watched.eyes else {
             return Ok(Rows::Told(match told {
                 Current::Rows(ids) => ids.clone(),
                 Current::UnknownRevision(id) => vec![RevisionId::new(id.clone())],
@@ -176,7 +187,7 @@ impl Session {
 
     /// Looks again right before the first step: a person may have read the plan for long.
     pub(super) fn still_at(&mut self, plan: &Plan) -> Result<(), Failure> {
-        let now = self.eyes.heads().map_err(Failure::user)?;
+        let now = self.watched.heads().map_err(Failure::user)?;
         if now == plan.current {
             return Ok(());
         }
@@ -187,6 +198,16 @@ impl Session {
         ))
         .because("somebody else is migrating it")
         .hint("see where it stands, then plan again: rollback current"))
+    }
+
+    /// Makes the checks that come before a run, and takes the state that its steps are compared with.
+    pub(super) fn check_before(
+        &mut self,
+        validate: bool,
+        context: &Context<'_>,
+    ) -> Result<(), Failure> {
+        let (watch, own) = self.watched.parts();
+        watch.before(own, validate, context)
     }
 
     /// The command line of each step.
@@ -206,7 +227,7 @@ impl Session {
     }
 
     pub(super) fn has_own_connection(&self) -> bool {
-        matches!(self.eyes, Eyes::Own { .. })
+        matches!(self.watched.eyes, Eyes::Own { .. })
     }
 
     pub(super) fn secrets(&self) -> Secrets {
@@ -215,26 +236,36 @@ impl Session {
 
     /// What the runner needs.
     pub(super) fn parts(&mut self) -> (&dyn Engine, &Graph, &mut dyn Witness) {
-        (&self.engine, &self.graph, &mut self.eyes)
+        (&self.engine, &self.graph, &mut self.watched)
     }
 }
 
-impl Witness for Eyes {
+impl Watched {
+    fn parts(&mut self) -> (&mut Watch, Own<'_>) {
+        let own: Own<'_> = match &mut self.eyes {
+            Eyes::Own { database, table } => Some((&mut **database, table)),
+            Eyes::Engine(_) => None,
+        };
+        (&mut self.watch, own)
+    }
+}
+
+impl Witness for Watched {
     fn name(&self) -> &'static str {
-        match self {
-            Self::Own { .. } => "read from the database",
-            Self::Engine(_) => "by the word of the engine's `current`",
+        match &self.eyes {
+            Eyes::Own { .. } => "read from the database",
+            Eyes::Engine(_) => "by the word of the engine's `current`",
         }
     }
 
     fn heads(&mut self) -> Result<Heads, String> {
-        match self {
-            Self::Own { database, table } => match database.version_rows(table) {
+        match &mut self.eyes {
+            Eyes::Own { database, table } => match database.version_rows(table) {
                 Ok(VersionRows::Rows(ids)) => Ok(ids.into_iter().collect()),
                 Ok(VersionRows::NoTable) => Err(format!("the version table {table} is gone")),
                 Err(error) => Err(error.to_string()),
             },
-            Self::Engine(engine) => match engine.current() {
+            Eyes::Engine(engine) => match engine.current() {
                 Ok(Current::Rows(ids)) => Ok(ids.into_iter().collect()),
                 Ok(Current::UnknownRevision(id)) => Ok([RevisionId::new(id)].into()),
                 Err(error) => Err(error.summary),
@@ -243,9 +274,9 @@ impl Witness for Eyes {
     }
 
     fn schema(&mut self) -> Option<Schema> {
-        match self {
-            Self::Own { database, .. } => database.schema().ok(),
-            Self::Engine(_) => None,
+        match &mut self.eyes {
+            Eyes::Own { database, .. } => database.schema().ok(),
+            Eyes::Engine(_) => None,
         }
     }
 
@@ -253,8 +284,14 @@ impl Witness for Eyes {
         Ok(())
     }
 
-    fn faults(&mut self, _: &Step, _: &Difference) -> Vec<String> {
-        Vec::new()
+    fn faults(&mut self, _: &Step, difference: &Difference) -> Vec<String> {
+        let (watch, own) = self.parts();
+        watch.after_step(own, difference)
+    }
+
+    fn faults_at_the_end(&mut self) -> Vec<String> {
+        let (watch, own) = self.parts();
+        watch.run(When::After, own)
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn query(sqlite: &Sqlite, sql: &str, limit: Duration) -> Limited<Vec<
     })?)
 }
 
-/// A table that was too much has no count: there are no estimates.
+/// There are no estimates here: a table that was too much is estimated at nothing.
 pub(super) fn counts(sqlite: &Sqlite, budget: Duration) -> Limited<Counts> {
     let end = Instant::now() + budget;
     Ok(sqlite.on(|session| {
@@ -58,12 +58,16 @@ pub(super) fn counts(sqlite: &Sqlite, budget: Duration) -> Limited<Counts> {
         let mut counts = Counts::new();
         for table in tables.iter().filter_map(|row| text(row, 0)) {
             let sql = format!("SELECT count(*) FROM {}", quoted(&table, '"'));
-            let Some(rows) = ask(session, &sql, end)? else {
-                break;
-            };
-            if let Some(rows) = rows.first().and_then(|row| number(row, 0)) {
-                counts.insert(table, Count { rows, exact: true });
-            }
+            let answer = ask(session, &sql, end)?;
+            let exact = answer.is_some();
+            let rows = answer.and_then(|rows| number(rows.first()?, 0));
+            counts.insert(
+                table,
+                Count {
+                    rows: rows.unwrap_or_default(),
+                    exact,
+                },
+            );
         }
         Ok(Some(counts))
     })?)

@@ -135,7 +135,7 @@ pub trait Database {
     fn schema(&mut self) -> Result<Schema, DatabaseError>;
 
     /// Counts the rows of the tables, the smallest first; those that the budget does not allow have
-    /// the server's estimate, or none at all on SQLite, which has no estimates.
+    /// the server's estimate, on SQLite, which has none, 0.
     fn row_counts(&mut self, budget: Duration) -> Limited<Counts>;
 
     /// Looks for what is wrong with the data or left over. The second is what there was no time for.

@@ -25,8 +25,8 @@ pub type Faults = BTreeMap<String, u64>;
 pub struct Health {
     /// Rows.
     pub counts: Counts,
-    /// Faults.
-    pub faults: Faults,
+    /// Faults; `None` where there was no time to look.
+    pub faults: Option<Faults>,
     /// What was too much for the budget and so is not among the faults, found or not.
     pub unchecked: BTreeSet<String>,
 }
@@ -56,8 +56,11 @@ impl Health {
                 )
             })
         });
-        let faults = self.faults.iter().filter_map(|(fault, now)| {
-            let was = before.faults.get(fault).copied().unwrap_or_default();
+        let pair = self.faults.iter().zip(&before.faults);
+        let faults =
+            pair.flat_map(|(now, was)| now.iter().map(move |(fault, now)| (fault, now, was)));
+        let faults = faults.filter_map(|(fault, now, was)| {
+            let was = was.get(fault).copied().unwrap_or_default();
             if *now <= was || before.unchecked.contains(fault) {
                 return None;
             }
@@ -126,7 +129,7 @@ mod tests {
         });
         Health {
             counts: counts.collect(),
-            faults: faults.iter().map(|(f, n)| ((*f).to_owned(), *n)).collect(),
+            faults: Some(faults.iter().map(|(f, n)| ((*f).to_owned(), *n)).collect()),
             unchecked: BTreeSet::new(),
         }
     }
@@ -179,5 +182,7 @@ mod tests {
         let mut unknown = old;
         unknown.unchecked.insert("g".to_owned());
         assert_eq!(worse(&unknown, &more, ""), ["f: 3 now, 2 before the step"]);
+        unknown.faults = None;
+        assert_eq!(worse(&unknown, &more, ""), [""; 0]);
     }
 }

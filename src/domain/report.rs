@@ -236,11 +236,10 @@ impl fmt::Display for Cause {
                 "the engine took longer than the time limit of {} s and was ended",
                 limit.as_secs_f64()
             ),
-            Self::EngineNotStarted(reason) => formatter.write_str(reason),
+            Self::EngineNotStarted(reason) | Self::NotAlone(reason) => formatter.write_str(reason),
             Self::NotVerified => formatter.write_str(
                 "the engine reported success, but the version table does not hold what it should",
             ),
-            Self::NotAlone(reason) => formatter.write_str(reason),
             Self::NotRecorded(reason) => write!(formatter, "the record cannot be kept: {reason}"),
             Self::CheckFailed(faults) => {
                 write!(

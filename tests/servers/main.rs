@@ -5,6 +5,7 @@
     reason = "a helper of a test fails as the test does: by a panic"
 )]
 
+mod checks;
 mod connection;
 mod failures;
 mod fingerprint;
