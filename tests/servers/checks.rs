@@ -98,21 +98,34 @@ fn orphans_stop_the_run() {
         (Kind::Sqlite, "PRAGMA foreign_keys = OFF"),
         (Kind::MariaDb, "SET foreign_key_checks = 0"),
     ] {
-        let database = TestDatabase::create(kind);
-        let also = format!(
-            "    op.execute('{prelude}')\n    op.execute('UPDATE orders SET customer_id = 7')"
-        );
-        let told = failed(&two_steps(&doing(&database, &also), 5));
-        assert!(
-            told.contains("rows of orders have no row in customers"),
-            "{kind:?}: {told}"
-        );
-
-        // An old orphan is none of this run.
-        let database = TestDatabase::create(kind);
-        let project = doing(&database, "");
-        database.execute(&format!("{prelude}; UPDATE orders SET customer_id = 7"));
-        project.run("downgrade-safe -1 -y").exits(0);
+        for (exit, also) in [
+            (
+                5,
+                format!(
+                    "    op.execute('{prelude}')\n    op.execute('UPDATE bills SET customer_id = 7')"
+                ),
+            ),
+            // An old orphan is none of this run.
+            (0, String::new()),
+        ] {
+            let database = TestDatabase::create(kind);
+            let project = doing(&database, &also);
+            database.execute(
+                "CREATE TABLE bills (customer_id INTEGER, FOREIGN KEY (customer_id) REFERENCES customers (id));
+                 INSERT INTO bills VALUES (2)",
+            );
+            if exit == 0 {
+                database.execute(&format!("{prelude}; UPDATE bills SET customer_id = 7"));
+            }
+            let run = two_steps(&project, exit);
+            if exit == 5 {
+                let told = failed(&run);
+                assert!(
+                    told.contains("rows of bills have no row in customers"),
+                    "{kind:?}: {told}"
+                );
+            }
+        }
     }
 }
 
