@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::ValueEnum as _;
 use serde::Deserialize;
 
+use crate::checks::{Check, CheckFile, check};
 use crate::domain::secret::Secret;
 use crate::error::Failure;
 use crate::process::Environment;
@@ -48,6 +49,12 @@ pub struct Layer {
     pub validate: Option<bool>,
     /// The folder of the records, relative to the project's directory.
     pub state_dir: Option<PathBuf>,
+    /// How long counting rows may take, and as long again looking for faults.
+    pub check_budget: Option<Duration>,
+    /// Tables whose rows a downgrade may take away.
+    pub may_lose_rows: Option<Vec<String>>,
+    /// The project's own checks.
+    pub checks: Option<Vec<Check>>,
     /// When to colour.
     pub color: Option<ColorChoice>,
     /// For whom data is written.
@@ -70,6 +77,9 @@ impl Layer {
             lock_retries: self.lock_retries.or(below.lock_retries),
             validate: self.validate.or(below.validate),
             state_dir: self.state_dir.or(below.state_dir),
+            check_budget: self.check_budget.or(below.check_budget),
+            may_lose_rows: self.may_lose_rows.or(below.may_lose_rows),
+            checks: self.checks.or(below.checks),
             color: self.color.or(below.color),
             format: self.format.or(below.format),
         }
@@ -92,12 +102,15 @@ struct File {
     lock_retries: Option<u32>,
     validate: Option<bool>,
     state_dir: Option<PathBuf>,
+    check_budget: Option<String>,
+    may_lose_rows: Option<Vec<String>>,
+    check: Option<Vec<CheckFile>>,
     color: Option<String>,
     format: Option<String>,
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 17] = [
     "engine_command",
     "alembic_config",
     "name",
@@ -110,6 +123,9 @@ const KEYS: [&str; 14] = [
     "lock_retries",
     "validate",
     "state_dir",
+    "check_budget",
+    "may_lose_rows",
+    "check",
     "color",
     "format",
 ];
@@ -217,17 +233,34 @@ fn parse(path: &Path, text: &str) -> Result<toml::Table, Failure> {
     })
 }
 
+/// Refuses a key that nobody knows, and names the nearest.
+fn known(path: &Path, table: &toml::Table, keys: &[&str], place: &str) -> Result<(), Failure> {
+    let Some(unknown) = table.keys().find(|key| !keys.contains(&key.as_str())) else {
+        return Ok(());
+    };
+    let nearest = keys
+        .iter()
+        .min_by_key(|key| strsim::damerau_levenshtein(key, unknown))
+        .copied()
+        .unwrap_or_default();
+    Err(Failure::user(format!(
+        "{} has an unknown key {unknown}{place}",
+        path.display()
+    ))
+    .hint(format!("did you mean {nearest}?")))
+}
+
 fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
-    if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        let nearest = KEYS
-            .iter()
-            .min_by_key(|key| strsim::damerau_levenshtein(key, unknown))
-            .copied()
-            .unwrap_or_default();
-        return Err(
-            Failure::user(format!("{} has an unknown key {unknown}", path.display()))
-                .hint(format!("did you mean {nearest}?")),
-        );
+    known(path, &table, &KEYS, "")?;
+    for check in table
+        .get("check")
+        .and_then(toml::Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(check) = check.as_table() {
+            known(path, check, &CheckFile::KEYS, " in a check")?;
+        }
     }
     let bad = |key: &str, reason: String| {
         Failure::user(format!("{}, {key}: {reason}", path.display()))
@@ -266,6 +299,20 @@ fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         lock_retries: file.lock_retries,
         validate: file.validate,
         state_dir: file.state_dir.map(|dir| base.join(dir)),
+        check_budget: file
+            .check_budget
+            .map(|text| duration(&text))
+            .transpose()
+            .map_err(|reason| bad("check_budget", reason))?,
+        may_lose_rows: file.may_lose_rows,
+        checks: file
+            .check
+            .map(|checks| {
+                let checks = checks.into_iter().map(|file| check(file, words, duration));
+                checks.collect::<Result<_, _>>()
+            })
+            .transpose()
+            .map_err(|reason| bad("check", reason))?,
         color: file
             .color
             .map(|text| ColorChoice::from_str(&text, false))
@@ -343,6 +390,12 @@ fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
             .transpose()
             .map_err(bad("ROLLBACK_VALIDATE"))?,
         state_dir: path(environment, "ROLLBACK_STATE_DIR"),
+        check_budget: text("ROLLBACK_CHECK_BUDGET")?
+            .map(|text| duration(&text))
+            .transpose()
+            .map_err(bad("ROLLBACK_CHECK_BUDGET"))?,
+        may_lose_rows: None,
+        checks: None,
         color: text("ROLLBACK_COLOR")?
             .map(|text| ColorChoice::from_str(&text, false))
             .transpose()
@@ -426,7 +479,9 @@ mod tests {
     fn every_key_of_the_file_is_known_to_the_check() {
         let file = "engine_command = 'alembic'\nalembic_config = 'a.ini'\nname = 'n'\nx = ['k=v']\n\
                     database_url = 'sqlite:///a'\nversion_table = 't'\nversion_table_schema = 's'\n\
-                    timeout = '90s'\nlock_timeout = 'off'\nlock_retries = 2\nvalidate = false\nstate_dir = 'd'\ncolor = 'never'\nformat = 'json'";
+                    timeout = '90s'\nlock_timeout = 'off'\nlock_retries = 2\nvalidate = false\nstate_dir = 'd'\n\
+                    check_budget = '5s'\nmay_lose_rows = ['t']\ncheck = []\n\
+                    color = 'never'\nformat = 'json'";
         let settled = settled(file, &[], Layer::default()).unwrap();
         assert_eq!(settled.engine_command.unwrap(), ["alembic"]);
         assert_eq!(settled.timeout, Some(Duration::from_secs(90)));
@@ -435,6 +490,38 @@ mod tests {
         assert_eq!(settled.validate, Some(false));
         assert_eq!(settled.format, Some(Format::Json));
         assert_eq!(KEYS.len(), file.lines().count());
+    }
+
+    #[test]
+    fn a_check_is_one_thing_at_one_time() {
+        let read = |lines: &str| {
+            settled(
+                &format!("[[check]]\nname = 'c'\n{lines}"),
+                &[],
+                Layer::default(),
+            )
+        };
+        for good in [
+            "sql = 'SELECT 1'\nexpect = 1\nwhen = 'before'",
+            "command = 'true'\nwhen = 'after_step'\ntimeout = '5s'",
+            "command = ['true']\nwhen = 'after'",
+            "url = 'http://h/'\nstatus = 204\nwhen = 'after'",
+        ] {
+            assert_eq!(read(good).unwrap().checks.unwrap().len(), 1, "{good}");
+        }
+        for bad in [
+            "when = 'before'",
+            "sql = 'x'\nurl = 'http://h'\nwhen = 'before'",
+            "sql = 'x'\nwhen = 'later'",
+            "sql = 'x'",
+            "url = 'https://h'\nwhen = 'before'",
+            "command = []\nwhen = 'before'",
+            "url = 'http://h'\nexpect = 1\nwhen = 'before'",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let failure = read("sqll = 'x'\nwhen = 'before'").unwrap_err();
+        assert_eq!(failure.hints, ["did you mean sql?"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! `docs/architecture.md` says which rooms there are and who may call whom.
 
+pub mod checks;
 pub mod cli;
 pub mod commands;
 pub mod config;

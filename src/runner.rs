@@ -48,6 +48,10 @@ pub trait Witness {
     /// Everything else that is checked after a step whose version rows are right. Each fault is a
     /// sentence, and any of them ends the run.
     fn faults(&mut self, step: &Step, difference: &Difference) -> Vec<String>;
+
+    /// What is checked once, after the last step, whether or not each step is. As with `faults`, any
+    /// sentence is a failure.
+    fn faults_at_the_end(&mut self) -> Vec<String>;
 }
 
 /// What keeps the record of a run. An entry is on the disk when its method returns.
@@ -160,6 +164,14 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     };
     if stop.is_none() {
         stop = not_at_the_end(plan, parts.graph, current.as_ref());
+    }
+    if let (None, Some(last)) = (&stop, plan.steps.last()) {
+        let faults = parts.witness.faults_at_the_end();
+        if !faults.is_empty() {
+            let at = Stopped::between(plan.steps.len() - 1, Cause::CheckFailed(faults), None).stop;
+            parts.events.stopped(&at, last);
+            stop = Some(at);
+        }
     }
     Report {
         planned: plan.steps.len(),
@@ -542,6 +554,10 @@ mod tests {
 
         fn faults(&mut self, _: &Step, _: &Difference) -> Vec<String> {
             self.faults.borrow().clone()
+        }
+
+        fn faults_at_the_end(&mut self) -> Vec<String> {
+            Vec::new()
         }
     }
 

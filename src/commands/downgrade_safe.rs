@@ -212,6 +212,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
             "there is no connection of our own to this database: no lock keeps another run out{asked}"
         ));
     }
+    session.check_before(validate, context)?;
     let options = Options {
         validate,
         timeout: context.settings.timeout,

@@ -9,6 +9,7 @@ pub mod man;
 pub mod plan;
 mod record;
 mod session;
+mod watch;
 
 /// What every command gets.
 #[derive(Debug)]

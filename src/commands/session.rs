@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::Context;
 use super::lock::Lock;
+use super::watch::{Own, Watch};
+use crate::checks::When;
 use crate::config::{self, Layer};
 use crate::database::{self, Database, DatabaseError};
 use crate::domain::blocker::Blocker;
@@ -51,7 +53,7 @@ pub(super) struct Session {
     engine: AlembicEngine,
     engine_version: Option<String>,
     transaction_per_migration: Option<bool>,
-    eyes: Eyes,
+    watched: Watched,
     secrets: Vec<Secret>,
     /// `rollback current` for this project, to be suggested.
     current_command: String,
@@ -72,6 +74,12 @@ pub(super) fn not_as_a_whole(reason: &str) -> Failure {
     Failure::refused("--atomic cannot be kept here: nothing was changed")
         .because(reason)
         .hint("run the steps one by one, each verified: leave --atomic away")
+}
+
+/// The witness of a run: the eyes, and what is checked with them.
+struct Watched {
+    eyes: Eyes,
+    watch: Watch,
 }
 
 /// Who looks at the database between the steps.
@@ -123,7 +131,10 @@ impl Session {
             engine,
             engine_version: observation.engine_version,
             transaction_per_migration: observation.transaction_per_migration,
-            eyes,
+            watched: Watched {
+                eyes,
+                watch: Watch::new(context, secrets.clone()),
+            },
             secrets,
             current_command: context.command(&["current"]),
             dir: context.dir.to_owned(),
@@ -146,7 +157,7 @@ impl Session {
     fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
         let Eyes::Own {
             database, table, ..
-        } = &mut self.eyes
+        } = &mut self.watched.eyes
         else {
             return Ok(Rows::Told(match told {
                 Current::Rows(ids) => self.graph.newest(ids),
@@ -237,7 +248,7 @@ impl Session {
 
     /// Looks again right before the first step: a person may have read the plan for long.
     pub(super) fn still_at(&mut self, plan: &Plan) -> Result<(), Failure> {
-        let now = self.eyes.heads().map_err(Failure::user)?;
+        let now = self.watched.heads().map_err(Failure::user)?;
         if now == plan.current {
             return Ok(());
         }
@@ -251,6 +262,16 @@ impl Session {
             "see where it stands, then plan again: {}",
             self.current_command
         )))
+    }
+
+    /// Makes the checks that come before a run, and takes the state that its steps are compared with.
+    pub(super) fn check_before(
+        &mut self,
+        validate: bool,
+        context: &Context<'_>,
+    ) -> Result<(), Failure> {
+        let (watch, own) = self.watched.parts();
+        watch.before(own, validate, context)
     }
 
     /// The command line of each step.
@@ -294,7 +315,7 @@ impl Session {
 
     /// The schema as it is now; `None` where it cannot be read.
     pub(super) fn schema(&mut self) -> Option<Schema> {
-        self.eyes.schema()
+        self.watched.schema()
     }
 
     /// The engine, for people.
@@ -306,7 +327,7 @@ impl Session {
     }
 
     pub(super) fn has_own_connection(&self) -> bool {
-        matches!(self.eyes, Eyes::Own { .. })
+        matches!(self.watched.eyes, Eyes::Own { .. })
     }
 
     /// How a plan can be run as a whole or not at all.
@@ -376,28 +397,40 @@ impl Session {
 
     /// What the runner needs.
     pub(super) fn parts(&mut self) -> (&dyn Engine, &Graph, &mut dyn Witness) {
-        (&self.engine, &self.graph, &mut self.eyes)
+        (&self.engine, &self.graph, &mut self.watched)
     }
 }
 
-impl Witness for Eyes {
+impl Watched {
+    fn parts(&mut self) -> (&mut Watch, Own<'_>) {
+        let own: Own<'_> = match &mut self.eyes {
+            Eyes::Own {
+                database, table, ..
+            } => Some((&mut **database, table)),
+            Eyes::Engine(_) => None,
+        };
+        (&mut self.watch, own)
+    }
+}
+
+impl Witness for Watched {
     fn name(&self) -> &'static str {
-        match self {
-            Self::Own { .. } => "read from the database",
-            Self::Engine(_) => "by the word of the engine's `current`",
+        match &self.eyes {
+            Eyes::Own { .. } => "read from the database",
+            Eyes::Engine(_) => "by the word of the engine's `current`",
         }
     }
 
     fn heads(&mut self) -> Result<Heads, String> {
-        match self {
-            Self::Own {
+        match &mut self.eyes {
+            Eyes::Own {
                 database, table, ..
             } => match database.version_rows(table) {
                 Ok(VersionRows::Rows(ids)) => Ok(ids.into_iter().collect()),
                 Ok(VersionRows::NoTable) => Err(format!("the version table {table} is gone")),
                 Err(error) => Err(error.to_string()),
             },
-            Self::Engine(engine) => match engine.current() {
+            Eyes::Engine(engine) => match engine.current() {
                 Ok(Current::Rows(ids)) => Ok(ids.into_iter().collect()),
                 Ok(Current::UnknownRevision(id)) => Ok([RevisionId::new(id)].into()),
                 Err(error) => Err(error.summary),
@@ -406,23 +439,23 @@ impl Witness for Eyes {
     }
 
     fn schema(&mut self) -> Option<Schema> {
-        match self {
-            Self::Own { database, .. } => database.schema().ok(),
-            Self::Engine(_) => None,
+        match &mut self.eyes {
+            Eyes::Own { database, .. } => database.schema().ok(),
+            Eyes::Engine(_) => None,
         }
     }
 
     fn blockers(&mut self, open_for: Duration) -> Vec<Blocker> {
-        match self {
+        match &mut self.eyes {
             // A user may not be allowed to see the others; the run does not depend on it.
-            Self::Own { database, .. } => database.blockers(open_for).unwrap_or_default(),
-            Self::Engine(_) => Vec::new(),
+            Eyes::Own { database, .. } => database.blockers(open_for).unwrap_or_default(),
+            Eyes::Engine(_) => Vec::new(),
         }
     }
 
     fn may_go_on(&mut self) -> Result<(), String> {
-        match self {
-            Self::Own {
+        match &mut self.eyes {
+            Eyes::Own {
                 database,
                 locked: true,
                 ..
@@ -434,12 +467,18 @@ impl Witness for Eyes {
                 ),
                 Err(error) => Err(format!("cannot tell whether the lock of this run still holds: {error}")),
             },
-            Self::Own { .. } | Self::Engine(_) => Ok(()),
+            Eyes::Own { .. } | Eyes::Engine(_) => Ok(()),
         }
     }
 
-    fn faults(&mut self, _: &Step, _: &Difference) -> Vec<String> {
-        Vec::new()
+    fn faults(&mut self, _: &Step, difference: &Difference) -> Vec<String> {
+        let (watch, own) = self.parts();
+        watch.after_step(own, difference)
+    }
+
+    fn faults_at_the_end(&mut self) -> Vec<String> {
+        let (watch, own) = self.parts();
+        watch.run(When::After, own)
     }
 }
 

@@ -3,11 +3,18 @@
 //! The drivers are asynchronous; nothing outside this folder is.
 
 mod blockers;
+mod checks_mysql;
+mod checks_postgres;
+mod checks_sqlite;
 mod failure;
 mod lock;
 mod mysql;
 mod pgpass;
 mod postgres;
+mod probe;
+mod schema_mysql;
+mod schema_postgres;
+mod schema_sqlite;
 mod session;
 mod snapshot;
 mod sqlite;
@@ -15,9 +22,11 @@ pub mod url;
 
 pub use self::snapshot::Snapshot;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::blocker::Blocker;
+use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
@@ -127,6 +136,9 @@ pub enum DatabaseError {
     Settings(String),
 }
 
+/// An answer that may be too much for its time: `None` is "it took longer".
+pub type Limited<T> = Result<Option<T>, DatabaseError>;
+
 /// One open connection.
 ///
 /// Implementations hold no transaction between two calls (an open one would block the engine's DDL)
@@ -140,7 +152,7 @@ pub trait Database {
     /// Reads the version table. A missing table is an answer, not an error.
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError>;
 
-    /// Reads the outline of the schema: tables, columns and indexes, without the server's own.
+    /// Reads the schema in one query, without the server's own objects.
     fn schema(&mut self) -> Result<Schema, DatabaseError>;
 
     /// Locks the database against every other run, at once or not at all; it may be asked again. The
@@ -157,6 +169,17 @@ pub trait Database {
     fn blockers(&mut self, _open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
         Ok(Vec::new())
     }
+
+    /// Counts the rows of the tables, the smallest first; those that the budget does not allow have
+    /// the server's estimate, on SQLite, which has none, 0.
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts>;
+
+    /// Looks for what is wrong with the data or left over. The second is what there was no time for.
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)>;
+
+    /// Runs a query of the user's and gives every value as text. It is ended after `limit`; on
+    /// PostgreSQL and SQLite it cannot change anything.
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>>;
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! MySQL and MariaDB.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
@@ -8,9 +8,11 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 
 use super::failure::Failure;
 use super::lock::mysql::MySqlLock;
-use super::session::{Session, text, version_rows};
-use super::{Database, DatabaseError, blockers, outline, version_query};
+use super::schema_mysql::SCHEMA;
+use super::session::{Session, text, texts, version_rows};
+use super::{Database, DatabaseError, Limited, blockers, checks_mysql, outline, version_query};
 use crate::domain::blocker::Blocker;
+use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
@@ -20,27 +22,9 @@ use crate::domain::report::Schema;
 const IDENTITY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_uuid', \
      'server_uid', 'hostname', 'port', 'datadir', 'lower_case_table_names')";
 
-/// Of the connection's own database.
-const SCHEMA: &str = "
-    SELECT CONCAT(IF(table_type = 'VIEW', 'view ', 'table '), table_name)
-    FROM information_schema.tables WHERE table_schema = DATABASE()
-    UNION ALL
-    SELECT CONCAT('column ', table_name, '.', column_name, ' ', column_type,
-        IF(is_nullable = 'NO', ' not null', ''),
-        COALESCE(CONCAT(' default ', column_default), ''), ' ', extra)
-    FROM information_schema.columns WHERE table_schema = DATABASE()
-    UNION ALL
-    SELECT CONCAT('index ', table_name, '.', index_name, IF(MAX(non_unique) = 0, ' unique', ''), ' (',
-        GROUP_CONCAT(COALESCE(column_name, 'expression') ORDER BY seq_in_index), ')')
-    FROM information_schema.statistics WHERE table_schema = DATABASE()
-    GROUP BY table_name, index_name
-    UNION ALL
-    SELECT CONCAT('constraint ', table_name, '.', constraint_name, ' ', constraint_type)
-    FROM information_schema.table_constraints WHERE table_schema = DATABASE()";
-
 /// An open connection.
 pub(super) struct MySql {
-    session: Session<MySqlConnection>,
+    pub(super) session: Session<MySqlConnection>,
     lock: Option<MySqlLock>,
     facts: ConnectionFacts,
     database: String,
@@ -126,6 +110,18 @@ impl Database for MySql {
 
     fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
         self.lock.as_mut().map_or(Ok(false), MySqlLock::holds)
+    }
+
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
+        checks_mysql::counts(self, budget)
+    }
+
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
+        checks_mysql::faults(self, budget)
+    }
+
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
+        Ok(checks_mysql::ask(self, sql, limit)?.map(|rows| texts(&rows)))
     }
 }
 

@@ -3,6 +3,7 @@
 //! What the URL leaves open is filled in as libpq would, because the engine's own driver is libpq in
 //! nearly every project: the `PG*` variables, the password file, the socket directory.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,9 +12,14 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 
 use super::failure::Failure;
 use super::lock::postgres::PostgresLock;
-use super::session::{Session, text, version_rows};
-use super::{Database, DatabaseError, Environment, blockers, outline, pgpass, version_query};
+use super::schema_postgres::SCHEMA;
+use super::session::{Session, text, texts, version_rows};
+use super::{
+    Database, DatabaseError, Environment, Limited, blockers, checks_postgres, outline, pgpass,
+    version_query,
+};
 use crate::domain::blocker::Blocker;
+use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
@@ -28,41 +34,9 @@ const FINGERPRINT: &str = ", extract(epoch FROM pg_postmaster_start_time()) \
      , current_setting('port'), pg_is_in_recovery() \
      , (SELECT oid FROM pg_database WHERE datname = current_database())";
 
-/// From the catalog, because the information schema leaves out what the user may not touch. Objects
-/// dropped meanwhile give null, which is no line.
-const SCHEMA: &str = r"
-    WITH relation AS (
-        SELECT c.oid, c.relkind, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    )
-    SELECT CASE relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' THEN 'view '
-           ELSE 'table ' END || name
-        || CASE WHEN relkind IN ('v', 'm') THEN ' ' || pg_get_viewdef(oid) ELSE '' END
-    FROM relation WHERE relkind IN ('r', 'p', 'f', 'S', 'v', 'm')
-    UNION ALL
-    SELECT 'column ' || relation.name || '.' || quote_ident(a.attname)
-        || ' ' || format_type(a.atttypid, a.atttypmod)
-        || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
-        || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
-    FROM relation JOIN pg_attribute a ON a.attrelid = relation.oid
-        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE relation.relkind IN ('r', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped
-    UNION ALL
-    SELECT 'index ' || relation.name || ' ' || pg_get_indexdef(relation.oid)
-        || CASE WHEN i.indisvalid THEN '' ELSE ' invalid' END
-    FROM relation JOIN pg_index i ON i.indexrelid = relation.oid
-    UNION ALL
-    SELECT 'constraint ' || relation.name || '.' || quote_ident(k.conname)
-        || ' ' || pg_get_constraintdef(k.oid)
-    FROM relation JOIN pg_constraint k ON k.conrelid = relation.oid
-    UNION ALL
-    SELECT 'type ' || quote_ident(n.nspname) || '.' || quote_ident(t.typname) || ' ' || e.enumlabel
-    FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace";
-
 /// An open connection.
 pub(super) struct Postgres {
-    session: Session<PgConnection>,
+    pub(super) session: Session<PgConnection>,
     lock: Option<PostgresLock>,
     settings: Settings,
 }
@@ -140,6 +114,19 @@ impl Database for Postgres {
 
     fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
         self.lock.as_mut().map_or(Ok(false), PostgresLock::holds)
+    }
+
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
+        checks_postgres::counts(self, budget)
+    }
+
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
+        let faults = checks_postgres::faults(self, budget)?;
+        Ok(faults.map(|faults| (faults, BTreeSet::new())))
+    }
+
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
+        Ok(checks_postgres::ask(self, sql, limit)?.map(|rows| texts(&rows)))
     }
 }
 

@@ -207,6 +207,21 @@ where
     }
 }
 
+impl Session<sqlx::sqlite::SqliteConnection> {
+    /// Whatever is still being read then is given up.
+    pub(super) fn end_at(&mut self, end: std::time::Instant) {
+        if let Some(connection) = &mut self.connection {
+            let set = async {
+                let mut handle = connection.lock_handle().await?;
+                handle.set_progress_handler(10_000, move || std::time::Instant::now() < end);
+                Ok::<_, sqlx::Error>(())
+            };
+            // A connection that cannot be locked is broken, and the next statement says so.
+            let _ = self.runtime.block_on(set);
+        }
+    }
+}
+
 impl<C: Connection> Drop for Session<C> {
     /// Says goodbye, so that the server's log has no line about a lost client.
     fn drop(&mut self) {
@@ -271,4 +286,26 @@ where
     row.try_get_unchecked::<Option<String>, _>(index)
         .ok()
         .flatten()
+}
+
+/// The column as a number that is not negative.
+pub(super) fn number<R>(row: &R, index: usize) -> Option<u64>
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> String: sqlx::Decode<'r, R::Database>,
+{
+    text(row, index)?.parse().ok()
+}
+
+/// All columns as text.
+pub(super) fn texts<R>(rows: &[R]) -> Vec<Vec<Option<String>>>
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> String: sqlx::Decode<'r, R::Database>,
+{
+    rows.iter()
+        .map(|row| (0..row.len()).map(|index| text(row, index)).collect())
+        .collect()
 }

@@ -4,6 +4,7 @@
 //! that was replaced. And it must leave no trace, which in WAL mode takes care: whoever closes such a
 //! file last copies the log into it, and whoever only reads one leaves a log behind.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,8 +16,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
 use super::lock::sqlite::SqliteLock;
-use super::session::{Session, SessionError, text, version_rows};
-use super::{Database, DatabaseError, outline, version_query};
+use super::schema_sqlite::{SCHEMA, lines};
+use super::session::{Session, SessionError, text, texts, version_rows};
+use super::{Database, DatabaseError, Limited, checks_sqlite, outline, version_query};
+use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
@@ -27,28 +30,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// `SQLITE_CANTOPEN`, `SQLITE_READONLY_CANTINIT`, `SQLITE_READONLY_DIRECTORY`: no side file can be
 /// made. Not among them is a journal that waits to be rolled back, without which the file is not whole.
 const CANNOT_MAKE_A_LOG: [&str; 3] = ["14", "1288", "1544"];
-
-/// Virtual tables are named only: their columns need a module that we may not have.
-const SCHEMA: &str = r#"
-    WITH own AS (
-        SELECT type, name, tbl_name, sql FROM sqlite_master
-        WHERE type <> 'table' OR name NOT LIKE 'sqlite\_%' ESCAPE '\'
-    ), real AS (
-        SELECT name FROM own WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'
-    )
-    SELECT 'table ' || name FROM own WHERE type = 'table'
-    UNION ALL
-    SELECT 'column ' || real.name || '.' || c.name || ' ' || c.type
-        || CASE WHEN c."notnull" THEN ' not null' ELSE '' END
-        || coalesce(' default ' || c.dflt_value, '')
-    FROM real, pragma_table_xinfo(real.name) c
-    UNION ALL
-    SELECT 'foreign key ' || real.name || '.' || k."from" || ' to ' || k."table" || coalesce('.' || k."to", '')
-    FROM real, pragma_foreign_key_list(real.name) k
-    UNION ALL
-    SELECT own.type || ' ' || own.tbl_name || '.' || own.name || ' ' || coalesce(own.sql,
-        (SELECT '(' || group_concat(c.name, ', ') || ')' FROM pragma_index_info(own.name) c))
-    FROM own WHERE own.type <> 'table'"#;
 
 /// A file that was there and could be read when it was opened.
 pub(super) struct Sqlite {
@@ -92,6 +73,14 @@ impl Sqlite {
     }
 
     fn rows(&self, sql: &str) -> Result<Vec<SqliteRow>, SessionError> {
+        self.on(|session| session.rows(sql))
+    }
+
+    /// Opens the file for some questions.
+    pub(super) fn on<T>(
+        &self,
+        ask: impl Fn(&mut Session<SqliteConnection>) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
         self.metadata().map_err(|report| SessionError {
             failure: Failure::Other,
             code: None,
@@ -101,7 +90,7 @@ impl Sqlite {
         log.push("-wal");
         let has_log = fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0);
         let query = |options: SqliteConnectOptions| {
-            Session::<SqliteConnection>::open(vec![options], self.place(), None)?.rows(sql)
+            ask(&mut Session::open(vec![options], self.place(), None)?)
         };
         // With a log we open read-only, so that closing does not copy it; without one we could be
         // the ones to leave an empty log behind, so we open for writing and write nothing.
@@ -149,7 +138,29 @@ impl Database for Sqlite {
 
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
         let rows = self.rows(SCHEMA)?;
-        Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
+        let column = |row, index| text(row, index).unwrap_or_default();
+        Ok(outline(rows.iter().flat_map(|row| {
+            let (kind, table, name) = (column(row, 0), column(row, 1), column(row, 2));
+            lines(
+                &kind,
+                &table,
+                &name,
+                &column(row, 3),
+                text(row, 4).as_deref(),
+            )
+        })))
+    }
+
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
+        checks_sqlite::counts(self, budget)
+    }
+
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
+        checks_sqlite::faults(self, budget)
+    }
+
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
+        Ok(checks_sqlite::query(self, sql, limit)?.map(|rows| texts(&rows)))
     }
 
     fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {

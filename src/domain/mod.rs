@@ -5,6 +5,7 @@
 //! judgement can be tested by value.
 
 pub mod blocker;
+pub mod checks;
 pub mod connection;
 pub mod graph;
 pub mod journal;

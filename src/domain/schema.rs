@@ -70,3 +70,18 @@ impl Difference {
         schema
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Turns red if stored fingerprints lose their meaning without a new form.
+    #[test]
+    fn a_fingerprint_is_what_sha256sum_says_of_the_lines() {
+        let schema: Schema = ["table b", "table a"].map(str::to_owned).into();
+        assert_eq!(
+            fingerprint(&schema),
+            "v1:9457cd290bcb387b7b49991241c2f1cf5367fc59307121c4965225d9b52b3b57"
+        );
+    }
+}

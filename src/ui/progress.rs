@@ -171,6 +171,13 @@ impl Events for Progress<'_> {
             seconds(step.elapsed),
             ids(&step.heads),
         ));
+        if self.ui.verbosity == Verbosity::Verbose {
+            let gone = step.difference.gone.iter().map(|line| format!("- {line}"));
+            let new = step.difference.new.iter().map(|line| format!("+ {line}"));
+            for line in gone.chain(new) {
+                self.line(&self.ui.err.dimmed(&format!("      {line}")));
+            }
+        }
         self.event(&Ui::step_finished_event(index + 1, self.of, step));
     }
 

@@ -6,9 +6,11 @@
 )]
 
 mod atomic;
+mod checks;
 mod connection;
 mod crash;
 mod failures;
+mod fingerprint;
 mod harness;
 mod lock;
 mod lock_timeout;

@@ -1,0 +1,145 @@
+//! What is checked around the steps beside the version rows: rows, faults and the project's checks.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Context;
+use crate::checks::{Check, Place, What, When};
+use crate::database::Database;
+use crate::domain::checks::Health;
+use crate::domain::connection::VersionTable;
+use crate::domain::report::Difference;
+use crate::domain::secret::{self, Secret};
+use crate::error::Failure;
+
+/// For counting rows, and again for looking for faults.
+const BUDGET: Duration = Duration::from_secs(2);
+
+/// Our own connection with the version table, where there is one.
+pub(super) type Own<'a> = Option<(&'a mut (dyn Database + 'static), &'a VersionTable)>;
+
+/// The checks of a run and what they saw last.
+pub(super) struct Watch {
+    checks: Vec<Check>,
+    place: Place,
+    budget: Duration,
+    may_lose_rows: Vec<String>,
+    secrets: Vec<Secret>,
+    health: Option<Health>,
+}
+
+impl Watch {
+    pub(super) fn new(context: &Context<'_>, secrets: Vec<Secret>) -> Self {
+        let settings = context.settings;
+        Self {
+            checks: settings.checks.clone().unwrap_or_default(),
+            place: Place {
+                dir: context.dir.to_owned(),
+                environment: context.environment.clone(),
+                interrupt: context.interrupt.clone(),
+            },
+            budget: settings.check_budget.unwrap_or(BUDGET),
+            may_lose_rows: settings.may_lose_rows.clone().unwrap_or_default(),
+            secrets,
+            health: None,
+        }
+    }
+
+    /// The checks that come before, and the state that each step is compared with. Nothing was
+    /// changed yet, so a failure is a refusal.
+    pub(super) fn before(
+        &mut self,
+        mut own: Own<'_>,
+        validate: bool,
+        context: &Context<'_>,
+    ) -> Result<(), Failure> {
+        let asks = |check: &&Check| matches!(check.what, What::Sql { .. });
+        if own.is_none()
+            && let Some(check) = self.checks.iter().find(asks)
+        {
+            return Err(Failure::refused(format!(
+                "the check \"{}\" cannot be made: there is no connection of our own to this database",
+                check.name
+            ))
+            .hint("write it as a command, or give the database URL"));
+        }
+        let reborrowed = own
+            .as_mut()
+            .map(|(database, table)| (&mut **database, *table));
+        let mut faults = self.run(When::Before, reborrowed);
+        if !faults.is_empty() {
+            let mut failure = Failure::refused(faults.remove(0));
+            for fault in faults {
+                failure = failure.because(fault);
+            }
+            return Err(failure.hint("mend what the check found, or take it out of the settings"));
+        }
+        if let (true, Some((database, _))) = (validate, own) {
+            let health = look(database, self.budget).map_err(|reason| {
+                Failure::refused(format!("the checks cannot be made: {reason}"))
+                    .hint("to run without looking after each step: --no-validate")
+            })?;
+            let estimated = health.estimated();
+            if !estimated.is_empty() {
+                context.ui.warn(&format!(
+                    "not counted within {} s, so that lost rows would not be seen: {} (check_budget in rollback.toml)",
+                    self.budget.as_secs_f64(),
+                    estimated.join(", ")
+                ));
+            }
+            self.health = Some(health);
+        }
+        Ok(())
+    }
+
+    /// What got worse by a step, and the project's checks after it.
+    pub(super) fn after_step(&mut self, mut own: Own<'_>, difference: &Difference) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Some((database, table)) = &mut own {
+            match look(*database, self.budget) {
+                Ok(health) => {
+                    if let Some(before) = &self.health {
+                        faults = health.worse_than(before, difference, table, &self.may_lose_rows);
+                    }
+                    self.health = Some(health);
+                }
+                Err(reason) => faults.push(format!("the checks cannot be made: {reason}")),
+            }
+        }
+        faults.extend(self.run(When::AfterStep, own));
+        faults
+    }
+
+    /// The project's checks of one moment; a sentence for each that fails.
+    pub(super) fn run(&self, when: When, mut own: Own<'_>) -> Vec<String> {
+        let due = self.checks.iter().filter(|check| check.when == when);
+        let failed = due.filter_map(|check| {
+            let result = check.run(&self.place, &mut |sql, limit| match &mut own {
+                Some((database, _)) => match database.query(sql, limit) {
+                    Ok(Some(rows)) => Ok(rows),
+                    Ok(None) => Err(format!("no answer within {} s", limit.as_secs_f64())),
+                    Err(error) => Err(error.to_string()),
+                },
+                None => Err("there is no connection of our own".to_owned()),
+            });
+            let secrets: Vec<&Secret> = self.secrets.iter().collect();
+            result.err().map(|reason| secret::redact(&reason, &secrets))
+        });
+        failed.collect()
+    }
+}
+
+fn look(database: &mut dyn Database, budget: Duration) -> Result<Health, String> {
+    let counts = database
+        .row_counts(budget)
+        .map_err(|error| error.to_string())?;
+    let faults = database.faults(budget).map_err(|error| error.to_string())?;
+    let (faults, unchecked) = faults.map_or((None, BTreeSet::new()), |(faults, unchecked)| {
+        (Some(faults), unchecked)
+    });
+    Ok(Health {
+        counts: counts.unwrap_or_default(),
+        faults,
+        unchecked,
+    })
+}

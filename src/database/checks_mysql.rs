@@ -1,0 +1,150 @@
+//! Rows and faults of MariaDB and MySQL.
+//!
+//! The limits are part of the statement, so that nothing of the session is changed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sqlx::mysql::MySqlRow;
+
+use super::mysql::MySql;
+use super::probe::{Probe, ask_all, pairs};
+use super::session::{SessionError, number, text};
+use super::{Limited, quoted};
+use crate::domain::checks::{Count, Counts, Faults};
+
+/// MariaDB's `ER_STATEMENT_TIMEOUT`, and the class without a state of its own, to which MySQL's
+/// timeout and the wait for a lock belong.
+const OVER_TIME: [&str; 2] = ["70100", "HY000"];
+
+const TABLES: &str = "
+    SELECT table_name, table_rows, GREATEST(table_rows, data_length DIV 100)
+    FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'";
+
+/// The foreign keys with the condition that joins them, and whether the table that they need exists.
+const FOREIGN_KEYS: &str = r"
+    SELECT k.table_name, k.constraint_name, MAX(k.referenced_table_schema), MAX(k.referenced_table_name),
+        GROUP_CONCAT(CONCAT('c.`', REPLACE(k.column_name, '`', '``'), '` IS NOT NULL') SEPARATOR ' AND '),
+        GROUP_CONCAT(CONCAT('p.`', REPLACE(k.referenced_column_name, '`', '``'), '` = c.`',
+            REPLACE(k.column_name, '`', '``'), '`') SEPARATOR ' AND '),
+        MAX(t.table_rows), MAX(p.table_name)
+    FROM information_schema.key_column_usage k
+        JOIN information_schema.tables t ON t.table_schema = k.table_schema AND t.table_name = k.table_name
+        LEFT JOIN information_schema.tables p ON p.table_schema = k.referenced_table_schema
+            AND p.table_name = k.referenced_table_name
+    WHERE k.table_schema = DATABASE() AND k.referenced_table_name IS NOT NULL
+    GROUP BY k.table_name, k.constraint_name";
+
+fn limited(sql: &str, limit: Duration) -> String {
+    let seconds = limit.as_secs_f64().max(0.001);
+    let whole = limit.as_secs().max(1);
+    let hinted = match sql.strip_prefix("SELECT ") {
+        Some(rest) => format!(
+            "SELECT /*+ MAX_EXECUTION_TIME({}) */ {rest}",
+            limit.as_millis().max(1)
+        ),
+        None => sql.to_owned(),
+    };
+    format!(
+        "/*M!100102 SET STATEMENT max_statement_time={seconds:.3}, lock_wait_timeout={whole} FOR */ {hinted}"
+    )
+}
+
+/// A statement that is ended after `limit`; `None` where it was.
+pub(super) fn ask(
+    mysql: &mut MySql,
+    sql: &str,
+    limit: Duration,
+) -> Result<Option<Vec<MySqlRow>>, SessionError> {
+    match mysql.session.rows(&limited(sql.trim_start(), limit)) {
+        Err(error) if error.is_code(&OVER_TIME) => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+pub(super) fn counts(mysql: &mut MySql, budget: Duration) -> Limited<Counts> {
+    let Some(rows) = ask(mysql, TABLES, budget)? else {
+        return Ok(None);
+    };
+    let mut counts = Counts::new();
+    let mut probes = Vec::new();
+    for row in &rows {
+        let Some(table) = text(row, 0) else { continue };
+        let rows = number(row, 1).unwrap_or_default();
+        probes.push(Probe {
+            key: table.clone(),
+            from: quoted(&table, '`'),
+            weight: number(row, 2).unwrap_or_default(),
+        });
+        counts.insert(table, Count { rows, exact: false });
+    }
+    let answers = ask_all(probes, budget, |sql, left| {
+        Ok(ask(mysql, sql, left)?.map(|rows| pairs(&rows)))
+    });
+    let exact = |rows| Count { rows, exact: true };
+    counts.extend(
+        answers
+            .counts
+            .into_iter()
+            .map(|(table, rows)| (table, exact(rows))),
+    );
+    Ok(Some(counts))
+}
+
+/// Orphans that came in while the checks of foreign keys were off, and leftovers. The second is what
+/// the time did not allow to look for.
+pub(super) fn faults(mysql: &mut MySql, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
+    let leftovers = "SELECT table_name FROM information_schema.tables \
+         WHERE table_schema = DATABASE() AND table_name LIKE '\\_alembic\\_tmp\\_%'";
+    let (Some(left_over), Some(keys)) = (
+        ask(mysql, leftovers, budget)?,
+        ask(mysql, FOREIGN_KEYS, budget)?,
+    ) else {
+        return Ok(None);
+    };
+    let mut faults: Faults = left_over
+        .iter()
+        .filter_map(|row| text(row, 0))
+        .map(|table| {
+            (
+                format!("the table {table} of a batch migration is left over"),
+                1,
+            )
+        })
+        .collect();
+    let mut probes = Vec::new();
+    for row in &keys {
+        let column = |index| text(row, index).unwrap_or_default();
+        let (table, parent) = (column(0), column(3));
+        if text(row, 7).is_none() {
+            let fault = format!(
+                "the foreign key {} of {table} needs the table {parent}, which is gone",
+                column(1)
+            );
+            faults.insert(fault, 1);
+            continue;
+        }
+        probes.push(Probe {
+            key: format!("rows of {table} have no row in {parent} ({})", column(1)),
+            from: format!(
+                "{} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {}.{} p WHERE {})",
+                quoted(&table, '`'),
+                column(4),
+                quoted(&column(2), '`'),
+                quoted(&parent, '`'),
+                column(5)
+            ),
+            weight: number(row, 6).unwrap_or_default(),
+        });
+    }
+    let asked: BTreeSet<String> = probes.iter().map(|probe| probe.key.clone()).collect();
+    let answers = ask_all(probes, budget, |sql, left| {
+        Ok(ask(mysql, sql, left)?.map(|rows| pairs(&rows)))
+    });
+    let unchecked = asked
+        .into_iter()
+        .filter(|key| !answers.counts.contains_key(key))
+        .collect();
+    faults.extend(answers.counts.into_iter().filter(|(_, rows)| *rows > 0));
+    Ok(Some((faults, unchecked)))
+}

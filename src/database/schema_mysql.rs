@@ -1,0 +1,59 @@
+//! The schema of MariaDB and MySQL in one query.
+
+/// Of the connection's own database, whose name is taken out of the views.
+///
+/// What only one of the two servers knows stands in comments that only it reads: `/*M!` is MariaDB's,
+/// and MariaDB passes over `/*!8....`. A unique constraint is an index here, and told as one.
+pub(super) const SCHEMA: &str = "
+    SELECT CONCAT(CASE table_type WHEN 'SEQUENCE' THEN 'sequence ' ELSE 'table ' END, table_name)
+    FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type <> 'VIEW'
+    UNION ALL
+    SELECT CONCAT('view ', table_name, ' ',
+        REPLACE(view_definition, CONCAT('`', REPLACE(DATABASE(), '`', '``'), '`.'), ''))
+    FROM information_schema.views WHERE table_schema = DATABASE()
+    UNION ALL
+    SELECT CONCAT('column ', c.table_name, '.', c.column_name, ' ', c.column_type,
+        IF(c.collation_name <> @@collation_database, CONCAT(' collate ', c.collation_name), ''),
+        IF(c.is_nullable = 'NO', ' not null', ''),
+        COALESCE(CONCAT(' default ', /*M!100200 NULLIF( */ c.column_default /*M!100200 , 'NULL') */), ''),
+        ' ', LOWER(c.extra),
+        IF(COALESCE(c.generation_expression, '') = '', '', CONCAT(' as ', c.generation_expression)))
+    FROM information_schema.columns c
+        JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
+    WHERE c.table_schema = DATABASE() AND t.table_type = 'BASE TABLE'
+    UNION ALL
+    SELECT CONCAT(IF(index_name = 'PRIMARY', CONCAT('primary key ', table_name),
+            CONCAT('index ', table_name, '.', index_name)),
+        CASE WHEN index_name = 'PRIMARY' THEN '' WHEN MAX(non_unique) = 0 THEN ' unique'
+            WHEN MAX(index_type) IN ('BTREE', 'HASH', 'RTREE') THEN '' ELSE CONCAT(' ', LOWER(MAX(index_type))) END,
+        ' (', GROUP_CONCAT(CONCAT(COALESCE(column_name, /*!80013 expression, */ '?'),
+                COALESCE(CONCAT('(', sub_part, ')'), ''), IF(collation = 'D', ' desc', ''))
+            ORDER BY seq_in_index SEPARATOR ', '), ')')
+    FROM information_schema.statistics WHERE table_schema = DATABASE()
+    GROUP BY table_name, index_name
+    UNION ALL
+    SELECT CONCAT('foreign key ', r.table_name, '.', r.constraint_name, ' (',
+        GROUP_CONCAT(k.column_name ORDER BY k.ordinal_position SEPARATOR ', '), ') to ',
+        IF(MAX(k.referenced_table_schema) = DATABASE(), '', CONCAT(MAX(k.referenced_table_schema), '.')),
+        r.referenced_table_name, ' (',
+        GROUP_CONCAT(k.referenced_column_name ORDER BY k.ordinal_position SEPARATOR ', '), ')',
+        IF(r.delete_rule IN ('RESTRICT', 'NO ACTION'), '', CONCAT(' on delete ', LOWER(r.delete_rule))),
+        IF(r.update_rule IN ('RESTRICT', 'NO ACTION'), '', CONCAT(' on update ', LOWER(r.update_rule))))
+    FROM information_schema.referential_constraints r
+        JOIN information_schema.key_column_usage k ON k.table_schema = r.constraint_schema
+            AND k.table_name = r.table_name AND k.constraint_name = r.constraint_name
+    WHERE r.constraint_schema = DATABASE() AND k.table_schema = DATABASE()
+    GROUP BY r.table_name, r.constraint_name, r.referenced_table_name, r.delete_rule, r.update_rule
+    /*M!100200 UNION ALL
+    SELECT CONCAT('check ', table_name, '.', constraint_name, ' ', check_clause)
+    FROM information_schema.check_constraints WHERE constraint_schema = DATABASE() */
+    /*!80016 UNION ALL
+    SELECT CONCAT('check ', t.table_name, '.', c.constraint_name, ' ', c.check_clause)
+    FROM information_schema.check_constraints c
+        JOIN information_schema.table_constraints t ON t.constraint_schema = c.constraint_schema
+            AND t.constraint_name = c.constraint_name AND t.constraint_type = 'CHECK'
+    WHERE c.constraint_schema = DATABASE() */
+    UNION ALL
+    SELECT CONCAT('trigger ', event_object_table, '.', trigger_name, ' ', LOWER(action_timing), ' ',
+        LOWER(event_manipulation), ' ', action_statement)
+    FROM information_schema.triggers WHERE trigger_schema = DATABASE()";

@@ -1,0 +1,188 @@
+//! What is compared around a step apart from the schema: rows and faults of the data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::connection::VersionTable;
+use super::schema::Difference;
+
+/// How many rows a table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// The number.
+    pub rows: u64,
+    /// Whether they were counted. Else it is the server's estimate, which moves by itself.
+    pub exact: bool,
+}
+
+/// The rows of each table, under the name that the schema gives it.
+pub type Counts = BTreeMap<String, Count>;
+
+/// Each kind of fault found, as a sentence, and how often.
+pub type Faults = BTreeMap<String, u64>;
+
+/// The data at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Rows.
+    pub counts: Counts,
+    /// Faults; `None` where there was no time to look.
+    pub faults: Option<Faults>,
+    /// What was too much for the budget and so is not among the faults, found or not.
+    pub unchecked: BTreeSet<String>,
+}
+
+impl Health {
+    /// What is worse than before a step, a sentence each.
+    ///
+    /// Rows may go from a table that the step changed, from the version table, and from those that
+    /// `may_lose_rows` names. A fault that could not be looked for before may be an old one and is
+    /// none.
+    pub fn worse_than(
+        &self,
+        before: &Self,
+        difference: &Difference,
+        version_table: &VersionTable,
+        may_lose_rows: &[String],
+    ) -> Vec<String> {
+        let lost = self.counts.iter().filter_map(|(table, now)| {
+            let was = before.counts.get(table)?;
+            let excused = touches(difference, table)
+                || is_version_table(table, version_table)
+                || may_lose_rows.iter().any(|name| is_named(table, name));
+            (was.exact && now.exact && now.rows < was.rows && !excused).then(|| {
+                format!(
+                    "table {table} had {} rows and has {}, though the step did not change its schema",
+                    was.rows, now.rows
+                )
+            })
+        });
+        let pair = self.faults.iter().zip(&before.faults);
+        let faults =
+            pair.flat_map(|(now, was)| now.iter().map(move |(fault, now)| (fault, now, was)));
+        let faults = faults.filter_map(|(fault, now, was)| {
+            let was = was.get(fault).copied().unwrap_or_default();
+            if *now <= was || before.unchecked.contains(fault) {
+                return None;
+            }
+            Some(match (now, was) {
+                (1, 0) => fault.clone(),
+                _ => format!("{fault}: {now} now, {was} before the step"),
+            })
+        });
+        lost.chain(faults).collect()
+    }
+
+    /// The tables whose rows could not be counted in time.
+    pub fn estimated(&self) -> Vec<&str> {
+        let estimated = self.counts.iter().filter(|(_, count)| !count.exact);
+        estimated.map(|(table, _)| table.as_str()).collect()
+    }
+}
+
+/// Whether a line of the difference is about the table.
+pub fn touches(difference: &Difference, table: &str) -> bool {
+    const KINDS: [&str; 9] = [
+        "table ",
+        "column ",
+        "index ",
+        "primary key ",
+        "unique ",
+        "foreign key ",
+        "check ",
+        "constraint ",
+        "trigger ",
+    ];
+    difference.gone.iter().chain(&difference.new).any(|line| {
+        KINDS
+            .iter()
+            .find_map(|kind| line.strip_prefix(kind))
+            .and_then(|rest| rest.strip_prefix(table))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ']))
+    })
+}
+
+fn is_version_table(table: &str, version: &VersionTable) -> bool {
+    match &version.schema {
+        Some(schema) => is_named(table, &format!("{schema}.{}", version.name)),
+        None => is_named(table, &version.name),
+    }
+}
+
+/// Whether a table of the schema is meant by a name with or without its schema; quotes do not count.
+fn is_named(table: &str, name: &str) -> bool {
+    let bare = |text: &str| text.replace('"', "");
+    let (table, name) = (bare(table), bare(name));
+    table == name || table.ends_with(&format!(".{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health(counts: &[(&str, u64, bool)], faults: &[(&str, u64)]) -> Health {
+        let counts = counts.iter().map(|(table, rows, exact)| {
+            let count = Count {
+                rows: *rows,
+                exact: *exact,
+            };
+            ((*table).to_owned(), count)
+        });
+        Health {
+            counts: counts.collect(),
+            faults: Some(faults.iter().map(|(f, n)| ((*f).to_owned(), *n)).collect()),
+            unchecked: BTreeSet::new(),
+        }
+    }
+
+    fn worse(before: &Health, after: &Health, line: &str) -> Vec<String> {
+        let difference = Difference {
+            gone: vec![line.to_owned()],
+            new: Vec::new(),
+        };
+        after.worse_than(
+            before,
+            &difference,
+            &VersionTable::default(),
+            &["r".to_owned()],
+        )
+    }
+
+    #[test]
+    fn rows_may_go_only_where_the_step_was_at_work() {
+        let before = health(&[("t", 3, true)], &[]);
+        let after = health(&[("t", 2, true)], &[]);
+        assert_eq!(worse(&before, &after, "column tt.x int").len(), 1);
+        for line in ["column t.x int", "table t", "unique t (x)"] {
+            assert_eq!(worse(&before, &after, line), [""; 0], "{line}");
+        }
+        for table in ["alembic_version", "public.alembic_version", "s.r"] {
+            let [before, after] = [3, 2].map(|rows| health(&[(table, rows, true)], &[]));
+            assert_eq!(worse(&before, &after, ""), [""; 0], "{table}");
+        }
+    }
+
+    #[test]
+    fn an_estimate_is_never_a_fault() {
+        let exact = |one, other| {
+            let before = health(&[("t", 3, one)], &[]);
+            worse(&before, &health(&[("t", 1, other)], &[]), "").len()
+        };
+        assert_eq!(
+            [exact(true, false), exact(false, true), exact(true, true)],
+            [0, 0, 1]
+        );
+    }
+
+    #[test]
+    fn only_new_faults_count() {
+        let old = health(&[], &[("f", 2)]);
+        assert_eq!(worse(&old, &old, ""), [""; 0]);
+        let more = health(&[], &[("f", 3), ("g", 1)]);
+        assert_eq!(worse(&old, &more, ""), ["f: 3 now, 2 before the step", "g"]);
+        let mut unknown = old;
+        unknown.unchecked.insert("g".to_owned());
+        assert_eq!(worse(&unknown, &more, ""), ["f: 3 now, 2 before the step"]);
+        unknown.faults = None;
+        assert_eq!(worse(&unknown, &more, ""), [""; 0]);
+    }
+}
