@@ -8,10 +8,12 @@ mod interrupt;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,6 +37,9 @@ const LOOK_AROUND: Duration = Duration::from_millis(400);
 /// The descriptor on which a child finds the side channel.
 pub const SIDE_CHANNEL: i32 = 3;
 
+/// The descriptor on which a child has the file that it only keeps open.
+const HELD: i32 = 4;
+
 /// The whole environment of a child, which replaces ours.
 pub type Environment = BTreeMap<OsString, OsString>;
 
@@ -53,6 +58,8 @@ pub struct Invocation {
     pub stdin: Option<Vec<u8>>,
     /// Whether it gets a pipe to us as descriptor [`SIDE_CHANNEL`].
     pub side_channel: bool,
+    /// A file that stays open in the child as long as it lives: a lock on it outlives us.
+    pub held: Option<Arc<File>>,
 }
 
 /// How a process ended.
@@ -250,16 +257,27 @@ fn spawn(invocation: &Invocation) -> Result<(Child, Receiver<Chunk>), SpawnError
         .stderr(Stdio::piped())
         .process_group(0);
     let mut side_reader = None;
+    let mut mappings = Vec::new();
     if invocation.side_channel {
         let (reader, writer) = io::pipe().map_err(|source| other(invocation, source))?;
-        command
-            .fd_mappings(vec![FdMapping {
-                parent_fd: writer.into(),
-                child_fd: SIDE_CHANNEL,
-            }])
-            .map_err(|collision| other(invocation, io::Error::other(collision)))?;
+        mappings.push(FdMapping {
+            parent_fd: writer.into(),
+            child_fd: SIDE_CHANNEL,
+        });
         side_reader = Some(reader);
     }
+    if let Some(held) = &invocation.held {
+        let copy = held
+            .try_clone()
+            .map_err(|source| other(invocation, source))?;
+        mappings.push(FdMapping {
+            parent_fd: copy.into(),
+            child_fd: HELD,
+        });
+    }
+    command
+        .fd_mappings(mappings)
+        .map_err(|collision| other(invocation, io::Error::other(collision)))?;
     let mut child = command
         .spawn()
         .map_err(|source| classify(invocation, source))?;

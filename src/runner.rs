@@ -506,6 +506,7 @@ mod tests {
         rows: Rc<RefCell<Heads>>,
         schema: Rc<RefCell<Schema>>,
         faults: Rc<RefCell<Vec<String>>>,
+        intruder: Rc<RefCell<Option<String>>>,
         log: Rc<RefCell<Vec<String>>>,
     }
 
@@ -536,7 +537,7 @@ mod tests {
         }
 
         fn may_go_on(&mut self) -> Result<(), String> {
-            Ok(())
+            self.intruder.borrow().clone().map_or(Ok(()), Err)
         }
 
         fn faults(&mut self, _: &Step, _: &Difference) -> Vec<String> {
@@ -792,6 +793,26 @@ mod tests {
             [
                 "intent 0", "start 0", "run c@b", "ended 0", "look", "done 0", "finish 0", "stop 1"
             ]
+        );
+    }
+
+    #[test]
+    fn whoever_is_not_alone_any_more_does_not_begin_the_next_step() {
+        let world = World::at(&["c"]);
+        let during = world.clone();
+        let report = run_line(&world, &Interrupt::never(), true, move |_| {
+            *during.rows.borrow_mut() = heads(&["b"]);
+            *during.intruder.borrow_mut() = Some("somebody came".to_owned());
+            Ended::Exited(0)
+        });
+        assert_eq!(report.outcome(), Outcome::FailedUnchanged);
+        assert_eq!(report.done.len(), 1);
+        let stop = report.stop.unwrap();
+        assert_eq!(stop.cause, Cause::NotAlone("somebody came".to_owned()));
+        assert!(
+            !world.log.borrow().contains(&"intent 1".to_owned()),
+            "{:?}",
+            world.log.borrow()
         );
     }
 }

@@ -34,8 +34,8 @@ Examples:
   rollback downgrade-safe -1 --wait 10m      As soon as another run on this database has ended
 
 Exit codes: 0 done, 1 error before anything was changed, 3 refused or not confirmed, 4 a step failed
-and the database stands at the last good revision, 5 a person must look, 6 another run holds the lock
-of the database, 130 interrupted at a revision.")]
+and the database stands at the last good revision, 5 a person must look, 6 another run holds
+the lock of the database, 130 interrupted at a revision.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct DowngradeSafeArgs {
     /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N.
@@ -200,12 +200,22 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         }
         (record, _) => record?,
     };
+    let held = record.engine_lock();
+    if let (Err(_), Some(snapshot)) = (&held, &snapshot) {
+        // The error of the lock is the one to tell.
+        let _ = snapshot.discard();
+    }
+    session.hold(held?);
     let validate = args.atomic || context.settings.validate.unwrap_or(true);
     if !session.has_own_connection() {
-        ui.warn("there is no connection of our own to this database: it is not locked against another run");
-    }
-    if validate && !session.has_own_connection() {
-        ui.warn("there is no connection of our own to this database: after each step the engine's own `current` is asked");
+        let asked = if validate {
+            ", and after each step the engine's own `current` is asked"
+        } else {
+            ""
+        };
+        ui.warn(&format!(
+            "there is no connection of our own to this database: no lock keeps another run out{asked}"
+        ));
     }
     let options = Options {
         validate,

@@ -1,6 +1,8 @@
 //! The record of a run, and going on with one that did not reach its target.
 
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Context;
 use super::downgrade_safe::DowngradeSafeArgs;
@@ -31,10 +33,23 @@ pub(super) fn store(context: &Context<'_>) -> Store {
 
 /// The newest run on this database that did not reach its target and was not given up.
 pub(super) fn unfinished(store: &Store, session: &Session) -> Result<Option<Run>, Failure> {
-    let runs = store
-        .runs_on(&session.database_key())
-        .map_err(|error| store_failure(&error))?;
-    Ok(runs.into_iter().find(Run::is_unfinished))
+    let key = session.database_key();
+    let runs = store.runs_on(&key).map_err(|error| store_failure(&error))?;
+    let Some(run) = runs.into_iter().find(Run::is_unfinished) else {
+        return Ok(None);
+    };
+    if store
+        .engine_at_work(&run.begun.run)
+        .map_err(|error| store_failure(&error))?
+    {
+        return Err(Failure::new(
+            Exit::Locked,
+            format!("the engine of {} is still at work", told(&run)),
+        )
+        .because("the run itself was killed, and what it had started goes on")
+        .hint("wait for its end; then have it examined: rollback downgrade-safe --resume"));
+    }
+    Ok(Some(run))
 }
 
 /// Refuses a new run while another one is unfinished. One that ended at a revision boundary is over
@@ -365,6 +380,14 @@ impl Record {
         }
         let offset = taken_up.run.begun.removes.len() - taken_up.plan.steps.len();
         Ok(Self { journal, offset })
+    }
+
+    /// A file for the engines of this run to keep open.
+    pub(super) fn engine_lock(&self) -> Result<Arc<File>, Failure> {
+        self.journal
+            .engine_lock()
+            .map(Arc::new)
+            .map_err(|error| store_failure(&error))
     }
 
     /// Where it is written.

@@ -1,6 +1,8 @@
 //! What every command does first: find the engine, observe, and find the database it migrates.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Context;
@@ -365,6 +367,11 @@ impl Session {
 
     pub(super) fn secrets(&self) -> Secrets {
         Secrets(self.secrets.clone())
+    }
+
+    /// Has the processes of steps keep a file open.
+    pub(super) fn hold(&mut self, file: Arc<File>) {
+        self.engine.hold(file);
     }
 
     /// What the runner needs.

@@ -10,6 +10,7 @@ fn shell(script: &str) -> Invocation {
             .collect(),
         stdin: None,
         side_channel: false,
+        held: None,
     }
 }
 

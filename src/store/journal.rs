@@ -11,6 +11,9 @@ use crate::domain::journal::{Entry, Line, VERSION};
 /// Its name in the folder of a run.
 pub(super) const FILE: &str = "journal.jsonl";
 
+/// The file that a run and its engines keep locked.
+pub(super) const ENGINE_LOCK: &str = "engine.lock";
+
 /// An open journal.
 #[derive(Debug)]
 pub struct Journal {
@@ -63,6 +66,18 @@ impl Journal {
             .and_then(|text| self.file.write_all(format!("{text}\n").as_bytes()))
             .and_then(|()| self.file.sync_data());
         written.map_err(|source| self.error(source))
+    }
+
+    /// A locked file for the engines of this run to keep open: the lock goes with the last of them.
+    pub fn engine_lock(&self) -> Result<File, StoreError> {
+        let path = self.path.with_file_name(ENGINE_LOCK);
+        let locked = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|source| StoreError::Io { path, source })
     }
 
     /// Where it is.

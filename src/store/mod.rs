@@ -5,7 +5,7 @@
 
 mod journal;
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -108,6 +108,16 @@ impl Store {
             self.root.join("runs").join(run).join(journal::FILE),
             self.clock,
         )
+    }
+
+    /// Whether an engine that a run started is still at work, although the run itself is gone.
+    pub fn engine_at_work(&self, run: &str) -> Result<bool, StoreError> {
+        let path = self.root.join("runs").join(run).join(journal::ENGINE_LOCK);
+        match File::open(&path) {
+            Ok(file) => Ok(matches!(file.try_lock(), Err(TryLockError::WouldBlock))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(StoreError::Io { path, source }),
+        }
     }
 
     fn prepare(&self, folder: &Path) -> Result<(), StoreError> {
@@ -224,6 +234,19 @@ mod tests {
         assert_eq!(store.runs_on("db").unwrap()[0].in_flight, None);
         store.reopen("1").unwrap().append(intent(1)).unwrap();
         assert_eq!(store.runs_on("db").unwrap()[0].in_flight, Some(1));
+    }
+
+    #[test]
+    fn an_engine_is_at_work_as_long_as_a_process_keeps_its_lock() {
+        let (_folder, store) = store();
+        let journal = store.begin(begun("1", "db")).unwrap();
+        assert!(!store.engine_at_work("1").unwrap());
+        let lock = journal.engine_lock().unwrap();
+        let inherited = lock.try_clone().unwrap();
+        drop(lock);
+        assert!(store.engine_at_work("1").unwrap());
+        drop(inherited);
+        assert!(!store.engine_at_work("1").unwrap());
     }
 
     #[test]

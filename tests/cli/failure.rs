@@ -242,7 +242,7 @@ fn an_engine_that_lies_about_its_success_is_found_out() {
     project.make_executable("liar");
     let run = project.run("downgrade-safe -2 -y --engine-command ./liar");
     assert_snapshot!(run.stderr, @r"
-    warning: there is no connection of our own to this database: after each step the engine's own `current` is asked
+    warning: there is no connection of our own to this database: no lock keeps another run out, and after each step the engine's own `current` is asked
     [1/2] Rolling back 5e6f7a8b9c05 ... Add a note to orders
 
     failed: step 1 of 2, 5e6f7a8b9c05: the engine reported success, but the version table does not hold what it should
@@ -268,7 +268,7 @@ fn an_engine_that_fails_after_its_work_is_not_called_unchanged() {
     project.make_executable("grumbler");
     let run = project.run("downgrade-safe -2 -y --engine-command ./grumbler");
     assert_snapshot!(run.stderr, @r"
-    warning: there is no connection of our own to this database: after each step the engine's own `current` is asked
+    warning: there is no connection of our own to this database: no lock keeps another run out, and after each step the engine's own `current` is asked
     [1/2] Rolling back 5e6f7a8b9c05 ... Add a note to orders
 
     failed: step 1 of 2, 5e6f7a8b9c05: the engine exited with status 9

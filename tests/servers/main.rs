@@ -7,6 +7,7 @@
 
 mod atomic;
 mod connection;
+mod crash;
 mod failures;
 mod harness;
 mod lock;

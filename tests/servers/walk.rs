@@ -189,7 +189,7 @@ fn a_step_that_hangs_is_ended_with_all_its_processes() {
 
 /// Starts a run and waits until a step is running.
 pub(crate) fn until_step(project: &Project, line: &str, step: u64) -> (Child, Vec<u8>) {
-    let mut child = project.rollback(line).command().spawn().unwrap();
+    let mut child = project.rollback(line).piped().spawn().unwrap();
     let mut seen = Vec::new();
     let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
     loop {
@@ -235,11 +235,11 @@ fn a_signal_lets_the_running_step_finish_and_stops_before_the_next() {
         assert_eq!(rows(&database), ["3333aaaa"]);
         assert!(
             run.stderr
-                .contains("go on with: rollback downgrade-safe base"),
+                .contains("to go on: rollback downgrade-safe --resume"),
             "{run}"
         );
         // And that command does go on.
-        project.run("downgrade-safe base -y").exits(0);
+        project.run("downgrade-safe --resume -y").exits(0);
         assert_eq!(rows(&database), [""; 0]);
     }
 }
@@ -264,11 +264,14 @@ fn a_server_that_stops_during_a_step_leaves_the_state_unknown_until_it_is_back()
             Value::Null,
             "{run}"
         );
-        assert!(run.stderr.contains("rollback current"), "{run}");
+        assert!(
+            run.stderr.contains("rollback downgrade-safe --resume"),
+            "{run}"
+        );
         server.start_again();
         let current = project.run("current --format json").exits(0).json();
         assert_eq!(current["current"], json!(["4444aaaa"]), "{kind:?}");
-        project.run("downgrade-safe base -y").exits(0);
+        project.run("downgrade-safe --resume -y").exits(0);
     }
 }
 

@@ -46,10 +46,12 @@ impl PostgresLock {
             place,
         };
         // Before the lock is taken: a pooler would leave it on a connection that it gives to others.
-        let first = lock.process()?;
-        let other = process(reader.rows(PROCESS)?.first());
-        let second = lock.process()?;
-        if shared(first.as_deref(), other.as_deref(), second.as_deref()) {
+        let (mut ours, mut others) = (Vec::new(), Vec::new());
+        for _ in 0..LOOKS {
+            ours.push(process(lock.session.rows_here(PROCESS)?.first()));
+            others.push(process(reader.rows(PROCESS)?.first()));
+        }
+        if shared(&ours, &others) {
             return Err(pooled(&lock.place));
         }
         lock.session.rows_here(KEEP)?;
@@ -113,11 +115,10 @@ impl PostgresLock {
             session: Some(session),
         })
     }
-
-    fn process(&mut self) -> Result<Option<String>, SessionError> {
-        Ok(process(self.session.rows_here(PROCESS)?.first()))
-    }
 }
+
+/// How often each of two connections is asked: a busy pooler may well give one the same twice.
+const LOOKS: usize = 3;
 
 const PROCESS: &str = "SELECT pg_backend_pid()";
 
@@ -135,11 +136,17 @@ fn ours() -> String {
     )
 }
 
-/// Whether two open connections of ours, asked in turn for their server process (the first, the
-/// other, the first again), share one or change it. An idle pooler gives both the one that was used
-/// last; a busy one gives the same connection another one each time.
-fn shared(first: Option<&str>, other: Option<&str>, second: Option<&str>) -> bool {
-    first != second || (first.is_some() && first == other)
+/// Whether two open connections of ours, asked in turn for their server processes, share one or change
+/// it. An idle pooler gives both the one that was used last; a busy one gives the same connection
+/// another one each time.
+fn shared(ours: &[Option<String>], others: &[Option<String>]) -> bool {
+    let changes = |seen: &[Option<String>]| seen.windows(2).any(|pair| pair[0] != pair[1]);
+    changes(ours)
+        || changes(others)
+        || ours
+            .iter()
+            .flatten()
+            .any(|process| others.iter().flatten().any(|other| other == process))
 }
 
 #[cfg(test)]
@@ -154,15 +161,22 @@ mod tests {
 
     #[test]
     fn a_pooler_is_known_by_the_servers_behind_it() {
-        let shared = |a, b, c| shared(Some(a), Some(b), Some(c));
-        assert!(!shared("1", "2", "1"), "a server each");
-        assert!(shared("1", "1", "1"), "idle: both get the last one");
-        assert!(shared("1", "2", "2"), "busy: the first one moved");
-        assert!(shared("1", "2", "3"), "in turn");
-        assert!(shared("1", "1", "2"));
+        let seen = |processes: &[&str]| -> Vec<_> {
+            let some = |process: &&str| Some((*process).to_owned());
+            processes.iter().map(some).collect()
+        };
+        for (ours, others, expected, why) in [
+            (["1", "1"], ["2", "2"], false, "a server each"),
+            (["1", "1"], ["1", "1"], true, "idle: both get the last one"),
+            (["1", "2"], ["3", "3"], true, "busy: ours moves"),
+            (["1", "1"], ["2", "3"], true, "busy: the other one moves"),
+            (["1", "2"], ["2", "1"], true, "in turn"),
+        ] {
+            assert_eq!(shared(&seen(&ours), &seen(&others)), expected, "{why}");
+        }
         assert!(
-            !super::shared(None, None, None),
-            "a server that has no such number"
+            !shared(&[None, None], &[None, None]),
+            "a server without such numbers"
         );
     }
 }

@@ -111,6 +111,7 @@ pub fn invocation(
         env: env.clone(),
         stdin: Some(format!("{SOURCE}\0{}", request.text()).into_bytes()),
         side_channel: true,
+        held: None,
     }
 }
 

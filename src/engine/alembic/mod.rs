@@ -14,7 +14,9 @@ pub mod output;
 
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::bridge::Report;
@@ -65,9 +67,17 @@ pub struct AlembicEngine {
     lock_timeout: Option<Duration>,
     /// Whether the bridge has got into the engine and told of it.
     bridged: Cell<bool>,
+    /// Kept open by every process that runs a step.
+    held: Option<Arc<File>>,
 }
 
 impl AlembicEngine {
+    /// Has every process that runs a step keep a file open, so that a lock on it tells whether one is
+    /// still at work after we are gone.
+    pub fn hold(&mut self, file: Arc<File>) {
+        self.held = Some(file);
+    }
+
     /// Finds the engine. Starts nothing.
     pub fn discover(discovery: Discovery) -> Result<Self, EngineError> {
         let Discovery {
@@ -100,6 +110,7 @@ impl AlembicEngine {
             interrupt,
             lock_timeout: settings.lock_timeout,
             bridged: Cell::new(false),
+            held: None,
         })
     }
 
@@ -128,6 +139,7 @@ impl AlembicEngine {
     /// when it was asked to observe.
     fn changing(&self, verb: &[&str], range: Option<&Range<'_>>) -> Invocation {
         let mut plain = self.invocation(verb);
+        plain.held.clone_from(&self.held);
         // What a migration prints would otherwise wait in a buffer, and be lost with a killed process.
         plain
             .env
@@ -141,7 +153,9 @@ impl AlembicEngine {
             && self.bridged.get()
             && let Some(launch) = self.launch(&plain)
         {
-            return bridge::invocation(&launch, &self.dir, &plain.env, request);
+            let mut bridged = bridge::invocation(&launch, &self.dir, &plain.env, request);
+            bridged.held = plain.held;
+            return bridged;
         }
         if let Some(limit) = self.lock_timeout {
             limit_by_libpq(&mut plain.env, limit);
@@ -183,6 +197,7 @@ impl AlembicEngine {
             env: self.env.clone(),
             stdin: None,
             side_channel: false,
+            held: None,
         }
     }
 

@@ -1,0 +1,236 @@
+//! Crashes of the program, of the engine and of the server, on all three databases. `--resume` then
+//! ends where an undisturbed run ends, or says exactly what is in the way.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rollback::domain::schema::Schema;
+
+use crate::project::Project;
+use crate::support::{Kind, Server, TestDatabase};
+use crate::walk::{rows, until_step, upgraded};
+
+/// The gaps between two effects of a run: see `fault::point` in `src/`. The number is the passage: the
+/// second step, so that one is behind and some are ahead.
+const GAPS: [&str; 6] = [
+    "after_begun",
+    "after_intent:2",
+    "after_engine:2",
+    "after_look:2",
+    "after_done:2",
+    "before_ended",
+];
+
+fn schema(database: &TestDatabase<'_>) -> Schema {
+    database.open().schema().unwrap()
+}
+
+/// What a run to the same target leaves that nothing disturbs.
+fn undisturbed(case: &str, kind: Kind, target: &str) -> (Vec<String>, Schema) {
+    let database = TestDatabase::create(kind);
+    upgraded(case, &database)
+        .run(&format!("downgrade-safe {target} -y"))
+        .exits(0);
+    (rows(&database), schema(&database))
+}
+
+fn killed_at_every_gap(kind: Kind) {
+    let expected = undisturbed("diamond", kind, "-3");
+    for gap in GAPS {
+        let database = TestDatabase::create(kind);
+        let project = upgraded("diamond", &database);
+        let killed = project
+            .rollback("downgrade-safe -3 -y")
+            .env("ROLLBACK_FAULT_POINT", gap)
+            .run();
+        assert_eq!(killed.code, None, "{kind:?} {gap}: not killed\n{killed}");
+        // A new run is refused until this one is settled.
+        let refused = project.run("downgrade-safe base -y").exits(3);
+        assert!(refused.stderr.contains("--resume"), "{refused}");
+
+        let resumed = project.run("downgrade-safe --resume -y").exits(0);
+        assert_eq!(
+            (rows(&database), schema(&database)),
+            expected,
+            "{kind:?} {gap}\n{resumed}"
+        );
+        // It is settled now, and a relative target was not counted anew.
+        project.run("downgrade-safe --resume").exits(1);
+        project.run("downgrade-safe base -y").exits(0);
+    }
+}
+
+#[test]
+fn the_program_is_killed_at_every_gap_on_sqlite() {
+    killed_at_every_gap(Kind::Sqlite);
+}
+
+#[test]
+fn the_program_is_killed_at_every_gap_on_postgresql() {
+    killed_at_every_gap(Kind::PostgreSql);
+}
+
+#[test]
+fn the_program_is_killed_at_every_gap_on_mariadb() {
+    killed_at_every_gap(Kind::MariaDb);
+}
+
+#[test]
+fn a_crash_of_a_run_that_goes_on_is_gone_on_with_too() {
+    let expected = undisturbed("diamond", Kind::Sqlite, "-3");
+    let database = TestDatabase::create(Kind::Sqlite);
+    let project = upgraded("diamond", &database);
+    for (line, gap) in [
+        ("downgrade-safe -3 -y", "after_engine:1"),
+        ("downgrade-safe --resume -y", "after_resumed:2"),
+        ("downgrade-safe --resume -y", "after_intent:1"),
+        ("downgrade-safe --resume -y", "after_engine:1"),
+    ] {
+        let killed = project
+            .rollback(line)
+            .env("ROLLBACK_FAULT_POINT", gap)
+            .run();
+        assert_eq!(killed.code, None, "{gap}\n{killed}");
+    }
+    project.run("downgrade-safe --resume -y").exits(0);
+    assert_eq!((rows(&database), schema(&database)), expected);
+}
+
+/// The processes whose working directory is the project's, without the program itself.
+fn engines(project: &Project, program: u32) -> Vec<Pid> {
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|process| {
+            std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == project.root())
+        })
+        .filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| *pid != program)
+        .map(|pid| Pid::from_raw(pid.try_into().unwrap()))
+        .collect()
+}
+
+#[test]
+fn the_engine_is_killed_in_the_middle_of_a_step() {
+    for kind in Kind::ALL {
+        let expected = undisturbed("slow", kind, "-3");
+        let database = TestDatabase::create(kind);
+        let project = upgraded("slow", &database);
+        let (child, _) = until_step(&project, "downgrade-safe -3 -y --format json", 2);
+        for engine in engines(&project, child.id()) {
+            kill(engine, Signal::SIGKILL).unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(4),
+            "{kind:?}\n{}",
+            project.told(&output)
+        );
+        project.run("downgrade-safe --resume -y").exits(0);
+        assert_eq!((rows(&database), schema(&database)), expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn an_engine_that_outlives_the_program_is_waited_for() {
+    for kind in Kind::ALL {
+        let expected = undisturbed("slow", kind, "-3");
+        let database = TestDatabase::create(kind);
+        let project = upgraded("slow", &database);
+        let (mut child, _) = until_step(&project, "downgrade-safe -3 -y --format json", 2);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let left = engines(&project, child.id());
+        assert!(!left.is_empty(), "{kind:?}: no engine outlived the program");
+        let refused = project.run("downgrade-safe --resume -y").exits(6);
+        assert!(refused.stderr.contains("is still at work"), "{refused}");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !engines(&project, child.id()).is_empty() {
+            assert!(
+                Instant::now() < deadline,
+                "{kind:?}: the engine does not end"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let resumed = project.run("downgrade-safe --resume -y").exits(0);
+        assert!(
+            resumed
+                .stderr
+                .contains("it happened without being recorded"),
+            "{resumed}"
+        );
+        assert_eq!((rows(&database), schema(&database)), expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn half_a_step_is_shown_line_by_line_and_gone_on_with_only_when_vouched_for() {
+    for kind in [Kind::Sqlite, Kind::MariaDb] {
+        let database = TestDatabase::create(kind);
+        let project = upgraded("failing", &database);
+        project.run("downgrade-safe -4 -y").exits(5);
+        let stopped = project.run("downgrade-safe --resume -y").exits(5);
+        assert!(stopped.stderr.contains("half of it happened"), "{stopped}");
+        assert!(stopped.stderr.contains("gone: table e1b"), "{stopped}");
+        // The operator removes what fails in the script, and does by hand what is left of the step.
+        let script = "migrations/versions/3333aaaa_create_the_table_that_cannot_be_undone.py";
+        let project = project
+            .edit(script, "    op.drop_table(\"e1b\")\n", "    pass\n")
+            .edit(script, "    op.drop_table(\"never_created\")\n", "");
+        project
+            .run("downgrade-safe --resume --accept 4444 -y")
+            .exits(3);
+        project
+            .run("downgrade-safe --resume --accept 3333 -y")
+            .exits(0);
+        assert_eq!(rows(&database), ["1111aaaa"]);
+    }
+}
+
+#[test]
+fn a_run_that_is_given_up_makes_way() {
+    let database = TestDatabase::create(Kind::Sqlite);
+    let project = upgraded("failing", &database);
+    project.run("downgrade-safe -4 -y").exits(5);
+    let before = schema(&database);
+    project.run("downgrade-safe --abandon").exits(0);
+    assert_eq!(schema(&database), before);
+    project.run("downgrade-safe --abandon").exits(1);
+    // What the failed step had dropped is still gone, so it now fails at once.
+    project.run("downgrade-safe -1 -y").exits(4);
+}
+
+#[test]
+fn the_server_is_killed_in_the_middle_of_a_step() {
+    for kind in Kind::SERVERS {
+        let expected = undisturbed("slow", kind, "-3");
+        let server = Server::start(kind);
+        let database = server.create_database();
+        let project = upgraded("slow", &database);
+        let (child, _) = until_step(&project, "downgrade-safe -3 -y --format json", 2);
+        server.kill9();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(5),
+            "{kind:?}\n{}",
+            project.told(&output)
+        );
+        server.start_again();
+        let resumed = project.run("downgrade-safe --resume -y");
+        if resumed.code == Some(0) {
+            assert_eq!(
+                (rows(&database), schema(&database)),
+                expected,
+                "{kind:?}\n{resumed}"
+            );
+        } else {
+            // The test servers do not wait for their disk, so a kill may take back what was verified.
+            assert_eq!(resumed.code, Some(5), "{kind:?}\n{resumed}");
+            assert!(resumed.stderr.contains("Found:"), "{resumed}");
+        }
+    }
+}
