@@ -64,19 +64,11 @@ pub struct AlembicEngine {
     dir: PathBuf,
     env: Environment,
     interrupt: Interrupt,
-<<<<<<< HEAD
     /// Kept open by every process that runs a step.
     held: Option<Arc<File>>,
     lock_timeout: Option<Duration>,
     /// Whether the bridge has got into the engine and told of it.
     bridged: Cell<bool>,
-=======
-    lock_timeout: Option<Duration>,
-    /// Whether the bridge has got into the engine and told of it.
-    bridged: Cell<bool>,
-    /// Kept open by every process that runs a step.
-    held: Option<Arc<File>>,
->>>>>>> 2bf336e29434f51c381d0db161bc4fb022735ae0
 }
 
 impl AlembicEngine {
@@ -116,13 +108,9 @@ impl AlembicEngine {
             dir,
             env,
             interrupt,
-<<<<<<< HEAD
             held: None,
-=======
->>>>>>> 2bf336e29434f51c381d0db161bc4fb022735ae0
             lock_timeout: settings.lock_timeout,
             bridged: Cell::new(false),
-            held: None,
         })
     }
 
@@ -165,17 +153,11 @@ impl AlembicEngine {
             && self.bridged.get()
             && let Some(launch) = self.launch(&plain)
         {
-<<<<<<< HEAD
             let held = plain.held;
             return Invocation {
                 held,
                 ..bridge::invocation(&launch, &self.dir, &plain.env, request)
             };
-=======
-            let mut bridged = bridge::invocation(&launch, &self.dir, &plain.env, request);
-            bridged.held = plain.held;
-            return bridged;
->>>>>>> 2bf336e29434f51c381d0db161bc4fb022735ae0
         }
         if let Some(limit) = self.lock_timeout {
             limit_by_libpq(&mut plain.env, limit);
