@@ -200,16 +200,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         }
         (record, _) => record?,
     };
-<<<<<<< HEAD
     session.hold(record.engine_lock()?);
-=======
-    let held = record.engine_lock();
-    if let (Err(_), Some(snapshot)) = (&held, &snapshot) {
-        // The error of the lock is the one to tell.
-        let _ = snapshot.discard();
-    }
-    session.hold(held?);
->>>>>>> 2bf336e29434f51c381d0db161bc4fb022735ae0
     let validate = args.atomic || context.settings.validate.unwrap_or(true);
     if !session.has_own_connection() {
         let asked = if validate {
