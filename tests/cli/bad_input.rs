@@ -265,7 +265,7 @@ fn a_folder_whose_name_is_not_unicode() {
     let database = project.root().with_file_name("app.db");
     let url = format!("sqlite:///{}", database.display());
     let project = project.env("DATABASE_URL", url).at("heads");
-    assert_snapshot!(project.run("downgrade-safe -2 -y -v"), @r"
+    assert_snapshot!(project.run("downgrade-safe -2 -y -v"), @"
     exit 0
     --- stdout
     Database:  SQLite [VERSION], file [HOME]/app.db
@@ -288,6 +288,7 @@ fn a_folder_whose_name_is_not_unicode() {
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
           | INFO  [alembic.runtime.migration] Running downgrade e86f3a7d1c95 -> b52d08e7f41c, Add a currency to invoices
           ✓ [TIME], now at b52d08e7f41c
+          - column invoices.currency varchar(3)
     [2/2] Rolling back b52d08e7f41c [MERGE] ... Merge invoices and sessions
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.

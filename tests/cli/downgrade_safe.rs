@@ -102,12 +102,13 @@ fn quiet_says_nothing_where_all_goes_well() {
 #[test]
 fn verbose_shows_the_engines_own_lines() {
     let project = Project::alembic("diamond").at("heads");
-    assert_snapshot!(project.run("downgrade-safe -1 -y -v").stderr, @r"
+    assert_snapshot!(project.run("downgrade-safe -1 -y -v").stderr, @"
     [1/1] Rolling back e86f3a7d1c95 ... Add a currency to invoices
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
           | INFO  [alembic.runtime.migration] Running downgrade e86f3a7d1c95 -> b52d08e7f41c, Add a currency to invoices
           ✓ [TIME], now at b52d08e7f41c
+          - column invoices.currency varchar(3)
 
     ✓ Rolled back 1 revision in [TIME]
       e86f3a7d1c95  [TIME]
@@ -116,11 +117,13 @@ fn verbose_shows_the_engines_own_lines() {
 }
 
 #[test]
-fn nothing_but_the_database_is_written_to() {
+fn nothing_but_the_database_and_the_record_is_written_to() {
     let project = Project::alembic("diamond").at("heads");
     let files = project.files();
     project.run("downgrade-safe base -y").exits(0);
-    assert_eq!(project.files(), files);
+    let mut left = project.files();
+    left.retain(|file| !file.starts_with(".rollback"));
+    assert_eq!(left, files);
     assert_eq!(project.rows(), [""; 0]);
 }
 
@@ -276,22 +279,31 @@ fn what_depends_on_a_revision_goes_before_it() {
 #[test]
 fn flask_migrate_goes_down_in_the_same_way() {
     let project = Project::flask().at("heads");
-    assert_snapshot!(project.run("downgrade-safe base -y -v").stderr, @r"
+    assert_snapshot!(project.run("downgrade-safe base -y -v").stderr, @"
     [1/3] Rolling back aaaa3333 ... Create the comments table
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
           | INFO  [alembic.runtime.migration] Running downgrade aaaa3333 -> aaaa2222, Create the comments table
           ✓ [TIME], now at aaaa2222
+          - column comments.id integer not null
+          - column comments.post_id integer not null
+          - primary key comments (id)
+          - table comments
     [2/3] Rolling back aaaa2222 ... Add an author to posts
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
           | INFO  [alembic.runtime.migration] Running downgrade aaaa2222 -> aaaa1111, Add an author to posts
           ✓ [TIME], now at aaaa1111
+          - column posts.author varchar(80)
     [3/3] Rolling back aaaa1111 ... Create the posts table
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
           | INFO  [alembic.runtime.migration] Running downgrade aaaa1111 -> , Create the posts table
           ✓ [TIME], now at base
+          - column posts.id integer not null
+          - column posts.title varchar(80) not null
+          - primary key posts (id)
+          - table posts
 
     ✓ Rolled back 3 revisions in [TIME]
       aaaa3333  [TIME]

@@ -51,13 +51,16 @@ fn a_step_that_fails_halfway_names_what_is_gone() {
       Reason:   sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table: never_created
       File:     [PROJECT]/migrations/versions/3333aaaa_create_the_table_that_cannot_be_undone.py
       Database: half done: the version table is as before this step, the schema is not
-                gone: column e1b.id INTEGER not null
-                gone: column e1b.name VARCHAR(80) not null
+                gone: column e1b.id integer not null
+                gone: column e1b.name varchar(80) not null
+                gone: primary key e1b (id)
                 gone: table e1b
       Done:     2 of 5 steps rolled back before it
     Current revision: 3333aaaa, read from the database
+      Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → bring back by hand or from a backup what is gone before any further step: run again, this step fails on it
-      → then: rollback downgrade-safe base
+      → then: rollback downgrade-safe --resume
+      → to leave it here: rollback downgrade-safe --abandon
     "#);
     run.exits(5);
     assert_eq!(project.rows(), ["3333aaaa"]);
@@ -92,7 +95,9 @@ fn a_failure_is_marked_in_colour() {
       {bold}Database:{/} unchanged by this step: version table, tables, columns and indexes are as before
       {bold}Done:    {/} 0 of 1 step rolled back before it
     {bold}Current revision:{/} aaaa2222, read from the database
-      {cyan}→{/} mend the cause, then: rollback downgrade-safe -1 --color always
+      {bold}Record:  {/} [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
+      {cyan}→{/} mend the cause, then: rollback downgrade-safe --resume --color always
+      {cyan}→{/} to leave it here: rollback downgrade-safe --abandon
     "#);
 }
 
@@ -130,7 +135,9 @@ fn a_step_that_refuses_before_it_does_anything_leaves_the_last_good_revision() {
       Database: unchanged by this step: version table, tables, columns and indexes are as before
       Done:     1 of 3 steps rolled back before it
     Current revision: aaaa2222, read from the database
-      → mend the cause, then: rollback downgrade-safe -2
+      Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
+      → mend the cause, then: rollback downgrade-safe --resume
+      → to leave it here: rollback downgrade-safe --abandon
     "#);
     run.exits(4);
     assert_eq!(project.rows(), ["aaaa2222"]);
@@ -141,6 +148,7 @@ fn a_revision_without_a_downgrade_function_is_a_failure_like_any_other() {
     let project = Project::alembic("no_downgrade").at("aaaa4444");
     let run = project.run("downgrade-safe -1 -y -q");
     assert_snapshot!(run.stderr, @r#"
+
     failed: step 1 of 1, aaaa4444: the engine exited with status 1
       $ alembic downgrade aaaa4444@aaaa3333
       the engine printed nothing on stdout
@@ -160,7 +168,9 @@ fn a_revision_without_a_downgrade_function_is_a_failure_like_any_other() {
       Database: unchanged by this step: version table, tables, columns and indexes are as before
       Done:     0 of 1 step rolled back before it
     Current revision: aaaa4444, read from the database
-      → mend the cause, then: rollback downgrade-safe -1 -q
+      Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
+      → mend the cause, then: rollback downgrade-safe --resume -q
+      → to leave it here: rollback downgrade-safe --abandon
     "#);
     run.exits(4);
 }
@@ -204,7 +214,7 @@ fn a_second_attempt_at_a_half_done_step_fails_and_changes_nothing_more() {
 fn a_step_that_hangs_is_ended_when_its_time_is_up() {
     let project = Project::alembic("hanging").at("heads");
     let run = project.run("downgrade-safe -3 -y --timeout 4s");
-    assert_snapshot!(run.stderr, @r"
+    assert_snapshot!(run.stderr, @"
     [1/3] Rolling back 5555aaaa ... Create the fifth table
           ✓ [TIME], now at 4444aaaa
     [2/3] Rolling back 4444aaaa ... Create the fourth table
@@ -226,7 +236,9 @@ fn a_step_that_hangs_is_ended_when_its_time_is_up() {
       Database: unchanged by this step: version table, tables, columns and indexes are as before
       Done:     2 of 3 steps rolled back before it
     Current revision: 3333aaaa, read from the database
-      → find out what the step waits for, or give it a longer --timeout, then: rollback downgrade-safe -1 --timeout 4s
+      Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
+      → find out what the step waits for, or give it a longer --timeout, then: rollback downgrade-safe --resume --timeout 4s
+      → to leave it here: rollback downgrade-safe --abandon
     ");
     run.exits(4);
     assert_eq!(project.rows(), ["3333aaaa"]);
@@ -241,7 +253,7 @@ fn an_engine_that_lies_about_its_success_is_found_out() {
     );
     project.make_executable("liar");
     let run = project.run("downgrade-safe -2 -y --engine-command ./liar");
-    assert_snapshot!(run.stderr, @r"
+    assert_snapshot!(run.stderr, @"
     warning: there is no connection of our own to this database: no lock keeps another run out, and after each step the engine's own `current` is asked
     [1/2] Rolling back 5e6f7a8b9c05 ... Add a note to orders
 
@@ -253,8 +265,10 @@ fn an_engine_that_lies_about_its_success_is_found_out() {
       Database: the version table is as before this step
       Done:     0 of 2 steps rolled back before it
     Current revision: 5e6f7a8b9c05, by the word of the engine's `current`
+      Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → the engine said that the step succeeded and did not record it; does it migrate another database or version table?
       → see where this one stands: rollback --engine-command ./liar current
+      → to leave it here: rollback --engine-command ./liar downgrade-safe --abandon
     ");
     run.exits(5);
 }
@@ -267,7 +281,7 @@ fn an_engine_that_fails_after_its_work_is_not_called_unchanged() {
     );
     project.make_executable("grumbler");
     let run = project.run("downgrade-safe -2 -y --engine-command ./grumbler");
-    assert_snapshot!(run.stderr, @r"
+    assert_snapshot!(run.stderr, @"
     warning: there is no connection of our own to this database: no lock keeps another run out, and after each step the engine's own `current` is asked
     [1/2] Rolling back 5e6f7a8b9c05 ... Add a note to orders
 
@@ -284,7 +298,9 @@ fn an_engine_that_fails_after_its_work_is_not_called_unchanged() {
       Database: the step happened all the same: the version table is as it should be after it
       Done:     0 of 2 steps rolled back before it
     Current revision: 4d5e6f7a8b04, by the word of the engine's `current`
-      → find out why the engine failed, then go on with: rollback downgrade-safe -1 --engine-command ./grumbler
+      Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
+      → find out why the engine failed, then go on with: rollback downgrade-safe --resume --engine-command ./grumbler
+      → to leave it here: rollback --engine-command ./grumbler downgrade-safe --abandon
     ");
     run.exits(5);
     assert_eq!(project.rows(), ["4d5e6f7a8b04"]);

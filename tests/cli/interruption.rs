@@ -55,13 +55,17 @@ fn ctrl_c_lets_the_step_finish_and_says_how_to_go_on() {
             send(child, Signal::SIGINT);
         },
     );
-    assert_snapshot!(run.stderr, @r"
+    assert_snapshot!(run.stderr, @"
     [1/3] Rolling back 5555aaaa ... Create the fifth table
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
           | INFO  [alembic.runtime.migration] Running downgrade 5555aaaa -> 4444aaaa, Create the fifth table
           stopping: the running step is finished first; once more ends the engine
           ✓ [TIME], now at 4444aaaa
+          - column fifth.id integer not null
+          - column fifth.name varchar(80) not null
+          - primary key fifth (id)
+          - table fifth
 
     Rolled back:
       5555aaaa  [TIME]
@@ -69,7 +73,9 @@ fn ctrl_c_lets_the_step_finish_and_says_how_to_go_on() {
     interrupted before step 2 of 3, 4444aaaa
       Done:     1 of 3 steps rolled back before it
     Current revision: 4444aaaa, read from the database
-      → go on with: rollback downgrade-safe -2 -v
+      Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
+      → to go on: rollback downgrade-safe --resume -v
+      → to leave it here: rollback downgrade-safe --abandon
     ");
     run.exits(130);
     assert_eq!(project.rows(), ["4444aaaa"]);
@@ -109,7 +115,7 @@ fn a_second_ctrl_c_ends_the_engine_and_the_database_is_looked_at() {
             send(child, Signal::SIGINT);
         },
     );
-    assert_snapshot!(run.stderr, @r"
+    assert_snapshot!(run.stderr, @"
     [1/2] Rolling back 3333aaaa ... Create the table whose removal hangs
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
@@ -128,7 +134,9 @@ fn a_second_ctrl_c_ends_the_engine_and_the_database_is_looked_at() {
       Database: unchanged by this step: version table, tables, columns and indexes are as before
       Done:     0 of 2 steps rolled back before it
     Current revision: 3333aaaa, read from the database
-      → go on with: rollback downgrade-safe -2 -v
+      Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
+      → to go on: rollback downgrade-safe --resume -v
+      → to leave it here: rollback downgrade-safe --abandon
     ");
     run.exits(130);
     assert_eq!(project.rows(), ["3333aaaa"]);

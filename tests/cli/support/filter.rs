@@ -12,6 +12,8 @@ static VOLATILE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // Elapsed times; a time limit is written without a fraction.
         (r"\b\d+\.\d s\b", "[TIME]"),
         (r#""seconds":\d+\.\d+"#, r#""seconds":0.0"#),
+        (r"\b\d{8}T\d{6}Z-\d+\b", "[RUN]"),
+        (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[WHEN]"),
         (r"\bSQLite \d+[\d.]*", "SQLite [VERSION]"),
         (r#""server":"\d+[\d.]*""#, r#""server":"[VERSION]""#),
         (r"\bAlembic \d+[\d.]*", "Alembic [VERSION]"),
