@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use super::Context;
+use super::connection::lock_timeout;
 use super::lock::Lock;
 use super::record::{self, Record};
-use super::session::{Session, Whole, lock_timeout, not_as_a_whole};
+use super::session::{Session, Whole, not_as_a_whole};
 use crate::config;
 use crate::database::Snapshot;
 use crate::domain::plan::Plan;

@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::Context;
-use super::session::database_failure;
+use super::connection::database_failure;
 use crate::database::Database;
 use crate::domain::lock::{Claim, Holder, Locked, new_run_id};
 use crate::error::{Exit, Failure};

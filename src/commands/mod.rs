@@ -2,8 +2,10 @@
 //! traits picked.
 
 pub mod completions;
+mod connection;
 pub mod current;
 pub mod downgrade_safe;
+mod eyes;
 mod lock;
 pub mod man;
 pub mod plan;

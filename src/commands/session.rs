@@ -3,23 +3,23 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Context;
+use super::connection::{
+    database_failure, discovery, given_connection, open_eyes, told_identity, version_table,
+};
+use super::eyes::{Eyes, Watched};
 use super::lock::Lock;
-use super::watch::{Own, Watch};
-use crate::checks::When;
-use crate::config::{self, Layer};
-use crate::database::{self, Database, DatabaseError};
-use crate::domain::blocker::Blocker;
-use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use super::watch::Watch;
+use crate::database::Database;
+use crate::domain::connection::{Identity, VersionRows, VersionTable};
 use crate::domain::graph::Graph;
-use crate::domain::plan::{Plan, PlanError, Step};
-use crate::domain::report::{Difference, Schema};
+use crate::domain::plan::{Plan, PlanError};
+use crate::domain::report::Schema;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::secret::{self, Secret};
-use crate::engine::alembic::{AlembicEngine, Discovery, Settings};
-use crate::engine::{Current, Engine, EngineError, Observation, Reach};
+use crate::engine::alembic::AlembicEngine;
+use crate::engine::{Current, Engine, EngineError, Reach};
 use crate::error::{Exit, Failure};
 use crate::runner::Witness;
 use crate::ui::Redact;
@@ -74,24 +74,6 @@ pub(super) fn not_as_a_whole(reason: &str) -> Failure {
     Failure::refused("--atomic cannot be kept here: nothing was changed")
         .because(reason)
         .hint("run the steps one by one, each verified: leave --atomic away")
-}
-
-/// The witness of a run: the eyes, and what is checked with them.
-struct Watched {
-    eyes: Eyes,
-    watch: Watch,
-}
-
-/// Who looks at the database between the steps.
-enum Eyes {
-    Own {
-        database: Box<dyn Database>,
-        table: VersionTable,
-        /// The database was locked, and has to stay so.
-        locked: bool,
-    },
-    /// The engine's `current`, one more process each time.
-    Engine(AlembicEngine),
 }
 
 impl Session {
@@ -401,87 +383,6 @@ impl Session {
     }
 }
 
-impl Watched {
-    fn parts(&mut self) -> (&mut Watch, Own<'_>) {
-        let own: Own<'_> = match &mut self.eyes {
-            Eyes::Own {
-                database, table, ..
-            } => Some((&mut **database, table)),
-            Eyes::Engine(_) => None,
-        };
-        (&mut self.watch, own)
-    }
-}
-
-impl Witness for Watched {
-    fn name(&self) -> &'static str {
-        match &self.eyes {
-            Eyes::Own { .. } => "read from the database",
-            Eyes::Engine(_) => "by the word of the engine's `current`",
-        }
-    }
-
-    fn heads(&mut self) -> Result<Heads, String> {
-        match &mut self.eyes {
-            Eyes::Own {
-                database, table, ..
-            } => match database.version_rows(table) {
-                Ok(VersionRows::Rows(ids)) => Ok(ids.into_iter().collect()),
-                Ok(VersionRows::NoTable) => Err(format!("the version table {table} is gone")),
-                Err(error) => Err(error.to_string()),
-            },
-            Eyes::Engine(engine) => match engine.current() {
-                Ok(Current::Rows(ids)) => Ok(ids.into_iter().collect()),
-                Ok(Current::UnknownRevision(id)) => Ok([RevisionId::new(id)].into()),
-                Err(error) => Err(error.summary),
-            },
-        }
-    }
-
-    fn schema(&mut self) -> Option<Schema> {
-        match &mut self.eyes {
-            Eyes::Own { database, .. } => database.schema().ok(),
-            Eyes::Engine(_) => None,
-        }
-    }
-
-    fn blockers(&mut self, open_for: Duration) -> Vec<Blocker> {
-        match &mut self.eyes {
-            // A user may not be allowed to see the others; the run does not depend on it.
-            Eyes::Own { database, .. } => database.blockers(open_for).unwrap_or_default(),
-            Eyes::Engine(_) => Vec::new(),
-        }
-    }
-
-    fn may_go_on(&mut self) -> Result<(), String> {
-        match &mut self.eyes {
-            Eyes::Own {
-                database,
-                locked: true,
-                ..
-            } => match database.holds_lock() {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(
-                    "the lock of this run is gone, and another run may have begun: the connection that held it was closed, or its file was removed"
-                        .to_owned(),
-                ),
-                Err(error) => Err(format!("cannot tell whether the lock of this run still holds: {error}")),
-            },
-            Eyes::Own { .. } | Eyes::Engine(_) => Ok(()),
-        }
-    }
-
-    fn faults(&mut self, _: &Step, difference: &Difference) -> Vec<String> {
-        let (watch, own) = self.parts();
-        watch.after_step(own, difference)
-    }
-
-    fn faults_at_the_end(&mut self) -> Vec<String> {
-        let (watch, own) = self.parts();
-        watch.run(When::After, own)
-    }
-}
-
 /// The passwords that may turn up in what the engine prints.
 #[derive(Debug)]
 pub(super) struct Secrets(Vec<Secret>);
@@ -498,174 +399,6 @@ fn interrupted_or(error: EngineError, context: &Context<'_>) -> Failure {
         return Failure::new(Exit::Interrupted, "nothing was changed");
     }
     error.into()
-}
-
-fn discovery(context: &Context<'_>) -> Discovery {
-    let settings = context.settings;
-    Discovery {
-        settings: Settings {
-            engine_command: settings.engine_command.clone(),
-            alembic_config: settings.alembic_config.clone(),
-            name: settings.name.clone(),
-            x: settings.x.clone().unwrap_or_default(),
-            lock_timeout: lock_timeout(settings),
-        },
-        dir: context.dir.to_owned(),
-        env: context.environment.clone(),
-        interrupt: context.interrupt.clone(),
-    }
-}
-
-/// How long a step may wait for a lock of the database; `None` for as long as it takes.
-pub(super) fn lock_timeout(settings: &Layer) -> Option<Duration> {
-    Some(settings.lock_timeout.unwrap_or(config::LOCK_TIMEOUT)).filter(|limit| !limit.is_zero())
-}
-
-fn given_connection(settings: &Layer, dir: &Path) -> Result<Option<ConnectionFacts>, Failure> {
-    let Some(url) = &settings.database_url else {
-        return Ok(None);
-    };
-    let facts = database::url::parse(url.reveal(), dir).map_err(|error| {
-        Failure::user(format!("the database URL cannot be used: {error}"))
-            .hint("write it as SQLAlchemy does: postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
-    })?;
-    Ok(Some(facts))
-}
-
-fn version_table(settings: &Layer, observation: &Observation) -> VersionTable {
-    let seen = observation.version_table.clone().unwrap_or_default();
-    VersionTable {
-        name: settings.version_table.clone().unwrap_or(seen.name),
-        schema: settings.version_table_schema.clone().or(seen.schema),
-    }
-}
-
-type Opened = (Box<dyn Database>, Identity, VersionTable);
-
-/// Opens our own connection: to the database of the URL if one is given, once it is known to be the
-/// engine's; else to the one that the engine was seen to use. `None` where there is no such way.
-fn open_eyes(
-    context: &Context<'_>,
-    engine: &AlembicEngine,
-    given: Option<ConnectionFacts>,
-    observation: &Observation,
-    table: VersionTable,
-) -> Result<Option<Opened>, Failure> {
-    let seen = observation.connection.as_ref();
-    if let Some(given) = given {
-        let mut database = database::open(&given, context.environment)
-            .map_err(|error| database_failure(&error))?;
-        let identity = database
-            .identity()
-            .map_err(|error| database_failure(&error))?;
-        same_database(context, &given, &identity, seen, observation, engine)?;
-        return Ok(Some((database, identity, table)));
-    }
-    let Some(seen) = seen.filter(|seen| seen.known_dialect().is_some()) else {
-        return Ok(None);
-    };
-    let opened = database::open(seen, context.environment)
-        .and_then(|mut database| database.identity().map(|identity| (database, identity)));
-    match opened {
-        Ok((database, identity)) => Ok(Some((database, identity, table))),
-        // The engine just got through with the same parameters, so this is a limit of our driver.
-        Err(error) => {
-            context.ui.warn(&format!(
-                "the engine reaches the database, and we do not: {error}"
-            ));
-            Ok(None)
-        }
-    }
-}
-
-/// Refuses a URL that names another database than the one that the engine uses.
-fn same_database(
-    context: &Context<'_>,
-    given: &ConnectionFacts,
-    identity: &Identity,
-    seen: Option<&ConnectionFacts>,
-    observation: &Observation,
-    engine: &AlembicEngine,
-) -> Result<(), Failure> {
-    let theirs = match seen {
-        Some(seen) => {
-            let reached = database::open(seen, context.environment)
-                .and_then(|mut database| database.identity());
-            match reached {
-                Ok(theirs) if theirs.fingerprint.is_some() => {
-                    if theirs.fingerprint == identity.fingerprint {
-                        return Ok(());
-                    }
-                    theirs.to_string()
-                }
-                _ if database::url::same_place(seen, given) => return Ok(()),
-                _ => database::url::masked(seen),
-            }
-        }
-        None => match &observation.reported_url {
-            Some(url) => match database::url::parse_masked(url, context.dir) {
-                Ok(reported) if database::url::same_place(&reported, given) => return Ok(()),
-                Ok(reported) => database::url::masked(&reported),
-                Err(_) => "a database that it does not name".to_owned(),
-            },
-            None => return Ok(()),
-        },
-    };
-    Err(Failure::user(format!(
-        "{} does not migrate the database of the URL",
-        engine.name()
-    ))
-    .because(format!("the URL leads to {}", database::url::masked(given)))
-    .because(format!("the engine connects to {theirs}"))
-    .hint("leave the URL away, and the engine is asked where it connects to"))
-}
-
-/// The database as far as the engine's `current --verbose` names it.
-fn told_identity(observation: &Observation) -> Option<Identity> {
-    let facts = match &observation.connection {
-        Some(facts) => facts.clone(),
-        None => {
-            database::url::parse_masked(observation.reported_url.as_ref()?, Path::new("")).ok()?
-        }
-    };
-    Some(Identity {
-        dialect: facts.dialect,
-        server: None,
-        host: facts.host.or(facts.socket),
-        port: facts.port,
-        database: facts.database.unwrap_or_default(),
-        user: facts.user,
-        fingerprint: None,
-    })
-}
-
-pub(super) fn database_failure(error: &DatabaseError) -> Failure {
-    let hint = match error {
-        DatabaseError::UnsupportedDialect(_) => {
-            "leave the URL away: the engine's own `current` is asked then"
-        }
-        DatabaseError::Unreachable { .. } => "check host and port, and that the server is running",
-        DatabaseError::LoginRefused { .. } => {
-            "check user and password, best in ROLLBACK_DATABASE_URL"
-        }
-        DatabaseError::NoSuchFile(_) => {
-            "check the path; a relative one starts at the project's directory"
-        }
-        DatabaseError::NoSuchDatabase { .. } => "check the name of the database",
-        DatabaseError::Query { .. } => {
-            "check the rights of the user: it has to read the version table"
-        }
-        DatabaseError::Pooled(_) => {
-            "give the address of the server itself, in ROLLBACK_DATABASE_URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-        }
-        DatabaseError::LockFile { .. } => {
-            "check the rights on the directory of the file: SQLite itself needs to write there, too"
-        }
-        DatabaseError::Settings(_) => {
-            "write it as SQLAlchemy does: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-        }
-    };
-    Failure::user(error.to_string()).hint(hint)
 }
 
 fn listed(ids: &[RevisionId]) -> String {

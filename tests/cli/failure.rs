@@ -206,6 +206,7 @@ fn json_tells_a_failure_in_two_events() {
 fn a_second_attempt_at_a_half_done_step_fails_and_changes_nothing_more() {
     let project = Project::alembic("failing").at("3333aaaa");
     project.run("downgrade-safe -1 -y").exits(5);
+    project.run("downgrade-safe --abandon").exits(0);
     let second = project.run("downgrade-safe -1 -y").exits(4);
     assert!(second.stderr.contains("no such table: e1b"), "{second}");
 }

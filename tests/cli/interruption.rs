@@ -98,7 +98,7 @@ fn sigterm_is_heard_in_the_same_way() {
     assert_eq!(last["current"], serde_json::json!(["4444aaaa"]));
     assert_eq!(
         last["next"][0],
-        "go on with: rollback downgrade-safe base -v --format json"
+        "to go on: rollback downgrade-safe --resume -v --format json"
     );
 }
 

@@ -53,8 +53,8 @@ fn rows_that_another_table_lost_stop_the_run() {
             told.contains("customers had 2 rows and has 1"),
             "{kind:?}: {told}"
         );
-        // The step is done, so the next run goes on from there.
-        project.run("downgrade-safe -1 -y").exits(0);
+        // The step is done, so the run goes on from there.
+        project.run("downgrade-safe --resume -y").exits(0);
 
         let database = TestDatabase::create(kind);
         let project = doing(

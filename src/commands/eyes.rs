@@ -1,0 +1,114 @@
+//! Who looks at the database between the steps, and what is checked there.
+
+use std::time::Duration;
+
+use super::watch::{Own, Watch};
+use crate::checks::When;
+use crate::database::Database;
+use crate::domain::blocker::Blocker;
+use crate::domain::connection::{VersionRows, VersionTable};
+use crate::domain::plan::Step;
+use crate::domain::report::{Difference, Schema};
+use crate::domain::revision::{Heads, RevisionId};
+use crate::engine::alembic::AlembicEngine;
+use crate::engine::{Current, Engine};
+use crate::runner::Witness;
+
+/// The witness of a run: the eyes, and what is checked with them.
+pub(super) struct Watched {
+    pub(super) eyes: Eyes,
+    pub(super) watch: Watch,
+}
+
+/// Who looks at the database between the steps.
+pub(super) enum Eyes {
+    Own {
+        database: Box<dyn Database>,
+        table: VersionTable,
+        /// The database was locked, and has to stay so.
+        locked: bool,
+    },
+    /// The engine's `current`, one more process each time.
+    Engine(AlembicEngine),
+}
+
+impl Watched {
+    pub(super) fn parts(&mut self) -> (&mut Watch, Own<'_>) {
+        let own: Own<'_> = match &mut self.eyes {
+            Eyes::Own {
+                database, table, ..
+            } => Some((&mut **database, table)),
+            Eyes::Engine(_) => None,
+        };
+        (&mut self.watch, own)
+    }
+}
+
+impl Witness for Watched {
+    fn name(&self) -> &'static str {
+        match &self.eyes {
+            Eyes::Own { .. } => "read from the database",
+            Eyes::Engine(_) => "by the word of the engine's `current`",
+        }
+    }
+
+    fn heads(&mut self) -> Result<Heads, String> {
+        match &mut self.eyes {
+            Eyes::Own {
+                database, table, ..
+            } => match database.version_rows(table) {
+                Ok(VersionRows::Rows(ids)) => Ok(ids.into_iter().collect()),
+                Ok(VersionRows::NoTable) => Err(format!("the version table {table} is gone")),
+                Err(error) => Err(error.to_string()),
+            },
+            Eyes::Engine(engine) => match engine.current() {
+                Ok(Current::Rows(ids)) => Ok(ids.into_iter().collect()),
+                Ok(Current::UnknownRevision(id)) => Ok([RevisionId::new(id)].into()),
+                Err(error) => Err(error.summary),
+            },
+        }
+    }
+
+    fn schema(&mut self) -> Option<Schema> {
+        match &mut self.eyes {
+            Eyes::Own { database, .. } => database.schema().ok(),
+            Eyes::Engine(_) => None,
+        }
+    }
+
+    fn blockers(&mut self, open_for: Duration) -> Vec<Blocker> {
+        match &mut self.eyes {
+            // A user may not be allowed to see the others; the run does not depend on it.
+            Eyes::Own { database, .. } => database.blockers(open_for).unwrap_or_default(),
+            Eyes::Engine(_) => Vec::new(),
+        }
+    }
+
+    fn may_go_on(&mut self) -> Result<(), String> {
+        match &mut self.eyes {
+            Eyes::Own {
+                database,
+                locked: true,
+                ..
+            } => match database.holds_lock() {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(
+                    "the lock of this run is gone, and another run may have begun: the connection that held it was closed, or its file was removed"
+                        .to_owned(),
+                ),
+                Err(error) => Err(format!("cannot tell whether the lock of this run still holds: {error}")),
+            },
+            Eyes::Own { .. } | Eyes::Engine(_) => Ok(()),
+        }
+    }
+
+    fn faults(&mut self, _: &Step, difference: &Difference) -> Vec<String> {
+        let (watch, own) = self.parts();
+        watch.after_step(own, difference)
+    }
+
+    fn faults_at_the_end(&mut self) -> Vec<String> {
+        let (watch, own) = self.parts();
+        watch.run(When::After, own)
+    }
+}

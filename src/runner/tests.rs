@@ -1,0 +1,328 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::*;
+use crate::domain::graph::drawn;
+use crate::domain::report::Outcome;
+use crate::domain::revision::RevisionId;
+use crate::engine::{Current, EngineError, Observation};
+
+/// A database and everything that happened around it, in order.
+#[derive(Clone, Default)]
+struct World {
+    rows: Rc<RefCell<Heads>>,
+    schema: Rc<RefCell<Schema>>,
+    faults: Rc<RefCell<Vec<String>>>,
+    intruder: Rc<RefCell<Option<String>>>,
+    log: Rc<RefCell<Vec<String>>>,
+}
+
+impl World {
+    fn at(rows: &[&str]) -> Self {
+        let world = Self::default();
+        *world.rows.borrow_mut() = heads(rows);
+        world
+    }
+
+    fn note(&self, what: impl Into<String>) {
+        self.log.borrow_mut().push(what.into());
+    }
+}
+
+impl Witness for World {
+    fn name(&self) -> &'static str {
+        "read from a test"
+    }
+
+    fn heads(&mut self) -> Result<Heads, String> {
+        self.note("look");
+        Ok(self.rows.borrow().clone())
+    }
+
+    fn schema(&mut self) -> Option<Schema> {
+        Some(self.schema.borrow().clone())
+    }
+
+    fn may_go_on(&mut self) -> Result<(), String> {
+        self.intruder.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    fn faults(&mut self, _: &Step, _: &Difference) -> Vec<String> {
+        self.faults.borrow().clone()
+    }
+
+    fn faults_at_the_end(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl Recorder for World {
+    fn intent(&mut self, index: usize, _: &Step, _: &Schema) -> Result<(), String> {
+        self.note(format!("intent {index}"));
+        Ok(())
+    }
+
+    fn engine_ended(&mut self, index: usize, _: &Ended) -> Result<(), String> {
+        self.note(format!("ended {index}"));
+        Ok(())
+    }
+
+    fn done(&mut self, index: usize, _: &StepDone, _: &Schema) -> Result<(), String> {
+        self.note(format!("done {index}"));
+        Ok(())
+    }
+}
+
+impl Events for World {
+    fn step_started(&mut self, index: usize, _: &Step) {
+        self.note(format!("start {index}"));
+    }
+
+    fn engine_line(&mut self, _: &str) {}
+
+    fn step_finished(&mut self, index: usize, _: &StepDone) {
+        self.note(format!("finish {index}"));
+    }
+
+    fn stopped(&mut self, stop: &Stop, _: &Step) {
+        self.note(format!("stop {}", stop.index));
+    }
+}
+
+type Behaviour = Box<dyn Fn(&str) -> Ended>;
+
+struct Scripted {
+    world: World,
+    behaviour: Behaviour,
+}
+
+impl Engine for Scripted {
+    fn name(&self) -> String {
+        "scripted".into()
+    }
+
+    fn observe(&self) -> Result<Observation, EngineError> {
+        unreachable!("the runner does not observe")
+    }
+
+    fn current(&self) -> Result<Current, EngineError> {
+        unreachable!("the runner asks its witness")
+    }
+
+    fn command_line(&self, argument: &str) -> Vec<String> {
+        vec![argument.into()]
+    }
+
+    fn downgrade(
+        &self,
+        argument: &str,
+        _: Option<Duration>,
+        _: &mut dyn Listener,
+    ) -> Result<StepRun, EngineError> {
+        self.world.note(format!("run {argument}"));
+        let ended = (self.behaviour)(argument);
+        Ok(StepRun {
+            ended,
+            stdout: String::new(),
+            stderr: String::new(),
+            reason: None,
+            lock_timeout: false,
+            elapsed: Duration::ZERO,
+        })
+    }
+}
+
+fn heads(ids: &[&str]) -> Heads {
+    ids.iter().copied().map(RevisionId::from).collect()
+}
+
+/// Runs `c; b; a` down to base; the engine does as told.
+fn run_line(
+    world: &World,
+    interrupt: &Interrupt,
+    validate: bool,
+    behaviour: impl Fn(&str) -> Ended + 'static,
+) -> Report {
+    let graph = drawn("a; b:a; c:b");
+    let plan = Plan::new(&graph, &["c".into()], &"base".parse().unwrap()).unwrap();
+    let engine = Scripted {
+        world: world.clone(),
+        behaviour: Box::new(behaviour),
+    };
+    run(
+        &plan,
+        &mut Parts {
+            graph: &graph,
+            engine: &engine,
+            witness: &mut world.clone(),
+            recorder: &mut world.clone(),
+            events: &mut world.clone(),
+            interrupt,
+            options: Options {
+                validate,
+                timeout: None,
+                lock_retries: 0,
+                old_transaction: Duration::MAX,
+            },
+        },
+    )
+}
+
+/// Does what Alembic does with `REV@PARENT` on a line.
+fn obeys(world: &World) -> impl Fn(&str) -> Ended + 'static {
+    let rows = Rc::clone(&world.rows);
+    move |argument| {
+        let parent = argument.split_once('@').unwrap().1;
+        *rows.borrow_mut() = if parent == "base" {
+            Heads::new()
+        } else {
+            heads(&[parent])
+        };
+        Ended::Exited(0)
+    }
+}
+
+#[test]
+fn each_step_is_recorded_run_looked_up_and_recorded_before_the_next() {
+    let world = World::at(&["c"]);
+    let report = run_line(&world, &Interrupt::never(), true, obeys(&world));
+    assert_eq!(report.outcome(), Outcome::Done);
+    assert_eq!(
+        *world.log.borrow(),
+        [
+            "intent 0",
+            "start 0",
+            "run c@b",
+            "ended 0",
+            "look",
+            "done 0",
+            "finish 0",
+            "intent 1",
+            "start 1",
+            "run b@a",
+            "ended 1",
+            "look",
+            "done 1",
+            "finish 1",
+            "intent 2",
+            "start 2",
+            "run a@base",
+            "ended 2",
+            "look",
+            "done 2",
+            "finish 2"
+        ]
+    );
+}
+
+#[test]
+fn without_validation_only_the_end_is_looked_up() {
+    let world = World::at(&["c"]);
+    let report = run_line(&world, &Interrupt::never(), false, obeys(&world));
+    assert_eq!(report.outcome(), Outcome::Done);
+    assert_eq!(
+        world
+            .log
+            .borrow()
+            .iter()
+            .filter(|entry| *entry == "look")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn without_validation_a_lie_is_found_at_the_end() {
+    let world = World::at(&["c"]);
+    let report = run_line(&world, &Interrupt::never(), false, |_| Ended::Exited(0));
+    assert_eq!(report.outcome(), Outcome::FailedChanged);
+}
+
+#[test]
+fn a_success_that_the_database_does_not_show_ends_the_run() {
+    let world = World::at(&["c"]);
+    let report = run_line(&world, &Interrupt::never(), true, |_| Ended::Exited(0));
+    assert_eq!(report.outcome(), Outcome::FailedChanged);
+    assert_eq!(report.stop.unwrap().cause, Cause::NotVerified);
+    assert_eq!(
+        *world.log.borrow(),
+        [
+            "intent 0", "start 0", "run c@b", "ended 0", "look", "stop 0", "look"
+        ]
+    );
+}
+
+#[test]
+fn a_failure_that_leaves_everything_as_it_was_is_told_from_one_that_does_not() {
+    let world = World::at(&["c"]);
+    world.schema.borrow_mut().insert("table e1b".into());
+    let report = run_line(&world, &Interrupt::never(), true, |_| Ended::Exited(1));
+    assert_eq!(report.outcome(), Outcome::FailedUnchanged);
+
+    let schema = Rc::clone(&world.schema);
+    let report = run_line(&world, &Interrupt::never(), true, move |_| {
+        schema.borrow_mut().clear();
+        Ended::Exited(1)
+    });
+    assert_eq!(report.outcome(), Outcome::FailedChanged);
+    assert_eq!(
+        report.stop.unwrap().position,
+        Position::HalfDone(Difference {
+            gone: vec!["table e1b".into()],
+            new: Vec::new(),
+        })
+    );
+}
+
+#[test]
+fn an_engine_that_fails_after_its_work_is_not_called_unchanged() {
+    let world = World::at(&["c"]);
+    let obey = obeys(&world);
+    let report = run_line(&world, &Interrupt::never(), true, move |argument| {
+        obey(argument);
+        Ended::Exited(1)
+    });
+    assert_eq!(report.outcome(), Outcome::FailedChanged);
+    assert_eq!(report.stop.unwrap().position, Position::StepHappened);
+}
+
+#[test]
+fn a_signal_lets_the_step_finish_and_stops_before_the_next() {
+    let world = World::at(&["c"]);
+    let interrupt = Interrupt::never();
+    let obey = obeys(&world);
+    let signal = interrupt.clone();
+    let report = run_line(&world, &interrupt, true, move |argument| {
+        signal.raise();
+        obey(argument)
+    });
+    assert_eq!(report.outcome(), Outcome::Interrupted);
+    assert_eq!(report.done.len(), 1);
+    assert_eq!(report.current, Some(heads(&["b"])));
+    assert_eq!(
+        *world.log.borrow(),
+        [
+            "intent 0", "start 0", "run c@b", "ended 0", "look", "done 0", "finish 0", "stop 1"
+        ]
+    );
+}
+
+#[test]
+fn whoever_is_not_alone_any_more_does_not_begin_the_next_step() {
+    let world = World::at(&["c"]);
+    let during = world.clone();
+    let report = run_line(&world, &Interrupt::never(), true, move |_| {
+        *during.rows.borrow_mut() = heads(&["b"]);
+        *during.intruder.borrow_mut() = Some("somebody came".to_owned());
+        Ended::Exited(0)
+    });
+    assert_eq!(report.outcome(), Outcome::FailedUnchanged);
+    assert_eq!(report.done.len(), 1);
+    let stop = report.stop.unwrap();
+    assert_eq!(stop.cause, Cause::NotAlone("somebody came".to_owned()));
+    assert!(
+        !world.log.borrow().contains(&"intent 1".to_owned()),
+        "{:?}",
+        world.log.borrow()
+    );
+}
