@@ -11,7 +11,6 @@ use super::connection::{
 use super::eyes::{Eyes, Watched};
 use super::lock::Lock;
 use super::watch::Watch;
-use crate::database::Database;
 use crate::domain::connection::{Identity, VersionRows, VersionTable};
 use crate::domain::graph::Graph;
 use crate::domain::plan::{Plan, PlanError};
