@@ -178,6 +178,8 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         confirm(context, &session, &plan)?;
         session.still_at(&plan)?;
     }
+    let validate = args.atomic || context.settings.validate.unwrap_or(true);
+    session.check_before(validate, context)?;
     let snapshot = match &whole {
         Some(Whole::File(file)) => {
             Some(Snapshot::take(file).map_err(|reason| not_as_a_whole(&reason))?)
@@ -202,7 +204,6 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         (record, _) => record?,
     };
     session.hold(record.engine_lock()?);
-    let validate = args.atomic || context.settings.validate.unwrap_or(true);
     if !session.has_own_connection() {
         let asked = if validate {
             ", and after each step the engine's own `current` is asked"
@@ -213,7 +214,6 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
             "there is no connection of our own to this database: no lock keeps another run out{asked}"
         ));
     }
-    session.check_before(validate, context)?;
     let options = Options {
         validate,
         timeout: context.settings.timeout,

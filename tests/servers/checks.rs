@@ -211,6 +211,8 @@ fn the_projects_own_checks_pass_and_fail_on_every_database() {
         );
         let run = project.run("downgrade-safe -1 -y --format json").exits(5);
         assert!(failed(&run).contains(words), "{kind:?}: {words}\n{run}");
+        // Its one step is done: there is nothing left to go on with.
+        project.run("downgrade-safe --resume -y").exits(0);
 
         let project = project.file(
             "rollback.toml",
@@ -220,6 +222,7 @@ fn the_projects_own_checks_pass_and_fail_on_every_database() {
         assert!(failed(&run).contains(words), "{kind:?}: {words}\n{run}");
 
         let project = project.file("rollback.toml", passing);
+        project.run("downgrade-safe --resume -y").exits(0);
         if kind != Kind::Sqlite {
             database.execute("DELETE FROM orders");
         }

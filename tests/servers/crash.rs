@@ -97,6 +97,18 @@ fn a_crash_of_a_run_that_goes_on_is_gone_on_with_too() {
     assert_eq!((rows(&database), schema(&database)), expected);
 }
 
+/// The processes of the step that was begun, as soon as there are any.
+fn engines_at_work(project: &Project, program: u32) -> Vec<Pid> {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let found = engines(project, program);
+        if !found.is_empty() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "no engine was started");
+    }
+}
+
 /// The processes whose working directory is the project's, without the program itself.
 fn engines(project: &Project, program: u32) -> Vec<Pid> {
     std::fs::read_dir("/proc")
@@ -119,7 +131,7 @@ fn the_engine_is_killed_in_the_middle_of_a_step() {
         let database = TestDatabase::create(kind);
         let project = upgraded("slow", &database);
         let (child, _) = until_step(&project, "downgrade-safe -3 -y --format json", 2);
-        for engine in engines(&project, child.id()) {
+        for engine in engines_at_work(&project, child.id()) {
             kill(engine, Signal::SIGKILL).unwrap();
         }
         let output = child.wait_with_output().unwrap();
@@ -141,10 +153,9 @@ fn an_engine_that_outlives_the_program_is_waited_for() {
         let database = TestDatabase::create(kind);
         let project = upgraded("slow", &database);
         let (mut child, _) = until_step(&project, "downgrade-safe -3 -y --format json", 2);
+        engines_at_work(&project, child.id());
         child.kill().unwrap();
         child.wait().unwrap();
-        let left = engines(&project, child.id());
-        assert!(!left.is_empty(), "{kind:?}: no engine outlived the program");
         let refused = project.run("downgrade-safe --resume -y").exits(6);
         assert!(refused.stderr.contains("is still at work"), "{refused}");
         let deadline = Instant::now() + Duration::from_mins(1);
