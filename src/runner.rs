@@ -266,8 +266,11 @@ struct Stopped {
 impl Stopped {
     /// Ends the run before or after a step, at a revision boundary.
     fn between(index: usize, cause: Cause, finished: Option<StepDone>) -> Box<Self> {
-        let position = Position::Unchanged {
-            schema_compared: false,
+        let position = match finished {
+            Some(_) => Position::StepHappened,
+            None => Position::Unchanged {
+                schema_compared: false,
+            },
         };
         let stop = Stop {
             index,

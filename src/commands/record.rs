@@ -435,7 +435,8 @@ impl Recorder for Record {
             step: self.offset + index,
             removes: done.removes.to_string(),
             heads: done.heads.clone(),
-            difference: Some(done.difference.clone()),
+            // Without validation nothing was read, and nothing can be compared later.
+            difference: (!after.is_empty()).then(|| done.difference.clone()),
             schema: digest(after),
             seconds: journal::seconds(done.elapsed),
         })

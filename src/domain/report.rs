@@ -170,7 +170,10 @@ impl Report {
                 Outcome::Interrupted
             }
             (Cause::NotVerified | Cause::CheckFailed(_), _) => Outcome::FailedChanged,
-            (_, Position::Unchanged { .. }) => Outcome::FailedUnchanged,
+            // The step may be done, and the database stands where it was verified to stand.
+            (Cause::NotRecorded(_), _) | (_, Position::Unchanged { .. }) => {
+                Outcome::FailedUnchanged
+            }
             _ => Outcome::FailedChanged,
         }
     }

@@ -1,6 +1,7 @@
 //! Crashes of the program, of the engine and of the server, on all three databases. `--resume` then
 //! ends where an undisturbed run ends, or says exactly what is in the way.
 
+use std::io::{BufRead as _, BufReader};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -152,8 +153,18 @@ fn an_engine_that_outlives_the_program_is_waited_for() {
         let expected = undisturbed("slow", kind, "-3");
         let database = TestDatabase::create(kind);
         let project = upgraded("slow", &database);
-        let (mut child, _) = until_step(&project, "downgrade-safe -3 -y --format json", 2);
-        engines_at_work(&project, child.id());
+        let (mut child, _) = until_step(&project, "downgrade-safe -3 -y -v --format json", 2);
+        // Before it is in the step it may still die with the program, which feeds it at its start.
+        let mut words = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("Running downgrade 4444aaaa") {
+            line.clear();
+            assert_ne!(
+                words.read_line(&mut line).unwrap(),
+                0,
+                "{kind:?}: no step began"
+            );
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         let refused = project.run("downgrade-safe --resume -y").exits(6);
