@@ -189,7 +189,7 @@ fn a_step_that_hangs_is_ended_with_all_its_processes() {
 
 /// Starts a run and waits until a step is running.
 fn until_step(project: &Project, line: &str, step: u64) -> (Child, Vec<u8>) {
-    let mut child = project.rollback(line).command().spawn().unwrap();
+    let mut child = project.rollback(line).piped().spawn().unwrap();
     let mut seen = Vec::new();
     let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
     loop {
