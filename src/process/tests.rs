@@ -231,8 +231,15 @@ fn make_executable(file: &Path) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A zombie that nobody reaps counts as gone.
+/// Whether a process is still there after it had time to die: a signal is sent, not awaited. A zombie
+/// that nobody reaps counts as gone.
 fn runs(process: &str) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    !status.is_empty() && !status.contains(") Z")
+    let alive = || {
+        let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        !status.is_empty() && !status.contains(") Z")
+    };
+    (0..100).all(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        alive()
+    })
 }
