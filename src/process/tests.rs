@@ -240,7 +240,7 @@ fn runs(process: &str) -> bool {
         !status.is_empty() && !status.contains(") Z")
     };
     (0..100).all(|_| {
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
         alive()
     })
 }
