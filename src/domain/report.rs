@@ -235,7 +235,7 @@ impl Report {
                 caution.into_iter().chain([resume(next)]).collect()
             }
             (_, Position::HalfDone(_)) => vec![
-                "bring back by hand or from a backup what is gone before any further step: run again, this step fails on it".to_owned(),
+                "bring the schema back to what it was before the step, by hand or from a backup: as it is, the step would fail on it again".to_owned(),
                 resume("then"),
             ],
             (_, Position::Elsewhere { .. }) => vec![

@@ -58,7 +58,7 @@ fn a_step_that_fails_halfway_names_what_is_gone() {
       Done:     2 of 5 steps rolled back before it
     Current revision: 3333aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
-      → bring back by hand or from a backup what is gone before any further step: run again, this step fails on it
+      → bring the schema back to what it was before the step, by hand or from a backup: as it is, the step would fail on it again
       → then: rollback downgrade-safe --resume
       → to leave it here: rollback downgrade-safe --abandon
     "#);
