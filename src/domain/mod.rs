@@ -5,14 +5,18 @@
 //! judgement can be tested by value.
 
 pub mod blocker;
+pub mod catalogue;
 pub mod checks;
 pub mod connection;
+pub mod foresight;
 pub mod graph;
 pub mod journal;
 pub mod lock;
+pub mod operation;
 pub mod plan;
 pub mod report;
 pub mod revision;
+pub mod risk;
 pub mod schema;
 pub mod secret;
 pub mod target;

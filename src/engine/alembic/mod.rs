@@ -11,6 +11,7 @@ pub mod discovery;
 pub mod launcher;
 mod observation;
 pub mod output;
+pub mod version_files;
 
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};

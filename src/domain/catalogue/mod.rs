@@ -1,0 +1,151 @@
+//! A schema as objects, for following what happens to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::foresight::Dialect;
+use super::operation::{ColumnType, Name, TableName};
+use super::revision::RevisionId;
+
+/// Where an object comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The database has it now, under this name: what it holds can be asked.
+    Live {
+        /// Its name there: of a column, that of the column.
+        name: String,
+    },
+    /// A step of the plan makes it.
+    Made {
+        /// The revision whose downgrade does.
+        by: RevisionId,
+    },
+}
+
+/// Whether an object is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Presence {
+    /// It depends on what is not known.
+    Uncertain,
+    /// It is.
+    Certain,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type; `None` where that is not known.
+    pub kind: Option<ColumnType>,
+    /// Whether it takes NULL.
+    pub nullable: bool,
+    /// SQL of its default, identity or computation.
+    pub default: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Whether it is there.
+    pub presence: Presence,
+}
+
+/// A primary or unique key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its name; unnamed where the server has no names for them (SQLite).
+    pub name: Name,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// Whether it is there.
+    pub presence: Presence,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// Its name.
+    pub name: Name,
+    /// The columns.
+    pub columns: Vec<String>,
+    /// The table that it points at, as the catalogue names it.
+    pub referent: TableName,
+    /// The columns there.
+    pub referent_columns: Vec<String>,
+    /// `CASCADE`, `SET NULL` and so on.
+    pub on_delete: Option<String>,
+    /// Whether it is there.
+    pub presence: Presence,
+}
+
+/// A check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Its name.
+    pub name: Name,
+    /// SQL.
+    pub condition: Option<String>,
+    /// Whether it is there.
+    pub presence: Presence,
+}
+
+/// An index that is no constraint. MariaDB tells unique keys here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Its name.
+    pub name: Name,
+    /// Its columns; `None` stands for an expression.
+    pub columns: Vec<Option<String>>,
+    /// Whether it is unique.
+    pub unique: bool,
+    /// Whether it is there.
+    pub presence: Presence,
+}
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its columns by name.
+    pub columns: BTreeMap<String, Column>,
+    /// Its primary key.
+    pub primary_key: Option<Key>,
+    /// Its unique keys.
+    pub uniques: Vec<Key>,
+    /// Its foreign keys.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Its checks.
+    pub checks: Vec<Check>,
+    /// Its indexes.
+    pub indexes: Vec<Index>,
+    /// Where it comes from; of a live one the name is that of the table.
+    pub origin: Origin,
+    /// Whether it is there.
+    pub presence: Presence,
+    /// Whether a step of the plan has changed rows of it, so that what is asked now may not hold then.
+    pub rows_changed: bool,
+}
+
+/// A view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Its query, as the server tells it.
+    pub query: String,
+    /// Whether it is there.
+    pub presence: Presence,
+}
+
+/// A schema at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Catalogue {
+    /// The server.
+    pub dialect: Dialect,
+    /// The schema that names without one mean; `None` where the server has none. Names in the
+    /// catalogue always have their schema, where the server has schemas.
+    pub default_schema: Option<String>,
+    /// Its tables.
+    pub tables: BTreeMap<TableName, Arc<Table>>,
+    /// Its views.
+    pub views: BTreeMap<TableName, View>,
+    /// Its enum types with their words in order.
+    pub enums: BTreeMap<TableName, Vec<String>>,
+    /// Whether code that cannot be followed may have changed anything.
+    pub doubtful: bool,
+}

@@ -1,0 +1,172 @@
+//! What each step of a plan puts at risk: one rule, one file.
+
+use serde::Serialize;
+
+use super::operation::{ColumnType, Place, TableName};
+
+/// How bad. Unknown is a level of its own and stands above high where something has to be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing is lost.
+    Low,
+    /// Something is lost that can be made again, or others have to wait.
+    Medium,
+    /// Data is lost, or the step fails.
+    High,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// Whether the step comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Foretold {
+    /// It depends on what is not known.
+    MayFail,
+    /// It does not.
+    WillFail,
+}
+
+/// What a finding rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// A sentence with the figures: `88 rows`.
+    pub sentence: String,
+    /// The figure, for programs.
+    pub count: Option<u64>,
+    /// Whether it was counted. Else it is the server's estimate.
+    pub exact: bool,
+    /// The query that was asked, to be asked again.
+    pub query: Option<String>,
+}
+
+/// One thing to know before a step is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Stable, for `--allow` and for programs: `table-dropped`.
+    pub code: &'static str,
+    /// How bad.
+    pub level: Level,
+    /// Whether the step fails by it; `None` where it does not.
+    pub outcome: Option<Foretold>,
+    /// What happens, in one sentence, with the names of the objects.
+    pub sentence: String,
+    /// What that rests on; `None` where the code alone says it.
+    pub evidence: Option<Evidence>,
+    /// What to do about it, in one sentence; empty where there is nothing to do.
+    pub advice: String,
+    /// Where in the code.
+    pub place: Option<Place>,
+}
+
+/// What can be asked of the database, read-only. Names are those that the database has now.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Question {
+    /// How many rows a table has.
+    Rows {
+        /// The table.
+        table: TableName,
+    },
+    /// How many rows hold something in a column: neither NULL nor its server default.
+    Values {
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
+        /// SQL of the default, if it has one.
+        default: Option<String>,
+    },
+    /// How many rows have no value in a column.
+    Nulls {
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
+    },
+    /// How many values do not fit a type that the column is to have.
+    Misfits {
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
+        /// The present type.
+        from: Kind,
+        /// The type to be.
+        to: Kind,
+    },
+    /// How many groups of rows share the values of columns that are to be unique (NULLs are never equal).
+    Duplicates {
+        /// The table.
+        table: TableName,
+        /// The columns.
+        columns: Vec<String>,
+    },
+    /// How many rows point at nothing.
+    Orphans {
+        /// The table.
+        table: TableName,
+        /// The columns.
+        columns: Vec<String>,
+        /// What they are to point at.
+        referent: TableName,
+        /// The columns there.
+        referent_columns: Vec<String>,
+    },
+    /// How many rows break a condition that is to be a check.
+    Violations {
+        /// The table.
+        table: TableName,
+        /// SQL.
+        condition: String,
+    },
+    /// How many rows hold one of the words in a column.
+    Holding {
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
+        /// The words.
+        words: Vec<String>,
+    },
+    /// How many bytes a table takes with its indexes.
+    Size {
+        /// The table.
+        table: TableName,
+    },
+}
+
+/// A type as part of a question: two of the same text are the same.
+#[derive(Debug, Clone)]
+pub struct Kind(pub ColumnType);
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.written == other.0.written
+    }
+}
+
+impl Eq for Kind {}
+
+impl std::hash::Hash for Kind {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.written.hash(state);
+    }
+}
+
+/// An answer of the database's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The number.
+    pub count: u64,
+    /// Whether it was counted. Else it is the server's estimate.
+    pub exact: bool,
+    /// The query that was asked, as an operator would type it.
+    pub query: String,
+}
+
+/// Who answers. The same question is asked once only.
+pub trait Ask {
+    /// `None` where there is no database to ask, no time left, or the query failed.
+    fn ask(&mut self, question: &Question) -> Option<Answer>;
+}
