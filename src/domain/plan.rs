@@ -66,6 +66,28 @@ impl Plan {
         })
     }
 
+    /// Plans the removal of one applied revision, and before it of everything that needs it. `None`
+    /// where it is not applied.
+    pub fn removing(
+        graph: &Graph,
+        rows: &[RevisionId],
+        revision: &RevisionId,
+    ) -> Result<Option<Self>, UnknownRevision> {
+        let nodes = graph.nodes(rows)?;
+        let applied = graph.applied_nodes(&nodes);
+        let Some(node) = graph
+            .node(revision.as_str())
+            .filter(|&node| applied.contains(node))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            current: rows.iter().cloned().collect(),
+            restated_target: None,
+            steps: graph.steps(&nodes, &graph.needing(&applied, [node]), None),
+        }))
+    }
+
     /// The plan of a database that already stands at its target.
     pub fn nothing(rows: &[RevisionId]) -> Self {
         Self {
@@ -269,6 +291,28 @@ mod tests {
             panic!("{error}")
         };
         assert_eq!(error.hint(), "did you mean cafe01?");
+    }
+
+    #[test]
+    fn a_revision_goes_after_what_needs_it_and_nothing_else() {
+        let removing = |drawing: &str, rows: &[&str], revision: &str| {
+            let rows: Vec<RevisionId> = rows.iter().copied().map(RevisionId::from).collect();
+            let plan = Plan::removing(&drawn(drawing), &rows, &revision.into()).unwrap();
+            plan.map(|plan| {
+                let removes = plan.steps.iter().map(|step| step.removes.to_string());
+                removes.collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(
+            removing("x1; x2:x1; y1; y2:y1+x2", &["y2"], "x2").unwrap(),
+            ["y2", "x2"]
+        );
+        assert_eq!(
+            removing(DIAMOND, &["top"], "a1").unwrap(),
+            ["top", "m", "a1"]
+        );
+        assert_eq!(removing(DIAMOND, &["a1", "b1"], "b1").unwrap(), ["b1"]);
+        assert_eq!(removing(DIAMOND, &["a1"], "b1"), None);
     }
 
     #[test]

@@ -44,13 +44,22 @@ impl Graph {
                 roots.retain(|&root| line.contains(root));
             }
         }
-        let mut removed = FixedBitSet::with_capacity(applied.len());
+        self.needing(applied, roots)
+    }
+
+    /// What of `applied` goes with `roots`: they and everything that descends from or depends on them.
+    pub(in crate::domain) fn needing(
+        &self,
+        applied: &FixedBitSet,
+        roots: impl IntoIterator<Item = Node>,
+    ) -> FixedBitSet {
+        let mut found = FixedBitSet::with_capacity(applied.len());
         let mut open: Vec<Node> = roots
             .into_iter()
             .filter(|&root| applied.contains(root))
             .collect();
         while let Some(node) = open.pop() {
-            if !removed.put(node) {
+            if !found.put(node) {
                 let applied_dependents = self.dependents[node]
                     .iter()
                     .copied()
@@ -58,7 +67,7 @@ impl Graph {
                 open.extend(applied_dependents);
             }
         }
-        removed
+        found
     }
 
     /// The steps that take `removals` back from `rows`, at most `limit` of them, newest first.
