@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{completions, current, downgrade_safe, man, plan};
+use crate::commands::{check, completions, current, downgrade_safe, list, man, plan};
 use crate::config::{self, Layer};
 use crate::domain::secret::Secret;
 use crate::ui::{ColorChoice, Format, Verbosity};
@@ -12,7 +12,9 @@ use crate::ui::{ColorChoice, Format, Verbosity};
 const EXAMPLES: &str = "\
 Examples:
   rollback current                          Where does the database stand?
-  rollback plan -3                          What would three steps back do?
+  rollback plan -3                          What would three steps back do, and destroy?
+  rollback list                             Which revisions can be taken back at all?
+  rollback check 363a9b1e8992               All that is known of one of them
   rollback downgrade-safe -3 --dry-run      The same, as a rehearsal of the next line
   rollback downgrade-safe -3                Take three revisions back, one at a time
   rollback downgrade-safe 363a9b1e8992 -y   Down to a revision, without a question
@@ -54,6 +56,8 @@ pub struct Cli {
 pub enum Command {
     Current(current::CurrentArgs),
     Plan(plan::PlanArgs),
+    List(list::ListArgs),
+    Check(check::CheckArgs),
     DowngradeSafe(downgrade_safe::DowngradeSafeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),

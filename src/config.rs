@@ -11,6 +11,7 @@ use clap::ValueEnum as _;
 use serde::Deserialize;
 
 use crate::checks::{Check, CheckFile, check};
+use crate::domain::risk;
 use crate::domain::secret::Secret;
 use crate::error::Failure;
 use crate::process::Environment;
@@ -53,6 +54,12 @@ pub struct Layer {
     pub check_budget: Option<Duration>,
     /// Tables whose rows a downgrade may take away.
     pub may_lose_rows: Option<Vec<String>>,
+    /// Codes of findings that need no consent of their own, or `all`.
+    pub allow: Option<Vec<String>>,
+    /// Whether the database is asked what a plan puts at risk.
+    pub probe: Option<bool>,
+    /// How long that may take, all questions together.
+    pub probe_timeout: Option<Duration>,
     /// The project's own checks.
     pub checks: Option<Vec<Check>>,
     /// When to colour.
@@ -79,6 +86,9 @@ impl Layer {
             state_dir: self.state_dir.or(below.state_dir),
             check_budget: self.check_budget.or(below.check_budget),
             may_lose_rows: self.may_lose_rows.or(below.may_lose_rows),
+            allow: self.allow.or(below.allow),
+            probe: self.probe.or(below.probe),
+            probe_timeout: self.probe_timeout.or(below.probe_timeout),
             checks: self.checks.or(below.checks),
             color: self.color.or(below.color),
             format: self.format.or(below.format),
@@ -104,13 +114,16 @@ struct File {
     state_dir: Option<PathBuf>,
     check_budget: Option<String>,
     may_lose_rows: Option<Vec<String>>,
+    allow: Option<Vec<String>>,
+    probe: Option<bool>,
+    probe_timeout: Option<String>,
     check: Option<Vec<CheckFile>>,
     color: Option<String>,
     format: Option<String>,
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 20] = [
     "engine_command",
     "alembic_config",
     "name",
@@ -125,6 +138,9 @@ const KEYS: [&str; 17] = [
     "state_dir",
     "check_budget",
     "may_lose_rows",
+    "allow",
+    "probe",
+    "probe_timeout",
     "check",
     "color",
     "format",
@@ -305,6 +321,17 @@ fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
             .transpose()
             .map_err(|reason| bad("check_budget", reason))?,
         may_lose_rows: file.may_lose_rows,
+        allow: file
+            .allow
+            .map(codes)
+            .transpose()
+            .map_err(|reason| bad("allow", reason))?,
+        probe: file.probe,
+        probe_timeout: file
+            .probe_timeout
+            .map(|text| duration(&text))
+            .transpose()
+            .map_err(|reason| bad("probe_timeout", reason))?,
         checks: file
             .check
             .map(|checks| {
@@ -354,7 +381,7 @@ fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
         }
     };
     let text = |name: &str| get(name).transpose();
-    let validate = |text: String| match text.as_str() {
+    let yes_or_no = |text: String| match text.as_str() {
         "1" | "true" => Ok(true),
         "0" | "false" => Ok(false),
         _ => Err(format!("{text} is neither true nor false")),
@@ -386,7 +413,7 @@ fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
             .transpose()
             .map_err(bad("ROLLBACK_LOCK_RETRIES"))?,
         validate: text("ROLLBACK_VALIDATE")?
-            .map(validate)
+            .map(yes_or_no)
             .transpose()
             .map_err(bad("ROLLBACK_VALIDATE"))?,
         state_dir: path(environment, "ROLLBACK_STATE_DIR"),
@@ -395,6 +422,18 @@ fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
             .transpose()
             .map_err(bad("ROLLBACK_CHECK_BUDGET"))?,
         may_lose_rows: None,
+        allow: text("ROLLBACK_ALLOW")?
+            .map(|text| codes(text.split(',').map(str::to_owned)))
+            .transpose()
+            .map_err(bad("ROLLBACK_ALLOW"))?,
+        probe: text("ROLLBACK_PROBE")?
+            .map(yes_or_no)
+            .transpose()
+            .map_err(bad("ROLLBACK_PROBE"))?,
+        probe_timeout: text("ROLLBACK_PROBE_TIMEOUT")?
+            .map(|text| duration(&text))
+            .transpose()
+            .map_err(bad("ROLLBACK_PROBE_TIMEOUT"))?,
         checks: None,
         color: text("ROLLBACK_COLOR")?
             .map(|text| ColorChoice::from_str(&text, false))
@@ -414,6 +453,11 @@ pub fn words(line: &str) -> Result<Vec<String>, String> {
         return Err("the command line is empty".to_owned());
     }
     Ok(words)
+}
+
+/// Checks the codes of findings that are allowed.
+fn codes(codes: impl IntoIterator<Item = String>) -> Result<Vec<String>, String> {
+    codes.into_iter().map(|code| risk::code(&code)).collect()
 }
 
 /// Reads `90s`, `5m`, `1h 30m`.

@@ -67,6 +67,9 @@ pub fn run(world: &World) -> Exit {
     };
     let flags = cli.global.layer(match &cli.command {
         Command::DowngradeSafe(args) => args.layer(),
+        Command::Plan(args) => args.probes.layer(),
+        Command::List(args) => args.probes.layer(),
+        Command::Check(args) => args.probes.layer(),
         _ => config::Layer::default(),
     });
     // Until the settings are read, the flags alone decide how an error about them looks.
@@ -107,7 +110,9 @@ pub fn run(world: &World) -> Exit {
     let done = |()| Exit::Done;
     let result = match &cli.command {
         Command::Current(_) => commands::current::run(&context).map(done),
-        Command::Plan(args) => commands::plan::run(args, &context).map(done),
+        Command::Plan(args) => commands::plan::run(args, &context),
+        Command::List(_) => commands::list::run(&context).map(done),
+        Command::Check(args) => commands::check::run(args, &context).map(done),
         Command::DowngradeSafe(args) => commands::downgrade_safe::run(args, &context),
         Command::Completions(args) => commands::completions::run(args, &ui).map(done),
         Command::Man(args) => commands::man::run(args, &ui).map(done),

@@ -7,6 +7,7 @@ use clap::{ArgAction, Args};
 
 use super::Context;
 use super::connection::lock_timeout;
+use super::foresee::{Foreseen, ProbeArgs};
 use super::lock::Lock;
 use super::record::{self, Record};
 use super::session::{Session, Whole, not_as_a_whole};
@@ -15,9 +16,10 @@ use crate::database::Snapshot;
 use crate::domain::plan::Plan;
 use crate::domain::report::{Commands, Outcome, Report};
 use crate::domain::revision::RevisionId;
+use crate::domain::risk;
 use crate::error::{Exit, Failure};
 use crate::runner::{self, Options, Parts};
-use crate::ui::{Account, PlanView, Progress, Ui, Verbosity};
+use crate::ui::{Account, Ending, PlanView, Progress, Ui, Verbosity};
 
 /// Take the database down to a target, one revision at a time.
 ///
@@ -95,6 +97,18 @@ pub struct DowngradeSafeArgs {
     #[arg(long, conflicts_with_all = ["target", "dry_run"])]
     pub abandon: bool,
 
+    /// Consent by name to what the plan puts at risk: codes of findings, separated by commas, or all.
+    /// Without it a high or unknown finding has to be confirmed by typing, and is refused with -y.
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = risk::code)]
+    pub allow: Option<Vec<String>>,
+
+    /// Begin a plan although one of its steps is sure to fail.
+    #[arg(long)]
+    pub allow_failing: bool,
+
+    #[command(flatten)]
+    pub probes: ProbeArgs,
+
     /// Why the database is rolled back, for the record.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
@@ -116,7 +130,8 @@ impl DowngradeSafeArgs {
                 (_, true) => Some(false),
                 _ => None,
             },
-            ..config::Layer::default()
+            allow: self.allow.clone(),
+            ..self.probes.layer()
         }
     }
 }
@@ -154,11 +169,18 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         None => session.plan(&target)?,
     };
     let commands = session.command_lines(&plan);
+    let foreseen = Foreseen::of(&mut session, &plan, context);
+    let next = foreseen.next_command(&target, context);
     let view = PlanView {
         database: session.identity.as_ref(),
         target: &target,
         plan: &plan,
         commands: &commands,
+        outlook: &foreseen.outlook,
+        ending: Ending {
+            verdict: &foreseen.verdict,
+            next: &next,
+        },
     };
     ui.plan_of_run(view, args.dry_run)?;
     if args.dry_run {
@@ -173,9 +195,16 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         return Ok(Exit::Done);
     }
     refuse_joint_steps(args, &plan)?;
+    if !args.allow_failing {
+        foreseen.refuse_failure(&plan, context)?;
+    }
+    let lacking = foreseen.lacking_consent(context);
+    if args.yes && !lacking.is_empty() {
+        return Err(foreseen.refusal(&lacking, context));
+    }
     let whole = args.atomic.then(|| session.as_a_whole(&plan)).transpose()?;
     if !args.yes {
-        confirm(context, &session, &plan)?;
+        confirm(context, &session, &plan, &foreseen, &lacking)?;
         session.still_at(&plan)?;
     }
     let validate = args.atomic || context.settings.validate.unwrap_or(true);
@@ -310,7 +339,13 @@ fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failu
 }
 
 /// Asks. No answer is No.
-fn confirm(context: &Context<'_>, session: &Session, plan: &Plan) -> Result<(), Failure> {
+fn confirm(
+    context: &Context<'_>,
+    session: &Session,
+    plan: &Plan,
+    foreseen: &Foreseen,
+    lacking: &[&'static str],
+) -> Result<(), Failure> {
     let ui = context.ui;
     if !ui.can_ask() {
         return Err(
@@ -318,8 +353,17 @@ fn confirm(context: &Context<'_>, session: &Session, plan: &Plan) -> Result<(), 
                 .hint("to run it without a question, add -y; to see the plan only, add --dry-run"),
         );
     }
-    ui.announce(plan, &session.place());
-    match ui.confirm("Proceed with rollback?") {
+    ui.announce(plan, &session.place(), foreseen.losses.as_deref());
+    let answer = if lacking.is_empty() {
+        ui.confirm("Proceed with rollback?")
+    } else {
+        let word = session.name_to_type();
+        ui.confirm_by_typing(
+            &format!("{} at stake. To proceed, type {word}", lacking.join(", ")),
+            &word,
+        )
+    };
+    match answer {
         Some(true) if context.interrupt.count() == 0 => Ok(()),
         Some(false) if context.interrupt.count() == 0 => {
             Err(Failure::refused("not confirmed: nothing was changed"))

@@ -1,11 +1,14 @@
 //! One file for each subcommand: its arguments and its function. Only here are implementations of the
 //! traits picked.
 
+pub mod check;
 pub mod completions;
 mod connection;
 pub mod current;
 pub mod downgrade_safe;
 mod eyes;
+mod foresee;
+pub mod list;
 mod lock;
 pub mod man;
 pub mod plan;

@@ -3,32 +3,53 @@
 use clap::Args;
 
 use super::Context;
+use super::foresee::{Foreseen, ProbeArgs};
 use super::session::Session;
-use crate::error::Failure;
-use crate::ui::PlanView;
+use crate::domain::risk::Level;
+use crate::error::{Exit, Failure};
+use crate::ui::{Ending, PlanView};
 
-/// Show the steps down to a target without taking them.
+/// Show the steps down to a target without taking them, and what they would destroy.
+///
+/// The version files are read, not run; the database is asked read-only. Each step comes with what it
+/// drops and how much that is today, whether it can come to its end, and what cannot be told.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   rollback plan -3                    Three steps, merges included
   rollback plan 363a                  Down to the revision whose id begins with 363a
   rollback plan base --format json    Everything, for a program
-  rollback plan 363a9b1e8992 -v       With the engine's commands and the version files")]
+  rollback plan 363a9b1e8992 -v       With the engine's commands, the queries that were asked, and advice
+  rollback plan base --deny high      For CI: exit code 3 where data would be lost or nobody can tell")]
 pub struct PlanArgs {
     /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N.
     #[arg(allow_negative_numbers = true)]
     pub target: String,
+
+    /// Exit with 3 where something of this level or worse is found; unknown is worse than high.
+    #[arg(long, value_name = "LEVEL")]
+    pub deny: Option<Level>,
+
+    #[command(flatten)]
+    pub probes: ProbeArgs,
 }
 
-/// Shows the plan.
-pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let session = Session::open(context, None)?;
+/// Shows the plan. Exit 3 where it holds what is denied.
+pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+    let mut session = Session::open(context, None)?;
     let plan = session.plan(&args.target)?;
+    let foreseen = Foreseen::of(&mut session, &plan, context);
+    let next = foreseen.next_command(&args.target, context);
     context.ui.plan(PlanView {
         database: session.identity.as_ref(),
         target: &args.target,
         plan: &plan,
         commands: &session.command_lines(&plan),
-    })
+        outlook: &foreseen.outlook,
+        ending: Ending {
+            verdict: &foreseen.verdict,
+            next: &next,
+        },
+    })?;
+    foreseen.denied(args.deny)
 }

@@ -197,6 +197,12 @@ impl Session {
             .map_err(|error| self.plan_failure(&error))
     }
 
+    /// Plans the removal of one revision as typed, with all that needs it.
+    pub(super) fn plan_removing(&self, revision: &str) -> Result<Plan, Failure> {
+        Plan::removing(&self.graph, self.rows.ids(), revision)
+            .map_err(|error| self.plan_failure(&error))
+    }
+
     fn plan_failure(&self, error: &PlanError) -> Failure {
         let failure = Failure::user(error.to_string());
         match error {
@@ -287,6 +293,18 @@ impl Session {
             Some(identity) => identity.to_string(),
             None => format!("the database of {}", self.engine_name()),
         }
+    }
+
+    /// What an operator types to show that this is the database that is meant.
+    pub(super) fn name_to_type(&self) -> String {
+        let name = self.identity.as_ref().map(|identity| {
+            let name = Path::new(&identity.database).file_name();
+            name.map_or_else(
+                || identity.database.clone(),
+                |name| name.to_string_lossy().into_owned(),
+            )
+        });
+        name.unwrap_or_else(|| "roll back".to_owned())
     }
 
     /// The version rows, for people.

@@ -2,7 +2,7 @@
 
 use super::graph::{Graph, UnknownRevision};
 use super::revision::{Heads, Revision, RevisionId};
-use super::target::{Destination, Target, TargetError};
+use super::target::{self, Destination, Target, TargetError};
 
 /// The removal of one revision. Only [`Graph`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,26 +66,42 @@ impl Plan {
         })
     }
 
-    /// Plans the removal of one applied revision, and before it of everything that needs it. `None`
-    /// where it is not applied.
-    pub fn removing(
-        graph: &Graph,
-        rows: &[RevisionId],
-        revision: &RevisionId,
-    ) -> Result<Option<Self>, UnknownRevision> {
+    /// Plans the removal of one applied revision, named by its id or the beginning of it, and before it
+    /// of everything that needs it.
+    pub fn removing(graph: &Graph, rows: &[RevisionId], revision: &str) -> Result<Self, PlanError> {
         let nodes = graph.nodes(rows)?;
         let applied = graph.applied_nodes(&nodes);
-        let Some(node) = graph
-            .node(revision.as_str())
-            .filter(|&node| applied.contains(node))
-        else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
+        let node = target::find_applied(graph, &applied, revision)?;
+        Ok(Self {
             current: rows.iter().cloned().collect(),
             restated_target: None,
             steps: graph.steps(&nodes, &graph.needing(&applied, [node]), None),
-        }))
+        })
+    }
+
+    /// What to type for exactly these steps; `None` where no target means them and nothing else. A
+    /// revision is better than a number: it means the same after the first step.
+    pub fn spelled(&self, graph: &Graph) -> Option<String> {
+        let rows: Vec<RevisionId> = self.current.iter().cloned().collect();
+        let last = self.steps.last()?;
+        let mut spellings = Vec::new();
+        if let [parent] = last.revision.down_revisions.as_slice() {
+            spellings.push(parent.clone());
+        }
+        spellings.push(last.argument.clone());
+        spellings.push(format!("-{}", self.steps.len()));
+        spellings.into_iter().find(|spelling| {
+            let plan = spelling
+                .parse()
+                .map_err(PlanError::Target)
+                .and_then(|target| Self::new(graph, &rows, &target));
+            plan.is_ok_and(|plan| {
+                let ids = |plan: &Self| -> Vec<RevisionId> {
+                    plan.steps.iter().map(|step| step.removes.clone()).collect()
+                };
+                ids(&plan) == ids(self)
+            })
+        })
     }
 
     /// The plan of a database that already stands at its target.
@@ -297,22 +313,27 @@ mod tests {
     fn a_revision_goes_after_what_needs_it_and_nothing_else() {
         let removing = |drawing: &str, rows: &[&str], revision: &str| {
             let rows: Vec<RevisionId> = rows.iter().copied().map(RevisionId::from).collect();
-            let plan = Plan::removing(&drawn(drawing), &rows, &revision.into()).unwrap();
-            plan.map(|plan| {
+            let graph = drawn(drawing);
+            Plan::removing(&graph, &rows, revision).map(|plan| {
                 let removes = plan.steps.iter().map(|step| step.removes.to_string());
-                removes.collect::<Vec<_>>()
+                (
+                    removes.collect::<Vec<_>>().join(" "),
+                    plan.spelled(&graph).unwrap_or_default(),
+                )
             })
         };
+        let is = |removes: &str, spelled: &str| Ok((removes.to_owned(), spelled.to_owned()));
         assert_eq!(
-            removing("x1; x2:x1; y1; y2:y1+x2", &["y2"], "x2").unwrap(),
-            ["y2", "x2"]
+            removing("x1; x2:x1; y1; y2:y1+x2", &["y2"], "x2"),
+            is("y2 x2", "x1")
         );
+        assert_eq!(removing(DIAMOND, &["top"], "a"), is("top m a1", "a1@base0"));
+        assert_eq!(removing(DIAMOND, &["a1", "b1"], "b1"), is("b1", "b1@base0"));
+        assert_eq!(removing("a; c:a; m:a,c", &["m"], "m"), is("m", "m@c"));
         assert_eq!(
-            removing(DIAMOND, &["top"], "a1").unwrap(),
-            ["top", "m", "a1"]
+            removing(DIAMOND, &["a1"], "b1").unwrap_err().to_string(),
+            "b1 is not below the current position: it is not applied"
         );
-        assert_eq!(removing(DIAMOND, &["a1", "b1"], "b1").unwrap(), ["b1"]);
-        assert_eq!(removing(DIAMOND, &["a1"], "b1"), None);
     }
 
     #[test]

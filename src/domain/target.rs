@@ -340,6 +340,21 @@ impl Target {
     }
 }
 
+/// Looks up an applied revision by its id or the beginning of it.
+pub(super) fn find_applied(
+    graph: &Graph,
+    applied: &FixedBitSet,
+    symbol: &str,
+) -> Result<Node, TargetError> {
+    let node = find(graph, symbol, None, false)?;
+    if applied.contains(node) {
+        return Ok(node);
+    }
+    Err(TargetError::NotApplied {
+        revision: graph.id(node),
+    })
+}
+
 /// Looks up an id, a label, or the beginning of exactly one id, on the line of `within` if given.
 fn find(graph: &Graph, symbol: &str, within: Branch, as_branch: bool) -> Result<Node, TargetError> {
     if let Some(node) = graph.node(symbol) {

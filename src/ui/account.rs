@@ -30,10 +30,13 @@ pub struct Account<'a> {
 }
 
 impl Ui {
-    /// Says on what the steps will run, right before the question.
-    pub fn announce(&self, plan: &Plan, place: &str) {
+    /// Says on what the steps will run and what they cost, right before the question.
+    pub fn announce(&self, plan: &Plan, place: &str, losses: Option<&str>) {
         let steps = count(plan.steps.len(), "step");
         insist(&format!("\n{steps} will run on {}.", self.err.bold(place)));
+        if let Some(losses) = losses {
+            insist(&self.err.with(&format!("This {losses}."), Color::Red));
+        }
     }
 
     /// Ends the events of a run that had no step to run.

@@ -3,15 +3,17 @@
 use serde_json::{Value, json};
 
 use super::Ui;
+use super::findings::{Ending, findings_json, outlook_json};
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::Identity;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Position, Report, StepDone, Stop};
 use crate::domain::revision::Heads;
+use crate::domain::risk::outlook::Outlook;
 use crate::error::{Exit, Failure};
 
 /// The version of every object below; it goes up when a field changes its meaning or goes away.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// For whom data is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -52,6 +54,10 @@ pub struct PlanView<'a> {
     pub plan: &'a Plan,
     /// The command line of each step.
     pub commands: &'a [Vec<String>],
+    /// What is foretold of the steps.
+    pub outlook: &'a Outlook,
+    /// What that comes to.
+    pub ending: Ending<'a>,
 }
 
 impl Ui {
@@ -78,7 +84,13 @@ impl Ui {
             .steps
             .iter()
             .zip(view.commands)
-            .map(|(step, command)| step_json(step, command))
+            .enumerate()
+            .map(|(index, (step, command))| {
+                let mut step = step_json(step, command);
+                let findings = view.outlook.steps.get(index).map_or(&[][..], Vec::as_slice);
+                step["findings"] = findings_json(findings).into();
+                step
+            })
             .collect();
         json!({
             "version": VERSION,
@@ -86,6 +98,7 @@ impl Ui {
             "current": view.plan.current,
             "target": view.target,
             "steps": steps,
+            "verdict": outlook_json(view.outlook, view.ending),
         })
     }
 
@@ -250,6 +263,6 @@ pub(super) fn blockers(blockers: &[Blocker]) -> Vec<Value> {
 }
 
 /// Seconds to the millisecond.
-fn rounded(elapsed: std::time::Duration) -> f64 {
+pub(super) fn rounded(elapsed: std::time::Duration) -> f64 {
     (elapsed.as_secs_f64() * 1000.0).round() / 1000.0
 }

@@ -3,7 +3,9 @@
 //! Data goes to stdout, words to stderr. Nothing needs colour to be understood.
 
 mod account;
+mod findings;
 mod json;
+mod list;
 mod position;
 mod progress;
 mod steps;
@@ -18,7 +20,9 @@ use crate::domain::lock::Holder;
 use crate::error::{Exit, Failure};
 
 pub use account::Account;
+pub use findings::Ending;
 pub use json::{Format, PlanView, Standing};
+pub use list::{Examination, Listing};
 pub use progress::{Progress, Redact};
 
 /// When to colour.
@@ -59,6 +63,8 @@ pub struct Surroundings {
     pub stdin_is_terminal: bool,
     /// `NO_COLOR` is set and not empty.
     pub no_color: bool,
+    /// How many characters a line of stdout has; `None` where it is no terminal.
+    pub width: Option<usize>,
 }
 
 impl Surroundings {
@@ -69,6 +75,9 @@ impl Surroundings {
             stderr_is_terminal: io::stderr().is_terminal(),
             stdin_is_terminal: io::stdin().is_terminal(),
             no_color,
+            width: dialoguer::console::Term::stdout()
+                .size_checked()
+                .map(|(_, columns)| columns.into()),
         }
     }
 }
@@ -232,6 +241,23 @@ impl Ui {
             return Some(answer.unwrap_or(false));
         }
         // The question had hidden the cursor, and its line is not ended.
+        let terminal = dialoguer::console::Term::stderr();
+        let _ = terminal.show_cursor();
+        let _ = terminal.write_line("");
+        None
+    }
+}
+
+impl Ui {
+    /// Asks for a word to be typed. Anything else is No; `None` where the operator left with Ctrl-C.
+    pub fn confirm_by_typing(&self, question: &str, word: &str) -> Option<bool> {
+        let answer = dialoguer::Input::<String>::new()
+            .with_prompt(self.err.bold(question))
+            .allow_empty(true)
+            .interact_text();
+        if let Ok(answer) = answer {
+            return Some(answer.trim() == word);
+        }
         let terminal = dialoguer::console::Term::stderr();
         let _ = terminal.show_cursor();
         let _ = terminal.write_line("");

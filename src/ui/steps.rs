@@ -52,7 +52,13 @@ impl Ui {
         let width = plan.steps.len().to_string().len();
         for (index, (step, command)) in plan.steps.iter().zip(view.commands).enumerate() {
             self.step_text(&mut text, index + 1, width, step, command);
+            if let Some(findings) = view.outlook.steps.get(index)
+                && view.outlook.unread.is_none()
+            {
+                self.findings_text(&mut text, width + 4, findings);
+            }
         }
+        self.ending_text(&mut text, view.outlook, view.ending);
         text
     }
 
@@ -119,7 +125,7 @@ pub(super) fn shown(command: &[String]) -> String {
 }
 
 /// A `Create Date` to the second; Alembic writes six digits more.
-fn without_fraction(created: &str) -> &str {
+pub(super) fn without_fraction(created: &str) -> &str {
     match created.split_once('.') {
         Some((whole, fraction)) if fraction.bytes().all(|digit| digit.is_ascii_digit()) => whole,
         _ => created,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fixedbitset::FixedBitSet;
 
 use super::{Graph, Node};
-use crate::domain::plan::Step;
+use crate::domain::plan::{Plan, Step};
 
 /// The part before the `@` of a target: a walk is then confined to the line of this revision.
 pub(in crate::domain) type Branch = Option<Node>;
@@ -68,6 +68,21 @@ impl Graph {
             }
         }
         found
+    }
+
+    /// For each step of a plan how many of the applied revisions have to go before it.
+    pub fn needed_by(&self, plan: &Plan) -> Vec<usize> {
+        let mut applied = FixedBitSet::with_capacity(self.revisions.len());
+        let nodes = plan
+            .steps
+            .iter()
+            .map(|step| self.node(step.removes.as_str()));
+        let nodes: Vec<Option<Node>> = nodes.collect();
+        applied.extend(nodes.iter().copied().flatten());
+        let needing = |node: &Option<Node>| {
+            node.map_or(0, |node| self.needing(&applied, [node]).count_ones(..) - 1)
+        };
+        nodes.iter().map(needing).collect()
     }
 
     /// The steps that take `removals` back from `rows`, at most `limit` of them, newest first.

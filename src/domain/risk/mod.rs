@@ -1,11 +1,14 @@
 //! What each step of a plan puts at risk: one rule, one file.
 
+pub mod consent;
+pub mod outlook;
+
 use serde::Serialize;
 
 use super::operation::{ColumnType, Place, TableName};
 
 /// How bad. Unknown is a level of its own and stands above high where something has to be allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Nothing is lost.
@@ -16,6 +19,18 @@ pub enum Level {
     High,
     /// It cannot be told.
     Unknown,
+}
+
+impl Level {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// Whether the step comes to its end.
