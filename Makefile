@@ -1,7 +1,7 @@
 # The commands of the project. CI runs nothing that is not a target here.
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint clean tools
+.PHONY: build demo test accuracy lint clean tools
 
 tools:
 	@command -v cargo >/dev/null 2>&1 || { echo "cargo is needed: install Rust with rustup (https://rustup.rs)." >&2; exit 1; }
@@ -27,6 +27,13 @@ test: tools
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo test --locked
+
+# Runs every downgrade of the real Superset on PostgreSQL and on SQLite, and holds what `rollback plan` says of them
+# against what fails. Minutes; no part of the tests, because it measures.
+accuracy: build
+	scripts/setup-python superset
+	scripts/setup-servers
+	scripts/accuracy
 
 clean:
 	cargo clean
