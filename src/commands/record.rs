@@ -139,7 +139,7 @@ pub(super) fn take_up(
             schema: schema.as_ref().map(digest).unwrap_or_default(),
             seconds: 0.0,
         }),
-        (Found::HalfDone(_) | Found::Elsewhere, None) => {
+        (Found::HalfDone(_) | Found::OtherForm | Found::Elsewhere, None) => {
             return Err(cannot_go_on(context, &run, &found));
         }
         (_, Some(vouched)) => {
@@ -225,6 +225,12 @@ fn finding(run: &Run, found: &Found) -> String {
         Found::HalfDone(_) => {
             format!("{step}, and the schema is not as the record has it: somebody changed it since")
         }
+        Found::OtherForm => {
+            format!(
+                "{step}; the version table is as before it, and whether the schema is cannot be told: \
+                 the record is of a version of rollback that writes schemas in another form"
+            )
+        }
         Found::Elsewhere => {
             format!("{step}; the version table holds what belongs neither before nor after it")
         }
@@ -256,11 +262,20 @@ fn cannot_go_on(context: &Context<'_>, run: &Run, found: &Found) -> Failure {
         }
     }
     let at = run.heads.iter().next().map_or("base", RevisionId::as_str);
-    failure
-        .hint(format!(
+    let first = if *found == Found::OtherForm {
+        format!(
+            "have it examined by the version that wrote it, rollback {}: {}",
+            run.begun.tool,
+            again(&["--resume"])
+        )
+    } else {
+        format!(
             "restore the database from a backup, or undo these differences, then: {}",
             again(&["--resume"])
-        ))
+        )
+    };
+    failure
+        .hint(first)
         .hint(format!(
             "or repair it by hand and vouch for it: {}",
             again(&["--resume", "--accept", at])
