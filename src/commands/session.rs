@@ -350,19 +350,26 @@ impl Session {
         }
     }
 
-    /// Why the lock timeout does not reach the engine's connection, where it does not.
-    pub(super) fn unlimited_waiting(&self) -> Option<&'static str> {
+    /// How far the lock timeout reaches where that is less than all, and whether it is nowhere.
+    pub(super) fn unlimited_waiting(&self) -> Option<(&'static str, bool)> {
         let dialect = self
             .identity
             .as_ref()
             .map(|identity| identity.dialect.as_str());
         match (self.engine.reach()?, dialect) {
-            (Reach::Libpq, Some("mysql" | "mariadb")) => Some(
+            (Reach::Libpq, Some("mysql" | "mariadb")) => Some((
                 "the lock timeout does not reach this engine's connection: the server's own limit holds",
-            ),
-            (Reach::Libpq, Some("postgresql") | None) => Some(
+                true,
+            )),
+            (Reach::Refused, Some("postgresql") | None) => Some((
+                "the lock timeout does not reach this engine's connection, since a pooler there takes no \
+                 PGOPTIONS: the server's own limit holds",
+                true,
+            )),
+            (Reach::Libpq, Some("postgresql") | None) => Some((
                 "the lock timeout reaches this engine through PGOPTIONS, which libpq alone reads",
-            ),
+                false,
+            )),
             _ => None,
         }
     }
