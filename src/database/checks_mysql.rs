@@ -62,6 +62,29 @@ pub(super) fn ask(
     }
 }
 
+/// A query of the user's, in a session that refuses to change anything: there a statement that would
+/// change a table, or would commit one, fails with error 1792.
+pub(super) fn query(
+    mysql: &mut MySql,
+    sql: &str,
+    limit: Duration,
+) -> Result<Option<Vec<MySqlRow>>, SessionError> {
+    mysql.session.rows("SET SESSION TRANSACTION READ ONLY")?;
+    let sql = limited(sql.trim_start(), limit);
+    // On this connection or none: a new one would not be read-only.
+    let answer = match mysql.session.rows_here(&sql) {
+        Err(error) if error.is_code(&OVER_TIME) => Ok(None),
+        answer => answer.map(Some),
+    };
+    // The query may have begun a transaction, which would be in the engine's way.
+    for statement in ["ROLLBACK", "SET SESSION TRANSACTION READ WRITE"] {
+        if let Err(error) = mysql.session.rows(statement) {
+            return answer.and(Err(error));
+        }
+    }
+    answer
+}
+
 pub(super) fn counts(mysql: &mut MySql, budget: Duration) -> Limited<Counts> {
     let Some(rows) = ask(mysql, TABLES, budget)? else {
         return Ok(None);

@@ -177,8 +177,8 @@ pub trait Database {
     /// Looks for what is wrong with the data or left over. The second is what there was no time for.
     fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)>;
 
-    /// Runs a query of the user's and gives every value as text. It is ended after `limit`; on
-    /// PostgreSQL and SQLite it cannot change anything.
+    /// Runs a query of the user's and gives every value as text. It is ended after `limit`, and cannot
+    /// change a table or the schema.
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>>;
 }
 

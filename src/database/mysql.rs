@@ -145,7 +145,7 @@ impl Database for MySql {
     }
 
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
-        Ok(checks_mysql::ask(self, sql, limit)?.map(|rows| texts(&rows)))
+        Ok(checks_mysql::query(self, sql, limit)?.map(|rows| texts(&rows)))
     }
 }
 

@@ -256,3 +256,64 @@ fn a_query_that_takes_too_long_is_ended() {
         assert_eq!(one, Some(vec![vec![Some("1".to_owned())]]), "{kind:?}");
     }
 }
+
+/// Turns red if a check can change what it looks at.
+#[test]
+fn a_query_cannot_change_anything() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        database.execute("CREATE TABLE kept (id INTEGER); INSERT INTO kept VALUES (1)");
+        let mut tried = vec![
+            "DELETE FROM kept",
+            "INSERT INTO kept VALUES (2)",
+            "UPDATE kept SET id = 3",
+            "DROP TABLE kept",
+            "ALTER TABLE kept ADD n INTEGER",
+            "CREATE TABLE more (id INTEGER)",
+            "CREATE INDEX more ON kept (id)",
+            "CREATE VIEW more AS SELECT * FROM kept",
+            "SELECT 1; DELETE FROM kept",
+        ];
+        if kind == Kind::MariaDb {
+            database.execute(
+                "CREATE TABLE plain (id INTEGER) ENGINE = MyISAM; INSERT INTO plain VALUES (1);
+                 CREATE FUNCTION sly () RETURNS INTEGER MODIFIES SQL DATA
+                 BEGIN DELETE FROM kept; RETURN 1; END",
+            );
+            tried.extend([
+                "DELETE FROM plain",
+                "DROP TABLE plain",
+                "TRUNCATE TABLE kept",
+                "RENAME TABLE kept TO more",
+                "REPLACE INTO kept VALUES (2)",
+                "OPTIMIZE TABLE plain",
+                "CREATE SEQUENCE more",
+                "SELECT sly()",
+                "BEGIN; DELETE FROM kept",
+                "ANALYZE DELETE FROM kept",
+                "GRANT SELECT ON kept TO 'nobody'@'localhost' IDENTIFIED BY 'x'",
+            ]);
+        }
+        let mut ours = database.open();
+        let before = ours.schema().unwrap();
+        for sql in tried {
+            let error = ours.query(sql, Duration::from_secs(2));
+            assert!(error.is_err(), "{kind:?}: {sql}: {error:?}");
+            assert_eq!(
+                database.query("SELECT * FROM kept"),
+                [[Some("1".to_owned())]],
+                "{kind:?}: {sql}"
+            );
+        }
+        if kind == Kind::MariaDb {
+            assert_eq!(database.query_one("SELECT id FROM plain"), "1");
+        }
+        assert_eq!(ours.schema().unwrap(), before, "{kind:?}");
+        // What a query left open would hold up the engine's next step.
+        let _ = ours.query("BEGIN; SELECT * FROM kept", Duration::from_secs(2));
+        database.execute("ALTER TABLE kept ADD n INTEGER");
+        // And the connection still reads.
+        let one = ours.query("SELECT id FROM kept", Duration::from_secs(2));
+        assert_eq!(one.unwrap(), Some(vec![vec![Some("1".to_owned())]]));
+    }
+}
