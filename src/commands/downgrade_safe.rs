@@ -145,6 +145,11 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         }
         None
     };
+    for leftover in session.leftovers() {
+        ui.warn(&format!(
+            "{leftover}: a step or a run may have broken off here before"
+        ));
+    }
     let target = args
         .target
         .clone()

@@ -117,7 +117,7 @@ pub(super) fn take_up(
     run: Option<Run>,
 ) -> Result<TakenUp, Failure> {
     let Some(run) = run else {
-        return Err(nothing_unfinished(context, store));
+        return Err(nothing_to_resume(context, session, store));
     };
     let heads = session.rows.ids().iter().cloned().collect();
     let schema = session.schema();
@@ -281,6 +281,51 @@ fn cannot_go_on(context: &Context<'_>, run: &Run, found: &Found) -> Failure {
             again(&["--resume", "--accept", at])
         ))
         .hint(format!("or give the run up: {}", again(&["--abandon"])))
+}
+
+/// Where the record is gone, the database is all that is left to ask.
+fn nothing_to_resume(context: &Context<'_>, session: &mut Session, store: &Store) -> Failure {
+    match store.runs_on(&session.database_key()) {
+        Ok(runs) if runs.is_empty() => {}
+        Ok(_) => return nothing_unfinished(context, store),
+        Err(error) => return store_failure(&error),
+    }
+    let mut failure = Failure::user(format!(
+        "there is no record of a run on this database in {}",
+        store.root().display()
+    ))
+    .because("none was begun, its directory was lost, or it is kept elsewhere (--state-dir)");
+    let known = session.graph.applied(session.rows.ids()).is_ok();
+    failure = failure.because(format!(
+        "the database stands at {}, {}",
+        session.standing(),
+        if known {
+            "which the code knows"
+        } else {
+            "which the code does not know"
+        }
+    ));
+    if session.has_own_connection() {
+        failure = failure.because("no other run holds its lock");
+        let leftovers = session.leftovers();
+        if leftovers.is_empty() {
+            failure = failure.because(
+                "nothing in it looks like the rest of a step; half of one may still be there, which only a record shows",
+            );
+        }
+        for leftover in leftovers {
+            failure = failure.because(leftover);
+        }
+    }
+    failure
+        .hint(format!(
+            "see where the database stands: {}",
+            context.command(&["current"])
+        ))
+        .hint(format!(
+            "clear away what is left over, then begin anew with the target that the run had: {}",
+            context.command(&["downgrade-safe", "TARGET"])
+        ))
 }
 
 fn nothing_unfinished(context: &Context<'_>, store: &Store) -> Failure {

@@ -299,6 +299,14 @@ impl Session {
         self.watched.schema()
     }
 
+    /// What looks like the rest of a step that broke off; nothing where it cannot be looked for.
+    pub(super) fn leftovers(&mut self) -> Vec<String> {
+        match &mut self.watched.eyes {
+            Eyes::Own { database, .. } => database.leftovers().unwrap_or_default(),
+            Eyes::Engine(_) => Vec::new(),
+        }
+    }
+
     /// The engine, for people.
     pub(super) fn engine_name(&self) -> String {
         match &self.engine_version {

@@ -10,7 +10,9 @@ use super::failure::Failure;
 use super::lock::mysql::MySqlLock;
 use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
 use super::session::{Session, number, text, texts, version_rows};
-use super::{Database, DatabaseError, Limited, blockers, checks_mysql, outline, version_query};
+use super::{
+    Database, DatabaseError, Limited, blockers, checks_mysql, left_over, outline, version_query,
+};
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
@@ -142,6 +144,14 @@ impl Database for MySql {
 
     fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
         checks_mysql::faults(self, budget)
+    }
+
+    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
+        let rows = self.session.rows(checks_mysql::LEFTOVERS)?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some(left_over(&text(row, 0)?)))
+            .collect())
     }
 
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {

@@ -125,6 +125,10 @@ impl Database for Postgres {
         Ok(faults.map(|faults| (faults, BTreeSet::new())))
     }
 
+    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
+        checks_postgres::leftovers(self)
+    }
+
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
         let answer = checks_postgres::ask(self, sql, limit);
         // The query may have begun a transaction, which would be in the engine's way.

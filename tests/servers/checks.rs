@@ -317,3 +317,63 @@ fn a_query_cannot_change_anything() {
         assert_eq!(one.unwrap(), Some(vec![vec![Some("1".to_owned())]]));
     }
 }
+
+/// Turns red if what another run left is passed over in silence, by a new run or where no record is.
+#[test]
+fn what_a_step_left_is_told_before_a_run_and_where_the_record_is_lost() {
+    for (kind, made, told) in [
+        (
+            Kind::Sqlite,
+            "CREATE TABLE _alembic_tmp_x (id INTEGER)",
+            "the table _alembic_tmp_x of a batch migration is left over",
+        ),
+        (
+            Kind::MariaDb,
+            "CREATE TABLE _alembic_tmp_x (id INTEGER)",
+            "the table _alembic_tmp_x of a batch migration is left over",
+        ),
+        (
+            Kind::PostgreSql,
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_orders_customer_id'::regclass",
+            "the index public.ix_orders_customer_id is invalid",
+        ),
+    ] {
+        let database = TestDatabase::create(kind);
+        let project = doing(&database, "");
+        let run = project.run("downgrade-safe --resume -y").exits(1);
+        for words in [
+            "there is no record of a run on this database in",
+            "the database stands at 5e6f7a8b9c05, which the code knows",
+            "no other run holds its lock",
+            "nothing in it looks like the rest of a step",
+            "rollback current",
+            "rollback downgrade-safe TARGET",
+        ] {
+            assert!(run.stderr.contains(words), "{kind:?}: {words}\n{run}");
+        }
+        assert!(!run.stderr.contains("warning"), "{run}");
+
+        database.execute(made);
+        let run = project.run("downgrade-safe --resume -y").exits(1);
+        assert!(run.stderr.contains(told), "{kind:?}\n{run}");
+        let run = project.run("downgrade-safe -1 -y").exits(0);
+        assert!(
+            run.stderr.contains(&format!("warning: {told}")),
+            "{kind:?}\n{run}"
+        );
+    }
+
+    let database = TestDatabase::create(Kind::Sqlite);
+    let project = doing(&database, "");
+    let copy = format!("{}.before-rollback-4711", database.name());
+    std::fs::copy(database.path(), &copy).unwrap();
+    for (line, exit) in [("--resume -y", 1), ("-1 -y", 0)] {
+        let run = project.run(&format!("downgrade-safe {line}")).exits(exit);
+        assert!(
+            run.stderr
+                .contains("a run with --atomic left a copy of the file as it was before: "),
+            "{run}"
+        );
+        assert!(run.stderr.contains("app.db.before-rollback-4711"), "{run}");
+    }
+}
