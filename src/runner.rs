@@ -14,7 +14,7 @@ use crate::domain::graph::Graph;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
-use crate::engine::{Ended, Engine, Listener, StepRun};
+use crate::engine::{Ended, Engine, Listener, LockLimit, StepRun};
 use crate::fault;
 use crate::process::Interrupt;
 
@@ -77,6 +77,9 @@ pub trait Events {
 
     /// A step that waited for a lock in vain was taken back by the server, and is run once more.
     fn lock_retry(&mut self, _index: usize, _attempt: u32, _of: u32, _blockers: &[Blocker]) {}
+
+    /// The lock timeout was arranged on a connection of the engine, or could not be.
+    fn lock_limit(&mut self, _limit: &LockLimit) {}
 
     /// The engine printed a line.
     fn engine_line(&mut self, line: &str);
@@ -226,6 +229,9 @@ impl Listener for Following<'_> {
     }
 
     fn told(&mut self, line: &str) {
+        if let Some(limit) = self.engine.lock_limit(line) {
+            self.events.lock_limit(&limit);
+        }
         let Some((index, heads)) = self.engine.applied(line) else {
             return;
         };

@@ -160,6 +160,11 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         }
         None
     };
+    for leftover in session.leftovers() {
+        ui.warn(&format!(
+            "{leftover}: a step or a run may have broken off here before"
+        ));
+    }
     let target = args
         .target
         .clone()
@@ -249,10 +254,10 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         lock_retries: context.settings.lock_retries.unwrap_or(0),
         old_transaction: lock_timeout(context.settings).unwrap_or(config::LOCK_TIMEOUT),
     };
-    if ui.verbosity == Verbosity::Verbose
-        && let Some(reason) = session.unlimited_waiting()
-    {
-        ui.say(reason);
+    match session.unlimited_waiting() {
+        Some((reason, true)) => ui.warn(reason),
+        Some((reason, false)) if ui.verbosity == Verbosity::Verbose => ui.say(reason),
+        _ => {}
     }
     let secrets = session.secrets();
     let progress = Progress::new(ui, plan.steps.len(), &secrets);

@@ -117,7 +117,7 @@ pub(super) fn take_up(
     run: Option<Run>,
 ) -> Result<TakenUp, Failure> {
     let Some(run) = run else {
-        return Err(nothing_unfinished(context, store));
+        return Err(nothing_to_resume(context, session, store));
     };
     let heads = session.rows.ids().iter().cloned().collect();
     let schema = session.schema();
@@ -139,7 +139,7 @@ pub(super) fn take_up(
             schema: schema.as_ref().map(digest).unwrap_or_default(),
             seconds: 0.0,
         }),
-        (Found::HalfDone(_) | Found::Elsewhere, None) => {
+        (Found::HalfDone(_) | Found::OtherForm | Found::Elsewhere, None) => {
             return Err(cannot_go_on(context, &run, &found));
         }
         (_, Some(vouched)) => {
@@ -225,6 +225,12 @@ fn finding(run: &Run, found: &Found) -> String {
         Found::HalfDone(_) => {
             format!("{step}, and the schema is not as the record has it: somebody changed it since")
         }
+        Found::OtherForm => {
+            format!(
+                "{step}; the version table is as before it, and whether the schema is cannot be told: \
+                 the record is of a version of rollback that writes schemas in another form"
+            )
+        }
         Found::Elsewhere => {
             format!("{step}; the version table holds what belongs neither before nor after it")
         }
@@ -256,16 +262,70 @@ fn cannot_go_on(context: &Context<'_>, run: &Run, found: &Found) -> Failure {
         }
     }
     let at = run.heads.iter().next().map_or("base", RevisionId::as_str);
-    failure
-        .hint(format!(
+    let first = if *found == Found::OtherForm {
+        format!(
+            "have it examined by the version that wrote it, rollback {}: {}",
+            run.begun.tool,
+            again(&["--resume"])
+        )
+    } else {
+        format!(
             "restore the database from a backup, or undo these differences, then: {}",
             again(&["--resume"])
-        ))
+        )
+    };
+    failure
+        .hint(first)
         .hint(format!(
             "or repair it by hand and vouch for it: {}",
             again(&["--resume", "--accept", at])
         ))
         .hint(format!("or give the run up: {}", again(&["--abandon"])))
+}
+
+/// Where the record is gone, the database is all that is left to ask.
+fn nothing_to_resume(context: &Context<'_>, session: &mut Session, store: &Store) -> Failure {
+    match store.runs_on(&session.database_key()) {
+        Ok(runs) if runs.is_empty() => {}
+        Ok(_) => return nothing_unfinished(context, store),
+        Err(error) => return store_failure(&error),
+    }
+    let mut failure = Failure::user(format!(
+        "there is no record of a run on this database in {}",
+        store.root().display()
+    ))
+    .because("none was begun, its directory was lost, or it is kept elsewhere (--state-dir)");
+    let known = session.graph.applied(session.rows.ids()).is_ok();
+    failure = failure.because(format!(
+        "the database stands at {}, {}",
+        session.standing(),
+        if known {
+            "which the code knows"
+        } else {
+            "which the code does not know"
+        }
+    ));
+    if session.has_own_connection() {
+        failure = failure.because("no other run holds its lock");
+        let leftovers = session.leftovers();
+        if leftovers.is_empty() {
+            failure = failure.because(
+                "nothing in it looks like the rest of a step; half of one may still be there, which only a record shows",
+            );
+        }
+        for leftover in leftovers {
+            failure = failure.because(leftover);
+        }
+    }
+    failure
+        .hint(format!(
+            "see where the database stands: {}",
+            context.command(&["current"])
+        ))
+        .hint(format!(
+            "clear away what is left over, then begin anew with the target that the run had: {}",
+            context.command(&["downgrade-safe", "TARGET"])
+        ))
 }
 
 fn nothing_unfinished(context: &Context<'_>, store: &Store) -> Failure {

@@ -317,6 +317,14 @@ impl Session {
         self.watched.schema()
     }
 
+    /// What looks like the rest of a step that broke off; nothing where it cannot be looked for.
+    pub(super) fn leftovers(&mut self) -> Vec<String> {
+        match &mut self.watched.eyes {
+            Eyes::Own { database, .. } => database.leftovers().unwrap_or_default(),
+            Eyes::Engine(_) => Vec::new(),
+        }
+    }
+
     /// The engine, for people.
     pub(super) fn engine_name(&self) -> String {
         match &self.engine_version {
@@ -368,19 +376,26 @@ impl Session {
         }
     }
 
-    /// Why the lock timeout does not reach the engine's connection, where it does not.
-    pub(super) fn unlimited_waiting(&self) -> Option<&'static str> {
+    /// How far the lock timeout reaches where that is less than all, and whether it is nowhere.
+    pub(super) fn unlimited_waiting(&self) -> Option<(&'static str, bool)> {
         let dialect = self
             .identity
             .as_ref()
             .map(|identity| identity.dialect.as_str());
         match (self.engine.reach()?, dialect) {
-            (Reach::Libpq, Some("mysql" | "mariadb")) => Some(
+            (Reach::Libpq, Some("mysql" | "mariadb")) => Some((
                 "the lock timeout does not reach this engine's connection: the server's own limit holds",
-            ),
-            (Reach::Libpq, Some("postgresql") | None) => Some(
+                true,
+            )),
+            (Reach::Refused, Some("postgresql") | None) => Some((
+                "the lock timeout does not reach this engine's connection, since a pooler there takes no \
+                 PGOPTIONS: the server's own limit holds",
+                true,
+            )),
+            (Reach::Libpq, Some("postgresql") | None) => Some((
                 "the lock timeout reaches this engine through PGOPTIONS, which libpq alone reads",
-            ),
+                false,
+            )),
             _ => None,
         }
     }

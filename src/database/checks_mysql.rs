@@ -10,7 +10,7 @@ use sqlx::mysql::MySqlRow;
 use super::mysql::MySql;
 use super::probe::{Probe, ask_all, pairs};
 use super::session::{SessionError, number, text};
-use super::{Limited, quoted};
+use super::{Limited, left_over, quoted};
 use crate::domain::checks::{Count, Counts, Faults};
 
 /// MariaDB's `ER_STATEMENT_TIMEOUT`, and the class without a state of its own, to which MySQL's
@@ -34,6 +34,9 @@ const FOREIGN_KEYS: &str = r"
             AND p.table_name = k.referenced_table_name
     WHERE k.table_schema = DATABASE() AND k.referenced_table_name IS NOT NULL
     GROUP BY k.table_name, k.constraint_name";
+
+pub(super) const LEFTOVERS: &str = "SELECT table_name FROM information_schema.tables \
+     WHERE table_schema = DATABASE() AND table_name LIKE '\\_alembic\\_tmp\\_%'";
 
 fn limited(sql: &str, limit: Duration) -> String {
     let seconds = limit.as_secs_f64().max(0.001);
@@ -60,6 +63,29 @@ pub(super) fn ask(
         Err(error) if error.is_code(&OVER_TIME) => Ok(None),
         result => result.map(Some),
     }
+}
+
+/// A query of the user's, in a session that refuses to change anything: there a statement that would
+/// change a table, or would commit one, fails with error 1792.
+pub(super) fn query(
+    mysql: &mut MySql,
+    sql: &str,
+    limit: Duration,
+) -> Result<Option<Vec<MySqlRow>>, SessionError> {
+    mysql.session.rows("SET SESSION TRANSACTION READ ONLY")?;
+    let sql = limited(sql.trim_start(), limit);
+    // On this connection or none: a new one would not be read-only.
+    let answer = match mysql.session.rows_here(&sql) {
+        Err(error) if error.is_code(&OVER_TIME) => Ok(None),
+        answer => answer.map(Some),
+    };
+    // The query may have begun a transaction, which would be in the engine's way.
+    for statement in ["ROLLBACK", "SET SESSION TRANSACTION READ WRITE"] {
+        if let Err(error) = mysql.session.rows(statement) {
+            return answer.and(Err(error));
+        }
+    }
+    answer
 }
 
 pub(super) fn counts(mysql: &mut MySql, budget: Duration) -> Limited<Counts> {
@@ -94,23 +120,15 @@ pub(super) fn counts(mysql: &mut MySql, budget: Duration) -> Limited<Counts> {
 /// Orphans that came in while the checks of foreign keys were off, and leftovers. The second is what
 /// the time did not allow to look for.
 pub(super) fn faults(mysql: &mut MySql, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
-    let leftovers = "SELECT table_name FROM information_schema.tables \
-         WHERE table_schema = DATABASE() AND table_name LIKE '\\_alembic\\_tmp\\_%'";
-    let (Some(left_over), Some(keys)) = (
-        ask(mysql, leftovers, budget)?,
+    let (Some(tables), Some(keys)) = (
+        ask(mysql, LEFTOVERS, budget)?,
         ask(mysql, FOREIGN_KEYS, budget)?,
     ) else {
         return Ok(None);
     };
-    let mut faults: Faults = left_over
+    let mut faults: Faults = tables
         .iter()
-        .filter_map(|row| text(row, 0))
-        .map(|table| {
-            (
-                format!("the table {table} of a batch migration is left over"),
-                1,
-            )
-        })
+        .filter_map(|row| Some((left_over(&text(row, 0)?), 1)))
         .collect();
     let mut probes = Vec::new();
     for row in &keys {

@@ -40,6 +40,15 @@ const FAULTS: &str = r"
     SELECT 'the table ' || name || ' of a batch migration is left over' FROM own
     WHERE relkind = 'r' AND relname LIKE '\_alembic\_tmp\_%'";
 
+/// What of the faults is the rest of a step. A constraint may well wait for its validation.
+pub(super) fn leftovers(postgres: &mut Postgres) -> Result<Vec<String>, DatabaseError> {
+    let rows = postgres.session.rows(FAULTS)?;
+    let faults = rows.iter().filter_map(|row| text(row, 0));
+    Ok(faults
+        .filter(|fault| !fault.starts_with("the constraint "))
+        .collect())
+}
+
 fn limited(sql: &str, limit: Duration) -> String {
     let milliseconds = limit.as_millis().max(1);
     format!(

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::session::{Session, SessionError, number, text};
 use super::sqlite::Sqlite;
-use super::{Limited, quoted};
+use super::{Limited, left_over, quoted};
 use crate::domain::checks::{Count, Counts, Faults};
 
 /// `SQLITE_INTERRUPT`.
@@ -21,7 +21,7 @@ const TABLES: &str = r"SELECT name FROM sqlite_master WHERE type = 'table'
 const ORPHANS: &str = r#"SELECT 'rows of ' || "table" || ' have no row in ' || parent, count(*)
     FROM pragma_foreign_key_check GROUP BY "table", parent, fkid"#;
 
-const LEFTOVERS: &str = r"SELECT name FROM sqlite_master WHERE type = 'table'
+pub(super) const LEFTOVERS: &str = r"SELECT name FROM sqlite_master WHERE type = 'table'
     AND name LIKE '\_alembic\_tmp\_%' ESCAPE '\'";
 
 /// A statement that is ended when the time is over; `None` where it was.
@@ -77,14 +77,11 @@ pub(super) fn faults(sqlite: &Sqlite, budget: Duration) -> Limited<(Faults, BTre
     let end = Instant::now() + budget;
     Ok(sqlite.on(|session| {
         let mut faults = Faults::new();
-        let Some(left_over) = ask(session, LEFTOVERS, end)? else {
+        let Some(tables) = ask(session, LEFTOVERS, end)? else {
             return Ok(None);
         };
-        for table in left_over.iter().filter_map(|row| text(row, 0)) {
-            faults.insert(
-                format!("the table {table} of a batch migration is left over"),
-                1,
-            );
+        for table in tables.iter().filter_map(|row| text(row, 0)) {
+            faults.insert(left_over(&table), 1);
         }
         match ask(session, ORPHANS, end) {
             Ok(Some(rows)) => {

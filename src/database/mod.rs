@@ -76,6 +76,11 @@ fn outline(lines: impl Iterator<Item = String>) -> Schema {
         .collect()
 }
 
+/// The sentence about a table that Alembic makes and renames in a batch migration.
+fn left_over(table: &str) -> String {
+    format!("the table {table} of a batch migration is left over")
+}
+
 /// Why the database could not be asked. No variant carries a password.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -177,8 +182,12 @@ pub trait Database {
     /// Looks for what is wrong with the data or left over. The second is what there was no time for.
     fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)>;
 
-    /// Runs a query of the user's and gives every value as text. It is ended after `limit`; on
-    /// PostgreSQL and SQLite it cannot change anything.
+    /// What looks like the rest of a step that broke off, a sentence each: tables of batch migrations,
+    /// indexes that are not valid, and copies of a SQLite file that a run kept beside it.
+    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError>;
+
+    /// Runs a query of the user's and gives every value as text. It is ended after `limit`, and cannot
+    /// change a table or the schema.
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>>;
 }
 

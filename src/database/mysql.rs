@@ -8,9 +8,11 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 
 use super::failure::Failure;
 use super::lock::mysql::MySqlLock;
-use super::schema_mysql::SCHEMA;
-use super::session::{Session, text, texts, version_rows};
-use super::{Database, DatabaseError, Limited, blockers, checks_mysql, outline, version_query};
+use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
+use super::session::{Session, number, text, texts, version_rows};
+use super::{
+    Database, DatabaseError, Limited, blockers, checks_mysql, left_over, outline, version_query,
+};
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
@@ -21,6 +23,9 @@ use crate::domain::report::Schema;
 /// a server is copied with its files, so its place counts as well.
 const IDENTITY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_uuid', \
      'server_uid', 'hostname', 'port', 'datadir', 'lower_case_table_names')";
+
+/// The class of "command denied".
+const NOT_ALLOWED: &str = "42000";
 
 /// An open connection.
 pub(super) struct MySql {
@@ -86,7 +91,28 @@ impl Database for MySql {
 
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
         let rows = self.session.rows(SCHEMA)?;
-        Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
+        let mut lines: Vec<String> = rows.iter().filter_map(|row| text(row, 0)).collect();
+        let names: Vec<&str> = lines
+            .iter()
+            .filter_map(|line| line.strip_prefix(SEQUENCE))
+            .collect();
+        if !names.is_empty() {
+            match self.session.rows(&sequences(&names)) {
+                Ok(rows) => {
+                    let whole = |row| {
+                        let name = names.get(usize::try_from(number(row, 0)?).ok()?)?;
+                        Some(format!("{SEQUENCE}{name}{}", text(row, 1)?))
+                    };
+                    let sequences: Vec<String> = rows.iter().filter_map(whole).collect();
+                    lines.retain(|line| !line.starts_with(SEQUENCE));
+                    lines.extend(sequences);
+                }
+                // Where the right to read one of them is missing, all are told by name alone.
+                Err(error) if error.is_code(&[NOT_ALLOWED]) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(outline(lines.into_iter()))
     }
 
     fn blockers(&mut self, open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
@@ -120,8 +146,16 @@ impl Database for MySql {
         checks_mysql::faults(self, budget)
     }
 
+    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
+        let rows = self.session.rows(checks_mysql::LEFTOVERS)?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some(left_over(&text(row, 0)?)))
+            .collect())
+    }
+
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
-        Ok(checks_mysql::ask(self, sql, limit)?.map(|rows| texts(&rows)))
+        Ok(checks_mysql::query(self, sql, limit)?.map(|rows| texts(&rows)))
     }
 }
 

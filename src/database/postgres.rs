@@ -125,8 +125,17 @@ impl Database for Postgres {
         Ok(faults.map(|faults| (faults, BTreeSet::new())))
     }
 
+    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
+        checks_postgres::leftovers(self)
+    }
+
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
-        Ok(checks_postgres::ask(self, sql, limit)?.map(|rows| texts(&rows)))
+        let answer = checks_postgres::ask(self, sql, limit);
+        // The query may have begun a transaction, which would be in the engine's way.
+        let ended = self.session.rows("ROLLBACK");
+        let rows = answer?.map(|rows| texts(&rows));
+        ended?;
+        Ok(rows)
     }
 }
 

@@ -1,4 +1,6 @@
-//! The schema of MariaDB and MySQL in one query.
+//! The schema of MariaDB and MySQL in one query, and one more where there are sequences.
+
+use super::quoted;
 
 /// Of the connection's own database, whose name is taken out of the views.
 ///
@@ -9,7 +11,8 @@ pub(super) const SCHEMA: &str = "
     FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type <> 'VIEW'
     UNION ALL
     SELECT CONCAT('view ', table_name, ' ',
-        REPLACE(view_definition, CONCAT('`', REPLACE(DATABASE(), '`', '``'), '`.'), ''))
+        REPLACE(view_definition, CONCAT('`', REPLACE(DATABASE(), '`', '``'), '`.'), ''),
+        IF(check_option = 'NONE', '', CONCAT(' with ', LOWER(check_option), ' check option')))
     FROM information_schema.views WHERE table_schema = DATABASE()
     UNION ALL
     SELECT CONCAT('column ', c.table_name, '.', c.column_name, ' ', c.column_type,
@@ -57,3 +60,22 @@ pub(super) const SCHEMA: &str = "
     SELECT CONCAT('trigger ', event_object_table, '.', trigger_name, ' ', LOWER(action_timing), ' ',
         LOWER(event_manipulation), ' ', action_statement)
     FROM information_schema.triggers WHERE trigger_schema = DATABASE()";
+
+/// How the line of a sequence begins in [`SCHEMA`], which knows its name and no more: MariaDB has no
+/// table of sequences.
+pub(super) const SEQUENCE: &str = "sequence ";
+
+/// One query for what else is to be said of all these sequences, each of which is a table with one row:
+/// the position of the name, and the end of its line. The number that comes next is none of the schema.
+pub(super) fn sequences(names: &[&str]) -> String {
+    let one = |(position, name): (usize, &&str)| {
+        format!(
+            "SELECT {position}, CONCAT(' start ', start_value, ' increment ', increment, \
+             ' minimum ', minimum_value, ' maximum ', maximum_value, ' cache ', cache_size, \
+             IF(cycle_option, ' cycle', '')) FROM {}",
+            quoted(name, '`')
+        )
+    };
+    let each: Vec<String> = names.iter().enumerate().map(one).collect();
+    each.join(" UNION ALL ")
+}

@@ -8,12 +8,13 @@
 /// it is a constraint of its own.
 pub(super) const SCHEMA: &str = r"
     WITH relation AS (
-        SELECT c.oid, c.relkind, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+        SELECT c.oid, c.relkind, CASE c.relkind WHEN 'v' THEN c.reloptions END AS options, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     )
     SELECT CASE WHEN relkind IN ('v', 'm') THEN 'view ' ELSE 'table ' END || name
         || CASE WHEN relkind IN ('v', 'm') THEN ' ' || pg_get_viewdef(oid) ELSE '' END
+        || coalesce(' with ' || array_to_string(options, ', '), '')
     FROM relation WHERE relkind IN ('r', 'p', 'f', 'v', 'm')
     UNION ALL
     SELECT 'column ' || relation.name || '.' || quote_ident(a.attname)

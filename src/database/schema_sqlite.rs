@@ -4,31 +4,39 @@
 //! words are compared and not characters: their case, quotes that are not needed, white space and
 //! comments do not count.
 
+use std::collections::BTreeMap;
+
 use crate::domain::report::Schema;
 
-/// Kind, table, name, and what is said of it. Virtual tables are named only: their columns need a
-/// module that we may not have.
+/// Kind, table, name, what is said of it, and a default. The columns of a virtual table need a module
+/// that we may not have, so that one is told by its statement.
 pub(super) const SCHEMA: &str = r#"
     WITH own AS (
         SELECT type, name, tbl_name, sql FROM sqlite_master
         WHERE type <> 'table' OR name NOT LIKE 'sqlite\_%' ESCAPE '\'
     ), real AS (
         SELECT name FROM own WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'
+    ), ordered AS (
+        SELECT real.name AS owner, l.origin AS origin, l.name AS name, i.name AS part, i.seqno AS position,
+            CASE upper(i.coll) WHEN 'BINARY' THEN '' ELSE ' collate ' || lower(i.coll) END
+            || CASE WHEN i.desc THEN ' desc' ELSE '' END AS how
+        FROM real, pragma_index_list(real.name) l, pragma_index_xinfo(l.name) i
+        WHERE l.origin IN ('u', 'pk') AND i.key
     )
     SELECT type, tbl_name, name, sql, NULL FROM own WHERE sql IS NOT NULL
     UNION ALL
-    SELECT 'column', real.name, c.name, c.type || CASE WHEN c."notnull" THEN ' not null' ELSE '' END
-        || CASE WHEN c.hidden IN (2, 3) THEN ' generated' ELSE '' END, c.dflt_value
+    SELECT 'column', real.name, c.name, c.type || CASE WHEN c."notnull" THEN ' not null' ELSE '' END,
+        c.dflt_value
     FROM real, pragma_table_xinfo(real.name) c
     UNION ALL
     SELECT 'primary key', name, NULL, group_concat(part, ', '), NULL FROM (
-        SELECT real.name AS name, c.name AS part FROM real, pragma_table_xinfo(real.name) c
+        SELECT real.name AS name, c.name || coalesce((SELECT how FROM ordered
+                WHERE owner = real.name AND origin = 'pk' AND part = c.name), '') AS part
+        FROM real, pragma_table_xinfo(real.name) c
         WHERE c.pk > 0 ORDER BY real.name, c.pk) GROUP BY name
     UNION ALL
-    SELECT 'unique', owner, NULL, group_concat(part, ', '), NULL FROM (
-        SELECT real.name AS owner, l.name AS name, i.name AS part
-        FROM real, pragma_index_list(real.name) l, pragma_index_info(l.name) i
-        WHERE l.origin = 'u' ORDER BY real.name, l.name, i.seqno) GROUP BY owner, name
+    SELECT 'unique', owner, NULL, group_concat(part || how, ', '), NULL FROM (
+        SELECT * FROM ordered WHERE origin = 'u' ORDER BY owner, name, position) GROUP BY owner, name
     UNION ALL
     SELECT 'foreign key', owner, NULL, '(' || group_concat(part, ', ') || ') to ' || parent
         || coalesce(' (' || group_concat(key, ', ') || ')', '')
@@ -39,29 +47,52 @@ pub(super) const SCHEMA: &str = r#"
         FROM real, pragma_foreign_key_list(real.name) k ORDER BY real.name, k.id, k.seq)
     GROUP BY owner, id"#;
 
-/// The lines of one row of [`SCHEMA`].
-pub(super) fn lines(
-    kind: &str,
-    table: &str,
-    name: &str,
-    detail: &str,
-    default: Option<&str>,
-) -> Schema {
-    let line = match kind {
+/// One row of [`SCHEMA`].
+pub(super) struct Row {
+    pub(super) kind: String,
+    pub(super) table: String,
+    pub(super) name: String,
+    pub(super) detail: String,
+    pub(super) default: Option<String>,
+}
+
+/// The lines of all rows of [`SCHEMA`].
+pub(super) fn lines(rows: &[Row]) -> Schema {
+    let statements: BTreeMap<&str, Table> = rows
+        .iter()
+        .filter(|row| row.kind == "table")
+        .map(|row| (row.table.as_str(), Table::read(words(&row.detail))))
+        .collect();
+    let line = |row: &Row| line(row, &statements);
+    let checks = statements.iter().flat_map(|(name, table)| {
+        checks(&table.words).map(move |check| format!("check {name} {check}"))
+    });
+    rows.iter().map(line).chain(checks).collect()
+}
+
+fn line(row: &Row, tables: &BTreeMap<&str, Table>) -> String {
+    let Row {
+        kind,
+        table,
+        name,
+        detail,
+        default,
+    } = row;
+    match kind.as_str() {
         "table" => {
-            let words = words(detail);
-            let mut lines: Schema = checks(&words)
-                .map(|check| format!("check {table} {check}"))
-                .collect();
-            lines.insert(format!("table {table}"));
-            return lines;
+            let options = tables.get(table.as_str()).map(Table::options);
+            format!("table {table}{}", options.unwrap_or_default())
         }
         "column" => {
-            let default = default.map(|text| format!(" default {}", without_parentheses(text)));
+            let default = default
+                .as_deref()
+                .map(|text| format!(" default {}", without_parentheses(text)));
             let detail = detail.to_lowercase();
+            let clauses = tables.get(table.as_str()).map(|table| table.clauses(name));
             format!(
-                "column {table}.{name} {detail}{}",
-                default.unwrap_or_default()
+                "column {table}.{name} {detail}{}{}",
+                default.unwrap_or_default(),
+                clauses.unwrap_or_default()
             )
         }
         "index" => {
@@ -73,18 +104,129 @@ pub(super) fn lines(
             format!("index {table}.{name} {unique}{}", words[start..].join(" "))
         }
         "view" => {
+            // `CREATE VIEW name (columns) AS ...`: SQLite keeps nothing else before the name.
             let words = words(detail);
-            let start = words
-                .iter()
-                .position(|word| word == "as")
-                .map_or(0, |at| at + 1);
-            format!("view {name} {}", words[start..].join(" "))
+            let rest = words.get(3..).unwrap_or_default();
+            let rest = rest.strip_prefix(&["as".to_owned()]).unwrap_or(rest);
+            format!("view {name} {}", rest.join(" "))
         }
         "trigger" => format!("trigger {table}.{name} {}", words(detail).join(" ")),
         "primary key" | "unique" => format!("{kind} {table} ({detail})"),
         _ => format!("{kind} {table} {detail}"),
+    }
+}
+
+/// What no pragma tells of a table, from the words of its statement.
+struct Table {
+    words: Vec<String>,
+    /// The words of each column by its name in lower case.
+    columns: BTreeMap<String, Vec<String>>,
+}
+
+impl Table {
+    fn read(words: Vec<String>) -> Self {
+        let mut columns = BTreeMap::new();
+        let start = words.iter().position(|word| word == "(");
+        let inside = start.and_then(|at| Some((at + 1, at + closing(&words[at..])?)));
+        if let Some((start, end)) = inside {
+            for part in parts(&words[start..end]) {
+                // Columns come before constraints, one of which may begin with a word that is a column's name.
+                if let Some((name, rest)) = part.split_first() {
+                    columns
+                        .entry(unquoted(name).to_lowercase())
+                        .or_insert_with(|| rest.to_vec());
+                }
+            }
+        }
+        Self { words, columns }
+    }
+
+    /// What stands after the parenthesis, and whether the table counts its keys up for ever.
+    fn options(&self) -> String {
+        if let Some(at) = self.words.iter().position(|word| word == "using")
+            && self.words.get(1).is_some_and(|word| word == "virtual")
+        {
+            return format!(" {}", self.words[at..].join(" "));
+        }
+        let start = self.words.iter().position(|word| word == "(");
+        let end = start.and_then(|at| Some(at + closing(&self.words[at..])?));
+        let after = end.map_or(&[][..], |end| &self.words[end + 1..]);
+        let mut options: Vec<String> = after
+            .split(|word| word == ",")
+            .map(|o| o.join(" "))
+            .collect();
+        // After PRIMARY KEY of a column, or inside that of the table.
+        let counts = self
+            .words
+            .windows(2)
+            .any(|pair| pair[1] == "autoincrement" && !["(", ","].contains(&pair[0].as_str()));
+        options.extend(counts.then(|| "autoincrement".to_owned()));
+        options.retain(|option| !option.is_empty());
+        options.sort();
+        options.iter().map(|option| format!(" {option}")).collect()
+    }
+
+    /// The collation of a column, unless it is the usual one, and what it is generated as.
+    fn clauses(&self, column: &str) -> String {
+        let Some(words) = self.columns.get(&column.to_lowercase()) else {
+            return String::new();
+        };
+        let mut clauses = String::new();
+        let mut depth = 0;
+        for (at, word) in words.iter().enumerate() {
+            let next = words.get(at + 1).map(String::as_str);
+            match (word.as_str(), next) {
+                ("collate", Some(name)) if depth == 0 => {
+                    let name = unquoted(name).to_lowercase();
+                    if name != "binary" {
+                        clauses += &format!(" collate {name}");
+                    }
+                }
+                ("as", Some("(")) if depth == 0 => {
+                    let end = closing(&words[at + 1..]).map_or(words.len(), |end| at + 2 + end);
+                    clauses += &format!(" generated as {}", words[at + 1..end].join(" "));
+                    if words.get(end).is_some_and(|word| word == "stored") {
+                        clauses += " stored";
+                    }
+                }
+                _ => {}
+            }
+            depth += i32::from(word == "(") - i32::from(word == ")");
+        }
+        clauses
+    }
+}
+
+/// The position of the parenthesis that closes the first word.
+fn closing(words: &[String]) -> Option<usize> {
+    let mut depth = 0;
+    words.iter().position(|word| {
+        depth += i32::from(word == "(") - i32::from(word == ")");
+        depth == 0
+    })
+}
+
+/// Split at the commas that are in no parenthesis.
+fn parts(words: &[String]) -> impl Iterator<Item = &[String]> {
+    let mut depth = 0;
+    words.split(move |word| {
+        depth += i32::from(word == "(") - i32::from(word == ")");
+        depth == 0 && word == ","
+    })
+}
+
+fn unquoted(word: &str) -> String {
+    let inner = || {
+        word.get(1..word.len().saturating_sub(1))
+            .unwrap_or_default()
     };
-    [line].into()
+    match word.chars().next() {
+        Some(quote @ ('"' | '`' | '\'')) => {
+            inner().replace(&format!("{quote}{quote}"), &quote.to_string())
+        }
+        Some('[') => inner().to_owned(),
+        _ => word.to_owned(),
+    }
 }
 
 /// `(CHECK (...))` anywhere in a statement that makes a table, each with its name if it has one.
@@ -93,11 +235,7 @@ fn checks(words: &[String]) -> impl Iterator<Item = String> {
         if word != "check" || words.get(at + 1)? != "(" {
             return None;
         }
-        let mut depth = 0;
-        let end = words[at + 1..].iter().position(|word| {
-            depth += i32::from(word == "(") - i32::from(word == ")");
-            depth == 0
-        })?;
+        let end = closing(&words[at + 1..])?;
         let named = at >= 2 && words[at - 2] == "constraint";
         let name = if named {
             format!("{} ", words[at - 1])
@@ -124,12 +262,7 @@ fn without_parentheses(text: &str) -> String {
 
 /// Whether the first parenthesis is closed by the last word and not before.
 fn encloses(words: &[String]) -> bool {
-    let mut depth = 0;
-    let closed = words.iter().position(|word| {
-        depth += i32::from(word == "(") - i32::from(word == ")");
-        depth == 0
-    });
-    closed == Some(words.len() - 1)
+    closing(words) == Some(words.len() - 1)
 }
 
 /// The words of a statement: names and keywords in lower case, names without needless quotes, texts
@@ -203,6 +336,30 @@ mod tests {
             "CREATE TABLE t (a TEXT DEFAULT 'check (x)' CHECK (a > (1)), CONSTRAINT ck CHECK(a<9))";
         let found: Vec<String> = checks(&words(sql)).collect();
         assert_eq!(found, ["( a > ( 1 ) )", "ck ( a < 9 )"]);
+    }
+
+    #[test]
+    fn what_no_pragma_tells_is_read_from_the_statement() {
+        let read = |sql: &str| Table::read(words(sql));
+        let table = read(
+            "CREATE TABLE \"t\" ([My Id] INTEGER NOT NULL, b TEXT DEFAULT ('a, collate b') COLLATE \"NoCase\", \
+             \"check\" TEXT COLLATE binary, c INT GENERATED ALWAYS AS (\"My Id\" * (2)) STORED, \
+             CHECK (b COLLATE rtrim <> ','), PRIMARY KEY (\"My Id\" AUTOINCREMENT)) STRICT, WITHOUT ROWID",
+        );
+        assert_eq!(table.options(), " autoincrement strict without rowid");
+        assert_eq!(table.clauses("my id"), "");
+        assert_eq!(table.clauses("B"), " collate nocase");
+        assert_eq!(table.clauses("check"), "");
+        assert_eq!(
+            table.clauses("c"),
+            " generated as ( \"My Id\" * ( 2 ) ) stored"
+        );
+        // A column may have the name of the word.
+        assert_eq!(read("CREATE TABLE t (autoincrement INT, b)").options(), "");
+        assert_eq!(
+            read("CREATE VIRTUAL TABLE t USING fts5(a)").options(),
+            " using fts5 ( a )"
+        );
     }
 
     #[test]

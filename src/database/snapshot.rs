@@ -17,6 +17,32 @@ use super::session::{Session, text};
 /// Somebody who only reads is through by then.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Between the name of the file and the process that copied it.
+const MARK: &str = ".before-rollback-";
+
+/// The copies beside a file that are still there, in the order of their names.
+pub(super) fn kept(file: &Path) -> Vec<PathBuf> {
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let (Some(directory), Some(name)) = (file.parent(), file.file_name()) else {
+        return Vec::new();
+    };
+    let beginning = format!("{}{MARK}", name.to_string_lossy());
+    let mut copies: Vec<PathBuf> = fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            let process = name.to_string_lossy();
+            let process = process.strip_prefix(&beginning);
+            process.is_some_and(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()))
+        })
+        .map(|entry| entry.path())
+        .collect();
+    copies.sort();
+    copies
+}
+
 /// The copy. It stays where it is until it is discarded.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -31,7 +57,7 @@ impl Snapshot {
             .canonicalize()
             .map_err(|error| failed("find", file, &error))?;
         let mut name = file.clone().into_os_string();
-        name.push(format!(".before-rollback-{}", std::process::id()));
+        name.push(format!("{MARK}{}", std::process::id()));
         let snapshot = Self {
             copy: PathBuf::from(name),
             file,

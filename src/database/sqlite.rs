@@ -16,9 +16,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
 use super::lock::sqlite::SqliteLock;
-use super::schema_sqlite::{SCHEMA, lines};
+use super::schema_sqlite::{Row, SCHEMA, lines};
 use super::session::{Session, SessionError, text, texts, version_rows};
-use super::{Database, DatabaseError, Limited, checks_sqlite, outline, version_query};
+use super::{
+    Database, DatabaseError, Limited, checks_sqlite, left_over, outline, snapshot, version_query,
+};
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
@@ -139,16 +141,17 @@ impl Database for Sqlite {
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
         let rows = self.rows(SCHEMA)?;
         let column = |row, index| text(row, index).unwrap_or_default();
-        Ok(outline(rows.iter().flat_map(|row| {
-            let (kind, table, name) = (column(row, 0), column(row, 1), column(row, 2));
-            lines(
-                &kind,
-                &table,
-                &name,
-                &column(row, 3),
-                text(row, 4).as_deref(),
-            )
-        })))
+        let rows: Vec<Row> = rows
+            .iter()
+            .map(|row| Row {
+                kind: column(row, 0),
+                table: column(row, 1),
+                name: column(row, 2),
+                detail: column(row, 3),
+                default: text(row, 4),
+            })
+            .collect();
+        Ok(outline(lines(&rows).into_iter()))
     }
 
     fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
@@ -157,6 +160,20 @@ impl Database for Sqlite {
 
     fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
         checks_sqlite::faults(self, budget)
+    }
+
+    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
+        let rows = self.rows(checks_sqlite::LEFTOVERS)?;
+        let tables = rows
+            .iter()
+            .filter_map(|row| Some(left_over(&text(row, 0)?)));
+        let copies = snapshot::kept(&self.path).into_iter().map(|copy| {
+            format!(
+                "a run with --atomic left a copy of the file as it was before: {}",
+                copy.display()
+            )
+        });
+        Ok(tables.chain(copies).collect())
     }
 
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {

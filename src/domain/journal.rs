@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::graph::Graph;
 use super::lock::Operator;
 use super::revision::{Heads, RevisionId};
-use super::schema::{Difference, Schema};
+use super::schema::{Difference, FORM, Schema};
 use super::target::Target;
 
 /// The version of the format; a journal of another one is not read.
@@ -24,9 +24,16 @@ pub struct Line {
     pub version: u32,
     /// When, RFC 3339 in UTC.
     pub at: String,
+    /// [`FORM`] of the lines of a schema that the entry holds; 1 before it was written down.
+    #[serde(default = "first_form")]
+    pub form: u32,
     /// What happened.
     #[serde(flatten)]
     pub entry: Entry,
+}
+
+fn first_form() -> u32 {
+    1
 }
 
 /// What happened.
@@ -134,8 +141,11 @@ pub struct Run {
     pub in_flight: Option<usize>,
     /// The version rows as last recorded.
     pub heads: Heads,
-    /// The schema as last recorded; `None` where a step was recorded without its difference.
+    /// The schema as last recorded; `None` where a step was recorded without its difference, or in
+    /// another form.
     pub schema: Option<Schema>,
+    /// Whether the schema is `None` because another version wrote it, in another form.
+    pub other_form: bool,
     /// How it ended, if it did.
     pub end: Option<End>,
 }
@@ -159,6 +169,7 @@ impl Run {
         let Line {
             version: VERSION,
             at: since,
+            form,
             entry: Entry::Begun(begun),
         } = lines.next()?
         else {
@@ -169,17 +180,26 @@ impl Run {
             done: 0,
             in_flight: None,
             heads: begun.heads.clone(),
-            schema: (!begun.schema.is_empty()).then(|| begun.schema.clone()),
+            schema: None,
+            other_form: false,
             end: None,
             begun: *begun,
         };
+        let schema = run.begun.schema.clone();
+        run.stands_with((!schema.is_empty()).then_some(schema), form);
         for line in lines {
-            run.take(line.entry);
+            run.take(line.entry, line.form);
         }
         Some(run)
     }
 
-    fn take(&mut self, entry: Entry) {
+    /// Lines of two forms differ without a difference of the schema.
+    fn stands_with(&mut self, schema: Option<Schema>, form: u32) {
+        self.other_form = schema.is_some() && form != FORM;
+        self.schema = schema.filter(|_| form == FORM);
+    }
+
+    fn take(&mut self, entry: Entry, form: u32) {
         match entry {
             Entry::Begun(_) | Entry::EngineEnded { .. } => {}
             Entry::Resumed { .. } => self.end = None,
@@ -193,15 +213,17 @@ impl Run {
                 self.done = step + 1;
                 self.in_flight = None;
                 self.heads = heads;
-                self.schema = match (self.schema.take(), difference) {
-                    (Some(schema), Some(difference)) => Some(difference.applied_to(schema)),
-                    _ => None,
-                };
+                match (self.schema.take(), difference) {
+                    (Some(schema), Some(difference)) => {
+                        self.stands_with(Some(difference.applied_to(schema)), form);
+                    }
+                    (_, difference) => self.other_form &= difference.is_some(),
+                }
             }
             Entry::Accepted { heads, schema } => {
                 self.in_flight = None;
                 self.heads = heads;
-                self.schema = Some(schema);
+                self.stands_with(Some(schema), form);
             }
             Entry::Ended { exit_code: 0, .. } => self.end = Some(End::Target),
             Entry::Ended { exit_code, .. } => self.end = Some(End::Early(exit_code)),
@@ -258,6 +280,9 @@ pub enum Found {
     StepHappened,
     /// The version rows are right and the schema is not: half of a step, or somebody else's work.
     HalfDone(Difference),
+    /// A step was under way, the version rows are as before it, and another version of this program
+    /// wrote the schema down in a form that says nothing about ours.
+    OtherForm,
     /// The version rows are those of neither before nor after.
     Elsewhere,
 }
@@ -271,6 +296,7 @@ impl Run {
         if applied == graph.applied(&self.heads) {
             return match (difference.is_empty(), self.in_flight) {
                 (false, _) => Found::HalfDone(difference),
+                (true, Some(_)) if self.other_form && schema.is_some() => Found::OtherForm,
                 (true, Some(_)) => Found::NothingHappened,
                 (true, None) => Found::AtTheBoundary,
             };
@@ -355,14 +381,30 @@ mod tests {
     }
 
     fn run(entries: Vec<Entry>) -> Run {
-        let lines = entries.into_iter().map(|entry| {
+        run_in_forms(
+            entries
+                .into_iter()
+                .map(|entry| (entry, Some(FORM)))
+                .collect(),
+        )
+    }
+
+    /// The form is `None` where it was not written down yet.
+    fn run_in_forms(entries: Vec<(Entry, Option<u32>)>) -> Run {
+        let lines = entries.into_iter().map(|(entry, form)| {
             let line = Line {
                 version: VERSION,
                 at: String::new(),
+                form: FORM,
                 entry,
             };
             // Through the written form, as in life.
-            serde_json::from_str(&serde_json::to_string(&line).unwrap()).unwrap()
+            let mut line = serde_json::to_value(&line).unwrap();
+            match form {
+                Some(form) => line["form"] = form.into(),
+                None => drop(line.as_object_mut().unwrap().remove("form")),
+            }
+            serde_json::from_value(line).unwrap()
         });
         Run::read(lines).unwrap()
     }
@@ -419,6 +461,44 @@ mod tests {
             run.examine(&graph, &heads(&["a"]), Some(&both)),
             Found::Elsewhere
         );
+    }
+
+    /// Turns red if what another version wrote is held against what this one reads.
+    #[test]
+    fn a_schema_in_another_form_is_compared_with_none() {
+        let graph = drawn(LINE);
+        let ours = schema(&["table one in the form of today"]);
+        let examine = |run: &Run, at: &str| run.examine(&graph, &heads(&[at]), Some(&ours));
+        for form in [None, Some(FORM + 1)] {
+            let old = |entry| (entry, form);
+            let begun_only = run_in_forms(vec![old(begun("a"))]);
+            assert_eq!(examine(&begun_only, "c"), Found::AtTheBoundary);
+            // Half of it may have happened.
+            let in_flight = run_in_forms(vec![old(begun("a")), old(intent(0))]);
+            assert_eq!(examine(&in_flight, "c"), Found::OtherForm);
+            assert_eq!(examine(&in_flight, "b"), Found::StepHappened);
+            // Gone on with by this version, which only knows what a step did, not to what.
+            let mut entries = vec![
+                old(begun("a")),
+                (done(0, &["b"], &["table two"]), Some(FORM)),
+            ];
+            assert_eq!(
+                examine(&run_in_forms(entries.clone()), "b"),
+                Found::AtTheBoundary
+            );
+            entries.push((intent(1), Some(FORM)));
+            assert_eq!(
+                examine(&run_in_forms(entries.clone()), "b"),
+                Found::OtherForm
+            );
+            // What is vouched for is known whole.
+            let accepted = Entry::Accepted {
+                heads: heads(&["b"]),
+                schema: ours.clone(),
+            };
+            entries.extend([accepted, intent(1)].map(|entry| (entry, Some(FORM))));
+            assert_eq!(examine(&run_in_forms(entries), "b"), Found::NothingHappened);
+        }
     }
 
     #[test]

@@ -11,15 +11,15 @@ pub type Schema = BTreeSet<String>;
 
 /// The form of the lines. It goes up with every change of what a server's lines look like, because
 /// fingerprints of two forms say nothing about each other.
-const FORM: u32 = 1;
+pub const FORM: u32 = 2;
 
-/// `v1:` and the SHA-256 of the canonical form in hexadecimal: the lines in the order of their bytes,
+/// `v2:` and the SHA-256 of the canonical form in hexadecimal: the lines in the order of their bytes,
 /// each ended by a newline, in UTF-8. `sort | sha256sum` in the C locale gives the same.
 ///
 /// Covered are tables (the version table among them, not its rows), columns with type, nullability
 /// and default, indexes, primary, unique and foreign keys, checks, views, triggers, enum types and
-/// the sequences of PostgreSQL. Not covered are the order of columns, functions, rights, comments,
-/// storage, and the names of SQLite's unique and foreign keys.
+/// sequences. Not covered are the order of columns, functions, rights, comments, storage, and of
+/// SQLite's unique and foreign keys the names, when they are checked and what happens on a conflict.
 pub fn fingerprint(schema: &Schema) -> String {
     let mut hash = Sha256::new();
     for line in schema {
@@ -81,7 +81,7 @@ mod tests {
         let schema: Schema = ["table b", "table a"].map(str::to_owned).into();
         assert_eq!(
             fingerprint(&schema),
-            "v1:9457cd290bcb387b7b49991241c2f1cf5367fc59307121c4965225d9b52b3b57"
+            "v2:9457cd290bcb387b7b49991241c2f1cf5367fc59307121c4965225d9b52b3b57"
         );
     }
 }

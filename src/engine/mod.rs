@@ -85,6 +85,19 @@ pub enum Reach {
     Connection,
     /// PostgreSQL alone, by what libpq reads from the environment.
     Libpq,
+    /// Nothing: what libpq reads is refused by whoever answers the engine, such as `PgBouncer`.
+    Refused,
+}
+
+/// What became of the lock timeout on a connection of the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockLimit {
+    /// It holds as long as the connection does, or there is nothing that it could be set on.
+    Session,
+    /// It holds within each transaction: a pooler hands the session on to others.
+    Transactions,
+    /// It was not set, and why.
+    None(String),
 }
 
 /// A program that knows the revisions and can take one back.
@@ -119,6 +132,11 @@ pub trait Engine {
         _timeout: Option<Duration>,
         _listener: &mut dyn Listener,
     ) -> Option<Result<StepRun, EngineError>> {
+        None
+    }
+
+    /// Reads a line of [`Listener::told`] that says what became of the lock timeout.
+    fn lock_limit(&self, _line: &str) -> Option<LockLimit> {
         None
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Clock, StoreError};
 use crate::domain::journal::{Entry, Line, VERSION};
+use crate::domain::schema::FORM;
 
 /// Its name in the folder of a run.
 pub(super) const FILE: &str = "journal.jsonl";
@@ -58,6 +59,7 @@ impl Journal {
         let line = Line {
             version: VERSION,
             at,
+            form: FORM,
             entry,
         };
         let written = serde_json::to_string(&line)

@@ -13,6 +13,7 @@ use crate::domain::blocker::Blocker;
 use crate::domain::plan::Step;
 use crate::domain::report::{StepDone, Stop};
 use crate::domain::revision::Heads;
+use crate::engine::LockLimit;
 use crate::runner::Events;
 
 /// Tells what the runner reports as it happens.
@@ -25,6 +26,8 @@ pub struct Progress<'a> {
     redact: &'a dyn Redact,
     /// The sessions that were warned of.
     warned: BTreeSet<u64>,
+    /// What was said of the lock timeout.
+    limits: Vec<LockLimit>,
 }
 
 /// Takes secrets out of text that somebody else wrote.
@@ -56,6 +59,7 @@ impl<'a> Progress<'a> {
             bar,
             redact,
             warned: BTreeSet::new(),
+            limits: Vec::new(),
         }
     }
 
@@ -154,6 +158,30 @@ impl Events for Progress<'_> {
             of,
             &self.hidden(blockers),
         ));
+    }
+
+    fn lock_limit(&mut self, limit: &LockLimit) {
+        // The connections of all steps have the same fate as a rule, which is worth one line.
+        if self.limits.contains(limit) {
+            return;
+        }
+        self.limits.push(limit.clone());
+        match limit {
+            LockLimit::Transactions if self.ui.verbosity == Verbosity::Verbose => self.line(
+                "      the engine goes through a pooler: the lock timeout is set in each transaction, and \
+                 nothing outside of one has it",
+            ),
+            LockLimit::Session | LockLimit::Transactions => {}
+            LockLimit::None(why) => {
+                let why = self.redact.redact(why);
+                self.bar.suspend(|| {
+                    self.ui.warn(&format!(
+                        "the lock timeout was not set on a connection of the engine, so that a step may wait \
+                         for a lock as long as the server lets it: {why}"
+                    ));
+                });
+            }
+        }
     }
 
     fn engine_line(&mut self, line: &str) {

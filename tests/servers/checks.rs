@@ -256,3 +256,124 @@ fn a_query_that_takes_too_long_is_ended() {
         assert_eq!(one, Some(vec![vec![Some("1".to_owned())]]), "{kind:?}");
     }
 }
+
+/// Turns red if a check can change what it looks at.
+#[test]
+fn a_query_cannot_change_anything() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        database.execute("CREATE TABLE kept (id INTEGER); INSERT INTO kept VALUES (1)");
+        let mut tried = vec![
+            "DELETE FROM kept",
+            "INSERT INTO kept VALUES (2)",
+            "UPDATE kept SET id = 3",
+            "DROP TABLE kept",
+            "ALTER TABLE kept ADD n INTEGER",
+            "CREATE TABLE more (id INTEGER)",
+            "CREATE INDEX more ON kept (id)",
+            "CREATE VIEW more AS SELECT * FROM kept",
+            "SELECT 1; DELETE FROM kept",
+        ];
+        if kind == Kind::MariaDb {
+            database.execute(
+                "CREATE TABLE plain (id INTEGER) ENGINE = MyISAM; INSERT INTO plain VALUES (1);
+                 CREATE FUNCTION sly () RETURNS INTEGER MODIFIES SQL DATA
+                 BEGIN DELETE FROM kept; RETURN 1; END",
+            );
+            tried.extend([
+                "DELETE FROM plain",
+                "DROP TABLE plain",
+                "TRUNCATE TABLE kept",
+                "RENAME TABLE kept TO more",
+                "REPLACE INTO kept VALUES (2)",
+                "OPTIMIZE TABLE plain",
+                "CREATE SEQUENCE more",
+                "SELECT sly()",
+                "BEGIN; DELETE FROM kept",
+                "ANALYZE DELETE FROM kept",
+                "GRANT SELECT ON kept TO 'nobody'@'localhost' IDENTIFIED BY 'x'",
+            ]);
+        }
+        let mut ours = database.open();
+        let before = ours.schema().unwrap();
+        for sql in tried {
+            let error = ours.query(sql, Duration::from_secs(2));
+            assert!(error.is_err(), "{kind:?}: {sql}: {error:?}");
+            assert_eq!(
+                database.query("SELECT * FROM kept"),
+                [[Some("1".to_owned())]],
+                "{kind:?}: {sql}"
+            );
+        }
+        if kind == Kind::MariaDb {
+            assert_eq!(database.query_one("SELECT id FROM plain"), "1");
+        }
+        assert_eq!(ours.schema().unwrap(), before, "{kind:?}");
+        // What a query left open would hold up the engine's next step.
+        let _ = ours.query("BEGIN; SELECT * FROM kept", Duration::from_secs(2));
+        database.execute("ALTER TABLE kept ADD n INTEGER");
+        // And the connection still reads.
+        let one = ours.query("SELECT id FROM kept", Duration::from_secs(2));
+        assert_eq!(one.unwrap(), Some(vec![vec![Some("1".to_owned())]]));
+    }
+}
+
+/// Turns red if what another run left is passed over in silence, by a new run or where no record is.
+#[test]
+fn what_a_step_left_is_told_before_a_run_and_where_the_record_is_lost() {
+    for (kind, made, told) in [
+        (
+            Kind::Sqlite,
+            "CREATE TABLE _alembic_tmp_x (id INTEGER)",
+            "the table _alembic_tmp_x of a batch migration is left over",
+        ),
+        (
+            Kind::MariaDb,
+            "CREATE TABLE _alembic_tmp_x (id INTEGER)",
+            "the table _alembic_tmp_x of a batch migration is left over",
+        ),
+        (
+            Kind::PostgreSql,
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_orders_customer_id'::regclass",
+            "the index public.ix_orders_customer_id is invalid",
+        ),
+    ] {
+        let database = TestDatabase::create(kind);
+        let project = doing(&database, "");
+        let run = project.run("downgrade-safe --resume -y").exits(1);
+        for words in [
+            "there is no record of a run on this database in",
+            "the database stands at 5e6f7a8b9c05, which the code knows",
+            "no other run holds its lock",
+            "nothing in it looks like the rest of a step",
+            "rollback current",
+            "rollback downgrade-safe TARGET",
+        ] {
+            assert!(run.stderr.contains(words), "{kind:?}: {words}\n{run}");
+        }
+        assert!(!run.stderr.contains("warning"), "{run}");
+
+        database.execute(made);
+        let run = project.run("downgrade-safe --resume -y").exits(1);
+        assert!(run.stderr.contains(told), "{kind:?}\n{run}");
+        let run = project.run("downgrade-safe -1 -y").exits(0);
+        assert!(
+            run.stderr.contains(&format!("warning: {told}")),
+            "{kind:?}\n{run}"
+        );
+    }
+
+    let database = TestDatabase::create(Kind::Sqlite);
+    let project = doing(&database, "");
+    let copy = format!("{}.before-rollback-4711", database.name());
+    std::fs::copy(database.path(), &copy).unwrap();
+    for (line, exit) in [("--resume -y", 1), ("-1 -y", 0)] {
+        let run = project.run(&format!("downgrade-safe {line}")).exits(exit);
+        assert!(
+            run.stderr
+                .contains("a run with --atomic left a copy of the file as it was before: "),
+            "{run}"
+        );
+        assert!(run.stderr.contains("app.db.before-rollback-4711"), "{run}");
+    }
+}

@@ -14,6 +14,7 @@ mod fingerprint;
 mod harness;
 mod lock;
 mod lock_timeout;
+mod pooler;
 #[path = "../cli/support/mod.rs"]
 #[expect(
     dead_code,

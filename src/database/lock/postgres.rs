@@ -117,6 +117,16 @@ impl PostgresLock {
     }
 }
 
+impl Drop for PostgresLock {
+    /// The end of the connection does all this, unless a pooler in session mode keeps the session for
+    /// the next client and was told not to reset it.
+    fn drop(&mut self) {
+        let _ = self
+            .session
+            .glance("SELECT pg_advisory_unlock_all(); RESET ALL");
+    }
+}
+
 /// How often each of two connections is asked: a busy pooler may well give one the same twice.
 const LOOKS: usize = 3;
 

@@ -5,7 +5,8 @@ this text on stdin and a pipe as descriptor 3. The script must not notice: argv,
 the traceback of a failure are what they are without us. REQUEST, a name that the loader defines, says what is wanted:
 
 - nothing: watch, and write one JSON object into the pipe at the end;
-- `lock_timeout`, in milliseconds: no connection of the engine waits longer than that for a lock;
+- `lock_timeout`, in milliseconds: no connection of the engine waits longer than that for a lock, and each way in
+  which that was arranged is told in the pipe by a line of its own;
 - `range`: the revisions that `downgrade` takes, in one transaction, each told in the pipe by a line of its own.
 
 The first two are allowed to fail silently: nothing of them may change what the engine does otherwise. The third may not;
@@ -64,14 +65,48 @@ def hook_lock_timeout(module):
 
     @silently
     def opened(connection, connection_record):
-        limit_waiting(connection, names.pop(id(connection_record), None))
+        way = attempted(limit_session, connection, names.pop(id(connection_record), None))
+        connection_record.info[IN_TRANSACTIONS] = way == "transaction"
+
+    @silently
+    def beginning(connection):
+        if connection.info.get(IN_TRANSACTIONS):
+            attempted(limit_transaction, connection.connection)
 
     event.listen(Engine, "do_connect", opening)
     event.listen(Pool, "connect", opened)
+    event.listen(Engine, "begin", beginning)
 
 
-def limit_waiting(connection, dialect):
-    """Lowers the limits of this session, and raises none: a project may have set shorter ones."""
+IN_TRANSACTIONS = "rollback_lock_timeout_in_transactions"
+ways = set()  # how the limit was arranged so far, as it was told
+
+POSTGRESQL_LIMIT = (
+    "SELECT set_config('lock_timeout', '%(limit)d', %(local)s) FROM pg_catalog.pg_settings"
+    " WHERE name = 'lock_timeout' AND setting::bigint NOT BETWEEN 1 AND %(limit)d"
+)
+
+
+def attempted(limit, connection, *args):
+    """Tells each way once. What failed is taken back, so that the engine has its connection as it would be."""
+    why = None
+    try:
+        way = limit(connection, *args)
+    except Exception as error:
+        way = "none"
+        why = ("%s: %s" % (type(error).__name__, error)).split("\n")[0]
+        silently(connection.rollback)()
+    if way not in ways:
+        ways.add(way)
+        silently(tell)({"lock_timeout": way, "why": why})
+    return way
+
+
+def limit_session(connection, dialect):
+    """Lowers the limits of this session, and raises none: a project may have set shorter ones.
+
+    A session behind a pooler is handed on with its settings, so there it is left to each transaction.
+    """
     milliseconds = REQUEST["lock_timeout"]
     if dialect is None:
         # An engine with a `creator` opens its connections past the other listener.
@@ -81,10 +116,9 @@ def limit_waiting(connection, dialect):
         elif "mysql" in module:
             dialect = "mysql"
     if dialect == "postgresql":
-        statement = (
-            "SELECT set_config('lock_timeout', '%d', false) FROM pg_catalog.pg_settings"
-            " WHERE name = 'lock_timeout' AND setting::bigint NOT BETWEEN 1 AND %d" % (milliseconds, milliseconds)
-        )
+        if not is_direct(connection):
+            return "transaction"
+        statement = POSTGRESQL_LIMIT % {"limit": milliseconds, "local": "false"}
     elif dialect in ("mysql", "mariadb"):
         seconds = max(1, (milliseconds + 999) // 1000)
         statement = "SET SESSION " + ", ".join(
@@ -92,18 +126,49 @@ def limit_waiting(connection, dialect):
             for name in ("lock_wait_timeout", "innodb_lock_wait_timeout")
         )
     else:
-        return
-    try:
-        cursor = connection.cursor()
-        try:
-            cursor.execute(statement)
-        finally:
-            cursor.close()
-    except Exception:
-        connection.rollback()
-        raise
+        return "unknown"
+    execute(connection, statement)
     # Most drivers begin a transaction by themselves, and what is set inside goes with it.
     connection.commit()
+    return "session"
+
+
+def limit_transaction(connection):
+    execute(connection, POSTGRESQL_LIMIT % {"limit": REQUEST["lock_timeout"], "local": "true"})
+    return "transaction"
+
+
+def is_direct(connection):
+    """Whether the process that greeted the client is the one that answers it. A pooler greets by itself."""
+    raw = getattr(connection, "driver_connection", None) or getattr(connection, "_connection", None) or connection
+    greeting = greeted_by(raw)
+    if greeting is None:
+        return False
+    answering = execute(connection, "SELECT pg_backend_pid()")
+    connection.rollback()
+    return greeting == answering
+
+
+@silently
+def greeted_by(raw):
+    if hasattr(raw, "get_backend_pid"):  # psycopg2
+        return raw.get_backend_pid()
+    if hasattr(raw, "get_server_pid"):  # asyncpg
+        return raw.get_server_pid()
+    if hasattr(raw, "_backend_key_data"):  # pg8000
+        return int.from_bytes(raw._backend_key_data[:4], "big")
+    return raw.info.backend_pid  # psycopg
+
+
+def execute(connection, statement):
+    """The first value of the answer."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(statement)
+        row = cursor.fetchone() if cursor.description else None
+        return row and row[0]
+    finally:
+        cursor.close()
 
 
 @silently

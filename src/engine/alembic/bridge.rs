@@ -14,7 +14,7 @@ use super::output;
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::revision::{Revision, RevisionId};
 use crate::domain::secret::Secret;
-use crate::engine::Range;
+use crate::engine::{LockLimit, Range};
 use crate::process::{Environment, Invocation};
 
 const SOURCE: &str = include_str!("bridge.py");
@@ -88,6 +88,23 @@ pub struct Applied {
     pub applied: usize,
     /// The version rows after it.
     pub heads: Vec<String>,
+}
+
+/// A line of the pipe that says how the lock timeout was arranged on a connection.
+#[derive(Debug, Deserialize)]
+struct Limited {
+    lock_timeout: String,
+    why: Option<String>,
+}
+
+/// Reads such a line.
+pub fn lock_limit(line: &str) -> Option<LockLimit> {
+    let told: Limited = serde_json::from_str(line).ok()?;
+    Some(match told.lock_timeout.as_str() {
+        "session" | "unknown" => LockLimit::Session,
+        "transaction" => LockLimit::Transactions,
+        _ => LockLimit::None(told.why.unwrap_or_default()),
+    })
 }
 
 /// The same start as `launch`, with the bridge inside.

@@ -61,6 +61,15 @@ pub fn is_lock_timeout(stdout: &str, stderr: &str) -> bool {
         .any(|text| MARK.as_ref().is_some_and(|mark| mark.is_match(text)))
 }
 
+/// Whether the engine failed because what answers it takes no options at the start of a connection.
+/// `PgBouncer`'s words, which are not translated; later releases name the option after a colon.
+pub fn refuses_options(stdout: &str, stderr: &str) -> bool {
+    [stdout, stderr].iter().any(|text| {
+        text.contains("unsupported startup parameter: options")
+            || text.contains("unsupported startup parameter in options:")
+    })
+}
+
 /// What a failed engine said, in short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {

@@ -24,7 +24,9 @@ use self::bridge::Report;
 use self::complaint::Kind;
 use self::discovery::Found;
 use self::launcher::Launch;
-use super::{Current, Ended, Engine, EngineError, Listener, Observation, Range, Reach, StepRun};
+use super::{
+    Current, Ended, Engine, EngineError, Listener, LockLimit, Observation, Range, Reach, StepRun,
+};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::process::{self, Environment, Finished, Interrupt, Invocation, SpawnError};
 
@@ -70,6 +72,8 @@ pub struct AlembicEngine {
     lock_timeout: Option<Duration>,
     /// Whether the bridge has got into the engine and told of it.
     bridged: Cell<bool>,
+    /// Whether `PGOPTIONS` keep the engine from its database.
+    options_refused: Cell<bool>,
 }
 
 impl AlembicEngine {
@@ -112,6 +116,7 @@ impl AlembicEngine {
             held: None,
             lock_timeout: settings.lock_timeout,
             bridged: Cell::new(false),
+            options_refused: Cell::new(false),
         })
     }
 
@@ -120,6 +125,8 @@ impl AlembicEngine {
         self.lock_timeout.map(|_| {
             if self.bridged.get() {
                 Reach::Connection
+            } else if self.options_refused.get() {
+                Reach::Refused
             } else {
                 Reach::Libpq
             }
@@ -160,10 +167,29 @@ impl AlembicEngine {
                 ..bridge::invocation(&launch, &self.dir, &plain.env, request)
             };
         }
-        if let Some(limit) = self.lock_timeout {
+        if !self.options_refused.get()
+            && let Some(limit) = self.lock_timeout
+        {
             limit_by_libpq(&mut plain.env, limit);
         }
         plain
+    }
+
+    /// Asks `current` with the options that the steps are to have, and where a pooler refuses those,
+    /// without them. Later would be too late: a step that failed is not started again.
+    fn ask_with_options(&self, interrupt: &Interrupt) -> Result<Finished, EngineError> {
+        if let Some(limit) = self.lock_timeout {
+            let mut limited = self.invocation(CURRENT);
+            limit_by_libpq(&mut limited.env, limit);
+            let finished = self.run(CURRENT, &limited, None, interrupt, &mut |_| {})?;
+            let refused = matches!(finished.ended, Ended::Exited(status) if status != 0)
+                && complaint::refuses_options(&finished.stdout, &finished.stderr);
+            if !refused {
+                return Ok(finished);
+            }
+            self.options_refused.set(true);
+        }
+        self.ask(CURRENT, interrupt)
     }
 
     fn run_changing(
@@ -174,6 +200,14 @@ impl AlembicEngine {
         listener: &mut dyn Listener,
     ) -> Result<StepRun, EngineError> {
         let finished = self.run_heard(verb, invocation, timeout, &self.interrupt, listener)?;
+        if self.lock_timeout.is_some()
+            && invocation.side_channel
+            && finished.ended == Ended::Exited(0)
+            && !heard_of_the_limit(&finished.side_channel)
+        {
+            // In the words of the bridge, which did not come to it.
+            listener.told(r#"{"lock_timeout": "none", "why": "the engine opened no connection that was seen"}"#);
+        }
         let failed = matches!(finished.ended, Ended::Exited(status) if status != 0);
         // Where somebody else ended it, its last line is not why.
         let reason = failed
@@ -394,7 +428,7 @@ impl Engine for AlembicEngine {
                 }
             }
         }
-        let finished = self.ask(CURRENT, &interrupt)?;
+        let finished = self.ask_with_options(&interrupt)?;
         self.observation(&finished, None, &interrupt)
     }
 
@@ -433,6 +467,10 @@ impl Engine for AlembicEngine {
         Some(self.run_changing(&verb, &invocation, timeout, listener))
     }
 
+    fn lock_limit(&self, line: &str) -> Option<LockLimit> {
+        bridge::lock_limit(line)
+    }
+
     fn applied(&self, line: &str) -> Option<(usize, Heads)> {
         let told: bridge::Applied = serde_json::from_str(line).ok()?;
         let heads = told.heads.into_iter().map(RevisionId::new).collect();
@@ -459,6 +497,11 @@ impl Listener for Masked<'_> {
     fn look_around(&mut self) {
         self.0.look_around();
     }
+}
+
+fn heard_of_the_limit(side_channel: &[u8]) -> bool {
+    let told = String::from_utf8_lossy(side_channel);
+    told.lines().any(|line| bridge::lock_limit(line).is_some())
 }
 
 /// libpq, and so psycopg2 and psycopg, read their options here; a limit of the operator's own stays.

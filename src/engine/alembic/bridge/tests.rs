@@ -44,6 +44,28 @@ fn a_report_of_another_version_or_half_of_one_is_none() {
 }
 
 #[test]
+fn what_became_of_the_lock_timeout_is_told_in_a_line() {
+    for (line, expected) in [
+        (
+            r#"{"lock_timeout": "session", "why": null}"#,
+            Some(LockLimit::Session),
+        ),
+        (
+            r#"{"lock_timeout": "transaction", "why": null}"#,
+            Some(LockLimit::Transactions),
+        ),
+        (
+            r#"{"lock_timeout": "none", "why": "E: no"}"#,
+            Some(LockLimit::None("E: no".to_owned())),
+        ),
+        (r#"{"applied": 0, "heads": []}"#, None),
+        ("", None),
+    ] {
+        assert_eq!(lock_limit(line), expected, "{line}");
+    }
+}
+
+#[test]
 fn revisions_carry_the_message_and_the_date_of_their_docstring() {
     let revisions = report(&[]).revisions().unwrap();
     assert_eq!(revisions[0].message, "First");
