@@ -457,7 +457,10 @@ pub fn words(line: &str) -> Result<Vec<String>, String> {
 
 /// Checks the codes of findings that are allowed.
 fn codes(codes: impl IntoIterator<Item = String>) -> Result<Vec<String>, String> {
-    codes.into_iter().map(|code| risk::code(&code)).collect()
+    codes
+        .into_iter()
+        .map(|code| risk::verdict::code(&code))
+        .collect()
 }
 
 /// Reads `90s`, `5m`, `1h 30m`.

@@ -35,13 +35,13 @@ pub fn run(args: &CheckArgs, context: &Context<'_>) -> Result<(), Failure> {
         Some(target) => foreseen.next_command(target, context),
         None => context.command(&["list"]),
     };
-    let (advice, reason) = foreseen.advice();
+    let advice = foreseen.advice();
     context.ui.examination(Examination {
         database: session.identity.as_ref(),
         plan: &plan,
         outlook: &foreseen.outlook,
-        advice: &advice,
-        reason: &reason,
+        advice: advice.way.words(),
+        reason: &advice.reason,
         ending: Ending {
             verdict: &foreseen.verdict,
             next: &next,

@@ -99,7 +99,7 @@ pub struct DowngradeSafeArgs {
 
     /// Consent by name to what the plan puts at risk: codes of findings, separated by commas, or all.
     /// Without it a high or unknown finding has to be confirmed by typing, and is refused with -y.
-    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = risk::code)]
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = risk::verdict::code)]
     pub allow: Option<Vec<String>>,
 
     /// Begin a plan although one of its steps is sure to fail.
@@ -205,7 +205,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     }
     let lacking = foreseen.lacking_consent(context);
     if args.yes && !lacking.is_empty() {
-        return Err(foreseen.refusal(&lacking, context));
+        return Err(foreseen.refusal(&lacking));
     }
     let whole = args.atomic.then(|| session.as_a_whole(&plan)).transpose()?;
     if !args.yes {

@@ -8,12 +8,15 @@ use super::Context;
 use super::session::Session;
 use crate::config::{self, Layer};
 use crate::database::Probes;
-use crate::domain::catalogue::Catalogue;
-use crate::domain::foresight::{Dialect, foresee};
+use crate::domain::foresight::foresee::foresee;
+use crate::domain::foresight::Seen;
+use crate::domain::foresight::reach::reachable;
 use crate::domain::plan::Plan;
-use crate::domain::risk::consent::Consent;
-use crate::domain::risk::outlook::{Asked, Outlook, Reachable};
-use crate::domain::risk::{self, Answer, Ask, Level, Question, verdict};
+use crate::domain::revision::RevisionId;
+use crate::domain::risk::outlook::{Asked, Outlook};
+use crate::domain::risk::verdict::{Advice, Allowed, Verdict, advise, to_be_allowed};
+use crate::domain::risk::{self, Answer, Ask, Level, Question};
+use crate::engine::alembic::version_files::follow::Follower;
 use crate::error::{Exit, Failure};
 
 /// How long asking may take where nothing else is said.
@@ -52,11 +55,195 @@ impl Ask for Nobody {
     }
 }
 
-/// What is foretold of a plan.
+/// What is foretold of a plan, and what that comes to.
 pub(super) struct Foreseen {
     pub(super) outlook: Outlook,
     /// In one line.
     pub(super) verdict: String,
-    /// What will be lost, completing "This ..."; `None` where nothing is known to be.
+    /// What will be lost, such as `drops 3 tables with 88 rows`; `None` where nothing is known to be.
     pub(super) losses: Option<String>,
+}
+
+impl Foreseen {
+    /// Reads the migrations of a plan and follows them over the schema as it is, asking the database
+    /// what is at stake.
+    pub(super) fn of(session: &mut Session, plan: &Plan, context: &Context<'_>) -> Self {
+        let settings = context.settings;
+        let files = session.version_files();
+        let dialect = session.dialect();
+        let catalogue = if plan.steps.is_empty() {
+            None
+        } else {
+            session.catalogue()
+        };
+        let budget = settings.probe_timeout.unwrap_or(PROBE_TIMEOUT);
+        let (steps, asked) = {
+            let follower = Follower::new(&files);
+            let mut look = |ask: &mut dyn Ask| {
+                let mut examine = |seen: &Seen| risk::examine(seen, ask);
+                foresee(plan, &session.graph, &follower, dialect, catalogue.clone(), &mut examine)
+            };
+            match session.database() {
+                _ if settings.probe == Some(false) => {
+                    (look(&mut Nobody), Asked::Not("--no-probe".to_owned()))
+                }
+                None => (
+                    look(&mut Nobody),
+                    Asked::Not("there is no connection of our own".to_owned()),
+                ),
+                Some(database) => {
+                    let mut probes = Probes::new(database, budget);
+                    let steps = look(&mut probes);
+                    let asked = Asked::Within {
+                        answers: probes.answered(),
+                        unanswered: probes.unanswered(),
+                        took: probes.took(),
+                        budget,
+                    };
+                    (steps, asked)
+                }
+            }
+        };
+        let reachable = reachable(&session.graph, plan, |index| steps[index].will_fail());
+        let unread = (!plan.steps.is_empty() && files.files.is_empty())
+            .then(|| "no version file of the plan is at hand, so that nothing is known of the steps".to_owned());
+        let steps: Vec<_> = steps.into_iter().map(|step| step.findings).collect();
+        let verdict = Verdict::over(steps.iter().flatten());
+        let outlook = Outlook {
+            steps,
+            unread,
+            asked,
+            reachable,
+        };
+        Self {
+            verdict: in_one_line(&outlook, &verdict),
+            losses: verdict.losses.sentence(),
+            outlook,
+        }
+    }
+
+    /// The command that comes next for a plan whose target is `target`.
+    pub(super) fn next_command(&self, target: &str, context: &Context<'_>) -> String {
+        match (self.outlook.first_failure(), &self.outlook.reachable) {
+            (Some((0, _)), _) | (Some(_), None) => context.command(&["list"]),
+            (Some(_), Some(reachable)) => match &reachable.target {
+                Some(target) => self.downgrade(target, reachable.steps, context),
+                None => context.command(&["list"]),
+            },
+            (None, _) => self.downgrade(target, self.outlook.steps.len(), context),
+        }
+    }
+
+    /// `rollback downgrade-safe TARGET`, with what has to be allowed for its steps.
+    fn downgrade(&self, target: &str, steps: usize, context: &Context<'_>) -> String {
+        let findings = self.outlook.steps.iter().take(steps).flatten();
+        let lacking = to_be_allowed(findings, &allowed(context));
+        let codes = lacking.into_iter().collect::<Vec<_>>().join(",");
+        let mut words = vec!["downgrade-safe", target];
+        if !codes.is_empty() {
+            words.extend(["--allow", &codes]);
+        }
+        context.command(&words)
+    }
+
+    /// Refuses a plan with a step that is sure to fail.
+    pub(super) fn refuse_failure(&self, plan: &Plan, context: &Context<'_>) -> Result<(), Failure> {
+        let Some((index, finding)) = self.outlook.first_failure() else {
+            return Ok(());
+        };
+        let step = plan.steps.get(index).map_or("", |step| step.removes.as_str());
+        let place = finding.place.as_ref().map(|place| format!(" ({place})"));
+        let failure = Failure::refused(format!(
+            "step {} of {}, {step}, will fail: nothing was changed",
+            index + 1,
+            plan.steps.len()
+        ))
+        .because(format!("{}{}", finding.sentence, place.unwrap_or_default()));
+        let failure = match &self.outlook.reachable {
+            Some(reachable) if reachable.steps > 0 => {
+                let stands = reachable.heads.iter().map(RevisionId::as_str).collect::<Vec<_>>();
+                let words = format!("the last position that can be reached is {}", stands.join(", "));
+                match &reachable.target {
+                    Some(target) => failure.hint(format!(
+                        "{words}: {}",
+                        self.downgrade(target, reachable.steps, context)
+                    )),
+                    None => failure.hint(words),
+                }
+            }
+            _ => failure.hint(format!(
+                "it is the first step, so that no way down is open: {}",
+                context.command(&["check", step])
+            )),
+        };
+        Err(failure.hint("to begin all the same, and stop there: --allow-failing"))
+    }
+
+    /// The codes of what is high or unknown and not allowed.
+    pub(super) fn lacking_consent(&self, context: &Context<'_>) -> Vec<&'static str> {
+        to_be_allowed(self.outlook.findings(), &allowed(context))
+            .into_iter()
+            .collect()
+    }
+
+    /// The refusal of a plan that `-y` alone does not allow.
+    pub(super) fn refusal(&self, lacking: &[&'static str]) -> Failure {
+        let mut failure = Failure::refused(
+            "-y alone does not allow what this plan puts at risk: nothing was changed",
+        );
+        for code in lacking {
+            let of_code = || self.outlook.findings().filter(|finding| finding.code == *code);
+            if let Some(finding) = of_code().max_by_key(|finding| finding.level) {
+                let more = match of_code().count() {
+                    0 | 1 => String::new(),
+                    number => format!(" (and {} more)", number - 1),
+                };
+                failure = failure.because(format!(
+                    "{code}, {}: {}{more}",
+                    finding.level.name(),
+                    finding.sentence
+                ));
+            }
+        }
+        failure.hint(format!("to allow it by name: --allow {}", lacking.join(",")))
+    }
+
+    /// What `--deny` makes of it.
+    pub(super) fn denied(&self, deny: Option<Level>) -> Result<Exit, Failure> {
+        let worst = self.outlook.findings().max_by_key(|finding| finding.level);
+        match (deny, worst) {
+            (Some(deny), Some(worst)) if worst.level >= deny => {
+                Err(Failure::refused(format!(
+                    "the plan has a finding of level {}, and --deny {} was given",
+                    worst.level.name(),
+                    deny.name()
+                ))
+                .because(format!("{}: {}", worst.code, worst.sentence)))
+            }
+            _ => Ok(Exit::Done),
+        }
+    }
+
+    /// What to do about the last revision of the plan, and why.
+    pub(super) fn advice(&self) -> Advice {
+        advise(self.outlook.steps.last().map_or(&[][..], Vec::as_slice))
+    }
+}
+
+/// What the settings allow. Words that are no codes were refused where they were read.
+fn allowed(context: &Context<'_>) -> Allowed {
+    let words = context.settings.allow.clone().unwrap_or_default().join(",");
+    Allowed::parse(&words).unwrap_or_default()
+}
+
+fn in_one_line(outlook: &Outlook, verdict: &Verdict) -> String {
+    let level = verdict.level.map_or("low", Level::name);
+    match outlook.first_failure() {
+        Some((index, _)) => format!(
+            "{level}: step {} will fail; {}",
+            index + 1,
+            verdict.sentence()
+        ),
+        None => format!("{level}: {}", verdict.sentence()),
+    }
 }

@@ -1,6 +1,5 @@
 //! What each step of a plan puts at risk: one rule, one file.
 
-pub mod consent;
 pub mod outlook;
 
 use serde::Serialize;

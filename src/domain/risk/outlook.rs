@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Finding, Foretold, Level};
+use crate::domain::foresight::reach::Reachable;
 
 /// How the database was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,15 +21,6 @@ pub enum Asked {
         /// How long it might have taken.
         budget: Duration,
     },
-}
-
-/// Where a plan can be stopped before its first certain failure.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reachable {
-    /// How many steps of the plan come before it.
-    pub steps: usize,
-    /// The target to type for them; `None` where the very first step fails.
-    pub target: Option<String>,
 }
 
 /// What is foretold of a plan.
