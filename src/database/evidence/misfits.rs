@@ -3,7 +3,7 @@
 use super::sql::{literal, number_text};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{ColumnType, Family};
-use crate::domain::risk::fit::{is_number, is_text, range};
+use crate::domain::risk::fit::{is_cast_to_number, is_number, is_text, range};
 
 /// A number as text.
 const INTEGER: &str = "^[[:space:]]*[-+]?[0-9]+[[:space:]]*$";
@@ -77,6 +77,13 @@ pub(super) fn changes(
     from: &ColumnType,
     to: &ColumnType,
 ) -> Option<String> {
+    if dialect == Dialect::Sqlite {
+        // What does not come through the cast as it was: a text that is no number stays a text beside
+        // the number that is made of it.
+        let kind = range(to.family).map_or("NUMERIC", |_| "INTEGER");
+        return is_cast_to_number(from, to)
+            .then(|| format!("CAST({column} AS {kind}) <> {column}"));
+    }
     match (from.family, to.family) {
         (Family::Numeric | Family::Float, Family::Numeric) => {
             let value = rounded(dialect, column, from, to.scale.unwrap_or_default());

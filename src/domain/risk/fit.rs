@@ -57,6 +57,21 @@ fn is_moment(family: Family) -> bool {
     matches!(family, Family::Date | Family::DateTime)
 }
 
+/// Whether values get lost where Alembic copies a table on SQLite: it casts what gets a type of another
+/// kind, and SQLite casts days and times to numbers, because it has no such types.
+///
+/// `SQLiteImpl.cast_for_batch_migrate` in `alembic/ddl/sqlite.py`, measured with Alembic 1.20.
+pub fn is_cast_to_number(from: &ColumnType, to: &ColumnType) -> bool {
+    let is_integer = |family| digits(family).is_some();
+    let (from, to) = (from.family, to.family);
+    let to_number = is_number(to) || is_moment(to) || matches!(to, Family::Time | Family::Boolean);
+    let is_harmless = from == to
+        || is_integer(from) && is_number(to)
+        || from == Family::Boolean && is_number(to)
+        || is_number(from) && is_number(to) && !is_integer(to);
+    to_number && !is_harmless
+}
+
 /// What comes of the values of `from` in a column of `to`.
 pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> Fit {
     let fits = |yes: bool| if yes { Fit::All } else { Fit::Some };
@@ -105,7 +120,8 @@ pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> Fit {
         (from, to) if is_number(from) && is_number(to) => {
             fits(digits(from).is_some() && digits(from) <= digits(to))
         }
-        (Family::Date | Family::DateTime, Family::DateTime)
+        (Family::Date, Family::DateTime) => fits(dialect != Dialect::Sqlite),
+        (Family::DateTime, Family::DateTime)
         | (Family::Json, Family::Jsonb)
         | (Family::Time, Family::Interval | Family::Time) => Fit::All,
         (from, to) if is_moment(from) && is_moment(to) => Fit::Some,
@@ -142,6 +158,26 @@ mod tests {
             ("JSON", "JSONB"),
         ] {
             assert_eq!(of(from, to, Dialect::Postgresql), Fit::All, "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn sqlite_makes_numbers_of_what_it_has_no_type_for() {
+        let is_cast = |from, to| is_cast_to_number(&kind(from), &kind(to));
+        for (from, to) in [
+            ("DATE", "TIMESTAMP"),
+            ("TEXT", "INTEGER"),
+            ("NUMERIC", "INTEGER"),
+        ] {
+            assert!(is_cast(from, to), "{from} {to}");
+            assert_eq!(of(from, to, Dialect::Sqlite), Fit::Some);
+        }
+        for (from, to) in [
+            ("VARCHAR(9)", "VARCHAR(3)"),
+            ("BIGINT", "INTEGER"),
+            ("INTEGER", "TEXT"),
+        ] {
+            assert!(!is_cast(from, to), "{from} {to}");
         }
     }
 

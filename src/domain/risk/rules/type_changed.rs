@@ -5,7 +5,7 @@ use super::enum_value_removed::removed;
 use crate::domain::foresight::{Dialect, Seen};
 use crate::domain::operation::{ColumnChange, ColumnType, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::fit::{Fit, fit};
+use crate::domain::risk::fit::{Fit, fit, is_cast_to_number};
 use crate::domain::risk::found::Found;
 use crate::domain::risk::scene::{Scene, Stock, scenes};
 use crate::domain::risk::{Answer, Ask, Foretold, Kind, Level, Question};
@@ -100,8 +100,9 @@ fn changed(
             format!("{words}; it holds nothing then"),
         )),
         Fit::Some | Fit::NeedsConversion => {
+            let is_cast = is_cast_to_number(from, to);
             let kinds = (from.clone(), to.clone());
-            let (misfits, changes) = asked(ask, live, kinds);
+            let (misfits, changes) = asked(ask, dialect, live, kinds);
             let outcome = |answer: &Answer| {
                 if change.using.is_some() {
                     // The conversion may make them fit.
@@ -110,7 +111,7 @@ fn changed(
                     scene.outcome(table, answer, is_changed)
                 }
             };
-            Some(judged(dialect, &words, misfits, changes, found, outcome).advise(format!(
+            Some(judged(dialect, (&words, is_cast), misfits, changes, found, outcome).advise(format!(
                 "look at the values of {name} that do not fit {}, and settle what becomes of them",
                 to.written
             )))
@@ -120,6 +121,7 @@ fn changed(
 
 fn asked(
     ask: &mut dyn Ask,
+    dialect: Dialect,
     live: Option<(TableName, String)>,
     (from, to): (ColumnType, ColumnType),
 ) -> (Option<Answer>, Option<Answer>) {
@@ -133,7 +135,9 @@ fn asked(
         from: from.clone(),
         to: to.clone(),
     });
-    if misfits.as_ref().is_some_and(|answer| answer.count > 0) {
+    // Where the step fails nothing is lost any more; SQLite does not fail.
+    let is_over = misfits.as_ref().is_some_and(|answer| answer.count > 0);
+    if is_over && dialect != Dialect::Sqlite {
         return (misfits, None);
     }
     let changes = ask.ask(&Question::Changes {
@@ -147,14 +151,16 @@ fn asked(
 
 fn judged(
     dialect: Dialect,
-    words: &str,
+    (words, is_cast): (&str, bool),
     misfits: Option<Answer>,
     changes: Option<Answer>,
     found: impl Fn(&'static str, Level, String) -> Found,
     outcome: impl Fn(&Answer) -> Foretold,
 ) -> Found {
+    // What is lost weighs more than what stays as it is.
+    let is_loss = changes.as_ref().is_some_and(|answer| answer.count > 0);
     match (misfits, changes) {
-        (Some(answer), _) if answer.count > 0 => {
+        (Some(answer), _) if answer.count > 0 && !is_loss => {
             let verb = if answer.count == 1 { "does" } else { "do" };
             let values = counted(answer.count, answer.exact, "value", "values");
             let evidence = evidence(&answer, "value", "values");
@@ -198,6 +204,11 @@ fn judged(
             format!("{words}, which every value fits"),
         )
         .because(evidence(&answer, "value", "values")),
+        _ if dialect == Dialect::Sqlite && is_cast => found(
+            NARROWED,
+            Level::Medium,
+            format!("{words}, which SQLite casts; its values were not looked at"),
+        ),
         _ if dialect == Dialect::Sqlite => found(
             NARROWED,
             Level::Low,
@@ -242,7 +253,12 @@ mod tests {
             (Dialect::Sqlite, None, Level::Low),
         ] {
             let seen = over(dialect, altering("email", "VARCHAR(100)", None));
-            let finding = only(NARROWED, &seen, Told::all(12));
+            let told = Told::by(|question| match question {
+                Question::Misfits { .. } => Some(12),
+                // There is no such question of these types.
+                _ => None,
+            });
+            let finding = only(NARROWED, &seen, told);
             assert_eq!((finding.outcome, finding.level), (outcome, level));
             let start =
                 "changes users.email from VARCHAR(255) to VARCHAR(100); 12 values do not fit";
@@ -250,6 +266,19 @@ mod tests {
             let none = only(NARROWED, &seen, Told::all(0));
             assert_eq!((none.outcome, none.level), (None, Level::Low));
         }
+    }
+
+    /// Turns red if the one kind of change that destroys values without a word is missed.
+    #[test]
+    fn sqlite_casts_a_time_to_its_year() {
+        let mut before = schema(Dialect::Sqlite);
+        edit(&mut before, "users", |table| {
+            table.columns.get_mut("email").unwrap().kind = Some(kind("DATE"));
+        });
+        let seen = step(&before, vec![altering("email", "TIMESTAMP", None)]);
+        let lost = only(NARROWED, &seen, Told::all(4));
+        assert_eq!((lost.level, lost.outcome), (Level::High, None));
+        assert_eq!(only(NARROWED, &seen, Told::nothing()).level, Level::Medium);
     }
 
     #[test]
