@@ -6,6 +6,7 @@ mod blockers;
 mod checks_mysql;
 mod checks_postgres;
 mod checks_sqlite;
+pub mod evidence;
 mod failure;
 mod lock;
 mod mysql;

@@ -9,6 +9,7 @@ mod atomic;
 mod checks;
 mod connection;
 mod crash;
+mod evidence;
 mod failures;
 mod fingerprint;
 mod harness;

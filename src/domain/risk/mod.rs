@@ -1,10 +1,40 @@
 //! What each step of a plan puts at risk: one rule, one file.
 
+pub mod figures;
+pub mod fit;
+mod found;
 pub mod outlook;
+mod rules;
+mod scene;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod verdict;
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::foresight::Seen;
 use super::operation::{ColumnType, Place, TableName};
+
+/// All findings of one step, in the order in which things happen; one for each object and code.
+///
+/// What is lost is asked for first, in case the time of `ask` does not suffice for all.
+pub fn examine(seen: &Seen, ask: &mut dyn Ask) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for rule in &rules::RULES {
+        let found = (rule.look)(seen, ask);
+        debug_assert!(found.iter().all(|found| rule.codes.contains(&found.code())));
+        all.extend(found);
+    }
+    found::merged(all)
+}
+
+/// The codes that findings can have.
+pub fn codes() -> BTreeSet<&'static str> {
+    let all = rules::RULES.iter().flat_map(|rule| rule.codes);
+    all.copied().collect()
+}
 
 /// How bad. Unknown is a level of its own and stands above high where something has to be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
@@ -100,6 +130,18 @@ pub enum Question {
     },
     /// How many values do not fit a type that the column is to have.
     Misfits {
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
+        /// The present type.
+        from: Kind,
+        /// The type to be.
+        to: Kind,
+    },
+    /// How many values fit a type that the column is to have, but not as they are: digits after the
+    /// point or the time of day get lost.
+    Changes {
         /// The table.
         table: TableName,
         /// The column.

@@ -4,6 +4,7 @@
 //! `UPDATE_DOCS=1 cargo test --test cli documents`; the rest is mended by hand where the failure says.
 
 mod examples;
+mod findings;
 mod json;
 mod reference;
 mod references;

@@ -1,0 +1,96 @@
+use super::*;
+use crate::domain::risk::Kind;
+use crate::domain::risk::testing::kind;
+
+const ALL: [Dialect; 3] = [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite];
+
+fn evil() -> TableName {
+    TableName {
+        schema: None,
+        name: "a\"b`c'; DROP TABLE t; --".to_owned(),
+    }
+}
+
+#[test]
+fn questions_are_typed_as_a_person_would() {
+    let table = TableName {
+        schema: Some("public".to_owned()),
+        name: "users".to_owned(),
+    };
+    let values = |default: Option<&str>| Question::Values {
+        table: table.clone(),
+        column: "email".to_owned(),
+        default: default.map(str::to_owned),
+    };
+    let of = |question: &Question| query_of(Dialect::Postgresql, question).unwrap();
+    assert_eq!(
+        of(&values(None)),
+        "SELECT count(*) FROM \"public\".\"users\" WHERE \"email\" IS NOT NULL"
+    );
+    assert_eq!(
+        of(&values(Some("'x'::text"))),
+        "SELECT count(*) FROM \"public\".\"users\" WHERE \"email\" <> 'x'::text"
+    );
+    assert_eq!(of(&values(Some("now()"))), of(&values(None)));
+    let narrower = Question::Misfits {
+        table: TableName::plain("users"),
+        column: "email".to_owned(),
+        from: Kind(kind("VARCHAR(255)")),
+        to: Kind(kind("VARCHAR(100)")),
+    };
+    assert_eq!(
+        ALL.map(|dialect| query_of(dialect, &narrower).unwrap()),
+        [
+            "SELECT count(*) FROM \"users\" WHERE char_length(rtrim(\"email\", ' ')) > 100",
+            "SELECT count(*) FROM `users` WHERE char_length(trim(TRAILING ' ' FROM `email`)) > 100",
+            "SELECT count(*) FROM \"users\" WHERE length(\"users\".\"email\") > 100",
+        ]
+    );
+}
+
+/// Turns red if a name can end the statement that it stands in.
+#[test]
+fn a_name_stays_between_its_quotes() {
+    let rows = Question::Rows { table: evil() };
+    assert_eq!(
+        ALL.map(|dialect| query_of(dialect, &rows).unwrap()),
+        [
+            "SELECT count(*) FROM \"a\"\"b`c'; DROP TABLE t; --\"",
+            "SELECT count(*) FROM `a\"b``c'; DROP TABLE t; --`",
+            "SELECT count(*) FROM \"a\"\"b`c'; DROP TABLE t; --\"",
+        ]
+    );
+    let size = Question::Size { table: evil() };
+    assert_eq!(
+        query_of(Dialect::Postgresql, &size).unwrap(),
+        "SELECT pg_total_relation_size('\"a\"\"b`c''; DROP TABLE t; --\"'::regclass)"
+    );
+}
+
+#[test]
+fn a_backslash_means_nothing() {
+    let texts = ALL.map(|dialect| literal(dialect, "a\\'").unwrap());
+    assert_eq!(
+        texts,
+        ["E'a\\\\'''", "CONVERT(x'615c27' USING utf8mb4)", "'a\\'''"]
+    );
+    assert_eq!(literal(Dialect::Postgresql, "a\0"), None);
+}
+
+#[test]
+fn what_cannot_be_asked_is_not() {
+    let violations = Question::Violations {
+        table: evil(),
+        condition: "1) OR (SELECT 1".to_owned(),
+    };
+    let orphans = Question::Orphans {
+        table: evil(),
+        columns: vec!["a".to_owned()],
+        referent: evil(),
+        referent_columns: Vec::new(),
+    };
+    for dialect in ALL {
+        assert_eq!(query_of(dialect, &violations), None);
+        assert_eq!(query_of(dialect, &orphans), None);
+    }
+}

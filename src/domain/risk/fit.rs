@@ -1,0 +1,212 @@
+//! Whether the values of one type fit another one, as far as the types alone say it.
+
+use crate::domain::foresight::Dialect;
+use crate::domain::operation::{ColumnType, Family};
+
+/// What comes of a value of one type in a column of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// Every value fits as it is.
+    All,
+    /// Each one has to be looked at.
+    Some,
+    /// The server refuses the change whatever the values are, unless it is told how to convert them.
+    NeedsConversion,
+    /// Not known.
+    Unknown,
+}
+
+/// Digits before the point that the values of an integer type may have.
+fn digits(family: Family) -> Option<u32> {
+    match family {
+        Family::SmallInteger => Some(5),
+        Family::Integer => Some(10),
+        Family::BigInteger => Some(19),
+        _ => None,
+    }
+}
+
+/// The smallest and the largest value of an integer type.
+pub fn range(family: Family) -> Option<(i64, i64)> {
+    match family {
+        Family::SmallInteger => Some((i16::MIN.into(), i16::MAX.into())),
+        Family::Integer => Some((i32::MIN.into(), i32::MAX.into())),
+        Family::BigInteger => Some((i64::MIN, i64::MAX)),
+        _ => None,
+    }
+}
+
+/// Whether it is text with or without a limit.
+pub fn is_text(family: Family) -> bool {
+    matches!(family, Family::String | Family::Text)
+}
+
+/// Whether it is a number.
+pub fn is_number(family: Family) -> bool {
+    matches!(
+        family,
+        Family::SmallInteger
+            | Family::Integer
+            | Family::BigInteger
+            | Family::Numeric
+            | Family::Float
+    )
+}
+
+fn is_moment(family: Family) -> bool {
+    matches!(family, Family::Date | Family::DateTime)
+}
+
+/// Whether values get lost where Alembic copies a table on SQLite: it casts what gets a type of another
+/// kind, and SQLite casts days and times to numbers, because it has no such types.
+///
+/// `SQLiteImpl.cast_for_batch_migrate` in `alembic/ddl/sqlite.py`, measured with Alembic 1.20.
+pub fn is_cast_to_number(from: &ColumnType, to: &ColumnType) -> bool {
+    let is_integer = |family| digits(family).is_some();
+    let (from, to) = (from.family, to.family);
+    let to_number = is_number(to) || is_moment(to) || matches!(to, Family::Time | Family::Boolean);
+    let is_harmless = from == to
+        || is_integer(from) && is_number(to)
+        || from == Family::Boolean && is_number(to)
+        || is_number(from) && is_number(to) && !is_integer(to);
+    to_number && !is_harmless
+}
+
+/// What comes of the values of `from` in a column of `to`.
+pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> Fit {
+    let fits = |yes: bool| if yes { Fit::All } else { Fit::Some };
+    if from.written.eq_ignore_ascii_case(&to.written) && from.values == to.values {
+        return Fit::All;
+    }
+    match (from.family, to.family) {
+        (Family::Other, _) | (_, Family::Other) | (Family::Array, Family::Array) => Fit::Unknown,
+        (Family::Enum, Family::Enum) => {
+            let same_type = from.enum_name == to.enum_name;
+            if dialect == Dialect::Postgresql && !same_type {
+                return Fit::NeedsConversion;
+            }
+            fits(!to.values.is_empty() && from.values.iter().all(|word| to.values.contains(word)))
+        }
+        (_, Family::Text) => Fit::All,
+        (Family::String | Family::Binary, same) if same == from.family => fits(
+            to.length
+                .is_none_or(|to| from.length.is_some_and(|from| from <= to)),
+        ),
+        (Family::Enum, Family::String) => {
+            let longest = from.values.iter().map(|word| word.chars().count()).max();
+            fits(
+                to.length
+                    .is_none_or(|to| longest.is_some_and(|longest| longest as u64 <= to)),
+            )
+        }
+        (_, Family::String) => fits(to.length.is_none()),
+        (Family::Numeric, Family::Numeric) => fits(match (from.precision, to.precision) {
+            (_, None) => dialect != Dialect::Mysql,
+            (None, Some(_)) => false,
+            (Some(from_all), Some(to_all)) => {
+                let (from_scale, to_scale) =
+                    (from.scale.unwrap_or_default(), to.scale.unwrap_or_default());
+                from_scale <= to_scale
+                    && from_all.saturating_sub(from_scale) <= to_all.saturating_sub(to_scale)
+            }
+        }),
+        (from, Family::Numeric) if digits(from).is_some() => {
+            let whole = to
+                .precision
+                .map(|all| all.saturating_sub(to.scale.unwrap_or_default()));
+            fits(whole.is_none_or(|whole| digits(from).is_some_and(|digits| digits <= whole)))
+        }
+        (from, Family::Float) if is_number(from) => Fit::All,
+        (from, to) if is_number(from) && is_number(to) => {
+            fits(digits(from).is_some() && digits(from) <= digits(to))
+        }
+        (Family::Date, Family::DateTime) => fits(dialect != Dialect::Sqlite),
+        (Family::DateTime, Family::DateTime)
+        | (Family::Json, Family::Jsonb)
+        | (Family::Time, Family::Interval | Family::Time) => Fit::All,
+        (from, to) if is_moment(from) && is_moment(to) => Fit::Some,
+        (Family::DateTime | Family::Interval, Family::Time) => Fit::Some,
+        // SQLite stores what it gets, and MariaDB's boolean is a small integer.
+        (one, other) if one == other => Fit::All,
+        (Family::Boolean, number) if is_number(number) && dialect != Dialect::Postgresql => {
+            Fit::All
+        }
+        (Family::Jsonb, Family::Json) => Fit::All,
+        _ if dialect == Dialect::Postgresql => Fit::NeedsConversion,
+        _ => Fit::Some,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::risk::testing::kind;
+
+    fn of(from: &str, to: &str, dialect: Dialect) -> Fit {
+        fit(&kind(from), &kind(to), dialect)
+    }
+
+    #[test]
+    fn what_is_wider_takes_everything() {
+        for (from, to) in [
+            ("VARCHAR(100)", "VARCHAR(255)"),
+            ("VARCHAR(100)", "TEXT"),
+            ("INTEGER", "BIGINT"),
+            ("INTEGER", "NUMERIC(12, 2)"),
+            ("NUMERIC(10, 2)", "NUMERIC(12, 3)"),
+            ("DATE", "TIMESTAMP"),
+            ("JSON", "JSONB"),
+        ] {
+            assert_eq!(of(from, to, Dialect::Postgresql), Fit::All, "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn sqlite_makes_numbers_of_what_it_has_no_type_for() {
+        let is_cast = |from, to| is_cast_to_number(&kind(from), &kind(to));
+        for (from, to) in [
+            ("DATE", "TIMESTAMP"),
+            ("TEXT", "INTEGER"),
+            ("NUMERIC", "INTEGER"),
+        ] {
+            assert!(is_cast(from, to), "{from} {to}");
+            assert_eq!(of(from, to, Dialect::Sqlite), Fit::Some);
+        }
+        for (from, to) in [
+            ("VARCHAR(9)", "VARCHAR(3)"),
+            ("BIGINT", "INTEGER"),
+            ("INTEGER", "TEXT"),
+        ] {
+            assert!(!is_cast(from, to), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn what_is_narrower_has_to_be_looked_at() {
+        for (from, to) in [
+            ("VARCHAR(255)", "VARCHAR(100)"),
+            ("TEXT", "VARCHAR(100)"),
+            ("BIGINT", "INTEGER"),
+            ("NUMERIC(12, 2)", "NUMERIC(10, 2)"),
+            ("NUMERIC(12, 4)", "NUMERIC(12, 2)"),
+            ("NUMERIC(12, 2)", "INTEGER"),
+            ("TIMESTAMP", "DATE"),
+        ] {
+            for dialect in [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite] {
+                assert_eq!(of(from, to, dialect), Fit::Some, "{from} {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn postgresql_wants_to_be_told_how() {
+        for (from, to) in [
+            ("TEXT", "INTEGER"),
+            ("BOOLEAN", "INTEGER"),
+            ("TEXT", "UUID"),
+        ] {
+            assert_eq!(of(from, to, Dialect::Postgresql), Fit::NeedsConversion);
+            assert_ne!(of(from, to, Dialect::Mysql), Fit::NeedsConversion);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Rows have to hold to a condition again.
+
+use super::Rule;
+use crate::domain::catalogue::Origin;
+use crate::domain::foresight::Seen;
+use crate::domain::operation::{Constraint, Operation, TableName};
+use crate::domain::risk::figures::{counted, evidence};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Scene, Stock, scenes};
+use crate::domain::risk::{Ask, Foretold, Level, Question};
+
+const CODE: &str = "check-restored";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    for scene in scenes(seen) {
+        let Operation::AddConstraint {
+            table,
+            constraint: Constraint::Check { name, condition },
+        } = scene.operation
+        else {
+            continue;
+        };
+        let (live, changed) = match scene.stock(table) {
+            Stock::Live { table, changed } => (Some(table), changed),
+            Stock::Unknown => (None, false),
+            Stock::Absent | Stock::Nothing => continue,
+        };
+        let said = scene.say(table);
+        let what = match (name.known(), condition) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(condition)) => format!("({condition})"),
+            (None, None) => "that is not known".to_owned(),
+        };
+        let found = |level, rest: String| {
+            let sentence = format!("checks the rows of {said} by {what}{rest}");
+            scene.found(CODE, format!("{said} {what}"), level, sentence)
+        };
+        let advice = format!("mend the rows of {said} that do not hold to the condition");
+        let question = match (live, condition) {
+            (Some(live), Some(condition)) if has_present_names(&scene, table) => {
+                Some(Question::Violations {
+                    table: live,
+                    condition: condition.clone(),
+                })
+            }
+            _ => None,
+        };
+        all.push(match question.and_then(|question| ask.ask(&question)) {
+            Some(answer) if answer.count == 0 && answer.exact => {
+                found(Level::Low, ", and every row holds to it".to_owned())
+                    .because(evidence(&answer, "row", "rows"))
+            }
+            Some(answer) => {
+                let verb = if answer.count == 1 { "does" } else { "do" };
+                let rows = counted(answer.count, answer.exact, "row", "rows");
+                found(Level::High, format!(", and {rows} {verb} not hold to it"))
+                    .fails(scene.outcome(table, &answer, changed))
+                    .because(evidence(&answer, "row", "rows"))
+                    .advise(advice)
+            }
+            None => found(Level::Medium, "; they were not looked at".to_owned())
+                .fails(Foretold::MayFail)
+                .advise(advice),
+        });
+    }
+    all
+}
+
+/// The condition speaks of columns by the names that they have then.
+fn has_present_names(scene: &Scene<'_>, table: &TableName) -> bool {
+    scene.table(table).is_some_and(|(_, table)| {
+        table.columns.values().all(|column| match &column.origin {
+            Origin::Live { name } => *name == column.name,
+            Origin::Made { .. } => true,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::Dialect;
+    use crate::domain::operation::Name;
+    use crate::domain::risk::testing::{Told, edit, live, only, schema, step, table};
+
+    fn check() -> Operation {
+        Operation::AddConstraint {
+            table: table("users"),
+            constraint: Constraint::Check {
+                name: Name::Known("ck_age".to_owned()),
+                condition: Some("age >= 0".to_owned()),
+            },
+        }
+    }
+
+    #[test]
+    fn rows_that_break_it_make_it_fail() {
+        let seen = step(&schema(Dialect::Postgresql), vec![check()]);
+        let finding = only(CODE, &seen, Told::all(1));
+        assert_eq!(
+            finding.sentence,
+            "checks the rows of users by ck_age, and 1 row does not hold to it"
+        );
+        assert_eq!(finding.outcome, Some(Foretold::WillFail));
+        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
+    }
+
+    #[test]
+    fn a_condition_over_renamed_columns_is_not_asked() {
+        let mut before = schema(Dialect::Postgresql);
+        edit(&mut before, "users", |table| {
+            table.columns.get_mut("age").unwrap().origin = live("years");
+        });
+        let seen = step(&before, vec![check()]);
+        assert_eq!(
+            only(CODE, &seen, Told::all(0)).outcome,
+            Some(Foretold::MayFail)
+        );
+    }
+}

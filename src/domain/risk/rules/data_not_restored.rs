@@ -1,0 +1,215 @@
+//! What the upgrade took away comes back without its data.
+
+use super::Rule;
+use crate::domain::foresight::Seen;
+use crate::domain::operation::{Operation, RowChange, TableName};
+use crate::domain::risk::figures::evidence;
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Scene, Stock, is_same, operations, scenes};
+use crate::domain::risk::{Ask, Level, Question};
+
+const CODE: &str = "data-not-restored";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+const ADVICE: &str = "only a backup from before the upgrade has that data: restore it from there";
+
+fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    for scene in scenes(seen) {
+        let found = match scene.operation {
+            Operation::CreateTable { table, .. } => brought_back(seen, &scene, table),
+            Operation::AddColumn { table, column, .. } => {
+                column_brought_back(seen, &scene, ask, table, &column.name)
+            }
+            _ => None,
+        };
+        all.extend(found);
+    }
+    all.extend(deleted(seen));
+    all
+}
+
+fn brought_back(seen: &Seen, scene: &Scene<'_>, made: &TableName) -> Option<Found> {
+    let was_dropped = operations(&seen.upgrade).any(
+        |operation| matches!(operation, Operation::DropTable { table, .. } if is_same(table, made)),
+    );
+    if !was_dropped {
+        return None;
+    }
+    let name = scene.say(made);
+    let found = |level, rest| {
+        let sentence = format!("brings table {name} back {rest}");
+        scene
+            .found(CODE, name.clone(), level, sentence)
+            .advise(ADVICE)
+    };
+    Some(if is_filled(seen, made) {
+        found(Level::Medium, "and fills it from elsewhere")
+    } else {
+        found(Level::High, "without the rows that the upgrade dropped")
+    })
+}
+
+fn column_brought_back(
+    seen: &Seen,
+    scene: &Scene<'_>,
+    ask: &mut dyn Ask,
+    owner: &TableName,
+    made: &str,
+) -> Option<Found> {
+    let was_dropped = operations(&seen.upgrade).any(|operation| match operation {
+        Operation::DropColumn { table, column, .. } => is_same(table, owner) && column == made,
+        _ => false,
+    });
+    if !was_dropped {
+        return None;
+    }
+    let name = format!("{}.{made}", scene.say(owner));
+    let found = |level, rest| {
+        let sentence = format!("brings column {name} back {rest}");
+        scene.found(CODE, name.clone(), level, sentence)
+    };
+    let rows = match scene.stock(owner) {
+        Stock::Absent => return None,
+        Stock::Nothing => return Some(found(Level::Low, "in a table that the plan makes")),
+        Stock::Live { table, .. } => ask.ask(&Question::Rows { table }),
+        Stock::Unknown => None,
+    };
+    let evidence = rows.as_ref().map(|answer| evidence(answer, "row", "rows"));
+    Some(match rows {
+        Some(answer) if answer.count == 0 && answer.exact => {
+            found(Level::Low, "in an empty table").because(evidence)
+        }
+        _ if is_filled(seen, owner) => found(Level::Medium, "and fills it from elsewhere")
+            .because(evidence)
+            .advise(ADVICE),
+        _ => found(Level::High, "without the values that the upgrade dropped")
+            .because(evidence)
+            .advise(ADVICE),
+    })
+}
+
+/// Whether the downgrade puts anything into a table.
+fn is_filled(seen: &Seen, filled: &TableName) -> bool {
+    operations(&seen.downgrade).any(|operation| match operation {
+        Operation::ChangeRows { change, table, .. } => {
+            *change != RowChange::Delete
+                && table.as_ref().is_none_or(|table| is_same(table, filled))
+        }
+        _ => false,
+    })
+}
+
+/// Rows that the upgrade deleted from a table that it left.
+fn deleted(seen: &Seen) -> Vec<Found> {
+    let mut all = Vec::new();
+    for happened in &seen.upgrade.happened {
+        let crate::domain::foresight::EventKind::Operation(operation) = &happened.event.kind else {
+            continue;
+        };
+        let Operation::ChangeRows {
+            change: RowChange::Delete,
+            table: Some(table),
+            ..
+        } = operation.as_ref()
+        else {
+            continue;
+        };
+        if is_filled(seen, table) {
+            continue;
+        }
+        let sentence = format!("does not bring back the rows of {table} that the upgrade deleted");
+        all.push(
+            Found::new(CODE, format!("rows of {table}"), Level::Medium, sentence)
+                .at(&happened.event.place)
+                .after(usize::MAX)
+                .advise(ADVICE),
+        );
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::Dialect;
+    use crate::domain::risk::testing::{Told, column, found, only, schema, step, table, undoing};
+
+    fn create(name: &str) -> Operation {
+        Operation::CreateTable {
+            table: table(name),
+            columns: Vec::new(),
+            constraints: Vec::new(),
+            if_not_exists: false,
+        }
+    }
+
+    fn drop(name: &str) -> Operation {
+        Operation::DropTable {
+            table: table(name),
+            if_exists: false,
+            cascade: false,
+        }
+    }
+
+    fn rows(change: RowChange, name: &str) -> Operation {
+        Operation::ChangeRows {
+            change,
+            table: Some(table(name)),
+            columns: Vec::new(),
+            conditional: false,
+            sql: None,
+        }
+    }
+
+    #[test]
+    fn a_table_comes_back_without_its_rows() {
+        let before = schema(Dialect::Postgresql);
+        let seen = undoing(step(&before, vec![create("old")]), vec![drop("old")]);
+        let finding = only(CODE, &seen, Told::all(0));
+        assert_eq!(
+            finding.sentence,
+            "brings table old back without the rows that the upgrade dropped"
+        );
+        assert_eq!(finding.level, Level::High);
+        let filled = vec![create("old"), rows(RowChange::Insert, "old")];
+        let seen = undoing(step(&before, filled), vec![drop("old")]);
+        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Medium);
+        // Without the upgrade's drop it is just a new table.
+        let seen = step(&before, vec![create("old")]);
+        assert!(found(CODE, &seen, Told::all(0)).is_empty());
+    }
+
+    #[test]
+    fn a_column_comes_back_without_its_values() {
+        let add = Operation::AddColumn {
+            table: table("users"),
+            column: column("old", "TEXT"),
+            if_not_exists: false,
+        };
+        let dropped = Operation::DropColumn {
+            table: table("users"),
+            column: "old".to_owned(),
+            if_exists: false,
+            cascade: false,
+        };
+        let seen = undoing(step(&schema(Dialect::Mysql), vec![add]), vec![dropped]);
+        assert_eq!(only(CODE, &seen, Told::all(5)).level, Level::High);
+        assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::High);
+        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
+    }
+
+    #[test]
+    fn deleted_rows_stay_deleted() {
+        let before = schema(Dialect::Sqlite);
+        let seen = undoing(
+            step(&before, Vec::new()),
+            vec![rows(RowChange::Delete, "users")],
+        );
+        assert_eq!(only(CODE, &seen, Told::all(5)).level, Level::Medium);
+    }
+}

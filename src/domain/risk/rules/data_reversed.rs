@@ -1,0 +1,149 @@
+//! The downgrade itself changes rows.
+
+use super::Rule;
+use crate::domain::foresight::Seen;
+use crate::domain::operation::{Operation, RowChange};
+use crate::domain::risk::figures::{counted, evidence};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Stock, scenes};
+use crate::domain::risk::{Ask, Level, Question};
+
+const CODE: &str = "data-reversed";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    for scene in scenes(seen) {
+        let Operation::ChangeRows {
+            change,
+            table,
+            columns,
+            conditional,
+            ..
+        } = scene.operation
+        else {
+            continue;
+        };
+        let verb = match change {
+            RowChange::Insert => "inserts rows into",
+            RowChange::Update => "updates",
+            RowChange::Delete => "deletes rows of",
+            RowChange::Some => "changes rows of",
+        };
+        // What is new takes nothing away.
+        let worst = match change {
+            RowChange::Insert => Level::Medium,
+            RowChange::Update | RowChange::Delete | RowChange::Some => Level::High,
+        };
+        let Some(table) = table else {
+            let sentence = format!("{verb} a table that cannot be followed");
+            let object = format!("{verb} {}", scene.place);
+            let level = if worst == Level::High {
+                Level::Unknown
+            } else {
+                worst
+            };
+            all.push(scene.found(CODE, object, level, sentence).advise(ADVICE));
+            continue;
+        };
+        let name = scene.say(table);
+        let set = match (change, columns.as_slice()) {
+            (RowChange::Update, [_, ..]) => format!(" ({})", columns.join(", ")),
+            _ => String::new(),
+        };
+        let found = |level, rest: String| {
+            scene.found(
+                CODE,
+                format!("{verb} {name}"),
+                level,
+                format!("{verb} {name}{set}{rest}"),
+            )
+        };
+        let answer = match scene.stock(table) {
+            Stock::Absent => continue,
+            Stock::Nothing => {
+                all.push(found(
+                    Level::Low,
+                    ", which the plan itself makes".to_owned(),
+                ));
+                continue;
+            }
+            _ if *change == RowChange::Insert => None,
+            Stock::Live { table, .. } => ask.ask(&Question::Rows { table }),
+            Stock::Unknown => None,
+        };
+        let some = if *conditional { "some" } else { "all" };
+        all.push(match answer {
+            Some(answer) if answer.count == 0 && answer.exact => {
+                found(Level::Low, ", which is empty".to_owned())
+                    .because(evidence(&answer, "row", "rows"))
+            }
+            Some(answer) => {
+                let rows = counted(answer.count, answer.exact, "row", "rows");
+                found(worst, format!(": {some} of {rows}"))
+                    .because(evidence(&answer, "row", "rows"))
+                    .advise(ADVICE)
+            }
+            None => found(worst, String::new()).advise(ADVICE),
+        });
+    }
+    all
+}
+
+const ADVICE: &str = "read the statement and keep a copy of the rows that it changes";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::Dialect;
+    use crate::domain::risk::testing::{Told, edit, made, only, schema, step, table};
+
+    fn changing(change: RowChange, conditional: bool) -> Operation {
+        Operation::ChangeRows {
+            change,
+            table: Some(table("users")),
+            columns: vec!["email".to_owned()],
+            conditional,
+            sql: None,
+        }
+    }
+
+    #[test]
+    fn what_changes_rows_is_a_high_risk_unless_there_are_none() {
+        for (change, words, level) in [
+            (
+                RowChange::Update,
+                "updates users (email): some of 88 rows",
+                Level::High,
+            ),
+            (
+                RowChange::Delete,
+                "deletes rows of users: some of 88 rows",
+                Level::High,
+            ),
+            (RowChange::Insert, "inserts rows into users", Level::Medium),
+        ] {
+            let seen = step(&schema(Dialect::Postgresql), vec![changing(change, true)]);
+            let finding = only(CODE, &seen, Told::all(88));
+            assert_eq!((finding.sentence.as_str(), finding.level), (words, level));
+            assert_eq!(only(CODE, &seen, Told::nothing()).level, level);
+        }
+        let empty = step(
+            &schema(Dialect::Postgresql),
+            vec![changing(RowChange::Delete, false)],
+        );
+        assert_eq!(only(CODE, &empty, Told::all(0)).level, Level::Low);
+    }
+
+    #[test]
+    fn a_table_that_the_plan_made_has_nothing_to_lose() {
+        let mut before = schema(Dialect::Postgresql);
+        edit(&mut before, "users", |table| table.origin = made());
+        let seen = step(&before, vec![changing(RowChange::Update, false)]);
+        assert_eq!(only(CODE, &seen, Told::all(5)).level, Level::Low);
+    }
+}

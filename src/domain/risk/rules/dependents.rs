@@ -1,0 +1,191 @@
+//! What leans on an object that goes: views, and foreign keys of tables that stay.
+//!
+//! Where the server refuses, the schema alone says so and it is a failure. Here is what it does not
+//! refuse.
+
+use super::Rule;
+use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::operation::{Operation, TableName};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Scene, scenes};
+use crate::domain::risk::{Ask, Foretold, Level};
+
+const CODE: &str = "dependents";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    for scene in scenes(seen) {
+        match scene.operation {
+            Operation::DropTable { table, cascade, .. } => {
+                all.extend(keys(&scene, table, *cascade));
+                all.extend(views(&scene, table, None, *cascade));
+            }
+            Operation::DropColumn {
+                table,
+                column,
+                cascade,
+                ..
+            } => all.extend(views(&scene, table, Some(column), *cascade)),
+            _ => {}
+        }
+    }
+    all
+}
+
+fn keys(scene: &Scene<'_>, dropped: &TableName, cascade: bool) -> Vec<Found> {
+    let (Some(catalogue), Some((full, _))) = (scene.before, scene.table(dropped)) else {
+        return Vec::new();
+    };
+    let rest = match scene.dialect {
+        Some(Dialect::Postgresql) if cascade => "which goes with it",
+        // It looks at foreign keys only where the connection asks for that.
+        Some(Dialect::Sqlite) => "which then points at nothing",
+        _ => return Vec::new(),
+    };
+    let others = catalogue.tables.iter().filter(|(name, _)| *name != full);
+    let pointing =
+        others.filter(|(_, table)| table.foreign_keys.iter().any(|key| key.referent == *full));
+    pointing
+        .map(|(name, _)| {
+            let (dropped, name) = (scene.say(dropped), scene.say(name));
+            scene
+                .found(
+                    CODE,
+                    format!("{dropped} {name}"),
+                    Level::Medium,
+                    format!("drops {dropped} under the foreign key of {name}, {rest}"),
+                )
+                .advise(format!("look at what relies on the rows of {name}"))
+        })
+        .collect()
+}
+
+fn views(
+    scene: &Scene<'_>,
+    table: &TableName,
+    column: Option<&String>,
+    cascade: bool,
+) -> Vec<Found> {
+    let (Some(catalogue), Some(_)) = (scene.before, scene.table(table)) else {
+        return Vec::new();
+    };
+    let (rest, outcome) = match (scene.dialect, column) {
+        (Some(Dialect::Postgresql), _) if cascade => ("which goes with it", None),
+        (Some(Dialect::Mysql), _) | (Some(Dialect::Sqlite), None) => ("which is broken then", None),
+        // It reads the views again when a column goes, not in a batch.
+        (Some(Dialect::Sqlite), Some(_)) => ("which is broken then", Some(Foretold::MayFail)),
+        _ => return Vec::new(),
+    };
+    let leaning = catalogue.views.iter().filter(|(_, view)| {
+        names(&view.query, &table.name) && column.is_none_or(|column| names(&view.query, column))
+    });
+    let what = match column {
+        Some(column) => format!("{}.{column}", scene.say(table)),
+        None => scene.say(table),
+    };
+    leaning
+        .map(|(view, _)| {
+            let view = scene.say(view);
+            scene
+                .found(
+                    CODE,
+                    format!("{what} {view}"),
+                    Level::Medium,
+                    format!("drops {what} under the view {view}, {rest}"),
+                )
+                .fails(outcome)
+                .advise(format!("drop the view {view} before and make it anew"))
+        })
+        .collect()
+}
+
+/// Whether a query has a name as a word of its own.
+fn names(query: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    query.match_indices(name).any(|(at, _)| {
+        !query[..at].ends_with(is_part) && !query[at + name.len()..].starts_with(is_part)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::catalogue::{Catalogue, ForeignKey, Presence, View};
+    use crate::domain::operation::Name;
+    use crate::domain::risk::testing::{Told, edit, found, only, schema, step, table};
+
+    fn leaned_on(dialect: Dialect) -> Catalogue {
+        let mut before = schema(dialect);
+        let full = |name: &str| TableName {
+            schema: (dialect == Dialect::Postgresql).then(|| "public".to_owned()),
+            name: name.to_owned(),
+        };
+        let key = ForeignKey {
+            name: Name::Unnamed,
+            columns: vec!["user_id".to_owned()],
+            referent: full("users"),
+            referent_columns: vec!["id".to_owned()],
+            on_delete: None,
+            presence: Presence::Certain,
+        };
+        edit(&mut before, "orders", |table| table.foreign_keys.push(key));
+        let view = View {
+            query: "SELECT users.email FROM users".to_owned(),
+            presence: Presence::Certain,
+        };
+        before.views.insert(full("mails"), view);
+        before
+    }
+
+    fn dropping(cascade: bool) -> Operation {
+        Operation::DropTable {
+            table: table("users"),
+            if_exists: false,
+            cascade,
+        }
+    }
+
+    #[test]
+    fn a_cascade_takes_others_along() {
+        let seen = step(&leaned_on(Dialect::Postgresql), vec![dropping(true)]);
+        let sentences: Vec<String> = found(CODE, &seen, Told::all(0))
+            .into_iter()
+            .map(|finding| finding.sentence)
+            .collect();
+        assert_eq!(
+            sentences,
+            [
+                "drops users under the foreign key of orders, which goes with it",
+                "drops users under the view mails, which goes with it"
+            ]
+        );
+        // Without one the server refuses: that is a failure of the schema's.
+        let seen = step(&leaned_on(Dialect::Postgresql), vec![dropping(false)]);
+        assert!(found(CODE, &seen, Told::all(0)).is_empty());
+    }
+
+    #[test]
+    fn sqlite_leaves_what_leans() {
+        let seen = step(&leaned_on(Dialect::Sqlite), vec![dropping(false)]);
+        assert_eq!(found(CODE, &seen, Told::all(0)).len(), 2);
+    }
+
+    #[test]
+    fn a_view_over_another_column_does_not_lean() {
+        let drop = |column: &str| Operation::DropColumn {
+            table: table("users"),
+            column: column.to_owned(),
+            if_exists: false,
+            cascade: false,
+        };
+        let seen = step(&leaned_on(Dialect::Mysql), vec![drop("email")]);
+        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Medium);
+        let seen = step(&leaned_on(Dialect::Mysql), vec![drop("mail")]);
+        assert!(found(CODE, &seen, Told::all(0)).is_empty());
+    }
+}

@@ -1,0 +1,97 @@
+//! The upgrade did something and the downgrade takes nothing of it back.
+
+use super::Rule;
+use crate::domain::foresight::{EventKind, Followed, Function, Seen};
+use crate::domain::operation::Operation;
+use crate::domain::risk::found::Found;
+use crate::domain::risk::{Ask, Level};
+
+const CODE: &str = "does-nothing";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+    let is_followed = matches!(seen.downgrade.followed, Followed::Empty | Followed::Whole);
+    if seen.is_merge || !is_followed || changes(&seen.downgrade) || !changes(&seen.upgrade) {
+        return Vec::new();
+    }
+    if raises(&seen.downgrade) || !seen.downgrade.failures.is_empty() {
+        return Vec::new();
+    }
+    vec![
+        Found::new(
+            CODE,
+            "",
+            Level::Medium,
+            "does nothing: what the upgrade did stays, only the version row goes",
+        )
+        .advise("undo by hand what the upgrade did, or leave the revision applied"),
+    ]
+}
+
+fn changes(function: &Function) -> bool {
+    function
+        .happened
+        .iter()
+        .any(|happened| match &happened.event.kind {
+            EventKind::Operation(operation) => {
+                !matches!(operation.as_ref(), Operation::ReadRows { .. })
+            }
+            EventKind::Unknown { may_change, .. } => *may_change,
+            EventKind::EndsTransaction | EventKind::Raises { .. } => false,
+        })
+}
+
+fn raises(function: &Function) -> bool {
+    function
+        .happened
+        .iter()
+        .any(|happened| matches!(happened.event.kind, EventKind::Raises { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::Dialect;
+    use crate::domain::risk::testing::{Told, found, only, schema, step, table, undoing};
+
+    #[test]
+    fn nothing_is_said_where_nothing_was_done() {
+        let empty = step(&schema(Dialect::Postgresql), Vec::new());
+        assert!(found(CODE, &empty, Told::nothing()).is_empty());
+        let drop = Operation::DropTable {
+            table: table("users"),
+            if_exists: false,
+            cascade: false,
+        };
+        let idle = undoing(empty, vec![drop.clone()]);
+        assert_eq!(only(CODE, &idle, Told::nothing()).level, Level::Medium);
+        let busy = undoing(
+            step(&schema(Dialect::Postgresql), vec![drop.clone()]),
+            vec![drop],
+        );
+        assert!(found(CODE, &busy, Told::nothing()).is_empty());
+        let mut merge = idle;
+        merge.is_merge = true;
+        assert!(found(CODE, &merge, Told::nothing()).is_empty());
+    }
+
+    #[test]
+    fn to_look_is_not_to_do() {
+        let read = Operation::ReadRows {
+            table: Some(table("users")),
+            columns: Vec::new(),
+        };
+        let index = Operation::DropIndex {
+            name: crate::domain::operation::Name::Unnamed,
+            table: None,
+            concurrently: false,
+            if_exists: false,
+        };
+        let seen = step(&schema(Dialect::Postgresql), vec![read]);
+        only(CODE, &undoing(seen, vec![index]), Told::nothing());
+    }
+}

@@ -1,0 +1,186 @@
+//! A word goes from an enum.
+
+use super::Rule;
+use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::operation::{ColumnType, Family, Operation, TableName};
+use crate::domain::risk::figures::{counted, evidence};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Scene, Stock, scenes};
+use crate::domain::risk::{Ask, Foretold, Level, Question};
+
+const CODE: &str = "enum-value-removed";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    for scene in scenes(seen) {
+        let Operation::AlterColumn {
+            table,
+            column,
+            change,
+        } = scene.operation
+        else {
+            continue;
+        };
+        let known = scene.column(table, column).and_then(|c| c.kind.as_ref());
+        let (Some(from), Some(to)) = (known.or(change.existing_kind.as_ref()), &change.kind) else {
+            continue;
+        };
+        let Some(words) = removed(&scene, from, to).filter(|words| !words.is_empty()) else {
+            continue;
+        };
+        let name = format!("{}.{column}", scene.say(table));
+        let list: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+        let found = |level, rest: String| {
+            let sentence = format!("takes {} from {name}{rest}", list.join(", "));
+            scene.found(CODE, name.clone(), level, sentence)
+        };
+        let advice = format!("give the rows of {name} that hold it another word");
+        let (stock, live_column) = scene.column_stock(table, column);
+        let answer = match (stock, live_column) {
+            (Stock::Absent, _) => continue,
+            (Stock::Nothing, _) => {
+                all.push(found(Level::Low, "; it holds nothing then".to_owned()));
+                continue;
+            }
+            (Stock::Live { table, changed }, Some(column)) => ask
+                .ask(&Question::Holding {
+                    table,
+                    column,
+                    words,
+                })
+                .map(|answer| (answer, changed)),
+            _ => None,
+        };
+        all.push(match answer {
+            Some((answer, _)) if answer.count == 0 && answer.exact => {
+                found(Level::Low, ", which no row holds".to_owned())
+                    .because(evidence(&answer, "row", "rows"))
+            }
+            Some((answer, changed)) => {
+                let verb = if answer.count == 1 { "holds" } else { "hold" };
+                let rows = counted(answer.count, answer.exact, "row", "rows");
+                let outcome = match scene.dialect {
+                    // A check may hold the words there; a type does not.
+                    Some(Dialect::Sqlite) => Foretold::MayFail,
+                    _ if is_converted(change.using.as_deref()) => Foretold::MayFail,
+                    _ => scene.outcome(table, &answer, changed),
+                };
+                found(Level::High, format!(", and {rows} {verb} it"))
+                    .fails(outcome)
+                    .because(evidence(&answer, "row", "rows"))
+                    .advise(advice)
+            }
+            None => found(Level::Medium, "; its rows were not looked at".to_owned())
+                .fails(Foretold::MayFail)
+                .advise(advice),
+        });
+    }
+    all
+}
+
+/// More than a cast may map the words to others.
+fn is_converted(using: Option<&str>) -> bool {
+    using.is_some_and(|using| using.contains('(') || using.to_lowercase().contains("case"))
+}
+
+/// The words of the first type that the second one lacks; `None` where one of them is no enum.
+pub(super) fn removed(
+    scene: &Scene<'_>,
+    from: &ColumnType,
+    to: &ColumnType,
+) -> Option<Vec<String>> {
+    let (from, to) = (words(scene, from)?, words(scene, to)?);
+    Some(from.into_iter().filter(|word| !to.contains(word)).collect())
+}
+
+fn words(scene: &Scene<'_>, kind: &ColumnType) -> Option<Vec<String>> {
+    if !kind.values.is_empty() && kind.family == Family::Enum {
+        return Some(kind.values.clone());
+    }
+    // SQL names the type alone.
+    let catalogue = scene.before?;
+    let mut name = kind
+        .enum_name
+        .clone()
+        .unwrap_or_else(|| TableName::plain(kind.written.clone()));
+    if name.schema.is_none() {
+        name.schema.clone_from(&catalogue.default_schema);
+    }
+    catalogue.enums.get(&name).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::operation::ColumnChange;
+    use crate::domain::risk::testing::{Told, edit, found, kind, only, schema, step, table};
+
+    fn over(dialect: Dialect, from: &str, to: &str, using: Option<&str>) -> Seen {
+        let mut before = schema(dialect);
+        edit(&mut before, "users", |table| {
+            table.columns.get_mut("email").unwrap().kind = Some(kind(from));
+        });
+        let name = TableName {
+            schema: before.default_schema.clone(),
+            name: "status_old".to_owned(),
+        };
+        before.enums.insert(name, vec!["a".to_owned()]);
+        let altering = Operation::AlterColumn {
+            table: table("users"),
+            column: "email".to_owned(),
+            change: ColumnChange {
+                kind: Some(kind(to)),
+                changes_type: true,
+                using: using.map(str::to_owned),
+                ..ColumnChange::default()
+            },
+        };
+        step(&before, vec![altering])
+    }
+
+    #[test]
+    fn rows_that_hold_the_word_make_it_fail() {
+        for dialect in [Dialect::Postgresql, Dialect::Mysql] {
+            let seen = over(dialect, "ENUM('a', 'b')", "ENUM('a')", None);
+            let finding = only(CODE, &seen, Told::all(2));
+            assert_eq!(
+                finding.sentence,
+                "takes 'b' from users.email, and 2 rows hold it"
+            );
+            assert_eq!(finding.outcome, Some(Foretold::WillFail));
+            assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
+            assert!(found("type-narrowed", &seen, Told::all(2)).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_type_that_is_only_named_is_looked_up() {
+        let cast = Some("email::text::status_old");
+        let seen = over(Dialect::Postgresql, "ENUM('a', 'b')", "status_old", cast);
+        assert_eq!(
+            only(CODE, &seen, Told::all(2)).outcome,
+            Some(Foretold::WillFail)
+        );
+    }
+
+    #[test]
+    fn a_conversion_may_save_them() {
+        let using = Some("CASE email WHEN 'b' THEN 'a' END::status_old");
+        let seen = over(Dialect::Postgresql, "ENUM('a', 'b')", "status_old", using);
+        assert_eq!(
+            only(CODE, &seen, Told::all(2)).outcome,
+            Some(Foretold::MayFail)
+        );
+    }
+
+    #[test]
+    fn more_words_are_no_loss() {
+        let seen = over(Dialect::Mysql, "ENUM('a')", "ENUM('a', 'b')", None);
+        assert!(found(CODE, &seen, Told::all(2)).is_empty());
+    }
+}

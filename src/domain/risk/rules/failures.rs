@@ -1,0 +1,95 @@
+//! What goes wrong by the schema alone, as following the plan has found it.
+
+use super::Rule;
+use crate::domain::foresight::{Failure, Seen};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::{Ask, Foretold, Level};
+
+const MISSING: &str = "object-missing";
+const EXISTS: &str = "object-exists";
+const DEPENDENTS: &str = "dependents";
+const NOT_SUPPORTED: &str = "not-supported";
+const IRREVERSIBLE: &str = "irreversible";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[MISSING, EXISTS, DEPENDENTS, NOT_SUPPORTED, IRREVERSIBLE],
+    look,
+};
+
+fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+    seen.downgrade.failures.iter().map(found).collect()
+}
+
+fn found(failure: &Failure) -> Found {
+    let (level, outcome) = if failure.certain {
+        (Level::High, Foretold::WillFail)
+    } else {
+        (Level::Medium, Foretold::MayFail)
+    };
+    let culprit = match &failure.culprit {
+        Some((revision, Some(place))) => format!(": the doing of revision {revision} at {place}"),
+        Some((revision, None)) => format!(": the doing of revision {revision}"),
+        None => String::new(),
+    };
+    // One exception is one finding, whoever told of it.
+    let object = if failure.code == IRREVERSIBLE {
+        ""
+    } else {
+        &failure.object
+    };
+    Found::new(
+        failure.code,
+        object,
+        level,
+        format!("{}{culprit}", failure.sentence),
+    )
+    .at(&failure.place)
+    .after(usize::MAX)
+    .fails(outcome)
+    .advise(advice(failure))
+}
+
+fn advice(failure: &Failure) -> String {
+    let object = &failure.object;
+    match failure.code {
+        MISSING => format!("make {object} by hand before this step, or mend the downgrade"),
+        EXISTS => format!("move {object} out of the way before this step, or mend the downgrade"),
+        DEPENDENTS => format!("drop what depends on {object} before this step"),
+        NOT_SUPPORTED => "mend the downgrade: this server cannot do that".to_owned(),
+        _ => "mend the downgrade".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::Dialect;
+    use crate::domain::risk::testing::{Told, only, place, schema, step};
+
+    #[test]
+    fn a_failure_names_who_did_it() {
+        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        seen.downgrade.failures.push(Failure {
+            code: MISSING,
+            sentence: "drops column users.nick, which does not exist".to_owned(),
+            object: "users.nick".to_owned(),
+            certain: true,
+            place: place(12),
+            culprit: Some(("c3".into(), Some(place(40)))),
+        });
+        let finding = only(MISSING, &seen, Told::nothing());
+        assert_eq!(
+            finding.sentence,
+            "drops column users.nick, which does not exist: the doing of revision c3 at versions/a.py:40"
+        );
+        assert_eq!(
+            (finding.outcome, finding.level),
+            (Some(Foretold::WillFail), Level::High)
+        );
+        seen.downgrade.failures[0].certain = false;
+        assert_eq!(
+            only(MISSING, &seen, Told::nothing()).outcome,
+            Some(Foretold::MayFail)
+        );
+    }
+}

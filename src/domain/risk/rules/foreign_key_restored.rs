@@ -1,0 +1,220 @@
+//! Rows have to point at others again.
+
+use super::Rule;
+use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::operation::{Constraint, Operation};
+use crate::domain::risk::figures::{counted, evidence};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Scene, Stock, scenes};
+use crate::domain::risk::{Answer, Ask, Foretold, Level, Question};
+
+const CODE: &str = "foreign-key-restored";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+    scenes(seen)
+        .iter()
+        .filter_map(|scene| restored(scene, ask))
+        .collect()
+}
+
+fn restored(scene: &Scene<'_>, ask: &mut dyn Ask) -> Option<Found> {
+    let Operation::AddConstraint {
+        table,
+        constraint:
+            Constraint::ForeignKey {
+                columns,
+                references,
+                not_valid,
+            },
+    } = scene.operation
+    else {
+        return None;
+    };
+    let name = format!("{} ({})", scene.say(table), columns.join(", "));
+    let referent = scene.say(&references.table);
+    let lock = match scene.dialect {
+        Some(Dialect::Postgresql) => ", under a SHARE ROW EXCLUSIVE lock on both",
+        _ => "",
+    };
+    let found = |level, rest: String| {
+        let sentence = format!("makes {name} point at {referent}{rest}");
+        scene.found(CODE, format!("{name} {referent}"), level, sentence)
+    };
+    let advice = format!("give the rows of {name} that point at nothing another value, or NULL");
+    let (live, changed) = match scene.stock(table) {
+        Stock::Live { table, changed } => (table, changed),
+        Stock::Absent | Stock::Nothing => return None,
+        Stock::Unknown => {
+            return Some(
+                found(Level::Medium, lock.to_owned())
+                    .fails(Foretold::MayFail)
+                    .advise(advice),
+            );
+        }
+    };
+    if *not_valid {
+        return Some(found(Level::Low, " without a look at the rows".to_owned()));
+    }
+    let is_made = columns
+        .iter()
+        .any(|column| scene.column_stock(table, column).0 == Stock::Nothing);
+    if is_made {
+        return Some(found(Level::Low, format!(", with nothing in it{lock}")));
+    }
+    let changes = |name| matches!(scene.stock(name), Stock::Live { changed: true, .. });
+    let changed = changed || changes(&references.table);
+    let answer = orphans(scene, ask, live);
+    Some(match answer {
+        Some(answer) if answer.count == 0 && answer.exact => {
+            found(Level::Low, format!(", and every row does{lock}"))
+                .because(evidence(&answer, "orphan", "orphans"))
+        }
+        Some(answer) => {
+            let verb = if answer.count == 1 { "points" } else { "point" };
+            let rows = counted(answer.count, answer.exact, "row", "rows");
+            let words = format!(", but {rows} {verb} at nothing");
+            let (level, outcome) = match scene.dialect {
+                // It takes the key and looks at new rows only, if at those.
+                Some(Dialect::Sqlite) => (Level::Medium, None),
+                _ => (Level::High, Some(scene.outcome(table, &answer, changed))),
+            };
+            found(level, words)
+                .fails(outcome)
+                .because(evidence(&answer, "orphan", "orphans"))
+                .advise(advice)
+        }
+        None if scene.dialect == Some(Dialect::Sqlite) => found(
+            Level::Low,
+            ", which SQLite does not check of the rows there are".to_owned(),
+        ),
+        None => found(
+            Level::Medium,
+            format!("; its rows were not looked at{lock}"),
+        )
+        .fails(Foretold::MayFail)
+        .advise(advice),
+    })
+}
+
+fn orphans(
+    scene: &Scene<'_>,
+    ask: &mut dyn Ask,
+    live: crate::domain::operation::TableName,
+) -> Option<Answer> {
+    let Operation::AddConstraint {
+        table,
+        constraint:
+            Constraint::ForeignKey {
+                columns,
+                references,
+                ..
+            },
+    } = scene.operation
+    else {
+        return None;
+    };
+    let columns = scene.live_columns(table, columns)?;
+    match scene.stock(&references.table) {
+        Stock::Live {
+            table: referent, ..
+        } => {
+            let named = &references.columns;
+            let primary = scene.table(&references.table)?.1.primary_key.as_ref();
+            // Without columns the primary key is meant.
+            let named = if named.is_empty() {
+                &primary?.columns
+            } else {
+                named
+            };
+            ask.ask(&Question::Orphans {
+                table: live,
+                columns,
+                referent_columns: scene.live_columns(&references.table, named)?,
+                referent,
+            })
+        }
+        // There is nothing to point at, so every value is an orphan.
+        Stock::Nothing => match columns.as_slice() {
+            [column] => ask.ask(&Question::Values {
+                table: live,
+                column: column.clone(),
+                default: None,
+            }),
+            _ => None,
+        },
+        Stock::Absent | Stock::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::operation::{Name, Reference};
+    use crate::domain::risk::testing::{Told, edit, made, only, schema, step, table};
+
+    fn key(not_valid: bool) -> Operation {
+        Operation::AddConstraint {
+            table: table("orders"),
+            constraint: Constraint::ForeignKey {
+                columns: vec!["user_id".to_owned()],
+                references: Reference {
+                    name: Name::Unnamed,
+                    table: table("users"),
+                    columns: vec!["id".to_owned()],
+                    on_delete: None,
+                },
+                not_valid,
+            },
+        }
+    }
+
+    #[test]
+    fn orphans_make_it_fail_where_the_server_looks() {
+        for (dialect, outcome) in [
+            (Dialect::Postgresql, Some(Foretold::WillFail)),
+            (Dialect::Mysql, Some(Foretold::WillFail)),
+            (Dialect::Sqlite, None),
+        ] {
+            let seen = step(&schema(dialect), vec![key(false)]);
+            let finding = only(CODE, &seen, Told::all(2));
+            assert_eq!(finding.outcome, outcome);
+            assert_eq!(
+                finding.sentence,
+                "makes orders (user_id) point at users, but 2 rows point at nothing"
+            );
+            let none = only(CODE, &seen, Told::all(0));
+            assert_eq!((none.level, none.outcome), (Level::Low, None));
+        }
+    }
+
+    #[test]
+    fn rows_that_change_in_either_table_make_it_uncertain() {
+        let mut before = schema(Dialect::Postgresql);
+        edit(&mut before, "users", |table| table.rows_changed = true);
+        let seen = step(&before, vec![key(false)]);
+        assert_eq!(
+            only(CODE, &seen, Told::all(2)).outcome,
+            Some(Foretold::MayFail)
+        );
+    }
+
+    #[test]
+    fn a_new_table_is_pointed_at_by_nobody_rightly() {
+        let mut before = schema(Dialect::Postgresql);
+        edit(&mut before, "users", |table| table.origin = made());
+        let seen = step(&before, vec![key(false)]);
+        let values = Told::by(|question| matches!(question, Question::Values { .. }).then_some(9));
+        assert_eq!(only(CODE, &seen, values).outcome, Some(Foretold::WillFail));
+    }
+
+    #[test]
+    fn not_valid_does_not_look() {
+        let seen = step(&schema(Dialect::Postgresql), vec![key(true)]);
+        assert_eq!(only(CODE, &seen, Told::all(2)).level, Level::Low);
+    }
+}

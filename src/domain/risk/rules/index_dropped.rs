@@ -1,0 +1,89 @@
+//! An index goes: queries that used it read the whole table.
+
+use super::Rule;
+use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::operation::{Operation, TableName};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Scene, Size, Stock, scenes};
+use crate::domain::risk::{Ask, Level};
+
+const CODE: &str = "index-dropped";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    for scene in scenes(seen) {
+        let Operation::DropIndex {
+            name,
+            table,
+            concurrently,
+            ..
+        } = scene.operation
+        else {
+            continue;
+        };
+        let owner = table.clone().or_else(|| owner(&scene, name.known()?));
+        let index = name.known().unwrap_or("of a name that is not known");
+        let (on, size) = match &owner {
+            Some(owner) if scene.stock(owner) == Stock::Nothing => continue,
+            Some(owner) => (format!(" of {}", scene.say(owner)), scene.size(owner, ask)),
+            None => (String::new(), Size::Unknown),
+        };
+        let lock = match (scene.dialect, concurrently) {
+            (Some(Dialect::Postgresql), true) => ", under a SHARE UPDATE EXCLUSIVE lock",
+            (Some(Dialect::Postgresql), false) => ", under an ACCESS EXCLUSIVE lock for a moment",
+            _ => "",
+        };
+        let sentence = format!("drops index {index}{on}{}{lock}", size.words());
+        let found = scene
+            .found(CODE, format!("{index}{on}"), size.level(), sentence)
+            .because(size.evidence());
+        all.push(if size.level() == Level::Low {
+            found
+        } else {
+            found.advise("queries that need the index get slow: look at who runs them")
+        });
+    }
+    all
+}
+
+fn owner(scene: &Scene<'_>, index: &str) -> Option<TableName> {
+    let tables = &scene.before?.tables;
+    let owner = tables.iter().find(|(_, table)| {
+        table
+            .indexes
+            .iter()
+            .any(|found| found.name.known() == Some(index))
+    });
+    owner.map(|(name, _)| name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::operation::Name;
+    use crate::domain::risk::testing::{Told, only, schema, step, table};
+
+    #[test]
+    fn the_size_of_its_table_makes_the_level() {
+        let drop = Operation::DropIndex {
+            name: Name::Known("ix".to_owned()),
+            table: Some(table("users")),
+            concurrently: false,
+            if_exists: false,
+        };
+        let seen = step(&schema(Dialect::Postgresql), vec![drop]);
+        let large = only(CODE, &seen, Told::all(1_240_000_000));
+        assert_eq!(
+            large.sentence,
+            "drops index ix of users (1.2 GB), under an ACCESS EXCLUSIVE lock for a moment"
+        );
+        assert_eq!(large.level, Level::Medium);
+        assert_eq!(only(CODE, &seen, Told::all(8192)).level, Level::Low);
+        assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::Medium);
+    }
+}

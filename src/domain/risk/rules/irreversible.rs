@@ -1,0 +1,85 @@
+//! There is no way back: the downgrade raises, or there is none.
+
+use super::Rule;
+use crate::domain::foresight::{EventKind, Followed, Seen};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::{Ask, Foretold, Level};
+
+const RAISES: &str = "irreversible";
+const MISSING: &str = "no-downgrade";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[RAISES, MISSING],
+    look,
+};
+
+fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    if seen.downgrade.followed == Followed::Missing {
+        all.push(
+            Found::new(MISSING, "", Level::High, "has no downgrade function")
+                .fails(Foretold::WillFail)
+                .advise("write the downgrade, or restore a backup from before the upgrade"),
+        );
+    }
+    for (order, happened) in seen.downgrade.happened.iter().enumerate() {
+        let EventKind::Raises { exception, message } = &happened.event.kind else {
+            continue;
+        };
+        let words = match message {
+            Some(message) => format!("raises {exception}: {message}"),
+            None => format!("raises {exception}"),
+        };
+        let mut found = Found::new(RAISES, "", Level::High, words)
+            .at(&happened.event.place)
+            .after(order)
+            .fails(Foretold::WillFail)
+            .advise("go back by a backup from before the upgrade, or mend it by a new migration");
+        found.certain = happened.event.certain;
+        all.push(found);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::{Dialect, Happened};
+    use crate::domain::risk::testing::{Told, event, only, schema, step};
+
+    fn raising(certain: bool) -> Seen {
+        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        let raises = EventKind::Raises {
+            exception: "NotImplementedError".to_owned(),
+            message: Some("no way back".to_owned()),
+        };
+        let mut event = event(9, raises);
+        event.certain = certain;
+        seen.downgrade.followed = Followed::Whole;
+        seen.downgrade.happened.push(Happened {
+            event,
+            before: None,
+        });
+        seen
+    }
+
+    #[test]
+    fn to_raise_is_to_fail() {
+        let finding = only(RAISES, &raising(true), Told::nothing());
+        assert_eq!(finding.sentence, "raises NotImplementedError: no way back");
+        assert_eq!(finding.outcome, Some(Foretold::WillFail));
+        assert_eq!(finding.place.unwrap().line, 9);
+        let perhaps = only(RAISES, &raising(false), Told::nothing());
+        assert_eq!(perhaps.outcome, Some(Foretold::MayFail));
+    }
+
+    #[test]
+    fn a_file_without_a_downgrade_cannot_be_run() {
+        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        seen.downgrade.followed = Followed::Missing;
+        assert_eq!(
+            only(MISSING, &seen, Told::nothing()).outcome,
+            Some(Foretold::WillFail)
+        );
+    }
+}

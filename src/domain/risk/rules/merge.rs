@@ -1,0 +1,45 @@
+//! A merge point: two branches are two again.
+
+use super::Rule;
+use crate::domain::foresight::{Followed, Seen};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::{Ask, Level};
+
+const CODE: &str = "merge";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+    if !seen.is_merge || seen.downgrade.followed != Followed::Empty {
+        return Vec::new();
+    }
+    let sentence = "parts a merge: nothing changes but the version rows";
+    vec![Found::new(CODE, "", Level::Low, sentence)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::Dialect;
+    use crate::domain::operation::Operation;
+    use crate::domain::risk::testing::{Told, found, only, schema, step, table};
+
+    #[test]
+    fn a_merge_that_does_something_is_more_than_a_merge() {
+        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        assert!(found(CODE, &seen, Told::nothing()).is_empty());
+        seen.is_merge = true;
+        assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::Low);
+        let drop = Operation::DropTable {
+            table: table("users"),
+            if_exists: false,
+            cascade: false,
+        };
+        let mut seen = step(&schema(Dialect::Postgresql), vec![drop]);
+        seen.is_merge = true;
+        assert!(found(CODE, &seen, Told::nothing()).is_empty());
+    }
+}

@@ -1,0 +1,68 @@
+//! More may be seen or done afterwards, or by more people.
+
+use super::Rule;
+use crate::domain::foresight::Seen;
+use crate::domain::operation::Operation;
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::scenes;
+use crate::domain::risk::{Ask, Level};
+
+const CODE: &str = "rights-loosened";
+
+/// More of a statement is not read in one line.
+const SHOWN: usize = 80;
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    for scene in scenes(seen) {
+        let Operation::ChangeRights { loosens: true, sql } = scene.operation else {
+            continue;
+        };
+        let words = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut shown: String = words.chars().take(SHOWN).collect();
+        if shown.len() < words.len() {
+            shown.push_str("...");
+        }
+        all.push(
+            scene
+                .found(
+                    CODE,
+                    words,
+                    Level::High,
+                    format!("loosens who may do what: {shown}"),
+                )
+                .advise("make sure that nobody gets to see or change what they should not"),
+        );
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::Dialect;
+    use crate::domain::risk::testing::{Told, found, only, schema, step};
+
+    #[test]
+    fn only_what_loosens_is_told() {
+        let rights = |loosens| {
+            let operation = Operation::ChangeRights {
+                loosens,
+                sql: "ALTER TABLE users\n  DISABLE ROW LEVEL SECURITY".to_owned(),
+            };
+            step(&schema(Dialect::Postgresql), vec![operation])
+        };
+        let finding = only(CODE, &rights(true), Told::nothing());
+        assert_eq!(
+            finding.sentence,
+            "loosens who may do what: ALTER TABLE users DISABLE ROW LEVEL SECURITY"
+        );
+        assert_eq!(finding.level, Level::High);
+        assert!(found(CODE, &rights(false), Told::nothing()).is_empty());
+    }
+}

@@ -1,0 +1,186 @@
+//! A table goes with its rows.
+
+use super::Rule;
+use crate::domain::foresight::Seen;
+use crate::domain::operation::{Operation, TableName};
+use crate::domain::risk::figures::{counted, evidence};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Stock, is_same, operations, scenes};
+use crate::domain::risk::{Ask, Level, Question};
+
+const CODE: &str = "table-dropped";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    for scene in scenes(seen) {
+        let Operation::DropTable { table, .. } = scene.operation else {
+            continue;
+        };
+        let name = scene.say(table);
+        let found = |level, rest: String| {
+            scene.found(
+                CODE,
+                name.clone(),
+                level,
+                format!("drops table {name}{rest}"),
+            )
+        };
+        let advice = format!("dump table {name} before, if its rows are still wanted");
+        all.push(match scene.stock(table) {
+            Stock::Absent => continue,
+            Stock::Nothing => found(Level::Low, ", which the plan itself makes".to_owned()),
+            Stock::Live { table: live, .. } => {
+                let answer = ask.ask(&Question::Rows { table: live });
+                match answer {
+                    Some(answer) if answer.count == 0 && answer.exact => {
+                        found(Level::Low, ", which is empty".to_owned())
+                            .because(evidence(&answer, "row", "rows"))
+                    }
+                    Some(answer) => {
+                        let rows = counted(answer.count, answer.exact, "row", "rows");
+                        let level = if answer.count == 0 {
+                            Level::Medium
+                        } else {
+                            Level::High
+                        };
+                        found(level, format!(" with {rows}"))
+                            .because(evidence(&answer, "row", "rows"))
+                            .advise(advice)
+                    }
+                    None => found(
+                        prior(seen, table),
+                        ", whose rows were not counted".to_owned(),
+                    )
+                    .advise(advice),
+                }
+            }
+            Stock::Unknown => {
+                found(prior(seen, table), ", whose rows are not known".to_owned()).advise(advice)
+            }
+        });
+    }
+    all
+}
+
+/// What the upgrade made has been filled since, if at all. What was there before it is somebody's data.
+fn prior(seen: &Seen, dropped: &TableName) -> Level {
+    let is_made = operations(&seen.upgrade).any(|operation| {
+        matches!(operation, Operation::CreateTable { table, .. } if is_same(table, dropped))
+    });
+    if is_made { Level::Low } else { Level::High }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::Dialect;
+    use crate::domain::risk::testing::{
+        Told, edit, event, found, live, made, only, schema, step, table, undoing,
+    };
+
+    fn dropping(name: &str) -> Operation {
+        Operation::DropTable {
+            table: table(name),
+            if_exists: false,
+            cascade: false,
+        }
+    }
+
+    #[test]
+    fn the_level_is_that_of_the_rows() {
+        let seen = step(&schema(Dialect::Postgresql), vec![dropping("users")]);
+        let full = only(CODE, &seen, Told::all(1_204_331));
+        assert_eq!(full.sentence, "drops table users with 1,204,331 rows");
+        assert_eq!(full.level, Level::High);
+        let evidence = full.evidence.unwrap();
+        assert_eq!((evidence.count, evidence.exact), (Some(1_204_331), true));
+        assert!(evidence.query.is_some());
+        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
+    }
+
+    #[test]
+    fn an_estimate_is_marked() {
+        let seen = step(&schema(Dialect::Postgresql), vec![dropping("users")]);
+        let mut told = Told::all(5000);
+        told.exact = false;
+        let about = only(CODE, &seen, told);
+        assert_eq!(about.sentence, "drops table users with about 5,000 rows");
+        let mut told = Told::all(0);
+        told.exact = false;
+        assert_eq!(only(CODE, &seen, told).level, Level::Medium);
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_judged_by_who_made_it() {
+        let seen = step(&schema(Dialect::Sqlite), vec![dropping("users")]);
+        assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::High);
+        let create = Operation::CreateTable {
+            table: table("users"),
+            columns: Vec::new(),
+            constraints: Vec::new(),
+            if_not_exists: false,
+        };
+        let seen = undoing(seen, vec![create]);
+        assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::Low);
+    }
+
+    #[test]
+    fn what_the_plan_makes_holds_nothing_and_is_not_asked() {
+        let mut before = schema(Dialect::Postgresql);
+        edit(&mut before, "users", |table| table.origin = made());
+        let seen = step(&before, vec![dropping("users")]);
+        let mut told = Told::all(9);
+        let findings = crate::domain::risk::examine(&seen, &mut told);
+        assert_eq!(findings[0].level, Level::Low);
+        assert!(
+            !told
+                .asked
+                .iter()
+                .any(|q| matches!(q, Question::Rows { .. }))
+        );
+    }
+
+    /// Turns red if the database is asked for a name that it does not have yet.
+    #[test]
+    fn a_renamed_table_is_asked_under_its_present_name() {
+        let mut before = schema(Dialect::Mysql);
+        edit(&mut before, "users", |table| table.origin = live("people"));
+        let seen = step(&before, vec![dropping("users")]);
+        let told = Told::by(|question| match question {
+            Question::Rows { table } if table.name == "people" => Some(3),
+            _ => None,
+        });
+        assert_eq!(
+            only(CODE, &seen, told).sentence,
+            "drops table users with 3 rows"
+        );
+    }
+
+    #[test]
+    fn a_table_that_is_not_there_is_no_loss() {
+        let seen = step(&schema(Dialect::Postgresql), vec![dropping("none")]);
+        assert!(found(CODE, &seen, Told::all(3)).is_empty());
+    }
+
+    #[test]
+    fn behind_a_condition_it_is_a_possibility_and_said_once() {
+        let mut seen = step(
+            &schema(Dialect::Postgresql),
+            vec![dropping("users"), dropping("users")],
+        );
+        for happened in &mut seen.downgrade.happened {
+            let mut perhaps = event(7, happened.event.kind.clone());
+            perhaps.certain = false;
+            happened.event = perhaps;
+        }
+        assert_eq!(
+            only(CODE, &seen, Told::all(3)).sentence,
+            "perhaps drops table users with 3 rows"
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! Every row of a table is written again, and everybody else waits for it.
+
+use super::Rule;
+use crate::domain::foresight::{Dialect, EventKind, Happened, Seen};
+use crate::domain::operation::{ColumnType, Family, Operation, Place, TableName};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Scene, Stock, is_recreated, scenes};
+use crate::domain::risk::{Ask, Level};
+
+const CODE: &str = "table-rewritten";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    for (order, happened) in seen.downgrade.happened.iter().enumerate() {
+        all.extend(recreated(seen, order, happened, ask));
+    }
+    for scene in scenes(seen) {
+        let (Operation::AlterColumn { table, .. }
+        | Operation::AddColumn { table, .. }
+        | Operation::DropColumn { table, .. }) = scene.operation
+        else {
+            continue;
+        };
+        if rewrites(&scene) {
+            all.extend(told(&scene, table, ask));
+        }
+    }
+    all
+}
+
+/// A batch that makes the table anew: a copy under another name, and the old one dropped.
+fn recreated(seen: &Seen, order: usize, happened: &Happened, ask: &mut dyn Ask) -> Option<Found> {
+    let EventKind::Operation(operation) = &happened.event.kind else {
+        return None;
+    };
+    let Operation::Batch {
+        table,
+        recreate,
+        operations,
+        ..
+    } = operation.as_ref()
+    else {
+        return None;
+    };
+    if !is_recreated(seen.dialect, *recreate, operations) {
+        return None;
+    }
+    let scene = of_batch(seen, order, happened, &happened.event.place, operation);
+    told(&scene, table, ask)
+}
+
+fn of_batch<'a>(
+    seen: &Seen,
+    order: usize,
+    happened: &'a Happened,
+    place: &'a Place,
+    operation: &'a Operation,
+) -> Scene<'a> {
+    Scene {
+        order,
+        place,
+        certain: happened.event.certain,
+        autocommit: happened.event.autocommit,
+        operation,
+        before: happened.before.as_deref(),
+        dialect: seen.dialect,
+    }
+}
+
+fn told(scene: &Scene<'_>, table: &TableName, ask: &mut dyn Ask) -> Option<Found> {
+    if matches!(scene.stock(table), Stock::Nothing | Stock::Absent) {
+        return None;
+    }
+    let name = scene.say(table);
+    let size = scene.size(table, ask);
+    let lock = match scene.dialect {
+        Some(Dialect::Postgresql) => ", under an ACCESS EXCLUSIVE lock: readers and writers wait",
+        Some(Dialect::Mysql) => ", and writers wait",
+        Some(Dialect::Sqlite) => ", and nobody else writes meanwhile",
+        None => "",
+    };
+    let sentence = format!("writes every row of {name}{} again{lock}", size.words());
+    let found = scene
+        .found(CODE, name, size.level(), sentence)
+        .because(size.evidence());
+    Some(if size.level() == Level::Low {
+        found
+    } else {
+        found.advise(
+            "choose a quiet time, and see that there is room for a second copy of the table",
+        )
+    })
+}
+
+/// Whether a plain `ALTER` writes the rows again.
+fn rewrites(scene: &Scene<'_>) -> bool {
+    match (scene.dialect, scene.operation) {
+        (
+            Some(Dialect::Postgresql),
+            Operation::AlterColumn {
+                table,
+                column,
+                change,
+            },
+        ) => {
+            let from = scene
+                .column(table, column)
+                .and_then(|column| column.kind.as_ref())
+                .or(change.existing_kind.as_ref());
+            match (from, &change.kind) {
+                (Some(from), Some(to)) => change.using.is_some() || !is_binary(from, to),
+                _ => change.changes_type,
+            }
+        }
+        // A default that differs from row to row cannot be kept in one place.
+        (Some(Dialect::Postgresql), Operation::AddColumn { column, .. }) => {
+            column.server_default.as_ref().is_some_and(|default| {
+                let default = default.to_lowercase();
+                ["random", "uuid", "nextval", "clock_timestamp"]
+                    .iter()
+                    .any(|word| default.contains(word))
+            })
+        }
+        (Some(Dialect::Mysql), Operation::AlterColumn { change, .. }) => {
+            change.changes_type || change.nullable.is_some()
+        }
+        (Some(Dialect::Mysql), Operation::DropColumn { .. }) => true,
+        _ => false,
+    }
+}
+
+/// Whether PostgreSQL takes the bytes of the one type for the other.
+fn is_binary(from: &ColumnType, to: &ColumnType) -> bool {
+    match (from.family, to.family) {
+        (Family::String | Family::Text, Family::Text) => true,
+        (Family::String, Family::String) => to
+            .length
+            .is_none_or(|to| from.length.is_some_and(|from| from <= to)),
+        (Family::Numeric, Family::Numeric) => match (from.precision, to.precision) {
+            (_, None) => true,
+            (Some(from_all), Some(to_all)) => from.scale == to.scale && from_all <= to_all,
+            (None, Some(_)) => false,
+        },
+        _ => from.written.eq_ignore_ascii_case(&to.written),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::operation::{ColumnChange, Recreate};
+    use crate::domain::risk::testing::{
+        Told, column, found, kind, only, place, schema, step, table,
+    };
+
+    fn altering(column: &str, to: &str) -> Operation {
+        Operation::AlterColumn {
+            table: table("users"),
+            column: column.to_owned(),
+            change: ColumnChange {
+                kind: Some(kind(to)),
+                changes_type: true,
+                ..ColumnChange::default()
+            },
+        }
+    }
+
+    fn batch(operation: Operation) -> Operation {
+        Operation::Batch {
+            table: table("users"),
+            recreate: Recreate::Auto,
+            copy_from: false,
+            naming_convention: false,
+            operations: vec![(place(20), operation)],
+        }
+    }
+
+    #[test]
+    fn postgresql_writes_again_what_has_other_bytes() {
+        let before = schema(Dialect::Postgresql);
+        let seen = step(&before, vec![altering("age", "INTEGER")]);
+        let finding = only(CODE, &seen, Told::all(1_240_000_000));
+        assert_eq!(
+            finding.sentence,
+            "writes every row of users (1.2 GB) again, under an ACCESS EXCLUSIVE lock: readers and writers wait"
+        );
+        assert_eq!(finding.level, Level::Medium);
+        assert_eq!(only(CODE, &seen, Told::all(10)).level, Level::Low);
+        let seen = step(&before, vec![altering("email", "TEXT")]);
+        assert!(found(CODE, &seen, Told::all(10)).is_empty());
+    }
+
+    #[test]
+    fn a_batch_on_sqlite_writes_again_unless_it_only_adds() {
+        let before = schema(Dialect::Sqlite);
+        let seen = step(&before, vec![batch(altering("email", "TEXT"))]);
+        assert_eq!(only(CODE, &seen, Told::all(10)).level, Level::Low);
+        let add = Operation::AddColumn {
+            table: table("users"),
+            column: column("x", "TEXT"),
+            if_not_exists: false,
+        };
+        let seen = step(&before, vec![batch(add)]);
+        assert!(found(CODE, &seen, Told::all(10)).is_empty());
+        let seen = step(
+            &schema(Dialect::Postgresql),
+            vec![batch(altering("email", "TEXT"))],
+        );
+        assert!(found(CODE, &seen, Told::all(10)).is_empty());
+    }
+}

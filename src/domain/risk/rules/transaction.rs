@@ -1,0 +1,145 @@
+//! What a step cannot take back when it fails later.
+
+use super::Rule;
+use crate::domain::foresight::{Dialect, EventKind, Seen};
+use crate::domain::operation::Operation;
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Scene, scenes};
+use crate::domain::risk::{Ask, Foretold, Level};
+
+const OUTSIDE: &str = "not-in-transaction";
+const COMMITS: &str = "commits-itself";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[OUTSIDE, COMMITS],
+    look,
+};
+
+fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    // The other servers commit every change of the schema anyway.
+    if seen.dialect == Some(Dialect::Postgresql) {
+        all.extend(scenes(seen).iter().filter_map(outside));
+    }
+    for (order, happened) in seen.downgrade.happened.iter().enumerate() {
+        if happened.event.kind != EventKind::EndsTransaction {
+            continue;
+        }
+        let level = match seen.dialect {
+            Some(Dialect::Postgresql) | None => Level::Medium,
+            Some(Dialect::Mysql | Dialect::Sqlite) => Level::Low,
+        };
+        let sentence = "ends the transaction itself: what came before stays if the rest fails";
+        let mut found = Found::new(COMMITS, "", level, sentence)
+            .at(&happened.event.place)
+            .after(order)
+            .advise("have a backup at hand: --atomic does not hold for this step");
+        found.certain = happened.event.certain;
+        all.push(found);
+    }
+    all
+}
+
+fn outside(scene: &Scene<'_>) -> Option<Found> {
+    let (object, what, outcome) = match scene.operation {
+        Operation::CreateIndex {
+            name,
+            concurrently: true,
+            ..
+        }
+        | Operation::DropIndex {
+            name,
+            concurrently: true,
+            ..
+        } => {
+            let index = name.known().unwrap_or("an index");
+            // In a transaction the server refuses it; whether there is one is env.py's affair.
+            let outcome = (!scene.autocommit).then_some(Foretold::MayFail);
+            (
+                index.to_owned(),
+                format!("works on index {index} CONCURRENTLY"),
+                outcome,
+            )
+        }
+        Operation::AddEnumValue { name, value, .. } => (
+            format!("{name} {value}"),
+            format!("adds '{value}' to the type {name}, which knows no way back"),
+            None,
+        ),
+        _ if scene.autocommit => (
+            String::new(),
+            "works in an autocommit block".to_owned(),
+            None,
+        ),
+        _ => return None,
+    };
+    let rest = if scene.autocommit {
+        ", outside the transaction: it stays if the rest fails"
+    } else if outcome.is_some() {
+        ", which PostgreSQL refuses in a transaction"
+    } else {
+        ""
+    };
+    Some(
+        scene
+            .found(OUTSIDE, object, Level::Medium, format!("{what}{rest}"))
+            .fails(outcome)
+            .advise("have a backup at hand: --atomic does not hold for this step"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::Happened;
+    use crate::domain::operation::Name;
+    use crate::domain::risk::testing::{Told, event, found, only, schema, step};
+
+    fn concurrently(dialect: Dialect, autocommit: bool) -> Seen {
+        let drop = Operation::DropIndex {
+            name: Name::Known("ix".to_owned()),
+            table: None,
+            concurrently: true,
+            if_exists: false,
+        };
+        let mut seen = step(&schema(dialect), vec![drop]);
+        seen.downgrade.happened[0].event.autocommit = autocommit;
+        seen
+    }
+
+    #[test]
+    fn concurrently_wants_to_be_outside() {
+        let inside = only(
+            OUTSIDE,
+            &concurrently(Dialect::Postgresql, false),
+            Told::nothing(),
+        );
+        assert_eq!(inside.outcome, Some(Foretold::MayFail));
+        let outside = only(
+            OUTSIDE,
+            &concurrently(Dialect::Postgresql, true),
+            Told::nothing(),
+        );
+        assert_eq!(outside.outcome, None);
+        assert_eq!(
+            outside.sentence,
+            "works on index ix CONCURRENTLY, outside the transaction: it stays if the rest fails"
+        );
+        let other = concurrently(Dialect::Mysql, true);
+        assert!(found(OUTSIDE, &other, Told::nothing()).is_empty());
+    }
+
+    #[test]
+    fn a_migration_that_commits_says_so_once() {
+        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        for line in [4, 8] {
+            seen.downgrade.happened.push(Happened {
+                event: event(line, EventKind::EndsTransaction),
+                before: None,
+            });
+        }
+        let finding = only(COMMITS, &seen, Told::nothing());
+        assert_eq!(finding.place.unwrap().line, 4);
+        assert_eq!(finding.level, Level::Medium);
+    }
+}

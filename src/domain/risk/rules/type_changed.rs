@@ -1,0 +1,338 @@
+//! A column gets another type: its values fit, are cut, or stop the step.
+
+use super::Rule;
+use super::enum_value_removed::removed;
+use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::operation::{ColumnChange, ColumnType, Operation, TableName};
+use crate::domain::risk::figures::{counted, evidence};
+use crate::domain::risk::fit::{Fit, fit, is_cast_to_number};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Scene, Stock, scenes};
+use crate::domain::risk::{Answer, Ask, Foretold, Kind, Level, Question};
+
+const NARROWED: &str = "type-narrowed";
+const CHANGED: &str = "type-changed";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[NARROWED, CHANGED],
+    look,
+};
+
+fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    for scene in scenes(seen) {
+        if let Operation::AlterColumn {
+            table,
+            column,
+            change,
+        } = scene.operation
+            && change.changes_type
+        {
+            all.extend(changed(&scene, ask, (table, column), change));
+        }
+    }
+    all
+}
+
+fn changed(
+    scene: &Scene<'_>,
+    ask: &mut dyn Ask,
+    (table, column): (&TableName, &str),
+    change: &ColumnChange,
+) -> Option<Found> {
+    let (stock, live_column) = scene.column_stock(table, column);
+    if stock == Stock::Absent {
+        return None;
+    }
+    let name = format!("{}.{column}", scene.say(table));
+    let found = |code, level, words: String| {
+        scene.found(code, name.clone(), level, format!("changes {name} {words}"))
+    };
+    let Some(to) = &change.kind else {
+        let words = "to a type that cannot be followed".to_owned();
+        return Some(found(CHANGED, Level::Unknown, words).fails(Foretold::MayFail));
+    };
+    let known = scene.column(table, column);
+    let from = known
+        .and_then(|column| column.kind.as_ref())
+        .or(change.existing_kind.as_ref());
+    let (Some(from), Some(dialect)) = (from, scene.dialect) else {
+        let words = format!("to {}", to.written);
+        return Some(found(CHANGED, Level::Medium, words).fails(Foretold::MayFail));
+    };
+    if removed(scene, from, to).is_some_and(|words| !words.is_empty()) {
+        // That is a rule of its own.
+        return None;
+    }
+    let words = format!("from {} to {}", from.written, to.written);
+    let is_empty = stock == Stock::Nothing;
+    let (live, is_changed) = match stock {
+        Stock::Live { table, changed } => (live_column.map(|column| (table, column)), changed),
+        _ => (None, false),
+    };
+    match fit(from, to, dialect) {
+        Fit::All if from.written.eq_ignore_ascii_case(&to.written) => None,
+        Fit::All => Some(found(
+            CHANGED,
+            Level::Low,
+            format!("{words}, which every value fits"),
+        )),
+        Fit::NeedsConversion if change.using.is_none() => {
+            let outcome = if scene.is_certain(table) {
+                Foretold::WillFail
+            } else {
+                Foretold::MayFail
+            };
+            Some(
+                found(
+                    CHANGED,
+                    Level::High,
+                    format!("{words}, which PostgreSQL does not do without USING"),
+                )
+                .fails(outcome)
+                .advise("add postgresql_using to the downgrade"),
+            )
+        }
+        Fit::Unknown => Some(found(CHANGED, Level::Medium, words).fails(Foretold::MayFail)),
+        Fit::Some | Fit::NeedsConversion if is_empty => Some(found(
+            NARROWED,
+            Level::Low,
+            format!("{words}; it holds nothing then"),
+        )),
+        Fit::Some | Fit::NeedsConversion => {
+            let is_cast = is_cast_to_number(from, to);
+            let kinds = (from.clone(), to.clone());
+            let (misfits, changes) = asked(ask, dialect, live, kinds);
+            let outcome = |answer: &Answer| {
+                if change.using.is_some() {
+                    // The conversion may make them fit.
+                    Foretold::MayFail
+                } else {
+                    scene.outcome(table, answer, is_changed)
+                }
+            };
+            Some(judged(dialect, (&words, is_cast), misfits, changes, found, outcome).advise(format!(
+                "look at the values of {name} that do not fit {}, and settle what becomes of them",
+                to.written
+            )))
+        }
+    }
+}
+
+fn asked(
+    ask: &mut dyn Ask,
+    dialect: Dialect,
+    live: Option<(TableName, String)>,
+    (from, to): (ColumnType, ColumnType),
+) -> (Option<Answer>, Option<Answer>) {
+    let Some((table, column)) = live else {
+        return (None, None);
+    };
+    let (from, to) = (Kind(from), Kind(to));
+    let misfits = ask.ask(&Question::Misfits {
+        table: table.clone(),
+        column: column.clone(),
+        from: from.clone(),
+        to: to.clone(),
+    });
+    // Where the step fails nothing is lost any more; SQLite does not fail.
+    let is_over = misfits.as_ref().is_some_and(|answer| answer.count > 0);
+    if is_over && dialect != Dialect::Sqlite {
+        return (misfits, None);
+    }
+    let changes = ask.ask(&Question::Changes {
+        table,
+        column,
+        from,
+        to,
+    });
+    (misfits, changes)
+}
+
+fn judged(
+    dialect: Dialect,
+    (words, is_cast): (&str, bool),
+    misfits: Option<Answer>,
+    changes: Option<Answer>,
+    found: impl Fn(&'static str, Level, String) -> Found,
+    outcome: impl Fn(&Answer) -> Foretold,
+) -> Found {
+    // What is lost weighs more than what stays as it is.
+    let is_loss = changes.as_ref().is_some_and(|answer| answer.count > 0);
+    match (misfits, changes) {
+        (Some(answer), _) if answer.count > 0 && !is_loss => {
+            let verb = if answer.count == 1 { "does" } else { "do" };
+            let values = counted(answer.count, answer.exact, "value", "values");
+            let evidence = evidence(&answer, "value", "values");
+            match dialect {
+                // It keeps a value as it is, whatever the type says.
+                Dialect::Sqlite => found(
+                    NARROWED,
+                    Level::Low,
+                    format!("{words}; {values} {verb} not fit and stay as they are"),
+                )
+                .because(evidence),
+                Dialect::Mysql => found(
+                    NARROWED,
+                    Level::High,
+                    format!("{words}; {values} {verb} not fit, which strict mode refuses"),
+                )
+                .fails(outcome(&answer))
+                .because(evidence),
+                Dialect::Postgresql => found(
+                    NARROWED,
+                    Level::High,
+                    format!("{words}; {values} {verb} not fit"),
+                )
+                .fails(outcome(&answer))
+                .because(evidence),
+            }
+        }
+        (_, Some(answer)) if answer.count > 0 => {
+            let verb = if answer.count == 1 { "loses" } else { "lose" };
+            let values = counted(answer.count, answer.exact, "value", "values");
+            found(
+                NARROWED,
+                Level::High,
+                format!("{words}; {values} {verb} what the type has no place for"),
+            )
+            .because(evidence(&answer, "changed value", "changed values"))
+        }
+        (Some(answer), _) | (None, Some(answer)) if answer.exact => found(
+            NARROWED,
+            Level::Low,
+            format!("{words}, which every value fits"),
+        )
+        .because(evidence(&answer, "value", "values")),
+        _ if dialect == Dialect::Sqlite && is_cast => found(
+            NARROWED,
+            Level::Medium,
+            format!("{words}, which SQLite casts; its values were not looked at"),
+        ),
+        _ if dialect == Dialect::Sqlite => found(
+            NARROWED,
+            Level::Low,
+            format!("{words}, which SQLite does not hold the values to"),
+        ),
+        _ => found(
+            NARROWED,
+            Level::Medium,
+            format!("{words}; its values were not looked at"),
+        )
+        .fails(Foretold::MayFail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::risk::testing::{Told, edit, found, kind, made, only, schema, step, table};
+
+    fn altering(column: &str, to: &str, using: Option<&str>) -> Operation {
+        Operation::AlterColumn {
+            table: table("users"),
+            column: column.to_owned(),
+            change: ColumnChange {
+                kind: Some(kind(to)),
+                changes_type: true,
+                using: using.map(str::to_owned),
+                ..ColumnChange::default()
+            },
+        }
+    }
+
+    fn over(dialect: Dialect, operation: Operation) -> Seen {
+        step(&schema(dialect), vec![operation])
+    }
+
+    #[test]
+    fn values_that_do_not_fit_stop_it_where_the_server_looks() {
+        for (dialect, outcome, level) in [
+            (Dialect::Postgresql, Some(Foretold::WillFail), Level::High),
+            (Dialect::Mysql, Some(Foretold::WillFail), Level::High),
+            (Dialect::Sqlite, None, Level::Low),
+        ] {
+            let seen = over(dialect, altering("email", "VARCHAR(100)", None));
+            let told = Told::by(|question| match question {
+                Question::Misfits { .. } => Some(12),
+                // There is no such question of these types.
+                _ => None,
+            });
+            let finding = only(NARROWED, &seen, told);
+            assert_eq!((finding.outcome, finding.level), (outcome, level));
+            let start =
+                "changes users.email from VARCHAR(255) to VARCHAR(100); 12 values do not fit";
+            assert!(finding.sentence.starts_with(start), "{}", finding.sentence);
+            let none = only(NARROWED, &seen, Told::all(0));
+            assert_eq!((none.outcome, none.level), (None, Level::Low));
+        }
+    }
+
+    /// Turns red if the one kind of change that destroys values without a word is missed.
+    #[test]
+    fn sqlite_casts_a_time_to_its_year() {
+        let mut before = schema(Dialect::Sqlite);
+        edit(&mut before, "users", |table| {
+            table.columns.get_mut("email").unwrap().kind = Some(kind("DATE"));
+        });
+        let seen = step(&before, vec![altering("email", "TIMESTAMP", None)]);
+        let lost = only(NARROWED, &seen, Told::all(4));
+        assert_eq!((lost.level, lost.outcome), (Level::High, None));
+        assert_eq!(only(NARROWED, &seen, Told::nothing()).level, Level::Medium);
+    }
+
+    #[test]
+    fn what_is_wider_is_no_risk() {
+        let seen = over(Dialect::Postgresql, altering("email", "TEXT", None));
+        assert_eq!(only(CHANGED, &seen, Told::all(12)).level, Level::Low);
+        assert!(found(NARROWED, &seen, Told::all(12)).is_empty());
+    }
+
+    #[test]
+    fn postgresql_refuses_some_pairs_whatever_the_values() {
+        let seen = over(Dialect::Postgresql, altering("email", "INTEGER", None));
+        assert_eq!(
+            only(CHANGED, &seen, Told::all(0)).outcome,
+            Some(Foretold::WillFail)
+        );
+        let using = altering("email", "INTEGER", Some("email::integer"));
+        let seen = over(Dialect::Postgresql, using);
+        assert_eq!(
+            only(NARROWED, &seen, Told::all(3)).outcome,
+            Some(Foretold::MayFail)
+        );
+    }
+
+    #[test]
+    fn digits_and_times_that_get_lost_are_a_loss_and_no_failure() {
+        let mut before = schema(Dialect::Postgresql);
+        edit(&mut before, "users", |table| {
+            table.columns.get_mut("email").unwrap().kind = Some(kind("TIMESTAMP"));
+        });
+        let seen = step(&before, vec![altering("email", "DATE", None)]);
+        let told = Told::by(|question| match question {
+            Question::Changes { .. } => Some(4),
+            _ => None,
+        });
+        let finding = only(NARROWED, &seen, told);
+        assert_eq!((finding.outcome, finding.level), (None, Level::High));
+    }
+
+    #[test]
+    fn what_cannot_be_asked_may_fail() {
+        let seen = over(Dialect::Postgresql, altering("age", "INTEGER", None));
+        let finding = only(NARROWED, &seen, Told::nothing());
+        assert_eq!(
+            (finding.outcome, finding.level),
+            (Some(Foretold::MayFail), Level::Medium)
+        );
+    }
+
+    #[test]
+    fn a_table_that_the_plan_made_holds_nothing() {
+        let mut before = schema(Dialect::Postgresql);
+        edit(&mut before, "users", |table| table.origin = made());
+        let seen = step(&before, vec![altering("age", "INTEGER", None)]);
+        assert_eq!(only(NARROWED, &seen, Told::all(3)).level, Level::Low);
+    }
+}

@@ -1,0 +1,167 @@
+//! Rows that may be alike now have to differ again: a unique key, a primary key, a unique index.
+
+use super::Rule;
+use crate::domain::foresight::Seen;
+use crate::domain::operation::{Constraint, Operation};
+use crate::domain::risk::figures::{counted, evidence};
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::{Stock, scenes};
+use crate::domain::risk::{Ask, Foretold, Level, Question};
+
+const CODE: &str = "unique-restored";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CODE],
+    look,
+};
+
+fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    for scene in scenes(seen) {
+        let (table, columns) = match scene.operation {
+            Operation::AddConstraint {
+                table,
+                constraint:
+                    Constraint::Unique { columns, .. } | Constraint::PrimaryKey { columns, .. },
+            } => (table, columns.iter().cloned().map(Some).collect()),
+            Operation::CreateIndex {
+                table,
+                columns,
+                unique: true,
+                ..
+            } => (table, columns.clone()),
+            _ => continue,
+        };
+        let known: Option<Vec<String>> = columns.iter().cloned().collect();
+        let words: Vec<&str> = columns
+            .iter()
+            .map(|column| column.as_deref().unwrap_or("an expression"))
+            .collect();
+        let name = format!("{} ({})", scene.say(table), words.join(", "));
+        let found = |level, rest: String| {
+            scene.found(
+                CODE,
+                name.clone(),
+                level,
+                format!("makes {name} unique{rest}"),
+            )
+        };
+        let advice = format!(
+            "look for rows that share {} and settle which one stays",
+            words.join(", ")
+        );
+        let (live, changed) = match scene.stock(table) {
+            Stock::Live { table, changed } => (table, changed),
+            Stock::Absent | Stock::Nothing => continue,
+            Stock::Unknown => {
+                all.push(
+                    found(Level::Medium, String::new())
+                        .fails(Foretold::MayFail)
+                        .advise(advice),
+                );
+                continue;
+            }
+        };
+        let is_made = known.as_ref().is_some_and(|columns| {
+            columns
+                .iter()
+                .any(|column| scene.column_stock(table, column).0 == Stock::Nothing)
+        });
+        if is_made {
+            // NULLs are never alike, and that is all that such a column holds.
+            continue;
+        }
+        let answer = known
+            .and_then(|columns| scene.live_columns(table, &columns))
+            .and_then(|columns| {
+                ask.ask(&Question::Duplicates {
+                    table: live,
+                    columns,
+                })
+            });
+        all.push(match answer {
+            Some(answer) if answer.count == 0 && answer.exact => found(
+                Level::Low,
+                ", and no two rows are alike".to_owned(),
+            )
+            .because(evidence(&answer, "group of rows", "groups of rows")),
+            Some(answer) => {
+                let verb = if answer.count == 1 { "is" } else { "are" };
+                let groups = counted(answer.count, answer.exact, "group", "groups");
+                found(
+                    Level::High,
+                    format!(", and there {verb} {groups} of rows that are alike"),
+                )
+                .fails(scene.outcome(table, &answer, changed))
+                .because(evidence(&answer, "group of rows", "groups of rows"))
+                .advise(advice)
+            }
+            None => found(Level::Medium, "; its rows were not compared".to_owned())
+                .fails(Foretold::MayFail)
+                .advise(advice),
+        });
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::Dialect;
+    use crate::domain::operation::Name;
+    use crate::domain::risk::testing::{Told, edit, found, made, only, schema, step, table};
+
+    fn key() -> Operation {
+        Operation::AddConstraint {
+            table: table("users"),
+            constraint: Constraint::Unique {
+                name: Name::Known("uq".to_owned()),
+                columns: vec!["email".to_owned()],
+            },
+        }
+    }
+
+    fn index(columns: Vec<Option<String>>) -> Operation {
+        Operation::CreateIndex {
+            name: Name::Known("ix".to_owned()),
+            table: table("users"),
+            columns,
+            unique: true,
+            concurrently: false,
+            if_not_exists: false,
+        }
+    }
+
+    #[test]
+    fn duplicates_make_it_fail() {
+        for operation in [key(), index(vec![Some("email".to_owned())])] {
+            let seen = step(&schema(Dialect::Mysql), vec![operation]);
+            let finding = only(CODE, &seen, Told::all(3));
+            assert_eq!(
+                finding.sentence,
+                "makes users (email) unique, and there are 3 groups of rows that are alike"
+            );
+            assert_eq!(finding.outcome, Some(Foretold::WillFail));
+            assert_eq!(only(CODE, &seen, Told::all(0)).outcome, None);
+        }
+    }
+
+    #[test]
+    fn an_expression_cannot_be_asked() {
+        let seen = step(&schema(Dialect::Postgresql), vec![index(vec![None])]);
+        assert_eq!(
+            only(CODE, &seen, Told::all(0)).outcome,
+            Some(Foretold::MayFail)
+        );
+    }
+
+    #[test]
+    fn a_column_that_the_plan_made_has_no_duplicates() {
+        let mut before = schema(Dialect::Postgresql);
+        edit(&mut before, "users", |table| {
+            table.columns.get_mut("email").unwrap().origin = made();
+        });
+        let seen = step(&before, vec![key()]);
+        assert!(found(CODE, &seen, Told::all(3)).is_empty());
+    }
+}

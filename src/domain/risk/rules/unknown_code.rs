@@ -1,0 +1,146 @@
+//! What could not be followed, and what depends on what is not known.
+
+use super::Rule;
+use crate::domain::foresight::{EventKind, Followed, Seen};
+use crate::domain::operation::Operation;
+use crate::domain::risk::found::Found;
+use crate::domain::risk::scene::scenes;
+use crate::domain::risk::{Ask, Foretold, Level};
+
+const CONDITIONAL: &str = "conditional-code";
+const UNKNOWN: &str = "unknown-code";
+
+pub(super) const RULE: Rule = Rule {
+    codes: &[CONDITIONAL, UNKNOWN],
+    look,
+};
+
+const ADVICE: &str = "read the downgrade";
+
+fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+    let mut all = Vec::new();
+    if let Followed::Unreadable(reason) = &seen.downgrade.followed {
+        all.push(
+            Found::new(
+                UNKNOWN,
+                "",
+                Level::Unknown,
+                format!("cannot be read: {reason}"),
+            )
+            .fails(Foretold::MayFail)
+            .advise(ADVICE),
+        );
+    }
+    for (order, happened) in seen.downgrade.happened.iter().enumerate() {
+        let event = &happened.event;
+        if let EventKind::Unknown { what, may_change } = &event.kind {
+            let level = if *may_change {
+                Level::Unknown
+            } else {
+                Level::Low
+            };
+            let sentence = format!("does what cannot be followed: {what}");
+            let mut found = Found::new(UNKNOWN, event.place.to_string(), level, sentence)
+                .at(&event.place)
+                .after(order)
+                .advise(if *may_change { ADVICE } else { "" });
+            found.certain = event.certain;
+            all.push(found);
+        } else if !event.certain {
+            let sentence = "does some of this only under a condition that is not known before";
+            all.push(
+                Found::new(CONDITIONAL, "", Level::Medium, sentence)
+                    .at(&event.place)
+                    .after(order)
+                    .advise(ADVICE),
+            );
+        }
+    }
+    for scene in scenes(seen) {
+        let Operation::Sql { text } = scene.operation else {
+            continue;
+        };
+        let words: Vec<&str> = text
+            .iter()
+            .map(|part| part.as_deref().unwrap_or("..."))
+            .collect();
+        let words = words.concat();
+        let mut shown: String = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        if shown.chars().count() > 60 {
+            shown = shown.chars().take(60).collect();
+            shown.push_str("...");
+        }
+        let sentence = format!("runs a statement that cannot be taken apart: {shown}");
+        let object = scene.place.to_string();
+        all.push(
+            scene
+                .found(UNKNOWN, object, Level::Unknown, sentence)
+                .advise(ADVICE),
+        );
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::foresight::{Dialect, Happened};
+    use crate::domain::risk::testing::{Told, event, found, only, schema, step};
+
+    fn unknown(may_change: bool) -> Seen {
+        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        let kind = EventKind::Unknown {
+            what: "the call of tidy()".to_owned(),
+            may_change,
+        };
+        seen.downgrade.happened.push(Happened {
+            event: event(6, kind),
+            before: None,
+        });
+        seen
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_never_silent() {
+        let finding = only(UNKNOWN, &unknown(true), Told::nothing());
+        assert_eq!(finding.level, Level::Unknown);
+        assert_eq!(
+            finding.sentence,
+            "does what cannot be followed: the call of tidy()"
+        );
+        assert_eq!(
+            only(UNKNOWN, &unknown(false), Told::nothing()).level,
+            Level::Low
+        );
+        let mut seen = unknown(true);
+        seen.downgrade.happened.clear();
+        seen.downgrade.followed = Followed::Unreadable("invalid UTF-8".to_owned());
+        assert_eq!(only(UNKNOWN, &seen, Told::nothing()).level, Level::Unknown);
+    }
+
+    #[test]
+    fn a_statement_that_is_left_over_is_unknown() {
+        let sql = Operation::Sql {
+            text: vec![Some("VACUUM ".to_owned()), None],
+        };
+        let seen = step(&schema(Dialect::Postgresql), vec![sql]);
+        assert_eq!(
+            only(UNKNOWN, &seen, Told::nothing()).sentence,
+            "runs a statement that cannot be taken apart: VACUUM ..."
+        );
+    }
+
+    #[test]
+    fn conditions_are_told_once() {
+        let read = || Operation::ReadRows {
+            table: None,
+            columns: Vec::new(),
+        };
+        let mut seen = step(&schema(Dialect::Postgresql), vec![read(), read()]);
+        assert!(found(CONDITIONAL, &seen, Told::nothing()).is_empty());
+        for happened in &mut seen.downgrade.happened {
+            happened.event.certain = false;
+        }
+        only(CONDITIONAL, &seen, Told::nothing());
+    }
+}

@@ -1,0 +1,258 @@
+//! Schemas, migrations and answers by value.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Answer, Ask, Finding, Question, examine};
+use crate::domain::catalogue::{Catalogue, Column, Origin, Presence, Table};
+use crate::domain::foresight::{Dialect, Event, EventKind, Followed, Function, Happened, Seen};
+use crate::domain::operation::{ColumnDefinition, ColumnType, Family, Operation, Place, TableName};
+use crate::domain::revision::RevisionId;
+
+/// A type by its SQL: enough of it for tests.
+pub(crate) fn kind(written: &str) -> ColumnType {
+    let (word, rest) = written.split_once('(').unwrap_or((written, ""));
+    let arguments = rest.trim_end_matches(')');
+    let numbers: Vec<u32> = arguments
+        .split(',')
+        .filter_map(|number| number.trim().parse().ok())
+        .collect();
+    let values = arguments
+        .split(',')
+        .filter_map(|value| value.trim().strip_prefix('\'')?.strip_suffix('\''))
+        .map(str::to_owned)
+        .collect();
+    let family = match word.trim() {
+        "BOOLEAN" => Family::Boolean,
+        "SMALLINT" => Family::SmallInteger,
+        "INTEGER" => Family::Integer,
+        "BIGINT" => Family::BigInteger,
+        "NUMERIC" => Family::Numeric,
+        "DOUBLE" => Family::Float,
+        "VARCHAR" => Family::String,
+        "TEXT" => Family::Text,
+        "DATE" => Family::Date,
+        "TIMESTAMP" => Family::DateTime,
+        "JSON" => Family::Json,
+        "JSONB" => Family::Jsonb,
+        "UUID" => Family::Uuid,
+        "ENUM" => Family::Enum,
+        _ => Family::Other,
+    };
+    let exact = family == Family::Numeric;
+    ColumnType {
+        family,
+        length: numbers.first().filter(|_| !exact).map(|n| u64::from(*n)),
+        precision: numbers.first().copied().filter(|_| exact),
+        scale: numbers.get(1).copied().filter(|_| exact),
+        timezone: false,
+        enum_name: None,
+        values,
+        written: written.to_owned(),
+    }
+}
+
+pub(crate) fn place(line: u32) -> Place {
+    Place {
+        file: "versions/a.py".into(),
+        line,
+        column: 5,
+    }
+}
+
+pub(crate) fn table(name: &str) -> TableName {
+    TableName::plain(name)
+}
+
+/// A column to be made: nullable, without a default.
+pub(crate) fn column(name: &str, written: &str) -> ColumnDefinition {
+    ColumnDefinition {
+        name: name.to_owned(),
+        kind: Some(kind(written)),
+        nullable: true,
+        server_default: None,
+        primary_key: false,
+        unique: false,
+        index: false,
+        foreign_keys: Vec::new(),
+    }
+}
+
+pub(crate) fn live(name: &str) -> Origin {
+    Origin::Live {
+        name: name.to_owned(),
+    }
+}
+
+pub(crate) fn made() -> Origin {
+    Origin::Made { by: "b1".into() }
+}
+
+/// A schema with a table `users` (`id`, `email` of 255 characters, `age`) and a table `orders` (`id`, `user_id`).
+pub(crate) fn schema(dialect: Dialect) -> Catalogue {
+    let mut catalogue = Catalogue {
+        dialect,
+        default_schema: (dialect == Dialect::Postgresql).then(|| "public".to_owned()),
+        tables: BTreeMap::new(),
+        views: BTreeMap::new(),
+        enums: BTreeMap::new(),
+        doubtful: false,
+    };
+    add(
+        &mut catalogue,
+        "users",
+        &[
+            ("id", "INTEGER"),
+            ("email", "VARCHAR(255)"),
+            ("age", "BIGINT"),
+        ],
+    );
+    add(
+        &mut catalogue,
+        "orders",
+        &[("id", "INTEGER"), ("user_id", "INTEGER")],
+    );
+    catalogue
+}
+
+/// Puts a live table into a schema.
+pub(crate) fn add(catalogue: &mut Catalogue, name: &str, columns: &[(&str, &str)]) {
+    let columns = columns.iter().map(|(name, written)| {
+        let column = Column {
+            name: (*name).to_owned(),
+            kind: Some(kind(written)),
+            nullable: true,
+            default: None,
+            origin: live(name),
+            presence: Presence::Certain,
+        };
+        ((*name).to_owned(), column)
+    });
+    let made = Table {
+        columns: columns.collect(),
+        primary_key: None,
+        uniques: Vec::new(),
+        foreign_keys: Vec::new(),
+        checks: Vec::new(),
+        indexes: Vec::new(),
+        origin: live(name),
+        presence: Presence::Certain,
+        rows_changed: false,
+    };
+    let name = TableName {
+        schema: catalogue.default_schema.clone(),
+        name: name.to_owned(),
+    };
+    catalogue.tables.insert(name, Arc::new(made));
+}
+
+/// Changes a table of a schema.
+pub(crate) fn edit(catalogue: &mut Catalogue, name: &str, change: impl FnOnce(&mut Table)) {
+    let found = catalogue
+        .tables
+        .iter_mut()
+        .find(|(table, _)| table.name == name);
+    change(Arc::make_mut(found.expect("a table of the test").1));
+}
+
+pub(crate) fn event(line: u32, kind: EventKind) -> Event {
+    Event {
+        place: place(line),
+        called_from: None,
+        certain: true,
+        autocommit: false,
+        kind,
+    }
+}
+
+fn function(before: Option<&Catalogue>, operations: Vec<Operation>) -> Function {
+    let before = before.map(|before| Arc::new(before.clone()));
+    let happened: Vec<Happened> = (10..)
+        .zip(operations)
+        .map(|(line, operation)| Happened {
+            event: event(line, EventKind::Operation(Box::new(operation))),
+            before: before.clone(),
+        })
+        .collect();
+    Function {
+        followed: if happened.is_empty() {
+            Followed::Empty
+        } else {
+            Followed::Whole
+        },
+        happened,
+        failures: Vec::new(),
+    }
+}
+
+/// A step whose downgrade does this, each operation over the same schema.
+pub(crate) fn step(catalogue: &Catalogue, downgrade: Vec<Operation>) -> Seen {
+    Seen {
+        revision: RevisionId::new("a1"),
+        is_merge: false,
+        dialect: Some(catalogue.dialect),
+        downgrade: function(Some(catalogue), downgrade),
+        upgrade: function(None, Vec::new()),
+    }
+}
+
+/// The same with what its upgrade did.
+pub(crate) fn undoing(mut seen: Seen, upgrade: Vec<Operation>) -> Seen {
+    seen.upgrade = function(None, upgrade);
+    seen
+}
+
+type Answering<'test> = Box<dyn Fn(&Question) -> Option<u64> + 'test>;
+
+/// Answers of a test, and what was asked.
+pub(crate) struct Told<'test> {
+    answers: Answering<'test>,
+    pub(crate) exact: bool,
+    pub(crate) asked: Vec<Question>,
+}
+
+impl<'test> Told<'test> {
+    pub(crate) fn by(answers: impl Fn(&Question) -> Option<u64> + 'test) -> Self {
+        Self {
+            answers: Box::new(answers),
+            exact: true,
+            asked: Vec::new(),
+        }
+    }
+
+    /// The same number to everything.
+    pub(crate) fn all(count: u64) -> Self {
+        Self::by(move |_| Some(count))
+    }
+
+    /// Nothing can be asked.
+    pub(crate) fn nothing() -> Self {
+        Self::by(|_| None)
+    }
+}
+
+impl Ask for Told<'_> {
+    fn ask(&mut self, question: &Question) -> Option<Answer> {
+        self.asked.push(question.clone());
+        Some(Answer {
+            count: (self.answers)(question)?,
+            exact: self.exact,
+            query: "SELECT ...".to_owned(),
+        })
+    }
+}
+
+/// The findings of one code.
+pub(crate) fn found(code: &str, seen: &Seen, mut told: Told<'_>) -> Vec<Finding> {
+    let mut findings = examine(seen, &mut told);
+    findings.retain(|finding| finding.code == code);
+    findings
+}
+
+/// The only finding of a code.
+#[track_caller]
+pub(crate) fn only(code: &str, seen: &Seen, told: Told<'_>) -> Finding {
+    let mut findings = found(code, seen, told);
+    assert_eq!(findings.len(), 1, "{code}: {findings:#?}");
+    findings.remove(0)
+}

@@ -1,0 +1,394 @@
+//! What all findings come to: what is lost, what fails, what has to be allowed, what is advised.
+
+use std::collections::BTreeSet;
+
+use super::figures::counted;
+use super::{Finding, Foretold, Level, codes};
+
+/// What goes, summed over steps. A figure with an estimate in it is one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Columns that hold values.
+    pub columns: u64,
+    /// Their values.
+    pub values: u64,
+    /// Tables that have rows.
+    pub tables: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Values that are cut to a narrower type.
+    pub cut: u64,
+    /// Tables and columns that go and whose contents are not known.
+    pub uncounted: u64,
+    /// Whether any of the figures is an estimate.
+    pub estimated: bool,
+}
+
+impl Losses {
+    fn add(&mut self, finding: &Finding) {
+        let known = finding.evidence.as_ref().and_then(|evidence| {
+            let count = evidence.count?;
+            Some((count, evidence.exact))
+        });
+        let is_drop = matches!(finding.code, "table-dropped" | "column-dropped");
+        let Some((count, exact)) = known else {
+            // What the plan itself makes, or an empty table, is low and needs no figure; so is what a
+            // prior calls low, and there the advice says what was not looked at.
+            let is_open = finding.level > Level::Low || !finding.advice.is_empty();
+            self.uncounted += u64::from(is_drop && is_open);
+            return;
+        };
+        match finding.code {
+            "column-dropped" if count > 0 => {
+                self.columns += 1;
+                self.values = self.values.saturating_add(count);
+            }
+            "table-dropped" if count > 0 => {
+                self.tables += 1;
+                self.rows = self.rows.saturating_add(count);
+            }
+            // What fails cuts nothing, and what stays as it is is low.
+            "type-narrowed" if finding.level == Level::High && finding.outcome.is_none() => {
+                self.cut = self.cut.saturating_add(count);
+            }
+            _ => return,
+        }
+        self.estimated |= !exact;
+    }
+
+    /// `drops 1,204,331 values in 2 columns, 3 tables with 88 rows`; `None` where nothing goes.
+    pub fn sentence(&self) -> Option<String> {
+        let exact = !self.estimated;
+        let plain = |count, one, many| counted(count, true, one, many);
+        let mut dropped = Vec::new();
+        if self.columns > 0 {
+            dropped.push(format!(
+                "{} in {}",
+                counted(self.values, exact, "value", "values"),
+                plain(self.columns, "column", "columns")
+            ));
+        }
+        if self.tables > 0 {
+            dropped.push(format!(
+                "{} with {}",
+                plain(self.tables, "table", "tables"),
+                counted(self.rows, exact, "row", "rows")
+            ));
+        }
+        if self.uncounted > 0 {
+            dropped.push(format!(
+                "{} that {} not counted",
+                plain(self.uncounted, "table or column", "tables or columns"),
+                if self.uncounted == 1 { "was" } else { "were" }
+            ));
+        }
+        let mut parts = Vec::new();
+        if !dropped.is_empty() {
+            parts.push(format!("drops {}", dropped.join(", ")));
+        }
+        if self.cut > 0 {
+            parts.push(format!(
+                "cuts {}",
+                counted(self.cut, exact, "value", "values")
+            ));
+        }
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
+/// What all findings of a plan come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The worst level; `None` where there is nothing to say.
+    pub level: Option<Level>,
+    /// What goes.
+    pub losses: Losses,
+    /// Findings by which a step fails.
+    pub will_fail: usize,
+    /// Findings by which one may.
+    pub may_fail: usize,
+    /// Findings that cannot be judged.
+    pub unknown: usize,
+}
+
+impl Verdict {
+    /// Over the findings of any number of steps.
+    pub fn over<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
+        let mut verdict = Self {
+            level: None,
+            losses: Losses::default(),
+            will_fail: 0,
+            may_fail: 0,
+            unknown: 0,
+        };
+        for finding in findings {
+            verdict.level = verdict.level.max(Some(finding.level));
+            verdict.losses.add(finding);
+            verdict.will_fail += usize::from(finding.outcome == Some(Foretold::WillFail));
+            verdict.may_fail += usize::from(finding.outcome == Some(Foretold::MayFail));
+            verdict.unknown += usize::from(finding.level == Level::Unknown);
+        }
+        verdict
+    }
+
+    /// One line: the losses, then what fails and what is not known.
+    pub fn sentence(&self) -> String {
+        let mut parts: Vec<String> = self.losses.sentence().into_iter().collect();
+        let mut count = |number: usize, one: &str, many: &str| {
+            if number > 0 {
+                parts.push(counted(number as u64, true, one, many));
+            }
+        };
+        count(self.will_fail, "certain failure", "certain failures");
+        count(self.may_fail, "possible failure", "possible failures");
+        count(
+            self.unknown,
+            "thing that is not known",
+            "things that are not known",
+        );
+        if parts.is_empty() {
+            return "loses nothing".to_owned();
+        }
+        parts.join("; ")
+    }
+}
+
+/// What to do about one revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Roll it back.
+    RollBack,
+    /// Restore a backup from before it.
+    Restore,
+    /// Leave it and mend by a new migration.
+    FixForward,
+    /// Look first, and roll back only if it has to be.
+    LookFirst,
+}
+
+impl Way {
+    /// As it is said.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::RollBack => "roll back",
+            Self::Restore => "restore from backup",
+            Self::FixForward => "fix forward",
+            Self::LookFirst => "look first",
+        }
+    }
+}
+
+/// A way and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// What to do.
+    pub way: Way,
+    /// Because of what, in one sentence.
+    pub reason: String,
+}
+
+/// The advice for one revision from its findings.
+pub fn advise(findings: &[Finding]) -> Advice {
+    let advice = |way, reason: String| Advice { way, reason };
+    let with = |code: &str, least: Level| {
+        findings
+            .iter()
+            .find(|finding| finding.code == code && finding.level >= least)
+    };
+    let verdict = Verdict::over(findings);
+    if let Some(gone) = with("data-not-restored", Level::High) {
+        return advice(Way::Restore, format!("it {}", gone.sentence));
+    }
+    let is_certain = |finding: &&Finding| finding.outcome == Some(Foretold::WillFail);
+    if let Some(failure) = findings.iter().find(is_certain) {
+        return advice(Way::FixForward, format!("it fails: {}", failure.sentence));
+    }
+    if let Some(idle) = with("does-nothing", Level::Low) {
+        return advice(Way::FixForward, format!("it {}", idle.sentence));
+    }
+    let lost = findings.iter().find(|finding| {
+        finding.level == Level::High
+            && matches!(
+                finding.code,
+                "table-dropped" | "column-dropped" | "type-narrowed" | "data-reversed"
+            )
+    });
+    if let Some(lost) = lost {
+        return advice(Way::FixForward, format!("it {}", lost.sentence));
+    }
+    let worst = findings
+        .iter()
+        .filter(|finding| finding.level >= Level::High || finding.outcome.is_some())
+        .max_by_key(|finding| finding.level);
+    match worst {
+        Some(open) => advice(Way::LookFirst, format!("it {}", open.sentence)),
+        None if verdict.level == Some(Level::Medium) => advice(
+            Way::RollBack,
+            "nothing is lost that cannot be made again, but others may have to wait".to_owned(),
+        ),
+        None => advice(Way::RollBack, "nothing is lost".to_owned()),
+    }
+}
+
+/// What somebody allows: codes of findings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowed {
+    all: bool,
+    codes: BTreeSet<&'static str>,
+}
+
+/// A word that is no code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no finding {0:?}")]
+pub struct NoSuchCode(pub String);
+
+impl Allowed {
+    /// From `CODE,CODE` or `all`.
+    pub fn parse(text: &str) -> Result<Self, NoSuchCode> {
+        let mut allowed = Self::default();
+        for word in text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+        {
+            if word == "all" {
+                allowed.all = true;
+                continue;
+            }
+            let code = codes().into_iter().find(|code| *code == word);
+            allowed
+                .codes
+                .insert(code.ok_or_else(|| NoSuchCode(word.to_owned()))?);
+        }
+        Ok(allowed)
+    }
+
+    /// Whether a finding may be.
+    pub fn covers(&self, finding: &Finding) -> bool {
+        self.all || self.codes.contains(finding.code)
+    }
+}
+
+/// The codes of what has to be allowed and is not: findings whose level is high or unknown.
+pub fn to_be_allowed<'a>(
+    findings: impl IntoIterator<Item = &'a Finding>,
+    allowed: &Allowed,
+) -> BTreeSet<&'static str> {
+    findings
+        .into_iter()
+        .filter(|finding| finding.level >= Level::High && !allowed.covers(finding))
+        .map(|finding| finding.code)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::risk::Evidence;
+
+    fn finding(code: &'static str, level: Level, count: Option<u64>) -> Finding {
+        Finding {
+            code,
+            level,
+            outcome: None,
+            sentence: format!("does {code}"),
+            evidence: count.map(|count| Evidence {
+                sentence: String::new(),
+                count: Some(count),
+                exact: true,
+                query: None,
+            }),
+            advice: String::new(),
+            place: None,
+        }
+    }
+
+    #[test]
+    fn losses_are_summed() {
+        let mut findings = vec![
+            finding("column-dropped", Level::High, Some(1_204_000)),
+            finding("column-dropped", Level::High, Some(331)),
+            finding("column-dropped", Level::Low, Some(0)),
+            finding("table-dropped", Level::High, Some(88)),
+            finding("index-dropped", Level::Low, Some(8192)),
+        ];
+        let losses = |findings: &[Finding]| Verdict::over(findings).losses.sentence().unwrap();
+        assert_eq!(
+            losses(&findings),
+            "drops 1,204,331 values in 2 columns, 1 table with 88 rows"
+        );
+        findings.push(finding("table-dropped", Level::High, None));
+        assert_eq!(
+            losses(&findings),
+            "drops 1,204,331 values in 2 columns, 1 table with 88 rows, 1 table or column that was not counted"
+        );
+        findings.clear();
+        let mut about = finding("table-dropped", Level::High, Some(5000));
+        about.evidence.as_mut().unwrap().exact = false;
+        assert_eq!(losses(&[about]), "drops 1 table with about 5,000 rows");
+        assert_eq!(Verdict::over(&findings).sentence(), "loses nothing");
+        assert_eq!(Verdict::over(&findings).level, None);
+    }
+
+    #[test]
+    fn the_verdict_counts_what_fails() {
+        let mut findings = vec![
+            finding("object-missing", Level::High, None),
+            finding("unknown-code", Level::Unknown, None),
+        ];
+        findings[0].outcome = Some(Foretold::WillFail);
+        findings[1].outcome = Some(Foretold::MayFail);
+        let verdict = Verdict::over(&findings);
+        assert_eq!(verdict.level, Some(Level::Unknown));
+        assert_eq!(
+            verdict.sentence(),
+            "1 certain failure; 1 possible failure; 1 thing that is not known"
+        );
+    }
+
+    #[test]
+    fn the_advice_follows_the_worst() {
+        let way = |findings: &[Finding]| advise(findings).way;
+        assert_eq!(way(&[]), Way::RollBack);
+        assert_eq!(
+            way(&[finding("column-dropped", Level::Low, Some(0))]),
+            Way::RollBack
+        );
+        assert_eq!(
+            way(&[finding("column-dropped", Level::High, Some(3))]),
+            Way::FixForward
+        );
+        assert_eq!(
+            way(&[finding("does-nothing", Level::Medium, None)]),
+            Way::FixForward
+        );
+        assert_eq!(
+            way(&[finding("data-not-restored", Level::High, None)]),
+            Way::Restore
+        );
+        assert_eq!(
+            way(&[finding("unknown-code", Level::Unknown, None)]),
+            Way::LookFirst
+        );
+        let mut failing = finding("unique-restored", Level::High, Some(2));
+        failing.outcome = Some(Foretold::WillFail);
+        assert_eq!(advise(&[failing]).reason, "it fails: does unique-restored");
+    }
+
+    #[test]
+    fn what_is_high_or_unknown_has_to_be_allowed() {
+        let findings = [
+            finding("column-dropped", Level::High, Some(3)),
+            finding("unknown-code", Level::Unknown, None),
+            finding("index-dropped", Level::Medium, None),
+        ];
+        let left = |text: &str| to_be_allowed(&findings, &Allowed::parse(text).unwrap());
+        assert_eq!(left(""), ["column-dropped", "unknown-code"].into());
+        assert_eq!(left("column-dropped, merge"), ["unknown-code"].into());
+        assert!(left("all").is_empty());
+        assert_eq!(
+            Allowed::parse("colum-dropped").unwrap_err().to_string(),
+            "there is no finding \"colum-dropped\""
+        );
+    }
+}
