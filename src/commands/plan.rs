@@ -14,21 +14,34 @@ Examples:
   rollback plan -3                    Three steps, merges included
   rollback plan 363a                  Down to the revision whose id begins with 363a
   rollback plan base --format json    Everything, for a program
+  rollback plan -3 --sql > down.sql   The statements of each step
   rollback plan 363a9b1e8992 -v       With the engine's commands and the version files")]
 pub struct PlanArgs {
     /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N.
     #[arg(allow_negative_numbers = true)]
     pub target: String,
+    /// Show the statements of each step, as the engine renders them without a database.
+    ///
+    /// The text can be saved as a file: all that is no statement is a comment. A migration that looks at
+    /// the database cannot be rendered; its line is named, and the other steps are rendered all the same.
+    #[arg(long)]
+    pub sql: bool,
 }
 
 /// Shows the plan.
 pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<(), Failure> {
     let session = Session::open(context, None)?;
     let plan = session.plan(&args.target)?;
-    context.ui.plan(PlanView {
+    let view = PlanView {
         database: session.identity.as_ref(),
         target: &args.target,
         plan: &plan,
         commands: &session.command_lines(&plan),
-    })
+    };
+    if args.sql {
+        return context
+            .ui
+            .plan_with_sql(view, &session.render(&plan, context)?);
+    }
+    context.ui.plan(view)
 }

@@ -6,6 +6,7 @@ mod account;
 mod json;
 mod position;
 mod progress;
+mod sql;
 mod steps;
 
 use std::io::{self, IsTerminal, Write};
