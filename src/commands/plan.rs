@@ -19,6 +19,7 @@ Examples:
   rollback plan -3                    Three steps, merges included
   rollback plan 363a                  Down to the revision whose id begins with 363a
   rollback plan base --format json    Everything, for a program
+  rollback plan -3 --sql > down.sql   The statements of each step
   rollback plan 363a9b1e8992 -v       With the engine's commands, the queries that were asked, and advice
   rollback plan base --deny high      For CI: exit code 3 where data would be lost or nobody can tell")]
 pub struct PlanArgs {
@@ -32,6 +33,13 @@ pub struct PlanArgs {
 
     #[command(flatten)]
     pub probes: ProbeArgs,
+
+    /// Show the statements of each step, as the engine renders them without a database.
+    ///
+    /// The text can be saved as a file: all that is no statement is a comment. A migration that looks at
+    /// the database cannot be rendered; its line is named, and the other steps are rendered all the same.
+    #[arg(long)]
+    pub sql: bool,
 }
 
 /// Shows the plan. Exit 3 where it holds what is denied.
@@ -40,7 +48,7 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let plan = session.plan(&args.target)?;
     let foreseen = Foreseen::of(&mut session, &plan, context);
     let next = foreseen.next_command(&args.target, context);
-    context.ui.plan(PlanView {
+    let view = PlanView {
         database: session.identity.as_ref(),
         target: &args.target,
         plan: &plan,
@@ -50,6 +58,13 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
             verdict: &foreseen.verdict,
             next: &next,
         },
-    })?;
+    };
+    if args.sql {
+        context
+            .ui
+            .plan_with_sql(view, &session.render(&plan, context)?)?;
+    } else {
+        context.ui.plan(view)?;
+    }
     foreseen.denied(args.deny)
 }

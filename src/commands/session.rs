@@ -14,6 +14,7 @@ use super::watch::Watch;
 use crate::domain::connection::{Identity, VersionRows, VersionTable};
 use crate::domain::graph::Graph;
 use crate::domain::plan::{Plan, PlanError};
+use crate::domain::rendering::{Obstacle, Rendering};
 use crate::domain::report::Schema;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::secret::{self, Secret};
@@ -267,6 +268,29 @@ impl Session {
             .iter()
             .map(|step| self.engine.command_line(&step.argument))
             .collect()
+    }
+
+    /// The statements of each step, without the passwords that are known.
+    pub(super) fn render(
+        &self,
+        plan: &Plan,
+        context: &Context<'_>,
+    ) -> Result<Vec<Rendering>, Failure> {
+        let secrets = self.secrets();
+        let redact = |text: String| secrets.redact(&text);
+        let renderings = self
+            .engine
+            .render(plan)
+            .map_err(|error| interrupted_or(error, context))?;
+        Ok(renderings
+            .into_iter()
+            .map(|rendering| {
+                rendering.map(redact).map_err(|obstacle| Obstacle {
+                    sentence: redact(obstacle.sentence),
+                    ..obstacle
+                })
+            })
+            .collect())
     }
 
     /// Names the database the same way each time, whatever the server's state: what a record is found

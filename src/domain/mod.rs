@@ -14,6 +14,7 @@ pub mod journal;
 pub mod lock;
 pub mod operation;
 pub mod plan;
+pub mod rendering;
 pub mod report;
 pub mod revision;
 pub mod risk;

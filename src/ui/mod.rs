@@ -8,6 +8,7 @@ mod json;
 mod list;
 mod position;
 mod progress;
+mod sql;
 mod steps;
 
 use std::io::{self, IsTerminal, Write};

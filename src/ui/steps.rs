@@ -29,7 +29,7 @@ impl Ui {
         }
     }
 
-    fn plan_text(&self, view: PlanView<'_>) -> String {
+    pub(super) fn plan_text(&self, view: PlanView<'_>) -> String {
         let plan = view.plan;
         let mut text = String::new();
         if let Some(database) = view.database {

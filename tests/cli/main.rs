@@ -17,6 +17,7 @@ mod failure;
 mod help;
 mod interruption;
 mod plan;
+mod plan_sql;
 mod roads;
 mod settings;
 mod targets;

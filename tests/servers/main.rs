@@ -23,6 +23,7 @@ mod pooler;
     reason = "the tests of the command line use more of it"
 )]
 mod project;
+mod rendered;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,9 +7,10 @@ the traceback of a failure are what they are without us. REQUEST, a name that th
 - nothing: watch, and write one JSON object into the pipe at the end;
 - `lock_timeout`, in milliseconds: no connection of the engine waits longer than that for a lock, and each way in
   which that was arranged is told in the pipe by a line of its own;
-- `range`: the revisions that `downgrade` takes, in one transaction, each told in the pipe by a line of its own.
+- `range`: the revisions that `downgrade` takes, in one transaction, each told in the pipe by a line of its own;
+- `render`: the SQL of each step of a plan, by bridge_render.py, which then stands in front of this text.
 
-The first two are allowed to fail silently: nothing of them may change what the engine does otherwise. The third may not;
+The first two are allowed to fail silently: nothing of them may change what the engine does otherwise. The others may not;
 whatever is not as it was planned is raised, so that the transaction takes everything back. Runs on whatever Python the
 engine has, so it keeps to 3.6.
 """
@@ -391,6 +392,12 @@ def install():
             "sqlalchemy": hook_sqlalchemy_of_range,
             "alembic.runtime.migration": hook_migration_of_range,
             "alembic.script.base": hook_script_of_range,
+        }
+    elif "render" in REQUEST:
+        hooks = {
+            "sqlalchemy": hook_sqlalchemy_of_render,  # noqa: F821
+            "alembic.runtime.migration": hook_migration_of_render,  # noqa: F821
+            "alembic.script.base": hook_script_of_render,  # noqa: F821
         }
     elif "lock_timeout" in REQUEST:
         hooks = {"sqlalchemy": hook_lock_timeout}

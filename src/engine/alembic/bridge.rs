@@ -12,12 +12,15 @@ use serde_json::{Value, json};
 use super::launcher::{Launch, Target};
 use super::output;
 use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::plan::Step;
 use crate::domain::revision::{Revision, RevisionId};
 use crate::domain::secret::Secret;
 use crate::engine::{LockLimit, Range};
 use crate::process::{Environment, Invocation};
 
 const SOURCE: &str = include_str!("bridge.py");
+/// Stands in front of it where SQL is to be rendered.
+const RENDERER: &str = include_str!("bridge_render.py");
 /// Fits into the argument list and into any process listing: the rest comes through stdin.
 ///
 /// The request is JSON without its three words, and such JSON is Python: a module for JSON would have to be
@@ -58,6 +61,8 @@ pub struct Request<'a> {
     pub lock_timeout: Option<Duration>,
     /// The steps that `downgrade` takes, in one transaction.
     pub range: Option<&'a Range<'a>>,
+    /// The steps of which `downgrade --sql` renders the statements.
+    pub render: Option<&'a [Step]>,
 }
 
 impl Request<'_> {
@@ -77,7 +82,27 @@ impl Request<'_> {
             request.insert("before".into(), json!(range.before));
             request.insert("range".into(), steps.into());
         }
+        if let Some(steps) = self.render {
+            let steps: Vec<Value> = steps
+                .iter()
+                .map(|step| {
+                    json!({
+                        "removes": step.removes,
+                        "takes_along": step.takes_along,
+                        "argument": step.argument,
+                        "before": step.heads_before,
+                        "after": step.heads_after,
+                    })
+                })
+                .collect();
+            request.insert("render".into(), steps.into());
+        }
         Value::from(request).to_string()
+    }
+
+    fn source(&self) -> String {
+        let renderer = self.render.map_or("", |_| RENDERER);
+        format!("{renderer}{SOURCE}\0{}", self.text())
     }
 }
 
@@ -126,7 +151,7 @@ pub fn invocation(
         args,
         cwd: cwd.to_owned(),
         env: env.clone(),
-        stdin: Some(format!("{SOURCE}\0{}", request.text()).into_bytes()),
+        stdin: Some(request.source().into_bytes()),
         side_channel: true,
         held: None,
     }

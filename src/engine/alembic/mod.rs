@@ -11,6 +11,8 @@ pub mod discovery;
 pub mod launcher;
 mod observation;
 pub mod output;
+mod render;
+mod statements;
 pub mod version_files;
 
 use std::cell::Cell;
@@ -156,6 +158,7 @@ impl AlembicEngine {
         let request = bridge::Request {
             lock_timeout: self.lock_timeout,
             range,
+            render: None,
         };
         if (self.lock_timeout.is_some() || range.is_some())
             && self.bridged.get()

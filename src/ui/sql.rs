@@ -1,0 +1,106 @@
+//! The statements of a plan: a text that can be saved and run, its words being comments.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::json::{Format, PlanView};
+use super::steps::ids;
+use super::{Ui, count};
+use crate::domain::plan::Step;
+use crate::domain::rendering::{Obstacle, Rendering};
+use crate::error::Failure;
+
+impl Ui {
+    /// The answer of `rollback plan --sql`: one rendering for each step.
+    pub fn plan_with_sql(
+        &self,
+        view: PlanView<'_>,
+        renderings: &[Rendering],
+    ) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            let mut value = Self::plan_json(view);
+            let steps = value["steps"].as_array_mut().into_iter().flatten();
+            for (step, rendering) in steps.zip(renderings) {
+                step["sql"] = json!(rendering.as_ref().ok());
+                step["sql_error"] = json!(rendering.as_ref().err().map(|obstacle| json!({
+                    "sentence": obstacle.sentence,
+                    "file": obstacle.file,
+                    "line": obstacle.line,
+                })));
+            }
+            return self.json_line(&value);
+        }
+        let mut text = comment(&self.plan_text(view));
+        let steps = &view.plan.steps;
+        for (index, (step, rendering)) in steps.iter().zip(renderings).enumerate() {
+            let heading = heading(index + 1, steps.len(), step);
+            text.push('\n');
+            text.push_str(&comment(&heading));
+            match rendering {
+                Ok(sql) => {
+                    let _ = write!(text, "\n{sql}");
+                }
+                Err(obstacle) => text.push_str(&comment(&missing(step, obstacle))),
+            }
+        }
+        self.data(&text)?;
+        let missing = renderings.iter().filter(|one| one.is_err()).count();
+        if missing > 0 {
+            self.warn(&format!(
+                "{} of {} cannot be rendered offline: the SQL is not whole",
+                missing,
+                count(steps.len(), "step")
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn heading(number: usize, of: usize, step: &Step) -> String {
+    format!(
+        "step {number} of {of}: {}  {}\nthe version table holds {} before it and {} after it\n",
+        step.removes,
+        step.revision.title(),
+        ids(&step.heads_before),
+        ids(&step.heads_after),
+    )
+}
+
+fn missing(step: &Step, obstacle: &Obstacle) -> String {
+    let id = &step.removes;
+    match obstacle.place() {
+        Some(place) => format!(
+            "{id} cannot be rendered offline: {place}\n{}\n",
+            obstacle.sentence
+        ),
+        None => format!("{id} cannot be rendered offline: {}\n", obstacle.sentence),
+    }
+}
+
+/// Every line behind a `--`. What some clients take for the end of a line as well may not end it: the
+/// rest would be a statement.
+fn comment(text: &str) -> String {
+    let mut commented = String::new();
+    for line in text.lines() {
+        let line = line.replace(
+            ['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'],
+            " ",
+        );
+        let _ = writeln!(commented, "{}", format!("-- {line}").trim_end());
+    }
+    commented
+}
+
+#[cfg(test)]
+mod tests {
+    use super::comment;
+
+    #[test]
+    fn nothing_gets_out_of_a_comment() {
+        assert_eq!(
+            comment("a\rDROP TABLE b;\n\nc\u{2028}d\n"),
+            "-- a DROP TABLE b;\n--\n-- c d\n"
+        );
+    }
+}
