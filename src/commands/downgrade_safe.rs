@@ -228,8 +228,8 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let secrets = session.secrets();
     let progress = Progress::new(ui, plan.steps.len(), &secrets);
     context.interrupt.tell(Some(progress.on_signal(match whole {
-        Some(Whole::Transaction) => "transaction",
-        _ => "step",
+        Some(_) => "after the running step everything is taken back",
+        None => "the running step is finished first",
     })));
     let mut events = progress;
     let (engine, graph, witness) = session.parts();

@@ -342,7 +342,14 @@ impl Session {
             (Some("sqlite"), _, Some(identity)) => {
                 Ok(Whole::File(PathBuf::from(&identity.database)))
             }
-            (_, Some(false), _) => Ok(Whole::Transaction),
+            (_, Some(false), _) => match self.watched.watch.from_outside() {
+                Some(check) => Err(not_as_a_whole(&format!(
+                    "the check \"{}\" is made after a step by a command or an address, which cannot see what is not committed",
+                    check.name
+                ))
+                .hint("or write it as sql, or for when = \"before\"")),
+                None => Ok(Whole::Transaction),
+            },
             (_, Some(true), _) => {
                 refused("env.py asks for one transaction per revision (transaction_per_migration)")
             }

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::lock::mysql::MySqlLock;
 use super::schema_mysql::SCHEMA;
 use super::session::{Session, text, texts, version_rows};
-use super::{Database, DatabaseError, Limited, blockers, checks_mysql, outline, version_query};
+use super::{Database, DatabaseError, Look, Limited, blockers, checks_mysql, outline, version_query};
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
@@ -52,6 +52,33 @@ impl MySql {
     }
 }
 
+impl Look for MySql {
+    fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
+        // A schema is a database here, and our own one was there when we connected.
+        version_rows(
+            self.session.rows(&version_query(table, '`')),
+            &[Failure::NoTable, Failure::NoDatabase],
+        )
+    }
+
+    fn schema(&mut self) -> Result<Schema, DatabaseError> {
+        let rows = self.session.rows(SCHEMA)?;
+        Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
+    }
+
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
+        checks_mysql::counts(self, budget)
+    }
+
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
+        checks_mysql::faults(self, budget)
+    }
+
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
+        Ok(checks_mysql::ask(self, sql, limit)?.map(|rows| texts(&rows)))
+    }
+}
+
 impl Database for MySql {
     fn identity(&mut self) -> Result<Identity, DatabaseError> {
         let rows = self.session.rows(IDENTITY)?;
@@ -76,19 +103,6 @@ impl Database for MySql {
         })
     }
 
-    fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
-        // A schema is a database here, and our own one was there when we connected.
-        version_rows(
-            self.session.rows(&version_query(table, '`')),
-            &[Failure::NoTable, Failure::NoDatabase],
-        )
-    }
-
-    fn schema(&mut self) -> Result<Schema, DatabaseError> {
-        let rows = self.session.rows(SCHEMA)?;
-        Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
-    }
-
     fn blockers(&mut self, open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
         blockers::of_mysql(&mut self.session, open_for)
     }
@@ -110,18 +124,6 @@ impl Database for MySql {
 
     fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
         self.lock.as_mut().map_or(Ok(false), MySqlLock::holds)
-    }
-
-    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
-        checks_mysql::counts(self, budget)
-    }
-
-    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
-        checks_mysql::faults(self, budget)
-    }
-
-    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
-        Ok(checks_mysql::ask(self, sql, limit)?.map(|rows| texts(&rows)))
     }
 }
 

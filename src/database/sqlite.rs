@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::lock::sqlite::SqliteLock;
 use super::schema_sqlite::{SCHEMA, lines};
 use super::session::{Session, SessionError, text, texts, version_rows};
-use super::{Database, DatabaseError, Limited, checks_sqlite, outline, version_query};
+use super::{Database, DatabaseError, Look, Limited, checks_sqlite, outline, version_query};
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
@@ -114,24 +114,7 @@ impl Sqlite {
     }
 }
 
-impl Database for Sqlite {
-    fn identity(&mut self) -> Result<Identity, DatabaseError> {
-        let metadata = self.metadata()?;
-        let rows = self.rows("SELECT sqlite_version()")?;
-        Ok(Identity {
-            dialect: "sqlite".to_owned(),
-            server: rows
-                .first()
-                .and_then(|row| text(row, 0))
-                .map(|version| format!("SQLite {version}")),
-            host: None,
-            port: None,
-            database: self.path.display().to_string(),
-            user: None,
-            fingerprint: Some(format!("sqlite:{}:{}", metadata.dev(), metadata.ino())),
-        })
-    }
-
+impl Look for Sqlite {
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
         version_rows(self.rows(&version_query(table, '"')), &[Failure::NoTable])
     }
@@ -161,6 +144,25 @@ impl Database for Sqlite {
 
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
         Ok(checks_sqlite::query(self, sql, limit)?.map(|rows| texts(&rows)))
+    }
+}
+
+impl Database for Sqlite {
+    fn identity(&mut self) -> Result<Identity, DatabaseError> {
+        let metadata = self.metadata()?;
+        let rows = self.rows("SELECT sqlite_version()")?;
+        Ok(Identity {
+            dialect: "sqlite".to_owned(),
+            server: rows
+                .first()
+                .and_then(|row| text(row, 0))
+                .map(|version| format!("SQLite {version}")),
+            host: None,
+            port: None,
+            database: self.path.display().to_string(),
+            user: None,
+            fingerprint: Some(format!("sqlite:{}:{}", metadata.dev(), metadata.ino())),
+        })
     }
 
     fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {

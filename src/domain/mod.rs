@@ -11,6 +11,7 @@ pub mod graph;
 pub mod journal;
 pub mod lock;
 pub mod plan;
+pub mod query;
 pub mod report;
 pub mod revision;
 pub mod schema;

@@ -1,3 +1,6 @@
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
 use super::*;
 
 fn shell(script: &str) -> Invocation {

@@ -137,8 +137,7 @@ impl Ui {
     pub(super) fn step_applied_event(
         number: usize,
         of: usize,
-        step: &Step,
-        heads: &Heads,
+        step: &StepDone,
     ) -> Value {
         json!({
             "version": VERSION,
@@ -146,7 +145,7 @@ impl Ui {
             "step": number,
             "of": of,
             "removes": step.removes,
-            "heads": heads,
+            "heads": step.heads,
         })
     }
 

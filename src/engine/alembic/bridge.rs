@@ -18,6 +18,8 @@ use crate::engine::Range;
 use crate::process::{Environment, Invocation};
 
 const SOURCE: &str = include_str!("bridge.py");
+/// What only a range needs; it comes before the rest, which ends by starting the engine.
+const RANGE: &str = include_str!("bridge_range.py");
 /// Fits into the argument list and into any process listing: the rest comes through stdin.
 ///
 /// The request is JSON without its three words, and such JSON is Python: a module for JSON would have to be
@@ -61,6 +63,10 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
+    fn addition(&self) -> &'static str {
+        self.range.map_or("", |_| RANGE)
+    }
+
     fn text(&self) -> String {
         let mut request = serde_json::Map::new();
         if let Some(limit) = self.lock_timeout {
@@ -79,15 +85,6 @@ impl Request<'_> {
         }
         Value::from(request).to_string()
     }
-}
-
-/// A line of the pipe that says how far a range is.
-#[derive(Debug, Deserialize)]
-pub struct Applied {
-    /// The position of the step in the range.
-    pub applied: usize,
-    /// The version rows after it.
-    pub heads: Vec<String>,
 }
 
 /// The same start as `launch`, with the bridge inside.
@@ -109,7 +106,7 @@ pub fn invocation(
         args,
         cwd: cwd.to_owned(),
         env: env.clone(),
-        stdin: Some(format!("{SOURCE}\0{}", request.text()).into_bytes()),
+        stdin: Some(format!("{}{SOURCE}\0{}", request.addition(), request.text()).into_bytes()),
         side_channel: true,
         held: None,
     }

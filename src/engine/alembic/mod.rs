@@ -11,6 +11,7 @@ pub mod discovery;
 pub mod launcher;
 mod observation;
 pub mod output;
+mod transaction;
 
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
@@ -23,9 +24,11 @@ use self::bridge::Report;
 use self::complaint::Kind;
 use self::discovery::Found;
 use self::launcher::Launch;
-use super::{Current, Ended, Engine, EngineError, Listener, Observation, Range, Reach, StepRun};
-use crate::domain::revision::{Heads, RevisionId};
-use crate::process::{self, Environment, Finished, Interrupt, Invocation, SpawnError};
+use self::transaction::Court;
+use super::{
+    Current, Ended, Engine, EngineError, Judge, Listener, Observation, Range, Reach, StepRun,
+};
+use crate::process::{self, Channel, Environment, Finished, Interrupt, Invocation, SpawnError};
 
 /// What flags and configuration say about the engine.
 #[derive(Debug, Clone, Default)]
@@ -422,20 +425,14 @@ impl Engine for AlembicEngine {
         &self,
         range: &Range<'_>,
         timeout: Option<Duration>,
-        listener: &mut dyn Listener,
+        judge: &mut dyn Judge,
     ) -> Option<Result<StepRun, EngineError>> {
         if !self.can_run_a_range() {
             return None;
         }
         let verb = downgrade_verb(RANGE);
         let invocation = self.changing(&verb, Some(range));
-        Some(self.run_changing(&verb, &invocation, timeout, listener))
-    }
-
-    fn applied(&self, line: &str) -> Option<(usize, Heads)> {
-        let told: bridge::Applied = serde_json::from_str(line).ok()?;
-        let heads = told.heads.into_iter().map(RevisionId::new).collect();
-        Some((told.applied, heads))
+        Some(self.run_changing(&verb, &invocation, timeout, &mut Court(judge)))
     }
 }
 
@@ -451,8 +448,8 @@ impl Listener for Masked<'_> {
         self.0.line(&output::mask(line));
     }
 
-    fn told(&mut self, line: &str) {
-        self.0.told(line);
+    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
+        self.0.told(line, channel);
     }
 
     fn look_around(&mut self) {
