@@ -6,6 +6,7 @@
 )]
 
 mod atomic;
+mod atomic_checks;
 mod checks;
 mod connection;
 mod crash;
