@@ -9,6 +9,7 @@ use super::Context;
 use super::connection::lock_timeout;
 use super::lock::Lock;
 use super::record::{self, Record};
+use super::resume;
 use super::session::{Session, Whole, not_as_a_whole};
 use crate::config;
 use crate::database::Snapshot;
@@ -16,6 +17,7 @@ use crate::domain::plan::Plan;
 use crate::domain::report::{Commands, Outcome, Report};
 use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};
+use crate::fault;
 use crate::runner::{self, Options, Parts};
 use crate::ui::{Account, PlanView, Progress, Ui, Verbosity};
 
@@ -131,8 +133,8 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     if args.abandon {
         return record::abandon(context, &store, unfinished.as_ref()).map(|()| Exit::Done);
     }
-    let taken_up = if args.resume {
-        Some(record::take_up(
+    let mut taken_up = if args.resume {
+        Some(resume::take_up(
             args,
             context,
             &mut session,
@@ -173,16 +175,38 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         return Ok(Exit::Done);
     }
     refuse_joint_steps(args, &plan)?;
-    let whole = args.atomic.then(|| session.as_a_whole(&plan)).transpose()?;
+    // What was begun as a whole goes on as one.
+    let begun_so = taken_up.as_ref().is_some_and(|taken| taken.run.as_a_whole);
+    let atomic = args.atomic || begun_so;
+    let whole = atomic
+        .then(|| session.as_a_whole(&plan))
+        .transpose()
+        .map_err(|failure| {
+            if begun_so {
+                failure.hint(format!(
+                    "the run was begun with --atomic; to go another way, give it up and begin anew: {}",
+                    context.command(&["downgrade-safe", "--abandon"])
+                ))
+            } else {
+                failure
+            }
+        })?;
     if !args.yes {
         confirm(context, &session, &plan)?;
+    }
+    if let Some(taken_up) = &mut taken_up {
+        taken_up.put_back(context, &mut session, &store)?;
+    }
+    if !args.yes {
         session.still_at(&plan)?;
     }
-    let validate = args.atomic || context.settings.validate.unwrap_or(true);
+    let validate = atomic || context.settings.validate.unwrap_or(true);
     session.check_before(validate, context)?;
     let snapshot = match &whole {
         Some(Whole::File(file)) => {
-            Some(Snapshot::take(file).map_err(|reason| not_as_a_whole(&reason))?)
+            let taken = Snapshot::take(file).map_err(|reason| not_as_a_whole(&reason))?;
+            fault::point("after_copy");
+            Some(taken)
         }
         _ => None,
     };
@@ -193,6 +217,12 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         let run = lock.as_ref().map_or("", Lock::run);
         Record::begin(args, context, &mut session, &store, run, &plan)
     };
+    let record = record.and_then(|mut record| {
+        if whole.is_some() {
+            record.as_a_whole(snapshot.as_ref().map(Snapshot::path))?;
+        }
+        Ok(record)
+    });
     let mut record = match (record, snapshot.as_ref()) {
         (Err(failure), Some(snapshot)) => {
             // Nothing was run: the copy has nothing to bring back.
@@ -285,7 +315,7 @@ fn run_with_snapshot(plan: &Plan, parts: &mut Parts<'_>, snapshot: &Snapshot, ui
         }
     } else if let Err(reason) = kept {
         ui.warn(&format!(
-            "the file was not put back: {reason}; as it was before the first step it is kept as {}",
+            "the file was not put back: {reason}; as it was before the first step it is kept as {}, and --resume puts it back",
             snapshot.path().display()
         ));
     }

@@ -99,10 +99,7 @@ impl Witness for Watched {
         }
     }
 
-    fn inside<'a>(
-        &'a mut self,
-        transaction: &'a mut dyn Queries,
-    ) -> Option<Box<dyn Witness + 'a>> {
+    fn inside<'a>(&'a mut self, transaction: &'a mut dyn Queries) -> Option<Box<dyn Witness + 'a>> {
         let Eyes::Own {
             database, table, ..
         } = &mut self.eyes

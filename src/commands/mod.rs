@@ -10,6 +10,7 @@ mod lock;
 pub mod man;
 pub mod plan;
 mod record;
+mod resume;
 mod session;
 mod watch;
 

@@ -299,6 +299,11 @@ impl Session {
         self.watched.schema()
     }
 
+    /// The version rows as they are now.
+    pub(super) fn heads(&mut self) -> Result<Heads, String> {
+        self.watched.heads()
+    }
+
     /// The engine, for people.
     pub(super) fn engine_name(&self) -> String {
         match &self.engine_version {

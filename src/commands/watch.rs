@@ -101,9 +101,9 @@ impl Watch {
     /// A check after a step that does not ask the database over our own connection, and so cannot see what
     /// was not committed.
     pub(super) fn from_outside(&self) -> Option<&Check> {
-        self.checks.iter().find(|check| {
-            check.when != When::Before && !matches!(check.what, What::Sql { .. })
-        })
+        self.checks
+            .iter()
+            .find(|check| check.when != When::Before && !matches!(check.what, What::Sql { .. }))
     }
 
     /// What got worse by a step, and the project's checks after it.

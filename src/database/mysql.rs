@@ -10,7 +10,9 @@ use super::failure::Failure;
 use super::lock::mysql::MySqlLock;
 use super::schema_mysql::SCHEMA;
 use super::session::{Session, text, texts, version_rows};
-use super::{Database, DatabaseError, Look, Limited, blockers, checks_mysql, outline, version_query};
+use super::{
+    Database, DatabaseError, Limited, Look, blockers, checks_mysql, outline, version_query,
+};
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};

@@ -53,10 +53,7 @@ impl<T: Asks> Look for T {
 }
 
 fn statement_timeout(limit: Duration) -> String {
-    format!(
-        "SET LOCAL statement_timeout = {}",
-        limit.as_millis().max(1)
-    )
+    format!("SET LOCAL statement_timeout = {}", limit.as_millis().max(1))
 }
 
 const READ_ONLY: &str = "SET LOCAL transaction_read_only = on";

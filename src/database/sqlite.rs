@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::lock::sqlite::SqliteLock;
 use super::schema_sqlite::{SCHEMA, lines};
 use super::session::{Session, SessionError, text, texts, version_rows};
-use super::{Database, DatabaseError, Look, Limited, checks_sqlite, outline, version_query};
+use super::{Database, DatabaseError, Limited, Look, checks_sqlite, outline, version_query};
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};

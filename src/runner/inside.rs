@@ -83,7 +83,8 @@ impl<'a> Inside<'a> {
         index: usize,
         transaction: &mut dyn Queries,
     ) -> Result<Vec<String>, Vec<String>> {
-        let unseen = |reason: &str| vec![format!("the transaction cannot be looked into: {reason}")];
+        let unseen =
+            |reason: &str| vec![format!("the transaction cannot be looked into: {reason}")];
         let step = self
             .plan
             .steps
@@ -148,7 +149,9 @@ impl Judge for Inside<'_> {
         _: &Heads,
         transaction: &mut dyn Queries,
     ) -> Result<(), String> {
-        let faults = self.step(index, transaction).unwrap_or_else(|faults| faults);
+        let faults = self
+            .step(index, transaction)
+            .unwrap_or_else(|faults| faults);
         fault::point("inside_step");
         if !faults.is_empty() {
             return self.object(index, Cause::CheckFailed(faults));

@@ -134,11 +134,7 @@ impl Ui {
         })
     }
 
-    pub(super) fn step_applied_event(
-        number: usize,
-        of: usize,
-        step: &StepDone,
-    ) -> Value {
+    pub(super) fn step_applied_event(number: usize, of: usize, step: &StepDone) -> Value {
         json!({
             "version": VERSION,
             "event": "step_applied",

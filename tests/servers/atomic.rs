@@ -48,7 +48,9 @@ pub(crate) fn rows(database: &TestDatabase<'_>) -> Vec<String> {
 }
 
 /// Schema, version table and every row.
-pub(crate) fn everything(database: &TestDatabase<'_>) -> BTreeMap<String, Vec<Vec<Option<String>>>> {
+pub(crate) fn everything(
+    database: &TestDatabase<'_>,
+) -> BTreeMap<String, Vec<Vec<Option<String>>>> {
     let mut found = BTreeMap::new();
     for line in database.open().schema().unwrap() {
         if let Some(table) = line.strip_prefix("table ") {

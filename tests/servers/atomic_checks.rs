@@ -5,7 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::atomic::{everything, events, rows, ten};
+use crate::atomic::{events, everything, rows, ten};
 use crate::project::{Project, Run};
 use crate::support::{Kind, TestDatabase};
 use crate::walk::{until_step, upgraded};
@@ -110,7 +110,10 @@ fn values_are_the_servers_words_inside_as_outside() {
         ("1.50::numeric", "1.50"),
         ("2::float8", "2"),
         ("date ''2024-01-02''", "2024-01-02"),
-        ("timestamptz ''2024-01-02 03:04Z''", "2024-01-02 03:04:00+00"),
+        (
+            "timestamptz ''2024-01-02 03:04Z''",
+            "2024-01-02 03:04:00+00",
+        ),
         ("ARRAY[1, 2]", "{1,2}"),
         ("jsonb ''{\"a\": 1}''", "{\"a\": 1}"),
         ("''100%''::text", "100%"),
@@ -138,7 +141,10 @@ fn a_check_that_cannot_see_into_the_transaction_is_refused() {
             let project = ten(&database, "pass").file("rollback.toml", settings.clone());
             let run = project.run("downgrade-safe -3 -y --atomic").exits(3);
             assert!(run.stderr.contains("\"from outside\""), "{run}");
-            assert!(run.stderr.contains("cannot see what is not committed"), "{run}");
+            assert!(
+                run.stderr.contains("cannot see what is not committed"),
+                "{run}"
+            );
             assert_eq!(rows(&database), ["r10"], "{run}");
         }
         // The file itself is what such a check sees on SQLite, and the copy is put back.
@@ -156,7 +162,11 @@ fn the_record_has_what_each_step_of_a_transaction_did() {
     let database = TestDatabase::create(Kind::PostgreSql);
     let project = ten(&database, "pass");
     let run = project.run("downgrade-safe -3 -y --atomic -v").exits(0);
-    for table in ["- table public.t10", "- table public.t9", "- table public.t8"] {
+    for table in [
+        "- table public.t10",
+        "- table public.t9",
+        "- table public.t8",
+    ] {
         assert_eq!(run.stderr.matches(table).count(), 1, "{table}\n{run}");
     }
     let journal = project

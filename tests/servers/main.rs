@@ -7,6 +7,7 @@
 
 mod atomic;
 mod atomic_checks;
+mod atomic_crash;
 mod checks;
 mod connection;
 mod crash;
