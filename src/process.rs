@@ -200,7 +200,7 @@ pub fn run_heard(
     let watch = Watch::new(child, started, timeout, interrupt, ends_at);
     let mut running = Running::new(watch, chunks, channel);
     let status = running
-        .to_its_end(listener)
+        .until_its_end(listener)
         .map_err(|source| other(invocation, source))?;
     Ok(running.finished(status, started))
 }

@@ -258,7 +258,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let secrets = session.secrets();
     let progress = Progress::new(ui, plan.steps.len(), &secrets);
     context.interrupt.tell(Some(progress.on_signal(match whole {
-        Some(_) => "after the running step everything is taken back",
+        Some(_) => "after the running step everything is taken back, unless it is the last",
         None => "the running step is finished first",
     })));
     let mut events = progress;

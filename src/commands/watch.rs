@@ -100,7 +100,7 @@ impl Watch {
 
     /// A check after a step that does not ask the database over our own connection, and so cannot see what
     /// was not committed.
-    pub(super) fn from_outside(&self) -> Option<&Check> {
+    pub(super) fn check_without_a_query(&self) -> Option<&Check> {
         self.checks
             .iter()
             .find(|check| check.when != When::Before && !matches!(check.what, What::Sql { .. }))

@@ -51,7 +51,7 @@ impl<'a> Running<'a> {
     }
 
     /// Hands on what the child writes, until there is nothing left to wait for.
-    pub(super) fn to_its_end(&mut self, listener: &mut dyn Listener) -> io::Result<ExitStatus> {
+    pub(super) fn until_its_end(&mut self, listener: &mut dyn Listener) -> io::Result<ExitStatus> {
         let mut looked = Instant::now();
         let status = loop {
             self.go_on();

@@ -203,3 +203,41 @@ fn a_signal_takes_a_whole_back_before_its_next_step() {
         project.run("downgrade-safe --resume --atomic -y").exits(0);
     }
 }
+
+/// Old releases of Alembic and SQLAlchemy have the hooks that the bridge needs.
+#[test]
+fn older_engines_are_judged_inside_as_well() {
+    for python in ["alembic-1.6", "alembic-1.13"] {
+        let database = TestDatabase::create(Kind::PostgreSql);
+        let project = Project::alembic_of(python, "linear").env("DATABASE_URL", database.url());
+        project.engine("alembic upgrade heads");
+        let before = everything(&database);
+        let failing = check("mine", &until("2b3c4d5e6f02"), "after");
+        std::fs::write(project.root().join("rollback.toml"), failing).unwrap();
+        let run = project
+            .run("downgrade-safe 2b3c4d5e6f02 -y --atomic")
+            .exits(4);
+        assert!(run.stderr.contains("the check \"mine\" failed"), "{run}");
+        assert_eq!(everything(&database), before, "{python}\n{run}");
+        std::fs::remove_file(project.root().join("rollback.toml")).unwrap();
+        project.run("downgrade-safe --resume -y").exits(0);
+        assert_eq!(rows(&database), ["2b3c4d5e6f02"], "{python}");
+    }
+}
+
+/// Neither a project's search path nor its driver's manners make another schema of the same one.
+#[test]
+fn an_engine_with_a_search_path_of_its_own_is_seen_as_from_outside() {
+    let database = TestDatabase::create(Kind::PostgreSql);
+    let project = ten(&database, "pass").edit(
+        "migrations/env.py",
+        "context.configure(connection=connection)",
+        "connection.exec_driver_sql(\"SET search_path TO pg_catalog, public\")\n        connection.exec_driver_sql(\"SET DateStyle TO 'German'\")\n        connection.commit()\n        context.configure(connection=connection)",
+    );
+    database.execute(
+        "CREATE VIEW v AS SELECT id FROM t1;
+         ALTER TABLE t1 ADD COLUMN day date DEFAULT '2024-01-31'",
+    );
+    project.run("downgrade-safe -3 -y --atomic").exits(0);
+    assert_eq!(rows(&database), ["r07"]);
+}

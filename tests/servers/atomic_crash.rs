@@ -214,3 +214,50 @@ fn a_copy_that_is_missing_is_for_a_person() {
     resumed(&project, "").exits(0);
     assert_eq!(rows(&database), ["r07"]);
 }
+
+/// A commit that fails by itself leaves nothing, although it was recorded as about to happen.
+#[test]
+fn a_commit_that_fails_is_no_commit() {
+    let database = TestDatabase::create(Kind::PostgreSql);
+    let project = ten(&database, "pass");
+    database.execute(
+        "CREATE TABLE one (id integer PRIMARY KEY);
+         CREATE TABLE two (id integer REFERENCES one (id) DEFERRABLE INITIALLY DEFERRED)",
+    );
+    let bad = "    op.drop_table(\"t9\")\n    op.execute(\"INSERT INTO two VALUES (7)\")\n";
+    let project = project.edit(
+        "migrations/versions/r09.py",
+        "    op.drop_table(\"t9\")\n",
+        bad,
+    );
+    let before = everything(&database);
+    let run = project.run("downgrade-safe -3 -y --atomic").exits(4);
+    assert_eq!(everything(&database), before, "{run}");
+    let project = project.edit(
+        "migrations/versions/r09.py",
+        bad,
+        "    op.drop_table(\"t9\")\n",
+    );
+    resumed(&project, "").exits(0);
+    assert_eq!(rows(&database), ["r07"]);
+}
+
+/// The engine is killed where the parent waits for it, in the middle of the range.
+#[test]
+fn an_engine_that_is_killed_in_its_transaction_leaves_nothing() {
+    let database = TestDatabase::create(Kind::PostgreSql);
+    let kills =
+        "    op.drop_table(\"t9\")\n    import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n";
+    let project = ten(&database, "pass").edit(
+        "migrations/versions/r09.py",
+        "    op.drop_table(\"t9\")\n",
+        kills,
+    );
+    let before = everything(&database);
+    let run = project.run("downgrade-safe -3 -y --atomic").exits(4);
+    assert_eq!(everything(&database), before, "{run}");
+    assert!(
+        run.stderr.contains("all that was done was taken back"),
+        "{run}"
+    );
+}
