@@ -66,8 +66,8 @@ pub struct DowngradeSafeArgs {
     pub timeout: Option<Duration>,
 
     /// Do all steps or none: on PostgreSQL in one transaction, on SQLite with a copy of the file that
-    /// is put back. Refused where that cannot be kept. --timeout then counts for all steps together,
-    /// each with its share.
+    /// is put back. A failure, a failed check or Ctrl-C undoes all of it. Refused where that cannot be
+    /// kept. --timeout then counts for all steps together, each with its share.
     #[arg(long, conflicts_with = "no_validate")]
     pub atomic: bool,
 

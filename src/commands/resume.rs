@@ -7,7 +7,7 @@ use super::downgrade_safe::DowngradeSafeArgs;
 use super::record::{append, digest, kept_copy, nothing_unfinished, reopen, told};
 use super::session::Session;
 use crate::database::Snapshot;
-use crate::domain::journal::{Entry, Found, Run};
+use crate::domain::journal::{Entry, Found, Run, Whole};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::domain::schema::Difference;
@@ -90,6 +90,11 @@ pub(super) fn take_up(
                 ))
                 .hint("name the revision that it stands at, or bring it there first"));
             }
+            if let Some(copy) = kept_copy(&run) {
+                context.ui.warn(&format!(
+                    "the file as it was before the first step stays where it is, {copy}: remove it when it is of no use"
+                ));
+            }
             entries.push(Entry::Accepted {
                 heads,
                 schema: schema.unwrap_or_default(),
@@ -153,7 +158,11 @@ impl TakenUp {
         let heads = session.heads().map_err(not_put_back)?;
         let schema = session.schema();
         let whole = self.run.open_whole();
-        if whole.is_none_or(|whole| whole.heads != heads || whole.schema != schema) {
+        let other = |whole: &Whole| {
+            let known = whole.schema.as_ref();
+            whole.heads != heads || known.is_some_and(|known| Some(known) != schema.as_ref())
+        };
+        if whole.is_none_or(other) {
             return Err(not_put_back(
                 "what was put back does not read as it did before the first step".to_owned(),
             ));

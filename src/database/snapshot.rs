@@ -46,6 +46,11 @@ impl Snapshot {
             .and_then(|mut copy| {
                 io::copy(&mut source, &mut copy)?;
                 copy.sync_all()
+            })
+            // Its name as well: the record of the run will rely on it.
+            .and_then(|()| match snapshot.copy.parent() {
+                Some(folder) => File::open(folder)?.sync_all(),
+                None => Ok(()),
             });
         drop(lock);
         if let Err(error) = copied {

@@ -11,14 +11,14 @@ use crate::domain::report::{Cause, Difference, Schema, StepDone};
 use crate::domain::revision::Heads;
 use crate::engine::{Judge, Listener};
 use crate::fault;
-use crate::process::{Channel, Interrupt};
+use crate::process::Interrupt;
 
 /// Judges each step of a range as a step of its own is judged, through the engine's transaction.
 pub(super) struct Inside<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) graph: &'a Graph,
-    pub(super) recorder: &'a mut dyn Recorder,
-    pub(super) interrupt: &'a Interrupt,
+    plan: &'a Plan,
+    graph: &'a Graph,
+    recorder: &'a mut dyn Recorder,
+    interrupt: &'a Interrupt,
     following: Following<'a>,
     /// The schema as last seen.
     schema: Option<Schema>,
@@ -123,10 +123,6 @@ impl Listener for Inside<'_> {
         self.following.line(line);
     }
 
-    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
-        self.following.told(line, channel);
-    }
-
     fn look_around(&mut self) {
         self.following.look_around();
     }
@@ -184,7 +180,7 @@ impl Judge for Inside<'_> {
 }
 
 impl Seen {
-    /// How long each took, and what the last one left: the rest is read from the database.
+    /// What the last step left.
     pub(super) fn last_schema(&self) -> Option<&Schema> {
         self.applied.last().map(|(_, schema)| schema)
     }
