@@ -5,35 +5,28 @@
 //! drained while it runs, and ending it means ending the whole group.
 
 mod interrupt;
+mod running;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 
 use crate::domain::lock::Operator;
 
 pub use self::interrupt::Interrupt;
+use self::running::{Running, Watch};
 
-/// How long a group may take to end itself after SIGTERM.
-const GRACE: Duration = Duration::from_secs(5);
-/// How long to wait for the end of the pipes once the child is gone: somebody else may hold them.
-const PIPE_PATIENCE: Duration = Duration::from_secs(1);
-/// How often the child and the signal counter are looked at while it is silent.
-const TICK: Duration = Duration::from_millis(20);
-/// How often a listener is given the time to look around: about twice a second.
-const LOOK_AROUND: Duration = Duration::from_millis(400);
 /// The descriptor on which a child finds the side channel.
 pub const SIDE_CHANNEL: i32 = 3;
 
@@ -56,7 +49,7 @@ pub struct Invocation {
     pub env: Environment,
     /// What it reads on stdin; `None` is `/dev/null`.
     pub stdin: Option<Vec<u8>>,
-    /// Whether it gets a pipe to us as descriptor [`SIDE_CHANNEL`].
+    /// Whether it gets a channel to us, in both directions, as descriptor [`SIDE_CHANNEL`].
     pub side_channel: bool,
     /// A file that stays open in the child as long as it lives: a lock on it outlives us.
     pub held: Option<Arc<File>>,
@@ -156,11 +149,21 @@ pub trait Listener {
     /// It printed a line on stdout or stderr.
     fn line(&mut self, line: &str);
 
-    /// It wrote a line into the side channel.
-    fn told(&mut self, _line: &str) {}
+    /// It wrote a line into the side channel, and may be answered there.
+    fn told(&mut self, _line: &str, _channel: &mut dyn Channel) {}
 
-    /// About twice a second, whatever the child does. While this lasts nobody looks at the time limit.
+    /// About twice a second, unless it is being talked with. While this lasts nobody looks at the time limit.
     fn look_around(&mut self) {}
+}
+
+/// The way back to a child through the side channel.
+pub trait Channel {
+    /// Writes a line. Whether it is read is for the child to say.
+    fn say(&mut self, line: &str);
+
+    /// Writes a line and waits for the next one; `None` where none comes, because the child ended or
+    /// was ended meanwhile. Time limit and signals count as ever.
+    fn ask(&mut self, line: &str) -> Option<String>;
 }
 
 /// Hears the printed lines only.
@@ -193,45 +196,13 @@ pub fn run_heard(
     // After the second signal only the next one ends what we start to look at the damage.
     let ends_at = interrupt.limit();
     let started = Instant::now();
-    let (child, chunks) = spawn(invocation)?;
-    let mut collected = Collected::default();
-    let mut watch = Watch {
-        group: Group::of(&child),
-        child,
-        started,
-        timeout,
-        interrupt,
-        ends_at,
-        ending: None,
-    };
-    let mut looked = started;
-    let status = loop {
-        match chunks.recv_timeout(TICK) {
-            Ok(chunk) => collected.take(chunk, listener),
-            Err(RecvTimeoutError::Timeout) => {}
-            // All pipes are closed, yet the child may live on.
-            Err(RecvTimeoutError::Disconnected) => thread::sleep(TICK),
-        }
-        if let Some(status) = watch.look().map_err(|source| other(invocation, source))? {
-            break status;
-        }
-        if looked.elapsed() >= LOOK_AROUND {
-            listener.look_around();
-            looked = Instant::now();
-        }
-    };
-    collected.drain(&chunks, listener);
-    Ok(Finished {
-        ended: watch.verdict(status),
-        elapsed: started.elapsed(),
-        stdout: text(&collected.stdout),
-        stderr: text(&collected.stderr),
-        side_channel: collected.side_channel,
-    })
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    let (child, chunks, channel) = spawn(invocation)?;
+    let watch = Watch::new(child, started, timeout, interrupt, ends_at);
+    let mut running = Running::new(watch, chunks, channel);
+    let status = running
+        .until_its_end(listener)
+        .map_err(|source| other(invocation, source))?;
+    Ok(running.finished(status, started))
 }
 
 fn other(invocation: &Invocation, source: io::Error) -> SpawnError {
@@ -241,7 +212,10 @@ fn other(invocation: &Invocation, source: io::Error) -> SpawnError {
     }
 }
 
-fn spawn(invocation: &Invocation) -> Result<(Child, Receiver<Chunk>), SpawnError> {
+/// A child, what it writes, and our end of the side channel.
+type Spawned = (Child, Receiver<Chunk>, Option<UnixStream>);
+
+fn spawn(invocation: &Invocation) -> Result<Spawned, SpawnError> {
     let mut command = Command::new(&invocation.program);
     command
         .args(&invocation.args)
@@ -256,15 +230,18 @@ fn spawn(invocation: &Invocation) -> Result<(Child, Receiver<Chunk>), SpawnError
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    let mut side_reader = None;
+    let mut side = None;
     let mut mappings = Vec::new();
     if invocation.side_channel {
-        let (reader, writer) = io::pipe().map_err(|source| other(invocation, source))?;
+        let (ours, theirs) = UnixStream::pair().map_err(|source| other(invocation, source))?;
         mappings.push(FdMapping {
-            parent_fd: writer.into(),
+            parent_fd: theirs.into(),
             child_fd: SIDE_CHANNEL,
         });
-        side_reader = Some(reader);
+        let reader = ours
+            .try_clone()
+            .map_err(|source| other(invocation, source))?;
+        side = Some((ours, reader));
     }
     if let Some(held) = &invocation.held {
         let copy = held
@@ -281,7 +258,7 @@ fn spawn(invocation: &Invocation) -> Result<(Child, Receiver<Chunk>), SpawnError
     let mut child = command
         .spawn()
         .map_err(|source| classify(invocation, source))?;
-    // Holds our copy of the side channel's writing end: its reader would never see the end.
+    // Holds our copy of the child's end of the side channel: its reader would never see the end.
     drop(command);
 
     let (sender, chunks) = mpsc::channel();
@@ -291,14 +268,15 @@ fn spawn(invocation: &Invocation) -> Result<(Child, Receiver<Chunk>), SpawnError
     if let Some(pipe) = child.stderr.take() {
         read_in_thread(Pipe::Stderr, pipe, sender.clone());
     }
-    if let Some(pipe) = side_reader {
-        read_in_thread(Pipe::Side, pipe, sender);
-    }
+    let channel = side.map(|(ours, reader)| {
+        read_in_thread(Pipe::Side, reader, sender);
+        ours
+    });
     if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), invocation.stdin.clone()) {
         // A child that does not read its input is no fault of ours.
         thread::spawn(move || pipe.write_all(&bytes));
     }
-    Ok((child, chunks))
+    Ok((child, chunks, channel))
 }
 
 /// The system names one error for a missing program, a missing interpreter and a missing directory.
@@ -355,126 +333,6 @@ fn read_in_thread(which: Pipe, mut pipe: impl Read + Send + 'static, sender: Sen
     });
 }
 
-/// What came through the pipes so far.
-#[derive(Default)]
-struct Collected {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    side_channel: Vec<u8>,
-    /// Where the first line of each that was not handed on begins.
-    stdout_shown: usize,
-    stderr_shown: usize,
-    side_shown: usize,
-}
-
-impl Collected {
-    fn take(&mut self, (pipe, bytes): Chunk, listener: &mut dyn Listener) {
-        let (buffer, shown) = match pipe {
-            Pipe::Side => (&mut self.side_channel, &mut self.side_shown),
-            Pipe::Stdout => (&mut self.stdout, &mut self.stdout_shown),
-            Pipe::Stderr => (&mut self.stderr, &mut self.stderr_shown),
-        };
-        let at_end = bytes.is_none();
-        let mut hand_on = |line: &str| match pipe {
-            Pipe::Side => listener.told(line),
-            Pipe::Stdout | Pipe::Stderr => listener.line(line),
-        };
-        buffer.extend(bytes.unwrap_or_default());
-        while let Some(length) = buffer[*shown..].iter().position(|byte| *byte == b'\n') {
-            hand_on(text(&buffer[*shown..*shown + length]).trim_end_matches('\r'));
-            *shown += length + 1;
-        }
-        if at_end && *shown < buffer.len() {
-            hand_on(&text(&buffer[*shown..]));
-            *shown = buffer.len();
-        }
-    }
-
-    /// Takes what is still on its way once the child is gone.
-    fn drain(&mut self, chunks: &Receiver<Chunk>, listener: &mut dyn Listener) {
-        let give_up = Instant::now() + GRACE;
-        while Instant::now() < give_up {
-            // Disconnected means that every pipe is at its end.
-            let Ok(chunk) = chunks.recv_timeout(PIPE_PATIENCE) else {
-                break;
-            };
-            self.take(chunk, listener);
-        }
-        for pipe in [Pipe::Stdout, Pipe::Stderr] {
-            self.take((pipe, None), listener);
-        }
-    }
-}
-
-/// A running child, and what may end it.
-struct Watch<'a> {
-    child: Child,
-    group: Group,
-    started: Instant,
-    timeout: Option<Duration>,
-    interrupt: &'a Interrupt,
-    ends_at: usize,
-    ending: Option<Ending>,
-}
-
-/// We are ending the group: why, and since when.
-struct Ending {
-    why: Ended,
-    since: Instant,
-    killed: bool,
-    status: Option<ExitStatus>,
-}
-
-impl Watch<'_> {
-    /// Does what is due now; the exit status once nothing is left to wait for.
-    fn look(&mut self) -> io::Result<Option<ExitStatus>> {
-        let status = self.child.try_wait()?;
-        let Some(ending) = &mut self.ending else {
-            if status.is_none()
-                && let Some(why) = self.reason_to_end()
-            {
-                self.group.send(Signal::SIGTERM);
-                self.ending = Some(Ending {
-                    why,
-                    since: Instant::now(),
-                    killed: false,
-                    status: None,
-                });
-            }
-            return Ok(status);
-        };
-        ending.status = ending.status.or(status);
-        if !ending.killed && ending.since.elapsed() >= GRACE {
-            self.group.send(Signal::SIGKILL);
-            ending.killed = true;
-        }
-        // The child may be gone while a grandchild still works on the database.
-        let over = ending.killed || !self.group.exists();
-        Ok(ending.status.filter(|_| over))
-    }
-
-    fn reason_to_end(&self) -> Option<Ended> {
-        if self.interrupt.count() >= self.ends_at {
-            Some(Ended::Interrupted)
-        } else if self
-            .timeout
-            .is_some_and(|limit| self.started.elapsed() >= limit)
-        {
-            Some(Ended::TimedOut)
-        } else {
-            None
-        }
-    }
-
-    fn verdict(self, status: ExitStatus) -> Ended {
-        match (self.ending, status.code(), status.signal()) {
-            (Some(ending), _, _) => ending.why,
-            (None, Some(code), _) => Ended::Exited(code),
-            (None, None, signal) => Ended::Signalled(signal.unwrap_or_default()),
-        }
-    }
-}
-
 /// Whose process this is: the login that runs it, whatever `USER` says, and the machine.
 pub fn operator() -> Operator {
     let uid = nix::unistd::getuid();
@@ -484,26 +342,6 @@ pub fn operator() -> Operator {
         user: user.map_or_else(|| uid.to_string(), |user| user.name),
         host: host.to_string_lossy().into_owned(),
         pid: std::process::id(),
-    }
-}
-
-/// The process group that a child leads.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(i32::try_from(child.id()).ok().map(Pid::from_raw))
-    }
-
-    fn send(&self, signal: Signal) {
-        if let Some(leader) = self.0 {
-            // It may have ended in between, which is what we want.
-            let _ = killpg(leader, signal);
-        }
-    }
-
-    fn exists(&self) -> bool {
-        self.0.is_some_and(|leader| killpg(leader, None).is_ok())
     }
 }
 

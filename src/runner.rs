@@ -4,7 +4,9 @@
 //! without either.
 
 mod as_one;
+mod inside;
 mod restored;
+mod traits;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,88 +16,16 @@ use crate::domain::graph::Graph;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
-use crate::engine::{Ended, Engine, Listener, LockLimit, StepRun};
+use crate::engine::{Ended, Engine, Listener, StepRun};
 use crate::fault;
-use crate::process::Interrupt;
+use crate::process::{Channel, Interrupt};
 
 pub use self::as_one::run_as_one;
 pub use self::restored::run_with_a_way_back;
+pub use self::traits::{Events, Recorder, Witness};
 
 /// Between two attempts of a step that waited for a lock in vain.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
-
-/// What looks at the database between the steps.
-pub trait Witness {
-    /// Who looks, as it completes `Current revision: ..., `.
-    fn name(&self) -> &'static str;
-
-    /// Reads the version table; the error is a sentence.
-    fn heads(&mut self) -> Result<Heads, String>;
-
-    /// Reads the schema; `None` where that cannot be had.
-    fn schema(&mut self) -> Option<Schema>;
-
-    /// The sessions that others wait for, and those in a transaction for longer than `open_for`.
-    /// Nothing where that cannot be told. Asked while a step runs as well.
-    fn blockers(&mut self, _open_for: Duration) -> Vec<Blocker> {
-        Vec::new()
-    }
-
-    /// Asked before each step: whether the database is still ours alone. The error is a sentence, and
-    /// ends the run before the step.
-    fn may_go_on(&mut self) -> Result<(), String>;
-
-    /// Everything else that is checked after a step whose version rows are right. Each fault is a
-    /// sentence, and any of them ends the run.
-    fn faults(&mut self, step: &Step, difference: &Difference) -> Vec<String>;
-
-    /// What is checked once, after the last step, whether or not each step is. As with `faults`, any
-    /// sentence is a failure.
-    fn faults_at_the_end(&mut self) -> Vec<String>;
-}
-
-/// What keeps the record of a run. An entry is on the disk when its method returns.
-pub trait Recorder {
-    /// A step is about to be run. The error is a sentence, and ends the run before the step: without
-    /// a record nobody could tell later what was going on.
-    fn intent(&mut self, index: usize, step: &Step, before: &Schema) -> Result<(), String>;
-
-    /// The engine came to its end, whatever the database says.
-    fn engine_ended(&mut self, index: usize, ended: &Ended) -> Result<(), String>;
-
-    /// A step is done and verified. The error ends the run after it.
-    fn done(&mut self, index: usize, done: &StepDone, after: &Schema) -> Result<(), String>;
-}
-
-/// What hears of the progress. Nothing it does changes the run.
-pub trait Events {
-    /// The engine is about to be started for a step.
-    fn step_started(&mut self, index: usize, step: &Step);
-
-    /// Before a step: these sessions have been in a transaction for long.
-    fn open_transactions(&mut self, _sessions: &[Blocker]) {}
-
-    /// A step that waited for a lock in vain was taken back by the server, and is run once more.
-    fn lock_retry(&mut self, _index: usize, _attempt: u32, _of: u32, _blockers: &[Blocker]) {}
-
-    /// The lock timeout was arranged on a connection of the engine, or could not be.
-    fn lock_limit(&mut self, _limit: &LockLimit) {}
-
-    /// The engine printed a line.
-    fn engine_line(&mut self, line: &str);
-
-    /// A step is done and, unless validation is off, verified.
-    fn step_finished(&mut self, index: usize, step: &StepDone);
-
-    /// A step of a range is done inside the transaction, and will be undone if a later one fails.
-    fn step_applied(&mut self, _index: usize, _step: &Step, _heads: &Heads, _elapsed: Duration) {}
-
-    /// A range is done and looked up in the database.
-    fn committed(&mut self, _steps: &[StepDone]) {}
-
-    /// The run ends at a step.
-    fn stopped(&mut self, stop: &Stop, step: &Step);
-}
 
 /// How to run.
 #[derive(Debug, Clone, Copy)]
@@ -194,11 +124,6 @@ struct Following<'a> {
     events: &'a mut dyn Events,
     witness: &'a mut dyn Witness,
     blockers: BTreeMap<u64, Blocker>,
-    /// The steps of a range; a single step tells nothing.
-    steps: &'a [Step],
-    /// Those that are done inside the transaction, each with the time it took.
-    applied: Vec<(Heads, Duration)>,
-    since: Instant,
 }
 
 impl<'a> Following<'a> {
@@ -212,9 +137,6 @@ impl<'a> Following<'a> {
             events,
             witness,
             blockers: BTreeMap::new(),
-            steps: &[],
-            applied: Vec::new(),
-            since: Instant::now(),
         }
     }
 
@@ -228,21 +150,9 @@ impl Listener for Following<'_> {
         self.events.engine_line(line);
     }
 
-    fn told(&mut self, line: &str) {
+    fn told(&mut self, line: &str, _: &mut dyn Channel) {
         if let Some(limit) = self.engine.lock_limit(line) {
             self.events.lock_limit(&limit);
-        }
-        let Some((index, heads)) = self.engine.applied(line) else {
-            return;
-        };
-        let Some(step) = self.steps.get(index) else {
-            return;
-        };
-        let elapsed = std::mem::replace(&mut self.since, Instant::now()).elapsed();
-        self.events.step_applied(index, step, &heads, elapsed);
-        self.applied.push((heads, elapsed));
-        if let Some(next) = self.steps.get(index + 1) {
-            self.events.step_started(index + 1, next);
         }
     }
 

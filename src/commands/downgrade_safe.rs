@@ -10,6 +10,7 @@ use super::connection::lock_timeout;
 use super::foresee::{Foreseen, ProbeArgs};
 use super::lock::Lock;
 use super::record::{self, Record};
+use super::resume;
 use super::session::{Session, Whole, not_as_a_whole};
 use crate::config;
 use crate::database::Snapshot;
@@ -18,6 +19,7 @@ use crate::domain::report::{Commands, Outcome, Report};
 use crate::domain::revision::RevisionId;
 use crate::domain::risk;
 use crate::error::{Exit, Failure};
+use crate::fault;
 use crate::runner::{self, Options, Parts};
 use crate::ui::{Account, Ending, PlanView, Progress, Ui, Verbosity};
 
@@ -66,8 +68,8 @@ pub struct DowngradeSafeArgs {
     pub timeout: Option<Duration>,
 
     /// Do all steps or none: on PostgreSQL in one transaction, on SQLite with a copy of the file that
-    /// is put back. Refused where that cannot be kept. --timeout then counts for all steps together,
-    /// each with its share.
+    /// is put back. A failure, a failed check or Ctrl-C undoes all of it. Refused where that cannot be
+    /// kept. --timeout then counts for all steps together, each with its share.
     #[arg(long, conflicts_with = "no_validate")]
     pub atomic: bool,
 
@@ -146,8 +148,8 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     if args.abandon {
         return record::abandon(context, &store, unfinished.as_ref()).map(|()| Exit::Done);
     }
-    let taken_up = if args.resume {
-        Some(record::take_up(
+    let mut taken_up = if args.resume {
+        Some(resume::take_up(
             args,
             context,
             &mut session,
@@ -207,16 +209,38 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     if args.yes && !lacking.is_empty() {
         return Err(foreseen.refusal(&lacking));
     }
-    let whole = args.atomic.then(|| session.as_a_whole(&plan)).transpose()?;
+    // What was begun as a whole goes on as one.
+    let begun_so = taken_up.as_ref().is_some_and(|taken| taken.run.as_a_whole);
+    let atomic = args.atomic || begun_so;
+    let whole = atomic
+        .then(|| session.as_a_whole(&plan))
+        .transpose()
+        .map_err(|failure| {
+            if begun_so {
+                failure.hint(format!(
+                    "the run was begun with --atomic; to go another way, give it up and begin anew: {}",
+                    context.command(&["downgrade-safe", "--abandon"])
+                ))
+            } else {
+                failure
+            }
+        })?;
     if !args.yes {
         confirm(context, &session, &plan, &foreseen, &lacking)?;
+    }
+    if let Some(taken_up) = &mut taken_up {
+        taken_up.put_back(context, &mut session, &store)?;
+    }
+    if !args.yes {
         session.still_at(&plan)?;
     }
-    let validate = args.atomic || context.settings.validate.unwrap_or(true);
+    let validate = atomic || context.settings.validate.unwrap_or(true);
     session.check_before(validate, context)?;
     let snapshot = match &whole {
         Some(Whole::File(file)) => {
-            Some(Snapshot::take(file).map_err(|reason| not_as_a_whole(&reason))?)
+            let taken = Snapshot::take(file).map_err(|reason| not_as_a_whole(&reason))?;
+            fault::point("after_copy");
+            Some(taken)
         }
         _ => None,
     };
@@ -227,6 +251,12 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         let run = lock.as_ref().map_or("", Lock::run);
         Record::begin(args, context, &mut session, &store, run, &plan)
     };
+    let record = record.and_then(|mut record| {
+        if whole.is_some() {
+            record.as_a_whole(snapshot.as_ref().map(Snapshot::path))?;
+        }
+        Ok(record)
+    });
     let mut record = match (record, snapshot.as_ref()) {
         (Err(failure), Some(snapshot)) => {
             // Nothing was run: the copy has nothing to bring back.
@@ -262,8 +292,8 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let secrets = session.secrets();
     let progress = Progress::new(ui, plan.steps.len(), &secrets);
     context.interrupt.tell(Some(progress.on_signal(match whole {
-        Some(Whole::Transaction) => "transaction",
-        _ => "step",
+        Some(_) => "after the running step everything is taken back, unless it is the last",
+        None => "the running step is finished first",
     })));
     let mut events = progress;
     let (engine, graph, witness) = session.parts();
@@ -319,7 +349,7 @@ fn run_with_snapshot(plan: &Plan, parts: &mut Parts<'_>, snapshot: &Snapshot, ui
         }
     } else if let Err(reason) = kept {
         ui.warn(&format!(
-            "the file was not put back: {reason}; as it was before the first step it is kept as {}",
+            "the file was not put back: {reason}; as it was before the first step it is kept as {}, and --resume puts it back",
             snapshot.path().display()
         ));
     }

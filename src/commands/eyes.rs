@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::watch::{Own, Watch};
 use crate::checks::When;
-use crate::database::Database;
+use crate::database::{Database, Look};
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::{VersionRows, VersionTable};
 use crate::domain::plan::Step;
+use crate::domain::query::Queries;
 use crate::domain::report::{Difference, Schema};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::engine::alembic::AlembicEngine;
@@ -56,11 +57,7 @@ impl Witness for Watched {
         match &mut self.eyes {
             Eyes::Own {
                 database, table, ..
-            } => match database.version_rows(table) {
-                Ok(VersionRows::Rows(ids)) => Ok(ids.into_iter().collect()),
-                Ok(VersionRows::NoTable) => Err(format!("the version table {table} is gone")),
-                Err(error) => Err(error.to_string()),
-            },
+            } => heads(&mut **database, table),
             Eyes::Engine(engine) => match engine.current() {
                 Ok(Current::Rows(ids)) => Ok(ids.into_iter().collect()),
                 Ok(Current::UnknownRevision(id)) => Ok([RevisionId::new(id)].into()),
@@ -102,6 +99,24 @@ impl Witness for Watched {
         }
     }
 
+    fn inside<'a>(&'a mut self, transaction: &'a mut dyn Queries) -> Option<Box<dyn Witness + 'a>> {
+        let Eyes::Own {
+            database, table, ..
+        } = &mut self.eyes
+        else {
+            return None;
+        };
+        Some(Box::new(Within {
+            look: database.inside(transaction)?,
+            table,
+            watch: &mut self.watch,
+        }))
+    }
+
+    fn forget_inside(&mut self) {
+        self.watch.begin_again();
+    }
+
     fn faults(&mut self, _: &Step, difference: &Difference) -> Vec<String> {
         let (watch, own) = self.parts();
         watch.after_step(own, difference)
@@ -110,5 +125,48 @@ impl Witness for Watched {
     fn faults_at_the_end(&mut self) -> Vec<String> {
         let (watch, own) = self.parts();
         watch.run(When::After, own)
+    }
+}
+
+fn heads(look: &mut dyn Look, table: &VersionTable) -> Result<Heads, String> {
+    match look.version_rows(table) {
+        Ok(VersionRows::Rows(ids)) => Ok(ids.into_iter().collect()),
+        Ok(VersionRows::NoTable) => Err(format!("the version table {table} is gone")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The same witness, looking into a transaction of the engine.
+struct Within<'a> {
+    look: Box<dyn Look + 'a>,
+    table: &'a VersionTable,
+    watch: &'a mut Watch,
+}
+
+impl Witness for Within<'_> {
+    fn name(&self) -> &'static str {
+        "read inside the transaction"
+    }
+
+    fn heads(&mut self) -> Result<Heads, String> {
+        heads(&mut *self.look, self.table)
+    }
+
+    fn schema(&mut self) -> Option<Schema> {
+        self.look.schema().ok()
+    }
+
+    fn may_go_on(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn faults(&mut self, _: &Step, difference: &Difference) -> Vec<String> {
+        self.watch
+            .after_step(Some((&mut *self.look, self.table)), difference)
+    }
+
+    fn faults_at_the_end(&mut self) -> Vec<String> {
+        self.watch
+            .run(When::After, Some((&mut *self.look, self.table)))
     }
 }

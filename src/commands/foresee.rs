@@ -8,8 +8,8 @@ use super::Context;
 use super::session::Session;
 use crate::config::{self, Layer};
 use crate::database::Probes;
-use crate::domain::foresight::foresee::foresee;
 use crate::domain::foresight::Seen;
+use crate::domain::foresight::foresee::foresee;
 use crate::domain::foresight::reach::reachable;
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
@@ -81,7 +81,14 @@ impl Foreseen {
             let follower = Follower::new(&files);
             let mut look = |ask: &mut dyn Ask| {
                 let mut examine = |seen: &Seen| risk::examine(seen, ask);
-                foresee(plan, &session.graph, &follower, dialect, catalogue.clone(), &mut examine)
+                foresee(
+                    plan,
+                    &session.graph,
+                    &follower,
+                    dialect,
+                    catalogue.clone(),
+                    &mut examine,
+                )
             };
             match session.database() {
                 _ if settings.probe == Some(false) => {
@@ -105,8 +112,10 @@ impl Foreseen {
             }
         };
         let reachable = reachable(&session.graph, plan, |index| steps[index].will_fail());
-        let unread = (!plan.steps.is_empty() && files.files.is_empty())
-            .then(|| "no version file of the plan is at hand, so that nothing is known of the steps".to_owned());
+        let unread = (!plan.steps.is_empty() && files.files.is_empty()).then(|| {
+            "no version file of the plan is at hand, so that nothing is known of the steps"
+                .to_owned()
+        });
         let steps: Vec<_> = steps.into_iter().map(|step| step.findings).collect();
         let verdict = Verdict::over(steps.iter().flatten());
         let outlook = Outlook {
@@ -151,7 +160,10 @@ impl Foreseen {
         let Some((index, finding)) = self.outlook.first_failure() else {
             return Ok(());
         };
-        let step = plan.steps.get(index).map_or("", |step| step.removes.as_str());
+        let step = plan
+            .steps
+            .get(index)
+            .map_or("", |step| step.removes.as_str());
         let place = finding.place.as_ref().map(|place| format!(" ({place})"));
         let failure = Failure::refused(format!(
             "step {} of {}, {step}, will fail: nothing was changed",
@@ -161,8 +173,15 @@ impl Foreseen {
         .because(format!("{}{}", finding.sentence, place.unwrap_or_default()));
         let failure = match &self.outlook.reachable {
             Some(reachable) if reachable.steps > 0 => {
-                let stands = reachable.heads.iter().map(RevisionId::as_str).collect::<Vec<_>>();
-                let words = format!("the last position that can be reached is {}", stands.join(", "));
+                let stands = reachable
+                    .heads
+                    .iter()
+                    .map(RevisionId::as_str)
+                    .collect::<Vec<_>>();
+                let words = format!(
+                    "the last position that can be reached is {}",
+                    stands.join(", ")
+                );
                 match &reachable.target {
                     Some(target) => failure.hint(format!(
                         "{words}: {}",
@@ -192,7 +211,11 @@ impl Foreseen {
             "-y alone does not allow what this plan puts at risk: nothing was changed",
         );
         for code in lacking {
-            let of_code = || self.outlook.findings().filter(|finding| finding.code == *code);
+            let of_code = || {
+                self.outlook
+                    .findings()
+                    .filter(|finding| finding.code == *code)
+            };
             if let Some(finding) = of_code().max_by_key(|finding| finding.level) {
                 let more = match of_code().count() {
                     0 | 1 => String::new(),
@@ -205,21 +228,22 @@ impl Foreseen {
                 ));
             }
         }
-        failure.hint(format!("to allow it by name: --allow {}", lacking.join(",")))
+        failure.hint(format!(
+            "to allow it by name: --allow {}",
+            lacking.join(",")
+        ))
     }
 
     /// What `--deny` makes of it.
     pub(super) fn denied(&self, deny: Option<Level>) -> Result<Exit, Failure> {
         let worst = self.outlook.findings().max_by_key(|finding| finding.level);
         match (deny, worst) {
-            (Some(deny), Some(worst)) if worst.level >= deny => {
-                Err(Failure::refused(format!(
-                    "the plan has a finding of level {}, and --deny {} was given",
-                    worst.level.name(),
-                    deny.name()
-                ))
-                .because(format!("{}: {}", worst.code, worst.sentence)))
-            }
+            (Some(deny), Some(worst)) if worst.level >= deny => Err(Failure::refused(format!(
+                "the plan has a finding of level {}, and --deny {} was given",
+                worst.level.name(),
+                deny.name()
+            ))
+            .because(format!("{}: {}", worst.code, worst.sentence))),
             _ => Ok(Exit::Done),
         }
     }

@@ -13,6 +13,7 @@ mod lock;
 pub mod man;
 pub mod plan;
 mod record;
+mod resume;
 mod session;
 mod watch;
 

@@ -349,6 +349,11 @@ impl Session {
         }
     }
 
+    /// The version rows as they are now.
+    pub(super) fn heads(&mut self) -> Result<Heads, String> {
+        self.watched.heads()
+    }
+
     /// The engine, for people.
     pub(super) fn engine_name(&self) -> String {
         match &self.engine_version {
@@ -392,7 +397,14 @@ impl Session {
             (Some("sqlite"), _, Some(identity)) => {
                 Ok(Whole::File(PathBuf::from(&identity.database)))
             }
-            (_, Some(false), _) => Ok(Whole::Transaction),
+            (_, Some(false), _) => match self.watched.watch.check_without_a_query() {
+                Some(check) => Err(not_as_a_whole(&format!(
+                    "the check \"{}\" is made after a step by a command or an address, which cannot see what is not committed",
+                    check.name
+                ))
+                .hint("or write it as sql, or for when = \"before\"")),
+                None => Ok(Whole::Transaction),
+            },
             (_, Some(true), _) => {
                 refused("env.py asks for one transaction per revision (transaction_per_migration)")
             }

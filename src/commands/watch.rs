@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::checks::{Check, Place, What, When};
-use crate::database::Database;
+use crate::database::Look;
 use crate::domain::checks::Health;
 use crate::domain::connection::VersionTable;
 use crate::domain::report::Difference;
@@ -15,8 +15,8 @@ use crate::error::Failure;
 /// For counting rows, and again for looking for faults.
 const BUDGET: Duration = Duration::from_secs(2);
 
-/// Our own connection with the version table, where there is one.
-pub(super) type Own<'a> = Option<(&'a mut (dyn Database + 'static), &'a VersionTable)>;
+/// What is looked through, with the version table, where there is such a way.
+pub(super) type Own<'a> = Option<(&'a mut (dyn Look + 'a), &'a VersionTable)>;
 
 /// The checks of a run and what they saw last.
 pub(super) struct Watch {
@@ -26,6 +26,8 @@ pub(super) struct Watch {
     may_lose_rows: Vec<String>,
     secrets: Vec<Secret>,
     health: Option<Health>,
+    /// As it was before the first step.
+    start: Option<Health>,
 }
 
 impl Watch {
@@ -42,6 +44,7 @@ impl Watch {
             may_lose_rows: settings.may_lose_rows.clone().unwrap_or_default(),
             secrets,
             health: None,
+            start: None,
         }
     }
 
@@ -63,10 +66,7 @@ impl Watch {
             ))
             .hint("write it as a command, or give the database URL"));
         }
-        let reborrowed = own
-            .as_mut()
-            .map(|(database, table)| (&mut **database, *table));
-        let mut faults = self.run(When::Before, reborrowed);
+        let mut faults = self.run(When::Before, borrowed(&mut own));
         if !faults.is_empty() {
             let mut failure = Failure::refused(faults.remove(0));
             for fault in faults {
@@ -87,9 +87,23 @@ impl Watch {
                     estimated.join(", ")
                 ));
             }
+            self.start = Some(health.clone());
             self.health = Some(health);
         }
         Ok(())
+    }
+
+    /// Everything was taken back: the next step is compared with the start again.
+    pub(super) fn begin_again(&mut self) {
+        self.health.clone_from(&self.start);
+    }
+
+    /// A check after a step that does not ask the database over our own connection, and so cannot see what
+    /// was not committed.
+    pub(super) fn check_without_a_query(&self) -> Option<&Check> {
+        self.checks
+            .iter()
+            .find(|check| check.when != When::Before && !matches!(check.what, What::Sql { .. }))
     }
 
     /// What got worse by a step, and the project's checks after it.
@@ -129,7 +143,14 @@ impl Watch {
     }
 }
 
-fn look(database: &mut dyn Database, budget: Duration) -> Result<Health, String> {
+fn borrowed<'a>(own: &'a mut Own<'_>) -> Own<'a> {
+    match own {
+        Some((look, table)) => Some((&mut **look, table)),
+        None => None,
+    }
+}
+
+fn look(database: &mut dyn Look, budget: Duration) -> Result<Health, String> {
     let counts = database
         .row_counts(budget)
         .map_err(|error| error.to_string())?;

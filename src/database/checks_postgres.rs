@@ -1,17 +1,13 @@
 //! Rows and faults of PostgreSQL.
-//!
-//! `SET LOCAL` in one message with a query holds for that query: the message is a transaction of its
-//! own, which ends with it whatever happens.
 
 use std::time::Duration;
 
-use sqlx::postgres::PgRow;
-
-use super::postgres::Postgres;
+use super::postgres_looks::Asks;
 use super::probe::{Probe, ask_all};
-use super::session::{SessionError, number, text};
+use super::session::SessionError;
 use super::{DatabaseError, Limited};
 use crate::domain::checks::{Count, Counts, Faults};
+use crate::domain::query::TextRows;
 
 /// `query_canceled`, which is how a statement timeout ends.
 const CANCELED: &str = "57014";
@@ -41,56 +37,48 @@ const FAULTS: &str = r"
     WHERE relkind = 'r' AND relname LIKE '\_alembic\_tmp\_%'";
 
 /// What of the faults is the rest of a step. A constraint may well wait for its validation.
-pub(super) fn leftovers(postgres: &mut Postgres) -> Result<Vec<String>, DatabaseError> {
-    let rows = postgres.session.rows(FAULTS)?;
-    let faults = rows.iter().filter_map(|row| text(row, 0));
+pub(super) fn leftovers(database: &mut impl Asks) -> Result<Vec<String>, DatabaseError> {
+    let faults = database.ask(FAULTS, None)?.into_iter().flatten().flatten();
     Ok(faults
         .filter(|fault| !fault.starts_with("the constraint "))
         .collect())
 }
 
-fn limited(sql: &str, limit: Duration) -> String {
-    let milliseconds = limit.as_millis().max(1);
-    format!(
-        "SET LOCAL statement_timeout = {milliseconds}; SET LOCAL transaction_read_only = on; {sql}"
-    )
-}
-
 /// A statement that is ended after `limit` and changes nothing; `None` where it was.
 pub(super) fn ask(
-    postgres: &mut Postgres,
+    database: &mut impl Asks,
     sql: &str,
     limit: Duration,
-) -> Result<Option<Vec<PgRow>>, SessionError> {
-    match postgres.session.rows(&limited(sql, limit)) {
+) -> Result<Option<TextRows>, SessionError> {
+    match database.ask(sql, Some(limit)) {
         Err(error) if error.is_code(&[CANCELED]) => Ok(None),
         result => result.map(Some),
     }
 }
 
-pub(super) fn counts(postgres: &mut Postgres, budget: Duration) -> Limited<Counts> {
-    let Some(rows) = ask(postgres, TABLES, budget)? else {
+pub(super) fn counts(database: &mut impl Asks, budget: Duration) -> Limited<Counts> {
+    let Some(rows) = ask(database, TABLES, budget)? else {
         return Ok(None);
     };
     let mut counts = Counts::new();
     let mut probes = Vec::new();
-    for row in &rows {
-        let (Some(table), Some(rows), Some(weight)) =
-            (text(row, 0), number(row, 1), number(row, 2))
-        else {
+    for row in rows {
+        let [Some(table), Some(rows), Some(weight)] = row.as_slice() else {
             continue;
         };
-        let from = format!("ONLY {table}");
+        let (Ok(rows), Ok(weight)) = (rows.parse(), weight.parse()) else {
+            continue;
+        };
         probes.push(Probe {
             key: table.clone(),
-            from,
+            from: format!("ONLY {table}"),
             weight,
         });
-        counts.insert(table, Count { rows, exact: false });
+        counts.insert(table.clone(), Count { rows, exact: false });
     }
     let answers = ask_all(probes, budget, |sql, left| {
-        let rows = ask(postgres, sql, left)?;
-        Ok(rows.map(|rows| super::probe::pairs(&rows)))
+        let rows = ask(database, sql, left)?;
+        Ok(rows.map(|rows| rows.iter().filter_map(|row| pair(row)).collect()))
     });
     let exact = |rows| Count { rows, exact: true };
     counts.extend(
@@ -102,14 +90,24 @@ pub(super) fn counts(postgres: &mut Postgres, budget: Duration) -> Limited<Count
     Ok(Some(counts))
 }
 
+/// The two columns of a probe's answer.
+fn pair(row: &[Option<String>]) -> Option<(usize, u64)> {
+    match row {
+        [Some(at), Some(rows)] => Some((at.parse().ok()?, rows.parse().ok()?)),
+        _ => None,
+    }
+}
+
 pub(super) fn faults(
-    postgres: &mut Postgres,
+    database: &mut impl Asks,
     budget: Duration,
 ) -> Result<Option<Faults>, DatabaseError> {
-    let rows = ask(postgres, FAULTS, budget)?;
+    let rows = ask(database, FAULTS, budget)?;
     Ok(rows.map(|rows| {
-        rows.iter()
-            .filter_map(|row| Some((text(row, 0)?, 1)))
+        rows.into_iter()
+            .flatten()
+            .flatten()
+            .map(|fault| (fault, 1))
             .collect()
     }))
 }

@@ -74,7 +74,7 @@ impl Failure {
     }
 
     /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-    fn of_sqlstate(code: &str) -> Self {
+    pub(super) fn of_sqlstate(code: &str) -> Self {
         match code {
             "57P03" | "53300" => Self::NotReady,
             "57P01" | "57P02" | "57P05" => Self::Broken,

@@ -12,6 +12,7 @@ mod lock;
 mod mysql;
 mod pgpass;
 mod postgres;
+mod postgres_looks;
 mod probe;
 mod schema_mysql;
 mod schema_postgres;
@@ -30,6 +31,7 @@ use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
+use crate::domain::query::{Queries, TextRows};
 use crate::domain::report::Schema;
 use crate::process::Environment;
 
@@ -145,21 +147,36 @@ pub enum DatabaseError {
 /// An answer that may be too much for its time: `None` is "it took longer".
 pub type Limited<T> = Result<Option<T>, DatabaseError>;
 
+/// What is looked at between the steps: over a connection of our own, or inside a transaction of the
+/// engine.
+pub trait Look {
+    /// Reads the version table. A missing table is an answer, not an error.
+    fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError>;
+
+    /// Reads the schema in one query, without the server's own objects.
+    fn schema(&mut self) -> Result<Schema, DatabaseError>;
+
+    /// Counts the rows of the tables, the smallest first; those that the budget does not allow have
+    /// the server's estimate, on SQLite, which has none, 0.
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts>;
+
+    /// Looks for what is wrong with the data or left over. The second is what there was no time for.
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)>;
+
+    /// Runs a query of the user's and gives every value as text. It is ended after `limit`; on
+    /// PostgreSQL and SQLite it cannot change anything.
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<TextRows>;
+}
+
 /// One open connection.
 ///
 /// Implementations hold no transaction between two calls (an open one would block the engine's DDL)
 /// and open a new connection where the old one broke: once per call, and for about five seconds
 /// where the server does not answer, because it may be restarting after the failure that the caller
 /// is about to look at.
-pub trait Database {
+pub trait Database: Look {
     /// Asks the server what it is. One round trip.
     fn identity(&mut self) -> Result<Identity, DatabaseError>;
-
-    /// Reads the version table. A missing table is an answer, not an error.
-    fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError>;
-
-    /// Reads the schema in one query, without the server's own objects.
-    fn schema(&mut self) -> Result<Schema, DatabaseError>;
 
     /// Locks the database against every other run, at once or not at all; it may be asked again. The
     /// lock is no transaction and blocks nobody but other runs. It is let go of with this value, or
@@ -176,20 +193,15 @@ pub trait Database {
         Ok(Vec::new())
     }
 
-    /// Counts the rows of the tables, the smallest first; those that the budget does not allow have
-    /// the server's estimate, on SQLite, which has none, 0.
-    fn row_counts(&mut self, budget: Duration) -> Limited<Counts>;
-
-    /// Looks for what is wrong with the data or left over. The second is what there was no time for.
-    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)>;
-
     /// What looks like the rest of a step that broke off, a sentence each: tables of batch migrations,
     /// indexes that are not valid, and copies of a SQLite file that a run kept beside it.
     fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError>;
 
-    /// Runs a query of the user's and gives every value as text. It is ended after `limit`, and cannot
-    /// change a table or the schema.
-    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>>;
+    /// The same looks inside a transaction of somebody else, which this connection does not see into.
+    /// `None` where there are no such transactions.
+    fn inside<'a>(&mut self, _transaction: &'a mut dyn Queries) -> Option<Box<dyn Look + 'a>> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use super::lock::mysql::MySqlLock;
 use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
 use super::session::{Session, number, text, texts, version_rows};
 use super::{
-    Database, DatabaseError, Limited, blockers, checks_mysql, left_over, outline, version_query,
+    Database, DatabaseError, Limited, Look, blockers, checks_mysql, left_over, outline,
+    version_query,
 };
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults};
@@ -57,30 +58,7 @@ impl MySql {
     }
 }
 
-impl Database for MySql {
-    fn identity(&mut self) -> Result<Identity, DatabaseError> {
-        let rows = self.session.rows(IDENTITY)?;
-        let variables: BTreeMap<_, _> = rows
-            .iter()
-            .filter_map(|row| Some((text(row, 0)?.to_lowercase(), text(row, 1)?)))
-            .collect();
-        let over_socket = self.facts.socket.is_some();
-        Ok(Identity {
-            dialect: "mysql".to_owned(),
-            server: variables.get("version").map(|version| product(version)),
-            host: Some(
-                self.facts
-                    .socket
-                    .clone()
-                    .unwrap_or_else(|| host(&self.facts).to_owned()),
-            ),
-            port: (!over_socket).then(|| self.facts.port.unwrap_or(3306)),
-            database: self.database.clone(),
-            user: self.facts.user.clone(),
-            fingerprint: fingerprint(&variables, &self.database),
-        })
-    }
-
+impl Look for MySql {
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
         // A schema is a database here, and our own one was there when we connected.
         version_rows(
@@ -115,6 +93,43 @@ impl Database for MySql {
         Ok(outline(lines.into_iter()))
     }
 
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
+        checks_mysql::counts(self, budget)
+    }
+
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
+        checks_mysql::faults(self, budget)
+    }
+
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
+        Ok(checks_mysql::query(self, sql, limit)?.map(|rows| texts(&rows)))
+    }
+}
+
+impl Database for MySql {
+    fn identity(&mut self) -> Result<Identity, DatabaseError> {
+        let rows = self.session.rows(IDENTITY)?;
+        let variables: BTreeMap<_, _> = rows
+            .iter()
+            .filter_map(|row| Some((text(row, 0)?.to_lowercase(), text(row, 1)?)))
+            .collect();
+        let over_socket = self.facts.socket.is_some();
+        Ok(Identity {
+            dialect: "mysql".to_owned(),
+            server: variables.get("version").map(|version| product(version)),
+            host: Some(
+                self.facts
+                    .socket
+                    .clone()
+                    .unwrap_or_else(|| host(&self.facts).to_owned()),
+            ),
+            port: (!over_socket).then(|| self.facts.port.unwrap_or(3306)),
+            database: self.database.clone(),
+            user: self.facts.user.clone(),
+            fingerprint: fingerprint(&variables, &self.database),
+        })
+    }
+
     fn blockers(&mut self, open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
         blockers::of_mysql(&mut self.session, open_for)
     }
@@ -138,24 +153,12 @@ impl Database for MySql {
         self.lock.as_mut().map_or(Ok(false), MySqlLock::holds)
     }
 
-    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
-        checks_mysql::counts(self, budget)
-    }
-
-    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
-        checks_mysql::faults(self, budget)
-    }
-
     fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
         let rows = self.session.rows(checks_mysql::LEFTOVERS)?;
         Ok(rows
             .iter()
             .filter_map(|row| Some(left_over(&text(row, 0)?)))
             .collect())
-    }
-
-    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
-        Ok(checks_mysql::query(self, sql, limit)?.map(|rows| texts(&rows)))
     }
 }
 

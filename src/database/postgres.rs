@@ -3,7 +3,6 @@
 //! What the URL leaves open is filled in as libpq would, because the engine's own driver is libpq in
 //! nearly every project: the `PG*` variables, the password file, the socket directory.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,17 +11,13 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 
 use super::failure::Failure;
 use super::lock::postgres::PostgresLock;
-use super::schema_postgres::SCHEMA;
-use super::session::{Session, text, texts, version_rows};
-use super::{
-    Database, DatabaseError, Environment, Limited, blockers, checks_postgres, outline, pgpass,
-    version_query,
-};
+use super::postgres_looks::Inside;
+use super::session::{Session, text};
+use super::{Database, DatabaseError, Environment, Look, blockers, pgpass};
 use crate::domain::blocker::Blocker;
-use crate::domain::checks::{Counts, Faults};
-use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Identity};
 use crate::domain::lock::{Claim, Locked};
-use crate::domain::report::Schema;
+use crate::domain::query::Queries;
 use crate::domain::secret::Secret;
 
 /// What all releases know. `version()` starts with the product's own name.
@@ -80,18 +75,6 @@ impl Database for Postgres {
         })
     }
 
-    fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
-        version_rows(
-            self.session.rows(&version_query(table, '"')),
-            &[Failure::NoTable],
-        )
-    }
-
-    fn schema(&mut self) -> Result<Schema, DatabaseError> {
-        let rows = self.session.rows(SCHEMA)?;
-        Ok(outline(rows.iter().filter_map(|row| text(row, 0))))
-    }
-
     fn blockers(&mut self, open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
         blockers::of_postgres(&mut self.session, open_for)
     }
@@ -116,26 +99,13 @@ impl Database for Postgres {
         self.lock.as_mut().map_or(Ok(false), PostgresLock::holds)
     }
 
-    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
-        checks_postgres::counts(self, budget)
-    }
-
-    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
-        let faults = checks_postgres::faults(self, budget)?;
-        Ok(faults.map(|faults| (faults, BTreeSet::new())))
-    }
-
     fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
-        checks_postgres::leftovers(self)
+        super::checks_postgres::leftovers(self)
     }
 
-    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
-        let answer = checks_postgres::ask(self, sql, limit);
-        // The query may have begun a transaction, which would be in the engine's way.
-        let ended = self.session.rows("ROLLBACK");
-        let rows = answer?.map(|rows| texts(&rows));
-        ended?;
-        Ok(rows)
+    fn inside<'a>(&mut self, transaction: &'a mut dyn Queries) -> Option<Box<dyn Look + 'a>> {
+        let inside = Inside::new(self, transaction, self.settings.place());
+        Some(Box::new(inside))
     }
 }
 

@@ -56,10 +56,8 @@ impl Snapshot {
         let file = file
             .canonicalize()
             .map_err(|error| failed("find", file, &error))?;
-        let mut name = file.clone().into_os_string();
-        name.push(format!("{MARK}{}", std::process::id()));
         let snapshot = Self {
-            copy: PathBuf::from(name),
+            copy: free_name(&file),
             file,
         };
         let mut source =
@@ -74,6 +72,11 @@ impl Snapshot {
             .and_then(|mut copy| {
                 io::copy(&mut source, &mut copy)?;
                 copy.sync_all()
+            })
+            // Its name as well: the record of the run will rely on it.
+            .and_then(|()| match snapshot.copy.parent() {
+                Some(folder) => File::open(folder)?.sync_all(),
+                None => Ok(()),
             });
         drop(lock);
         if let Err(error) = copied {
@@ -82,6 +85,14 @@ impl Snapshot {
             return Err(failed("write", &snapshot.copy, &error));
         }
         Ok(snapshot)
+    }
+
+    /// A copy that an earlier run left of the file.
+    pub fn kept(file: &Path, copy: PathBuf) -> Result<Self, String> {
+        let file = file
+            .canonicalize()
+            .map_err(|error| failed("find", file, &error))?;
+        Ok(Self { file, copy })
     }
 
     /// Where the copy is.
@@ -177,6 +188,22 @@ impl Snapshot {
         }
         users
     }
+}
+
+/// `FILE.before-rollback-PID`, with a number behind it where an earlier process of that number left one.
+fn free_name(file: &Path) -> PathBuf {
+    let named = |end: String| {
+        let mut name = file.to_owned().into_os_string();
+        name.push(format!(".before-rollback-{}{end}", std::process::id()));
+        PathBuf::from(name)
+    };
+    let mut copy = named(String::new());
+    let mut number = 2;
+    while copy.exists() {
+        copy = named(format!("-{number}"));
+        number += 1;
+    }
+    copy
 }
 
 fn failed(what: &str, file: &Path, error: &io::Error) -> String {

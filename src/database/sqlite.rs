@@ -19,7 +19,8 @@ use super::lock::sqlite::SqliteLock;
 use super::schema_sqlite::{Row, SCHEMA, lines};
 use super::session::{Session, SessionError, text, texts, version_rows};
 use super::{
-    Database, DatabaseError, Limited, checks_sqlite, left_over, outline, snapshot, version_query,
+    Database, DatabaseError, Limited, Look, checks_sqlite, left_over, outline, snapshot,
+    version_query,
 };
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
@@ -116,24 +117,7 @@ impl Sqlite {
     }
 }
 
-impl Database for Sqlite {
-    fn identity(&mut self) -> Result<Identity, DatabaseError> {
-        let metadata = self.metadata()?;
-        let rows = self.rows("SELECT sqlite_version()")?;
-        Ok(Identity {
-            dialect: "sqlite".to_owned(),
-            server: rows
-                .first()
-                .and_then(|row| text(row, 0))
-                .map(|version| format!("SQLite {version}")),
-            host: None,
-            port: None,
-            database: self.path.display().to_string(),
-            user: None,
-            fingerprint: Some(format!("sqlite:{}:{}", metadata.dev(), metadata.ino())),
-        })
-    }
-
+impl Look for Sqlite {
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
         version_rows(self.rows(&version_query(table, '"')), &[Failure::NoTable])
     }
@@ -162,22 +146,27 @@ impl Database for Sqlite {
         checks_sqlite::faults(self, budget)
     }
 
-    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
-        let rows = self.rows(checks_sqlite::LEFTOVERS)?;
-        let tables = rows
-            .iter()
-            .filter_map(|row| Some(left_over(&text(row, 0)?)));
-        let copies = snapshot::kept(&self.path).into_iter().map(|copy| {
-            format!(
-                "a run with --atomic left a copy of the file as it was before: {}",
-                copy.display()
-            )
-        });
-        Ok(tables.chain(copies).collect())
-    }
-
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
         Ok(checks_sqlite::query(self, sql, limit)?.map(|rows| texts(&rows)))
+    }
+}
+
+impl Database for Sqlite {
+    fn identity(&mut self) -> Result<Identity, DatabaseError> {
+        let metadata = self.metadata()?;
+        let rows = self.rows("SELECT sqlite_version()")?;
+        Ok(Identity {
+            dialect: "sqlite".to_owned(),
+            server: rows
+                .first()
+                .and_then(|row| text(row, 0))
+                .map(|version| format!("SQLite {version}")),
+            host: None,
+            port: None,
+            database: self.path.display().to_string(),
+            user: None,
+            fingerprint: Some(format!("sqlite:{}:{}", metadata.dev(), metadata.ino())),
+        })
     }
 
     fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {
@@ -195,5 +184,19 @@ impl Database for Sqlite {
 
     fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
         Ok(self.lock.as_ref().is_some_and(SqliteLock::holds))
+    }
+
+    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
+        let rows = self.rows(checks_sqlite::LEFTOVERS)?;
+        let tables = rows
+            .iter()
+            .filter_map(|row| Some(left_over(&text(row, 0)?)));
+        let copies = snapshot::kept(&self.path).into_iter().map(|copy| {
+            format!(
+                "a run with --atomic left a copy of the file as it was before: {}",
+                copy.display()
+            )
+        });
+        Ok(tables.chain(copies).collect())
     }
 }

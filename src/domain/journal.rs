@@ -4,15 +4,20 @@
 //! have gone on meanwhile. So every entry stands for itself, nothing is ever changed, and the
 //! judgement about an unfinished run is made here, from the entries and a look at the database.
 
+mod examine;
+mod whole;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::graph::Graph;
 use super::lock::Operator;
 use super::revision::{Heads, RevisionId};
 use super::schema::{Difference, FORM, Schema};
 use super::target::Target;
+
+pub use self::examine::Found;
+pub use self::whole::{Finished, Whole};
 
 /// The version of the format; a journal of another one is not read.
 pub const VERSION: u32 = 1;
@@ -76,6 +81,18 @@ pub enum Entry {
         /// Seconds it took, to the millisecond.
         seconds: f64,
     },
+    /// From here on all steps are done, or none of them.
+    Whole {
+        /// The copy of the file that is to be put back; `None` in a transaction of the server.
+        copy: Option<String>,
+    },
+    /// All steps of a whole are done, and the next thing is that they are kept.
+    Committing {
+        /// What the entries `done` will say of them.
+        steps: Vec<Finished>,
+    },
+    /// Everything that was done of a whole was taken back, and that is proven.
+    TakenBack,
     /// The operator vouches for the state of the database as it is.
     Accepted {
         /// The version rows.
@@ -148,6 +165,10 @@ pub struct Run {
     pub other_form: bool,
     /// How it ended, if it did.
     pub end: Option<End>,
+    /// Whether its steps are all to be done or none, as far as they are left.
+    pub as_a_whole: bool,
+    /// The whole that was begun last, unless it was taken back.
+    pub whole: Option<Whole>,
 }
 
 /// The end of a run.
@@ -183,6 +204,8 @@ impl Run {
             schema: None,
             other_form: false,
             end: None,
+            as_a_whole: false,
+            whole: None,
             begun: *begun,
         };
         let schema = run.begun.schema.clone();
@@ -220,7 +243,31 @@ impl Run {
                     (_, difference) => self.other_form &= difference.is_some(),
                 }
             }
+            Entry::Whole { copy } => {
+                self.as_a_whole = true;
+                self.whole = Some(Whole {
+                    done: self.done,
+                    heads: self.heads.clone(),
+                    schema: self.schema.clone(),
+                    copy,
+                    committing: None,
+                });
+            }
+            Entry::Committing { steps } => {
+                if let Some(whole) = &mut self.whole {
+                    whole.committing = Some(steps);
+                }
+            }
+            Entry::TakenBack => {
+                if let Some(whole) = self.whole.take() {
+                    self.done = whole.done;
+                    self.in_flight = None;
+                    self.heads = whole.heads;
+                    self.schema = whole.schema;
+                }
+            }
             Entry::Accepted { heads, schema } => {
+                self.whole = None;
                 self.in_flight = None;
                 self.heads = heads;
                 self.stands_with(Some(schema), form);
@@ -269,268 +316,10 @@ impl Run {
     }
 }
 
-/// What a look at the database says about an unfinished run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// It stands where the record ends, and no step was under way.
-    AtTheBoundary,
-    /// A step was under way, and nothing of it happened.
-    NothingHappened,
-    /// A step was under way, and it happened without being recorded.
-    StepHappened,
-    /// The version rows are right and the schema is not: half of a step, or somebody else's work.
-    HalfDone(Difference),
-    /// A step was under way, the version rows are as before it, and another version of this program
-    /// wrote the schema down in a form that says nothing about ours.
-    OtherForm,
-    /// The version rows are those of neither before nor after.
-    Elsewhere,
-}
-
-impl Run {
-    /// Compares the record with the database as it is now. `schema` is `None` where it cannot be
-    /// read, and is then not compared.
-    pub fn examine(&self, graph: &Graph, heads: &Heads, schema: Option<&Schema>) -> Found {
-        let difference = Difference::between(self.schema.as_ref(), schema);
-        let applied = graph.applied(heads);
-        if applied == graph.applied(&self.heads) {
-            return match (difference.is_empty(), self.in_flight) {
-                (false, _) => Found::HalfDone(difference),
-                (true, Some(_)) if self.other_form && schema.is_some() => Found::OtherForm,
-                (true, Some(_)) => Found::NothingHappened,
-                (true, None) => Found::AtTheBoundary,
-            };
-        }
-        let without = |gone: &str| {
-            let mut before = graph.applied(&self.heads).ok()?;
-            before.remove(&RevisionId::from(gone)).then_some(before)
-        };
-        let after = self.in_flight_revision().and_then(without);
-        if after.is_some() && applied.ok() == after {
-            Found::StepHappened
-        } else {
-            Found::Elsewhere
-        }
-    }
-}
-
 /// Seconds to the millisecond.
 pub fn seconds(elapsed: Duration) -> f64 {
     (elapsed.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::graph::drawn;
-
-    const LINE: &str = "a; b:a; c:b";
-
-    fn heads(ids: &[&str]) -> Heads {
-        ids.iter().copied().map(RevisionId::from).collect()
-    }
-
-    fn schema(lines: &[&str]) -> Schema {
-        lines.iter().map(ToString::to_string).collect()
-    }
-
-    fn operator() -> Operator {
-        Operator {
-            user: "ada".into(),
-            host: "db1".into(),
-            pid: 7,
-        }
-    }
-
-    fn begun(target: &str) -> Entry {
-        Entry::Begun(Box::new(Begun {
-            run: "run".into(),
-            database_key: "key".into(),
-            database: "database".into(),
-            target: target.into(),
-            removes: vec!["c".into(), "b".into()],
-            arguments: vec!["c@b".into(), "b@a".into()],
-            by: operator(),
-            reason: None,
-            tool: "0".into(),
-            engine: "alembic".into(),
-            heads: heads(&["c"]),
-            schema: schema(&["table one", "table two"]),
-        }))
-    }
-
-    fn intent(step: usize) -> Entry {
-        Entry::Intent {
-            step,
-            removes: "c".into(),
-        }
-    }
-
-    fn done(step: usize, rows: &[&str], gone: &[&str]) -> Entry {
-        Entry::Done {
-            step,
-            removes: "c".into(),
-            heads: heads(rows),
-            difference: Some(Difference {
-                gone: gone.iter().map(ToString::to_string).collect(),
-                new: Vec::new(),
-            }),
-            schema: String::new(),
-            seconds: 0.0,
-        }
-    }
-
-    fn run(entries: Vec<Entry>) -> Run {
-        run_in_forms(
-            entries
-                .into_iter()
-                .map(|entry| (entry, Some(FORM)))
-                .collect(),
-        )
-    }
-
-    /// The form is `None` where it was not written down yet.
-    fn run_in_forms(entries: Vec<(Entry, Option<u32>)>) -> Run {
-        let lines = entries.into_iter().map(|(entry, form)| {
-            let line = Line {
-                version: VERSION,
-                at: String::new(),
-                form: FORM,
-                entry,
-            };
-            // Through the written form, as in life.
-            let mut line = serde_json::to_value(&line).unwrap();
-            match form {
-                Some(form) => line["form"] = form.into(),
-                None => drop(line.as_object_mut().unwrap().remove("form")),
-            }
-            serde_json::from_value(line).unwrap()
-        });
-        Run::read(lines).unwrap()
-    }
-
-    #[test]
-    fn a_journal_knows_where_the_database_stood_after_the_last_step() {
-        let run = run(vec![
-            begun("-2"),
-            intent(0),
-            done(0, &["b"], &["table two"]),
-        ]);
-        assert_eq!((run.done, run.in_flight), (1, None));
-        assert_eq!(run.heads, heads(&["b"]));
-        assert_eq!(run.schema, Some(schema(&["table one"])));
-        assert!(run.is_unfinished());
-    }
-
-    #[test]
-    fn a_relative_target_counts_from_where_the_run_began() {
-        let counted = run(vec![begun("-2")]);
-        let left = counted.remaining(&heads(&["a", "b"])).unwrap();
-        assert_eq!(left, ["b"]);
-        assert_eq!(counted.remaining_target(left), Some(Target::Steps(1)));
-        assert_eq!(
-            run(vec![begun("a")]).remaining_target(left),
-            "a".parse().ok()
-        );
-        // One in the middle is gone: that was not this run.
-        assert_eq!(counted.remaining(&heads(&["a", "c"])), None);
-    }
-
-    #[test]
-    fn a_step_under_way_is_told_from_what_the_database_shows() {
-        let graph = drawn(LINE);
-        let run = run(vec![begun("a"), intent(0)]);
-        let both = schema(&["table one", "table two"]);
-        assert_eq!(
-            run.examine(&graph, &heads(&["c"]), Some(&both)),
-            Found::NothingHappened
-        );
-        assert_eq!(
-            run.examine(&graph, &heads(&["b"]), Some(&schema(&["table one"]))),
-            Found::StepHappened
-        );
-        let half = run.examine(&graph, &heads(&["c"]), Some(&schema(&["table one"])));
-        assert_eq!(
-            half,
-            Found::HalfDone(Difference {
-                gone: vec!["table two".into()],
-                new: Vec::new()
-            })
-        );
-        assert_eq!(
-            run.examine(&graph, &heads(&["a"]), Some(&both)),
-            Found::Elsewhere
-        );
-    }
-
-    /// Turns red if what another version wrote is held against what this one reads.
-    #[test]
-    fn a_schema_in_another_form_is_compared_with_none() {
-        let graph = drawn(LINE);
-        let ours = schema(&["table one in the form of today"]);
-        let examine = |run: &Run, at: &str| run.examine(&graph, &heads(&[at]), Some(&ours));
-        for form in [None, Some(FORM + 1)] {
-            let old = |entry| (entry, form);
-            let begun_only = run_in_forms(vec![old(begun("a"))]);
-            assert_eq!(examine(&begun_only, "c"), Found::AtTheBoundary);
-            // Half of it may have happened.
-            let in_flight = run_in_forms(vec![old(begun("a")), old(intent(0))]);
-            assert_eq!(examine(&in_flight, "c"), Found::OtherForm);
-            assert_eq!(examine(&in_flight, "b"), Found::StepHappened);
-            // Gone on with by this version, which only knows what a step did, not to what.
-            let mut entries = vec![
-                old(begun("a")),
-                (done(0, &["b"], &["table two"]), Some(FORM)),
-            ];
-            assert_eq!(
-                examine(&run_in_forms(entries.clone()), "b"),
-                Found::AtTheBoundary
-            );
-            entries.push((intent(1), Some(FORM)));
-            assert_eq!(
-                examine(&run_in_forms(entries.clone()), "b"),
-                Found::OtherForm
-            );
-            // What is vouched for is known whole.
-            let accepted = Entry::Accepted {
-                heads: heads(&["b"]),
-                schema: ours.clone(),
-            };
-            entries.extend([accepted, intent(1)].map(|entry| (entry, Some(FORM))));
-            assert_eq!(examine(&run_in_forms(entries), "b"), Found::NothingHappened);
-        }
-    }
-
-    #[test]
-    fn between_steps_the_database_has_to_stand_where_the_record_ends() {
-        let graph = drawn(LINE);
-        let run = run(vec![begun("a"), intent(0), done(0, &["b"], &["table two"])]);
-        let one = schema(&["table one"]);
-        assert_eq!(
-            run.examine(&graph, &heads(&["b"]), Some(&one)),
-            Found::AtTheBoundary
-        );
-        assert_eq!(
-            run.examine(&graph, &heads(&["a"]), Some(&one)),
-            Found::Elsewhere
-        );
-        assert_eq!(
-            run.examine(&graph, &heads(&["b"]), None),
-            Found::AtTheBoundary
-        );
-    }
-
-    #[test]
-    fn only_a_run_at_its_target_or_given_up_is_finished() {
-        let end = |exit_code| Entry::Ended {
-            exit_code,
-            cause: None,
-            heads: None,
-        };
-        assert!(!run(vec![begun("a"), end(0)]).is_unfinished());
-        assert!(run(vec![begun("a"), end(4)]).is_unfinished());
-        assert!(!run(vec![begun("a"), Entry::Abandoned { by: operator() }]).is_unfinished());
-        let resumed = vec![begun("a"), end(4), Entry::Resumed { by: operator() }];
-        assert!(!run(resumed).ended_cleanly());
-    }
-}
+mod tests;

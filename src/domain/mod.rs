@@ -14,6 +14,7 @@ pub mod journal;
 pub mod lock;
 pub mod operation;
 pub mod plan;
+pub mod query;
 pub mod rendering;
 pub mod report;
 pub mod revision;

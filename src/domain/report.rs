@@ -165,10 +165,10 @@ impl Report {
             {
                 Outcome::FailedUnchanged
             }
-            (Cause::Interrupted, _)
-            | (Cause::InterruptedTwice, Position::Unchanged { .. } | Position::StepHappened) => {
-                Outcome::Interrupted
-            }
+            (
+                Cause::Interrupted | Cause::InterruptedTwice,
+                Position::Unchanged { .. } | Position::StepHappened,
+            ) => Outcome::Interrupted,
             (Cause::NotVerified | Cause::CheckFailed(_), _) => Outcome::FailedChanged,
             // The step may be done, and the database stands where it was verified to stand.
             (Cause::NotRecorded(_), _) | (_, Position::Unchanged { .. }) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::graph::Graph;
 use crate::domain::plan::Step;
+use crate::domain::query::Queries;
 use crate::domain::revision::{Heads, RevisionId};
 pub use crate::process::{Ended, Listener};
 
@@ -123,14 +124,13 @@ pub trait Engine {
         listener: &mut dyn Listener,
     ) -> Result<StepRun, EngineError>;
 
-    /// Runs the steps one after the other in one process and one transaction, or none of them. What
-    /// was done so far comes through [`Listener::told`], each a line that [`applied`](Engine::applied)
-    /// reads. `None` where the engine has no way to do so.
+    /// Runs the steps one after the other in one process and one transaction, or none of them: what
+    /// `judge` does not allow is not committed. `None` where the engine has no way to do so.
     fn downgrade_range(
         &self,
         _range: &Range<'_>,
         _timeout: Option<Duration>,
-        _listener: &mut dyn Listener,
+        _judge: &mut dyn Judge,
     ) -> Option<Result<StepRun, EngineError>> {
         None
     }
@@ -139,9 +139,22 @@ pub trait Engine {
     fn lock_limit(&self, _line: &str) -> Option<LockLimit> {
         None
     }
+}
 
-    /// Reads the position and the version rows of a step that was done inside the transaction.
-    fn applied(&self, _line: &str) -> Option<(usize, Heads)> {
-        None
-    }
+/// Hears of a range and decides inside its transaction whether it goes on. Each error is a sentence, upon
+/// which the engine takes everything back.
+pub trait Judge: Listener {
+    /// The transaction is open, and nothing was done in it.
+    fn begun(&mut self, transaction: &mut dyn Queries) -> Result<(), String>;
+
+    /// The step at this position is done; the version rows are the engine's word.
+    fn applied(
+        &mut self,
+        index: usize,
+        heads: &Heads,
+        transaction: &mut dyn Queries,
+    ) -> Result<(), String>;
+
+    /// All steps are done, and after this everything is committed.
+    fn finished(&mut self, transaction: &mut dyn Queries) -> Result<(), String>;
 }

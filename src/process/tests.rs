@@ -1,3 +1,6 @@
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
 use super::*;
 
 fn shell(script: &str) -> Invocation {
@@ -243,4 +246,59 @@ fn runs(process: &str) -> bool {
         thread::sleep(Duration::from_millis(20));
         alive()
     })
+}
+
+/// Asks for each line that it is told, until there is no answer.
+struct Asking {
+    told: Vec<String>,
+    answers: Vec<Option<String>>,
+}
+
+impl Listener for Asking {
+    fn line(&mut self, line: &str) {
+        self.told.push(line.to_owned());
+    }
+
+    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
+        self.told.push(line.to_owned());
+        self.answers.push(channel.ask("what"));
+        channel.say("go on");
+    }
+}
+
+fn asked(script: &str, timeout: Option<Duration>) -> (Finished, Asking) {
+    let mut invocation = shell(script);
+    invocation.side_channel = true;
+    let mut asking = Asking {
+        told: Vec::new(),
+        answers: Vec::new(),
+    };
+    let finished = run_heard(&invocation, timeout, &Interrupt::never(), &mut asking).unwrap();
+    (finished, asking)
+}
+
+#[test]
+fn a_child_that_tells_something_is_asked_and_answered() {
+    let (finished, asking) = asked(
+        "echo news >&3; read q <&3; echo between; echo \"$q ever\" >&3; read q <&3; echo \"$q\"",
+        None,
+    );
+    assert_eq!(finished.ended, Ended::Exited(0));
+    assert_eq!(asking.answers, [Some("what ever".to_owned())]);
+    assert_eq!(asking.told[0], "news");
+    assert_eq!(finished.stdout, "between\ngo on\n");
+}
+
+/// Turns red if we wait for the answer of a child that is gone, or that hangs.
+#[test]
+fn a_child_that_does_not_answer_is_not_waited_for_longer_than_it_lives() {
+    let (finished, asking) = asked("echo news >&3; exit 7", None);
+    assert_eq!(finished.ended, Ended::Exited(7));
+    assert_eq!(asking.answers, [None]);
+    let (finished, asking) = asked(
+        "echo news >&3; exec sleep 60",
+        Some(Duration::from_millis(200)),
+    );
+    assert_eq!(finished.ended, Ended::TimedOut);
+    assert_eq!(asking.answers, [None]);
 }

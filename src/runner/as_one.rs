@@ -1,15 +1,17 @@
 //! The whole range or nothing of it: one process, one transaction, one revision after the other.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Cause, Following, Parts, Stopped, judge, may_be_tried_again};
+use super::inside::{Inside, Seen, for_all};
+use super::{Following, Parts, Stopped, judge, may_be_tried_again};
 use crate::domain::plan::{Plan, Step};
-use crate::domain::report::{Difference, Position, Report, Schema, StepDone, Stop};
-use crate::domain::revision::Heads;
+use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::engine::{EngineError, Range};
+use crate::fault;
 
-/// Runs the plan inside one transaction of the engine. What the engine tells on its way is shown; what
-/// came of it is read from version table and schema when the engine is gone.
+/// Runs the plan inside one transaction of the engine. Each step is judged in there, and nothing is
+/// committed that was not found right; what came of it is read from version table and schema when the
+/// engine is gone.
 ///
 /// The time limit counts for each step, so the range has as many times as long.
 pub fn run_as_one(plan: &Plan, parts: &mut Parts<'_>) -> Report {
@@ -42,16 +44,21 @@ pub fn run_as_one(plan: &Plan, parts: &mut Parts<'_>) -> Report {
         (None, Some(last)) => Some(last.heads.clone()),
         _ => parts.witness.heads().ok(),
     };
+    let undone = done.is_empty()
+        && matches!(
+            stop,
+            Some(Stop {
+                position: Position::Unchanged { .. },
+                ..
+            })
+        );
+    if undone {
+        // Without the entry, going on with the run finds out by itself.
+        let _ = parts.recorder.taken_back();
+    }
     Report {
         planned: plan.steps.len(),
-        undone: done.is_empty()
-            && matches!(
-                stop,
-                Some(Stop {
-                    position: Position::Unchanged { .. },
-                    ..
-                })
-            ),
+        undone,
         done,
         stop,
         current,
@@ -83,24 +90,28 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
         .map_err(|reason| between(Cause::NotRecorded(reason)))?;
     parts.warn_of_open_transactions();
 
+    fault::point("after_intent");
     let mut options = parts.options;
     options.validate = true;
-    options.timeout = options
-        .timeout
-        .map(|limit| limit * u32::try_from(plan.steps.len()).unwrap_or(u32::MAX));
+    options.timeout = for_all(options.timeout, plan.steps.len());
     parts.events.step_started(0, first);
-    let mut following = Following::new(parts.engine, &mut *parts.events, &mut *parts.witness);
-    following.steps = &plan.steps;
     let range = Range {
         before: &plan.current,
         steps: &plan.steps,
     };
+    let mut inside = Inside::new(
+        plan,
+        parts.graph,
+        &mut *parts.recorder,
+        parts.interrupt,
+        Following::new(parts.engine, &mut *parts.events, &mut *parts.witness),
+    );
     let run = parts
         .engine
-        .downgrade_range(&range, options.timeout, &mut following)
+        .downgrade_range(&range, options.timeout, &mut inside)
         .unwrap_or_else(|| Err(no_way()));
-    let applied = std::mem::take(&mut following.applied);
-    let blockers = following.blockers();
+    let mut seen = inside.seen();
+    fault::point("after_engine");
     let recorded = match &run {
         Ok(run) => parts.recorder.engine_ended(0, &run.ended),
         Err(_) => Ok(()),
@@ -111,25 +122,33 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
         heads_after: plan.final_heads().clone(),
         ..last.clone()
     };
-    let index = applied.len().min(plan.steps.len() - 1);
+    let index = seen.at(plan.steps.len());
+    let blockers = std::mem::take(&mut seen.blockers);
     let heads = judge(parts.graph, &whole, run, parts.witness, before, options)
-        .map_err(|stop| Box::new(stop.at(index, blockers)))?;
+        .map_err(|stop| Box::new(objected(stop.at(index, blockers), &seen)))?;
 
     let after = parts.witness.schema();
-    let difference = Difference::between(before, after.as_ref());
-    let faults = parts.witness.faults(&whole, &difference);
-    let done = done(plan, &applied, &heads, &difference);
+    let mut faults = not_as_inside(seen.last_schema(), after.as_ref());
+    if let Some((_, Cause::CheckFailed(found))) = seen.objection {
+        // An engine that commits what it was told to take back.
+        faults.extend(found);
+    }
     let mut recorded = recorded;
-    let schema = after.as_ref().unwrap_or(&none);
-    for (index, step) in done.iter().enumerate() {
+    let mut done = Vec::new();
+    for (index, (mut step, schema)) in seen.applied.into_iter().enumerate() {
+        if index == plan.steps.len() - 1 {
+            step.heads.clone_from(&heads);
+        }
         let recorder = &mut *parts.recorder;
         recorded = recorded.and_then(|()| {
             if index > 0 {
                 // The first one's intent is in the record since it began.
-                recorder.intent(index, &plan.steps[index], schema)?;
+                recorder.intent(index, &plan.steps[index], &schema)?;
             }
-            recorder.done(index, step, schema)
+            recorder.done(index, &step, &schema)
         });
+        fault::point("after_done");
+        done.push(step);
     }
     parts.events.committed(&done);
     let cause = match recorded {
@@ -137,36 +156,36 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
         Ok(()) if !faults.is_empty() => Cause::CheckFailed(faults),
         Ok(()) => return Ok((done, None)),
     };
-    let stop = Stopped::between(plan.steps.len() - 1, cause, None).stop;
+    let mut stop = Stopped::between(plan.steps.len() - 1, cause, None).stop;
+    stop.position = Position::StepHappened;
     Ok((done, Some(stop)))
 }
 
-/// What each step did to the schema is not seen inside the transaction: the last one stands for all.
-fn done(
-    plan: &Plan,
-    applied: &[(Heads, Duration)],
-    heads: &Heads,
-    difference: &Difference,
-) -> Vec<StepDone> {
-    let last = plan.steps.len() - 1;
-    let step = |(index, step): (usize, &Step)| {
-        let told = applied.get(index);
-        StepDone {
-            removes: step.removes.clone(),
-            heads: match told {
-                _ if index == last => heads.clone(),
-                Some((heads, _)) => heads.clone(),
-                None => step.heads_after.clone(),
-            },
-            difference: if index == last {
-                difference.clone()
-            } else {
-                Difference::default()
-            },
-            elapsed: told.map_or(Duration::ZERO, |(_, elapsed)| *elapsed),
-        }
+/// The engine fails because it was told to: the reason is ours.
+fn objected(stop: Stop, seen: &Seen) -> Stop {
+    match (&seen.objection, &stop.cause) {
+        (Some((_, cause)), Cause::EngineFailed(_)) => Stop {
+            cause: cause.clone(),
+            reason: None,
+            ..stop
+        },
+        _ => stop,
+    }
+}
+
+/// What was committed has to be what was judged.
+fn not_as_inside(inside: Option<&Schema>, after: Option<&Schema>) -> Vec<String> {
+    let (Some(inside), Some(after)) = (inside, after) else {
+        return vec!["the schema cannot be read after the commit".to_owned()];
     };
-    plan.steps.iter().enumerate().map(step).collect()
+    let difference = Difference::between(Some(inside), Some(after));
+    let gone = difference.gone.iter().map(|line| format!("gone: {line}"));
+    let new = difference.new.iter().map(|line| format!("new: {line}"));
+    gone.chain(new)
+        .map(|line| {
+            format!("after the commit the schema is not as it was inside the transaction, {line}")
+        })
+        .collect()
 }
 
 fn no_way() -> EngineError {

@@ -4,6 +4,7 @@ use super::{Parts, Recorder, run};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Difference, Outcome, Position, Report, Schema, StepDone};
 use crate::engine::Ended;
+use crate::fault;
 
 /// Records that steps are done only when all are: until then they may be taken back.
 struct Deferred<'a> {
@@ -56,6 +57,7 @@ pub fn run_with_a_way_back(
     );
     if report.outcome() == Outcome::Done {
         let done = deferred.done;
+        fault::point("before_committing");
         let recorded = record(plan, parts.recorder, &done);
         return (
             report,
@@ -64,9 +66,11 @@ pub fn run_with_a_way_back(
             }),
         );
     }
+    fault::point("before_put_back");
     if let Err(reason) = put_back() {
         return (report, Err(reason));
     }
+    fault::point("after_put_back");
     let heads = match parts.witness.heads() {
         Ok(heads) => heads,
         Err(reason) => return (report, Err(reason)),
@@ -88,6 +92,8 @@ pub fn run_with_a_way_back(
             schema_compared: true,
         };
     }
+    // Without the entry, going on with the run finds out by itself.
+    let _ = parts.recorder.taken_back();
     (report, Ok(()))
 }
 
@@ -96,6 +102,12 @@ fn record(
     recorder: &mut dyn Recorder,
     done: &[(usize, StepDone, Schema)],
 ) -> Result<(), String> {
+    let steps: Vec<(StepDone, Schema)> = done
+        .iter()
+        .map(|(_, step, after)| (step.clone(), after.clone()))
+        .collect();
+    recorder.committing(&steps)?;
+    fault::point("after_committing");
     let mut before: Option<&Schema> = None;
     for (index, step, after) in done {
         // The first one's intent is in the record since it began.
@@ -104,6 +116,7 @@ fn record(
         }
         recorder.engine_ended(*index, &Ended::Exited(0))?;
         recorder.done(*index, step, after)?;
+        fault::point("after_recorded");
         before = Some(after);
     }
     Ok(())

@@ -3,9 +3,10 @@ use std::rc::Rc;
 
 use super::*;
 use crate::domain::graph::drawn;
+use crate::domain::query::{Queries, QueryError, TextRows};
 use crate::domain::report::Outcome;
 use crate::domain::revision::RevisionId;
-use crate::engine::{Current, EngineError, Observation};
+use crate::engine::{Current, EngineError, Judge, Observation, Range};
 
 /// A database and everything that happened around it, in order.
 #[derive(Clone, Default)]
@@ -52,7 +53,12 @@ impl Witness for World {
     }
 
     fn faults_at_the_end(&mut self) -> Vec<String> {
+        self.note("check the end");
         Vec::new()
+    }
+
+    fn inside<'a>(&'a mut self, _: &'a mut dyn Queries) -> Option<Box<dyn Witness + 'a>> {
+        Some(Box::new(self.clone()))
     }
 }
 
@@ -69,6 +75,16 @@ impl Recorder for World {
 
     fn done(&mut self, index: usize, _: &StepDone, _: &Schema) -> Result<(), String> {
         self.note(format!("done {index}"));
+        Ok(())
+    }
+
+    fn committing(&mut self, steps: &[(StepDone, Schema)]) -> Result<(), String> {
+        self.note(format!("committing {}", steps.len()));
+        Ok(())
+    }
+
+    fn taken_back(&mut self) -> Result<(), String> {
+        self.note("taken back");
         Ok(())
     }
 }
@@ -130,6 +146,45 @@ impl Engine for Scripted {
             elapsed: Duration::ZERO,
         })
     }
+
+    fn downgrade_range(
+        &self,
+        range: &Range<'_>,
+        _: Option<Duration>,
+        judge: &mut dyn Judge,
+    ) -> Option<Result<StepRun, EngineError>> {
+        let rows = &self.world.rows;
+        let mut verdict = judge.begun(&mut Open);
+        for (index, step) in range.steps.iter().enumerate() {
+            if verdict.is_ok() {
+                self.world.note(format!("apply {index}"));
+                rows.borrow_mut().clone_from(&step.heads_after);
+                verdict = judge.applied(index, &step.heads_after, &mut Open);
+            }
+        }
+        verdict = verdict.and_then(|()| judge.finished(&mut Open));
+        let status = i32::from(verdict.is_err());
+        if verdict.is_err() {
+            rows.borrow_mut().clone_from(range.before);
+        } else {
+            self.world.note("commit");
+        }
+        self.downgrade("range", None, &mut crate::process::Lines(&mut |_| {}))
+            .map(|run| StepRun {
+                ended: Ended::Exited(status),
+                ..run
+            })
+            .into()
+    }
+}
+
+/// A transaction that nobody asks: the witness looks at the world itself.
+struct Open;
+
+impl Queries for Open {
+    fn rows(&mut self, _: &[&str]) -> Result<TextRows, QueryError> {
+        Ok(TextRows::new())
+    }
 }
 
 fn heads(ids: &[&str]) -> Heads {
@@ -143,13 +198,24 @@ fn run_line(
     validate: bool,
     behaviour: impl Fn(&str) -> Ended + 'static,
 ) -> Report {
+    run_line_by(run, world, interrupt, validate, behaviour)
+}
+
+/// The same by one of the ways to run.
+fn run_line_by(
+    way: fn(&Plan, &mut Parts<'_>) -> Report,
+    world: &World,
+    interrupt: &Interrupt,
+    validate: bool,
+    behaviour: impl Fn(&str) -> Ended + 'static,
+) -> Report {
     let graph = drawn("a; b:a; c:b");
     let plan = Plan::new(&graph, &["c".into()], &"base".parse().unwrap()).unwrap();
     let engine = Scripted {
         world: world.clone(),
         behaviour: Box::new(behaviour),
     };
-    run(
+    way(
         &plan,
         &mut Parts {
             graph: &graph,
@@ -210,7 +276,8 @@ fn each_step_is_recorded_run_looked_up_and_recorded_before_the_next() {
             "ended 2",
             "look",
             "done 2",
-            "finish 2"
+            "finish 2",
+            "check the end"
         ]
     );
 }
@@ -325,4 +392,61 @@ fn whoever_is_not_alone_any_more_does_not_begin_the_next_step() {
         "{:?}",
         world.log.borrow()
     );
+}
+
+/// Runs the line as a whole.
+fn run_whole(world: &World, interrupt: &Interrupt) -> Report {
+    run_line_by(run_as_one, world, interrupt, true, |_| Ended::Exited(0))
+}
+
+#[test]
+fn a_whole_is_judged_and_recorded_before_it_is_committed() {
+    let world = World::at(&["c"]);
+    let report = run_whole(&world, &Interrupt::never());
+    assert_eq!(report.outcome(), Outcome::Done);
+    assert_eq!(report.done.len(), 3);
+    assert_eq!(
+        *world.log.borrow(),
+        [
+            "intent 0",
+            "start 0",
+            "apply 0",
+            "look",
+            "start 1",
+            "apply 1",
+            "look",
+            "start 2",
+            "apply 2",
+            "look",
+            "check the end",
+            "committing 3",
+            "commit",
+            "run range",
+            "ended 0",
+            "look",
+            "done 0",
+            "intent 1",
+            "done 1",
+            "intent 2",
+            "done 2"
+        ]
+    );
+}
+
+#[test]
+fn a_fault_inside_is_a_no_and_nothing_is_left() {
+    let world = World::at(&["c"]);
+    *world.faults.borrow_mut() = vec!["rows are gone".to_owned()];
+    let report = run_whole(&world, &Interrupt::never());
+    assert_eq!(report.outcome(), Outcome::FailedUnchanged);
+    assert!(report.undone);
+    let stop = report.stop.unwrap();
+    assert_eq!(
+        (stop.index, stop.cause),
+        (0, Cause::CheckFailed(vec!["rows are gone".to_owned()]))
+    );
+    let log = world.log.borrow();
+    assert!(!log.contains(&"commit".to_owned()), "{log:?}");
+    assert!(log.contains(&"taken back".to_owned()), "{log:?}");
+    assert!(!log.contains(&"apply 1".to_owned()), "{log:?}");
 }

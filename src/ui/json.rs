@@ -147,19 +147,14 @@ impl Ui {
         })
     }
 
-    pub(super) fn step_applied_event(
-        number: usize,
-        of: usize,
-        step: &Step,
-        heads: &Heads,
-    ) -> Value {
+    pub(super) fn step_applied_event(number: usize, of: usize, step: &StepDone) -> Value {
         json!({
             "version": VERSION,
             "event": "step_applied",
             "step": number,
             "of": of,
             "removes": step.removes,
-            "heads": heads,
+            "heads": step.heads,
         })
     }
 

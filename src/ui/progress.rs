@@ -12,7 +12,6 @@ use super::{Ui, Verbosity, insist, seconds};
 use crate::domain::blocker::Blocker;
 use crate::domain::plan::Step;
 use crate::domain::report::{StepDone, Stop};
-use crate::domain::revision::Heads;
 use crate::engine::LockLimit;
 use crate::runner::Events;
 
@@ -63,13 +62,13 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Answers the operator's signals while a step, or whatever `unit` says, is running.
-    pub fn on_signal(&self, unit: &'static str) -> Box<dyn Fn(usize) + Send> {
+    /// Answers the operator's signals while a step is running; `course` is what follows the first.
+    pub fn on_signal(&self, course: &'static str) -> Box<dyn Fn(usize) + Send> {
         let bar = self.bar.clone();
         let paint = self.ui.err;
         Box::new(move |count| {
             let text = if count == 1 {
-                format!("stopping: the running {unit} is finished first; once more ends the engine")
+                format!("stopping: {course}; once more ends the engine")
             } else {
                 "ending the engine".to_owned()
             };
@@ -93,6 +92,17 @@ impl<'a> Progress<'a> {
                 ..session.clone()
             })
             .collect()
+    }
+
+    /// What a step did to the schema, where somebody wants to see it.
+    fn difference(&self, step: &StepDone) {
+        if self.ui.verbosity == Verbosity::Verbose {
+            let gone = step.difference.gone.iter().map(|line| format!("- {line}"));
+            let new = step.difference.new.iter().map(|line| format!("+ {line}"));
+            for line in gone.chain(new) {
+                self.line(&self.ui.err.dimmed(&format!("      {line}")));
+            }
+        }
     }
 
     fn line(&self, text: &str) {
@@ -199,25 +209,20 @@ impl Events for Progress<'_> {
             seconds(step.elapsed),
             ids(&step.heads),
         ));
-        if self.ui.verbosity == Verbosity::Verbose {
-            let gone = step.difference.gone.iter().map(|line| format!("- {line}"));
-            let new = step.difference.new.iter().map(|line| format!("+ {line}"));
-            for line in gone.chain(new) {
-                self.line(&self.ui.err.dimmed(&format!("      {line}")));
-            }
-        }
+        self.difference(step);
         self.event(&Ui::step_finished_event(index + 1, self.of, step));
     }
 
-    fn step_applied(&mut self, index: usize, step: &Step, heads: &Heads, elapsed: Duration) {
+    fn step_applied(&mut self, index: usize, step: &StepDone) {
         self.bar.inc(1);
         self.line(&format!(
             "      {} {}, inside the transaction at {}",
             self.ui.err.with("·", Color::Green),
-            seconds(elapsed),
-            ids(heads),
+            seconds(step.elapsed),
+            ids(&step.heads),
         ));
-        self.event(&Ui::step_applied_event(index + 1, self.of, step, heads));
+        self.difference(step);
+        self.event(&Ui::step_applied_event(index + 1, self.of, step));
     }
 
     fn committed(&mut self, steps: &[StepDone]) {

@@ -10,7 +10,7 @@ use crate::project::{Project, Run};
 use crate::support::{Kind, TestDatabase};
 
 /// Ten revisions, of which the first one, the last on the way down, does what it is told.
-fn ten(database: &TestDatabase<'_>, last: &str) -> Project {
+pub(crate) fn ten(database: &TestDatabase<'_>, last: &str) -> Project {
     let mut project = Project::alembic("linear").env("DATABASE_URL", database.url());
     for file in project.files() {
         if file.starts_with("migrations/versions") {
@@ -40,7 +40,7 @@ fn ten(database: &TestDatabase<'_>, last: &str) -> Project {
     project
 }
 
-fn rows(database: &TestDatabase<'_>) -> Vec<String> {
+pub(crate) fn rows(database: &TestDatabase<'_>) -> Vec<String> {
     match database.open().version_rows(&VersionTable::default()) {
         Ok(VersionRows::Rows(ids)) => ids.iter().map(ToString::to_string).collect(),
         other => panic!("{other:?}"),
@@ -48,7 +48,9 @@ fn rows(database: &TestDatabase<'_>) -> Vec<String> {
 }
 
 /// Schema, version table and every row.
-fn everything(database: &TestDatabase<'_>) -> BTreeMap<String, Vec<Vec<Option<String>>>> {
+pub(crate) fn everything(
+    database: &TestDatabase<'_>,
+) -> BTreeMap<String, Vec<Vec<Option<String>>>> {
     let mut found = BTreeMap::new();
     for line in database.open().schema().unwrap() {
         if let Some(table) = line.strip_prefix("table ") {
@@ -66,14 +68,14 @@ fn everything(database: &TestDatabase<'_>) -> BTreeMap<String, Vec<Vec<Option<St
     found
 }
 
-fn events(run: &Run, name: &str) -> Vec<Value> {
+pub(crate) fn events(run: &Run, name: &str) -> Vec<Value> {
     run.json_lines()
         .into_iter()
         .filter(|line| line["event"] == name)
         .collect()
 }
 
-const FAILS: &str = "op.drop_table(\"never_created\")";
+pub(crate) const FAILS: &str = "op.drop_table(\"never_created\")";
 
 /// Turns red if a step before the failing one is committed, or is told as done.
 #[test]

@@ -6,6 +6,8 @@
 )]
 
 mod atomic;
+mod atomic_checks;
+mod atomic_crash;
 mod checks;
 mod connection;
 mod crash;

@@ -1,18 +1,17 @@
 """Runs the engine's own console script and tells the parent process what it saw.
 
 Started as `python -c <loader> script /path/to/alembic ARGS...` or `python -c <loader> module alembic ARGS...`, with
-this text on stdin and a pipe as descriptor 3. The script must not notice: argv, `__main__`, `sys.path[0]`, stdin and
+this text on stdin and a channel to the parent as descriptor 3. The script must not notice: argv, `__main__`, `sys.path[0]`, stdin and
 the traceback of a failure are what they are without us. REQUEST, a name that the loader defines, says what is wanted:
 
-- nothing: watch, and write one JSON object into the pipe at the end;
+- nothing: watch, and write one JSON object into the channel at the end;
 - `lock_timeout`, in milliseconds: no connection of the engine waits longer than that for a lock, and each way in
-  which that was arranged is told in the pipe by a line of its own;
-- `range`: the revisions that `downgrade` takes, in one transaction, each told in the pipe by a line of its own;
-- `render`: the SQL of each step of a plan, by bridge_render.py, which then stands in front of this text.
+  which that was arranged is told in the channel by a line of its own;
+- `range`: the revisions that `downgrade` takes, in one transaction, by bridge_range.py, which then stands in front of this text;
+- `render`: the SQL of each step of a plan, by bridge_render.py, which then stands there.
 
-The first two are allowed to fail silently: nothing of them may change what the engine does otherwise. The others may not;
-whatever is not as it was planned is raised, so that the transaction takes everything back. Runs on whatever Python the
-engine has, so it keeps to 3.6.
+The first two are allowed to fail silently: nothing of them may change what the engine does otherwise. Runs on whatever
+Python the engine has, so it keeps to 3.6.
 """
 
 import os
@@ -234,124 +233,6 @@ def hook_script(module):
     module.ScriptDirectory.__init__ = wrapped
 
 
-# --- a range in one transaction --------------------------------------------------------------------------------------
-#
-# None of these hooks is silent. Without the last of them Alembic looks for a revision of the name that the parent put
-# where a target belongs, and there is none.
-
-applied = []  # the context of the range, once for each revision that was taken back
-transaction = []  # the server's number of the transaction that everything has to happen in
-
-
-class NotAsPlanned(Exception):
-    """What the operator reads at the end of the traceback."""
-
-
-def number_of_transaction(context):
-    connection = context.connection
-    raw = getattr(connection.connection, "dbapi_connection", None) or connection.connection
-    cursor = raw.cursor()
-    try:
-        cursor.execute("SELECT txid_current()")
-        return cursor.fetchone()[0]
-    finally:
-        cursor.close()
-
-
-def same_transaction(context):
-    if number_of_transaction(context) != transaction[0]:
-        raise NotAsPlanned("a migration ended the transaction that all steps were to happen in")
-
-
-def hook_sqlalchemy_of_range(module):
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
-
-    def committing(connection):
-        # Before it happens, so that it does not.
-        if transaction and len(applied) < len(REQUEST["range"]) and connection.connection is pooled[0]:
-            raise NotAsPlanned("a migration commits by itself, so that what follows cannot be taken back with it")
-
-    event.listen(Engine, "commit", committing)
-    if "lock_timeout" in REQUEST:
-        hook_lock_timeout(module)
-
-
-pooled = []  # the pooled connection of the range
-
-
-def hook_migration_of_range(module):
-    from functools import wraps
-
-    cls = module.MigrationContext
-    run_migrations = cls.run_migrations
-
-    @wraps(run_migrations)
-    def running(self, *args, **kwargs):
-        if self.as_sql or transaction:
-            raise NotAsPlanned("env.py runs migrations more than once")
-        if not self.impl.transactional_ddl or self._transaction_per_migration:
-            raise NotAsPlanned("env.py does not ask for one transaction around all revisions")
-        transaction.append(number_of_transaction(self))
-        pooled.append(self.connection.connection)
-        if number_of_transaction(self) != transaction[0]:
-            raise NotAsPlanned("env.py migrates over a connection in autocommit mode")
-        self.on_version_apply_callbacks = tuple(self.on_version_apply_callbacks) + (follow,)
-        run_migrations(self, *args, **kwargs)
-        if len(applied) != len(REQUEST["range"]):
-            raise NotAsPlanned("%d of %d steps were run" % (len(applied), len(REQUEST["range"])))
-        same_transaction(self)
-
-    def autocommit_block(self):
-        raise NotAsPlanned("a migration uses autocommit_block, which no transaction takes back")
-
-    cls.run_migrations = running
-    cls.autocommit_block = autocommit_block
-
-
-def everything_below(revision_map, rows):
-    found = set()
-    waiting = list(rows)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(revision_map.get_revision(name)._all_down_revisions)
-    return found
-
-
-def follow(ctx, step, heads, run_args, **others):
-    planned = REQUEST["range"][len(applied)]
-    heads = sorted(heads)
-    if step.is_upgrade or planned["removes"] not in texts(step.up_revision_id):
-        raise NotAsPlanned("%s was run where %s was planned" % (step.up_revision_id, planned["removes"]))
-    if heads != planned["after"]:
-        # Alembic may keep a row that another one implies.
-        below = [everything_below(ctx.script.revision_map, rows) for rows in (heads, planned["after"])]
-        if below[0] != below[1]:
-            raise NotAsPlanned("after %s the version table holds %s" % (planned["removes"], heads))
-    same_transaction(ctx)
-    applied.append(ctx)
-    tell({"applied": len(applied) - 1, "heads": heads})
-
-
-def hook_script_of_range(module):
-    def planned(self, destination, current_rev):
-        from alembic.runtime.migration import MigrationStep
-
-        rows = sorted(texts(current_rev))
-        if rows != REQUEST["before"]:
-            raise NotAsPlanned("the version table holds %s, which was not planned for" % rows)
-        if not transaction:
-            raise NotAsPlanned("this Alembic is not known well enough")
-        return [
-            MigrationStep.downgrade_from_script(self.revision_map, self.get_revision(step["removes"]))
-            for step in REQUEST["range"]
-        ]
-
-    module.ScriptDirectory._downgrade_revs = planned
-
-
 class Watcher:
     """Applies a hook right after its module was imported, so that nothing is imported earlier than the engine does."""
 
@@ -388,11 +269,7 @@ class Watcher:
 @silently
 def install():
     if "range" in REQUEST:
-        hooks = {
-            "sqlalchemy": hook_sqlalchemy_of_range,
-            "alembic.runtime.migration": hook_migration_of_range,
-            "alembic.script.base": hook_script_of_range,
-        }
+        hooks = hooks_of_range()  # noqa: F821
     elif "render" in REQUEST:
         hooks = {
             "sqlalchemy": hook_sqlalchemy_of_render,  # noqa: F821
@@ -620,7 +497,7 @@ def run_module(name):
 
 
 def main():
-    # Whatever the engine starts must not hold the pipe, nor write into it.
+    # Whatever the engine starts must not hold the channel, nor write into it.
     os.set_inheritable(CHANNEL, False)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -19,6 +19,8 @@ use crate::engine::{LockLimit, Range};
 use crate::process::{Environment, Invocation};
 
 const SOURCE: &str = include_str!("bridge.py");
+/// What only a range needs; it comes before the rest, which ends by starting the engine.
+const RANGE: &str = include_str!("bridge_range.py");
 /// Stands in front of it where SQL is to be rendered.
 const RENDERER: &str = include_str!("bridge_render.py");
 /// Fits into the argument list and into any process listing: the rest comes through stdin.
@@ -101,18 +103,13 @@ impl Request<'_> {
     }
 
     fn source(&self) -> String {
-        let renderer = self.render.map_or("", |_| RENDERER);
-        format!("{renderer}{SOURCE}\0{}", self.text())
+        let addition = match (self.range, self.render) {
+            (Some(_), _) => RANGE,
+            (None, Some(_)) => RENDERER,
+            (None, None) => "",
+        };
+        format!("{addition}{SOURCE}\0{}", self.text())
     }
-}
-
-/// A line of the pipe that says how far a range is.
-#[derive(Debug, Deserialize)]
-pub struct Applied {
-    /// The position of the step in the range.
-    pub applied: usize,
-    /// The version rows after it.
-    pub heads: Vec<String>,
 }
 
 /// A line of the pipe that says how the lock timeout was arranged on a connection.

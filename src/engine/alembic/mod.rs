@@ -13,6 +13,7 @@ mod observation;
 pub mod output;
 mod render;
 mod statements;
+mod transaction;
 pub mod version_files;
 
 use std::cell::Cell;
@@ -26,11 +27,12 @@ use self::bridge::Report;
 use self::complaint::Kind;
 use self::discovery::Found;
 use self::launcher::Launch;
+use self::transaction::Court;
 use super::{
-    Current, Ended, Engine, EngineError, Listener, LockLimit, Observation, Range, Reach, StepRun,
+    Current, Ended, Engine, EngineError, Judge, Listener, LockLimit, Observation, Range, Reach,
+    StepRun,
 };
-use crate::domain::revision::{Heads, RevisionId};
-use crate::process::{self, Environment, Finished, Interrupt, Invocation, SpawnError};
+use crate::process::{self, Channel, Environment, Finished, Interrupt, Invocation, SpawnError};
 
 /// What flags and configuration say about the engine.
 #[derive(Debug, Clone, Default)]
@@ -460,24 +462,18 @@ impl Engine for AlembicEngine {
         &self,
         range: &Range<'_>,
         timeout: Option<Duration>,
-        listener: &mut dyn Listener,
+        judge: &mut dyn Judge,
     ) -> Option<Result<StepRun, EngineError>> {
         if !self.can_run_a_range() {
             return None;
         }
         let verb = downgrade_verb(RANGE);
         let invocation = self.changing(&verb, Some(range));
-        Some(self.run_changing(&verb, &invocation, timeout, listener))
+        Some(self.run_changing(&verb, &invocation, timeout, &mut Court(judge)))
     }
 
     fn lock_limit(&self, line: &str) -> Option<LockLimit> {
         bridge::lock_limit(line)
-    }
-
-    fn applied(&self, line: &str) -> Option<(usize, Heads)> {
-        let told: bridge::Applied = serde_json::from_str(line).ok()?;
-        let heads = told.heads.into_iter().map(RevisionId::new).collect();
-        Some((told.applied, heads))
     }
 }
 
@@ -493,8 +489,8 @@ impl Listener for Masked<'_> {
         self.0.line(&output::mask(line));
     }
 
-    fn told(&mut self, line: &str) {
-        self.0.told(line);
+    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
+        self.0.told(line, channel);
     }
 
     fn look_around(&mut self) {

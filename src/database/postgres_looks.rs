@@ -1,0 +1,132 @@
+//! What is looked at on PostgreSQL, by the same questions over our own connection and inside a
+//! transaction of the engine, which our connection cannot see into.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::postgres::Postgres;
+use super::schema_postgres::SCHEMA;
+use super::session::{SessionError, texts};
+use super::{DatabaseError, Limited, Look, checks_postgres, outline, version_query};
+use crate::domain::checks::{Counts, Faults};
+use crate::domain::connection::{VersionRows, VersionTable};
+use crate::domain::query::{Queries, TextRows};
+use crate::domain::report::Schema;
+use crate::domain::revision::RevisionId;
+
+/// Puts one query to the server, each value of the answer as text.
+pub(super) trait Asks {
+    /// Of the two ends of a query that takes too long, a `limit` is the server's.
+    fn ask(&mut self, sql: &str, limit: Option<Duration>) -> Result<TextRows, SessionError>;
+}
+
+impl<T: Asks> Look for T {
+    fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
+        match self.ask(&version_query(table, '"'), None) {
+            Ok(rows) => {
+                let ids = rows.into_iter().flatten().flatten();
+                Ok(VersionRows::Rows(ids.map(RevisionId::new).collect()))
+            }
+            Err(error) if error.failure == Failure::NoTable => Ok(VersionRows::NoTable),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn schema(&mut self) -> Result<Schema, DatabaseError> {
+        let rows = self.ask(SCHEMA, None)?;
+        Ok(outline(rows.into_iter().flatten().flatten()))
+    }
+
+    fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
+        checks_postgres::counts(self, budget)
+    }
+
+    fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
+        let faults = checks_postgres::faults(self, budget)?;
+        Ok(faults.map(|faults| (faults, BTreeSet::new())))
+    }
+
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<TextRows> {
+        Ok(checks_postgres::ask(self, sql, limit)?)
+    }
+}
+
+fn statement_timeout(limit: Duration) -> String {
+    format!("SET LOCAL statement_timeout = {}", limit.as_millis().max(1))
+}
+
+const READ_ONLY: &str = "SET LOCAL transaction_read_only = on";
+
+impl Asks for Postgres {
+    /// `SET LOCAL` in one message with a query holds for that query: the message is a transaction of
+    /// its own, which ends with it whatever happens.
+    fn ask(&mut self, sql: &str, limit: Option<Duration>) -> Result<TextRows, SessionError> {
+        let rows = match limit {
+            Some(limit) => {
+                let limit = statement_timeout(limit);
+                self.session.rows(&format!("{limit}; {READ_ONLY}; {sql}"))
+            }
+            None => self.session.rows(sql),
+        };
+        rows.map(|rows| texts(&rows))
+    }
+}
+
+/// What decides how the server writes a schema and a value, and which table a bare name means.
+const MANNERS: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ('search_path', \
+     'DateStyle', 'IntervalStyle', 'TimeZone', 'extra_float_digits', 'bytea_output', 'quote_all_identifiers')";
+
+/// A transaction of the engine, asked in the manners of our own connection: what is seen in there and
+/// what is read before and after it has to be comparable.
+pub(super) struct Inside<'a> {
+    transaction: &'a mut dyn Queries,
+    manners: String,
+    place: String,
+}
+
+impl<'a> Inside<'a> {
+    pub(super) fn new(own: &mut Postgres, transaction: &'a mut dyn Queries, place: String) -> Self {
+        // Without an answer the engine's own manners have to do.
+        let rows = own.ask(MANNERS, None).unwrap_or_default();
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let set: Vec<String> = rows
+            .iter()
+            .filter_map(|row| match row.as_slice() {
+                [Some(name), Some(value)] => Some(format!(
+                    "set_config({}, {}, true)",
+                    quoted(name),
+                    quoted(value)
+                )),
+                _ => None,
+            })
+            .collect();
+        Self {
+            transaction,
+            manners: format!("SELECT {}", set.join(", ")),
+            place,
+        }
+    }
+}
+
+impl Asks for Inside<'_> {
+    fn ask(&mut self, sql: &str, limit: Option<Duration>) -> Result<TextRows, SessionError> {
+        let limit = limit.map(statement_timeout);
+        let mut statements = vec![self.manners.as_str(), READ_ONLY];
+        statements.extend(limit.as_deref());
+        statements.push(sql);
+        self.transaction
+            .rows(&statements)
+            .map_err(|error| SessionError {
+                failure: error
+                    .code
+                    .as_deref()
+                    .map_or(Failure::Other, Failure::of_sqlstate),
+                report: DatabaseError::Query {
+                    place: self.place.clone(),
+                    reason: error.reason,
+                },
+                code: error.code,
+            })
+    }
+}

@@ -1,0 +1,61 @@
+//! What a look at the database says about an unfinished run.
+
+use super::Run;
+use crate::domain::graph::Graph;
+use crate::domain::revision::{Heads, RevisionId};
+use crate::domain::schema::{Difference, Schema};
+
+/// What a look at the database says about an unfinished run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It stands where the record ends, and no step was under way.
+    AtTheBoundary,
+    /// A step was under way, and nothing of it happened.
+    NothingHappened,
+    /// A step was under way, and it happened without being recorded.
+    StepHappened,
+    /// The version rows are right and the schema is not: half of a step, or somebody else's work.
+    HalfDone(Difference),
+    /// A step was under way, the version rows are as before it, and another version of this program
+    /// wrote the schema down in a form that says nothing about ours.
+    OtherForm,
+    /// The version rows are those of neither before nor after.
+    Elsewhere,
+    /// All of a whole happened, as it was seen before it was kept, without being recorded.
+    WholeHappened,
+    /// All of a whole is gone from the version table, and the schema is not what was seen before it was
+    /// kept.
+    NotAsSeen(Difference),
+    /// Some of a whole happened, and there is a copy to put back.
+    PartOfAWhole,
+}
+
+impl Run {
+    /// Compares the record with the database as it is now. `schema` is `None` where it cannot be
+    /// read, and is then not compared.
+    pub fn examine(&self, graph: &Graph, heads: &Heads, schema: Option<&Schema>) -> Found {
+        if let Some(whole) = self.open_whole() {
+            return whole.examine(self, graph, heads, schema);
+        }
+        let difference = Difference::between(self.schema.as_ref(), schema);
+        let applied = graph.applied(heads);
+        if applied == graph.applied(&self.heads) {
+            return match (difference.is_empty(), self.in_flight) {
+                (false, _) => Found::HalfDone(difference),
+                (true, Some(_)) if self.other_form && schema.is_some() => Found::OtherForm,
+                (true, Some(_)) => Found::NothingHappened,
+                (true, None) => Found::AtTheBoundary,
+            };
+        }
+        let without = |gone: &str| {
+            let mut before = graph.applied(&self.heads).ok()?;
+            before.remove(&RevisionId::from(gone)).then_some(before)
+        };
+        let after = self.in_flight_revision().and_then(without);
+        if after.is_some() && applied.ok() == after {
+            Found::StepHappened
+        } else {
+            Found::Elsewhere
+        }
+    }
+}

@@ -1,0 +1,298 @@
+use super::*;
+use crate::domain::graph::drawn;
+
+const LINE: &str = "a; b:a; c:b";
+
+fn heads(ids: &[&str]) -> Heads {
+    ids.iter().copied().map(RevisionId::from).collect()
+}
+
+fn schema(lines: &[&str]) -> Schema {
+    lines.iter().map(ToString::to_string).collect()
+}
+
+fn operator() -> Operator {
+    Operator {
+        user: "ada".into(),
+        host: "db1".into(),
+        pid: 7,
+    }
+}
+
+fn begun(target: &str) -> Entry {
+    Entry::Begun(Box::new(Begun {
+        run: "run".into(),
+        database_key: "key".into(),
+        database: "database".into(),
+        target: target.into(),
+        removes: vec!["c".into(), "b".into()],
+        arguments: vec!["c@b".into(), "b@a".into()],
+        by: operator(),
+        reason: None,
+        tool: "0".into(),
+        engine: "alembic".into(),
+        heads: heads(&["c"]),
+        schema: schema(&["table one", "table two"]),
+    }))
+}
+
+fn intent(step: usize) -> Entry {
+    Entry::Intent {
+        step,
+        removes: "c".into(),
+    }
+}
+
+fn done(step: usize, rows: &[&str], gone: &[&str]) -> Entry {
+    Entry::Done {
+        step,
+        removes: "c".into(),
+        heads: heads(rows),
+        difference: Some(Difference {
+            gone: gone.iter().map(ToString::to_string).collect(),
+            new: Vec::new(),
+        }),
+        schema: String::new(),
+        seconds: 0.0,
+    }
+}
+
+fn run(entries: Vec<Entry>) -> Run {
+    run_in_forms(
+        entries
+            .into_iter()
+            .map(|entry| (entry, Some(FORM)))
+            .collect(),
+    )
+}
+
+/// The form is `None` where it was not written down yet.
+fn run_in_forms(entries: Vec<(Entry, Option<u32>)>) -> Run {
+    let lines = entries.into_iter().map(|(entry, form)| {
+        let line = Line {
+            version: VERSION,
+            at: String::new(),
+            form: FORM,
+            entry,
+        };
+        // Through the written form, as in life.
+        let mut line = serde_json::to_value(&line).unwrap();
+        match form {
+            Some(form) => line["form"] = form.into(),
+            None => drop(line.as_object_mut().unwrap().remove("form")),
+        }
+        serde_json::from_value(line).unwrap()
+    });
+    Run::read(lines).unwrap()
+}
+
+#[test]
+fn a_journal_knows_where_the_database_stood_after_the_last_step() {
+    let run = run(vec![
+        begun("-2"),
+        intent(0),
+        done(0, &["b"], &["table two"]),
+    ]);
+    assert_eq!((run.done, run.in_flight), (1, None));
+    assert_eq!(run.heads, heads(&["b"]));
+    assert_eq!(run.schema, Some(schema(&["table one"])));
+    assert!(run.is_unfinished());
+}
+
+#[test]
+fn a_relative_target_counts_from_where_the_run_began() {
+    let counted = run(vec![begun("-2")]);
+    let left = counted.remaining(&heads(&["a", "b"])).unwrap();
+    assert_eq!(left, ["b"]);
+    assert_eq!(counted.remaining_target(left), Some(Target::Steps(1)));
+    assert_eq!(
+        run(vec![begun("a")]).remaining_target(left),
+        "a".parse().ok()
+    );
+    // One in the middle is gone: that was not this run.
+    assert_eq!(counted.remaining(&heads(&["a", "c"])), None);
+}
+
+#[test]
+fn a_step_under_way_is_told_from_what_the_database_shows() {
+    let graph = drawn(LINE);
+    let run = run(vec![begun("a"), intent(0)]);
+    let both = schema(&["table one", "table two"]);
+    assert_eq!(
+        run.examine(&graph, &heads(&["c"]), Some(&both)),
+        Found::NothingHappened
+    );
+    assert_eq!(
+        run.examine(&graph, &heads(&["b"]), Some(&schema(&["table one"]))),
+        Found::StepHappened
+    );
+    let half = run.examine(&graph, &heads(&["c"]), Some(&schema(&["table one"])));
+    assert_eq!(
+        half,
+        Found::HalfDone(Difference {
+            gone: vec!["table two".into()],
+            new: Vec::new()
+        })
+    );
+    assert_eq!(
+        run.examine(&graph, &heads(&["a"]), Some(&both)),
+        Found::Elsewhere
+    );
+}
+
+/// Turns red if what another version wrote is held against what this one reads.
+#[test]
+fn a_schema_in_another_form_is_compared_with_none() {
+    let graph = drawn(LINE);
+    let ours = schema(&["table one in the form of today"]);
+    let examine = |run: &Run, at: &str| run.examine(&graph, &heads(&[at]), Some(&ours));
+    for form in [None, Some(FORM + 1)] {
+        let old = |entry| (entry, form);
+        let begun_only = run_in_forms(vec![old(begun("a"))]);
+        assert_eq!(examine(&begun_only, "c"), Found::AtTheBoundary);
+        // Half of it may have happened.
+        let in_flight = run_in_forms(vec![old(begun("a")), old(intent(0))]);
+        assert_eq!(examine(&in_flight, "c"), Found::OtherForm);
+        assert_eq!(examine(&in_flight, "b"), Found::StepHappened);
+        // Gone on with by this version, which only knows what a step did, not to what.
+        let mut entries = vec![
+            old(begun("a")),
+            (done(0, &["b"], &["table two"]), Some(FORM)),
+        ];
+        assert_eq!(
+            examine(&run_in_forms(entries.clone()), "b"),
+            Found::AtTheBoundary
+        );
+        entries.push((intent(1), Some(FORM)));
+        assert_eq!(
+            examine(&run_in_forms(entries.clone()), "b"),
+            Found::OtherForm
+        );
+        // What is vouched for is known whole.
+        let accepted = Entry::Accepted {
+            heads: heads(&["b"]),
+            schema: ours.clone(),
+        };
+        entries.extend([accepted, intent(1)].map(|entry| (entry, Some(FORM))));
+        assert_eq!(examine(&run_in_forms(entries), "b"), Found::NothingHappened);
+    }
+}
+
+#[test]
+fn between_steps_the_database_has_to_stand_where_the_record_ends() {
+    let graph = drawn(LINE);
+    let run = run(vec![begun("a"), intent(0), done(0, &["b"], &["table two"])]);
+    let one = schema(&["table one"]);
+    assert_eq!(
+        run.examine(&graph, &heads(&["b"]), Some(&one)),
+        Found::AtTheBoundary
+    );
+    assert_eq!(
+        run.examine(&graph, &heads(&["a"]), Some(&one)),
+        Found::Elsewhere
+    );
+    assert_eq!(
+        run.examine(&graph, &heads(&["b"]), None),
+        Found::AtTheBoundary
+    );
+}
+
+/// As a journal has it after the engine was told to commit.
+fn whole(copy: Option<&str>, committing: bool) -> Vec<Entry> {
+    let copy = copy.map(str::to_owned);
+    let mut entries = vec![begun("a"), Entry::Whole { copy }, intent(0)];
+    if committing {
+        let step = |step, rows: &[&str], gone: &str| Finished {
+            step,
+            removes: "c".into(),
+            heads: heads(rows),
+            difference: Difference {
+                gone: vec![gone.into()],
+                new: Vec::new(),
+            },
+            schema: String::new(),
+            seconds: 0.0,
+        };
+        let steps = vec![step(0, &["b"], "table two"), step(1, &["a"], "table one")];
+        entries.push(Entry::Committing { steps });
+    }
+    entries
+}
+
+#[test]
+fn of_a_whole_in_a_transaction_all_or_nothing_is_found() {
+    let graph = drawn(LINE);
+    let (both, none) = (schema(&["table one", "table two"]), schema(&[]));
+    let one = schema(&["table one"]);
+    for committing in [false, true] {
+        let run = run(whole(None, committing));
+        let found = |rows: &[&str], schema| run.examine(&graph, &heads(rows), Some(schema));
+        assert_eq!(found(&["c"], &both), Found::NothingHappened);
+        assert!(matches!(found(&["c"], &one), Found::HalfDone(_)));
+        assert_eq!(found(&["b"], &one), Found::Elsewhere);
+        if committing {
+            assert_eq!(found(&["a"], &none), Found::WholeHappened);
+            assert!(matches!(found(&["a"], &one), Found::NotAsSeen(_)));
+        } else {
+            assert_eq!(found(&["a"], &none), Found::Elsewhere);
+        }
+    }
+}
+
+#[test]
+fn what_was_recorded_of_a_whole_is_not_recorded_again() {
+    let mut entries = whole(None, true);
+    entries.push(done(0, &["b"], &["table two"]));
+    let half = run(entries.clone());
+    let left: Vec<usize> = half.unrecorded().iter().map(|step| step.step).collect();
+    assert_eq!(left, [1]);
+    let graph = drawn(LINE);
+    assert_eq!(
+        half.examine(&graph, &heads(&["a"]), Some(&schema(&[]))),
+        Found::WholeHappened
+    );
+    entries.extend(half.unrecorded().into_iter().map(Entry::from));
+    let run = run(entries);
+    assert_eq!((run.done, run.open_whole()), (2, None));
+    assert_eq!(run.schema, Some(schema(&[])));
+}
+
+#[test]
+fn a_copy_is_put_back_where_our_steps_were_under_way() {
+    let graph = drawn(LINE);
+    let run_with_copy = run(whole(Some("copy"), false));
+    for rows in ["a", "b"] {
+        assert_eq!(
+            run_with_copy.examine(&graph, &heads(&[rows]), Some(&schema(&[]))),
+            Found::PartOfAWhole
+        );
+    }
+    // Before the first step it was somebody else.
+    let mut entries = whole(Some("copy"), false);
+    entries.pop();
+    assert_eq!(
+        run(entries).examine(&graph, &heads(&["b"]), Some(&schema(&[]))),
+        Found::Elsewhere
+    );
+    let mut entries = whole(Some("copy"), true);
+    entries.extend([done(0, &["b"], &["table two"]), Entry::TakenBack]);
+    let run = run(entries);
+    assert_eq!((run.done, run.in_flight, &run.whole), (0, None, &None));
+    assert_eq!(run.heads, heads(&["c"]));
+    assert_eq!(run.schema, Some(schema(&["table one", "table two"])));
+    assert!(run.as_a_whole);
+}
+
+#[test]
+fn only_a_run_at_its_target_or_given_up_is_finished() {
+    let end = |exit_code| Entry::Ended {
+        exit_code,
+        cause: None,
+        heads: None,
+    };
+    assert!(!run(vec![begun("a"), end(0)]).is_unfinished());
+    assert!(run(vec![begun("a"), end(4)]).is_unfinished());
+    assert!(!run(vec![begun("a"), Entry::Abandoned { by: operator() }]).is_unfinished());
+    let resumed = vec![begun("a"), end(4), Entry::Resumed { by: operator() }];
+    assert!(!run(resumed).ended_cleanly());
+}

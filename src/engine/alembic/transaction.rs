@@ -1,0 +1,159 @@
+//! The conversation with the bridge while a range is run: what it tells is judged, what the judge wants
+//! to know is asked inside the engine's transaction, and the verdict is sent back.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::domain::query::{Queries, QueryError, TextRows};
+use crate::domain::revision::{Heads, RevisionId};
+use crate::engine::Judge;
+use crate::process::{Channel, Listener};
+
+/// A line of the bridge that waits for a verdict.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Told {
+    /// The transaction is open, and nothing was done in it.
+    Begun,
+    /// The step at this position is done inside; the version rows after it.
+    Applied(usize, Vec<String>),
+    /// All steps are done inside, and nothing but the commit is left.
+    Finished,
+}
+
+/// A line of the bridge that answers a question.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Rows(TextRows),
+    Error {
+        code: Option<String>,
+        reason: String,
+    },
+}
+
+/// Puts what the bridge tells before the judge.
+pub(super) struct Court<'a>(pub(super) &'a mut dyn Judge);
+
+impl Listener for Court<'_> {
+    fn line(&mut self, line: &str) {
+        self.0.line(line);
+    }
+
+    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
+        let Ok(told) = serde_json::from_str(line) else {
+            // Nothing that waits for a verdict.
+            self.0.told(line, channel);
+            return;
+        };
+        let mut transaction = Transaction(&mut *channel);
+        let verdict = match told {
+            Told::Begun => self.0.begun(&mut transaction),
+            Told::Applied(index, heads) => {
+                let heads: Heads = heads.into_iter().map(RevisionId::new).collect();
+                self.0.applied(index, &heads, &mut transaction)
+            }
+            Told::Finished => self.0.finished(&mut transaction),
+        };
+        channel.say(&match verdict {
+            Ok(()) => json!({ "go_on": true }).to_string(),
+            Err(reason) => json!({ "go_on": false, "reason": reason }).to_string(),
+        });
+    }
+
+    fn look_around(&mut self) {
+        self.0.look_around();
+    }
+}
+
+/// The engine's transaction, seen through the channel.
+struct Transaction<'a>(&'a mut dyn Channel);
+
+impl Queries for Transaction<'_> {
+    fn rows(&mut self, statements: &[&str]) -> Result<TextRows, QueryError> {
+        let error = |reason: &str| QueryError {
+            code: None,
+            reason: reason.to_owned(),
+        };
+        let answer = self
+            .0
+            .ask(&json!({ "ask": statements }).to_string())
+            .ok_or_else(|| error("the engine ended before it answered"))?;
+        match serde_json::from_str(&answer) {
+            Ok(Answer::Rows(rows)) => Ok(rows),
+            Ok(Answer::Error { code, reason }) => Err(QueryError { code, reason }),
+            Err(_) => Err(error("the engine's answer was not understood")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers each question with the next line, and keeps what it was told.
+    struct Script(Vec<&'static str>, Vec<String>);
+
+    impl Channel for Script {
+        fn say(&mut self, line: &str) {
+            self.1.push(line.to_owned());
+        }
+
+        fn ask(&mut self, line: &str) -> Option<String> {
+            self.say(line);
+            (!self.0.is_empty()).then(|| self.0.remove(0).to_owned())
+        }
+    }
+
+    /// Asks one thing and objects with the answer.
+    struct Curious;
+
+    impl Listener for Curious {
+        fn line(&mut self, _: &str) {}
+    }
+
+    impl Judge for Curious {
+        fn begun(&mut self, transaction: &mut dyn Queries) -> Result<(), String> {
+            match transaction.rows(&["SELECT 1"]) {
+                Ok(rows) => Err(format!("{rows:?}")),
+                Err(error) => Err(format!("{:?} {error}", error.code)),
+            }
+        }
+
+        fn applied(&mut self, _: usize, _: &Heads, _: &mut dyn Queries) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn finished(&mut self, _: &mut dyn Queries) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    fn verdict(told: &str, answers: Vec<&'static str>) -> Vec<String> {
+        let mut script = Script(answers, Vec::new());
+        Court(&mut Curious).told(told, &mut script);
+        script.1
+    }
+
+    #[test]
+    fn each_line_has_its_verdict_after_the_questions() {
+        let go_on = vec!["{\"go_on\":true}"];
+        assert_eq!(verdict("{\"applied\": [0, [\"a\"]]}", vec![]), go_on);
+        assert_eq!(verdict("\"finished\"", vec![]), go_on);
+        assert_eq!(
+            verdict("\"begun\"", vec!["{\"rows\": [[\"1\", null]]}"]),
+            [
+                "{\"ask\":[\"SELECT 1\"]}",
+                "{\"go_on\":false,\"reason\":\"[[Some(\\\"1\\\"), None]]\"}"
+            ]
+        );
+        let error = "{\"error\": {\"code\": \"42P01\", \"reason\": \"no table\"}}";
+        assert!(verdict("\"begun\"", vec![error])[1].contains("42P01"));
+    }
+
+    #[test]
+    fn an_engine_that_is_gone_is_an_error_and_other_lines_are_nothing() {
+        assert!(verdict("\"begun\"", vec![])[1].contains("ended before it answered"));
+        assert_eq!(verdict("{\"rows\": []}", vec![]), [""; 0]);
+    }
+}

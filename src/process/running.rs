@@ -1,0 +1,286 @@
+//! A child from its start to its end: what it writes is read, what it tells is answered, and it is ended
+//! when its time is up or the operator insists.
+
+use std::collections::VecDeque;
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::{Channel, Chunk, Ended, Finished, Interrupt, Listener, Pipe};
+
+/// How long a group may take to end itself after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long to wait for the end of the pipes once the child is gone: somebody else may hold them.
+const PIPE_PATIENCE: Duration = Duration::from_secs(1);
+/// How often the child and the signal counter are looked at while it is silent.
+const TICK: Duration = Duration::from_millis(20);
+/// How often a listener is given the time to look around: about twice a second.
+const LOOK_AROUND: Duration = Duration::from_millis(400);
+
+/// A child with all that connects it to us.
+pub(super) struct Running<'a> {
+    watch: Watch<'a>,
+    chunks: Receiver<Chunk>,
+    /// Our end of the side channel.
+    channel: Option<UnixStream>,
+    collected: Collected,
+    /// The end, as soon as it is known.
+    status: Option<io::Result<ExitStatus>>,
+}
+
+impl<'a> Running<'a> {
+    pub(super) fn new(
+        watch: Watch<'a>,
+        chunks: Receiver<Chunk>,
+        channel: Option<UnixStream>,
+    ) -> Self {
+        Self {
+            watch,
+            chunks,
+            channel,
+            collected: Collected::default(),
+            status: None,
+        }
+    }
+
+    /// Hands on what the child writes, until there is nothing left to wait for.
+    pub(super) fn until_its_end(&mut self, listener: &mut dyn Listener) -> io::Result<ExitStatus> {
+        let mut looked = Instant::now();
+        let status = loop {
+            self.go_on();
+            self.hand_on(listener);
+            if let Some(status) = self.status.take() {
+                break status?;
+            }
+            if looked.elapsed() >= LOOK_AROUND {
+                listener.look_around();
+                looked = Instant::now();
+            }
+        };
+        self.collected.drain(&self.chunks);
+        // Nobody is left to read an answer.
+        self.channel = None;
+        self.hand_on(listener);
+        Ok(status)
+    }
+
+    pub(super) fn finished(self, status: ExitStatus, started: Instant) -> Finished {
+        Finished {
+            ended: self.watch.verdict(status),
+            elapsed: started.elapsed(),
+            stdout: text(&self.collected.stdout),
+            stderr: text(&self.collected.stderr),
+            side_channel: self.collected.side_channel,
+        }
+    }
+
+    fn hand_on(&mut self, listener: &mut dyn Listener) {
+        while let Some((pipe, line)) = self.collected.lines.pop_front() {
+            match pipe {
+                Pipe::Side => listener.told(&line, self),
+                Pipe::Stdout | Pipe::Stderr => listener.line(&line),
+            }
+        }
+    }
+
+    /// Takes what comes next, and does what is due.
+    fn go_on(&mut self) {
+        match self.chunks.recv_timeout(TICK) {
+            Ok(chunk) => self.collected.take(chunk),
+            Err(RecvTimeoutError::Timeout) => {}
+            // All pipes are closed, yet the child may live on.
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(TICK),
+        }
+        self.status = self.watch.look().transpose();
+    }
+}
+
+impl Channel for Running<'_> {
+    fn say(&mut self, line: &str) {
+        if let Some(channel) = &mut self.channel {
+            // A child that is gone does not read: its end is noticed by itself.
+            let _ = channel.write_all(format!("{line}\n").as_bytes());
+        }
+    }
+
+    fn ask(&mut self, line: &str) -> Option<String> {
+        self.say(line);
+        while self.status.is_none() && self.channel.is_some() {
+            let lines = &mut self.collected.lines;
+            if let Some(at) = lines.iter().position(|(pipe, _)| *pipe == Pipe::Side) {
+                return lines.remove(at).map(|(_, line)| line);
+            }
+            self.go_on();
+        }
+        None
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What came through the pipes so far.
+#[derive(Default)]
+struct Collected {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    side_channel: Vec<u8>,
+    /// Where the first line of each that was not handed on begins.
+    stdout_shown: usize,
+    stderr_shown: usize,
+    side_shown: usize,
+    /// The lines that nobody has heard yet.
+    lines: VecDeque<(Pipe, String)>,
+}
+
+impl Collected {
+    fn take(&mut self, (pipe, bytes): Chunk) {
+        let (buffer, shown) = match pipe {
+            Pipe::Side => (&mut self.side_channel, &mut self.side_shown),
+            Pipe::Stdout => (&mut self.stdout, &mut self.stdout_shown),
+            Pipe::Stderr => (&mut self.stderr, &mut self.stderr_shown),
+        };
+        let at_end = bytes.is_none();
+        let lines = &mut self.lines;
+        let mut hand_on = |line: &str| lines.push_back((pipe, line.to_owned()));
+        buffer.extend(bytes.unwrap_or_default());
+        while let Some(length) = buffer[*shown..].iter().position(|byte| *byte == b'\n') {
+            hand_on(text(&buffer[*shown..*shown + length]).trim_end_matches('\r'));
+            *shown += length + 1;
+        }
+        if at_end && *shown < buffer.len() {
+            hand_on(&text(&buffer[*shown..]));
+            *shown = buffer.len();
+        }
+    }
+
+    /// Takes what is still on its way once the child is gone.
+    fn drain(&mut self, chunks: &Receiver<Chunk>) {
+        let give_up = Instant::now() + GRACE;
+        while Instant::now() < give_up {
+            // Disconnected means that every pipe is at its end.
+            let Ok(chunk) = chunks.recv_timeout(PIPE_PATIENCE) else {
+                break;
+            };
+            self.take(chunk);
+        }
+        for pipe in [Pipe::Stdout, Pipe::Stderr] {
+            self.take((pipe, None));
+        }
+    }
+}
+
+/// A running child, and what may end it.
+pub(super) struct Watch<'a> {
+    child: Child,
+    group: Group,
+    started: Instant,
+    timeout: Option<Duration>,
+    interrupt: &'a Interrupt,
+    ends_at: usize,
+    ending: Option<Ending>,
+}
+
+/// We are ending the group: why, and since when.
+struct Ending {
+    why: Ended,
+    since: Instant,
+    killed: bool,
+    status: Option<ExitStatus>,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(
+        child: Child,
+        started: Instant,
+        timeout: Option<Duration>,
+        interrupt: &'a Interrupt,
+        ends_at: usize,
+    ) -> Self {
+        Self {
+            group: Group::of(&child),
+            child,
+            started,
+            timeout,
+            interrupt,
+            ends_at,
+            ending: None,
+        }
+    }
+
+    /// Does what is due now; the exit status once nothing is left to wait for.
+    fn look(&mut self) -> io::Result<Option<ExitStatus>> {
+        let status = self.child.try_wait()?;
+        let Some(ending) = &mut self.ending else {
+            if status.is_none()
+                && let Some(why) = self.reason_to_end()
+            {
+                self.group.send(Signal::SIGTERM);
+                self.ending = Some(Ending {
+                    why,
+                    since: Instant::now(),
+                    killed: false,
+                    status: None,
+                });
+            }
+            return Ok(status);
+        };
+        ending.status = ending.status.or(status);
+        if !ending.killed && ending.since.elapsed() >= GRACE {
+            self.group.send(Signal::SIGKILL);
+            ending.killed = true;
+        }
+        // The child may be gone while a grandchild still works on the database.
+        let over = ending.killed || !self.group.exists();
+        Ok(ending.status.filter(|_| over))
+    }
+
+    fn reason_to_end(&self) -> Option<Ended> {
+        if self.interrupt.count() >= self.ends_at {
+            Some(Ended::Interrupted)
+        } else if self
+            .timeout
+            .is_some_and(|limit| self.started.elapsed() >= limit)
+        {
+            Some(Ended::TimedOut)
+        } else {
+            None
+        }
+    }
+
+    fn verdict(self, status: ExitStatus) -> Ended {
+        match (self.ending, status.code(), status.signal()) {
+            (Some(ending), _, _) => ending.why,
+            (None, Some(code), _) => Ended::Exited(code),
+            (None, None, signal) => Ended::Signalled(signal.unwrap_or_default()),
+        }
+    }
+}
+
+/// The process group that a child leads.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(i32::try_from(child.id()).ok().map(Pid::from_raw))
+    }
+
+    fn send(&self, signal: Signal) {
+        if let Some(leader) = self.0 {
+            // It may have ended in between, which is what we want.
+            let _ = killpg(leader, signal);
+        }
+    }
+
+    fn exists(&self) -> bool {
+        self.0.is_some_and(|leader| killpg(leader, None).is_ok())
+    }
+}

@@ -1,0 +1,203 @@
+//! What is judged inside the engine's transaction, before anything of it is committed.
+
+use std::time::{Duration, Instant};
+
+use super::{Following, Recorder, describes};
+use crate::domain::blocker::Blocker;
+use crate::domain::graph::Graph;
+use crate::domain::plan::Plan;
+use crate::domain::query::Queries;
+use crate::domain::report::{Cause, Difference, Schema, StepDone};
+use crate::domain::revision::Heads;
+use crate::engine::{Judge, Listener};
+use crate::fault;
+use crate::process::{Channel, Interrupt};
+
+/// Judges each step of a range as a step of its own is judged, through the engine's transaction.
+pub(super) struct Inside<'a> {
+    plan: &'a Plan,
+    graph: &'a Graph,
+    recorder: &'a mut dyn Recorder,
+    interrupt: &'a Interrupt,
+    following: Following<'a>,
+    /// The schema as last seen.
+    schema: Option<Schema>,
+    /// Those that are done, each with the schema after it.
+    applied: Vec<(StepDone, Schema)>,
+    /// Why everything is taken back, and at which step.
+    objection: Option<(usize, Cause)>,
+    since: Instant,
+}
+
+/// What came of a range, as seen inside.
+pub(super) struct Seen {
+    pub(super) applied: Vec<(StepDone, Schema)>,
+    pub(super) objection: Option<(usize, Cause)>,
+    pub(super) blockers: Vec<Blocker>,
+}
+
+impl<'a> Inside<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        graph: &'a Graph,
+        recorder: &'a mut dyn Recorder,
+        interrupt: &'a Interrupt,
+        following: Following<'a>,
+    ) -> Self {
+        following.witness.forget_inside();
+        Self {
+            plan,
+            graph,
+            recorder,
+            interrupt,
+            following,
+            schema: None,
+            applied: Vec::new(),
+            objection: None,
+            since: Instant::now(),
+        }
+    }
+
+    pub(super) fn seen(self) -> Seen {
+        Seen {
+            applied: self.applied,
+            objection: self.objection,
+            blockers: self.following.blockers(),
+        }
+    }
+
+    /// The sentence goes to the engine, whose traceback ends with it.
+    fn object(&mut self, index: usize, cause: Cause) -> Result<(), String> {
+        let sentence = match &cause {
+            Cause::CheckFailed(faults) => faults.join("; "),
+            cause => cause.to_string(),
+        };
+        self.objection = Some((index, cause));
+        Err(sentence)
+    }
+
+    /// Looks at a step that the engine calls done.
+    fn step(
+        &mut self,
+        index: usize,
+        transaction: &mut dyn Queries,
+    ) -> Result<Vec<String>, Vec<String>> {
+        let unseen =
+            |reason: &str| vec![format!("the transaction cannot be looked into: {reason}")];
+        let step = self
+            .plan
+            .steps
+            .get(index)
+            .filter(|_| index == self.applied.len())
+            .ok_or_else(|| unseen("the engine is somewhere else"))?;
+        let mut witness = self
+            .following
+            .witness
+            .inside(transaction)
+            .ok_or_else(|| unseen("there is no connection of our own"))?;
+        let heads = witness.heads().map_err(|reason| unseen(&reason))?;
+        if !describes(self.graph, &heads, &step.heads_after) {
+            return Err(unseen("the version table does not hold what it should"));
+        }
+        let schema = witness.schema().ok_or_else(|| unseen("no schema"))?;
+        let difference = Difference::between(self.schema.as_ref(), Some(&schema));
+        let faults = witness.faults(step, &difference);
+        drop(witness);
+        let now = Instant::now();
+        let done = StepDone {
+            removes: step.removes.clone(),
+            heads,
+            difference,
+            elapsed: now - std::mem::replace(&mut self.since, now),
+        };
+        self.following.events.step_applied(index, &done);
+        self.schema = Some(schema.clone());
+        self.applied.push((done, schema));
+        Ok(faults)
+    }
+}
+
+impl Listener for Inside<'_> {
+    fn line(&mut self, line: &str) {
+        self.following.line(line);
+    }
+
+    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
+        self.following.told(line, channel);
+    }
+
+    fn look_around(&mut self) {
+        self.following.look_around();
+    }
+}
+
+impl Judge for Inside<'_> {
+    fn begun(&mut self, transaction: &mut dyn Queries) -> Result<(), String> {
+        let witness = self.following.witness.inside(transaction);
+        self.schema = witness.and_then(|mut witness| witness.schema());
+        if self.schema.is_some() {
+            return Ok(());
+        }
+        let reason = "the schema cannot be read inside the transaction";
+        self.object(0, Cause::CheckFailed(vec![reason.to_owned()]))
+    }
+
+    fn applied(
+        &mut self,
+        index: usize,
+        _: &Heads,
+        transaction: &mut dyn Queries,
+    ) -> Result<(), String> {
+        let faults = self
+            .step(index, transaction)
+            .unwrap_or_else(|faults| faults);
+        fault::point("inside_step");
+        if !faults.is_empty() {
+            return self.object(index, Cause::CheckFailed(faults));
+        }
+        if let Some(next) = self.plan.steps.get(index + 1) {
+            if self.interrupt.count() > 0 {
+                return self.object(index + 1, Cause::Interrupted);
+            }
+            self.following.events.step_started(index + 1, next);
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, transaction: &mut dyn Queries) -> Result<(), String> {
+        let last = self.plan.steps.len().saturating_sub(1);
+        let faults = match self.following.witness.inside(transaction) {
+            Some(mut witness) => witness.faults_at_the_end(),
+            None => vec!["the transaction cannot be looked into".to_owned()],
+        };
+        if !faults.is_empty() {
+            return self.object(last, Cause::CheckFailed(faults));
+        }
+        fault::point("before_committing");
+        if let Err(reason) = self.recorder.committing(&self.applied) {
+            return self.object(last, Cause::NotRecorded(reason));
+        }
+        fault::point("after_committing");
+        Ok(())
+    }
+}
+
+impl Seen {
+    /// What the last step left.
+    pub(super) fn last_schema(&self) -> Option<&Schema> {
+        self.applied.last().map(|(_, schema)| schema)
+    }
+
+    /// The step that was under way at the end.
+    pub(super) fn at(&self, steps: usize) -> usize {
+        match &self.objection {
+            Some((index, _)) => *index,
+            None => self.applied.len().min(steps.saturating_sub(1)),
+        }
+    }
+}
+
+/// The time limit of a range: that of a step, for each.
+pub(super) fn for_all(limit: Option<Duration>, steps: usize) -> Option<Duration> {
+    limit.map(|limit| limit * u32::try_from(steps).unwrap_or(u32::MAX))
+}

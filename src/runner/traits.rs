@@ -1,0 +1,106 @@
+//! What the loop works with, each behind a seam.
+
+use std::time::Duration;
+
+use crate::domain::blocker::Blocker;
+use crate::domain::plan::Step;
+use crate::domain::query::Queries;
+use crate::domain::report::{Difference, Schema, StepDone, Stop};
+use crate::domain::revision::Heads;
+use crate::engine::{Ended, LockLimit};
+
+/// What looks at the database between the steps.
+pub trait Witness {
+    /// Who looks, as it completes `Current revision: ..., `.
+    fn name(&self) -> &'static str;
+
+    /// Reads the version table; the error is a sentence.
+    fn heads(&mut self) -> Result<Heads, String>;
+
+    /// Reads the schema; `None` where that cannot be had.
+    fn schema(&mut self) -> Option<Schema>;
+
+    /// The sessions that others wait for, and those in a transaction for longer than `open_for`.
+    /// Nothing where that cannot be told. Asked while a step runs as well.
+    fn blockers(&mut self, _open_for: Duration) -> Vec<Blocker> {
+        Vec::new()
+    }
+
+    /// Asked before each step: whether the database is still ours alone. The error is a sentence, and
+    /// ends the run before the step.
+    fn may_go_on(&mut self) -> Result<(), String>;
+
+    /// The same looks and checks inside an open transaction of the engine, which are compared with what
+    /// was seen before it. `None` where it cannot be looked into.
+    fn inside<'a>(
+        &'a mut self,
+        _transaction: &'a mut dyn Queries,
+    ) -> Option<Box<dyn Witness + 'a>> {
+        None
+    }
+
+    /// What was seen inside the last transaction does not count any more: it was taken back.
+    fn forget_inside(&mut self) {}
+
+    /// Everything else that is checked after a step whose version rows are right. Each fault is a
+    /// sentence, and any of them ends the run.
+    fn faults(&mut self, step: &Step, difference: &Difference) -> Vec<String>;
+
+    /// What is checked once, after the last step, whether or not each step is. As with `faults`, any
+    /// sentence is a failure.
+    fn faults_at_the_end(&mut self) -> Vec<String>;
+}
+
+/// What keeps the record of a run. An entry is on the disk when its method returns.
+pub trait Recorder {
+    /// A step is about to be run. The error is a sentence, and ends the run before the step: without
+    /// a record nobody could tell later what was going on.
+    fn intent(&mut self, index: usize, step: &Step, before: &Schema) -> Result<(), String>;
+
+    /// The engine came to its end, whatever the database says.
+    fn engine_ended(&mut self, index: usize, ended: &Ended) -> Result<(), String>;
+
+    /// A step is done and verified. The error ends the run after it.
+    fn done(&mut self, index: usize, done: &StepDone, after: &Schema) -> Result<(), String>;
+
+    /// All steps of a whole are done and will be kept now, each with the schema after it. The error has
+    /// everything taken back.
+    fn committing(&mut self, _steps: &[(StepDone, Schema)]) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Everything that was done of a whole was taken back, and that is proven.
+    fn taken_back(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// What hears of the progress. Nothing it does changes the run.
+pub trait Events {
+    /// The engine is about to be started for a step.
+    fn step_started(&mut self, index: usize, step: &Step);
+
+    /// Before a step: these sessions have been in a transaction for long.
+    fn open_transactions(&mut self, _sessions: &[Blocker]) {}
+
+    /// A step that waited for a lock in vain was taken back by the server, and is run once more.
+    fn lock_retry(&mut self, _index: usize, _attempt: u32, _of: u32, _blockers: &[Blocker]) {}
+
+    /// The lock timeout was arranged on a connection of the engine, or could not be.
+    fn lock_limit(&mut self, _limit: &LockLimit) {}
+
+    /// The engine printed a line.
+    fn engine_line(&mut self, line: &str);
+
+    /// A step is done and, unless validation is off, verified.
+    fn step_finished(&mut self, index: usize, step: &StepDone);
+
+    /// A step of a range is done inside the transaction, and will be undone if a later one fails.
+    fn step_applied(&mut self, _index: usize, _step: &StepDone) {}
+
+    /// A range is done and looked up in the database.
+    fn committed(&mut self, _steps: &[StepDone]) {}
+
+    /// The run ends at a step.
+    fn stopped(&mut self, stop: &Stop, step: &Step);
+}
