@@ -1,4 +1,17 @@
 //! A schema as objects, for following what happens to it.
+//!
+//! `read` makes one from the lines of a schema, `names` adds the names that SQLite's lines lack,
+//! `apply` does to it what a server would do, and `subject` says of what an operation speaks.
+
+mod apply;
+mod look;
+mod names;
+mod read;
+mod subject;
+mod text;
+
+pub use apply::Act;
+pub use subject::{Effect, Obstacle, Subject, Trouble, effects};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
