@@ -64,16 +64,16 @@ impl Catalogue {
                 schema.is_some_and(|schema| schema != "main")
                     || name.name.to_ascii_lowercase().starts_with("sqlite_")
             }
-            Dialect::Postgresql => match schema {
-                Some(schema) => schema.starts_with("pg_") || schema == "information_schema",
-                None => {
-                    let same = |key: &TableName| key.name == name.name;
-                    name.name.starts_with("pg_")
-                        || self.tables.keys().any(same)
-                        || self.views.keys().any(same)
-                        || self.enums.keys().any(same)
+            Dialect::Postgresql => {
+                if let Some(schema) = schema {
+                    return schema.starts_with("pg_") || schema == "information_schema";
                 }
-            },
+                let same = |key: &TableName| key.name == name.name;
+                name.name.starts_with("pg_")
+                    || self.tables.keys().any(same)
+                    || self.views.keys().any(same)
+                    || self.enums.keys().any(same)
+            }
         }
     }
 
@@ -113,9 +113,11 @@ impl Catalogue {
                 let named = |name: &Name| name.known() == Some(&key.name);
                 let keys = table.primary_key.iter().chain(&table.uniques);
                 let index = table.indexes.iter().find(|index| named(&index.name));
-                index
-                    .map(|index| index.presence)
-                    .or_else(|| keys.into_iter().find(|key| named(&key.name)).map(|key| key.presence))
+                index.map(|index| index.presence).or_else(|| {
+                    keys.into_iter()
+                        .find(|key| named(&key.name))
+                        .map(|key| key.presence)
+                })
             })
     }
 
@@ -159,7 +161,11 @@ impl Index {
     /// Whether the index begins with these columns, in any order.
     pub(super) fn begins_with(&self, columns: &[String]) -> bool {
         let first = self.columns.get(..columns.len());
-        first.is_some_and(|first| columns.iter().all(|column| first.contains(&Some(column.clone()))))
+        first.is_some_and(|first| {
+            columns
+                .iter()
+                .all(|column| first.contains(&Some(column.clone())))
+        })
     }
 
     /// Whether a column is one of its own.

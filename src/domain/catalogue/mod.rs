@@ -4,13 +4,18 @@
 //! `apply` does to it what a server would do, and `subject` says of what an operation speaks.
 
 mod apply;
+mod difference;
 mod look;
 mod names;
+mod parts;
 mod read;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use apply::Act;
+pub(super) use apply::made_anew;
 pub use subject::{Effect, Obstacle, Subject, Trouble, effects};
 
 use std::collections::BTreeMap;

@@ -8,7 +8,10 @@ use crate::domain::operation::{Name, TableName};
 impl Catalogue {
     /// Reads names from what `sqlite_master` has for a table: `CREATE TABLE t (...)`. What has no name
     /// there is unnamed from now on, and what cannot be read stays unknown.
-    pub fn name_constraints<'sql>(&mut self, tables: impl IntoIterator<Item = (&'sql str, &'sql str)>) {
+    pub fn name_constraints<'sql>(
+        &mut self,
+        tables: impl IntoIterator<Item = (&'sql str, &'sql str)>,
+    ) {
         if self.dialect != Dialect::Sqlite {
             return;
         }
@@ -81,7 +84,9 @@ fn inline(table: &mut Table, column: &str, mut rest: &str) -> Option<()> {
         } else if let Some(after) = keyword(rest, "unique") {
             let columns = [column.to_owned()];
             let mut keys = table.uniques.iter_mut();
-            if let Some(key) = keys.find(|key| key.name == Name::Unknown && same(&key.columns, &columns)) {
+            if let Some(key) =
+                keys.find(|key| key.name == Name::Unknown && same(&key.columns, &columns))
+            {
                 key.name = constraint.take().unwrap_or(Name::Unnamed);
             }
             rest = after;
@@ -117,7 +122,10 @@ fn names(list: &str) -> Vec<String> {
 
 fn same(one: &[String], other: &[String]) -> bool {
     one.len() == other.len()
-        && one.iter().zip(other).all(|(one, other)| one.eq_ignore_ascii_case(other))
+        && one
+            .iter()
+            .zip(other)
+            .all(|(one, other)| one.eq_ignore_ascii_case(other))
 }
 
 /// What follows a keyword at the front.

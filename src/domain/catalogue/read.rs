@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::parts::{indexed, on_delete, plain_names, split_column, without_options};
 use super::text::{bracketed, name, outside, parts, path};
-use super::{Catalogue, Check, Column, ForeignKey, Index, Key, Origin, Presence, Table, View};
+use super::{Catalogue, Check, ForeignKey, Index, Key, Origin, Presence, Table, View};
 use crate::domain::foresight::Dialect;
-use crate::domain::operation::{Family, Name, TableName};
+use crate::domain::operation::{Name, TableName};
 use crate::domain::schema::Schema;
-use crate::domain::sql::read_type;
 
 /// What a line may begin with. The longer ones come first.
 const KINDS: [&str; 9] = [
@@ -99,7 +99,8 @@ impl Reader {
         let origin = Origin::Live {
             name: table.name.clone(),
         };
-        self.tables.insert(table, Table::empty(origin, Presence::Certain));
+        self.tables
+            .insert(table, Table::empty(origin, Presence::Certain));
         Some(())
     }
 
@@ -141,7 +142,7 @@ impl Reader {
             let (column, text) = split_column(rest, self.catalogue.dialect);
             (table, column, text)
         };
-        let column = self.catalogue.column(&column, text);
+        let column = self.catalogue.read_column(&column, text);
         self.tables
             .get_mut(&table)?
             .columns
@@ -153,11 +154,9 @@ impl Reader {
     /// points and spaces.
     fn owner<'text>(&self, text: &'text str, mark: char) -> Option<(TableName, &'text str)> {
         let (table, rest) = text
-            .char_indices()
-            .filter(|(_, letter)| *letter == mark)
+            .rmatch_indices(mark)
             .map(|(at, _)| (TableName::plain(&text[..at]), &text[at + 1..]))
-            .filter(|(table, _)| self.tables.contains_key(table))
-            .last()?;
+            .find(|(table, _)| self.tables.contains_key(table))?;
         Some((table, rest))
     }
 
@@ -240,7 +239,9 @@ impl Reader {
             "index" => {
                 let start = rest.find(" (").or_else(|| rest.find('('))?;
                 let columns = self.listed(&table, rest[start..].trim_start())?;
-                let (name, what) = rest[..start].split_once(' ').unwrap_or((&rest[..start], ""));
+                let (name, what) = rest[..start]
+                    .split_once(' ')
+                    .unwrap_or((&rest[..start], ""));
                 self.tables.get_mut(&table)?.indexes.push(Index {
                     name: Name::Known(name.to_owned()),
                     columns,
@@ -276,7 +277,11 @@ impl Reader {
             });
             return Some(());
         }
-        let (table, rest) = self.owner(&rest[..rest.find(" (").map_or(rest.len(), |at| at + 1)], ' ')
+        let (table, rest) = self
+            .owner(
+                &rest[..rest.find(" (").map_or(rest.len(), |at| at + 1)],
+                ' ',
+            )
             .map(|(table, _)| {
                 let length = table.name.len() + 1;
                 (table, &rest[length..])
@@ -340,7 +345,13 @@ impl Reader {
         Some(())
     }
 
-    fn key(&mut self, table: &TableName, kind: &str, name: Name, columns: Vec<String>) -> Option<()> {
+    fn key(
+        &mut self,
+        table: &TableName,
+        kind: &str,
+        name: Name,
+        columns: Vec<String>,
+    ) -> Option<()> {
         let key = Key {
             name,
             columns,
@@ -359,7 +370,12 @@ impl Reader {
     fn listed(&self, table: &TableName, text: &str) -> Option<Vec<Option<String>>> {
         let columns = &self.tables.get(table)?.columns;
         let (list, _) = bracketed(text)?;
-        Some(parts(list).into_iter().map(|part| indexed(part, columns)).collect())
+        Some(
+            parts(list)
+                .into_iter()
+                .map(|part| indexed(part, columns))
+                .collect(),
+        )
     }
 
     fn finish(self) -> Catalogue {
@@ -369,120 +385,4 @@ impl Reader {
         }
         catalogue
     }
-}
-
-impl Catalogue {
-    /// A column from what follows its name in a line.
-    fn column(&self, name: &str, text: &str) -> Column {
-        const MARKS: [&str; 5] = [" collate ", " not null", " generated ", " default ", " as "];
-        // A name of a type never begins with a space; a type that is missing leaves one.
-        let end = outside(text, &MARKS).unwrap_or(text.len());
-        let (written, rest) = (text[..end].trim(), &text[end..]);
-        let mut kind = (!written.is_empty()).then(|| read_type(written, self.dialect));
-        if let Some(kind) = &mut kind
-            && let Some(name) = &kind.enum_name
-        {
-            let key = self.key(name);
-            if let Some(words) = self.enums.get(&key) {
-                if kind.family == Family::Other {
-                    kind.family = Family::Enum;
-                }
-                kind.values.clone_from(words);
-                kind.enum_name = Some(key);
-            } else {
-                kind.enum_name = None;
-            }
-        }
-        let default = outside(rest, &[" default ", " generated "]).map(|at| {
-            let text = &rest[at + 1..];
-            text.strip_prefix("default ").unwrap_or(text).trim().to_owned()
-        });
-        let counts = rest.ends_with(" auto_increment");
-        Column {
-            name: name.to_owned(),
-            kind,
-            nullable: outside(rest, &[" not null"]).is_none(),
-            default: default.or_else(|| counts.then(|| "auto_increment".to_owned())),
-            origin: Origin::Live {
-                name: name.to_owned(),
-            },
-            presence: Presence::Certain,
-        }
-    }
-}
-
-/// The name of SQLite's and MariaDB's tables, which stands there without quotes, without what follows.
-fn without_options(text: &str) -> &str {
-    let mut text = text.find(" using ").map_or(text, |at| &text[..at]);
-    while let Some(shorter) = [" autoincrement", " strict", " without rowid"]
-        .iter()
-        .find_map(|option| text.strip_suffix(option))
-    {
-        text = shorter;
-    }
-    text
-}
-
-/// A column's name without quotes may hold spaces: it ends where a type begins.
-fn split_column(text: &str, dialect: Dialect) -> (String, &str) {
-    let ends = || text.match_indices(' ').map(|(at, _)| at);
-    let end = ends()
-        .find(|at| {
-            let first = text[at + 1..].split(' ').next().unwrap_or_default();
-            read_type(first, dialect).family != Family::Other
-        })
-        .or_else(|| ends().next())
-        .unwrap_or(text.len());
-    (text[..end].to_owned(), &text[end..])
-}
-
-/// The column that one entry of an index names; `None` for an expression.
-fn indexed(part: &str, columns: &BTreeMap<String, Column>) -> Option<String> {
-    if part.starts_with(['"', '`', '[']) {
-        return name(part).map(|(name, _)| name);
-    }
-    let known = |wanted: &str| {
-        columns
-            .keys()
-            .find(|column| column.eq_ignore_ascii_case(wanted))
-            .cloned()
-    };
-    // Names may hold spaces; then come an order, an operator class, or the length of a prefix.
-    let ends = part.char_indices().rev().filter(|(_, letter)| [' ', '('].contains(letter));
-    known(part)
-        .or_else(|| {
-            ends.filter(|(at, letter)| {
-                *letter == ' ' || part[at + 1..].starts_with(|c: char| c.is_ascii_digit())
-            })
-            .filter(|(at, _)| !part[*at..].trim_start().starts_with(['-', '+', '|', '*', '/']))
-            .find_map(|(at, _)| known(part[..at].trim_end()))
-            .filter(|_| !part.starts_with('('))
-        })
-        .or_else(|| match name(part) {
-            Some((name, rest)) if rest.is_empty() => Some(name),
-            _ => None,
-        })
-}
-
-fn plain_names(list: &str) -> Vec<String> {
-    parts(list)
-        .into_iter()
-        .map(|part| match name(part) {
-            Some((name, rest)) if rest.is_empty() => name,
-            _ => part.to_owned(),
-        })
-        .collect()
-}
-
-fn on_delete(text: &str) -> Option<String> {
-    let lower = text.to_lowercase();
-    let start = outside(&lower, &["on delete "])? + "on delete ".len();
-    let rule = &lower[start..];
-    let end = rule.find(" on ").unwrap_or(rule.len());
-    let words = ["set null", "set default", "cascade", "restrict", "no action"];
-    let rule = &rule[..end];
-    words
-        .into_iter()
-        .find(|word| rule.starts_with(word))
-        .map(str::to_uppercase)
 }

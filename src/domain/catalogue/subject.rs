@@ -37,7 +37,10 @@ impl Subject {
         match (self, other) {
             (
                 Self::Table(table),
-                Self::Table(one) | Self::Column(one, _) | Self::Constraint(one, _) | Self::Index(Some(one), _),
+                Self::Table(one)
+                | Self::Column(one, _)
+                | Self::Constraint(one, _)
+                | Self::Index(Some(one), _),
             )
             | (Self::Type(table), Self::Type(one))
             | (Self::View(table), Self::View(one)) => same(table, one),
@@ -103,7 +106,10 @@ pub fn effects(operation: &Operation) -> Vec<Effect> {
                 schema: table.schema.clone(),
                 name: to.clone(),
             };
-            vec![Gone(Subject::Table(table.clone())), Made(Subject::Table(to))]
+            vec![
+                Gone(Subject::Table(table.clone())),
+                Made(Subject::Table(to)),
+            ]
         }
         Operation::AddColumn { table, column, .. } => {
             vec![Made(Subject::Column(table.clone(), column.name.clone()))]

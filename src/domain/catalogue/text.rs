@@ -174,7 +174,10 @@ mod tests {
         assert!(!mentions("SELECT 'users' FROM users_old", "users"));
         assert!(reads("select * from `users`", "users"));
         assert!(!reads("select users from t", "users"));
-        assert_eq!(renamed("(a > 'a' AND ab < a)", "a", "z"), "(z > 'a' AND ab < z)");
+        assert_eq!(
+            renamed("(a > 'a' AND ab < a)", "a", "z"),
+            "(z > 'a' AND ab < z)"
+        );
     }
 
     #[test]

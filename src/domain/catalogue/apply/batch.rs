@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::text::mentions;
-use super::super::{Check, Index, Presence, Subject, Table};
+use super::super::{Index, Presence, Subject, Table};
 use super::columns::alter;
 use super::constraints::insert;
-use super::drops::remove;
+use super::draft::Draft;
+use super::removal::remove;
 use super::{Applying, Flow, Trouble};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{
@@ -38,17 +38,13 @@ impl Applying<'_> {
             return Ok(());
         }
         if *copy_from {
-            return self.from_a_copy(table, operations);
+            return self.copied_from(table, operations);
         }
         self.anew(table, *naming_convention, operations)
     }
 
     /// What is copied is not the table that is there: the result is not known.
-    fn from_a_copy(
-        &mut self,
-        table: &TableName,
-        operations: &[(Place, Operation)],
-    ) -> Flow {
+    fn copied_from(&mut self, table: &TableName, operations: &[(Place, Operation)]) -> Flow {
         let Some(key) = self.table(table)? else {
             return Ok(());
         };
@@ -98,7 +94,9 @@ impl Applying<'_> {
             self.copied(name, &key, &mut draft)?;
         }
         if self.act.certain {
-            self.catalogue.tables.insert(key.clone(), Arc::new(draft.table));
+            self.catalogue
+                .tables
+                .insert(key.clone(), Arc::new(draft.table));
         } else {
             self.maybe(&key, draft.table);
         }
@@ -187,7 +185,11 @@ impl Applying<'_> {
                 let there = draft.table.indexes.iter().find(|one| named(one));
                 let presence = there.map(|index| index.presence);
                 if presence != Some(Presence::Certain) {
-                    let unnamed = draft.table.indexes.iter().any(|one| one.name.known().is_none());
+                    let unnamed = draft
+                        .table
+                        .indexes
+                        .iter()
+                        .any(|one| one.name.known().is_none());
                     let subject = Subject::Index(Some(name.clone()), index.to_owned());
                     let sentence = format!("index {index} does not exist");
                     self.missing(subject, sentence, presence.is_none() && !unnamed)?;
@@ -207,7 +209,11 @@ impl Applying<'_> {
 
     /// Whether the copy has a column. Alembic compares names to the letter.
     fn draft_has(&mut self, name: &TableName, draft: &Draft, column: &str) -> Flow<bool> {
-        let presence = draft.table.columns.get(column).map(|column| column.presence);
+        let presence = draft
+            .table
+            .columns
+            .get(column)
+            .map(|column| column.presence);
         if presence != Some(Presence::Certain) {
             let subject = Subject::Column(name.clone(), column.to_owned());
             let sentence = format!("column {column} of table {name} does not exist");
@@ -297,7 +303,9 @@ impl Applying<'_> {
         self.unnamed_in_batch(name, constraint.name())?;
         if let Some(known) = constraint.name().known() {
             // One of the same name is replaced.
-            remove(&mut draft.table, None, true, &|one| one.known() == Some(known));
+            remove(&mut draft.table, None, true, &|one| {
+                one.known() == Some(known)
+            });
         }
         let columns: &[String] = match constraint {
             Constraint::PrimaryKey { columns, .. }
@@ -306,14 +314,22 @@ impl Applying<'_> {
             Constraint::Check { .. } => &[],
         };
         // Left out without a word where one of its columns is not there.
-        if columns.iter().all(|column| draft.table.columns.contains_key(column)) {
+        if columns
+            .iter()
+            .all(|column| draft.table.columns.contains_key(column))
+        {
             let mut constraint = self.resolved(constraint);
             if let Constraint::ForeignKey { references, .. } = &mut constraint
                 && references.table == *name
             {
                 references.table = key.clone();
             }
-            insert(&mut draft.table, &constraint, self.presence(), self.dialect());
+            insert(
+                &mut draft.table,
+                &constraint,
+                self.presence(),
+                self.dialect(),
+            );
         }
         Ok(())
     }
@@ -360,158 +376,6 @@ impl Applying<'_> {
             one.known() == Some(wanted)
         });
         Ok(())
-    }
-
-    /// The statements that put the draft in the place of the table.
-    fn copied(&mut self, name: &TableName, key: &TableName, draft: &mut Draft) -> Flow {
-        let dropped = draft.dropped.clone();
-        let gone = |columns: &[String]| columns.iter().any(|column| dropped.contains(column));
-        // Keys over a column that goes are left out, and checks without a name.
-        draft.table.uniques.retain(|unique| !gone(&unique.columns));
-        draft.table.foreign_keys.retain(|foreign| !gone(&foreign.columns));
-        draft.table.primary_key = draft.table.primary_key.take().filter(|key| !key.columns.is_empty());
-        draft.table.checks.retain(|check| check.name != Name::Unnamed);
-        let old: Vec<&String> = dropped
-            .iter()
-            .chain(draft.renamed.iter().map(|(old, _)| old))
-            .filter(|old| !draft.table.columns.contains_key(*old))
-            .collect();
-        let broken = |check: &&Check| {
-            let condition = check.condition.as_ref();
-            condition.is_some_and(|condition| old.iter().any(|old| mentions(condition, old)))
-        };
-        if let Some(check) = draft.table.checks.iter().find(broken) {
-            let called = check.name.known().unwrap_or_default();
-            let subject = Subject::Constraint(name.clone(), called.to_owned());
-            let sentence =
-                format!("check {called} of table {name} speaks of a column that is not there any more");
-            let sure = check.presence == Presence::Certain;
-            self.dependents(subject, sentence, sure)?;
-        }
-        let mut temporary = format!("_alembic_tmp_{}", name.name);
-        temporary = temporary.chars().take(50).collect();
-        let temporary = TableName::plain(temporary);
-        let there = self.catalogue.tables.get(&self.catalogue.key(&temporary));
-        if let Some(presence) = there.map(|table| table.presence) {
-            let sentence = format!("table {temporary} already exists");
-            self.exists(Subject::Table(temporary), sentence, presence)?;
-        }
-        self.broken_views(&Subject::Table(name.clone()), Some(key))?;
-        // Only now the indexes, those that were there first.
-        let lost = draft
-            .table
-            .indexes
-            .iter()
-            .find(|index| index.columns.iter().flatten().any(|column| dropped.contains(column)));
-        if let Some(index) = lost {
-            let called = index.name.known().unwrap_or("without a name");
-            let sentence =
-                format!("index {called} of table {name} is over a column that is dropped");
-            let subject = Subject::Index(Some(name.clone()), called.to_owned());
-            let sure = index.presence == Presence::Certain;
-            self.dependents(subject, sentence, sure)?;
-        }
-        draft
-            .table
-            .indexes
-            .retain(|index| !index.columns.iter().flatten().any(|column| dropped.contains(column)));
-        for index in std::mem::take(&mut draft.new_indexes) {
-            let columns = index.columns.iter().flatten();
-            let absent = columns
-                .filter(|column| !draft.table.columns.contains_key(*column))
-                .map(String::clone)
-                .next();
-            if let Some(column) = absent {
-                let subject = Subject::Column(name.clone(), column.clone());
-                let sentence = format!("column {column} of table {name} does not exist");
-                self.missing(subject, sentence, true)?;
-            }
-            draft.table.indexes.push(index);
-        }
-        Ok(())
-    }
-
-    /// The table may be as it was or as it is in the draft: what differs is uncertain.
-    fn maybe(&mut self, key: &TableName, draft: Table) {
-        let Some(table) = self.catalogue.table_mut(key) else {
-            return;
-        };
-        for (name, column) in &mut table.columns {
-            if !draft.columns.contains_key(name) {
-                column.presence = Presence::Uncertain;
-            }
-        }
-        for (name, mut column) in draft.columns {
-            column.presence = Presence::Uncertain;
-            table.columns.entry(name).or_insert(column);
-        }
-        if table.primary_key != draft.primary_key
-            && let Some(key) = &mut table.primary_key
-        {
-            key.presence = Presence::Uncertain;
-        }
-        unite(&mut table.uniques, draft.uniques, |key| &mut key.presence);
-        unite(&mut table.foreign_keys, draft.foreign_keys, |key| &mut key.presence);
-        unite(&mut table.checks, draft.checks, |check| &mut check.presence);
-        unite(&mut table.indexes, draft.indexes, |index| &mut index.presence);
-    }
-}
-
-fn unite<Part: PartialEq>(
-    list: &mut Vec<Part>,
-    other: Vec<Part>,
-    presence: impl Fn(&mut Part) -> &mut Presence,
-) {
-    for part in list.iter_mut().filter(|part| !other.contains(part)) {
-        *presence(part) = Presence::Uncertain;
-    }
-    for mut part in other {
-        if !list.contains(&part) {
-            *presence(&mut part) = Presence::Uncertain;
-            list.push(part);
-        }
-    }
-}
-
-/// The table as it is to be.
-struct Draft {
-    table: Table,
-    dropped: Vec<String>,
-    renamed: Vec<(String, String)>,
-    new_indexes: Vec<Index>,
-    convention: bool,
-}
-
-impl Draft {
-    fn rename(&mut self, old: &str, new: &str) {
-        let table = &mut self.table;
-        if let Some(mut column) = table.columns.remove(old) {
-            new.clone_into(&mut column.name);
-            table.columns.insert(new.to_owned(), column);
-        }
-        let keys = table.primary_key.iter_mut().chain(&mut table.uniques);
-        let keys = keys.map(|key| &mut key.columns);
-        let foreign = table.foreign_keys.iter_mut().map(|key| &mut key.columns);
-        for column in keys.chain(foreign).flatten().filter(|column| *column == old) {
-            new.clone_into(column);
-        }
-        for column in table.indexes.iter_mut().flat_map(|index| &mut index.columns).flatten() {
-            if column == old {
-                new.clone_into(column);
-            }
-        }
-        self.renamed.push((old.to_owned(), new.to_owned()));
-    }
-
-    fn presence(&self, matches: &dyn Fn(&Name) -> bool) -> Option<Presence> {
-        let table = &self.table;
-        let keys = table.keys().map(|key| (&key.name, key.presence));
-        let foreign = table.foreign_keys.iter().map(|key| (&key.name, key.presence));
-        let checks = table.checks.iter().map(|check| (&check.name, check.presence));
-        keys.chain(foreign)
-            .chain(checks)
-            .find(|(name, _)| matches(name))
-            .map(|(_, presence)| presence)
     }
 }
 

@@ -81,7 +81,8 @@ impl Applying<'_> {
         self.type_of_new_column(column, false)?;
         let new = self.new_column(column);
         let constrained = column.unique || !column.foreign_keys.is_empty();
-        if self.dialect() == Dialect::Sqlite && constrained && !self.act.directive && column.unique {
+        if self.dialect() == Dialect::Sqlite && constrained && !self.act.directive && column.unique
+        {
             let subject = Subject::Column(name.clone(), column.name.clone());
             let sentence = "SQLite cannot add a column that is unique".to_owned();
             self.unsupported(subject, sentence, true)?;
@@ -147,8 +148,9 @@ impl Applying<'_> {
         let rename = change.new_name.as_deref().filter(|new| *new != column);
         let subject = Subject::Column(name.clone(), column.to_owned());
         if self.dialect() == Dialect::Sqlite && more {
-            let sentence =
-                format!("SQLite cannot change column {column} of table {name} outside of batch mode");
+            let sentence = format!(
+                "SQLite cannot change column {column} of table {name} outside of batch mode"
+            );
             return self.unsupported(subject, sentence, true);
         }
         if !more && rename.is_none() {
@@ -161,9 +163,8 @@ impl Applying<'_> {
             && (change.nullable.is_some() || rename.is_some())
         {
             // Or it is there and was not understood.
-            let sentence = format!(
-                "MySQL needs existing_type to change column {column} of table {name}"
-            );
+            let sentence =
+                format!("MySQL needs existing_type to change column {column} of table {name}");
             self.unsupported(subject.clone(), sentence, false)?;
         }
         let Some(key) = self.table(name)? else {
@@ -174,7 +175,11 @@ impl Applying<'_> {
         };
         self.type_may_change(name, &key, &known, change)?;
         if change.nullable == Some(true) && self.dialect() == Dialect::Postgresql {
-            let primary = self.catalogue.tables.get(&key).and_then(|table| table.primary_key.as_ref());
+            let primary = self
+                .catalogue
+                .tables
+                .get(&key)
+                .and_then(|table| table.primary_key.as_ref());
             let presence = primary
                 .filter(|primary| primary.columns.contains(&known))
                 .map(|primary| primary.presence);
@@ -237,7 +242,13 @@ impl Applying<'_> {
                     "column {column} of table {name} cannot be cast to {} without USING",
                     kind.written
                 );
-                self.refuse("not-castable", Trouble::Other, subject.clone(), sentence, true)?;
+                self.refuse(
+                    "not-castable",
+                    Trouble::Other,
+                    subject.clone(),
+                    sentence,
+                    true,
+                )?;
             }
             let using = self
                 .catalogue
@@ -254,15 +265,21 @@ impl Applying<'_> {
                 let mut keys = table.foreign_keys.iter();
                 keys.any(|key| key.columns.iter().any(|one| one == column))
             });
-            let referred = self.catalogue.referring(key).into_iter().any(|(other, at)| {
-                self.catalogue.tables.get(&other).is_some_and(|table| {
-                    table.foreign_keys[at].referent_columns.iter().any(|one| one == column)
-                })
-            });
+            let referred = self
+                .catalogue
+                .referring(key)
+                .into_iter()
+                .any(|(other, at)| {
+                    self.catalogue.tables.get(&other).is_some_and(|table| {
+                        table.foreign_keys[at]
+                            .referent_columns
+                            .iter()
+                            .any(|one| one == column)
+                    })
+                });
             if own || referred {
                 // The same type written in another way is no change.
-                let sentence =
-                    format!("column {column} of table {name} is used in a foreign key");
+                let sentence = format!("column {column} of table {name} is used in a foreign key");
                 self.dependents(subject, sentence, false)?;
             }
         }
@@ -307,7 +324,11 @@ impl Applying<'_> {
                 *condition = renamed(condition, old, new);
             }
         }
-        for column in table.indexes.iter_mut().flat_map(|index| &mut index.columns) {
+        for column in table
+            .indexes
+            .iter_mut()
+            .flat_map(|index| &mut index.columns)
+        {
             if column.as_deref() == Some(old) {
                 *column = Some(new.to_owned());
             }
@@ -364,9 +385,8 @@ fn casts(from: &ColumnType, to: &ColumnType) -> bool {
         Array | Other => None,
     };
     match (class(from.family), class(to.family)) {
-        (_, Some(3)) | (None, _) | (_, None) => true,
+        (_, Some(3) | None) | (None, _) | (Some(6), Some(7)) | (Some(7), Some(6)) => true,
         (Some(5), Some(6)) => from.family == DateTime,
-        (Some(6), Some(7)) | (Some(7), Some(6)) => true,
         (Some(10), Some(10)) => match (&from.enum_name, &to.enum_name) {
             (Some(from), Some(to)) => from.name == to.name,
             _ => true,

@@ -118,7 +118,9 @@ impl Applying<'_> {
         };
         let check = || {
             let mut checks = known.checks.iter();
-            checks.find(|check| named(&check.name)).map(|check| check.presence)
+            checks
+                .find(|check| named(&check.name))
+                .map(|check| check.presence)
         };
         let there = match self.dialect() {
             Dialect::Sqlite => None,
@@ -139,12 +141,16 @@ impl Applying<'_> {
             Dialect::Mysql => match constraint {
                 Constraint::Check { .. } => check(),
                 // One space for the whole database.
-                Constraint::ForeignKey { .. } => {
-                    self.catalogue.tables.values().find_map(|table| foreign(table))
-                }
+                Constraint::ForeignKey { .. } => self
+                    .catalogue
+                    .tables
+                    .values()
+                    .find_map(|table| foreign(table)),
                 _ => {
                     let mut indexes = known.indexes.iter();
-                    indexes.find(|index| named(&index.name)).map(|index| index.presence)
+                    indexes
+                        .find(|index| named(&index.name))
+                        .map(|index| index.presence)
                 }
             },
         };
@@ -174,14 +180,16 @@ impl Applying<'_> {
         let primary = known.primary_key.as_ref().map(|key| key.columns.as_slice());
         let columns = referred_columns(reference, primary);
         let same = |key: &Key| {
-            key.columns.len() == columns.len() && columns.iter().all(|one| key.columns.contains(one))
+            key.columns.len() == columns.len()
+                && columns.iter().all(|one| key.columns.contains(one))
         };
         let mysql = self.dialect() == Dialect::Mysql;
         let fits = !columns.is_empty()
             && (known.keys().any(same)
-                || known.indexes.iter().any(|index| {
-                    (mysql || index.unique) && index.begins_with(&columns)
-                })
+                || known
+                    .indexes
+                    .iter()
+                    .any(|index| (mysql || index.unique) && index.begins_with(&columns))
                 || mysql && known.keys().any(|key| key.columns.starts_with(&columns)));
         if !fits {
             let sentence = format!(
@@ -197,7 +205,12 @@ impl Applying<'_> {
 }
 
 /// Puts a constraint into a table.
-pub(super) fn insert(table: &mut Table, constraint: &Constraint, presence: Presence, dialect: Dialect) {
+pub(super) fn insert(
+    table: &mut Table,
+    constraint: &Constraint,
+    presence: Presence,
+    dialect: Dialect,
+) {
     match constraint {
         Constraint::PrimaryKey { name, columns } => {
             for column in columns {

@@ -1,7 +1,8 @@
 //! Columns and constraints that go.
 
 use super::super::text::{mentions, reads};
-use super::super::{Presence, Subject, Table};
+use super::super::{Presence, Subject};
+use super::removal::{checked, only_column, present, remove, same, take_default, without_column};
 use super::{Applying, Flow, Trouble};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{ConstraintKind, Name, TableName};
@@ -34,9 +35,7 @@ impl Applying<'_> {
         let subject = Subject::Column(name.clone(), column.to_owned());
         match self.dialect() {
             Dialect::Postgresql => {
-                self.keys_referred_to(&subject, &key, cascade, |columns| {
-                    columns.contains(&known)
-                })?;
+                self.keys_referred_to(&subject, &key, cascade, |columns| columns.contains(&known))?;
                 self.views_in_the_way(&subject, &key, Some(&known), cascade)?;
             }
             Dialect::Mysql => self.mysql_column_goes(&subject, &key, &known)?,
@@ -56,13 +55,21 @@ impl Applying<'_> {
         };
         let mut reasons: Vec<(String, bool)> = Vec::new();
         let has = |columns: &[String]| columns.iter().any(|one| one == column);
-        for foreign in table.foreign_keys.iter().filter(|foreign| has(&foreign.columns)) {
+        for foreign in table
+            .foreign_keys
+            .iter()
+            .filter(|foreign| has(&foreign.columns))
+        {
             let called = foreign.name.known().unwrap_or("without a name");
             let sure = foreign.presence == Presence::Certain;
             reasons.push((format!("is needed by foreign key {called}"), sure));
         }
         for (other, at) in self.catalogue.referring(key) {
-            let foreign = self.catalogue.tables.get(&other).map(|table| &table.foreign_keys[at]);
+            let foreign = self
+                .catalogue
+                .tables
+                .get(&other)
+                .map(|table| &table.foreign_keys[at]);
             if let Some(foreign) = foreign.filter(|foreign| has(&foreign.referent_columns)) {
                 let called = foreign.name.known().unwrap_or("without a name");
                 let sure = foreign.presence == Presence::Certain;
@@ -121,9 +128,11 @@ impl Applying<'_> {
         if only_column(table) {
             reasons.push(("is the only column".to_owned(), true));
         }
-        let views = self.catalogue.views.iter().filter(|(_, view)| {
-            reads(&view.query, &key.name) && mentions(&view.query, column)
-        });
+        let views = self
+            .catalogue
+            .views
+            .iter()
+            .filter(|(_, view)| reads(&view.query, &key.name) && mentions(&view.query, column));
         reasons.extend(views.map(|(view, _)| (format!("is used by view {}", view.name), false)));
         self.reasons(subject, reasons)
     }
@@ -241,30 +250,27 @@ impl Applying<'_> {
             .filter(|key| matches(&key.name))
             .map(|key| key.columns.clone())
             .collect();
-        match self.dialect() {
-            Dialect::Postgresql => {
-                let others: Vec<Vec<String>> = known
-                    .keys()
-                    .filter(|key| !called(&key.name))
-                    .map(|key| key.columns.clone())
-                    .collect();
-                self.keys_referred_to(&subject, &key, cascade, |referred| {
-                    columns.iter().any(|one| same(one, referred))
-                        && !others.iter().any(|one| same(one, referred))
-                })?;
+        if self.dialect() == Dialect::Postgresql {
+            let others: Vec<Vec<String>> = known
+                .keys()
+                .filter(|key| !called(&key.name))
+                .map(|key| key.columns.clone())
+                .collect();
+            self.keys_referred_to(&subject, &key, cascade, |referred| {
+                columns.iter().any(|one| same(one, referred))
+                    && !others.iter().any(|one| same(one, referred))
+            })?;
+        } else {
+            let at = known.indexes.iter().position(|index| called(&index.name));
+            let indexed = !matches!(
+                kind,
+                Some(ConstraintKind::ForeignKey | ConstraintKind::Check)
+            );
+            if let Some(at) = at.filter(|_| indexed) {
+                self.needed_by_foreign_key(&key, at, &subject)?;
             }
-            _ => {
-                let at = known.indexes.iter().position(|index| called(&index.name));
-                let indexed = !matches!(
-                    kind,
-                    Some(ConstraintKind::ForeignKey | ConstraintKind::Check)
-                );
-                if let Some(at) = at.filter(|_| indexed) {
-                    self.needed_by_foreign_key(&key, at, &subject)?;
-                }
-                for columns in &columns {
-                    self.primary_key_needed(&subject, &key, columns)?;
-                }
+            for columns in &columns {
+                self.primary_key_needed(&subject, &key, columns)?;
             }
         }
         let certain = self.act.certain;
@@ -286,15 +292,19 @@ impl Applying<'_> {
         let Some(table) = self.catalogue.tables.get(key) else {
             return Ok(());
         };
-        let needed = self.catalogue.referring(key).into_iter().find_map(|(other, at)| {
-            let foreign = &self.catalogue.tables.get(&other)?.foreign_keys[at];
-            let replaced = table
-                .indexes
-                .iter()
-                .any(|index| index.begins_with(&foreign.referent_columns));
-            (columns.starts_with(&foreign.referent_columns) && !replaced)
-                .then(|| (other.name.clone(), foreign.presence))
-        });
+        let needed = self
+            .catalogue
+            .referring(key)
+            .into_iter()
+            .find_map(|(other, at)| {
+                let foreign = &self.catalogue.tables.get(&other)?.foreign_keys[at];
+                let replaced = table
+                    .indexes
+                    .iter()
+                    .any(|index| index.begins_with(&foreign.referent_columns));
+                (columns.starts_with(&foreign.referent_columns) && !replaced)
+                    .then(|| (other.name.clone(), foreign.presence))
+            });
         if let Some((other, presence)) = needed {
             let sentence = format!("{} is needed by table {other}", subject.object());
             self.dependents(subject.clone(), sentence, presence == Presence::Certain)?;
@@ -331,144 +341,4 @@ impl Applying<'_> {
         let sentence = format!("constraint {name} of table {} {word} exist", key.name);
         self.missing(subject, sentence, sure)
     }
-}
-
-fn same(one: &[String], other: &[String]) -> bool {
-    one.len() == other.len() && one.iter().all(|column| other.contains(column))
-}
-
-fn checked(table: &Table, column: &str) -> bool {
-    let mut conditions = table.checks.iter().filter_map(|check| check.condition.as_ref());
-    conditions.any(|condition| mentions(condition, column))
-}
-
-fn only_column(table: &Table) -> bool {
-    table.columns.len() == 1 && table.presence == Presence::Certain
-}
-
-/// Takes a column out of a table with all that is about it. MariaDB only makes indexes shorter.
-pub(super) fn without_column(table: &mut Table, column: &str, certain: bool, keeps_parts: bool) {
-    let has = |columns: &[String]| columns.iter().any(|one| one == column);
-    if certain {
-        table.columns.remove(column);
-    } else if let Some(column) = table.columns.get_mut(column) {
-        column.presence = Presence::Uncertain;
-    }
-    if keeps_parts {
-        let doubt = if certain { None } else { Some(Presence::Uncertain) };
-        for index in table.indexes.iter_mut().filter(|index| index.has(column)) {
-            if let Some(doubt) = doubt {
-                index.presence = doubt;
-            } else {
-                index.columns.retain(|one| one.as_deref() != Some(column));
-            }
-        }
-        if let (true, Some(key)) = (certain, &mut table.primary_key) {
-            key.columns.retain(|one| one != column);
-        }
-    }
-    Applying::take(certain, &mut table.indexes, |index| {
-        if keeps_parts {
-            index.columns.is_empty()
-        } else {
-            index.has(column)
-        }
-    });
-    if let Some(key) = table.primary_key.as_mut().filter(|key| has(&key.columns) || key.columns.is_empty()) {
-        if certain {
-            table.primary_key = None;
-        } else {
-            key.presence = Presence::Uncertain;
-        }
-    }
-    Applying::take(certain, &mut table.uniques, |key| has(&key.columns));
-    Applying::take(certain, &mut table.foreign_keys, |key| has(&key.columns));
-    Applying::take(certain, &mut table.checks, |check| {
-        let condition = check.condition.as_ref();
-        condition.is_some_and(|condition| mentions(condition, column))
-    });
-}
-
-/// Whether there is a constraint of the kind whose name matches.
-fn present(
-    table: &Table,
-    kind: Option<ConstraintKind>,
-    matches: &dyn Fn(&Name) -> bool,
-) -> Option<Presence> {
-    let of = |wanted| kind.is_none_or(|kind| kind == wanted);
-    let primary = table.primary_key.iter().map(|key| (ConstraintKind::PrimaryKey, &key.name, key.presence));
-    let uniques = table.uniques.iter().map(|key| (ConstraintKind::Unique, &key.name, key.presence));
-    let indexes = table
-        .indexes
-        .iter()
-        // MariaDB tells unique keys as indexes.
-        .filter(|_| kind == Some(ConstraintKind::Unique))
-        .map(|index| (ConstraintKind::Unique, &index.name, index.presence));
-    let foreign = table.foreign_keys.iter().map(|key| (ConstraintKind::ForeignKey, &key.name, key.presence));
-    let checks = table.checks.iter().map(|check| (ConstraintKind::Check, &check.name, check.presence));
-    primary
-        .chain(uniques)
-        .chain(indexes)
-        .chain(foreign)
-        .chain(checks)
-        .find(|(one, name, _)| of(*one) && matches(name))
-        .map(|(_, _, presence)| presence)
-}
-
-/// Removes the constraints of the kind whose names match, or makes them uncertain.
-pub(super) fn remove(
-    table: &mut Table,
-    kind: Option<ConstraintKind>,
-    certain: bool,
-    matches: &dyn Fn(&Name) -> bool,
-) {
-    let of = |wanted| kind.is_none_or(|kind| kind == wanted);
-    if of(ConstraintKind::PrimaryKey)
-        && let Some(key) = table.primary_key.as_mut().filter(|key| matches(&key.name))
-    {
-        if certain {
-            table.primary_key = None;
-        } else {
-            key.presence = Presence::Uncertain;
-        }
-    }
-    if of(ConstraintKind::Unique) {
-        Applying::take(certain, &mut table.uniques, |key| matches(&key.name));
-    }
-    if kind == Some(ConstraintKind::Unique) {
-        Applying::take(certain, &mut table.indexes, |index| matches(&index.name));
-    }
-    if of(ConstraintKind::ForeignKey) {
-        Applying::take(certain, &mut table.foreign_keys, |key| matches(&key.name));
-    }
-    if of(ConstraintKind::Check) {
-        Applying::take(certain, &mut table.checks, |check| matches(&check.name));
-    }
-}
-
-/// Removes the constraint without a name that PostgreSQL would have called so.
-fn take_default(name: &str, table: &mut Table, wanted: &str) -> bool {
-    let called = |columns: &[String], end: &str| format!("{name}_{}_{end}", columns.join("_")) == wanted;
-    let unnamed = |name: &Name| name.known().is_none();
-    if let Some(key) = &table.primary_key
-        && unnamed(&key.name)
-        && wanted == format!("{name}_pkey")
-    {
-        table.primary_key = None;
-        return true;
-    }
-    let unique = table.uniques.iter().position(|key| unnamed(&key.name) && called(&key.columns, "key"));
-    if let Some(at) = unique {
-        table.uniques.remove(at);
-        return true;
-    }
-    let foreign = table
-        .foreign_keys
-        .iter()
-        .position(|key| unnamed(&key.name) && called(&key.columns, "fkey"));
-    if let Some(at) = foreign {
-        table.foreign_keys.remove(at);
-        return true;
-    }
-    false
 }

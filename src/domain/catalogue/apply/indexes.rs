@@ -30,7 +30,9 @@ impl Applying<'_> {
         let mut own = Vec::new();
         for column in columns {
             own.push(match column {
-                Some(column) => self.column(&key, table, column)?.or_else(|| Some(column.clone())),
+                Some(column) => self
+                    .column(&key, table, column)?
+                    .or_else(|| Some(column.clone())),
                 None => None,
             });
         }
@@ -52,7 +54,9 @@ impl Applying<'_> {
         let catalogue = &self.catalogue;
         let called = |index: &&Index| {
             let known = index.name.known();
-            known.is_some_and(|known| known == name || catalogue.folds() && known.eq_ignore_ascii_case(name))
+            known.is_some_and(|known| {
+                known == name || catalogue.folds() && known.eq_ignore_ascii_case(name)
+            })
         };
         match self.dialect() {
             Dialect::Postgresql => catalogue.relation(&TableName {
@@ -61,10 +65,16 @@ impl Applying<'_> {
             }),
             Dialect::Mysql => {
                 let table = catalogue.tables.get(table)?;
-                table.indexes.iter().find(called).map(|index| index.presence)
+                table
+                    .indexes
+                    .iter()
+                    .find(called)
+                    .map(|index| index.presence)
             }
             Dialect::Sqlite => {
-                let table = catalogue.tables.get(&catalogue.key(&TableName::plain(name)));
+                let table = catalogue
+                    .tables
+                    .get(&catalogue.key(&TableName::plain(name)));
                 let mut indexes = catalogue.tables.values().flat_map(|table| &table.indexes);
                 table
                     .map(|table| table.presence)
@@ -101,7 +111,11 @@ impl Applying<'_> {
             self.owned_by_constraint(name, table, &subject)?;
             return self.no_index(name, table, subject);
         };
-        let found = self.catalogue.tables.get(&key).map(|table| table.indexes[at].clone());
+        let found = self
+            .catalogue
+            .tables
+            .get(&key)
+            .map(|table| table.indexes[at].clone());
         let Some(found) = found else {
             return Ok(());
         };
@@ -131,7 +145,9 @@ impl Applying<'_> {
             .or(catalogue.default_schema.as_ref());
         let called = |index: &Index| {
             let known = index.name.known();
-            known.is_some_and(|known| known == name || catalogue.folds() && known.eq_ignore_ascii_case(name))
+            known.is_some_and(|known| {
+                known == name || catalogue.folds() && known.eq_ignore_ascii_case(name)
+            })
         };
         catalogue
             .tables
@@ -179,7 +195,12 @@ impl Applying<'_> {
 
     fn no_index(&mut self, name: &str, table: Option<&TableName>, subject: Subject) -> Flow {
         // One that a convention or the server has named may be meant.
-        let unnamed = |known: &Table| known.indexes.iter().any(|index| index.name.known().is_none());
+        let unnamed = |known: &Table| {
+            known
+                .indexes
+                .iter()
+                .any(|index| index.name.known().is_none())
+        };
         let candidates = match table {
             Some(table) => {
                 let known = self.catalogue.tables.get(&self.catalogue.key(table));
@@ -191,7 +212,8 @@ impl Applying<'_> {
             let mut indexes = known.indexes.iter();
             indexes.any(|index| index.name.known() == Some(name))
         });
-        let foreign = table.is_some_and(|table| self.catalogue.beyond(table) && table.schema.is_some());
+        let foreign =
+            table.is_some_and(|table| self.catalogue.beyond(table) && table.schema.is_some());
         let sure = !candidates && !foreign && (!elsewhere || self.dialect() != Dialect::Postgresql);
         if candidates
             && self.act.certain
@@ -222,7 +244,9 @@ impl Applying<'_> {
             let others = table.indexes.iter().enumerate();
             !columns.is_empty()
                 && table.indexes[at].begins_with(columns)
-                && !others.filter(|(other, _)| *other != at).any(|(_, index)| index.begins_with(columns))
+                && !others
+                    .filter(|(other, _)| *other != at)
+                    .any(|(_, index)| index.begins_with(columns))
                 && !table.keys().any(|key| key.columns.starts_with(columns))
         };
         let own = table

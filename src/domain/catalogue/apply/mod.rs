@@ -6,10 +6,14 @@
 mod batch;
 mod columns;
 mod constraints;
+mod draft;
 mod drops;
 mod indexes;
+mod removal;
 mod tables;
 mod types;
+
+pub(in crate::domain) use batch::made_anew;
 
 use super::subject::{Obstacle, Subject, Trouble};
 use super::{Catalogue, Origin, Presence};
@@ -202,9 +206,8 @@ impl Applying<'_> {
         let presence = self.catalogue.tables.get(&key).map(|table| table.presence);
         match presence {
             Some(Presence::Certain) => return Ok(Some(key)),
-            Some(Presence::Uncertain) => {}
             None if self.catalogue.views.contains_key(&key) => return Ok(None),
-            None => {}
+            _ => {}
         }
         let sure = presence.is_none() && !self.catalogue.beyond(name);
         if sure || presence.is_some() {
@@ -216,12 +219,7 @@ impl Applying<'_> {
 
     /// The name of a column that has to be there, as the table has it; `None` where it may be there all
     /// the same.
-    fn column(
-        &mut self,
-        key: &TableName,
-        table: &TableName,
-        column: &str,
-    ) -> Flow<Option<String>> {
+    fn column(&mut self, key: &TableName, table: &TableName, column: &str) -> Flow<Option<String>> {
         let Some(known) = self.catalogue.tables.get(key) else {
             return Ok(None);
         };

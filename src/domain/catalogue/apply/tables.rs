@@ -78,7 +78,8 @@ impl Applying<'_> {
             };
             self.constrain(name, key, &constraint)?;
         }
-        let keys_first = |constraint: &&Constraint| !matches!(constraint, Constraint::ForeignKey { .. });
+        let keys_first =
+            |constraint: &&Constraint| !matches!(constraint, Constraint::ForeignKey { .. });
         for constraint in constraints.iter().filter(keys_first) {
             self.constrain(name, key, constraint)?;
         }
@@ -125,7 +126,8 @@ impl Applying<'_> {
             }) else {
                 continue;
             };
-            if self.dialect() == Dialect::Sqlite || cascade && self.dialect() == Dialect::Postgresql {
+            if self.dialect() == Dialect::Sqlite || cascade && self.dialect() == Dialect::Postgresql
+            {
                 continue;
             }
             let sentence = format!(
@@ -175,7 +177,14 @@ impl Applying<'_> {
                 let sure = column.is_none() && reads(&view.query, &table.name);
                 // The same name in another schema may be meant.
                 let sure = sure && name.schema == table.schema;
-                (name.clone(), if sure { view.presence } else { Presence::Uncertain })
+                (
+                    name.clone(),
+                    if sure {
+                        view.presence
+                    } else {
+                        Presence::Uncertain
+                    },
+                )
             })
             .collect();
         for (view, presence) in using {
@@ -204,15 +213,14 @@ impl Applying<'_> {
             schema: key.schema.clone(),
             name: to.to_owned(),
         };
-        let there = match self.dialect() {
-            Dialect::Postgresql => self.catalogue.relation(&target_key),
-            _ => {
-                let found = self.catalogue.key(&target);
-                (found != key)
-                    .then(|| self.catalogue.tables.get(&found))
-                    .flatten()
-                    .map(|table| table.presence)
-            }
+        let there = if self.dialect() == Dialect::Postgresql {
+            self.catalogue.relation(&target_key)
+        } else {
+            let found = self.catalogue.key(&target);
+            (found != key)
+                .then(|| self.catalogue.tables.get(&found))
+                .flatten()
+                .map(|table| table.presence)
         };
         if let Some(presence) = there {
             let sentence = format!("table {target} already exists");
@@ -264,7 +272,14 @@ impl Applying<'_> {
                 .filter(|(_, view)| mentions(&view.query, &gone.name))
                 .map(|(name, view)| {
                     let sure = reads(&view.query, &gone.name);
-                    (name.clone(), if sure { view.presence } else { Presence::Uncertain })
+                    (
+                        name.clone(),
+                        if sure {
+                            view.presence
+                        } else {
+                            Presence::Uncertain
+                        },
+                    )
                 })
                 .collect(),
         };
@@ -309,5 +324,8 @@ impl Applying<'_> {
 }
 
 pub(super) fn foreign_key_called(name: Option<&str>) -> String {
-    name.map_or_else(|| "a foreign key".to_owned(), |name| format!("foreign key {name}"))
+    name.map_or_else(
+        || "a foreign key".to_owned(),
+        |name| format!("foreign key {name}"),
+    )
 }

@@ -47,7 +47,10 @@ impl Applying<'_> {
         let mut users = Vec::new();
         for (table, known) in &self.catalogue.tables {
             for column in known.columns.values() {
-                let kind = column.kind.as_ref().and_then(|kind| kind.enum_name.as_ref());
+                let kind = column
+                    .kind
+                    .as_ref()
+                    .and_then(|kind| kind.enum_name.as_ref());
                 if kind.is_some_and(|kind| self.catalogue.key(kind) == key) {
                     let presence = column.presence.min(known.presence);
                     users.push((table.clone(), column.name.clone(), presence));
@@ -58,11 +61,14 @@ impl Applying<'_> {
         for (table, column, presence) in users {
             if cascade {
                 if let Some(table) = self.catalogue.table_mut(&table) {
-                    super::drops::without_column(table, &column, certain, false);
+                    super::removal::without_column(table, &column, certain, false);
                 }
                 continue;
             }
-            let sentence = format!("type {name} is used by column {column} of table {}", table.name);
+            let sentence = format!(
+                "type {name} is used by column {column} of table {}",
+                table.name
+            );
             self.dependents(subject.clone(), sentence, presence == Presence::Certain)?;
         }
         if certain {
@@ -119,11 +125,18 @@ impl Applying<'_> {
         let names: Vec<TableName> = self.catalogue.tables.keys().cloned().collect();
         for table in names {
             let uses = self.catalogue.tables.get(&table).is_some_and(|table| {
-                let mut kinds = table.columns.values().filter_map(|column| column.kind.as_ref());
+                let mut kinds = table
+                    .columns
+                    .values()
+                    .filter_map(|column| column.kind.as_ref());
                 kinds.any(|kind| kind.enum_name.as_ref() == Some(&key))
             });
             if let Some(table) = uses.then(|| self.catalogue.table_mut(&table)).flatten() {
-                for kind in table.columns.values_mut().filter_map(|column| column.kind.as_mut()) {
+                for kind in table
+                    .columns
+                    .values_mut()
+                    .filter_map(|column| column.kind.as_mut())
+                {
                     if kind.enum_name.as_ref() == Some(&key) {
                         kind.enum_name = Some(target.clone());
                     }
@@ -141,12 +154,11 @@ impl Applying<'_> {
         query: Option<&str>,
     ) -> Flow {
         let key = self.catalogue.key(name);
-        let there = match self.dialect() {
-            Dialect::Postgresql => self.catalogue.relation(&key),
-            _ => {
-                let table = self.catalogue.tables.get(&key).map(|table| table.presence);
-                table.or_else(|| self.catalogue.views.get(&key).map(|view| view.presence))
-            }
+        let there = if self.dialect() == Dialect::Postgresql {
+            self.catalogue.relation(&key)
+        } else {
+            let table = self.catalogue.tables.get(&key).map(|table| table.presence);
+            table.or_else(|| self.catalogue.views.get(&key).map(|view| view.presence))
         };
         let replaced = or_replace && self.catalogue.views.contains_key(&key);
         if let Some(presence) = there.filter(|_| !replaced) {
@@ -155,7 +167,11 @@ impl Applying<'_> {
         }
         let view = View {
             query: query.unwrap_or_default().to_owned(),
-            presence: if replaced { Presence::Certain } else { self.presence() },
+            presence: if replaced {
+                Presence::Certain
+            } else {
+                self.presence()
+            },
         };
         self.catalogue.views.insert(key, view);
         Ok(())
