@@ -21,4 +21,5 @@ pub mod revision;
 pub mod risk;
 pub mod schema;
 pub mod secret;
+pub mod sql;
 pub mod target;

@@ -1,4 +1,22 @@
 //! A schema as objects, for following what happens to it.
+//!
+//! `read` makes one from the lines of a schema, `names` adds the names that SQLite's lines lack,
+//! `apply` does to it what a server would do, and `subject` says of what an operation speaks.
+
+mod apply;
+mod difference;
+mod look;
+mod names;
+mod parts;
+mod read;
+mod subject;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use apply::Act;
+pub(super) use apply::made_anew;
+pub use subject::{Effect, Obstacle, Subject, Trouble, effects};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

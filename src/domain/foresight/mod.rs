@@ -1,7 +1,17 @@
 //! What a plan will do, seen before anything is run: the migrations are followed step by step over
 //! the schema that the database has, newest first.
 
+mod follow;
+mod foresee;
+mod ledger;
+mod reach;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
+
+pub use foresee::{Foreseen, foresee};
+pub use reach::{Reachable, reachable};
 
 use super::catalogue::Catalogue;
 use super::operation::{Operation, Place};
@@ -104,6 +114,12 @@ pub trait Host {
 
     /// Something happens. The error is raised inside the migration, which may catch it.
     fn happens(&mut self, event: Event) -> Result<(), Raised>;
+
+    /// What was raised at an event was not caught: the migration ends with it. Not called where the
+    /// migration catches it and goes on.
+    fn escaped(&mut self, raised: &Raised, certain: bool) {
+        let _ = (raised, certain);
+    }
 }
 
 /// How the following of one function ended.

@@ -1,0 +1,289 @@
+//! Indexes.
+
+use super::super::{Index, Presence, Subject, Table};
+use super::tables::foreign_key_called;
+use super::{Applying, Flow};
+use crate::domain::foresight::Dialect;
+use crate::domain::operation::{Name, TableName};
+
+impl Applying<'_> {
+    pub(super) fn create_index(
+        &mut self,
+        name: &Name,
+        table: &TableName,
+        columns: &[Option<String>],
+        unique: bool,
+        if_not_exists: bool,
+    ) -> Flow {
+        let Some(key) = self.table(table)? else {
+            return Ok(());
+        };
+        if let Some(name) = name.known()
+            && let Some(presence) = self.index_there(&key, name)
+        {
+            if if_not_exists {
+                return Ok(());
+            }
+            let subject = Subject::Index(Some(table.clone()), name.to_owned());
+            self.exists(subject, format!("index {name} already exists"), presence)?;
+        }
+        let mut own = Vec::new();
+        for column in columns {
+            own.push(match column {
+                Some(column) => self
+                    .column(&key, table, column)?
+                    .or_else(|| Some(column.clone())),
+                None => None,
+            });
+        }
+        let presence = self.presence();
+        if let Some(table) = self.catalogue.table_mut(&key) {
+            table.indexes.push(Index {
+                name: name.clone(),
+                columns: own,
+                unique,
+                presence,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether the name is taken: on PostgreSQL by anything in the schema, on SQLite by any index or
+    /// table, on MariaDB by an index of the table.
+    fn index_there(&self, table: &TableName, name: &str) -> Option<Presence> {
+        let catalogue = &self.catalogue;
+        let called = |index: &&Index| {
+            let known = index.name.known();
+            known.is_some_and(|known| {
+                known == name || catalogue.folds() && known.eq_ignore_ascii_case(name)
+            })
+        };
+        match self.dialect() {
+            Dialect::Postgresql => catalogue.relation(&TableName {
+                schema: table.schema.clone(),
+                name: name.to_owned(),
+            }),
+            Dialect::Mysql => {
+                let table = catalogue.tables.get(table)?;
+                table
+                    .indexes
+                    .iter()
+                    .find(called)
+                    .map(|index| index.presence)
+            }
+            Dialect::Sqlite => {
+                let table = catalogue
+                    .tables
+                    .get(&catalogue.key(&TableName::plain(name)));
+                let mut indexes = catalogue.tables.values().flat_map(|table| &table.indexes);
+                table
+                    .map(|table| table.presence)
+                    .or_else(|| indexes.find(called).map(|index| index.presence))
+            }
+        }
+    }
+
+    pub(super) fn drop_index(
+        &mut self,
+        name: &Name,
+        table: Option<&TableName>,
+        if_exists: bool,
+    ) -> Flow {
+        // A name that a convention gives, or that cannot be followed.
+        let Some(name) = name.known() else {
+            return Ok(());
+        };
+        let subject = Subject::Index(table.cloned(), name.to_owned());
+        let mut within = None;
+        if self.dialect() == Dialect::Mysql {
+            let Some(table) = table else {
+                return Ok(());
+            };
+            let Some(key) = self.table(table)? else {
+                return Ok(());
+            };
+            within = Some(key);
+        }
+        let Some((key, at)) = self.find_index(name, table, within.as_ref()) else {
+            if if_exists {
+                return Ok(());
+            }
+            self.owned_by_constraint(name, table, &subject)?;
+            return self.no_index(name, table, subject);
+        };
+        let found = self
+            .catalogue
+            .tables
+            .get(&key)
+            .map(|table| table.indexes[at].clone());
+        let Some(found) = found else {
+            return Ok(());
+        };
+        if found.presence == Presence::Uncertain && !if_exists {
+            let sentence = format!("index {name} may not exist");
+            self.missing(subject.clone(), sentence, false)?;
+        }
+        if self.dialect() == Dialect::Mysql {
+            self.needed_by_foreign_key(&key, at, &subject)?;
+        }
+        let certain = self.act.certain;
+        if let Some(table) = self.catalogue.table_mut(&key) {
+            Self::take(certain, &mut table.indexes, |index| *index == found);
+        }
+        Ok(())
+    }
+
+    fn find_index(
+        &self,
+        name: &str,
+        table: Option<&TableName>,
+        within: Option<&TableName>,
+    ) -> Option<(TableName, usize)> {
+        let catalogue = &self.catalogue;
+        let schema = table
+            .and_then(|table| table.schema.as_ref())
+            .or(catalogue.default_schema.as_ref());
+        let called = |index: &Index| {
+            let known = index.name.known();
+            known.is_some_and(|known| {
+                known == name || catalogue.folds() && known.eq_ignore_ascii_case(name)
+            })
+        };
+        catalogue
+            .tables
+            .iter()
+            .filter(|(key, _)| match self.dialect() {
+                Dialect::Postgresql => schema.is_none() || key.schema.as_ref() == schema,
+                Dialect::Mysql => within == Some(key),
+                Dialect::Sqlite => true,
+            })
+            .find_map(|(key, table)| {
+                let at = table.indexes.iter().position(called)?;
+                Some((key.clone(), at))
+            })
+    }
+
+    /// PostgreSQL: the index of a key goes with the key only.
+    fn owned_by_constraint(
+        &mut self,
+        name: &str,
+        table: Option<&TableName>,
+        subject: &Subject,
+    ) -> Flow {
+        if self.dialect() != Dialect::Postgresql {
+            return Ok(());
+        }
+        let schema = table
+            .and_then(|table| table.schema.clone())
+            .or_else(|| self.catalogue.default_schema.clone());
+        let owner = self
+            .catalogue
+            .tables
+            .iter()
+            .filter(|(key, _)| schema.is_none() || key.schema == schema)
+            .find_map(|(key, table)| {
+                let mut keys = table.keys();
+                let found = keys.find(|one| one.name.known() == Some(name))?;
+                Some((key.name.clone(), found.presence.min(table.presence)))
+            });
+        if let Some((owner, presence)) = owner {
+            let sentence = format!("index {name} is needed by constraint {name} of table {owner}");
+            self.dependents(subject.clone(), sentence, presence == Presence::Certain)?;
+        }
+        Ok(())
+    }
+
+    fn no_index(&mut self, name: &str, table: Option<&TableName>, subject: Subject) -> Flow {
+        // One that a convention or the server has named may be meant.
+        let unnamed = |known: &Table| {
+            known
+                .indexes
+                .iter()
+                .any(|index| index.name.known().is_none())
+        };
+        let candidates = match table {
+            Some(table) => {
+                let known = self.catalogue.tables.get(&self.catalogue.key(table));
+                known.is_some_and(|known| unnamed(known) || known.presence == Presence::Uncertain)
+            }
+            None => self.catalogue.tables.values().any(|known| unnamed(known)),
+        };
+        let elsewhere = self.catalogue.tables.values().any(|known| {
+            let mut indexes = known.indexes.iter();
+            indexes.any(|index| index.name.known() == Some(name))
+        });
+        let foreign =
+            table.is_some_and(|table| self.catalogue.beyond(table) && table.schema.is_some());
+        let sure = !candidates && !foreign && (!elsewhere || self.dialect() != Dialect::Postgresql);
+        if candidates
+            && self.act.certain
+            && let Some(key) = table.map(|table| self.catalogue.key(table))
+            && let Some(table) = self.catalogue.table_mut(&key)
+        {
+            let default = default_index_names(&key.name, table);
+            let Some(at) = default.iter().position(|(_, default)| default == name) else {
+                return self.missing(subject, format!("index {name} may not exist"), false);
+            };
+            table.indexes.remove(default[at].0);
+            return Ok(());
+        }
+        self.missing(subject, format!("index {name} does not exist"), sure)
+    }
+
+    /// MariaDB: a foreign key needs an index that begins with its columns, on both sides.
+    pub(super) fn needed_by_foreign_key(
+        &mut self,
+        key: &TableName,
+        at: usize,
+        subject: &Subject,
+    ) -> Flow {
+        let Some(table) = self.catalogue.tables.get(key) else {
+            return Ok(());
+        };
+        let serves = |columns: &[String]| {
+            let others = table.indexes.iter().enumerate();
+            !columns.is_empty()
+                && table.indexes[at].begins_with(columns)
+                && !others
+                    .filter(|(other, _)| *other != at)
+                    .any(|(_, index)| index.begins_with(columns))
+                && !table.keys().any(|key| key.columns.starts_with(columns))
+        };
+        let own = table
+            .foreign_keys
+            .iter()
+            .filter(|foreign| serves(&foreign.columns))
+            .map(|foreign| (foreign.name.clone(), foreign.presence));
+        let others = self.catalogue.referring(key);
+        let referring = others.iter().filter_map(|(other, at)| {
+            let foreign = &self.catalogue.tables.get(other)?.foreign_keys[*at];
+            serves(&foreign.referent_columns).then(|| (foreign.name.clone(), foreign.presence))
+        });
+        let needed: Vec<(Name, Presence)> = own.chain(referring).collect();
+        let index = table.indexes[at].presence;
+        for (name, presence) in needed {
+            let sentence = format!(
+                "index {} is needed by {}",
+                subject.object(),
+                foreign_key_called(name.known())
+            );
+            let sure = presence.min(index) == Presence::Certain;
+            self.dependents(subject.clone(), sentence, sure)?;
+        }
+        Ok(())
+    }
+}
+
+/// SQLAlchemy's `ix_table_column` for those without a name.
+fn default_index_names(name: &str, table: &Table) -> Vec<(usize, String)> {
+    table
+        .indexes
+        .iter()
+        .enumerate()
+        .filter(|(_, index)| index.name.known().is_none())
+        .filter_map(|(at, index)| {
+            let column = index.columns.first()?.as_ref()?;
+            Some((at, format!("ix_{name}_{column}")))
+        })
+        .collect()
+}

@@ -1,0 +1,331 @@
+//! Tables and rows.
+
+use std::sync::Arc;
+
+use super::super::text::{mentions, reads, renamed};
+use super::super::{Presence, Subject, Table};
+use super::{Applying, Flow};
+use crate::domain::foresight::Dialect;
+use crate::domain::operation::{ColumnDefinition, Constraint, TableName};
+
+impl Applying<'_> {
+    pub(super) fn create_table(
+        &mut self,
+        name: &TableName,
+        columns: &[ColumnDefinition],
+        constraints: &[Constraint],
+        if_not_exists: bool,
+    ) -> Flow {
+        let key = self.catalogue.key(name);
+        let there = if self.dialect() == Dialect::Postgresql {
+            self.catalogue.relation(&key)
+        } else {
+            let table = self.catalogue.tables.get(&key).map(|table| table.presence);
+            table.or_else(|| self.catalogue.views.get(&key).map(|view| view.presence))
+        };
+        if let Some(presence) = there {
+            if if_not_exists {
+                if let Some(table) = self.catalogue.table_mut(&key)
+                    && self.act.certain
+                {
+                    table.presence = Presence::Certain;
+                }
+                return Ok(());
+            }
+            let sentence = format!("table {name} already exists");
+            self.exists(Subject::Table(name.clone()), sentence, presence)?;
+        }
+        // The keys of the table itself are there before what points at it is looked at.
+        let mut table = Table::empty(self.made(), self.presence());
+        for column in columns {
+            table
+                .columns
+                .insert(column.name.clone(), self.new_column(column));
+        }
+        let before = self.catalogue.tables.insert(key.clone(), Arc::new(table));
+        let outcome = self.fill(name, &key, columns, constraints);
+        if outcome.is_err() {
+            match before {
+                Some(before) => self.catalogue.tables.insert(key, before),
+                None => self.catalogue.tables.remove(&key),
+            };
+        }
+        outcome
+    }
+
+    fn fill(
+        &mut self,
+        name: &TableName,
+        key: &TableName,
+        columns: &[ColumnDefinition],
+        constraints: &[Constraint],
+    ) -> Flow {
+        for column in columns {
+            self.type_of_new_column(column, true)?;
+        }
+        let primary: Vec<String> = columns
+            .iter()
+            .filter(|column| column.primary_key)
+            .map(|column| column.name.clone())
+            .collect();
+        let said = constraints
+            .iter()
+            .any(|constraint| matches!(constraint, Constraint::PrimaryKey { .. }));
+        if !primary.is_empty() && !said {
+            let constraint = Constraint::PrimaryKey {
+                name: crate::domain::operation::Name::Unnamed,
+                columns: primary,
+            };
+            self.constrain(name, key, &constraint)?;
+        }
+        let keys_first =
+            |constraint: &&Constraint| !matches!(constraint, Constraint::ForeignKey { .. });
+        for constraint in constraints.iter().filter(keys_first) {
+            self.constrain(name, key, constraint)?;
+        }
+        for column in columns {
+            self.constrain_column(name, key, column)?;
+        }
+        for constraint in constraints.iter().filter(|one| !keys_first(one)) {
+            self.constrain(name, key, constraint)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop_table(&mut self, name: &TableName, if_exists: bool, cascade: bool) -> Flow {
+        let key = self.catalogue.key(name);
+        if if_exists && !self.catalogue.tables.contains_key(&key) {
+            return Ok(());
+        }
+        let subject = Subject::Table(name.clone());
+        if !self.catalogue.tables.contains_key(&key) && self.catalogue.views.contains_key(&key) {
+            let sentence = format!("{name} is a view and no table");
+            return self.refuse(
+                "object-missing",
+                super::Trouble::Other,
+                subject,
+                sentence,
+                true,
+            );
+        }
+        let certain_table = self
+            .catalogue
+            .tables
+            .get(&key)
+            .is_some_and(|table| table.presence == Presence::Certain);
+        if !if_exists && self.table(name)?.is_none() {
+            return Ok(());
+        }
+        for (other, at) in self.catalogue.referring(&key) {
+            if other == key {
+                continue;
+            }
+            let Some(foreign) = self.catalogue.tables.get(&other).map(|table| {
+                let key = &table.foreign_keys[at];
+                (key.name.clone(), key.presence.min(table.presence))
+            }) else {
+                continue;
+            };
+            if self.dialect() == Dialect::Sqlite || cascade && self.dialect() == Dialect::Postgresql
+            {
+                continue;
+            }
+            let sentence = format!(
+                "table {name} cannot be dropped, because {} of table {} refers to it",
+                foreign_key_called(foreign.0.known()),
+                other.name
+            );
+            let sure = foreign.1 == Presence::Certain && certain_table;
+            self.dependents(subject.clone(), sentence, sure)?;
+        }
+        if self.dialect() == Dialect::Postgresql {
+            self.views_in_the_way(&subject, &key, None, cascade)?;
+            let certain = self.act.certain;
+            for (other, _) in self.catalogue.referring(&key) {
+                let referent = key.clone();
+                if let Some(table) = self.catalogue.table_mut(&other) {
+                    Self::take(certain, &mut table.foreign_keys, |one| {
+                        one.referent == referent
+                    });
+                }
+            }
+        }
+        if self.act.certain {
+            self.catalogue.tables.remove(&key);
+        } else if let Some(table) = self.catalogue.table_mut(&key) {
+            table.presence = Presence::Uncertain;
+        }
+        Ok(())
+    }
+
+    /// PostgreSQL: views that use a table or a column keep it from going. Whether a word in a query is
+    /// that column cannot be told for certain.
+    pub(super) fn views_in_the_way(
+        &mut self,
+        subject: &Subject,
+        table: &TableName,
+        column: Option<&str>,
+        cascade: bool,
+    ) -> Flow {
+        let using: Vec<(TableName, Presence)> = self
+            .catalogue
+            .views
+            .iter()
+            .filter(|(_, view)| mentions(&view.query, &table.name))
+            .filter(|(_, view)| column.is_none_or(|column| mentions(&view.query, column)))
+            .map(|(name, view)| {
+                let sure = column.is_none() && reads(&view.query, &table.name);
+                // The same name in another schema may be meant.
+                let sure = sure && name.schema == table.schema;
+                (
+                    name.clone(),
+                    if sure {
+                        view.presence
+                    } else {
+                        Presence::Uncertain
+                    },
+                )
+            })
+            .collect();
+        for (view, presence) in using {
+            if cascade {
+                if let Some(view) = self.catalogue.views.get_mut(&view) {
+                    view.presence = Presence::Uncertain;
+                }
+                continue;
+            }
+            let what = subject.object();
+            let sentence = format!("{what} is used by view {}", view.name);
+            self.dependents(subject.clone(), sentence, presence == Presence::Certain)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn rename_table(&mut self, name: &TableName, to: &str) -> Flow {
+        let target = TableName {
+            schema: name.schema.clone(),
+            name: to.to_owned(),
+        };
+        let Some(key) = self.table(name)? else {
+            return Ok(());
+        };
+        let target_key = TableName {
+            schema: key.schema.clone(),
+            name: to.to_owned(),
+        };
+        let there = if self.dialect() == Dialect::Postgresql {
+            self.catalogue.relation(&target_key)
+        } else {
+            let found = self.catalogue.key(&target);
+            (found != key)
+                .then(|| self.catalogue.tables.get(&found))
+                .flatten()
+                .map(|table| table.presence)
+        };
+        if let Some(presence) = there {
+            let sentence = format!("table {target} already exists");
+            self.exists(Subject::Table(target), sentence, presence)?;
+        }
+        if self.dialect() == Dialect::Sqlite {
+            self.broken_views(&Subject::Table(name.clone()), None)?;
+        }
+        for (other, at) in self.catalogue.referring(&key) {
+            if let Some(table) = self.catalogue.table_mut(&other) {
+                table.foreign_keys[at].referent = target_key.clone();
+            }
+        }
+        if self.dialect() != Dialect::Mysql {
+            for view in self.catalogue.views.values_mut() {
+                if mentions(&view.query, &key.name) {
+                    view.query = renamed(&view.query, &key.name, to);
+                }
+            }
+        }
+        let Some(table) = self.catalogue.tables.get(&key).cloned() else {
+            return Ok(());
+        };
+        let mut renamed = table.clone();
+        let certain = self.act.certain;
+        Arc::make_mut(&mut renamed).presence = if certain {
+            table.presence
+        } else {
+            Presence::Uncertain
+        };
+        if certain {
+            self.catalogue.tables.remove(&key);
+        } else if let Some(old) = self.catalogue.table_mut(&key) {
+            old.presence = Presence::Uncertain;
+        }
+        self.catalogue.tables.insert(target_key, renamed);
+        Ok(())
+    }
+
+    /// SQLite reads every view again when a table is renamed or loses a column, and fails over one
+    /// whose table is not there: of the whole database, or that of `gone` in the middle of a batch.
+    pub(super) fn broken_views(&mut self, subject: &Subject, gone: Option<&TableName>) -> Flow {
+        let broken: Vec<(TableName, Presence)> = match gone {
+            None => Vec::new(),
+            Some(gone) => self
+                .catalogue
+                .views
+                .iter()
+                .filter(|(_, view)| mentions(&view.query, &gone.name))
+                .map(|(name, view)| {
+                    let sure = reads(&view.query, &gone.name);
+                    (
+                        name.clone(),
+                        if sure {
+                            view.presence
+                        } else {
+                            Presence::Uncertain
+                        },
+                    )
+                })
+                .collect(),
+        };
+        for (view, presence) in broken {
+            let sentence = format!(
+                "{} cannot be made anew, because view {} reads it",
+                subject.object(),
+                view.name
+            );
+            self.dependents(subject.clone(), sentence, presence == Presence::Certain)?;
+        }
+        Ok(())
+    }
+
+    /// Rows are read or changed: the table and the columns that are named have to be there.
+    pub(super) fn rows(&mut self, name: Option<&TableName>, columns: &[String]) -> Flow {
+        let Some(name) = name else {
+            return Ok(());
+        };
+        if let Some(key) = self.table(name)? {
+            for column in columns {
+                self.column(&key, name, column)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn rows_change(&mut self, name: Option<&TableName>) {
+        if let Some(name) = name {
+            let key = self.catalogue.key(name);
+            if let Some(table) = self.catalogue.table_mut(&key) {
+                table.rows_changed = true;
+            }
+            return;
+        }
+        for table in self.catalogue.tables.values_mut() {
+            if !table.rows_changed {
+                Arc::make_mut(table).rows_changed = true;
+            }
+        }
+    }
+}
+
+pub(super) fn foreign_key_called(name: Option<&str>) -> String {
+    name.map_or_else(
+        || "a foreign key".to_owned(),
+        |name| format!("foreign key {name}"),
+    )
+}

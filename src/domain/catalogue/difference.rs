@@ -1,0 +1,103 @@
+//! What became of the objects of a catalogue.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Catalogue, Effect, Subject, Table};
+use crate::domain::operation::TableName;
+
+impl Catalogue {
+    /// What is there in `self` and not, or not for certain, in `after` is gone, and the other way round
+    /// is made. Names only; certainty of tables and columns only.
+    pub fn effects_to(&self, after: &Self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (name, table) in &self.tables {
+            match after.tables.get(name) {
+                None => effects.push(Effect::Gone(Subject::Table(name.clone()))),
+                Some(other) if Arc::ptr_eq(table, other) => {}
+                Some(other) if other.presence < table.presence => {
+                    effects.push(Effect::Gone(Subject::Table(name.clone())));
+                }
+                Some(other) => {
+                    for part in parts(name, table) {
+                        if !part.is_in(other) || part.is_doubted(table, other) {
+                            effects.push(Effect::Gone(part));
+                        }
+                    }
+                    for part in parts(name, other) {
+                        if !part.is_in(table) {
+                            effects.push(Effect::Made(part));
+                        }
+                    }
+                }
+            }
+        }
+        let new = after
+            .tables
+            .keys()
+            .filter(|name| !self.tables.contains_key(*name));
+        effects.extend(new.map(|name| Effect::Made(Subject::Table(name.clone()))));
+        either(&self.views, &after.views, Subject::View, &mut effects);
+        either(&self.enums, &after.enums, Subject::Type, &mut effects);
+        effects
+    }
+}
+
+fn either<Value>(
+    before: &BTreeMap<TableName, Value>,
+    after: &BTreeMap<TableName, Value>,
+    subject: impl Fn(TableName) -> Subject,
+    effects: &mut Vec<Effect>,
+) {
+    for name in before.keys().filter(|name| !after.contains_key(*name)) {
+        effects.push(Effect::Gone(subject(name.clone())));
+    }
+    for name in after.keys().filter(|name| !before.contains_key(*name)) {
+        effects.push(Effect::Made(subject(name.clone())));
+    }
+}
+
+fn parts(name: &TableName, table: &Table) -> Vec<Subject> {
+    let columns = table.columns.keys();
+    let mut parts: Vec<Subject> = columns
+        .map(|column| Subject::Column(name.clone(), column.clone()))
+        .collect();
+    let indexes = table.indexes.iter().filter_map(|index| index.name.known());
+    parts.extend(indexes.map(|index| Subject::Index(Some(name.clone()), index.to_owned())));
+    parts.extend(
+        constraints(table)
+            .map(|constraint| Subject::Constraint(name.clone(), constraint.to_owned())),
+    );
+    parts
+}
+
+fn constraints(table: &Table) -> impl Iterator<Item = &str> {
+    let keys = table.keys().map(|key| &key.name);
+    let foreign = table.foreign_keys.iter().map(|key| &key.name);
+    let checks = table.checks.iter().map(|check| &check.name);
+    keys.chain(foreign)
+        .chain(checks)
+        .filter_map(|name| name.known())
+}
+
+impl Subject {
+    fn is_doubted(&self, before: &Table, after: &Table) -> bool {
+        let Self::Column(_, column) = self else {
+            return false;
+        };
+        let presence = |table: &Table| table.columns.get(column).map(|column| column.presence);
+        presence(after) < presence(before)
+    }
+
+    fn is_in(&self, table: &Table) -> bool {
+        match self {
+            Self::Column(_, column) => table.columns.contains_key(column),
+            Self::Index(_, name) => table
+                .indexes
+                .iter()
+                .any(|index| index.name.known() == Some(name)),
+            Self::Constraint(_, name) => constraints(table).any(|constraint| constraint == name),
+            Self::Table(_) | Self::Type(_) | Self::View(_) => false,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Who took an object away, and who made it.
+
+use std::collections::HashMap;
+
+use super::{Direction, EventKind, Function, Migrations};
+use crate::domain::catalogue::{Effect, Obstacle, Subject, Trouble, effects};
+use crate::domain::operation::{Operation, Place};
+use crate::domain::revision::RevisionId;
+
+/// What a revision's function does by its own words.
+type Deeds = Vec<(Effect, Place)>;
+
+/// What has happened to objects, and what would have.
+pub(super) struct Ledger {
+    /// What the steps of the plan did that were followed, in order.
+    entries: Vec<(Effect, RevisionId, Place)>,
+    /// The functions of the steps so far, newest first.
+    steps: Vec<(RevisionId, Deeds, Deeds)>,
+    /// Applied revisions that are no step so far.
+    others: Vec<RevisionId>,
+    /// Their upgrades, once they were asked for.
+    upgrades: HashMap<RevisionId, Deeds>,
+}
+
+impl Ledger {
+    pub(super) fn new(others: Vec<RevisionId>) -> Self {
+        Self {
+            entries: Vec::new(),
+            steps: Vec::new(),
+            others,
+            upgrades: HashMap::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// What came later did not happen after all.
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.entries.truncate(length);
+    }
+
+    pub(super) fn note(&mut self, effect: Effect, by: &RevisionId, place: &Place) {
+        self.entries.push((effect, by.clone(), place.clone()));
+    }
+
+    /// A step is behind.
+    pub(super) fn step(&mut self, revision: &RevisionId, upgrade: &Function, downgrade: &Function) {
+        self.others.retain(|other| other != revision);
+        self.steps
+            .push((revision.clone(), deeds(upgrade), deeds(downgrade)));
+    }
+
+    /// The revision to blame for an obstacle in the way of `revision`, met when the ledger had so many
+    /// entries.
+    pub(super) fn culprit(
+        &mut self,
+        obstacle: &Obstacle,
+        entries: usize,
+        revision: &RevisionId,
+        upgrade_of: impl Fn(&RevisionId) -> Function,
+    ) -> Option<(RevisionId, Option<Place>)> {
+        let wanted = |effect: &Effect| blames(obstacle, effect);
+        if obstacle.trouble == Trouble::Other {
+            return None;
+        }
+        let before = self.entries.iter().take(entries);
+        let entry = before.rev().find(|(effect, ..)| wanted(effect));
+        if let Some((_, by, place)) = entry {
+            return Some((by.clone(), Some(place.clone())));
+        }
+        for (by, upgrade, downgrade) in self.steps.iter().rev() {
+            if let Some((effect, place)) = upgrade.iter().rev().find(|(effect, _)| wanted(effect))
+                && !downgrade.iter().any(|(back, _)| undoes(back, effect))
+            {
+                return Some((by.clone(), Some(place.clone())));
+            }
+        }
+        for other in &self.others {
+            if other == revision {
+                continue;
+            }
+            let deeds = self
+                .upgrades
+                .entry(other.clone())
+                .or_insert_with(|| deeds(&upgrade_of(other)));
+            if let Some((_, place)) = deeds.iter().rev().find(|(effect, _)| wanted(effect)) {
+                return Some((other.clone(), Some(place.clone())));
+            }
+        }
+        None
+    }
+}
+
+fn blames(obstacle: &Obstacle, effect: &Effect) -> bool {
+    let subject = &obstacle.subject;
+    match (obstacle.trouble, effect) {
+        (Trouble::Missing, Effect::Gone(gone)) => gone.holds(subject),
+        (Trouble::Exists, Effect::Made(made)) => same(made, subject),
+        _ => false,
+    }
+}
+
+fn undoes(back: &Effect, effect: &Effect) -> bool {
+    match (back, effect) {
+        (Effect::Made(made), Effect::Gone(gone)) | (Effect::Gone(gone), Effect::Made(made)) => {
+            same(made, gone)
+        }
+        _ => false,
+    }
+}
+
+fn same(one: &Subject, other: &Subject) -> bool {
+    one.holds(other) && other.holds(one)
+}
+
+fn deeds(function: &Function) -> Deeds {
+    let mut deeds = Vec::new();
+    for happened in &function.happened {
+        let EventKind::Operation(operation) = &happened.event.kind else {
+            continue;
+        };
+        if let Operation::Batch { operations, .. } = &**operation {
+            for (place, operation) in operations {
+                let place = |effect| (effect, place.clone());
+                deeds.extend(effects(operation).into_iter().map(place));
+            }
+        } else {
+            let place = |effect| (effect, happened.event.place.clone());
+            deeds.extend(effects(operation).into_iter().map(place));
+        }
+    }
+    deeds
+}
+
+/// What an upgrade does, over no schema.
+pub(super) fn upgrade(
+    migrations: &dyn Migrations,
+    revision: &RevisionId,
+    dialect: Option<super::Dialect>,
+) -> Function {
+    let mut host = super::follow::Collect::new(dialect);
+    let followed = migrations.follow(revision, Direction::Upgrade, &mut host);
+    Function {
+        followed,
+        happened: host.happened,
+        failures: Vec::new(),
+    }
+}
