@@ -104,6 +104,12 @@ pub trait Host {
 
     /// Something happens. The error is raised inside the migration, which may catch it.
     fn happens(&mut self, event: Event) -> Result<(), Raised>;
+
+    /// What was raised at an event was not caught: the migration ends with it. Not called where the
+    /// migration catches it and goes on.
+    fn escaped(&mut self, raised: &Raised, certain: bool) {
+        let _ = (raised, certain);
+    }
 }
 
 /// How the following of one function ended.
