@@ -8,7 +8,9 @@
 pub mod bridge;
 pub mod complaint;
 pub mod discovery;
+pub mod ini;
 pub mod launcher;
+pub mod layout;
 mod observation;
 pub mod output;
 mod render;

@@ -1,10 +1,17 @@
 //! The version files themselves, read with a Python parser and never run.
 
 pub mod follow;
+mod identifiers;
+mod listing;
+pub mod source;
+pub mod syntax;
 
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::layout::Layout;
 use crate::domain::revision::Revision;
 
 /// One version file.
@@ -26,3 +33,119 @@ pub struct VersionFiles {
     /// Where modules of the project are imported from, as Python would search.
     pub roots: Vec<PathBuf>,
 }
+
+/// Why the version files do not tell the history.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Unreadable {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What is wrong with it, completing "cannot be read: ".
+    pub reason: String,
+}
+
+impl Unreadable {
+    pub(super) fn new(path: &Path, reason: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} cannot be read: {}",
+            self.path.display(),
+            self.reason
+        )
+    }
+}
+
+impl VersionFiles {
+    /// Reads every version file of a project. One that cannot be read makes the whole of them no
+    /// history: which revisions there are would be a guess.
+    pub fn read(layout: &Layout) -> Result<Self, Unreadable> {
+        let paths = listing::files(layout)?;
+        let read = || paths.iter().map(|path| declared(path));
+        let read = syntax::on_a_deep_stack(|| read().collect::<Result<Vec<_>, _>>());
+        let broken = || Unreadable::new(&layout.directory, "the parser broke off");
+        let mut files = read.ok_or_else(broken)??;
+        resolve_labels(&mut files);
+        Ok(Self {
+            files,
+            roots: layout.roots.clone(),
+        })
+    }
+
+    /// The text of the files that the engine says it has loaded. Left out is what is not there, such
+    /// as where the engine runs in a container, or cannot be decoded.
+    pub fn of_engine(revisions: &[Revision], roots: Vec<PathBuf>) -> Self {
+        let file = |revision: &Revision| {
+            let path = PathBuf::from(revision.path.as_ref()?);
+            let source = source::read(&path).ok()?;
+            Some(VersionFile {
+                revision: revision.clone(),
+                path,
+                source: source.into(),
+            })
+        };
+        Self {
+            files: revisions.iter().filter_map(file).collect(),
+            roots,
+        }
+    }
+
+    /// What the files declare, in the order of loading.
+    pub fn revisions(&self) -> Vec<Revision> {
+        self.files
+            .iter()
+            .map(|file| file.revision.clone())
+            .collect()
+    }
+}
+
+fn declared(path: &Path) -> Result<VersionFile, Unreadable> {
+    let read = || {
+        let source = source::read(path)?;
+        let revision = identifiers::read(syntax::parse(&source)?.syntax(), path)?;
+        Ok(VersionFile {
+            revision,
+            path: path.to_owned(),
+            source: source.into(),
+        })
+    };
+    read().map_err(|reason: String| Unreadable::new(path, reason))
+}
+
+/// Names the revision where a `depends_on` names its label, as Alembic does when it has loaded all.
+fn resolve_labels(files: &mut [VersionFile]) {
+    let ids: HashSet<&str> = files.iter().map(|file| file.revision.id.as_str()).collect();
+    let labels: HashMap<&str, &str> = files
+        .iter()
+        .map(|file| &file.revision)
+        .flat_map(|revision| {
+            let labels = revision.branch_labels.iter();
+            labels.map(|label| (label.as_str(), revision.id.as_str()))
+        })
+        .collect();
+    let resolved: Vec<Vec<String>> = files
+        .iter()
+        .map(|file| {
+            let names = file.revision.depends_on.iter();
+            names
+                .map(|name| match labels.get(name.as_str()) {
+                    Some(id) if !ids.contains(name.as_str()) => (*id).to_owned(),
+                    _ => name.clone(),
+                })
+                .collect()
+        })
+        .collect();
+    for (file, depends_on) in files.iter_mut().zip(resolved) {
+        file.revision.depends_on = depends_on;
+    }
+}
+
+#[cfg(test)]
+mod tests;
