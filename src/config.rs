@@ -11,7 +11,7 @@ use clap::ValueEnum as _;
 use serde::Deserialize;
 
 use crate::checks::{Check, CheckFile, check};
-use crate::domain::risk;
+use crate::domain::risk::{self, verdict::Allowed};
 use crate::domain::secret::Secret;
 use crate::error::Failure;
 use crate::process::Environment;
@@ -54,8 +54,8 @@ pub struct Layer {
     pub check_budget: Option<Duration>,
     /// Tables whose rows a downgrade may take away.
     pub may_lose_rows: Option<Vec<String>>,
-    /// Codes of findings that need no consent of their own, or `all`.
-    pub allow: Option<Vec<String>>,
+    /// The findings that need no consent of their own.
+    pub allow: Option<Allowed>,
     /// Whether the database is asked what a plan puts at risk.
     pub probe: Option<bool>,
     /// How long that may take, all questions together.
@@ -323,7 +323,7 @@ fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         may_lose_rows: file.may_lose_rows,
         allow: file
             .allow
-            .map(codes)
+            .map(|codes| allowed(&codes.join(",")))
             .transpose()
             .map_err(|reason| bad("allow", reason))?,
         probe: file.probe,
@@ -423,7 +423,7 @@ fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
             .map_err(bad("ROLLBACK_CHECK_BUDGET"))?,
         may_lose_rows: None,
         allow: text("ROLLBACK_ALLOW")?
-            .map(|text| codes(text.split(',').map(str::to_owned)))
+            .map(|text| allowed(&text))
             .transpose()
             .map_err(bad("ROLLBACK_ALLOW"))?,
         probe: text("ROLLBACK_PROBE")?
@@ -455,12 +455,14 @@ pub fn words(line: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-/// Checks the codes of findings that are allowed.
-fn codes(codes: impl IntoIterator<Item = String>) -> Result<Vec<String>, String> {
-    codes
-        .into_iter()
-        .map(|code| risk::verdict::code(&code))
-        .collect()
+/// Reads `table-dropped,column-dropped` or `all`.
+pub fn allowed(text: &str) -> Result<Allowed, String> {
+    Allowed::parse(text).map_err(|error| {
+        format!(
+            "{error}; the findings are {}",
+            risk::codes().into_iter().collect::<Vec<_>>().join(", ")
+        )
+    })
 }
 
 /// Reads `90s`, `5m`, `1h 30m`.

@@ -21,6 +21,7 @@ pub struct CheckArgs {
     /// A revision, or the beginning of one.
     pub revision: String,
 
+    /// How the database is asked.
     #[command(flatten)]
     pub probes: ProbeArgs,
 }

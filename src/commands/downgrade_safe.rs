@@ -17,7 +17,7 @@ use crate::database::Snapshot;
 use crate::domain::plan::Plan;
 use crate::domain::report::{Commands, Outcome, Report};
 use crate::domain::revision::RevisionId;
-use crate::domain::risk;
+use crate::domain::risk::verdict::Allowed;
 use crate::error::{Exit, Failure};
 use crate::fault;
 use crate::runner::{self, Options, Parts};
@@ -101,13 +101,14 @@ pub struct DowngradeSafeArgs {
 
     /// Consent by name to what the plan puts at risk: codes of findings, separated by commas, or all.
     /// Without it a high or unknown finding has to be confirmed by typing, and is refused with -y.
-    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = risk::verdict::code)]
-    pub allow: Option<Vec<String>>,
+    #[arg(long, value_name = "CODE", value_parser = config::allowed)]
+    pub allow: Option<Allowed>,
 
     /// Begin a plan although one of its steps is sure to fail.
     #[arg(long)]
     pub allow_failing: bool,
 
+    /// How the database is asked.
     #[command(flatten)]
     pub probes: ProbeArgs,
 

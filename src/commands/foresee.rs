@@ -7,10 +7,8 @@ use clap::Args;
 use super::Context;
 use super::session::Session;
 use crate::config::{self, Layer};
-use crate::database::Probes;
-use crate::domain::foresight::Seen;
-use crate::domain::foresight::foresee::foresee;
-use crate::domain::foresight::reach::reachable;
+use crate::database::evidence::Probes;
+use crate::domain::foresight::{Seen, foresee, reachable};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::domain::risk::outlook::{Asked, Outlook};
@@ -77,41 +75,33 @@ impl Foreseen {
             session.catalogue()
         };
         let budget = settings.probe_timeout.unwrap_or(PROBE_TIMEOUT);
-        let (steps, asked) = {
-            let follower = Follower::new(&files);
-            let mut look = |ask: &mut dyn Ask| {
-                let mut examine = |seen: &Seen| risk::examine(seen, ask);
-                foresee(
-                    plan,
-                    &session.graph,
-                    &follower,
-                    dialect,
-                    catalogue.clone(),
-                    &mut examine,
-                )
-            };
-            match session.database() {
-                _ if settings.probe == Some(false) => {
-                    (look(&mut Nobody), Asked::Not("--no-probe".to_owned()))
-                }
-                None => (
-                    look(&mut Nobody),
-                    Asked::Not("there is no connection of our own".to_owned()),
-                ),
-                Some(database) => {
-                    let mut probes = Probes::new(database, budget);
-                    let steps = look(&mut probes);
-                    let asked = Asked::Within {
-                        answers: probes.answered(),
-                        unanswered: probes.unanswered(),
-                        took: probes.took(),
-                        budget,
-                    };
-                    (steps, asked)
-                }
-            }
+        let follower = Follower::new(&files);
+        let (graph, database) = session.looks();
+        let look = |ask: &mut dyn Ask| {
+            let mut examine = |seen: &Seen| risk::examine(seen, ask);
+            foresee(plan, graph, &follower, dialect, catalogue, &mut examine)
         };
-        let reachable = reachable(&session.graph, plan, |index| steps[index].will_fail());
+        let (steps, asked) = match (database, dialect) {
+            _ if settings.probe == Some(false) => {
+                (look(&mut Nobody), Asked::Not("--no-probe".to_owned()))
+            }
+            (Some(database), Some(dialect)) => {
+                let mut probes = Probes::new(database, dialect, budget, budget / 4);
+                let steps = look(&mut probes);
+                let asked = Asked::Within {
+                    answers: probes.answered(),
+                    unanswered: probes.unanswered().len(),
+                    took: probes.used(),
+                    budget,
+                };
+                (steps, asked)
+            }
+            _ => (
+                look(&mut Nobody),
+                Asked::Not("there is no connection of our own".to_owned()),
+            ),
+        };
+        let reachable = reachable(graph, plan, |index| steps[index].will_fail());
         let unread = (!plan.steps.is_empty() && files.files.is_empty()).then(|| {
             "no version file of the plan is at hand, so that nothing is known of the steps"
                 .to_owned()
@@ -254,10 +244,9 @@ impl Foreseen {
     }
 }
 
-/// What the settings allow. Words that are no codes were refused where they were read.
+/// What the settings allow.
 fn allowed(context: &Context<'_>) -> Allowed {
-    let words = context.settings.allow.clone().unwrap_or_default().join(",");
-    Allowed::parse(&words).unwrap_or_default()
+    context.settings.allow.clone().unwrap_or_default()
 }
 
 fn in_one_line(outlook: &Outlook, verdict: &Verdict) -> String {

@@ -19,6 +19,7 @@ Examples:
   rollback list --no-probe         Without asking the database what the tables hold
   rollback list --format json")]
 pub struct ListArgs {
+    /// How the database is asked.
     #[command(flatten)]
     pub probes: ProbeArgs,
 }

@@ -31,6 +31,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "LEVEL")]
     pub deny: Option<Level>,
 
+    /// How the database is asked.
     #[command(flatten)]
     pub probes: ProbeArgs,
 

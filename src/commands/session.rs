@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Context;
 use super::connection::{
@@ -11,7 +12,10 @@ use super::connection::{
 use super::eyes::{Eyes, Watched};
 use super::lock::Lock;
 use super::watch::Watch;
+use crate::database::Database;
+use crate::domain::catalogue::Catalogue;
 use crate::domain::connection::{Identity, VersionRows, VersionTable};
+use crate::domain::foresight::Dialect;
 use crate::domain::graph::Graph;
 use crate::domain::plan::{Plan, PlanError};
 use crate::domain::rendering::{Obstacle, Rendering};
@@ -19,10 +23,14 @@ use crate::domain::report::Schema;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::secret::{self, Secret};
 use crate::engine::alembic::AlembicEngine;
+use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::{Current, Engine, EngineError, Reach};
 use crate::error::{Exit, Failure};
 use crate::runner::Witness;
 use crate::ui::Redact;
+
+/// How long the two small questions about the catalogue may take.
+const CATALOGUE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The version rows and who said so.
 #[derive(Debug, Clone)]
@@ -317,6 +325,52 @@ impl Session {
             Some(identity) => identity.to_string(),
             None => format!("the database of {}", self.engine_name()),
         }
+    }
+
+    /// The server, where it is one of those that are known well enough.
+    pub(super) fn dialect(&self) -> Option<Dialect> {
+        Dialect::of(&self.identity.as_ref()?.dialect)
+    }
+
+    /// The schema as objects; `None` where it cannot be read.
+    pub(super) fn catalogue(&mut self) -> Option<Catalogue> {
+        let dialect = self.dialect()?;
+        let schema = self.schema()?;
+        let Eyes::Own { database, .. } = &mut self.watched.eyes else {
+            return None;
+        };
+        let mut ask = |sql: &str| {
+            let rows = database.query(sql, CATALOGUE_LIMIT).ok().flatten();
+            rows.unwrap_or_default()
+        };
+        let default_schema = match dialect {
+            Dialect::Postgresql => ask("SELECT current_schema()").into_iter().flatten().next(),
+            _ => None,
+        };
+        let mut catalogue = Catalogue::read(&schema, dialect, default_schema.flatten().as_deref());
+        if dialect == Dialect::Sqlite {
+            let tables = ask("SELECT name, sql FROM sqlite_master WHERE type = 'table'");
+            let tables = tables.iter().filter_map(|row| match row.as_slice() {
+                [Some(name), Some(sql)] => Some((name.as_str(), sql.as_str())),
+                _ => None,
+            });
+            catalogue.name_constraints(tables);
+        }
+        Some(catalogue)
+    }
+
+    /// The text of the version files, as far as they are at hand.
+    pub(super) fn version_files(&self) -> VersionFiles {
+        VersionFiles::of_engine(self.graph.revisions(), Vec::new())
+    }
+
+    /// What looking ahead needs.
+    pub(super) fn looks(&mut self) -> (&Graph, Option<&mut (dyn Database + 'static)>) {
+        let database = match &mut self.watched.eyes {
+            Eyes::Own { database, .. } => Some(database.as_mut()),
+            Eyes::Engine(_) => None,
+        };
+        (&self.graph, database)
     }
 
     /// What an operator types to show that this is the database that is meant.

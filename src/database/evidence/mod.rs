@@ -60,6 +60,11 @@ impl<'database> Probes<'database> {
         self.used
     }
 
+    /// How many questions have an answer, be it an estimate.
+    pub fn answered(&self) -> usize {
+        self.answers.values().flatten().count()
+    }
+
     /// What had no time or failed, in the order in which it was asked. What has but an estimate is
     /// none of these.
     pub fn unanswered(&self) -> &[Question] {

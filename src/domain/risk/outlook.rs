@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Finding, Foretold, Level};
-use crate::domain::foresight::reach::Reachable;
+use crate::domain::foresight::Reachable;
 
 /// How the database was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]

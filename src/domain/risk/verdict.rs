@@ -269,7 +269,8 @@ impl Allowed {
     }
 }
 
-/// The codes of what has to be allowed and is not: findings whose level is high or unknown.
+/// The codes of what has to be allowed and is not: findings whose level is high or unknown. A certain
+/// failure is none of them: nobody consents to one, and it is refused in another way.
 pub fn to_be_allowed<'a>(
     findings: impl IntoIterator<Item = &'a Finding>,
     allowed: &Allowed,
@@ -277,6 +278,7 @@ pub fn to_be_allowed<'a>(
     findings
         .into_iter()
         .filter(|finding| finding.level >= Level::High && !allowed.covers(finding))
+        .filter(|finding| finding.outcome != Some(Foretold::WillFail))
         .map(|finding| finding.code)
         .collect()
 }

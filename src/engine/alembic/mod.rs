@@ -213,7 +213,7 @@ impl AlembicEngine {
             && !heard_of_the_limit(&finished.side_channel)
         {
             // In the words of the bridge, which did not come to it.
-            listener.told(r#"{"lock_timeout": "none", "why": "the engine opened no connection that was seen"}"#);
+            listener.told(r#"{"lock_timeout": "none", "why": "the engine opened no connection that was seen"}"#, &mut Gone);
         }
         let failed = matches!(finished.ended, Ended::Exited(status) if status != 0);
         // Where somebody else ended it, its last line is not why.
@@ -497,6 +497,17 @@ impl Listener for Masked<'_> {
 
     fn look_around(&mut self) {
         self.0.look_around();
+    }
+}
+
+/// The way back to a child that has ended.
+struct Gone;
+
+impl Channel for Gone {
+    fn say(&mut self, _: &str) {}
+
+    fn ask(&mut self, _: &str) -> Option<String> {
+        None
     }
 }
 
