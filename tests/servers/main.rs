@@ -14,6 +14,8 @@ mod crash;
 mod evidence;
 mod failures;
 mod fingerprint;
+mod fits;
+mod foretold;
 mod harness;
 mod lock;
 mod lock_timeout;

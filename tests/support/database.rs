@@ -136,6 +136,13 @@ impl<'server> TestDatabase<'server> {
         query(self.kind(), &self.facts(), sql);
     }
 
+    /// The same, where the server may refuse: its words.
+    pub(crate) fn try_execute(&self, sql: &str) -> Result<(), String> {
+        try_query(self.kind(), &self.facts(), sql)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
     /// The rows of a query, each value as the server writes it.
     pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         query(self.kind(), &self.facts(), sql)

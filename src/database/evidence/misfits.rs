@@ -114,11 +114,11 @@ fn as_text(dialect: Dialect, column: &str, from: &ColumnType) -> String {
     }
 }
 
-/// PostgreSQL and MariaDB cut spaces at the end without a word, as the standard wants it.
+/// PostgreSQL cuts spaces at the end without a word, as the standard wants it.
 fn too_long(dialect: Dialect, text: &str, length: u64) -> String {
     match dialect {
         Dialect::Postgresql => format!("char_length(rtrim({text}, ' ')) > {length}"),
-        Dialect::Mysql => format!("char_length(trim(TRAILING ' ' FROM {text})) > {length}"),
+        Dialect::Mysql => format!("char_length({text}) > {length}"),
         Dialect::Sqlite => format!("length({text}) > {length}"),
     }
 }

@@ -33,6 +33,8 @@ pub struct Probes<'database> {
     per_query: Duration,
     used: Duration,
     answers: HashMap<Question, Option<Answer>>,
+    /// The estimated rows of each table, by the query for them.
+    rows: HashMap<String, Option<u64>>,
     unanswered: Vec<Question>,
 }
 
@@ -51,6 +53,7 @@ impl<'database> Probes<'database> {
             per_query,
             used: Duration::ZERO,
             answers: HashMap::new(),
+            rows: HashMap::new(),
             unanswered: Vec::new(),
         }
     }
@@ -102,19 +105,23 @@ impl<'database> Probes<'database> {
 
     /// Whether the rows that have to be read can be read in the time that there is.
     fn is_worth_trying(&mut self, question: &Question) -> bool {
-        let Some(rows) = sql::rows_to_read(self.dialect, question) else {
+        let Some(query) = sql::rows_to_read(self.dialect, question) else {
             return true;
         };
+        let known = if let Some(known) = self.rows.get(&query) {
+            *known
+        } else {
+            let rows = self.number(&query, GLANCE).ok().flatten();
+            self.rows.insert(query, rows);
+            rows
+        };
         let seconds = self.per_query.min(self.left).as_secs_f64();
-        match self.number(&rows, GLANCE) {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "an estimate has no digits to lose"
-            )]
-            Ok(Some(rows)) => rows as f64 <= seconds * ROWS_PER_SECOND,
-            // The server does not know, or does not say: the time limit decides.
-            Ok(None) | Err(_) => true,
-        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "an estimate has no digits to lose"
+        )]
+        // Where the server does not know, or does not say, the time limit decides.
+        known.is_none_or(|rows| rows as f64 <= seconds * ROWS_PER_SECOND)
     }
 
     /// The only value of a query.

@@ -57,6 +57,24 @@ fn is_moment(family: Family) -> bool {
     matches!(family, Family::Date | Family::DateTime)
 }
 
+/// Whether two types are one, however each is written: `VARCHAR(9)` is `character varying(9)`.
+pub fn is_same(one: &ColumnType, other: &ColumnType) -> bool {
+    let shape = |kind: &ColumnType| {
+        let enum_name = kind.enum_name.as_ref().map(|name| name.name.clone());
+        // MariaDB's `int(11)` is no smaller than its `int(20)`.
+        let sizes = match range(kind.family) {
+            Some(_) => (None, None, None),
+            None => (kind.length, kind.precision, kind.scale),
+        };
+        (kind.family, sizes, kind.timezone, enum_name)
+    };
+    if one.written.eq_ignore_ascii_case(&other.written) {
+        return one.values == other.values;
+    }
+    let is_told_whole = !matches!(one.family, Family::Other | Family::Array);
+    is_told_whole && shape(one) == shape(other) && one.values == other.values
+}
+
 /// Whether values get lost where Alembic copies a table on SQLite: it casts what gets a type of another
 /// kind, and SQLite casts days and times to numbers, because it has no such types.
 ///
@@ -75,7 +93,7 @@ pub fn is_cast_to_number(from: &ColumnType, to: &ColumnType) -> bool {
 /// What comes of the values of `from` in a column of `to`.
 pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> Fit {
     let fits = |yes: bool| if yes { Fit::All } else { Fit::Some };
-    if from.written.eq_ignore_ascii_case(&to.written) && from.values == to.values {
+    if is_same(from, to) {
         return Fit::All;
     }
     match (from.family, to.family) {
@@ -144,6 +162,15 @@ mod tests {
 
     fn of(from: &str, to: &str, dialect: Dialect) -> Fit {
         fit(&kind(from), &kind(to), dialect)
+    }
+
+    #[test]
+    fn what_is_written_otherwise_is_the_same() {
+        let mut other = kind("VARCHAR(100)");
+        other.written = "character varying(100)".to_owned();
+        assert!(is_same(&kind("VARCHAR(100)"), &other));
+        assert!(!is_same(&kind("VARCHAR(101)"), &other));
+        assert!(!is_same(&kind("INET"), &kind("CIDR")));
     }
 
     #[test]

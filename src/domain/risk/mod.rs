@@ -221,6 +221,16 @@ pub struct Answer {
     pub query: String,
 }
 
+/// Nobody answers: there is no database at hand, or it is not to be asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unasked;
+
+impl Ask for Unasked {
+    fn ask(&mut self, _: &Question) -> Option<Answer> {
+        None
+    }
+}
+
 /// Who answers. The same question is asked once only.
 pub trait Ask {
     /// `None` where there is no database to ask, no time left, or the query failed.

@@ -184,6 +184,13 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Whether a column is made by the plan, perhaps by the very batch that the operation is part of: then
+    /// it is not in the schema before it.
+    pub(super) fn is_new(&self, table: &TableName, column: &str) -> bool {
+        let (stock, _) = self.column_stock(table, column);
+        matches!(stock, Stock::Nothing | Stock::Absent)
+    }
+
     /// The names of columns in the database; `None` where one of them is not there yet.
     pub(super) fn live_columns(
         &self,

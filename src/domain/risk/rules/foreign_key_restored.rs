@@ -60,9 +60,7 @@ fn restored(scene: &Scene<'_>, ask: &mut dyn Ask) -> Option<Found> {
     if *not_valid {
         return Some(found(Level::Low, " without a look at the rows".to_owned()));
     }
-    let is_made = columns
-        .iter()
-        .any(|column| scene.column_stock(table, column).0 == Stock::Nothing);
+    let is_made = columns.iter().any(|column| scene.is_new(table, column));
     if is_made {
         return Some(found(Level::Low, format!(", with nothing in it{lock}")));
     }

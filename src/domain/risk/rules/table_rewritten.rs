@@ -3,6 +3,7 @@
 use super::Rule;
 use crate::domain::foresight::{Dialect, EventKind, Happened, Seen};
 use crate::domain::operation::{ColumnType, Family, Operation, Place, TableName};
+use crate::domain::risk::fit::is_same;
 use crate::domain::risk::found::Found;
 use crate::domain::risk::scene::{Scene, Stock, is_recreated, scenes};
 use crate::domain::risk::{Ask, Level};
@@ -126,8 +127,24 @@ fn rewrites(scene: &Scene<'_>) -> bool {
                     .any(|word| default.contains(word))
             })
         }
-        (Some(Dialect::Mysql), Operation::AlterColumn { change, .. }) => {
-            change.changes_type || change.nullable.is_some()
+        (
+            Some(Dialect::Mysql),
+            Operation::AlterColumn {
+                table,
+                column,
+                change,
+            },
+        ) => {
+            let known = scene.column(table, column);
+            let from = known.and_then(|column| column.kind.as_ref());
+            let is_type = match (from, &change.kind) {
+                (Some(from), Some(to)) => !is_same(from, to),
+                _ => change.changes_type,
+            };
+            let is_null = change
+                .nullable
+                .is_some_and(|nullable| known.is_none_or(|known| known.nullable != nullable));
+            is_type || is_null
         }
         (Some(Dialect::Mysql), Operation::DropColumn { .. }) => true,
         _ => false,
@@ -146,7 +163,7 @@ fn is_binary(from: &ColumnType, to: &ColumnType) -> bool {
             (Some(from_all), Some(to_all)) => from.scale == to.scale && from_all <= to_all,
             (None, Some(_)) => false,
         },
-        _ => from.written.eq_ignore_ascii_case(&to.written),
+        _ => is_same(from, to),
     }
 }
 

@@ -5,7 +5,7 @@ use super::enum_value_removed::removed;
 use crate::domain::foresight::{Dialect, Seen};
 use crate::domain::operation::{ColumnChange, ColumnType, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::fit::{Fit, fit, is_cast_to_number};
+use crate::domain::risk::fit::{Fit, fit, is_cast_to_number, is_same};
 use crate::domain::risk::found::Found;
 use crate::domain::risk::scene::{Scene, Stock, scenes};
 use crate::domain::risk::{Answer, Ask, Foretold, Kind, Level, Question};
@@ -71,7 +71,7 @@ fn changed(
         _ => (None, false),
     };
     match fit(from, to, dialect) {
-        Fit::All if from.written.eq_ignore_ascii_case(&to.written) => None,
+        Fit::All if is_same(from, to) => None,
         Fit::All => Some(found(
             CHANGED,
             Level::Low,

@@ -62,11 +62,9 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
                 continue;
             }
         };
-        let is_made = known.as_ref().is_some_and(|columns| {
-            columns
-                .iter()
-                .any(|column| scene.column_stock(table, column).0 == Stock::Nothing)
-        });
+        let is_made = known
+            .as_ref()
+            .is_some_and(|columns| columns.iter().any(|column| scene.is_new(table, column)));
         if is_made {
             // NULLs are never alike, and that is all that such a column holds.
             continue;
@@ -153,6 +151,17 @@ mod tests {
             only(CODE, &seen, Told::all(0)).outcome,
             Some(Foretold::MayFail)
         );
+    }
+
+    /// The batch that makes the column makes the key as well.
+    #[test]
+    fn a_column_of_the_same_batch_has_no_duplicates() {
+        let mut before = schema(Dialect::Sqlite);
+        edit(&mut before, "users", |table| {
+            table.columns.remove("email");
+        });
+        let seen = step(&before, vec![key()]);
+        assert!(found(CODE, &seen, Told::all(3)).is_empty());
     }
 
     #[test]
