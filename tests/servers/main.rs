@@ -21,6 +21,7 @@ mod lock_timeout;
     reason = "the tests of the command line use more of it"
 )]
 mod project;
+mod rendered;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
