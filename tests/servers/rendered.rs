@@ -88,7 +88,9 @@ fn same_after_each_step(case: &str, file: Option<(&str, &str)>, table: Option<&s
     with_file(&rendered);
     for step in plan(&project) {
         let sql = step["sql"].as_str().unwrap_or_else(|| panic!("{step}"));
-        project.run("downgrade-safe -1 -y --no-validate").exits(0);
+        // Planned anew, several heads may be taken in another order.
+        let argument = step["argument"].as_str().unwrap();
+        project.engine(&format!("alembic downgrade {argument}"));
         run(&rendered, sql);
         assert_eq!(
             rendered.open().schema().unwrap(),
