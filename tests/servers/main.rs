@@ -11,6 +11,7 @@ mod connection;
 mod crash;
 mod failures;
 mod fingerprint;
+mod foresight;
 mod harness;
 mod lock;
 mod lock_timeout;
