@@ -1,5 +1,7 @@
 //! The version files themselves, read with a Python parser and never run.
 
+pub mod follow;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

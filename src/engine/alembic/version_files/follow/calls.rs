@@ -1,0 +1,707 @@
+//! Calls, and what is defined to be called.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use ruff_python_ast::{
+    Expr, ExprCall, ExprLambda, Parameters, Stmt, StmtClassDef, StmtFunctionDef, StmtImport,
+    StmtImportFrom,
+};
+use ruff_text_size::Ranged;
+
+use super::machine::{Evaluated, Machine};
+use super::things::{Generator, Thing};
+use super::value::{Binding, Class, Code, Function, Instance, Item, Scope, UNKNOWN, Value};
+
+/// How often a function may be running already before its calling itself is no longer followed.
+const RECURSION: usize = 3;
+
+/// Methods of Python's collections and texts.
+const COLLECTING: &[&str] = &[
+    "add",
+    "append",
+    "copy",
+    "count",
+    "discard",
+    "extend",
+    "format",
+    "get",
+    "index",
+    "insert",
+    "items",
+    "join",
+    "keys",
+    "pop",
+    "remove",
+    "setdefault",
+    "sort",
+    "union",
+    "update",
+    "values",
+];
+
+/// The arguments of a call.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Arguments {
+    /// Those without a name.
+    pub(super) positional: Vec<Value>,
+    /// Those with one.
+    pub(super) named: Vec<(Rc<str>, Value)>,
+    /// Whether there may be others.
+    pub(super) open: bool,
+}
+
+impl Arguments {
+    /// Without names.
+    pub(super) fn of(positional: Vec<Value>) -> Self {
+        Self {
+            positional,
+            ..Self::default()
+        }
+    }
+
+    /// An argument by its name.
+    pub(super) fn named(&self, name: &str) -> Option<&Value> {
+        self.named
+            .iter()
+            .find(|(own, _)| &**own == name)
+            .map(|(_, value)| value)
+    }
+
+    /// An argument by position or by one of its names.
+    pub(super) fn get(&self, position: usize, names: &[&str]) -> Option<&Value> {
+        self.positional
+            .get(position)
+            .or_else(|| names.iter().find_map(|name| self.named(name)))
+    }
+
+    /// All values.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Value> {
+        self.positional
+            .iter()
+            .chain(self.named.iter().map(|(_, value)| value))
+    }
+
+    /// Whether one leads to the database.
+    pub(super) fn is_live(&self) -> bool {
+        self.values().any(Value::is_live)
+    }
+
+    /// A flag: `None` where it is not given, `Some(None)` where it is not known.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.named(name).and_then(Value::truth).unwrap_or(false)
+    }
+}
+
+impl Machine<'_> {
+    /// A call.
+    pub(super) fn evaluate_call(&mut self, call: &ExprCall) -> Evaluated {
+        let (object, name) = match &*call.func {
+            Expr::Attribute(attribute) => {
+                (self.evaluate(&attribute.value)?, Some(&attribute.attr.id))
+            }
+            function => (self.evaluate(function)?, None),
+        };
+        let arguments = self.arguments(call)?;
+        self.at(call.range().start());
+        let result = match name {
+            Some(name) => self.call_method(&object, name, arguments.clone())?,
+            None => self.call_value(&object, arguments.clone())?,
+        };
+        if let Some(value) = result {
+            return Ok(value);
+        }
+        self.at(call.range().start());
+        self.opaque(
+            &object,
+            name.map(ruff_python_ast::name::Name::as_str),
+            &arguments,
+            &call.func,
+        )
+    }
+
+    /// A call that cannot be followed.
+    fn opaque(
+        &mut self,
+        object: &Value,
+        name: Option<&str>,
+        arguments: &Arguments,
+        function: &Expr,
+    ) -> Evaluated {
+        let missing = match object {
+            Value::Foreign(foreign) => self.project.owns(foreign),
+            _ => false,
+        };
+        let live = object.is_live() || arguments.is_live();
+        let harmless = match object {
+            Value::Foreign(foreign) => super::builtins::is_harmless(foreign),
+            Value::Thing(thing) => matches!(
+                &**thing,
+                Thing::Inspector | Thing::Row(_) | Thing::Rows(_) | Thing::Dialect
+            ),
+            // What is no connection and holds none: collections do nothing to what is put into them.
+            Value::Unknown(false) => name.is_some_and(|name| COLLECTING.contains(&name)),
+            // A list does nothing to what is put into it.
+            Value::List(_) | Value::Set(_) | Value::Dict(_) | Value::Tuple(_) => true,
+            _ => false,
+        };
+        if (live || missing) && !harmless {
+            let written = self.written(function);
+            self.unknown(format!("the call of {written}"), true)?;
+            return Ok(Value::Unknown(live));
+        }
+        Ok(UNKNOWN)
+    }
+
+    fn arguments(&mut self, call: &ExprCall) -> Evaluated<Arguments> {
+        let (items, mut open) = self.evaluate_elements(&call.arguments.args)?;
+        open |= items.iter().any(|item| !item.certain);
+        let mut named = Vec::with_capacity(call.arguments.keywords.len());
+        for keyword in &call.arguments.keywords {
+            let value = self.evaluate(&keyword.value)?;
+            match (&keyword.arg, &value) {
+                (Some(name), _) => named.push((name.id.as_str().into(), value)),
+                (None, Value::Dict(dictionary)) => {
+                    open |= dictionary.open.get();
+                    for (key, item) in dictionary.entries.borrow().iter() {
+                        match key {
+                            Value::Text(name) if item.certain => {
+                                named.push((Rc::clone(name), item.value.clone()));
+                            }
+                            _ => open = true,
+                        }
+                    }
+                }
+                _ => open = true,
+            }
+        }
+        Ok(Arguments {
+            positional: items.into_iter().map(|item| item.value).collect(),
+            named,
+            open,
+        })
+    }
+
+    /// Calls a value; what cannot be followed gives an unknown value.
+    pub(super) fn call(&mut self, function: &Value, arguments: Arguments) -> Evaluated {
+        let live = function.is_live() || arguments.is_live();
+        if let Some(value) = self.call_value(function, arguments)? {
+            Ok(value)
+        } else {
+            if live {
+                self.unknown("a call", true)?;
+            }
+            Ok(Value::Unknown(live))
+        }
+    }
+
+    /// Calls a value; `None` where that cannot be followed.
+    pub(super) fn call_value(
+        &mut self,
+        function: &Value,
+        mut arguments: Arguments,
+    ) -> Evaluated<Option<Value>> {
+        match function {
+            Value::Function(function) => self.call_function(function, None, &arguments).map(Some),
+            Value::Bound(bound) => {
+                arguments.positional.insert(0, bound.0.clone());
+                self.call_function(&bound.1, Some(&bound.0), &arguments)
+                    .map(Some)
+            }
+            Value::Method(method) => self.call_method(&method.0, &method.1, arguments),
+            Value::Class(class) => self.instantiate(class, arguments).map(Some),
+            Value::Instance(_) => match self.attribute(function, "__call__")? {
+                Value::Bound(bound) => self.call_value(&Value::Bound(bound), arguments),
+                _ => Ok(None),
+            },
+            Value::Foreign(name) => self.call_foreign(name, arguments),
+            Value::Thing(thing) => self.call_thing(thing, arguments),
+            _ => Ok(None),
+        }
+    }
+
+    fn call_function(
+        &mut self,
+        function: &Rc<Function>,
+        receiver: Option<&Value>,
+        arguments: &Arguments,
+    ) -> Evaluated {
+        let running = self
+            .running
+            .iter()
+            .filter(|other| same_code(other, function))
+            .count();
+        if running >= RECURSION && (self.doubt > 0 || running > 30) {
+            // What it does was seen on the rounds before.
+            return Ok(Value::Unknown(arguments.is_live()));
+        }
+        let scope = self.bind(function, receiver, arguments);
+        if function.generator {
+            return Ok(Value::thing(Thing::Generator(Rc::new(Generator {
+                function: Rc::clone(function),
+                scope: Rc::new(scope),
+            }))));
+        }
+        if let Code::Definition(code) = &function.code
+            && code.is_async
+        {
+            self.unknown(format!("the asynchronous function {}", code.name.id), true)?;
+            return Ok(Value::Unknown(true));
+        }
+        self.run_body(function, &Rc::new(scope))
+    }
+
+    /// Runs the body of a function whose names are bound.
+    pub(super) fn run_body(&mut self, function: &Rc<Function>, scope: &Rc<Scope>) -> Evaluated {
+        self.running.push(Rc::clone(function));
+        let module = Rc::clone(&function.module);
+        let result = self.nested(3, |machine| {
+            Ok(
+                machine.within(Rc::clone(scope), &module, |machine| match &function.code {
+                    Code::Lambda(lambda) => machine.evaluate(&lambda.body),
+                    Code::Definition(code) => {
+                        let outcome = machine.block(&code.body);
+                        let value = match (outcome.returned, outcome.normal) {
+                            (Some(value), true) => value.join(&Value::None),
+                            (Some(value), false) => value,
+                            (None, true) => Value::None,
+                            (None, false) => {
+                                return match outcome.raised {
+                                    Some(raised) => Err(raised),
+                                    None => Ok(UNKNOWN),
+                                };
+                            }
+                        };
+                        if let Some(raised) = outcome.raised {
+                            if raised.exhausted {
+                                return Err(raised);
+                            }
+                            machine.maybe = machine.maybe.take().or(Some(raised));
+                        }
+                        Ok(value)
+                    }
+                }),
+            )
+        });
+        self.running.pop();
+        if let Some(value) = result? {
+            value
+        } else {
+            self.unknown("so many calls within each other", true)?;
+            Ok(Value::Unknown(true))
+        }
+    }
+
+    fn bind(
+        &mut self,
+        function: &Function,
+        receiver: Option<&Value>,
+        arguments: &Arguments,
+    ) -> Scope {
+        let mut scope = Scope::new(
+            Rc::clone(&function.enclosing.module),
+            Some(Rc::clone(&function.enclosing)),
+            self.doubt,
+        );
+        if let (Some(class), Some(receiver)) = (function.owner.borrow().upgrade(), receiver) {
+            scope.this = Some((class, receiver.clone()));
+        }
+        let parameters: Option<&Parameters> = match &function.code {
+            Code::Definition(code) => Some(&code.parameters),
+            Code::Lambda(lambda) => lambda.parameters.as_deref(),
+        };
+        let Some(parameters) = parameters else {
+            return scope;
+        };
+        let default = |name: &str| {
+            if arguments.open {
+                return UNKNOWN;
+            }
+            function
+                .defaults
+                .iter()
+                .find(|(own, _)| own.as_str() == name)
+                .map_or(UNKNOWN, |(_, value)| value.clone())
+        };
+        let mut positional = arguments.positional.iter();
+        let mut taken: Vec<&str> = Vec::new();
+        let mut bound = Vec::new();
+        for parameter in parameters.posonlyargs.iter().chain(&parameters.args) {
+            let name = &parameter.parameter.name.id;
+            let value = match positional.next() {
+                Some(value) => value.clone(),
+                None => match arguments.named(name) {
+                    Some(value) => {
+                        taken.push(name);
+                        value.clone()
+                    }
+                    None => default(name),
+                },
+            };
+            bound.push((name.clone(), value));
+        }
+        for parameter in &parameters.kwonlyargs {
+            let name = &parameter.parameter.name.id;
+            let value = match arguments.named(name) {
+                Some(value) => {
+                    taken.push(name);
+                    value.clone()
+                }
+                None => default(name),
+            };
+            bound.push((name.clone(), value));
+        }
+        if let Some(rest) = &parameters.vararg {
+            let items: Vec<Item> = positional
+                .map(|value| Item {
+                    value: value.clone(),
+                    certain: true,
+                })
+                .collect();
+            let value = if arguments.open {
+                Value::List(self.sequence((items, true)))
+            } else {
+                Value::Tuple(items.into_iter().map(|item| item.value).collect())
+            };
+            bound.push((rest.name.id.clone(), value));
+        }
+        if let Some(rest) = &parameters.kwarg {
+            let entries = arguments
+                .named
+                .iter()
+                .filter(|(name, _)| !taken.contains(&&**name))
+                .map(|(name, value)| (Value::Text(Rc::clone(name)), value.clone()))
+                .collect();
+            let dictionary = super::value::Dictionary::of(entries, self.doubt);
+            dictionary.open.set(arguments.open);
+            bound.push((rest.name.id.clone(), Value::Dict(dictionary)));
+        }
+        *scope.names.borrow_mut() = bound;
+        scope
+    }
+
+    /// Makes an object.
+    fn instantiate(&mut self, class: &Rc<Class>, mut arguments: Arguments) -> Evaluated {
+        if let Some(kind) = super::types::of_class(class, 0) {
+            return Ok(Value::thing(Thing::Type(kind)));
+        }
+        if super::models::members_of_enum(class).is_some() {
+            return Ok(UNKNOWN);
+        }
+        let instance = Rc::new(Instance {
+            class: Rc::clone(class),
+            attributes: RefCell::default(),
+            born: self.doubt,
+        });
+        let value = Value::Instance(Rc::clone(&instance));
+        if class.dataclass {
+            let mut positional = std::mem::take(&mut arguments.positional).into_iter();
+            for field in self.fields(class, 0) {
+                let given = positional
+                    .next()
+                    .or_else(|| arguments.named(&field).cloned());
+                let given = match given {
+                    Some(given) => given,
+                    None => match class.member(&field) {
+                        Ok(Some(given)) => given,
+                        _ => UNKNOWN,
+                    },
+                };
+                instance.attributes.borrow_mut().push((field, given));
+            }
+            if let Ok(Some(Value::Function(after))) = class.member("__post_init__") {
+                self.call_function(&after, Some(&value), &Arguments::of(vec![value.clone()]))?;
+            }
+            return Ok(value);
+        }
+        if let Ok(Some(Value::Function(function))) = class.member("__init__") {
+            arguments.positional.insert(0, value.clone());
+            self.call_function(&function, Some(&value), &arguments)?;
+        } else {
+            let mut attributes = instance.attributes.borrow_mut();
+            for (name, given) in &arguments.named {
+                attributes.push((name.as_ref().into(), given.clone()));
+            }
+        }
+        Ok(value)
+    }
+
+    #[expect(clippy::only_used_in_recursion, reason = "a method beside its user")]
+    fn fields(&self, class: &Class, depth: u32) -> Vec<ruff_python_ast::name::Name> {
+        let mut fields = Vec::new();
+        for base in &class.bases {
+            if let Value::Class(base) = base
+                && depth < 20
+            {
+                fields.extend(self.fields(base, depth + 1));
+            }
+        }
+        for field in &class.fields {
+            if !fields.contains(field) {
+                fields.push(field.clone());
+            }
+        }
+        fields
+    }
+
+    fn defaults(
+        &mut self,
+        parameters: &Parameters,
+    ) -> Evaluated<Vec<(ruff_python_ast::name::Name, Value)>> {
+        let mut defaults = Vec::new();
+        for parameter in parameters.iter_non_variadic_params() {
+            if let Some(default) = &parameter.default {
+                let value = self.evaluate(default)?;
+                defaults.push((parameter.parameter.name.id.clone(), value));
+            }
+        }
+        Ok(defaults)
+    }
+
+    fn enclosing(&self) -> Rc<Scope> {
+        match (&self.scope.outer, self.scope.is_class) {
+            (Some(outer), true) => Rc::clone(outer),
+            _ => Rc::clone(&self.scope),
+        }
+    }
+
+    /// `lambda`.
+    pub(super) fn lambda(&mut self, lambda: &ExprLambda) -> Value {
+        let defaults = match &lambda.parameters {
+            Some(parameters) => self.defaults(parameters).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let module = Rc::clone(&self.here.module);
+        Value::Function(Rc::new(Function {
+            code: Code::Lambda(module.lambda(lambda)),
+            module,
+            enclosing: self.enclosing(),
+            defaults,
+            binding: Binding::Plain,
+            generator: false,
+            owner: RefCell::new(Weak::new()),
+        }))
+    }
+
+    /// `def`.
+    pub(super) fn define(&mut self, function: &StmtFunctionDef) -> Evaluated<()> {
+        let mut binding = Binding::Plain;
+        for decorator in &function.decorator_list {
+            let name = match &decorator.expression {
+                Expr::Name(name) => name.id.as_str(),
+                Expr::Attribute(attribute) => attribute.attr.id.as_str(),
+                _ => "",
+            };
+            match name {
+                "property" | "cached_property" | "hybrid_property" | "declared_attr" => {
+                    binding = Binding::Property;
+                }
+                "classmethod" => binding = Binding::Class,
+                "staticmethod" => binding = Binding::Static,
+                // `@name.setter` would hide the property itself.
+                "setter" | "deleter" | "expression" | "overload" => return Ok(()),
+                _ => {}
+            }
+        }
+        let defaults = self.defaults(&function.parameters)?;
+        let module = Rc::clone(&self.here.module);
+        let code = module.function(function);
+        let value = Value::Function(Rc::new(Function {
+            generator: yields(&code.body, 0),
+            code: Code::Definition(code),
+            module,
+            enclosing: self.enclosing(),
+            defaults,
+            binding,
+            owner: RefCell::new(Weak::new()),
+        }));
+        self.assign(&function.name.id, value);
+        Ok(())
+    }
+
+    /// `class`.
+    pub(super) fn define_class(&mut self, class: &StmtClassDef) -> Evaluated<()> {
+        let mut bases = Vec::new();
+        if let Some(arguments) = &class.arguments {
+            for base in &arguments.args {
+                bases.push(self.evaluate(base)?);
+            }
+        }
+        let dataclass = class.decorator_list.iter().any(|decorator| {
+            let name = match &decorator.expression {
+                Expr::Call(call) => &*call.func,
+                name => name,
+            };
+            match name {
+                Expr::Name(name) => name.id.as_str() == "dataclass",
+                Expr::Attribute(attribute) => attribute.attr.id.as_str() == "dataclass",
+                _ => false,
+            }
+        }) || bases
+            .iter()
+            .any(|base| matches!(base, Value::Foreign(name) if name.ends_with(".NamedTuple")));
+        let fields = class
+            .body
+            .iter()
+            .filter_map(|statement| match statement {
+                Stmt::AnnAssign(assign) => match &*assign.target {
+                    Expr::Name(name) => Some(name.id.clone()),
+                    _ => None,
+                },
+                _ => None,
+            })
+            .collect();
+        let mut scope = Scope::new(
+            Rc::clone(&self.scope.module),
+            Some(self.enclosing()),
+            self.doubt,
+        );
+        scope.is_class = true;
+        let scope = Rc::new(scope);
+        let module = Rc::clone(&self.here.module);
+        let here = self.here.offset;
+        // Not a call: the line of the migration's own function stays the same.
+        let outcome = self.nested(2, |machine| {
+            Ok(machine.within(Rc::clone(&scope), &module, |machine| {
+                machine.block(&class.body)
+            }))
+        })?;
+        self.here.offset = here;
+        if let Some(raised) = outcome.and_then(|outcome| outcome.raised)
+            && raised.exhausted
+        {
+            return Err(raised);
+        }
+        let members = scope.names.take();
+        let made = Rc::new(Class {
+            name: class.name.id.to_string(),
+            bases,
+            members: RefCell::new(members),
+            fields,
+            dataclass,
+        });
+        for (_, member) in made.members.borrow().iter() {
+            if let Value::Function(function) = member {
+                *function.owner.borrow_mut() = Rc::downgrade(&made);
+            }
+        }
+        self.assign(&class.name.id, Value::Class(made));
+        Ok(())
+    }
+
+    /// `import`.
+    pub(super) fn import(&mut self, import: &StmtImport) -> Evaluated<()> {
+        let module = Rc::clone(&self.here.module);
+        for alias in &import.names {
+            let dotted = alias.name.id.as_str();
+            if let Some(name) = &alias.asname {
+                let value = self
+                    .module_named(dotted, 0, &module)
+                    .unwrap_or_else(|| Value::Foreign(dotted.into()));
+                self.assign(&name.id, value);
+            } else {
+                let top = dotted.split('.').next().unwrap_or(dotted);
+                let value = self
+                    .module_named(top, 0, &module)
+                    .unwrap_or_else(|| Value::Foreign(top.into()));
+                self.assign(&top.into(), value);
+            }
+        }
+        Ok(())
+    }
+
+    /// `from ... import ...`.
+    pub(super) fn import_from(&mut self, import: &StmtImportFrom) -> Evaluated<()> {
+        let dotted = import.module.as_ref().map_or("", |name| name.id.as_str());
+        let module = Rc::clone(&self.here.module);
+        let source = self.module_named(dotted, import.level, &module);
+        for alias in &import.names {
+            let name = alias.name.id.as_str();
+            if name == "*" {
+                continue;
+            }
+            let value = match &source {
+                Some(source) => self.attribute_of_module(source, name)?,
+                None => None,
+            };
+            let value = value.unwrap_or_else(|| {
+                let dots = ".".repeat(import.level.min(10) as usize);
+                Value::Foreign(format!("{dots}{dotted}.{name}").into())
+            });
+            self.assign(&alias.asname.as_ref().unwrap_or(&alias.name).id, value);
+        }
+        Ok(())
+    }
+
+    /// A name of a module: its own, or a module within it.
+    pub(super) fn attribute_of_module(
+        &mut self,
+        module: &Value,
+        name: &str,
+    ) -> Evaluated<Option<Value>> {
+        match module {
+            Value::Module(namespace) => {
+                if let Some(value) = self.nested(3, |machine| machine.global(namespace, name))? {
+                    return Ok(Some(value));
+                }
+                let file = &namespace.module.path;
+                if file.file_name().is_some_and(|name| name == "__init__.py")
+                    && let Some(path) = self.project.find_near(file, 1, name)
+                    && let Ok(inner) = self.project.namespace(&path)
+                {
+                    return Ok(Some(Value::Module(inner)));
+                }
+                Ok(None)
+            }
+            Value::Foreign(dotted) => Ok(Some(match (&**dotted, name) {
+                ("typing" | "typing_extensions", "TYPE_CHECKING") => Value::Bool(false),
+                _ => Value::Foreign(format!("{dotted}.{name}").into()),
+            })),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn same_code(one: &Function, two: &Function) -> bool {
+    match (&one.code, &two.code) {
+        (Code::Definition(one), Code::Definition(two)) => Rc::ptr_eq(one, two),
+        (Code::Lambda(one), Code::Lambda(two)) => Rc::ptr_eq(one, two),
+        _ => false,
+    }
+}
+
+/// Whether statements yield, those of functions within them aside.
+fn yields(body: &[Stmt], depth: u32) -> bool {
+    use ruff_python_ast::ExceptHandler;
+    fn is_yield(expression: &Expr) -> bool {
+        match expression {
+            Expr::Yield(_) | Expr::YieldFrom(_) => true,
+            Expr::Call(call) => call.arguments.args.iter().any(Expr::is_yield_expr),
+            _ => false,
+        }
+    }
+    body.iter().any(|statement| match statement {
+        Stmt::Expr(expression) => is_yield(&expression.value),
+        Stmt::Assign(assign) => is_yield(&assign.value),
+        Stmt::Return(back) => back.value.as_ref().is_some_and(|value| is_yield(value)),
+        Stmt::For(each) => yields(&each.body, depth + 1) || yields(&each.orelse, depth + 1),
+        Stmt::While(repeat) => yields(&repeat.body, depth + 1),
+        Stmt::With(with) => yields(&with.body, depth + 1),
+        Stmt::If(test) => {
+            yields(&test.body, depth + 1)
+                || test
+                    .elif_else_clauses
+                    .iter()
+                    .any(|clause| yields(&clause.body, depth + 1))
+        }
+        Stmt::Try(attempt) => {
+            yields(&attempt.body, depth + 1)
+                || attempt.handlers.iter().any(|handler| {
+                    let ExceptHandler::ExceptHandler(handler) = handler;
+                    yields(&handler.body, depth + 1)
+                })
+                || yields(&attempt.finalbody, depth + 1)
+        }
+        _ => false,
+    })
+}

@@ -1,0 +1,87 @@
+//! Follows `upgrade()` and `downgrade()` through the code, without running it.
+//!
+//! An interpreter of the Python that migrations are written in, over values that may be unknown.
+//! Where a condition is not known both ways are gone, and what happens there is not certain; where
+//! code cannot be followed that is said, with its line. It ends on every file: steps, depth and
+//! sizes are bounded.
+
+mod attributes;
+mod builtins;
+mod calls;
+mod collections;
+mod directives;
+mod evaluate;
+mod inspector;
+mod limits;
+mod machine;
+mod models;
+mod modules;
+mod operators;
+mod rows;
+mod session;
+mod statements;
+mod things;
+mod types;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
+
+use self::machine::Machine;
+use self::modules::{Namespace, Project};
+use super::VersionFiles;
+use crate::domain::foresight::{Direction, Followed, Host, Migrations};
+use crate::domain::revision::RevisionId;
+
+/// Follows the migrations of a project. Each file is read once.
+#[derive(Debug)]
+pub struct Follower<'a> {
+    files: &'a VersionFiles,
+    project: Project,
+}
+
+impl<'a> Follower<'a> {
+    /// Over the files of a project.
+    pub fn new(files: &'a VersionFiles) -> Self {
+        Self {
+            files,
+            project: Project::new(&files.roots),
+        }
+    }
+}
+
+impl Migrations for Follower<'_> {
+    fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed {
+        let Some(file) = self
+            .files
+            .files
+            .iter()
+            .find(|file| file.revision.id == revision.as_str())
+        else {
+            return Followed::Unreadable(format!("there is no version file of {revision}"));
+        };
+        self.project.add_home_of(&file.path);
+        let shown = file.path.to_string_lossy();
+        let name = file.revision.path.as_deref().unwrap_or(&shown);
+        match self.project.load_version(&file.path, name, &file.source) {
+            Err(why) => Followed::Unreadable(format!("{name}: {why}")),
+            Ok(module) => {
+                let namespace = Namespace::new(Rc::clone(&module));
+                let followed = Machine::new(&self.project, host, &namespace).run(direction);
+                namespace.names.borrow_mut().clear();
+                // Each migration runs in modules that no other one has changed.
+                self.project.forget();
+                followed
+            }
+        }
+    }
+}
+
+impl Migrations for VersionFiles {
+    /// For one function alone; to follow many use a [`Follower`], which reads each file once.
+    fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed {
+        Follower::new(self).follow(revision, direction, host)
+    }
+}
