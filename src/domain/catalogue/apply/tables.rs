@@ -216,11 +216,10 @@ impl Applying<'_> {
         let there = if self.dialect() == Dialect::Postgresql {
             self.catalogue.relation(&target_key)
         } else {
-            let found = self.catalogue.key(&target);
-            self.catalogue
-                .tables
-                .get(&found)
-                .map(|table| table.presence)
+            let found = self.catalogue.tables.get(&self.catalogue.key(&target));
+            // MariaDB alone takes a table's own name for a new one.
+            let own = self.dialect() == Dialect::Mysql && target_key == key;
+            found.filter(|_| !own).map(|table| table.presence)
         };
         if let Some(presence) = there {
             let sentence = format!("table {target} already exists");
