@@ -15,6 +15,7 @@ mod evidence;
 mod failures;
 mod fingerprint;
 mod fits;
+mod foresight;
 mod foretold;
 mod harness;
 mod lock;

@@ -92,18 +92,23 @@ pub(super) fn mentions(text: &str, wanted: &str) -> bool {
 
 /// Whether a query reads a table for certain: its name stands right behind FROM or JOIN.
 pub(super) fn reads(query: &str, table: &str) -> bool {
+    sources(query)
+        .iter()
+        .any(|source| source.eq_ignore_ascii_case(table))
+}
+
+/// The names right behind FROM or JOIN.
+pub(super) fn sources(query: &str) -> Vec<&str> {
     let all: Vec<&str> = words(query).map(|(_, word)| word).collect();
-    let mut at = 0;
-    while at + 1 < all.len() {
-        let starts = ["from", "join"]
+    let starts = |word: &str| {
+        ["from", "join"]
             .iter()
-            .any(|word| all[at].eq_ignore_ascii_case(word));
-        if starts && all[at + 1].eq_ignore_ascii_case(table) {
-            return true;
-        }
-        at += 1;
-    }
-    false
+            .any(|one| one.eq_ignore_ascii_case(word))
+    };
+    all.windows(2)
+        .filter(|pair| starts(pair[0]) && !pair[1].eq_ignore_ascii_case("select"))
+        .map(|pair| pair[1])
+        .collect()
 }
 
 /// The text with a name replaced wherever [`mentions`] would find it.

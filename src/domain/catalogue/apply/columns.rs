@@ -80,7 +80,8 @@ impl Applying<'_> {
         }
         self.type_of_new_column(column, false)?;
         let new = self.new_column(column);
-        let constrained = column.unique || !column.foreign_keys.is_empty();
+        let unique = column.unique && !column.index;
+        let constrained = unique || !column.foreign_keys.is_empty();
         if self.dialect() == Dialect::Sqlite && constrained && !self.act.directive && column.unique
         {
             let subject = Subject::Column(name.clone(), column.name.clone());
@@ -145,7 +146,7 @@ impl Applying<'_> {
             || change.kind.is_some()
             || change.nullable.is_some()
             || change.server_default.is_some();
-        let rename = change.new_name.as_deref().filter(|new| *new != column);
+        let rename = change.new_name.as_deref();
         let subject = Subject::Column(name.clone(), column.to_owned());
         if self.dialect() == Dialect::Sqlite && more {
             let sentence = format!(
@@ -188,6 +189,9 @@ impl Applying<'_> {
                 self.dependents(subject.clone(), sentence, presence == Presence::Certain)?;
             }
         }
+        if rename.is_some() && self.dialect() == Dialect::Sqlite {
+            self.broken_views(&subject, None)?;
+        }
         if let Some(new) = rename {
             self.name_is_free(name, &key, &known, new)?;
         }
@@ -197,7 +201,7 @@ impl Applying<'_> {
         {
             alter(column, change, certain);
         }
-        if let Some(new) = rename {
+        if let Some(new) = rename.filter(|new| *new != known) {
             self.rename_column(&key, &known, new);
         }
         Ok(())
@@ -206,7 +210,9 @@ impl Applying<'_> {
     fn name_is_free(&mut self, name: &TableName, key: &TableName, old: &str, new: &str) -> Flow {
         let there = self.catalogue.tables.get(key).and_then(|table| {
             let known = self.catalogue.column_of(table, new)?;
-            (known != old).then(|| table.columns.get(&known).map(|column| column.presence))?
+            // MariaDB alone takes a column's own name for a new one.
+            let own = known == old && self.dialect() != Dialect::Postgresql;
+            (!own).then(|| table.columns.get(&known).map(|column| column.presence))?
         });
         if let Some(presence) = there {
             let sentence = format!("column {new} of table {name} already exists");
@@ -250,6 +256,7 @@ impl Applying<'_> {
                     true,
                 )?;
             }
+            self.comparable_after(&subject, key, column, kind)?;
             let using = self
                 .catalogue
                 .views
@@ -284,6 +291,66 @@ impl Applying<'_> {
             }
         }
         Ok(())
+    }
+
+    /// PostgreSQL looks again whether the two sides of a foreign key can be compared, and whether a
+    /// check still means something.
+    fn comparable_after(
+        &mut self,
+        subject: &Subject,
+        key: &TableName,
+        column: &str,
+        kind: &ColumnType,
+    ) -> Flow {
+        let Some(table) = self.catalogue.tables.get(key) else {
+            return Ok(());
+        };
+        let mut reasons: Vec<(String, bool)> = Vec::new();
+        let keys = table.foreign_keys.iter().map(|foreign| (key, foreign));
+        let others = self.catalogue.referring(key);
+        let others = others.iter().filter_map(|(other, at)| {
+            Some((other, &self.catalogue.tables.get(other)?.foreign_keys[*at]))
+        });
+        for (owner, foreign) in keys.chain(others) {
+            let referent = self.catalogue.key(&foreign.referent);
+            for (here, there) in foreign.columns.iter().zip(&foreign.referent_columns) {
+                let other = if owner == key && here == column {
+                    self.kind_of(&referent, there)
+                } else if referent == *key && there == column {
+                    self.kind_of(owner, here)
+                } else {
+                    continue;
+                };
+                if other.is_some_and(|other| !comparable(&other, kind)) {
+                    let name = super::tables::foreign_key_called(foreign.name.known());
+                    reasons.push((name, foreign.presence == Presence::Certain));
+                }
+            }
+        }
+        let changes = self
+            .kind_of(key, column)
+            .is_some_and(|present| !comparable(&present, kind));
+        for check in table.checks.iter().filter(|_| changes) {
+            let condition = check.condition.as_ref();
+            if condition.is_some_and(|condition| mentions(condition, column)) {
+                let name = check.name.known().unwrap_or("without a name");
+                reasons.push((format!("check {name}"), false));
+            }
+        }
+        for (reason, sure) in reasons {
+            let sentence = format!(
+                "column {} cannot become {}, because of {reason}",
+                subject.object(),
+                kind.written
+            );
+            self.dependents(subject.clone(), sentence, sure)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn kind_of(&self, table: &TableName, column: &str) -> Option<ColumnType> {
+        let table = self.catalogue.tables.get(table)?;
+        table.columns.get(column)?.kind.clone()
     }
 
     /// Wherever the column is spoken of, it is spoken of by its new name.
@@ -364,14 +431,13 @@ fn replace(columns: &mut [String], old: &str, new: &str) {
     }
 }
 
-/// Whether PostgreSQL casts one type to the other by itself when a column changes: by an assignment
-/// cast (`pg_cast`), or because all becomes text. Where it is not known, it does.
-fn casts(from: &ColumnType, to: &ColumnType) -> bool {
+/// Families whose values PostgreSQL compares with each other; `None` where that is not known.
+fn class(family: Family) -> Option<u8> {
     use Family::{
         Array, BigInteger, Binary, Boolean, Date, DateTime, Enum, Float, Integer, Interval, Json,
         Jsonb, Numeric, Other, SmallInteger, String, Text, Time, Uuid,
     };
-    let class = |family| match family {
+    match family {
         SmallInteger | Integer | BigInteger | Numeric | Float => Some(1),
         Boolean => Some(2),
         String | Text => Some(3),
@@ -383,10 +449,23 @@ fn casts(from: &ColumnType, to: &ColumnType) -> bool {
         Uuid => Some(9),
         Enum => Some(10),
         Array | Other => None,
-    };
+    }
+}
+
+/// Whether two columns may be the sides of a foreign key. Where it is not known, they may.
+pub(super) fn comparable(one: &ColumnType, other: &ColumnType) -> bool {
+    match (class(one.family), class(other.family)) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    }
+}
+
+/// Whether PostgreSQL casts one type to the other by itself when a column changes: by an assignment
+/// cast (`pg_cast`), or because all becomes text. Where it is not known, it does.
+fn casts(from: &ColumnType, to: &ColumnType) -> bool {
     match (class(from.family), class(to.family)) {
         (_, Some(3) | None) | (None, _) | (Some(6), Some(7)) | (Some(7), Some(6)) => true,
-        (Some(5), Some(6)) => from.family == DateTime,
+        (Some(5), Some(6)) => from.family == Family::DateTime,
         (Some(10), Some(10)) => match (&from.enum_name, &to.enum_name) {
             (Some(from), Some(to)) => from.name == to.name,
             _ => true,

@@ -1,7 +1,7 @@
 //! Constraints made.
 
 use super::super::{Check, ForeignKey, Index, Key, Presence, Subject, Table};
-use super::columns::referred_columns;
+use super::columns::{comparable, referred_columns};
 use super::{Applying, Flow, Trouble};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{Constraint, Name, Reference, TableName};
@@ -52,7 +52,7 @@ impl Applying<'_> {
                 for column in columns {
                     self.column(key, table, column)?;
                 }
-                self.reference(table, references)?;
+                self.reference(table, key, columns, references)?;
             }
             Constraint::Check { .. } => {}
         }
@@ -164,7 +164,13 @@ impl Applying<'_> {
 
     /// What a foreign key points at has to be there and to be unique; on MariaDB it has to have an
     /// index. SQLite looks when rows change.
-    fn reference(&mut self, table: &TableName, reference: &Reference) -> Flow {
+    fn reference(
+        &mut self,
+        table: &TableName,
+        key: &TableName,
+        own: &[String],
+        reference: &Reference,
+    ) -> Flow {
         if self.dialect() == Dialect::Sqlite {
             return Ok(());
         }
@@ -199,6 +205,20 @@ impl Applying<'_> {
             let subject = Subject::Table(reference.table.clone());
             let sure = known.presence == Presence::Certain && !columns.is_empty();
             self.refuse("key-missing", Trouble::Other, subject, sentence, sure)?;
+        }
+        if self.dialect() == Dialect::Postgresql {
+            let unlike = own.iter().zip(&columns).find(|(here, there)| {
+                let kinds = (self.kind_of(key, here), self.kind_of(&referent, there));
+                matches!(kinds, (Some(here), Some(there)) if !comparable(&here, &there))
+            });
+            if let Some((here, there)) = unlike {
+                let sentence = format!(
+                    "column {here} of table {table} cannot point at {}.{there}, whose type is another",
+                    reference.table
+                );
+                let subject = Subject::Column(table.clone(), here.clone());
+                self.refuse("key-missing", Trouble::Other, subject, sentence, true)?;
+            }
         }
         Ok(())
     }

@@ -134,7 +134,8 @@ impl Applying<'_> {
             .iter()
             .filter(|(_, view)| reads(&view.query, &key.name) && mentions(&view.query, column));
         reasons.extend(views.map(|(view, _)| (format!("is used by view {}", view.name), false)));
-        self.reasons(subject, reasons)
+        self.reasons(subject, reasons)?;
+        self.broken_views(subject, None)
     }
 
     /// The certain ones first, for one of them is enough.

@@ -167,7 +167,9 @@ impl Applying<'_> {
         sentence: String,
         sure: bool,
     ) -> Flow {
-        let certain = sure && self.act.certain && !self.catalogue.doubtful;
+        // What Alembic or the server has no words for fails over any schema.
+        let doubtful = self.catalogue.doubtful && code != "not-supported";
+        let certain = sure && self.act.certain && !doubtful;
         self.obstacles.push(Obstacle {
             failure: Failure {
                 code,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::text::{mentions, reads, renamed};
+use super::super::text::{mentions, reads, renamed, sources};
 use super::super::{Presence, Subject, Table};
 use super::{Applying, Flow};
 use crate::domain::foresight::Dialect;
@@ -216,11 +216,10 @@ impl Applying<'_> {
         let there = if self.dialect() == Dialect::Postgresql {
             self.catalogue.relation(&target_key)
         } else {
-            let found = self.catalogue.key(&target);
-            (found != key)
-                .then(|| self.catalogue.tables.get(&found))
-                .flatten()
-                .map(|table| table.presence)
+            let found = self.catalogue.tables.get(&self.catalogue.key(&target));
+            // MariaDB alone takes a table's own name for a new one.
+            let own = self.dialect() == Dialect::Mysql && target_key == key;
+            found.filter(|_| !own).map(|table| table.presence)
         };
         if let Some(presence) = there {
             let sentence = format!("table {target} already exists");
@@ -228,6 +227,9 @@ impl Applying<'_> {
         }
         if self.dialect() == Dialect::Sqlite {
             self.broken_views(&Subject::Table(name.clone()), None)?;
+        }
+        if target_key == key {
+            return Ok(());
         }
         for (other, at) in self.catalogue.referring(&key) {
             if let Some(table) = self.catalogue.table_mut(&other) {
@@ -260,32 +262,35 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// SQLite reads every view again when a table is renamed or loses a column, and fails over one
-    /// whose table is not there: of the whole database, or that of `gone` in the middle of a batch.
+    /// SQLite reads every view again when a table or a column is renamed or a column is dropped, and
+    /// fails over one whose table is not there; in the middle of a batch `gone` is not.
     pub(super) fn broken_views(&mut self, subject: &Subject, gone: Option<&TableName>) -> Flow {
-        let broken: Vec<(TableName, Presence)> = match gone {
-            None => Vec::new(),
-            Some(gone) => self
-                .catalogue
-                .views
-                .iter()
-                .filter(|(_, view)| mentions(&view.query, &gone.name))
-                .map(|(name, view)| {
-                    let sure = reads(&view.query, &gone.name);
-                    (
-                        name.clone(),
-                        if sure {
-                            view.presence
-                        } else {
-                            Presence::Uncertain
-                        },
-                    )
-                })
-                .collect(),
-        };
+        let mut broken = Vec::new();
+        for (name, view) in &self.catalogue.views {
+            let recursive = mentions(&view.query, "with");
+            for source in sources(&view.query) {
+                let key = self.catalogue.key(&TableName::plain(source));
+                if gone == Some(&key) {
+                    broken.push((name.clone(), view.presence));
+                    continue;
+                }
+                let table = self.catalogue.tables.get(&key).map(|table| table.presence);
+                let there =
+                    table.or_else(|| self.catalogue.views.get(&key).map(|view| view.presence));
+                let known = !self.catalogue.beyond(&key) && !source.eq_ignore_ascii_case("main");
+                match there {
+                    Some(Presence::Certain) => {}
+                    Some(Presence::Uncertain) => broken.push((name.clone(), Presence::Uncertain)),
+                    // It may be one that the query itself makes.
+                    None if recursive => broken.push((name.clone(), Presence::Uncertain)),
+                    None if known => broken.push((name.clone(), view.presence)),
+                    None => {}
+                }
+            }
+        }
         for (view, presence) in broken {
             let sentence = format!(
-                "{} cannot be made anew, because view {} reads it",
+                "{} cannot be changed, because view {} would read a table that is not there",
                 subject.object(),
                 view.name
             );

@@ -104,7 +104,7 @@ impl Machine<'_> {
         match class.member(name) {
             Ok(Some(Value::Function(function))) => self.bound(function, class, object),
             Ok(Some(Value::Thing(thing)))
-                if matches!(&*thing, Thing::Column(_) | Thing::Relation) =>
+                if matches!(&*thing, Thing::Column(_) | Thing::Relation(_)) =>
             {
                 Ok(UNKNOWN)
             }
@@ -146,15 +146,13 @@ impl Machine<'_> {
                 .dialect()
                 .map_or(UNKNOWN, |dialect| Value::text(dialect.name())),
             (Thing::Dialect, "identifier_preparer") => value,
-            (Thing::Dialect, "default_schema_name") | (Thing::Inspector, "default_schema_name") => {
-                match self.catalogue() {
-                    Some(catalogue) => catalogue
-                        .default_schema
-                        .as_deref()
-                        .map_or(Value::None, Value::text),
-                    None => UNKNOWN,
-                }
-            }
+            (Thing::Dialect | Thing::Inspector, "default_schema_name") => match self.catalogue() {
+                Some(catalogue) => catalogue
+                    .default_schema
+                    .as_deref()
+                    .map_or(Value::None, Value::text),
+                None => UNKNOWN,
+            },
             (Thing::Dialect, _) => {
                 if name.starts_with("has_") || name.starts_with("get_") || name.starts_with("quote")
                 {
@@ -226,6 +224,10 @@ impl Machine<'_> {
             (Thing::Row(row), name) => match row.class.clone() {
                 Some(class) => match class.member(name) {
                     Ok(Some(Value::Function(function))) => self.bound(function, &class, &value)?,
+                    Ok(Some(Value::Thing(thing))) if row.persistent => match &*thing {
+                        Thing::Relation(between) => Value::thing(Thing::Related(between.clone())),
+                        _ => UNKNOWN,
+                    },
                     _ if name == "__table__" => self.attribute_of_class(&class, name)?,
                     _ => UNKNOWN,
                 },
@@ -253,12 +255,9 @@ impl Machine<'_> {
                 }
                 method()
             }
-            (Thing::Base | Thing::Relation | Thing::Filler(_), "metadata") => {
-                Value::thing(Thing::Metadata)
-            }
             (Thing::Query(_), "session") => Value::thing(Thing::Session),
             (Thing::Expression(mentions), "c") => Value::thing(Thing::Expression(mentions.clone())),
-            (Thing::Expression(_) | Thing::Relation, _) => method(),
+            (Thing::Expression(_) | Thing::Relation(_), _) => method(),
             (Thing::Statement(statement), "c") => {
                 let mentions = all_of(&statement.reads);
                 Value::thing(Thing::Expression(mentions))
@@ -457,7 +456,10 @@ impl Machine<'_> {
                 "bindparams" | "columns" | "execution_options" | "text" => this,
                 _ => Value::thing(Thing::Expression(Vec::new())),
             },
-            Thing::Column(_) | Thing::Expression(_) | Thing::Relation => {
+            Thing::Related(between) => {
+                return self.related_method(between.as_ref(), &this, name, &arguments);
+            }
+            Thing::Column(_) | Thing::Expression(_) | Thing::Relation(_) => {
                 let mut mentions: Mentions = models::mentions(thing).unwrap_or_default();
                 mentions.extend(models::mentions_of(arguments.values()));
                 Value::thing(Thing::Expression(mentions))

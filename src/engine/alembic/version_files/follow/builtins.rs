@@ -102,6 +102,7 @@ pub(super) fn is_harmless(name: &str) -> bool {
             | "enum"
             | "functools"
             | "hashlib"
+            | "inspect"
             | "itertools"
             | "json"
             | "logging"
@@ -213,18 +214,18 @@ impl Machine<'_> {
             "importlib" => match arguments.positional.first().and_then(Value::as_text) {
                 Some(dotted) if last == "import_module" => {
                     let module = Rc::clone(&self.here.module);
-                    match self.module_named(dotted, 0, &module) {
-                        Some(module) => Ok(Some(module)),
-                        None => {
-                            self.unknown(format!("the module {dotted}"), true)?;
-                            Ok(Some(Value::Unknown(true)))
-                        }
+                    if let Some(module) = self.module_named(dotted, 0, &module) {
+                        Ok(Some(module))
+                    } else {
+                        self.unknown(format!("the module {dotted}"), true)?;
+                        Ok(Some(Value::Unknown(true)))
                     }
                 }
-                _ => {
+                _ if matches!(last, "import_module" | "reload" | "__import__") => {
                     self.unknown(format!("{name}, which chooses code while it runs"), true)?;
                     Ok(Some(Value::Unknown(true)))
                 }
+                _ => Ok(Some(UNKNOWN)),
             },
             "collections" => Ok(Some(self.call_collections(last, &arguments)?)),
             "copy" => Ok(arguments
@@ -455,21 +456,18 @@ impl Machine<'_> {
                     Some(Value::Int(start)) => *start,
                     _ => 0,
                 };
-                match self.elements(&values)? {
-                    Some((items, open)) => {
-                        let items = (start..)
-                            .zip(items)
-                            .map(|(number, item)| Item {
-                                value: Value::Tuple(Rc::from([Value::Int(number), item.value])),
-                                certain: item.certain,
-                            })
-                            .collect();
-                        Value::List(self.sequence((items, open)))
-                    }
-                    None => {
-                        let element = self.element_of(&values)?;
-                        self.vague_list(Value::Tuple(Rc::from([UNKNOWN, element])))
-                    }
+                if let Some((items, open)) = self.elements(&values)? {
+                    let items = (start..)
+                        .zip(items)
+                        .map(|(number, item)| Item {
+                            value: Value::Tuple(Rc::from([Value::Int(number), item.value])),
+                            certain: item.certain,
+                        })
+                        .collect();
+                    Value::List(self.sequence((items, open)))
+                } else {
+                    let element = self.element_of(&values)?;
+                    self.vague_list(Value::Tuple(Rc::from([UNKNOWN, element])))
                 }
             }
             ("zip", Some(_)) => self.zip(arguments)?,
@@ -546,6 +544,27 @@ impl Machine<'_> {
                 None => UNKNOWN,
             },
             ("type", Some(Value::Instance(instance))) => Value::Class(Rc::clone(&instance.class)),
+            ("type", Some(Value::Text(name))) if arguments.positional.len() == 3 => {
+                let bases = match second {
+                    Some(Value::Tuple(bases)) => bases.to_vec(),
+                    _ => vec![UNKNOWN],
+                };
+                let mut members = Vec::new();
+                if let Some(Value::Dict(entries)) = arguments.positional.get(2) {
+                    for (key, item) in entries.entries.borrow().iter() {
+                        if let (Value::Text(key), true) = (key, item.certain) {
+                            members.push((key.as_ref().into(), item.value.clone()));
+                        }
+                    }
+                }
+                Value::Class(Rc::new(super::value::Class {
+                    name: name.to_string(),
+                    bases,
+                    members: std::cell::RefCell::new(members),
+                    fields: Vec::new(),
+                    dataclass: false,
+                }))
+            }
             ("type", Some(value)) if arguments.positional.len() == 1 => {
                 Value::Unknown(value.is_live() && !is_row(value))
             }
@@ -595,13 +614,12 @@ impl Machine<'_> {
     }
 
     fn map(&mut self, map: bool, function: &Value, values: &Value) -> Evaluated {
-        let (items, open) = match self.elements(values)? {
-            Some(found) => found,
-            None => {
-                let value = self.element_of(values)?;
-                let certain = false;
-                (vec![Item { value, certain }], true)
-            }
+        let (items, open) = if let Some(found) = self.elements(values)? {
+            found
+        } else {
+            let value = self.element_of(values)?;
+            let certain = false;
+            (vec![Item { value, certain }], true)
         };
         let mut result = Vec::new();
         for item in items {

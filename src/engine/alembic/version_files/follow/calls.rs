@@ -16,6 +16,30 @@ use super::value::{Binding, Class, Code, Function, Instance, Item, Scope, UNKNOW
 /// How often a function may be running already before its calling itself is no longer followed.
 const RECURSION: usize = 3;
 
+/// Methods of Python's collections and texts.
+const COLLECTING: &[&str] = &[
+    "add",
+    "append",
+    "copy",
+    "count",
+    "discard",
+    "extend",
+    "format",
+    "get",
+    "index",
+    "insert",
+    "items",
+    "join",
+    "keys",
+    "pop",
+    "remove",
+    "setdefault",
+    "sort",
+    "union",
+    "update",
+    "values",
+];
+
 /// The arguments of a call.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Arguments {
@@ -90,7 +114,7 @@ impl Machine<'_> {
         self.at(call.range().start());
         self.opaque(
             &object,
-            name.map(|name| name.as_str()),
+            name.map(ruff_python_ast::name::Name::as_str),
             &arguments,
             &call.func,
         )
@@ -115,13 +139,14 @@ impl Machine<'_> {
                 &**thing,
                 Thing::Inspector | Thing::Row(_) | Thing::Rows(_) | Thing::Dialect
             ),
+            // What is no connection and holds none: collections do nothing to what is put into them.
+            Value::Unknown(false) => name.is_some_and(|name| COLLECTING.contains(&name)),
             // A list does nothing to what is put into it.
             Value::List(_) | Value::Set(_) | Value::Dict(_) | Value::Tuple(_) => true,
             _ => false,
         };
         if (live || missing) && !harmless {
             let written = self.written(function);
-            let _ = name;
             self.unknown(format!("the call of {written}"), true)?;
             return Ok(Value::Unknown(live));
         }
@@ -160,14 +185,13 @@ impl Machine<'_> {
     /// Calls a value; what cannot be followed gives an unknown value.
     pub(super) fn call(&mut self, function: &Value, arguments: Arguments) -> Evaluated {
         let live = function.is_live() || arguments.is_live();
-        match self.call_value(function, arguments)? {
-            Some(value) => Ok(value),
-            None => {
-                if live {
-                    self.unknown("a call", true)?;
-                }
-                Ok(Value::Unknown(live))
+        if let Some(value) = self.call_value(function, arguments)? {
+            Ok(value)
+        } else {
+            if live {
+                self.unknown("a call", true)?;
             }
+            Ok(Value::Unknown(live))
         }
     }
 
@@ -260,12 +284,11 @@ impl Machine<'_> {
             )
         });
         self.running.pop();
-        match result? {
-            Some(value) => value,
-            None => {
-                self.unknown("so many calls within each other", true)?;
-                Ok(Value::Unknown(true))
-            }
+        if let Some(value) = result? {
+            value
+        } else {
+            self.unknown("so many calls within each other", true)?;
+            Ok(Value::Unknown(true))
         }
     }
 
@@ -391,16 +414,13 @@ impl Machine<'_> {
             }
             return Ok(value);
         }
-        match class.member("__init__") {
-            Ok(Some(Value::Function(function))) => {
-                arguments.positional.insert(0, value.clone());
-                self.call_function(&function, Some(&value), &arguments)?;
-            }
-            _ => {
-                let mut attributes = instance.attributes.borrow_mut();
-                for (name, given) in &arguments.named {
-                    attributes.push((name.as_ref().into(), given.clone()));
-                }
+        if let Ok(Some(Value::Function(function))) = class.member("__init__") {
+            arguments.positional.insert(0, value.clone());
+            self.call_function(&function, Some(&value), &arguments)?;
+        } else {
+            let mut attributes = instance.attributes.borrow_mut();
+            for (name, given) in &arguments.named {
+                attributes.push((name.as_ref().into(), given.clone()));
             }
         }
         Ok(value)

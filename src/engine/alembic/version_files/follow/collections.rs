@@ -108,12 +108,12 @@ impl Machine<'_> {
                         .and_then(|index| items.get(index));
                     return Ok(early.map_or(UNKNOWN, |item| item.value.clone()));
                 }
-                match position(*index, items.len()).and_then(|index| items.get(index)) {
-                    Some(item) => Ok(item.value.clone()),
-                    None => {
-                        drop(items);
-                        Err(self.exception("IndexError", None))
-                    }
+                if let Some(item) = position(*index, items.len()).and_then(|index| items.get(index))
+                {
+                    Ok(item.value.clone())
+                } else {
+                    drop(items);
+                    Err(self.exception("IndexError", None))
                 }
             }
             (Value::Text(text), Value::Int(index)) => {
@@ -426,14 +426,15 @@ impl Machine<'_> {
                     (None, None) => return Err(self.exception("KeyError", None)),
                 }
             }
-            ("setdefault", Some(key)) => match self.entry(dictionary, key) {
-                Some(value) => value,
-                None => {
+            ("setdefault", Some(key)) => {
+                if let Some(value) = self.entry(dictionary, key) {
+                    value
+                } else {
                     let value = default.unwrap_or(Value::None);
                     self.set_entry(dictionary, key.clone(), value.clone());
                     value
                 }
-            },
+            }
             ("update", _) => {
                 if let Some(other) = key {
                     self.merge_into(dictionary, other);
@@ -498,7 +499,7 @@ impl Machine<'_> {
         Ok(Some(match (name, word) {
             ("lower", _) => Value::text(text.to_lowercase()),
             ("upper", _) => Value::text(text.to_uppercase()),
-            ("title", _) | ("capitalize", _) => {
+            ("title" | "capitalize", _) => {
                 let mut characters = text.chars();
                 match characters.next() {
                     Some(start) if name == "capitalize" || !text.contains([' ', '_', '-']) => {

@@ -114,18 +114,15 @@ impl Machine<'_> {
             }
             Expr::YieldFrom(values) => {
                 let values = self.evaluate(&values.value)?;
-                match self.elements(&values)? {
-                    Some((items, _)) => {
-                        for item in items {
-                            self.give(item.value);
-                        }
+                if let Some((items, _)) = self.elements(&values)? {
+                    for item in items {
+                        self.give(item.value);
                     }
-                    None => {
-                        let element = self.element_of(&values)?;
-                        self.doubt += 1;
-                        self.give(element);
-                        self.doubt -= 1;
-                    }
+                } else {
+                    let element = self.element_of(&values)?;
+                    self.doubt += 1;
+                    self.give(element);
+                    self.doubt -= 1;
                 }
                 Ok(UNKNOWN)
             }
@@ -397,13 +394,12 @@ impl Machine<'_> {
             return Ok(true);
         };
         let values = self.evaluate(&first.iter)?;
-        let (items, open) = match self.elements(&values)? {
-            Some((items, open)) => (items, open),
-            None => {
-                let value = self.element_of(&values)?;
-                let certain = false;
-                (vec![Item { value, certain }], true)
-            }
+        let (items, open) = if let Some((items, open)) = self.elements(&values)? {
+            (items, open)
+        } else {
+            let value = self.element_of(&values)?;
+            let certain = false;
+            (vec![Item { value, certain }], true)
         };
         let mut exact = !open;
         let mut made = 0;
@@ -476,7 +472,7 @@ impl Machine<'_> {
     }
 
     fn unpack(&mut self, targets: &[Expr], value: &Value) -> Evaluated<()> {
-        let starred = targets.iter().position(|target| target.is_starred_expr());
+        let starred = targets.iter().position(Expr::is_starred_expr);
         let items = match self.elements(value)? {
             Some((items, false)) if items.iter().all(|item| item.certain) => Some(items),
             _ => None,

@@ -66,7 +66,7 @@ fn too_deep(source: &str) -> Option<usize> {
                 own = brackets.pop().unwrap_or(0) + 1;
             }
             TokenKind::Comma | TokenKind::Semi => {
-                own = brackets.last().map_or(0, |own| own + BRACKET)
+                own = brackets.last().map_or(0, |own| own + BRACKET);
             }
             TokenKind::Lambda => lambdas += BRACKET,
             TokenKind::Plus

@@ -346,7 +346,6 @@ impl<'a> Machine<'a> {
 
     /// The schema, where it is known for certain.
     pub(super) fn catalogue(&self) -> Option<&Catalogue> {
-        // What happens on a way that may not be gone is not in it.
         self.host
             .catalogue()
             .filter(|catalogue| !catalogue.doubtful)
@@ -519,8 +518,17 @@ impl<'a> Machine<'a> {
     }
 
     /// Back to the names that were put aside.
-    pub(super) fn restore(&self, names: Names) {
-        *self.names().borrow_mut() = names;
+    pub(super) fn restore(&self, mut names: Names) {
+        let mut present = self.names().borrow_mut();
+        if self.scope.is_module {
+            // What a module was asked for meanwhile stays: its statements run once.
+            for (name, value) in present.drain(..) {
+                if !names.iter().any(|(own, _)| *own == name) {
+                    names.push((name, value));
+                }
+            }
+        }
+        *present = names;
     }
 
     /// Joins the names of another way with those at hand.
@@ -529,6 +537,7 @@ impl<'a> Machine<'a> {
         for (name, value) in names.iter_mut() {
             *value = match other.iter().find(|(own, _)| own == name) {
                 Some((_, other)) => value.join(other),
+                None if self.scope.is_module => continue,
                 None => Value::Unknown(value.is_live()),
             };
         }

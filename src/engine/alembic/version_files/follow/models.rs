@@ -60,7 +60,7 @@ pub(super) fn mentions(thing: &Thing) -> Option<Mentions> {
         ),
         Thing::Expression(mentions) => Some(mentions.clone()),
         Thing::Clause(_) => Some(Vec::new()),
-        Thing::Relation => Some(Vec::new()),
+        Thing::Relation(_) => Some(Vec::new()),
         _ => None,
     }
 }
@@ -202,7 +202,7 @@ impl Machine<'_> {
                             ..column.clone()
                         })
                     }
-                    ("deferred" | "column_property", _) => Thing::Relation,
+                    ("deferred" | "column_property", _) => Thing::Relation(None),
                     _ => Thing::Column(self.column(&arguments)),
                 })
             }
@@ -278,7 +278,12 @@ impl Machine<'_> {
             "DefaultClause" => first.cloned().unwrap_or(UNKNOWN),
             "quoted_name" | "conv" => first.cloned().unwrap_or(UNKNOWN),
             "relationship" | "backref" | "association_proxy" | "synonym" => {
-                Value::thing(Thing::Relation)
+                let between = match arguments.named("secondary") {
+                    Some(Value::Text(table)) => Some(TableName::plain(&**table)),
+                    Some(table) => self.table_of(table),
+                    None => None,
+                };
+                Value::thing(Thing::Relation(between))
             }
             "inspect" => match first {
                 Some(Value::Thing(thing)) => match &**thing {
@@ -357,11 +362,12 @@ impl Machine<'_> {
                 name = own.to_string();
                 rest = &rest[1..];
             }
-            (None, Some(first)) if types::of_value(first).is_none() => {
+            (None, Some(first))
+                if types::of_value(first).is_none()
                 // A name that is not known, unless it is something for a model's attribute.
-                if !matches!(first, Value::Thing(_)) {
-                    rest = &rest[1..];
-                }
+                && !matches!(first, Value::Thing(_)) =>
+            {
+                rest = &rest[1..];
             }
             _ => {}
         }
@@ -549,21 +555,18 @@ impl Machine<'_> {
             persistent: true,
             ..Row::default()
         };
-        match class.member("__table__") {
-            Ok(Some(Value::Thing(thing))) => {
-                if let Thing::Table(table) = &*thing {
-                    row.table.clone_from(&table.name);
-                    if !table.reflected {
-                        for column in table.columns.borrow().iter() {
-                            let name = column.definition.name.clone();
-                            row.columns.push((name.clone(), name.clone()));
-                            row.selected.push(name);
-                        }
-                    }
-                    return Some(row);
+        if let Ok(Some(Value::Thing(thing))) = class.member("__table__")
+            && let Thing::Table(table) = &*thing
+        {
+            row.table.clone_from(&table.name);
+            if !table.reflected {
+                for column in table.columns.borrow().iter() {
+                    let name = column.definition.name.clone();
+                    row.columns.push((name.clone(), name.clone()));
+                    row.selected.push(name);
                 }
             }
-            _ => {}
+            return Some(row);
         }
         let Ok(Some(Value::Text(name))) = class.member("__tablename__") else {
             return None;
@@ -686,19 +689,18 @@ impl Machine<'_> {
             .iter()
             .find(|column| column.definition.name == name)
             .cloned();
-        let column = match found {
-            Some(column) => column,
-            None => {
-                let arguments = Arguments::of(vec![Value::text(name)]);
-                let mut column = self.column(&arguments);
-                // A column that a table is not known to have is not named for certain.
-                column.table = if table.reflected {
-                    table.name.clone()
-                } else {
-                    None
-                };
-                column
-            }
+        let column = if let Some(column) = found {
+            column
+        } else {
+            let arguments = Arguments::of(vec![Value::text(name)]);
+            let mut column = self.column(&arguments);
+            // A column that a table is not known to have is not named for certain.
+            column.table = if table.reflected {
+                table.name.clone()
+            } else {
+                None
+            };
+            column
         };
         Ok(Value::thing(Thing::Column(column)))
     }

@@ -218,10 +218,10 @@ pub(super) fn assigned(body: &[Stmt], changes: bool, names: &mut Vec<Name>) {
                     assigned(&case.body, changes, names);
                 }
             }
-            Stmt::FunctionDef(_) | Stmt::ClassDef(_) | Stmt::Import(_) | Stmt::ImportFrom(_) => {
-                if changes {
-                    bound(statement, names);
-                }
+            Stmt::FunctionDef(_) | Stmt::ClassDef(_) | Stmt::Import(_) | Stmt::ImportFrom(_)
+                if changes =>
+            {
+                bound(statement, names);
             }
             Stmt::Expr(expression) if changes => {
                 if let Expr::Call(call) = &*expression.value
@@ -291,6 +291,10 @@ pub(super) struct Project {
     roots: RefCell<Vec<PathBuf>>,
     /// Top-level packages of which the roots are known to be the home.
     packages: RefCell<Vec<String>>,
+    /// The directories of the scripts, around those of the version files.
+    scripts: RefCell<Vec<PathBuf>>,
+    /// The directories of version files that were looked at.
+    homes: RefCell<Vec<PathBuf>>,
     known: RefCell<HashMap<PathBuf, Result<Rc<Module>, String>>>,
     namespaces: RefCell<HashMap<PathBuf, Rc<Namespace>>>,
     found: RefCell<HashMap<String, Option<PathBuf>>>,
@@ -302,6 +306,8 @@ impl Project {
         Self {
             roots: RefCell::new(roots.to_vec()),
             packages: RefCell::default(),
+            scripts: RefCell::default(),
+            homes: RefCell::default(),
             known: RefCell::default(),
             namespaces: RefCell::default(),
             found: RefCell::default(),
@@ -311,6 +317,16 @@ impl Project {
     /// Makes the package that holds a version file importable.
     pub(super) fn add_home_of(&self, path: &Path) {
         let mut directory = path.parent();
+        if let Some(versions) = directory {
+            let known = self.homes.borrow().iter().any(|home| home == versions);
+            if known {
+                return;
+            }
+            self.homes.borrow_mut().push(versions.to_owned());
+            if let Some(scripts) = versions.parent() {
+                self.scripts.borrow_mut().push(scripts.to_owned());
+            }
+        }
         // Version directories are often no packages themselves.
         for _ in 0..2 {
             match directory {
@@ -366,7 +382,8 @@ impl Project {
             return None;
         }
         let relative: PathBuf = dotted.split('.').collect();
-        self.roots
+        let within = self
+            .roots
             .borrow()
             .iter()
             .filter(|root| {
@@ -376,7 +393,14 @@ impl Project {
                     .is_some_and(|name| name == "site-packages" || name == "dist-packages");
                 !shared || self.packages.borrow().iter().any(|own| own == top)
             })
-            .find_map(|root| file_of(&root.join(&relative)))
+            .find_map(|root| file_of(&root.join(&relative)));
+        // `env.py` and its like make the directory of the scripts importable.
+        within.or_else(|| {
+            self.scripts
+                .borrow()
+                .iter()
+                .find_map(|scripts| file_of(&scripts.join(&relative)))
+        })
     }
 
     /// A module relative to another one's file.

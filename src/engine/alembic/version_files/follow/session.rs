@@ -46,13 +46,12 @@ impl Machine<'_> {
                 },
                 _ => None,
             };
-            match row {
-                Some(row) => query.models.push(row),
-                None => {
-                    self.reads_of(value, &mut query.reads, 0);
-                    // Its place in each row of the result.
-                    query.models.push(Row::default());
-                }
+            if let Some(row) = row {
+                query.models.push(row)
+            } else {
+                self.reads_of(value, &mut query.reads, 0);
+                // Its place in each row of the result.
+                query.models.push(Row::default());
             }
         }
         query.reads.open |= arguments.open;
@@ -294,24 +293,21 @@ impl Machine<'_> {
                     Some(Value::Class(class)) => self.row_of(class),
                     _ => None,
                 };
-                match row {
-                    Some(row) => {
-                        let query = Query {
-                            models: vec![row],
-                            reads: Reads::default(),
-                            only: None,
-                            conditional: true,
-                        };
-                        let row = self.read(&query)?;
-                        Value::thing(Thing::Row(Row {
-                            optional: true,
-                            ..row
-                        }))
-                    }
-                    None => {
-                        self.tell_reads(&Reads::default())?;
-                        UNKNOWN
-                    }
+                if let Some(row) = row {
+                    let query = Query {
+                        models: vec![row],
+                        reads: Reads::default(),
+                        only: None,
+                        conditional: true,
+                    };
+                    let row = self.read(&query)?;
+                    Value::thing(Thing::Row(Row {
+                        optional: true,
+                        ..row
+                    }))
+                } else {
+                    self.tell_reads(&Reads::default())?;
+                    UNKNOWN
                 }
             }
             "add" | "merge" | "delete" => {
@@ -334,25 +330,20 @@ impl Machine<'_> {
                     };
                     let table = self.table_of(&values);
                     self.change(change, table)?;
-                } else {
-                    match self.elements(&values)? {
-                        Some((items, open)) => {
-                            if open && items.is_empty() {
-                                self.change_object(&UNKNOWN, RowChange::Some)?;
-                            }
-                            for item in items {
-                                let doubt = u32::from(!item.certain);
-                                self.doubt += doubt;
-                                let told = self.change_object(&item.value, RowChange::Insert);
-                                self.doubt -= doubt;
-                                told?;
-                            }
-                        }
-                        None => {
-                            values = self.element_of(&values)?;
-                            self.change_object(&values, RowChange::Some)?;
-                        }
+                } else if let Some((items, open)) = self.elements(&values)? {
+                    if open && items.is_empty() {
+                        self.change_object(&UNKNOWN, RowChange::Some)?;
                     }
+                    for item in items {
+                        let doubt = u32::from(!item.certain);
+                        self.doubt += doubt;
+                        let told = self.change_object(&item.value, RowChange::Insert);
+                        self.doubt -= doubt;
+                        told?;
+                    }
+                } else {
+                    values = self.element_of(&values)?;
+                    self.change_object(&values, RowChange::Some)?;
                 }
                 Value::None
             }
@@ -430,6 +421,30 @@ impl Machine<'_> {
             "has_table" => return self.inspect(name, arguments),
             _ => return Ok(None),
         }))
+    }
+
+    /// A method of what a row is related to: adding and removing changes the table between, or the
+    /// other one's foreign key.
+    pub(super) fn related_method(
+        &mut self,
+        between: Option<&TableName>,
+        this: &Value,
+        name: &str,
+        arguments: &Arguments,
+    ) -> Evaluated<Option<Value>> {
+        let change = match (name, between) {
+            ("append" | "extend" | "add" | "insert", Some(_)) => RowChange::Insert,
+            ("remove" | "pop" | "clear" | "discard", Some(_)) => RowChange::Delete,
+            (
+                "append" | "extend" | "add" | "insert" | "remove" | "pop" | "clear" | "discard",
+                None,
+            ) => RowChange::Some,
+            ("filter" | "filter_by" | "order_by" | "all", _) => return Ok(Some(this.clone())),
+            _ => return Ok(Some(UNKNOWN)),
+        };
+        let _ = arguments;
+        self.change(change, between.cloned())?;
+        Ok(Some(UNKNOWN))
     }
 
     /// A method of rows that were read.

@@ -293,42 +293,37 @@ impl Machine<'_> {
         let mut total = Outcome::default();
         let doubt = self.doubt;
         let mut broken = false;
-        match self.elements(&values)? {
-            Some((items, open)) => {
-                for item in items {
-                    let round = if item.certain {
-                        self.round(&each.target, item.value, &each.body)
-                    } else {
-                        self.uncertainly(|machine| {
-                            machine.round(&each.target, item.value, &each.body)
-                        })
-                    };
-                    let stop = !round.normal && !round.continued;
-                    broken |= round.broke;
-                    let exits = round.broke || round.returned.is_some() || round.raised.is_some();
-                    total.add_exits(Outcome {
-                        broke: false,
-                        continued: false,
-                        normal: false,
-                        ..round
-                    });
-                    if stop {
-                        self.doubt = doubt;
-                        total.normal = broken;
-                        return Ok(total);
-                    }
-                    if exits {
-                        self.doubt = doubt + 1;
-                    }
+        if let Some((items, open)) = self.elements(&values)? {
+            for item in items {
+                let round = if item.certain {
+                    self.round(&each.target, item.value, &each.body)
+                } else {
+                    self.uncertainly(|machine| machine.round(&each.target, item.value, &each.body))
+                };
+                let stop = !round.normal && !round.continued;
+                broken |= round.broke;
+                let exits = round.broke || round.returned.is_some() || round.raised.is_some();
+                total.add_exits(Outcome {
+                    broke: false,
+                    continued: false,
+                    normal: false,
+                    ..round
+                });
+                if stop {
+                    self.doubt = doubt;
+                    total.normal = broken;
+                    return Ok(total);
                 }
-                if open {
-                    self.vague_round(each, UNKNOWN, &mut total, &mut broken);
+                if exits {
+                    self.doubt = doubt + 1;
                 }
             }
-            None => {
-                let element = self.element_of(&values)?;
-                self.vague_round(each, element, &mut total, &mut broken);
+            if open {
+                self.vague_round(each, UNKNOWN, &mut total, &mut broken);
             }
+        } else {
+            let element = self.element_of(&values)?;
+            self.vague_round(each, element, &mut total, &mut broken);
         }
         if each.orelse.is_empty() {
             total.normal = true;

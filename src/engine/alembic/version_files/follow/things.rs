@@ -65,8 +65,10 @@ pub(super) enum Thing {
     Rows(Row),
     /// One of them.
     Row(Row),
-    /// `relationship(...)` and whatever else of a model is no column.
-    Relation,
+    /// `relationship(...)` and whatever else of a model is no column, with the table between.
+    Relation(Option<TableName>),
+    /// What a row is related to, with the table between.
+    Related(Option<TableName>),
     /// What only writes a log, or nothing at all.
     Silent,
     /// An exception of Python's.
@@ -158,12 +160,11 @@ pub(super) struct Reads {
 impl Reads {
     /// Adds a table.
     pub(super) fn table(&mut self, table: &TableName) -> &mut Vec<String> {
-        let index = match self.tables.iter().position(|(own, _)| own == table) {
-            Some(index) => index,
-            None => {
-                self.tables.push((table.clone(), Vec::new()));
-                self.tables.len() - 1
-            }
+        let index = if let Some(index) = self.tables.iter().position(|(own, _)| own == table) {
+            index
+        } else {
+            self.tables.push((table.clone(), Vec::new()));
+            self.tables.len() - 1
         };
         &mut self.tables[index].1
     }
@@ -216,7 +217,7 @@ impl Thing {
     pub(super) fn truth(&self) -> Option<bool> {
         match self {
             Self::Expression(_) | Self::Clause(_) | Self::Column(_) | Self::Rows(_) => None,
-            Self::Statement(_) | Self::Query(_) | Self::Generator(_) => None,
+            Self::Statement(_) | Self::Query(_) | Self::Generator(_) | Self::Related(_) => None,
             Self::Row(row) => (!row.optional).then_some(true),
             _ => Some(true),
         }
@@ -233,7 +234,7 @@ impl Thing {
             | (Self::Metadata, Self::Metadata)
             | (Self::FlaskDatabase, Self::FlaskDatabase)
             | (Self::Silent, Self::Silent)
-            | (Self::Relation, Self::Relation) => Some(true),
+            | (Self::Relation(_), Self::Relation(_)) => Some(true),
             (Self::Type(one), Self::Type(two)) => (one == two).then_some(true),
             _ => None,
         }
