@@ -365,7 +365,7 @@ impl Machine<'_> {
             ("sort", _) => {
                 let sorted = self.sorted(&Value::List(Rc::clone(list)), arguments)?;
                 if let Value::List(sorted) = sorted {
-                    *list.items.borrow_mut() = sorted.items.borrow().clone();
+                    list.items.borrow_mut().clone_from(&sorted.items.borrow());
                 }
                 Value::None
             }

@@ -25,6 +25,10 @@ const DEPTH: u32 = 420;
 
 /// Something raised.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
 pub(super) struct Exception {
     /// The name of its class.
     pub(super) name: Rc<str>,
@@ -358,12 +362,12 @@ impl<'a> Machine<'a> {
 
     /// A name's value.
     pub(super) fn lookup(&mut self, name: &str) -> Evaluated<Option<Value>> {
-        let mut scope = Some(Rc::clone(&self.scope));
+        let mut scope = Some(&self.scope);
         while let Some(here) = scope {
             if let Some(value) = here.own(name) {
                 return Ok(Some(value));
             }
-            scope = here.outer.clone();
+            scope = here.outer.as_ref();
         }
         let module = Rc::clone(&self.scope.module);
         if let Some(value) = self.global(&module, name)? {

@@ -221,12 +221,6 @@ impl Machine<'_> {
                 } else {
                     let columns = table.columns.borrow();
                     let columns = definitions(&columns, &table.constraints);
-                    self.make_enums(
-                        &columns
-                            .iter()
-                            .filter_map(|column| column.kind.clone())
-                            .collect::<Vec<_>>(),
-                    )?;
                     self.operation(Operation::CreateTable {
                         table: name_of_table.clone(),
                         columns,
@@ -250,13 +244,6 @@ impl Machine<'_> {
             "append_column" | "append_constraint" => Value::None,
             _ => UNKNOWN,
         }))
-    }
-
-    /// PostgreSQL: the enum types that a table is created with come first, where they are missing.
-    pub(super) fn make_enums(&mut self, _kinds: &[ColumnType]) -> Evaluated<()> {
-        // `CREATE TABLE` with a named enum makes its type by itself: that is the dialect's doing
-        // and belongs to whoever executes the operation.
-        Ok(())
     }
 
     /// A method of a type.

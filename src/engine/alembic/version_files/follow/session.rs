@@ -47,7 +47,7 @@ impl Machine<'_> {
                 _ => None,
             };
             if let Some(row) = row {
-                query.models.push(row)
+                query.models.push(row);
             } else {
                 self.reads_of(value, &mut query.reads, 0);
                 // Its place in each row of the result.

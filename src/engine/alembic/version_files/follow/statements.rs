@@ -178,7 +178,7 @@ impl Machine<'_> {
             }
             Stmt::FunctionDef(function) => self.define(function)?,
             Stmt::ClassDef(class) => self.define_class(class)?,
-            Stmt::Import(import) => self.import(import)?,
+            Stmt::Import(import) => self.import(import),
             Stmt::ImportFrom(import) => self.import_from(import)?,
             Stmt::Delete(delete) => {
                 for target in &delete.targets {
