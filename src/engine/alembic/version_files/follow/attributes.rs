@@ -28,10 +28,14 @@ impl Machine<'_> {
                     .iter()
                     .find(|(own, _)| own.as_str() == name)
                     .map(|(_, value)| value.clone());
-                match own {
-                    Some(value) => Ok(value),
-                    None => self.attribute_through(&instance.class, object, name),
-                }
+                let value = match own {
+                    Some(value) => value,
+                    None => self.attribute_through(&instance.class, object, name)?,
+                };
+                Ok(match value {
+                    Value::None if instance.shared => UNKNOWN,
+                    value => value,
+                })
             }
             Value::Thing(thing) => self.attribute_of_thing(thing, name),
             Value::Text(_) if name == "value" || name == "name" => Ok(object.clone()),

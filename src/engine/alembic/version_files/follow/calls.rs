@@ -147,9 +147,11 @@ impl Machine<'_> {
         };
         if (live || missing) && !harmless {
             let written = self.written(function);
+            self.risks += 1;
             self.unknown(format!("the call of {written}"), true)?;
             return Ok(Value::Unknown(live));
         }
+        self.risks += 1;
         Ok(UNKNOWN)
     }
 
@@ -392,6 +394,7 @@ impl Machine<'_> {
             class: Rc::clone(class),
             attributes: RefCell::default(),
             born: self.doubt,
+            shared: self.is_importing(),
         });
         let value = Value::Instance(Rc::clone(&instance));
         if class.dataclass {

@@ -128,7 +128,10 @@ impl Machine<'_> {
             }
             // `dict[str, Any]`, `list[str]`.
             (Value::Foreign(name), _) => Ok(Value::Foreign(Rc::clone(name))),
-            _ => Ok(Self::unknown_of(&[object])),
+            _ => {
+                self.risks += 1;
+                Ok(Self::unknown_of(&[object]))
+            }
         }
     }
 
