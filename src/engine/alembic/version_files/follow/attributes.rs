@@ -199,7 +199,7 @@ impl Machine<'_> {
                 None => UNKNOWN,
             },
             (Thing::Column(column), "nullable") => Value::Bool(column.definition.nullable),
-            (Thing::Type(kind), "name") => kind
+            (Thing::Type(kind) | Thing::OwnEnum(kind), "name") => kind
                 .enum_name
                 .as_ref()
                 .map_or(UNKNOWN, |name| Value::text(&name.name)),
@@ -207,7 +207,7 @@ impl Machine<'_> {
                 Some(length) => i64::try_from(length).map_or(UNKNOWN, Value::Int),
                 None => Value::None,
             },
-            (Thing::Type(kind), "enums") => {
+            (Thing::Type(kind) | Thing::OwnEnum(kind), "enums") => {
                 let words = kind.values.iter().map(Value::text).collect();
                 Value::List(super::value::Sequence::of(words, self.doubt))
             }
@@ -451,6 +451,15 @@ impl Machine<'_> {
                 _ => UNKNOWN,
             },
             Thing::Type(kind) => return self.type_method(kind, &this, name, &arguments),
+            Thing::OwnEnum(kind) => {
+                let mut arguments = arguments;
+                if arguments.get(1, &["checkfirst"]).is_none() {
+                    arguments
+                        .named
+                        .push(("checkfirst".into(), Value::Bool(true)));
+                }
+                return self.type_method(kind, &this, name, &arguments);
+            }
             Thing::Column(_) if matches!(name, "copy" | "_copy") => this,
             Thing::Metadata => match name {
                 "create_all" | "drop_all" => return Ok(None),
@@ -492,7 +501,9 @@ impl Machine<'_> {
             Thing::Session => Some(Value::thing(Thing::Session)),
             Thing::Bind => Some(Value::thing(Thing::Bind)),
             Thing::Dialect => Some(Value::thing(Thing::Dialect)),
-            Thing::Type(_) | Thing::FlaskDatabase => Some(Value::Thing(Rc::clone(thing))),
+            Thing::Type(_) | Thing::OwnEnum(_) | Thing::FlaskDatabase => {
+                Some(Value::Thing(Rc::clone(thing)))
+            }
             Thing::Column(_) | Thing::Expression(_) => Some(Value::thing(Thing::Expression(
                 models::mentions_of(arguments.values()),
             ))),

@@ -256,6 +256,8 @@ def downgrade():
     for thing in session.query(Thing).filter(Thing.id > 1):
         thing.words = 'x'
     session.query(Thing.words).all()
+    for thing in session.scalars(sa.select(Thing).where(Thing.id == 2)):
+        thing.words = None
     session.query(Thing).filter_by(id=1).update({'words': None})
     session.query(Thing).delete()
     session.add(Thing(id=1))
@@ -267,6 +269,8 @@ def downgrade():
             "read things (id, text)",
             "maybe Update rows of things (text) where",
             "read things (text)",
+            "read things (id, text)",
+            "maybe Update rows of things (text) where",
             "Update rows of things (text) where",
             "Delete rows of things ()",
             "Insert rows of things ()",
