@@ -28,10 +28,14 @@ impl Machine<'_> {
                     .iter()
                     .find(|(own, _)| own.as_str() == name)
                     .map(|(_, value)| value.clone());
-                match own {
-                    Some(value) => Ok(value),
-                    None => self.attribute_through(&instance.class, object, name),
-                }
+                let value = match own {
+                    Some(value) => value,
+                    None => self.attribute_through(&instance.class, object, name)?,
+                };
+                Ok(match value {
+                    Value::None if instance.shared => UNKNOWN,
+                    value => value,
+                })
             }
             Value::Thing(thing) => self.attribute_of_thing(thing, name),
             Value::Text(_) if name == "value" || name == "name" => Ok(object.clone()),
@@ -195,7 +199,7 @@ impl Machine<'_> {
                 None => UNKNOWN,
             },
             (Thing::Column(column), "nullable") => Value::Bool(column.definition.nullable),
-            (Thing::Type(kind), "name") => kind
+            (Thing::Type(kind) | Thing::OwnEnum(kind), "name") => kind
                 .enum_name
                 .as_ref()
                 .map_or(UNKNOWN, |name| Value::text(&name.name)),
@@ -203,7 +207,7 @@ impl Machine<'_> {
                 Some(length) => i64::try_from(length).map_or(UNKNOWN, Value::Int),
                 None => Value::None,
             },
-            (Thing::Type(kind), "enums") => {
+            (Thing::Type(kind) | Thing::OwnEnum(kind), "enums") => {
                 let words = kind.values.iter().map(Value::text).collect();
                 Value::List(super::value::Sequence::of(words, self.doubt))
             }
@@ -447,6 +451,15 @@ impl Machine<'_> {
                 _ => UNKNOWN,
             },
             Thing::Type(kind) => return self.type_method(kind, &this, name, &arguments),
+            Thing::OwnEnum(kind) => {
+                let mut arguments = arguments;
+                if arguments.get(1, &["checkfirst"]).is_none() {
+                    arguments
+                        .named
+                        .push(("checkfirst".into(), Value::Bool(true)));
+                }
+                return self.type_method(kind, &this, name, &arguments);
+            }
             Thing::Column(_) if matches!(name, "copy" | "_copy") => this,
             Thing::Metadata => match name {
                 "create_all" | "drop_all" => return Ok(None),
@@ -488,7 +501,9 @@ impl Machine<'_> {
             Thing::Session => Some(Value::thing(Thing::Session)),
             Thing::Bind => Some(Value::thing(Thing::Bind)),
             Thing::Dialect => Some(Value::thing(Thing::Dialect)),
-            Thing::Type(_) | Thing::FlaskDatabase => Some(Value::Thing(Rc::clone(thing))),
+            Thing::Type(_) | Thing::OwnEnum(_) | Thing::FlaskDatabase => {
+                Some(Value::Thing(Rc::clone(thing)))
+            }
             Thing::Column(_) | Thing::Expression(_) => Some(Value::thing(Thing::Expression(
                 models::mentions_of(arguments.values()),
             ))),

@@ -568,10 +568,9 @@ impl Machine<'_> {
             ("type", Some(value)) if arguments.positional.len() == 1 => {
                 Value::Unknown(value.is_live() && !is_row(value))
             }
-            ("callable", Some(value)) => match value {
-                Value::Function(_) | Value::Bound(_) | Value::Class(_) => Value::Bool(true),
-                _ => UNKNOWN,
-            },
+            ("callable", Some(Value::Function(_) | Value::Bound(_) | Value::Class(_))) => {
+                Value::Bool(true)
+            }
             ("exec" | "eval" | "compile" | "__import__" | "globals" | "locals", _) => {
                 self.unknown(format!("{name}(), which makes code while it runs"), true)?;
                 Value::Unknown(true)

@@ -147,9 +147,11 @@ impl Machine<'_> {
         };
         if (live || missing) && !harmless {
             let written = self.written(function);
+            self.risks += 1;
             self.unknown(format!("the call of {written}"), true)?;
             return Ok(Value::Unknown(live));
         }
+        self.risks += 1;
         Ok(UNKNOWN)
     }
 
@@ -392,11 +394,12 @@ impl Machine<'_> {
             class: Rc::clone(class),
             attributes: RefCell::default(),
             born: self.doubt,
+            shared: self.is_importing(),
         });
         let value = Value::Instance(Rc::clone(&instance));
         if class.dataclass {
             let mut positional = std::mem::take(&mut arguments.positional).into_iter();
-            for field in self.fields(class, 0) {
+            for field in fields_of(class, 0) {
                 let given = positional
                     .next()
                     .or_else(|| arguments.named(&field).cloned());
@@ -424,24 +427,6 @@ impl Machine<'_> {
             }
         }
         Ok(value)
-    }
-
-    #[expect(clippy::only_used_in_recursion, reason = "a method beside its user")]
-    fn fields(&self, class: &Class, depth: u32) -> Vec<ruff_python_ast::name::Name> {
-        let mut fields = Vec::new();
-        for base in &class.bases {
-            if let Value::Class(base) = base
-                && depth < 20
-            {
-                fields.extend(self.fields(base, depth + 1));
-            }
-        }
-        for field in &class.fields {
-            if !fields.contains(field) {
-                fields.push(field.clone());
-            }
-        }
-        fields
     }
 
     fn defaults(
@@ -507,7 +492,7 @@ impl Machine<'_> {
         let module = Rc::clone(&self.here.module);
         let code = module.function(function);
         let value = Value::Function(Rc::new(Function {
-            generator: yields(&code.body, 0),
+            generator: yields(&code.body),
             code: Code::Definition(code),
             module,
             enclosing: self.enclosing(),
@@ -590,7 +575,7 @@ impl Machine<'_> {
     }
 
     /// `import`.
-    pub(super) fn import(&mut self, import: &StmtImport) -> Evaluated<()> {
+    pub(super) fn import(&mut self, import: &StmtImport) {
         let module = Rc::clone(&self.here.module);
         for alias in &import.names {
             let dotted = alias.name.id.as_str();
@@ -607,7 +592,6 @@ impl Machine<'_> {
                 self.assign(&top.into(), value);
             }
         }
-        Ok(())
     }
 
     /// `from ... import ...`.
@@ -662,6 +646,24 @@ impl Machine<'_> {
     }
 }
 
+/// The fields of a dataclass, those of its bases first.
+fn fields_of(class: &Class, depth: u32) -> Vec<ruff_python_ast::name::Name> {
+    let mut fields = Vec::new();
+    for base in &class.bases {
+        if let Value::Class(base) = base
+            && depth < 20
+        {
+            fields.extend(fields_of(base, depth + 1));
+        }
+    }
+    for field in &class.fields {
+        if !fields.contains(field) {
+            fields.push(field.clone());
+        }
+    }
+    fields
+}
+
 fn same_code(one: &Function, two: &Function) -> bool {
     match (&one.code, &two.code) {
         (Code::Definition(one), Code::Definition(two)) => Rc::ptr_eq(one, two),
@@ -671,7 +673,7 @@ fn same_code(one: &Function, two: &Function) -> bool {
 }
 
 /// Whether statements yield, those of functions within them aside.
-fn yields(body: &[Stmt], depth: u32) -> bool {
+fn yields(body: &[Stmt]) -> bool {
     use ruff_python_ast::ExceptHandler;
     fn is_yield(expression: &Expr) -> bool {
         match expression {
@@ -684,23 +686,23 @@ fn yields(body: &[Stmt], depth: u32) -> bool {
         Stmt::Expr(expression) => is_yield(&expression.value),
         Stmt::Assign(assign) => is_yield(&assign.value),
         Stmt::Return(back) => back.value.as_ref().is_some_and(|value| is_yield(value)),
-        Stmt::For(each) => yields(&each.body, depth + 1) || yields(&each.orelse, depth + 1),
-        Stmt::While(repeat) => yields(&repeat.body, depth + 1),
-        Stmt::With(with) => yields(&with.body, depth + 1),
+        Stmt::For(each) => yields(&each.body) || yields(&each.orelse),
+        Stmt::While(repeat) => yields(&repeat.body),
+        Stmt::With(with) => yields(&with.body),
         Stmt::If(test) => {
-            yields(&test.body, depth + 1)
+            yields(&test.body)
                 || test
                     .elif_else_clauses
                     .iter()
-                    .any(|clause| yields(&clause.body, depth + 1))
+                    .any(|clause| yields(&clause.body))
         }
         Stmt::Try(attempt) => {
-            yields(&attempt.body, depth + 1)
+            yields(&attempt.body)
                 || attempt.handlers.iter().any(|handler| {
                     let ExceptHandler::ExceptHandler(handler) = handler;
-                    yields(&handler.body, depth + 1)
+                    yields(&handler.body)
                 })
-                || yields(&attempt.finalbody, depth + 1)
+                || yields(&attempt.finalbody)
         }
         _ => false,
     })

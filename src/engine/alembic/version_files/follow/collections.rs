@@ -128,7 +128,10 @@ impl Machine<'_> {
             }
             // `dict[str, Any]`, `list[str]`.
             (Value::Foreign(name), _) => Ok(Value::Foreign(Rc::clone(name))),
-            _ => Ok(Self::unknown_of(&[object])),
+            _ => {
+                self.risks += 1;
+                Ok(Self::unknown_of(&[object]))
+            }
         }
     }
 
@@ -365,7 +368,7 @@ impl Machine<'_> {
             ("sort", _) => {
                 let sorted = self.sorted(&Value::List(Rc::clone(list)), arguments)?;
                 if let Value::List(sorted) = sorted {
-                    *list.items.borrow_mut() = sorted.items.borrow().clone();
+                    list.items.borrow_mut().clone_from(&sorted.items.borrow());
                 }
                 Value::None
             }

@@ -31,7 +31,7 @@ pub(super) fn read(source: &str) -> Result<Vec<Stmt>, String> {
         Ok(parsed) => Ok(parsed.into_syntax().body.into_iter().collect()),
         Err(error) => {
             let before = &source.as_bytes()[..error.location.start().to_usize().min(source.len())];
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            let line = 1 + before.split(|byte| *byte == b'\n').skip(1).count();
             Err(format!("line {line} is no Python: {}", error.error))
         }
     }

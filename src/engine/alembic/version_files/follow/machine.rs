@@ -25,6 +25,10 @@ const DEPTH: u32 = 420;
 
 /// Something raised.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
 pub(super) struct Exception {
     /// The name of its class.
     pub(super) name: Rc<str>,
@@ -79,6 +83,8 @@ pub(super) struct Machine<'a> {
     pub(super) tries: u32,
     /// How many calls are running.
     pub(super) calls: u32,
+    /// How often something was met that may raise what cannot be foreseen.
+    pub(super) risks: u32,
     /// The exception that an `except` is handling.
     pub(super) handling: Option<Box<Exception>>,
     /// The expression that is evaluated.
@@ -90,6 +96,8 @@ pub(super) struct Machine<'a> {
     depth: u32,
     evaluating: u32,
     exhausted: bool,
+    /// Where something was met that cannot be followed and may not be reached.
+    unknowns: Vec<(std::sync::Arc<str>, TextSize)>,
     scopes: Vec<Rc<Scope>>,
     /// The functions that are running.
     pub(super) running: Vec<Rc<super::value::Function>>,
@@ -112,6 +120,7 @@ impl<'a> Machine<'a> {
             autocommit: 0,
             tries: 0,
             calls: 0,
+            risks: 0,
             handling: None,
             here: Spot {
                 module,
@@ -123,6 +132,7 @@ impl<'a> Machine<'a> {
             depth: 0,
             evaluating: 0,
             exhausted: false,
+            unknowns: Vec::new(),
             scopes: Vec::new(),
             running: Vec::new(),
         }
@@ -192,6 +202,11 @@ impl<'a> Machine<'a> {
         });
     }
 
+    /// Whether a module is being evaluated, which was done long before the migration runs.
+    pub(super) fn is_importing(&self) -> bool {
+        self.evaluating > 0
+    }
+
     /// Whether what happens now happens whenever the migration runs.
     pub(super) fn is_certain(&self) -> bool {
         self.doubt == 0 && self.maybe.is_none()
@@ -252,12 +267,24 @@ impl<'a> Machine<'a> {
 
     /// A directive or statement.
     pub(super) fn operation(&mut self, operation: Operation) -> Evaluated<()> {
+        if self.host.catalogue().is_none() {
+            // Nobody can say whether it fails.
+            self.risks += 1;
+        }
         self.happens(EventKind::Operation(Box::new(operation)))
     }
 
     /// Code that cannot be followed.
     pub(super) fn unknown(&mut self, what: impl Into<String>, may_change: bool) -> Evaluated<()> {
         let what = what.into();
+        if !self.is_certain() {
+            // Once is enough for what may not even be reached.
+            let spot = (self.here.module.file.clone(), self.here.offset);
+            if self.unknowns.contains(&spot) {
+                return Ok(());
+            }
+            self.unknowns.push(spot);
+        }
         self.happens(EventKind::Unknown { what, may_change })
     }
 
@@ -358,12 +385,12 @@ impl<'a> Machine<'a> {
 
     /// A name's value.
     pub(super) fn lookup(&mut self, name: &str) -> Evaluated<Option<Value>> {
-        let mut scope = Some(Rc::clone(&self.scope));
+        let mut scope = Some(&self.scope);
         while let Some(here) = scope {
             if let Some(value) = here.own(name) {
                 return Ok(Some(value));
             }
-            scope = here.outer.clone();
+            scope = here.outer.as_ref();
         }
         let module = Rc::clone(&self.scope.module);
         if let Some(value) = self.global(&module, name)? {

@@ -5,6 +5,15 @@
 //! code cannot be followed that is said, with its line. It ends on every file: steps, depth and
 //! sizes are bounded.
 
+#![expect(
+    clippy::match_same_arms,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_box_returns,
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "what is dispatched by name has one signature and reads as a table, one line for each name"
+)]
+
 mod attributes;
 mod builtins;
 mod calls;

@@ -190,7 +190,13 @@ impl Machine<'_> {
         arguments: Arguments,
     ) -> Evaluated<Option<Value>> {
         if let Some(kind) = types::make(name, &arguments) {
-            return Ok(Some(Value::thing(Thing::Type(kind))));
+            return Ok(Some(Value::thing(
+                if name == "ENUM" && !full.contains("mysql") {
+                    Thing::OwnEnum(kind)
+                } else {
+                    Thing::Type(kind)
+                },
+            )));
         }
         let first = arguments.positional.first();
         Ok(Some(match name {
@@ -465,14 +471,19 @@ impl Machine<'_> {
             _ => None,
         };
         let mut table = None;
+        let mut models = Vec::new();
         if change.is_some() {
             table = first.and_then(|value| self.table_of(value));
         } else {
             for value in &arguments.positional {
                 self.reads_of(value, &mut reads, 0);
+                if let Value::Class(class) = value {
+                    models.extend(self.row_of(class));
+                }
             }
         }
         Statement {
+            models,
             change,
             table,
             sets: Vec::new(),

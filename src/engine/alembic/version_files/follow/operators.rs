@@ -85,49 +85,10 @@ impl Machine<'_> {
                 _ => push(pieces, None),
             },
             Value::List(_) | Value::Tuple(_) => {
-                let shown = self.shown(value, 0);
+                let shown = shown(value, 0);
                 push(pieces, shown.as_deref());
             }
             _ => push(pieces, None),
-        }
-    }
-
-    /// What `repr()` makes of literals.
-    fn shown(&self, value: &Value, depth: u32) -> Option<String> {
-        if depth > 5 {
-            return None;
-        }
-        let join = |values: Vec<Option<String>>| -> Option<String> {
-            Some(values.into_iter().collect::<Option<Vec<_>>>()?.join(", "))
-        };
-        match value {
-            Value::Text(text) if !text.contains(['\'', '\\', '\n']) => Some(format!("'{text}'")),
-            Value::Int(number) => Some(number.to_string()),
-            Value::None => Some("None".to_owned()),
-            Value::Tuple(values) => {
-                let inner = join(
-                    values
-                        .iter()
-                        .map(|value| self.shown(value, depth + 1))
-                        .collect(),
-                )?;
-                Some(if values.len() == 1 {
-                    format!("({inner},)")
-                } else {
-                    format!("({inner})")
-                })
-            }
-            Value::List(list) if list.is_exact() => {
-                let items = list.items.borrow();
-                let inner = join(
-                    items
-                        .iter()
-                        .map(|item| self.shown(&item.value, depth + 1))
-                        .collect(),
-                )?;
-                Some(format!("[{inner}]"))
-            }
-            _ => None,
         }
     }
 
@@ -433,6 +394,40 @@ impl Machine<'_> {
             }
         }
         Ok((!unknown).then_some(false))
+    }
+}
+
+/// What `repr()` makes of literals.
+fn shown(value: &Value, depth: u32) -> Option<String> {
+    if depth > 5 {
+        return None;
+    }
+    let join = |values: Vec<Option<String>>| -> Option<String> {
+        Some(values.into_iter().collect::<Option<Vec<_>>>()?.join(", "))
+    };
+    match value {
+        Value::Text(text) if !text.contains(['\'', '\\', '\n']) => Some(format!("'{text}'")),
+        Value::Int(number) => Some(number.to_string()),
+        Value::None => Some("None".to_owned()),
+        Value::Tuple(values) => {
+            let inner = join(values.iter().map(|value| shown(value, depth + 1)).collect())?;
+            Some(if values.len() == 1 {
+                format!("({inner},)")
+            } else {
+                format!("({inner})")
+            })
+        }
+        Value::List(list) if list.is_exact() => {
+            let items = list.items.borrow();
+            let inner = join(
+                items
+                    .iter()
+                    .map(|item| shown(&item.value, depth + 1))
+                    .collect(),
+            )?;
+            Some(format!("[{inner}]"))
+        }
+        _ => None,
     }
 }
 

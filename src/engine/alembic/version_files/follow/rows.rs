@@ -51,7 +51,13 @@ impl Machine<'_> {
                 self.no_rows()
             }
         };
-        Ok(if method == "scalar" { UNKNOWN } else { rows })
+        Ok(match (method, rows.as_thing()) {
+            ("scalar", _) => UNKNOWN,
+            ("scalars", Some(Thing::Rows(Row { parts, .. }))) if !parts.is_empty() => {
+                Value::thing(Thing::Rows(parts[0].clone()))
+            }
+            _ => rows,
+        })
     }
 
     /// A statement as text.
@@ -67,6 +73,12 @@ impl Machine<'_> {
         match statement.change {
             None => {
                 self.tell_reads(&statement.reads)?;
+                if !statement.models.is_empty() {
+                    return Ok(Value::thing(Thing::Rows(Row {
+                        parts: statement.models.clone(),
+                        ..Row::default()
+                    })));
+                }
                 let table = match statement.reads.tables.as_slice() {
                     [(table, _)] => Some(table.clone()),
                     _ => None,
@@ -221,12 +233,6 @@ impl Machine<'_> {
                 } else {
                     let columns = table.columns.borrow();
                     let columns = definitions(&columns, &table.constraints);
-                    self.make_enums(
-                        &columns
-                            .iter()
-                            .filter_map(|column| column.kind.clone())
-                            .collect::<Vec<_>>(),
-                    )?;
                     self.operation(Operation::CreateTable {
                         table: name_of_table.clone(),
                         columns,
@@ -252,13 +258,6 @@ impl Machine<'_> {
         }))
     }
 
-    /// PostgreSQL: the enum types that a table is created with come first, where they are missing.
-    pub(super) fn make_enums(&mut self, _kinds: &[ColumnType]) -> Evaluated<()> {
-        // `CREATE TABLE` with a named enum makes its type by itself: that is the dialect's doing
-        // and belongs to whoever executes the operation.
-        Ok(())
-    }
-
     /// A method of a type.
     pub(super) fn type_method(
         &mut self,
@@ -274,8 +273,7 @@ impl Machine<'_> {
             self.unknown("the name of an enum", true)?;
             return Ok(Some(Value::None));
         };
-        // `ENUM.create(bind, checkfirst=True)` is the default of PostgreSQL's type; of the generic
-        // one `checkfirst` is false.
+        // The generic type's `checkfirst` is false where it is not given.
         let checks = arguments
             .get(1, &["checkfirst"])
             .is_some_and(|value| value.truth() != Some(false));

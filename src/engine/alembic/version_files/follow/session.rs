@@ -47,7 +47,7 @@ impl Machine<'_> {
                 _ => None,
             };
             if let Some(row) = row {
-                query.models.push(row)
+                query.models.push(row);
             } else {
                 self.reads_of(value, &mut query.reads, 0);
                 // Its place in each row of the result.
@@ -200,8 +200,7 @@ impl Machine<'_> {
             "one" | "scalar_one" => {
                 let row = self.read(&query)?;
                 // It raises where there is none.
-                let raised = self.exception("NoResultFound", None);
-                self.maybe_raise(raised);
+                self.risks += 1;
                 Ok(Some(Value::thing(Thing::Row(row))))
             }
             "count" | "scalar" => {

@@ -178,7 +178,7 @@ impl Machine<'_> {
             }
             Stmt::FunctionDef(function) => self.define(function)?,
             Stmt::ClassDef(class) => self.define_class(class)?,
-            Stmt::Import(import) => self.import(import)?,
+            Stmt::Import(import) => self.import(import),
             Stmt::ImportFrom(import) => self.import_from(import)?,
             Stmt::Delete(delete) => {
                 for target in &delete.targets {
@@ -544,7 +544,11 @@ impl Machine<'_> {
     /// Raises, and tells of it at once where nothing around can catch it.
     pub(super) fn raising(&mut self, mut exception: Box<Exception>) -> Outcome {
         exception.certain = exception.certain && self.is_certain();
-        if self.tries == 0 && !exception.database {
+        if self.is_importing() {
+            // The module was imported before the migration ran, so this did not happen.
+            exception.told = true;
+        }
+        if self.tries == 0 && !exception.database && !exception.told {
             self.tell_raise(&exception);
             exception.told = true;
         }
@@ -553,6 +557,7 @@ impl Machine<'_> {
 
     fn attempt(&mut self, attempt: &StmtTry) -> Outcome {
         let before = self.save();
+        let risks = self.risks;
         let catches = !attempt.handlers.is_empty();
         self.tries += u32::from(catches);
         let mut outcome = self.block(&attempt.body);
@@ -589,6 +594,8 @@ impl Machine<'_> {
                 handled
             };
             outcome.add(handled);
+        } else if catches && self.risks > risks {
+            outcome = self.suspect(attempt, outcome);
         }
         if !attempt.finalbody.is_empty() {
             // It runs whatever the way out is.
@@ -602,6 +609,24 @@ impl Machine<'_> {
                 outcome = finally;
             }
         }
+        outcome
+    }
+
+    /// Nothing is known to be raised, but something may be: what the handlers do may happen. That
+    /// they raise again makes nothing less certain, as any statement may fail.
+    fn suspect(&mut self, attempt: &StmtTry, mut outcome: Outcome) -> Outcome {
+        self.tries += 1;
+        for handler in &attempt.handlers {
+            let ExceptHandler::ExceptHandler(handler) = handler;
+            let unknown = self.exception("Exception", None);
+            let handled = self.uncertainly(|machine| machine.run_handler(handler, unknown));
+            outcome.add_exits(Outcome {
+                normal: false,
+                raised: handled.raised.filter(|raised| raised.exhausted),
+                ..handled
+            });
+        }
+        self.tries -= 1;
         outcome
     }
 

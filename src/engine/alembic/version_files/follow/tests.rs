@@ -1,6 +1,8 @@
 //! Source text in, what happens out.
 
 mod measure;
+mod mutation;
+mod schema;
 mod show;
 
 use std::path::PathBuf;
@@ -254,6 +256,8 @@ def downgrade():
     for thing in session.query(Thing).filter(Thing.id > 1):
         thing.words = 'x'
     session.query(Thing.words).all()
+    for thing in session.scalars(sa.select(Thing).where(Thing.id == 2)):
+        thing.words = None
     session.query(Thing).filter_by(id=1).update({'words': None})
     session.query(Thing).delete()
     session.add(Thing(id=1))
@@ -265,6 +269,8 @@ def downgrade():
             "read things (id, text)",
             "maybe Update rows of things (text) where",
             "read things (text)",
+            "read things (id, text)",
+            "maybe Update rows of things (text) where",
             "Update rows of things (text) where",
             "Delete rows of things ()",
             "Insert rows of things ()",
@@ -382,4 +388,37 @@ fn a_project_may_be_anywhere() {
     let mut recorder = Recorder::on(Dialect::Sqlite);
     Follower::new(&files).follow(&"a_".into(), Direction::Downgrade, &mut recorder);
     assert_eq!(recorder.lines, Vec::<String>::new());
+}
+
+#[test]
+fn what_is_nested_as_deep_as_it_may_be_fits_the_stack() {
+    let mut source = String::new();
+    for number in 0..100 {
+        let next = number + 1;
+        source.push_str(&format!(
+            "def f{number}():\n    if True:\n        for x in (1,):\n            try:\n                with y:\n                    return [[[[[[f{next}(a=(lambda: [f{next}()])())]]]]]]\n            finally:\n                pass\n"
+        ));
+    }
+    source.push_str("def downgrade():\n    f0()\n");
+    let (_, lines) = downgrade_on(&source, Recorder::on(Dialect::Postgresql));
+    assert!(
+        lines.iter().any(|line| line.contains("unknown")),
+        "{lines:?}"
+    );
+
+    let nested = format!(
+        "def downgrade():\n    x = {}1{}\n",
+        "[".repeat(95),
+        "]".repeat(95)
+    );
+    downgrade_on(&nested, Recorder::on(Dialect::Postgresql));
+    let unary = format!("def downgrade():\n    x = {}1\n", "-".repeat(580));
+    downgrade_on(&unary, Recorder::on(Dialect::Postgresql));
+    let dots = format!("def downgrade():\n    x = a{}\n", ".b".repeat(580));
+    downgrade_on(&dots, Recorder::on(Dialect::Postgresql));
+    let ifs: String = (0..110)
+        .map(|depth| format!("{}if x:\n", "    ".repeat(depth + 1)))
+        .collect();
+    let ifs = format!("def downgrade():\n{ifs}{}pass\n", "    ".repeat(112));
+    downgrade_on(&ifs, Recorder::on(Dialect::Postgresql));
 }

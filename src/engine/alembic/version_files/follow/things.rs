@@ -37,8 +37,10 @@ pub(super) enum Thing {
     Base,
     /// Flask-SQLAlchemy's object.
     FlaskDatabase,
-    /// A type with whether `create_type` is on.
+    /// A type.
     Type(ColumnType),
+    /// PostgreSQL's own `ENUM`, which looks before it makes or drops its type.
+    OwnEnum(ColumnType),
     /// A column.
     Column(ColumnValue),
     /// A table.
@@ -144,6 +146,8 @@ pub(super) struct Statement {
     pub(super) sets: Vec<String>,
     /// The columns and tables that it reads.
     pub(super) reads: Reads,
+    /// The models that it selects, in order.
+    pub(super) models: Vec<Row>,
     /// Whether it has a condition.
     pub(super) conditional: bool,
 }
@@ -235,7 +239,9 @@ impl Thing {
             | (Self::FlaskDatabase, Self::FlaskDatabase)
             | (Self::Silent, Self::Silent)
             | (Self::Relation(_), Self::Relation(_)) => Some(true),
-            (Self::Type(one), Self::Type(two)) => (one == two).then_some(true),
+            (Self::Type(one), Self::Type(two)) | (Self::OwnEnum(one), Self::OwnEnum(two)) => {
+                (one == two).then_some(true)
+            }
             _ => None,
         }
     }

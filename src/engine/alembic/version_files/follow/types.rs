@@ -162,7 +162,7 @@ fn enumerate(kind: &mut ColumnType, arguments: &Arguments) {
 pub(super) fn of_value(value: &Value) -> Option<ColumnType> {
     match value {
         Value::Thing(thing) => match &**thing {
-            Thing::Type(kind) => Some(kind.clone()),
+            Thing::Type(kind) | Thing::OwnEnum(kind) => Some(kind.clone()),
             _ => None,
         },
         Value::Foreign(name) => make(

@@ -236,6 +236,9 @@ pub(super) struct Instance {
     pub(super) attributes: RefCell<Vec<(Name, Value)>>,
     /// How deep in uncertain code it was made.
     pub(super) born: u32,
+    /// Whether a module made it while it was imported: the program around the migrations may have
+    /// filled in since what is still `None` here.
+    pub(super) shared: bool,
 }
 
 /// The names of a running function.

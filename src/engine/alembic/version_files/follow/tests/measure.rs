@@ -53,11 +53,14 @@ fn superset_is_followed() {
     for direction in [Direction::Downgrade, Direction::Upgrade] {
         let (mut bodies, mut clear) = (0, 0);
         let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut slowest = Vec::new();
         let begin = Instant::now();
         for file in &files.files {
             let mut recorder = Recorder::on(Dialect::Postgresql);
             let id = file.revision.id.as_str().into();
+            let start = Instant::now();
             let followed = follower.follow(&id, direction, &mut recorder);
+            slowest.push((start.elapsed(), file.revision.id.clone()));
             assert!(!matches!(followed, Followed::Unreadable(_)), "{followed:?}");
             if followed == Followed::Missing {
                 continue;
@@ -91,6 +94,10 @@ fn superset_is_followed() {
             "{direction:?}: {bodies} bodies, {clear} without unknown, {:?}",
             begin.elapsed()
         );
+        slowest.sort();
+        for (time, id) in slowest.iter().rev().take(6) {
+            println!("  {time:?} {id}");
+        }
         for (reason, places) in reasons {
             println!(
                 "  {} x {reason}: {}",
