@@ -6,6 +6,7 @@ mod connection;
 pub mod current;
 pub mod downgrade_safe;
 mod eyes;
+mod history;
 mod lock;
 pub mod man;
 pub mod plan;

@@ -23,7 +23,7 @@ pub struct PlanArgs {
 
 /// Shows the plan.
 pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let session = Session::open(context, None)?;
+    let session = Session::look(context)?;
     let plan = session.plan(&args.target)?;
     context.ui.plan(PlanView {
         database: session.identity.as_ref(),

@@ -27,6 +27,7 @@ use self::complaint::Kind;
 use self::discovery::Found;
 use self::launcher::Launch;
 use super::{Current, Ended, Engine, EngineError, Listener, Observation, Range, Reach, StepRun};
+use crate::domain::graph::Graph;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::process::{self, Environment, Finished, Interrupt, Invocation, SpawnError};
 
@@ -72,6 +73,8 @@ pub struct AlembicEngine {
     lock_timeout: Option<Duration>,
     /// Whether the bridge has got into the engine and told of it.
     bridged: Cell<bool>,
+    /// A history that is taken instead of the engine's own.
+    believed: Option<Arc<Graph>>,
 }
 
 impl AlembicEngine {
@@ -79,6 +82,11 @@ impl AlembicEngine {
     /// still at work after we are gone.
     pub fn hold(&mut self, file: Arc<File>) {
         self.held = Some(file);
+    }
+
+    /// Takes this history for the engine's, which is then not asked for its own.
+    pub fn believe(&mut self, graph: Graph) {
+        self.believed = Some(Arc::new(graph));
     }
 
     /// Finds the engine. Starts nothing.
@@ -114,6 +122,7 @@ impl AlembicEngine {
             held: None,
             lock_timeout: settings.lock_timeout,
             bridged: Cell::new(false),
+            believed: None,
         })
     }
 
