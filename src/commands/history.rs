@@ -4,7 +4,7 @@ use crate::config::GraphSource;
 use crate::domain::graph::Graph;
 use crate::domain::revision::Revision;
 use crate::engine::alembic::AlembicEngine;
-use crate::engine::alembic::layout::Layout;
+use crate::engine::alembic::layout::{Layout, roots_of};
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::error::Failure;
 
@@ -82,7 +82,10 @@ impl History {
         match self {
             Self::Files(read) if same(read.graph.revisions(), taken.revisions()) => read.files,
             Self::Files(read) => VersionFiles::of_engine(taken.revisions(), read.files.roots),
-            Self::Engine(_) => VersionFiles::of_engine(taken.revisions(), Vec::new()),
+            Self::Engine(_) => {
+                let roots = roots_of(taken.revisions());
+                VersionFiles::of_engine(taken.revisions(), roots)
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use super::AlembicEngine;
 use super::discovery::Style;
 use super::ini::{self, Ini};
 use super::launcher::{Launch, Target};
+use crate::domain::revision::Revision;
 use crate::process::Environment;
 
 /// Where version files lie and how they are listed.
@@ -476,6 +477,23 @@ fn here(file: &Path) -> Result<String, String> {
 /// Without the dots that say nothing, as Python's paths are.
 fn plain(path: &Path) -> PathBuf {
     path.components().collect()
+}
+
+/// Where modules are imported from, as far as it shows in where version files lie.
+pub fn roots_of(revisions: &[Revision]) -> Vec<PathBuf> {
+    let mut roots: Vec<PathBuf> = Vec::new();
+    let paths = revisions.iter().filter_map(|one| one.path.as_deref());
+    for folder in paths.filter_map(|path| Path::new(path).parent()) {
+        let directory = match folder.parent() {
+            Some(above) if folder.file_name() == Some(OsStr::new("versions")) => above,
+            _ => folder,
+        };
+        let root = above_package(directory);
+        if !roots.contains(&root) {
+            roots.push(root);
+        }
+    }
+    roots
 }
 
 /// The folder from which the module that a script directory is, or lies in, is imported.

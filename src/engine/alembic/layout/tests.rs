@@ -6,7 +6,6 @@ use std::io::Write as _;
 use super::super::output;
 use super::super::version_files::VersionFiles;
 use super::*;
-use crate::domain::revision::Revision;
 
 /// A project beside an environment in which this release of Alembic is installed.
 struct Project {
