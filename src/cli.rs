@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{check, completions, current, downgrade_safe, list, man, plan};
-use crate::config::{self, Layer};
+use crate::config::{self, GraphSource, Layer};
 use crate::domain::secret::Secret;
 use crate::ui::{ColorChoice, Format, Verbosity};
 
@@ -87,6 +87,11 @@ pub struct Global {
     /// `ROLLBACK_DATABASE_URL`, since others can see a command line.
     #[arg(long, value_name = "URL", global = true, value_parser = |url: &str| Ok::<_, String>(Secret::new(url)))]
     pub database_url: Option<Secret>,
+
+    /// Take the history from the version files, or from the engine; without it from the files where
+    /// every one of them can be read.
+    #[arg(long, value_name = "SOURCE", global = true)]
+    pub graph: Option<GraphSource>,
 
     /// An argument for the project's env.py, passed on to Alembic; may be repeated.
     #[arg(short, value_name = "KEY=VALUE", global = true)]
@@ -171,6 +176,7 @@ impl Global {
             name: self.name.clone(),
             x: (!self.x.is_empty()).then(|| self.x.clone()),
             database_url: self.database_url.clone(),
+            graph: self.graph,
             state_dir: self.state_dir.clone(),
             color: self.color,
             format: self.format,

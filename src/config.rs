@@ -23,6 +23,15 @@ pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// The name of the file.
 const FILE: &str = "rollback.toml";
 
+/// Who tells which revisions there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum GraphSource {
+    /// The version files, read and not run.
+    Files,
+    /// The engine.
+    Engine,
+}
+
 /// One layer of settings: what one source says, `None` where it says nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Layer {
@@ -36,6 +45,8 @@ pub struct Layer {
     pub x: Option<Vec<String>>,
     /// The database; secret as a whole, since it may hold a password.
     pub database_url: Option<Secret>,
+    /// Who tells the history.
+    pub graph: Option<GraphSource>,
     /// The version table's name.
     pub version_table: Option<String>,
     /// The version table's schema.
@@ -77,6 +88,7 @@ impl Layer {
             name: self.name.or(below.name),
             x: self.x.or(below.x),
             database_url: self.database_url.or(below.database_url),
+            graph: self.graph.or(below.graph),
             version_table: self.version_table.or(below.version_table),
             version_table_schema: self.version_table_schema.or(below.version_table_schema),
             timeout: self.timeout.or(below.timeout),
@@ -105,6 +117,7 @@ struct File {
     name: Option<String>,
     x: Option<Vec<String>>,
     database_url: Option<String>,
+    graph: Option<String>,
     version_table: Option<String>,
     version_table_schema: Option<String>,
     timeout: Option<String>,
@@ -123,12 +136,13 @@ struct File {
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "engine_command",
     "alembic_config",
     "name",
     "x",
     "database_url",
+    "graph",
     "version_table",
     "version_table_schema",
     "timeout",
@@ -300,6 +314,11 @@ fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         name: file.name,
         x: file.x,
         database_url: file.database_url.map(Secret::new),
+        graph: file
+            .graph
+            .map(|text| GraphSource::from_str(&text, false))
+            .transpose()
+            .map_err(|reason| bad("graph", reason))?,
         version_table: file.version_table,
         version_table_schema: file.version_table_schema,
         timeout: file
@@ -395,6 +414,10 @@ fn from_environment(environment: &Environment) -> Result<Layer, Failure> {
         name: text("ROLLBACK_NAME")?,
         x: None,
         database_url: text("ROLLBACK_DATABASE_URL")?.map(Secret::new),
+        graph: text("ROLLBACK_GRAPH")?
+            .map(|text| GraphSource::from_str(&text, false))
+            .transpose()
+            .map_err(bad("ROLLBACK_GRAPH"))?,
         version_table: text("ROLLBACK_VERSION_TABLE")?,
         version_table_schema: text("ROLLBACK_VERSION_TABLE_SCHEMA")?,
         timeout: text("ROLLBACK_TIMEOUT")?

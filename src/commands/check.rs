@@ -28,7 +28,7 @@ pub struct CheckArgs {
 
 /// Shows what is known.
 pub fn run(args: &CheckArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let mut session = Session::open(context, None)?;
+    let mut session = Session::look(context)?;
     let plan = session.plan_removing(&args.revision)?;
     let foreseen = Foreseen::of(&mut session, &plan, context);
     let target = plan.spelled(&session.graph);

@@ -5,9 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Context;
+use super::history::FromFiles;
 use crate::config::{self, Layer};
 use crate::database::{self, Database, DatabaseError};
-use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::revision::RevisionId;
+use crate::engine::alembic::layout::Layout;
 use crate::engine::alembic::{AlembicEngine, Discovery, Settings};
 use crate::engine::{Engine, Observation};
 use crate::error::Failure;
@@ -91,6 +94,52 @@ pub(super) fn open_eyes(
             Ok(None)
         }
     }
+}
+
+/// The database of the URL and its version rows, without a word of the engine's. Only where the files
+/// of the history show that the rows are theirs: `env.py` may keep them in another table.
+pub(super) fn by_url_alone(
+    context: &Context<'_>,
+    given: &ConnectionFacts,
+    read: &FromFiles,
+) -> Result<Option<(Opened, Vec<RevisionId>)>, Failure> {
+    let settings = context.settings;
+    if settings.version_table.is_none() && !keeps_the_usual_table(&read.layout) {
+        return Ok(None);
+    }
+    let mut database =
+        database::open(given, context.environment).map_err(|error| database_failure(&error))?;
+    let identity = database
+        .identity()
+        .map_err(|error| database_failure(&error))?;
+    let table = VersionTable {
+        name: settings
+            .version_table
+            .clone()
+            .unwrap_or(VersionTable::default().name),
+        schema: settings.version_table_schema.clone(),
+    };
+    let rows = database
+        .version_rows(&table)
+        .map_err(|error| database_failure(&error))?;
+    Ok(match rows {
+        VersionRows::Rows(rows)
+            if !rows.is_empty() && rows.iter().all(|id| read.graph.get(id).is_some()) =>
+        {
+            Some(((database, identity, table), rows))
+        }
+        VersionRows::Rows(_) | VersionRows::NoTable => None,
+    })
+}
+
+/// Whether nothing in `env.py` looks like another version table, or another way to it.
+fn keeps_the_usual_table(layout: &Layout) -> bool {
+    let Ok(text) = std::fs::read_to_string(layout.directory.join("env.py")) else {
+        return false;
+    };
+    !["version_table", "search_path", "schema_translate_map"]
+        .iter()
+        .any(|word| text.contains(word))
 }
 
 /// Refuses a URL that names another database than the one that the engine uses.

@@ -21,7 +21,7 @@ pub struct CurrentArgs {}
 
 /// Shows where the database stands. A position that is odd is reported, not refused.
 pub fn run(context: &Context<'_>) -> Result<(), Failure> {
-    let session = Session::open(context, None)?;
+    let session = Session::look(context)?;
     let graph = &session.graph;
     let current: Heads = session.rows.ids().iter().cloned().collect();
     let code_heads = graph.heads();

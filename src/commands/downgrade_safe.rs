@@ -143,7 +143,12 @@ impl DowngradeSafeArgs {
 pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let ui = context.ui;
     let lock = (!args.dry_run).then(|| Lock::new(context, args.wait));
-    let mut session = Session::open(context, lock.as_ref())?;
+    // Whether a plan can be run as a whole is for the engine to say.
+    let mut session = if args.dry_run && !args.atomic {
+        Session::look(context)?
+    } else {
+        Session::open(context, lock.as_ref())?
+    };
     let store = record::store(context);
     let unfinished = record::unfinished(&store, &session)?;
     if args.abandon {

@@ -67,7 +67,7 @@ impl Foreseen {
     /// what is at stake.
     pub(super) fn of(session: &mut Session, plan: &Plan, context: &Context<'_>) -> Self {
         let settings = context.settings;
-        let files = session.version_files();
+        let files = session.files.clone();
         let dialect = session.dialect();
         let catalogue = if plan.steps.is_empty() {
             None

@@ -26,7 +26,7 @@ pub struct ListArgs {
 
 /// Shows the list.
 pub fn run(context: &Context<'_>) -> Result<(), Failure> {
-    let mut session = Session::open(context, None)?;
+    let mut session = Session::look(context)?;
     let plan = session.plan("base")?;
     let foreseen = Foreseen::of(&mut session, &plan, context);
     context.ui.list(Listing {

@@ -8,6 +8,7 @@ pub mod current;
 pub mod downgrade_safe;
 mod eyes;
 mod foresee;
+mod history;
 pub mod list;
 mod lock;
 pub mod man;

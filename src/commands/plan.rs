@@ -45,7 +45,7 @@ pub struct PlanArgs {
 
 /// Shows the plan. Exit 3 where it holds what is denied.
 pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
-    let mut session = Session::open(context, None)?;
+    let mut session = Session::look(context)?;
     let plan = session.plan(&args.target)?;
     let foreseen = Foreseen::of(&mut session, &plan, context);
     let next = foreseen.next_command(&args.target, context);

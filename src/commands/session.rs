@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use super::Context;
 use super::connection::{
-    database_failure, discovery, given_connection, open_eyes, told_identity, version_table,
+    by_url_alone, database_failure, discovery, given_connection, open_eyes, told_identity,
+    version_table,
 };
 use super::eyes::{Eyes, Watched};
+use super::history::History;
 use super::lock::Lock;
 use super::watch::Watch;
 use crate::database::Database;
 use crate::domain::catalogue::Catalogue;
-use crate::domain::connection::{Identity, VersionRows, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::foresight::Dialect;
 use crate::domain::graph::Graph;
 use crate::domain::plan::{Plan, PlanError};
@@ -55,6 +57,8 @@ impl Rows {
 /// A project and its database, observed.
 pub(super) struct Session {
     pub(super) graph: Graph,
+    /// The text of the version files, as far as it can be read.
+    pub(super) files: VersionFiles,
     pub(super) rows: Rows,
     /// `None` where only the engine can reach the database and did not say which it is.
     pub(super) identity: Option<Identity>,
@@ -88,8 +92,56 @@ impl Session {
     /// Observes. Nothing is changed, here or by a command that fails afterwards. With a `lock` no other
     /// run comes between what is read here and the end of this value.
     pub(super) fn open(context: &Context<'_>, lock: Option<&Lock>) -> Result<Self, Failure> {
-        let engine = AlembicEngine::discover(discovery(context))?;
+        let mut engine = AlembicEngine::discover(discovery(context))?;
         let given = given_connection(context.settings, context.dir)?;
+        let history = History::read(&mut engine, context.settings.graph)?;
+        Self::observe(context, lock, engine, given, history)
+    }
+
+    /// Observes for an answer that changes nothing: without the engine, where a URL leads to the
+    /// database, the version files tell the history, and the version table fits that history.
+    pub(super) fn look(context: &Context<'_>) -> Result<Self, Failure> {
+        let mut engine = AlembicEngine::discover(discovery(context))?;
+        let given = given_connection(context.settings, context.dir)?;
+        let history = History::read(&mut engine, context.settings.graph)?;
+        if let (Some(given), History::Files(read)) = (&given, &history)
+            && let Some(((database, identity, table), rows)) = by_url_alone(context, given, read)?
+        {
+            let graph = read.graph.clone();
+            let engine_version = Some(read.layout.version.text.clone());
+            let secrets: Vec<Secret> = given.password.clone().into_iter().collect();
+            context.ui.detail(&history.account(&graph));
+            return Ok(Self {
+                rows: Rows::Read(rows),
+                files: history.files(&graph),
+                graph,
+                identity: Some(identity),
+                engine,
+                engine_version: engine_version.filter(|version| !version.is_empty()),
+                transaction_per_migration: None,
+                watched: Watched {
+                    eyes: Eyes::Own {
+                        database,
+                        table,
+                        locked: false,
+                    },
+                    watch: Watch::new(context, secrets.clone()),
+                },
+                secrets,
+                current_command: context.command(&["current"]),
+                dir: context.dir.to_owned(),
+            });
+        }
+        Self::observe(context, None, engine, given, history)
+    }
+
+    fn observe(
+        context: &Context<'_>,
+        lock: Option<&Lock>,
+        engine: AlembicEngine,
+        given: Option<ConnectionFacts>,
+        history: History,
+    ) -> Result<Self, Failure> {
         let observation = engine
             .observe()
             .map_err(|error| interrupted_or(error, context))?;
@@ -114,8 +166,10 @@ impl Session {
             }
             None => (Eyes::Engine(engine.clone()), told_identity(&observation)),
         };
+        context.ui.detail(&history.account(&observation.graph));
         let mut session = Self {
             rows: Rows::Told(Vec::new()),
+            files: history.files(&observation.graph),
             graph: observation.graph,
             identity,
             engine,
@@ -357,11 +411,6 @@ impl Session {
             catalogue.name_constraints(tables);
         }
         Some(catalogue)
-    }
-
-    /// The text of the version files, as far as they are at hand.
-    pub(super) fn version_files(&self) -> VersionFiles {
-        VersionFiles::of_engine(self.graph.revisions(), Vec::new())
     }
 
     /// What looking ahead needs.

@@ -67,7 +67,9 @@ impl Ui {
             paint.with(&format!("{word:<TAG$}  "), color)
         );
         let sentence = match &finding.evidence {
-            Some(evidence) if !evidence.sentence.is_empty() => {
+            Some(evidence)
+                if evidence.count != Some(0) && !finding.sentence.contains(&evidence.sentence) =>
+            {
                 format!("{}: {}", finding.sentence, evidence.sentence)
             }
             _ => finding.sentence.clone(),

@@ -181,6 +181,13 @@ impl Ui {
         }
     }
 
+    /// What only who wants to know more reads, on stderr.
+    pub fn detail(&self, text: &str) {
+        if self.verbosity == Verbosity::Verbose {
+            self.say(&self.err.dimmed(text));
+        }
+    }
+
     /// A caution on stderr.
     pub fn warn(&self, text: &str) {
         self.say(&format!(

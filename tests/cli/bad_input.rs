@@ -283,6 +283,7 @@ fn a_folder_whose_name_is_not_unicode() {
          runs alembic downgrade b52d08e7f41c@7c1e5f0a93d2
          file [PROJECT]/migrations/versions/b52d08e7f41c_merge_invoices_and_sessions.py
     --- stderr
+    History:   the engine's: the name of the project's folder is no text
     [1/2] Rolling back e86f3a7d1c95 ... Add a currency to invoices
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.

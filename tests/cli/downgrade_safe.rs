@@ -103,6 +103,7 @@ fn quiet_says_nothing_where_all_goes_well() {
 fn verbose_shows_the_engines_own_lines() {
     let project = Project::alembic("diamond").at("heads");
     assert_snapshot!(project.run("downgrade-safe -1 -y -v").stderr, @"
+    History:   5 revisions, read from the version files
     [1/1] Rolling back e86f3a7d1c95 ... Add a currency to invoices
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
@@ -280,6 +281,7 @@ fn what_depends_on_a_revision_goes_before_it() {
 fn flask_migrate_goes_down_in_the_same_way() {
     let project = Project::flask().at("heads");
     assert_snapshot!(project.run("downgrade-safe base -y -v").stderr, @"
+    History:   the engine's: an application of Flask says in code where its version files are
     [1/3] Rolling back aaaa3333 ... Create the comments table
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.

@@ -56,6 +56,7 @@ fn ctrl_c_lets_the_step_finish_and_says_how_to_go_on() {
         },
     );
     assert_snapshot!(run.stderr, @"
+    History:   5 revisions, read from the version files
     [1/3] Rolling back 5555aaaa ... Create the fifth table
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
@@ -116,6 +117,7 @@ fn a_second_ctrl_c_ends_the_engine_and_the_database_is_looked_at() {
         },
     );
     assert_snapshot!(run.stderr, @"
+    History:   5 revisions, read from the version files
     [1/2] Rolling back 3333aaaa ... Create the table whose removal hangs
           | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
           | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.

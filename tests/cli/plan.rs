@@ -65,6 +65,8 @@ fn verbose_adds_the_exact_command_and_the_file() {
          created 2024-01-13 03:17:30, leaves 7c1e5f0a93d2, a4d80b2e6f17
          runs alembic downgrade b52d08e7f41c@7c1e5f0a93d2
          file [PROJECT]/migrations/versions/b52d08e7f41c_merge_invoices_and_sessions.py
+    --- stderr
+    History:   5 revisions, read from the version files
     ");
 }
 

@@ -155,6 +155,14 @@ fn superset_goes_back_over_its_first_merge_and_on_to_the_revision_that_cannot() 
         .collect();
     let broken = order.iter().position(|id| *id == FIRST_BROKEN).unwrap();
 
+    // By the version files and the URL alone the plan is the same, and no engine is started.
+    let url = superset.database.url();
+    let (output, starts) =
+        superset.rollback(&["plan", "base", "--format", "json", "--database-url", &url]);
+    assert!(output.status.success(), "{}", shown(&output));
+    assert_eq!(&json_lines(&output)[0], plan);
+    assert_eq!(starts, 0);
+
     let target = format!("-{STEPS_OVER_THE_FIRST_MERGE}");
     let (output, starts) =
         superset.rollback(&["downgrade-safe", &target, "-y", "--format", "json"]);

@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 use super::AlembicEngine;
+use super::discovery::Style;
 use super::ini::{self, Ini};
 use super::launcher::{Launch, Target};
+use crate::domain::revision::Revision;
 use crate::process::Environment;
 
 /// Where version files lie and how they are listed.
@@ -70,6 +72,12 @@ struct Surroundings<'a> {
     version: Version,
 }
 
+/// The release whose rules hold where none is to be seen.
+const ASSUMED: Version = Version {
+    text: String::new(),
+    numbers: (1, 20),
+};
+
 impl AlembicEngine {
     /// Where the version files are that the engine would load; else why that is not certain.
     pub fn layout(&self) -> Result<Layout, String> {
@@ -85,48 +93,62 @@ impl AlembicEngine {
                 version.text
             ));
         }
-        let around = Surroundings {
+        self.surroundings(&launch, version).layout(None)
+    }
+
+    /// Where they usually are, for an operator who vouches for it: of an engine in a container those
+    /// of the project here, of Flask-Migrate those of its usual folder.
+    pub fn assumed_layout(&self) -> Result<Layout, String> {
+        let launch = self.launch(&self.invocation(&[])).unwrap_or_else(|| {
+            let name = match self.found.style {
+                Style::Alembic => "alembic",
+                Style::Flask => "flask",
+            };
+            Launch {
+                interpreter: PathBuf::new(),
+                flags: Vec::new(),
+                target: Target::Script(name.into()),
+                args: self.options.clone(),
+            }
+        });
+        let version = installed(&launch.interpreter, "alembic")
+            .and_then(|version| Version::parse(&version))
+            .unwrap_or(ASSUMED);
+        self.surroundings(&launch, version)
+            .layout(Some(Path::new("migrations")))
+    }
+
+    fn surroundings<'a>(&'a self, launch: &'a Launch, version: Version) -> Surroundings<'a> {
+        Surroundings {
             dir: &self.dir,
             env: &self.env,
-            launch: &launch,
+            launch,
             version,
-        };
-        let name = match &launch.target {
+        }
+    }
+}
+
+impl Surroundings<'_> {
+    /// By what the engine is. `flask` is the folder that an application of Flask is taken to use.
+    fn layout(&self, flask: Option<&Path>) -> Result<Layout, String> {
+        let name = match &self.launch.target {
             Target::Script(path) => path.file_name().unwrap_or_default(),
             Target::Module(name) => name,
         };
-        match name.to_str() {
-            Some("alembic") => around.alembic(),
-            Some("superset") => around.superset(),
-            Some("flask") => {
-                Err("Flask-Migrate is told in code where its version files are".into())
+        match (name.to_str(), flask) {
+            (Some("alembic"), _) => self.alembic(),
+            (Some("superset"), _) => self.superset(),
+            (Some("flask"), Some(directory)) => self.flask(directory),
+            (Some("flask"), None) => {
+                Err("an application of Flask says in code where its version files are".to_owned())
             }
             _ => Err(format!(
-                "`{}` is no engine that is known",
+                "`{}` is no engine whose version files are known",
                 name.to_string_lossy()
             )),
         }
     }
 
-    /// The script directory of a Flask application that says nothing else in its code.
-    pub fn usual_flask_layout(&self) -> Result<Layout, String> {
-        let launch = self.launch(&self.invocation(&[])).ok_or(
-            "the engine does not run under a Python of this machine, as far as can be seen",
-        )?;
-        let version = installed(&launch.interpreter, "alembic")
-            .and_then(|version| Version::parse(&version))
-            .ok_or("Alembic is not installed beside the engine's Python")?;
-        let around = Surroundings {
-            dir: &self.dir,
-            env: &self.env,
-            launch: &launch,
-            version,
-        };
-        around.flask(Path::new("migrations"))
-    }
-}
-
-impl Surroundings<'_> {
     fn alembic(&self) -> Result<Layout, String> {
         let Options { configs, section } = options(&self.launch.args)?;
         let is_toml = |file: &Path| file.file_name() == Some(OsStr::new("pyproject.toml"));
@@ -143,7 +165,7 @@ impl Surroundings<'_> {
         }
         let toml = self.version.reads_pyproject().then_some(toml);
         let config = Config::read(self.dir, Some(&ini), toml.as_deref(), &section)?;
-        self.layout(&config, None)
+        self.described(&config, None)
     }
 
     /// Superset hands the folder in its own package to Flask-Migrate.
@@ -163,10 +185,10 @@ impl Surroundings<'_> {
             return Err(format!("there is no {}", ini.display()));
         }
         let config = Config::read(self.dir, Some(&ini), None, "alembic")?;
-        self.layout(&config, Some(directory))
+        self.described(&config, Some(directory))
     }
 
-    fn layout(&self, config: &Config, directory: Option<&Path>) -> Result<Layout, String> {
+    fn described(&self, config: &Config, directory: Option<&Path>) -> Result<Layout, String> {
         let modern = self.version.reads_pyproject();
         let mut roots: Vec<PathBuf> = Vec::new();
         let mut add = |root: PathBuf| {
@@ -311,7 +333,7 @@ impl Config {
         let text = |file: &Path| {
             let path = dir.join(file);
             match fs::read_to_string(&path) {
-                Ok(text) => Ok(Some((text, here(&path)))),
+                Ok(text) => Ok(Some((text, here(&path)?))),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(format!("{} cannot be read: {error}", file.display())),
             }
@@ -446,15 +468,32 @@ fn tool_alembic(mut table: toml::Table) -> toml::Table {
 }
 
 /// The folder of a file.
-fn here(file: &Path) -> String {
-    file.parent()
-        .map(|folder| plain(folder).to_string_lossy().into_owned())
-        .unwrap_or_default()
+fn here(file: &Path) -> Result<String, String> {
+    let folder = plain(file.parent().unwrap_or(file));
+    let folder = folder.into_os_string().into_string();
+    folder.map_err(|_| "the name of the project's folder is no text".to_owned())
 }
 
 /// Without the dots that say nothing, as Python's paths are.
 fn plain(path: &Path) -> PathBuf {
     path.components().collect()
+}
+
+/// Where modules are imported from, as far as it shows in where version files lie.
+pub fn roots_of(revisions: &[Revision]) -> Vec<PathBuf> {
+    let mut roots: Vec<PathBuf> = Vec::new();
+    let paths = revisions.iter().filter_map(|one| one.path.as_deref());
+    for folder in paths.filter_map(|path| Path::new(path).parent()) {
+        let directory = match folder.parent() {
+            Some(above) if folder.file_name() == Some(OsStr::new("versions")) => above,
+            _ => folder,
+        };
+        let root = above_package(directory);
+        if !roots.contains(&root) {
+            roots.push(root);
+        }
+    }
+    roots
 }
 
 /// The folder from which the module that a script directory is, or lies in, is imported.

@@ -34,6 +34,7 @@ use super::{
     Current, Ended, Engine, EngineError, Judge, Listener, LockLimit, Observation, Range, Reach,
     StepRun,
 };
+use crate::domain::graph::Graph;
 use crate::process::{self, Channel, Environment, Finished, Interrupt, Invocation, SpawnError};
 
 /// What flags and configuration say about the engine.
@@ -80,6 +81,8 @@ pub struct AlembicEngine {
     bridged: Cell<bool>,
     /// Whether `PGOPTIONS` keep the engine from its database.
     options_refused: Cell<bool>,
+    /// A history that is taken instead of the engine's own.
+    believed: Option<Arc<Graph>>,
 }
 
 impl AlembicEngine {
@@ -87,6 +90,11 @@ impl AlembicEngine {
     /// still at work after we are gone.
     pub fn hold(&mut self, file: Arc<File>) {
         self.held = Some(file);
+    }
+
+    /// Takes this history for the engine's, which is then not asked for its own.
+    pub fn believe(&mut self, graph: Graph) {
+        self.believed = Some(Arc::new(graph));
     }
 
     /// Finds the engine. Starts nothing.
@@ -123,6 +131,7 @@ impl AlembicEngine {
             lock_timeout: settings.lock_timeout,
             bridged: Cell::new(false),
             options_refused: Cell::new(false),
+            believed: None,
         })
     }
 

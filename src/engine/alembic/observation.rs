@@ -164,9 +164,10 @@ impl AlembicEngine {
                 }
             }
         };
-        let graph = match told {
-            Some(revisions) => self.graph(revisions)?,
-            None => self.graph(self.read_history(interrupt)?)?,
+        let graph = match (&self.believed, told) {
+            (Some(graph), _) => Graph::clone(graph),
+            (None, Some(revisions)) => self.graph(revisions)?,
+            (None, None) => self.graph(self.read_history(interrupt)?)?,
         };
         Ok(Observation {
             graph,

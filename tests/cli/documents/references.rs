@@ -112,6 +112,7 @@ fn the_readme_lists_every_setting() {
             "timeout" | "lock_timeout" | "check_budget" => "5m",
             "lock_retries" => "2",
             "validate" => "false",
+            "graph" => "engine",
             "color" => "never",
             "format" => "json",
             _ => "x",

@@ -1,7 +1,10 @@
 //! Where Alembic would look, by the configuration that it would read.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
+use super::super::output;
+use super::super::version_files::VersionFiles;
 use super::*;
 
 /// A project beside an environment in which this release of Alembic is installed.
@@ -241,4 +244,62 @@ fn the_release_that_is_installed() {
     assert_eq!(installed(&python, "alembic").as_deref(), Some("1.13.3"));
     assert_eq!(installed(&python, "sqlalchemy"), None);
     assert_eq!(installed(Path::new("/usr/bin/python3"), "alembic"), None);
+}
+
+/// Turns red where the files of a real history are read as another one than its engine prints. Needs
+/// the environment that `make test` sets up.
+#[test]
+fn superset_tells_the_same_history_as_its_files() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = source.join(".cache/python/superset/bin/python");
+    if !python.exists() {
+        return;
+    }
+    let launch = Launch {
+        target: Target::Script(python.with_file_name("superset")),
+        interpreter: python,
+        flags: Vec::new(),
+        args: vec!["db".into()],
+    };
+    let env = BTreeMap::new();
+    let layout = Surroundings {
+        dir: source,
+        env: &env,
+        version: Version::parse(&installed(&launch.interpreter, "alembic").unwrap()).unwrap(),
+        launch: &launch,
+    }
+    .layout(None)
+    .unwrap();
+    let begun = std::time::Instant::now();
+    let files = VersionFiles::read(&layout).unwrap();
+    // Told, never asserted: machines differ.
+    let _ = writeln!(
+        std::io::stderr(),
+        "{} version files of Superset in {} ms",
+        files.files.len(),
+        begun.elapsed().as_millis()
+    );
+    let printed = fs::read_to_string(
+        source.join("fixtures/transcripts/superset-6.1.0/superset.history-verbose.stdout"),
+    )
+    .unwrap();
+    let told = output::history(&printed).unwrap();
+    let links = |revisions: &[Revision]| {
+        let links = |one: &Revision| {
+            (
+                one.id.clone(),
+                one.down_revisions.clone(),
+                one.message
+                    .lines()
+                    .map(|line| line.trim().to_owned())
+                    .collect::<Vec<_>>(),
+                one.created.clone(),
+            )
+        };
+        revisions.iter().map(links).collect::<Vec<_>>()
+    };
+    assert_eq!(files.files.len(), 344);
+    assert_eq!(links(&files.revisions()), links(&told));
+    let site = layout.directory.parent().unwrap().parent().unwrap();
+    assert_eq!(layout.roots, [site]);
 }

@@ -68,6 +68,13 @@ impl VersionFiles {
     /// history: which revisions there are would be a guess.
     pub fn read(layout: &Layout) -> Result<Self, Unreadable> {
         let paths = listing::files(layout)?;
+        if paths.is_empty() {
+            // Rather a place that was not understood than a project without migrations.
+            return Err(Unreadable::new(
+                &layout.directory,
+                "no version files belong to it",
+            ));
+        }
         let read = || paths.iter().map(|path| declared(path));
         let read = syntax::on_a_deep_stack(|| read().collect::<Result<Vec<_>, _>>());
         let broken = || Unreadable::new(&layout.directory, "the parser broke off");
