@@ -32,10 +32,9 @@ impl Machine<'_> {
         module: &Rc<Namespace>,
         name: &str,
     ) -> Evaluated<Option<Value>> {
-        let statements = module.module.statements_of(name).len();
-        for number in 0..statements {
-            let statement = module.module.statements_of(name)[number];
-            self.run_of_module(module, statement)?;
+        let code = Rc::clone(&module.module);
+        for statement in code.statements_of(name) {
+            self.run_of_module(module, *statement)?;
         }
         if let Some(value) = module.known(name) {
             return Ok(Some(value));
