@@ -15,20 +15,32 @@
 )]
 
 mod attributes;
+mod branches;
 mod builtins;
 mod calls;
 mod collections;
+mod comparisons;
+mod comprehensions;
+mod constructs;
+mod definitions;
 mod directives;
 mod evaluate;
+mod exceptions;
 mod inspector;
 mod limits;
 mod machine;
+mod methods;
 mod models;
 mod modules;
+mod names;
 mod operators;
+mod packages;
+mod queries;
 mod rows;
 mod session;
 mod statements;
+mod targets;
+mod text;
 mod things;
 mod types;
 mod value;

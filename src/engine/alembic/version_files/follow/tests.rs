@@ -2,6 +2,7 @@
 
 mod measure;
 mod mutation;
+mod project;
 mod schema;
 mod show;
 
