@@ -36,6 +36,8 @@ impl Applying<'_> {
                 None => None,
             });
         }
+        let plain: Vec<String> = own.iter().flatten().cloned().collect();
+        self.may_be_indexed(table, &key, &plain)?;
         let presence = self.presence();
         if let Some(table) = self.catalogue.table_mut(&key) {
             table.indexes.push(Index {
