@@ -8,6 +8,7 @@ use super::{Dialect, Event, EventKind, Failure, Happened, Host, Raised};
 use crate::domain::catalogue::{Act, Catalogue, Obstacle, Subject, Trouble, made_anew};
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::revision::RevisionId;
+use crate::domain::sql::{Effect, take_apart};
 
 /// What PostgreSQL answers to everything once a statement of the transaction has failed.
 const ABORTED: &str =
@@ -295,15 +296,10 @@ impl Host for Walk<'_> {
     }
 
     fn happens(&mut self, event: Event) -> Result<(), Raised> {
-        let Some(operations) = apart(&event, self.dialect) else {
+        let Some(events) = apart(&event, self.dialect) else {
             return self.one(&event, true);
         };
-        for operation in operations {
-            let kind = EventKind::Operation(Box::new(operation));
-            let event = Event {
-                kind,
-                ..event.clone()
-            };
+        for event in events {
             self.one(&event, false)?;
         }
         Ok(())
@@ -347,16 +343,7 @@ impl Host for Collect {
     }
 
     fn happens(&mut self, event: Event) -> Result<(), Raised> {
-        let events = match apart(&event, self.dialect) {
-            None => vec![event],
-            Some(operations) => operations
-                .into_iter()
-                .map(|operation| Event {
-                    kind: EventKind::Operation(Box::new(operation)),
-                    ..event.clone()
-                })
-                .collect(),
-        };
+        let events = apart(&event, self.dialect).unwrap_or_else(|| vec![event]);
         let seen = |event| Happened {
             event,
             before: None,
@@ -383,15 +370,20 @@ fn concurrent(operation: &Operation) -> Option<&str> {
     }
 }
 
-/// The operations of a statement that the migration writes itself; `None` for a directive, and where
-/// it cannot be taken apart.
-fn apart(event: &Event, dialect: Option<Dialect>) -> Option<Vec<Operation>> {
+/// The events of a text of statements that the migration writes itself; `None` for a directive.
+fn apart(event: &Event, dialect: Option<Dialect>) -> Option<Vec<Event>> {
     let EventKind::Operation(operation) = &event.kind else {
         return None;
     };
     let Operation::Sql { text } = &**operation else {
         return None;
     };
-    let _ = (text, dialect?);
-    None
+    let told = |effect| Event {
+        kind: match effect {
+            Effect::Operation(operation) => EventKind::Operation(operation),
+            Effect::EndsTransaction => EventKind::EndsTransaction,
+        },
+        ..event.clone()
+    };
+    Some(take_apart(text, dialect?).into_iter().map(told).collect())
 }

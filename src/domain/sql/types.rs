@@ -232,14 +232,16 @@ fn number(kind: &mut ColumnType, parts: &Parts, name: &str, dialect: Dialect) ->
             Family::Boolean
         }
         "bool" | "boolean" => Family::Boolean,
-        "tinyint" | "int1" => Family::SmallInteger,
-        "smallint" | "int2" | "smallserial" | "serial2" if unsigned => Family::Integer,
-        "smallint" | "int2" | "smallserial" | "serial2" => Family::SmallInteger,
-        "mediumint" | "int3" | "middleint" => Family::Integer,
-        "int" | "integer" | "int4" | "serial4" if unsigned => Family::BigInteger,
+        "smallint" | "int2" if unsigned => Family::Integer,
+        "tinyint" | "int1" | "smallint" | "int2" | "smallserial" | "serial2" => {
+            Family::SmallInteger
+        }
+        "int" | "integer" | "int4" if unsigned => Family::BigInteger,
         // MariaDB's SERIAL is a BIGINT.
         "serial" if dialect == Dialect::Mysql => Family::BigInteger,
-        "int" | "integer" | "int4" | "serial" | "serial4" => Family::Integer,
+        "mediumint" | "int3" | "middleint" | "int" | "integer" | "int4" | "serial" | "serial4" => {
+            Family::Integer
+        }
         "bigint" | "int8" if unsigned => {
             kind.precision = Some(20);
             kind.scale = Some(0);
@@ -275,10 +277,9 @@ fn single_or_double(name: &str, parts: &Parts, dialect: Dialect) -> u32 {
         _ => None,
     };
     let single = match (dialect, name) {
-        (Dialect::Sqlite, _) => false,
+        (Dialect::Sqlite, _) | (Dialect::Mysql, "real") => false,
         (Dialect::Postgresql, "float") => digits.is_some_and(|digits| digits <= 24),
         (Dialect::Postgresql, _) => true,
-        (Dialect::Mysql, "real") => false,
         (Dialect::Mysql, _) => digits.is_none_or(|digits| digits <= 24),
     };
     if single { 24 } else { 53 }

@@ -85,6 +85,24 @@ impl Applying<'_> {
         }
     }
 
+    /// SQLite: whether another table has an index of that name.
+    pub(super) fn index_elsewhere(&self, key: &TableName, name: &str) -> Option<Presence> {
+        let others = self
+            .catalogue
+            .tables
+            .iter()
+            .filter(|(other, _)| *other != key);
+        others
+            .flat_map(|(_, table)| &table.indexes)
+            .find(|index| {
+                index
+                    .name
+                    .known()
+                    .is_some_and(|one| one.eq_ignore_ascii_case(name))
+            })
+            .map(|index| index.presence)
+    }
+
     pub(super) fn drop_index(
         &mut self,
         name: &Name,
