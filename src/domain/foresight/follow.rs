@@ -299,7 +299,10 @@ impl Host for Walk<'_> {
         let Some(events) = apart(&event, self.dialect) else {
             return self.one(&event, true);
         };
-        events.iter().try_for_each(|event| self.one(event, false))
+        for event in events {
+            self.one(&event, false)?;
+        }
+        Ok(())
     }
 
     fn escaped(&mut self, _raised: &Raised, certain: bool) {
@@ -367,8 +370,7 @@ fn concurrent(operation: &Operation) -> Option<&str> {
     }
 }
 
-/// What a statement that the migration writes itself does; `None` for a directive, and where the
-/// server is not known.
+/// The events of a text of statements that the migration writes itself; `None` for a directive.
 fn apart(event: &Event, dialect: Option<Dialect>) -> Option<Vec<Event>> {
     let EventKind::Operation(operation) = &event.kind else {
         return None;
@@ -376,15 +378,12 @@ fn apart(event: &Event, dialect: Option<Dialect>) -> Option<Vec<Event>> {
     let Operation::Sql { text } = &**operation else {
         return None;
     };
-    let kinds = take_apart(text, dialect?)
-        .into_iter()
-        .map(|effect| match effect {
+    let told = |effect| Event {
+        kind: match effect {
             Effect::Operation(operation) => EventKind::Operation(operation),
             Effect::EndsTransaction => EventKind::EndsTransaction,
-        });
-    let events = kinds.map(|kind| Event {
-        kind,
+        },
         ..event.clone()
-    });
-    Some(events.collect())
+    };
+    Some(take_apart(text, dialect?).into_iter().map(told).collect())
 }

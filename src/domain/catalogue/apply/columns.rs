@@ -284,6 +284,16 @@ impl Applying<'_> {
                             .any(|one| one == column)
                     })
                 });
+            let indexed = self.catalogue.tables.get(key).is_some_and(|table| {
+                table.indexes.iter().any(|index| index.has(column))
+                    || table
+                        .keys()
+                        .any(|key| key.columns.iter().any(|one| one == column))
+            });
+            if indexed && endless(kind) {
+                let sentence = endless_sentence(name, column);
+                self.dependents(subject.clone(), sentence, false)?;
+            }
             if own || referred {
                 // The same type written in another way is no change.
                 let sentence = format!("column {column} of table {name} is used in a foreign key");
@@ -344,6 +354,25 @@ impl Applying<'_> {
                 kind.written
             );
             self.dependents(subject.clone(), sentence, sure)?;
+        }
+        Ok(())
+    }
+
+    /// MariaDB: columns that come into an index.
+    pub(super) fn may_be_indexed(
+        &mut self,
+        name: &TableName,
+        key: &TableName,
+        columns: &[String],
+    ) -> Flow {
+        if self.dialect() != Dialect::Mysql {
+            return Ok(());
+        }
+        for column in columns {
+            if self.kind_of(key, column).is_some_and(|kind| endless(&kind)) {
+                let subject = Subject::Column(name.clone(), column.clone());
+                self.dependents(subject, endless_sentence(name, column), false)?;
+            }
         }
         Ok(())
     }
@@ -410,6 +439,17 @@ impl Applying<'_> {
             }
         }
     }
+}
+
+/// Whether MariaDB takes a type into an index by its first characters only. Where the length that is
+/// to be taken is not told, that is no more than a possible failure.
+fn endless(kind: &ColumnType) -> bool {
+    let long = matches!(kind.family, Family::Text | Family::Binary | Family::Json);
+    long && kind.length.is_none()
+}
+
+fn endless_sentence(table: &TableName, column: &str) -> String {
+    format!("column {column} of table {table} cannot be in an index without a length")
 }
 
 /// What changes of a column besides its name. Uncertain changes leave what is not known behind.

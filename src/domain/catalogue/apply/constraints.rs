@@ -43,6 +43,7 @@ impl Applying<'_> {
                 for column in columns {
                     self.column(key, table, column)?;
                 }
+                self.may_be_indexed(table, key, columns)?;
             }
             Constraint::ForeignKey {
                 columns,
@@ -52,6 +53,7 @@ impl Applying<'_> {
                 for column in columns {
                     self.column(key, table, column)?;
                 }
+                self.may_be_indexed(table, key, columns)?;
                 self.reference(table, key, columns, references)?;
             }
             Constraint::Check { .. } => {}

@@ -76,6 +76,12 @@ impl Applying<'_> {
                 .any(|column| dropped.contains(column))
         });
         for index in std::mem::take(&mut draft.new_indexes) {
+            if let Some(called) = index.name.known()
+                && let Some(presence) = self.index_elsewhere(key, called)
+            {
+                let subject = Subject::Index(Some(name.clone()), called.to_owned());
+                self.exists(subject, format!("index {called} already exists"), presence)?;
+            }
             let columns = index.columns.iter().flatten();
             let absent = columns
                 .filter(|column| !draft.table.columns.contains_key(*column))

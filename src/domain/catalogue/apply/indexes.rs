@@ -36,6 +36,8 @@ impl Applying<'_> {
                 None => None,
             });
         }
+        let plain: Vec<String> = own.iter().flatten().cloned().collect();
+        self.may_be_indexed(table, &key, &plain)?;
         let presence = self.presence();
         if let Some(table) = self.catalogue.table_mut(&key) {
             table.indexes.push(Index {
@@ -81,6 +83,24 @@ impl Applying<'_> {
                     .or_else(|| indexes.find(called).map(|index| index.presence))
             }
         }
+    }
+
+    /// SQLite: whether another table has an index of that name.
+    pub(super) fn index_elsewhere(&self, key: &TableName, name: &str) -> Option<Presence> {
+        let others = self
+            .catalogue
+            .tables
+            .iter()
+            .filter(|(other, _)| *other != key);
+        others
+            .flat_map(|(_, table)| &table.indexes)
+            .find(|index| {
+                index
+                    .name
+                    .known()
+                    .is_some_and(|one| one.eq_ignore_ascii_case(name))
+            })
+            .map(|index| index.presence)
     }
 
     pub(super) fn drop_index(

@@ -278,14 +278,17 @@ impl Applying<'_> {
                 let there =
                     table.or_else(|| self.catalogue.views.get(&key).map(|view| view.presence));
                 let known = !self.catalogue.beyond(&key) && !source.eq_ignore_ascii_case("main");
-                match there {
-                    Some(Presence::Certain) => {}
-                    Some(Presence::Uncertain) => broken.push((name.clone(), Presence::Uncertain)),
-                    // It may be one that the query itself makes.
-                    None if recursive => broken.push((name.clone(), Presence::Uncertain)),
-                    None if known => broken.push((name.clone(), view.presence)),
-                    None => {}
+                if there == Some(Presence::Certain) || there.is_none() && !known {
+                    continue;
                 }
+                // It may be one that the query itself makes.
+                let sure = there.is_none() && !recursive;
+                let presence = if sure {
+                    view.presence
+                } else {
+                    Presence::Uncertain
+                };
+                broken.push((name.clone(), presence));
             }
         }
         for (view, presence) in broken {
