@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::ledger::Ledger;
-use super::{Dialect, Event, EventKind, Failure, Happened, Host, Raised};
+use super::{Dialect, Event, EventKind, Extent, Failure, Happened, Host, Raised};
 use crate::domain::catalogue::{Act, Catalogue, Obstacle, Subject, Trouble, made_anew};
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::revision::RevisionId;
@@ -124,6 +124,17 @@ impl<'plan> Walk<'plan> {
         }
     }
 
+    /// What was asked of any table may not hold any more.
+    fn rows_may_change(&mut self) {
+        if let Some(catalogue) = &mut self.catalogue {
+            for table in Arc::make_mut(catalogue).tables.values_mut() {
+                if !table.rows_changed {
+                    Arc::make_mut(table).rows_changed = true;
+                }
+            }
+        }
+    }
+
     fn keep(&mut self) {
         self.kept = Kept {
             catalogue: self.catalogue.clone(),
@@ -184,8 +195,10 @@ impl<'plan> Walk<'plan> {
                 Ok(())
             }
             EventKind::Unknown { may_change, .. } => {
-                if *may_change {
-                    self.doubt();
+                match may_change {
+                    Extent::Nothing => {}
+                    Extent::Rows => self.rows_may_change(),
+                    Extent::Schema => self.doubt(),
                 }
                 Ok(())
             }

@@ -74,6 +74,18 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// What code that cannot be followed may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// Nothing: it has no way to the database.
+    Nothing,
+    /// Rows: it was handed a session, or rows that belong to one, or is chosen while the migration runs.
+    /// That such code changes the schema would be possible, and was seen in no history.
+    Rows,
+    /// Anything: it was handed a connection, an engine, Alembic's own operations, or makes code.
+    Schema,
+}
+
 /// What happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKind {
@@ -92,8 +104,8 @@ pub enum EventKind {
     Unknown {
         /// What it is, completing "cannot follow ...".
         what: String,
-        /// Whether it may change the database. A call into code that has no connection cannot.
-        may_change: bool,
+        /// What of the database it may change.
+        may_change: Extent,
     },
 }
 

@@ -1,5 +1,6 @@
 //! Small plans over small schemas, with migrations that are lists of events.
 
+use crate::domain::foresight::Extent;
 use std::collections::BTreeMap;
 
 use super::*;
@@ -231,7 +232,7 @@ fn what_is_not_certain_may_fail_and_leaves_doubt() {
                     1,
                     EventKind::Unknown {
                         what: "x".to_owned(),
-                        may_change: true,
+                        may_change: Extent::Schema,
                     },
                 )],
             ),

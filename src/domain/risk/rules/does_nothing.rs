@@ -1,7 +1,7 @@
 //! The upgrade did something and the downgrade takes nothing of it back.
 
 use super::Rule;
-use crate::domain::foresight::{EventKind, Followed, Function, Seen};
+use crate::domain::foresight::{EventKind, Extent, Followed, Function, Seen};
 use crate::domain::operation::Operation;
 use crate::domain::risk::found::Found;
 use crate::domain::risk::{Ask, Level};
@@ -40,7 +40,7 @@ fn changes(function: &Function) -> bool {
             EventKind::Operation(operation) => {
                 !matches!(operation.as_ref(), Operation::ReadRows { .. })
             }
-            EventKind::Unknown { may_change, .. } => *may_change,
+            EventKind::Unknown { may_change, .. } => *may_change > Extent::Nothing,
             EventKind::EndsTransaction | EventKind::Raises { .. } => false,
         })
 }

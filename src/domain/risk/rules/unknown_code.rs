@@ -1,7 +1,7 @@
 //! What could not be followed, and what depends on what is not known.
 
 use super::Rule;
-use crate::domain::foresight::{EventKind, Followed, Seen};
+use crate::domain::foresight::{EventKind, Extent, Followed, Seen};
 use crate::domain::operation::Operation;
 use crate::domain::risk::found::Found;
 use crate::domain::risk::scene::scenes;
@@ -34,7 +34,7 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
     for (order, happened) in seen.downgrade.happened.iter().enumerate() {
         let event = &happened.event;
         if let EventKind::Unknown { what, may_change } = &event.kind {
-            let level = if *may_change {
+            let level = if *may_change > Extent::Nothing {
                 Level::Unknown
             } else {
                 Level::Low
@@ -43,7 +43,11 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
             let mut found = Found::new(UNKNOWN, event.place.to_string(), level, sentence)
                 .at(&event.place)
                 .after(order)
-                .advise(if *may_change { ADVICE } else { "" });
+                .advise(if *may_change > Extent::Nothing {
+                    ADVICE
+                } else {
+                    ""
+                });
             found.certain = event.certain;
             all.push(found);
         } else if !event.certain {
@@ -87,7 +91,7 @@ mod tests {
     use crate::domain::foresight::{Dialect, Happened};
     use crate::domain::risk::testing::{Told, event, found, only, schema, step};
 
-    fn unknown(may_change: bool) -> Seen {
+    fn unknown(may_change: Extent) -> Seen {
         let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
         let kind = EventKind::Unknown {
             what: "the call of tidy()".to_owned(),
@@ -102,17 +106,17 @@ mod tests {
 
     #[test]
     fn what_cannot_be_followed_is_never_silent() {
-        let finding = only(UNKNOWN, &unknown(true), Told::nothing());
+        let finding = only(UNKNOWN, &unknown(Extent::Schema), Told::nothing());
         assert_eq!(finding.level, Level::Unknown);
         assert_eq!(
             finding.sentence,
             "does what cannot be followed: the call of tidy()"
         );
         assert_eq!(
-            only(UNKNOWN, &unknown(false), Told::nothing()).level,
+            only(UNKNOWN, &unknown(Extent::Nothing), Told::nothing()).level,
             Level::Low
         );
-        let mut seen = unknown(true);
+        let mut seen = unknown(Extent::Schema);
         seen.downgrade.happened.clear();
         seen.downgrade.followed = Followed::Unreadable("invalid UTF-8".to_owned());
         assert_eq!(only(UNKNOWN, &seen, Told::nothing()).level, Level::Unknown);

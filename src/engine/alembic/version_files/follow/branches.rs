@@ -5,6 +5,7 @@ use super::modules::assigned;
 use super::statements::Outcome;
 use super::statements::ROUNDS;
 use super::value::{UNKNOWN, Value};
+use crate::domain::foresight::Extent;
 use ruff_python_ast::name::Name;
 use ruff_python_ast::{Expr, Stmt};
 
@@ -101,7 +102,7 @@ impl Machine<'_> {
 
     pub(super) fn each(&mut self, each: &ruff_python_ast::StmtFor) -> Evaluated<Outcome> {
         if each.is_async {
-            self.unknown("an asynchronous loop", true)?;
+            self.unknown("an asynchronous loop", Extent::Schema)?;
         }
         let values = self.evaluate(&each.iter)?;
         let mut total = Outcome::default();
@@ -226,7 +227,7 @@ impl Machine<'_> {
                 }
             }
         }
-        self.unknown("a loop with so many rounds", true)?;
+        self.unknown("a loop with so many rounds", Extent::Schema)?;
         self.forget_changing(&repeat.body);
         total.normal = true;
         Ok(total)

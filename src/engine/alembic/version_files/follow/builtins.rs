@@ -5,6 +5,7 @@ use super::machine::{Evaluated, Exception, Machine};
 use super::things::{Row, Thing};
 use super::value::{Item, Sequence, UNKNOWN, Value, any};
 use crate::domain::foresight::Dialect;
+use crate::domain::foresight::Extent;
 use std::rc::Rc;
 
 const FUNCTIONS: &[&str] = &[
@@ -394,7 +395,10 @@ impl Machine<'_> {
                 Value::Bool(true)
             }
             ("exec" | "eval" | "compile" | "__import__" | "globals" | "locals", _) => {
-                self.unknown(format!("{name}(), which makes code while it runs"), true)?;
+                self.unknown(
+                    format!("{name}(), which makes code while it runs"),
+                    Extent::Schema,
+                )?;
                 Value::Unknown(true)
             }
             ("exit" | "quit", _) => return Err(self.exception("SystemExit", None)),

@@ -3,6 +3,7 @@
 use super::machine::{Evaluated, Machine};
 use super::things::{Generator, Thing};
 use super::value::{Class, Code, Function, Instance, Item, Scope, UNKNOWN, Value};
+use crate::domain::foresight::Extent;
 use ruff_python_ast::{Expr, ExprCall, Parameters};
 use ruff_text_size::Ranged;
 use std::cell::RefCell;
@@ -82,6 +83,14 @@ impl Arguments {
         self.values().any(Value::is_live)
     }
 
+    /// What code that is handed them may change.
+    pub(super) fn reach(&self) -> Extent {
+        self.values()
+            .map(Value::reach)
+            .max()
+            .unwrap_or(Extent::Nothing)
+    }
+
     /// A flag: `None` where it is not given, `Some(None)` where it is not known.
     pub(super) fn flag(&self, name: &str) -> bool {
         self.named(name).and_then(Value::truth).unwrap_or(false)
@@ -143,7 +152,8 @@ impl Machine<'_> {
         if (live || missing) && !harmless {
             let written = self.written(function);
             self.risks += 1;
-            self.unknown(format!("the call of {written}"), true)?;
+            let extent = object.reach().max(arguments.reach());
+            self.unknown(format!("the call of {written}"), extent)?;
             return Ok(Value::Unknown(live));
         }
         self.risks += 1;
@@ -186,7 +196,7 @@ impl Machine<'_> {
             Ok(value)
         } else {
             if live {
-                self.unknown("a call", true)?;
+                self.unknown("a call", Extent::Schema)?;
             }
             Ok(Value::Unknown(live))
         }
@@ -242,7 +252,10 @@ impl Machine<'_> {
         if let Code::Definition(code) = &function.code
             && code.is_async
         {
-            self.unknown(format!("the asynchronous function {}", code.name.id), true)?;
+            self.unknown(
+                format!("the asynchronous function {}", code.name.id),
+                Extent::Schema,
+            )?;
             return Ok(Value::Unknown(true));
         }
         self.run_body(function, &Rc::new(scope))
@@ -284,7 +297,7 @@ impl Machine<'_> {
         if let Some(value) = result? {
             value
         } else {
-            self.unknown("so many calls within each other", true)?;
+            self.unknown("so many calls within each other", Extent::Schema)?;
             Ok(Value::Unknown(true))
         }
     }

@@ -3,6 +3,7 @@
 use super::machine::{Evaluated, Machine};
 use super::things::Thing;
 use super::value::{Item, Sequence, UNKNOWN, Value};
+use crate::domain::foresight::Extent;
 use ruff_python_ast::{Expr, FStringPart, InterpolatedStringElement, Number, UnaryOp};
 use ruff_text_size::Ranged;
 use std::rc::Rc;
@@ -124,7 +125,7 @@ impl Machine<'_> {
             }
             Expr::Await(value) => {
                 self.at(expression.range().start());
-                self.unknown("asynchronous code", true)?;
+                self.unknown("asynchronous code", Extent::Schema)?;
                 self.evaluate(&value.value)
             }
             _ => Ok(UNKNOWN),

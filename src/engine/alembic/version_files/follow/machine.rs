@@ -3,7 +3,9 @@
 use super::modules::{Module, Namespace, Project};
 use super::value::{Class, Code, Scope, UNKNOWN, Value};
 use crate::domain::catalogue::Catalogue;
-use crate::domain::foresight::{Dialect, Direction, Event, EventKind, Followed, Host, Raised};
+use crate::domain::foresight::{
+    Dialect, Direction, Event, EventKind, Extent, Followed, Host, Raised,
+};
 use crate::domain::operation::{Operation, Place};
 use ruff_python_ast::Expr;
 use ruff_python_ast::name::Name;
@@ -151,7 +153,7 @@ impl<'a> Machine<'a> {
             Ok(Some(function)) => {
                 if function.is_unknown() {
                     let what = format!("how {name} is made");
-                    let _ = self.unknown(what, true);
+                    let _ = self.unknown(what, Extent::Schema);
                 } else {
                     match self.call(&function, super::calls::Arguments::default()) {
                         Err(raised) => self.leave(&raised),
@@ -271,7 +273,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Code that cannot be followed.
-    pub(super) fn unknown(&mut self, what: impl Into<String>, may_change: bool) -> Evaluated<()> {
+    pub(super) fn unknown(&mut self, what: impl Into<String>, may_change: Extent) -> Evaluated<()> {
         let what = what.into();
         if !self.is_certain() {
             // Once is enough for what may not even be reached.
@@ -311,7 +313,7 @@ impl<'a> Machine<'a> {
     pub(super) fn exhaust(&mut self, what: &str) -> Box<Exception> {
         if !self.exhausted {
             self.exhausted = true;
-            let _ = self.unknown(what, true);
+            let _ = self.unknown(what, Extent::Schema);
         }
         let mut exception = self.exception("RecursionError", None);
         exception.exhausted = true;
@@ -326,7 +328,7 @@ impl<'a> Machine<'a> {
     ) -> Evaluated<T> {
         self.step()?;
         if self.depth + cost > DEPTH {
-            self.unknown("code that is nested so deeply", true)?;
+            self.unknown("code that is nested so deeply", Extent::Schema)?;
             let mut exception = self.exception("RecursionError", None);
             exception.exhausted = true;
             self.exhausted = true;

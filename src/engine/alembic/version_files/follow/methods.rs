@@ -5,7 +5,7 @@ use super::machine::{Evaluated, Machine};
 use super::models;
 use super::things::{Mentions, Thing};
 use super::value::{UNKNOWN, Value};
-use crate::domain::foresight::EventKind;
+use crate::domain::foresight::{EventKind, Extent};
 use std::rc::Rc;
 
 impl Machine<'_> {
@@ -240,7 +240,7 @@ impl Machine<'_> {
                         ruff_python_ast::Expr::Call(call) => self.written(&call.func),
                         other => self.written(other),
                     };
-                    self.unknown(format!("the block of {what}"), true)?;
+                    self.unknown(format!("the block of {what}"), Extent::Schema)?;
                 }
                 Ok(Value::Unknown(*live))
             }

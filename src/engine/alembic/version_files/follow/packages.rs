@@ -4,6 +4,7 @@ use super::calls::Arguments;
 use super::machine::{Evaluated, Machine};
 use super::things::Thing;
 use super::value::{Dictionary, UNKNOWN, Value};
+use crate::domain::foresight::Extent;
 use std::rc::Rc;
 
 /// Whether what a package's function is given does not matter to the database.
@@ -77,12 +78,15 @@ impl Machine<'_> {
                     if let Some(module) = self.module_named(dotted, 0, &module) {
                         Ok(Some(module))
                     } else {
-                        self.unknown(format!("the module {dotted}"), true)?;
+                        self.unknown(format!("the module {dotted}"), Extent::Rows)?;
                         Ok(Some(Value::Unknown(true)))
                     }
                 }
                 _ if matches!(last, "import_module" | "reload" | "__import__") => {
-                    self.unknown(format!("{name}, which chooses code while it runs"), true)?;
+                    self.unknown(
+                        format!("{name}, which chooses code while it runs"),
+                        Extent::Rows,
+                    )?;
                     Ok(Some(Value::Unknown(true)))
                 }
                 _ => Ok(Some(UNKNOWN)),

@@ -1,5 +1,6 @@
 //! Statements as text and as SQLAlchemy's constructs.
 
+use crate::domain::foresight::Extent;
 use std::rc::Rc;
 
 use super::calls::Arguments;
@@ -35,7 +36,7 @@ impl Machine<'_> {
                     self.no_rows()
                 }
                 _ => {
-                    self.unknown("a statement that is made elsewhere", true)?;
+                    self.unknown("a statement that is made elsewhere", Extent::Schema)?;
                     UNKNOWN
                 }
             },
@@ -217,7 +218,7 @@ impl Machine<'_> {
             }
             "create" | "drop" => {
                 let Some(name_of_table) = table.name.clone() else {
-                    self.unknown("which table this is", true)?;
+                    self.unknown("which table this is", Extent::Schema)?;
                     return Ok(Some(Value::None));
                 };
                 // SQLAlchemy's `Table.create` asks first only where it is told to.
@@ -270,7 +271,7 @@ impl Machine<'_> {
             return Ok(Some(this.clone()));
         }
         let Some(own) = kind.enum_name.clone() else {
-            self.unknown("the name of an enum", true)?;
+            self.unknown("the name of an enum", Extent::Schema)?;
             return Ok(Some(Value::None));
         };
         // The generic type's `checkfirst` is false where it is not given.

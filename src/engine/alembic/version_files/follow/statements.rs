@@ -3,6 +3,7 @@
 use super::machine::{Evaluated, Exception, Machine};
 use super::things::Thing;
 use super::value::{Item, Scope, Value};
+use crate::domain::foresight::Extent;
 use ruff_python_ast::Stmt;
 use ruff_text_size::Ranged;
 use std::rc::Rc;
@@ -200,7 +201,7 @@ impl Machine<'_> {
             return Ok(self.block(&with.body));
         };
         if with.is_async {
-            self.unknown("an asynchronous block", true)?;
+            self.unknown("an asynchronous block", Extent::Schema)?;
         }
         let manager = self.evaluate(&first.context_expr)?;
         self.at(first.context_expr.range().start());

@@ -1,5 +1,6 @@
 //! What SQLAlchemy and Alembic hand to a migration.
 
+use crate::domain::foresight::Extent;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -243,6 +244,19 @@ impl Thing {
                 (one == two).then_some(true)
             }
             _ => None,
+        }
+    }
+
+    /// What code that is handed it may change.
+    pub(super) fn reach(&self) -> Extent {
+        match self {
+            Self::Session | Self::Query(_) | Self::Row(_) | Self::Rows(_) | Self::Inspector
+                if self.is_live() =>
+            {
+                Extent::Rows
+            }
+            _ if self.is_live() => Extent::Schema,
+            _ => Extent::Nothing,
         }
     }
 

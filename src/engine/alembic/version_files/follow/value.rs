@@ -1,5 +1,6 @@
 //! What the code of a migration computes with, as far as it can be known without running it.
 
+use crate::domain::foresight::Extent;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
@@ -510,6 +511,18 @@ impl Value {
     /// Whether it leads to the database.
     pub(super) fn is_live(&self) -> bool {
         self.is_live_within(0)
+    }
+
+    /// What code that is handed it may change. What a call that could not be followed gave back is no
+    /// more than that call was said to be.
+    pub(super) fn reach(&self) -> Extent {
+        match self {
+            Self::Thing(thing) => thing.reach(),
+            Self::Foreign(_) if self.is_live() => Extent::Schema,
+            Self::Method(method) => method.0.reach(),
+            _ if self.is_live() => Extent::Rows,
+            _ => Extent::Nothing,
+        }
     }
 
     fn is_live_within(&self, depth: u32) -> bool {

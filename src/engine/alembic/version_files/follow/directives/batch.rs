@@ -6,7 +6,7 @@ use super::super::calls::Arguments;
 use super::super::machine::{Evaluated, Machine};
 use super::super::things::{Batch, Thing};
 use super::super::value::Value;
-use crate::domain::foresight::EventKind;
+use crate::domain::foresight::{EventKind, Extent};
 use crate::domain::operation::{Operation, Recreate};
 
 impl Machine<'_> {
@@ -17,7 +17,7 @@ impl Machine<'_> {
             arguments.get(1, &["schema"]),
         );
         if table.is_none() {
-            self.unknown("the table of batch_alter_table", true)?;
+            self.unknown("the table of batch_alter_table", Extent::Schema)?;
         }
         let recreate = match arguments.get(2, &["recreate"]).and_then(Value::as_text) {
             Some("always") => Recreate::Always,

@@ -7,6 +7,7 @@ mod index;
 mod sql;
 mod table;
 
+use crate::domain::foresight::Extent;
 use std::rc::Rc;
 
 use super::calls::Arguments;
@@ -161,7 +162,7 @@ impl Machine<'_> {
             "execute" => self.execute_directive(arguments),
             _ => {
                 // `op.invoke`, `op.run_async`, directives that are registered elsewhere.
-                self.unknown(format!("the directive {name}"), true)?;
+                self.unknown(format!("the directive {name}"), Extent::Schema)?;
                 return Ok(Some(Value::Unknown(true)));
             }
         };
@@ -202,6 +203,6 @@ impl Machine<'_> {
 
     /// A directive of which something that matters is not known.
     fn vague(&mut self, directive: &Directive<'_>, part: &str) -> Evaluated<()> {
-        self.unknown(format!("{part} of {}", directive.name), true)
+        self.unknown(format!("{part} of {}", directive.name), Extent::Schema)
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::domain::catalogue::Catalogue;
-use crate::domain::foresight::{Dialect, Event, EventKind, Host, Raised};
+use crate::domain::foresight::{Dialect, Event, EventKind, Extent, Host, Raised};
 use crate::domain::operation::{ColumnDefinition, Constraint, Name, Operation};
 use crate::domain::revision::Revision;
 use crate::engine::alembic::version_files::{VersionFile, VersionFiles};
@@ -112,7 +112,7 @@ pub(super) fn show(event: &Event) -> String {
             None => format!("raises {exception}"),
         },
         EventKind::Unknown { what, may_change } => {
-            let may = if *may_change {
+            let may = if *may_change > Extent::Nothing {
                 "may change"
             } else {
                 "harmless"
