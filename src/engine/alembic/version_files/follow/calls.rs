@@ -99,9 +99,11 @@ impl Machine<'_> {
         };
         let arguments = self.arguments(call)?;
         self.at(call.range().start());
+        // Asked before, as the call takes them; a constant is the usual case.
+        let live = arguments.is_live();
         let result = match name {
-            Some(name) => self.call_method(&object, name, arguments.clone())?,
-            None => self.call_value(&object, arguments.clone())?,
+            Some(name) => self.call_method(&object, name, arguments)?,
+            None => self.call_value(&object, arguments)?,
         };
         if let Some(value) = result {
             return Ok(value);
@@ -110,7 +112,7 @@ impl Machine<'_> {
         self.opaque(
             &object,
             name.map(ruff_python_ast::name::Name::as_str),
-            &arguments,
+            live,
             &call.func,
         )
     }
@@ -120,14 +122,14 @@ impl Machine<'_> {
         &mut self,
         object: &Value,
         name: Option<&str>,
-        arguments: &Arguments,
+        live: bool,
         function: &Expr,
     ) -> Evaluated {
         let missing = match object {
             Value::Foreign(foreign) => self.project.owns(foreign),
             _ => false,
         };
-        let live = object.is_live() || arguments.is_live();
+        let live = live || object.is_live();
         let harmless = match object {
             Value::Foreign(foreign) => super::packages::is_harmless(foreign),
             Value::Thing(thing) => matches!(
