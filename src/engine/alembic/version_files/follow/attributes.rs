@@ -95,7 +95,7 @@ impl Machine<'_> {
             attribute.clone_into(&mut column.definition.name);
         }
         if column.table.is_none() {
-            column.table = self.row_of(class).and_then(|row| row.table);
+            column.table = super::models::table_of_class(class);
         }
         Value::thing(Thing::Column(column))
     }
@@ -297,6 +297,7 @@ impl Machine<'_> {
             }
             Value::Class(class) => {
                 class.members.borrow_mut().push((Name::from(name), value));
+                class.row.take();
             }
             Value::Thing(thing) => {
                 if let Thing::Row(row) = &**thing

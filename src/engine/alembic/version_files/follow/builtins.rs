@@ -386,6 +386,7 @@ impl Machine<'_> {
                     members: std::cell::RefCell::new(members),
                     fields: Vec::new(),
                     dataclass: false,
+                    row: std::cell::RefCell::default(),
                 }))
             }
             ("type", Some(value)) if arguments.positional.len() == 1 => {

@@ -108,9 +108,11 @@ impl Machine<'_> {
         };
         let arguments = self.arguments(call)?;
         self.at(call.range().start());
+        // Asked before, as the call takes them; a constant is the usual case.
+        let live = arguments.is_live();
         let result = match name {
-            Some(name) => self.call_method(&object, name, arguments.clone())?,
-            None => self.call_value(&object, arguments.clone())?,
+            Some(name) => self.call_method(&object, name, arguments)?,
+            None => self.call_value(&object, arguments)?,
         };
         if let Some(value) = result {
             return Ok(value);
@@ -119,7 +121,7 @@ impl Machine<'_> {
         self.opaque(
             &object,
             name.map(ruff_python_ast::name::Name::as_str),
-            &arguments,
+            live,
             &call.func,
         )
     }
@@ -129,14 +131,14 @@ impl Machine<'_> {
         &mut self,
         object: &Value,
         name: Option<&str>,
-        arguments: &Arguments,
+        live: bool,
         function: &Expr,
     ) -> Evaluated {
         let missing = match object {
             Value::Foreign(foreign) => self.project.owns(foreign),
             _ => false,
         };
-        let live = object.is_live() || arguments.is_live();
+        let live = live || object.is_live();
         let harmless = match object {
             Value::Foreign(foreign) => super::packages::is_harmless(foreign),
             Value::Thing(thing) => matches!(

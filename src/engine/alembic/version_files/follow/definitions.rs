@@ -180,6 +180,7 @@ impl Machine<'_> {
             members: RefCell::new(members),
             fields,
             dataclass,
+            row: RefCell::default(),
         });
         for (_, member) in made.members.borrow().iter() {
             if let Value::Function(function) = member {

@@ -151,8 +151,23 @@ impl Machine<'_> {
 
     /// The shape of a model's rows; `None` where the class is no model that is known.
     pub(super) fn row_of(&mut self, class: &Rc<Class>) -> Option<Row> {
+        // The class is left out of what it keeps itself.
+        let with_class = |row: Option<Row>| {
+            row.map(|row| Row {
+                class: Some(Rc::clone(class)),
+                ..row
+            })
+        };
+        if let Some(row) = &*class.row.borrow() {
+            return with_class(Some(row.clone()));
+        }
+        let row = self.shape_of(class);
+        class.row.borrow_mut().clone_from(&row);
+        with_class(row)
+    }
+
+    fn shape_of(&mut self, class: &Rc<Class>) -> Option<Row> {
         let mut row = Row {
-            class: Some(Rc::clone(class)),
             persistent: true,
             ..Row::default()
         };
@@ -304,6 +319,21 @@ impl Machine<'_> {
             column
         };
         Ok(Value::thing(Thing::Column(column)))
+    }
+}
+
+/// The table of a model.
+pub(super) fn table_of_class(class: &Class) -> Option<TableName> {
+    match (class.member("__table__"), class.member("__tablename__")) {
+        (Ok(Some(Value::Thing(thing))), _) => match &*thing {
+            Thing::Table(table) => table.name.clone(),
+            _ => None,
+        },
+        (_, Ok(Some(Value::Text(name)))) => Some(TableName {
+            schema: schema_of(class),
+            name: name.to_string(),
+        }),
+        _ => None,
     }
 }
 

@@ -194,6 +194,8 @@ pub(super) struct Class {
     pub(super) fields: Vec<Name>,
     /// Whether it is a dataclass.
     pub(super) dataclass: bool,
+    /// The shape of its rows, once that was asked for; taken back where a member is set later.
+    pub(super) row: RefCell<Option<super::things::Row>>,
 }
 
 impl Class {
