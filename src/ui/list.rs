@@ -190,7 +190,7 @@ impl Ui {
         text.push('\n');
         match examination.outlook.steps.last().map(Vec::as_slice) {
             None | Some([]) => {
-                text.push_str("Nothing was found that could go wrong or get lost.\n")
+                text.push_str("Nothing was found that could go wrong or get lost.\n");
             }
             Some(findings) => {
                 for finding in findings {

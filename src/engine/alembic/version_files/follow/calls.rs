@@ -109,7 +109,7 @@ impl Machine<'_> {
         let arguments = self.arguments(call)?;
         self.at(call.range().start());
         // Asked before, as the call takes them; a constant is the usual case.
-        let live = arguments.is_live();
+        let handed = arguments.reach();
         let result = match name {
             Some(name) => self.call_method(&object, name, arguments)?,
             None => self.call_value(&object, arguments)?,
@@ -121,7 +121,7 @@ impl Machine<'_> {
         self.opaque(
             &object,
             name.map(ruff_python_ast::name::Name::as_str),
-            live,
+            handed,
             &call.func,
         )
     }
@@ -131,14 +131,15 @@ impl Machine<'_> {
         &mut self,
         object: &Value,
         name: Option<&str>,
-        live: bool,
+        handed: Extent,
         function: &Expr,
     ) -> Evaluated {
         let missing = match object {
             Value::Foreign(foreign) => self.project.owns(foreign),
             _ => false,
         };
-        let live = live || object.is_live();
+        let extent = object.reach().max(handed);
+        let live = extent > Extent::Nothing;
         let harmless = match object {
             Value::Foreign(foreign) => super::packages::is_harmless(foreign),
             Value::Thing(thing) => matches!(
@@ -154,7 +155,8 @@ impl Machine<'_> {
         if (live || missing) && !harmless {
             let written = self.written(function);
             self.risks += 1;
-            let extent = object.reach().max(arguments.reach());
+            // Code of the project that is not at hand finds its own way to the database.
+            let extent = if missing { Extent::Schema } else { extent };
             self.unknown(format!("the call of {written}"), extent)?;
             return Ok(Value::Unknown(live));
         }
