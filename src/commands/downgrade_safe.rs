@@ -430,9 +430,9 @@ fn resuming(typed: &[OsString], target: Option<&str>) -> String {
     let mut replaced = target.is_none();
     while let Some(word) = typed.next() {
         match word.as_ref() {
-            "-y" | "--yes" => {}
-            "--database-url" | "--reason" | "--accept" => drop(typed.next()),
-            word if ["--database-url=", "--reason=", "--accept="]
+            "-y" | "--yes" | "--allow-failing" => {}
+            "--database-url" | "--reason" | "--accept" | "--allow" => drop(typed.next()),
+            word if ["--database-url=", "--reason=", "--accept=", "--allow="]
                 .iter()
                 .any(|option| word.starts_with(option)) => {}
             word if !replaced && Some(word) == target => {
@@ -452,7 +452,7 @@ mod tests {
     #[test]
     fn the_next_command_is_the_typed_one_without_consent_and_secrets() {
         let typed: Vec<OsString> =
-            "rollback -C api downgrade-safe -3 -y --database-url postgresql://u:p@h/d --timeout 5m"
+            "rollback -C api downgrade-safe -3 -y --database-url postgresql://u:p@h/d --allow all --timeout 5m"
                 .split(' ')
                 .map(OsString::from)
                 .collect();

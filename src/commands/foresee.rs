@@ -154,13 +154,18 @@ impl Foreseen {
             .steps
             .get(index)
             .map_or("", |step| step.removes.as_str());
-        let place = finding.place.as_ref().map(|place| format!(" ({place})"));
+        let place = finding.place.as_ref().map(|place| format!(", at {place}"));
         let failure = Failure::refused(format!(
             "step {} of {}, {step}, will fail: nothing was changed",
             index + 1,
             plan.steps.len()
         ))
-        .because(format!("{}{}", finding.sentence, place.unwrap_or_default()));
+        .because(format!(
+            "{}: {}{}",
+            finding.code,
+            finding.sentence,
+            place.unwrap_or_default()
+        ));
         let failure = match &self.outlook.reachable {
             Some(reachable) if reachable.steps > 0 => {
                 let stands = reachable

@@ -20,8 +20,8 @@ Examples:
   rollback plan 363a                  Down to the revision whose id begins with 363a
   rollback plan base --format json    Everything, for a program
   rollback plan -3 --sql > down.sql   The statements of each step
-  rollback plan 363a9b1e8992 -v       With the engine's commands, the queries that were asked, and advice
-  rollback plan base --deny high      For CI: exit code 3 where data would be lost or nobody can tell")]
+  rollback plan 363a9b1e8992 -v       With the commands, the queries that were asked, and advice
+  rollback plan base --deny high      For CI: exit 3 where data would be lost, or nobody can tell")]
 pub struct PlanArgs {
     /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N.
     #[arg(allow_negative_numbers = true)]

@@ -9,7 +9,7 @@ use crate::support::Project;
 fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let project = Project::alembic("diamond").at("heads");
     let (bytes, files) = (project.bytes(), project.files());
-    assert_snapshot!(project.run("downgrade-safe -3 --dry-run"), @r"
+    assert_snapshot!(project.run("downgrade-safe -3 --dry-run"), @"
     exit 0
     --- stdout
     Database:  SQLite [VERSION], file [PROJECT]/app.db
@@ -20,10 +20,18 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
 
       1. e86f3a7d1c95  Add a currency to invoices
          created 2024-01-14 04:18:31, leaves b52d08e7f41c
+         low        drops column invoices.currency, which holds nothing but its default
+                    [column-dropped] e86f3a7d1c95_add_a_currency_to_invoices.py:23
       2. b52d08e7f41c [MERGE]  Merge invoices and sessions
          created 2024-01-13 03:17:30, leaves 7c1e5f0a93d2, a4d80b2e6f17
       3. 7c1e5f0a93d2  Add invoices
          created 2024-01-11 01:15:28, leaves a4d80b2e6f17
+         low        drops table invoices, which is empty
+                    [table-dropped] 7c1e5f0a93d2_add_invoices.py:28
+
+    Asked:     2 questions of the database in [TIME], of [TIME] allowed
+    Verdict:   low: loses nothing
+    Next:      rollback downgrade-safe -3
     --- stderr
 
     Dry run: nothing was changed.
@@ -43,7 +51,7 @@ fn a_dry_run_shows_the_plan_however_quiet() {
 #[test]
 fn a_run_leads_across_the_merge_one_revision_at_a_time() {
     let project = Project::alembic("diamond").at("heads");
-    assert_snapshot!(project.run("downgrade-safe -3 -y"), @r"
+    assert_snapshot!(project.run("downgrade-safe -3 -y"), @"
     exit 0
     --- stdout
     Database:  SQLite [VERSION], file [PROJECT]/app.db
@@ -54,10 +62,18 @@ fn a_run_leads_across_the_merge_one_revision_at_a_time() {
 
       1. e86f3a7d1c95  Add a currency to invoices
          created 2024-01-14 04:18:31, leaves b52d08e7f41c
+         low        drops column invoices.currency, which holds nothing but its default
+                    [column-dropped] e86f3a7d1c95_add_a_currency_to_invoices.py:23
       2. b52d08e7f41c [MERGE]  Merge invoices and sessions
          created 2024-01-13 03:17:30, leaves 7c1e5f0a93d2, a4d80b2e6f17
       3. 7c1e5f0a93d2  Add invoices
          created 2024-01-11 01:15:28, leaves a4d80b2e6f17
+         low        drops table invoices, which is empty
+                    [table-dropped] 7c1e5f0a93d2_add_invoices.py:28
+
+    Asked:     2 questions of the database in [TIME], of [TIME] allowed
+    Verdict:   low: loses nothing
+    Next:      rollback downgrade-safe -3
     --- stderr
     [1/3] Rolling back e86f3a7d1c95 ... Add a currency to invoices
           ✓ [TIME], now at b52d08e7f41c
@@ -238,7 +254,7 @@ fn where_the_database_stands_already_there_is_nothing_to_do() {
 #[test]
 fn of_two_heads_only_the_branch_that_is_named_goes_down() {
     let project = Project::alembic("two_heads").at("heads");
-    assert_snapshot!(project.run("downgrade-safe bbbb1111@-1 -y"), @r"
+    assert_snapshot!(project.run("downgrade-safe bbbb1111@-1 -y"), @"
     exit 0
     --- stdout
     Database:  SQLite [VERSION], file [PROJECT]/app.db
@@ -249,6 +265,12 @@ fn of_two_heads_only_the_branch_that_is_named_goes_down() {
 
       1. bbbb1111  Head b
          created 2024-01-12 02:16:29, leaves aaaa1111
+         low        drops table head_b, which is empty
+                    [table-dropped] bbbb1111_head_b.py:27
+
+    Asked:     1 question of the database in [TIME], of [TIME] allowed
+    Verdict:   low: loses nothing
+    Next:      rollback downgrade-safe bbbb1111@-1
     --- stderr
     [1/1] Rolling back bbbb1111 ... Head b
           ✓ [TIME], now at aaaa1111

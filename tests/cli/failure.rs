@@ -9,7 +9,7 @@ use crate::support::Project;
 #[test]
 fn a_step_that_fails_halfway_names_what_is_gone() {
     let project = Project::alembic("failing").at("heads");
-    let run = project.run("downgrade-safe base -y");
+    let run = project.run("downgrade-safe base -y --allow-failing");
     assert_snapshot!(run.stderr, @r#"
     [1/5] Rolling back 5555aaaa ... Create the fifth table
           ✓ [TIME], now at 4444aaaa
@@ -69,7 +69,7 @@ fn a_step_that_fails_halfway_names_what_is_gone() {
 #[test]
 fn a_failure_is_marked_in_colour() {
     let project = Project::alembic("no_downgrade").at("aaaa2222");
-    let run = project.run("downgrade-safe -1 -y --color always");
+    let run = project.run("downgrade-safe -1 -y --allow-failing --color always");
     assert_snapshot!(run.stderr, @r#"
     {bold}[1/1]{/} Rolling back {cyan}aaaa2222{/} ... Hash the names
 
@@ -104,7 +104,7 @@ fn a_failure_is_marked_in_colour() {
 #[test]
 fn a_step_that_refuses_before_it_does_anything_leaves_the_last_good_revision() {
     let project = Project::alembic("no_downgrade").at("aaaa3333");
-    let run = project.run("downgrade-safe -3 -y");
+    let run = project.run("downgrade-safe -3 -y --allow-failing");
     assert_snapshot!(run.stderr, @r#"
     [1/3] Rolling back aaaa3333 ... Fill in a default
           ✓ [TIME], now at aaaa2222
@@ -146,7 +146,7 @@ fn a_step_that_refuses_before_it_does_anything_leaves_the_last_good_revision() {
 #[test]
 fn a_revision_without_a_downgrade_function_is_a_failure_like_any_other() {
     let project = Project::alembic("no_downgrade").at("aaaa4444");
-    let run = project.run("downgrade-safe -1 -y -q");
+    let run = project.run("downgrade-safe -1 -y --allow-failing -q");
     assert_snapshot!(run.stderr, @r#"
 
     failed: step 1 of 1, aaaa4444: the engine exited with status 1
@@ -178,7 +178,9 @@ fn a_revision_without_a_downgrade_function_is_a_failure_like_any_other() {
 #[test]
 fn json_tells_a_failure_in_two_events() {
     let project = Project::alembic("failing").at("3333aaaa");
-    let run = project.run("downgrade-safe -2 -y --format json").exits(5);
+    let run = project
+        .run("downgrade-safe -2 -y --allow-failing --format json")
+        .exits(5);
     let events = run.json_lines();
     assert_eq!(
         names(&events),
@@ -205,9 +207,9 @@ fn json_tells_a_failure_in_two_events() {
 #[test]
 fn a_second_attempt_at_a_half_done_step_fails_and_changes_nothing_more() {
     let project = Project::alembic("failing").at("3333aaaa");
-    project.run("downgrade-safe -1 -y").exits(5);
+    project.run("downgrade-safe -1 -y --allow-failing").exits(5);
     project.run("downgrade-safe --abandon").exits(0);
-    let second = project.run("downgrade-safe -1 -y").exits(4);
+    let second = project.run("downgrade-safe -1 -y --allow-failing").exits(4);
     assert!(second.stderr.contains("no such table: e1b"), "{second}");
 }
 

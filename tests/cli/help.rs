@@ -108,10 +108,10 @@ fn the_manual_has_a_page_for_the_program_and_one_for_each_command() {
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
-    assert_snapshot!(project.run("man upgrade"), @r"
+    assert_snapshot!(project.run("man upgrade"), @"
     exit 1
     --- stderr
     error: there is no command upgrade
-      → one of: current, plan, downgrade-safe, completions, man
+      → one of: current, plan, list, check, downgrade-safe, completions, man
     ");
 }

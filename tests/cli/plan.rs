@@ -8,7 +8,7 @@ use crate::support::Project;
 #[test]
 fn three_steps_lead_across_the_merge() {
     let project = Project::alembic("diamond").at("heads");
-    assert_snapshot!(project.run("plan -3"), @r"
+    assert_snapshot!(project.run("plan -3"), @"
     exit 0
     --- stdout
     Database:  SQLite [VERSION], file [PROJECT]/app.db
@@ -19,17 +19,25 @@ fn three_steps_lead_across_the_merge() {
 
       1. e86f3a7d1c95  Add a currency to invoices
          created 2024-01-14 04:18:31, leaves b52d08e7f41c
+         low        drops column invoices.currency, which holds nothing but its default
+                    [column-dropped] e86f3a7d1c95_add_a_currency_to_invoices.py:23
       2. b52d08e7f41c [MERGE]  Merge invoices and sessions
          created 2024-01-13 03:17:30, leaves 7c1e5f0a93d2, a4d80b2e6f17
       3. 7c1e5f0a93d2  Add invoices
          created 2024-01-11 01:15:28, leaves a4d80b2e6f17
+         low        drops table invoices, which is empty
+                    [table-dropped] 7c1e5f0a93d2_add_invoices.py:28
+
+    Asked:     2 questions of the database in [TIME], of [TIME] allowed
+    Verdict:   low: loses nothing
+    Next:      rollback downgrade-safe -3
     ");
 }
 
 #[test]
 fn colour_marks_ids_and_merges() {
     let project = Project::alembic("diamond").at("heads");
-    assert_snapshot!(project.run("plan -2 --color always"), @r"
+    assert_snapshot!(project.run("plan -2 --color always"), @"
     exit 0
     --- stdout
     {bold}Database: {/} SQLite [VERSION], file [PROJECT]/app.db
@@ -40,15 +48,21 @@ fn colour_marks_ids_and_merges() {
 
       1. {cyan}e86f3a7d1c95{/}  Add a currency to invoices
          {dim}created 2024-01-14 04:18:31, leaves b52d08e7f41c{/}
+         {green}low        {/}drops column invoices.currency, which holds nothing but its default
+                    {dim}[column-dropped] e86f3a7d1c95_add_a_currency_to_invoices.py:23{/}
       2. {cyan}b52d08e7f41c{/}{magenta} [MERGE]{/}  Merge invoices and sessions
          {dim}created 2024-01-13 03:17:30, leaves 7c1e5f0a93d2, a4d80b2e6f17{/}
+
+    {bold}Asked:    {/} 1 question of the database in [TIME], of [TIME] allowed
+    {bold}Verdict:  {/} low: loses nothing
+    {bold}Next:     {/} rollback downgrade-safe -2
     ");
 }
 
 #[test]
 fn verbose_adds_the_exact_command_and_the_file() {
     let project = Project::alembic("diamond").at("heads");
-    assert_snapshot!(project.run("plan -2 -v"), @r"
+    assert_snapshot!(project.run("plan -2 -v"), @r#"
     exit 0
     --- stdout
     Database:  SQLite [VERSION], file [PROJECT]/app.db
@@ -61,13 +75,20 @@ fn verbose_adds_the_exact_command_and_the_file() {
          created 2024-01-14 04:18:31, leaves b52d08e7f41c
          runs alembic downgrade e86f3a7d1c95@b52d08e7f41c
          file [PROJECT]/migrations/versions/e86f3a7d1c95_add_a_currency_to_invoices.py
+         low        drops column invoices.currency, which holds nothing but its default
+                    [column-dropped] [PROJECT]/migrations/versions/e86f3a7d1c95_add_a_currency_to_invoices.py:23
+                    asked: SELECT count(*) FROM "invoices" WHERE "invoices"."currency" IS NOT NULL
       2. b52d08e7f41c [MERGE]  Merge invoices and sessions
          created 2024-01-13 03:17:30, leaves 7c1e5f0a93d2, a4d80b2e6f17
          runs alembic downgrade b52d08e7f41c@7c1e5f0a93d2
          file [PROJECT]/migrations/versions/b52d08e7f41c_merge_invoices_and_sessions.py
+
+    Asked:     1 question of the database in [TIME], of [TIME] allowed
+    Verdict:   low: loses nothing
+    Next:      rollback downgrade-safe -2
     --- stderr
     History:   5 revisions, read from the version files
-    ");
+    "#);
 }
 
 #[test]
@@ -102,6 +123,16 @@ fn json_has_the_documented_fields() {
             "message": "Merge invoices and sessions",
             "path": "[PROJECT]/migrations/versions/b52d08e7f41c_merge_invoices_and_sessions.py",
             "created": "2024-01-13 03:17:30.418916",
+            "findings": [{
+                "code": "merge",
+                "level": "low",
+                "outcome": null,
+                "sentence": "parts a merge: nothing changes but the version rows",
+                "evidence": null,
+                "advice": "",
+                "file": null,
+                "line": null,
+            }],
         })
     );
     let removed: Vec<&str> = steps
@@ -119,7 +150,7 @@ fn json_has_the_documented_fields() {
 #[test]
 fn labels_and_relative_targets_are_alembics() {
     let project = Project::alembic("labels").at("heads");
-    assert_snapshot!(project.run("plan billing@base"), @r"
+    assert_snapshot!(project.run("plan billing@base"), @"
     exit 0
     --- stdout
     Database:  SQLite [VERSION], file [PROJECT]/app.db
@@ -130,10 +161,20 @@ fn labels_and_relative_targets_are_alembics() {
 
       1. aaaa3333  Add a reminder to billing
          created 2024-01-14 04:18:31, leaves aaaa2222, bbbb2222
+         low        drops column billing.reminder, which holds nothing but its default
+                    [column-dropped] aaaa3333_add_a_reminder_to_billing.py:23
       2. aaaa2222  Add a due date to billing
          created 2024-01-11 01:15:28, leaves aaaa1111, bbbb2222
+         low        drops column billing.due, which holds nothing but its default
+                    [column-dropped] aaaa2222_add_a_due_date_to_billing.py:23
       3. aaaa1111  Create billing
          created 2024-01-10 00:14:27, leaves bbbb2222
+         low        drops table billing, which is empty
+                    [table-dropped] aaaa1111_create_billing.py:27
+
+    Asked:     3 questions of the database in [TIME], of [TIME] allowed
+    Verdict:   low: loses nothing
+    Next:      rollback downgrade-safe billing@base
     ");
     let relative = project.run("plan aaaa3333-1 --format json").exits(0).json();
     assert_eq!(relative["steps"].as_array().unwrap().len(), 1);
@@ -159,7 +200,7 @@ fn where_the_database_stands_already_there_is_nothing_to_do() {
 #[test]
 fn revisions_that_depend_on_each_other_in_turn_are_taken_alternately() {
     let project = Project::alembic("mutual_depends_on").at("heads");
-    assert_snapshot!(project.run("plan base"), @r"
+    assert_snapshot!(project.run("plan base"), @"
     exit 0
     --- stdout
     Database:  SQLite [VERSION], file [PROJECT]/app.db
@@ -170,14 +211,28 @@ fn revisions_that_depend_on_each_other_in_turn_are_taken_alternately() {
 
       1. aaaa3333  Use what b has got
          created 2024-01-14 04:18:31, leaves bbbb2222
+         low        drops column a.kind, which holds nothing but its default
+                    [column-dropped] aaaa3333_use_what_b_has_got.py:23
       2. bbbb2222  Point from b back to a
          created 2024-01-13 03:17:30, leaves aaaa2222
+         low        drops column b.a_id, which holds nothing but its default
+                    [column-dropped] bbbb2222_point_from_b_back_to_a.py:23
       3. aaaa2222  Point from a to b
          created 2024-01-12 02:16:29, leaves aaaa1111, bbbb1111
+         low        drops column a.b_id, which holds nothing but its default
+                    [column-dropped] aaaa2222_point_from_a_to_b.py:23
       4. aaaa1111  Create a
          created 2024-01-10 00:14:27, leaves bbbb1111
+         low        drops table a, which is empty
+                    [table-dropped] aaaa1111_create_a.py:27
       5. bbbb1111  Create b
          created 2024-01-11 01:15:28, leaves base
+         low        drops table b, which is empty
+                    [table-dropped] bbbb1111_create_b.py:27
+
+    Asked:     5 questions of the database in [TIME], of [TIME] allowed
+    Verdict:   low: loses nothing
+    Next:      rollback downgrade-safe base
     ");
 }
 
@@ -187,7 +242,7 @@ fn revisions_that_depend_on_each_other_at_once_make_a_joint_step() {
     let project = Project::alembic("dependency_cycle").at("aaaa1111");
     project.sql("UPDATE alembic_version SET version_num = 'aaaa3333'");
     project.sql("INSERT INTO alembic_version VALUES ('bbbb3333')");
-    assert_snapshot!(project.run("plan base"), @r"
+    assert_snapshot!(project.run("plan base"), @"
     exit 0
     --- stdout
     Database:  SQLite [VERSION], file [PROJECT]/app.db
@@ -205,8 +260,16 @@ fn revisions_that_depend_on_each_other_at_once_make_a_joint_step() {
          takes along bbbb2222: they depend on each other
       4. bbbb1111  Create b
          created 2024-01-11 01:15:28, leaves aaaa1111
+         will fail  table b does not exist
+                    [object-missing] bbbb1111_create_b.py:27
       5. aaaa1111  Create a
          created 2024-01-10 00:14:27, leaves base
+         low        drops table a, which is empty
+                    [table-dropped] aaaa1111_create_a.py:27
+
+    Asked:     1 question of the database in [TIME], of [TIME] allowed
+    Verdict:   high: step 4 will fail; 1 certain failure
+    Next:      rollback downgrade-safe -3
     ");
     let bytes = project.bytes();
     assert_snapshot!(project.run("downgrade-safe base -y").exits(3).stderr, @r"
@@ -220,7 +283,7 @@ fn revisions_that_depend_on_each_other_at_once_make_a_joint_step() {
 #[test]
 fn messages_of_any_kind_stay_on_their_line() {
     let project = Project::alembic("odd_messages").at("heads");
-    assert_snapshot!(project.run("plan base"), @r"
+    assert_snapshot!(project.run("plan base"), @"
     exit 0
     --- stdout
     Database:  SQLite [VERSION], file [PROJECT]/app.db
@@ -231,15 +294,31 @@ fn messages_of_any_kind_stay_on_their_line() {
 
       1. aaaa6666  (no message)
          leaves aaaa5555
+         low        drops column notes.sixth, which holds nothing but its default
+                    [column-dropped] aaaa6666_without_docstring.py:16
       2. aaaa5555  (no message)
          created 2024-01-14 04:18:31, leaves aaaa4444
+         low        drops column notes.fifth, which holds nothing but its default
+                    [column-dropped] aaaa5555_.py:23
       3. aaaa4444  注釈に色を追加する – “colour” → 🎨
          created 2024-01-13 03:17:30, leaves aaaa3333
+         low        drops column notes.colour, which holds nothing but its default
+                    [column-dropped] aaaa4444_colour_of_the_notes.py:23
       4. aaaa3333  Größe der Notizen ergänzen
          created 2024-01-12 02:16:29, leaves aaaa2222
+         low        drops column notes.size, which holds nothing but its default
+                    [column-dropped] aaaa3333_size_of_the_notes.py:24
       5. aaaa2222  Widen the notes
          created 2024-01-12 02:16:29, leaves aaaa1111
+         low        drops column notes.wide, which holds nothing but its default
+                    [column-dropped] aaaa2222_widen_the_notes.py:31
       6. aaaa1111  Create the notes table
          created 2024-01-10 00:14:27, leaves base
+         low        drops table notes, which is empty
+                    [table-dropped] aaaa1111_create_the_notes_table.py:27
+
+    Asked:     6 questions of the database in [TIME], of [TIME] allowed
+    Verdict:   low: loses nothing
+    Next:      rollback downgrade-safe base
     ");
 }

@@ -86,7 +86,7 @@ fn rendered_steps_end_where_older_engines_do() {
 #[test]
 fn the_text_is_a_file_of_sql() {
     let project = Project::alembic("two_heads").at("heads");
-    assert_snapshot!(project.run("plan base --sql"), @r#"
+    assert_snapshot!(project.run("plan base --sql"), @"
     exit 0
     --- stdout
     -- Database:  SQLite [VERSION], file [PROJECT]/app.db
@@ -97,10 +97,20 @@ fn the_text_is_a_file_of_sql() {
     --
     --   1. aaaa1111  Head a
     --      created 2024-01-11 01:15:28, leaves bbbb1111
+    --      low        drops table head_a, which is empty
+    --                 [table-dropped] aaaa1111_head_a.py:27
     --   2. bbbb1111  Head b
     --      created 2024-01-12 02:16:29, leaves cccc1111
+    --      low        drops table head_b, which is empty
+    --                 [table-dropped] bbbb1111_head_b.py:27
     --   3. cccc1111  Create what both need
     --      created 2024-01-10 00:14:27, leaves base
+    --      low        drops table common, which is empty
+    --                 [table-dropped] cccc1111_create_what_both_need.py:27
+    --
+    -- Asked:     3 questions of the database in [TIME], of [TIME] allowed
+    -- Verdict:   low: loses nothing
+    -- Next:      rollback downgrade-safe base
 
     -- step 1 of 3: aaaa1111  Head a
     -- the version table holds aaaa1111, bbbb1111 before it and bbbb1111 after it
@@ -128,7 +138,7 @@ fn the_text_is_a_file_of_sql() {
     DROP TABLE common;
 
     DELETE FROM alembic_version WHERE alembic_version.version_num = 'cccc1111';
-    "#);
+    ");
 }
 
 /// A migration that looks at the database, by a helper of the project, between two that do not.
@@ -149,7 +159,7 @@ fn with_an_inspector() -> Project {
 
 #[test]
 fn a_step_that_looks_at_the_database_is_named_with_its_line_and_the_rest_is_rendered() {
-    assert_snapshot!(with_an_inspector().run("plan -2 --sql -q"), @r#"
+    assert_snapshot!(with_an_inspector().run("plan -2 --sql -q"), @"
     exit 0
     --- stdout
     -- Database:  SQLite [VERSION], file [PROJECT]/app.db
@@ -160,8 +170,16 @@ fn a_step_that_looks_at_the_database_is_named_with_its_line_and_the_rest_is_rend
     --
     --   1. 5e6f7a8b9c05  Add a note to orders
     --      created 2024-01-14 04:18:31, leaves 4d5e6f7a8b04
+    --      low        drops column orders.note, which holds nothing but its default
+    --                 [column-dropped] 5e6f7a8b9c05_add_a_note_to_orders.py:26
     --   2. 4d5e6f7a8b04  Index orders by customer
     --      created 2024-01-13 03:17:30, leaves 3c4d5e6f7a03
+    --      low        drops index ix_orders_customer_id of orders (8.1 kB)
+    --                 [index-dropped] 4d5e6f7a8b04_index_orders_by_customer.py:22
+    --
+    -- Asked:     2 questions of the database in [TIME], of [TIME] allowed
+    -- Verdict:   low: loses nothing
+    -- Next:      rollback downgrade-safe -2
 
     -- step 1 of 2: 5e6f7a8b9c05  Add a note to orders
     -- the version table holds 5e6f7a8b9c05 before it and 4d5e6f7a8b04 after it
@@ -176,7 +194,7 @@ fn a_step_that_looks_at_the_database_is_named_with_its_line_and_the_rest_is_rend
     DROP INDEX ix_orders_customer_id;
 
     UPDATE alembic_version SET version_num='3c4d5e6f7a03' WHERE alembic_version.version_num = '4d5e6f7a8b04';
-    "#);
+    ");
     // The engine's own words tell the line as well.
     let plan = with_an_inspector()
         .run(&format!("plan -2 --sql --format json {PLAIN}"))

@@ -14,7 +14,10 @@ fn comparable(project: &Project, line: &str) -> Value {
     if let Some(database) = answer["database"].as_object_mut() {
         database.remove("server");
     }
+    // What the database is not asked for without a connection of our own is not known there.
+    answer.as_object_mut().unwrap().remove("verdict");
     for step in answer["steps"].as_array_mut().into_iter().flatten() {
+        step.as_object_mut().unwrap().remove("findings");
         let command = step["command"].as_array_mut().unwrap();
         command.retain(|word| word != "env");
     }

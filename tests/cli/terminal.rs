@@ -97,7 +97,7 @@ fn sigterm_at_the_question_changes_nothing() {
 fn the_question_names_the_database() {
     let project = Project::alembic("diamond").at("heads");
     let (mut session, before) = started(&project, "downgrade-safe -1", "Proceed with rollback?");
-    assert_snapshot!(before, @r"
+    assert_snapshot!(before, @"
     {bold}Database: {/} SQLite [VERSION], file [PROJECT]/app.db
     {bold}Current:  {/} e86f3a7d1c95
     {bold}Target:   {/} -1
@@ -106,6 +106,12 @@ fn the_question_names_the_database() {
 
       1. {cyan}e86f3a7d1c95{/}  Add a currency to invoices
          {dim}created 2024-01-14 04:18:31, leaves b52d08e7f41c{/}
+         {green}low        {/}drops column invoices.currency, which holds nothing but its default
+                    {dim}[column-dropped] e86f3a7d1c95_add_a_currency_to_invoices.py:23{/}
+
+    {bold}Asked:    {/} 1 question of the database in [TIME], of [TIME] allowed
+    {bold}Verdict:  {/} low: loses nothing
+    {bold}Next:     {/} rollback downgrade-safe -1
 
     1 step will run on {bold}SQLite [VERSION], file [PROJECT]/app.db{/}.
     {bold}

@@ -332,6 +332,21 @@ def connection_info(connection):
     return info
 
 
+class NotAsPlanned(Exception):
+    """What the operator reads at the end of the traceback."""
+
+
+def everything_below(revision_map, rows):
+    found = set()
+    waiting = list(rows)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(revision_map.get_revision(name)._all_down_revisions)
+    return found
+
+
 def texts(value):
     if value is None:
         return []

@@ -12,10 +12,6 @@ transaction = []  # the server's number of the transaction that everything has t
 allowed = []  # filled when the parent has nothing against the commit
 
 
-class NotAsPlanned(Exception):
-    """What the operator reads at the end of the traceback."""
-
-
 def cursor_of(context):
     """Past SQLAlchemy, whose listeners and counters are none of ours."""
     connection = context.connection
@@ -84,17 +80,6 @@ def hook_migration_of_range(module):
 
     cls.run_migrations = running
     cls.autocommit_block = autocommit_block
-
-
-def everything_below(revision_map, rows):
-    found = set()
-    waiting = list(rows)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(revision_map.get_revision(name)._all_down_revisions)
-    return found
 
 
 def follow(ctx, step, heads, run_args, **others):

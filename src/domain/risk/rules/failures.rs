@@ -10,9 +10,23 @@ const EXISTS: &str = "object-exists";
 const DEPENDENTS: &str = "dependents";
 const NOT_SUPPORTED: &str = "not-supported";
 const IRREVERSIBLE: &str = "irreversible";
+const NO_DOWNGRADE: &str = "no-downgrade";
+const NOT_IN_TRANSACTION: &str = "not-in-transaction";
+const KEY_MISSING: &str = "key-missing";
+const NOT_CASTABLE: &str = "not-castable";
 
 pub(super) const RULE: Rule = Rule {
-    codes: &[MISSING, EXISTS, DEPENDENTS, NOT_SUPPORTED, IRREVERSIBLE],
+    codes: &[
+        MISSING,
+        EXISTS,
+        DEPENDENTS,
+        NOT_SUPPORTED,
+        IRREVERSIBLE,
+        NO_DOWNGRADE,
+        NOT_IN_TRANSACTION,
+        KEY_MISSING,
+        NOT_CASTABLE,
+    ],
     look,
 };
 
@@ -27,12 +41,18 @@ fn found(failure: &Failure) -> Found {
         (Level::Medium, Foretold::MayFail)
     };
     let culprit = match &failure.culprit {
-        Some((revision, Some(place))) => format!(": the doing of revision {revision} at {place}"),
+        Some((revision, Some(place))) => {
+            let file = place.file.rsplit('/').next().unwrap_or_default();
+            format!(
+                ": the doing of revision {revision} at {file}:{}",
+                place.line
+            )
+        }
         Some((revision, None)) => format!(": the doing of revision {revision}"),
         None => String::new(),
     };
     // One exception is one finding, whoever told of it.
-    let object = if failure.code == IRREVERSIBLE {
+    let object = if [IRREVERSIBLE, NO_DOWNGRADE].contains(&failure.code) {
         ""
     } else {
         &failure.object
@@ -55,6 +75,10 @@ fn advice(failure: &Failure) -> String {
         MISSING => format!("make {object} by hand before this step, or mend the downgrade"),
         EXISTS => format!("move {object} out of the way before this step, or mend the downgrade"),
         DEPENDENTS => format!("drop what depends on {object} before this step"),
+        KEY_MISSING => {
+            format!("make a unique key for {object} before this step, or mend the downgrade")
+        }
+        NOT_CASTABLE => "give the downgrade a `postgresql_using`".to_owned(),
         NOT_SUPPORTED => "mend the downgrade: this server cannot do that".to_owned(),
         _ => "mend the downgrade".to_owned(),
     }
@@ -80,7 +104,7 @@ mod tests {
         let finding = only(MISSING, &seen, Told::nothing());
         assert_eq!(
             finding.sentence,
-            "drops column users.nick, which does not exist: the doing of revision c3 at versions/a.py:40"
+            "drops column users.nick, which does not exist: the doing of revision c3 at a.py:40"
         );
         assert_eq!(
             (finding.outcome, finding.level),
