@@ -23,7 +23,8 @@ pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How the database is asked what a plan puts at risk.
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
-    /// Do not ask the database what tables and columns hold; what it holds then counts as unknown.
+    /// Do not ask the database what tables and columns hold. What goes is then not counted, and the level
+    /// of a finding is that of its kind.
     #[arg(long, conflicts_with = "probe_timeout")]
     pub no_probe: bool,
 
@@ -121,28 +122,17 @@ impl Foreseen {
         }
     }
 
-    /// The command that comes next for a plan whose target is `target`.
+    /// The command that comes next for a plan whose target is `target`. It asks for what is at stake: consent
+    /// is not handed out to be copied.
     pub(super) fn next_command(&self, target: &str, context: &Context<'_>) -> String {
         match (self.outlook.first_failure(), &self.outlook.reachable) {
             (Some((0, _)), _) | (Some(_), None) => context.command(&["list"]),
             (Some(_), Some(reachable)) => match &reachable.target {
-                Some(target) => self.downgrade(target, reachable.steps, context),
+                Some(target) => context.command(&["downgrade-safe", target]),
                 None => context.command(&["list"]),
             },
-            (None, _) => self.downgrade(target, self.outlook.steps.len(), context),
+            (None, _) => context.command(&["downgrade-safe", target]),
         }
-    }
-
-    /// `rollback downgrade-safe TARGET`, with what has to be allowed for its steps.
-    fn downgrade(&self, target: &str, steps: usize, context: &Context<'_>) -> String {
-        let findings = self.outlook.steps.iter().take(steps).flatten();
-        let lacking = to_be_allowed(findings, &allowed(context));
-        let codes = lacking.into_iter().collect::<Vec<_>>().join(",");
-        let mut words = vec!["downgrade-safe", target];
-        if !codes.is_empty() {
-            words.extend(["--allow", &codes]);
-        }
-        context.command(&words)
     }
 
     /// Refuses a plan with a step that is sure to fail.
@@ -180,7 +170,7 @@ impl Foreseen {
                 match &reachable.target {
                     Some(target) => failure.hint(format!(
                         "{words}: {}",
-                        self.downgrade(target, reachable.steps, context)
+                        context.command(&["downgrade-safe", target])
                     )),
                     None => failure.hint(words),
                 }

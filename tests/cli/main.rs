@@ -14,6 +14,7 @@ mod database_url;
 mod documents;
 mod downgrade_safe;
 mod failure;
+mod foresee;
 mod graph;
 mod help;
 mod interruption;
