@@ -83,6 +83,9 @@ impl Machine<'_> {
         full: &str,
         arguments: Arguments,
     ) -> Evaluated<Option<Value>> {
+        if let Some(message) = types::refuses(full, &arguments) {
+            return Err(self.exception("TypeError", Some(message)));
+        }
         if let Some(kind) = types::make(name, &arguments) {
             return Ok(Some(Value::thing(
                 if name == "ENUM" && !full.contains("mysql") {

@@ -229,6 +229,18 @@ fn python_is_followed() {
             &["unknown (may change): the call of unknowable"],
         ),
         (
+            "op.add_column('a', sa.Column('b', sa.Integer(display_width=1)))\nop.drop_table('a')",
+            &["raises TypeError: Integer() takes no arguments"],
+        ),
+        (
+            "try:\n    sa.DateTime(zone=True)\nexcept TypeError:\n    op.drop_table('a')",
+            &["drop table a"],
+        ),
+        (
+            "from sqlalchemy.dialects import mysql\nop.add_column('a', sa.Column('b', mysql.INTEGER(display_width=1)))",
+            &["add column a: b INTEGER"],
+        ),
+        (
             "import sys\nsys.exit(1)\nop.drop_table('a')",
             &["raises SystemExit"],
         ),
