@@ -293,6 +293,30 @@ def downgrade():
 }
 
 #[test]
+fn columns_of_a_model_stand_in_the_order_in_which_they_were_made() {
+    let source = "
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.ext.declarative import declarative_base, declared_attr
+from sqlalchemy.orm import Session
+Base = declarative_base()
+class Mixin:
+    first = sa.Column(sa.Integer)
+    own = sa.Column('hidden', sa.Integer)
+    @declared_attr
+    def last(self):
+        return sa.Column(sa.Integer)
+class Thing(Base, Mixin):
+    __tablename__ = 'things'
+    own = sa.Column(sa.Integer)
+    id = sa.Column(sa.Integer, primary_key=True)
+def downgrade():
+    Session(bind=op.get_bind()).query(Thing).all()
+";
+    assert_eq!(downgrade(source), ["read things (first, own, id, last)"]);
+}
+
+#[test]
 fn an_error_of_the_database_is_caught_as_python_would() {
     let failing = |text: &str, dialect| {
         let mut recorder = Recorder::on(dialect);
