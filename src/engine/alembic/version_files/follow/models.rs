@@ -266,6 +266,7 @@ impl Machine<'_> {
                 columns.push(column);
             }
         }
+        let known = columns.len();
         let mut table = TableValue {
             name: row.table.clone(),
             columns: RefCell::new(columns),
@@ -276,7 +277,8 @@ impl Machine<'_> {
                 .bases
                 .iter()
                 .any(|base| matches!(base, Value::Foreign(_) | Value::Unknown(_)))
-                || row.columns.len() != row.selected.len(),
+                || row.columns.len() != row.selected.len()
+                || row.columns.len() != known,
         };
         if let Ok(Some(Value::Tuple(arguments))) = class.member("__table_args__") {
             for value in arguments.iter() {

@@ -229,6 +229,18 @@ fn python_is_followed() {
             &["unknown (may change): the call of unknowable"],
         ),
         (
+            "def get():\n    if unknowable():\n        raise KeyError('x')\n    return 1\ndef use(value):\n    raise Exception('y')\nuse(get())",
+            &["maybe raises KeyError: x", "maybe raises Exception: y"],
+        ),
+        (
+            "def get():\n    try:\n        if unknowable():\n            raise KeyError('x')\n        return 1\n    except KeyError:\n        raise Exception('y')\nget()\nop.drop_table('a')",
+            &["maybe raises Exception: y", "maybe drop table a"],
+        ),
+        (
+            "try:\n    raise ValueError('x')\nexcept unknowable():\n    op.drop_table('a')\nexcept ValueError:\n    op.drop_table('b')",
+            &["maybe drop table a", "maybe drop table b"],
+        ),
+        (
             "op.add_column('a', sa.Column('b', sa.Integer(display_width=1)))\nop.drop_table('a')",
             &["raises TypeError: Integer() takes no arguments"],
         ),
