@@ -66,7 +66,9 @@ impl Machine<'_> {
                 "__table__" => Ok(self
                     .table_of_model(class)
                     .map_or(UNKNOWN, |table| Value::thing(Thing::Table(table)))),
-                "metadata" => Ok(Value::thing(Thing::Metadata)),
+                "metadata" => Ok(Value::thing(Thing::Metadata(super::metadata::holder_of(
+                    class,
+                )))),
                 "query" if self.row_of(class).is_some() => {
                     let arguments = Arguments::of(vec![Value::Class(Rc::clone(class))]);
                     self.query(&arguments)
@@ -172,8 +174,9 @@ impl Machine<'_> {
                 }
             }
             (Thing::FlaskDatabase, "session") => Value::thing(Thing::Session),
-            (Thing::FlaskDatabase, "Model") => Value::thing(Thing::Base),
-            (Thing::FlaskDatabase | Thing::Base, "metadata") => Value::thing(Thing::Metadata),
+            (Thing::FlaskDatabase, "Model") => Value::thing(Thing::Base(None)),
+            (Thing::FlaskDatabase, "metadata") => Value::thing(Thing::Metadata(None)),
+            (Thing::Base(holder), "metadata") => Value::thing(Thing::Metadata(holder.clone())),
             (Thing::FlaskDatabase, "Session") => Value::thing(Thing::Session),
             (Thing::FlaskDatabase, name) => Value::Foreign(format!("sqlalchemy.{name}").into()),
             (Thing::Block(inner), "session" | "connection") => inner.clone(),

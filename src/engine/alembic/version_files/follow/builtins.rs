@@ -380,14 +380,17 @@ impl Machine<'_> {
                         }
                     }
                 }
-                Value::Class(Rc::new(super::value::Class {
+                let made = Rc::new(super::value::Class {
                     name: name.to_string(),
                     bases,
                     members: std::cell::RefCell::new(members),
                     fields: Vec::new(),
                     dataclass: false,
                     row: std::cell::RefCell::default(),
-                }))
+                    holder: None,
+                });
+                self.hold_model(&made);
+                Value::Class(made)
             }
             ("type", Some(value)) if arguments.positional.len() == 1 => {
                 Value::Unknown(value.is_live() && !is_row(value))

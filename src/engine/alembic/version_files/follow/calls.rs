@@ -237,6 +237,21 @@ impl Machine<'_> {
         receiver: Option<&Value>,
         arguments: &Arguments,
     ) -> Evaluated {
+        // What was evaluated before in the same statement may have raised, and then the function,
+        // whose statements know nothing of that, is not called.
+        let perhaps = u32::from(self.maybe.is_some());
+        self.doubt += perhaps;
+        let result = self.called(function, receiver, arguments);
+        self.doubt -= perhaps;
+        result
+    }
+
+    fn called(
+        &mut self,
+        function: &Rc<Function>,
+        receiver: Option<&Value>,
+        arguments: &Arguments,
+    ) -> Evaluated {
         let running = self
             .running
             .iter()

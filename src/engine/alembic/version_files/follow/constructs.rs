@@ -83,6 +83,9 @@ impl Machine<'_> {
         full: &str,
         arguments: Arguments,
     ) -> Evaluated<Option<Value>> {
+        if let Some(message) = types::refuses(full, &arguments) {
+            return Err(self.exception("TypeError", Some(message)));
+        }
         if let Some(kind) = types::make(name, &arguments) {
             return Ok(Some(Value::thing(
                 if name == "ENUM" && !full.contains("mysql") {
@@ -163,8 +166,17 @@ impl Machine<'_> {
                 arguments.flag("unique"),
             )),
             "Table" | "table" => return self.make_table(&arguments).map(Some),
-            "MetaData" => Value::thing(Thing::Metadata),
-            "declarative_base" | "automap_base" | "registry" => Value::thing(Thing::Base),
+            "MetaData" => Value::thing(Thing::Metadata(Some(self.holder()))),
+            "declarative_base" | "registry" => {
+                let given = super::metadata::holder_in(arguments.named("metadata"));
+                let holder = match (given, arguments.named("metadata")) {
+                    (None, None | Some(Value::None)) => Some(self.holder()),
+                    (given, _) => given,
+                };
+                Value::thing(Thing::Base(holder))
+            }
+            // It takes the tables of the database.
+            "automap_base" => Value::thing(Thing::Base(None)),
             "text" | "TextClause" | "DDL" | "literal_column" | "TextualSelect" => {
                 Value::thing(Thing::Clause(pieces_of(first.unwrap_or(&UNKNOWN)).into()))
             }
@@ -351,7 +363,9 @@ impl Machine<'_> {
                 self.reflect(&mut table)?;
             }
         }
-        Ok(Value::thing(Thing::Table(Rc::new(table))))
+        let table = Rc::new(table);
+        self.hold_table(arguments.get(1, &["metadata"]), &table);
+        Ok(Value::thing(Thing::Table(table)))
     }
 
     /// `select`, `insert`, `update`, `delete` as functions.

@@ -174,6 +174,13 @@ impl Machine<'_> {
             return Err(raised);
         }
         let members = scope.names.take();
+        let is_base = bases.iter().any(
+            |base| matches!(base, Value::Foreign(name) if super::metadata::is_declarative(name)),
+        );
+        let holder = is_base.then(|| {
+            let own = members.iter().find(|(name, _)| name.as_str() == "metadata");
+            super::metadata::holder_in(own.map(|(_, value)| value)).unwrap_or_else(|| self.holder())
+        });
         let made = Rc::new(Class {
             name: class.name.id.to_string(),
             bases,
@@ -181,7 +188,9 @@ impl Machine<'_> {
             fields,
             dataclass,
             row: RefCell::default(),
+            holder,
         });
+        self.hold_model(&made);
         for (_, member) in made.members.borrow().iter() {
             if let Value::Function(function) = member {
                 *function.owner.borrow_mut() = Rc::downgrade(&made);

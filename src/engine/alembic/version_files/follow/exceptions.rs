@@ -138,6 +138,8 @@ impl Machine<'_> {
 
     pub(super) fn handle(&mut self, attempt: &StmtTry, raised: Box<Exception>) -> Outcome {
         let mut total = Outcome::default();
+        // Whether one before may have caught it.
+        let mut perhaps = false;
         for handler in &attempt.handlers {
             let ExceptHandler::ExceptHandler(handler) = handler;
             let caught = match &handler.type_ {
@@ -150,11 +152,14 @@ impl Machine<'_> {
             match caught {
                 Some(false) => {}
                 Some(true) => {
+                    self.doubt += u32::from(perhaps);
                     let outcome = self.run_handler(handler, raised);
+                    self.doubt -= u32::from(perhaps);
                     total.add(outcome);
                     return total;
                 }
                 None => {
+                    perhaps = true;
                     let outcome = {
                         let raised = raised.clone();
                         let names = self.save();

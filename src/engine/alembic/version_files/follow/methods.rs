@@ -146,9 +146,15 @@ impl Machine<'_> {
                 return self.type_method(kind, &this, name, &arguments);
             }
             Thing::Column(_) if matches!(name, "copy" | "_copy") => this,
-            Thing::Metadata => match name {
-                "create_all" | "drop_all" => return Ok(None),
-                _ => UNKNOWN,
+            Thing::Metadata(holder) => match name {
+                "create_all" | "drop_all" => {
+                    return self.all_tables(holder.as_ref(), name, &arguments);
+                }
+                _ => {
+                    // `reflect`, `remove`, `clear`.
+                    self.fill(holder.as_ref());
+                    UNKNOWN
+                }
             },
             Thing::Clause(_) => match name {
                 "bindparams" | "columns" | "execution_options" | "text" => this,
@@ -171,7 +177,8 @@ impl Machine<'_> {
                 function => return self.call_value(&function, arguments),
             },
             Thing::Autocommit => Value::None,
-            Thing::Base | Thing::Filler(_) | Thing::Generator(_) => UNKNOWN,
+            Thing::Base(_) if name == "generate_base" => this,
+            Thing::Base(_) | Thing::Filler(_) | Thing::Generator(_) => UNKNOWN,
         }))
     }
 

@@ -29,6 +29,7 @@ mod exceptions;
 mod inspector;
 mod limits;
 mod machine;
+mod metadata;
 mod methods;
 mod models;
 mod modules;

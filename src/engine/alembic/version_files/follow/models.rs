@@ -4,8 +4,10 @@ use super::calls::Arguments;
 use super::machine::{Evaluated, Machine};
 use super::operators::pieces_of;
 use super::things::{ColumnValue, Mentions, Row, TableValue, Thing};
-use super::value::{Class, Item, UNKNOWN, Value};
-use crate::domain::operation::{ColumnDefinition, Constraint, Family, Name, TableName};
+use super::value::{Class, Code, Function, Item, UNKNOWN, Value};
+use crate::domain::operation::{self, ColumnDefinition, Constraint, Family, TableName};
+use ruff_python_ast::Expr;
+use ruff_python_ast::name::Name;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -59,11 +61,11 @@ fn gather(value: &Value, all: &mut Mentions, depth: u32) {
 }
 
 /// The name that a value is.
-pub(super) fn name_of(value: Option<&Value>) -> Name {
+pub(super) fn name_of(value: Option<&Value>) -> operation::Name {
     match value {
-        None | Some(Value::None) => Name::Unnamed,
-        Some(Value::Text(name)) => Name::Known(name.to_string()),
-        Some(_) => Name::Unknown,
+        None | Some(Value::None) => operation::Name::Unnamed,
+        Some(Value::Text(name)) => operation::Name::Known(name.to_string()),
+        Some(_) => operation::Name::Unknown,
     }
 }
 
@@ -191,62 +193,57 @@ impl Machine<'_> {
             schema: schema_of(class),
             name: name.to_string(),
         });
-        self.gather_columns(class, &mut row, 0);
+        let mut late = Vec::new();
+        self.gather_columns(class, &mut row, &mut late, &mut Vec::new(), 0);
+        for (attribute, value) in late {
+            add_column(&mut row, &attribute, &value);
+        }
         Some(row)
     }
 
-    pub(super) fn gather_columns(&mut self, class: &Rc<Class>, row: &mut Row, depth: u32) {
+    /// Columns stand in the order in which they were made: those of the classes that a class derives
+    /// from, its own, and those that are made for it by `declared_attr`. The server names the first
+    /// that is missing.
+    fn gather_columns(
+        &mut self,
+        class: &Rc<Class>,
+        row: &mut Row,
+        late: &mut Vec<(Name, Value)>,
+        seen: &mut Vec<Name>,
+        depth: u32,
+    ) {
         let members = class.members.borrow().clone();
+        let mut own = Vec::new();
         for (attribute, value) in members {
-            if row
-                .columns
-                .iter()
-                .any(|(own, _)| own.as_str() == attribute.as_str())
-            {
+            if seen.contains(&attribute) {
                 continue;
             }
-            let made;
-            let value = match &value {
-                // `declared_attr` makes the column for each class.
+            match &value {
                 Value::Function(function)
-                    if function.binding == super::value::Binding::Property && depth < 3 =>
+                    if function.binding == super::value::Binding::Property
+                        && is_declared(function)
+                        && depth < 3 =>
                 {
-                    match &function.code {
-                        super::value::Code::Definition(code)
-                            if code.decorator_list.iter().any(|decorator| {
-                                matches!(&decorator.expression, ruff_python_ast::Expr::Name(name) if name.id.as_str() == "declared_attr")
-                            }) =>
-                        {
-                            let bound = Value::Bound(Rc::new((
-                                Value::Class(Rc::clone(class)),
-                                Rc::clone(function),
-                            )));
-                            made = self.call(&bound, Arguments::default()).unwrap_or(UNKNOWN);
-                            &made
-                        }
-                        _ => &value,
-                    }
+                    let bound = Value::Bound(Rc::new((
+                        Value::Class(Rc::clone(class)),
+                        Rc::clone(function),
+                    )));
+                    let made = self.call(&bound, Arguments::default()).unwrap_or(UNKNOWN);
+                    late.push((attribute.clone(), made));
                 }
-                value => value,
-            };
-            if let Some(Thing::Column(column)) = value.as_thing() {
-                let name = if column.definition.name.is_empty() {
-                    attribute.to_string()
-                } else {
-                    column.definition.name.clone()
-                };
-                row.columns.push((attribute.to_string(), name.clone()));
-                if !column.deferred {
-                    row.selected.push(name);
-                }
+                _ => own.push((attribute.clone(), value)),
             }
+            seen.push(attribute);
         }
         for base in &class.bases {
             if let Value::Class(base) = base
                 && depth < 20
             {
-                self.gather_columns(base, row, depth + 1);
+                self.gather_columns(base, row, late, seen, depth + 1);
             }
+        }
+        for (attribute, value) in own {
+            add_column(row, &attribute, &value);
         }
     }
 
@@ -269,6 +266,7 @@ impl Machine<'_> {
                 columns.push(column);
             }
         }
+        let known = columns.len();
         let mut table = TableValue {
             name: row.table.clone(),
             columns: RefCell::new(columns),
@@ -279,7 +277,8 @@ impl Machine<'_> {
                 .bases
                 .iter()
                 .any(|base| matches!(base, Value::Foreign(_) | Value::Unknown(_)))
-                || row.columns.len() != row.selected.len(),
+                || row.columns.len() != row.selected.len()
+                || row.columns.len() != known,
         };
         if let Ok(Some(Value::Tuple(arguments))) = class.member("__table_args__") {
             for value in arguments.iter() {
@@ -319,6 +318,32 @@ impl Machine<'_> {
             column
         };
         Ok(Value::thing(Thing::Column(column)))
+    }
+}
+
+/// Whether `declared_attr` makes it for each class.
+fn is_declared(function: &Function) -> bool {
+    let is_name = |expression: &Expr| matches!(expression, Expr::Name(name) if name.id.as_str() == "declared_attr");
+    match &function.code {
+        Code::Definition(code) => code
+            .decorator_list
+            .iter()
+            .any(|decorator| is_name(&decorator.expression)),
+        Code::Lambda(_) => false,
+    }
+}
+
+fn add_column(row: &mut Row, attribute: &Name, value: &Value) {
+    if let Some(Thing::Column(column)) = value.as_thing() {
+        let name = if column.definition.name.is_empty() {
+            attribute.to_string()
+        } else {
+            column.definition.name.clone()
+        };
+        row.columns.push((attribute.to_string(), name.clone()));
+        if !column.deferred {
+            row.selected.push(name);
+        }
     }
 }
 

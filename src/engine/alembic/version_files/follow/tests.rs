@@ -229,6 +229,30 @@ fn python_is_followed() {
             &["unknown (may change): the call of unknowable"],
         ),
         (
+            "def get():\n    if unknowable():\n        raise KeyError('x')\n    return 1\ndef use(value):\n    raise Exception('y')\nuse(get())",
+            &["maybe raises KeyError: x", "maybe raises Exception: y"],
+        ),
+        (
+            "def get():\n    try:\n        if unknowable():\n            raise KeyError('x')\n        return 1\n    except KeyError:\n        raise Exception('y')\nget()\nop.drop_table('a')",
+            &["maybe raises Exception: y", "maybe drop table a"],
+        ),
+        (
+            "try:\n    raise ValueError('x')\nexcept unknowable():\n    op.drop_table('a')\nexcept ValueError:\n    op.drop_table('b')",
+            &["maybe drop table a", "maybe drop table b"],
+        ),
+        (
+            "op.add_column('a', sa.Column('b', sa.Integer(display_width=1)))\nop.drop_table('a')",
+            &["raises TypeError: Integer() takes no arguments"],
+        ),
+        (
+            "try:\n    sa.DateTime(zone=True)\nexcept TypeError:\n    op.drop_table('a')",
+            &["drop table a"],
+        ),
+        (
+            "from sqlalchemy.dialects import mysql\nop.add_column('a', sa.Column('b', mysql.INTEGER(display_width=1)))",
+            &["add column a: b INTEGER"],
+        ),
+        (
             "import sys\nsys.exit(1)\nop.drop_table('a')",
             &["raises SystemExit"],
         ),
@@ -278,6 +302,30 @@ def downgrade():
             "ends transaction",
         ]
     );
+}
+
+#[test]
+fn columns_of_a_model_stand_in_the_order_in_which_they_were_made() {
+    let source = "
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.ext.declarative import declarative_base, declared_attr
+from sqlalchemy.orm import Session
+Base = declarative_base()
+class Mixin:
+    first = sa.Column(sa.Integer)
+    own = sa.Column('hidden', sa.Integer)
+    @declared_attr
+    def last(self):
+        return sa.Column(sa.Integer)
+class Thing(Base, Mixin):
+    __tablename__ = 'things'
+    own = sa.Column(sa.Integer)
+    id = sa.Column(sa.Integer, primary_key=True)
+def downgrade():
+    Session(bind=op.get_bind()).query(Thing).all()
+";
+    assert_eq!(downgrade(source), ["read things (first, own, id, last)"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::domain::foresight::Extent;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::metadata::Holder;
 use super::value::{Class, Value};
 use crate::domain::operation::{
     ColumnDefinition, ColumnType, Constraint, Name, Operation, Place, Recreate, Reference,
@@ -33,9 +34,9 @@ pub(super) enum Thing {
     /// A session of the object mapper.
     Session,
     /// `MetaData`, or `Base.metadata`.
-    Metadata,
+    Metadata(Option<Rc<Holder>>),
     /// What `declarative_base()` gives.
-    Base,
+    Base(Option<Rc<Holder>>),
     /// Flask-SQLAlchemy's object.
     FlaskDatabase,
     /// A type.
@@ -236,10 +237,10 @@ impl Thing {
             | (Self::Dialect, Self::Dialect)
             | (Self::Inspector, Self::Inspector)
             | (Self::Session, Self::Session)
-            | (Self::Metadata, Self::Metadata)
             | (Self::FlaskDatabase, Self::FlaskDatabase)
             | (Self::Silent, Self::Silent)
             | (Self::Relation(_), Self::Relation(_)) => Some(true),
+            (Self::Metadata(Some(one)), Self::Metadata(Some(two))) => Some(Rc::ptr_eq(one, two)),
             (Self::Type(one), Self::Type(two)) | (Self::OwnEnum(one), Self::OwnEnum(two)) => {
                 (one == two).then_some(true)
             }

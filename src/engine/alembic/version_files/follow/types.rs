@@ -57,6 +57,45 @@ pub(super) fn is_type(name: &str) -> bool {
     family(name).is_some()
 }
 
+/// What Python says where a type of SQLAlchemy's own is called with what it does not take; `None`
+/// where it takes that, or may. Only types that take the same in every version of SQLAlchemy count.
+/// Those of a dialect take more.
+pub(super) fn refuses(full: &str, arguments: &Arguments) -> Option<String> {
+    let (home, name) = full.rsplit_once('.')?;
+    if !matches!(
+        home,
+        "sqlalchemy" | "sqlalchemy.types" | "sqlalchemy.sql.sqltypes"
+    ) {
+        return None;
+    }
+    let takes: &[&str] = match name {
+        "SmallInteger" | "SMALLINT" | "Integer" | "INTEGER" | "INT" | "BigInteger" | "BIGINT"
+        | "Date" | "DATE" => &[],
+        "Time" | "TIME" | "DateTime" | "DATETIME" | "TIMESTAMP" => &["timezone"],
+        "LargeBinary" | "BLOB" | "BINARY" | "VARBINARY" => &["length"],
+        _ => return None,
+    };
+    let foreign = arguments
+        .named
+        .iter()
+        .find(|(name, _)| !takes.contains(&&**name));
+    let given = arguments.positional.len();
+    match foreign {
+        _ if takes.is_empty() && (given > 0 || foreign.is_some()) => {
+            Some(format!("{name}() takes no arguments"))
+        }
+        Some((word, _)) => Some(format!(
+            "{name}.__init__() got an unexpected keyword argument '{word}'"
+        )),
+        None if given > takes.len() => Some(format!(
+            "{name}.__init__() takes from 1 to {} positional arguments but {} were given",
+            takes.len() + 1,
+            given + 1
+        )),
+        None => None,
+    }
+}
+
 /// A type made by calling its class.
 pub(super) fn make(name: &str, arguments: &Arguments) -> Option<ColumnType> {
     let (family, sql) = family(name)?;

@@ -196,6 +196,8 @@ pub(super) struct Class {
     pub(super) dataclass: bool,
     /// The shape of its rows, once that was asked for; taken back where a member is set later.
     pub(super) row: RefCell<Option<super::things::Row>>,
+    /// What holds the tables of the models that derive from it, where it is a base itself.
+    pub(super) holder: Option<Rc<super::metadata::Holder>>,
 }
 
 impl Class {

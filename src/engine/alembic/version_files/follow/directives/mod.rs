@@ -178,7 +178,8 @@ impl Machine<'_> {
     fn created(&mut self, arguments: &Arguments) -> Evaluated {
         let mut all = arguments.clone();
         if !all.positional.is_empty() {
-            all.positional.insert(1, Value::thing(Thing::Metadata));
+            all.positional
+                .insert(1, Value::thing(Thing::Metadata(None)));
         }
         Ok(self
             .construct("Table", "sqlalchemy.Table", all)?

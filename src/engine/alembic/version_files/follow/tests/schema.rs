@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::show::Recorder;
-use super::{body, downgrade_on};
+use super::{body, downgrade, downgrade_on};
 use crate::domain::catalogue::{
     Catalogue, Column, ForeignKey, Index, Key, Origin, Presence, Table,
 };
@@ -168,4 +168,80 @@ fn a_doubtful_schema_answers_nothing() {
     });
     let source = body("if sa.inspect(op.get_bind()).has_table('a'):\n    op.drop_table('a')");
     assert_eq!(downgrade_on(&source, recorder).1, ["maybe drop table a"]);
+}
+
+const MODELS: &str = "
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.orm import declarative_base
+
+Base = declarative_base()
+
+class Child(Base):
+    __tablename__ = 'child'
+    id = sa.Column(sa.Integer, primary_key=True)
+    parent_id = sa.Column(sa.Integer, sa.ForeignKey('parent.id'))
+    colour = sa.Column(sa.Enum('red', name='colour'))
+
+class Mixin:
+    pass
+
+class Parent(Mixin, Base):
+    __tablename__ = 'parent'
+    id = sa.Column(sa.Integer, primary_key=True)
+
+Other = declarative_base()
+
+class Elsewhere(Other):
+    __tablename__ = 'elsewhere'
+
+link = sa.Table('link', Base.metadata, sa.Column('id', sa.Integer, sa.ForeignKey('child.id')))
+";
+
+#[test]
+fn all_tables_of_a_metadata_come_and_go_in_the_order_of_their_foreign_keys() {
+    let after = |text: &str| downgrade(&format!("{MODELS}\ndef downgrade():\n    {text}\n"));
+    assert_eq!(
+        after("Base.metadata.drop_all(op.get_bind())"),
+        [
+            "drop table link if exists",
+            "drop table child if exists",
+            "drop table parent if exists",
+            "drop type colour if exists",
+        ]
+    );
+    assert_eq!(
+        after(
+            "Base.metadata.drop_all(bind=op.get_bind(), tables=[Parent.__table__], checkfirst=False)"
+        ),
+        ["drop table parent"]
+    );
+    assert_eq!(
+        after("Base.metadata.create_all(op.get_bind(), [Child.__table__, Parent.__table__])"),
+        [
+            "create table parent (id INTEGER not null) if not exists",
+            "create table child (id INTEGER not null, parent_id INTEGER, colour colour) if not exists",
+        ]
+    );
+    assert_eq!(
+        after("Elsewhere.metadata.drop_all(op.get_bind())"),
+        ["drop table elsewhere if exists"]
+    );
+}
+
+#[test]
+fn a_metadata_that_may_hold_other_tables_is_not_known() {
+    let after = |text: &str| {
+        downgrade(&format!(
+            "{MODELS}\nfrom elsewhere import Far\ndef downgrade():\n    {text}\n"
+        ))
+    };
+    let unknown = ["unknown (may change): the tables of drop_all"];
+    for text in [
+        "Base.metadata.drop_all(op.get_bind(), tables=Base.chosen())",
+        "Base.metadata.reflect(op.get_bind()); Base.metadata.drop_all(op.get_bind())",
+        "class Near(Far, Base):\n        pass\n    Base.metadata.drop_all(op.get_bind())",
+    ] {
+        assert_eq!(after(text), unknown, "{text}");
+    }
 }
