@@ -16,6 +16,7 @@ mod downgrade_safe;
 mod failure;
 mod graph;
 mod help;
+mod hostile;
 mod interruption;
 mod plan;
 mod plan_sql;
