@@ -17,6 +17,7 @@ mod failure;
 mod foresee;
 mod graph;
 mod help;
+mod hostile;
 mod interruption;
 mod plan;
 mod plan_sql;

@@ -2,7 +2,8 @@
 //!
 //! One scenario, because each of its steps costs what a start of Superset costs. Turns red when the
 //! plan of a real history is wrong, when a step does not verify, when a run starts the engine more
-//! than once for each step, or when the first revision that cannot be rolled back is not told.
+//! than once for each step, when the first revision that cannot be rolled back is not told before
+//! anything runs, or when the one that is named in its place cannot be reached.
 
 #![expect(
     clippy::unwrap_used,
@@ -135,8 +136,25 @@ fn json_lines(output: &Output) -> Vec<Value> {
         .collect()
 }
 
+/// A plan without what asking took, which differs from one time to the next.
+fn without_times(plan: &Value) -> Value {
+    let mut plan = plan.clone();
+    plan["verdict"]["asked"]["seconds"] = Value::Null;
+    plan
+}
+
+/// The first step, from 0, that is said to be sure to fail.
+fn first_certain_failure(steps: &[Value]) -> Option<usize> {
+    steps.iter().position(|step| {
+        let findings = step["findings"].as_array().unwrap();
+        findings
+            .iter()
+            .any(|finding| finding["outcome"] == "will_fail")
+    })
+}
+
 #[test]
-fn superset_goes_back_over_its_first_merge_and_on_to_the_revision_that_cannot() {
+fn superset_goes_back_over_its_first_merge_and_up_to_the_revision_that_cannot() {
     let superset = Superset::at_head();
 
     let (output, starts) = superset.rollback(&["plan", "base", "--format", "json"]);
@@ -160,12 +178,52 @@ fn superset_goes_back_over_its_first_merge_and_on_to_the_revision_that_cannot() 
     let (output, starts) =
         superset.rollback(&["plan", "base", "--format", "json", "--database-url", &url]);
     assert!(output.status.success(), "{}", shown(&output));
-    assert_eq!(&json_lines(&output)[0], plan);
+    let by_files = &json_lines(&output)[0];
+    assert_eq!(without_times(by_files), without_times(plan));
     assert_eq!(starts, 0);
 
+    // What cannot be reached is refused before anything runs, with a way that can.
+    let head = superset.version();
+    assert_eq!(first_certain_failure(steps), Some(broken));
+    let (output, starts) = superset.rollback(&[
+        "downgrade-safe",
+        "base",
+        "-y",
+        "--allow",
+        "all",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
+    let lines = json_lines(&output);
+    assert_eq!(events(&lines, "step_started").len(), 0);
+    let refused = events(&lines, "finished")[0];
+    let words = refused["error"].as_str().unwrap();
+    assert!(
+        words.contains(&format!(
+            "step {} of 344, {FIRST_BROKEN}, will fail",
+            broken + 1
+        )),
+        "{words}"
+    );
+    let reachable = refused["next"].as_array().unwrap().iter().find_map(|next| {
+        let (_, command) = next.as_str()?.split_once("rollback downgrade-safe ")?;
+        command.split(' ').next()
+    });
+    let reachable = reachable.unwrap_or_else(|| panic!("no command in {refused:#}"));
+    assert_eq!(superset.version(), head);
+    assert_eq!(starts, 1);
+
     let target = format!("-{STEPS_OVER_THE_FIRST_MERGE}");
-    let (output, starts) =
-        superset.rollback(&["downgrade-safe", &target, "-y", "--format", "json"]);
+    let (output, starts) = superset.rollback(&[
+        "downgrade-safe",
+        &target,
+        "-y",
+        "--allow",
+        "all",
+        "--format",
+        "json",
+    ]);
     assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
     let lines = json_lines(&output);
     let removed: Vec<&str> = events(&lines, "step_finished")
@@ -181,13 +239,36 @@ fn superset_goes_back_over_its_first_merge_and_on_to_the_revision_that_cannot() 
     let heads: Vec<&str> = heads.iter().map(|id| id.as_str().unwrap()).collect();
     assert_eq!(superset.version(), heads.join(" "));
 
-    let (output, starts) = superset.rollback(&["downgrade-safe", "base", "-y", "--format", "json"]);
+    let (output, starts) = superset.rollback(&[
+        "downgrade-safe",
+        reachable,
+        "-y",
+        "--allow",
+        "all",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    let lines = json_lines(&output);
+    let walked = broken - STEPS_OVER_THE_FIRST_MERGE;
+    assert_eq!(events(&lines, "step_finished").len(), walked);
+    assert_eq!(superset.version(), FIRST_BROKEN);
+    assert_eq!(starts, walked + 1);
+
+    // And the step that was said to fail does.
+    let (output, starts) = superset.rollback(&[
+        "downgrade-safe",
+        "-1",
+        "-y",
+        "--allow",
+        "all",
+        "--allow-failing",
+        "--format",
+        "json",
+    ]);
     assert_eq!(output.status.code(), Some(4), "{}", shown(&output));
     let lines = json_lines(&output);
-    assert_eq!(
-        events(&lines, "step_finished").len(),
-        broken - STEPS_OVER_THE_FIRST_MERGE
-    );
+    assert_eq!(events(&lines, "step_finished").len(), 0);
     let failed = events(&lines, "step_failed");
     assert_eq!(failed[0]["removes"], FIRST_BROKEN);
     assert_eq!(failed[0]["database"]["state"], "unchanged");
@@ -196,7 +277,7 @@ fn superset_goes_back_over_its_first_merge_and_on_to_the_revision_that_cannot() 
     assert_eq!(finished["exit_code"], 4);
     assert_eq!(finished["current"], serde_json::json!([FIRST_BROKEN]));
     assert_eq!(superset.version(), FIRST_BROKEN);
-    assert_eq!(starts, broken - STEPS_OVER_THE_FIRST_MERGE + 2);
+    assert_eq!(starts, 2);
     let names_the_relation = contains(r#"relation "columns" does not exist"#);
     let tells_the_position = contains("Current revision: 6f139c533bea, read from the database");
     output

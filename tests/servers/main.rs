@@ -20,6 +20,7 @@ mod foretold;
 mod harness;
 mod lock;
 mod lock_timeout;
+mod losses;
 mod pooler;
 #[path = "../cli/support/mod.rs"]
 #[expect(

@@ -202,17 +202,14 @@ fn kind(line: &str, stdout: &str, stderr: &str) -> Kind {
         Kind::MissingParent(group(found))
     } else if CYCLE.is_match(line) {
         Kind::Cycle
-    } else if SYNTAX.is_match(line) {
-        let place = ERROR_PLACE.captures_iter(stderr).last();
-        let part = |index: usize| {
-            place
-                .as_ref()
-                .map(|found| found[index].to_owned())
-                .unwrap_or_default()
-        };
+    } else if SYNTAX.is_match(line)
+        && let Some(place) = ERROR_PLACE.captures_iter(stderr).last()
+        // A source with a zero byte is refused before it has a line: the last frame is Python's own.
+        && !place[1].starts_with('<')
+    {
         Kind::Syntax {
-            file: part(1),
-            line: part(2),
+            file: place[1].to_owned(),
+            line: place[2].to_owned(),
         }
     } else if let Some(found) = IMPORT.captures(line) {
         Kind::Import(group(found))

@@ -140,3 +140,19 @@ fn the_recorded_failures_are_told_apart() {
     }
     assert!(seen >= 40, "too few failures were found: {seen}");
 }
+
+/// Python refuses a source with a zero byte before it has a line: the last frame is none of the project.
+#[test]
+fn a_frame_of_python_itself_is_no_file_to_correct() {
+    let told = |frame: &str| {
+        let stderr = format!(
+            "Traceback (most recent call last):\n  File \"{frame}\", line 241, in _call\n\
+             SyntaxError: source code string cannot contain null bytes\n"
+        );
+        read("", &stderr).kind
+    };
+    assert_eq!(told("<frozen importlib._bootstrap>"), Kind::Other);
+    let file = "/srv/app/a.py".to_owned();
+    let line = "241".to_owned();
+    assert_eq!(told("/srv/app/a.py"), Kind::Syntax { file, line });
+}

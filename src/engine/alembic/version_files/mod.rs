@@ -155,4 +155,6 @@ fn resolve_labels(files: &mut [VersionFile]) {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
