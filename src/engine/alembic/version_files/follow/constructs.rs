@@ -166,11 +166,13 @@ impl Machine<'_> {
                 arguments.flag("unique"),
             )),
             "Table" | "table" => return self.make_table(&arguments).map(Some),
-            "MetaData" => Value::thing(Thing::Metadata(Some(self.holder()))),
+            "MetaData" => Value::thing(Thing::Metadata(Some(
+                self.holder(arguments.named("schema")),
+            ))),
             "declarative_base" | "registry" => {
                 let given = super::metadata::holder_in(arguments.named("metadata"));
                 let holder = match (given, arguments.named("metadata")) {
-                    (None, None | Some(Value::None)) => Some(self.holder()),
+                    (None, None | Some(Value::None)) => Some(self.holder(None)),
                     (given, _) => given,
                 };
                 Value::thing(Thing::Base(holder))
@@ -325,9 +327,14 @@ impl Machine<'_> {
     }
 
     pub(super) fn make_table(&mut self, arguments: &Arguments) -> Evaluated {
+        let metadata = arguments.get(1, &["metadata"]);
         let name = match arguments.get(0, &["name"]) {
             Some(Value::Text(name)) => Some(TableName {
-                schema: word(arguments.named("schema")),
+                schema: match arguments.named("schema") {
+                    None => super::metadata::holder_in(metadata)
+                        .and_then(|holder| holder.schema.clone()),
+                    schema => word(schema),
+                },
                 name: name.to_string(),
             }),
             _ => None,
@@ -364,7 +371,7 @@ impl Machine<'_> {
             }
         }
         let table = Rc::new(table);
-        self.hold_table(arguments.get(1, &["metadata"]), &table);
+        self.hold_table(metadata, &table);
         Ok(Value::thing(Thing::Table(table)))
     }
 

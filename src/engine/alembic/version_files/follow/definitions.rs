@@ -179,7 +179,8 @@ impl Machine<'_> {
         );
         let holder = is_base.then(|| {
             let own = members.iter().find(|(name, _)| name.as_str() == "metadata");
-            super::metadata::holder_in(own.map(|(_, value)| value)).unwrap_or_else(|| self.holder())
+            super::metadata::holder_in(own.map(|(_, value)| value))
+                .unwrap_or_else(|| self.holder(None))
         });
         let made = Rc::new(Class {
             name: class.name.id.to_string(),

@@ -20,6 +20,8 @@ pub(super) struct Holder {
     open: Cell<bool>,
     /// How deep in uncertain code it was made.
     born: u32,
+    /// The schema of the tables that name none.
+    pub(super) schema: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -57,13 +59,15 @@ pub(super) fn holder_in(value: Option<&Value>) -> Option<Rc<Holder>> {
 }
 
 impl Machine<'_> {
-    /// A new `MetaData`.
-    pub(super) fn holder(&self) -> Rc<Holder> {
+    /// A new `MetaData`, with the schema that it is given.
+    pub(super) fn holder(&self, schema: Option<&Value>) -> Rc<Holder> {
+        let is_known = matches!(schema, None | Some(Value::None | Value::Text(_)));
         Rc::new(Holder {
             module: Rc::clone(&self.here.module),
             tables: RefCell::default(),
-            open: Cell::new(false),
+            open: Cell::new(!is_known),
             born: self.doubt,
+            schema: schema.and_then(Value::as_text).map(str::to_owned),
         })
     }
 
@@ -107,7 +111,9 @@ impl Machine<'_> {
             None | Some(Value::None) => self.held(holder)?,
             Some(tables) => self.listed(&tables)?,
         };
-        let Some(tables) = tables.filter(|_| !arguments.open) else {
+        // Through any other connection these may be the tables of another database.
+        let is_ours = matches!(arguments.get(0, &["bind"]), Some(Value::Thing(_)));
+        let Some(tables) = tables.filter(|_| is_ours && !arguments.open) else {
             self.unknown(format!("the tables of {name}"), Extent::Schema)?;
             return Ok(Some(Value::None));
         };

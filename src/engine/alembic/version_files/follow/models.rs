@@ -376,6 +376,7 @@ fn schema_of(class: &Class) -> Option<String> {
         Ok(Some(value)) => find(&value),
         _ => None,
     }
+    .or_else(|| super::metadata::holder_of(class).and_then(|holder| holder.schema.clone()))
 }
 
 pub(super) fn word(value: Option<&Value>) -> Option<String> {

@@ -230,6 +230,37 @@ fn all_tables_of_a_metadata_come_and_go_in_the_order_of_their_foreign_keys() {
 }
 
 #[test]
+fn tables_without_a_schema_have_that_of_their_metadata() {
+    let source = "
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.orm import DeclarativeBase
+
+class Base(DeclarativeBase):
+    metadata = sa.MetaData(schema='s')
+
+class Model(Base):
+    __tablename__ = 'model'
+
+own = sa.Table('own', Base.metadata, schema='t')
+none = sa.Table('none', Base.metadata)
+
+def downgrade():
+    Base.metadata.drop_all(op.get_bind())
+";
+    let mut lines = downgrade(source);
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "drop table s.model if exists",
+            "drop table s.none if exists",
+            "drop table t.own if exists"
+        ]
+    );
+}
+
+#[test]
 fn a_metadata_that_may_hold_other_tables_is_not_known() {
     let after = |text: &str| {
         downgrade(&format!(
@@ -239,6 +270,7 @@ fn a_metadata_that_may_hold_other_tables_is_not_known() {
     let unknown = ["unknown (may change): the tables of drop_all"];
     for text in [
         "Base.metadata.drop_all(op.get_bind(), tables=Base.chosen())",
+        "Base.metadata.drop_all(sa.create_engine('sqlite://'))",
         "Base.metadata.reflect(op.get_bind()); Base.metadata.drop_all(op.get_bind())",
         "class Near(Far, Base):\n        pass\n    Base.metadata.drop_all(op.get_bind())",
     ] {
