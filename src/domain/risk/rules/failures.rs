@@ -10,9 +10,19 @@ const EXISTS: &str = "object-exists";
 const DEPENDENTS: &str = "dependents";
 const NOT_SUPPORTED: &str = "not-supported";
 const IRREVERSIBLE: &str = "irreversible";
+const NO_DOWNGRADE: &str = "no-downgrade";
+const OUTSIDE: &str = "not-in-transaction";
 
 pub(super) const RULE: Rule = Rule {
-    codes: &[MISSING, EXISTS, DEPENDENTS, NOT_SUPPORTED, IRREVERSIBLE],
+    codes: &[
+        MISSING,
+        EXISTS,
+        DEPENDENTS,
+        NOT_SUPPORTED,
+        IRREVERSIBLE,
+        NO_DOWNGRADE,
+        OUTSIDE,
+    ],
     look,
 };
 
@@ -31,11 +41,10 @@ fn found(failure: &Failure) -> Found {
         Some((revision, None)) => format!(": the doing of revision {revision}"),
         None => String::new(),
     };
-    // One exception is one finding, whoever told of it.
-    let object = if failure.code == IRREVERSIBLE {
-        ""
-    } else {
-        &failure.object
+    // One exception is one finding, whoever told of it, and so is a function that is not there.
+    let object = match failure.code {
+        IRREVERSIBLE | NO_DOWNGRADE => "",
+        _ => &failure.object,
     };
     Found::new(
         failure.code,
@@ -55,6 +64,10 @@ fn advice(failure: &Failure) -> String {
         MISSING => format!("make {object} by hand before this step, or mend the downgrade"),
         EXISTS => format!("move {object} out of the way before this step, or mend the downgrade"),
         DEPENDENTS => format!("drop what depends on {object} before this step"),
+        NO_DOWNGRADE => {
+            "write the downgrade, or restore a backup from before the upgrade".to_owned()
+        }
+        OUTSIDE => "mend the downgrade: it needs an autocommit_block there".to_owned(),
         NOT_SUPPORTED => "mend the downgrade: this server cannot do that".to_owned(),
         _ => "mend the downgrade".to_owned(),
     }
@@ -63,7 +76,7 @@ fn advice(failure: &Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::foresight::{Dialect, Followed};
     use crate::domain::risk::testing::{Told, only, place, schema, step};
 
     #[test]
@@ -91,5 +104,22 @@ mod tests {
             only(MISSING, &seen, Told::nothing()).outcome,
             Some(Foretold::MayFail)
         );
+    }
+
+    /// Whatever tells of it: the function that is not there, or the plan that comes upon it.
+    #[test]
+    fn a_downgrade_that_is_not_there_is_told_once() {
+        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        seen.downgrade.followed = Followed::Missing;
+        seen.downgrade.failures.push(Failure {
+            code: NO_DOWNGRADE,
+            sentence: "revision a1 has no function downgrade".to_owned(),
+            object: "downgrade".to_owned(),
+            certain: true,
+            place: place(1),
+            culprit: None,
+        });
+        let finding = only(NO_DOWNGRADE, &seen, Told::nothing());
+        assert_eq!(finding.outcome, Some(Foretold::WillFail));
     }
 }
