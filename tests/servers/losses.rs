@@ -216,6 +216,7 @@ fn a_plan_of_three_steps_counts_what_the_rollback_then_loses() {
             "drops column authors.about with 2 values",
             "drops table notes with 2 rows",
             "deletes rows of tags: all of 3 rows",
+            "drops 2 values in 1 column, 1 table with 2 rows, deletes or changes up to 3 rows",
         ] {
             assert!(shown.stdout.contains(sentence), "{kind:?}: {shown}");
         }

@@ -24,7 +24,11 @@ pub fn examine(seen: &Seen, ask: &mut dyn Ask) -> Vec<Finding> {
     let mut all = Vec::new();
     for rule in &rules::RULES {
         let found = (rule.look)(seen, ask);
-        debug_assert!(found.iter().all(|found| rule.codes.contains(&found.code())));
+        debug_assert!(
+            found.iter().all(|found| rule.codes.contains(&found.code())),
+            "another code than {:?}: {found:?}",
+            rule.codes
+        );
         all.extend(found);
     }
     found::merged(all)

@@ -18,6 +18,10 @@ pub struct Losses {
     pub rows: u64,
     /// Values that are cut to a narrower type.
     pub cut: u64,
+    /// Rows that are deleted or changed where they are, at most: a statement may choose among them.
+    pub changed: u64,
+    /// Statements that delete or change rows which nobody counted.
+    pub changes_uncounted: u64,
     /// Tables and columns that go and whose contents are not known.
     pub uncounted: u64,
     /// Whether any of the figures is an estimate.
@@ -36,6 +40,8 @@ impl Losses {
             // prior calls low, and there the advice says what was not looked at.
             let is_open = finding.level > Level::Low || !finding.advice.is_empty();
             self.uncounted += u64::from(is_drop && is_open);
+            let changes = finding.code == "data-reversed" && finding.level == Level::High;
+            self.changes_uncounted += u64::from(changes);
             return;
         };
         match finding.code {
@@ -46,6 +52,9 @@ impl Losses {
             "table-dropped" if count > 0 => {
                 self.tables += 1;
                 self.rows = self.rows.saturating_add(count);
+            }
+            "data-reversed" if finding.level == Level::High => {
+                self.changed = self.changed.saturating_add(count);
             }
             // What fails cuts nothing, and what stays as it is is low.
             "type-narrowed" if finding.level == Level::High && finding.outcome.is_none() => {
@@ -91,6 +100,13 @@ impl Losses {
                 "cuts {}",
                 counted(self.cut, exact, "value", "values")
             ));
+        }
+        if self.changed > 0 {
+            let rows = counted(self.changed, exact, "row", "rows");
+            parts.push(format!("deletes or changes up to {rows}"));
+        }
+        if self.changes_uncounted > 0 {
+            parts.push("deletes or changes rows that were not counted".to_owned());
         }
         (!parts.is_empty()).then(|| parts.join(", "))
     }
@@ -330,6 +346,25 @@ mod tests {
         assert_eq!(losses(&[about]), "drops 1 table with about 5,000 rows");
         assert_eq!(Verdict::over(&findings).sentence(), "loses nothing");
         assert_eq!(Verdict::over(&findings).level, None);
+    }
+
+    #[test]
+    fn rows_that_a_statement_changes_are_lost_too() {
+        let sentence = |findings: &[Finding]| Verdict::over(findings).sentence();
+        let deleted = finding("data-reversed", Level::High, Some(3));
+        assert_eq!(
+            sentence(std::slice::from_ref(&deleted)),
+            "deletes or changes up to 3 rows"
+        );
+        let inserted = finding("data-reversed", Level::Medium, None);
+        assert_eq!(sentence(&[inserted]), "loses nothing");
+        let dropped = finding("table-dropped", Level::High, Some(1));
+        let unseen = finding("data-reversed", Level::High, None);
+        assert_eq!(
+            sentence(&[dropped, deleted, unseen]),
+            "drops 1 table with 1 row, deletes or changes up to 3 rows, \
+             deletes or changes rows that were not counted"
+        );
     }
 
     #[test]

@@ -36,7 +36,14 @@ fn printed() -> BTreeMap<&'static str, (Project, Value)> {
         "plan -1 --format json",
     );
     found.insert("`plan`", (project, objects[0].clone()));
-    for (target, with_finished) in [("-3 -y", true), ("-1", false)] {
+    for (heading, case, line) in [
+        ("`list`", "two_heads", "list --format json"),
+        ("`check`", "linear", "check 5e6f7a8b9c05 --format json"),
+    ] {
+        let (project, objects) = one(Project::alembic(case).at("heads"), line);
+        found.insert(heading, (project, objects[0].clone()));
+    }
+    for (target, with_finished) in [("-3 -y --allow-failing", true), ("-1", false)] {
         let (_, objects) = one(
             Project::alembic("failing").at("heads"),
             &format!("downgrade-safe {target} --format json"),
@@ -91,7 +98,7 @@ fn the_examples_have_the_fields_that_the_program_prints() {
         }
         fields_are_listed(&text, heading, &value);
     }
-    assert_eq!(headings.len(), 7, "{headings:?}");
+    assert_eq!(headings.len(), 9, "{headings:?}");
     hold(DOCUMENT, &text, &expected, same);
 }
 
@@ -123,6 +130,37 @@ fn fields_are_listed(text: &str, heading: &str, value: &Value) {
         listed, fields,
         "{DOCUMENT}, {heading}: the table (left) does not list what the program prints (right); mend it by hand"
     );
+}
+
+#[test]
+fn findings_and_verdicts_are_described() {
+    let text = read(DOCUMENT);
+    let printed = printed();
+    let check = &printed["`check`"].1;
+    let plan = &printed["`plan`"].1;
+    let finding = &check["revision"]["findings"][0];
+    for (heading, value) in [
+        ("## A finding", finding),
+        ("## The evidence of a finding", &finding["evidence"]),
+        ("## The verdict", &check["verdict"]),
+        ("## The verdict", &plan["verdict"]),
+    ] {
+        let mut fields = BTreeSet::new();
+        for (name, inner) in value.as_object().expect("an object") {
+            fields.insert(name.clone());
+            // The evidence has a table of its own.
+            if let (Some(inner), true) = (inner.as_object(), name != "evidence") {
+                fields.extend(inner.keys().map(|key| format!("{name}.{key}")));
+            }
+        }
+        let mut listed: BTreeSet<String> = rows(&text, heading)
+            .iter()
+            .map(|row| row[0].trim_matches('`').to_owned())
+            .collect();
+        // Where nothing was asked there is the reason for it instead.
+        listed.remove("asked.reason");
+        assert_eq!(listed, fields, "{DOCUMENT}, {heading} (left)");
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ fn the_command_reference_is_what_the_program_prints() {
         "",
         "current",
         "plan",
+        "list",
+        "check",
         "downgrade-safe",
         "completions",
         "man",

@@ -109,9 +109,10 @@ fn the_readme_lists_every_setting() {
 
     for row in listed {
         let value = match row[0].trim_matches('`') {
-            "timeout" | "lock_timeout" | "check_budget" => "5m",
+            "timeout" | "lock_timeout" | "check_budget" | "probe_timeout" => "5m",
             "lock_retries" => "2",
-            "validate" => "false",
+            "validate" | "probe" => "false",
+            "allow" => "table-dropped",
             "graph" => "engine",
             "color" => "never",
             "format" => "json",

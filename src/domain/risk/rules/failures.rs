@@ -51,11 +51,10 @@ fn found(failure: &Failure) -> Found {
         Some((revision, None)) => format!(": the doing of revision {revision}"),
         None => String::new(),
     };
-    // One exception is one finding, whoever told of it.
-    let object = if [IRREVERSIBLE, NO_DOWNGRADE].contains(&failure.code) {
-        ""
-    } else {
-        &failure.object
+    // One exception is one finding, whoever told of it, and so is a function that is not there.
+    let object = match failure.code {
+        IRREVERSIBLE | NO_DOWNGRADE => "",
+        _ => &failure.object,
     };
     Found::new(
         failure.code,
@@ -79,6 +78,10 @@ fn advice(failure: &Failure) -> String {
             format!("make a unique key for {object} before this step, or mend the downgrade")
         }
         NOT_CASTABLE => "give the downgrade a `postgresql_using`".to_owned(),
+        NO_DOWNGRADE => {
+            "write the downgrade, or restore a backup from before the upgrade".to_owned()
+        }
+        NOT_IN_TRANSACTION => "mend the downgrade: it needs an autocommit_block there".to_owned(),
         NOT_SUPPORTED => "mend the downgrade: this server cannot do that".to_owned(),
         _ => "mend the downgrade".to_owned(),
     }
@@ -87,7 +90,7 @@ fn advice(failure: &Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::foresight::{Dialect, Followed};
     use crate::domain::risk::testing::{Told, only, place, schema, step};
 
     #[test]
@@ -115,5 +118,22 @@ mod tests {
             only(MISSING, &seen, Told::nothing()).outcome,
             Some(Foretold::MayFail)
         );
+    }
+
+    /// Whatever tells of it: the function that is not there, or the plan that comes upon it.
+    #[test]
+    fn a_downgrade_that_is_not_there_is_told_once() {
+        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        seen.downgrade.followed = Followed::Missing;
+        seen.downgrade.failures.push(Failure {
+            code: NO_DOWNGRADE,
+            sentence: "revision a1 has no function downgrade".to_owned(),
+            object: "downgrade".to_owned(),
+            certain: true,
+            place: place(1),
+            culprit: None,
+        });
+        let finding = only(NO_DOWNGRADE, &seen, Told::nothing());
+        assert_eq!(finding.outcome, Some(Foretold::WillFail));
     }
 }
