@@ -8,6 +8,9 @@
 
 mod support;
 
+/// What a project's plans may put at risk unless a test says otherwise: nothing.
+const CONSENT: &str = "";
+
 mod bad_input;
 mod current;
 mod database_url;

@@ -25,7 +25,7 @@ fn until(revision: &str) -> String {
 fn undone(project: &Project, database: &TestDatabase<'_>, exit: i32) -> Run {
     let before = everything(database);
     let run = project
-        .run("downgrade-safe -3 -y --atomic --format json")
+        .run("downgrade-safe -3 -y --allow-failing --atomic --format json")
         .exits(exit);
     assert_eq!(everything(database), before, "{:?}\n{run}", database.kind());
     assert_eq!(rows(database), ["r10"], "{run}");
@@ -58,7 +58,9 @@ fn a_check_that_fails_takes_everything_back() {
             project.run("downgrade-safe --abandon").exits(0);
         }
         std::fs::remove_file(project.root().join("rollback.toml")).unwrap();
-        project.run("downgrade-safe -3 -y --atomic").exits(0);
+        project
+            .run("downgrade-safe -3 -y --allow-failing --atomic")
+            .exits(0);
         assert_eq!(rows(&database), ["r07"]);
     }
 }
@@ -75,7 +77,9 @@ fn rows_that_another_table_lost_take_everything_back() {
         let run = undone(&project, &database, 4);
         assert!(run.stderr.contains("t1 had 2 rows and has 1"), "{run}");
         let project = project.file("rollback.toml", "may_lose_rows = ['t1']");
-        project.run("downgrade-safe --resume -y").exits(0);
+        project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(0);
         assert_eq!(rows(&database), ["r07"]);
     }
 }
@@ -129,7 +133,9 @@ fn values_are_the_servers_words_inside_as_outside() {
         })
         .collect();
     let project = ten(&database, "pass").file("rollback.toml", settings);
-    project.run("downgrade-safe -2 -y --atomic").exits(0);
+    project
+        .run("downgrade-safe -2 -y --allow-failing --atomic")
+        .exits(0);
 }
 
 #[test]
@@ -139,7 +145,9 @@ fn a_check_that_cannot_see_into_the_transaction_is_refused() {
             let settings = check("from outside", text, when);
             let database = TestDatabase::create(Kind::PostgreSql);
             let project = ten(&database, "pass").file("rollback.toml", settings.clone());
-            let run = project.run("downgrade-safe -3 -y --atomic").exits(3);
+            let run = project
+                .run("downgrade-safe -3 -y --allow-failing --atomic")
+                .exits(3);
             assert!(run.stderr.contains("\"from outside\""), "{run}");
             assert!(
                 run.stderr.contains("cannot see what is not committed"),
@@ -161,7 +169,9 @@ fn a_check_that_cannot_see_into_the_transaction_is_refused() {
 fn the_record_has_what_each_step_of_a_transaction_did() {
     let database = TestDatabase::create(Kind::PostgreSql);
     let project = ten(&database, "pass");
-    let run = project.run("downgrade-safe -3 -y --atomic -v").exits(0);
+    let run = project
+        .run("downgrade-safe -3 -y --allow-failing --atomic -v")
+        .exits(0);
     for table in [
         "- table public.t10",
         "- table public.t9",
@@ -193,14 +203,20 @@ fn a_signal_takes_a_whole_back_before_its_next_step() {
         let database = TestDatabase::create(kind);
         let project = upgraded("slow", &database);
         let before = everything(&database);
-        let (child, _) = until_step(&project, "downgrade-safe -3 -y --atomic --format json", 2);
+        let (child, _) = until_step(
+            &project,
+            "downgrade-safe -3 -y --allow-failing --atomic --format json",
+            2,
+        );
         let pid = Pid::from_raw(child.id().try_into().unwrap());
         kill(pid, Signal::SIGINT).unwrap();
         let output = child.wait_with_output().unwrap();
         let told = project.told(&output);
         assert_eq!(output.status.code(), Some(130), "{kind:?}\n{told}");
         assert_eq!(everything(&database), before, "{kind:?}\n{told}");
-        project.run("downgrade-safe --resume --atomic -y").exits(0);
+        project
+            .run("downgrade-safe --resume --atomic -y --allow-failing")
+            .exits(0);
     }
 }
 
@@ -215,12 +231,14 @@ fn older_engines_are_judged_inside_as_well() {
         let failing = check("mine", &until("2b3c4d5e6f02"), "after");
         std::fs::write(project.root().join("rollback.toml"), failing).unwrap();
         let run = project
-            .run("downgrade-safe 2b3c4d5e6f02 -y --atomic")
+            .run("downgrade-safe 2b3c4d5e6f02 -y --allow-failing --atomic")
             .exits(4);
         assert!(run.stderr.contains("the check \"mine\" failed"), "{run}");
         assert_eq!(everything(&database), before, "{python}\n{run}");
         std::fs::remove_file(project.root().join("rollback.toml")).unwrap();
-        project.run("downgrade-safe --resume -y").exits(0);
+        project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(0);
         assert_eq!(rows(&database), ["2b3c4d5e6f02"], "{python}");
     }
 }
@@ -238,6 +256,8 @@ fn an_engine_with_a_search_path_of_its_own_is_seen_as_from_outside() {
         "CREATE VIEW v AS SELECT id FROM t1;
          ALTER TABLE t1 ADD COLUMN day date DEFAULT '2024-01-31'",
     );
-    project.run("downgrade-safe -3 -y --atomic").exits(0);
+    project
+        .run("downgrade-safe -3 -y --allow-failing --atomic")
+        .exits(0);
     assert_eq!(rows(&database), ["r07"]);
 }

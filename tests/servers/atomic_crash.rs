@@ -52,7 +52,9 @@ fn killed(project: &Project, line: &str, gap: &str) {
 fn resumed(project: &Project, words: &str) -> Run {
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
-        let run = project.run(&format!("downgrade-safe --resume -y {words}"));
+        let run = project.run(&format!(
+            "downgrade-safe --resume -y --allow-failing {words}"
+        ));
         if run.code != Some(6) {
             return run;
         }
@@ -77,17 +79,23 @@ fn copies(database: &TestDatabase<'_>) -> Vec<String> {
 fn killed_at_every_gap(kind: Kind, gaps: &[&str]) {
     let undisturbed = TestDatabase::create(kind);
     ten(&undisturbed, "pass")
-        .run("downgrade-safe -3 -y --atomic")
+        .run("downgrade-safe -3 -y --allow-failing --atomic")
         .exits(0);
     let expected = (rows(&undisturbed), schema(&undisturbed));
     for gap in gaps {
         let database = TestDatabase::create(kind);
         let project = ten(&database, "pass");
-        killed(&project, "downgrade-safe -3 -y --atomic", gap);
+        killed(
+            &project,
+            "downgrade-safe -3 -y --allow-failing --atomic",
+            gap,
+        );
         if *gap == "after_copy" {
             // No run was begun: the copy is all there is of it.
             assert_eq!(copies(&database).len(), 1);
-            project.run("downgrade-safe -3 -y --atomic").exits(0);
+            project
+                .run("downgrade-safe -3 -y --allow-failing --atomic")
+                .exits(0);
             assert_eq!((rows(&database), schema(&database)), expected, "{gap}");
             continue;
         }
@@ -99,7 +107,9 @@ fn killed_at_every_gap(kind: Kind, gaps: &[&str]) {
         );
         assert_eq!(copies(&database), [""; 0], "{gap}\n{run}");
         project.run("downgrade-safe --resume").exits(1);
-        project.run("downgrade-safe base -y --atomic").exits(0);
+        project
+            .run("downgrade-safe base -y --allow-failing --atomic")
+            .exits(0);
     }
 }
 
@@ -118,7 +128,11 @@ fn a_whole_is_killed_at_every_gap_on_sqlite() {
 fn what_was_committed_without_a_record_is_recorded_and_not_repeated() {
     let database = TestDatabase::create(Kind::PostgreSql);
     let project = ten(&database, "pass");
-    killed(&project, "downgrade-safe -3 -y --atomic", "after_engine");
+    killed(
+        &project,
+        "downgrade-safe -3 -y --allow-failing --atomic",
+        "after_engine",
+    );
     let committed = everything(&database);
     let run = resumed(&project, "").exits(0);
     assert!(
@@ -131,7 +145,11 @@ fn what_was_committed_without_a_record_is_recorded_and_not_repeated() {
     // Where somebody has changed the schema since, a person has to look.
     let database = TestDatabase::create(Kind::PostgreSql);
     let project = ten(&database, "pass");
-    killed(&project, "downgrade-safe -3 -y --atomic", "after_engine");
+    killed(
+        &project,
+        "downgrade-safe -3 -y --allow-failing --atomic",
+        "after_engine",
+    );
     database.execute("ALTER TABLE t1 ADD COLUMN more integer");
     let run = resumed(&project, "").exits(5);
     assert!(run.stderr.contains("new:  column public.t1.more"), "{run}");
@@ -156,9 +174,13 @@ fn some_of_a_whole_is_put_back_and_begun_again() {
         let database = TestDatabase::create(Kind::Sqlite);
         let project = ten(&database, FAILS);
         let before = everything(&database);
-        killed(&project, "downgrade-safe base -y --atomic", first);
+        killed(
+            &project,
+            "downgrade-safe base -y --allow-failing --atomic",
+            first,
+        );
         if let Some(gap) = second {
-            killed(&project, "downgrade-safe --resume -y", gap);
+            killed(&project, "downgrade-safe --resume -y --allow-failing", gap);
         }
         let run = resumed(&project, "").exits(4);
         if second.is_none() && first != "after_put_back" {
@@ -177,7 +199,11 @@ fn some_of_a_whole_is_put_back_and_begun_again() {
 fn nothing_is_put_back_before_it_is_agreed_to() {
     let database = TestDatabase::create(Kind::Sqlite);
     let project = ten(&database, "pass");
-    killed(&project, "downgrade-safe -3 -y --atomic", "after_engine:2");
+    killed(
+        &project,
+        "downgrade-safe -3 -y --allow-failing --atomic",
+        "after_engine:2",
+    );
     let half = everything(&database);
     let dry = project.run("downgrade-safe --resume --dry-run").exits(0);
     assert!(dry.stdout.contains("Rollback plan: 3 steps"), "{dry}");
@@ -199,7 +225,11 @@ fn nothing_is_put_back_before_it_is_agreed_to() {
 fn a_copy_that_is_missing_is_for_a_person() {
     let database = TestDatabase::create(Kind::Sqlite);
     let project = ten(&database, "pass");
-    killed(&project, "downgrade-safe -3 -y --atomic", "after_engine:2");
+    killed(
+        &project,
+        "downgrade-safe -3 -y --allow-failing --atomic",
+        "after_engine:2",
+    );
     let [copy] = copies(&database).try_into().unwrap();
     let copy = database.path().with_file_name(copy);
     let aside = copy.with_extension("aside");
@@ -231,7 +261,9 @@ fn a_commit_that_fails_is_no_commit() {
         bad,
     );
     let before = everything(&database);
-    let run = project.run("downgrade-safe -3 -y --atomic").exits(4);
+    let run = project
+        .run("downgrade-safe -3 -y --allow-failing --atomic")
+        .exits(4);
     assert_eq!(everything(&database), before, "{run}");
     let project = project.edit(
         "migrations/versions/r09.py",
@@ -254,7 +286,9 @@ fn an_engine_that_is_killed_in_its_transaction_leaves_nothing() {
         kills,
     );
     let before = everything(&database);
-    let run = project.run("downgrade-safe -3 -y --atomic").exits(4);
+    let run = project
+        .run("downgrade-safe -3 -y --allow-failing --atomic")
+        .exits(4);
     assert_eq!(everything(&database), before, "{run}");
     assert!(
         run.stderr.contains("all that was done was taken back"),

@@ -36,7 +36,7 @@ fn failed(run: &Run) -> String {
 
 fn two_steps(project: &Project, exit: i32) -> Run {
     project
-        .run("downgrade-safe -2 -y --format json")
+        .run("downgrade-safe -2 -y --allow-failing --format json")
         .exits(exit)
 }
 
@@ -54,7 +54,9 @@ fn rows_that_another_table_lost_stop_the_run() {
             "{kind:?}: {told}"
         );
         // The step is done, so the run goes on from there.
-        project.run("downgrade-safe --resume -y").exits(0);
+        project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(0);
 
         let database = TestDatabase::create(kind);
         let project = doing(
@@ -209,24 +211,34 @@ fn the_projects_own_checks_pass_and_fail_on_every_database() {
             "rollback.toml",
             format!("{passing}{}", check(&text, "after_step")),
         );
-        let run = project.run("downgrade-safe -1 -y --format json").exits(5);
+        let run = project
+            .run("downgrade-safe -1 -y --allow-failing --format json")
+            .exits(5);
         assert!(failed(&run).contains(words), "{kind:?}: {words}\n{run}");
         // Its one step is done: there is nothing left to go on with.
-        project.run("downgrade-safe --resume -y").exits(0);
+        project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(0);
 
         let project = project.file(
             "rollback.toml",
             format!("{passing}{}", check(&text, "after")),
         );
-        let run = project.run("downgrade-safe -1 -y --format json").exits(5);
+        let run = project
+            .run("downgrade-safe -1 -y --allow-failing --format json")
+            .exits(5);
         assert!(failed(&run).contains(words), "{kind:?}: {words}\n{run}");
 
         let project = project.file("rollback.toml", passing);
-        project.run("downgrade-safe --resume -y").exits(0);
+        project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(0);
         if kind != Kind::Sqlite {
             database.execute("DELETE FROM orders");
         }
-        project.run("downgrade-safe 2b3c4d5e6f02 -y").exits(0);
+        project
+            .run("downgrade-safe 2b3c4d5e6f02 -y --allow-failing")
+            .exits(0);
     }
 }
 
@@ -340,7 +352,9 @@ fn what_a_step_left_is_told_before_a_run_and_where_the_record_is_lost() {
     ] {
         let database = TestDatabase::create(kind);
         let project = doing(&database, "");
-        let run = project.run("downgrade-safe --resume -y").exits(1);
+        let run = project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(1);
         for words in [
             "there is no record of a run on this database in",
             "the database stands at 5e6f7a8b9c05, which the code knows",
@@ -354,9 +368,11 @@ fn what_a_step_left_is_told_before_a_run_and_where_the_record_is_lost() {
         assert!(!run.stderr.contains("warning"), "{run}");
 
         database.execute(made);
-        let run = project.run("downgrade-safe --resume -y").exits(1);
+        let run = project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(1);
         assert!(run.stderr.contains(told), "{kind:?}\n{run}");
-        let run = project.run("downgrade-safe -1 -y").exits(0);
+        let run = project.run("downgrade-safe -1 -y --allow-failing").exits(0);
         assert!(
             run.stderr.contains(&format!("warning: {told}")),
             "{kind:?}\n{run}"

@@ -31,7 +31,7 @@ fn schema(database: &TestDatabase<'_>) -> Schema {
 fn undisturbed(case: &str, kind: Kind, target: &str) -> (Vec<String>, Schema) {
     let database = TestDatabase::create(kind);
     upgraded(case, &database)
-        .run(&format!("downgrade-safe {target} -y"))
+        .run(&format!("downgrade-safe {target} -y --allow-failing"))
         .exits(0);
     (rows(&database), schema(&database))
 }
@@ -42,15 +42,19 @@ fn killed_at_every_gap(kind: Kind) {
         let database = TestDatabase::create(kind);
         let project = upgraded("diamond", &database);
         let killed = project
-            .rollback("downgrade-safe -3 -y")
+            .rollback("downgrade-safe -3 -y --allow-failing")
             .env("ROLLBACK_FAULT_POINT", gap)
             .run();
         assert_eq!(killed.code, None, "{kind:?} {gap}: not killed\n{killed}");
         // A new run is refused until this one is settled.
-        let refused = project.run("downgrade-safe base -y").exits(3);
+        let refused = project
+            .run("downgrade-safe base -y --allow-failing")
+            .exits(3);
         assert!(refused.stderr.contains("--resume"), "{refused}");
 
-        let resumed = project.run("downgrade-safe --resume -y").exits(0);
+        let resumed = project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(0);
         assert_eq!(
             (rows(&database), schema(&database)),
             expected,
@@ -58,7 +62,9 @@ fn killed_at_every_gap(kind: Kind) {
         );
         // It is settled now, and a relative target was not counted anew.
         project.run("downgrade-safe --resume").exits(1);
-        project.run("downgrade-safe base -y").exits(0);
+        project
+            .run("downgrade-safe base -y --allow-failing")
+            .exits(0);
     }
 }
 
@@ -83,10 +89,19 @@ fn a_crash_of_a_run_that_goes_on_is_gone_on_with_too() {
     let database = TestDatabase::create(Kind::Sqlite);
     let project = upgraded("diamond", &database);
     for (line, gap) in [
-        ("downgrade-safe -3 -y", "after_engine:1"),
-        ("downgrade-safe --resume -y", "after_resumed:2"),
-        ("downgrade-safe --resume -y", "after_intent:1"),
-        ("downgrade-safe --resume -y", "after_engine:1"),
+        ("downgrade-safe -3 -y --allow-failing", "after_engine:1"),
+        (
+            "downgrade-safe --resume -y --allow-failing",
+            "after_resumed:2",
+        ),
+        (
+            "downgrade-safe --resume -y --allow-failing",
+            "after_intent:1",
+        ),
+        (
+            "downgrade-safe --resume -y --allow-failing",
+            "after_engine:1",
+        ),
     ] {
         let killed = project
             .rollback(line)
@@ -94,7 +109,9 @@ fn a_crash_of_a_run_that_goes_on_is_gone_on_with_too() {
             .run();
         assert_eq!(killed.code, None, "{gap}\n{killed}");
     }
-    project.run("downgrade-safe --resume -y").exits(0);
+    project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(0);
     assert_eq!((rows(&database), schema(&database)), expected);
 }
 
@@ -131,7 +148,11 @@ fn the_engine_is_killed_in_the_middle_of_a_step() {
         let expected = undisturbed("slow", kind, "-3");
         let database = TestDatabase::create(kind);
         let project = upgraded("slow", &database);
-        let (child, _) = until_step(&project, "downgrade-safe -3 -y --format json", 2);
+        let (child, _) = until_step(
+            &project,
+            "downgrade-safe -3 -y --allow-failing --format json",
+            2,
+        );
         for engine in engines_at_work(&project, child.id()) {
             kill(engine, Signal::SIGKILL).unwrap();
         }
@@ -142,7 +163,9 @@ fn the_engine_is_killed_in_the_middle_of_a_step() {
             "{kind:?}\n{}",
             project.told(&output)
         );
-        project.run("downgrade-safe --resume -y").exits(0);
+        project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(0);
         assert_eq!((rows(&database), schema(&database)), expected, "{kind:?}");
     }
 }
@@ -153,7 +176,11 @@ fn an_engine_that_outlives_the_program_is_waited_for() {
         let expected = undisturbed("slow", kind, "-3");
         let database = TestDatabase::create(kind);
         let project = upgraded("slow", &database);
-        let (mut child, _) = until_step(&project, "downgrade-safe -3 -y -v --format json", 2);
+        let (mut child, _) = until_step(
+            &project,
+            "downgrade-safe -3 -y --allow-failing -v --format json",
+            2,
+        );
         // Before it is in the step it may still die with the program, which feeds it at its start.
         let mut words = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -167,7 +194,9 @@ fn an_engine_that_outlives_the_program_is_waited_for() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        let refused = project.run("downgrade-safe --resume -y").exits(6);
+        let refused = project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(6);
         assert!(refused.stderr.contains("is still at work"), "{refused}");
         let deadline = Instant::now() + Duration::from_mins(1);
         while !engines(&project, child.id()).is_empty() {
@@ -177,7 +206,9 @@ fn an_engine_that_outlives_the_program_is_waited_for() {
             );
             std::thread::sleep(Duration::from_millis(50));
         }
-        let resumed = project.run("downgrade-safe --resume -y").exits(0);
+        let resumed = project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(0);
         assert!(
             resumed
                 .stderr
@@ -193,8 +224,10 @@ fn half_a_step_is_shown_line_by_line_and_gone_on_with_only_when_vouched_for() {
     for kind in [Kind::Sqlite, Kind::MariaDb] {
         let database = TestDatabase::create(kind);
         let project = upgraded("failing", &database);
-        project.run("downgrade-safe -4 -y").exits(5);
-        let stopped = project.run("downgrade-safe --resume -y").exits(5);
+        project.run("downgrade-safe -4 -y --allow-failing").exits(5);
+        let stopped = project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(5);
         assert!(stopped.stderr.contains("half of it happened"), "{stopped}");
         assert!(stopped.stderr.contains("gone: table e1b"), "{stopped}");
         // The operator removes what fails in the script, and does by hand what is left of the step.
@@ -203,10 +236,10 @@ fn half_a_step_is_shown_line_by_line_and_gone_on_with_only_when_vouched_for() {
             .edit(script, "    op.drop_table(\"e1b\")\n", "    pass\n")
             .edit(script, "    op.drop_table(\"never_created\")\n", "");
         project
-            .run("downgrade-safe --resume --accept 4444 -y")
+            .run("downgrade-safe --resume --accept 4444 -y --allow-failing")
             .exits(3);
         project
-            .run("downgrade-safe --resume --accept 3333 -y")
+            .run("downgrade-safe --resume --accept 3333 -y --allow-failing")
             .exits(0);
         assert_eq!(rows(&database), ["1111aaaa"]);
     }
@@ -216,13 +249,13 @@ fn half_a_step_is_shown_line_by_line_and_gone_on_with_only_when_vouched_for() {
 fn a_run_that_is_given_up_makes_way() {
     let database = TestDatabase::create(Kind::Sqlite);
     let project = upgraded("failing", &database);
-    project.run("downgrade-safe -4 -y").exits(5);
+    project.run("downgrade-safe -4 -y --allow-failing").exits(5);
     let before = schema(&database);
     project.run("downgrade-safe --abandon").exits(0);
     assert_eq!(schema(&database), before);
     project.run("downgrade-safe --abandon").exits(1);
     // What the failed step had dropped is still gone, so it now fails at once.
-    project.run("downgrade-safe -1 -y").exits(4);
+    project.run("downgrade-safe -1 -y --allow-failing").exits(4);
 }
 
 #[test]
@@ -232,7 +265,11 @@ fn the_server_is_killed_in_the_middle_of_a_step() {
         let server = Server::start(kind);
         let database = server.create_database();
         let project = upgraded("slow", &database);
-        let (child, _) = until_step(&project, "downgrade-safe -3 -y --format json", 2);
+        let (child, _) = until_step(
+            &project,
+            "downgrade-safe -3 -y --allow-failing --format json",
+            2,
+        );
         server.kill9();
         let output = child.wait_with_output().unwrap();
         assert_eq!(
@@ -242,7 +279,7 @@ fn the_server_is_killed_in_the_middle_of_a_step() {
             project.told(&output)
         );
         server.start_again();
-        let resumed = project.run("downgrade-safe --resume -y");
+        let resumed = project.run("downgrade-safe --resume -y --allow-failing");
         if resumed.code == Some(0) {
             assert_eq!(
                 (rows(&database), schema(&database)),

@@ -144,7 +144,7 @@ fn a_step_that_waits_for_a_lock_gives_up_and_names_the_holder() {
         let holder = Holder::of(&database, "fourth");
         let before = database.open().schema().unwrap();
         let run = project
-            .run("downgrade-safe -2 -y --lock-timeout 2s --format json")
+            .run("downgrade-safe -2 -y --allow-failing --lock-timeout 2s --format json")
             .exits(4);
         let failed = event(&run, "step_failed");
         assert_eq!(failed["removes"], "4444aaaa", "{kind:?}\n{run}");
@@ -169,7 +169,9 @@ fn a_step_that_waits_for_a_lock_gives_up_and_names_the_holder() {
         assert!(gone.iter().all(|line| line.contains("fifth")), "{gone:?}");
         holder.end();
         // And the advice holds.
-        project.run("downgrade-safe --resume -y").exits(0);
+        project
+            .run("downgrade-safe --resume -y --allow-failing")
+            .exits(0);
         assert_eq!(rows(&database), ["3333aaaa"]);
     }
 }
@@ -183,7 +185,7 @@ fn what_queues_behind_the_step_goes_on_when_the_step_gives_up() {
         let project = upgraded(&database);
         let holder = Holder::of(&database, "fifth");
         let child = project
-            .rollback("downgrade-safe -1 -y --lock-timeout 4s --format json")
+            .rollback("downgrade-safe -1 -y --allow-failing --lock-timeout 4s --format json")
             .piped()
             .spawn()
             .unwrap();
@@ -211,7 +213,7 @@ fn a_retry_succeeds_when_the_lock_is_free() {
         let holder = Holder::of(&database, "fifth");
         let pid = holder.pid;
         let mut child = project
-            .rollback("downgrade-safe -1 -y --lock-timeout 1s --lock-retries 9 --format json")
+            .rollback("downgrade-safe -1 -y --allow-failing --lock-timeout 1s --lock-retries 9 --format json")
             .piped()
             .spawn()
             .unwrap();
@@ -243,7 +245,9 @@ fn the_plain_road_gives_up_by_what_libpq_reads() {
     project.make_executable("engine");
     let holder = Holder::of(&database, "fifth");
     let run = project
-        .rollback("downgrade-safe -1 -y -v --engine-command ./engine --lock-timeout 1s")
+        .rollback(
+            "downgrade-safe -1 -y --allow-failing -v --engine-command ./engine --lock-timeout 1s",
+        )
         .env("PGOPTIONS", "-c work_mem=8MB")
         .env("ROLLBACK_DATABASE_URL", &database.url())
         .run()
@@ -262,7 +266,7 @@ fn a_transaction_that_is_open_for_long_is_warned_of_before_a_step() {
         // MariaDB counts whole seconds.
         sleep(Duration::from_millis(2100));
         let run = project
-            .run("downgrade-safe -2 -y --lock-timeout 1s --format json")
+            .run("downgrade-safe -2 -y --allow-failing --lock-timeout 1s --format json")
             .exits(0);
         let told = event(&run, "open_transactions");
         assert_eq!(told["sessions"][0]["pid"], holder.pid, "{kind:?}\n{run}");
@@ -297,14 +301,18 @@ fn the_limit_can_be_switched_off_and_a_shorter_one_of_the_project_stays() {
         )
         .unwrap();
     }
-    holder(&project, "downgrade-safe -1 -y --lock-timeout off", "0");
-    holder(&project, "downgrade-safe -1 -y", "5s");
+    holder(
+        &project,
+        "downgrade-safe -1 -y --allow-failing --lock-timeout off",
+        "0",
+    );
+    holder(&project, "downgrade-safe -1 -y --allow-failing", "5s");
     project.engine("alembic upgrade heads");
     database.execute(&format!(
         "ALTER DATABASE {} SET lock_timeout = '700ms'",
         database.name()
     ));
-    holder(&project, "downgrade-safe -1 -y", "700ms");
+    holder(&project, "downgrade-safe -1 -y --allow-failing", "700ms");
 }
 
 fn until(holds: impl Fn() -> bool) {

@@ -223,7 +223,8 @@ fn a_plan_of_three_steps_counts_what_the_rollback_then_loses() {
 
         let before = contents(&database);
         // Alone, -y does not allow that.
-        project.run("downgrade-safe -3 -y").exits(3);
+        let alone = project.rollback("downgrade-safe -3 -y");
+        alone.env("ROLLBACK_ALLOW", "").run().exits(3);
         assert_eq!(contents(&database), before, "{kind:?}");
         project.run("downgrade-safe -3 -y --allow all").exits(0);
         let lost = lost(&before, &contents(&database));

@@ -34,3 +34,6 @@ mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
 mod walk;
+
+/// What a project's plans may put at risk unless a test says otherwise: the scenarios lose rows on purpose.
+const CONSENT: &str = "all";

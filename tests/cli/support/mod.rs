@@ -85,6 +85,7 @@ impl Project {
         .env("HOME", top)
         .env("LC_ALL", "C.UTF-8")
         .env("TERM", "xterm")
+        .env("ROLLBACK_ALLOW", crate::CONSENT)
         // What is left in the project afterwards was then left there by the program.
         .env("PYTHONDONTWRITEBYTECODE", "1")
     }
