@@ -30,7 +30,9 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
         let (Some(from), Some(to)) = (known.or(change.existing_kind.as_ref()), &change.kind) else {
             continue;
         };
-        let Some(words) = removed(&scene, from, to).filter(|words| !words.is_empty()) else {
+        let Some(words) = removed(&scene, from, to, change.existing_kind.as_ref())
+            .filter(|words| !words.is_empty())
+        else {
             continue;
         };
         let name = format!("{}.{column}", scene.say(table));
@@ -88,13 +90,17 @@ fn is_converted(using: Option<&str>) -> bool {
     using.is_some_and(|using| using.contains('(') || using.to_lowercase().contains("case"))
 }
 
-/// The words of the first type that the second one lacks; `None` where one of them is no enum.
+/// The words of the first type that the second one lacks; `None` where one of them is no enum. SQLite
+/// knows no enums: what the migration says of the present type counts there.
 pub(super) fn removed(
     scene: &Scene<'_>,
     from: &ColumnType,
     to: &ColumnType,
+    existing: Option<&ColumnType>,
 ) -> Option<Vec<String>> {
-    let (from, to) = (words(scene, from)?, words(scene, to)?);
+    let existing = existing.filter(|_| scene.dialect == Some(Dialect::Sqlite));
+    let from = words(scene, from).or_else(|| words(scene, existing?))?;
+    let to = words(scene, to)?;
     Some(from.into_iter().filter(|word| !to.contains(word)).collect())
 }
 
@@ -117,6 +123,7 @@ fn words(scene: &Scene<'_>, kind: &ColumnType) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::foresight::EventKind;
     use crate::domain::operation::ColumnChange;
     use crate::domain::risk::testing::{Told, edit, found, kind, only, schema, step, table};
 
@@ -176,6 +183,33 @@ mod tests {
             only(CODE, &seen, Told::all(2)).outcome,
             Some(Foretold::MayFail)
         );
+    }
+
+    /// A column of an enum is a `VARCHAR` there.
+    #[test]
+    fn sqlite_goes_by_what_the_migration_says_of_the_present_type() {
+        let says = |dialect, from| {
+            let mut seen = over(dialect, from, "ENUM('a')", None);
+            let EventKind::Operation(operation) = &mut seen.downgrade.happened[0].event.kind else {
+                panic!("{seen:?}");
+            };
+            let Operation::AlterColumn { change, .. } = operation.as_mut() else {
+                panic!("{operation:?}");
+            };
+            change.existing_kind = Some(kind("ENUM('a', 'b')"));
+            seen
+        };
+        let seen = says(Dialect::Sqlite, "VARCHAR(1)");
+        let finding = only(CODE, &seen, Told::all(2));
+        assert_eq!(
+            (finding.level, finding.outcome),
+            (Level::High, Some(Foretold::MayFail))
+        );
+        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
+        assert!(found("type-narrowed", &seen, Told::all(2)).is_empty());
+        // A server with enums knows better.
+        let seen = says(Dialect::Postgresql, "VARCHAR(1)");
+        assert!(found(CODE, &seen, Told::all(2)).is_empty());
     }
 
     #[test]

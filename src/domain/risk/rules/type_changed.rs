@@ -60,7 +60,8 @@ fn changed(
         let words = format!("to {}", to.written);
         return Some(found(CHANGED, Level::Medium, words).fails(Foretold::MayFail));
     };
-    if removed(scene, from, to).is_some_and(|words| !words.is_empty()) {
+    let words = removed(scene, from, to, change.existing_kind.as_ref());
+    if words.is_some_and(|words| !words.is_empty()) {
         // That is a rule of its own.
         return None;
     }
