@@ -30,6 +30,7 @@ mod pooler;
 )]
 mod project;
 mod rendered;
+mod rules;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,918 @@
+//! Each rule on each server where it can arise: what is foretold of a migration, the migration itself,
+//! and what is there afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rollback::domain::risk::codes;
+use serde_json::Value;
+
+use crate::project::Project;
+use crate::support::{Kind, TestDatabase};
+use crate::walk::rows;
+
+const BASE: &str = r#"
+"""Owners and their pets"""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "first"
+down_revision = None
+
+
+def upgrade():
+    op.create_table(
+        "owners",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("code", sa.Integer()),
+    )
+    op.create_table(
+        "pets",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("owner", sa.Integer()),
+        sa.Column("age", sa.Integer()),
+        sa.Column("name", sa.String(20)),
+    )
+    op.create_index("ix_pets_name", "pets", ["name"])
+    op.execute("INSERT INTO owners (id, code) VALUES (1, 10), (2, 20)")
+    op.execute(
+        "INSERT INTO pets (id, owner, age, name) "
+        "VALUES (1, 1, 3, 'a'), (2, 1, 4, 'b'), (3, 2, 5, 'c')"
+    )
+
+
+def downgrade():
+    op.drop_table("pets")
+    op.drop_table("owners")
+"#;
+
+/// How a step ends, as it is foretold and as it is.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// Nothing is said of a failure, and there is none.
+    Goes,
+    /// `will_fail`, and the words of whoever refuses hold one of these.
+    Fails(&'static [&'static str]),
+    /// `may_fail`, and it does.
+    MayAndFails(&'static [&'static str]),
+    /// `may_fail`, and it does not.
+    MayAndGoes,
+}
+
+/// One migration above [`BASE`].
+struct Case {
+    code: &'static str,
+    servers: &'static [Kind],
+    /// A merge of two branches above the base instead of one revision.
+    is_merge: bool,
+    upgrade: &'static str,
+    /// Rows that come after the upgrade.
+    data: &'static str,
+    /// The body; empty for none at all.
+    downgrade: &'static str,
+    level: &'static str,
+    end: End,
+    /// What the sentence of the finding names.
+    object: &'static str,
+    /// The finding's figure is the answer to this, asked before the step.
+    counts: Option<&'static str>,
+    /// Questions, and the only value that answers each after the step; `None` where the server
+    /// cannot answer any more.
+    leaves: &'static [(&'static str, Option<&'static str>)],
+}
+
+const PG: &[Kind] = &[Kind::PostgreSql];
+const MARIA: &[Kind] = &[Kind::MariaDb];
+const LITE: &[Kind] = &[Kind::Sqlite];
+const BOTH: &[Kind] = &Kind::SERVERS;
+const EVERY: &[Kind] = &Kind::ALL;
+
+const NEXT: Case = Case {
+    code: "",
+    servers: EVERY,
+    is_merge: false,
+    upgrade: "pass",
+    data: "",
+    downgrade: "pass",
+    level: "low",
+    end: End::Goes,
+    object: "",
+    counts: None,
+    leaves: &[],
+};
+
+/// Enough for a table of more than 16 MiB.
+const MANY: &str = "INSERT INTO pets (id, owner, age, name)
+    SELECT n, 1, n, repeat('x', 20) FROM generate_series(10, 400000) n";
+
+const CHECK: &str = "with op.batch_alter_table('pets') as batch:
+    batch.create_check_constraint('ck_age', 'age < 100')";
+
+const MOOD: &str = "op.execute(\"CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')\")
+op.execute(\"ALTER TABLE pets ADD COLUMN mood mood DEFAULT 'ok'\")";
+
+const LESS_MOOD: &str = "op.execute('ALTER TABLE pets ALTER COLUMN mood DROP DEFAULT')
+op.execute('ALTER TYPE mood RENAME TO old_mood')
+op.execute(\"CREATE TYPE mood AS ENUM ('sad', 'ok')\")
+op.execute('ALTER TABLE pets ALTER COLUMN mood TYPE mood USING mood::text::mood')
+op.execute('DROP TYPE old_mood')";
+
+const MOOD_COLUMN: &str =
+    "op.add_column('pets', sa.Column('mood', sa.Enum('sad', 'ok', 'happy', name='mood')))";
+
+const LESS_MOOD_COLUMN: &str = "with op.batch_alter_table('pets') as batch:
+    batch.alter_column('mood', type_=sa.Enum('sad', 'ok', name='mood'), \
+     existing_type=sa.Enum('sad', 'ok', 'happy', name='mood'), existing_nullable=True)";
+
+const CHECKED_MOOD: &str = "with op.batch_alter_table('pets') as batch:
+    batch.add_column(sa.Column('mood', \
+     sa.Enum('sad', 'ok', 'happy', name='mood', create_constraint=True)))";
+
+const LESS_CHECKED_MOOD: &str = "with op.batch_alter_table('pets') as batch:
+    batch.alter_column('mood', \
+     type_=sa.Enum('sad', 'ok', name='mood', create_constraint=True), \
+     existing_type=sa.Enum('sad', 'ok', 'happy', name='mood', create_constraint=True), \
+     existing_nullable=True)";
+
+const VIEW: &str = "op.add_column('pets', sa.Column('chip', sa.Integer()))
+op.execute('CREATE VIEW chips AS SELECT id, chip FROM pets')";
+
+const TOYS: &str = "op.create_table('toys', sa.Column('id', sa.Integer(), primary_key=True))
+op.create_table('boxes', sa.Column('id', sa.Integer(), primary_key=True), \
+ sa.Column('toy', sa.Integer(), sa.ForeignKey('toys.id', name='fk_boxes_toy')))";
+
+const ADDS: &str = "op.add_column('pets', sa.Column('chip', sa.Integer()))";
+
+const WIDER: &str = "with op.batch_alter_table('pets') as batch:
+    batch.alter_column('age', type_=sa.BigInteger(), existing_type=sa.Integer(), \
+     existing_nullable=True)";
+
+const ALL_THERE: (&str, Option<&str>) = ("SELECT count(*) FROM pets", Some("3"));
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn cases() -> Vec<Case> {
+    vec![
+        // A condition comes back.
+        Case {
+            code: "check-restored",
+            data: "UPDATE pets SET age = 300 WHERE id > 1",
+            downgrade: CHECK,
+            level: "high",
+            end: End::Fails(&["ck_age"]),
+            object: "ck_age",
+            counts: Some("SELECT count(*) FROM pets WHERE NOT (age < 100)"),
+            leaves: &[ALL_THERE],
+            ..NEXT
+        },
+        Case {
+            code: "check-restored",
+            data: "UPDATE pets SET age = NULL WHERE id > 1",
+            downgrade: CHECK,
+            object: "ck_age",
+            counts: Some("SELECT count(*) FROM pets WHERE NOT (age < 100)"),
+            leaves: &[
+                ALL_THERE,
+                ("INSERT INTO pets (id, age) VALUES (9, 100)", None),
+            ],
+            ..NEXT
+        },
+        // A word goes from an enum.
+        Case {
+            code: "enum-value-removed",
+            servers: PG,
+            upgrade: MOOD,
+            data: "UPDATE pets SET mood = 'happy' WHERE id > 1",
+            downgrade: LESS_MOOD,
+            level: "high",
+            end: End::Fails(&["invalid input value for enum mood: \"happy\""]),
+            object: "takes 'happy' from pets.mood",
+            counts: Some("SELECT count(*) FROM pets WHERE mood = 'happy'"),
+            leaves: &[("SELECT count(*) FROM pets WHERE mood = 'happy'", Some("2"))],
+            ..NEXT
+        },
+        Case {
+            code: "enum-value-removed",
+            servers: PG,
+            upgrade: MOOD,
+            downgrade: LESS_MOOD,
+            object: "takes 'happy' from pets.mood",
+            counts: Some("SELECT count(*) FROM pets WHERE mood = 'happy'"),
+            leaves: &[
+                ("SELECT count(*) FROM pets WHERE mood = 'ok'", Some("3")),
+                ("SELECT 'happy'::mood", None),
+            ],
+            ..NEXT
+        },
+        Case {
+            code: "enum-value-removed",
+            servers: MARIA,
+            upgrade: MOOD_COLUMN,
+            data: "UPDATE pets SET mood = 'happy' WHERE id > 1",
+            downgrade: LESS_MOOD_COLUMN,
+            level: "high",
+            end: End::Fails(&["'mood'"]),
+            object: "takes 'happy' from pets.mood",
+            counts: Some("SELECT count(*) FROM pets WHERE mood = 'happy'"),
+            leaves: &[("SELECT count(*) FROM pets WHERE mood = 'happy'", Some("2"))],
+            ..NEXT
+        },
+        // Nothing looks at the words there, unless a check does.
+        Case {
+            code: "enum-value-removed",
+            servers: LITE,
+            upgrade: MOOD_COLUMN,
+            data: "UPDATE pets SET mood = 'happy' WHERE id > 1",
+            downgrade: LESS_MOOD_COLUMN,
+            level: "high",
+            end: End::MayAndGoes,
+            object: "takes 'happy' from pets.mood",
+            counts: Some("SELECT count(*) FROM pets WHERE mood = 'happy'"),
+            leaves: &[("SELECT count(*) FROM pets WHERE mood = 'happy'", Some("2"))],
+            ..NEXT
+        },
+        Case {
+            code: "enum-value-removed",
+            servers: LITE,
+            upgrade: CHECKED_MOOD,
+            data: "UPDATE pets SET mood = 'happy' WHERE id > 1",
+            downgrade: LESS_CHECKED_MOOD,
+            level: "high",
+            end: End::MayAndFails(&["CHECK constraint failed: mood"]),
+            object: "takes 'happy' from pets.mood",
+            counts: Some("SELECT count(*) FROM pets WHERE mood = 'happy'"),
+            leaves: &[("SELECT count(*) FROM pets WHERE mood = 'happy'", Some("2"))],
+            ..NEXT
+        },
+        // Something leans on what goes. Whose column a word in a view is, is not settled by its text.
+        Case {
+            code: "dependents",
+            servers: PG,
+            upgrade: VIEW,
+            downgrade: "op.drop_column('pets', 'chip')",
+            level: "medium",
+            end: End::MayAndFails(&["view chips depends on"]),
+            object: "chips",
+            leaves: &[("SELECT count(*) FROM chips", Some("3"))],
+            ..NEXT
+        },
+        Case {
+            code: "dependents",
+            servers: PG,
+            upgrade: VIEW,
+            downgrade: "op.execute('ALTER TABLE pets DROP COLUMN chip CASCADE')",
+            level: "medium",
+            object: "chips",
+            leaves: &[ALL_THERE, ("SELECT count(*) FROM chips", None)],
+            ..NEXT
+        },
+        Case {
+            code: "dependents",
+            servers: MARIA,
+            upgrade: VIEW,
+            downgrade: "op.drop_column('pets', 'chip')",
+            level: "medium",
+            object: "chips",
+            leaves: &[ALL_THERE, ("SELECT count(*) FROM chips", None)],
+            ..NEXT
+        },
+        Case {
+            code: "dependents",
+            servers: LITE,
+            upgrade: VIEW,
+            downgrade: "op.drop_column('pets', 'chip')",
+            level: "medium",
+            end: End::MayAndFails(&["view chips"]),
+            object: "chips",
+            leaves: &[("SELECT count(*) FROM chips", Some("3"))],
+            ..NEXT
+        },
+        Case {
+            code: "dependents",
+            servers: BOTH,
+            upgrade: TOYS,
+            downgrade: "op.drop_table('toys')",
+            level: "high",
+            end: End::Fails(&["fk_boxes_toy", "a foreign key constraint fails"]),
+            object: "toys",
+            leaves: &[("SELECT count(*) FROM toys", Some("0"))],
+            ..NEXT
+        },
+        Case {
+            code: "dependents",
+            servers: LITE,
+            upgrade: TOYS,
+            downgrade: "op.drop_table('toys')",
+            level: "medium",
+            object: "the foreign key of boxes",
+            leaves: &[
+                ("SELECT count(*) FROM boxes", Some("0")),
+                ("SELECT count(*) FROM toys", None),
+            ],
+            ..NEXT
+        },
+        Case {
+            code: "dependents",
+            servers: PG,
+            upgrade: TOYS,
+            data: "INSERT INTO toys VALUES (1); INSERT INTO boxes VALUES (1, 1)",
+            downgrade: "op.execute('DROP TABLE toys CASCADE')",
+            level: "medium",
+            object: "the foreign key of boxes",
+            leaves: &[
+                ("SELECT count(*) FROM boxes", Some("1")),
+                ("SELECT count(*) FROM toys", None),
+            ],
+            ..NEXT
+        },
+        Case {
+            code: "dependents",
+            servers: &[Kind::MariaDb, Kind::Sqlite],
+            upgrade: "op.create_table('toys', sa.Column('id', sa.Integer(), primary_key=True))
+op.execute('CREATE VIEW all_toys AS SELECT id FROM toys')",
+            downgrade: "op.drop_table('toys')",
+            level: "medium",
+            object: "all_toys",
+            leaves: &[("SELECT count(*) FROM all_toys", None)],
+            ..NEXT
+        },
+        Case {
+            code: "dependents",
+            servers: PG,
+            upgrade: "op.create_table('toys', sa.Column('id', sa.Integer(), primary_key=True))
+op.execute('CREATE VIEW all_toys AS SELECT id FROM toys')",
+            downgrade: "op.drop_table('toys')",
+            level: "high",
+            end: End::Fails(&["view all_toys depends on table toys"]),
+            object: "all_toys",
+            leaves: &[("SELECT count(*) FROM all_toys", Some("0"))],
+            ..NEXT
+        },
+        // What does nothing, cannot, or is not there.
+        Case {
+            code: "does-nothing",
+            upgrade: ADDS,
+            data: "UPDATE pets SET chip = 7",
+            level: "medium",
+            leaves: &[("SELECT count(chip) FROM pets", Some("3"))],
+            ..NEXT
+        },
+        Case {
+            code: "irreversible",
+            upgrade: ADDS,
+            downgrade: "raise NotImplementedError('no way back')",
+            level: "high",
+            end: End::Fails(&["no way back"]),
+            object: "no way back",
+            leaves: &[("SELECT count(chip) FROM pets", Some("0"))],
+            ..NEXT
+        },
+        Case {
+            code: "no-downgrade",
+            upgrade: ADDS,
+            downgrade: "",
+            level: "high",
+            end: End::Fails(&["downgrade"]),
+            object: "downgrade",
+            leaves: &[("SELECT count(chip) FROM pets", Some("0"))],
+            ..NEXT
+        },
+        // What is gone already, or there already.
+        Case {
+            code: "object-missing",
+            downgrade: "op.drop_table('gone')",
+            level: "high",
+            end: End::Fails(&["gone"]),
+            object: "gone",
+            leaves: &[ALL_THERE],
+            ..NEXT
+        },
+        Case {
+            code: "object-missing",
+            downgrade: "op.drop_column('pets', 'gone')",
+            level: "high",
+            end: End::Fails(&["gone"]),
+            object: "gone",
+            leaves: &[ALL_THERE],
+            ..NEXT
+        },
+        Case {
+            code: "object-missing",
+            downgrade: "op.drop_index('ix_gone', table_name='pets')",
+            level: "high",
+            end: End::Fails(&["ix_gone"]),
+            object: "ix_gone",
+            leaves: &[ALL_THERE],
+            ..NEXT
+        },
+        Case {
+            code: "object-exists",
+            downgrade: "op.create_table('owners', sa.Column('id', sa.Integer(), primary_key=True))",
+            level: "high",
+            end: End::Fails(&["owners"]),
+            object: "owners",
+            leaves: &[("SELECT count(code) FROM owners", Some("2"))],
+            ..NEXT
+        },
+        Case {
+            code: "object-exists",
+            downgrade: "op.add_column('pets', sa.Column('age', sa.Integer()))",
+            level: "high",
+            end: End::Fails(&["age"]),
+            object: "age",
+            leaves: &[("SELECT count(age) FROM pets", Some("3"))],
+            ..NEXT
+        },
+        // Outside a batch no constraint can be added there.
+        Case {
+            code: "not-supported",
+            servers: LITE,
+            downgrade: "op.create_check_constraint('ck_age', 'pets', 'age < 100')",
+            level: "high",
+            end: End::Fails(&["No support for ALTER of constraints in SQLite"]),
+            object: "pets",
+            leaves: &[ALL_THERE],
+            ..NEXT
+        },
+        Case {
+            code: "not-supported",
+            servers: MARIA,
+            upgrade: "op.create_check_constraint('ck_age', 'pets', 'age < 100')",
+            downgrade: "op.drop_constraint('ck_age', 'pets')",
+            level: "high",
+            end: End::Fails(&["pets", "ck_age"]),
+            object: "pets",
+            leaves: &[("INSERT INTO pets (id, age) VALUES (9, 100)", None)],
+            ..NEXT
+        },
+        Case {
+            code: "key-missing",
+            servers: BOTH,
+            downgrade: "op.create_foreign_key('fk_code', 'pets', 'owners', ['age'], ['code'])",
+            level: "high",
+            end: End::Fails(&[
+                "no unique constraint matching given keys for referenced table \"owners\"",
+                "Foreign key constraint is incorrectly formed",
+            ]),
+            object: "owners",
+            leaves: &[ALL_THERE],
+            ..NEXT
+        },
+        Case {
+            code: "not-castable",
+            servers: PG,
+            downgrade: "op.alter_column('pets', 'name', type_=sa.Integer())",
+            level: "high",
+            end: End::Fails(&["column \"name\" cannot be cast automatically to type integer"]),
+            object: "name",
+            leaves: &[("SELECT max(name) FROM pets", Some("c"))],
+            ..NEXT
+        },
+        Case {
+            code: "type-changed",
+            downgrade: WIDER,
+            object: "pets.age",
+            leaves: &[("SELECT sum(age) FROM pets", Some("12"))],
+            ..NEXT
+        },
+        // Who may do what.
+        Case {
+            code: "rights-loosened",
+            servers: PG,
+            upgrade: "op.execute('REVOKE SELECT ON pets FROM PUBLIC')",
+            downgrade: "op.execute('GRANT SELECT ON pets TO PUBLIC')",
+            level: "high",
+            object: "GRANT SELECT ON pets TO PUBLIC",
+            leaves: &[(
+                "SELECT has_table_privilege('public', 'pets', 'SELECT')::text",
+                Some("true"),
+            )],
+            ..NEXT
+        },
+        Case {
+            code: "rights-loosened",
+            servers: PG,
+            upgrade: "op.execute('ALTER TABLE pets ENABLE ROW LEVEL SECURITY')",
+            downgrade: "op.execute('ALTER TABLE pets DISABLE ROW LEVEL SECURITY')",
+            level: "high",
+            object: "ROW LEVEL SECURITY",
+            leaves: &[(
+                "SELECT relrowsecurity::text FROM pg_class WHERE relname = 'pets'",
+                Some("false"),
+            )],
+            ..NEXT
+        },
+        Case {
+            code: "rights-loosened",
+            servers: MARIA,
+            downgrade: "op.execute('GRANT SELECT ON pets TO PUBLIC')",
+            level: "high",
+            object: "GRANT SELECT ON pets TO PUBLIC",
+            leaves: &[(
+                "SELECT count(*) FROM information_schema.table_privileges
+                 WHERE table_schema = database() AND grantee LIKE '%PUBLIC%'",
+                Some("1"),
+            )],
+            ..NEXT
+        },
+        // Indexes.
+        Case {
+            code: "index-dropped",
+            upgrade: "op.create_index('ix_pets_age', 'pets', ['age'])",
+            downgrade: "op.drop_index('ix_pets_age', table_name='pets')",
+            object: "drops index ix_pets_age of pets",
+            // It can be made again.
+            leaves: &[
+                ALL_THERE,
+                ("CREATE INDEX ix_pets_age ON pets (age)", Some("")),
+            ],
+            ..NEXT
+        },
+        Case {
+            code: "index-dropped",
+            servers: PG,
+            upgrade: "op.create_index('ix_pets_age', 'pets', ['age'])",
+            data: MANY,
+            downgrade: "op.drop_index('ix_pets_age', table_name='pets')",
+            level: "medium",
+            object: "drops index ix_pets_age of pets",
+            leaves: &[(
+                "SELECT (to_regclass('ix_pets_age') IS NULL)::text",
+                Some("true"),
+            )],
+            ..NEXT
+        },
+        Case {
+            code: "index-built",
+            upgrade: "op.drop_index('ix_pets_name', table_name='pets')",
+            downgrade: "op.create_index('ix_pets_name', 'pets', ['name'])",
+            object: "builds index ix_pets_name on pets",
+            leaves: &[
+                ALL_THERE,
+                ("CREATE INDEX ix_pets_name ON pets (name)", None),
+            ],
+            ..NEXT
+        },
+        Case {
+            code: "index-built",
+            servers: PG,
+            upgrade: "op.drop_index('ix_pets_name', table_name='pets')",
+            data: MANY,
+            downgrade: "op.create_index('ix_pets_name', 'pets', ['name'])",
+            level: "medium",
+            object: "builds index ix_pets_name on pets",
+            leaves: &[("CREATE INDEX ix_pets_name ON pets (name)", None)],
+            ..NEXT
+        },
+        Case {
+            code: "index-built",
+            servers: PG,
+            downgrade: "with op.get_context().autocommit_block():
+    op.create_index('ix_pets_age', 'pets', ['age'], postgresql_concurrently=True)",
+            object: "builds index ix_pets_age on pets",
+            leaves: &[("CREATE INDEX ix_pets_age ON pets (age)", None)],
+            ..NEXT
+        },
+        // Transactions.
+        Case {
+            code: "not-in-transaction",
+            servers: PG,
+            downgrade: "op.create_index('ix_pets_age', 'pets', ['age'], postgresql_concurrently=True)",
+            level: "high",
+            end: End::Fails(&["CREATE INDEX CONCURRENTLY cannot run inside a transaction block"]),
+            object: "ix_pets_age",
+            leaves: &[
+                ALL_THERE,
+                ("CREATE INDEX ix_pets_age ON pets (age)", Some("")),
+            ],
+            ..NEXT
+        },
+        Case {
+            code: "not-in-transaction",
+            servers: PG,
+            downgrade: "with op.get_context().autocommit_block():
+    op.create_index('ix_pets_age', 'pets', ['age'], postgresql_concurrently=True)",
+            level: "medium",
+            object: "ix_pets_age",
+            leaves: &[("CREATE INDEX ix_pets_age ON pets (age)", None)],
+            ..NEXT
+        },
+        Case {
+            code: "not-in-transaction",
+            servers: PG,
+            upgrade: "op.execute(\"CREATE TYPE mood AS ENUM ('sad')\")",
+            downgrade: "op.execute(\"ALTER TYPE mood ADD VALUE 'ok'\")",
+            level: "medium",
+            object: "adds 'ok' to the type mood",
+            leaves: &[("SELECT 'ok'::mood::text", Some("ok"))],
+            ..NEXT
+        },
+        Case {
+            code: "commits-itself",
+            servers: PG,
+            downgrade: "op.execute('DELETE FROM pets WHERE id = 1')
+op.execute('COMMIT')
+op.drop_table('gone')",
+            level: "medium",
+            end: End::Fails(&["gone"]),
+            leaves: &[("SELECT count(*) FROM pets", Some("2"))],
+            ..NEXT
+        },
+        Case {
+            code: "commits-itself",
+            servers: &[Kind::MariaDb, Kind::Sqlite],
+            downgrade: "op.execute('DELETE FROM pets WHERE id = 1')
+op.execute('COMMIT')
+op.drop_table('gone')",
+            end: End::Fails(&["gone"]),
+            leaves: &[("SELECT count(*) FROM pets", Some("2"))],
+            ..NEXT
+        },
+        // Every row is written again.
+        Case {
+            code: "table-rewritten",
+            downgrade: WIDER,
+            object: "every row of pets",
+            leaves: &[("SELECT sum(age) FROM pets", Some("12"))],
+            ..NEXT
+        },
+        Case {
+            code: "table-rewritten",
+            servers: PG,
+            data: MANY,
+            downgrade: WIDER,
+            level: "medium",
+            object: "every row of pets",
+            // A table that was never written again has its files under its own number.
+            leaves: &[(
+                "SELECT (pg_relation_filenode('pets') <> 'pets'::regclass::oid)::text",
+                Some("true"),
+            )],
+            ..NEXT
+        },
+        Case {
+            code: "merge",
+            is_merge: true,
+            object: "parts a merge",
+            leaves: &[("SELECT count(*) FROM alembic_version", Some("2"))],
+            ..NEXT
+        },
+        // What only shows while it runs.
+        Case {
+            code: "conditional-code",
+            upgrade: ADDS,
+            downgrade:
+                "if op.get_bind().execute(sa.text('SELECT count(*) FROM pets')).scalar() > 2:
+    op.drop_column('pets', 'chip')",
+            level: "medium",
+            leaves: &[ALL_THERE, ("SELECT count(chip) FROM pets", None)],
+            ..NEXT
+        },
+        Case {
+            code: "conditional-code",
+            upgrade: ADDS,
+            data: "DELETE FROM pets WHERE id > 2",
+            downgrade:
+                "if op.get_bind().execute(sa.text('SELECT count(*) FROM pets')).scalar() > 2:
+    op.drop_column('pets', 'chip')",
+            level: "medium",
+            leaves: &[("SELECT count(chip) FROM pets", Some("0"))],
+            ..NEXT
+        },
+        Case {
+            code: "unknown-code",
+            upgrade: ADDS,
+            downgrade: "exec(\"op.drop_column('pets', 'chip')\")",
+            level: "unknown",
+            object: "exec",
+            leaves: &[ALL_THERE, ("SELECT count(chip) FROM pets", None)],
+            ..NEXT
+        },
+        Case {
+            code: "unknown-code",
+            servers: PG,
+            upgrade: ADDS,
+            downgrade: "op.execute('DO $$ BEGIN ALTER TABLE pets DROP COLUMN chip; END $$')",
+            level: "unknown",
+            object: "DO $$ BEGIN ALTER TABLE pets DROP COLUMN chip",
+            leaves: &[ALL_THERE, ("SELECT count(chip) FROM pets", None)],
+            ..NEXT
+        },
+    ]
+}
+
+/// Codes that are run elsewhere, and the text of the file that does.
+const ELSEWHERE: [(&str, &str); 8] = {
+    const LOSSES: &str = include_str!("losses.rs");
+    [
+        ("table-dropped", LOSSES),
+        ("column-dropped", LOSSES),
+        ("data-not-restored", LOSSES),
+        ("data-reversed", LOSSES),
+        ("type-narrowed", LOSSES),
+        ("foreign-key-restored", LOSSES),
+        ("unique-restored", LOSSES),
+        ("not-null-restored", LOSSES),
+    ]
+};
+
+/// Turns red if a rule comes that no real step is held against.
+#[test]
+fn no_rule_is_without_a_run() {
+    let mut run: BTreeSet<&str> = cases().iter().map(|case| case.code).collect();
+    for (code, text) in ELSEWHERE {
+        assert!(text.contains(&format!("\"{code}\"")), "{code}");
+        assert!(run.insert(code), "{code} is here");
+    }
+    assert_eq!(run, codes());
+}
+
+fn indented(body: &str) -> String {
+    body.lines().map(|line| format!("    {line}\n")).collect()
+}
+
+fn migration(id: &str, below: &str, upgrade: &str, downgrade: &str) -> String {
+    let mut text = format!(
+        "\"\"\"A step\"\"\"\nimport sqlalchemy as sa\nfrom alembic import op\n\n\
+         revision = \"{id}\"\ndown_revision = {below}\n\n\n\
+         def upgrade():\n{}",
+        indented(upgrade)
+    );
+    if !downgrade.is_empty() {
+        text.push_str("\n\ndef downgrade():\n");
+        text.push_str(&indented(downgrade));
+    }
+    text
+}
+
+fn project(case: &Case, database: &TestDatabase<'_>) -> Project {
+    let mut project = Project::alembic("linear").env("DATABASE_URL", database.url());
+    for file in project.files() {
+        if file.starts_with("migrations/versions") {
+            std::fs::remove_file(project.root().join(file)).unwrap();
+        }
+    }
+    let mut files = vec![("first", BASE.to_owned())];
+    let below = if case.is_merge {
+        for side in ["left", "right"] {
+            files.push((side, migration(side, "\"first\"", "pass", "pass")));
+        }
+        "(\"left\", \"right\")"
+    } else {
+        "\"first\""
+    };
+    let last = migration("tested", below, case.upgrade, case.downgrade);
+    files.push(("tested", last));
+    for (name, text) in files {
+        project = project.file(&format!("migrations/versions/{name}.py"), text);
+    }
+    project
+}
+
+fn schema(database: &TestDatabase<'_>) -> BTreeSet<String> {
+    let mut lines = database.open().schema().unwrap();
+    // The copy of a batch that failed stays.
+    lines.retain(|line| !line.contains("_alembic_tmp_"));
+    lines
+}
+
+fn contents(database: &TestDatabase<'_>) -> BTreeMap<&'static str, Vec<Vec<Option<String>>>> {
+    let numbers = ["owners", "pets"].map(|table| {
+        let query = format!("SELECT count(*) FROM {table}");
+        (table, database.query(&query))
+    });
+    numbers.into()
+}
+
+/// What is wrong with a case, if anything.
+fn trouble(case: &Case, project: &Project, database: &TestDatabase<'_>) -> Option<String> {
+    if !case.data.is_empty() {
+        database.execute(case.data);
+    }
+    let plan = project.run("plan -1 --format json").exits(0);
+    let steps = plan.json();
+    let findings = steps["steps"][0]["findings"].as_array().unwrap().clone();
+    let wrong = |what: &str| Some(format!("{what}\n{findings:#?}"));
+
+    // What is foretold.
+    let (told, said) = match case.end {
+        End::Goes => (None, [].as_slice()),
+        End::Fails(words) => (Some("will_fail"), words),
+        End::MayAndFails(words) => (Some("may_fail"), words),
+        End::MayAndGoes => (Some("may_fail"), [].as_slice()),
+    };
+    let fits = |it: &&Value| {
+        it["code"] == case.code
+            && it["level"] == case.level
+            && it["sentence"].as_str().unwrap().contains(case.object)
+    };
+    let Some(found) = findings.iter().find(fits) else {
+        return wrong("no such finding");
+    };
+    let outcomes: Vec<&str> = findings
+        .iter()
+        .filter_map(|it| it["outcome"].as_str())
+        .collect();
+    let worst = ["will_fail", "may_fail"]
+        .into_iter()
+        .find(|outcome| outcomes.contains(outcome));
+    if worst != told {
+        return wrong("another outcome");
+    }
+    if let Some(query) = case.counts {
+        let number = database.query_one(query);
+        let evidence = &found["evidence"];
+        let told = evidence["count"].as_u64().map(|count| count.to_string());
+        if told.as_ref() != Some(&number) || evidence["exact"] != true {
+            return wrong(&format!("{number} were to be counted"));
+        }
+    }
+
+    // What comes.
+    let before = (schema(database), contents(database));
+    let run = project.run("downgrade-safe -1 -y --allow all --allow-failing");
+    let standing = rows(database).contains(&"tested".to_owned());
+    if said.is_empty() {
+        if run.code != Some(0) || standing {
+            return wrong(&format!("it fails: {run}"));
+        }
+    } else {
+        if !matches!(run.code, Some(4 | 5)) || !standing {
+            return wrong(&format!("it does not fail: {run}"));
+        }
+        if !said.iter().any(|words| run.stderr.contains(words)) {
+            return wrong(&format!("it fails by something else: {run}"));
+        }
+        if schema(database) != before.0 {
+            return wrong(&format!("it fails and changes the schema: {run}"));
+        }
+    }
+    // No case drops or deletes rows of these but by a commit of its own.
+    if case.code != "commits-itself" && contents(database) != before.1 {
+        return wrong(&format!("rows are gone: {run}"));
+    }
+    for (query, expected) in case.leaves {
+        let is_question = query.starts_with("SELECT");
+        let answer = match (database.try_execute(query), is_question) {
+            (Err(_), _) => None,
+            (Ok(()), true) => Some(database.query_one(query)),
+            (Ok(()), false) => Some(String::new()),
+        };
+        if answer.as_deref() != *expected {
+            return wrong(&format!("{query}: {answer:?}, not {expected:?}: {run}"));
+        }
+    }
+    None
+}
+
+/// Upgrades every project by one process: to start the engine takes longer than the upgrade.
+const UPGRADE: &str = "
+import os, sys
+from alembic import command, config
+for folder, url in zip(sys.argv[1::2], sys.argv[2::2]):
+    os.chdir(folder)
+    os.environ['DATABASE_URL'] = url
+    command.upgrade(config.Config('alembic.ini'), 'heads')";
+
+/// Turns red if one step on that server does not end as its finding says.
+fn foretold(kind: Kind) {
+    let mut cases = cases();
+    cases.retain(|case| case.servers.contains(&kind));
+    let all: Vec<(Case, TestDatabase<'_>, Project)> = cases
+        .into_iter()
+        .map(|case| {
+            let database = TestDatabase::create(kind);
+            let project = project(&case, &database);
+            (case, database, project)
+        })
+        .collect();
+    let mut words = vec!["python".to_owned(), "-c".to_owned(), UPGRADE.to_owned()];
+    for (_, database, project) in &all {
+        words.extend([project.root().display().to_string(), database.url()]);
+    }
+    let line = shlex::try_join(words.iter().map(String::as_str)).unwrap();
+    all[0].2.engine(&line);
+    let mut wrong = Vec::new();
+    for (case, database, project) in &all {
+        if let Some(what) = trouble(case, project, database) {
+            let Case {
+                code, downgrade, ..
+            } = case;
+            wrong.push(format!("{code} on {kind:?}: {downgrade}\n{what}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn each_rule_tells_what_comes_on_postgresql() {
+    foretold(Kind::PostgreSql);
+}
+
+#[test]
+fn each_rule_tells_what_comes_on_mariadb() {
+    foretold(Kind::MariaDb);
+}
+
+#[test]
+fn each_rule_tells_what_comes_on_sqlite() {
+    foretold(Kind::Sqlite);
+}
