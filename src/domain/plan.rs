@@ -334,6 +334,10 @@ mod tests {
             removing(DIAMOND, &["a1"], "b1").unwrap_err().to_string(),
             "b1 is not below the current position: it is not applied"
         );
+        assert_eq!(
+            removing(DIAMOND, &["a1"], "").unwrap_err().to_string(),
+            "the target is empty"
+        );
     }
 
     #[test]

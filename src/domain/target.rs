@@ -346,6 +346,9 @@ pub(super) fn find_applied(
     applied: &FixedBitSet,
     symbol: &str,
 ) -> Result<Node, TargetError> {
+    if symbol.is_empty() {
+        return Err(TargetError::Empty);
+    }
     let node = find(graph, symbol, None, false)?;
     if applied.contains(node) {
         return Ok(node);
