@@ -204,6 +204,7 @@ impl Record {
             engine: session.engine_name(),
             heads: plan.current.clone(),
             schema: session.schema().unwrap_or_default(),
+            ..Begun::default()
         };
         let journal = store.begin(begun).map_err(|error| store_failure(&error))?;
         fault::point("after_begun");

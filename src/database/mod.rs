@@ -2,6 +2,7 @@
 //!
 //! The drivers are asynchronous; nothing outside this folder is.
 
+pub mod backup;
 mod blockers;
 mod checks_mysql;
 mod checks_postgres;

@@ -7,11 +7,15 @@
 mod examine;
 mod whole;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::backup::Manifest;
+use super::diagnosis::Diagnosis;
 use super::lock::Operator;
+use super::policy::{Circumstances, Ruling};
 use super::revision::{Heads, RevisionId};
 use super::schema::{Difference, FORM, Schema};
 use super::target::Target;
@@ -100,6 +104,33 @@ pub enum Entry {
         /// The schema, whole.
         schema: Schema,
     },
+    /// A backup was made and verified, before the first step.
+    BackedUp(Box<Manifest>),
+    /// Checks were made; those that were left out are not named.
+    Checked {
+        /// The step after which; `None` before the first and after the last one.
+        step: Option<usize>,
+        /// Each check.
+        checks: Vec<Checked>,
+    },
+    /// The rows of the tables at the end of the run.
+    Counted {
+        /// By table.
+        rows: BTreeMap<String, Rows>,
+    },
+    /// The run ends at a step.
+    Stopped(Box<Stopped>),
+    /// The database was put back to the state of a backup, and that is verified: the run is over.
+    Restored {
+        /// The backup's id.
+        backup: String,
+        /// Who did.
+        by: Operator,
+        /// The version rows after it.
+        heads: Heads,
+        /// Seconds it took, to the millisecond.
+        seconds: f64,
+    },
     /// The run came to an end, at its target or before it.
     Ended {
         /// The exit code.
@@ -117,7 +148,7 @@ pub enum Entry {
 }
 
 /// The first entry.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
     /// The run's id, which is also the name of its directory.
     pub run: String,
@@ -143,6 +174,93 @@ pub struct Begun {
     pub heads: Heads,
     /// The schema at the start, whole; empty where it could not be read.
     pub schema: Schema,
+    /// The server and its version; this and what follows is `None` or empty in records of before they
+    /// were written down.
+    #[serde(default)]
+    pub server: Option<String>,
+    /// Where, for what incident and with whose consent.
+    #[serde(default)]
+    pub circumstances: Circumstances,
+    /// What the policy said.
+    #[serde(default)]
+    pub ruling: Option<Ruling>,
+    /// What was known of each step.
+    #[serde(default)]
+    pub steps: Vec<Planned>,
+    /// What was announced to be lost, in one sentence; `None` where nothing was.
+    #[serde(default)]
+    pub losses: Option<String>,
+    /// The codes of findings that were consented to.
+    #[serde(default)]
+    pub allowed: Vec<String>,
+    /// The rows of the tables at the start.
+    #[serde(default)]
+    pub rows: BTreeMap<String, Rows>,
+}
+
+/// How many rows a table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows {
+    /// The number.
+    pub rows: u64,
+    /// Whether they were counted. Else it is the server's estimate.
+    pub exact: bool,
+}
+
+/// What was known of a step before it ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The revision that is to go.
+    pub removes: String,
+    /// Its message.
+    pub message: String,
+    /// The command line of the engine.
+    pub command: Vec<String>,
+    /// Its findings.
+    pub findings: Vec<Foreseen>,
+}
+
+/// A finding, as it was shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreseen {
+    /// Its code.
+    pub code: String,
+    /// Its level.
+    pub level: String,
+    /// Its sentence.
+    pub sentence: String,
+}
+
+/// A check that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// What was looked at: `version table`, `rows`, `faults`, or the name of a check of the project.
+    pub name: String,
+    /// What is wrong, a sentence; `None` where nothing is.
+    pub fault: Option<String>,
+}
+
+/// Where a run ended before its target, without passwords.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// The step, from 0 in the whole run.
+    pub step: usize,
+    /// Its revision.
+    pub revision: String,
+    /// Why, in one sentence.
+    pub cause: String,
+    /// What the database shows, in one sentence.
+    pub position: String,
+    /// The line of the engine's output that tells why.
+    pub reason: Option<String>,
+    /// What that means and what to do.
+    pub diagnosis: Option<Diagnosis>,
+    /// The commands to type next.
+    pub next: Vec<String>,
+    /// What the engine printed on stdout.
+    pub stdout: String,
+    /// What the engine printed on stderr.
+    pub stderr: String,
 }
 
 /// A run as its journal tells it.
@@ -169,6 +287,8 @@ pub struct Run {
     pub as_a_whole: bool,
     /// The whole that was begun last, unless it was taken back.
     pub whole: Option<Whole>,
+    /// The backup that was made before the first step.
+    pub backup: Option<Manifest>,
 }
 
 /// The end of a run.
@@ -180,6 +300,8 @@ pub enum End {
     Early(u8),
     /// Given up.
     Abandoned,
+    /// The database was put back to what it was before the run.
+    Restored,
 }
 
 impl Run {
@@ -206,6 +328,7 @@ impl Run {
             end: None,
             as_a_whole: false,
             whole: None,
+            backup: None,
             begun: *begun,
         };
         let schema = run.begun.schema.clone();
@@ -224,7 +347,16 @@ impl Run {
 
     fn take(&mut self, entry: Entry, form: u32) {
         match entry {
-            Entry::Begun(_) | Entry::EngineEnded { .. } => {}
+            Entry::Begun(_)
+            | Entry::EngineEnded { .. }
+            | Entry::Checked { .. }
+            | Entry::Counted { .. }
+            | Entry::Stopped(_) => {}
+            Entry::BackedUp(manifest) => self.backup = Some(*manifest),
+            Entry::Restored { heads, .. } => {
+                self.heads = heads;
+                self.end = Some(End::Restored);
+            }
             Entry::Resumed { .. } => self.end = None,
             Entry::Intent { step, .. } => self.in_flight = Some(step),
             Entry::Done {
@@ -272,6 +404,8 @@ impl Run {
                 self.heads = heads;
                 self.stands_with(Some(schema), form);
             }
+            // What was put back stays so, whatever code the run then ends with.
+            Entry::Ended { .. } if self.end == Some(End::Restored) => {}
             Entry::Ended { exit_code: 0, .. } => self.end = Some(End::Target),
             Entry::Ended { exit_code, .. } => self.end = Some(End::Early(exit_code)),
             Entry::Abandoned { .. } => self.end = Some(End::Abandoned),
@@ -280,7 +414,7 @@ impl Run {
 
     /// Whether it neither reached its target nor was given up.
     pub fn is_unfinished(&self) -> bool {
-        !matches!(self.end, Some(End::Target | End::Abandoned))
+        !matches!(self.end, Some(End::Target | End::Abandoned | End::Restored))
     }
 
     /// Whether its end left the database at a revision boundary, verified (exit codes 4 and 130).

@@ -15,7 +15,7 @@ const MARK: &str = "rollback";
 type Part = fn(&mut Claim) -> &mut String;
 
 /// The person and the process of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operator {
     /// The name of the login.
     pub user: String,

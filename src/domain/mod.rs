@@ -4,16 +4,19 @@
 //! Nothing here touches a file, a process, the environment, the clock or the network, so that every
 //! judgement can be tested by value.
 
+pub mod backup;
 pub mod blocker;
 pub mod catalogue;
 pub mod checks;
 pub mod connection;
+pub mod diagnosis;
 pub mod foresight;
 pub mod graph;
 pub mod journal;
 pub mod lock;
 pub mod operation;
 pub mod plan;
+pub mod policy;
 pub mod query;
 pub mod rendering;
 pub mod report;

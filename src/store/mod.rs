@@ -176,6 +176,7 @@ mod tests {
             engine: String::new(),
             heads: ["b".into()].into(),
             schema: ["table t".to_owned()].into(),
+            ..Begun::default()
         }
     }
 

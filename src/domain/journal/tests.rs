@@ -33,6 +33,7 @@ fn begun(target: &str) -> Entry {
         engine: "alembic".into(),
         heads: heads(&["c"]),
         schema: schema(&["table one", "table two"]),
+        ..Begun::default()
     }))
 }
 

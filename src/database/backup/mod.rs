@@ -1,0 +1,124 @@
+//! Backups of one database, each by the server's own means.
+//!
+//! The only part of this room that starts programs: the clients of the servers, by `process`.
+
+use std::path::{Path, PathBuf};
+
+use super::DatabaseError;
+use crate::domain::backup::Contents;
+use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::process::{Environment, Interrupt};
+
+/// What a backup works with besides the database.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The environment; clients are found by its `PATH`.
+    pub environment: Environment,
+    /// The operator's signals: the second ends a client that is at work.
+    pub interrupt: Interrupt,
+    /// A folder of the owner's alone, on the disk that the backup goes to, for what must not outlive a call.
+    pub folder: PathBuf,
+    /// Where the version rows are.
+    pub version_table: VersionTable,
+}
+
+/// Hears how many bytes are written or read so far, a few times a second.
+pub type Progress<'a> = &'a mut dyn FnMut(u64);
+
+/// Why there is no backup, or none that can be believed. No variant carries a password.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The client program is missing.
+    #[error("{program} was not found")]
+    NoClient {
+        /// Which.
+        program: &'static str,
+        /// The package that has it, by the usual name: `postgresql-client-15`.
+        package: String,
+    },
+    /// The client is older than the server.
+    #[error("{client} is older than the server, {server}")]
+    OldClient {
+        /// The client with its version.
+        client: String,
+        /// The server with its version.
+        server: String,
+        /// The package to install.
+        package: String,
+    },
+    /// The client failed.
+    #[error("{program} failed: {reason}")]
+    Client {
+        /// Which.
+        program: &'static str,
+        /// Its own words, without a password.
+        reason: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The file is no whole backup.
+    #[error("{} is no whole backup: {reason}", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The database cannot be asked or changed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// There is no way to back this database up.
+    #[error("no backup of the dialect {0} can be made")]
+    UnsupportedDialect(String),
+    /// The operator ended it.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Makes, reads and restores backups of one database.
+pub trait Backups {
+    /// The program that does it and its version, found and fit for the server: an error here comes before
+    /// anything is written. `None` where no program is needed.
+    fn client(&mut self) -> Result<Option<String>, BackupError>;
+
+    /// The bytes that the database takes, by the server's word; `None` where it does not tell.
+    fn size(&mut self) -> Result<Option<u64>, BackupError>;
+
+    /// What the database holds now, every row counted.
+    fn contents(&mut self) -> Result<Contents, BackupError>;
+
+    /// Writes a backup of one moment into `file`, which does not exist yet, and tells what is in it. What is
+    /// left of the file after an error is for the caller to remove.
+    fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError>;
+
+    /// Reads a backup whole, as a restore would, and changes nothing.
+    fn read_back(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError>;
+
+    /// Restores a backup into a scratch database beside the real one, tells what is in it, and drops it again.
+    fn rehearse(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError>;
+
+    /// Makes the database what it was: everything of ours in it is replaced. In one transaction where the
+    /// server can, so that an error leaves it as it was ([`is_atomic`](Self::is_atomic)).
+    fn restore(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError>;
+
+    /// Whether a restore that fails changes nothing.
+    fn is_atomic(&self) -> bool;
+
+    /// How a backup is named after its id: `.dump`, `.sql`, `.sqlite`.
+    fn extension(&self) -> &'static str;
+}
+
+/// The way to back up the database that the facts lead to. Nothing is connected or started yet.
+pub fn open(
+    facts: &ConnectionFacts,
+    surroundings: Surroundings,
+) -> Result<Box<dyn Backups>, BackupError> {
+    drop(surroundings);
+    Err(BackupError::UnsupportedDialect(facts.dialect.clone()))
+}

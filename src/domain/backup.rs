@@ -1,0 +1,132 @@
+//! What a backup is: its manifest, and what it takes to believe in it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::lock::Operator;
+use super::revision::Heads;
+use super::risk::Level;
+use super::risk::outlook::Outlook;
+
+/// The version of the format of a manifest; one of another version is not read.
+pub const VERSION: u32 = 1;
+
+/// How far a backup is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verified {
+    /// The file was read back whole, and has its SHA-256.
+    Read,
+    /// It was restored beside the database, and schema, rows and version table were as in the database.
+    Restored,
+}
+
+/// What is written down beside a backup. Holds no password.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`VERSION`] of the program that wrote it.
+    pub version: u32,
+    /// Its name, like that of a run: `20261121T040000Z-4711`.
+    pub id: String,
+    /// When it was begun, RFC 3339 in UTC.
+    pub at: String,
+    /// The run that it was made for; `None` where somebody asked for it by itself.
+    pub run: Option<String>,
+    /// Who made it.
+    pub by: Operator,
+    /// Which database, so that the same one is known again.
+    pub database_key: String,
+    /// Which database, for people.
+    pub database: String,
+    /// SQLAlchemy's name of the dialect: `postgresql`, `mysql`, `sqlite`.
+    pub dialect: String,
+    /// The server and its version: `PostgreSQL 15.18`.
+    pub server: Option<String>,
+    /// The program that wrote it and its version; `None` where we did ourselves.
+    pub client: Option<String>,
+    /// The name of the file, in the folder of the manifest.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of the file in hexadecimal.
+    pub sha256: String,
+    /// Seconds it took to write and to verify, to the millisecond.
+    pub seconds: f64,
+    /// The version rows in it.
+    pub heads: Heads,
+    /// The fingerprint of the schema in it.
+    pub schema: String,
+    /// The rows of each table in it.
+    pub rows: BTreeMap<String, u64>,
+    /// How far it is proven.
+    pub verified: Verified,
+}
+
+/// What a database or a scratch copy of it holds, for comparison.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The version rows.
+    pub heads: Heads,
+    /// The fingerprint of the schema.
+    pub schema: String,
+    /// The rows of each table, all counted.
+    pub rows: BTreeMap<String, u64>,
+}
+
+impl Contents {
+    /// What is other than in the manifest, a sentence each; nothing where all is the same.
+    pub fn other_than(&self, manifest: &Manifest) -> Vec<String> {
+        let mut differences = Vec::new();
+        if self.heads != manifest.heads {
+            let listed = |heads: &Heads| {
+                let heads: Vec<&str> = heads
+                    .iter()
+                    .map(super::revision::RevisionId::as_str)
+                    .collect();
+                if heads.is_empty() {
+                    "base".to_owned()
+                } else {
+                    heads.join(", ")
+                }
+            };
+            differences.push(format!(
+                "the version table says {} and not {}",
+                listed(&self.heads),
+                listed(&manifest.heads)
+            ));
+        }
+        if self.schema != manifest.schema {
+            differences.push("the schema has another fingerprint".to_owned());
+        }
+        let tables: std::collections::BTreeSet<&String> =
+            self.rows.keys().chain(manifest.rows.keys()).collect();
+        for table in tables {
+            let told = |rows: Option<&u64>| {
+                rows.map_or("is missing".to_owned(), |rows| format!("has {rows} rows"))
+            };
+            let (is, was) = (self.rows.get(table), manifest.rows.get(table));
+            if is != was {
+                differences.push(format!(
+                    "table {table} {}, in the backup it {}",
+                    told(is),
+                    told(was)
+                ));
+            }
+        }
+        differences
+    }
+}
+
+/// Why a plan wants a backup before it, as the end of "a backup is made first: "; `None` where no step
+/// can destroy data and all of them could be looked into.
+pub fn wanted(outlook: &Outlook) -> Option<String> {
+    if let Some(reason) = &outlook.unread {
+        return Some(format!("the steps could not be looked into: {reason}"));
+    }
+    outlook
+        .findings()
+        .filter(|finding| finding.level >= Level::Medium)
+        .max_by_key(|finding| finding.level)
+        .map(|finding| finding.sentence.clone())
+}

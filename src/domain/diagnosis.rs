@@ -1,0 +1,16 @@
+//! What a failure means, in words, and what to type about it.
+
+use serde::{Deserialize, Serialize};
+
+/// One failure, understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// Stable, for programs: `value-too-long`, `other` where nothing matched.
+    pub code: String,
+    /// What went wrong, in one sentence with the names of the objects.
+    pub cause: String,
+    /// What that means for the database now.
+    pub meaning: String,
+    /// What to do, most useful first, commands filled in.
+    pub what_to_do: Vec<String>,
+}
