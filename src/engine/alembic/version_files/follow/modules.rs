@@ -238,10 +238,13 @@ impl Namespace {
     }
 }
 
+/// A text, read when it is asked for first, or why there is none.
+type Book = OnceLock<Result<Source, String>>;
+
 /// The text of the modules that version files import, read once for all threads.
 #[derive(Debug, Default)]
 pub(super) struct Library {
-    known: Mutex<HashMap<PathBuf, Arc<OnceLock<Result<Source, String>>>>>,
+    known: Mutex<HashMap<PathBuf, Arc<Book>>>,
 }
 
 impl Library {
