@@ -14,7 +14,7 @@ use crate::domain::revision::RevisionId;
 use crate::domain::risk::outlook::{Asked, Outlook};
 use crate::domain::risk::verdict::{Advice, Allowed, Verdict, advise, to_be_allowed};
 use crate::domain::risk::{self, Answer, Ask, Level, Question};
-use crate::engine::alembic::version_files::follow::Follower;
+use crate::engine::alembic::version_files::follow::following_ahead;
 use crate::error::{Exit, Failure};
 
 /// How long asking may take where nothing else is said.
@@ -70,38 +70,40 @@ impl Foreseen {
         let settings = context.settings;
         let files = session.files.clone();
         let dialect = session.dialect();
-        let catalogue = if plan.steps.is_empty() {
-            None
-        } else {
-            session.catalogue()
-        };
         let budget = settings.probe_timeout.unwrap_or(PROBE_TIMEOUT);
-        let follower = Follower::new(&files);
-        let (graph, database) = session.looks();
-        let look = |ask: &mut dyn Ask| {
-            let mut examine = |seen: &Seen| risk::examine(seen, ask);
-            foresee(plan, graph, &follower, dialect, catalogue, &mut examine)
-        };
-        let (steps, asked) = match (database, dialect) {
-            _ if settings.probe == Some(false) => {
-                (look(&mut Nobody), Asked::Not("--no-probe".to_owned()))
+        let (steps, asked) = following_ahead(&files, plan, dialect, |migrations| {
+            let catalogue = if plan.steps.is_empty() {
+                None
+            } else {
+                session.catalogue()
+            };
+            let (graph, database) = session.looks();
+            let look = |ask: &mut dyn Ask| {
+                let mut examine = |seen: &Seen| risk::examine(seen, ask);
+                foresee(plan, graph, migrations, dialect, catalogue, &mut examine)
+            };
+            match (database, dialect) {
+                _ if settings.probe == Some(false) => {
+                    (look(&mut Nobody), Asked::Not("--no-probe".to_owned()))
+                }
+                (Some(database), Some(dialect)) => {
+                    let mut probes = Probes::new(database, dialect, budget, budget / 4);
+                    let steps = look(&mut probes);
+                    let asked = Asked::Within {
+                        answers: probes.answered(),
+                        unanswered: probes.unanswered().len(),
+                        took: probes.used(),
+                        budget,
+                    };
+                    (steps, asked)
+                }
+                _ => (
+                    look(&mut Nobody),
+                    Asked::Not("there is no connection of our own".to_owned()),
+                ),
             }
-            (Some(database), Some(dialect)) => {
-                let mut probes = Probes::new(database, dialect, budget, budget / 4);
-                let steps = look(&mut probes);
-                let asked = Asked::Within {
-                    answers: probes.answered(),
-                    unanswered: probes.unanswered().len(),
-                    took: probes.used(),
-                    budget,
-                };
-                (steps, asked)
-            }
-            _ => (
-                look(&mut Nobody),
-                Asked::Not("there is no connection of our own".to_owned()),
-            ),
-        };
+        });
+        let (graph, _) = session.looks();
         let reachable = reachable(graph, plan, |index| steps[index].will_fail());
         let unread = (!plan.steps.is_empty() && files.files.is_empty()).then(|| {
             "no version file of the plan is at hand, so that nothing is known of the steps"

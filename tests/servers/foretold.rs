@@ -120,7 +120,7 @@ fn findings(database: &TestDatabase<'_>, dialect: Dialect, operation: Operation)
         is_merge: false,
         dialect: Some(dialect),
         downgrade: function(vec![happened]),
-        upgrade: function(Vec::new()),
+        upgrade: function(Vec::new()).into(),
     };
     let mut ours = database.open();
     let second = Duration::from_secs(5);

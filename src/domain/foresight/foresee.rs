@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::follow::{Kept, Walk};
-use super::ledger::{Ledger, upgrade};
+use super::ledger::Ledger;
 use super::{Dialect, Direction, Failure, Followed, Function, Migrations, Seen};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::graph::Graph;
@@ -67,7 +67,7 @@ pub fn foresee(
             is_merge: step.is_merge,
             dialect,
             downgrade: followed.function,
-            upgrade: upgrade(migrations, &step.removes, dialect),
+            upgrade: migrations.upgrade(&step.removes, dialect),
         };
         let findings = examine(&seen);
         let left = if followed.failed {
@@ -135,7 +135,7 @@ fn downgrade(
     let obstacles = std::mem::take(&mut walk.obstacles);
     let mut failures: Vec<Failure> = Vec::with_capacity(obstacles.len());
     for (obstacle, entries) in obstacles {
-        let upgrade_of = |revision: &RevisionId| upgrade(migrations, revision, dialect);
+        let upgrade_of = |revision: &RevisionId| migrations.upgrade(revision, dialect);
         let culprit = ledger.culprit(&obstacle, entries, &step.removes, upgrade_of);
         let failure = Failure {
             culprit,

@@ -1,8 +1,9 @@
 //! Who took an object away, and who made it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::{Direction, EventKind, Function, Migrations};
+use super::{EventKind, Function};
 use crate::domain::catalogue::{Effect, Obstacle, Subject, Trouble, effects};
 use crate::domain::operation::{Operation, Place};
 use crate::domain::revision::RevisionId;
@@ -59,7 +60,7 @@ impl Ledger {
         obstacle: &Obstacle,
         entries: usize,
         revision: &RevisionId,
-        upgrade_of: impl Fn(&RevisionId) -> Function,
+        upgrade_of: impl Fn(&RevisionId) -> Arc<Function>,
     ) -> Option<(RevisionId, Option<Place>)> {
         let wanted = |effect: &Effect| blames(obstacle, effect);
         if obstacle.trouble == Trouble::Other {
@@ -132,19 +133,4 @@ fn deeds(function: &Function) -> Deeds {
         }
     }
     deeds
-}
-
-/// What an upgrade does, over no schema.
-pub(super) fn upgrade(
-    migrations: &dyn Migrations,
-    revision: &RevisionId,
-    dialect: Option<super::Dialect>,
-) -> Function {
-    let mut host = super::follow::Collect::new(dialect);
-    let followed = migrations.follow(revision, Direction::Upgrade, &mut host);
-    Function {
-        followed,
-        happened: host.happened,
-        failures: Vec::new(),
-    }
 }

@@ -151,6 +151,17 @@ pub enum Followed {
 pub trait Migrations {
     /// Follows one function of one revision over `host`.
     fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed;
+
+    /// What the upgrade of a revision does over no schema. It depends on nothing that happens before.
+    fn upgrade(&self, revision: &RevisionId, dialect: Option<Dialect>) -> Arc<Function> {
+        let mut host = follow::Collect::new(dialect);
+        let followed = self.follow(revision, Direction::Upgrade, &mut host);
+        Arc::new(Function {
+            followed,
+            happened: host.happened,
+            failures: Vec::new(),
+        })
+    }
 }
 
 /// An event with the schema right before it.
@@ -202,5 +213,5 @@ pub struct Seen {
     /// Its `downgrade`, over the schema at that point of the plan.
     pub downgrade: Function,
     /// Its `upgrade`, over no schema: what the downgrade is to take back.
-    pub upgrade: Function,
+    pub upgrade: Arc<Function>,
 }

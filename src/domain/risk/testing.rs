@@ -192,13 +192,13 @@ pub(crate) fn step(catalogue: &Catalogue, downgrade: Vec<Operation>) -> Seen {
         is_merge: false,
         dialect: Some(catalogue.dialect),
         downgrade: function(Some(catalogue), downgrade),
-        upgrade: function(None, Vec::new()),
+        upgrade: Arc::new(function(None, Vec::new())),
     }
 }
 
 /// The same with what its upgrade did.
 pub(crate) fn undoing(mut seen: Seen, upgrade: Vec<Operation>) -> Seen {
-    seen.upgrade = function(None, upgrade);
+    seen.upgrade = Arc::new(function(None, upgrade));
     seen
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use proptest::collection::vec;
@@ -309,7 +309,7 @@ fn follow(path: &Path, source: &str) -> Result<(), TestCaseError> {
         files: vec![VersionFile {
             revision,
             path: path.to_owned(),
-            source: Arc::from(source),
+            source: source.into(),
         }],
         roots: Vec::new(),
     };

@@ -22,7 +22,7 @@ pub(super) fn files(layout: &Layout) -> Result<Vec<PathBuf>, Unreadable> {
             Ok(_) => {}
         }
         for listed in listed(location, layout)? {
-            let Some(file) = resolved(&listed)? else {
+            let Some(file) = listed.resolved()? else {
                 continue;
             };
             // A file that two locations show is loaded once.
@@ -70,7 +70,23 @@ fn has_source(file: &Path) -> bool {
     file.with_extension("py").exists()
 }
 
-/// Where a path leads in the end; `None` for a dangling link whose goal is no version file.
+/// A file of a folder.
+struct Listed {
+    path: PathBuf,
+    is_link: bool,
+}
+
+impl Listed {
+    /// Where it leads in the end; `None` for a dangling link whose goal is no version file.
+    fn resolved(self) -> Result<Option<PathBuf>, Unreadable> {
+        if self.is_link {
+            resolved(&self.path)
+        } else {
+            Ok(Some(self.path))
+        }
+    }
+}
+
 fn resolved(file: &Path) -> Result<Option<PathBuf>, Unreadable> {
     match file.canonicalize() {
         Ok(real) => Ok(Some(real)),
@@ -90,29 +106,40 @@ fn resolved(file: &Path) -> Result<Option<PathBuf>, Unreadable> {
 }
 
 /// The files of a folder by name, then those of its folders by name where that is asked for.
-fn listed(location: &Path, layout: &Layout) -> Result<Vec<PathBuf>, Unreadable> {
+fn listed(location: &Path, layout: &Layout) -> Result<Vec<Listed>, Unreadable> {
+    let real = location
+        .canonicalize()
+        .map_err(|error| Unreadable::new(location, error.to_string()))?;
     let mut found = Vec::new();
-    let mut open = vec![location.to_owned()];
-    while let Some(folder) = open.pop() {
+    // Each as it was named and as it is: to resolve every single file would take longer than to read it.
+    let mut open = vec![(location.to_owned(), real)];
+    while let Some((folder, real)) = open.pop() {
         let (files, folders) = entries(&folder)?;
         let cache = folder.as_os_str().as_bytes().ends_with(b"__pycache__");
         if !cache {
             if layout.sourceless {
                 compiled_alone(&folder, &files)?;
             }
-            found.extend(files.iter().map(|name| folder.join(name)));
+            found.extend(files.iter().map(|(name, is_link)| Listed {
+                path: if *is_link { &folder } else { &real }.join(name),
+                is_link: *is_link,
+            }));
             if !layout.recursive {
                 break;
             }
         }
         // The next to be looked at is the last.
-        open.extend(folders.iter().rev().map(|name| folder.join(name)));
+        let inner = folders.iter().rev();
+        open.extend(inner.map(|name| (folder.join(name), real.join(name))));
     }
     Ok(found)
 }
 
+/// The name of a file, and whether it is a link.
+type File = (OsString, bool);
+
 /// Files and folders, each sorted by name. A link to a folder is not descended into, and no file.
-fn entries(folder: &Path) -> Result<(Vec<OsString>, Vec<OsString>), Unreadable> {
+fn entries(folder: &Path) -> Result<(Vec<File>, Vec<OsString>), Unreadable> {
     let unreadable = |error: std::io::Error| Unreadable::new(folder, error.to_string());
     let mut files = Vec::new();
     let mut folders = Vec::new();
@@ -122,7 +149,7 @@ fn entries(folder: &Path) -> Result<(Vec<OsString>, Vec<OsString>), Unreadable> 
         if kind.is_dir() {
             folders.push(entry.file_name());
         } else if !(kind.is_symlink() && entry.path().is_dir()) {
-            files.push(entry.file_name());
+            files.push((entry.file_name(), kind.is_symlink()));
         }
     }
     files.sort();
@@ -131,7 +158,7 @@ fn entries(folder: &Path) -> Result<(Vec<OsString>, Vec<OsString>), Unreadable> 
 }
 
 /// Refuses where `sourceless` makes Alembic load a file out of `__pycache__`.
-fn compiled_alone(folder: &Path, files: &[OsString]) -> Result<(), Unreadable> {
+fn compiled_alone(folder: &Path, files: &[File]) -> Result<(), Unreadable> {
     let cache = folder.join("__pycache__");
     if !cache.exists() {
         return Ok(());
@@ -142,9 +169,9 @@ fn compiled_alone(folder: &Path, files: &[OsString]) -> Result<(), Unreadable> {
             .next()
             .map(<[u8]>::to_vec)
     };
-    let known: HashSet<_> = files.iter().map(|name| stem(name)).collect();
+    let known: HashSet<_> = files.iter().map(|(name, _)| stem(name)).collect();
     let (cached, _) = entries(&cache)?;
-    match cached.iter().find(|name| {
+    match cached.iter().map(|(name, _)| name).find(|name| {
         !known.contains(&stem(name)) && matches!(kind(Path::new(name)), Kind::Compiled)
     }) {
         Some(name) => Err(Unreadable::new(

@@ -5,14 +5,21 @@ mod identifiers;
 mod listing;
 pub mod source;
 pub mod syntax;
+mod tree;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use self::tree::Source;
 use super::layout::Layout;
 use crate::domain::revision::Revision;
+
+/// More threads than this wait for the disk, and not for each other.
+const MOST_READERS: usize = 8;
+/// Fewer files are read before a thread has begun.
+const FILES_WORTH_A_THREAD: usize = 16;
 
 /// One version file.
 #[derive(Debug, Clone)]
@@ -22,7 +29,7 @@ pub struct VersionFile {
     /// Where it is.
     pub path: PathBuf,
     /// Its text.
-    pub source: Arc<str>,
+    pub source: Source,
 }
 
 /// The version files of a project, in Alembic's loading order.
@@ -75,10 +82,8 @@ impl VersionFiles {
                 "no version files belong to it",
             ));
         }
-        let read = || paths.iter().map(|path| declared(path));
-        let read = syntax::on_a_deep_stack(|| read().collect::<Result<Vec<_>, _>>());
-        let broken = || Unreadable::new(&layout.directory, "the parser broke off");
-        let mut files = read.ok_or_else(broken)??;
+        let mut files = declared_by_all(&paths)
+            .ok_or_else(|| Unreadable::new(&layout.directory, "the parser broke off"))??;
         resolve_labels(&mut files);
         Ok(Self {
             files,
@@ -113,14 +118,38 @@ impl VersionFiles {
     }
 }
 
+/// Every file, in order, or the first that cannot be read; `None` where a thread broke off. The files
+/// do not depend on each other, so each core reads the next one that is left.
+fn declared_by_all(paths: &[PathBuf]) -> Option<Result<Vec<VersionFile>, Unreadable>> {
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut read = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = paths.get(at) else {
+                return read;
+            };
+            read.push((at, declared(path)));
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores
+        .min(MOST_READERS)
+        .min(paths.len().div_ceil(FILES_WORTH_A_THREAD));
+    let mut read = syntax::on_deep_stacks(threads, take)?;
+    read.sort_by_key(|(at, _)| *at);
+    Some(read.into_iter().map(|(_, file)| file).collect())
+}
+
 fn declared(path: &Path) -> Result<VersionFile, Unreadable> {
     let read = || {
-        let source = source::read(path)?;
-        let revision = identifiers::read(syntax::parse(&source)?.syntax(), path)?;
+        let text = source::read(path)?;
+        let module = syntax::parse(&text)?.into_syntax();
+        let revision = identifiers::read(&module, path)?;
         Ok(VersionFile {
             revision,
             path: path.to_owned(),
-            source: source.into(),
+            source: Source::parsed(text, module),
         })
     };
     read().map_err(|reason: String| Unreadable::new(path, reason))

@@ -16,14 +16,28 @@ const STACK: usize = 64 * 1024 * 1024;
 /// Does work on a stack on which every tree that [`parse`] makes can be walked and dropped; `None`
 /// where no thread is to be had.
 pub fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| deep().spawn_scoped(scope, work).ok()?.join().ok())
+}
+
+/// Does the same work on several such stacks, and joins what they come to, in no order; `None` where one
+/// of them broke off or there is none.
+pub fn on_deep_stacks<T: Send>(threads: usize, work: impl Fn() -> Vec<T> + Sync) -> Option<Vec<T>> {
     std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .stack_size(STACK)
-            .spawn_scoped(scope, work)
-            .ok()?
-            .join()
-            .ok()
+        let begun: Vec<_> = (0..threads)
+            .map_while(|_| deep().spawn_scoped(scope, &work).ok())
+            .collect();
+        if begun.is_empty() {
+            return None;
+        }
+        let done: Option<Vec<Vec<T>>> =
+            begun.into_iter().map(|thread| thread.join().ok()).collect();
+        Some(done?.into_iter().flatten().collect())
     })
+}
+
+/// A thread with such a stack.
+pub(super) fn deep() -> std::thread::Builder {
+    std::thread::Builder::new().stack_size(STACK)
 }
 
 /// Parses a module; else why it cannot be. To be called, and its result used, on a deep stack.

@@ -1,7 +1,7 @@
 //! Reading a file without being led astray by it: the parser and what comes after it go down into
 //! what is nested, so how deep that is has to be known before.
 
-use ruff_python_ast::Stmt;
+use ruff_python_ast::Suite;
 use ruff_python_ast::token::TokenKind;
 use ruff_python_parser::{Mode, lexer, parse_module};
 
@@ -16,19 +16,25 @@ const DEPTH: u32 = 600;
 const BRACKET: u32 = 6;
 const INDENTATION: u32 = 4;
 
-/// The statements of a file, or why there are none.
-pub(super) fn read(source: &str) -> Result<Vec<Stmt>, String> {
+/// Whether a file may be parsed and followed, or why not.
+pub(in crate::engine::alembic::version_files) fn allow(source: &str) -> Result<(), String> {
     if source.len() > BYTES {
         return Err(format!(
             "it has {} bytes, more than the {BYTES} that are read",
             source.len()
         ));
     }
-    if let Some(line) = too_deep(source) {
-        return Err(format!("line {line} is nested too deeply"));
+    match too_deep(source) {
+        Some(line) => Err(format!("line {line} is nested too deeply")),
+        None => Ok(()),
     }
+}
+
+/// The statements of a file, or why there are none.
+pub(in crate::engine::alembic::version_files) fn read(source: &str) -> Result<Suite, String> {
+    allow(source)?;
     match parse_module(source) {
-        Ok(parsed) => Ok(parsed.into_syntax().body.into_iter().collect()),
+        Ok(parsed) => Ok(parsed.into_syntax().body),
         Err(error) => {
             let before = &source.as_bytes()[..error.location.start().to_usize().min(source.len())];
             let line = 1 + before.split(|byte| *byte == b'\n').skip(1).count();

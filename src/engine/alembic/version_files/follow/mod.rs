@@ -14,6 +14,7 @@
     reason = "what is dispatched by name has one signature and reads as a table, one line for each name"
 )]
 
+mod ahead;
 mod attributes;
 mod branches;
 mod builtins;
@@ -27,7 +28,7 @@ mod directives;
 mod evaluate;
 mod exceptions;
 mod inspector;
-mod limits;
+pub(super) mod limits;
 mod machine;
 mod metadata;
 mod methods;
@@ -50,9 +51,12 @@ mod value;
 mod tests;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
+pub use self::ahead::following_ahead;
 use self::machine::Machine;
-use self::modules::{Namespace, Project};
+pub(super) use self::modules::bound;
+use self::modules::{Library, Namespace, Project};
 use super::VersionFiles;
 use crate::domain::foresight::{Direction, Followed, Host, Migrations};
 use crate::domain::revision::RevisionId;
@@ -67,10 +71,17 @@ pub struct Follower<'a> {
 impl<'a> Follower<'a> {
     /// Over the files of a project.
     pub fn new(files: &'a VersionFiles) -> Self {
-        Self {
-            files,
-            project: Project::new(&files.roots),
+        Self::sharing(files, Arc::default())
+    }
+
+    /// As [`new`](Self::new), with modules that another one reads as well.
+    fn sharing(files: &'a VersionFiles, library: Arc<Library>) -> Self {
+        let project = Project::new(&files.roots, library);
+        // All of them at once: what is found must not depend on what was followed before.
+        for file in &files.files {
+            project.add_home_of(&file.path);
         }
+        Self { files, project }
     }
 }
 
@@ -84,7 +95,6 @@ impl Migrations for Follower<'_> {
         else {
             return Followed::Unreadable(format!("there is no version file of {revision}"));
         };
-        self.project.add_home_of(&file.path);
         let shown = file.path.to_string_lossy();
         let name = file.revision.path.as_deref().unwrap_or(&shown);
         match self.project.load_version(&file.path, name, &file.source) {

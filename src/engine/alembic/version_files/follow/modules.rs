@@ -1,17 +1,18 @@
 //! The modules of a project: found as Python would find them, read once, and evaluated name by name
 //! when a name is asked for.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ruff_python_ast::name::Name;
 use ruff_python_ast::{Expr, ExprLambda, Stmt, StmtFunctionDef};
 use ruff_text_size::TextSize;
 
-use super::limits;
+use super::super::tree::{Source, Tree};
 use super::value::Value;
 use crate::domain::operation::Place;
 
@@ -32,66 +33,35 @@ const OUTSIDE: &[&str] = &[
     "werkzeug",
 ];
 
-/// One file.
+/// One file, as one thread looks into it.
 #[derive(Debug)]
 pub(super) struct Module {
     /// As the engine names it.
     pub(super) file: Arc<str>,
     /// Where it is.
     pub(super) path: PathBuf,
-    /// Its text.
-    source: Arc<str>,
-    /// Its statements.
-    pub(super) body: Vec<Stmt>,
-    /// Which statements bear on a name.
-    index: HashMap<Name, Vec<usize>>,
-    /// `from x import *`.
-    stars: Vec<usize>,
-    lines: OnceCell<Vec<u32>>,
+    tree: Arc<Tree>,
     functions: RefCell<HashMap<TextSize, Rc<StmtFunctionDef>>>,
     lambdas: RefCell<HashMap<TextSize, Rc<ExprLambda>>>,
 }
 
+impl Deref for Module {
+    type Target = Tree;
+
+    fn deref(&self) -> &Tree {
+        &self.tree
+    }
+}
+
 impl Module {
-    fn new(file: Arc<str>, path: PathBuf, source: Arc<str>) -> Result<Self, String> {
-        let body = limits::read(&source)?;
-        let mut index: HashMap<Name, Vec<usize>> = HashMap::new();
-        let mut stars = Vec::new();
-        for (number, statement) in body.iter().enumerate() {
-            let mut names = Vec::new();
-            bound(statement, &mut names);
-            for name in names {
-                if name.as_str() == "*" {
-                    stars.push(number);
-                } else {
-                    let statements = index.entry(name).or_default();
-                    if statements.last() != Some(&number) {
-                        statements.push(number);
-                    }
-                }
-            }
-        }
+    fn new(file: Arc<str>, path: PathBuf, source: &Source) -> Result<Self, String> {
         Ok(Self {
             file,
             path,
-            source,
-            body,
-            index,
-            stars,
-            lines: OnceCell::new(),
+            tree: source.tree()?,
             functions: RefCell::default(),
             lambdas: RefCell::default(),
         })
-    }
-
-    /// The statements that bear on a name.
-    pub(super) fn statements_of(&self, name: &str) -> &[usize] {
-        self.index.get(name).map_or(&[], Vec::as_slice)
-    }
-
-    /// The statements that import everything of another module.
-    pub(super) fn stars(&self) -> &[usize] {
-        &self.stars
     }
 
     /// A function's code, shared.
@@ -116,34 +86,17 @@ impl Module {
 
     /// The place at an offset.
     pub(super) fn place(&self, offset: TextSize) -> Place {
-        let lines = self.lines.get_or_init(|| {
-            std::iter::once(0)
-                .chain(
-                    self.source
-                        .bytes()
-                        .zip(1_u32..)
-                        .filter(|(byte, _)| *byte == b'\n')
-                        .map(|(_, next)| next),
-                )
-                .collect()
-        });
-        let offset = offset.to_u32();
-        let line = lines.partition_point(|start| *start <= offset).max(1);
-        let start = lines.get(line - 1).copied().unwrap_or(0) as usize;
-        let column = self
-            .source
-            .get(start..offset as usize)
-            .map_or(0, |text| text.chars().count());
+        let (line, column) = self.position(offset.to_u32());
         Place {
             file: Arc::clone(&self.file),
-            line: u32::try_from(line).unwrap_or(u32::MAX),
-            column: u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1),
+            line,
+            column,
         }
     }
 }
 
 /// The names that a statement of a module gives a value, or changes the value of.
-fn bound(statement: &Stmt, names: &mut Vec<Name>) {
+pub(in crate::engine::alembic::version_files) fn bound(statement: &Stmt, names: &mut Vec<Name>) {
     match statement {
         Stmt::FunctionDef(function) => names.push(function.name.id.clone()),
         Stmt::ClassDef(class) => names.push(class.name.id.clone()),
@@ -285,6 +238,32 @@ impl Namespace {
     }
 }
 
+/// A text, read when it is asked for first, or why there is none.
+type Book = OnceLock<Result<Source, String>>;
+
+/// The text of the modules that version files import, read once for all threads.
+#[derive(Debug, Default)]
+pub(super) struct Library {
+    known: Mutex<HashMap<PathBuf, Arc<Book>>>,
+}
+
+impl Library {
+    fn source(&self, path: &Path) -> Result<Source, String> {
+        let book = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(known.entry(path.to_owned()).or_default())
+        };
+        book.get_or_init(|| match std::fs::read(path) {
+            Err(error) => Err(format!("it cannot be read: {error}")),
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Err(_) => Err("it is not UTF-8".to_owned()),
+                Ok(text) => Ok(text.into()),
+            },
+        })
+        .clone()
+    }
+}
+
 /// The modules.
 #[derive(Debug)]
 pub(super) struct Project {
@@ -298,11 +277,12 @@ pub(super) struct Project {
     known: RefCell<HashMap<PathBuf, Result<Rc<Module>, String>>>,
     namespaces: RefCell<HashMap<PathBuf, Rc<Namespace>>>,
     found: RefCell<HashMap<String, Option<PathBuf>>>,
+    library: Arc<Library>,
 }
 
 impl Project {
     /// A project with its roots.
-    pub(super) fn new(roots: &[PathBuf]) -> Self {
+    pub(super) fn new(roots: &[PathBuf], library: Arc<Library>) -> Self {
         Self {
             roots: RefCell::new(roots.to_vec()),
             packages: RefCell::default(),
@@ -311,6 +291,7 @@ impl Project {
             known: RefCell::default(),
             namespaces: RefCell::default(),
             found: RefCell::default(),
+            library,
         }
     }
 
@@ -423,16 +404,12 @@ impl Project {
         if let Some(known) = self.known.borrow().get(path) {
             return known.clone();
         }
-        let module = match std::fs::read(path) {
-            Err(error) => Err(format!("it cannot be read: {error}")),
-            Ok(bytes) => match String::from_utf8(bytes) {
-                Err(_) => Err("it is not UTF-8".to_owned()),
-                Ok(source) => {
-                    let file: Arc<str> = path.to_string_lossy().into();
-                    Module::new(file, path.to_owned(), source.into()).map(Rc::new)
-                }
-            },
-        };
+        let file: Arc<str> = path.to_string_lossy().into();
+        let module = self
+            .library
+            .source(path)
+            .and_then(|source| Module::new(file, path.to_owned(), &source))
+            .map(Rc::new);
         self.known
             .borrow_mut()
             .insert(path.to_owned(), module.clone());
@@ -444,12 +421,12 @@ impl Project {
         &self,
         path: &Path,
         file: &str,
-        source: &Arc<str>,
+        source: &Source,
     ) -> Result<Rc<Module>, String> {
         if let Some(known) = self.known.borrow().get(path) {
             return known.clone();
         }
-        let module = Module::new(file.into(), path.to_owned(), Arc::clone(source)).map(Rc::new);
+        let module = Module::new(file.into(), path.to_owned(), source).map(Rc::new);
         self.known
             .borrow_mut()
             .insert(path.to_owned(), module.clone());

@@ -1,5 +1,6 @@
 //! Source text in, what happens out.
 
+mod ahead;
 mod measure;
 mod mutation;
 mod project;

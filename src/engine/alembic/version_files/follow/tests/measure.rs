@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::show::{Recorder, show};
@@ -35,7 +34,7 @@ fn superset() -> Option<VersionFiles> {
                     ..Revision::default()
                 },
                 path,
-                source: Arc::from(source),
+                source: source.into(),
             })
         })
         .collect();

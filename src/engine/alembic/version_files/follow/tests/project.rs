@@ -1,7 +1,6 @@
 //! Functions of other modules of the project.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::show::Recorder;
 use crate::domain::foresight::{Dialect, Direction, Migrations};
@@ -80,7 +79,7 @@ fn helpers_are_followed_and_say_who_called_them() {
                 ..Revision::default()
             },
             path,
-            source: Arc::from(VERSION),
+            source: VERSION.into(),
         }],
         roots: Vec::new(),
     };
@@ -127,7 +126,7 @@ fn files_that_cannot_be_read_are_not_followed() {
                 ..Revision::default()
             },
             path,
-            source: Arc::from(source),
+            source: source.into(),
         }],
         roots: Vec::new(),
     };

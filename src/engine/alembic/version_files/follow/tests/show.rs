@@ -1,7 +1,6 @@
 //! Events as short lines, and a host that writes them down.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::domain::catalogue::Catalogue;
 use crate::domain::foresight::{Dialect, Event, EventKind, Extent, Host, Raised};
@@ -23,7 +22,7 @@ pub(super) fn files_of(files: &[(&str, &str)]) -> VersionFiles {
                     ..Revision::default()
                 },
                 path: PathBuf::from(path),
-                source: Arc::from(*source),
+                source: (*source).into(),
             })
             .collect(),
         roots: Vec::new(),
