@@ -2,11 +2,14 @@
 //!
 //! The only part of this room that starts programs: the clients of the servers, by `process`.
 
+mod client;
+mod postgres;
+
 use std::path::{Path, PathBuf};
 
 use super::DatabaseError;
 use crate::domain::backup::Contents;
-use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Dialect, VersionTable};
 use crate::process::{Environment, Interrupt};
 
 /// What a backup works with besides the database.
@@ -119,6 +122,11 @@ pub fn open(
     facts: &ConnectionFacts,
     surroundings: Surroundings,
 ) -> Result<Box<dyn Backups>, BackupError> {
-    drop(surroundings);
-    Err(BackupError::UnsupportedDialect(facts.dialect.clone()))
+    match facts.known_dialect() {
+        Some(Dialect::PostgreSql) => Ok(Box::new(postgres::PostgresBackups::open(
+            facts,
+            surroundings,
+        )?)),
+        _ => Err(BackupError::UnsupportedDialect(facts.dialect.clone())),
+    }
 }
