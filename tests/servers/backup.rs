@@ -189,10 +189,14 @@ fn whole(database: &TestDatabase<'_>) -> Vec<String> {
 
 fn filled_postgres() -> TestDatabase<'static> {
     let database = TestDatabase::create(Kind::PostgreSql);
+    fill_postgres(&database);
+    database
+}
+
+fn fill_postgres(database: &TestDatabase<'_>) {
     // Every byte there is.
     let bytes: String = (0..=255_u8).map(|byte| format!("{byte:02x}")).collect();
     database.execute(&POSTGRES.replace("string_agg_bytes()", &format!("'{bytes}'")));
-    database
 }
 
 /// Turns red if anything of a database is left out, left over or altered on its way out and back.
@@ -255,4 +259,300 @@ fn scratches(database: &TestDatabase<'_>) -> String {
         }
     };
     database.query_one(query)
+}
+
+/// Turns red if a rehearsal proves less than a restore, or leaves its database behind.
+#[test]
+fn a_rehearsal_has_the_same_contents_and_leaves_nothing_on_postgresql() {
+    let server = crate::support::Server::start(Kind::PostgreSql);
+    let database = server.create_database();
+    fill_postgres(&database);
+    database.execute(&format!(
+        "ALTER DATABASE {} SET search_path = \"Zweites \"\"Schema\"\"\", public, extensions",
+        database.name()
+    ));
+    let place = Place::new();
+    let (file, contents) = dumped(&place, &database, "a.dump");
+    let mut backups = place.backups(&database.facts());
+    assert_eq!(backups.rehearse(&file, &mut quiet()).unwrap(), contents);
+    assert_eq!(scratches(&database), "0");
+
+    // A half of it, a client that fails, an operator who has enough.
+    let half = place.file("half.dump");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&half, &bytes[..bytes.len() / 2]).unwrap();
+    let error = backups.rehearse(&half, &mut quiet()).unwrap_err();
+    assert!(matches!(error, BackupError::Damaged { .. }), "{error}");
+    assert_eq!(scratches(&database), "0");
+    let mut failing = Place::new();
+    for name in ["pg_dump", "pg_restore"] {
+        failing.program(name, &format!("exec {} \"$@\"", real(name).display()));
+    }
+    failing.program("psql", "echo 'psql: sorry' >&2; exit 2");
+    let error = failing
+        .backups(&database.facts())
+        .rehearse(&file, &mut quiet())
+        .unwrap_err();
+    assert_eq!(error.to_string(), "psql failed: psql: sorry");
+    assert_eq!(scratches(&database), "0");
+    failing.program("psql", "sleep 60");
+    let interrupt = failing.interrupt.clone();
+    let error = failing
+        .backups(&database.facts())
+        .rehearse(&file, &mut |_| interrupt.raise())
+        .unwrap_err();
+    assert!(matches!(error, BackupError::Interrupted), "{error}");
+    assert_eq!(scratches(&database), "0");
+
+    server.execute("CREATE ROLE modest LOGIN SUPERUSER PASSWORD 'modest'");
+    server.execute("ALTER ROLE modest NOSUPERUSER");
+    let modest = as_user(&database, "modest", "modest");
+    let error = place
+        .backups(&modest)
+        .rehearse(&file, &mut quiet())
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("ALTER ROLE \"modest\" CREATEDB"),
+        "{error}"
+    );
+}
+
+/// Turns red if damage goes unnoticed that makes a restore impossible.
+#[test]
+fn damage_is_noticed_when_a_file_of_postgresql_is_read() {
+    let database = filled_postgres();
+    let place = Place::new();
+    let (file, _) = dumped(&place, &database, "a.dump");
+    let mut backups = place.backups(&database.facts());
+    let mut heard = Vec::new();
+    backups
+        .read_back(&file, &mut |bytes| heard.push(bytes))
+        .unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let broken = place.file("broken.dump");
+    let last = bytes.len() - 1;
+    let cut = |length: usize| bytes[..length].to_vec();
+    let altered = |at: usize| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 0x40;
+        bytes
+    };
+    // In the middle of the data of the largest table, and in the head.
+    for (what, content) in [
+        ("empty", Vec::new()),
+        ("a half", cut(bytes.len() / 2)),
+        ("all but one", cut(last)),
+        ("one altered", altered(bytes.len() - 20_000)),
+        ("no archive", altered(0)),
+    ] {
+        std::fs::write(&broken, content).unwrap();
+        let error = backups.read_back(&broken, &mut quiet()).unwrap_err();
+        assert!(
+            matches!(error, BackupError::Damaged { .. }),
+            "{what}: {error}"
+        );
+    }
+    let error = backups
+        .read_back(&place.file("missing.dump"), &mut quiet())
+        .unwrap_err();
+    assert!(matches!(error, BackupError::Io { .. }), "{error}");
+}
+
+/// Turns red if anything of a restore that does not come to its end stays.
+#[test]
+fn a_restore_that_fails_changes_nothing_on_postgresql() {
+    let database = filled_postgres();
+    let mut place = Place::new();
+    let (file, _) = dumped(&place, &database, "a.dump");
+    database.execute("INSERT INTO parent VALUES (99); CREATE TABLE later (id int)");
+    let before = whole(&database);
+
+    // The archive ends in the middle, after the database was emptied.
+    let half = place.file("half.dump");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&half, &bytes[..bytes.len() / 2]).unwrap();
+    let error = restore(&place, &database, &half).unwrap_err();
+    assert!(matches!(error, BackupError::Damaged { .. }), "{error}");
+    similar(&before, &whole(&database));
+
+    // A statement of it fails, here the last one: a role of the archive is gone.
+    database.execute("CREATE ROLE reader; GRANT SELECT ON parent TO reader");
+    let (granted, _) = dumped(&place, &database, "granted.dump");
+    database.execute("REVOKE SELECT ON parent FROM reader; DROP ROLE reader");
+    let error = restore(&place, &database, &granted)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("role \"reader\" does not exist"), "{error}");
+    similar(&before, &whole(&database));
+
+    // The operator ends it.
+    place.program(
+        "pg_dump",
+        &format!("exec {} \"$@\"", real("pg_dump").display()),
+    );
+    place.program("psql", &format!("exec {} \"$@\"", real("psql").display()));
+    place.program(
+        "pg_restore",
+        &format!(
+            "case \"$*\" in *--list*) exec {0} \"$@\";; esac; {0} \"$@\"; sleep 60",
+            real("pg_restore").display()
+        ),
+    );
+    let interrupt = place.interrupt.clone();
+    let error = place
+        .backups(&database.facts())
+        .restore(&file, &mut |_| interrupt.raise())
+        .unwrap_err();
+    assert!(matches!(error, BackupError::Interrupted), "{error}");
+    similar(&before, &whole(&database));
+    assert_eq!(
+        left_in(&place),
+        ["a.dump", "bin", "granted.dump", "half.dump"]
+    );
+}
+
+/// Turns red if a restore queues for ever behind somebody, or a backup does.
+#[test]
+fn somebody_elses_lock_ends_a_backup_and_a_restore_of_postgresql() {
+    let database = filled_postgres();
+    let place = Place::new();
+    let (file, contents) = dumped(&place, &database, "a.dump");
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let facts = database.facts();
+        let holder = scope.spawn(move || holding(&facts, "LOCK TABLE parent", &wait));
+        while database.query_one(
+            "SELECT count(*)::text FROM pg_locks WHERE relation = 'parent'::regclass AND mode = 'AccessExclusiveLock'",
+        ) == "0"
+        {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let mut backups = place.backups(&database.facts());
+        for result in [
+            backups.dump(&place.file("b.dump"), &mut quiet()).map(drop),
+            backups.restore(&file, &mut quiet()),
+        ] {
+            let error = result.unwrap_err().to_string();
+            assert!(
+                error.contains("somebody holds a lock on a table for longer than 10s"),
+                "{error}"
+            );
+        }
+        go.send(()).unwrap();
+        holder.join().unwrap();
+        assert_eq!(backups.contents().unwrap(), contents);
+    });
+}
+
+/// Holds what the statement takes until it is told to let go.
+fn holding(facts: &ConnectionFacts, sql: &str, until: &std::sync::mpsc::Receiver<()>) {
+    use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
+        .host(facts.host.as_deref().unwrap())
+        .port(facts.port.unwrap())
+        .username(facts.user.as_deref().unwrap())
+        .password(facts.password.as_ref().unwrap().reveal())
+        .database(facts.database.as_deref().unwrap());
+    let mut connection = runtime.block_on(options.connect()).unwrap();
+    runtime.block_on(connection.execute("BEGIN")).unwrap();
+    runtime
+        .block_on(connection.execute(sqlx::AssertSqlSafe(sql.to_owned())))
+        .unwrap();
+    until.recv().unwrap();
+    runtime.block_on(connection.close()).unwrap();
+}
+
+/// Turns red if a change between the dump and the count makes the record tell something else than the file.
+#[test]
+fn what_is_written_meanwhile_is_neither_in_the_file_nor_in_its_contents() {
+    let database = filled_postgres();
+    let mut place = Place::new();
+    for name in ["psql", "pg_restore"] {
+        place.program(name, &format!("exec {} \"$@\"", real(name).display()));
+    }
+    // It has said that it begins when somebody else writes, and reads only then.
+    place.program(
+        "pg_dump",
+        &format!(
+            "case \"$*\" in *--version*) ;; *) {} -q -c \"INSERT INTO parent VALUES (1000)\" || exit 9;; esac\nexec {} \"$@\"",
+            real("psql").display(),
+            real("pg_dump").display()
+        ),
+    );
+    let (file, contents) = dumped(&place, &database, "a.dump");
+    assert_eq!(
+        database.query_one("SELECT count(*)::text FROM ONLY parent"),
+        "2"
+    );
+    assert_eq!(contents.rows["public.parent"], 1);
+    restore(&place, &database, &file).unwrap();
+    assert_eq!(
+        database.query_one("SELECT count(*)::text FROM ONLY parent"),
+        "1"
+    );
+}
+
+/// Turns red if a client that cannot read the server is started, or a fitting one beside it is missed.
+#[test]
+fn an_old_client_of_postgresql_is_passed_over() {
+    let database = filled_postgres();
+    let mut place = Place::new();
+    place.program("pg_dump", "echo 'pg_dump (PostgreSQL) 9.6.24'");
+    let found = place.backups(&database.facts()).client();
+    // Debian has a fitting one outside of the search path.
+    if Path::new("/usr/lib/postgresql").is_dir() {
+        let client = found.unwrap().unwrap();
+        assert!(!client.contains("9.6"), "{client}");
+    } else {
+        let error = found.unwrap_err();
+        assert!(matches!(error, BackupError::OldClient { .. }), "{error}");
+    }
+}
+
+/// Turns red if a disk that is full is not told, or a file that is not whole is taken for one.
+#[test]
+fn a_full_disk_is_told() {
+    let database = filled_postgres();
+    let mut place = Place::new();
+    for name in ["psql", "pg_restore"] {
+        place.program(name, &format!("exec {} \"$@\"", real(name).display()));
+    }
+    place.program(
+        "pg_dump",
+        &format!(
+            "trap '' XFSZ; ulimit -f 16; exec {} \"$@\"",
+            real("pg_dump").display()
+        ),
+    );
+    let error = place
+        .backups(&database.facts())
+        .dump(&place.file("a.dump"), &mut quiet())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("pg_dump failed: pg_dump: error: could not write"),
+        "{error}"
+    );
+    assert!(error.contains("File too large"), "{error}");
+}
+
+fn real(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("{name} is not installed"))
+}
+
+/// The same database, somebody else.
+fn as_user(database: &TestDatabase<'_>, user: &str, password: &str) -> ConnectionFacts {
+    ConnectionFacts {
+        user: Some(user.to_owned()),
+        password: Some(rollback::domain::secret::Secret::new(password)),
+        ..database.facts()
+    }
 }

@@ -2,9 +2,10 @@
 //!
 //! `pg_restore` writes a script and `psql` runs it. In between the script passes through our hands, so that
 //! the last word, `COMMIT`, is ours: it is said only when the archive was read to its end without a fault.
+//! The script has to be one of a single transaction: any other one commits after its large objects.
 
 use std::fs;
-use std::io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Write as _};
+use std::io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _};
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -29,6 +30,13 @@ const UNKNOWN: (&str, u32) = ("SET transaction_timeout = 0;", 17);
 
 /// How many lines at the start of a script may be settings.
 const HEAD: usize = 60;
+
+/// The script's own first and last word, in whose place ours are.
+const FIRST: &[u8] = b"BEGIN;";
+const LAST: &[u8] = b"\nCOMMIT;\n";
+
+/// How many bytes at its end are held back to look for the last word. Only remarks follow it.
+const END: usize = 4096;
 
 const EMPTY: &str = include_str!("empty.sql");
 
@@ -161,7 +169,7 @@ impl Load<'_> {
         let mut furthest = 0;
         let mut measure = || client::position(&mut source, &mut furthest);
         let mut listener = Watching::new(&mut measure, progress);
-        let (ran, restored, commit_sent) = thread::scope(|scope| {
+        let (ran, restored, passed) = thread::scope(|scope| {
             let restored = scope.spawn(|| {
                 let result = restore.run(&interrupt, &mut Deaf);
                 // Whoever waits for it may be gone.
@@ -172,10 +180,10 @@ impl Load<'_> {
             let ran = psql.run(&interrupt, &mut listener);
             (ran, restored.join(), passed.join())
         });
-        let commit_sent = commit_sent.unwrap_or(false);
+        let passed = passed.unwrap_or(Passed::Refused);
         let restored = restored.unwrap_or_else(|_| Err(stopped()));
-        let ended = finish(ran, restored, file);
-        let ended = ended.and_then(|()| commit_sent.then_some(()).ok_or_else(stopped));
+        let commit_sent = passed == Passed::Whole;
+        let ended = finish(ran, restored, passed, file);
         ended.map_err(|error| Failed {
             error,
             commit_sent,
@@ -184,26 +192,43 @@ impl Load<'_> {
     }
 }
 
+/// How far a script came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passed {
+    /// All of it, and the last word.
+    Whole,
+    /// As far as it goes, which is not its end.
+    Torn,
+    /// Its reader was gone before it was.
+    Refused,
+}
+
 /// Which of the two failed first, if any.
 fn finish(
     ran: Result<Finished, BackupError>,
     restored: Result<Finished, BackupError>,
+    passed: Passed,
     file: &Path,
 ) -> Result<(), BackupError> {
     match (ran, restored) {
+        (Err(BackupError::Interrupted), _) | (_, Err(BackupError::Interrupted)) => {
+            Err(BackupError::Interrupted)
+        }
+        // A reader of half a line complains, too, and a writer without a reader.
+        (_, Err(BackupError::Client { reason, .. })) if passed == Passed::Torn => {
+            Err(BackupError::Damaged {
+                path: file.to_owned(),
+                reason,
+            })
+        }
         (Err(BackupError::Client { program, reason }), _) if reason.contains(LOCKED) => {
             let reason =
                 format!("somebody holds a lock on a table for longer than {LOCK_LIMIT}\n{reason}");
             Err(BackupError::Client { program, reason })
         }
-        // Where `psql` fails, the other one loses its reader, and says no more than that.
-        (Err(error), _) => Err(error),
-        (Ok(_), Err(BackupError::Client { reason, .. })) => Err(BackupError::Damaged {
-            path: file.to_owned(),
-            reason,
-        }),
-        (Ok(_), Err(error)) => Err(error),
-        (Ok(_), Ok(_)) => Ok(()),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+        (Ok(_), Ok(_)) if passed == Passed::Whole => Ok(()),
+        (Ok(_), Ok(_)) => Err(stopped()),
     }
 }
 
@@ -214,32 +239,58 @@ fn stopped() -> BackupError {
     }
 }
 
-/// Hands the script on, between our first and our last words; whether the last one was said. An end that
-/// is closed is the end of a client, who says why.
+/// Hands the script on, between our first and our last words. An end that is closed is the end of a client,
+/// who says why.
 fn pass(
     script: PipeReader,
     mut input: PipeWriter,
     begin: &str,
     is_known: bool,
     is_read: &mpsc::Receiver<bool>,
-) -> bool {
-    let passed = (|| {
+) -> Passed {
+    let passed = (|| -> io::Result<bool> {
         input.write_all(begin.as_bytes())?;
         let mut script = BufReader::new(script);
+        let mut held = Vec::new();
         let mut line = Vec::new();
         for _ in 0..HEAD {
             line.clear();
             if script.read_until(b'\n', &mut line)? == 0 {
                 break;
             }
-            if is_known || line.trim_ascii_end() != UNKNOWN.0.as_bytes() {
-                input.write_all(&line)?;
+            let said = line.trim_ascii_end();
+            if said != FIRST && (is_known || said != UNKNOWN.0.as_bytes()) {
+                held.extend_from_slice(&line);
             }
         }
-        input.write_all(script.buffer())?;
-        io::copy(script.get_mut(), &mut input)
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let length = script.read(&mut buffer)?;
+            if length == 0 {
+                break;
+            }
+            held.extend_from_slice(&buffer[..length]);
+            let free = held.len().saturating_sub(END);
+            input.write_all(&held[..free])?;
+            held.drain(..free);
+        }
+        let end = held.windows(LAST.len()).rposition(|bytes| bytes == LAST);
+        let (before, after) = held.split_at(end.unwrap_or(held.len()));
+        input.write_all(before)?;
+        input.write_all(b"\n")?;
+        input.write_all(after.strip_prefix(LAST).unwrap_or_default())?;
+        Ok(end.is_some())
     })();
-    passed.is_ok() && is_read.recv() == Ok(true) && input.write_all(b"\nCOMMIT;\n").is_ok()
+    match passed {
+        Err(_) => Passed::Refused,
+        Ok(has_end) => match is_read.recv() {
+            Ok(true) if has_end => match input.write_all(b"\nCOMMIT;\n") {
+                Ok(()) => Passed::Whole,
+                Err(_) => Passed::Refused,
+            },
+            _ => Passed::Torn,
+        },
+    }
 }
 
 /// The list for `pg_restore`, gone with its value.
