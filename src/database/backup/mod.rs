@@ -2,6 +2,8 @@
 //!
 //! The only part of this room that starts programs: the clients of the servers, by `process`.
 
+mod client;
+mod postgres;
 mod sqlite;
 
 use std::path::{Path, PathBuf};
@@ -130,6 +132,10 @@ pub fn open(
     surroundings: Surroundings,
 ) -> Result<Box<dyn Backups>, BackupError> {
     match facts.known_dialect() {
+        Some(Dialect::PostgreSql) => Ok(Box::new(postgres::PostgresBackups::open(
+            facts,
+            surroundings,
+        )?)),
         Some(Dialect::Sqlite) => Ok(Box::new(sqlite::SqliteBackups::new(facts, surroundings)?)),
         _ => Err(BackupError::UnsupportedDialect(facts.dialect.clone())),
     }
