@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Context;
+use super::downgrade_safe::Safety;
 use super::foresee::{Foreseen, ProbeArgs};
 use super::session::Session;
 use crate::domain::risk::Level;
@@ -49,6 +50,7 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let plan = session.plan(&args.target)?;
     let foreseen = Foreseen::of(&mut session, &plan, context);
     let next = foreseen.next_command(&args.target, context);
+    let backup = Safety::judge(context, &session, &plan, &foreseen.outlook).sentence();
     let view = PlanView {
         database: session.identity.as_ref(),
         target: &args.target,
@@ -58,6 +60,7 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         ending: Ending {
             verdict: &foreseen.verdict,
             next: &next,
+            backup: backup.as_deref(),
         },
     };
     if args.sql {

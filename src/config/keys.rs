@@ -32,13 +32,16 @@ struct File {
     allow: Option<Vec<String>>,
     probe: Option<bool>,
     probe_timeout: Option<String>,
+    backup: Option<String>,
+    verify_backup: Option<String>,
+    on_failure: Option<String>,
     check: Option<Vec<CheckFile>>,
     color: Option<String>,
     format: Option<String>,
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-pub(super) const KEYS: [&str; 21] = [
+pub(super) const KEYS: [&str; 24] = [
     "engine_command",
     "alembic_config",
     "name",
@@ -57,6 +60,9 @@ pub(super) const KEYS: [&str; 21] = [
     "allow",
     "probe",
     "probe_timeout",
+    "backup",
+    "verify_backup",
+    "on_failure",
     "check",
     "color",
     "format",
@@ -106,6 +112,9 @@ pub(super) fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         allow: source.read("allow", file.allow, |codes| allowed(&codes.join(",")))?,
         probe: file.probe,
         probe_timeout: source.read("probe_timeout", file.probe_timeout, |text| duration(&text))?,
+        backup: source.read("backup", file.backup, |text| one_of(&text))?,
+        verify_backup: source.read("verify_backup", file.verify_backup, |text| one_of(&text))?,
+        on_failure: source.read("on_failure", file.on_failure, |text| one_of(&text))?,
         checks: source.read("check", file.check, |checks| {
             checks.into_iter().map(check::read).collect()
         })?,

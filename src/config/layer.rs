@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::backup::{BackupWhen, OnFailure, VerifyBackup};
 use crate::checks::Check;
 use crate::domain::risk::verdict::Allowed;
 use crate::domain::secret::Secret;
@@ -56,6 +57,12 @@ pub struct Layer {
     pub probe: Option<bool>,
     /// How long that may take, all questions together.
     pub probe_timeout: Option<Duration>,
+    /// When a backup is made before a run.
+    pub backup: Option<BackupWhen>,
+    /// How far it is proven.
+    pub verify_backup: Option<VerifyBackup>,
+    /// What becomes of a run that fails.
+    pub on_failure: Option<OnFailure>,
     /// The project's own checks.
     pub checks: Option<Vec<Check>>,
     /// When to colour.
@@ -86,6 +93,9 @@ impl Layer {
             allow: self.allow.or(below.allow),
             probe: self.probe.or(below.probe),
             probe_timeout: self.probe_timeout.or(below.probe_timeout),
+            backup: self.backup.or(below.backup),
+            verify_backup: self.verify_backup.or(below.verify_backup),
+            on_failure: self.on_failure.or(below.on_failure),
             checks: self.checks.or(below.checks),
             color: self.color.or(below.color),
             format: self.format.or(below.format),

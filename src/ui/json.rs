@@ -99,6 +99,7 @@ impl Ui {
             "target": view.target,
             "steps": steps,
             "verdict": outlook_json(view.outlook, view.ending),
+            "backup": view.ending.backup,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The plan of this run with all that is shown of it.
 
-use super::DowngradeSafeArgs;
+use super::{DowngradeSafeArgs, Safety};
 use crate::commands::Context;
 use crate::commands::foresee::Foreseen;
 use crate::commands::session::Session;
@@ -16,6 +16,8 @@ pub(super) struct Planned {
     /// The command line of each step.
     pub(super) commands: Vec<Vec<String>>,
     pub(super) foreseen: Foreseen,
+    /// Whether there is a backup before the first step.
+    pub(super) safety: Safety,
 }
 
 impl Planned {
@@ -34,10 +36,13 @@ impl Planned {
             Some(taken_up) => taken_up.plan.clone(),
             None => session.plan(&target)?,
         };
+        let foreseen = Foreseen::of(session, &plan, context);
+        let safety = Safety::judge(context, session, &plan, &foreseen.outlook);
         Ok(Self {
             target,
             commands: session.command_lines(&plan),
-            foreseen: Foreseen::of(session, &plan, context),
+            foreseen,
+            safety,
             plan,
         })
     }
@@ -49,6 +54,7 @@ impl Planned {
         session: &Session,
     ) -> Result<(), Failure> {
         let next = self.foreseen.next_command(&self.target, context);
+        let backup = self.safety.sentence();
         let view = PlanView {
             database: session.identity.as_ref(),
             target: &self.target,
@@ -58,6 +64,7 @@ impl Planned {
             ending: Ending {
                 verdict: &self.foreseen.verdict,
                 next: &next,
+                backup: backup.as_deref(),
             },
         };
         context.ui.plan_of_run(view, args.dry_run)
