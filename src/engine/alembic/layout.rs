@@ -4,17 +4,23 @@
 //! Only what is certain without running code is told. Where a project decides in code, the reason is
 //! given instead.
 
-use std::ffi::{OsStr, OsString};
-use std::fs;
+mod config;
+mod installed;
+mod options;
+mod roots;
+
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use regex::Regex;
-
+use self::config::Config;
+pub use self::installed::Version;
+use self::installed::{ASSUMED, installed, site_packages};
+use self::options::{Options, options};
+use self::roots::above_package;
+pub use self::roots::roots_of;
 use super::AlembicEngine;
 use super::discovery::Style;
-use super::ini::{self, Ini};
 use super::launcher::{Launch, Target};
-use crate::domain::revision::Revision;
 use crate::process::Environment;
 
 /// Where version files lie and how they are listed.
@@ -34,36 +40,6 @@ pub struct Layout {
     pub version: Version,
 }
 
-/// A version of Alembic's, whole and as numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// `1.16.5`.
-    pub text: String,
-    /// 1 and 16.
-    numbers: (u32, u32),
-}
-
-impl Version {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut numbers = text.split('.').map(str::parse);
-        let numbers = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-        Some(Self {
-            text: text.to_owned(),
-            numbers,
-        })
-    }
-
-    /// Whether `pyproject.toml` and `path_separator` are read.
-    fn reads_pyproject(&self) -> bool {
-        self.numbers >= (1, 16)
-    }
-
-    /// Whether files are listed by name: before, as the file system has them, and without recursion.
-    fn lists_by_name(&self) -> bool {
-        self.numbers >= (1, 10)
-    }
-}
-
 /// The engine and its surroundings, as far as they decide where version files are.
 struct Surroundings<'a> {
     dir: &'a Path,
@@ -71,12 +47,6 @@ struct Surroundings<'a> {
     launch: &'a Launch,
     version: Version,
 }
-
-/// The release whose rules hold where none is to be seen.
-const ASSUMED: Version = Version {
-    text: String::new(),
-    numbers: (1, 20),
-};
 
 impl AlembicEngine {
     /// Where the version files are that the engine would load; else why that is not certain.
@@ -271,273 +241,9 @@ impl Surroundings<'_> {
     }
 }
 
-/// `Alembic -c FILE -n NAME -x K=V`, without what says nothing about files.
-#[derive(Debug, Default)]
-struct Options {
-    configs: Vec<PathBuf>,
-    section: String,
-}
-
-fn options(args: &[OsString]) -> Result<Options, String> {
-    let mut found = Options {
-        configs: Vec::new(),
-        section: "alembic".to_owned(),
-    };
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        let text = arg.to_string_lossy();
-        let (name, glued) = match text.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => {
-                (name.to_owned(), Some(value.to_owned()))
-            }
-            _ if text.len() > 2 && text.starts_with('-') && !text.starts_with("--") => (
-                text.chars().take(2).collect(),
-                Some(text.chars().skip(2).collect()),
-            ),
-            _ => (text.to_string(), None),
-        };
-        let mut value = || {
-            let following = glued.clone().or_else(|| {
-                args.next()
-                    .map(|value| value.to_string_lossy().into_owned())
-            });
-            following.ok_or_else(|| format!("{name} lacks its value"))
-        };
-        match name.as_str() {
-            "-c" | "--config" => found.configs.push(PathBuf::from(value()?)),
-            "-n" | "--name" => found.section = value()?,
-            "-x" => {
-                value()?;
-            }
-            "--raiseerr" | "-q" | "--quiet" => {}
-            _ => return Err(format!("the engine's command line has the option {name}")),
-        }
-    }
-    Ok(found)
-}
-
-/// What the two files say; the first wins.
-struct Config {
-    ini: Option<(Ini, String)>,
-    section: String,
-    toml: Option<(toml::Table, String)>,
-}
-
-impl Config {
-    fn read(
-        dir: &Path,
-        ini: Option<&Path>,
-        toml: Option<&Path>,
-        section: &str,
-    ) -> Result<Self, String> {
-        let text = |file: &Path| {
-            let path = dir.join(file);
-            match fs::read_to_string(&path) {
-                Ok(text) => Ok(Some((text, here(&path)?))),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(format!("{} cannot be read: {error}", file.display())),
-            }
-        };
-        let named = |file: &Path| {
-            let file = file.display().to_string();
-            move |reason: String| format!("{file} cannot be read: {reason}")
-        };
-        let ini = match ini {
-            Some(file) => text(file)?
-                .map(|(text, here)| {
-                    Ini::parse(&text)
-                        .map(|ini| (ini, here))
-                        .map_err(named(file))
-                })
-                .transpose()?,
-            None => None,
-        };
-        let toml = match toml {
-            Some(file) => text(file)?
-                .map(|(text, here)| {
-                    let table = text.parse::<toml::Table>();
-                    table
-                        .map(|table| (tool_alembic(table), here))
-                        .map_err(|error| named(file)(error.message().to_owned()))
-                })
-                .transpose()?,
-            None => None,
-        };
-        Ok(Self {
-            ini,
-            section: section.to_owned(),
-            toml,
-        })
-    }
-
-    fn said_by_ini(&self, name: &str) -> Result<Option<String>, String> {
-        match &self.ini {
-            Some((ini, here)) => ini.get(&self.section, name, here),
-            None => Ok(None),
-        }
-    }
-
-    fn said_by_toml(&self, name: &str) -> Option<(&toml::Value, &str)> {
-        let (table, here) = self.toml.as_ref()?;
-        Some((table.get(name)?, here))
-    }
-
-    fn text(&self, name: &str) -> Result<Option<String>, String> {
-        if let Some(text) = self.said_by_ini(name)? {
-            return Ok(Some(text));
-        }
-        match self.said_by_toml(name) {
-            Some((toml::Value::String(text), here)) => formatted(text, here).map(Some),
-            Some(_) => Err(format!("{name} is no text")),
-            None => Ok(None),
-        }
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, String> {
-        if let Some(text) = self.said_by_ini(name)? {
-            return Ok(text == "true");
-        }
-        match self.said_by_toml(name) {
-            Some((toml::Value::Boolean(flag), _)) => Ok(*flag),
-            Some(_) => Err(format!("{name} is neither true nor false")),
-            None => Ok(false),
-        }
-    }
-
-    /// A list of paths. Without a separator the older ways of splitting hold.
-    fn paths(&self, name: &str, modern: bool, colons: bool) -> Result<Vec<String>, String> {
-        let Some(text) = self.said_by_ini(name)?.filter(|text| !text.is_empty()) else {
-            return match self.said_by_toml(name) {
-                Some((toml::Value::Array(items), here)) => items
-                    .iter()
-                    .map(|item| match item {
-                        toml::Value::String(text) => formatted(text, here),
-                        _ => Err(format!("{name} is no list of texts")),
-                    })
-                    .collect(),
-                Some(_) => Err(format!("{name} is no list")),
-                None => Ok(Vec::new()),
-            };
-        };
-        let mut separator = None;
-        if modern {
-            separator = self.said_by_ini("path_separator")?;
-        }
-        if separator.is_none() && !colons {
-            separator = self.said_by_ini("version_path_separator")?;
-        }
-        let separator = match separator.as_deref() {
-            None => return split_as_of_old(&text, colons),
-            Some("space") => ' ',
-            Some("newline") => '\n',
-            Some("os" | ":") => ':',
-            Some(";") => ';',
-            Some(other) => return Err(format!("{other:?} is no separator of paths")),
-        };
-        Ok(text
-            .split(separator)
-            .filter(|part| !part.is_empty())
-            .map(|part| part.trim().to_owned())
-            .collect())
-    }
-}
-
-fn split_as_of_old(text: &str, colons: bool) -> Result<Vec<String>, String> {
-    let pattern = if colons {
-        r", *|(?: +)|:"
-    } else {
-        r", *|(?: +)"
-    };
-    let pattern = Regex::new(pattern).map_err(|error| error.to_string())?;
-    Ok(pattern.split(text).map(str::to_owned).collect())
-}
-
-fn formatted(text: &str, here: &str) -> Result<String, String> {
-    ini::interpolate(text, |name| match name {
-        "here" => Ok(here.to_owned()),
-        name => Err(format!("{name} is not known")),
-    })
-}
-
-fn tool_alembic(mut table: toml::Table) -> toml::Table {
-    let tool = table.get_mut("tool").and_then(toml::Value::as_table_mut);
-    match tool.and_then(|tool| tool.remove("alembic")) {
-        Some(toml::Value::Table(table)) => table,
-        _ => toml::Table::new(),
-    }
-}
-
-/// The folder of a file.
-fn here(file: &Path) -> Result<String, String> {
-    let folder = plain(file.parent().unwrap_or(file));
-    let folder = folder.into_os_string().into_string();
-    folder.map_err(|_| "the name of the project's folder is no text".to_owned())
-}
-
 /// Without the dots that say nothing, as Python's paths are.
 fn plain(path: &Path) -> PathBuf {
     path.components().collect()
-}
-
-/// Where modules are imported from, as far as it shows in where version files lie.
-pub fn roots_of(revisions: &[Revision]) -> Vec<PathBuf> {
-    let mut roots: Vec<PathBuf> = Vec::new();
-    let paths = revisions.iter().filter_map(|one| one.path.as_deref());
-    for folder in paths.filter_map(|path| Path::new(path).parent()) {
-        let directory = match folder.parent() {
-            Some(above) if folder.file_name() == Some(OsStr::new("versions")) => above,
-            _ => folder,
-        };
-        let root = above_package(directory);
-        if !roots.contains(&root) {
-            roots.push(root);
-        }
-    }
-    roots
-}
-
-/// The folder from which the module that a script directory is, or lies in, is imported.
-fn above_package(directory: &Path) -> PathBuf {
-    let is_package = |folder: &Path| folder.join("__init__.py").is_file();
-    let mut folder = directory;
-    if !is_package(folder) {
-        folder = folder.parent().unwrap_or(folder);
-    }
-    while is_package(folder)
-        && let Some(above) = folder.parent()
-    {
-        folder = above;
-    }
-    folder.to_owned()
-}
-
-/// Where packages are installed for an interpreter of a virtual environment.
-fn site_packages(interpreter: &Path) -> Option<PathBuf> {
-    let environment = interpreter.parent()?.parent()?;
-    if !environment.join("pyvenv.cfg").is_file() {
-        return None;
-    }
-    let mut found = fs::read_dir(environment.join("lib"))
-        .ok()?
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("python"))
-        .map(|entry| entry.path().join("site-packages"))
-        .filter(|site| site.is_dir());
-    let first = found.next()?;
-    // Two releases of Python in one environment: which one is started is not to be seen.
-    found.next().is_none().then_some(first)
-}
-
-/// The version of a package beside an interpreter, as its installer has noted it.
-fn installed(interpreter: &Path, package: &str) -> Option<String> {
-    let notes = fs::read_dir(site_packages(interpreter)?).ok()?;
-    let mut versions = notes.flatten().filter_map(|entry| {
-        let name = entry.file_name().into_string().ok()?;
-        let (found, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
-        (found == package).then(|| version.to_owned())
-    });
-    let first = versions.next()?;
-    versions.next().is_none().then_some(first)
 }
 
 #[cfg(test)]

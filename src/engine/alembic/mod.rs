@@ -6,36 +6,38 @@
 //! the bridge, where it can be had, limits how long a lock is waited for.
 
 pub mod bridge;
+mod command_line;
 pub mod complaint;
 pub mod discovery;
+mod failure;
 pub mod ini;
 pub mod launcher;
 pub mod layout;
 mod observation;
 pub mod output;
 mod render;
+mod running;
 mod statements;
 mod transaction;
 pub mod version_files;
 
 use std::cell::Cell;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::bridge::Report;
-use self::complaint::Kind;
+use self::command_line::{CURRENT, RANGE, downgrade_verb};
 use self::discovery::Found;
-use self::launcher::Launch;
 use self::transaction::Court;
 use super::{
     Current, Ended, Engine, EngineError, Judge, Listener, LockLimit, Observation, Range, Reach,
     StepRun,
 };
 use crate::domain::graph::Graph;
-use crate::process::{self, Channel, Environment, Finished, Interrupt, Invocation, SpawnError};
+use crate::process::{Environment, Interrupt};
 
 /// What flags and configuration say about the engine.
 #[derive(Debug, Clone, Default)]
@@ -152,259 +154,7 @@ impl AlembicEngine {
     pub fn can_run_a_range(&self) -> bool {
         self.bridged.get()
     }
-
-    fn launch(&self, plain: &Invocation) -> Option<Launch> {
-        let path = self.env.get(OsStr::new("PATH")).map(OsString::as_os_str);
-        launcher::take_apart(&plain.program, &plain.args, &self.dir, path)
-    }
-
-    /// The process of a verb that changes the database; with the bridge inside if that told of itself
-    /// when it was asked to observe.
-    fn changing(&self, verb: &[&str], range: Option<&Range<'_>>) -> Invocation {
-        let mut plain = self.invocation(verb);
-        plain.held.clone_from(&self.held);
-        // What a migration prints would otherwise wait in a buffer, and be lost with a killed process.
-        plain
-            .env
-            .entry("PYTHONUNBUFFERED".into())
-            .or_insert_with(|| "1".into());
-        let request = bridge::Request {
-            lock_timeout: self.lock_timeout,
-            range,
-            render: None,
-        };
-        if (self.lock_timeout.is_some() || range.is_some())
-            && self.bridged.get()
-            && let Some(launch) = self.launch(&plain)
-        {
-            let held = plain.held;
-            return Invocation {
-                held,
-                ..bridge::invocation(&launch, &self.dir, &plain.env, request)
-            };
-        }
-        if !self.options_refused.get()
-            && let Some(limit) = self.lock_timeout
-        {
-            limit_by_libpq(&mut plain.env, limit);
-        }
-        plain
-    }
-
-    /// Asks `current` with the options that the steps are to have, and where a pooler refuses those,
-    /// without them. Later would be too late: a step that failed is not started again.
-    fn ask_with_options(&self, interrupt: &Interrupt) -> Result<Finished, EngineError> {
-        if let Some(limit) = self.lock_timeout {
-            let mut limited = self.invocation(CURRENT);
-            limit_by_libpq(&mut limited.env, limit);
-            let finished = self.run(CURRENT, &limited, None, interrupt, &mut |_| {})?;
-            let refused = matches!(finished.ended, Ended::Exited(status) if status != 0)
-                && complaint::refuses_options(&finished.stdout, &finished.stderr);
-            if !refused {
-                return Ok(finished);
-            }
-            self.options_refused.set(true);
-        }
-        self.ask(CURRENT, interrupt)
-    }
-
-    fn run_changing(
-        &self,
-        verb: &[&str],
-        invocation: &Invocation,
-        timeout: Option<Duration>,
-        listener: &mut dyn Listener,
-    ) -> Result<StepRun, EngineError> {
-        let finished = self.run_heard(verb, invocation, timeout, &self.interrupt, listener)?;
-        if self.lock_timeout.is_some()
-            && invocation.side_channel
-            && finished.ended == Ended::Exited(0)
-            && !heard_of_the_limit(&finished.side_channel)
-        {
-            // In the words of the bridge, which did not come to it.
-            listener.told(r#"{"lock_timeout": "none", "why": "the engine opened no connection that was seen"}"#, &mut Gone);
-        }
-        let failed = matches!(finished.ended, Ended::Exited(status) if status != 0);
-        // Where somebody else ended it, its last line is not why.
-        let reason = failed
-            .then(|| complaint::read(&finished.stdout, &finished.stderr).line)
-            .filter(|line| !line.is_empty());
-        Ok(StepRun {
-            lock_timeout: failed && complaint::is_lock_timeout(&finished.stdout, &finished.stderr),
-            ended: finished.ended,
-            reason,
-            stdout: finished.stdout,
-            stderr: finished.stderr,
-            elapsed: finished.elapsed,
-        })
-    }
-
-    fn invocation(&self, verb: &[&str]) -> Invocation {
-        let mut args = self.found.args.clone();
-        args.extend(self.options.iter().cloned());
-        args.extend(verb.iter().map(OsString::from));
-        Invocation {
-            program: self.found.program.clone(),
-            args,
-            cwd: self.dir.clone(),
-            env: self.env.clone(),
-            stdin: None,
-            side_channel: false,
-            held: None,
-        }
-    }
-
-    /// The command line as an operator would type it.
-    fn words(&self, verb: &[&str]) -> Vec<String> {
-        let mut words = Vec::new();
-        if !self.found.extra_env.is_empty() {
-            words.push("env".to_owned());
-            words.extend(
-                self.found
-                    .extra_env
-                    .iter()
-                    .map(|(name, value)| format!("{name}={value}")),
-            );
-        }
-        words.push(self.found.shown.clone());
-        let args = self.found.args.iter().chain(&self.options);
-        words.extend(args.map(|arg| arg.to_string_lossy().into_owned()));
-        words.extend(verb.iter().map(|word| (*word).to_owned()));
-        words
-    }
-
-    fn typed(&self, verb: &[&str]) -> String {
-        let words = self.words(verb);
-        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
-    }
-
-    /// Runs a verb that only reads.
-    fn ask(&self, verb: &[&str], interrupt: &Interrupt) -> Result<Finished, EngineError> {
-        self.run(verb, &self.invocation(verb), None, interrupt, &mut |_| {})
-    }
-
-    /// Every start goes through here: an error of the engine may quote a URL with its password.
-    fn run(
-        &self,
-        verb: &[&str],
-        invocation: &Invocation,
-        timeout: Option<Duration>,
-        interrupt: &Interrupt,
-        on_line: &mut dyn FnMut(&str),
-    ) -> Result<Finished, EngineError> {
-        self.run_heard(
-            verb,
-            invocation,
-            timeout,
-            interrupt,
-            &mut process::Lines(on_line),
-        )
-    }
-
-    fn run_heard(
-        &self,
-        verb: &[&str],
-        invocation: &Invocation,
-        timeout: Option<Duration>,
-        interrupt: &Interrupt,
-        listener: &mut dyn Listener,
-    ) -> Result<Finished, EngineError> {
-        let finished = process::run_heard(invocation, timeout, interrupt, &mut Masked(listener))
-            .map_err(|error| self.not_started(verb, &error))?;
-        let stdout = output::mask(&finished.stdout);
-        let stderr = output::mask(&finished.stderr);
-        Ok(Finished {
-            stdout,
-            stderr,
-            ..finished
-        })
-    }
-
-    fn not_started(&self, verb: &[&str], error: &SpawnError) -> EngineError {
-        let hint = match error {
-            SpawnError::NotFound(_) | SpawnError::NotExecutable { .. } => {
-                "reinstall it, or name another with --engine-command"
-            }
-            SpawnError::WorkingDirectory(_) => "name the project's directory with `-C DIR`",
-            SpawnError::Other { .. } => "try the command by hand",
-        };
-        EngineError {
-            summary: format!("`{}` cannot be started: {error}", self.typed(verb)),
-            stdout: String::new(),
-            stderr: String::new(),
-            hints: vec![hint.to_owned()],
-        }
-    }
-
-    /// The error of a run that did not end well.
-    fn failed(&self, verb: &[&str], finished: &Finished, report: Option<&Report>) -> EngineError {
-        let command = self.typed(verb);
-        let complaint = complaint::read(&finished.stdout, &finished.stderr);
-        let ending = match &finished.ended {
-            Ended::Exited(_) if !complaint.line.is_empty() => complaint.line.clone(),
-            Ended::Exited(status) => format!("exit status {status}, and not a word about why"),
-            Ended::Signalled(signal) => format!("ended by signal {signal}"),
-            Ended::TimedOut => "stopped by the time limit".to_owned(),
-            Ended::Interrupted => "stopped, as you asked".to_owned(),
-        };
-        let mut hints = match finished.ended {
-            Ended::Exited(_) => complaint.kind.hints(&command),
-            _ => Vec::new(),
-        };
-        let about_connection = matches!(
-            complaint.kind,
-            Kind::Login | Kind::Unreachable | Kind::NoDatabase
-        );
-        if about_connection && let Some(facts) = report.and_then(Report::last_attempt) {
-            let user = facts
-                .user
-                .as_ref()
-                .map(|user| format!(" as {user}"))
-                .unwrap_or_default();
-            hints.insert(
-                0,
-                format!("the engine tried {}{user}", bridge::describe(&facts)),
-            );
-        }
-        if matches!(complaint.kind, Kind::CannotLocate(_))
-            && let Some(places) = report
-                .map(Report::locations)
-                .filter(|places| !places.is_empty())
-        {
-            hints.push(format!(
-                "Alembic looks for version files in {}",
-                places.join(", ")
-            ));
-        }
-        EngineError {
-            summary: format!("`{command}` failed: {ending}"),
-            stdout: finished.stdout.clone(),
-            stderr: finished.stderr.clone(),
-            hints,
-        }
-    }
-
-    fn not_understood(
-        &self,
-        verb: &[&str],
-        finished: &Finished,
-        cause: &output::NotUnderstood,
-    ) -> EngineError {
-        EngineError {
-            summary: format!("`{}` was not understood: {cause}", self.typed(verb)),
-            stdout: finished.stdout.clone(),
-            stderr: finished.stderr.clone(),
-            hints: vec![
-                "the command must end where Alembic's verbs begin: `alembic`, `flask db` or \
-                 `superset db`; see `engine_command` in the configuration and --engine-command"
-                    .to_owned(),
-            ],
-        }
-    }
 }
-
-const CURRENT: &[&str] = &["current", "--verbose"];
-const HISTORY: &[&str] = &["history", "--verbose"];
 
 impl Engine for AlembicEngine {
     fn name(&self) -> String {
@@ -485,63 +235,6 @@ impl Engine for AlembicEngine {
 
     fn lock_limit(&self, line: &str) -> Option<LockLimit> {
         bridge::lock_limit(line)
-    }
-}
-
-/// Where a range is run, the target is in the request alone. Should the bridge not have got in,
-/// Alembic finds no such revision and does nothing.
-const RANGE: &str = "the-planned-range";
-
-/// Takes URLs' passwords out of the printed lines.
-struct Masked<'a>(&'a mut dyn Listener);
-
-impl Listener for Masked<'_> {
-    fn line(&mut self, line: &str) {
-        self.0.line(&output::mask(line));
-    }
-
-    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
-        self.0.told(line, channel);
-    }
-
-    fn look_around(&mut self) {
-        self.0.look_around();
-    }
-}
-
-/// The way back to a child that has ended.
-struct Gone;
-
-impl Channel for Gone {
-    fn say(&mut self, _: &str) {}
-
-    fn ask(&mut self, _: &str) -> Option<String> {
-        None
-    }
-}
-
-fn heard_of_the_limit(side_channel: &[u8]) -> bool {
-    let told = String::from_utf8_lossy(side_channel);
-    told.lines().any(|line| bridge::lock_limit(line).is_some())
-}
-
-/// libpq, and so psycopg2 and psycopg, read their options here; a limit of the operator's own stays.
-fn limit_by_libpq(env: &mut Environment, limit: Duration) {
-    let options = env.entry("PGOPTIONS".into()).or_default();
-    if options.to_string_lossy().contains("lock_timeout") {
-        return;
-    }
-    if !options.is_empty() {
-        options.push(" ");
-    }
-    options.push(format!("-c lock_timeout={}", limit.as_millis().max(1)));
-}
-
-fn downgrade_verb(argument: &str) -> Vec<&str> {
-    if argument.starts_with('-') {
-        vec!["downgrade", "--", argument]
-    } else {
-        vec!["downgrade", argument]
     }
 }
 

@@ -1,11 +1,14 @@
 //! Where Alembic would look, by the configuration that it would read.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
 use std::io::Write as _;
 
 use super::super::output;
 use super::super::version_files::VersionFiles;
 use super::*;
+use crate::domain::revision::Revision;
 
 /// A project beside an environment in which this release of Alembic is installed.
 struct Project {

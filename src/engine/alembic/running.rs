@@ -1,0 +1,137 @@
+//! Every start of the engine, and what is heard of it.
+
+use std::time::Duration;
+
+use super::command_line::{CURRENT, limit_by_libpq};
+use super::{AlembicEngine, bridge, complaint, output};
+use crate::engine::{Ended, EngineError, Listener, StepRun};
+use crate::process::{self, Channel, Finished, Interrupt, Invocation};
+
+impl AlembicEngine {
+    /// Runs a verb that only reads.
+    pub(super) fn ask(
+        &self,
+        verb: &[&str],
+        interrupt: &Interrupt,
+    ) -> Result<Finished, EngineError> {
+        self.run(verb, &self.invocation(verb), None, interrupt, &mut |_| {})
+    }
+
+    /// Asks `current` with the options that the steps are to have, and where a pooler refuses those,
+    /// without them. Later would be too late: a step that failed is not started again.
+    pub(super) fn ask_with_options(&self, interrupt: &Interrupt) -> Result<Finished, EngineError> {
+        if let Some(limit) = self.lock_timeout {
+            let mut limited = self.invocation(CURRENT);
+            limit_by_libpq(&mut limited.env, limit);
+            let finished = self.run(CURRENT, &limited, None, interrupt, &mut |_| {})?;
+            let refused = matches!(finished.ended, Ended::Exited(status) if status != 0)
+                && complaint::refuses_options(&finished.stdout, &finished.stderr);
+            if !refused {
+                return Ok(finished);
+            }
+            self.options_refused.set(true);
+        }
+        self.ask(CURRENT, interrupt)
+    }
+
+    pub(super) fn run_changing(
+        &self,
+        verb: &[&str],
+        invocation: &Invocation,
+        timeout: Option<Duration>,
+        listener: &mut dyn Listener,
+    ) -> Result<StepRun, EngineError> {
+        let finished = self.run_heard(verb, invocation, timeout, &self.interrupt, listener)?;
+        if self.lock_timeout.is_some()
+            && invocation.side_channel
+            && finished.ended == Ended::Exited(0)
+            && !heard_of_the_limit(&finished.side_channel)
+        {
+            // In the words of the bridge, which did not come to it.
+            listener.told(r#"{"lock_timeout": "none", "why": "the engine opened no connection that was seen"}"#, &mut Gone);
+        }
+        let failed = matches!(finished.ended, Ended::Exited(status) if status != 0);
+        // Where somebody else ended it, its last line is not why.
+        let reason = failed
+            .then(|| complaint::read(&finished.stdout, &finished.stderr).line)
+            .filter(|line| !line.is_empty());
+        Ok(StepRun {
+            lock_timeout: failed && complaint::is_lock_timeout(&finished.stdout, &finished.stderr),
+            ended: finished.ended,
+            reason,
+            stdout: finished.stdout,
+            stderr: finished.stderr,
+            elapsed: finished.elapsed,
+        })
+    }
+
+    /// Every start goes through here: an error of the engine may quote a URL with its password.
+    pub(super) fn run(
+        &self,
+        verb: &[&str],
+        invocation: &Invocation,
+        timeout: Option<Duration>,
+        interrupt: &Interrupt,
+        on_line: &mut dyn FnMut(&str),
+    ) -> Result<Finished, EngineError> {
+        self.run_heard(
+            verb,
+            invocation,
+            timeout,
+            interrupt,
+            &mut process::Lines(on_line),
+        )
+    }
+
+    fn run_heard(
+        &self,
+        verb: &[&str],
+        invocation: &Invocation,
+        timeout: Option<Duration>,
+        interrupt: &Interrupt,
+        listener: &mut dyn Listener,
+    ) -> Result<Finished, EngineError> {
+        let finished = process::run_heard(invocation, timeout, interrupt, &mut Masked(listener))
+            .map_err(|error| self.not_started(verb, &error))?;
+        let stdout = output::mask(&finished.stdout);
+        let stderr = output::mask(&finished.stderr);
+        Ok(Finished {
+            stdout,
+            stderr,
+            ..finished
+        })
+    }
+}
+
+/// Takes URLs' passwords out of the printed lines.
+struct Masked<'a>(&'a mut dyn Listener);
+
+impl Listener for Masked<'_> {
+    fn line(&mut self, line: &str) {
+        self.0.line(&output::mask(line));
+    }
+
+    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
+        self.0.told(line, channel);
+    }
+
+    fn look_around(&mut self) {
+        self.0.look_around();
+    }
+}
+
+/// The way back to a child that has ended.
+struct Gone;
+
+impl Channel for Gone {
+    fn say(&mut self, _: &str) {}
+
+    fn ask(&mut self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn heard_of_the_limit(side_channel: &[u8]) -> bool {
+    let told = String::from_utf8_lossy(side_channel);
+    told.lines().any(|line| bridge::lock_limit(line).is_some())
+}
