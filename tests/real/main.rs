@@ -3,7 +3,8 @@
 //! One scenario, because each of its steps costs what a start of Superset costs. Turns red when the
 //! plan of a real history is wrong, when a step does not verify, when a run starts the engine more
 //! than once for each step, when the first revision that cannot be rolled back is not told before
-//! anything runs, or when the one that is named in its place cannot be reached.
+//! anything runs, when the one that is named in its place cannot be reached, or when the backup of the
+//! first run does not bring everything back at the end.
 
 #![expect(
     clippy::unwrap_used,
@@ -27,6 +28,10 @@ use std::time::Instant;
 use assert_cmd::assert::OutputAssertExt as _;
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
+use rollback::database::backup::{self, Surroundings};
+use rollback::domain::backup::Contents;
+use rollback::domain::connection::VersionTable;
+use rollback::process::Interrupt;
 use serde_json::Value;
 use support::{Kind, TestDatabase};
 
@@ -69,7 +74,7 @@ impl Superset {
                 std::env::join_paths([programs(), "/usr/bin".into(), "/bin".into()]).unwrap(),
             )
             .env("HOME", self.home.path())
-            // What a backup of Superset takes is measured where backups are tested.
+            // One run asks for a backup by itself: what it takes at the head.
             .env("ROLLBACK_BACKUP", "never")
             .env("SUPERSET_HOME", self.home.path())
             .env(
@@ -105,6 +110,35 @@ impl Superset {
             begun.elapsed().as_secs_f64()
         );
         (output, starts)
+    }
+
+    /// Fingerprint of the schema and counts of all rows, as the program takes them.
+    fn contents(&self) -> Contents {
+        let surroundings = Surroundings {
+            environment: std::env::vars_os().collect(),
+            interrupt: Interrupt::default(),
+            folder: self.home.path().to_owned(),
+            version_table: VersionTable::default(),
+        };
+        backup::open(&self.database.facts(), surroundings)
+            .and_then(|mut backups| backups.contents())
+            .unwrap()
+    }
+
+    /// A hash over the rows of each table, as the server takes it.
+    fn hashes(&self) -> Vec<(String, String)> {
+        let tables = self.database.query(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' \
+             AND relnamespace = 'public'::regnamespace ORDER BY relname",
+        );
+        let hash = |row: Vec<Option<String>>| {
+            let table = row[0].clone().unwrap();
+            let hash = self.database.query_one(&format!(
+                "SELECT coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '') FROM \"{table}\" t"
+            ));
+            (table, hash)
+        };
+        tables.into_iter().map(hash).collect()
     }
 
     fn version(&self) -> String {
@@ -216,6 +250,8 @@ fn superset_goes_back_over_its_first_merge_and_up_to_the_revision_that_cannot() 
     assert_eq!(superset.version(), head);
     assert_eq!(starts, 1);
 
+    let (contents, hashes) = (superset.contents(), superset.hashes());
+    assert!(contents.rows.len() > 40, "{contents:#?}");
     let target = format!("-{STEPS_OVER_THE_FIRST_MERGE}");
     let (output, starts) = superset.rollback(&[
         "downgrade-safe",
@@ -223,6 +259,9 @@ fn superset_goes_back_over_its_first_merge_and_up_to_the_revision_that_cannot() 
         "-y",
         "--allow",
         "all",
+        "--backup",
+        "--verify-backup",
+        "restore",
         "--format",
         "json",
     ]);
@@ -286,4 +325,19 @@ fn superset_goes_back_over_its_first_merge_and_up_to_the_revision_that_cannot() 
         .assert()
         .code(4)
         .stderr(names_the_relation.and(tells_the_position));
+
+    // Everything is as it was at the head, after the backup of the first run is restored.
+    assert_ne!(superset.contents(), contents);
+    let (output, _) = superset.rollback(&[
+        "restore",
+        "latest",
+        "-y",
+        "--database",
+        superset.database.name(),
+        "--no-backup",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    assert_eq!(superset.contents(), contents);
+    assert_eq!(superset.hashes(), hashes);
+    assert_eq!(superset.version(), head);
 }
