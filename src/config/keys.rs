@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::Layer;
 use super::check::{self, CheckFile};
+use super::policy;
 use super::values::{allowed, duration, lock_timeout, one_of, words};
 use crate::domain::secret::Secret;
 use crate::error::Failure;
@@ -32,13 +33,15 @@ struct File {
     allow: Option<Vec<String>>,
     probe: Option<bool>,
     probe_timeout: Option<String>,
+    environment: Option<String>,
+    policy: Option<toml::Table>,
     check: Option<Vec<CheckFile>>,
     color: Option<String>,
     format: Option<String>,
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-pub(super) const KEYS: [&str; 21] = [
+pub(super) const KEYS: [&str; 23] = [
     "engine_command",
     "alembic_config",
     "name",
@@ -57,6 +60,8 @@ pub(super) const KEYS: [&str; 21] = [
     "allow",
     "probe",
     "probe_timeout",
+    "environment",
+    "policy",
     "check",
     "color",
     "format",
@@ -106,6 +111,13 @@ pub(super) fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         allow: source.read("allow", file.allow, |codes| allowed(&codes.join(",")))?,
         probe: file.probe,
         probe_timeout: source.read("probe_timeout", file.probe_timeout, |text| duration(&text))?,
+        environment: file.environment,
+        policies: source.read("policy", file.policy, |table| policy::read(&table))?,
+        policy: None,
+        reason: None,
+        incident: None,
+        approved_by: None,
+        deployed_at: None,
         checks: source.read("check", file.check, |checks| {
             checks.into_iter().map(check::read).collect()
         })?,
@@ -152,6 +164,10 @@ fn all_known(path: &Path, table: &toml::Table) -> Result<(), Failure> {
         .filter_map(toml::Value::as_table)
     {
         known(path, check, &CheckFile::KEYS, " in a check")?;
+    }
+    let policies = table.get("policy").and_then(toml::Value::as_table);
+    for (place, table) in policies.map(policy::tables).unwrap_or_default() {
+        known(path, &table, &policy::KEYS, &format!(" in [{place}]"))?;
     }
     Ok(())
 }

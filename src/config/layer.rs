@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::policy::Policies;
+use super::values::DeployedAt;
 use crate::checks::Check;
+use crate::domain::policy::Policy;
 use crate::domain::risk::verdict::Allowed;
 use crate::domain::secret::Secret;
 use crate::ui::{ColorChoice, Format};
@@ -56,6 +59,20 @@ pub struct Layer {
     pub probe: Option<bool>,
     /// How long that may take, all questions together.
     pub probe_timeout: Option<Duration>,
+    /// Where this is: `production`.
+    pub environment: Option<String>,
+    /// The policies of the file.
+    pub policies: Option<Policies>,
+    /// The rules of the environment, when all layers are put together; `None` where there is none.
+    pub policy: Option<Policy>,
+    /// Why it is rolled back.
+    pub reason: Option<String>,
+    /// The record of the incident.
+    pub incident: Option<String>,
+    /// Who else agreed.
+    pub approved_by: Option<String>,
+    /// When the release went out.
+    pub deployed_at: Option<DeployedAt>,
     /// The project's own checks.
     pub checks: Option<Vec<Check>>,
     /// When to colour.
@@ -86,6 +103,13 @@ impl Layer {
             allow: self.allow.or(below.allow),
             probe: self.probe.or(below.probe),
             probe_timeout: self.probe_timeout.or(below.probe_timeout),
+            environment: self.environment.or(below.environment),
+            policies: self.policies.or(below.policies),
+            policy: self.policy.or(below.policy),
+            reason: self.reason.or(below.reason),
+            incident: self.incident.or(below.incident),
+            approved_by: self.approved_by.or(below.approved_by),
+            deployed_at: self.deployed_at.or(below.deployed_at),
             checks: self.checks.or(below.checks),
             color: self.color.or(below.color),
             format: self.format.or(below.format),

@@ -410,7 +410,7 @@ fn is_wanting(policy: &Policy, situation: &Situation) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_goes_through_that_lacks_what_is_required(policy in policies(), situation in situations()) {
