@@ -67,7 +67,7 @@ pub fn run(world: &World) -> Exit {
     };
     let flags = cli.global.layer(match &cli.command {
         Command::DowngradeSafe(args) => args.layer(),
-        Command::Plan(args) => args.probes.layer(),
+        Command::Plan(args) => args.circumstances.layer(args.probes.layer()),
         Command::List(args) => args.probes.layer(),
         Command::Check(args) => args.probes.layer(),
         _ => config::Layer::default(),

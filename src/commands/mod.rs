@@ -14,6 +14,7 @@ mod lock;
 pub mod man;
 pub mod plan;
 mod record;
+mod ruling;
 mod session;
 mod unfinished;
 mod watch;

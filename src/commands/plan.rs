@@ -4,7 +4,9 @@ use clap::Args;
 
 use super::Context;
 use super::foresee::{Foreseen, ProbeArgs};
+use super::ruling::{CircumstanceArgs, Manner, rule};
 use super::session::Session;
+use crate::domain::policy::Consent;
 use crate::domain::risk::Level;
 use crate::error::{Exit, Failure};
 use crate::ui::{Ending, PlanView};
@@ -35,6 +37,10 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub probes: ProbeArgs,
 
+    /// What is said about it, for the policy.
+    #[command(flatten)]
+    pub circumstances: CircumstanceArgs,
+
     /// Show the statements of each step, as the engine renders them without a database.
     ///
     /// The text can be saved as a file: all that is no statement is a comment. A migration that looks at
@@ -48,6 +54,12 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let mut session = Session::look(context)?;
     let plan = session.plan(&args.target)?;
     let foreseen = Foreseen::of(&mut session, &plan, context);
+    let manner = Manner {
+        consent: Consent::Terminal,
+        validate: context.settings.validate.unwrap_or(true),
+        taken_up: None,
+    };
+    let ruled = rule(context, &mut session, &plan, &foreseen, manner)?;
     let next = foreseen.next_command(&args.target, context);
     let view = PlanView {
         database: session.identity.as_ref(),
@@ -55,6 +67,7 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         plan: &plan,
         commands: &session.command_lines(&plan),
         outlook: &foreseen.outlook,
+        ruling: ruled.ruling.as_ref(),
         ending: Ending {
             verdict: &foreseen.verdict,
             next: &next,

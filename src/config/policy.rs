@@ -114,7 +114,7 @@ pub(super) fn read(policy: &toml::Table) -> Result<Policies, String> {
 impl Policies {
     /// The rules of an environment, or of a place that nobody named. Where some environments have rules of
     /// their own, a name that has none is refused: it is nearly always a slip, and would switch the rules off.
-    pub(super) fn of(&self, environment: Option<&str>) -> Result<Policy, Failure> {
+    pub(crate) fn of(&self, environment: Option<&str>) -> Result<Policy, Failure> {
         let environment = environment.map(normal).filter(|name| !name.is_empty());
         if let Some(name) = &environment {
             self.is_known(name)?;

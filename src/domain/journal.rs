@@ -55,6 +55,13 @@ pub enum Entry {
     Resumed {
         /// Who goes on with it.
         by: Operator,
+        /// What was said then or before; this and what follows is `None` in records of before they were
+        /// written down.
+        #[serde(default)]
+        circumstances: Option<Circumstances>,
+        /// What the policy said then.
+        #[serde(default)]
+        ruling: Option<Ruling>,
     },
     /// A step is about to be run.
     Intent {

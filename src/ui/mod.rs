@@ -8,6 +8,7 @@ mod json;
 mod list;
 mod position;
 mod progress;
+mod ruling;
 mod sql;
 mod steps;
 

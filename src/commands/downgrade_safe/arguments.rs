@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use crate::commands::foresee::ProbeArgs;
+use crate::commands::ruling::CircumstanceArgs;
 use crate::config;
 use crate::domain::risk::verdict::Allowed;
 
@@ -97,9 +98,9 @@ pub struct DowngradeSafeArgs {
     #[command(flatten)]
     pub probes: ProbeArgs,
 
-    /// Why the database is rolled back, for the record.
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
+    /// What is said about it.
+    #[command(flatten)]
+    pub circumstances: CircumstanceArgs,
 
     /// Run steps that remove several revisions because they depend on each other.
     #[arg(long, action = ArgAction::SetTrue)]
@@ -119,7 +120,7 @@ impl DowngradeSafeArgs {
                 _ => None,
             },
             allow: self.allow.clone(),
-            ..self.probes.layer()
+            ..self.circumstances.layer(self.probes.layer())
         }
     }
 }

@@ -294,6 +294,14 @@ fn only_a_run_at_its_target_or_given_up_is_finished() {
     assert!(!run(vec![begun("a"), end(0)]).is_unfinished());
     assert!(run(vec![begun("a"), end(4)]).is_unfinished());
     assert!(!run(vec![begun("a"), Entry::Abandoned { by: operator() }]).is_unfinished());
-    let resumed = vec![begun("a"), end(4), Entry::Resumed { by: operator() }];
+    let resumed = vec![
+        begun("a"),
+        end(4),
+        Entry::Resumed {
+            by: operator(),
+            circumstances: None,
+            ruling: None,
+        },
+    ];
     assert!(!run(resumed).ended_cleanly());
 }

@@ -256,6 +256,8 @@ fn a_run_that_was_killed_or_not_looked_at_is_open() {
 fn an_end_counts_no_more_once_the_run_goes_on() {
     let resumed = Entry::Resumed {
         by: Operator::default(),
+        circumstances: None,
+        ruling: None,
     };
     let entries = vec![
         begun(|_| {}),
