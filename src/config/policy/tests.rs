@@ -211,3 +211,21 @@ fn a_zone_of_the_machine_has_its_summer() {
     let noon: jiff::Timestamp = "2026-07-01T12:00:00Z".parse().unwrap();
     assert_eq!(noon.to_zoned(zone).hour(), 14);
 }
+
+#[test]
+fn the_fixture_uses_every_key_and_is_strict_in_production() {
+    let file = include_str!("../../../fixtures/policy/rollback.toml");
+    for key in KEYS {
+        let is_set = |line: &str| line.starts_with(&format!("{key} = "));
+        assert!(file.lines().any(is_set), "{key}");
+    }
+    let policy = settled(file, &[("ROLLBACK_ENVIRONMENT", "production")]).unwrap();
+    assert_eq!(policy.max_steps, Some(1));
+    assert_eq!(policy.require_backup, Some(Verified::Restored));
+    let windows = policy.windows.unwrap();
+    let open = |moment: &str| windows.are_open(moment.parse().unwrap());
+    // A Tuesday night in Berlin, and a Friday night.
+    assert!(open("2026-11-24T22:00:00Z") && !open("2026-11-27T22:00:00Z"));
+    let development = settled(file, &[("ROLLBACK_ENVIRONMENT", "development")]).unwrap();
+    assert!(!development.require_reason && development.require_validation);
+}
