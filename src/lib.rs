@@ -86,7 +86,7 @@ pub fn run(world: &World) -> Exit {
             .hint("name the project's directory: rollback -C DIR ...");
         return told(failure, &plain);
     }
-    let settings = match config::settle(
+    let mut settings = match config::settle(
         flags,
         &world.environment,
         &dir,
@@ -95,6 +95,8 @@ pub fn run(world: &World) -> Exit {
         Ok(settings) => settings,
         Err(failure) => return told(failure, &plain),
     };
+    // Some time ago is meant from now on, not from when another run has made way.
+    settings.deployed_at = settings.deployed_at.map(|at| at.settled((world.now)()));
     let ui = ui(world, &cli, &settings);
     let context = Context {
         settings: &settings,

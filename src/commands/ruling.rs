@@ -60,10 +60,9 @@ pub(super) struct Ruled {
     pub(super) circumstances: Circumstances,
     /// `None` where there is no policy, or no step to rule on.
     pub(super) ruling: Option<Ruling>,
-    /// Whether the question is answered by the name of the database in any case.
-    pub(super) typed_confirmation: bool,
-    /// Whether `-y` would be of no use.
-    pub(super) forbids_yes: bool,
+    pub(super) policy: Policy,
+    /// What the ruling was made of.
+    situation: Option<Situation>,
 }
 
 /// How a rollback is about to be run.
@@ -91,25 +90,24 @@ pub(super) fn rule(
     let mut ruled = Ruled {
         circumstances,
         ruling: None,
-        typed_confirmation: policy.typed_confirmation,
-        forbids_yes: policy.forbid_yes,
+        policy,
+        situation: None,
     };
     if plan.steps.is_empty() {
         return Ok(ruled);
     }
-    let (level, codes) = match &foreseen.outlook.unread {
-        Some(_) => (Some(Level::Unknown), BTreeSet::new()),
-        None => {
-            let codes = foreseen.outlook.findings().map(|finding| finding.code);
-            (foreseen.outlook.level(), codes.collect())
-        }
+    let (level, codes) = if foreseen.outlook.unread.is_some() {
+        (Some(Level::Unknown), BTreeSet::new())
+    } else {
+        let codes = foreseen.outlook.findings().map(|finding| finding.code);
+        (foreseen.outlook.level(), codes.collect())
     };
-    let faults = if policy.require_clean_schema {
+    let faults = if ruled.policy.require_clean_schema {
         faults(context, session, manner.taken_up)
     } else {
         None
     };
-    let ruling = policy.decide(&Situation {
+    ruled.decide(Situation {
         circumstances: ruled.circumstances.clone(),
         operator: context.operator.clone(),
         consent: manner.consent,
@@ -119,10 +117,13 @@ pub(super) fn rule(
         backup: intended_backup(context),
         validate: manner.validate,
         faults,
-        now: Timestamp::try_from((context.now)()).unwrap_or(Timestamp::UNIX_EPOCH),
+        now: now(context),
     });
-    ruled.ruling = (!ruling.points.is_empty()).then_some(ruling);
     Ok(ruled)
+}
+
+fn now(context: &Context<'_>) -> Timestamp {
+    Timestamp::try_from((context.now)()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// The backup that will be made before the first step: none is yet.
@@ -182,6 +183,21 @@ fn faults(
 }
 
 impl Ruled {
+    fn decide(&mut self, situation: Situation) {
+        let ruling = self.policy.decide(&situation);
+        self.ruling = (!ruling.points.is_empty()).then_some(ruling);
+        self.situation = Some(situation);
+    }
+
+    /// Asks the policy once more after the question: a person may have read for long, and a window may have closed.
+    pub(super) fn still_met(&mut self, context: &Context<'_>) -> Result<(), Failure> {
+        if let Some(situation) = self.situation.take() {
+            let now = now(context);
+            self.decide(Situation { now, ..situation });
+        }
+        self.refusal().map_or(Ok(()), Err)
+    }
+
     /// The refusal by the policy, all that is missing at once; `None` where nothing is.
     pub(super) fn refusal(&self) -> Option<Failure> {
         let ruling = self.ruling.as_ref().filter(|ruling| !ruling.is_met())?;

@@ -131,7 +131,10 @@ fn a_release_went_out_at_a_moment_or_some_time_ago() {
         ("1h 30m", "2026-11-24T21:30:00Z"),
         ("0s", "2026-11-24T23:00:00Z"),
     ] {
-        assert_eq!(deployed_at(text).unwrap().moment(now), moment, "{text}");
+        let at = deployed_at(text).unwrap();
+        assert_eq!(at.moment(now), moment, "{text}");
+        let later = now + Duration::from_mins(10);
+        assert_eq!(at.settled(now).moment(later), moment, "{text}");
     }
     for text in ["", "4", "today", "2026-11-24", "2026-11-24T22:56:00"] {
         assert!(deployed_at(text).is_err(), "{text}");

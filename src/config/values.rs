@@ -53,6 +53,12 @@ pub enum DeployedAt {
 }
 
 impl DeployedAt {
+    /// The same as a moment, which does not move with the clock any more.
+    #[must_use]
+    pub fn settled(self, now: SystemTime) -> Self {
+        self.moment(now).parse().map_or(self, Self::At)
+    }
+
     /// The moment, RFC 3339 in UTC to the second.
     pub fn moment(self, now: SystemTime) -> String {
         match self {

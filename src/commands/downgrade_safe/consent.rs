@@ -59,7 +59,7 @@ pub(super) fn ask(
     let ui = context.ui;
     if !ui.can_ask() {
         let failure = Failure::refused("not confirmed: there is no terminal to ask on");
-        return Err(if planned.ruled.forbids_yes {
+        return Err(if planned.ruled.policy.forbid_yes {
             failure.hint(
                 "the policy wants a person at a terminal; to see the plan only, add --dry-run",
             )
@@ -76,7 +76,7 @@ pub(super) fn ask(
     let word = session.name_to_type();
     let place = planned.ruled.circumstances.environment.as_deref();
     let why = match (lacking, place) {
-        ([], _) if !planned.ruled.typed_confirmation => None,
+        ([], _) if !planned.ruled.policy.typed_confirmation => None,
         ([], Some(place)) => Some(format!("This is {place}.")),
         ([], None) => Some("The policy asks for it.".to_owned()),
         _ => Some(format!("{} at stake.", lacking.join(", "))),

@@ -36,7 +36,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let mut taken_up = take_up(args, context, &mut session, &store, unfinished)?;
     warn_of_leftovers(context, &mut session);
 
-    let planned = Planned::new(args, context, &mut session, taken_up.as_ref())?;
+    let mut planned = Planned::new(args, context, &mut session, taken_up.as_ref())?;
     planned.show(args, context, &session)?;
     if args.dry_run || planned.plan.steps.is_empty() {
         return end_without_a_step(args, context, &store, &planned.plan, taken_up);
@@ -46,6 +46,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let whole = way::whole(args, context, &session, &planned.plan, taken_up.as_ref())?;
     if !args.yes {
         consent::ask(context, &session, &planned, &lacking)?;
+        planned.ruled.still_met(context)?;
     }
 
     if let Some(taken_up) = &mut taken_up {

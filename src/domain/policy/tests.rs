@@ -373,7 +373,7 @@ fn is_wanting(policy: &Policy, situation: &Situation) -> bool {
     let hour = (situation.now.as_second() / 3600) % 24;
     // 1970-01-01 was a Thursday: the days of the nights are found by counting from there.
     let opened = (situation.now.as_second() / 3600 - 22).div_euclid(24) + 3;
-    let in_a_night = (hour >= 22 || hour < 6) && opened.rem_euclid(7) < 5;
+    let in_a_night = !(6..22).contains(&hour) && opened.rem_euclid(7) < 5;
     let age = said.deployed_at.as_deref().map(|at| {
         let at: jiff::Timestamp = at.parse().unwrap();
         situation.now.as_second() - at.as_second()

@@ -18,7 +18,7 @@ const NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 /// Windows, all in one zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Windows {
-    windows: Vec<Window>,
+    all: Vec<Window>,
     zone: TimeZone,
     /// The zone as it was written.
     zone_name: String,
@@ -57,7 +57,7 @@ impl Windows {
     /// Reads them. `zone_name` is what the zone is called where people read of it.
     pub fn parse(texts: &[String], zone: TimeZone, zone_name: &str) -> Result<Self, WindowError> {
         Ok(Self {
-            windows: texts
+            all: texts
                 .iter()
                 .map(|text| Window::parse(text))
                 .collect::<Result<_, _>>()?,
@@ -71,9 +71,7 @@ impl Windows {
         let local = now.to_zoned(self.zone.clone());
         let minute = minute_of(&local);
         let today = local.weekday();
-        self.windows
-            .iter()
-            .any(|window| window.holds(today, minute))
+        self.all.iter().any(|window| window.holds(today, minute))
     }
 
     /// When the next one opens; now, if one is open.
@@ -86,7 +84,7 @@ impl Windows {
         // after it, which may be past the window.
         let openings = (0..=8).flat_map(|ahead| {
             let date = today.checked_add(Span::new().days(ahead)).ok();
-            self.windows.iter().filter_map(move |window| {
+            self.all.iter().filter_map(move |window| {
                 let date = date?;
                 if !window.days[day_index(date.weekday())] {
                     return None;
@@ -121,11 +119,7 @@ impl Windows {
 
 impl fmt::Display for Windows {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts: Vec<&str> = self
-            .windows
-            .iter()
-            .map(|window| window.text.as_str())
-            .collect();
+        let texts: Vec<&str> = self.all.iter().map(|window| window.text.as_str()).collect();
         write!(formatter, "{} ({})", texts.join("; "), self.zone_name)
     }
 }
