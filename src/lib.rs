@@ -70,6 +70,7 @@ pub fn run(world: &World) -> Exit {
         Command::Plan(args) => args.circumstances.layer(args.probes.layer()),
         Command::List(args) => args.probes.layer(),
         Command::Check(args) => args.probes.layer(),
+        Command::Backup(args) => args.verify.layer(),
         _ => config::Layer::default(),
     });
     // Until the settings are read, the flags alone decide how an error about them looks.
@@ -116,6 +117,9 @@ pub fn run(world: &World) -> Exit {
         Command::List(_) => commands::list::run(&context).map(done),
         Command::Check(args) => commands::check::run(args, &context).map(done),
         Command::DowngradeSafe(args) => commands::downgrade_safe::run(args, &context),
+        Command::Backup(_) => commands::backup::run(&context).map(done),
+        Command::Backups(_) => commands::backups::run(&context).map(done),
+        Command::Restore(args) => commands::restore::run(args, &context),
         Command::Completions(args) => commands::completions::run(args, &ui).map(done),
         Command::Man(args) => commands::man::run(args, &ui).map(done),
     };

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,9 @@ pub const SIDE_CHANNEL: i32 = 3;
 /// The descriptor on which a child has the file that it only keeps open.
 const HELD: i32 = 4;
 
+/// The descriptor on which a child has what [`Files::given`] hands to it: it opens `/dev/fd/5`.
+pub const GIVEN: i32 = 5;
+
 /// The whole environment of a child, which replaces ours.
 pub type Environment = BTreeMap<OsString, OsString>;
 
@@ -53,6 +57,18 @@ pub struct Invocation {
     pub side_channel: bool,
     /// A file that stays open in the child as long as it lives: a lock on it outlives us.
     pub held: Option<Arc<File>>,
+}
+
+/// Files and pipes that a child has in the place of ours: what goes through them is not collected and may
+/// be of any size. Our copies are closed as soon as the child has its own.
+#[derive(Debug, Default)]
+pub struct Files {
+    /// What it reads on stdin, from where the file stands; it goes before [`Invocation::stdin`].
+    pub stdin: Option<OwnedFd>,
+    /// What it writes to on stdout.
+    pub stdout: Option<OwnedFd>,
+    /// What it finds as descriptor [`GIVEN`].
+    pub given: Option<OwnedFd>,
 }
 
 /// How a process ended.
@@ -193,10 +209,21 @@ pub fn run_heard(
     interrupt: &Interrupt,
     listener: &mut dyn Listener,
 ) -> Result<Finished, SpawnError> {
+    run_with(invocation, Files::default(), timeout, interrupt, listener)
+}
+
+/// As [`run_heard`], with files in the place of pipes.
+pub fn run_with(
+    invocation: &Invocation,
+    files: Files,
+    timeout: Option<Duration>,
+    interrupt: &Interrupt,
+    listener: &mut dyn Listener,
+) -> Result<Finished, SpawnError> {
     // After the second signal only the next one ends what we start to look at the damage.
     let ends_at = interrupt.limit();
     let started = Instant::now();
-    let (child, chunks, channel) = spawn(invocation)?;
+    let (child, chunks, channel) = spawn(invocation, files)?;
     let watch = Watch::new(child, started, timeout, interrupt, ends_at);
     let mut running = Running::new(watch, chunks, channel);
     let status = running
@@ -215,19 +242,19 @@ fn other(invocation: &Invocation, source: io::Error) -> SpawnError {
 /// A child, what it writes, and our end of the side channel.
 type Spawned = (Child, Receiver<Chunk>, Option<UnixStream>);
 
-fn spawn(invocation: &Invocation) -> Result<Spawned, SpawnError> {
+fn spawn(invocation: &Invocation, files: Files) -> Result<Spawned, SpawnError> {
     let mut command = Command::new(&invocation.program);
     command
         .args(&invocation.args)
         .current_dir(&invocation.cwd)
         .env_clear()
         .envs(&invocation.env)
-        .stdin(if invocation.stdin.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
+        .stdin(match files.stdin {
+            Some(file) => Stdio::from(file),
+            None if invocation.stdin.is_some() => Stdio::piped(),
+            None => Stdio::null(),
         })
-        .stdout(Stdio::piped())
+        .stdout(files.stdout.map_or_else(Stdio::piped, Stdio::from))
         .stderr(Stdio::piped())
         .process_group(0);
     let mut side = None;
@@ -252,13 +279,19 @@ fn spawn(invocation: &Invocation) -> Result<Spawned, SpawnError> {
             child_fd: HELD,
         });
     }
+    if let Some(given) = files.given {
+        mappings.push(FdMapping {
+            parent_fd: given,
+            child_fd: GIVEN,
+        });
+    }
     command
         .fd_mappings(mappings)
         .map_err(|collision| other(invocation, io::Error::other(collision)))?;
     let mut child = command
         .spawn()
         .map_err(|source| classify(invocation, source))?;
-    // Holds our copy of the child's end of the side channel: its reader would never see the end.
+    // Holds our copies of the child's ends: who reads from it would never see the end.
     drop(command);
 
     let (sender, chunks) = mpsc::channel();

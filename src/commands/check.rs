@@ -46,6 +46,7 @@ pub fn run(args: &CheckArgs, context: &Context<'_>) -> Result<(), Failure> {
         ending: Ending {
             verdict: &foreseen.verdict,
             next: &next,
+            backup: None,
         },
     })
 }

@@ -58,7 +58,8 @@ pub(super) fn version_table(settings: &Layer, observation: &Observation) -> Vers
     }
 }
 
-pub(super) type Opened = (Box<dyn Database>, Identity, VersionTable);
+/// The last are the parameters that it was opened with, for the clients that make backups.
+pub(super) type Opened = (Box<dyn Database>, Identity, VersionTable, ConnectionFacts);
 
 /// Opens our own connection: to the database of the URL if one is given, once it is known to be the
 /// engine's; else to the one that the engine was seen to use. `None` where there is no such way.
@@ -77,7 +78,7 @@ pub(super) fn open_eyes(
             .identity()
             .map_err(|error| database_failure(&error))?;
         same_database(context, &given, &identity, seen, observation, engine)?;
-        return Ok(Some((database, identity, table)));
+        return Ok(Some((database, identity, table, given)));
     }
     let Some(seen) = seen.filter(|seen| seen.known_dialect().is_some()) else {
         return Ok(None);
@@ -85,7 +86,7 @@ pub(super) fn open_eyes(
     let opened = database::open(seen, context.environment)
         .and_then(|mut database| database.identity().map(|identity| (database, identity)));
     match opened {
-        Ok((database, identity)) => Ok(Some((database, identity, table))),
+        Ok((database, identity)) => Ok(Some((database, identity, table, seen.clone()))),
         // The engine just got through with the same parameters, so this is a limit of our driver.
         Err(error) => {
             context.ui.warn(&format!(
@@ -126,7 +127,7 @@ pub(super) fn by_url_alone(
         VersionRows::Rows(rows)
             if !rows.is_empty() && rows.iter().all(|id| read.graph.get(id).is_some()) =>
         {
-            Some(((database, identity, table), rows))
+            Some(((database, identity, table, given.clone()), rows))
         }
         VersionRows::Rows(_) | VersionRows::NoTable => None,
     })

@@ -6,7 +6,7 @@ use super::watch::{Own, Watch};
 use crate::checks::When;
 use crate::database::{Database, Look};
 use crate::domain::blocker::Blocker;
-use crate::domain::connection::{VersionRows, VersionTable};
+use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
 use crate::domain::plan::Step;
 use crate::domain::query::Queries;
 use crate::domain::report::{Difference, Schema};
@@ -26,6 +26,8 @@ pub(super) enum Eyes {
     Own {
         database: Box<dyn Database>,
         table: VersionTable,
+        /// What it was opened with.
+        facts: ConnectionFacts,
         /// The database was locked, and has to stay so.
         locked: bool,
     },

@@ -1,6 +1,8 @@
 //! One file for each subcommand, or a folder: its arguments and its function. Only here are implementations of the
 //! traits picked.
 
+pub mod backup;
+pub mod backups;
 pub mod check;
 pub mod completions;
 mod connection;
@@ -9,11 +11,13 @@ pub mod downgrade_safe;
 mod eyes;
 mod foresee;
 mod history;
+mod keeper;
 pub mod list;
 mod lock;
 pub mod man;
 pub mod plan;
 mod record;
+pub mod restore;
 mod ruling;
 mod session;
 mod unfinished;

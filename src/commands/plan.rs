@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Context;
+use super::downgrade_safe::Safety;
 use super::foresee::{Foreseen, ProbeArgs};
 use super::ruling::{CircumstanceArgs, Manner, rule};
 use super::session::Session;
@@ -54,13 +55,16 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let mut session = Session::look(context)?;
     let plan = session.plan(&args.target)?;
     let foreseen = Foreseen::of(&mut session, &plan, context);
+    let safety = Safety::judge(context, &session, &plan, &foreseen.outlook);
     let manner = Manner {
         consent: Consent::Terminal,
         validate: context.settings.validate.unwrap_or(true),
+        backup: safety.intended(context),
         taken_up: None,
     };
     let ruled = rule(context, &mut session, &plan, &foreseen, manner)?;
     let next = foreseen.next_command(&args.target, context);
+    let backup = safety.sentence();
     let view = PlanView {
         database: session.identity.as_ref(),
         target: &args.target,
@@ -71,6 +75,7 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         ending: Ending {
             verdict: &foreseen.verdict,
             next: &next,
+            backup: backup.as_deref(),
         },
     };
     if args.sql {

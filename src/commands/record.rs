@@ -3,13 +3,16 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Context;
 use super::downgrade_safe::DowngradeSafeArgs;
 use super::downgrade_safe::planned::Planned;
 use super::session::Session;
 use super::unfinished::TakenUp;
+use crate::domain::backup::Manifest;
 use crate::domain::journal::{self, Begun, Entry, Finished, Run};
+use crate::domain::lock::Operator;
 use crate::domain::plan::Step;
 use crate::domain::report::{Report, StepDone};
 use crate::domain::schema::Schema;
@@ -114,6 +117,31 @@ impl Record {
         taken_up.discard_the_useless();
         let offset = taken_up.run.begun.removes.len() - taken_up.plan.steps.len();
         Ok(Self { journal, offset })
+    }
+
+    /// The backup that was made before the first step.
+    pub(super) fn backed_up(&mut self, manifest: &Manifest) -> Result<(), Failure> {
+        append(
+            &mut self.journal,
+            Entry::BackedUp(Box::new(manifest.clone())),
+        )?;
+        fault::point("after_backed_up");
+        Ok(())
+    }
+
+    /// The backup was put back, and that is verified. The error is a sentence.
+    pub(super) fn restored(
+        &mut self,
+        manifest: &Manifest,
+        by: &Operator,
+        elapsed: Duration,
+    ) -> Result<(), String> {
+        self.write(Entry::Restored {
+            backup: manifest.id.clone(),
+            by: by.clone(),
+            heads: manifest.heads.clone(),
+            seconds: journal::seconds(elapsed),
+        })
     }
 
     /// From here on all steps are done or none; `copy` is what would be put back.

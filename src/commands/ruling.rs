@@ -71,6 +71,8 @@ pub(super) struct Manner<'a> {
     pub(super) consent: Consent,
     /// Whether each step is looked at.
     pub(super) validate: bool,
+    /// The backup that will be made before the first step, and how far it will be proven.
+    pub(super) backup: Option<Verified>,
     /// The run that is gone on with.
     pub(super) taken_up: Option<&'a TakenUp>,
 }
@@ -114,7 +116,7 @@ pub(super) fn rule(
         steps: plan.steps.len(),
         level,
         codes,
-        backup: intended_backup(context),
+        backup: manner.backup,
         validate: manner.validate,
         faults,
         now: now(context),
@@ -124,11 +126,6 @@ pub(super) fn rule(
 
 fn now(context: &Context<'_>) -> Timestamp {
     Timestamp::try_from((context.now)()).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-/// The backup that will be made before the first step: none is yet.
-fn intended_backup(_: &Context<'_>) -> Option<Verified> {
-    None
 }
 
 /// The rules. A run that goes on stays where it was begun, whether a variable still says so or not.

@@ -35,13 +35,16 @@ struct File {
     probe_timeout: Option<String>,
     environment: Option<String>,
     policy: Option<toml::Table>,
+    backup: Option<String>,
+    verify_backup: Option<String>,
+    on_failure: Option<String>,
     check: Option<Vec<CheckFile>>,
     color: Option<String>,
     format: Option<String>,
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-pub(super) const KEYS: [&str; 23] = [
+pub(super) const KEYS: [&str; 26] = [
     "engine_command",
     "alembic_config",
     "name",
@@ -62,6 +65,9 @@ pub(super) const KEYS: [&str; 23] = [
     "probe_timeout",
     "environment",
     "policy",
+    "backup",
+    "verify_backup",
+    "on_failure",
     "check",
     "color",
     "format",
@@ -118,6 +124,9 @@ pub(super) fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         incident: None,
         approved_by: None,
         deployed_at: None,
+        backup: source.read("backup", file.backup, |text| one_of(&text))?,
+        verify_backup: source.read("verify_backup", file.verify_backup, |text| one_of(&text))?,
+        on_failure: source.read("on_failure", file.on_failure, |text| one_of(&text))?,
         checks: source.read("check", file.check, |checks| {
             checks.into_iter().map(check::read).collect()
         })?,

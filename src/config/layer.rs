@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::backup::{BackupWhen, OnFailure, VerifyBackup};
 use super::policy::Policies;
 use super::values::DeployedAt;
 use crate::checks::Check;
@@ -73,6 +74,12 @@ pub struct Layer {
     pub approved_by: Option<String>,
     /// When the release went out.
     pub deployed_at: Option<DeployedAt>,
+    /// When a backup is made before a run.
+    pub backup: Option<BackupWhen>,
+    /// How far it is proven.
+    pub verify_backup: Option<VerifyBackup>,
+    /// What becomes of a run that fails.
+    pub on_failure: Option<OnFailure>,
     /// The project's own checks.
     pub checks: Option<Vec<Check>>,
     /// When to colour.
@@ -110,6 +117,9 @@ impl Layer {
             incident: self.incident.or(below.incident),
             approved_by: self.approved_by.or(below.approved_by),
             deployed_at: self.deployed_at.or(below.deployed_at),
+            backup: self.backup.or(below.backup),
+            verify_backup: self.verify_backup.or(below.verify_backup),
+            on_failure: self.on_failure.or(below.on_failure),
             checks: self.checks.or(below.checks),
             color: self.color.or(below.color),
             format: self.format.or(below.format),

@@ -6,6 +6,7 @@
 //! A setting is a field of [`Layer`], a key in `keys.rs` and a variable in `environment.rs`. A table of the file that
 //! has keys of its own, such as `[[check]]`, has a file of its own here.
 
+mod backup;
 mod check;
 mod environment;
 mod file;
@@ -17,6 +18,7 @@ mod values;
 use std::path::Path;
 use std::time::Duration;
 
+pub use self::backup::{BackupWhen, OnFailure, VerifyBackup};
 pub use self::layer::{GraphSource, Layer};
 pub use self::policy::Policies;
 pub use self::values::{DeployedAt, allowed, deployed_at, duration, lock_timeout, words};

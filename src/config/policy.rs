@@ -194,7 +194,7 @@ impl Table {
         let require_backup = match self.require_backup.as_deref() {
             None | Some("none") => None,
             Some("read") => Some(Verified::Read),
-            Some("restored") => Some(Verified::Restored),
+            Some("restored" | "restore") => Some(Verified::Restored),
             Some(other) => {
                 return Err(format!(
                     "require_backup is read, restored or none, not {other}"

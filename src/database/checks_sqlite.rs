@@ -15,7 +15,7 @@ use crate::domain::checks::{Count, Counts, Faults};
 /// `SQLITE_INTERRUPT`.
 const INTERRUPTED: &str = "9";
 
-const TABLES: &str = r"SELECT name FROM sqlite_master WHERE type = 'table'
+pub(super) const TABLES: &str = r"SELECT name FROM sqlite_master WHERE type = 'table'
     AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND sql NOT LIKE 'CREATE VIRTUAL%'";
 
 const ORPHANS: &str = r#"SELECT 'rows of ' || "table" || ' have no row in ' || parent, count(*)

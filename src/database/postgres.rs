@@ -41,7 +41,10 @@ impl Postgres {
         facts: &ConnectionFacts,
         environment: &Environment,
     ) -> Result<Self, DatabaseError> {
-        let settings = Settings::new(facts, environment)?;
+        Self::with(Settings::new(facts, environment)?)
+    }
+
+    pub(super) fn with(settings: Settings) -> Result<Self, DatabaseError> {
         let place = settings.place();
         let session = Session::open(settings.options(), place, settings.password.clone())?;
         Ok(Self {
@@ -119,12 +122,13 @@ fn product(version: &str) -> String {
 }
 
 /// The connection after all defaults.
-struct Settings {
+#[derive(Clone)]
+pub(super) struct Settings {
     host: String,
     port: u16,
-    user: String,
+    pub(super) user: String,
     database: String,
-    password: Option<Secret>,
+    pub(super) password: Option<Secret>,
     ssl_mode: PgSslMode,
     /// Where nobody asked for a mode, a failed handshake is followed by an attempt without one.
     ssl_optional: bool,
@@ -135,7 +139,10 @@ struct Settings {
 }
 
 impl Settings {
-    fn new(facts: &ConnectionFacts, environment: &Environment) -> Result<Self, DatabaseError> {
+    pub(super) fn new(
+        facts: &ConnectionFacts,
+        environment: &Environment,
+    ) -> Result<Self, DatabaseError> {
         let variable = |name: &str| {
             let value = environment.get(std::ffi::OsStr::new(name))?.to_str()?;
             (!value.is_empty()).then(|| value.to_owned())
@@ -214,7 +221,61 @@ impl Settings {
         })
     }
 
-    fn place(&self) -> String {
+    /// The same for a client of libpq, as its variables.
+    pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
+        let mode = match self.ssl_mode {
+            PgSslMode::Disable => "disable",
+            PgSslMode::Allow => "allow",
+            PgSslMode::Prefer => "prefer",
+            PgSslMode::Require => "require",
+            PgSslMode::VerifyCa => "verify-ca",
+            PgSslMode::VerifyFull => "verify-full",
+        };
+        let mut variables = vec![
+            ("PGHOST", self.host.clone()),
+            ("PGPORT", self.port.to_string()),
+            ("PGUSER", self.user.clone()),
+            ("PGDATABASE", self.database.clone()),
+            ("PGSSLMODE", mode.to_owned()),
+            ("PGAPPNAME", "rollback".to_owned()),
+        ];
+        let root = self.ssl_root_cert.clone().or_else(|| {
+            // Where our driver has its own list of authorities, libpq has to be told to take the system's.
+            mode.starts_with("verify").then(|| "system".to_owned())
+        });
+        let options: Vec<String> = self
+            .session_options
+            .iter()
+            .map(|(name, value)| {
+                let value = value.replace('\\', "\\\\").replace(' ', "\\ ");
+                format!("-c {name}={value}")
+            })
+            .collect();
+        let password = self.password.as_ref().map(|it| it.reveal().to_owned());
+        for (name, value) in [
+            ("PGSSLROOTCERT", root),
+            ("PGSSLCERT", self.ssl_cert.clone()),
+            ("PGSSLKEY", self.ssl_key.clone()),
+            (
+                "PGOPTIONS",
+                (!options.is_empty()).then(|| options.join(" ")),
+            ),
+            ("PGPASSWORD", password),
+        ] {
+            variables.extend(value.map(|value| (name, value)));
+        }
+        variables
+    }
+
+    /// The same server and user, another database.
+    pub(super) fn with_database(&self, database: &str) -> Self {
+        Self {
+            database: database.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn place(&self) -> String {
         let Self {
             database,
             host,

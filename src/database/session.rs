@@ -23,6 +23,9 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// For a query whose answer is of use only at once.
 const GLANCE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How often a long wait looks whether it is over.
+const TICK: Duration = Duration::from_millis(200);
+
 /// How long a server that restarts is waited for, in milliseconds between the attempts: five seconds
 /// and a bit.
 const PATIENCE: [u64; 6] = [250, 500, 750, 1000, 1250, 1500];
@@ -121,6 +124,47 @@ where
         }
         let gone = io::Error::new(io::ErrorKind::NotConnected, "the connection was lost");
         Err(self.error(Failure::Broken, &gone.into()))
+    }
+
+    /// As [`rows_here`](Self::rows_here), for what may take as long as it takes: `is_over` is asked some times
+    /// a second, and a yes ends the wait and the connection.
+    pub(super) fn rows_patiently(
+        &mut self,
+        sql: &str,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
+        let Some(mut connection) = self.connection.take() else {
+            let gone = io::Error::new(io::ErrorKind::NotConnected, "the connection was lost");
+            return Err(self.error(Failure::Broken, &gone.into()));
+        };
+        let result = self.runtime.block_on(async {
+            let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+            let mut answer = std::pin::pin!(statement.fetch_all(&mut connection));
+            loop {
+                match timeout(TICK, &mut answer).await {
+                    Ok(result) => return Some(result),
+                    Err(_) if is_over() => return None,
+                    Err(_) => {}
+                }
+            }
+        });
+        match result {
+            Some(Ok(rows)) => {
+                self.connection = Some(connection);
+                Ok(rows)
+            }
+            Some(Err(error)) => {
+                let failure = Failure::of(&error);
+                if failure != Failure::Broken && matches!(error, sqlx::Error::Database(_)) {
+                    self.connection = Some(connection);
+                }
+                Err(self.error(failure, &error))
+            }
+            None => {
+                let ended = io::Error::new(io::ErrorKind::Interrupted, "it was interrupted");
+                Err(self.error(Failure::Other, &ended.into()))
+            }
+        }
     }
 
     fn attempt(

@@ -98,7 +98,7 @@ impl Snapshot {
 
     /// Keeps everybody else away until it is dropped.
     fn lock(&self, first: &str) -> Result<Session<SqliteConnection>, String> {
-        let users = self.users();
+        let users = users(&self.file);
         if !users.is_empty() {
             return Err(format!(
                 "{} is open in another process: {}",
@@ -130,37 +130,34 @@ impl Snapshot {
         }
         Ok(session)
     }
+}
 
-    /// The other processes that have the file open, as far as we may see them.
-    fn users(&self) -> Vec<String> {
-        let Ok(own) = fs::metadata(&self.file) else {
-            return Vec::new();
-        };
-        let same = |path: PathBuf| {
-            fs::metadata(path)
-                .is_ok_and(|other| (other.dev(), other.ino()) == (own.dev(), own.ino()))
-        };
-        let mut users = Vec::new();
-        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let pid = process.file_name().to_string_lossy().into_owned();
-            if pid == std::process::id().to_string()
-                || !pid.bytes().all(|byte| byte.is_ascii_digit())
-            {
-                continue;
-            }
-            let descriptors = fs::read_dir(process.path().join("fd"));
-            if descriptors
-                .into_iter()
-                .flatten()
-                .flatten()
-                .any(|descriptor| same(descriptor.path()))
-            {
-                let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-                users.push(format!("pid {pid} {}", name.trim()));
-            }
+/// The other processes that have the file open, as far as we may see them.
+pub(super) fn users(file: &Path) -> Vec<String> {
+    let Ok(own) = fs::metadata(file) else {
+        return Vec::new();
+    };
+    let same = |path: PathBuf| {
+        fs::metadata(path).is_ok_and(|other| (other.dev(), other.ino()) == (own.dev(), own.ino()))
+    };
+    let mut users = Vec::new();
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = process.file_name().to_string_lossy().into_owned();
+        if pid == std::process::id().to_string() || !pid.bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
         }
-        users
+        let descriptors = fs::read_dir(process.path().join("fd"));
+        if descriptors
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|descriptor| same(descriptor.path()))
+        {
+            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            users.push(format!("pid {pid} {}", name.trim()));
+        }
     }
+    users
 }
 
 /// `FILE.before-rollback-PID`, with a number behind it where an earlier process of that number left one.

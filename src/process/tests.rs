@@ -88,6 +88,58 @@ fn stdin_is_empty_or_what_was_given() {
     assert_eq!(finish(&unread).ended, Ended::Exited(3));
 }
 
+/// What goes through files is not collected, may be large, and is read from where the file stands, so that
+/// whoever holds another copy sees how far the child is.
+#[test]
+fn files_take_the_place_of_pipes() {
+    use std::io::Seek as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (source, target) = (folder.path().join("source"), folder.path().join("target"));
+    std::fs::write(&source, "x".repeat(300_000)).unwrap();
+    let mut read = File::open(&source).unwrap();
+    read.seek(io::SeekFrom::Start(100_000)).unwrap();
+    let files = Files {
+        stdin: Some(read.try_clone().unwrap().into()),
+        stdout: Some(File::create(&target).unwrap().into()),
+        given: None,
+    };
+    let finished = run_with(
+        &shell("cat; echo err >&2"),
+        files,
+        None,
+        &Interrupt::never(),
+        &mut Lines(&mut |line| assert_eq!(line, "err")),
+    )
+    .unwrap();
+    assert_eq!(
+        (finished.stdout.as_str(), finished.stderr.as_str()),
+        ("", "err\n")
+    );
+    assert_eq!(target.metadata().unwrap().len(), 200_000);
+    assert_eq!(read.stream_position().unwrap(), 300_000);
+}
+
+/// A pipe between two children ends when the first one does, because none of our copies stays open.
+#[test]
+fn a_pipe_that_is_given_is_read_by_its_name_and_ends() {
+    let (reader, mut writer) = io::pipe().unwrap();
+    writer.write_all(b"secret").unwrap();
+    drop(writer);
+    let files = Files {
+        given: Some(reader.into()),
+        ..Files::default()
+    };
+    let finished = run_with(
+        &shell(&format!("cat /dev/fd/{GIVEN}")),
+        files,
+        None,
+        &Interrupt::never(),
+        &mut Lines(&mut |_| {}),
+    )
+    .unwrap();
+    assert_eq!(finished.stdout, "secret");
+}
+
 #[test]
 fn the_environment_is_replaced_and_the_side_channel_is_closed_to_others() {
     let mut invocation = shell("echo ${HOME-unset} $A; ls /dev/fd/3 >/dev/null 2>&1 || echo no");

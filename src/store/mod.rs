@@ -3,6 +3,7 @@
 //! A journal is only ever appended to, and each line is on the disk when its writer returns: what a
 //! crash leaves is a beginning of the truth. The folder is its owner's alone and unknown to git.
 
+mod backups;
 mod journal;
 
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -13,6 +14,7 @@ use std::time::SystemTime;
 
 use crate::domain::journal::{Begun, Entry, Run};
 
+pub use backups::{Backups, Listed, NotFound, Part, sha256};
 pub use journal::Journal;
 
 /// The clock, as a value.

@@ -19,6 +19,8 @@ pub struct Ending<'a> {
     pub verdict: &'a str,
     /// What to type next.
     pub next: &'a str,
+    /// What is said of the backup before the first step; `None` where there is none.
+    pub backup: Option<&'a str>,
 }
 
 /// The word that a finding is read by first, and its colour.
@@ -140,6 +142,9 @@ impl Ui {
         }
         line("Asked", &asked(&outlook.asked));
         line("Verdict", ending.verdict);
+        if let Some(backup) = ending.backup {
+            line("Backup", backup);
+        }
         // Not wrapped: it is to be copied.
         text.push_str(&self.labelled("Next", ending.next));
     }

@@ -103,6 +103,7 @@ impl Ui {
             "steps": steps,
             "verdict": outlook_json(view.outlook, view.ending),
             "ruling": view.ruling,
+            "backup": view.ending.backup,
         })
     }
 

@@ -10,22 +10,16 @@ use serde_json::Value;
 use crate::support::{Project, Run, source};
 
 /// What production asks for, all of it.
-const ALL: &str = "--reason 'orders fail' --incident INC-7 --approved-by grace --deployed-at 4m";
+const ALL: &str = "--reason 'orders fail' --incident INC-7 --approved-by grace --deployed-at 4m --backup --verify-backup restore";
 
 fn fixture(name: &str) -> String {
     fs::read_to_string(source().join("fixtures/policy").join(name)).expect("a file of the fixture")
 }
 
-/// A project with the rules of `fixtures/policy`, at any hour and without a backup.
+/// A project with the rules of `fixtures/policy`, at any hour.
 fn project() -> Project {
     let windows = "windows = [\"Mon-Thu 22:00-06:00\", \"Sat,Sun 00:00-24:00\"]";
-    ruled(&fixture("rollback.toml"))
-        .edit("rollback.toml", windows, "windows = [\"00:00-24:00\"]")
-        .edit(
-            "rollback.toml",
-            "require_backup = \"restored\"",
-            "require_backup = \"none\"",
-        )
+    ruled(&fixture("rollback.toml")).edit("rollback.toml", windows, "windows = [\"00:00-24:00\"]")
 }
 
 fn ruled(rules: &str) -> Project {
@@ -77,11 +71,6 @@ fn journal(project: &Project) -> Vec<Value> {
 #[test]
 fn a_script_in_production_without_what_is_asked_for_changes_nothing_and_is_told_all_of_it() {
     let project = project()
-        .edit(
-            "rollback.toml",
-            "require_backup = \"none\"",
-            "require_backup = \"restored\"",
-        )
         .edit("rollback.toml", "allow_yes = true", "allow_yes = false")
         .edit(
             "rollback.toml",
@@ -103,7 +92,7 @@ fn a_script_in_production_without_what_is_asked_for_changes_nothing_and_is_told_
       because a person has to consent at a terminal; -y was given
       → fix forward with a new migration, or restore a backup
       → leave -y away and answer the question, or have allow_yes = true set in the policy
-      → give what is missing: --reason TEXT --incident ID --approved-by NAME --backup --verify-backup restored --deployed-at TIME
+      → give what is missing: --reason TEXT --incident ID --approved-by NAME --backup --verify-backup restore --deployed-at TIME
     ");
     assert_eq!(project.bytes(), bytes);
     assert!(
@@ -146,6 +135,7 @@ fn with_all_that_is_asked_for_the_script_runs_and_the_record_says_so() {
             "reason",
             "incident",
             "approver",
+            "backup",
             "window",
             "clean-schema",
             "validation",
@@ -166,7 +156,9 @@ fn variables_say_the_same_as_flags() {
         .env("ROLLBACK_REASON", "orders fail")
         .env("ROLLBACK_INCIDENT", "INC-7")
         .env("ROLLBACK_APPROVED_BY", "grace")
-        .env("ROLLBACK_DEPLOYED_AT", "4m");
+        .env("ROLLBACK_DEPLOYED_AT", "4m")
+        .env("ROLLBACK_BACKUP", "always")
+        .env("ROLLBACK_VERIFY_BACKUP", "restore");
     call.run().exits(0);
     assert_eq!(project.rows(), ["4d5e6f7a8b04"]);
 }
@@ -178,13 +170,15 @@ fn the_plan_and_a_dry_run_show_each_point_and_are_not_refused() {
     let plan = project.run(&format!("plan {line}")).exits(0);
     let (_, policy) = plan.stdout.split_once("\nPolicy").expect("a ruling");
     assert_snapshot!(anywhere(policy), @"
-     of production: 4 of 10 requirements are missing
+     of production: 5 of 11 requirements are missing
 
       met      a reason is required; orders fail
       missing  the record of an incident is required; none is named
                → --incident ID
       missing  another person than [USER] has to have approved; nobody is named
                → --approved-by NAME
+      missing  a backup that is restored beside the database and compared with it is required first; none will be made
+               → --backup --verify-backup restore
       met      a maintenance window has to be open: 00:00-24:00 (Europe/Berlin); it is [MOMENT]
       met      nothing may be left over from before, and nothing be at fault in data and indexes; nothing was found
       met      the database has to be looked at after each step; it will be

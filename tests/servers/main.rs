@@ -8,6 +8,7 @@
 mod atomic;
 mod atomic_checks;
 mod atomic_crash;
+mod backup;
 mod checks;
 mod connection;
 mod crash;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
 use crate::commands::ruling::CircumstanceArgs;
-use crate::config;
+use crate::config::{self, BackupWhen, OnFailure};
 use crate::domain::risk::verdict::Allowed;
 
 /// Take the database down to a target, one revision at a time.
@@ -58,6 +59,24 @@ pub struct DowngradeSafeArgs {
     /// kept. --timeout then counts for all steps together, each with its share.
     #[arg(long, conflicts_with = "no_validate")]
     pub atomic: bool,
+
+    /// Make a backup before the first step, whatever the plan puts at risk. Without it one is made where the
+    /// plan could lose data, or cannot be looked into.
+    #[arg(long, overrides_with = "no_backup")]
+    pub backup: bool,
+
+    /// Make no backup.
+    #[arg(long)]
+    pub no_backup: bool,
+
+    /// How the backup is proven.
+    #[command(flatten)]
+    pub verify: VerifyArgs,
+
+    /// Stop where a run fails, which is the default, or restore the backup of before the first step, with
+    /// which all is lost that was written meanwhile. Exit 4 where that is verified, 5 where it failed.
+    #[arg(long, value_name = "WHAT")]
+    pub on_failure: Option<OnFailure>,
 
     /// Let no step wait longer than this for a lock of the database, since everybody else then waits
     /// behind it; 5s where nothing else is said, off for no limit. PostgreSQL, MariaDB and MySQL.
@@ -120,6 +139,13 @@ impl DowngradeSafeArgs {
                 _ => None,
             },
             allow: self.allow.clone(),
+            backup: match (self.backup, self.no_backup) {
+                (true, _) => Some(BackupWhen::Always),
+                (_, true) => Some(BackupWhen::Never),
+                _ => None,
+            },
+            verify_backup: self.verify.verify_backup,
+            on_failure: self.on_failure,
             ..self.circumstances.layer(self.probes.layer())
         }
     }

@@ -4,11 +4,14 @@ mod arguments;
 mod consent;
 mod next;
 pub(super) mod planned;
+mod safety;
 mod steps;
 mod way;
 
 pub use self::arguments::DowngradeSafeArgs;
 use self::planned::Planned;
+use self::safety::Rescue;
+pub(super) use self::safety::Safety;
 use self::way::Way;
 use super::Context;
 use super::lock::Lock;
@@ -16,6 +19,7 @@ use super::record::{self, Record};
 use super::session::Session;
 use super::unfinished::{self, TakenUp};
 use crate::database::Snapshot;
+use crate::domain::backup::Manifest;
 use crate::domain::journal::Run;
 use crate::domain::plan::Plan;
 use crate::domain::report::{Outcome, Report};
@@ -43,6 +47,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     }
 
     let lacking = consent::judge(args, context, &planned)?;
+    planned.safety.refuse()?;
     let whole = way::whole(args, context, &session, &planned.plan, taken_up.as_ref())?;
     if !args.yes {
         consent::ask(context, &session, &planned, &lacking)?;
@@ -52,7 +57,12 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     if let Some(taken_up) = &mut taken_up {
         taken_up.put_back(context, &mut session, &store)?;
     }
-    if !args.yes {
+    let run = match &taken_up {
+        Some(taken_up) => &taken_up.run.begun.run,
+        None => lock.as_ref().map_or("", Lock::run),
+    };
+    let backup = planned.safety.make(context, &session, run)?;
+    if !args.yes || backup.is_some() {
         session.still_at(&planned.plan)?;
     }
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
@@ -67,6 +77,9 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     };
     let mut record = record
         .and_then(|mut record| {
+            if let Some(backup) = &backup {
+                record.backed_up(backup)?;
+            }
             if way.is_a_whole() {
                 record.as_a_whole(way.copy().map(Snapshot::path))?;
             }
@@ -74,7 +87,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         })
         .map_err(|failure| way.not_gone(failure))?;
     session.hold(record.engine_lock()?);
-    let report = steps::run(
+    let mut report = steps::run(
         context,
         &mut session,
         &planned.plan,
@@ -82,14 +95,19 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         &mut record,
         validate,
     );
-    Ok(tell(
-        args,
+    let rescue = safety::rescue(
         context,
-        &session,
-        &planned,
+        &mut session,
+        backup.as_ref(),
         &mut record,
-        &report,
-    ))
+        &mut report,
+    );
+    let after = After {
+        report: &report,
+        rescue,
+        backup: backup.as_ref(),
+    };
+    Ok(tell(args, context, &session, &planned, &mut record, &after))
 }
 
 /// Finds engine and database, and locks it. Whether a plan can be run as a whole is for the engine to say.
@@ -149,6 +167,14 @@ fn end_without_a_step(
     Ok(Exit::Done)
 }
 
+/// A run that is over, with what was done about its failure.
+struct After<'a> {
+    report: &'a Report,
+    rescue: Rescue,
+    /// Of before the first step.
+    backup: Option<&'a Manifest>,
+}
+
 /// Ends the record and says what was done.
 fn tell(
     args: &DowngradeSafeArgs,
@@ -156,16 +182,18 @@ fn tell(
     session: &Session,
     planned: &Planned,
     record: &mut Record,
-    report: &Report,
+    after: &After<'_>,
 ) -> Exit {
+    let report = after.report;
     let exit = match report.outcome() {
+        _ if matches!(after.rescue, Rescue::Failed(_)) => Exit::StepChanged,
         Outcome::Done => Exit::Done,
         Outcome::FailedUnchanged => Exit::StepFailed,
         Outcome::FailedChanged => Exit::StepChanged,
         Outcome::Interrupted => Exit::Interrupted,
     };
     let ended = record.end(report, exit);
-    let advice = report.advice(&next::next_commands(args, context));
+    let advice = next::advice(args, context, report, &after.rescue, after.backup);
     context.ui.account(Account {
         plan: &planned.plan,
         commands: &planned.commands,
@@ -175,6 +203,12 @@ fn tell(
         exit,
         redact: &session.secrets(),
     });
+    if let (Some(backup), None) = (after.backup, &report.stop) {
+        context.ui.say(&format!(
+            "To go back to before the run: {}",
+            safety::restoring(context, backup)
+        ));
+    }
     // The database is where it is; that the last line of its record is missing is for a person.
     if let Err(failure) = ended {
         context.ui.failure(&failure);

@@ -3,8 +3,41 @@
 use std::ffi::OsString;
 
 use super::DowngradeSafeArgs;
+use super::safety::{Rescue, restoring};
 use crate::commands::Context;
-use crate::domain::report::Commands;
+use crate::domain::backup::Manifest;
+use crate::domain::report::{Commands, Report};
+
+/// What to do next, most urgent first.
+pub(super) fn advice(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    report: &Report,
+    rescue: &Rescue,
+    backup: Option<&Manifest>,
+) -> Vec<String> {
+    let commands = next_commands(args, context);
+    if matches!(rescue, Rescue::Restored) {
+        return vec![format!(
+            "nothing of the run is left; see where the database stands, mend the cause, then begin anew: {}",
+            commands.current
+        )];
+    }
+    let mut advice = report.advice(&commands);
+    if let (Some(backup), Some(last)) = (backup, advice.len().checked_sub(1)) {
+        advice.insert(
+            last,
+            format!(
+                "to undo all of the run, and lose what was written since it began: {}",
+                restoring(context, backup)
+            ),
+        );
+    }
+    if let Rescue::Failed(failure) = rescue {
+        advice.splice(0..0, failure.hints.iter().cloned());
+    }
+    advice
+}
 
 /// The options that are not repeated, nor what is given to them: secrets, consents, and what the record keeps.
 const LEFT_OUT: [&str; 7] = [
@@ -18,7 +51,7 @@ const LEFT_OUT: [&str; 7] = [
 ];
 
 /// The commands that may come next.
-pub(super) fn next_commands(args: &DowngradeSafeArgs, context: &Context<'_>) -> Commands {
+fn next_commands(args: &DowngradeSafeArgs, context: &Context<'_>) -> Commands {
     Commands {
         resume: resuming(context.typed, args.target.as_deref()),
         abandon: context.command(&["downgrade-safe", "--abandon"]),

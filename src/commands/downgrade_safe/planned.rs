@@ -1,6 +1,6 @@
 //! The plan of this run with all that is shown of it.
 
-use super::DowngradeSafeArgs;
+use super::{DowngradeSafeArgs, Safety};
 use crate::commands::Context;
 use crate::commands::foresee::Foreseen;
 use crate::commands::ruling::{Manner, Ruled, rule};
@@ -19,6 +19,8 @@ pub(in super::super) struct Planned {
     pub(in super::super) commands: Vec<Vec<String>>,
     pub(in super::super) foreseen: Foreseen,
     pub(in super::super) ruled: Ruled,
+    /// Whether there is a backup before the first step.
+    pub(in super::super) safety: Safety,
 }
 
 impl Planned {
@@ -38,6 +40,7 @@ impl Planned {
             None => session.plan(&target)?,
         };
         let foreseen = Foreseen::of(session, &plan, context);
+        let safety = Safety::judge(context, session, &plan, &foreseen.outlook);
         let begun_as_a_whole = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
         let manner = Manner {
             consent: if args.yes {
@@ -46,6 +49,7 @@ impl Planned {
                 Consent::Terminal
             },
             validate: args.atomic || begun_as_a_whole || context.settings.validate.unwrap_or(true),
+            backup: safety.intended(context),
             taken_up,
         };
         let ruled = rule(context, session, &plan, &foreseen, manner)?;
@@ -54,6 +58,7 @@ impl Planned {
             commands: session.command_lines(&plan),
             foreseen,
             ruled,
+            safety,
             plan,
         })
     }
@@ -65,6 +70,7 @@ impl Planned {
         session: &Session,
     ) -> Result<(), Failure> {
         let next = self.foreseen.next_command(&self.target, context);
+        let backup = self.safety.sentence();
         let view = PlanView {
             database: session.identity.as_ref(),
             target: &self.target,
@@ -75,6 +81,7 @@ impl Planned {
             ending: Ending {
                 verdict: &self.foreseen.verdict,
                 next: &next,
+                backup: backup.as_deref(),
             },
         };
         context.ui.plan_of_run(view, args.dry_run)

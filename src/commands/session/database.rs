@@ -8,6 +8,7 @@ use crate::commands::Context;
 use crate::commands::eyes::Eyes;
 use crate::database::Database;
 use crate::domain::catalogue::Catalogue;
+use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::foresight::Dialect;
 use crate::domain::graph::Graph;
 use crate::domain::report::Schema;
@@ -102,6 +103,14 @@ impl Session {
     ) -> Result<(), Failure> {
         let (watch, own) = self.watched.parts();
         watch.before(own, validate, context)
+    }
+
+    /// What our own connection was opened with, and where the version rows are; `None` without one.
+    pub(in super::super) fn connection(&self) -> Option<(&ConnectionFacts, &VersionTable)> {
+        match &self.watched.eyes {
+            Eyes::Own { facts, table, .. } => Some((facts, table)),
+            Eyes::Engine(_) => None,
+        }
     }
 
     pub(in super::super) fn has_own_connection(&self) -> bool {

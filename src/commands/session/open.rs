@@ -35,7 +35,8 @@ impl Session {
         let given = given_connection(context.settings, context.dir)?;
         let history = History::read(&mut engine, context.settings.graph)?;
         if let (Some(given), History::Files(read)) = (&given, &history)
-            && let Some(((database, identity, table), rows)) = by_url_alone(context, given, read)?
+            && let Some(((database, identity, table, facts), rows)) =
+                by_url_alone(context, given, read)?
         {
             let graph = read.graph.clone();
             let engine_version = Some(read.layout.version.text.clone());
@@ -53,6 +54,7 @@ impl Session {
                     eyes: Eyes::Own {
                         database,
                         table,
+                        facts,
                         locked: false,
                     },
                     watch: Watch::new(context, secrets.clone()),
@@ -83,13 +85,14 @@ impl Session {
         let table = version_table(context.settings, &observation);
         let eyes = open_eyes(context, &engine, given, &observation, table)?;
         let (eyes, identity) = match eyes {
-            Some((mut database, identity, table)) => {
+            Some((mut database, identity, table, facts)) => {
                 if let Some(lock) = lock {
                     lock.take(database.as_mut(), context)?;
                 }
                 let eyes = Eyes::Own {
                     database,
                     table,
+                    facts,
                     locked: lock.is_some(),
                 };
                 (eyes, Some(identity))

@@ -2,11 +2,15 @@
 //!
 //! The only part of this room that starts programs: the clients of the servers, by `process`.
 
+mod client;
+mod postgres;
+mod sqlite;
+
 use std::path::{Path, PathBuf};
 
 use super::DatabaseError;
 use crate::domain::backup::Contents;
-use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Dialect, VersionTable};
 use crate::process::{Environment, Interrupt};
 
 /// What a backup works with besides the database.
@@ -70,6 +74,14 @@ pub enum BackupError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Somebody else holds the file of the database.
+    #[error("{} is in use{}", path.display(), told(by))]
+    InUse {
+        /// Which.
+        path: PathBuf,
+        /// The processes that have it open, as far as we may see them.
+        by: Vec<String>,
+    },
     /// The database cannot be asked or changed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -119,6 +131,19 @@ pub fn open(
     facts: &ConnectionFacts,
     surroundings: Surroundings,
 ) -> Result<Box<dyn Backups>, BackupError> {
-    drop(surroundings);
-    Err(BackupError::UnsupportedDialect(facts.dialect.clone()))
+    match facts.known_dialect() {
+        Some(Dialect::PostgreSql) => Ok(Box::new(postgres::PostgresBackups::open(
+            facts,
+            surroundings,
+        )?)),
+        Some(Dialect::Sqlite) => Ok(Box::new(sqlite::SqliteBackups::new(facts, surroundings)?)),
+        _ => Err(BackupError::UnsupportedDialect(facts.dialect.clone())),
+    }
+}
+
+fn told(users: &[String]) -> String {
+    if users.is_empty() {
+        return String::new();
+    }
+    format!("; open in {}", users.join(", "))
 }

@@ -93,7 +93,7 @@ impl Policy {
                 Verified::Read => ("read back whole", "--backup"),
                 Verified::Restored => (
                     "restored beside the database and compared with it",
-                    "--backup --verify-backup restored",
+                    "--backup --verify-backup restore",
                 ),
             };
             let required = point(

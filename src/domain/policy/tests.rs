@@ -134,7 +134,7 @@ fn all_that_is_missing_is_told_at_once_with_what_to_give() {
             "reason: a reason is required; none is given -> --reason TEXT",
             "incident: the record of an incident is required; none is named -> --incident ID",
             "approver: another person than ada has to have approved; nobody is named -> --approved-by NAME",
-            "backup: a backup that is restored beside the database and compared with it is required first; none will be made -> --backup --verify-backup restored",
+            "backup: a backup that is restored beside the database and compared with it is required first; none will be made -> --backup --verify-backup restore",
             "window: a maintenance window has to be open: Mon-Fri 22:00-06:00 (UTC); it is Tue 2026-11-24 12:00 -> wait until Tue 2026-11-24 22:00 (UTC)",
             "clean-schema: nothing may be left over from before, and nothing be at fault in data and indexes; index i of t is not valid -> clear away what was found",
             "validation: the database has to be looked at after each step; validation is switched off -> --validate",

@@ -1,0 +1,56 @@
+//! `rollback backup`.
+
+use clap::Args;
+
+use super::Context;
+use super::keeper::Keeper;
+use super::session::Session;
+use crate::config::{self, VerifyBackup};
+use crate::error::Failure;
+
+/// Make a backup of the database that the engine migrates, and prove it.
+///
+/// It is written by the server's own means (`pg_dump`, mysqldump or mariadb-dump, SQLite's online backup) while
+/// everybody goes on working, is of one moment, and is read back whole. It lies in .rollback/backups of
+/// the project, readable by you alone.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rollback backup
+  rollback backup --verify-backup restore    Restore it beside the database, and compare
+  rollback backup --state-dir /mnt/backups   Keep it elsewhere")]
+pub struct BackupArgs {
+    /// How it is proven.
+    #[command(flatten)]
+    pub verify: VerifyArgs,
+}
+
+/// How a backup is proven.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Read the backup back whole, which is the default, or restore it into a scratch database beside the
+    /// real one and compare schema, rows and version table.
+    #[arg(long, value_name = "HOW")]
+    pub verify_backup: Option<VerifyBackup>,
+}
+
+impl VerifyArgs {
+    /// The flag as a setting.
+    pub fn layer(&self) -> config::Layer {
+        config::Layer {
+            verify_backup: self.verify_backup,
+            ..config::Layer::default()
+        }
+    }
+}
+
+/// Makes it and says where it is.
+pub fn run(context: &Context<'_>) -> Result<(), Failure> {
+    let session = Session::look(context)?;
+    let keeper = Keeper::of(context, &session)?;
+    let verify = context.settings.verify_backup.unwrap_or_default();
+    let manifest = keeper.make(None, verify.into())?;
+    let path = keeper.backups().file(&manifest);
+    let restore = context.command(&["restore", &manifest.id]);
+    context.ui.backup(&manifest, &path, &restore)
+}

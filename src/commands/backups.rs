@@ -1,0 +1,34 @@
+//! `rollback backups`.
+
+use clap::Args;
+
+use super::{Context, record};
+use crate::error::Failure;
+use crate::ui::Shelf;
+
+/// Show the backups of the project, newest first.
+///
+/// The engine is not started, and no database is asked.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rollback backups
+  rollback backups --format json")]
+pub struct BackupsArgs {}
+
+/// Shows the table.
+pub fn run(context: &Context<'_>) -> Result<(), Failure> {
+    let backups = record::store(context).backups();
+    let listed = backups
+        .list()
+        .map_err(|error| record::store_failure(&error))?;
+    for damaged in &listed.damaged {
+        context.ui.warn(&format!("not a backup: {damaged}"));
+    }
+    context.ui.backups(Shelf {
+        manifests: &listed.manifests,
+        damaged: &listed.damaged,
+        path: &|manifest| backups.file(manifest),
+        now: (context.now)(),
+    })
+}

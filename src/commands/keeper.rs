@@ -1,0 +1,311 @@
+//! Making a backup that can be believed in, and putting one back.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::Context;
+use super::record;
+use super::session::{Secrets, Session};
+use crate::database::backup::{self, BackupError, Backups, Surroundings};
+use crate::domain::backup::{Contents, Manifest, VERSION, Verified};
+use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::journal::seconds;
+use crate::domain::lock::new_run_id;
+use crate::error::{Exit, Failure};
+use crate::fault;
+use crate::store::{self, StoreError};
+use crate::ui::{Redact as _, bytes};
+
+/// Who keeps the backups of one database.
+pub(super) struct Keeper<'a> {
+    context: &'a Context<'a>,
+    backups: store::Backups,
+    facts: ConnectionFacts,
+    table: VersionTable,
+    secrets: Secrets,
+    key: String,
+    place: String,
+    server: Option<String>,
+}
+
+impl<'a> Keeper<'a> {
+    /// Of the database that a session found. Nothing is connected or written yet.
+    pub(super) fn of(context: &'a Context<'a>, session: &Session) -> Result<Self, Failure> {
+        let Some((facts, table)) = session.connection() else {
+            return Err(Failure::user("no backup of this database can be made")
+                .because("there is no connection of our own to it")
+                .hint("name it as SQLAlchemy does, in ROLLBACK_DATABASE_URL"));
+        };
+        Ok(Self {
+            context,
+            backups: record::store(context).backups(),
+            facts: facts.clone(),
+            table: table.clone(),
+            secrets: session.secrets(),
+            key: session.database_key(),
+            place: session.place(),
+            server: session
+                .identity
+                .as_ref()
+                .and_then(|identity| identity.server.clone()),
+        })
+    }
+
+    pub(super) fn backups(&self) -> &store::Backups {
+        &self.backups
+    }
+
+    /// Names the database as in the manifests.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) fn dialect(&self) -> &str {
+        &self.facts.dialect
+    }
+
+    /// Whether a backup can be made: its program is there, and there is room. Nothing is written.
+    pub(super) fn ready(&self, verify: Verified) -> Result<(), Failure> {
+        let mut way = self.way(self.backups.folder())?;
+        way.client().map_err(|error| self.failure(&error))?;
+        self.has_room(way.as_mut(), verify)
+    }
+
+    /// Makes a backup and proves it. Where it fails, nothing is left that could be taken for one.
+    pub(super) fn make(&self, run: Option<&str>, verify: Verified) -> Result<Manifest, Failure> {
+        let started = Instant::now();
+        let now = (self.context.now)();
+        let operator = self.context.operator;
+        let part = self
+            .backups
+            .begin(&new_run_id(now, operator.pid))
+            .map_err(|error| self.store_failure(&error))?;
+        let mut way = self.way(part.folder())?;
+        let failed = |error: BackupError| self.failure(&error);
+        let client = way.client().map_err(failed)?;
+        self.has_room(way.as_mut(), verify)?;
+        let size = way.size().map_err(failed)?;
+        let file = part.file(way.extension());
+        let ui = self.context.ui;
+        let bar = ui.transfer("writing the backup", size);
+        let contents = way.dump(&file, &mut |done| bar.set(done)).map_err(failed)?;
+        fault::point("after_dump");
+        let length = file_length(&file).map_err(|error| self.store_failure(&error))?;
+        let bar = ui.transfer("reading it back", Some(length));
+        way.read_back(&file, &mut |done| bar.set(done))
+            .map_err(failed)?;
+        let sha256 = store::sha256(&file, &mut |done| bar.set(done))
+            .map_err(|error| self.store_failure(&error))?;
+        drop(bar);
+        let mut manifest = Manifest {
+            version: VERSION,
+            id: part.id().to_owned(),
+            at: humantime::format_rfc3339_millis(now).to_string(),
+            run: run.map(str::to_owned),
+            by: operator.clone(),
+            database_key: self.key.clone(),
+            database: self.place.clone(),
+            dialect: self.facts.dialect.clone(),
+            server: self.server.clone(),
+            client,
+            file: format!("{}.{}", part.id(), way.extension()),
+            bytes: length,
+            sha256,
+            seconds: 0.0,
+            heads: contents.heads,
+            schema: contents.schema,
+            rows: contents.rows,
+            verified: verify,
+        };
+        if verify == Verified::Restored {
+            let bar = ui.transfer("restoring it beside the database", Some(length));
+            let rehearsed = way
+                .rehearse(&file, &mut |done| bar.set(done))
+                .map_err(failed)?;
+            differences(&rehearsed, &manifest).map_err(|differences| {
+                let failure = Failure::user("the backup does not hold what it should");
+                differences.into_iter().fold(failure, Failure::because)
+            })?;
+        }
+        if self.context.interrupt.count() > 0 {
+            return Err(failed(BackupError::Interrupted));
+        }
+        manifest.seconds = seconds(started.elapsed());
+        part.finish(&file, &manifest)
+            .map_err(|error| self.store_failure(&error))?;
+        Ok(manifest)
+    }
+
+    /// What the database holds now.
+    pub(super) fn contents(&self) -> Result<Contents, Failure> {
+        let mut way = self.way(self.backups.folder())?;
+        way.contents().map_err(|error| self.failure(&error))
+    }
+
+    /// Refuses a backup whose file is not what was written.
+    pub(super) fn check(&self, manifest: &Manifest) -> Result<(), Failure> {
+        let bar = self
+            .context
+            .ui
+            .transfer("reading the backup", Some(manifest.bytes));
+        let damaged = |reason: String| {
+            let path = self.backups.file(manifest);
+            Failure::user(format!("the backup {} is damaged", manifest.id))
+                .because(format!("{}: {reason}", path.display()))
+                .hint(format!(
+                    "choose another one: {}",
+                    self.context.command(&["backups"])
+                ))
+        };
+        match self.backups.fault(manifest, &mut |done| bar.set(done)) {
+            Ok(None) => {}
+            Ok(Some(reason)) => return Err(damaged(reason)),
+            Err(error) => return Err(damaged(error.to_string())),
+        }
+        Ok(())
+    }
+
+    /// Makes the database what it was, and proves it: an error says in a sentence each what is wrong. The
+    /// file is checked by whoever calls.
+    pub(super) fn put_back(&self, manifest: &Manifest) -> Result<Contents, NotPutBack> {
+        let part = self
+            .backups
+            .begin(&format!("{}-restoring", manifest.id))
+            .map_err(|error| NotPutBack::unchanged(self.store_failure(&error)))?;
+        let mut way = self.way(part.folder()).map_err(NotPutBack::unchanged)?;
+        way.client()
+            .map_err(|error| NotPutBack::unchanged(self.failure(&error)))?;
+        let bar = self.context.ui.transfer("restoring", Some(manifest.bytes));
+        fault::point("before_restoring");
+        way.restore(&self.backups.file(manifest), &mut |done| bar.set(done))
+            .map_err(|error| NotPutBack {
+                unchanged: way.is_atomic(),
+                failure: self.failure(&error),
+            })?;
+        fault::point("after_restoring");
+        drop(bar);
+        let changed = |failure| NotPutBack {
+            unchanged: false,
+            failure,
+        };
+        let contents = way
+            .contents()
+            .map_err(|error| changed(self.failure(&error)))?;
+        differences(&contents, manifest).map_err(|differences| {
+            let failure = Failure::user("what was restored is not what was backed up");
+            changed(differences.into_iter().fold(failure, Failure::because))
+        })?;
+        Ok(contents)
+    }
+
+    fn way(&self, folder: &Path) -> Result<Box<dyn Backups>, Failure> {
+        let surroundings = Surroundings {
+            environment: self.context.environment.clone(),
+            interrupt: self.context.interrupt.clone(),
+            folder: folder.to_owned(),
+            version_table: self.table.clone(),
+        };
+        backup::open(&self.facts, surroundings).map_err(|error| self.failure(&error))
+    }
+
+    fn has_room(&self, way: &mut dyn Backups, verify: Verified) -> Result<(), Failure> {
+        let Some(size) = way.size().map_err(|error| self.failure(&error))? else {
+            return Ok(());
+        };
+        // A rehearsal on a server takes the server's room.
+        let copies = if verify == Verified::Restored && self.facts.dialect == "sqlite" {
+            2
+        } else {
+            1
+        };
+        let needed = size.saturating_mul(copies);
+        let free = self
+            .backups
+            .free()
+            .map_err(|error| self.store_failure(&error))?;
+        if needed <= free {
+            return Ok(());
+        }
+        Err(Failure::user("there is no room for a backup")
+            .because(format!(
+                "the database takes {}, so that up to {} may be needed, and {} has {} left",
+                bytes(size),
+                bytes(needed),
+                self.backups.folder().display(),
+                bytes(free)
+            ))
+            .hint("make room there, or keep the backups elsewhere: --state-dir DIR"))
+    }
+
+    fn store_failure(&self, error: &StoreError) -> Failure {
+        if let StoreError::Io { path, source } = error {
+            return self.failure(&BackupError::Io {
+                path: path.clone(),
+                source: std::io::Error::new(source.kind(), source.to_string()),
+            });
+        }
+        record::store_failure(error)
+    }
+
+    fn failure(&self, error: &BackupError) -> Failure {
+        let told = self.secrets.redact(&error.to_string());
+        let again = |when: &str| format!("{when}: {}", self.context.command(&["backup"]));
+        let failure = match error {
+            BackupError::Interrupted => {
+                return Failure::new(Exit::Interrupted, "no backup was made or put back");
+            }
+            BackupError::Damaged { .. } => Failure::user("the backup cannot be read"),
+            BackupError::InUse { .. } => Failure::user("somebody else holds the database"),
+            _ => Failure::user("a backup cannot be made or put back"),
+        };
+        failure.because(told).hint(match error {
+            BackupError::NoClient { package, .. } | BackupError::OldClient { package, .. } => {
+                again(&format!("install {package}, then"))
+            }
+            BackupError::Io { .. } => {
+                "make room there and check the rights, or keep the backups elsewhere: --state-dir DIR"
+                    .to_owned()
+            }
+            BackupError::Damaged { .. } => again("make another one"),
+            BackupError::InUse { .. } => "try again when it has let go".to_owned(),
+            BackupError::UnsupportedDialect(_) => {
+                "make one by the means of the server, and run without: --no-backup".to_owned()
+            }
+            _ => again("mend the cause, then try it"),
+        })
+    }
+}
+
+/// Why a backup was not put back.
+pub(super) struct NotPutBack {
+    /// Whether the database is promised to be as before.
+    pub(super) unchanged: bool,
+    pub(super) failure: Failure,
+}
+
+impl NotPutBack {
+    fn unchanged(failure: Failure) -> Self {
+        Self {
+            unchanged: true,
+            failure,
+        }
+    }
+}
+
+fn differences(contents: &Contents, manifest: &Manifest) -> Result<(), Vec<String>> {
+    let differences = contents.other_than(manifest);
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(differences)
+    }
+}
+
+fn file_length(file: &Path) -> Result<u64, StoreError> {
+    std::fs::metadata(file)
+        .map(|metadata| metadata.len())
+        .map_err(|source| StoreError::Io {
+            path: file.to_owned(),
+            source,
+        })
+}

@@ -1,0 +1,255 @@
+//! `rollback restore`.
+
+use std::time::Instant;
+
+use clap::Args;
+
+use super::keeper::Keeper;
+use super::lock::Lock;
+use super::record::{append, reopen, store};
+use super::session::Session;
+use super::{Context, unfinished};
+use crate::domain::backup::{Contents, Manifest, VERSION};
+use crate::domain::journal::{Entry, Run, seconds};
+use crate::error::{Exit, Failure};
+use crate::store::NotFound;
+use crate::ui::{Replacement, Restoration};
+
+/// Make the database what it was when a backup was made.
+///
+/// Everything in it is replaced, and what was written since is lost. Shows what that is, asks for the
+/// database's name, makes a backup of the present state, and reads the database afterwards: version rows,
+/// schema and the rows of each table have to be those of the backup.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rollback restore latest                          The newest backup, after a question
+  rollback restore 20261121T040000Z-4711           One of those that `rollback backups` shows
+  rollback restore latest -y --database app.db     For scripts, which have to name the database
+
+Exit codes: 0 restored and verified, 1 error before anything was changed, 3 refused or not confirmed,
+4 the restore failed and the database is as before, 5 it failed and a person must look, 6 another run
+holds the lock of the database.")]
+pub struct RestoreArgs {
+    /// The id of a backup, the beginning of one, or latest.
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// Do not ask; for scripts. Needs --database.
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// The name of the database that is to be replaced, as it would be typed: of SQLite the name of the file.
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+
+    /// Make no backup of the present state first.
+    #[arg(long)]
+    pub no_backup: bool,
+
+    /// Restore the backup of another database into this one.
+    #[arg(long)]
+    pub other_database: bool,
+}
+
+/// Shows, asks, restores and tells.
+pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+    let ui = context.ui;
+    let store = store(context);
+    let manifest = found(args, context)?;
+    let lock = Lock::new(context, None);
+    let session = Session::open(context, Some(&lock))?;
+    let run = unfinished::find(&store, &session)?;
+    let keeper = Keeper::of(context, &session)?;
+    may_be_restored_here(args, &keeper, &session, &manifest)?;
+    keeper.check(&manifest)?;
+    let before = keeper.contents()?;
+    let name = session.name_to_type();
+    let replacement = Replacement {
+        database: &session.place(),
+        manifest: &manifest,
+        now: &before,
+        run: run.as_ref().map(|run| run.begun.run.as_str()),
+        moment: (context.now)(),
+    };
+    ui.replacement(replacement)?;
+    agreed(args, context, &name)?;
+
+    let saved = if args.no_backup {
+        None
+    } else {
+        let verify = context.settings.verify_backup.unwrap_or_default();
+        let saved = keeper.make(None, verify.into()).map_err(|failure| {
+            failure.hint("to restore without a backup of the present state: --no-backup")
+        })?;
+        ui.say(&format!(
+            "Saved:     the present state, as backup {}.",
+            saved.id
+        ));
+        Some(saved)
+    };
+    let started = Instant::now();
+    keeper.put_back(&manifest).map_err(|not| {
+        told(
+            not.failure,
+            not.unchanged && is_unchanged(&keeper, &before),
+            saved.as_ref(),
+            context,
+        )
+    })?;
+    let elapsed = started.elapsed();
+    if let Some(run) = &run {
+        close(context, &store, run, &manifest, elapsed)?;
+    }
+    ui.restored(Restoration {
+        replacement,
+        saved: saved.as_ref().map(|saved| saved.id.as_str()),
+        elapsed,
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The backup that was asked for.
+fn found(args: &RestoreArgs, context: &Context<'_>) -> Result<Manifest, Failure> {
+    let backups = store(context).backups();
+    let listed = backups
+        .list()
+        .map_err(|error| super::record::store_failure(&error))?;
+    let all = context.command(&["backups"]);
+    match listed.find(&args.id) {
+        Ok(manifest) => Ok(manifest.clone()),
+        Err(NotFound::None) => {
+            let failure = Failure::user(format!(
+                "there is no backup {} in {}",
+                args.id,
+                backups.folder().display()
+            ));
+            let failure = listed.damaged.into_iter().fold(failure, Failure::because);
+            Err(failure.hint(format!("see which there are: {all}")))
+        }
+        Err(NotFound::Several(ids)) => Err(Failure::user(format!(
+            "{} is the beginning of several backups: {}",
+            args.id,
+            ids.join(", ")
+        ))
+        .hint(format!("see which they are: {all}"))),
+    }
+}
+
+fn may_be_restored_here(
+    args: &RestoreArgs,
+    keeper: &Keeper<'_>,
+    session: &Session,
+    manifest: &Manifest,
+) -> Result<(), Failure> {
+    let family = |dialect: &str| match dialect {
+        "mariadb" => "mysql".to_owned(),
+        "postgres" => "postgresql".to_owned(),
+        dialect => dialect.to_owned(),
+    };
+    if manifest.version != VERSION || family(&manifest.dialect) != family(keeper.dialect()) {
+        return Err(Failure::refused(format!(
+            "the backup {} is one of {}, and this database is {}",
+            manifest.id,
+            manifest.dialect,
+            keeper.dialect()
+        ))
+        .hint("choose one of this kind of server: rollback backups"));
+    }
+    if manifest.database_key == keeper.key() || args.other_database {
+        return Ok(());
+    }
+    Err(Failure::refused(format!(
+        "the backup {} is one of another database: nothing was changed",
+        manifest.id
+    ))
+    .because(format!("it was made of {}", manifest.database))
+    .because(format!("this is {}", session.place()))
+    .hint("to replace this one by it all the same: --other-database"))
+}
+
+/// Asks for the name of the database. Scripts have to know it.
+fn agreed(args: &RestoreArgs, context: &Context<'_>, name: &str) -> Result<(), Failure> {
+    let ui = context.ui;
+    if let Some(named) = &args.database
+        && named != name
+    {
+        return Err(Failure::refused(format!(
+            "this database is {name}, and --database names {named}: nothing was changed"
+        ))
+        .hint("see which database it is: rollback current"));
+    }
+    if args.yes && args.database.is_some() {
+        return Ok(());
+    }
+    if args.yes {
+        return Err(
+            Failure::refused("-y alone does not replace a database: nothing was changed")
+                .hint(format!("name the one that is meant: --database {name}")),
+        );
+    }
+    if !ui.can_ask() {
+        return Err(
+            Failure::refused("not confirmed: there is no terminal to ask on").hint(format!(
+                "to restore without a question: -y --database {name}"
+            )),
+        );
+    }
+    let question = format!("All of it is replaced. To proceed, type {name}");
+    match ui.confirm_by_typing(&question, name) {
+        Some(true) if context.interrupt.count() == 0 => Ok(()),
+        Some(false) if context.interrupt.count() == 0 => {
+            Err(Failure::refused("not confirmed: nothing was changed"))
+        }
+        _ => Err(Failure::new(Exit::Interrupted, "nothing was changed")),
+    }
+}
+
+fn is_unchanged(keeper: &Keeper<'_>, before: &Contents) -> bool {
+    keeper.contents().is_ok_and(|now| now == *before)
+}
+
+/// The failure of a restore, by what it left.
+fn told(
+    mut failure: Failure,
+    unchanged: bool,
+    saved: Option<&Manifest>,
+    context: &Context<'_>,
+) -> Failure {
+    failure.causes.insert(0, failure.message);
+    if unchanged {
+        if failure.exit != Exit::Interrupted {
+            failure.exit = Exit::StepFailed;
+        }
+        failure.message = "the backup was not restored: the database is as before".to_owned();
+        return failure;
+    }
+    failure.exit = Exit::StepChanged;
+    failure.message = "the backup was not restored whole: a person must look".to_owned();
+    match saved {
+        Some(saved) => failure.hint(format!(
+            "to put the state of before back: {}",
+            context.command(&["restore", &saved.id])
+        )),
+        None => failure,
+    }
+}
+
+/// The unfinished run is over: the database is what it was at another time.
+fn close(
+    context: &Context<'_>,
+    store: &crate::store::Store,
+    run: &Run,
+    manifest: &Manifest,
+    elapsed: std::time::Duration,
+) -> Result<(), Failure> {
+    append(
+        &mut reopen(store, run)?,
+        Entry::Restored {
+            backup: manifest.id.clone(),
+            by: context.operator.clone(),
+            heads: manifest.heads.clone(),
+            seconds: seconds(elapsed),
+        },
+    )
+}

@@ -1,0 +1,418 @@
+//! Backups of a SQLite file, by SQLite's own online backup.
+//!
+//! The copy is an ordinary SQLite file. It is written page by page while others go on reading, and put back
+//! in one transaction of SQLite: whoever reads the file after a crash in the middle finds what was there before.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
+
+use super::super::checks_sqlite::TABLES;
+use super::super::schema_sqlite::{Row, SCHEMA, lines};
+use super::super::snapshot::users;
+use super::super::{DatabaseError, outline, quoted, version_query};
+use super::{BackupError, Backups, Progress, Surroundings};
+use crate::domain::backup::Contents;
+use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::revision::{Heads, RevisionId};
+use crate::domain::schema::fingerprint;
+use crate::fault;
+
+/// Somebody who only reads or writes a little is through by then.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A megabyte at a time where pages are as large as usual: the bar moves, and a Ctrl-C is noticed.
+const PAGES: i32 = 256;
+
+/// How often somebody else's write may have the copy begin anew before writers have to wait for it.
+const RESTARTS: u32 = 3;
+
+/// The file of a rehearsal.
+const REHEARSAL: &str = "rehearsal.sqlite";
+
+/// Backups of one file.
+pub(super) struct SqliteBackups {
+    path: PathBuf,
+    surroundings: Surroundings,
+}
+
+impl SqliteBackups {
+    pub(super) fn new(
+        facts: &ConnectionFacts,
+        surroundings: Surroundings,
+    ) -> Result<Self, BackupError> {
+        let Some(path) = &facts.database else {
+            return Err(
+                DatabaseError::Settings("the connection names no SQLite file".to_owned()).into(),
+            );
+        };
+        let path = fs::canonicalize(path).map_err(|source| io_error(Path::new(path), source))?;
+        Ok(Self { path, surroundings })
+    }
+
+    /// The file for reading, so that nothing of ours is left beside it: with a log only to read, since closing
+    /// would copy the log into the file; without one for writing, since reading alone could leave a log behind.
+    fn reading(&self) -> Result<Connection, BackupError> {
+        let has_log = bytes_of(&beside(&self.path, "-wal")) > 0;
+        let flags = if has_log {
+            OpenFlags::SQLITE_OPEN_READ_ONLY
+        } else {
+            OpenFlags::SQLITE_OPEN_READ_WRITE
+        };
+        match opened(&self.path, flags).and_then(|file| page_size(&file).map(|_| file)) {
+            // No log can be made in this folder, so that nobody can write the file either.
+            Err(Error::SqliteFailure(error, _))
+                if !has_log
+                    && matches!(error.code, ErrorCode::CannotOpen | ErrorCode::ReadOnly) =>
+            {
+                sealed(&self.path).map_err(|error| self.failed(&self.path, error))
+            }
+            file => file.map_err(|error| self.failed(&self.path, error)),
+        }
+    }
+
+    /// What an error of SQLite on one of the files means.
+    fn failed(&self, file: &Path, error: Error) -> BackupError {
+        let path = file.to_owned();
+        match &error {
+            Error::SqliteFailure(cause, _) => match cause.code {
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => self.in_use(),
+                ErrorCode::DiskFull => io_error(file, io::ErrorKind::StorageFull.into()),
+                ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => BackupError::Damaged {
+                    path,
+                    reason: error.to_string(),
+                },
+                _ => query_error(file, &error),
+            },
+            _ => query_error(file, &error),
+        }
+    }
+
+    fn in_use(&self) -> BackupError {
+        BackupError::InUse {
+            path: self.path.clone(),
+            by: users(&self.path),
+        }
+    }
+
+    /// Copies all pages. The transaction on `to` is kept with the last of them, and not before.
+    fn transfer(
+        &self,
+        from: &Connection,
+        to: &mut Connection,
+        course: Course,
+        progress: Progress<'_>,
+    ) -> Result<(), BackupError> {
+        let failed = |error| self.failed(&self.path, error);
+        let page = page_size(from).map_err(failed)?;
+        let backup = Backup::new(from, to).map_err(failed)?;
+        let (mut done, mut restarts) = (0, 0);
+        loop {
+            if self.surroundings.interrupt.count() >= course.patience {
+                return Err(BackupError::Interrupted);
+            }
+            let step = backup.step(PAGES).map_err(failed)?;
+            let counts = backup.progress();
+            let copied = u64::try_from(counts.pagecount - counts.remaining).unwrap_or_default();
+            progress(copied * page);
+            match step {
+                StepResult::Done => return Ok(()),
+                StepResult::More => {}
+                _ => return Err(self.in_use()),
+            }
+            fault::point(course.name);
+            // Each step copies something, unless it has to begin anew.
+            if copied <= done {
+                restarts += 1;
+                if restarts == RESTARTS {
+                    hold_still(from).map_err(failed)?;
+                }
+            }
+            done = copied;
+        }
+    }
+}
+
+/// What a transfer is, and at which signal it ends.
+#[derive(Clone, Copy)]
+struct Course {
+    /// Its point of fault.
+    name: &'static str,
+    /// The number of signals that end it.
+    patience: usize,
+}
+
+/// Nothing is lost by leaving at once.
+const COPYING: Course = Course {
+    name: "backing_up",
+    patience: 1,
+};
+
+/// Who wants to leave is told first that it is nearly done.
+const RESTORING: Course = Course {
+    name: "restoring",
+    patience: 2,
+};
+
+impl Backups for SqliteBackups {
+    fn client(&mut self) -> Result<Option<String>, BackupError> {
+        Ok(None)
+    }
+
+    fn size(&mut self) -> Result<Option<u64>, BackupError> {
+        let file = fs::metadata(&self.path).map_err(|error| io_error(&self.path, error))?;
+        Ok(Some(file.len() + bytes_of(&beside(&self.path, "-wal"))))
+    }
+
+    fn contents(&mut self) -> Result<Contents, BackupError> {
+        let file = self.reading()?;
+        contents(&file, &self.surroundings.version_table)
+            .map_err(|error| self.failed(&self.path, error))
+    }
+
+    fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+        let source = self.reading()?;
+        create(file)?;
+        let failed = |error| self.failed(file, error);
+        let mut copy = opened(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+        // The copy is synced as a whole and removed where it breaks off: it needs no journal of its own.
+        copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
+            .map_err(failed)?;
+        if journal_mode(&source).map_err(failed)? == "wal" {
+            // Who writes goes on writing: into the log.
+            hold_still(&source).map_err(failed)?;
+        }
+        self.transfer(&source, &mut copy, COPYING, progress)
+            .map_err(|error| about(error, file))?;
+        drop((copy, source));
+        File::open(file)
+            .and_then(|file| file.sync_all())
+            .map_err(|error| io_error(file, error))?;
+        sealed(file)
+            .and_then(|copy| contents(&copy, &self.surroundings.version_table))
+            .map_err(failed)
+    }
+
+    fn read_back(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError> {
+        let found = sealed(file)
+            .and_then(|copy| texts(&copy, "PRAGMA integrity_check(10)"))
+            .map_err(|error| self.failed(file, error))?;
+        progress(bytes_of(file));
+        if found == ["ok"] {
+            return Ok(());
+        }
+        Err(BackupError::Damaged {
+            path: file.to_owned(),
+            reason: found.join("; "),
+        })
+    }
+
+    fn rehearse(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+        let scratch = Scratch(self.surroundings.folder.join(REHEARSAL));
+        let failed = |error| self.failed(file, error);
+        create(&scratch.0)?;
+        let mut target = opened(&scratch.0, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+        let copy = sealed(file).map_err(failed)?;
+        self.transfer(&copy, &mut target, COPYING, progress)
+            .map_err(|error| about(error, file))?;
+        contents(&target, &self.surroundings.version_table).map_err(failed)
+    }
+
+    fn restore(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError> {
+        put_back(self, file, progress)
+    }
+
+    fn is_atomic(&self) -> bool {
+        true
+    }
+
+    fn extension(&self) -> &'static str {
+        "sqlite"
+    }
+}
+
+fn put_back(
+    backups: &SqliteBackups,
+    file: &Path,
+    progress: Progress<'_>,
+) -> Result<(), BackupError> {
+    let of_copy = |error| backups.failed(file, error);
+    let of_target = |error| backups.failed(&backups.path, error);
+    let copy = sealed(file).map_err(of_copy)?;
+    let size = page_size(&copy).map_err(of_copy)?;
+    // SQLite takes an empty file for an empty database, which would be put back in full.
+    if bytes_of(file) == 0 {
+        return Err(BackupError::Damaged {
+            path: file.to_owned(),
+            reason: "it is empty".to_owned(),
+        });
+    }
+    let mut target = opened(&backups.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(of_target)?;
+    // A log holds pages of one size.
+    if journal_mode(&target).map_err(of_target)? == "wal"
+        && page_size(&target).map_err(of_target)? != size
+    {
+        target
+            .execute_batch("PRAGMA journal_mode = DELETE")
+            .map_err(of_target)?;
+    }
+    backups.transfer(&copy, &mut target, RESTORING, progress)
+}
+
+/// Keeps what is read the state of one moment.
+fn hold_still(source: &Connection) -> Result<(), Error> {
+    source.execute_batch("BEGIN; SELECT count(*) FROM sqlite_master")
+}
+
+/// A file that goes with this value, with what SQLite keeps beside it.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        for end in ["", "-journal", "-wal", "-shm"] {
+            let _ = fs::remove_file(beside(&self.0, end));
+        }
+    }
+}
+
+fn create(file: &Path) -> Result<(), BackupError> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .map(drop)
+        .map_err(|error| io_error(file, error))
+}
+
+fn opened(file: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// A file that nobody writes: it is read without a lock and without a file beside it.
+fn sealed(file: &Path) -> Result<Connection, Error> {
+    let path: String = file
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .map(|byte| match byte {
+            b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                char::from(*byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
+    let connection = Connection::open_with_flags(
+        format!("file:{path}?immutable=1"),
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+    )?;
+    // The first query reads the header.
+    page_size(&connection)?;
+    connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+fn page_size(connection: &Connection) -> Result<u64, Error> {
+    connection.query_row("SELECT page_size FROM pragma_page_size", [], |row| {
+        row.get::<_, u32>(0).map(u64::from)
+    })
+}
+
+fn journal_mode(connection: &Connection) -> Result<String, Error> {
+    connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))
+}
+
+/// All that is compared, read at one moment.
+fn contents(connection: &Connection, table: &VersionTable) -> Result<Contents, Error> {
+    let transaction = connection.unchecked_transaction()?;
+    let heads: Heads = match texts(&transaction, &version_query(table, '"')) {
+        Ok(rows) => rows.into_iter().map(RevisionId::new).collect(),
+        Err(error) if error.to_string().contains("no such table") => Heads::new(),
+        Err(error) => return Err(error),
+    };
+    let schema = {
+        let mut statement = transaction.prepare(SCHEMA)?;
+        let rows = statement.query_map([], |row| {
+            Ok(Row {
+                kind: text(row, 0)?.unwrap_or_default(),
+                table: text(row, 1)?.unwrap_or_default(),
+                name: text(row, 2)?.unwrap_or_default(),
+                detail: text(row, 3)?.unwrap_or_default(),
+                default: text(row, 4)?,
+            })
+        })?;
+        let rows = rows.collect::<Result<Vec<Row>, Error>>()?;
+        outline(lines(&rows).into_iter())
+    };
+    let rows = texts(&transaction, TABLES)?
+        .into_iter()
+        .map(|table| {
+            let query = format!("SELECT count(*) FROM {}", quoted(&table, '"'));
+            let rows: i64 = transaction.query_row(&query, [], |row| row.get(0))?;
+            Ok((table, rows.unsigned_abs()))
+        })
+        .collect::<Result<_, Error>>()?;
+    Ok(Contents {
+        heads,
+        schema: fingerprint(&schema),
+        rows,
+    })
+}
+
+fn text(row: &rusqlite::Row<'_>, column: usize) -> Result<Option<String>, Error> {
+    let value = row.get_ref(column)?;
+    Ok(value
+        .as_bytes_or_null()
+        .ok()
+        .flatten()
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// The first column of all rows.
+fn texts(connection: &Connection, query: &str) -> Result<Vec<String>, Error> {
+    let mut statement = connection.prepare(query)?;
+    let rows = statement.query_map([], |row| Ok(text(row, 0)?.unwrap_or_default()))?;
+    rows.collect()
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.to_owned().into_os_string();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+fn bytes_of(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |metadata| metadata.len())
+}
+
+/// An error of writing names the file that is written.
+fn about(error: BackupError, file: &Path) -> BackupError {
+    match error {
+        BackupError::Io { source, .. } => io_error(file, source),
+        error => error,
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> BackupError {
+    BackupError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn query_error(file: &Path, error: &Error) -> BackupError {
+    BackupError::Database(DatabaseError::Query {
+        place: format!("the SQLite file {}", file.display()),
+        reason: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

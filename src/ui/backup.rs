@@ -1,0 +1,469 @@
+//! Backups, for people and for programs.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use colored::Color;
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::json::{Format, VERSION, rounded};
+use super::steps::ids;
+use super::{Ui, Verbosity, count, seconds};
+use crate::domain::backup::{Contents, Manifest, Verified};
+use crate::error::Failure;
+
+/// `1.50 MiB`.
+pub fn bytes(number: u64) -> String {
+    HumanBytes(number).to_string()
+}
+
+/// The backups of a project.
+#[derive(Clone, Copy)]
+pub struct Shelf<'a> {
+    /// Newest first.
+    pub manifests: &'a [Manifest],
+    /// What cannot be read, a sentence each.
+    pub damaged: &'a [String],
+    /// Where the file of one is.
+    pub path: &'a dyn Fn(&Manifest) -> PathBuf,
+    /// What ages are counted from.
+    pub now: SystemTime,
+}
+
+/// What a restore replaces, and by what.
+#[derive(Debug, Clone, Copy)]
+pub struct Replacement<'a> {
+    /// The database, for people.
+    pub database: &'a str,
+    /// The backup.
+    pub manifest: &'a Manifest,
+    /// What the database holds before it.
+    pub now: &'a Contents,
+    /// The unfinished run that it ends.
+    pub run: Option<&'a str>,
+    /// What the backup's age is counted from.
+    pub moment: SystemTime,
+}
+
+/// A restore that was verified.
+#[derive(Debug, Clone, Copy)]
+pub struct Restoration<'a> {
+    /// What was replaced.
+    pub replacement: Replacement<'a>,
+    /// The backup of the state before.
+    pub saved: Option<&'a str>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Bytes that go from here to there: a bar with their number and rate on a terminal. It goes with this value.
+#[derive(Debug)]
+pub struct Transfer(ProgressBar);
+
+impl Transfer {
+    /// So many are through.
+    pub fn set(&self, bytes: u64) {
+        self.0.set_position(bytes);
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Ui {
+    /// Shows how a transfer goes on; `total` is what it may come to, where that is known.
+    pub fn transfer(&self, what: &str, total: Option<u64>) -> Transfer {
+        if !self.surroundings.stderr_is_terminal || self.verbosity == Verbosity::Quiet {
+            return Transfer(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+        let colors = if self.err.0 { ".green/dim" } else { "" };
+        let template = match total {
+            Some(_) => format!(
+                "{{bar:30{colors}}} {{bytes}} of {{total_bytes}}, {{binary_bytes_per_sec}} {{wide_msg}}"
+            ),
+            None => "{bytes}, {binary_bytes_per_sec} {wide_msg}".to_owned(),
+        };
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style.progress_chars("━━─"));
+        }
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Transfer(bar)
+    }
+
+    /// The answer of `rollback backup`.
+    pub fn backup(&self, manifest: &Manifest, path: &Path, restore: &str) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            let mut value = backup_json(manifest, path);
+            value["version"] = VERSION.into();
+            value["restore"] = restore.into();
+            return self.json_line(&value);
+        }
+        let rows: u64 = manifest.rows.values().sum();
+        let noun = if rows == 1 { "row" } else { "rows" };
+        let text = [
+            self.labelled("Database", &manifest.database),
+            self.labelled("Backup", &path.display().to_string()),
+            self.labelled(
+                "Holds",
+                &format!(
+                    "{}, {} with {rows} {noun}, {}",
+                    ids(&manifest.heads),
+                    count(manifest.rows.len(), "table"),
+                    bytes(manifest.bytes)
+                ),
+            ),
+            self.labelled(
+                "Verified",
+                &format!(
+                    "{}, in {} altogether",
+                    verified(manifest.verified),
+                    seconds(Duration::from_secs_f64(manifest.seconds))
+                ),
+            ),
+            // Not wrapped: it is to be copied.
+            self.labelled("Restore", restore),
+        ];
+        self.data(&text.concat())
+    }
+
+    /// The answer of `rollback backups`.
+    pub fn backups(&self, shelf: Shelf<'_>) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => {
+                let backups: Vec<Value> = shelf
+                    .manifests
+                    .iter()
+                    .map(|manifest| backup_json(manifest, &(shelf.path)(manifest)))
+                    .collect();
+                self.json_line(&json!({
+                    "version": VERSION,
+                    "backups": backups,
+                    "damaged": shelf.damaged,
+                }))
+            }
+            Format::Human => self.data(&self.backups_text(shelf)),
+        }
+    }
+
+    fn backups_text(&self, shelf: Shelf<'_>) -> String {
+        if shelf.manifests.is_empty() {
+            return "There is no backup yet.\n".to_owned();
+        }
+        let databases: BTreeSet<&str> = shelf
+            .manifests
+            .iter()
+            .map(|manifest| manifest.database_key.as_str())
+            .collect();
+        let mut rows =
+            vec![["id", "age", "size", "verified", "run", "heads", "database"].map(str::to_owned)];
+        rows.extend(shelf.manifests.iter().map(|manifest| {
+            [
+                manifest.id.clone(),
+                age(manifest, shelf.now),
+                bytes(manifest.bytes),
+                match manifest.verified {
+                    Verified::Read => "read",
+                    Verified::Restored => "restored",
+                }
+                .to_owned(),
+                manifest.run.clone().unwrap_or_else(|| "-".to_owned()),
+                ids(&manifest.heads),
+                manifest.database_key.clone(),
+            ]
+        }));
+        // Of one database its name tells nothing.
+        let columns = if databases.len() > 1 { 7 } else { 6 };
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| rows.iter().map(|row| row[column].chars().count()).max())
+            .map(Option::unwrap_or_default)
+            .collect();
+        let mut text = String::new();
+        for (number, row) in rows.iter().enumerate() {
+            let cells: Vec<String> = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, &width)| format!("{cell:<width$}"))
+                .collect();
+            let line = cells.join("  ");
+            let line = line.trim_end();
+            let line = if number == 0 {
+                self.out.bold(line)
+            } else {
+                line.to_owned()
+            };
+            let _ = writeln!(text, "{line}");
+        }
+        text
+    }
+
+    /// What a restore is about to replace, before the question.
+    pub fn replacement(&self, replacement: Replacement<'_>) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            return Ok(());
+        }
+        let Replacement { manifest, now, .. } = replacement;
+        let mut text = String::new();
+        text.push_str(&self.labelled("Database", replacement.database));
+        text.push_str(&self.labelled(
+            "Backup",
+            &format!(
+                "{}, {} old, {}",
+                manifest.id,
+                age(manifest, replacement.moment),
+                bytes(manifest.bytes)
+            ),
+        ));
+        if replacement.manifest.database != replacement.database {
+            text.push_str(&self.labelled("Made of", &manifest.database));
+        }
+        text.push_str(&self.labelled("Now", &ids(&now.heads)));
+        text.push_str(&self.labelled("Then", &ids(&manifest.heads)));
+        let schema = if now.schema == manifest.schema {
+            "as in the backup"
+        } else {
+            "another than in the backup"
+        };
+        text.push_str(&self.labelled("Schema", schema));
+        let tables = tables(now, manifest);
+        let same = if tables.is_empty() {
+            "every table has as many rows as in the backup; which ones is not compared".to_owned()
+        } else {
+            format!(
+                "{} with another number of rows",
+                count(tables.len(), "table")
+            )
+        };
+        text.push_str(&self.labelled("Rows", &same));
+        for (table, now, then) in tables {
+            let told = |rows: Option<u64>| rows.map_or("none".to_owned(), |rows| rows.to_string());
+            let _ = writeln!(
+                text,
+                "           {}: {} now, {} then",
+                self.out.with(table, Color::Cyan),
+                told(now).replace("none", "no table"),
+                told(then).replace("none", "no table"),
+            );
+        }
+        if let Some(run) = replacement.run {
+            text.push_str(&self.labelled("Ends", &format!("the unfinished run {run}")));
+        }
+        self.data(&text)
+    }
+
+    /// The end of `rollback restore`.
+    pub fn restored(&self, restoration: Restoration<'_>) -> Result<(), Failure> {
+        let Replacement {
+            manifest, now, run, ..
+        } = restoration.replacement;
+        let title = format!(
+            "✓ Restored in {}: version rows, schema and the rows of {} are those of the backup, read from the database",
+            seconds(restoration.elapsed),
+            count(manifest.rows.len(), "table")
+        );
+        self.say(&self.err.with(&title, Color::Green));
+        if let Some(run) = run {
+            self.say(&format!("The unfinished run {run} is over."));
+        }
+        if self.format == Format::Human {
+            return Ok(());
+        }
+        let tables: Vec<Value> = tables(now, manifest)
+            .into_iter()
+            .map(|(table, before, after)| json!({ "table": table, "rows_before": before, "rows": after }))
+            .collect();
+        self.json_line(&json!({
+            "version": VERSION,
+            "backup": manifest.id,
+            "database": restoration.replacement.database,
+            "heads_before": now.heads,
+            "heads": manifest.heads,
+            "tables": tables,
+            "saved": restoration.saved,
+            "closed_run": run,
+            "seconds": rounded(restoration.elapsed),
+        }))
+    }
+
+    /// That a backup is about to be made before a run, and why.
+    pub fn backing_up(&self, reason: &str) {
+        self.say(&format!("\nA backup is made first: {reason}"));
+    }
+
+    /// The backup that was made before a run.
+    pub fn backed_up(&self, manifest: &Manifest, path: &Path, reason: &str, restore: &str) {
+        self.say(&format!(
+            "  {} {}, {}, {} in {}",
+            self.err.with("✓", Color::Green),
+            path.display(),
+            bytes(manifest.bytes),
+            verified(manifest.verified),
+            seconds(Duration::from_secs_f64(manifest.seconds)),
+        ));
+        if self.format == Format::Json {
+            let mut value = backup_json(manifest, path);
+            value["version"] = VERSION.into();
+            value["event"] = "backup_finished".into();
+            value["reason"] = reason.into();
+            value["restore"] = restore.into();
+            let _ = self.json_line(&value);
+        }
+    }
+
+    /// The backup of before a run was put back, and that is verified.
+    pub fn put_back(&self, manifest: &Manifest, elapsed: Duration) {
+        self.say(&format!(
+            "\n{} The backup {} was restored in {}: the database is what it was before the run",
+            self.err.with("✓", Color::Green),
+            manifest.id,
+            seconds(elapsed),
+        ));
+        if self.format == Format::Json {
+            let _ = self.json_line(&json!({
+                "version": VERSION,
+                "event": "restored",
+                "backup": manifest.id,
+                "heads": manifest.heads,
+                "seconds": rounded(elapsed),
+            }));
+        }
+    }
+
+    /// The backup of before a run was not put back.
+    pub fn not_put_back(&self, manifest: &Manifest, failure: &Failure) {
+        let reasons = [&failure.message].into_iter().chain(&failure.causes);
+        let reasons: Vec<&str> = reasons.map(String::as_str).collect();
+        super::insist(&format!(
+            "\n{} the backup {} was not restored: {}",
+            self.err.with("failed:", Color::Red),
+            manifest.id,
+            reasons.join(": ")
+        ));
+        if self.format == Format::Json {
+            let _ = self.json_line(&json!({
+                "version": VERSION,
+                "event": "restore_failed",
+                "backup": manifest.id,
+                "reason": reasons.join(": "),
+            }));
+        }
+    }
+}
+
+fn backup_json(manifest: &Manifest, path: &Path) -> Value {
+    json!({
+        "id": manifest.id,
+        "at": manifest.at,
+        "run": manifest.run,
+        "by": manifest.by,
+        "database": manifest.database,
+        "database_key": manifest.database_key,
+        "dialect": manifest.dialect,
+        "server": manifest.server,
+        "client": manifest.client,
+        "path": path,
+        "bytes": manifest.bytes,
+        "sha256": manifest.sha256,
+        "seconds": manifest.seconds,
+        "heads": manifest.heads,
+        "tables": manifest.rows.len(),
+        "rows": manifest.rows.values().sum::<u64>(),
+        "verified": manifest.verified,
+    })
+}
+
+fn verified(verified: Verified) -> &'static str {
+    match verified {
+        Verified::Read => "read back whole",
+        Verified::Restored => "restored beside the database and compared",
+    }
+}
+
+/// The tables whose number of rows differs: now, and in the backup.
+fn tables<'a>(
+    now: &'a Contents,
+    manifest: &'a Manifest,
+) -> Vec<(&'a str, Option<u64>, Option<u64>)> {
+    let names: BTreeSet<&String> = now.rows.keys().chain(manifest.rows.keys()).collect();
+    names
+        .into_iter()
+        .map(|table| {
+            (
+                table.as_str(),
+                now.rows.get(table).copied(),
+                manifest.rows.get(table).copied(),
+            )
+        })
+        .filter(|(_, now, then)| now != then)
+        .collect()
+}
+
+/// `3m`, `2days 4h`: the two largest units.
+fn age(manifest: &Manifest, now: SystemTime) -> String {
+    let Ok(at) = humantime::parse_rfc3339(&manifest.at) else {
+        return "?".to_owned();
+    };
+    let age = now.duration_since(at).unwrap_or_default().as_secs();
+    let age = humantime::format_duration(Duration::from_secs(age)).to_string();
+    age.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents(rows: &[(&str, u64)]) -> Contents {
+        Contents {
+            rows: rows
+                .iter()
+                .map(|(name, rows)| ((*name).to_owned(), *rows))
+                .collect(),
+            ..Contents::default()
+        }
+    }
+
+    #[test]
+    fn tables_that_differ_are_told_with_both_numbers() {
+        let manifest = Manifest {
+            version: 1,
+            id: "a".to_owned(),
+            at: "2026-11-21T04:00:00Z".to_owned(),
+            run: None,
+            by: crate::domain::lock::Operator::default(),
+            database_key: String::new(),
+            database: String::new(),
+            dialect: String::new(),
+            server: None,
+            client: None,
+            file: String::new(),
+            bytes: 0,
+            sha256: String::new(),
+            seconds: 0.0,
+            heads: crate::domain::revision::Heads::new(),
+            schema: String::new(),
+            rows: contents(&[("gone", 3), ("less", 9), ("same", 1)]).rows,
+            verified: Verified::Read,
+        };
+        assert_eq!(
+            tables(
+                &contents(&[("less", 4), ("new", 2), ("same", 1)]),
+                &manifest
+            ),
+            [
+                ("gone", None, Some(3)),
+                ("less", Some(4), Some(9)),
+                ("new", Some(2), None)
+            ]
+        );
+        let at = humantime::parse_rfc3339("2026-11-23T05:06:07Z").unwrap();
+        assert_eq!(age(&manifest, at), "2days 1h");
+        assert_eq!(age(&manifest, SystemTime::UNIX_EPOCH), "0s");
+    }
+}
