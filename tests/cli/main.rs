@@ -11,6 +11,7 @@ mod support;
 /// What a project's plans may put at risk unless a test says otherwise: nothing.
 const CONSENT: &str = "";
 
+mod backup;
 mod bad_input;
 mod current;
 mod database_url;
@@ -26,6 +27,7 @@ mod plan;
 mod plan_sql;
 mod policy;
 mod roads;
+mod safety;
 mod settings;
 mod targets;
 mod terminal;
