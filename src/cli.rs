@@ -112,6 +112,10 @@ pub struct Global {
     #[arg(long, value_name = "DIR", global = true)]
     pub state_dir: Option<PathBuf>,
 
+    /// Where this is, such as production; it chooses the rules of the policy.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub environment: Option<String>,
+
     /// Write data for people or, as JSON, for programs.
     #[arg(long, value_name = "FORMAT", global = true)]
     pub format: Option<Format>,
@@ -164,6 +168,7 @@ impl Global {
             ("--alembic-config", self.alembic_config.as_ref().map(text)),
             ("-n", self.name.clone()),
             ("--state-dir", self.state_dir.as_ref().map(text)),
+            ("--environment", self.environment.clone()),
         ];
         let given = options
             .into_iter()
@@ -185,6 +190,7 @@ impl Global {
             database_url: self.database_url.clone(),
             graph: self.graph,
             state_dir: self.state_dir.clone(),
+            environment: self.environment.clone(),
             color: self.color,
             format: self.format,
             ..command

@@ -67,7 +67,7 @@ pub fn run(world: &World) -> Exit {
     };
     let flags = cli.global.layer(match &cli.command {
         Command::DowngradeSafe(args) => args.layer(),
-        Command::Plan(args) => args.probes.layer(),
+        Command::Plan(args) => args.circumstances.layer(args.probes.layer()),
         Command::List(args) => args.probes.layer(),
         Command::Check(args) => args.probes.layer(),
         Command::Backup(args) => args.verify.layer(),
@@ -87,7 +87,7 @@ pub fn run(world: &World) -> Exit {
             .hint("name the project's directory: rollback -C DIR ...");
         return told(failure, &plain);
     }
-    let settings = match config::settle(
+    let mut settings = match config::settle(
         flags,
         &world.environment,
         &dir,
@@ -96,6 +96,8 @@ pub fn run(world: &World) -> Exit {
         Ok(settings) => settings,
         Err(failure) => return told(failure, &plain),
     };
+    // Some time ago is meant from now on, not from when another run has made way.
+    settings.deployed_at = settings.deployed_at.map(|at| at.settled((world.now)()));
     let ui = ui(world, &cli, &settings);
     let context = Context {
         settings: &settings,

@@ -18,6 +18,7 @@ pub mod man;
 pub mod plan;
 mod record;
 pub mod restore;
+mod ruling;
 mod session;
 mod unfinished;
 mod watch;

@@ -5,7 +5,9 @@ use clap::Args;
 use super::Context;
 use super::downgrade_safe::Safety;
 use super::foresee::{Foreseen, ProbeArgs};
+use super::ruling::{CircumstanceArgs, Manner, rule};
 use super::session::Session;
+use crate::domain::policy::Consent;
 use crate::domain::risk::Level;
 use crate::error::{Exit, Failure};
 use crate::ui::{Ending, PlanView};
@@ -36,6 +38,10 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub probes: ProbeArgs,
 
+    /// What is said about it, for the policy.
+    #[command(flatten)]
+    pub circumstances: CircumstanceArgs,
+
     /// Show the statements of each step, as the engine renders them without a database.
     ///
     /// The text can be saved as a file: all that is no statement is a comment. A migration that looks at
@@ -49,14 +55,23 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let mut session = Session::look(context)?;
     let plan = session.plan(&args.target)?;
     let foreseen = Foreseen::of(&mut session, &plan, context);
+    let safety = Safety::judge(context, &session, &plan, &foreseen.outlook);
+    let manner = Manner {
+        consent: Consent::Terminal,
+        validate: context.settings.validate.unwrap_or(true),
+        backup: safety.intended(context),
+        taken_up: None,
+    };
+    let ruled = rule(context, &mut session, &plan, &foreseen, manner)?;
     let next = foreseen.next_command(&args.target, context);
-    let backup = Safety::judge(context, &session, &plan, &foreseen.outlook).sentence();
+    let backup = safety.sentence();
     let view = PlanView {
         database: session.identity.as_ref(),
         target: &args.target,
         plan: &plan,
         commands: &session.command_lines(&plan),
         outlook: &foreseen.outlook,
+        ruling: ruled.ruling.as_ref(),
         ending: Ending {
             verdict: &foreseen.verdict,
             next: &next,

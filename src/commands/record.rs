@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use super::Context;
 use super::downgrade_safe::DowngradeSafeArgs;
+use super::downgrade_safe::planned::Planned;
 use super::session::Session;
 use super::unfinished::TakenUp;
 use crate::domain::backup::Manifest;
 use crate::domain::journal::{self, Begun, Entry, Finished, Run};
 use crate::domain::lock::Operator;
-use crate::domain::plan::{Plan, Step};
+use crate::domain::plan::Step;
 use crate::domain::report::{Report, StepDone};
 use crate::domain::schema::Schema;
 use crate::engine::Ended;
@@ -72,8 +73,9 @@ impl Record {
         session: &mut Session,
         store: &Store,
         run: &str,
-        plan: &Plan,
+        planned: &Planned,
     ) -> Result<Self, Failure> {
+        let Planned { plan, ruled, .. } = planned;
         let typed = args.target.clone().unwrap_or_default();
         let begun = Begun {
             run: run.to_owned(),
@@ -91,11 +93,13 @@ impl Record {
                 .map(|step| step.argument.clone())
                 .collect(),
             by: context.operator.clone(),
-            reason: args.reason.clone(),
+            reason: ruled.circumstances.reason.clone(),
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             engine: session.engine_name(),
             heads: plan.current.clone(),
             schema: session.schema().unwrap_or_default(),
+            circumstances: ruled.circumstances.clone(),
+            ruling: ruled.ruling.clone(),
             ..Begun::default()
         };
         let journal = store.begin(begun).map_err(|error| store_failure(&error))?;

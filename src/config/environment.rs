@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use super::Layer;
-use super::values::{allowed, duration, lock_timeout, one_of, words, yes_or_no};
+use super::values::{allowed, deployed_at, duration, lock_timeout, one_of, words, yes_or_no};
 use crate::domain::secret::Secret;
 use crate::error::Failure;
 use crate::process::Environment;
@@ -34,6 +34,13 @@ pub(super) fn read(environment: &Environment) -> Result<Layer, Failure> {
         allow: variables.read("ROLLBACK_ALLOW", allowed)?,
         probe: variables.read("ROLLBACK_PROBE", yes_or_no)?,
         probe_timeout: variables.read("ROLLBACK_PROBE_TIMEOUT", duration)?,
+        environment: variables.text("ROLLBACK_ENVIRONMENT")?,
+        policies: None,
+        policy: None,
+        reason: variables.text("ROLLBACK_REASON")?,
+        incident: variables.text("ROLLBACK_INCIDENT")?,
+        approved_by: variables.text("ROLLBACK_APPROVED_BY")?,
+        deployed_at: variables.read("ROLLBACK_DEPLOYED_AT", deployed_at)?,
         backup: variables.read("ROLLBACK_BACKUP", one_of)?,
         verify_backup: variables.read("ROLLBACK_VERIFY_BACKUP", one_of)?,
         on_failure: variables.read("ROLLBACK_ON_FAILURE", one_of)?,

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::Layer;
 use super::check::{self, CheckFile};
+use super::policy;
 use super::values::{allowed, duration, lock_timeout, one_of, words};
 use crate::domain::secret::Secret;
 use crate::error::Failure;
@@ -32,6 +33,8 @@ struct File {
     allow: Option<Vec<String>>,
     probe: Option<bool>,
     probe_timeout: Option<String>,
+    environment: Option<String>,
+    policy: Option<toml::Table>,
     backup: Option<String>,
     verify_backup: Option<String>,
     on_failure: Option<String>,
@@ -41,7 +44,7 @@ struct File {
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-pub(super) const KEYS: [&str; 24] = [
+pub(super) const KEYS: [&str; 26] = [
     "engine_command",
     "alembic_config",
     "name",
@@ -60,6 +63,8 @@ pub(super) const KEYS: [&str; 24] = [
     "allow",
     "probe",
     "probe_timeout",
+    "environment",
+    "policy",
     "backup",
     "verify_backup",
     "on_failure",
@@ -112,6 +117,13 @@ pub(super) fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         allow: source.read("allow", file.allow, |codes| allowed(&codes.join(",")))?,
         probe: file.probe,
         probe_timeout: source.read("probe_timeout", file.probe_timeout, |text| duration(&text))?,
+        environment: file.environment,
+        policies: source.read("policy", file.policy, |table| policy::read(&table))?,
+        policy: None,
+        reason: None,
+        incident: None,
+        approved_by: None,
+        deployed_at: None,
         backup: source.read("backup", file.backup, |text| one_of(&text))?,
         verify_backup: source.read("verify_backup", file.verify_backup, |text| one_of(&text))?,
         on_failure: source.read("on_failure", file.on_failure, |text| one_of(&text))?,
@@ -161,6 +173,10 @@ fn all_known(path: &Path, table: &toml::Table) -> Result<(), Failure> {
         .filter_map(toml::Value::as_table)
     {
         known(path, check, &CheckFile::KEYS, " in a check")?;
+    }
+    let policies = table.get("policy").and_then(toml::Value::as_table);
+    for (place, table) in policies.map(policy::tables).unwrap_or_default() {
+        known(path, &table, &policy::KEYS, &format!(" in [{place}]"))?;
     }
     Ok(())
 }

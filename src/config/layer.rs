@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::backup::{BackupWhen, OnFailure, VerifyBackup};
+use super::policy::Policies;
+use super::values::DeployedAt;
 use crate::checks::Check;
+use crate::domain::policy::Policy;
 use crate::domain::risk::verdict::Allowed;
 use crate::domain::secret::Secret;
 use crate::ui::{ColorChoice, Format};
@@ -57,6 +60,20 @@ pub struct Layer {
     pub probe: Option<bool>,
     /// How long that may take, all questions together.
     pub probe_timeout: Option<Duration>,
+    /// Where this is: `production`.
+    pub environment: Option<String>,
+    /// The policies of the file.
+    pub policies: Option<Policies>,
+    /// The rules of the environment, when all layers are put together; `None` where there is none.
+    pub policy: Option<Policy>,
+    /// Why it is rolled back.
+    pub reason: Option<String>,
+    /// The record of the incident.
+    pub incident: Option<String>,
+    /// Who else agreed.
+    pub approved_by: Option<String>,
+    /// When the release went out.
+    pub deployed_at: Option<DeployedAt>,
     /// When a backup is made before a run.
     pub backup: Option<BackupWhen>,
     /// How far it is proven.
@@ -93,6 +110,13 @@ impl Layer {
             allow: self.allow.or(below.allow),
             probe: self.probe.or(below.probe),
             probe_timeout: self.probe_timeout.or(below.probe_timeout),
+            environment: self.environment.or(below.environment),
+            policies: self.policies.or(below.policies),
+            policy: self.policy.or(below.policy),
+            reason: self.reason.or(below.reason),
+            incident: self.incident.or(below.incident),
+            approved_by: self.approved_by.or(below.approved_by),
+            deployed_at: self.deployed_at.or(below.deployed_at),
             backup: self.backup.or(below.backup),
             verify_backup: self.verify_backup.or(below.verify_backup),
             on_failure: self.on_failure.or(below.on_failure),

@@ -12,6 +12,7 @@ mod environment;
 mod file;
 mod keys;
 mod layer;
+mod policy;
 mod values;
 
 use std::path::Path;
@@ -19,7 +20,9 @@ use std::time::Duration;
 
 pub use self::backup::{BackupWhen, OnFailure, VerifyBackup};
 pub use self::layer::{GraphSource, Layer};
-pub use self::values::{allowed, duration, lock_timeout, words};
+pub use self::policy::Policies;
+pub use self::values::{DeployedAt, allowed, deployed_at, duration, lock_timeout, words};
+use crate::domain::policy::Policy;
 use crate::error::Failure;
 use crate::process::Environment;
 
@@ -38,10 +41,21 @@ pub fn settle(
         .map(Path::to_owned)
         .or_else(|| environment::path(environment, "ROLLBACK_CONFIG"));
     let from_file = match named {
-        Some(file) => file::read_named(&dir.join(file))?,
+        Some(file) => {
+            let file = dir.join(file);
+            let layer = file::read_named(&file)?;
+            policy::is_not_set_aside(&file, &layer, dir)?;
+            layer
+        }
         None => file::read_of_directory(dir)?,
     };
-    Ok(flags.over(from_environment).over(from_file))
+    let above = flags.over(from_environment);
+    policy::is_not_elsewhere(&above, &from_file)?;
+    let mut settled = above.over(from_file);
+    let policies = settled.policies.clone().unwrap_or_default();
+    let policy = policies.of(settled.environment.as_deref())?;
+    settled.policy = (policy != Policy::default()).then_some(policy);
+    Ok(settled)
 }
 
 #[cfg(test)]

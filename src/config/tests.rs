@@ -40,7 +40,7 @@ fn every_key_of_the_file_is_known_to_the_check() {
                 database_url = 'sqlite:///a'\nversion_table = 't'\nversion_table_schema = 's'\n\
                 timeout = '90s'\nlock_timeout = 'off'\nlock_retries = 2\nvalidate = false\nstate_dir = 'd'\n\
                 graph = 'files'\ncheck_budget = '5s'\nmay_lose_rows = ['t']\nallow = ['all']\nprobe = false\nprobe_timeout = '3s'\ncheck = []\n\
-                color = 'never'\nformat = 'json'";
+                environment = 'staging'\npolicy = {}\nbackup = 'auto'\nverify_backup = 'read'\non_failure = 'stop'\ncolor = 'never'\nformat = 'json'";
     let settled = settled(file, &[], Layer::default()).unwrap();
     assert_eq!(settled.engine_command.unwrap(), ["alembic"]);
     assert_eq!(settled.timeout, Some(Duration::from_secs(90)));
@@ -119,4 +119,24 @@ fn a_lock_may_be_waited_for_without_end() {
     assert_eq!(lock_timeout("0s"), Ok(Duration::ZERO));
     assert_eq!(lock_timeout("500ms"), Ok(Duration::from_millis(500)));
     assert!(lock_timeout("5").is_err());
+}
+
+#[test]
+fn a_release_went_out_at_a_moment_or_some_time_ago() {
+    let now = humantime::parse_rfc3339("2026-11-24T23:00:00.5Z").unwrap();
+    for (text, moment) in [
+        ("2026-11-24T22:56:00Z", "2026-11-24T22:56:00Z"),
+        ("2026-11-24T23:56:00+01:00", "2026-11-24T22:56:00Z"),
+        ("4m", "2026-11-24T22:56:00Z"),
+        ("1h 30m", "2026-11-24T21:30:00Z"),
+        ("0s", "2026-11-24T23:00:00Z"),
+    ] {
+        let at = deployed_at(text).unwrap();
+        assert_eq!(at.moment(now), moment, "{text}");
+        let later = now + Duration::from_mins(10);
+        assert_eq!(at.settled(now).moment(later), moment, "{text}");
+    }
+    for text in ["", "4", "today", "2026-11-24", "2026-11-24T22:56:00"] {
+        assert!(deployed_at(text).is_err(), "{text}");
+    }
 }

@@ -1,7 +1,10 @@
 //! How single values are written, on the command line, in the environment and in the file alike. An error is a
 //! sentence that does not say where the value stands.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
 
 use crate::domain::risk::{self, verdict::Allowed};
 
@@ -22,6 +25,64 @@ pub fn allowed(text: &str) -> Result<Allowed, String> {
             risk::codes().into_iter().collect::<Vec<_>>().join(", ")
         )
     })
+}
+
+/// Reads codes of findings, each by itself.
+pub(super) fn codes(texts: &[String]) -> Result<BTreeSet<&'static str>, String> {
+    let known = risk::codes();
+    texts
+        .iter()
+        .map(|text| {
+            known.get(text.as_str()).copied().ok_or_else(|| {
+                format!(
+                    "there is no finding {text:?}; the findings are {}",
+                    known.iter().copied().collect::<Vec<_>>().join(", ")
+                )
+            })
+        })
+        .collect()
+}
+
+/// When a release went out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeployedAt {
+    /// At this moment.
+    At(Timestamp),
+    /// So long ago.
+    Ago(Duration),
+}
+
+impl DeployedAt {
+    /// The same as a moment, which does not move with the clock any more.
+    #[must_use]
+    pub fn settled(self, now: SystemTime) -> Self {
+        self.moment(now).parse().map_or(self, Self::At)
+    }
+
+    /// The moment, RFC 3339 in UTC to the second.
+    pub fn moment(self, now: SystemTime) -> String {
+        match self {
+            Self::At(moment) => moment.to_string(),
+            Self::Ago(ago) => {
+                let moment = now.checked_sub(ago).unwrap_or(UNIX_EPOCH);
+                humantime::format_rfc3339_seconds(moment).to_string()
+            }
+        }
+    }
+}
+
+/// Reads `2026-11-21T04:00:00Z`, with any offset, or `4m` for four minutes ago.
+pub fn deployed_at(text: &str) -> Result<DeployedAt, String> {
+    if let Ok(moment) = text.parse() {
+        return Ok(DeployedAt::At(moment));
+    }
+    humantime::parse_duration(text)
+        .map(DeployedAt::Ago)
+        .map_err(|_| {
+            format!(
+                "{text} is neither a moment such as 2026-11-21T04:00:00Z nor a time ago such as 4m"
+            )
+        })
 }
 
 /// Reads `90s`, `5m`, `1h 30m`.

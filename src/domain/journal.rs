@@ -55,6 +55,13 @@ pub enum Entry {
     Resumed {
         /// Who goes on with it.
         by: Operator,
+        /// What was said then or before; this and what follows is `None` in records of before they were
+        /// written down.
+        #[serde(default)]
+        circumstances: Option<Circumstances>,
+        /// What the policy said then.
+        #[serde(default)]
+        ruling: Option<Ruling>,
     },
     /// A step is about to be run.
     Intent {
@@ -105,6 +112,7 @@ pub enum Entry {
         schema: Schema,
     },
     /// A backup was made and verified, before the first step.
+    #[serde(with = "nested")]
     BackedUp(Box<Manifest>),
     /// Checks were made; those that were left out are not named.
     Checked {
@@ -145,6 +153,37 @@ pub enum Entry {
         /// Who did.
         by: Operator,
     },
+}
+
+/// A manifest has a version and a moment of its own, which would stand beside those of the line.
+mod nested {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Manifest;
+
+    #[derive(Serialize)]
+    struct Written<'a> {
+        manifest: &'a Manifest,
+    }
+
+    #[derive(Deserialize)]
+    struct Read {
+        manifest: Box<Manifest>,
+    }
+
+    #[expect(clippy::borrowed_box, reason = "serde hands the field as it is")]
+    pub(super) fn serialize<S: Serializer>(
+        manifest: &Box<Manifest>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Written { manifest }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Box<Manifest>, D::Error> {
+        Read::deserialize(deserializer).map(|read| read.manifest)
+    }
 }
 
 /// The first entry.

@@ -7,6 +7,7 @@ use super::findings::{Ending, findings_json, outlook_json};
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::Identity;
 use crate::domain::plan::{Plan, Step};
+use crate::domain::policy::Ruling;
 use crate::domain::report::{Position, Report, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::domain::risk::outlook::Outlook;
@@ -56,6 +57,8 @@ pub struct PlanView<'a> {
     pub commands: &'a [Vec<String>],
     /// What is foretold of the steps.
     pub outlook: &'a Outlook,
+    /// What the policy says of it; `None` where there is none.
+    pub ruling: Option<&'a Ruling>,
     /// What that comes to.
     pub ending: Ending<'a>,
 }
@@ -99,6 +102,7 @@ impl Ui {
             "target": view.target,
             "steps": steps,
             "verdict": outlook_json(view.outlook, view.ending),
+            "ruling": view.ruling,
             "backup": view.ending.backup,
         })
     }

@@ -9,6 +9,7 @@ mod json;
 mod list;
 mod position;
 mod progress;
+mod ruling;
 mod sql;
 mod steps;
 

@@ -58,6 +58,9 @@ impl Ui {
                 self.findings_text(&mut text, width + 4, findings);
             }
         }
+        if let Some(ruling) = view.ruling {
+            self.ruling_text(&mut text, ruling);
+        }
         self.ending_text(&mut text, view.outlook, view.ending);
         text
     }

@@ -11,6 +11,7 @@ mod support;
 /// What a project's plans may put at risk unless a test says otherwise: nothing.
 const CONSENT: &str = "";
 
+mod backup;
 mod bad_input;
 mod current;
 mod database_url;
@@ -24,7 +25,9 @@ mod hostile;
 mod interruption;
 mod plan;
 mod plan_sql;
+mod policy;
 mod roads;
+mod safety;
 mod settings;
 mod targets;
 mod terminal;

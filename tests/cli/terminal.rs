@@ -129,3 +129,55 @@ fn ctrl_c_on_a_terminal_does_not_reach_the_engine() {
     assert_eq!(code, 130, "{rest}");
     assert_eq!(project.rows(), ["1111aaaa"]);
 }
+
+/// A project of production, its question asked.
+fn asked_in_production() -> (Project, PtySession) {
+    let project = Project::alembic("diamond")
+        .at("heads")
+        .file("rollback.toml", "environment = 'production'\n");
+    // Nothing is lost by this step: elsewhere y and Enter would do.
+    let (session, before) = started(&project, "downgrade-safe -1", "type app.db");
+    assert!(before.contains("This is production."), "{before}");
+    sleep(Duration::from_millis(200));
+    (project, session)
+}
+
+#[test]
+fn in_production_the_name_of_the_database_is_typed() {
+    let (project, mut session) = asked_in_production();
+    session.send_line("app.db").unwrap();
+    let (rest, code) = answered(&project, &mut session);
+    assert_eq!(code, 0, "{rest}");
+    assert_eq!(project.rows(), ["b52d08e7f41c"]);
+}
+
+#[test]
+fn what_comes_true_while_the_plan_is_read_is_refused_all_the_same() {
+    let rules = "environment = 'production'\n[policy]\nmax_age = '3s'\n";
+    let project = Project::alembic("diamond")
+        .at("heads")
+        .file("rollback.toml", rules);
+    let bytes = project.bytes();
+    let deployed = "downgrade-safe -1 --deployed-at 0s";
+    let (mut session, _) = started(&project, deployed, "type app.db");
+    sleep(Duration::from_secs(4));
+    session.send_line("app.db").unwrap();
+    let (rest, code) = answered(&project, &mut session);
+    assert_eq!(code, 3, "{rest}");
+    assert!(rest.contains("the release may be at most 3s old"), "{rest}");
+    assert_eq!(project.bytes(), bytes);
+}
+
+#[test]
+fn in_production_y_is_no_answer() {
+    let (project, mut session) = asked_in_production();
+    let bytes = project.bytes();
+    session.send_line("y").unwrap();
+    let (rest, code) = answered(&project, &mut session);
+    assert_eq!(code, 3, "{rest}");
+    assert!(
+        rest.contains("not confirmed: nothing was changed"),
+        "{rest}"
+    );
+    assert_eq!(project.bytes(), bytes);
+}

@@ -6,6 +6,7 @@ use clap::{ArgAction, Args};
 
 use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
+use crate::commands::ruling::CircumstanceArgs;
 use crate::config::{self, BackupWhen, OnFailure};
 use crate::domain::risk::verdict::Allowed;
 
@@ -116,9 +117,9 @@ pub struct DowngradeSafeArgs {
     #[command(flatten)]
     pub probes: ProbeArgs,
 
-    /// Why the database is rolled back, for the record.
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
+    /// What is said about it.
+    #[command(flatten)]
+    pub circumstances: CircumstanceArgs,
 
     /// Run steps that remove several revisions because they depend on each other.
     #[arg(long, action = ArgAction::SetTrue)]
@@ -145,7 +146,7 @@ impl DowngradeSafeArgs {
             },
             verify_backup: self.verify.verify_backup,
             on_failure: self.on_failure,
-            ..self.probes.layer()
+            ..self.circumstances.layer(self.probes.layer())
         }
     }
 }

@@ -19,10 +19,17 @@ pub(super) fn judge(
         foreseen.refuse_failure(plan, context)?;
     }
     let lacking = foreseen.lacking_consent(context);
-    if args.yes && !lacking.is_empty() {
-        return Err(foreseen.refusal(&lacking));
+    let at_stake = (args.yes && !lacking.is_empty()).then(|| foreseen.refusal(&lacking));
+    match (planned.ruled.refusal(), at_stake) {
+        // Told together, so that nobody mends the one to learn of the other.
+        (Some(refusal), Some(at_stake)) => Err(Failure {
+            causes: [refusal.causes, at_stake.causes].concat(),
+            hints: [refusal.hints, at_stake.hints].concat(),
+            ..refusal
+        }),
+        (Some(refusal), None) | (None, Some(refusal)) => Err(refusal),
+        (None, None) => Ok(lacking),
     }
-    Ok(lacking)
 }
 
 fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failure> {
@@ -51,24 +58,32 @@ pub(super) fn ask(
 ) -> Result<(), Failure> {
     let ui = context.ui;
     if !ui.can_ask() {
-        return Err(
-            Failure::refused("not confirmed: there is no terminal to ask on")
-                .hint("to run it without a question, add -y; to see the plan only, add --dry-run"),
-        );
+        let failure = Failure::refused("not confirmed: there is no terminal to ask on");
+        return Err(if planned.ruled.policy.forbid_yes {
+            failure.hint(
+                "the policy wants a person at a terminal; to see the plan only, add --dry-run",
+            )
+        } else {
+            failure
+                .hint("to run it without a question, add -y; to see the plan only, add --dry-run")
+        });
     }
     ui.announce(
         &planned.plan,
         &session.place(),
         planned.foreseen.losses.as_deref(),
     );
-    let answer = if lacking.is_empty() {
-        ui.confirm("Proceed with rollback?")
-    } else {
-        let word = session.name_to_type();
-        ui.confirm_by_typing(
-            &format!("{} at stake. To proceed, type {word}", lacking.join(", ")),
-            &word,
-        )
+    let word = session.name_to_type();
+    let place = planned.ruled.circumstances.environment.as_deref();
+    let why = match (lacking, place) {
+        ([], _) if !planned.ruled.policy.typed_confirmation => None,
+        ([], Some(place)) => Some(format!("This is {place}.")),
+        ([], None) => Some("The policy asks for it.".to_owned()),
+        _ => Some(format!("{} at stake.", lacking.join(", "))),
+    };
+    let answer = match why {
+        None => ui.confirm("Proceed with rollback?"),
+        Some(why) => ui.confirm_by_typing(&format!("{why} To proceed, type {word}"), &word),
     };
     match answer {
         Some(true) if context.interrupt.count() == 0 => Ok(()),

@@ -3,7 +3,7 @@
 mod arguments;
 mod consent;
 mod next;
-mod planned;
+pub(super) mod planned;
 mod safety;
 mod steps;
 mod way;
@@ -51,6 +51,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let whole = way::whole(args, context, &session, &planned.plan, taken_up.as_ref())?;
     if !args.yes {
         consent::ask(context, &session, &planned, &lacking)?;
+        planned.ruled.still_met(context)?;
     }
 
     if let Some(taken_up) = &mut taken_up {
@@ -67,11 +68,12 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
     session.check_before(validate, context)?;
     let way = Way::prepare(whole)?;
-    let record = if let Some(taken_up) = taken_up {
+    let record = if let Some(mut taken_up) = taken_up {
+        taken_up.consented(&planned.ruled);
         Record::go_on(&store, taken_up)
     } else {
         let run = lock.as_ref().map_or("", Lock::run);
-        Record::begin(args, context, &mut session, &store, run, &planned.plan)
+        Record::begin(args, context, &mut session, &store, run, &planned)
     };
     let mut record = record
         .and_then(|mut record| {

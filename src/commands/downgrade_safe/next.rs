@@ -39,6 +39,17 @@ pub(super) fn advice(
     advice
 }
 
+/// The options that are not repeated, nor what is given to them: secrets, consents, and what the record keeps.
+const LEFT_OUT: [&str; 7] = [
+    "--database-url",
+    "--reason",
+    "--incident",
+    "--approved-by",
+    "--deployed-at",
+    "--accept",
+    "--allow",
+];
+
 /// The commands that may come next.
 fn next_commands(args: &DowngradeSafeArgs, context: &Context<'_>) -> Commands {
     Commands {
@@ -57,10 +68,11 @@ fn resuming(typed: &[OsString], target: Option<&str>) -> String {
     while let Some(word) = typed.next() {
         match word.as_ref() {
             "-y" | "--yes" | "--allow-failing" => {}
-            "--database-url" | "--reason" | "--accept" | "--allow" => drop(typed.next()),
-            word if ["--database-url=", "--reason=", "--accept=", "--allow="]
-                .iter()
-                .any(|option| word.starts_with(option)) => {}
+            word if LEFT_OUT.contains(&word) => drop(typed.next()),
+            word if LEFT_OUT.iter().any(|option| {
+                word.strip_prefix(option)
+                    .is_some_and(|rest| rest.starts_with('='))
+            }) => {}
             word if !replaced && Some(word) == target => {
                 replaced = true;
                 words.push("--resume".to_owned());
@@ -78,13 +90,14 @@ mod tests {
     #[test]
     fn the_next_command_is_the_typed_one_without_consent_and_secrets() {
         let typed: Vec<OsString> =
-            "rollback -C api downgrade-safe -3 -y --database-url postgresql://u:p@h/d --allow all --timeout 5m"
+            "rollback -C api downgrade-safe -3 -y --database-url postgresql://u:p@h/d --allow all --timeout 5m \
+             --approved-by=grace --incident INC-7 --deployed-at 4m --environment production"
                 .split(' ')
                 .map(OsString::from)
                 .collect();
         assert_eq!(
             resuming(&typed, Some("-3")),
-            "rollback -C api downgrade-safe --resume --timeout 5m"
+            "rollback -C api downgrade-safe --resume --timeout 5m --environment production"
         );
     }
 }

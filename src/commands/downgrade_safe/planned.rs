@@ -3,26 +3,29 @@
 use super::{DowngradeSafeArgs, Safety};
 use crate::commands::Context;
 use crate::commands::foresee::Foreseen;
+use crate::commands::ruling::{Manner, Ruled, rule};
 use crate::commands::session::Session;
 use crate::commands::unfinished::TakenUp;
 use crate::domain::plan::Plan;
+use crate::domain::policy::Consent;
 use crate::error::Failure;
 use crate::ui::{Ending, PlanView};
 
-pub(super) struct Planned {
+pub(in super::super) struct Planned {
     /// As typed, or in words.
     target: String,
-    pub(super) plan: Plan,
+    pub(in super::super) plan: Plan,
     /// The command line of each step.
-    pub(super) commands: Vec<Vec<String>>,
-    pub(super) foreseen: Foreseen,
+    pub(in super::super) commands: Vec<Vec<String>>,
+    pub(in super::super) foreseen: Foreseen,
+    pub(in super::super) ruled: Ruled,
     /// Whether there is a backup before the first step.
-    pub(super) safety: Safety,
+    pub(in super::super) safety: Safety,
 }
 
 impl Planned {
     /// Plans the way to the target, or takes the plan of a run that goes on.
-    pub(super) fn new(
+    pub(in super::super) fn new(
         args: &DowngradeSafeArgs,
         context: &Context<'_>,
         session: &mut Session,
@@ -38,16 +41,29 @@ impl Planned {
         };
         let foreseen = Foreseen::of(session, &plan, context);
         let safety = Safety::judge(context, session, &plan, &foreseen.outlook);
+        let begun_as_a_whole = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
+        let manner = Manner {
+            consent: if args.yes {
+                Consent::Yes
+            } else {
+                Consent::Terminal
+            },
+            validate: args.atomic || begun_as_a_whole || context.settings.validate.unwrap_or(true),
+            backup: safety.intended(context),
+            taken_up,
+        };
+        let ruled = rule(context, session, &plan, &foreseen, manner)?;
         Ok(Self {
             target,
             commands: session.command_lines(&plan),
             foreseen,
+            ruled,
             safety,
             plan,
         })
     }
 
-    pub(super) fn show(
+    pub(in super::super) fn show(
         &self,
         args: &DowngradeSafeArgs,
         context: &Context<'_>,
@@ -61,6 +77,7 @@ impl Planned {
             plan: &self.plan,
             commands: &self.commands,
             outlook: &self.foreseen.outlook,
+            ruling: self.ruled.ruling.as_ref(),
             ending: Ending {
                 verdict: &self.foreseen.verdict,
                 next: &next,

@@ -7,7 +7,7 @@ use crate::commands::keeper::Keeper;
 use crate::commands::record::Record;
 use crate::commands::session::Session;
 use crate::config::{BackupWhen, OnFailure};
-use crate::domain::backup::{self, Manifest};
+use crate::domain::backup::{self, Manifest, Verified};
 use crate::domain::plan::Plan;
 use crate::domain::report::{Outcome, Position, Report};
 use crate::domain::risk::outlook::Outlook;
@@ -77,6 +77,12 @@ impl Safety {
                 Self::Impossible(reason, refusal.hint("to run without a backup: --no-backup"))
             }
         }
+    }
+
+    /// How far the backup that will be made will be proven.
+    pub(in crate::commands) fn intended(&self, context: &Context<'_>) -> Option<Verified> {
+        let verify = context.settings.verify_backup.unwrap_or_default();
+        matches!(self, Self::Backup(_)).then(|| verify.into())
     }
 
     /// In a line of a plan.

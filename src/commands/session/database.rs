@@ -1,5 +1,6 @@
 //! What the database is asked beside its version rows.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Session;
@@ -76,6 +77,22 @@ impl Session {
             Eyes::Own { database, .. } => database.leftovers().unwrap_or_default(),
             Eyes::Engine(_) => Vec::new(),
         }
+    }
+
+    /// What is left over and what is at fault, a sentence each; `None` where it could not all be looked for.
+    pub(in super::super) fn faults(&mut self, budget: Duration) -> Option<Vec<String>> {
+        let Eyes::Own { database, .. } = &mut self.watched.eyes else {
+            return None;
+        };
+        let left_over = database.leftovers().ok()?;
+        let (faults, unchecked) = database.faults(budget).ok()??;
+        let found = faults.into_iter().filter(|(_, number)| *number > 0);
+        // A table that a step left is told both ways.
+        let all: BTreeSet<String> = left_over
+            .into_iter()
+            .chain(found.map(|(fault, _)| fault))
+            .collect();
+        unchecked.is_empty().then(|| all.into_iter().collect())
     }
 
     /// Makes the checks that come before a run, and takes the state that its steps are compared with.

@@ -7,10 +7,12 @@ use super::words::{cannot_go_on, finding, nothing_to_resume, told};
 use crate::commands::Context;
 use crate::commands::downgrade_safe::DowngradeSafeArgs;
 use crate::commands::record::{append, digest, reopen};
+use crate::commands::ruling::Ruled;
 use crate::commands::session::Session;
 use crate::database::KeptCopy;
 use crate::domain::journal::{Entry, Found, Run, Whole};
 use crate::domain::plan::Plan;
+use crate::domain::policy::Circumstances;
 use crate::domain::revision::RevisionId;
 use crate::domain::schema::Difference;
 use crate::error::{Exit, Failure};
@@ -50,6 +52,8 @@ pub(in super::super) fn take_up(
         .say(&format!("Found:      {}.", finding(&run, &found)));
     let mut entries = vec![Entry::Resumed {
         by: context.operator.clone(),
+        circumstances: None,
+        ruling: None,
     }];
     let mut rows = session.rows.ids().to_vec();
     let mut to_put_back = None;
@@ -174,6 +178,42 @@ impl TakenUp {
         self.useless = Some(copy);
         self.discard_the_useless();
         Ok(())
+    }
+
+    /// What was said when the run was begun.
+    pub(in super::super) fn circumstances(&self) -> Circumstances {
+        let begun = &self.run.begun;
+        Circumstances {
+            // Records of before circumstances were written down have the reason alone.
+            reason: begun.circumstances.reason.clone().or(begun.reason.clone()),
+            ..begun.circumstances.clone()
+        }
+    }
+
+    /// Whether a copy of the database is put back before anything else.
+    pub(in super::super) fn puts_back(&self) -> bool {
+        self.to_put_back.is_some()
+    }
+
+    /// The copy that goes as soon as the run goes on.
+    pub(in super::super) fn useless_copy(&self) -> Option<String> {
+        let copy = self.useless.as_ref()?;
+        Some(copy.path().display().to_string())
+    }
+
+    /// Notes with what consent the run goes on.
+    pub(in super::super) fn consented(&mut self, ruled: &Ruled) {
+        for entry in &mut self.entries {
+            if let Entry::Resumed {
+                circumstances,
+                ruling,
+                ..
+            } = entry
+            {
+                *circumstances = Some(ruled.circumstances.clone());
+                ruling.clone_from(&ruled.ruling);
+            }
+        }
     }
 
     /// What is to be written as soon as the operator agrees.

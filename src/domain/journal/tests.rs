@@ -294,6 +294,81 @@ fn only_a_run_at_its_target_or_given_up_is_finished() {
     assert!(!run(vec![begun("a"), end(0)]).is_unfinished());
     assert!(run(vec![begun("a"), end(4)]).is_unfinished());
     assert!(!run(vec![begun("a"), Entry::Abandoned { by: operator() }]).is_unfinished());
-    let resumed = vec![begun("a"), end(4), Entry::Resumed { by: operator() }];
+    let resumed = vec![
+        begun("a"),
+        end(4),
+        Entry::Resumed {
+            by: operator(),
+            circumstances: None,
+            ruling: None,
+        },
+    ];
     assert!(!run(resumed).ended_cleanly());
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        version: 1,
+        id: "20261121T040000Z-1".into(),
+        at: "2026-11-21T04:00:00.000Z".into(),
+        run: Some("run".into()),
+        by: operator(),
+        database_key: "key".into(),
+        database: "database".into(),
+        dialect: "sqlite".into(),
+        server: None,
+        client: None,
+        file: "20261121T040000Z-1.sqlite".into(),
+        bytes: 4096,
+        sha256: "00".into(),
+        seconds: 0.1,
+        heads: heads(&["c"]),
+        schema: "v2:0".into(),
+        rows: [("one".to_owned(), 3)].into(),
+        verified: crate::domain::backup::Verified::Read,
+    }
+}
+
+/// A manifest has a version and a moment of its own. Beside those of the line they would make it unreadable.
+#[test]
+fn a_backup_in_a_line_is_read_back_with_the_moments_of_both() {
+    let line = Line {
+        version: VERSION,
+        at: "2026-11-21T04:00:01.000Z".into(),
+        form: FORM,
+        entry: Entry::BackedUp(Box::new(manifest())),
+    };
+    let text = serde_json::to_string(&line).unwrap();
+    assert_eq!(text.matches("\"version\"").count(), 2, "{text}");
+    assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["at"], "2026-11-21T04:00:01.000Z");
+    assert_eq!(value["manifest"]["at"], "2026-11-21T04:00:00.000Z");
+}
+
+#[test]
+fn a_run_whose_backup_was_put_back_is_over_whatever_it_ended_with() {
+    let restored = Entry::Restored {
+        backup: manifest().id,
+        by: operator(),
+        heads: heads(&["c"]),
+        seconds: 0.1,
+    };
+    let ended = Entry::Ended {
+        exit_code: 4,
+        cause: None,
+        heads: None,
+    };
+    let run = run(vec![
+        begun("-2"),
+        Entry::BackedUp(Box::new(manifest())),
+        intent(0),
+        done(0, &["b"], &[]),
+        restored,
+        ended,
+    ]);
+    assert!(!run.is_unfinished());
+    assert_eq!(run.end, Some(End::Restored));
+    assert_eq!(run.heads, heads(&["c"]));
+    assert_eq!(run.backup, Some(manifest()));
 }

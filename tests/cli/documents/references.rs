@@ -72,6 +72,30 @@ fn names_what_is_there(place: &str, title: &str, file: &Path) {
     );
 }
 
+/// What a layer has and the file has not.
+const NOT_IN_THE_FILE: [&str; 5] = ["policy", "reason", "incident", "approved_by", "deployed_at"];
+
+#[test]
+fn the_readme_lists_every_rule_of_a_policy() {
+    let listed = rows(&read("README.md"), "## In production");
+    let listed: BTreeSet<String> = listed
+        .iter()
+        .map(|row| row[0].trim_matches('`').to_owned())
+        .collect();
+    // A test of src/config sees to it that the fixture has every key.
+    let fixture: toml::Table = read("fixtures/policy/rollback.toml").parse().expect("TOML");
+    let policy = fixture["policy"].as_table().expect("a table");
+    let tables = policy
+        .values()
+        .filter_map(toml::Value::as_table)
+        .chain([policy]);
+    let known: BTreeSet<String> = tables
+        .flat_map(|table| table.iter().filter(|(_, value)| !value.is_table()))
+        .map(|(key, _)| key.clone())
+        .collect();
+    assert_eq!(listed, known, "README.md, In production (left)");
+}
+
 #[test]
 fn the_readme_lists_every_setting() {
     let readme = read("README.md");
@@ -84,8 +108,14 @@ fn the_readme_lists_every_setting() {
     let settings: BTreeSet<&str> = layer
         .lines()
         .filter_map(|line| Some(line.strip_prefix("    ")?.split_once(": ")?.0))
-        // In the file each of them has a table of its own: `[[check]]`.
-        .map(|name| if name == "checks" { "check" } else { name })
+        // What is said of one run, and the rules that the environment chose, are not in the file.
+        .filter(|name| !NOT_IN_THE_FILE.contains(name))
+        // In the file they have tables of their own: `[[check]]`, `[policy]`.
+        .map(|name| match name {
+            "checks" => "check",
+            "policies" => "policy",
+            name => name,
+        })
         .collect();
     assert_eq!(
         keys, settings,
@@ -102,9 +132,15 @@ fn the_readme_lists_every_setting() {
     let project = Project::empty().file("rollback.toml", &file.text);
     let none = rollback::process::Environment::new();
     let settled = settle(Layer::default(), &none, project.root(), None).expect("the example");
+    let settled = format!("{settled:#?}");
+    let unset: Vec<&str> = settled
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ")?.strip_suffix(": None,"))
+        .filter(|name| !name.starts_with(' ') && !NOT_IN_THE_FILE.contains(name))
+        .collect();
     assert!(
-        !format!("{settled:?}").contains("None"),
-        "the example of rollback.toml in README.md sets everything: {settled:?}"
+        unset.is_empty(),
+        "the example of rollback.toml in README.md sets everything but {unset:?}"
     );
 
     for row in listed {

@@ -198,6 +198,11 @@ with sqlite3.connect('app.db') as database:
         fs::read(self.database()).expect("the database")
     }
 
+    /// The interpreter of the engine.
+    pub fn python(&self) -> PathBuf {
+        self.python.join("bin/python")
+    }
+
     /// The project's folder.
     pub fn root(&self) -> &Path {
         &self.root
