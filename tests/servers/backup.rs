@@ -55,12 +55,16 @@ impl Place {
 }
 
 /// Nobody listens.
-fn quiet() -> impl FnMut(u64) {
+pub(crate) fn quiet() -> impl FnMut(u64) {
     |_| {}
 }
 
 /// A backup of the database under that name.
-fn dumped(place: &Place, database: &TestDatabase<'_>, name: &str) -> (PathBuf, Contents) {
+pub(crate) fn dumped(
+    place: &Place,
+    database: &TestDatabase<'_>,
+    name: &str,
+) -> (PathBuf, Contents) {
     let file = place.file(name);
     let contents = place
         .backups(&database.facts())
@@ -69,7 +73,11 @@ fn dumped(place: &Place, database: &TestDatabase<'_>, name: &str) -> (PathBuf, C
     (file, contents)
 }
 
-fn restore(place: &Place, database: &TestDatabase<'_>, file: &Path) -> Result<(), BackupError> {
+pub(crate) fn restore(
+    place: &Place,
+    database: &TestDatabase<'_>,
+    file: &Path,
+) -> Result<(), BackupError> {
     place.backups(&database.facts()).restore(file, &mut quiet())
 }
 
@@ -230,7 +238,7 @@ fn everything_comes_back_on_postgresql() {
 }
 
 /// Two lists, with their difference where they differ.
-fn similar(before: &[String], after: &[String]) {
+pub(crate) fn similar(before: &[String], after: &[String]) {
     let gone: Vec<_> = before.iter().filter(|it| !after.contains(it)).collect();
     let new: Vec<_> = after.iter().filter(|it| !before.contains(it)).collect();
     assert!(
@@ -240,7 +248,7 @@ fn similar(before: &[String], after: &[String]) {
     assert!(before.len() > 20, "{before:#?}");
 }
 
-fn left_in(place: &Place) -> Vec<String> {
+pub(crate) fn left_in(place: &Place) -> Vec<String> {
     let entries = std::fs::read_dir(place.folder.path()).unwrap();
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -249,7 +257,7 @@ fn left_in(place: &Place) -> Vec<String> {
     names
 }
 
-fn scratches(database: &TestDatabase<'_>) -> String {
+pub(crate) fn scratches(database: &TestDatabase<'_>) -> String {
     let query = match database.kind() {
         Kind::PostgreSql => {
             "SELECT count(*)::text FROM pg_database WHERE datname LIKE 'rollback_scratch%'"
@@ -540,7 +548,7 @@ fn a_full_disk_is_told() {
     assert!(error.contains("File too large"), "{error}");
 }
 
-fn real(name: &str) -> PathBuf {
+pub(crate) fn real(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     std::env::split_paths(&path)
         .map(|folder| folder.join(name))
@@ -549,7 +557,7 @@ fn real(name: &str) -> PathBuf {
 }
 
 /// The same database, somebody else.
-fn as_user(database: &TestDatabase<'_>, user: &str, password: &str) -> ConnectionFacts {
+pub(crate) fn as_user(database: &TestDatabase<'_>, user: &str, password: &str) -> ConnectionFacts {
     ConnectionFacts {
         user: Some(user.to_owned()),
         password: Some(rollback::domain::secret::Secret::new(password)),

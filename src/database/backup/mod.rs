@@ -3,6 +3,7 @@
 //! The only part of this room that starts programs: the clients of the servers, by `process`.
 
 mod client;
+mod mysql;
 mod postgres;
 
 use std::path::{Path, PathBuf};
@@ -127,6 +128,7 @@ pub fn open(
             facts,
             surroundings,
         )?)),
+        Some(Dialect::MySql) => Ok(Box::new(mysql::MySqlBackups::new(facts, surroundings))),
         _ => Err(BackupError::UnsupportedDialect(facts.dialect.clone())),
     }
 }
