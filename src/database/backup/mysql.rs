@@ -119,6 +119,8 @@ impl MySqlBackups {
             "--hex-blob".to_owned(),
             "--no-tablespaces".to_owned(),
             "--no-autocommit".to_owned(),
+            // Under these a default that is taken from a sequence could not be.
+            "--skip-add-locks".to_owned(),
         ];
         if !tools.is_mariadb {
             args.push("--set-gtid-purged=OFF".to_owned());
