@@ -52,7 +52,7 @@ const CHANGES: &str = r"
     CREATE TRIGGER later_trigger BEFORE INSERT ON later FOR EACH ROW SET NEW.id = 1;
 ";
 
-fn fill(database: &TestDatabase<'_>) {
+pub(crate) fn fill(database: &TestDatabase<'_>) {
     let bytes: String = (0..=255_u8).map(|byte| format!("{byte:02x}")).collect();
     database.execute(&FILLING.replace("ALLBYTES", &bytes));
 }
