@@ -8,13 +8,13 @@ pub mod current;
 pub mod downgrade_safe;
 mod eyes;
 mod foresee;
-mod history;
 pub mod list;
 mod lock;
 pub mod man;
 pub mod plan;
 mod record;
 mod resume;
+mod revisions;
 mod session;
 mod watch;
 
