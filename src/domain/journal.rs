@@ -196,6 +196,15 @@ pub struct Begun {
     /// The rows of the tables at the start.
     #[serde(default)]
     pub rows: BTreeMap<String, Rows>,
+    /// The version rows at the target; `None` in records of before it was written down.
+    #[serde(default)]
+    pub aim: Option<Heads>,
+    /// The messages of the revisions at the start and at the target.
+    #[serde(default)]
+    pub messages: BTreeMap<String, String>,
+    /// The options that say which project is meant, for the commands that are suggested later.
+    #[serde(default)]
+    pub project: Vec<String>,
 }
 
 /// How many rows a table has.

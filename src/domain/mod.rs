@@ -4,6 +4,7 @@
 //! Nothing here touches a file, a process, the environment, the clock or the network, so that every
 //! judgement can be tested by value.
 
+pub mod account;
 pub mod backup;
 pub mod blocker;
 pub mod catalogue;
