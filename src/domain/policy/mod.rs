@@ -1,5 +1,7 @@
 //! Whether a rollback may be run here and now, and what is missing if not.
 
+pub mod checklist;
+
 use serde::{Deserialize, Serialize};
 
 /// What an operator says about a rollback besides its target.
@@ -44,4 +46,13 @@ impl Ruling {
     pub fn missing(&self) -> impl Iterator<Item = &Point> {
         self.points.iter().filter(|point| !point.met)
     }
+}
+
+/// Whether two names of people are of one, whatever their case: `Anna` and `anna@example.com` are.
+pub(crate) fn is_same_person(one: &str, other: &str) -> bool {
+    let bare = |name: &str| {
+        let name = name.trim().to_lowercase();
+        name.split('@').next().unwrap_or_default().to_owned()
+    };
+    bare(one) == bare(other)
 }
