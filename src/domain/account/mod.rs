@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::backup::{Manifest, Verified};
-use super::journal::{Foreseen, Rows, Stopped};
+use super::journal::{Foreseen, Line, Rows, Stopped};
 use super::lock::Operator;
-use super::policy::Ruling;
+use super::policy::{Ruling, checklist};
 use super::revision::RevisionId;
 use super::schema::Difference;
 
@@ -319,6 +319,27 @@ impl Backup {
             restore,
         }
     }
+}
+
+/// The checklist of a run, as a report tells it.
+fn checklist(lines: &[Line]) -> Vec<Item> {
+    let item = |item: checklist::Item| Item {
+        phase: match item.phase {
+            checklist::Phase::Before => "before",
+            checklist::Phase::During => "during",
+            checklist::Phase::After => "after",
+        }
+        .to_owned(),
+        sentence: item.sentence,
+        state: match item.state {
+            checklist::State::Done => "done",
+            checklist::State::Failed => "failed",
+            checklist::State::Open => "open",
+        }
+        .to_owned(),
+        evidence: item.evidence,
+    };
+    checklist::checklist(lines).into_iter().map(item).collect()
 }
 
 /// By how much the rows of a table changed; nothing where either number is an estimate.

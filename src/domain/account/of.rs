@@ -1,5 +1,6 @@
 //! Reads the account off the lines of a journal.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::{
@@ -9,6 +10,7 @@ use super::{
 use crate::domain::checks::touches;
 use crate::domain::journal::{Begun, End, Entry, Line, Rows, Run, Stopped};
 use crate::domain::lock::Operator;
+use crate::domain::report::Cause;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::schema::Difference;
 
@@ -162,10 +164,23 @@ impl<'a> Telling<'a> {
     }
 
     fn stopped(&mut self, at: &str, stopped: &Stopped) {
-        if let Some(step) = self.steps.get_mut(stopped.step)
-            && step.state == StepState::UnderWay
-        {
-            step.state = StepState::Failed;
+        let begun = stopped.cause != Cause::Interrupted.to_string();
+        for (index, step) in self.steps.iter_mut().enumerate() {
+            match (index.cmp(&stopped.step), step.state) {
+                (Ordering::Equal, StepState::UnderWay) => step.state = StepState::Failed,
+                // Of a whole only the first step has an intent before all are done.
+                (Ordering::Equal, StepState::NotRun | StepState::TakenBack)
+                    if begun && self.run.as_a_whole =>
+                {
+                    step.state = StepState::Failed;
+                }
+                (Ordering::Less, StepState::NotRun | StepState::UnderWay)
+                    if self.run.as_a_whole =>
+                {
+                    step.state = StepState::TakenBack;
+                }
+                _ => {}
+            }
         }
         self.stops.push(Stop {
             at: at.to_owned(),

@@ -47,7 +47,7 @@ pub struct Item {
 }
 
 /// The names of the program's own checks; every other one is the project's.
-const OWN_CHECKS: [&str; 3] = ["version table", "rows", "faults"];
+const OWN_CHECKS: [&str; 4] = ["version table", "schema", "rows", "faults"];
 
 /// The checklist of the run that a journal tells of, in the order in which things are to be done. Empty
 /// where the lines are no journal.
