@@ -32,13 +32,12 @@ pub struct Health {
 }
 
 impl Health {
-    /// What is worse than before a step, a sentence each.
+    /// The tables that lost rows by a step which had no business with them, a sentence each.
     ///
     /// Rows may go from a table that the step changed, from the version table, from those that
     /// `may_lose_rows` names, and by a step that changes no schema at all: its data is what it is
-    /// about, and real histories are full of such steps. A fault that could not be looked for before may be an old one and is
-    /// none.
-    pub fn worse_than(
+    /// about, and real histories are full of such steps.
+    pub fn rows_lost(
         &self,
         before: &Self,
         difference: &Difference,
@@ -58,6 +57,12 @@ impl Health {
                 )
             })
         });
+        lost.collect()
+    }
+
+    /// The faults that came with a step, a sentence each. One that could not be looked for before may be an
+    /// old one and is none.
+    pub fn new_faults(&self, before: &Self) -> Vec<String> {
         let pair = self.faults.iter().zip(&before.faults);
         let faults =
             pair.flat_map(|(now, was)| now.iter().map(move |(fault, now)| (fault, now, was)));
@@ -71,7 +76,7 @@ impl Health {
                 _ => format!("{fault}: {now} now, {was} before the step"),
             })
         });
-        lost.chain(faults).collect()
+        faults.collect()
     }
 
     /// The tables whose rows could not be counted in time.
@@ -141,12 +146,14 @@ mod tests {
             gone: vec![line.to_owned()],
             new: Vec::new(),
         };
-        after.worse_than(
+        let mut worse = after.rows_lost(
             before,
             &difference,
             &VersionTable::default(),
             &["r".to_owned()],
-        )
+        );
+        worse.extend(after.new_faults(before));
+        worse
     }
 
     #[test]

@@ -243,10 +243,21 @@ pub struct Foreseen {
 /// A check that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
-    /// What was looked at: `version table`, `rows`, `faults`, or the name of a check of the project.
+    /// What was looked at: `version table`, `schema`, `rows`, `faults`, or the name of a check of the
+    /// project.
     pub name: String,
     /// What is wrong, a sentence; `None` where nothing is.
     pub fault: Option<String>,
+}
+
+impl Checked {
+    /// A check and what it found.
+    pub fn new(name: impl Into<String>, fault: Option<String>) -> Self {
+        Self {
+            name: name.into(),
+            fault,
+        }
+    }
 }
 
 /// Where a run ended before its target, without passwords.
