@@ -1,4 +1,4 @@
-//! One file for each subcommand: its arguments and its function. Only here are implementations of the
+//! One file for each subcommand, or a folder: its arguments and its function. Only here are implementations of the
 //! traits picked.
 
 pub mod check;
@@ -13,9 +13,8 @@ mod lock;
 pub mod man;
 pub mod plan;
 mod record;
-mod resume;
-mod revisions;
 mod session;
+mod unfinished;
 mod watch;
 
 /// What every command gets.

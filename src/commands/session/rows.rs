@@ -26,6 +26,20 @@ impl Rows {
             Self::NoTable(_) => &[],
         }
     }
+
+    /// Whether a revision, as typed, is one of them; `base` is none.
+    pub(in super::super) fn stand_at(&self, typed: &str) -> bool {
+        let ids = self.ids();
+        match typed {
+            "base" => ids.is_empty(),
+            typed => {
+                ids.iter()
+                    .filter(|id| id.as_str().starts_with(typed))
+                    .count()
+                    == 1
+            }
+        }
+    }
 }
 
 impl Session {
