@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{check, completions, current, downgrade_safe, list, man, plan};
+use crate::commands::{
+    check, completions, current, downgrade_safe, history, list, man, plan, show,
+};
 use crate::config::{self, GraphSource, Layer};
 use crate::domain::secret::Secret;
 use crate::ui::{ColorChoice, Format, Verbosity};
@@ -18,6 +20,8 @@ Examples:
   rollback downgrade-safe -3 --dry-run      The same, as a rehearsal of the next line
   rollback downgrade-safe -3                Take three revisions back, one at a time
   rollback downgrade-safe 363a9b1e8992 -y   Down to a revision, without a question
+  rollback history                          Which runs were there?
+  rollback show latest                      The report of the newest one
 
 Exit codes:
   0  done, or nothing to do
@@ -59,6 +63,8 @@ pub enum Command {
     List(list::ListArgs),
     Check(check::CheckArgs),
     DowngradeSafe(downgrade_safe::DowngradeSafeArgs),
+    History(history::HistoryArgs),
+    Show(show::ShowArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }

@@ -114,6 +114,8 @@ pub fn run(world: &World) -> Exit {
         Command::List(_) => commands::list::run(&context).map(done),
         Command::Check(args) => commands::check::run(args, &context).map(done),
         Command::DowngradeSafe(args) => commands::downgrade_safe::run(args, &context),
+        Command::History(args) => commands::history::run(args, &context).map(done),
+        Command::Show(args) => commands::show::run(args, &context).map(done),
         Command::Completions(args) => commands::completions::run(args, &ui).map(done),
         Command::Man(args) => commands::man::run(args, &ui).map(done),
     };

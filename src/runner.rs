@@ -100,7 +100,10 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     if came_to_its_end {
         stop = not_at_the_end(plan, parts.graph, current.as_ref());
     }
-    let stands = Checked::new(VERSION_TABLE, stop.as_ref().map(|stop| stop.cause.to_string()));
+    let stands = Checked::new(
+        VERSION_TABLE,
+        stop.as_ref().map(|stop| stop.cause.to_string()),
+    );
     if let (None, Some(last)) = (&stop, plan.steps.last()) {
         let faults = parts.witness.faults_at_the_end();
         if !faults.is_empty() {

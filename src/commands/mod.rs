@@ -1,6 +1,7 @@
 //! One file for each subcommand, or a folder: its arguments and its function. Only here are implementations of the
 //! traits picked.
 
+mod audit;
 pub mod check;
 pub mod completions;
 mod connection;
@@ -8,12 +9,17 @@ pub mod current;
 pub mod downgrade_safe;
 mod eyes;
 mod foresee;
+pub mod history;
 pub mod list;
 mod lock;
 pub mod man;
 pub mod plan;
 mod record;
+mod records;
+mod reports;
+mod revisions;
 mod session;
+pub mod show;
 mod unfinished;
 mod watch;
 

@@ -117,8 +117,7 @@ impl Watch {
             match look(*database, self.budget) {
                 Ok(health) => {
                     if let Some(before) = &self.health {
-                        let lost =
-                            health.rows_lost(before, difference, table, &self.may_lose_rows);
+                        let lost = health.rows_lost(before, difference, table, &self.may_lose_rows);
                         let new = health.new_faults(before);
                         if !health.counts.is_empty() {
                             self.made.push(checked("rows", &lost));

@@ -35,6 +35,7 @@ pub(super) fn read(environment: &Environment) -> Result<Layer, Failure> {
         probe: variables.read("ROLLBACK_PROBE", yes_or_no)?,
         probe_timeout: variables.read("ROLLBACK_PROBE_TIMEOUT", duration)?,
         checks: None,
+        audit_table: variables.read("ROLLBACK_AUDIT_TABLE", yes_or_no)?,
         color: variables.read("ROLLBACK_COLOR", one_of)?,
         format: variables.read("ROLLBACK_FORMAT", one_of)?,
     })

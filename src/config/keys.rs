@@ -33,12 +33,13 @@ struct File {
     probe: Option<bool>,
     probe_timeout: Option<String>,
     check: Option<Vec<CheckFile>>,
+    audit: Option<Audit>,
     color: Option<String>,
     format: Option<String>,
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-pub(super) const KEYS: [&str; 21] = [
+pub(super) const KEYS: [&str; 22] = [
     "engine_command",
     "alembic_config",
     "name",
@@ -58,9 +59,19 @@ pub(super) const KEYS: [&str; 21] = [
     "probe",
     "probe_timeout",
     "check",
+    "audit",
     "color",
     "format",
 ];
+
+/// The table `[audit]`.
+#[derive(Debug, Deserialize)]
+struct Audit {
+    table: Option<bool>,
+}
+
+/// Its keys.
+const AUDIT_KEYS: [&str; 1] = ["table"];
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
@@ -109,6 +120,7 @@ pub(super) fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         checks: source.read("check", file.check, |checks| {
             checks.into_iter().map(check::read).collect()
         })?,
+        audit_table: file.audit.and_then(|audit| audit.table),
         color: source.read("color", file.color, |text| one_of(&text))?,
         format: source.read("format", file.format, |text| one_of(&text))?,
     })
@@ -152,6 +164,9 @@ fn all_known(path: &Path, table: &toml::Table) -> Result<(), Failure> {
         .filter_map(toml::Value::as_table)
     {
         known(path, check, &CheckFile::KEYS, " in a check")?;
+    }
+    if let Some(audit) = table.get("audit").and_then(toml::Value::as_table) {
+        known(path, audit, &AUDIT_KEYS, " in [audit]")?;
     }
     Ok(())
 }

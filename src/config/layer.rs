@@ -58,6 +58,8 @@ pub struct Layer {
     pub probe_timeout: Option<Duration>,
     /// The project's own checks.
     pub checks: Option<Vec<Check>>,
+    /// Whether runs are written to a table of the database as well.
+    pub audit_table: Option<bool>,
     /// When to colour.
     pub color: Option<ColorChoice>,
     /// For whom data is written.
@@ -87,6 +89,7 @@ impl Layer {
             probe: self.probe.or(below.probe),
             probe_timeout: self.probe_timeout.or(below.probe_timeout),
             checks: self.checks.or(below.checks),
+            audit_table: self.audit_table.or(below.audit_table),
             color: self.color.or(below.color),
             format: self.format.or(below.format),
         }

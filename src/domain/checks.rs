@@ -86,8 +86,8 @@ impl Health {
     }
 }
 
-/// Whether a line of the difference is about the table.
-pub fn touches(difference: &Difference, table: &str) -> bool {
+/// What a line of a schema is about where that is a table or a part of one: its name, and what follows it.
+pub fn object(line: &str) -> Option<&str> {
     const KINDS: [&str; 9] = [
         "table ",
         "column ",
@@ -99,10 +99,13 @@ pub fn touches(difference: &Difference, table: &str) -> bool {
         "constraint ",
         "trigger ",
     ];
+    KINDS.iter().find_map(|kind| line.strip_prefix(kind))
+}
+
+/// Whether a line of the difference is about the table.
+pub fn touches(difference: &Difference, table: &str) -> bool {
     difference.gone.iter().chain(&difference.new).any(|line| {
-        KINDS
-            .iter()
-            .find_map(|kind| line.strip_prefix(kind))
+        object(line)
             .and_then(|rest| rest.strip_prefix(table))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ']))
     })

@@ -5,6 +5,7 @@
 //! judgement can be tested by value.
 
 pub mod account;
+pub mod audit;
 pub mod backup;
 pub mod blocker;
 pub mod catalogue;

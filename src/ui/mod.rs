@@ -6,6 +6,7 @@ mod account;
 mod findings;
 mod json;
 mod list;
+mod page;
 mod position;
 mod progress;
 mod sql;
@@ -24,6 +25,7 @@ pub use account::Account;
 pub use findings::Ending;
 pub use json::{Format, PlanView, Standing};
 pub use list::{Examination, Listing};
+pub use page::Told;
 pub use progress::{Progress, Redact};
 
 /// When to colour.

@@ -1,10 +1,12 @@
 //! The words of `rollback downgrade-safe`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
 use crate::commands::foresee::ProbeArgs;
+use crate::commands::reports;
 use crate::config;
 use crate::domain::risk::verdict::Allowed;
 
@@ -100,6 +102,10 @@ pub struct DowngradeSafeArgs {
     /// Why the database is rolled back, for the record.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+
+    /// Put the report of the run into this file as well, as JSON or as Markdown by its ending: .json or .md.
+    #[arg(long, value_name = "FILE", value_parser = reports::file, conflicts_with = "dry_run")]
+    pub report: Option<PathBuf>,
 
     /// Run steps that remove several revisions because they depend on each other.
     #[arg(long, action = ArgAction::SetTrue)]

@@ -1,7 +1,9 @@
 //! `rollback downgrade-safe`: observe, plan, judge, ask, run, report.
 
 mod arguments;
+mod begun;
 mod consent;
+mod ended;
 mod next;
 mod planned;
 mod steps;
@@ -11,8 +13,10 @@ pub use self::arguments::DowngradeSafeArgs;
 use self::planned::Planned;
 use self::way::Way;
 use super::Context;
+use super::audit;
 use super::lock::Lock;
 use super::record::{self, Record};
+use super::reports;
 use super::session::Session;
 use super::unfinished::{self, TakenUp};
 use crate::database::Snapshot;
@@ -23,33 +27,62 @@ use crate::error::{Exit, Failure};
 use crate::store::Store;
 use crate::ui::Account;
 
-/// Plans, asks, runs and tells.
+/// Plans, asks, runs and tells, and leaves a report of every run that was begun, gone on with or given up.
 pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let lock = (!args.dry_run).then(|| Lock::new(context, args.wait));
     let mut session = observe(args, context, lock.as_ref())?;
     let store = record::store(context);
-    let unfinished = unfinished::find(&store, &session)?;
+    let mut recorded = None;
+    let result = recording(
+        args,
+        context,
+        lock.as_ref(),
+        &mut session,
+        &store,
+        &mut recorded,
+    );
+    if let Some(run) = recorded {
+        let elsewhere = args.report.as_deref();
+        reports::write(context, &store, &mut session, &run, elsewhere);
+    }
+    result
+}
+
+/// The same without the report; `recorded` becomes the run whose record was written to.
+fn recording(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    lock: Option<&Lock>,
+    session: &mut Session,
+    store: &Store,
+    recorded: &mut Option<String>,
+) -> Result<Exit, Failure> {
+    let unfinished = unfinished::find(store, session)?;
     if args.abandon {
-        unfinished::abandon(context, &store, unfinished.as_ref())?;
+        unfinished::abandon(context, store, unfinished.as_ref())?;
+        *recorded = unfinished.map(|run| run.begun.run);
         return Ok(Exit::Done);
     }
-    let mut taken_up = take_up(args, context, &mut session, &store, unfinished)?;
-    warn_of_leftovers(context, &mut session);
+    let mut taken_up = take_up(args, context, session, store, unfinished)?;
+    warn_of_leftovers(context, session);
 
-    let planned = Planned::new(args, context, &mut session, taken_up.as_ref())?;
-    planned.show(args, context, &session)?;
+    let planned = Planned::new(args, context, session, taken_up.as_ref())?;
+    planned.show(args, context, session)?;
     if args.dry_run || planned.plan.steps.is_empty() {
-        return end_without_a_step(args, context, &store, &planned.plan, taken_up);
+        if let (Some(taken_up), false) = (&taken_up, args.dry_run) {
+            *recorded = Some(taken_up.run.begun.run.clone());
+        }
+        return end_without_a_step(args, context, store, &planned.plan, taken_up);
     }
 
     let lacking = consent::judge(args, context, &planned)?;
-    let whole = way::whole(args, context, &session, &planned.plan, taken_up.as_ref())?;
+    let whole = way::whole(args, context, session, &planned.plan, taken_up.as_ref())?;
     if !args.yes {
-        consent::ask(context, &session, &planned, &lacking)?;
+        consent::ask(context, session, &planned, &lacking)?;
     }
 
     if let Some(taken_up) = &mut taken_up {
-        taken_up.put_back(context, &mut session, &store)?;
+        taken_up.put_back(context, session, store)?;
     }
     if !args.yes {
         session.still_at(&planned.plan)?;
@@ -57,11 +90,20 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
     session.check_before(validate, context)?;
     let way = Way::prepare(whole)?;
-    let record = if let Some(taken_up) = taken_up {
-        Record::go_on(&store, taken_up)
-    } else {
-        let run = lock.as_ref().map_or("", Lock::run);
-        Record::begin(args, context, &mut session, &store, run, &planned.plan)
+    let record = match taken_up {
+        Some(taken_up) => {
+            *recorded = Some(taken_up.run.begun.run.clone());
+            Record::go_on(store, taken_up, session.take_checks())
+        }
+        None => {
+            let run = lock.map_or("", Lock::run);
+            let begun = begun::begun(args, context, session, run, &planned);
+            // The row first: where it cannot be written, no run begins.
+            audit::announce(context, session, &begun).and_then(|()| {
+                *recorded = Some(run.to_owned());
+                Record::begin(store, begun, session.take_checks())
+            })
+        }
     };
     let mut record = record
         .and_then(|mut record| {
@@ -72,22 +114,8 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         })
         .map_err(|failure| way.not_gone(failure))?;
     session.hold(record.engine_lock()?);
-    let report = steps::run(
-        context,
-        &mut session,
-        &planned.plan,
-        &way,
-        &mut record,
-        validate,
-    );
-    Ok(tell(
-        args,
-        context,
-        &session,
-        &planned,
-        &mut record,
-        &report,
-    ))
+    let report = steps::run(context, session, &planned.plan, &way, &mut record, validate);
+    Ok(tell(args, context, session, &planned, &mut record, &report))
 }
 
 /// Finds engine and database, and locks it. Whether a plan can be run as a whole is for the engine to say.
@@ -116,6 +144,7 @@ fn take_up(
     }
     if let Some(run) = unfinished.filter(|_| !args.dry_run) {
         unfinished::make_way(context, session, store, &run)?;
+        reports::write(context, store, session, &run.begun.run, None);
     }
     Ok(None)
 }
@@ -141,7 +170,7 @@ fn end_without_a_step(
     }
     let report = Report::nothing_to_do(plan.current.clone());
     if let Some(taken_up) = taken_up.filter(|_| !args.dry_run) {
-        Record::go_on(store, taken_up)?.end(&report, Exit::Done)?;
+        Record::go_on(store, taken_up, Vec::new())?.end(&report, Exit::Done)?;
     }
     context.ui.nothing_was_run(&report)?;
     Ok(Exit::Done)
@@ -151,7 +180,7 @@ fn end_without_a_step(
 fn tell(
     args: &DowngradeSafeArgs,
     context: &Context<'_>,
-    session: &Session,
+    session: &mut Session,
     planned: &Planned,
     record: &mut Record,
     report: &Report,
@@ -162,8 +191,8 @@ fn tell(
         Outcome::FailedChanged => Exit::StepChanged,
         Outcome::Interrupted => Exit::Interrupted,
     };
-    let ended = record.end(report, exit);
     let advice = report.advice(&next::next_commands(args, context));
+    let ended = ended::write(session, &planned.plan, record, report, &advice, exit);
     context.ui.account(Account {
         plan: &planned.plan,
         commands: &planned.commands,

@@ -15,6 +15,15 @@ pub(super) fn next_commands(args: &DowngradeSafeArgs, context: &Context<'_>) -> 
     }
 }
 
+/// Options with a value that is meant for this run alone, as one word.
+const NOT_REPEATED: [&str; 5] = [
+    "--database-url=",
+    "--reason=",
+    "--accept=",
+    "--allow=",
+    "--report=",
+];
+
 /// The command line as typed, going on instead of beginning, without what must not be repeated blindly
 /// (`-y`) or shown (the URL).
 fn resuming(typed: &[OsString], target: Option<&str>) -> String {
@@ -24,10 +33,10 @@ fn resuming(typed: &[OsString], target: Option<&str>) -> String {
     while let Some(word) = typed.next() {
         match word.as_ref() {
             "-y" | "--yes" | "--allow-failing" => {}
-            "--database-url" | "--reason" | "--accept" | "--allow" => drop(typed.next()),
-            word if ["--database-url=", "--reason=", "--accept=", "--allow="]
-                .iter()
-                .any(|option| word.starts_with(option)) => {}
+            "--database-url" | "--reason" | "--accept" | "--allow" | "--report" => {
+                drop(typed.next())
+            }
+            word if NOT_REPEATED.iter().any(|option| word.starts_with(option)) => {}
             word if !replaced && Some(word) == target => {
                 replaced = true;
                 words.push("--resume".to_owned());

@@ -1,0 +1,42 @@
+//! `rollback history`.
+
+use clap::Args;
+
+use super::Context;
+use super::records::{self, Source};
+use crate::error::Failure;
+use crate::ui::Told;
+
+/// Show the recorded runs of the project, newest first.
+///
+/// What is shown is read off the records in .rollback (see --state-dir). Neither the engine nor the database is
+/// asked, unless the state folder was lost and the table of [audit] is to tell.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rollback history
+  rollback history --database app        Of databases whose name has this in it
+  rollback history --from-database       From the table rollback_audit, where the records were lost
+  rollback history --format json")]
+pub struct HistoryArgs {
+    /// Only runs on databases whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub database: Option<String>,
+
+    /// Where runs are looked for.
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// Shows the runs.
+pub fn run(args: &HistoryArgs, context: &Context<'_>) -> Result<(), Failure> {
+    let (mut runs, place) = records::all(&args.source, context)?;
+    if let Some(wanted) = &args.database {
+        // Of a damaged one nobody can tell, so it stays.
+        runs.retain(|told| match told {
+            Told::Run { document, .. } => document.database.contains(wanted.as_str()),
+            Told::Damaged { .. } => true,
+        });
+    }
+    context.ui.history(&runs, &place)
+}
