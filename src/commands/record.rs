@@ -11,6 +11,7 @@ use crate::domain::plan::Step;
 use crate::domain::report::{Report, StepDone};
 use crate::domain::schema::Schema;
 use crate::engine::Ended;
+use crate::engine::alembic::output::mask;
 use crate::error::{Exit, Failure};
 use crate::fault;
 use crate::runner::Recorder;
@@ -132,7 +133,10 @@ impl Record {
             &mut self.journal,
             Entry::Ended {
                 exit_code: exit.code(),
-                cause: report.stop.as_ref().map(|stop| stop.cause.to_string()),
+                cause: report
+                    .stop
+                    .as_ref()
+                    .map(|stop| mask(&stop.cause.to_string())),
                 heads: report.current.clone(),
             },
         )

@@ -11,6 +11,7 @@ use crate::domain::connection::VersionTable;
 use crate::domain::journal::{Checked, Rows};
 use crate::domain::report::Difference;
 use crate::domain::secret::{self, Secret};
+use crate::engine::alembic::output::mask;
 use crate::error::Failure;
 
 /// For counting rows, and again for looking for faults.
@@ -153,7 +154,8 @@ impl Watch {
                 None => Err("there is no connection of our own".to_owned()),
             });
             let secrets: Vec<&Secret> = self.secrets.iter().collect();
-            let fault = result.err().map(|reason| secret::redact(&reason, &secrets));
+            let redacted = |reason: String| mask(&secret::redact(&reason, &secrets));
+            let fault = result.err().map(redacted);
             made.push(Checked::new(check.name.clone(), fault.clone()));
             fault
         });

@@ -24,6 +24,7 @@ mod hostile;
 mod interruption;
 mod plan;
 mod plan_sql;
+mod records;
 mod roads;
 mod settings;
 mod targets;

@@ -26,14 +26,16 @@ pub(super) fn begun(
     // Whoever came this far has consented to all of it, by name or by typing.
     let allowed = to_be_allowed(outlook.findings(), &Allowed::default());
     let secrets = session.secrets();
+    let hidden = |text: &str| secrets.redact(text);
+    let reason = args.reason.as_deref().map(hidden);
     let steps = plan.steps.iter().enumerate().map(|(index, step)| {
         let command = planned.commands.get(index).into_iter().flatten();
         let findings = outlook.steps.get(index).into_iter().flatten();
         PlannedStep {
             removes: step.removes.to_string(),
             message: step.revision.message.clone(),
-            command: command.map(|word| secrets.redact(word)).collect(),
-            findings: findings.map(foreseen).collect(),
+            command: command.map(|word| hidden(word)).collect(),
+            findings: findings.map(|finding| foreseen(finding, &hidden)).collect(),
         }
     });
     Begun {
@@ -44,23 +46,27 @@ pub(super) fn begun(
         removes: texts(plan.steps.iter().map(|step| &step.removes)),
         arguments: texts(plan.steps.iter().map(|step| &step.argument)),
         by: context.operator.clone(),
-        reason: args.reason.clone(),
+        reason: reason.clone(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         engine: session.engine_name(),
         heads: plan.current.clone(),
         server: session.server(),
         circumstances: Circumstances {
-            reason: args.reason.clone(),
+            reason,
             ..Circumstances::default()
         },
         ruling: None,
         steps: steps.collect(),
-        losses: planned.foreseen.losses.clone(),
+        losses: planned.foreseen.losses.as_deref().map(hidden),
         allowed: texts(allowed.iter()),
         rows: session.rows_at_the_start(),
         aim: Some(plan.final_heads().clone()),
         messages: messages(session, &plan.steps),
-        project: context.which_project.clone(),
+        project: context
+            .which_project
+            .iter()
+            .map(|word| hidden(word))
+            .collect(),
         schema: session.schema().unwrap_or_default(),
     }
 }
@@ -69,11 +75,11 @@ fn texts<T: ToString>(values: impl Iterator<Item = T>) -> Vec<String> {
     values.map(|value| value.to_string()).collect()
 }
 
-fn foreseen(finding: &Finding) -> Foreseen {
+fn foreseen(finding: &Finding, hidden: &dyn Fn(&str) -> String) -> Foreseen {
     Foreseen {
         code: finding.code.to_owned(),
         level: finding.level.name().to_owned(),
-        sentence: finding.sentence.clone(),
+        sentence: hidden(&finding.sentence),
     }
 }
 

@@ -76,7 +76,9 @@ pub fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     let text = visible(text.trim());
     let mut at_the_start = true;
-    for character in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let ends_a_mark = characters.peek().is_none_or(|next| next.is_whitespace());
         match character {
             '\n' => escaped.push_str("<br>"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '$' | '{' | '}' => {
@@ -84,11 +86,14 @@ pub fn escaped(text: &str) -> String {
                 escaped.push(character);
             }
             // What makes a heading, a list or a rule of a line.
+            '+' | '-' if at_the_start && !ends_a_mark && characters.peek() != Some(&character) => {
+                escaped.push(character);
+            }
             '#' | '-' | '+' | '=' if at_the_start => {
                 escaped.push('\\');
                 escaped.push(character);
             }
-            '.' | ')' if at_the_start_of_a_list(&escaped) => {
+            '.' | ')' if ends_a_mark && at_the_start_of_a_list(&escaped) => {
                 escaped.push('\\');
                 escaped.push(character);
             }

@@ -155,6 +155,14 @@ impl<'a> Telling<'a> {
                 self.exit_code = Some(*exit_code);
                 self.ended = Some(line.at.clone());
                 self.cause.clone_from(cause);
+                // Records of before ends were told of: the step that was under way is where it ended.
+                if cause.is_some() {
+                    for step in &mut self.steps {
+                        if step.state == StepState::UnderWay {
+                            step.state = StepState::Failed;
+                        }
+                    }
+                }
             }
             Entry::Abandoned { by } => {
                 self.event(line, "abandoned", "it was given up".to_owned(), Some(by));
@@ -224,10 +232,16 @@ impl<'a> Telling<'a> {
                 stopped.revision,
                 stopped.cause
             ),
-            None => self
-                .cause
-                .clone()
-                .unwrap_or_else(|| "before its target".to_owned()),
+            None => {
+                let cause = self.cause.as_deref().unwrap_or("before its target");
+                let is_failed = |step: &&Step| step.state == StepState::Failed;
+                match self.steps.iter().find(is_failed) {
+                    Some(step) => {
+                        format!("step {} of {of}, {}: {cause}", step.step, step.removes)
+                    }
+                    None => format!("a boundary: {cause}"),
+                }
+            }
         };
         match status {
             Status::Done => format!("rolled back {of} {revisions}"),

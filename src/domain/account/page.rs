@@ -1,6 +1,6 @@
 //! The account as a page: what is told, in which order, without a word on how it looks.
 
-use super::{Document, Moment, Named, Status, Step, StepState, Table};
+use super::{Check, Document, Moment, Named, Status, Step, StepState, Table};
 use crate::domain::backup::Verified;
 use crate::domain::journal::Rows;
 
@@ -381,20 +381,29 @@ fn checks(document: &Document) -> Vec<Block> {
     if document.checks.is_empty() {
         return vec![Block::Paragraph(plain("No check is recorded."))];
     }
-    let rows = document.checks.iter().map(|check| {
-        let when = match (check.moment, check.step) {
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    // What is in order is told in one row for each moment.
+    let moment = |check: &Check| (check.moment, check.step);
+    let together = |one: &Check, other: &Check| {
+        moment(one) == moment(other) && one.fault.is_none() && other.fault.is_none()
+    };
+    for group in document.checks.chunk_by(together) {
+        let Some(check) = group.first() else { continue };
+        let when = match moment(check) {
             (Moment::Before, _) => "before the first step".to_owned(),
             (Moment::AfterStep, Some(step)) => format!("after step {step}"),
             _ => "at the end".to_owned(),
         };
-        let result = check.fault.as_deref().unwrap_or("in order");
+        let names: Vec<&str> = group.iter().map(|check| check.name.as_str()).collect();
         let mark = if check.fault.is_some() { "FAULT" } else { "ok" };
-        vec![plain(when), plain(&check.name), plain(mark), plain(result)]
-    });
-    vec![Block::Table(
-        vec!["when", "check", "state", "result"],
-        rows.collect(),
-    )]
+        rows.push(vec![
+            plain(when),
+            plain(names.join(", ")),
+            plain(mark),
+            plain(check.fault.as_deref().unwrap_or("in order")),
+        ]);
+    }
+    vec![Block::Table(vec!["when", "check", "state", "result"], rows)]
 }
 
 fn data(document: &Document) -> Vec<Block> {

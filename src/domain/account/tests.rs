@@ -415,6 +415,36 @@ fn an_account_is_read_back_as_it_was_written() {
     assert_eq!(serde_json::from_str::<Document>(&text).unwrap(), told);
 }
 
+/// Recorded by a version that wrote no reports. Turns red if its journals can be told no more.
+#[test]
+fn a_journal_of_before_there_were_reports_is_told_as_far_as_it_goes() {
+    let lines: Vec<Line> = include_str!("before_reports.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told = Document::of(&lines).unwrap();
+    assert_eq!((told.status, told.exit_code), (Status::Failed, Some(5)));
+    assert_eq!(
+        told.result,
+        "failed at step 3 of 3, 3333aaaa: the engine exited with status 1"
+    );
+    assert_eq!(told.reason.as_deref(), Some("why not"));
+    assert_eq!((told.to.clone(), told.server.clone()), (None, None));
+    assert_eq!(
+        states(&told),
+        [StepState::Done, StepState::Done, StepState::Failed]
+    );
+    assert_eq!(told.steps[0].command, "5555aaaa@4444aaaa");
+    assert_eq!(told.stands_at[0].revision, RevisionId::from("3333aaaa"));
+    assert_eq!(told.data.tables, Some(6));
+    assert!(
+        told.next[0].ends_with("rollback downgrade-safe --resume"),
+        "{:?}",
+        told.next
+    );
+    assert!(markdown(&told).contains("Rows were not counted."));
+}
+
 #[test]
 fn lines_without_a_beginning_are_no_run() {
     assert_eq!(Document::of(&lines(vec![intent(0)])), None);

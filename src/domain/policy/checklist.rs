@@ -130,7 +130,9 @@ fn before(run: &Run, seen: &Seen<'_>) -> Vec<Item> {
         ),
         item(
             "Review the migration files",
-            open("what the program read in them is below; that a person read them is not known"),
+            open(
+                "what the program read in them is told here; that a person read them is not known",
+            ),
         ),
         item("Assess what is lost", assessed(begun)),
         item(
