@@ -8,6 +8,7 @@
 mod atomic;
 mod atomic_checks;
 mod atomic_crash;
+mod audit;
 mod checks;
 mod connection;
 mod crash;

@@ -84,8 +84,12 @@ fn the_readme_lists_every_setting() {
     let settings: BTreeSet<&str> = layer
         .lines()
         .filter_map(|line| Some(line.strip_prefix("    ")?.split_once(": ")?.0))
-        // In the file each of them has a table of its own: `[[check]]`.
-        .map(|name| if name == "checks" { "check" } else { name })
+        // In the file they have tables of their own: `[[check]]`, `[audit]`.
+        .map(|name| match name {
+            "checks" => "check",
+            "audit_table" => "audit",
+            name => name,
+        })
         .collect();
     assert_eq!(
         keys, settings,
@@ -111,14 +115,17 @@ fn the_readme_lists_every_setting() {
         let value = match row[0].trim_matches('`') {
             "timeout" | "lock_timeout" | "check_budget" | "probe_timeout" => "5m",
             "lock_retries" => "2",
-            "validate" | "probe" => "false",
+            "validate" | "probe" | "audit" => "false",
             "allow" => "table-dropped",
             "graph" => "engine",
             "color" => "never",
             "format" => "json",
             _ => "x",
         };
-        let variable = format!("ROLLBACK_{}", row[0].trim_matches('`').to_uppercase());
+        let variable = match row[0].trim_matches('`') {
+            "audit" => "ROLLBACK_AUDIT_TABLE".to_owned(),
+            key => format!("ROLLBACK_{}", key.to_uppercase()),
+        };
         let environment = [(variable.as_str().into(), value.into())].into();
         let settled = settle(
             Layer::default(),
