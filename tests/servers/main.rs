@@ -11,6 +11,7 @@ mod atomic_crash;
 mod checks;
 mod connection;
 mod crash;
+mod diagnosis;
 mod evidence;
 mod failures;
 mod fingerprint;

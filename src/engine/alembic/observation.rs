@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bridge::Report;
-use super::complaint::{self, Kind};
+use crate::domain::diagnosis::start::{self as complaint, Kind};
 use super::{AlembicEngine, CURRENT, HISTORY, output};
 use crate::domain::graph::Graph;
 use crate::domain::revision::{Revision, RevisionId};
