@@ -1,13 +1,16 @@
 //! The checks that a project writes itself: queries, commands and addresses.
 
-mod file;
 mod http;
 
 use std::path::Path;
 use std::time::Duration;
 
-pub use self::file::{CheckFile, check};
 use crate::process::{self, Ended, Environment, Interrupt, Invocation};
+
+/// Whether an address can be asked here; the error is a sentence.
+pub fn is_address(url: &str) -> Result<(), String> {
+    http::parts(url).map(drop)
+}
 
 /// One `[[check]]` of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! One file for each subcommand: its arguments and its function. Only here are implementations of the
+//! One file for each subcommand, or a folder: its arguments and its function. Only here are implementations of the
 //! traits picked.
 
 pub mod check;
@@ -14,8 +14,8 @@ mod lock;
 pub mod man;
 pub mod plan;
 mod record;
-mod resume;
 mod session;
+mod unfinished;
 mod watch;
 
 /// What every command gets.

@@ -1,4 +1,7 @@
+use super::file::FILE;
+use super::keys::KEYS;
 use super::*;
+use crate::ui::Format;
 
 fn settled(file: &str, environment: &[(&str, &str)], flags: Layer) -> Result<Layer, Failure> {
     let dir = tempfile::tempdir().unwrap();

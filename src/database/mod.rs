@@ -23,7 +23,7 @@ mod snapshot;
 mod sqlite;
 pub mod url;
 
-pub use self::snapshot::Snapshot;
+pub use self::snapshot::{KeptCopy, Snapshot};
 
 use std::collections::BTreeSet;
 use std::time::Duration;

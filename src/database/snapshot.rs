@@ -3,6 +3,8 @@
 //! Both ways a lock of SQLite keeps everybody else away. Such locks belong to the process and go with the
 //! first descriptor of the file that it closes, so ours is opened before the lock and closed after it.
 
+mod kept;
+
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -12,6 +14,8 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
+pub use self::kept::KeptCopy;
+pub(super) use self::kept::copies_beside;
 use super::session::{Session, text};
 
 /// Somebody who only reads is through by then.
@@ -19,29 +23,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Between the name of the file and the process that copied it.
 const MARK: &str = ".before-rollback-";
-
-/// The copies beside a file that are still there, in the order of their names.
-pub(super) fn kept(file: &Path) -> Vec<PathBuf> {
-    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    let (Some(directory), Some(name)) = (file.parent(), file.file_name()) else {
-        return Vec::new();
-    };
-    let beginning = format!("{}{MARK}", name.to_string_lossy());
-    let mut copies: Vec<PathBuf> = fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| {
-            let name = entry.file_name();
-            let process = name.to_string_lossy();
-            let process = process.strip_prefix(&beginning);
-            process.is_some_and(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()))
-        })
-        .map(|entry| entry.path())
-        .collect();
-    copies.sort();
-    copies
-}
 
 /// The copy. It stays where it is until it is discarded.
 #[derive(Debug)]
@@ -87,14 +68,6 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// A copy that an earlier run left of the file.
-    pub fn kept(file: &Path, copy: PathBuf) -> Result<Self, String> {
-        let file = file
-            .canonicalize()
-            .map_err(|error| failed("find", file, &error))?;
-        Ok(Self { file, copy })
-    }
-
     /// Where the copy is.
     pub fn path(&self) -> &Path {
         &self.copy
@@ -120,7 +93,7 @@ impl Snapshot {
 
     /// Removes the copy.
     pub fn discard(&self) -> Result<(), String> {
-        fs::remove_file(&self.copy).map_err(|error| failed("remove", &self.copy, &error))
+        remove(&self.copy)
     }
 
     /// Keeps everybody else away until it is dropped.
@@ -194,7 +167,7 @@ impl Snapshot {
 fn free_name(file: &Path) -> PathBuf {
     let named = |end: String| {
         let mut name = file.to_owned().into_os_string();
-        name.push(format!(".before-rollback-{}{end}", std::process::id()));
+        name.push(format!("{MARK}{}{end}", std::process::id()));
         PathBuf::from(name)
     };
     let mut copy = named(String::new());
@@ -204,6 +177,10 @@ fn free_name(file: &Path) -> PathBuf {
         number += 1;
     }
     copy
+}
+
+fn remove(copy: &Path) -> Result<(), String> {
+    fs::remove_file(copy).map_err(|error| failed("remove", copy, &error))
 }
 
 fn failed(what: &str, file: &Path, error: &io::Error) -> String {

@@ -191,7 +191,7 @@ impl Database for Sqlite {
         let tables = rows
             .iter()
             .filter_map(|row| Some(left_over(&text(row, 0)?)));
-        let copies = snapshot::kept(&self.path).into_iter().map(|copy| {
+        let copies = snapshot::copies_beside(&self.path).into_iter().map(|copy| {
             format!(
                 "a run with --atomic left a copy of the file as it was before: {}",
                 copy.display()

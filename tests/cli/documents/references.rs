@@ -89,7 +89,7 @@ fn the_readme_lists_every_setting() {
         .collect();
     assert_eq!(
         keys, settings,
-        "mend the table of README.md, Configuration (left), or it is not what src/config.rs reads (right)"
+        "mend the table of README.md, Configuration (left), or it is not what src/config reads (right)"
     );
 
     let file = blocks(&readme)

@@ -1,17 +1,18 @@
-//! A check as it is written in the settings.
+//! `[[check]]`: a check of the project as it is written in the file.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Check, What, When, http};
+use super::values::{duration, words};
+use crate::checks::{Check, What, When, is_address};
 
 /// How long a check may take where it does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One `[[check]]`; unknown keys are found before.
 #[derive(Debug, Deserialize)]
-pub struct CheckFile {
+pub(super) struct CheckFile {
     name: String,
     sql: Option<String>,
     expect: Option<toml::Value>,
@@ -24,18 +25,13 @@ pub struct CheckFile {
 
 impl CheckFile {
     /// Every key, for the check that names the nearest.
-    pub const KEYS: [&str; 8] = [
+    pub(super) const KEYS: [&str; 8] = [
         "name", "sql", "expect", "command", "url", "status", "timeout", "when",
     ];
 }
 
-/// Reads one; the error is a sentence without the name of the file. `words` and `duration` are those
-/// of the other settings.
-pub fn check(
-    file: CheckFile,
-    words: impl Fn(&str) -> Result<Vec<String>, String>,
-    duration: impl Fn(&str) -> Result<Duration, String>,
-) -> Result<Check, String> {
+/// Reads one; the error is a sentence without the name of the file.
+pub(super) fn read(file: CheckFile) -> Result<Check, String> {
     let name = file.name;
     let bad = |reason: &str| format!("check \"{name}\": {reason}");
     let kinds = [
@@ -76,7 +72,7 @@ pub fn check(
         }
         (.., url) => {
             let url = url.unwrap_or_default();
-            http::parts(&url).map_err(|reason| bad(&reason))?;
+            is_address(&url).map_err(|reason| bad(&reason))?;
             let status = file.status.unwrap_or(200);
             What::Url { url, status }
         }

@@ -1,0 +1,125 @@
+//! The words of `rollback downgrade-safe`.
+
+use std::time::Duration;
+
+use clap::{ArgAction, Args};
+
+use crate::commands::foresee::ProbeArgs;
+use crate::config;
+use crate::domain::risk::verdict::Allowed;
+
+/// Take the database down to a target, one revision at a time.
+///
+/// Shows the plan and the database, asks, and then runs one process of the engine for each revision.
+/// After each the version table is read and has to say what was predicted; the first thing that is
+/// not as predicted ends the run. Ctrl-C lets the running step finish and stops before the next; a
+/// second Ctrl-C ends the engine.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rollback downgrade-safe -3 --dry-run       Show the plan and stop
+  rollback downgrade-safe -3                 Three steps, after a question
+  rollback downgrade-safe 363a9b1e8992 -y    Down to a revision, for scripts
+  rollback downgrade-safe base --timeout 5m  Everything, no step longer than five minutes
+  rollback downgrade-safe -1 --wait 10m      As soon as another run on this database has ended
+
+Exit codes: 0 done, 1 error before anything was changed, 3 refused or not confirmed, 4 a step failed
+and the database stands at the last good revision, 5 a person must look, 6 another run holds
+the lock of the database, 130 interrupted at a revision.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct DowngradeSafeArgs {
+    /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N.
+    #[arg(allow_negative_numbers = true, required_unless_present_any = ["resume", "abandon"])]
+    pub target: Option<String>,
+
+    /// Show the plan and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do not ask; for scripts.
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Look at the database after each step; this is the default.
+    #[arg(long, overrides_with = "no_validate")]
+    pub validate: bool,
+
+    /// Take the engine's exit status for each step's success and look at the end only.
+    #[arg(long)]
+    pub no_validate: bool,
+
+    /// End a step that takes longer, such as 90s or 5m, and tell where it left the database.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    pub timeout: Option<Duration>,
+
+    /// Do all steps or none: on PostgreSQL in one transaction, on SQLite with a copy of the file that
+    /// is put back. A failure, a failed check or Ctrl-C undoes all of it. Refused where that cannot be
+    /// kept. --timeout then counts for all steps together, each with its share.
+    #[arg(long, conflicts_with = "no_validate")]
+    pub atomic: bool,
+
+    /// Let no step wait longer than this for a lock of the database, since everybody else then waits
+    /// behind it; 5s where nothing else is said, off for no limit. PostgreSQL, MariaDB and MySQL.
+    #[arg(long, value_name = "DURATION", value_parser = config::lock_timeout)]
+    pub lock_timeout: Option<Duration>,
+
+    /// Run a step again, up to so many times, that waited for a lock in vain and was taken back.
+    #[arg(long, value_name = "N")]
+    pub lock_retries: Option<u32>,
+
+    /// Wait so long for another run on the same database to end, such as 10m, instead of leaving at once.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    pub wait: Option<Duration>,
+
+    /// Go on with the run on this database that did not reach its target, once it is clear what it
+    /// left behind.
+    #[arg(long, conflicts_with_all = ["target", "abandon"])]
+    pub resume: bool,
+
+    /// With --resume: the database was repaired by hand, and now stands at this revision as it should.
+    #[arg(long, value_name = "REV", requires = "resume")]
+    pub accept: Option<String>,
+
+    /// Give the run on this database up that did not reach its target. The database is not touched.
+    #[arg(long, conflicts_with_all = ["target", "dry_run"])]
+    pub abandon: bool,
+
+    /// Consent by name to what the plan puts at risk: codes of findings, separated by commas, or all.
+    /// Without it a high or unknown finding has to be confirmed by typing, and is refused with -y.
+    #[arg(long, value_name = "CODE", value_parser = config::allowed)]
+    pub allow: Option<Allowed>,
+
+    /// Begin a plan although one of its steps is sure to fail.
+    #[arg(long)]
+    pub allow_failing: bool,
+
+    /// How the database is asked.
+    #[command(flatten)]
+    pub probes: ProbeArgs,
+
+    /// Why the database is rolled back, for the record.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// Run steps that remove several revisions because they depend on each other.
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub allow_joint_steps: bool,
+}
+
+impl DowngradeSafeArgs {
+    /// The flags that are settings.
+    pub fn layer(&self) -> config::Layer {
+        config::Layer {
+            timeout: self.timeout,
+            lock_timeout: self.lock_timeout,
+            lock_retries: self.lock_retries,
+            validate: match (self.validate, self.no_validate) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
+            allow: self.allow.clone(),
+            ..self.probes.layer()
+        }
+    }
+}

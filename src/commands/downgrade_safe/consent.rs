@@ -1,0 +1,80 @@
+//! Whether a plan may be run: what refuses it, and the question.
+
+use super::{DowngradeSafeArgs, Planned};
+use crate::commands::Context;
+use crate::commands::session::Session;
+use crate::domain::plan::Plan;
+use crate::domain::revision::RevisionId;
+use crate::error::{Exit, Failure};
+
+/// Refuses what no question can allow. What is left are the findings that have to be consented to.
+pub(super) fn judge(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    planned: &Planned,
+) -> Result<Vec<&'static str>, Failure> {
+    let Planned { plan, foreseen, .. } = planned;
+    refuse_joint_steps(args, plan)?;
+    if !args.allow_failing {
+        foreseen.refuse_failure(plan, context)?;
+    }
+    let lacking = foreseen.lacking_consent(context);
+    if args.yes && !lacking.is_empty() {
+        return Err(foreseen.refusal(&lacking));
+    }
+    Ok(lacking)
+}
+
+fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failure> {
+    let Some(step) = plan.joint_steps().next() else {
+        return Ok(());
+    };
+    if args.allow_joint_steps {
+        return Ok(());
+    }
+    let along: Vec<&str> = step.takes_along.iter().map(RevisionId::as_str).collect();
+    Err(Failure::refused(format!(
+        "{} cannot be removed alone: {} would go with it in one step",
+        step.removes,
+        along.join(", ")
+    ))
+    .because("they depend on each other, and Alembic has no argument that takes one of them")
+    .hint("to run such steps as one: --allow-joint-steps"))
+}
+
+/// Asks. No answer is No.
+pub(super) fn ask(
+    context: &Context<'_>,
+    session: &Session,
+    planned: &Planned,
+    lacking: &[&'static str],
+) -> Result<(), Failure> {
+    let ui = context.ui;
+    if !ui.can_ask() {
+        return Err(
+            Failure::refused("not confirmed: there is no terminal to ask on")
+                .hint("to run it without a question, add -y; to see the plan only, add --dry-run"),
+        );
+    }
+    ui.announce(
+        &planned.plan,
+        &session.place(),
+        planned.foreseen.losses.as_deref(),
+    );
+    let answer = if lacking.is_empty() {
+        ui.confirm("Proceed with rollback?")
+    } else {
+        let word = session.name_to_type();
+        ui.confirm_by_typing(
+            &format!("{} at stake. To proceed, type {word}", lacking.join(", ")),
+            &word,
+        )
+    };
+    match answer {
+        Some(true) if context.interrupt.count() == 0 => Ok(()),
+        Some(false) if context.interrupt.count() == 0 => {
+            Err(Failure::refused("not confirmed: nothing was changed"))
+        }
+        _ => Err(Failure::new(Exit::Interrupted, "nothing was changed")),
+    }
+}

@@ -1,0 +1,181 @@
+//! `rollback downgrade-safe`: observe, plan, judge, ask, run, report.
+
+mod arguments;
+mod consent;
+mod next;
+mod planned;
+mod steps;
+mod way;
+
+pub use self::arguments::DowngradeSafeArgs;
+use self::planned::Planned;
+use self::way::Way;
+use super::Context;
+use super::lock::Lock;
+use super::record::{self, Record};
+use super::session::Session;
+use super::unfinished::{self, TakenUp};
+use crate::database::Snapshot;
+use crate::domain::journal::Run;
+use crate::domain::plan::Plan;
+use crate::domain::report::{Outcome, Report};
+use crate::error::{Exit, Failure};
+use crate::store::Store;
+use crate::ui::Account;
+
+/// Plans, asks, runs and tells.
+pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+    let lock = (!args.dry_run).then(|| Lock::new(context, args.wait));
+    let mut session = observe(args, context, lock.as_ref())?;
+    let store = record::store(context);
+    let unfinished = unfinished::find(&store, &session)?;
+    if args.abandon {
+        unfinished::abandon(context, &store, unfinished.as_ref())?;
+        return Ok(Exit::Done);
+    }
+    let mut taken_up = take_up(args, context, &mut session, &store, unfinished)?;
+    warn_of_leftovers(context, &mut session);
+
+    let planned = Planned::new(args, context, &mut session, taken_up.as_ref())?;
+    planned.show(args, context, &session)?;
+    if args.dry_run || planned.plan.steps.is_empty() {
+        return end_without_a_step(args, context, &store, &planned.plan, taken_up);
+    }
+
+    let lacking = consent::judge(args, context, &planned)?;
+    let whole = way::whole(args, context, &session, &planned.plan, taken_up.as_ref())?;
+    if !args.yes {
+        consent::ask(context, &session, &planned, &lacking)?;
+    }
+
+    if let Some(taken_up) = &mut taken_up {
+        taken_up.put_back(context, &mut session, &store)?;
+    }
+    if !args.yes {
+        session.still_at(&planned.plan)?;
+    }
+    let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
+    session.check_before(validate, context)?;
+    let way = Way::prepare(whole)?;
+    let record = if let Some(taken_up) = taken_up {
+        Record::go_on(&store, taken_up)
+    } else {
+        let run = lock.as_ref().map_or("", Lock::run);
+        Record::begin(args, context, &mut session, &store, run, &planned.plan)
+    };
+    let mut record = record
+        .and_then(|mut record| {
+            if way.is_a_whole() {
+                record.as_a_whole(way.copy().map(Snapshot::path))?;
+            }
+            Ok(record)
+        })
+        .map_err(|failure| way.not_gone(failure))?;
+    session.hold(record.engine_lock()?);
+    let report = steps::run(
+        context,
+        &mut session,
+        &planned.plan,
+        &way,
+        &mut record,
+        validate,
+    );
+    Ok(tell(
+        args,
+        context,
+        &session,
+        &planned,
+        &mut record,
+        &report,
+    ))
+}
+
+/// Finds engine and database, and locks it. Whether a plan can be run as a whole is for the engine to say.
+fn observe(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    lock: Option<&Lock>,
+) -> Result<Session, Failure> {
+    if args.dry_run && !args.atomic {
+        Session::look(context)
+    } else {
+        Session::open(context, lock)
+    }
+}
+
+/// The run that is gone on with. A new one needs the way clear, unless it only shows its plan.
+fn take_up(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    session: &mut Session,
+    store: &Store,
+    unfinished: Option<Run>,
+) -> Result<Option<TakenUp>, Failure> {
+    if args.resume {
+        return unfinished::take_up(args, context, session, store, unfinished).map(Some);
+    }
+    if let Some(run) = unfinished.filter(|_| !args.dry_run) {
+        unfinished::make_way(context, session, store, &run)?;
+    }
+    Ok(None)
+}
+
+fn warn_of_leftovers(context: &Context<'_>, session: &mut Session) {
+    for leftover in session.leftovers() {
+        context.ui.warn(&format!(
+            "{leftover}: a step or a run may have broken off here before"
+        ));
+    }
+}
+
+/// Of a dry run, and where no step is left.
+fn end_without_a_step(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    store: &Store,
+    plan: &Plan,
+    taken_up: Option<TakenUp>,
+) -> Result<Exit, Failure> {
+    if args.dry_run {
+        context.ui.say("\nDry run: nothing was changed.");
+    }
+    let report = Report::nothing_to_do(plan.current.clone());
+    if let Some(taken_up) = taken_up.filter(|_| !args.dry_run) {
+        Record::go_on(store, taken_up)?.end(&report, Exit::Done)?;
+    }
+    context.ui.nothing_was_run(&report)?;
+    Ok(Exit::Done)
+}
+
+/// Ends the record and says what was done.
+fn tell(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    session: &Session,
+    planned: &Planned,
+    record: &mut Record,
+    report: &Report,
+) -> Exit {
+    let exit = match report.outcome() {
+        Outcome::Done => Exit::Done,
+        Outcome::FailedUnchanged => Exit::StepFailed,
+        Outcome::FailedChanged => Exit::StepChanged,
+        Outcome::Interrupted => Exit::Interrupted,
+    };
+    let ended = record.end(report, exit);
+    let advice = report.advice(&next::next_commands(args, context));
+    context.ui.account(Account {
+        plan: &planned.plan,
+        commands: &planned.commands,
+        report,
+        record: &record.path(),
+        advice: &advice,
+        exit,
+        redact: &session.secrets(),
+    });
+    // The database is where it is; that the last line of its record is missing is for a person.
+    if let Err(failure) = ended {
+        context.ui.failure(&failure);
+    }
+    exit
+}

@@ -1,0 +1,75 @@
+//! The steps of a run, with all that hears of them.
+
+use super::way::Way;
+use crate::commands::Context;
+use crate::commands::connection::lock_timeout;
+use crate::commands::record::Record;
+use crate::commands::session::Session;
+use crate::config;
+use crate::domain::plan::Plan;
+use crate::domain::report::Report;
+use crate::runner::{Options, Parts};
+use crate::ui::{Progress, Verbosity};
+
+/// Runs them. `validate` is whether the database is looked at after each.
+pub(super) fn run(
+    context: &Context<'_>,
+    session: &mut Session,
+    plan: &Plan,
+    way: &Way,
+    record: &mut Record,
+    validate: bool,
+) -> Report {
+    let ui = context.ui;
+    warn_of_limits(context, session, validate);
+    let options = Options {
+        validate,
+        timeout: context.settings.timeout,
+        lock_retries: context.settings.lock_retries.unwrap_or(0),
+        old_transaction: lock_timeout(context.settings).unwrap_or(config::LOCK_TIMEOUT),
+    };
+    let secrets = session.secrets();
+    let progress = Progress::new(ui, plan.steps.len(), &secrets);
+    context
+        .interrupt
+        .tell(Some(progress.on_signal(if way.is_a_whole() {
+            "after the running step everything is taken back, unless it is the last"
+        } else {
+            "the running step is finished first"
+        })));
+    let mut events = progress;
+    let (engine, graph, witness) = session.parts();
+    let mut parts = Parts {
+        graph,
+        engine,
+        witness,
+        recorder: record,
+        events: &mut events,
+        interrupt: context.interrupt,
+        options,
+    };
+    let report = way.run(plan, &mut parts, ui);
+    context.interrupt.tell(None);
+    events.finish();
+    report
+}
+
+/// Says what protects this run less than another one.
+fn warn_of_limits(context: &Context<'_>, session: &Session, validate: bool) {
+    let ui = context.ui;
+    if !session.has_own_connection() {
+        let asked = if validate {
+            ", and after each step the engine's own `current` is asked"
+        } else {
+            ""
+        };
+        ui.warn(&format!(
+            "there is no connection of our own to this database: no lock keeps another run out{asked}"
+        ));
+    }
+    match session.unlimited_waiting() {
+        Some((reason, true)) => ui.warn(reason),
+        Some((reason, false)) if ui.verbosity == Verbosity::Verbose => ui.say(reason),
+        _ => {}
+    }
+}

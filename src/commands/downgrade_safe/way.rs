@@ -1,0 +1,107 @@
+//! How the steps are run: each for itself, or all of them or none.
+
+use super::DowngradeSafeArgs;
+use crate::commands::Context;
+use crate::commands::session::{Session, Whole, not_as_a_whole};
+use crate::commands::unfinished::TakenUp;
+use crate::database::Snapshot;
+use crate::domain::plan::Plan;
+use crate::domain::report::{Outcome, Report};
+use crate::error::Failure;
+use crate::fault;
+use crate::runner::{self, Parts};
+use crate::ui::Ui;
+
+/// What makes a whole of the steps, where they are to be one. What was begun as a whole goes on as one.
+pub(super) fn whole(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    session: &Session,
+    plan: &Plan,
+    taken_up: Option<&TakenUp>,
+) -> Result<Option<Whole>, Failure> {
+    let begun_so = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
+    if !args.atomic && !begun_so {
+        return Ok(None);
+    }
+    let whole = session.as_a_whole(plan).map_err(|failure| {
+        if begun_so {
+            failure.hint(format!(
+                "the run was begun with --atomic; to go another way, give it up and begin anew: {}",
+                context.command(&["downgrade-safe", "--abandon"])
+            ))
+        } else {
+            failure
+        }
+    })?;
+    Ok(Some(whole))
+}
+
+/// How the steps are run, with all that has to be there for it.
+pub(super) enum Way {
+    OneByOne,
+    InOneTransaction,
+    /// To be put back where the steps do not come to their end.
+    WithACopy(Snapshot),
+}
+
+impl Way {
+    /// Takes the copy where there is to be one.
+    pub(super) fn prepare(whole: Option<Whole>) -> Result<Self, Failure> {
+        Ok(match whole {
+            None => Self::OneByOne,
+            Some(Whole::Transaction) => Self::InOneTransaction,
+            Some(Whole::File(file)) => {
+                let taken = Snapshot::take(&file).map_err(|reason| not_as_a_whole(&reason))?;
+                fault::point("after_copy");
+                Self::WithACopy(taken)
+            }
+        })
+    }
+
+    pub(super) fn is_a_whole(&self) -> bool {
+        !matches!(self, Self::OneByOne)
+    }
+
+    pub(super) fn copy(&self) -> Option<&Snapshot> {
+        match self {
+            Self::WithACopy(snapshot) => Some(snapshot),
+            Self::OneByOne | Self::InOneTransaction => None,
+        }
+    }
+
+    /// The failure of a run that did not begin: the copy has nothing to bring back.
+    pub(super) fn not_gone(&self, failure: Failure) -> Failure {
+        match self.copy().map(Snapshot::discard) {
+            Some(Err(reason)) => failure.because(reason),
+            Some(Ok(())) | None => failure,
+        }
+    }
+
+    pub(super) fn run(&self, plan: &Plan, parts: &mut Parts<'_>, ui: &Ui) -> Report {
+        match self {
+            Self::OneByOne => runner::run(plan, parts),
+            Self::InOneTransaction => runner::run_as_one(plan, parts),
+            Self::WithACopy(snapshot) => run_with_snapshot(plan, parts, snapshot, ui),
+        }
+    }
+}
+
+/// The copy outlives the run where it could not be put back.
+fn run_with_snapshot(plan: &Plan, parts: &mut Parts<'_>, snapshot: &Snapshot, ui: &Ui) -> Report {
+    let (report, kept) = runner::run_with_a_way_back(plan, parts, || snapshot.put_back());
+    if report.outcome() == Outcome::Done || kept.is_ok() {
+        for reason in [kept, snapshot.discard()]
+            .into_iter()
+            .filter_map(Result::err)
+        {
+            ui.warn(&reason);
+        }
+    } else if let Err(reason) = kept {
+        ui.warn(&format!(
+            "the file was not put back: {reason}; as it was before the first step it is kept as {}, and --resume puts it back",
+            snapshot.path().display()
+        ));
+    }
+    report
+}

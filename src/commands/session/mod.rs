@@ -1,0 +1,86 @@
+//! What every command does first: find the engine, observe, and find the database it migrates.
+//!
+//! A [`Session`] is what was found. What can be done with it is in the files here, by subject.
+
+mod database;
+mod engine;
+mod names;
+mod open;
+mod plan;
+mod rows;
+mod whole;
+
+use std::path::PathBuf;
+
+pub(super) use self::rows::Rows;
+pub(super) use self::whole::{Whole, not_as_a_whole};
+use super::Context;
+use super::eyes::Watched;
+use crate::domain::connection::Identity;
+use crate::domain::graph::Graph;
+use crate::domain::revision::RevisionId;
+use crate::domain::secret::{self, Secret};
+use crate::engine::alembic::AlembicEngine;
+use crate::engine::alembic::version_files::VersionFiles;
+use crate::engine::{Engine, EngineError};
+use crate::error::{Exit, Failure};
+use crate::runner::Witness;
+use crate::ui::Redact;
+
+/// A project and its database, observed.
+pub(super) struct Session {
+    pub(super) graph: Graph,
+    /// The text of the version files, as far as it can be read.
+    pub(super) files: VersionFiles,
+    pub(super) rows: Rows,
+    /// `None` where only the engine can reach the database and did not say which it is.
+    pub(super) identity: Option<Identity>,
+    engine: AlembicEngine,
+    engine_version: Option<String>,
+    transaction_per_migration: Option<bool>,
+    watched: Watched,
+    secrets: Vec<Secret>,
+    /// `rollback current` for this project, to be suggested.
+    current_command: String,
+    /// The project's directory.
+    dir: PathBuf,
+}
+
+impl Session {
+    pub(super) fn secrets(&self) -> Secrets {
+        Secrets(self.secrets.clone())
+    }
+
+    /// What the runner needs.
+    pub(super) fn parts(&mut self) -> (&dyn Engine, &Graph, &mut dyn Witness) {
+        (&self.engine, &self.graph, &mut self.watched)
+    }
+}
+
+/// The passwords that may turn up in what the engine prints.
+#[derive(Debug)]
+pub(super) struct Secrets(Vec<Secret>);
+
+impl Redact for Secrets {
+    fn redact(&self, text: &str) -> String {
+        secret::redact(text, &self.0.iter().collect::<Vec<_>>())
+    }
+}
+
+/// Ctrl-C ends the engine while it is only asked, and that is no error of the engine.
+fn interrupted_or(error: EngineError, context: &Context<'_>) -> Failure {
+    if context.interrupt.count() > 0 {
+        return Failure::new(Exit::Interrupted, "nothing was changed");
+    }
+    error.into()
+}
+
+fn listed(ids: &[RevisionId]) -> String {
+    if ids.is_empty() {
+        return "base".to_owned();
+    }
+    ids.iter()
+        .map(RevisionId::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

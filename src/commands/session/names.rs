@@ -1,0 +1,59 @@
+//! What things are called: for people, and for the records.
+
+use std::path::Path;
+
+use super::{Session, listed};
+use crate::engine::Engine as _;
+
+impl Session {
+    /// Names the database the same way each time, whatever the server's state: what a record is found
+    /// by. The loopback has several names.
+    pub(in super::super) fn database_key(&self) -> String {
+        let Some(identity) = &self.identity else {
+            return format!("{} in {}", self.engine.name(), self.dir.display());
+        };
+        let host = identity.host.as_deref().map(|host| match host {
+            "localhost" | "127.0.0.1" | "::1" => "localhost".to_owned(),
+            host => host.to_ascii_lowercase(),
+        });
+        let place = match (host, identity.port) {
+            (Some(host), Some(port)) => format!("{host}:{port}/"),
+            (Some(host), None) => format!("{host}/"),
+            (None, _) => String::new(),
+        };
+        format!("{}:{place}{}", identity.dialect, identity.database)
+    }
+
+    /// The database, for people.
+    pub(in super::super) fn place(&self) -> String {
+        match &self.identity {
+            Some(identity) => identity.to_string(),
+            None => format!("the database of {}", self.engine_name()),
+        }
+    }
+
+    /// What an operator types to show that this is the database that is meant.
+    pub(in super::super) fn name_to_type(&self) -> String {
+        let name = self.identity.as_ref().map(|identity| {
+            let name = Path::new(&identity.database).file_name();
+            name.map_or_else(
+                || identity.database.clone(),
+                |name| name.to_string_lossy().into_owned(),
+            )
+        });
+        name.unwrap_or_else(|| "roll back".to_owned())
+    }
+
+    /// The version rows, for people.
+    pub(in super::super) fn standing(&self) -> String {
+        listed(self.rows.ids())
+    }
+
+    /// The engine, for people.
+    pub(in super::super) fn engine_name(&self) -> String {
+        match &self.engine_version {
+            Some(version) => format!("{} (Alembic {version})", self.engine.name()),
+            None => self.engine.name(),
+        }
+    }
+}

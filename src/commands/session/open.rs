@@ -1,0 +1,129 @@
+//! How a session is opened: by the engine's word, or without it where the files and a URL say enough.
+
+use super::{Rows, Session, interrupted_or};
+use crate::commands::Context;
+use crate::commands::connection::{
+    by_url_alone, discovery, given_connection, open_eyes, told_identity, version_table,
+};
+use crate::commands::eyes::{Eyes, Watched};
+use crate::commands::history::History;
+use crate::commands::lock::Lock;
+use crate::commands::watch::Watch;
+use crate::domain::connection::ConnectionFacts;
+use crate::domain::secret::Secret;
+use crate::engine::Engine as _;
+use crate::engine::alembic::AlembicEngine;
+use crate::error::Failure;
+
+impl Session {
+    /// Observes. Nothing is changed, here or by a command that fails afterwards. With a `lock` no other
+    /// run comes between what is read here and the end of this value.
+    pub(in super::super) fn open(
+        context: &Context<'_>,
+        lock: Option<&Lock>,
+    ) -> Result<Self, Failure> {
+        let mut engine = AlembicEngine::discover(discovery(context))?;
+        let given = given_connection(context.settings, context.dir)?;
+        let history = History::read(&mut engine, context.settings.graph)?;
+        Self::observe(context, lock, engine, given, history)
+    }
+
+    /// Observes for an answer that changes nothing: without the engine, where a URL leads to the
+    /// database, the version files tell the history, and the version table fits that history.
+    pub(in super::super) fn look(context: &Context<'_>) -> Result<Self, Failure> {
+        let mut engine = AlembicEngine::discover(discovery(context))?;
+        let given = given_connection(context.settings, context.dir)?;
+        let history = History::read(&mut engine, context.settings.graph)?;
+        if let (Some(given), History::Files(read)) = (&given, &history)
+            && let Some(((database, identity, table), rows)) = by_url_alone(context, given, read)?
+        {
+            let graph = read.graph.clone();
+            let engine_version = Some(read.layout.version.text.clone());
+            let secrets: Vec<Secret> = given.password.clone().into_iter().collect();
+            context.ui.detail(&history.account(&graph));
+            return Ok(Self {
+                rows: Rows::Read(rows),
+                files: history.files(&graph),
+                graph,
+                identity: Some(identity),
+                engine,
+                engine_version: engine_version.filter(|version| !version.is_empty()),
+                transaction_per_migration: None,
+                watched: Watched {
+                    eyes: Eyes::Own {
+                        database,
+                        table,
+                        locked: false,
+                    },
+                    watch: Watch::new(context, secrets.clone()),
+                },
+                secrets,
+                current_command: context.command(&["current"]),
+                dir: context.dir.to_owned(),
+            });
+        }
+        Self::observe(context, None, engine, given, history)
+    }
+
+    fn observe(
+        context: &Context<'_>,
+        lock: Option<&Lock>,
+        engine: AlembicEngine,
+        given: Option<ConnectionFacts>,
+        history: History,
+    ) -> Result<Self, Failure> {
+        let observation = engine
+            .observe()
+            .map_err(|error| interrupted_or(error, context))?;
+        let secrets: Vec<Secret> = [&given, &observation.connection]
+            .into_iter()
+            .flatten()
+            .filter_map(|facts| facts.password.clone())
+            .collect();
+        let table = version_table(context.settings, &observation);
+        let eyes = open_eyes(context, &engine, given, &observation, table)?;
+        let (eyes, identity) = match eyes {
+            Some((mut database, identity, table)) => {
+                if let Some(lock) = lock {
+                    lock.take(database.as_mut(), context)?;
+                }
+                let eyes = Eyes::Own {
+                    database,
+                    table,
+                    locked: lock.is_some(),
+                };
+                (eyes, Some(identity))
+            }
+            None => (Eyes::Engine(engine.clone()), told_identity(&observation)),
+        };
+        context.ui.detail(&history.account(&observation.graph));
+        let mut session = Self {
+            rows: Rows::Told(Vec::new()),
+            files: history.files(&observation.graph),
+            graph: observation.graph,
+            identity,
+            engine,
+            engine_version: observation.engine_version,
+            transaction_per_migration: observation.transaction_per_migration,
+            watched: Watched {
+                eyes,
+                watch: Watch::new(context, secrets.clone()),
+            },
+            secrets,
+            current_command: context.command(&["current"]),
+            dir: context.dir.to_owned(),
+        };
+        session.rows = match session.read_rows(&observation.current) {
+            // Another run may have ended between the engine's answer and our lock.
+            Err(_) if lock.is_some() => {
+                let current = session
+                    .engine
+                    .current()
+                    .map_err(|error| interrupted_or(error, context))?;
+                session.read_rows(&current)?
+            }
+            rows => rows?,
+        };
+        Ok(session)
+    }
+}

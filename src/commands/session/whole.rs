@@ -1,0 +1,70 @@
+//! Whether a plan can be run as a whole or not at all, and by what.
+
+use std::path::PathBuf;
+
+use super::Session;
+use crate::domain::plan::Plan;
+use crate::error::Failure;
+
+/// What makes a whole of the steps.
+pub(in super::super) enum Whole {
+    /// One transaction of the server.
+    Transaction,
+    /// A copy of this file, to be put back.
+    File(PathBuf),
+}
+
+/// The refusal of `--atomic`.
+pub(in super::super) fn not_as_a_whole(reason: &str) -> Failure {
+    Failure::refused("--atomic cannot be kept here: nothing was changed")
+        .because(reason)
+        .hint("run the steps one by one, each verified: leave --atomic away")
+}
+
+impl Session {
+    /// How a plan can be run as a whole or not at all.
+    pub(in super::super) fn as_a_whole(&self, plan: &Plan) -> Result<Whole, Failure> {
+        let dialect = self
+            .identity
+            .as_ref()
+            .map(|identity| identity.dialect.as_str());
+        let refused = |reason: &str| Err(not_as_a_whole(reason));
+        if plan.joint_steps().next().is_some() {
+            return refused(
+                "a step of the plan removes several revisions that depend on each other",
+            );
+        }
+        match dialect {
+            Some("mysql" | "mariadb") => {
+                return refused("this server commits at each statement that changes the schema");
+            }
+            _ if !self.has_own_connection() => {
+                return refused("there is no connection of our own to prove it by");
+            }
+            Some("postgresql") if !self.engine.can_run_a_range() => {
+                return refused(
+                    "the engine's process cannot be entered, and its command line has no way to say it",
+                );
+            }
+            Some("postgresql" | "sqlite") => {}
+            _ => return refused("only PostgreSQL and SQLite have a way"),
+        }
+        match (dialect, self.transaction_per_migration, &self.identity) {
+            (Some("sqlite"), _, Some(identity)) => {
+                Ok(Whole::File(PathBuf::from(&identity.database)))
+            }
+            (_, Some(false), _) => match self.watched.watch.check_without_a_query() {
+                Some(check) => Err(not_as_a_whole(&format!(
+                    "the check \"{}\" is made after a step by a command or an address, which cannot see what is not committed",
+                    check.name
+                ))
+                .hint("or write it as sql, or for when = \"before\"")),
+                None => Ok(Whole::Transaction),
+            },
+            (_, Some(true), _) => {
+                refused("env.py asks for one transaction per revision (transaction_per_migration)")
+            }
+            (_, None, _) => refused("the engine did not tell how env.py uses transactions"),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A run that did not reach its target: finding it, making way for another, giving it up, and going on with it.
+
+mod resume;
+mod words;
+
+pub(super) use self::resume::{TakenUp, take_up};
+use self::words::{nothing_unfinished, told};
+use super::Context;
+use super::record::{append, reopen, store_failure};
+use super::session::Session;
+use crate::database::KeptCopy;
+use crate::domain::journal::{Entry, Run};
+use crate::error::{Exit, Failure};
+use crate::store::Store;
+
+/// The newest run on this database that did not reach its target and was not given up.
+pub(super) fn find(store: &Store, session: &Session) -> Result<Option<Run>, Failure> {
+    let key = session.database_key();
+    let runs = store.runs_on(&key).map_err(|error| store_failure(&error))?;
+    let Some(run) = runs.into_iter().find(Run::is_unfinished) else {
+        return Ok(None);
+    };
+    if store
+        .engine_at_work(&run.begun.run)
+        .map_err(|error| store_failure(&error))?
+    {
+        return Err(Failure::new(
+            Exit::Locked,
+            format!("the engine of {} is still at work", told(&run)),
+        )
+        .because("the run itself was killed, and what it had started goes on")
+        .hint("wait for its end; then have it examined: rollback downgrade-safe --resume"));
+    }
+    Ok(Some(run))
+}
+
+/// Refuses a new run while another one is unfinished. One that ended at a revision boundary is over
+/// as soon as somebody has moved the database since.
+pub(super) fn make_way(
+    context: &Context<'_>,
+    session: &Session,
+    store: &Store,
+    run: &Run,
+) -> Result<(), Failure> {
+    let moved = session.graph.applied(&run.heads) != session.graph.applied(session.rows.ids());
+    if run.ended_cleanly() && moved {
+        context.ui.warn(&format!(
+            "run {} ended before its target, and the database was moved since: it is over",
+            run.begun.run
+        ));
+        return append(&mut reopen(store, run)?, abandoned(context));
+    }
+    Err(Failure::refused(format!(
+        "a run on this database is unfinished: {}",
+        told(run)
+    ))
+    .hint(format!(
+        "to go on with it: {}",
+        context.command(&["downgrade-safe", "--resume"])
+    ))
+    .hint(format!(
+        "to give it up: {}",
+        context.command(&["downgrade-safe", "--abandon"])
+    )))
+}
+
+/// Gives an unfinished run up. The database is not touched.
+pub(super) fn abandon(
+    context: &Context<'_>,
+    store: &Store,
+    run: Option<&Run>,
+) -> Result<(), Failure> {
+    let Some(run) = run else {
+        return Err(nothing_unfinished(context, store));
+    };
+    append(&mut reopen(store, run)?, abandoned(context))?;
+    context.ui.say(&format!(
+        "Given up: {}. The database was not touched.",
+        told(run)
+    ));
+    if let Some(copy) = kept_copy(run) {
+        context.ui.warn(&format!(
+            "the file as it was before the first step is kept as {}: copy it over the database to go back to that, or remove it",
+            copy.path().display()
+        ));
+    }
+    Ok(())
+}
+
+/// The copy that a whole left behind, as long as it is there.
+fn kept_copy(run: &Run) -> Option<KeptCopy> {
+    KeptCopy::find(run.whole.as_ref()?.copy.as_deref()?)
+}
+
+fn abandoned(context: &Context<'_>) -> Entry {
+    Entry::Abandoned {
+        by: context.operator.clone(),
+    }
+}

@@ -1,0 +1,223 @@
+//! Going on with a run that did not reach its target.
+
+use std::path::PathBuf;
+
+use super::kept_copy;
+use super::words::{cannot_go_on, finding, nothing_to_resume, told};
+use crate::commands::Context;
+use crate::commands::downgrade_safe::DowngradeSafeArgs;
+use crate::commands::record::{append, digest, reopen};
+use crate::commands::session::Session;
+use crate::database::KeptCopy;
+use crate::domain::journal::{Entry, Found, Run, Whole};
+use crate::domain::plan::Plan;
+use crate::domain::revision::RevisionId;
+use crate::domain::schema::Difference;
+use crate::error::{Exit, Failure};
+use crate::fault;
+use crate::store::Store;
+
+/// An unfinished run, examined and planned anew.
+pub(in super::super) struct TakenUp {
+    pub(in super::super) plan: Plan,
+    /// What is to be written as soon as the operator agrees.
+    entries: Vec<Entry>,
+    pub(in super::super) run: Run,
+    /// A copy that has nothing to bring back.
+    useless: Option<KeptCopy>,
+    /// The copy that has to be put back first.
+    to_put_back: Option<KeptCopy>,
+}
+
+/// Examines what an unfinished run left behind and plans the rest. Fails with exit code 5 where it
+/// cannot go on by itself.
+pub(in super::super) fn take_up(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    session: &mut Session,
+    store: &Store,
+    run: Option<Run>,
+) -> Result<TakenUp, Failure> {
+    let Some(run) = run else {
+        return Err(nothing_to_resume(context, session, store));
+    };
+    let heads = session.rows.ids().iter().cloned().collect();
+    let schema = session.schema();
+    let found = run.examine(&session.graph, &heads, schema.as_ref());
+    context.ui.say(&format!("Unfinished: {}.", told(&run)));
+    context
+        .ui
+        .say(&format!("Found:      {}.", finding(&run, &found)));
+    let mut entries = vec![Entry::Resumed {
+        by: context.operator.clone(),
+    }];
+    let mut rows = session.rows.ids().to_vec();
+    let mut to_put_back = None;
+    match (&found, &args.accept) {
+        (Found::NothingHappened, None) if run.open_whole().is_some() => {
+            entries.insert(0, Entry::TakenBack);
+        }
+        (Found::AtTheBoundary | Found::NothingHappened, None) => {}
+        (Found::WholeHappened, None) => {
+            entries.extend(run.unrecorded().into_iter().map(Entry::from));
+        }
+        (Found::PartOfAWhole, None) => {
+            let Some(copy) = kept_copy(&run) else {
+                return Err(cannot_go_on(context, session, &run, &found));
+            };
+            to_put_back = Some(copy);
+            if let Some(whole) = run.open_whole() {
+                rows = whole.heads.iter().cloned().collect();
+            }
+        }
+        (Found::StepHappened, None) => entries.push(Entry::Done {
+            step: run.in_flight.unwrap_or_default(),
+            removes: run.in_flight_revision().unwrap_or_default().to_owned(),
+            heads,
+            difference: Some(Difference::between(run.schema.as_ref(), schema.as_ref())),
+            schema: schema.as_ref().map(digest).unwrap_or_default(),
+            seconds: 0.0,
+        }),
+        (Found::HalfDone(_) | Found::OtherForm | Found::Elsewhere | Found::NotAsSeen(_), None) => {
+            return Err(cannot_go_on(context, session, &run, &found));
+        }
+        (_, Some(vouched)) => {
+            if !session.rows.stand_at(vouched) {
+                return Err(Failure::refused(format!(
+                    "the database does not stand at {vouched}, but at {}",
+                    session.standing()
+                ))
+                .hint("name the revision that it stands at, or bring it there first"));
+            }
+            if let Some(copy) = kept_copy(&run) {
+                context.ui.warn(&format!(
+                    "the file as it was before the first step stays where it is, {}: remove it when it is of no use",
+                    copy.path().display()
+                ));
+            }
+            entries.push(Entry::Accepted {
+                heads,
+                schema: schema.unwrap_or_default(),
+            });
+        }
+    }
+    let plan = plan_the_rest(session, &run, &rows)?;
+    let useless = match (&to_put_back, &args.accept) {
+        (None, None) => kept_copy(&run),
+        _ => None,
+    };
+    Ok(TakenUp {
+        plan,
+        entries,
+        run,
+        useless,
+        to_put_back,
+    })
+}
+
+impl TakenUp {
+    /// Makes the database what it was before the first step of the whole, where some of it happened, and
+    /// reads that from it.
+    pub(in super::super) fn put_back(
+        &mut self,
+        context: &Context<'_>,
+        session: &mut Session,
+        store: &Store,
+    ) -> Result<(), Failure> {
+        let Some(copy) = self.to_put_back.take() else {
+            self.discard_the_useless();
+            return Ok(());
+        };
+        let not_put_back = |reason: String| {
+            Failure::new(
+                Exit::StepChanged,
+                format!(
+                    "the file cannot be put back: some steps of run {} are done",
+                    self.run.begun.run
+                ),
+            )
+            .because(reason)
+            .hint(format!(
+                "as it was before the first step it is kept as {}",
+                copy.path().display()
+            ))
+            .hint(format!(
+                "when nobody else has it open, again: {}",
+                context.command(&["downgrade-safe", "--resume"])
+            ))
+        };
+        let file = session
+            .identity
+            .as_ref()
+            .map(|identity| PathBuf::from(&identity.database))
+            .unwrap_or_default();
+        fault::point("before_put_back");
+        copy.put_back(&file).map_err(not_put_back)?;
+        fault::point("after_put_back");
+        let heads = session.heads().map_err(not_put_back)?;
+        let schema = session.schema();
+        let whole = self.run.open_whole();
+        let other = |whole: &Whole| {
+            let known = whole.schema.as_ref();
+            whole.heads != heads || known.is_some_and(|known| Some(known) != schema.as_ref())
+        };
+        if whole.is_none_or(other) {
+            return Err(not_put_back(
+                "what was put back does not read as it did before the first step".to_owned(),
+            ));
+        }
+        append(&mut reopen(store, &self.run)?, Entry::TakenBack)?;
+        context.ui.say(&format!(
+            "Put back:   {} is what it was before the first step, read from the database.",
+            file.display()
+        ));
+        self.useless = Some(copy);
+        self.discard_the_useless();
+        Ok(())
+    }
+
+    /// What is to be written as soon as the operator agrees.
+    pub(in super::super) fn take_entries(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Removes the copy that has nothing to bring back. Should it stay, whoever looks for it later finds that
+    /// nothing is to be put back.
+    pub(in super::super) fn discard_the_useless(&mut self) {
+        if let Some(copy) = self.useless.take() {
+            let _ = copy.discard();
+        }
+    }
+}
+
+fn plan_the_rest(session: &Session, run: &Run, rows: &[RevisionId]) -> Result<Plan, Failure> {
+    let not_the_same = |reason: String| {
+        Failure::user(format!("run {} cannot be gone on with", run.begun.run))
+            .because(reason)
+            .hint("check out the code that it was begun with, or give it up: rollback downgrade-safe --abandon")
+    };
+    let applied = session
+        .graph
+        .applied(rows)
+        .map_err(|error| not_the_same(error.to_string()))?;
+    let Some(remaining) = run.remaining(&applied) else {
+        return Err(not_the_same(
+            "what is applied now is not what the run had left".to_owned(),
+        ));
+    };
+    if remaining.is_empty() {
+        return Ok(Plan::nothing(rows));
+    }
+    let target = run.remaining_target(remaining).ok_or_else(|| {
+        not_the_same(format!("its target {} is not understood", run.begun.target))
+    })?;
+    let plan = Plan::new(&session.graph, rows, &target)
+        .map_err(|error| not_the_same(error.to_string()))?;
+    let planned = plan.steps.iter().map(|step| step.removes.as_str());
+    if !planned.eq(remaining.iter().map(String::as_str)) {
+        return Err(not_the_same(
+            "the code leads another way to its target now".to_owned(),
+        ));
+    }
+    Ok(plan)
+}

@@ -1,0 +1,196 @@
+//! What is said of an unfinished run, and what to do about it.
+
+use super::kept_copy;
+use crate::commands::Context;
+use crate::commands::record::store_failure;
+use crate::commands::session::Session;
+use crate::domain::journal::{Found, Run};
+use crate::domain::revision::RevisionId;
+use crate::error::{Exit, Failure};
+use crate::store::Store;
+
+/// How many lines of a difference are worth showing before the advice.
+const SHOWN_LINES: usize = 20;
+
+/// The run, for people.
+pub(super) fn told(run: &Run) -> String {
+    let begun = &run.begun;
+    format!(
+        "run {} of {}@{} to {}, begun {}, {} of {} steps done",
+        begun.run,
+        begun.by.user,
+        begun.by.host,
+        begun.target,
+        run.since,
+        run.done,
+        begun.removes.len()
+    )
+}
+
+/// What was found, as it completes "Found: ".
+pub(super) fn finding(run: &Run, found: &Found) -> String {
+    let whole = run.open_whole().filter(|_| run.in_flight.is_some());
+    let step = match (run.in_flight, run.in_flight_revision()) {
+        _ if whole.is_some() => "the steps were under way as a whole".to_owned(),
+        (Some(step), Some(revision)) => format!("step {}, {revision}, was under way", step + 1),
+        _ => "no step was under way".to_owned(),
+    };
+    match found {
+        Found::AtTheBoundary => format!("{step}; the database stands where the record ends"),
+        Found::NothingHappened => format!("{step}, and nothing of it happened"),
+        Found::StepHappened => format!("{step}, and it happened without being recorded"),
+        Found::HalfDone(_) if run.in_flight.is_some() => {
+            format!(
+                "{step}, and half of it happened: the version table is as before it, the schema is not"
+            )
+        }
+        Found::HalfDone(_) => {
+            format!("{step}, and the schema is not as the record has it: somebody changed it since")
+        }
+        Found::OtherForm => {
+            format!(
+                "{step}; the version table is as before it, and whether the schema is cannot be told: \
+                 the record is of a version of rollback that writes schemas in another form"
+            )
+        }
+        Found::Elsewhere => {
+            format!("{step}; the version table holds what belongs neither before nor after it")
+        }
+        Found::WholeHappened => {
+            format!("{step}, and all of it happened without being recorded")
+        }
+        Found::NotAsSeen(_) => format!(
+            "{step}, and all of it is gone from the version table, but the schema is not what was seen before it was kept"
+        ),
+        Found::PartOfAWhole => match whole.and_then(|whole| whole.copy.as_deref()) {
+            Some(copy) if kept_copy(run).is_some() => format!(
+                "{step}, and some of it happened; the file as it was before it, {copy}, is to be put back, and what was written since goes with it"
+            ),
+            Some(copy) => format!(
+                "{step}, and some of it happened; the file as it was before it, {copy}, is missing"
+            ),
+            None => format!("{step}, and some of it happened"),
+        },
+    }
+}
+
+/// The refusal to go on without a person.
+pub(super) fn cannot_go_on(
+    context: &Context<'_>,
+    session: &Session,
+    run: &Run,
+    found: &Found,
+) -> Failure {
+    let again = |words: &[&str]| context.command(&[&["downgrade-safe"], words].concat());
+    let mut failure = Failure::new(
+        Exit::StepChanged,
+        format!(
+            "run {} cannot go on by itself: {}",
+            run.begun.run,
+            finding(run, found)
+        ),
+    );
+    if let Found::HalfDone(difference) | Found::NotAsSeen(difference) = found {
+        let lines = difference
+            .gone
+            .iter()
+            .map(|line| format!("gone: {line}"))
+            .chain(difference.new.iter().map(|line| format!("new:  {line}")));
+        let count = difference.gone.len() + difference.new.len();
+        failure.causes = lines.take(SHOWN_LINES).collect();
+        if count > SHOWN_LINES {
+            failure
+                .causes
+                .push(format!("and {} lines more", count - SHOWN_LINES));
+        }
+    }
+    let missing = matches!(found, Found::PartOfAWhole);
+    let undo = if failure.causes.is_empty() {
+        "restore the database from a backup"
+    } else {
+        "restore the database from a backup, or undo these differences"
+    };
+    let first = if *found == Found::OtherForm {
+        format!(
+            "have it examined by the version that wrote it, rollback {}",
+            run.begun.tool
+        )
+    } else {
+        format!("{undo}, then")
+    };
+    failure = failure.hint(format!("{first}: {}", again(&["--resume"])));
+    // Only a revision at which it stands can be vouched for, and of a whole only the start or the end.
+    let at = session
+        .rows
+        .ids()
+        .first()
+        .map_or("base", RevisionId::as_str);
+    if !missing && !matches!(found, Found::Elsewhere) && session.rows.stand_at(at) {
+        failure = failure.hint(format!(
+            "or repair it by hand and vouch for it: {}",
+            again(&["--resume", "--accept", at])
+        ));
+    }
+    failure.hint(format!("or give the run up: {}", again(&["--abandon"])))
+}
+
+pub(super) fn nothing_unfinished(context: &Context<'_>, store: &Store) -> Failure {
+    Failure::user(format!(
+        "no unfinished run on this database is recorded in {}",
+        store.root().display()
+    ))
+    .because("it reached its target, was given up, or was recorded elsewhere (--state-dir)")
+    .hint(format!(
+        "see where the database stands: {}",
+        context.command(&["current"])
+    ))
+}
+
+/// Where the record is gone, the database is all that is left to ask.
+pub(super) fn nothing_to_resume(
+    context: &Context<'_>,
+    session: &mut Session,
+    store: &Store,
+) -> Failure {
+    match store.runs_on(&session.database_key()) {
+        Ok(runs) if runs.is_empty() => {}
+        Ok(_) => return nothing_unfinished(context, store),
+        Err(error) => return store_failure(&error),
+    }
+    let mut failure = Failure::user(format!(
+        "there is no record of a run on this database in {}",
+        store.root().display()
+    ))
+    .because("none was begun, its directory was lost, or it is kept elsewhere (--state-dir)");
+    let known = session.graph.applied(session.rows.ids()).is_ok();
+    failure = failure.because(format!(
+        "the database stands at {}, {}",
+        session.standing(),
+        if known {
+            "which the code knows"
+        } else {
+            "which the code does not know"
+        }
+    ));
+    if session.has_own_connection() {
+        failure = failure.because("no other run holds its lock");
+        let leftovers = session.leftovers();
+        if leftovers.is_empty() {
+            failure = failure.because(
+                "nothing in it looks like the rest of a step; half of one may still be there, which only a record shows",
+            );
+        }
+        for leftover in leftovers {
+            failure = failure.because(leftover);
+        }
+    }
+    failure
+        .hint(format!(
+            "see where the database stands: {}",
+            context.command(&["current"])
+        ))
+        .hint(format!(
+            "clear away what is left over, then begin anew with the target that the run had: {}",
+            context.command(&["downgrade-safe", "TARGET"])
+        ))
+}

@@ -1,0 +1,94 @@
+//! What one source of settings says.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::checks::Check;
+use crate::domain::risk::verdict::Allowed;
+use crate::domain::secret::Secret;
+use crate::ui::{ColorChoice, Format};
+
+/// Who tells which revisions there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum GraphSource {
+    /// The version files, read and not run.
+    Files,
+    /// The engine.
+    Engine,
+}
+
+/// One layer of settings: what one source says, `None` where it says nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Layer {
+    /// The words of the engine's command line.
+    pub engine_command: Option<Vec<String>>,
+    /// Alembic's own configuration file.
+    pub alembic_config: Option<PathBuf>,
+    /// The section of Alembic's configuration.
+    pub name: Option<String>,
+    /// `KEY=VALUE` for Alembic's `-x`.
+    pub x: Option<Vec<String>>,
+    /// The database; secret as a whole, since it may hold a password.
+    pub database_url: Option<Secret>,
+    /// Who tells the history.
+    pub graph: Option<GraphSource>,
+    /// The version table's name.
+    pub version_table: Option<String>,
+    /// The version table's schema.
+    pub version_table_schema: Option<String>,
+    /// The longest time one step may take.
+    pub timeout: Option<Duration>,
+    /// How long a step may wait for a lock of the database; zero for as long as it takes.
+    pub lock_timeout: Option<Duration>,
+    /// How often a step that waited in vain, and that the server took back, is run again.
+    pub lock_retries: Option<u32>,
+    /// Whether each step is looked up in the database.
+    pub validate: Option<bool>,
+    /// The folder of the records, relative to the project's directory.
+    pub state_dir: Option<PathBuf>,
+    /// How long counting rows may take, and as long again looking for faults.
+    pub check_budget: Option<Duration>,
+    /// Tables whose rows a downgrade may take away.
+    pub may_lose_rows: Option<Vec<String>>,
+    /// The findings that need no consent of their own.
+    pub allow: Option<Allowed>,
+    /// Whether the database is asked what a plan puts at risk.
+    pub probe: Option<bool>,
+    /// How long that may take, all questions together.
+    pub probe_timeout: Option<Duration>,
+    /// The project's own checks.
+    pub checks: Option<Vec<Check>>,
+    /// When to colour.
+    pub color: Option<ColorChoice>,
+    /// For whom data is written.
+    pub format: Option<Format>,
+}
+
+impl Layer {
+    /// This layer where it says something, the other where it does not.
+    pub(super) fn over(self, below: Self) -> Self {
+        Self {
+            engine_command: self.engine_command.or(below.engine_command),
+            alembic_config: self.alembic_config.or(below.alembic_config),
+            name: self.name.or(below.name),
+            x: self.x.or(below.x),
+            database_url: self.database_url.or(below.database_url),
+            graph: self.graph.or(below.graph),
+            version_table: self.version_table.or(below.version_table),
+            version_table_schema: self.version_table_schema.or(below.version_table_schema),
+            timeout: self.timeout.or(below.timeout),
+            lock_timeout: self.lock_timeout.or(below.lock_timeout),
+            lock_retries: self.lock_retries.or(below.lock_retries),
+            validate: self.validate.or(below.validate),
+            state_dir: self.state_dir.or(below.state_dir),
+            check_budget: self.check_budget.or(below.check_budget),
+            may_lose_rows: self.may_lose_rows.or(below.may_lose_rows),
+            allow: self.allow.or(below.allow),
+            probe: self.probe.or(below.probe),
+            probe_timeout: self.probe_timeout.or(below.probe_timeout),
+            checks: self.checks.or(below.checks),
+            color: self.color.or(below.color),
+            format: self.format.or(below.format),
+        }
+    }
+}
