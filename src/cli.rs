@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{check, completions, current, downgrade_safe, list, man, plan};
+use crate::commands::{check, completions, current, downgrade_safe, explain, list, man, plan};
 use crate::config::{self, GraphSource, Layer};
 use crate::domain::secret::Secret;
 use crate::ui::{ColorChoice, Format, Verbosity};
@@ -18,6 +18,7 @@ Examples:
   rollback downgrade-safe -3 --dry-run      The same, as a rehearsal of the next line
   rollback downgrade-safe -3                Take three revisions back, one at a time
   rollback downgrade-safe 363a9b1e8992 -y   Down to a revision, without a question
+  rollback explain deploy.log               What does the failure in that log mean?
 
 Exit codes:
   0  done, or nothing to do
@@ -27,6 +28,7 @@ Exit codes:
   4  a step failed; the database stands at the last good revision
   5  a step failed or did not verify, and a person must look
   6  another run holds the lock of the database; nothing was changed
+  7  explain knows nothing of what the log holds
   70 a fault of rollback itself
   130 interrupted; the database stands at a revision, and the step that ran was finished first
       or left nothing behind";
@@ -59,6 +61,7 @@ pub enum Command {
     List(list::ListArgs),
     Check(check::CheckArgs),
     DowngradeSafe(downgrade_safe::DowngradeSafeArgs),
+    Explain(explain::ExplainArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }

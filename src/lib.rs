@@ -87,12 +87,14 @@ pub fn run(world: &World) -> Exit {
         return told(failure, &plain);
     }
     let settings = match config::settle(
-        flags,
+        flags.clone(),
         &world.environment,
         &dir,
         cli.global.config.as_deref(),
     ) {
         Ok(settings) => settings,
+        // A log is explained without the project that it may lie in.
+        Err(_) if matches!(cli.command, Command::Explain(_)) => flags,
         Err(failure) => return told(failure, &plain),
     };
     let ui = ui(world, &cli, &settings);
@@ -114,6 +116,7 @@ pub fn run(world: &World) -> Exit {
         Command::List(_) => commands::list::run(&context).map(done),
         Command::Check(args) => commands::check::run(args, &context).map(done),
         Command::DowngradeSafe(args) => commands::downgrade_safe::run(args, &context),
+        Command::Explain(args) => commands::explain::run(args, &context),
         Command::Completions(args) => commands::completions::run(args, &ui).map(done),
         Command::Man(args) => commands::man::run(args, &ui).map(done),
     };

@@ -83,9 +83,8 @@ pub struct Known {
     pub revision: Option<String>,
     /// Where the database stands; who calls says so in words of their own.
     pub state: Option<State>,
-    /// What the plan had said of this failure: a sentence, which names the revision that dropped a
-    /// missing object.
-    pub foretold: Option<String>,
+    /// Who removed what the step misses, as far as the plan could see: `revision c3 at a.py:40`.
+    pub dropped_by: Option<String>,
     /// The id of a backup from before the run.
     pub backup: Option<String>,
     /// The command that puts the database back to it.
@@ -172,13 +171,10 @@ pub fn of_stop(stop: &Stop, known: &Known) -> Option<Diagnosis> {
 
 fn told(entry: &Entry, failed: &Failed, known: &Known) -> Diagnosis {
     let Words {
-        mut cause,
+        cause,
         meaning,
         mut what_to_do,
     } = (entry.words)(failed, known);
-    if let Some(foretold) = known.foretold.as_deref() {
-        cause = format!("{cause}; the plan had foretold it: {foretold}");
-    }
     let mut meaning = meaning.unwrap_or_else(|| entry.means.to_owned());
     if known.state.is_none() && entry.in_a_step {
         meaning = format!("{meaning} {}", left_behind(failed.dialect.or(known.dialect)));

@@ -3,6 +3,7 @@
 //! Data goes to stdout, words to stderr. Nothing needs colour to be understood.
 
 mod account;
+mod explain;
 mod findings;
 mod json;
 mod list;

@@ -75,7 +75,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
     let report = steps::run(
         context,
         &mut session,
-        &planned.plan,
+        &planned,
         &way,
         &mut record,
         validate,
@@ -169,6 +169,7 @@ fn tell(
         commands: &planned.commands,
         report,
         record: &record.path(),
+        known: &planned.known(context, session),
         advice: &advice,
         exit,
         redact: &session.secrets(),

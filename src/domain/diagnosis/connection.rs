@@ -163,7 +163,12 @@ fn too_many(failed: &Failed, _: &Known) -> Words {
 }
 
 fn lost(failed: &Failed, known: &Known) -> Words {
-    let mut words = Words::new(format!("the connection to the server broke: {}", failed.sentence()))
+    let cause = if known.state.is_some() {
+        "the connection to the server broke".to_owned()
+    } else {
+        format!("the connection to the server broke: {}", failed.sentence())
+    };
+    let mut words = Words::new(cause)
         .then("see why in the server's log: a restart, a crash, a limit for idle sessions, a pooler between");
     if known.state.is_some() {
         words.meaning = Some("The server gave the connection up, whatever the step was doing.".to_owned());

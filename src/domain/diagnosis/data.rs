@@ -25,8 +25,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "Rows were written since that the older schema has no room for; nothing was cut off.",
         remedy: "Shorten or move the values, or keep the column as wide as it is.",
         states: &["22001"],
-        numbers: &[1406],
+        numbers: &[1406, 1265],
         english: &["^value too long for type"],
+        // 1265 has other reasons where there is no length, or where NULL is refused.
+        and: |failed| {
+            failed.number != Some(1265)
+                || length(&failed.sql).is_some() && !failed.sql.contains("NOT NULL")
+        },
         in_a_step: true,
         words: too_long,
         ..NEXT

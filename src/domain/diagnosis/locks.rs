@@ -73,7 +73,8 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 fn who(failed: &Failed, known: &Known) -> Option<String> {
     if !known.blockers.is_empty() {
-        return Some("wait for the sessions that are named above, or end them".to_owned());
+        // Who calls names them, and says what to do about them.
+        return None;
     }
     match failed.dialect.or(known.dialect) {
         Some(Dialect::PostgreSql) => Some(SEE_POSTGRESQL.to_owned()),

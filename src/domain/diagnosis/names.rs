@@ -19,7 +19,7 @@ macro_rules! statements {
 
 statements! {
     TABLE = r"(?i)^\s*(?:ALTER TABLE|DROP TABLE|CREATE TABLE|INSERT INTO|DELETE FROM|UPDATE|TRUNCATE(?: TABLE)?)(?: IF (?:NOT )?EXISTS)?(?: ONLY)? NAME";
-    INDEXED = r"(?i)^\s*CREATE (?:UNIQUE )?INDEX .*? ON (?:ONLY )?NAME";
+    INDEXED = r"(?i)^\s*(?:CREATE (?:UNIQUE )?|DROP )INDEX .*? ON (?:ONLY )?NAME";
     COLUMN = r"(?i)\b(?:ALTER COLUMN|MODIFY(?: COLUMN)?|CHANGE(?: COLUMN)?)(?: IF EXISTS)? NAME ";
     DROPPED = r"(?i)\bDROP(?: COLUMN| CONSTRAINT| INDEX| KEY| FOREIGN KEY| TYPE| TABLE| (?:MATERIALIZED )?VIEW| CHECK| SEQUENCE| FUNCTION| PROCEDURE| TRIGGER| SCHEMA| EXTENSION| ROLE| DOMAIN| RULE| POLICY)?(?: CONCURRENTLY)?(?: IF EXISTS)? NAME";
     KEY = r"(?i)(?:\bUNIQUE(?: KEY| INDEX)?(?: NAME)? ?|\bPRIMARY KEY ?|^\s*CREATE UNIQUE INDEX .*? ON NAME(?: USING \w+)? ?)\(([^()]+)\)";
@@ -159,7 +159,17 @@ pub(super) fn of_table(kind: &str, name: Option<&str>, table: Option<&str>) -> S
     match (name, table) {
         (Some(name), Some(table)) => format!("{kind} {name} of table {table}"),
         (Some(name), None) => format!("{kind} {name}"),
-        (None, Some(table)) => format!("a {kind} of table {table}"),
-        (None, None) => format!("a {kind}"),
+        (None, Some(table)) => format!("{} of table {table}", some(kind)),
+        (None, None) => some(kind),
     }
+}
+
+/// `a column`, `an index`.
+pub(super) fn some(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {kind}")
 }

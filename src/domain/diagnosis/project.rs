@@ -277,8 +277,13 @@ fn refuses(failed: &Failed, known: &Known) -> Words {
             format!(" at {file}:{}", frame.line)
         })
         .unwrap_or_default();
-    Words::new(format!("the migration itself refuses{at}: {said}"))
-        .then("read what it says, and the migration")
+    // In the account of a run its words stand right above.
+    let said = if known.state.is_some() {
+        String::new()
+    } else {
+        format!(": {said}")
+    };
+    Words::new(format!("the migration itself refuses{at}{said}"))
         .then(match &known.restore {
             Some(restore) => format!("to get past it, go back to the backup: {restore}"),
             None => "to get past it, go back to a backup from before the upgrade, or mend the downgrade".to_owned(),

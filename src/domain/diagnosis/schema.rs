@@ -3,7 +3,7 @@
 use super::Known;
 use super::entry::{Entry, NEXT, Words, group, pattern};
 use super::failed::{Failed, cut};
-use super::names::{Verb, column, dropped, named, of_table, quoted, table, verb, written};
+use super::names::{Verb, column, dropped, named, of_table, quoted, some, table, verb, written};
 use crate::domain::connection::Dialect;
 
 pattern!(DEPENDS = r"(?m)^(?:DETAIL:\s+)?((?:\S+ )+on .*)$|^DETAIL:\s+(.*)$");
@@ -262,8 +262,7 @@ fn name(failed: &Failed) -> Option<String> {
     match failed.dialect {
         Some(Dialect::Sqlite) => sqlite_name(failed),
         Some(Dialect::MySql) => {
-            let named = quoted(failed);
-            let name = named.into_iter().next()?;
+            let name = quoted(failed).into_iter().next().or_else(|| dropped(failed))?;
             // `database.table`: the database is the one that is worked on.
             Some(match failed.number {
                 Some(1146 | 1051) => name.rsplit('.').next().unwrap_or(&name).to_owned(),
@@ -396,18 +395,17 @@ fn missing(kind: &str, failed: &Failed, known: &Known) -> Words {
     let what = match (&name, &table) {
         (Some(name), Some(table)) => format!("{kind} {name} of table {table}"),
         (Some(name), None) => format!("{kind} {name}"),
-        (None, _) => format!("a {kind}"),
+        (None, _) => some(kind),
     };
-    let words = Words::new(format!("{what} does not exist"));
-    let words = if known.foretold.is_none() {
-        words.then(format!(
+    let words = match &known.dropped_by {
+        Some(culprit) => Words::new(format!("{what} does not exist: the doing of {culprit}")),
+        None => Words::new(format!("{what} does not exist")).then(format!(
             "find out what removed it: grep -rn {} in the folder of the version files",
             name.as_deref().map_or("NAME".to_owned(), |name| {
-                shlex::try_quote(name).map_or_else(|_| "NAME".to_owned(), std::borrow::Cow::into_owned)
+                shlex::try_quote(name)
+                    .map_or_else(|_| "NAME".to_owned(), std::borrow::Cow::into_owned)
             })
-        ))
-    } else {
-        words
+        )),
     };
     words.then(match known.revision.as_deref() {
         Some(revision) => format!("make it by hand, or mend the downgrade of {revision}"),
@@ -433,7 +431,12 @@ fn no_default(failed: &Failed, _: &Known) -> Words {
 }
 
 fn syntax(failed: &Failed, known: &Known) -> Words {
-    Words::new(format!("the server does not understand the SQL: {}", failed.sentence())).then(
+    let cause = if known.state.is_some() {
+        "the server does not understand the SQL of the step".to_owned()
+    } else {
+        format!("the server does not understand the SQL: {}", failed.sentence())
+    };
+    Words::new(cause).then(
         match known.revision.as_deref() {
             Some(revision) => format!("correct the SQL in the downgrade of {revision}"),
             None => "correct the SQL in the migration".to_owned(),

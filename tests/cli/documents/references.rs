@@ -154,6 +154,7 @@ fn the_exit_codes_are_the_same_everywhere() {
         Exit::StepFailed,
         Exit::StepChanged,
         Exit::Locked,
+        Exit::NotKnown,
         Exit::Internal,
         Exit::Interrupted,
     ]
@@ -166,6 +167,7 @@ fn the_exit_codes_are_the_same_everywhere() {
         | Exit::StepFailed
         | Exit::StepChanged
         | Exit::Locked
+        | Exit::NotKnown
         | Exit::Internal
         | Exit::Interrupted => exit.code(),
     })
