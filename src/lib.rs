@@ -87,12 +87,14 @@ pub fn run(world: &World) -> Exit {
         return told(failure, &plain);
     }
     let settings = match config::settle(
-        flags,
+        flags.clone(),
         &world.environment,
         &dir,
         cli.global.config.as_deref(),
     ) {
         Ok(settings) => settings,
+        // A log is explained without the project that it may lie in.
+        Err(_) if matches!(cli.command, Command::Explain(_)) => flags,
         Err(failure) => return told(failure, &plain),
     };
     let ui = ui(world, &cli, &settings);
@@ -116,6 +118,7 @@ pub fn run(world: &World) -> Exit {
         Command::DowngradeSafe(args) => commands::downgrade_safe::run(args, &context),
         Command::History(args) => commands::history::run(args, &context).map(done),
         Command::Show(args) => commands::show::run(args, &context).map(done),
+        Command::Explain(args) => commands::explain::run(args, &context),
         Command::Completions(args) => commands::completions::run(args, &ui).map(done),
         Command::Man(args) => commands::man::run(args, &ui).map(done),
     };

@@ -7,6 +7,7 @@ pub mod completions;
 mod connection;
 pub mod current;
 pub mod downgrade_safe;
+pub mod explain;
 mod eyes;
 mod foresee;
 pub mod history;

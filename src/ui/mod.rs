@@ -3,6 +3,7 @@
 //! Data goes to stdout, words to stderr. Nothing needs colour to be understood.
 
 mod account;
+mod explain;
 mod findings;
 mod json;
 mod list;
@@ -22,6 +23,7 @@ use crate::domain::lock::Holder;
 use crate::error::{Exit, Failure};
 
 pub use account::Account;
+pub(crate) use account::hidden;
 pub use findings::Ending;
 pub use json::{Format, PlanView, Standing};
 pub use list::{Examination, Listing};

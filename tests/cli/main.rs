@@ -16,6 +16,7 @@ mod current;
 mod database_url;
 mod documents;
 mod downgrade_safe;
+mod explain;
 mod failure;
 mod foresee;
 mod graph;

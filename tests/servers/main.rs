@@ -12,6 +12,7 @@ mod audit;
 mod checks;
 mod connection;
 mod crash;
+mod diagnosis;
 mod evidence;
 mod failures;
 mod fingerprint;

@@ -114,7 +114,7 @@ fn recording(
         })
         .map_err(|failure| way.not_gone(failure))?;
     session.hold(record.engine_lock()?);
-    let report = steps::run(context, session, &planned.plan, &way, &mut record, validate);
+    let report = steps::run(context, session, &planned, &way, &mut record, validate);
     Ok(tell(args, context, session, &planned, &mut record, &report))
 }
 
@@ -192,12 +192,14 @@ fn tell(
         Outcome::Interrupted => Exit::Interrupted,
     };
     let advice = report.advice(&next::next_commands(args, context));
-    let ended = ended::write(session, &planned.plan, record, report, &advice, exit);
+    let known = planned.known(context, session);
+    let ended = ended::write(session, planned, &known, record, report, &advice, exit);
     context.ui.account(Account {
         plan: &planned.plan,
         commands: &planned.commands,
         report,
         record: &record.path(),
+        known: &known,
         advice: &advice,
         exit,
         redact: &session.secrets(),

@@ -161,6 +161,7 @@ fn the_exit_codes_are_the_same_everywhere() {
         Exit::StepFailed,
         Exit::StepChanged,
         Exit::Locked,
+        Exit::NotKnown,
         Exit::Internal,
         Exit::Interrupted,
     ]
@@ -173,6 +174,7 @@ fn the_exit_codes_are_the_same_everywhere() {
         | Exit::StepFailed
         | Exit::StepChanged
         | Exit::Locked
+        | Exit::NotKnown
         | Exit::Internal
         | Exit::Interrupted => exit.code(),
     })
