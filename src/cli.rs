@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, backups, check, completions, current, downgrade_safe, list, man, plan, restore,
+    backup, backups, check, completions, current, downgrade_safe, explain, history, list, man,
+    plan, restore, show,
 };
 use crate::config::{self, GraphSource, Layer};
 use crate::domain::secret::Secret;
@@ -22,6 +23,9 @@ Examples:
   rollback downgrade-safe 363a9b1e8992 -y   Down to a revision, without a question
   rollback backup                           Make a backup, and prove it
   rollback restore latest                   Make the database what it was at the last backup
+  rollback history                          Which runs were there?
+  rollback show latest                      The report of the newest one
+  rollback explain deploy.log               What does the failure in that log mean?
 
 Exit codes:
   0  done, or nothing to do
@@ -31,6 +35,7 @@ Exit codes:
   4  a step failed; the database stands at the last good revision
   5  a step failed or did not verify, and a person must look
   6  another run holds the lock of the database; nothing was changed
+  7  explain knows nothing of what the log holds
   70 a fault of rollback itself
   130 interrupted; the database stands at a revision, and the step that ran was finished first
       or left nothing behind";
@@ -66,6 +71,9 @@ pub enum Command {
     Backup(backup::BackupArgs),
     Backups(backups::BackupsArgs),
     Restore(restore::RestoreArgs),
+    History(history::HistoryArgs),
+    Show(show::ShowArgs),
+    Explain(explain::ExplainArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }

@@ -22,6 +22,8 @@ pub enum Exit {
     StepChanged,
     /// 6: another run holds the lock of the database; nothing was changed by this one.
     Locked,
+    /// 7: `explain` knows nothing of what the log holds.
+    NotKnown,
     /// 70: a fault of this program.
     Internal,
     /// 130: interrupted between two steps.
@@ -39,6 +41,7 @@ impl Exit {
             Self::StepFailed => 4,
             Self::StepChanged => 5,
             Self::Locked => 6,
+            Self::NotKnown => 7,
             Self::Internal => 70,
             Self::Interrupted => 130,
         }

@@ -88,12 +88,14 @@ pub fn run(world: &World) -> Exit {
         return told(failure, &plain);
     }
     let mut settings = match config::settle(
-        flags,
+        flags.clone(),
         &world.environment,
         &dir,
         cli.global.config.as_deref(),
     ) {
         Ok(settings) => settings,
+        // A log is explained without the project that it may lie in.
+        Err(_) if matches!(cli.command, Command::Explain(_)) => flags,
         Err(failure) => return told(failure, &plain),
     };
     // Some time ago is meant from now on, not from when another run has made way.
@@ -120,6 +122,9 @@ pub fn run(world: &World) -> Exit {
         Command::Backup(_) => commands::backup::run(&context).map(done),
         Command::Backups(_) => commands::backups::run(&context).map(done),
         Command::Restore(args) => commands::restore::run(args, &context),
+        Command::History(args) => commands::history::run(args, &context).map(done),
+        Command::Show(args) => commands::show::run(args, &context).map(done),
+        Command::Explain(args) => commands::explain::run(args, &context),
         Command::Completions(args) => commands::completions::run(args, &ui).map(done),
         Command::Man(args) => commands::man::run(args, &ui).map(done),
     };

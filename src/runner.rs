@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::blocker::Blocker;
 use crate::domain::graph::Graph;
+use crate::domain::journal::Checked;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
@@ -95,9 +96,14 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
         ) if parts.options.validate => Some(last.heads.clone()),
         _ => parts.witness.heads().ok(),
     };
-    if stop.is_none() {
+    let came_to_its_end = stop.is_none();
+    if came_to_its_end {
         stop = not_at_the_end(plan, parts.graph, current.as_ref());
     }
+    let stands = Checked::new(
+        VERSION_TABLE,
+        stop.as_ref().map(|stop| stop.cause.to_string()),
+    );
     if let (None, Some(last)) = (&stop, plan.steps.last()) {
         let faults = parts.witness.faults_at_the_end();
         if !faults.is_empty() {
@@ -105,6 +111,10 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
             parts.events.stopped(&at, last);
             stop = Some(at);
         }
+    }
+    if came_to_its_end && !plan.steps.is_empty() {
+        // The last entry of the record follows, and says so where it cannot be written.
+        let _ = parts.record_checks(None, vec![stands]);
     }
     Report {
         planned: plan.steps.len(),
@@ -117,6 +127,12 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
         elapsed: started.elapsed(),
     }
 }
+
+/// What the loop itself looks at after each step, as the record calls it.
+const VERSION_TABLE: &str = "version table";
+
+/// The same of the schema, which is read and compared with what it was.
+const SCHEMA: &str = "schema";
 
 /// Hears of the engine for the events, and looks meanwhile who stands in its way.
 struct Following<'a> {
@@ -231,6 +247,19 @@ impl Parts<'_> {
         self.attempt(index, step, schema)
     }
 
+    /// Writes down what was looked at, our own looks first.
+    fn record_checks(
+        &mut self,
+        index: Option<usize>,
+        mut looks: Vec<Checked>,
+    ) -> Result<(), String> {
+        looks.extend(self.witness.checked());
+        if looks.is_empty() {
+            return Ok(());
+        }
+        self.recorder.checked(index, looks)
+    }
+
     fn warn_of_open_transactions(&mut self) {
         let old = self.witness.blockers(self.options.old_transaction);
         if !old.is_empty() {
@@ -305,16 +334,23 @@ impl Parts<'_> {
         } else {
             Vec::new()
         };
+        let mut looks = Vec::new();
+        if self.options.validate {
+            looks.push(Checked::new(VERSION_TABLE, None));
+        }
+        looks.extend(after.as_ref().map(|_| Checked::new(SCHEMA, None)));
         let finished = StepDone {
             removes: step.removes.clone(),
             heads,
             difference,
             elapsed: started.elapsed(),
         };
-        let recorded = recorded.and_then(|()| {
-            self.recorder
-                .done(index, &finished, after.as_ref().unwrap_or(&none))
-        });
+        let recorded = recorded
+            .and_then(|()| {
+                self.recorder
+                    .done(index, &finished, after.as_ref().unwrap_or(&none))
+            })
+            .and_then(|()| self.record_checks(Some(index), looks));
         fault::point("after_done");
         *schema = after;
         self.events.step_finished(index, &finished);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Context;
-use super::history::FromFiles;
+use super::revisions::FromFiles;
 use crate::config::{self, Layer};
 use crate::database::{self, Database, DatabaseError};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};

@@ -7,6 +7,7 @@ use crate::checks::When;
 use crate::database::{Database, Look};
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
+use crate::domain::journal::Checked;
 use crate::domain::plan::Step;
 use crate::domain::query::Queries;
 use crate::domain::report::{Difference, Schema};
@@ -128,6 +129,10 @@ impl Witness for Watched {
         let (watch, own) = self.parts();
         watch.run(When::After, own)
     }
+
+    fn checked(&mut self) -> Vec<Checked> {
+        self.watch.take_made()
+    }
 }
 
 fn heads(look: &mut dyn Look, table: &VersionTable) -> Result<Heads, String> {
@@ -170,5 +175,9 @@ impl Witness for Within<'_> {
     fn faults_at_the_end(&mut self) -> Vec<String> {
         self.watch
             .run(When::After, Some((&mut *self.look, self.table)))
+    }
+
+    fn checked(&mut self) -> Vec<Checked> {
+        self.watch.take_made()
     }
 }

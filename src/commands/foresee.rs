@@ -235,6 +235,16 @@ impl Foreseen {
         }
     }
 
+    /// Who removed what that step of the plan misses: `revision c3 at a.py:40`.
+    pub(super) fn culprit(&self, step: usize) -> Option<String> {
+        let findings = self.outlook.steps.get(step)?;
+        let missing = findings
+            .iter()
+            .find(|finding| finding.code == "object-missing")?;
+        let (_, culprit) = missing.sentence.rsplit_once(": the doing of ")?;
+        Some(culprit.to_owned())
+    }
+
     /// What to do about the last revision of the plan, and why.
     pub(super) fn advice(&self) -> Advice {
         advise(self.outlook.steps.last().map_or(&[][..], Vec::as_slice))

@@ -1,107 +1,42 @@
-//! Who is asked for the revisions: the version files themselves, or the engine.
+//! `rollback history`.
 
-use crate::config::GraphSource;
-use crate::domain::graph::Graph;
-use crate::domain::revision::Revision;
-use crate::engine::alembic::AlembicEngine;
-use crate::engine::alembic::layout::{Layout, roots_of};
-use crate::engine::alembic::version_files::VersionFiles;
+use clap::Args;
+
+use super::Context;
+use super::records::{self, Source};
 use crate::error::Failure;
+use crate::ui::Told;
 
-/// A history read off the version files.
-pub(super) struct FromFiles {
-    pub(super) graph: Graph,
-    pub(super) files: VersionFiles,
-    pub(super) layout: Layout,
+/// Show the recorded runs of the project, newest first.
+///
+/// What is shown is read off the records in .rollback (see --state-dir). Neither the engine nor the database is
+/// asked, unless the state folder was lost and the table of [audit] is to tell.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rollback history
+  rollback history --database app        Of databases whose name has this in it
+  rollback history --from-database       From the table rollback_audit, where the records were lost
+  rollback history --format json")]
+pub struct HistoryArgs {
+    /// Only runs on databases whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub database: Option<String>,
+
+    /// Where runs are looked for.
+    #[command(flatten)]
+    pub source: Source,
 }
 
-/// What is known of the version files before the engine is asked.
-pub(super) enum History {
-    /// They tell the history.
-    Files(Box<FromFiles>),
-    /// They do not, or are not asked: the reason.
-    Engine(String),
-}
-
-impl FromFiles {
-    fn read(layout: Layout) -> Result<Self, String> {
-        let files = VersionFiles::read(&layout).map_err(|error| error.to_string())?;
-        let graph = Graph::new(files.revisions()).map_err(|error| error.to_string())?;
-        Ok(Self {
-            graph,
-            files,
-            layout,
-        })
+/// Shows the runs.
+pub fn run(args: &HistoryArgs, context: &Context<'_>) -> Result<(), Failure> {
+    let (mut runs, place) = records::all(&args.source, context)?;
+    if let Some(wanted) = &args.database {
+        // Of a damaged one nobody can tell, so it stays.
+        runs.retain(|told| match told {
+            Told::Run { document, .. } => document.database.contains(wanted.as_str()),
+            Told::Damaged { .. } => true,
+        });
     }
-}
-
-impl History {
-    /// Reads the files, unless the engine was chosen. Fails where the files were chosen, and one of
-    /// them cannot be read.
-    pub(super) fn read(
-        engine: &mut AlembicEngine,
-        chosen: Option<GraphSource>,
-    ) -> Result<Self, Failure> {
-        match chosen {
-            Some(GraphSource::Engine) => Ok(Self::Engine("it was chosen".to_owned())),
-            Some(GraphSource::Files) => {
-                let read = engine.assumed_layout().and_then(FromFiles::read);
-                let read = read.map_err(|reason| {
-                    Failure::user(format!(
-                        "the version files do not tell the history: {reason}"
-                    ))
-                    .hint("leave --graph files away, and the engine is asked where they do not")
-                })?;
-                engine.believe(read.graph.clone());
-                Ok(Self::Files(Box::new(read)))
-            }
-            None => Ok(match engine.layout().and_then(FromFiles::read) {
-                Ok(read) => Self::Files(Box::new(read)),
-                Err(reason) => Self::Engine(reason),
-            }),
-        }
-    }
-
-    /// Who told the history in the end, and why, for people.
-    pub(super) fn account(&self, taken: &Graph) -> String {
-        match self {
-            Self::Files(read) if same(read.graph.revisions(), taken.revisions()) => format!(
-                "History:   {} revisions, read from the version files",
-                taken.revisions().len()
-            ),
-            Self::Files(_) => {
-                "History:   the engine's: it loads other revisions than the version files show"
-                    .to_owned()
-            }
-            Self::Engine(reason) => format!("History:   the engine's: {reason}"),
-        }
-    }
-
-    /// The text of the version files.
-    pub(super) fn files(self, taken: &Graph) -> VersionFiles {
-        match self {
-            Self::Files(read) if same(read.graph.revisions(), taken.revisions()) => read.files,
-            Self::Files(read) => VersionFiles::of_engine(taken.revisions(), read.files.roots),
-            Self::Engine(_) => {
-                let roots = roots_of(taken.revisions());
-                VersionFiles::of_engine(taken.revisions(), roots)
-            }
-        }
-    }
-}
-
-/// Whether two histories lead to the same plans. A message or an inherited label may differ in form.
-fn same(one: &[Revision], other: &[Revision]) -> bool {
-    let links = |revision: &Revision| {
-        (
-            revision.id.clone(),
-            revision.down_revisions.clone(),
-            revision.depends_on.clone(),
-        )
-    };
-    one.len() == other.len()
-        && one
-            .iter()
-            .zip(other)
-            .all(|(one, other)| links(one) == links(other))
+    context.ui.history(&runs, &place)
 }

@@ -1,6 +1,7 @@
 //! One file for each subcommand, or a folder: its arguments and its function. Only here are implementations of the
 //! traits picked.
 
+mod audit;
 pub mod backup;
 pub mod backups;
 pub mod check;
@@ -8,18 +9,23 @@ pub mod completions;
 mod connection;
 pub mod current;
 pub mod downgrade_safe;
+pub mod explain;
 mod eyes;
 mod foresee;
-mod history;
+pub mod history;
 mod keeper;
 pub mod list;
 mod lock;
 pub mod man;
 pub mod plan;
 mod record;
+mod records;
+mod reports;
 pub mod restore;
+mod revisions;
 mod ruling;
 mod session;
+pub mod show;
 mod unfinished;
 mod watch;
 

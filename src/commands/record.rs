@@ -6,17 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Context;
-use super::downgrade_safe::DowngradeSafeArgs;
-use super::downgrade_safe::planned::Planned;
-use super::session::Session;
 use super::unfinished::TakenUp;
 use crate::domain::backup::Manifest;
-use crate::domain::journal::{self, Begun, Entry, Finished, Run};
+use crate::domain::journal::{self, Begun, Checked, Entry, Finished, Run};
 use crate::domain::lock::Operator;
 use crate::domain::plan::Step;
 use crate::domain::report::{Report, StepDone};
 use crate::domain::schema::Schema;
 use crate::engine::Ended;
+use crate::engine::alembic::output::mask;
 use crate::error::{Exit, Failure};
 use crate::fault;
 use crate::runner::Recorder;
@@ -66,53 +64,34 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Of a run that begins now.
+    /// Of a run that begins now, with the checks that were made before it.
     pub(super) fn begin(
-        args: &DowngradeSafeArgs,
-        context: &Context<'_>,
-        session: &mut Session,
         store: &Store,
-        run: &str,
-        planned: &Planned,
+        begun: Begun,
+        checks: Vec<Checked>,
     ) -> Result<Self, Failure> {
-        let Planned { plan, ruled, .. } = planned;
-        let typed = args.target.clone().unwrap_or_default();
-        let begun = Begun {
-            run: run.to_owned(),
-            database_key: session.database_key(),
-            database: session.place(),
-            target: plan.restated_target.clone().unwrap_or(typed),
-            removes: plan
-                .steps
-                .iter()
-                .map(|step| step.removes.to_string())
-                .collect(),
-            arguments: plan
-                .steps
-                .iter()
-                .map(|step| step.argument.clone())
-                .collect(),
-            by: context.operator.clone(),
-            reason: ruled.circumstances.reason.clone(),
-            tool: env!("CARGO_PKG_VERSION").to_owned(),
-            engine: session.engine_name(),
-            heads: plan.current.clone(),
-            schema: session.schema().unwrap_or_default(),
-            circumstances: ruled.circumstances.clone(),
-            ruling: ruled.ruling.clone(),
-            ..Begun::default()
-        };
         let journal = store.begin(begun).map_err(|error| store_failure(&error))?;
         fault::point("after_begun");
-        Ok(Self { journal, offset: 0 })
+        let mut record = Self { journal, offset: 0 };
+        if !checks.is_empty() {
+            record.add(Entry::Checked { step: None, checks })?;
+        }
+        Ok(record)
     }
 
     /// Of a run that goes on.
-    pub(super) fn go_on(store: &Store, mut taken_up: TakenUp) -> Result<Self, Failure> {
+    pub(super) fn go_on(
+        store: &Store,
+        mut taken_up: TakenUp,
+        checks: Vec<Checked>,
+    ) -> Result<Self, Failure> {
         let mut journal = reopen(store, &taken_up.run)?;
         for entry in taken_up.take_entries() {
             append(&mut journal, entry)?;
             fault::point("after_resumed");
+        }
+        if !checks.is_empty() {
+            append(&mut journal, Entry::Checked { step: None, checks })?;
         }
         taken_up.discard_the_useless();
         let offset = taken_up.run.begun.removes.len() - taken_up.plan.steps.len();
@@ -165,6 +144,16 @@ impl Record {
         self.journal.path().display().to_string()
     }
 
+    /// How many steps were done before this part of the run.
+    pub(super) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Writes an entry that is none of the loop's.
+    pub(super) fn add(&mut self, entry: Entry) -> Result<(), Failure> {
+        append(&mut self.journal, entry)
+    }
+
     /// The last entry of this part of the run.
     pub(super) fn end(&mut self, report: &Report, exit: Exit) -> Result<(), Failure> {
         fault::point("before_ended");
@@ -172,7 +161,10 @@ impl Record {
             &mut self.journal,
             Entry::Ended {
                 exit_code: exit.code(),
-                cause: report.stop.as_ref().map(|stop| stop.cause.to_string()),
+                cause: report
+                    .stop
+                    .as_ref()
+                    .map(|stop| mask(&stop.cause.to_string())),
                 heads: report.current.clone(),
             },
         )
@@ -211,6 +203,14 @@ impl Recorder for Record {
             seconds: journal::seconds(done.elapsed),
         })
     }
+
+    fn checked(&mut self, index: Option<usize>, checks: Vec<Checked>) -> Result<(), String> {
+        self.write(Entry::Checked {
+            step: index.map(|index| self.offset + index),
+            checks,
+        })
+    }
+
     fn committing(&mut self, steps: &[(StepDone, Schema)]) -> Result<(), String> {
         let finished = |(index, (done, after)): (usize, &(StepDone, Schema))| Finished {
             step: self.offset + index,

@@ -1,6 +1,6 @@
 //! What is checked around the steps beside the version rows: rows, faults and the project's checks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Context;
@@ -8,8 +8,10 @@ use crate::checks::{Check, Place, What, When};
 use crate::database::Look;
 use crate::domain::checks::Health;
 use crate::domain::connection::VersionTable;
+use crate::domain::journal::{Checked, Rows};
 use crate::domain::report::Difference;
 use crate::domain::secret::{self, Secret};
+use crate::engine::alembic::output::mask;
 use crate::error::Failure;
 
 /// For counting rows, and again for looking for faults.
@@ -28,6 +30,8 @@ pub(super) struct Watch {
     health: Option<Health>,
     /// As it was before the first step.
     start: Option<Health>,
+    /// The checks that were made and are not written down yet.
+    made: Vec<Checked>,
 }
 
 impl Watch {
@@ -45,6 +49,7 @@ impl Watch {
             secrets,
             health: None,
             start: None,
+            made: Vec::new(),
         }
     }
 
@@ -113,11 +118,22 @@ impl Watch {
             match look(*database, self.budget) {
                 Ok(health) => {
                     if let Some(before) = &self.health {
-                        faults = health.worse_than(before, difference, table, &self.may_lose_rows);
+                        let lost = health.rows_lost(before, difference, table, &self.may_lose_rows);
+                        let new = health.new_faults(before);
+                        if !health.counts.is_empty() {
+                            self.made.push(checked("rows", &lost));
+                        }
+                        if health.faults.is_some() {
+                            self.made.push(checked("faults", &new));
+                        }
+                        faults = [lost, new].concat();
                     }
                     self.health = Some(health);
                 }
-                Err(reason) => faults.push(format!("the checks cannot be made: {reason}")),
+                Err(reason) => {
+                    faults.push(format!("the checks cannot be made: {reason}"));
+                    self.made.push(checked("rows", &faults));
+                }
             }
         }
         faults.extend(self.run(When::AfterStep, own));
@@ -125,8 +141,9 @@ impl Watch {
     }
 
     /// The project's checks of one moment; a sentence for each that fails.
-    pub(super) fn run(&self, when: When, mut own: Own<'_>) -> Vec<String> {
+    pub(super) fn run(&mut self, when: When, mut own: Own<'_>) -> Vec<String> {
         let due = self.checks.iter().filter(|check| check.when == when);
+        let mut made = Vec::new();
         let failed = due.filter_map(|check| {
             let result = check.run(&self.place, &mut |sql, limit| match &mut own {
                 Some((database, _)) => match database.query(sql, limit) {
@@ -137,10 +154,57 @@ impl Watch {
                 None => Err("there is no connection of our own".to_owned()),
             });
             let secrets: Vec<&Secret> = self.secrets.iter().collect();
-            result.err().map(|reason| secret::redact(&reason, &secrets))
+            let redacted = |reason: String| mask(&secret::redact(&reason, &secrets));
+            let fault = result.err().map(redacted);
+            made.push(Checked::new(check.name.clone(), fault.clone()));
+            fault
         });
-        failed.collect()
+        let failed = failed.collect();
+        self.made.extend(made);
+        failed
     }
+
+    /// The checks that were made since this was asked last.
+    pub(super) fn take_made(&mut self) -> Vec<Checked> {
+        std::mem::take(&mut self.made)
+    }
+
+    /// The rows before the first step; empty where they were not counted.
+    pub(super) fn rows_at_the_start(&self) -> BTreeMap<String, Rows> {
+        self.start.as_ref().map(rows).unwrap_or_default()
+    }
+
+    /// The rows at the end. What was counted after the last step holds, unless the run ended otherwise than by
+    /// it: then they are counted once more.
+    pub(super) fn rows_at_the_end(
+        &mut self,
+        as_last_seen: bool,
+        own: Own<'_>,
+    ) -> BTreeMap<String, Rows> {
+        if let (false, Some(_), Some((database, _))) = (as_last_seen, &self.start, own) {
+            let counts = database.row_counts(self.budget).ok().flatten();
+            self.health = counts.map(|counts| Health {
+                counts,
+                ..Health::default()
+            });
+        }
+        self.health.as_ref().map(rows).unwrap_or_default()
+    }
+}
+
+fn rows(health: &Health) -> BTreeMap<String, Rows> {
+    let rows = health.counts.iter().map(|(table, count)| {
+        let rows = Rows {
+            rows: count.rows,
+            exact: count.exact,
+        };
+        (table.clone(), rows)
+    });
+    rows.collect()
+}
+
+fn checked(name: &str, faults: &[String]) -> Checked {
+    Checked::new(name, (!faults.is_empty()).then(|| faults.join("; ")))
 }
 
 fn borrowed<'a>(own: &'a mut Own<'_>) -> Own<'a> {

@@ -45,6 +45,7 @@ pub(super) fn read(environment: &Environment) -> Result<Layer, Failure> {
         verify_backup: variables.read("ROLLBACK_VERIFY_BACKUP", one_of)?,
         on_failure: variables.read("ROLLBACK_ON_FAILURE", one_of)?,
         checks: None,
+        audit_table: variables.read("ROLLBACK_AUDIT_TABLE", yes_or_no)?,
         color: variables.read("ROLLBACK_COLOR", one_of)?,
         format: variables.read("ROLLBACK_FORMAT", one_of)?,
     })

@@ -39,12 +39,13 @@ struct File {
     verify_backup: Option<String>,
     on_failure: Option<String>,
     check: Option<Vec<CheckFile>>,
+    audit: Option<Audit>,
     color: Option<String>,
     format: Option<String>,
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-pub(super) const KEYS: [&str; 26] = [
+pub(super) const KEYS: [&str; 27] = [
     "engine_command",
     "alembic_config",
     "name",
@@ -69,9 +70,19 @@ pub(super) const KEYS: [&str; 26] = [
     "verify_backup",
     "on_failure",
     "check",
+    "audit",
     "color",
     "format",
 ];
+
+/// The table `[audit]`.
+#[derive(Debug, Deserialize)]
+struct Audit {
+    table: Option<bool>,
+}
+
+/// Its keys.
+const AUDIT_KEYS: [&str; 1] = ["table"];
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
@@ -130,6 +141,7 @@ pub(super) fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         checks: source.read("check", file.check, |checks| {
             checks.into_iter().map(check::read).collect()
         })?,
+        audit_table: file.audit.and_then(|audit| audit.table),
         color: source.read("color", file.color, |text| one_of(&text))?,
         format: source.read("format", file.format, |text| one_of(&text))?,
     })
@@ -177,6 +189,9 @@ fn all_known(path: &Path, table: &toml::Table) -> Result<(), Failure> {
     let policies = table.get("policy").and_then(toml::Value::as_table);
     for (place, table) in policies.map(policy::tables).unwrap_or_default() {
         known(path, &table, &policy::KEYS, &format!(" in [{place}]"))?;
+    }
+    if let Some(audit) = table.get("audit").and_then(toml::Value::as_table) {
+        known(path, audit, &AUDIT_KEYS, " in [audit]")?;
     }
     Ok(())
 }

@@ -82,6 +82,8 @@ pub struct Layer {
     pub on_failure: Option<OnFailure>,
     /// The project's own checks.
     pub checks: Option<Vec<Check>>,
+    /// Whether runs are written to a table of the database as well.
+    pub audit_table: Option<bool>,
     /// When to colour.
     pub color: Option<ColorChoice>,
     /// For whom data is written.
@@ -121,6 +123,7 @@ impl Layer {
             verify_backup: self.verify_backup.or(below.verify_backup),
             on_failure: self.on_failure.or(below.on_failure),
             checks: self.checks.or(below.checks),
+            audit_table: self.audit_table.or(below.audit_table),
             color: self.color.or(below.color),
             format: self.format.or(below.format),
         }

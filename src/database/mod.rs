@@ -2,6 +2,7 @@
 //!
 //! The drivers are asynchronous; nothing outside this folder is.
 
+mod audit;
 pub mod backup;
 mod blockers;
 mod checks_mysql;
@@ -28,6 +29,7 @@ pub use self::snapshot::{KeptCopy, Snapshot};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::domain::audit::Row as AuditRow;
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
@@ -78,6 +80,38 @@ fn outline(lines: impl Iterator<Item = String>) -> Schema {
     lines
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect()
+}
+
+/// The rows of the table of `[audit]` as they were asked for; none where it is not there.
+fn audited(
+    answer: Result<TextRows, session::SessionError>,
+) -> Result<Vec<(String, String)>, DatabaseError> {
+    let rows = match answer {
+        Ok(rows) => rows,
+        Err(error) if error.failure == failure::Failure::NoTable => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let pair = |row: Vec<Option<String>>| match <[Option<String>; 2]>::try_from(row) {
+        Ok([Some(run), Some(report)]) => Some((run, report)),
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(pair).collect())
+}
+
+/// Runs `put`, and once more after `create` where there was no table for it.
+fn put_or_create(
+    mut run: impl FnMut(&str) -> Result<(), session::SessionError>,
+    put: &str,
+    create: &str,
+) -> Result<(), DatabaseError> {
+    match run(put) {
+        // To create it needs a right that is not needed where an administrator did so.
+        Err(error) if error.failure == failure::Failure::NoTable => {
+            run(create)?;
+            Ok(run(put)?)
+        }
+        result => Ok(result?),
+    }
 }
 
 /// The sentence about a table that Alembic makes and renames in a batch migration.
@@ -197,6 +231,13 @@ pub trait Database: Look {
     /// What looks like the rest of a step that broke off, a sentence each: tables of batch migrations,
     /// indexes that are not valid, and copies of a SQLite file that a run kept beside it.
     fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError>;
+
+    /// Puts a row into the table of `[audit]`, which is beside the version table and is made if it is
+    /// missing, in a transaction of its own. Nothing else is written over our own connection.
+    fn write_audit(&mut self, beside: &VersionTable, row: &AuditRow) -> Result<(), DatabaseError>;
+
+    /// Each run of that table and its report, newest first; none where there is no such table.
+    fn audit(&mut self, beside: &VersionTable) -> Result<Vec<(String, String)>, DatabaseError>;
 
     /// The same looks inside a transaction of somebody else, which this connection does not see into.
     /// `None` where there are no such transactions.

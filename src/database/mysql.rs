@@ -11,12 +11,13 @@ use super::lock::mysql::MySqlLock;
 use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
 use super::session::{Session, number, text, texts, version_rows};
 use super::{
-    Database, DatabaseError, Limited, Look, blockers, checks_mysql, left_over, outline,
-    version_query,
+    Database, DatabaseError, Limited, Look, audit, audited, blockers, checks_mysql, left_over,
+    outline, put_or_create, version_query,
 };
+use crate::domain::audit as domain_audit;
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults};
-use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
 
@@ -90,11 +91,12 @@ impl Look for MySql {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(outline(lines.into_iter()))
+        Ok(domain_audit::without(outline(lines.into_iter()), false))
     }
 
     fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
-        checks_mysql::counts(self, budget)
+        let counts = checks_mysql::counts(self, budget)?;
+        Ok(counts.map(|counts| domain_audit::not_counted(counts, false)))
     }
 
     fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
@@ -151,6 +153,37 @@ impl Database for MySql {
 
     fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
         self.lock.as_mut().map_or(Ok(false), MySqlLock::holds)
+    }
+
+    fn write_audit(
+        &mut self,
+        beside: &VersionTable,
+        row: &domain_audit::Row,
+    ) -> Result<(), DatabaseError> {
+        let table = audit::name(Dialect::MySql, beside.schema.as_deref());
+        let mut run = |statement: &str| {
+            // Where a server does not commit by itself, the row would be lost and its lock would stay.
+            self.session.rows("START TRANSACTION")?;
+            let written = self.session.rows_here(statement);
+            let end = if written.is_ok() {
+                "COMMIT"
+            } else {
+                "ROLLBACK"
+            };
+            let ended = self.session.rows_here(end);
+            written.and(ended).map(drop)
+        };
+        put_or_create(
+            &mut run,
+            &audit::put(Dialect::MySql, &table, row),
+            &audit::create(Dialect::MySql, &table),
+        )
+    }
+
+    fn audit(&mut self, beside: &VersionTable) -> Result<Vec<(String, String)>, DatabaseError> {
+        let table = audit::name(Dialect::MySql, beside.schema.as_deref());
+        let rows = self.session.rows(&audit::all(&table));
+        audited(rows.map(|rows| texts(&rows)))
     }
 
     fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {

@@ -12,10 +12,14 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use super::failure::Failure;
 use super::lock::postgres::PostgresLock;
 use super::postgres_looks::Inside;
-use super::session::{Session, text};
-use super::{Database, DatabaseError, Environment, Look, blockers, pgpass};
+use super::session::{Session, text, texts};
+use super::{
+    Database, DatabaseError, Environment, Look, audit, audited, blockers, pgpass, put_or_create,
+    quoted,
+};
+use crate::domain::audit::Row;
 use crate::domain::blocker::Blocker;
-use crate::domain::connection::{ConnectionFacts, Identity};
+use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionTable};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::query::Queries;
 use crate::domain::secret::Secret;
@@ -52,6 +56,27 @@ impl Postgres {
             lock: None,
             settings,
         })
+    }
+}
+
+/// Nobody waits for the row of a run for longer.
+const AUDIT_LIMITS: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '10s'";
+
+impl Postgres {
+    /// The table of `[audit]` in the schema of the version table, wherever the search path finds that.
+    fn audit_table(&mut self, beside: &VersionTable) -> Result<String, DatabaseError> {
+        if beside.schema.is_some() {
+            return Ok(audit::name(Dialect::PostgreSql, beside.schema.as_deref()));
+        }
+        let found = format!(
+            "SELECT n.nspname FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.oid = to_regclass({})",
+            quoted(&quoted(&beside.name, '"'), '\'')
+        );
+        let rows = self.session.rows(&found)?;
+        let schema = rows.first().and_then(|row| text(row, 0));
+        Ok(audit::name(Dialect::PostgreSql, schema.as_deref()))
     }
 }
 
@@ -104,6 +129,26 @@ impl Database for Postgres {
 
     fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
         super::checks_postgres::leftovers(self)
+    }
+
+    fn write_audit(&mut self, beside: &VersionTable, row: &Row) -> Result<(), DatabaseError> {
+        let table = self.audit_table(beside)?;
+        // One message is one transaction, which takes the limits with it.
+        let mut run = |statement: &str| {
+            let limited = format!("{AUDIT_LIMITS}; {statement}");
+            self.session.rows(&limited).map(drop)
+        };
+        put_or_create(
+            &mut run,
+            &audit::put(Dialect::PostgreSql, &table, row),
+            &audit::create(Dialect::PostgreSql, &table),
+        )
+    }
+
+    fn audit(&mut self, beside: &VersionTable) -> Result<Vec<(String, String)>, DatabaseError> {
+        let table = self.audit_table(beside)?;
+        let rows = self.session.rows(&audit::all(&table));
+        audited(rows.map(|rows| texts(&rows)))
     }
 
     fn inside<'a>(&mut self, transaction: &'a mut dyn Queries) -> Option<Box<dyn Look + 'a>> {

@@ -19,11 +19,12 @@ use super::lock::sqlite::SqliteLock;
 use super::schema_sqlite::{Row, SCHEMA, lines};
 use super::session::{Session, SessionError, text, texts, version_rows};
 use super::{
-    Database, DatabaseError, Limited, Look, checks_sqlite, left_over, outline, snapshot,
-    version_query,
+    Database, DatabaseError, Limited, Look, audit, audited, checks_sqlite, left_over, outline,
+    put_or_create, snapshot, version_query,
 };
+use crate::domain::audit as domain_audit;
 use crate::domain::checks::{Counts, Faults};
-use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
 
@@ -135,11 +136,13 @@ impl Look for Sqlite {
                 default: text(row, 4),
             })
             .collect();
-        Ok(outline(lines(&rows).into_iter()))
+        let schema = outline(lines(&rows).into_iter());
+        Ok(domain_audit::without(schema, false))
     }
 
     fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
-        checks_sqlite::counts(self, budget)
+        let counts = checks_sqlite::counts(self, budget)?;
+        Ok(counts.map(|counts| domain_audit::not_counted(counts, false)))
     }
 
     fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
@@ -184,6 +187,28 @@ impl Database for Sqlite {
 
     fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
         Ok(self.lock.as_ref().is_some_and(SqliteLock::holds))
+    }
+
+    fn write_audit(
+        &mut self,
+        beside: &VersionTable,
+        row: &domain_audit::Row,
+    ) -> Result<(), DatabaseError> {
+        self.metadata()?;
+        let table = audit::name(Dialect::Sqlite, beside.schema.as_deref());
+        // A session of its own, so that nobody finds the file open afterwards.
+        let mut session =
+            Session::<SqliteConnection>::open(vec![self.options()], self.place(), None)?;
+        put_or_create(
+            |statement| session.rows_here(statement).map(drop),
+            &audit::put(Dialect::Sqlite, &table, row),
+            &audit::create(Dialect::Sqlite, &table),
+        )
+    }
+
+    fn audit(&mut self, beside: &VersionTable) -> Result<Vec<(String, String)>, DatabaseError> {
+        let table = audit::name(Dialect::Sqlite, beside.schema.as_deref());
+        audited(self.rows(&audit::all(&table)).map(|rows| texts(&rows)))
     }
 
     fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {

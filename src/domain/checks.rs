@@ -32,13 +32,12 @@ pub struct Health {
 }
 
 impl Health {
-    /// What is worse than before a step, a sentence each.
+    /// The tables that lost rows by a step which had no business with them, a sentence each.
     ///
     /// Rows may go from a table that the step changed, from the version table, from those that
     /// `may_lose_rows` names, and by a step that changes no schema at all: its data is what it is
-    /// about, and real histories are full of such steps. A fault that could not be looked for before may be an old one and is
-    /// none.
-    pub fn worse_than(
+    /// about, and real histories are full of such steps.
+    pub fn rows_lost(
         &self,
         before: &Self,
         difference: &Difference,
@@ -58,6 +57,12 @@ impl Health {
                 )
             })
         });
+        lost.collect()
+    }
+
+    /// The faults that came with a step, a sentence each. One that could not be looked for before may be an
+    /// old one and is none.
+    pub fn new_faults(&self, before: &Self) -> Vec<String> {
         let pair = self.faults.iter().zip(&before.faults);
         let faults =
             pair.flat_map(|(now, was)| now.iter().map(move |(fault, now)| (fault, now, was)));
@@ -71,7 +76,7 @@ impl Health {
                 _ => format!("{fault}: {now} now, {was} before the step"),
             })
         });
-        lost.chain(faults).collect()
+        faults.collect()
     }
 
     /// The tables whose rows could not be counted in time.
@@ -81,8 +86,8 @@ impl Health {
     }
 }
 
-/// Whether a line of the difference is about the table.
-pub fn touches(difference: &Difference, table: &str) -> bool {
+/// What a line of a schema is about where that is a table or a part of one: its name, and what follows it.
+pub fn object(line: &str) -> Option<&str> {
     const KINDS: [&str; 9] = [
         "table ",
         "column ",
@@ -94,10 +99,13 @@ pub fn touches(difference: &Difference, table: &str) -> bool {
         "constraint ",
         "trigger ",
     ];
+    KINDS.iter().find_map(|kind| line.strip_prefix(kind))
+}
+
+/// Whether a line of the difference is about the table.
+pub fn touches(difference: &Difference, table: &str) -> bool {
     difference.gone.iter().chain(&difference.new).any(|line| {
-        KINDS
-            .iter()
-            .find_map(|kind| line.strip_prefix(kind))
+        object(line)
             .and_then(|rest| rest.strip_prefix(table))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ']))
     })
@@ -141,12 +149,14 @@ mod tests {
             gone: vec![line.to_owned()],
             new: Vec::new(),
         };
-        after.worse_than(
+        let mut worse = after.rows_lost(
             before,
             &difference,
             &VersionTable::default(),
             &["r".to_owned()],
-        )
+        );
+        worse.extend(after.new_faults(before));
+        worse
     }
 
     #[test]

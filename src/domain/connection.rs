@@ -18,6 +18,18 @@ pub enum Dialect {
     Sqlite,
 }
 
+impl Dialect {
+    /// From SQLAlchemy's name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "postgresql" | "postgres" => Some(Self::PostgreSql),
+            "mysql" | "mariadb" => Some(Self::MySql),
+            "sqlite" => Some(Self::Sqlite),
+            _ => None,
+        }
+    }
+}
+
 /// What a client needs to open the same connection as the engine.
 ///
 /// Comes from a URL or from the engine's own process. `None` means "what the client library does by
@@ -45,12 +57,7 @@ pub struct ConnectionFacts {
 impl ConnectionFacts {
     /// The server family, where it is one of ours.
     pub fn known_dialect(&self) -> Option<Dialect> {
-        match self.dialect.as_str() {
-            "postgresql" | "postgres" => Some(Dialect::PostgreSql),
-            "mysql" | "mariadb" => Some(Dialect::MySql),
-            "sqlite" => Some(Dialect::Sqlite),
-            _ => None,
-        }
+        Dialect::named(&self.dialect)
     }
 }
 

@@ -1,6 +1,34 @@
 //! What a failure means, in words, and what to type about it.
+//!
+//! The catalogue: a table of entries for each family of failures, with the marks by which each is known.
+//! Servers translate their sentences, so that codes and the names of exception classes come first and
+//! English words second. What nothing here is sure about is told as [`OTHER`], never as something near.
+
+mod connection;
+mod data;
+mod entry;
+mod failed;
+mod history;
+mod locks;
+mod names;
+mod project;
+mod schema;
+mod server;
+pub mod start;
+mod text;
+mod trace;
 
 use serde::{Deserialize, Serialize};
+
+use super::blocker::Blocker;
+use super::connection::Dialect;
+use super::report::{Cause, Position, Stop};
+
+use self::entry::{Entry, Words};
+use self::failed::Failed;
+
+/// The code of what nothing in the catalogue fits.
+pub const OTHER: &str = "other";
 
 /// One failure, understood.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,3 +42,207 @@ pub struct Diagnosis {
     /// What to do, most useful first, commands filled in.
     pub what_to_do: Vec<String>,
 }
+
+impl Diagnosis {
+    /// Whether something in the catalogue fits.
+    pub fn is_known(&self) -> bool {
+        self.code != OTHER
+    }
+}
+
+/// Where the database stands after the failure, as far as somebody looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// As before the step.
+    Unchanged,
+    /// Half of the step happened.
+    HalfDone,
+    /// The step happened all the same.
+    Happened,
+    /// Nobody can tell.
+    Unknown,
+}
+
+impl From<&Position> for State {
+    fn from(position: &Position) -> Self {
+        match position {
+            Position::Unchanged { .. } => Self::Unchanged,
+            Position::HalfDone(_) => Self::HalfDone,
+            Position::StepHappened => Self::Happened,
+            Position::Elsewhere { .. } | Position::Unknown { .. } => Self::Unknown,
+        }
+    }
+}
+
+/// What is known besides the text. Of a log that somebody found it is nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The kind of server.
+    pub dialect: Option<Dialect>,
+    /// The revision of the step.
+    pub revision: Option<String>,
+    /// Where the database stands; who calls says so in words of their own.
+    pub state: Option<State>,
+    /// Who removed what the step misses, as far as the plan could see: `revision c3 at a.py:40`.
+    pub dropped_by: Option<String>,
+    /// The id of a backup from before the run.
+    pub backup: Option<String>,
+    /// The command that puts the database back to it.
+    pub restore: Option<String>,
+    /// The command that tells where the database stands.
+    pub look: Option<String>,
+    /// The sessions that stood in the way.
+    pub blockers: Vec<Blocker>,
+}
+
+/// Every entry, in the order in which they are tried.
+fn catalogue() -> impl Iterator<Item = &'static Entry> {
+    [
+        project::ENTRIES,
+        history::ENTRIES,
+        locks::ENTRIES,
+        connection::ENTRIES,
+        server::ENTRIES,
+        data::ENTRIES,
+        schema::ENTRIES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// A row of the catalogue, for its document and its tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The code.
+    pub code: &'static str,
+    /// When it is told.
+    pub when: &'static str,
+    /// What it means.
+    pub means: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// The whole catalogue, without [`OTHER`].
+pub fn rows() -> Vec<Row> {
+    catalogue()
+        .map(|entry| Row {
+            code: entry.code,
+            when: entry.when,
+            means: entry.means,
+            remedy: entry.remedy,
+        })
+        .collect()
+}
+
+/// What a text of any program says about the failure that ended it. `text` is what was printed, oldest
+/// first; of two streams the one with the errors comes last.
+pub fn diagnose(text: &str, known: &Known) -> Diagnosis {
+    let lines = text::clean(text);
+    let Some(telling) = trace::telling(&lines) else {
+        return other(None, known);
+    };
+    let chain: Vec<Failed> = telling.into_iter().map(Failed::read).collect();
+    chain
+        .iter()
+        .find_map(|failed| {
+            catalogue()
+                .find(|entry| entry.fits(failed))
+                .map(|entry| told(entry, failed, known))
+        })
+        .unwrap_or_else(|| other(chain.first(), known))
+}
+
+/// What a run that stopped at a step says. `None` where no engine failed.
+pub fn of_stop(stop: &Stop, known: &Known) -> Option<Diagnosis> {
+    if !matches!(stop.cause, Cause::EngineFailed(_) | Cause::LockTimeout) {
+        return None;
+    }
+    let known = Known {
+        state: Some(State::from(&stop.position)),
+        blockers: stop.blockers.clone(),
+        ..known.clone()
+    };
+    Some(diagnose(
+        &format!("{}\n{}", stop.stdout, stop.stderr),
+        &known,
+    ))
+}
+
+fn told(entry: &Entry, failed: &Failed, known: &Known) -> Diagnosis {
+    let Words {
+        cause,
+        meaning,
+        mut what_to_do,
+    } = (entry.words)(failed, known);
+    let mut meaning = meaning.unwrap_or_else(|| entry.means.to_owned());
+    if known.state.is_none() && entry.in_a_step {
+        meaning = format!(
+            "{meaning} {}",
+            left_behind(failed.dialect.or(known.dialect))
+        );
+    }
+    if known.state == Some(State::HalfDone)
+        && let Some(restore) = &known.restore
+    {
+        what_to_do.push(format!(
+            "or put the database back to what it was before the run: {restore}"
+        ));
+    }
+    if known.state.is_none() && entry.in_a_step {
+        what_to_do.push(format!(
+            "see where the database stands: {}",
+            known.look.as_deref().unwrap_or("rollback current")
+        ));
+    }
+    Diagnosis {
+        code: entry.code.to_owned(),
+        cause,
+        meaning,
+        what_to_do,
+    }
+}
+
+/// What a failed statement leaves, where nobody has looked.
+fn left_behind(dialect: Option<Dialect>) -> &'static str {
+    match dialect {
+        Some(Dialect::PostgreSql) => {
+            "PostgreSQL takes a step that fails back, unless it committed something before."
+        }
+        Some(Dialect::MySql) => {
+            "MariaDB and MySQL keep what the step did before this statement: it may be half done."
+        }
+        Some(Dialect::Sqlite) => {
+            "With Python's usual settings SQLite keeps what the step did before this statement: it may be half done."
+        }
+        None => "Whether the step left something behind depends on the server.",
+    }
+}
+
+/// The answer where nothing fits: it says so, and what can be done about any failure.
+fn other(failed: Option<&Failed>, known: &Known) -> Diagnosis {
+    let cause = match failed {
+        Some(failed) => format!("not in the catalogue: {}", failed.line()),
+        None => "nothing in the text is an error that is known".to_owned(),
+    };
+    let what_to_do = if known.state.is_some() {
+        vec!["read the engine's own words above; the last lines say most".to_owned()]
+    } else {
+        vec![
+            "read the last lines of the text, and the migration that they name".to_owned(),
+            format!(
+                "see where the database stands: {}",
+                known.look.as_deref().unwrap_or("rollback current")
+            ),
+        ]
+    };
+    Diagnosis {
+        code: OTHER.to_owned(),
+        cause,
+        meaning: "What it left behind cannot be told from the text.".to_owned(),
+        what_to_do,
+    }
+}
+
+#[cfg(test)]
+mod tests;

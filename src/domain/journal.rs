@@ -235,6 +235,15 @@ pub struct Begun {
     /// The rows of the tables at the start.
     #[serde(default)]
     pub rows: BTreeMap<String, Rows>,
+    /// The version rows at the target; `None` in records of before it was written down.
+    #[serde(default)]
+    pub aim: Option<Heads>,
+    /// The messages of the revisions at the start and at the target.
+    #[serde(default)]
+    pub messages: BTreeMap<String, String>,
+    /// The options that say which project is meant, for the commands that are suggested later.
+    #[serde(default)]
+    pub project: Vec<String>,
 }
 
 /// How many rows a table has.
@@ -273,10 +282,21 @@ pub struct Foreseen {
 /// A check that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
-    /// What was looked at: `version table`, `rows`, `faults`, or the name of a check of the project.
+    /// What was looked at: `version table`, `schema`, `rows`, `faults`, or the name of a check of the
+    /// project.
     pub name: String,
     /// What is wrong, a sentence; `None` where nothing is.
     pub fault: Option<String>,
+}
+
+impl Checked {
+    /// A check and what it found.
+    pub fn new(name: impl Into<String>, fault: Option<String>) -> Self {
+        Self {
+            name: name.into(),
+            fault,
+        }
+    }
 }
 
 /// Where a run ended before its target, without passwords.

@@ -4,6 +4,8 @@
 //! Nothing here touches a file, a process, the environment, the clock or the network, so that every
 //! judgement can be tested by value.
 
+pub mod account;
+pub mod audit;
 pub mod backup;
 pub mod blocker;
 pub mod catalogue;

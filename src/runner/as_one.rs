@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::inside::{Inside, Seen, for_all};
-use super::{Following, Parts, Stopped, judge, may_be_tried_again};
+use super::{Following, Parts, SCHEMA, Stopped, VERSION_TABLE, judge, may_be_tried_again};
+use crate::domain::journal::Checked;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::engine::{EngineError, Range};
@@ -129,6 +130,10 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
 
     let after = parts.witness.schema();
     let mut faults = not_as_inside(seen.last_schema(), after.as_ref());
+    let looks = vec![
+        Checked::new(VERSION_TABLE, None),
+        Checked::new(SCHEMA, (!faults.is_empty()).then(|| faults.join("; "))),
+    ];
     if let Some((_, Cause::CheckFailed(found))) = seen.objection {
         // An engine that commits what it was told to take back.
         faults.extend(found);
@@ -150,6 +155,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
         fault::point("after_done");
         done.push(step);
     }
+    let recorded = recorded.and_then(|()| parts.recorder.checked(None, looks));
     parts.events.committed(&done);
     let cause = match recorded {
         Err(reason) => Cause::NotRecorded(reason),

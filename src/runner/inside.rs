@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Following, Recorder, describes};
+use super::{Following, Recorder, SCHEMA, VERSION_TABLE, describes};
 use crate::domain::blocker::Blocker;
 use crate::domain::graph::Graph;
+use crate::domain::journal::Checked;
 use crate::domain::plan::Plan;
 use crate::domain::query::Queries;
 use crate::domain::report::{Cause, Difference, Schema, StepDone};
@@ -102,7 +103,11 @@ impl<'a> Inside<'a> {
         let schema = witness.schema().ok_or_else(|| unseen("no schema"))?;
         let difference = Difference::between(self.schema.as_ref(), Some(&schema));
         let faults = witness.faults(step, &difference);
+        let looks = [VERSION_TABLE, SCHEMA].map(|name| Checked::new(name, None));
+        let looks = looks.into_iter().chain(witness.checked()).collect();
         drop(witness);
+        // Where it cannot be written, neither can what has to be before the commit.
+        let _ = self.recorder.checked(Some(index), looks);
         let now = Instant::now();
         let done = StepDone {
             removes: step.removes.clone(),
@@ -166,10 +171,16 @@ impl Judge for Inside<'_> {
 
     fn finished(&mut self, transaction: &mut dyn Queries) -> Result<(), String> {
         let last = self.plan.steps.len().saturating_sub(1);
-        let faults = match self.following.witness.inside(transaction) {
-            Some(mut witness) => witness.faults_at_the_end(),
-            None => vec!["the transaction cannot be looked into".to_owned()],
+        let (faults, looks) = match self.following.witness.inside(transaction) {
+            Some(mut witness) => (witness.faults_at_the_end(), witness.checked()),
+            None => (
+                vec!["the transaction cannot be looked into".to_owned()],
+                Vec::new(),
+            ),
         };
+        if !looks.is_empty() {
+            let _ = self.recorder.checked(None, looks);
+        }
         if !faults.is_empty() {
             return self.object(last, Cause::CheckFailed(faults));
         }

@@ -1,6 +1,7 @@
 //! The whole range or nothing of it where no transaction can do it: a copy is put back.
 
 use super::{Parts, Recorder, run};
+use crate::domain::journal::Checked;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Difference, Outcome, Position, Report, Schema, StepDone};
 use crate::engine::Ended;
@@ -28,6 +29,10 @@ impl Recorder for Deferred<'_> {
     fn done(&mut self, index: usize, done: &StepDone, after: &Schema) -> Result<(), String> {
         self.done.push((index, done.clone(), after.clone()));
         Ok(())
+    }
+
+    fn checked(&mut self, index: Option<usize>, checks: Vec<Checked>) -> Result<(), String> {
+        self.recorder.checked(index, checks)
     }
 }
 

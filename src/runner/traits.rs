@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::blocker::Blocker;
+use crate::domain::journal::Checked;
 use crate::domain::plan::Step;
 use crate::domain::query::Queries;
 use crate::domain::report::{Difference, Schema, StepDone, Stop};
@@ -49,6 +50,12 @@ pub trait Witness {
     /// What is checked once, after the last step, whether or not each step is. As with `faults`, any
     /// sentence is a failure.
     fn faults_at_the_end(&mut self) -> Vec<String>;
+
+    /// Each check that `faults` and `faults_at_the_end` made since this was asked last, by name, also those
+    /// that found nothing.
+    fn checked(&mut self) -> Vec<Checked> {
+        Vec::new()
+    }
 }
 
 /// What keeps the record of a run. An entry is on the disk when its method returns.
@@ -62,6 +69,11 @@ pub trait Recorder {
 
     /// A step is done and verified. The error ends the run after it.
     fn done(&mut self, index: usize, done: &StepDone, after: &Schema) -> Result<(), String>;
+
+    /// Checks were made after a step, or after the last one.
+    fn checked(&mut self, _index: Option<usize>, _checks: Vec<Checked>) -> Result<(), String> {
+        Ok(())
+    }
 
     /// All steps of a whole are done and will be kept now, each with the schema after it. The error has
     /// everything taken back.

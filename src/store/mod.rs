@@ -5,6 +5,7 @@
 
 mod backups;
 mod journal;
+mod reports;
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -16,6 +17,7 @@ use crate::domain::journal::{Begun, Entry, Run};
 
 pub use backups::{Backups, Listed, NotFound, Part, sha256};
 pub use journal::Journal;
+pub use reports::{JSON, MARKDOWN, Recorded, put};
 
 /// The clock, as a value.
 pub type Clock = fn() -> SystemTime;
@@ -61,35 +63,37 @@ impl Store {
 
     /// All runs on one database, newest first.
     pub fn runs_on(&self, database_key: &str) -> Result<Vec<Run>, StoreError> {
-        let folder = self.root.join("runs");
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => {
-                return Err(StoreError::Io {
-                    path: folder,
-                    source,
-                });
-            }
-        };
         let mut runs = Vec::new();
-        for entry in entries {
-            let path = entry
-                .map_err(|source| StoreError::Io {
-                    path: folder.clone(),
-                    source,
-                })?
-                .path();
-            let journal = path.join(journal::FILE);
-            // A crash between making the folder and its journal leaves a run that never began.
-            if !journal.exists() {
-                continue;
-            }
+        for (_, journal) in self.journals()? {
             runs.extend(Run::read(journal::read(&journal)?));
         }
         runs.retain(|run| run.begun.database_key == database_key);
         runs.sort_by(|one, other| other.begun.run.cmp(&one.begun.run));
         Ok(runs)
+    }
+
+    /// Each run and where its journal is, in no order.
+    fn journals(&self) -> Result<Vec<(String, PathBuf)>, StoreError> {
+        let folder = self.root.join("runs");
+        let failed = |source| StoreError::Io {
+            path: folder.clone(),
+            source,
+        };
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(failed(source)),
+        };
+        let mut journals = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let journal = path.join(journal::FILE);
+            // A crash between making the folder and its journal leaves a run that never began.
+            if let (Some(run), true) = (path.file_name(), journal.exists()) {
+                journals.push((run.to_string_lossy().into_owned(), journal));
+            }
+        }
+        Ok(journals)
     }
 
     /// Starts the journal of a new run.
@@ -237,6 +241,42 @@ mod tests {
         assert_eq!(store.runs_on("db").unwrap()[0].in_flight, None);
         store.reopen("1").unwrap().append(intent(1)).unwrap();
         assert_eq!(store.runs_on("db").unwrap()[0].in_flight, Some(1));
+    }
+
+    #[test]
+    fn a_damaged_journal_does_not_hide_the_others() {
+        let (_folder, store) = store();
+        for run in ["1", "2", "3"] {
+            store.begin(begun(run, "db")).unwrap();
+        }
+        fs::write(store.root.join("runs/2").join(journal::FILE), "no entry\n").unwrap();
+        let recorded = store.recorded().unwrap();
+        let told: Vec<(&str, bool)> = recorded
+            .iter()
+            .map(|(run, lines)| (run.as_str(), lines.is_ok()))
+            .collect();
+        assert_eq!(told, [("3", true), ("2", false), ("1", true)]);
+    }
+
+    #[test]
+    fn a_report_is_its_owners_alone_and_replaces_the_one_before() {
+        let (_folder, store) = store();
+        store.begin(begun("1", "db")).unwrap();
+        store.put_report("1", JSON, "long text").unwrap();
+        let path = store.put_report("1", JSON, "text").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let mut names: Vec<_> = fs::read_dir(store.root.join("runs/1"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["journal.jsonl", "report.json"]);
+        // A folder is no file: what was begun is taken away again.
+        fs::create_dir(store.root.join("runs/1/report.md")).unwrap();
+        assert!(store.put_report("1", MARKDOWN, "text").is_err());
+        assert_eq!(fs::read_dir(store.root.join("runs/1")).unwrap().count(), 3);
     }
 
     #[test]

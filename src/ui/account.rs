@@ -6,6 +6,8 @@ use super::json::Format;
 use super::progress::Redact;
 use super::steps::{ids, shown};
 use super::{Ui, count, insist, seconds};
+use crate::domain::blocker::Blocker;
+use crate::domain::diagnosis::{self, Diagnosis, Known};
 use crate::domain::plan::Plan;
 use crate::domain::report::{Cause, Outcome, Position, Report, Stop};
 use crate::error::{Exit, Failure};
@@ -25,6 +27,8 @@ pub struct Account<'a> {
     pub advice: &'a [String],
     /// The exit code of the whole.
     pub exit: Exit,
+    /// What is known of each step besides its output.
+    pub known: &'a [Known],
     /// Hides passwords in what the engine printed.
     pub redact: &'a dyn Redact,
 }
@@ -42,7 +46,7 @@ impl Ui {
     /// Ends the events of a run that had no step to run.
     pub fn nothing_was_run(&self, report: &Report) -> Result<(), Failure> {
         if self.format == Format::Json {
-            self.json_line(&Self::finished_event(report, Exit::Done, &[]))?;
+            self.json_line(&Self::finished_event(report, Exit::Done, &[], None))?;
         }
         Ok(())
     }
@@ -50,12 +54,25 @@ impl Ui {
     /// Tells how a run ended, whatever the verbosity where it did not end well.
     pub fn account(&self, account: Account<'_>) {
         let report = account.report;
+        let diagnosis = report.stop.as_ref().and_then(|stop| {
+            let known = account.known.get(stop.index).cloned().unwrap_or_default();
+            diagnosis::of_stop(&hidden(stop, account.redact), &known)
+        });
         if self.format == Format::Json {
             // Nobody to tell where stdout is closed; the exit code still says how it ended.
-            let _ = self.json_line(&Self::finished_event(report, account.exit, account.advice));
+            let _ = self.json_line(&Self::finished_event(
+                report,
+                account.exit,
+                account.advice,
+                diagnosis.as_ref(),
+            ));
         }
         match &report.stop {
-            Some(stop) => self.account_of_stop(&account, stop),
+            Some(stop) => self.account_of_stop(
+                &account,
+                stop,
+                diagnosis.filter(Diagnosis::is_known).as_ref(),
+            ),
             None => self.account_of_success(report),
         }
     }
@@ -74,7 +91,7 @@ impl Ui {
         self.position(report);
     }
 
-    fn account_of_stop(&self, account: &Account<'_>, stop: &Stop) {
+    fn account_of_stop(&self, account: &Account<'_>, stop: &Stop, diagnosis: Option<&Diagnosis>) {
         let report = account.report;
         let Some(step) = account.plan.steps.get(stop.index) else {
             return;
@@ -119,6 +136,11 @@ impl Ui {
                 let reason = account.redact.redact(reason);
                 insist(&format!("  {} {reason}", self.err.bold("Reason:  ")));
             }
+            if let Some(diagnosis) = diagnosis {
+                let Diagnosis { cause, meaning, .. } = diagnosis;
+                insist(&format!("  {} {cause}", self.err.bold("Cause:   ")));
+                insist(&format!("  {} {meaning}", self.err.bold("Meaning: ")));
+            }
             if let Some(path) = &step.revision.path {
                 insist(&format!("  {} {path}", self.err.bold("File:    ")));
             }
@@ -156,7 +178,8 @@ impl Ui {
             self.err.bold("Record:  "),
             account.record
         ));
-        for advice in account.advice {
+        let what_to_do = diagnosis.map_or(&[][..], |diagnosis| diagnosis.what_to_do.as_slice());
+        for advice in what_to_do.iter().chain(account.advice) {
             insist(&format!("  {} {advice}", self.err.with("→", Color::Cyan)));
         }
     }
@@ -210,5 +233,20 @@ impl Ui {
         } else {
             self.say(text);
         }
+    }
+}
+
+/// The same without passwords: what is concluded from it is shown and kept.
+pub(crate) fn hidden(stop: &Stop, redact: &dyn Redact) -> Stop {
+    let blocker = |blocker: &Blocker| Blocker {
+        query: blocker.query.as_deref().map(|query| redact.redact(query)),
+        ..blocker.clone()
+    };
+    Stop {
+        reason: stop.reason.as_deref().map(|reason| redact.redact(reason)),
+        stdout: redact.redact(&stop.stdout),
+        stderr: redact.redact(&stop.stderr),
+        blockers: stop.blockers.iter().map(blocker).collect(),
+        ..stop.clone()
     }
 }

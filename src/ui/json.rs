@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::Ui;
+use super::explain::diagnosis_json;
 use super::findings::{Ending, findings_json, outlook_json};
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::Identity;
+use crate::domain::diagnosis::Diagnosis;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::policy::Ruling;
 use crate::domain::report::{Position, Report, StepDone, Stop};
@@ -136,15 +138,21 @@ impl Ui {
         })
     }
 
-    pub(super) fn step_failed_event(of: usize, step: &Step, stop: &Stop, cause: &str) -> Value {
+    pub(super) fn step_failed_event(
+        of: usize,
+        step: &Step,
+        stop: &Stop,
+        diagnosis: Option<&Diagnosis>,
+    ) -> Value {
         json!({
             "version": VERSION,
             "event": "step_failed",
             "step": stop.index + 1,
             "of": of,
             "removes": step.removes,
-            "cause": cause,
+            "cause": stop.cause.to_string(),
             "reason": stop.reason,
+            "diagnosis": diagnosis.map(diagnosis_json),
             "database": position(&stop.position),
             "blockers": blockers(&stop.blockers),
             "stdout": stop.stdout,
@@ -187,7 +195,12 @@ impl Ui {
         })
     }
 
-    pub(super) fn finished_event(report: &Report, exit: Exit, next: &[String]) -> Value {
+    pub(super) fn finished_event(
+        report: &Report,
+        exit: Exit,
+        next: &[String],
+        diagnosis: Option<&Diagnosis>,
+    ) -> Value {
         let removed: Vec<_> = report.done.iter().map(|done| &done.removes).collect();
         json!({
             "version": VERSION,
@@ -197,6 +210,7 @@ impl Ui {
             "removed": removed,
             "validated": report.validated,
             "seconds": rounded(report.elapsed),
+            "diagnosis": diagnosis.map(diagnosis_json),
             "next": next,
         })
     }

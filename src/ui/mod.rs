@@ -4,9 +4,11 @@
 
 mod account;
 mod backup;
+mod explain;
 mod findings;
 mod json;
 mod list;
+mod page;
 mod position;
 mod progress;
 mod ruling;
@@ -23,10 +25,12 @@ use crate::domain::lock::Holder;
 use crate::error::{Exit, Failure};
 
 pub use account::Account;
+pub(crate) use account::hidden;
 pub use backup::{Replacement, Restoration, Shelf, Transfer, bytes};
 pub use findings::Ending;
 pub use json::{Format, PlanView, Standing};
 pub use list::{Examination, Listing};
+pub use page::Told;
 pub use progress::{Progress, Redact};
 
 /// When to colour.

@@ -6,10 +6,12 @@ use std::time::Duration;
 use colored::Color;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::account::hidden;
 use super::json::Format;
 use super::steps::ids;
 use super::{Ui, Verbosity, insist, seconds};
 use crate::domain::blocker::Blocker;
+use crate::domain::diagnosis::{self, Known};
 use crate::domain::plan::Step;
 use crate::domain::report::{StepDone, Stop};
 use crate::engine::LockLimit;
@@ -23,6 +25,8 @@ pub struct Progress<'a> {
     bar: ProgressBar,
     /// Hides passwords in what the engine prints.
     redact: &'a dyn Redact,
+    /// What is known of each step besides its output.
+    known: &'a [Known],
     /// The sessions that were warned of.
     warned: BTreeSet<u64>,
     /// What was said of the lock timeout.
@@ -57,9 +61,16 @@ impl<'a> Progress<'a> {
             of,
             bar,
             redact,
+            known: &[],
             warned: BTreeSet::new(),
             limits: Vec::new(),
         }
+    }
+
+    /// The same with what is known of each step.
+    #[must_use]
+    pub fn knowing(self, known: &'a [Known]) -> Self {
+        Self { known, ..self }
     }
 
     /// Answers the operator's signals while a step is running; `course` is what follows the first.
@@ -237,22 +248,15 @@ impl Events for Progress<'_> {
 
     fn stopped(&mut self, stop: &Stop, step: &Step) {
         self.finish();
-        let hidden = Stop {
-            reason: stop
-                .reason
-                .as_deref()
-                .map(|reason| self.redact.redact(reason)),
-            stdout: self.redact.redact(&stop.stdout),
-            stderr: self.redact.redact(&stop.stderr),
-            blockers: self.hidden(&stop.blockers),
-            ..stop.clone()
-        };
+        let hidden = hidden(stop, self.redact);
+        let known = self.known.get(stop.index).cloned().unwrap_or_default();
+        let diagnosis = diagnosis::of_stop(&hidden, &known);
         if stop.cause != crate::domain::report::Cause::Interrupted {
             self.event(&Ui::step_failed_event(
                 self.of,
                 step,
                 &hidden,
-                &stop.cause.to_string(),
+                diagnosis.as_ref(),
             ));
         }
     }

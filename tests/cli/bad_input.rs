@@ -305,6 +305,7 @@ fn a_folder_whose_name_is_not_unicode() {
       e86f3a7d1c95  [TIME]
       b52d08e7f41c  [TIME]
     Current revision: 7c1e5f0a93d2, a4d80b2e6f17, read from the database
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
 }
 

@@ -87,6 +87,7 @@ fn a_run_leads_across_the_merge_one_revision_at_a_time() {
       b52d08e7f41c  [TIME]
       7c1e5f0a93d2  [TIME]
     Current revision: a4d80b2e6f17, read from the database
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     assert_eq!(project.rows(), ["a4d80b2e6f17"]);
 }
@@ -95,7 +96,7 @@ fn a_run_leads_across_the_merge_one_revision_at_a_time() {
 fn colour_marks_what_happened() {
     let project = Project::alembic("diamond").at("heads");
     let run = project.run("downgrade-safe -2 -y --color always").exits(0);
-    assert_snapshot!(run.stderr, @r"
+    assert_snapshot!(run.stderr, @"
     {bold}[1/2]{/} Rolling back {cyan}e86f3a7d1c95{/} ... Add a currency to invoices
           {green}✓{/} [TIME], now at b52d08e7f41c
     {bold}[2/2]{/} Rolling back {cyan}b52d08e7f41c{/}{magenta} [MERGE]{/} ... Merge invoices and sessions
@@ -105,6 +106,7 @@ fn colour_marks_what_happened() {
       e86f3a7d1c95  {dim}[TIME]{/}
       b52d08e7f41c  {dim}[TIME]{/}
     {bold}Current revision:{/} 7c1e5f0a93d2, a4d80b2e6f17, read from the database
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
 }
 
@@ -130,6 +132,7 @@ fn verbose_shows_the_engines_own_lines() {
     ✓ Rolled back 1 revision in [TIME]
       e86f3a7d1c95  [TIME]
     Current revision: b52d08e7f41c, read from the database
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
 }
 
@@ -223,7 +226,7 @@ fn without_a_terminal_nobody_can_say_yes() {
 #[test]
 fn without_validation_the_summary_says_so() {
     let project = Project::alembic("diamond").at("heads");
-    assert_snapshot!(project.run("downgrade-safe -2 -y --no-validate").stderr, @r"
+    assert_snapshot!(project.run("downgrade-safe -2 -y --no-validate").stderr, @"
     [1/2] Rolling back e86f3a7d1c95 ... Add a currency to invoices
           ✓ [TIME], now at b52d08e7f41c
     [2/2] Rolling back b52d08e7f41c [MERGE] ... Merge invoices and sessions
@@ -234,6 +237,7 @@ fn without_validation_the_summary_says_so() {
       b52d08e7f41c  [TIME]
     warning: the steps were not looked up in the database one by one (--no-validate)
     Current revision: 7c1e5f0a93d2, a4d80b2e6f17, read from the database
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
 }
 
@@ -278,6 +282,7 @@ fn of_two_heads_only_the_branch_that_is_named_goes_down() {
     ✓ Rolled back 1 revision in [TIME]
       bbbb1111  [TIME]
     Current revision: aaaa1111, read from the database
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     assert_eq!(project.rows(), ["aaaa1111"]);
 }
@@ -285,7 +290,7 @@ fn of_two_heads_only_the_branch_that_is_named_goes_down() {
 #[test]
 fn what_depends_on_a_revision_goes_before_it() {
     let project = Project::alembic("depends_on").at("heads");
-    assert_snapshot!(project.run("downgrade-safe xxxx1111 -y").stderr, @r"
+    assert_snapshot!(project.run("downgrade-safe xxxx1111 -y").stderr, @"
     [1/2] Rolling back yyyy2222 ... Point from y to the code of x
           ✓ [TIME], now at xxxx2222, yyyy1111
     [2/2] Rolling back xxxx2222 ... Add a code to x
@@ -295,6 +300,7 @@ fn what_depends_on_a_revision_goes_before_it() {
       yyyy2222  [TIME]
       xxxx2222  [TIME]
     Current revision: xxxx1111, yyyy1111, read from the database
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     assert_eq!(project.rows(), ["xxxx1111", "yyyy1111"]);
 }
@@ -334,6 +340,7 @@ fn flask_migrate_goes_down_in_the_same_way() {
       aaaa2222  [TIME]
       aaaa1111  [TIME]
     Current revision: base, read from the database
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     assert_eq!(project.rows(), [""; 0]);
 }

@@ -61,6 +61,7 @@ fn a_step_that_fails_halfway_names_what_is_gone() {
       → bring the schema back to what it was before the step, by hand or from a backup: as it is, the step would fail on it again
       → then: rollback downgrade-safe --resume
       → to leave it here: rollback downgrade-safe --abandon
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     "#);
     run.exits(5);
     assert_eq!(project.rows(), ["3333aaaa"]);
@@ -98,6 +99,7 @@ fn a_failure_is_marked_in_colour() {
       {bold}Record:  {/} [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       {cyan}→{/} mend the cause, then: rollback downgrade-safe --resume --color always
       {cyan}→{/} to leave it here: rollback downgrade-safe --abandon
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     "#);
 }
 
@@ -138,6 +140,7 @@ fn a_step_that_refuses_before_it_does_anything_leaves_the_last_good_revision() {
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → mend the cause, then: rollback downgrade-safe --resume
       → to leave it here: rollback downgrade-safe --abandon
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     "#);
     run.exits(4);
     assert_eq!(project.rows(), ["aaaa2222"]);
@@ -242,6 +245,7 @@ fn a_step_that_hangs_is_ended_when_its_time_is_up() {
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → find out what the step waits for, or give it a longer --timeout, then: rollback downgrade-safe --resume --timeout 4s
       → to leave it here: rollback downgrade-safe --abandon
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     run.exits(4);
     assert_eq!(project.rows(), ["3333aaaa"]);
@@ -272,6 +276,7 @@ fn an_engine_that_lies_about_its_success_is_found_out() {
       → the engine said that the step succeeded and did not record it; does it migrate another database or version table?
       → see where this one stands: rollback --engine-command ./liar current
       → to leave it here: rollback --engine-command ./liar downgrade-safe --abandon
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     run.exits(5);
 }
@@ -304,6 +309,7 @@ fn an_engine_that_fails_after_its_work_is_not_called_unchanged() {
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → find out why the engine failed, then go on with: rollback downgrade-safe --resume --engine-command ./grumbler
       → to leave it here: rollback --engine-command ./grumbler downgrade-safe --abandon
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     run.exits(5);
     assert_eq!(project.rows(), ["4d5e6f7a8b04"]);

@@ -8,11 +8,13 @@
 mod atomic;
 mod atomic_checks;
 mod atomic_crash;
+mod audit;
 mod backup;
 mod backup_mysql;
 mod checks;
 mod connection;
 mod crash;
+mod diagnosis;
 mod evidence;
 mod failures;
 mod fingerprint;

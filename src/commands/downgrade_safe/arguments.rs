@@ -1,11 +1,13 @@
 //! The words of `rollback downgrade-safe`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
 use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
+use crate::commands::reports;
 use crate::commands::ruling::CircumstanceArgs;
 use crate::config::{self, BackupWhen, OnFailure};
 use crate::domain::risk::verdict::Allowed;
@@ -120,6 +122,10 @@ pub struct DowngradeSafeArgs {
     /// What is said about it.
     #[command(flatten)]
     pub circumstances: CircumstanceArgs,
+
+    /// Put the report of the run into this file as well, as JSON or as Markdown by its ending: .json or .md.
+    #[arg(long, value_name = "FILE", value_parser = reports::file, conflicts_with = "dry_run")]
+    pub report: Option<PathBuf>,
 
     /// Run steps that remove several revisions because they depend on each other.
     #[arg(long, action = ArgAction::SetTrue)]

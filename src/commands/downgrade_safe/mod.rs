@@ -1,7 +1,9 @@
 //! `rollback downgrade-safe`: observe, plan, judge, ask, run, report.
 
 mod arguments;
+mod begun;
 mod consent;
+mod ended;
 mod next;
 pub(super) mod planned;
 mod safety;
@@ -14,8 +16,10 @@ use self::safety::Rescue;
 pub(super) use self::safety::Safety;
 use self::way::Way;
 use super::Context;
+use super::audit;
 use super::lock::Lock;
 use super::record::{self, Record};
+use super::reports;
 use super::session::Session;
 use super::unfinished::{self, TakenUp};
 use crate::database::Snapshot;
@@ -27,53 +31,91 @@ use crate::error::{Exit, Failure};
 use crate::store::Store;
 use crate::ui::Account;
 
-/// Plans, asks, runs and tells.
+/// Plans, asks, runs and tells, and leaves a report of every run that was begun, gone on with or given up.
 pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let lock = (!args.dry_run).then(|| Lock::new(context, args.wait));
     let mut session = observe(args, context, lock.as_ref())?;
     let store = record::store(context);
-    let unfinished = unfinished::find(&store, &session)?;
+    let mut recorded = None;
+    let result = recording(
+        args,
+        context,
+        lock.as_ref(),
+        &mut session,
+        &store,
+        &mut recorded,
+    );
+    if let Some(run) = recorded {
+        let elsewhere = args.report.as_deref();
+        reports::write(context, &store, &mut session, &run, elsewhere);
+    }
+    result
+}
+
+/// The same without the report; `recorded` becomes the run whose record was written to.
+fn recording(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    lock: Option<&Lock>,
+    session: &mut Session,
+    store: &Store,
+    recorded: &mut Option<String>,
+) -> Result<Exit, Failure> {
+    let unfinished = unfinished::find(store, session)?;
     if args.abandon {
-        unfinished::abandon(context, &store, unfinished.as_ref())?;
+        unfinished::abandon(context, store, unfinished.as_ref())?;
+        *recorded = unfinished.map(|run| run.begun.run);
         return Ok(Exit::Done);
     }
-    let mut taken_up = take_up(args, context, &mut session, &store, unfinished)?;
-    warn_of_leftovers(context, &mut session);
+    let mut taken_up = take_up(args, context, session, store, unfinished)?;
+    warn_of_leftovers(context, session);
 
-    let mut planned = Planned::new(args, context, &mut session, taken_up.as_ref())?;
-    planned.show(args, context, &session)?;
+    let mut planned = Planned::new(args, context, session, taken_up.as_ref())?;
+    planned.show(args, context, session)?;
     if args.dry_run || planned.plan.steps.is_empty() {
-        return end_without_a_step(args, context, &store, &planned.plan, taken_up);
+        if let (Some(taken_up), false) = (&taken_up, args.dry_run) {
+            *recorded = Some(taken_up.run.begun.run.clone());
+        }
+        return end_without_a_step(args, context, store, &planned.plan, taken_up);
     }
 
     let lacking = consent::judge(args, context, &planned)?;
     planned.safety.refuse()?;
-    let whole = way::whole(args, context, &session, &planned.plan, taken_up.as_ref())?;
+    let whole = way::whole(args, context, session, &planned.plan, taken_up.as_ref())?;
     if !args.yes {
-        consent::ask(context, &session, &planned, &lacking)?;
+        consent::ask(context, session, &planned, &lacking)?;
         planned.ruled.still_met(context)?;
     }
 
     if let Some(taken_up) = &mut taken_up {
-        taken_up.put_back(context, &mut session, &store)?;
+        taken_up.put_back(context, session, store)?;
     }
     let run = match &taken_up {
         Some(taken_up) => &taken_up.run.begun.run,
-        None => lock.as_ref().map_or("", Lock::run),
+        None => lock.map_or("", Lock::run),
     };
-    let backup = planned.safety.make(context, &session, run)?;
+    let backup = planned.safety.make(context, session, run)?;
     if !args.yes || backup.is_some() {
         session.still_at(&planned.plan)?;
     }
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
     session.check_before(validate, context)?;
     let way = Way::prepare(whole)?;
-    let record = if let Some(mut taken_up) = taken_up {
-        taken_up.consented(&planned.ruled);
-        Record::go_on(&store, taken_up)
-    } else {
-        let run = lock.as_ref().map_or("", Lock::run);
-        Record::begin(args, context, &mut session, &store, run, &planned)
+    let record = match taken_up {
+        Some(mut taken_up) => {
+            taken_up.consented(&planned.ruled);
+            *recorded = Some(taken_up.run.begun.run.clone());
+            Record::go_on(store, taken_up, session.take_checks())
+        }
+        None => {
+            let run = lock.map_or("", Lock::run);
+            let begun = begun::begun(args, context, session, run, &planned);
+            // The row first: where it cannot be written, no run begins.
+            audit::announce(context, session, &begun).and_then(|()| {
+                *recorded = Some(run.to_owned());
+                Record::begin(store, begun, session.take_checks())
+            })
+        }
     };
     let mut record = record
         .and_then(|mut record| {
@@ -87,27 +129,14 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         })
         .map_err(|failure| way.not_gone(failure))?;
     session.hold(record.engine_lock()?);
-    let mut report = steps::run(
-        context,
-        &mut session,
-        &planned.plan,
-        &way,
-        &mut record,
-        validate,
-    );
-    let rescue = safety::rescue(
-        context,
-        &mut session,
-        backup.as_ref(),
-        &mut record,
-        &mut report,
-    );
+    let mut report = steps::run(context, session, &planned, &way, &mut record, validate);
+    let rescue = safety::rescue(context, session, backup.as_ref(), &mut record, &mut report);
     let after = After {
         report: &report,
         rescue,
         backup: backup.as_ref(),
     };
-    Ok(tell(args, context, &session, &planned, &mut record, &after))
+    Ok(tell(args, context, session, &planned, &mut record, &after))
 }
 
 /// Finds engine and database, and locks it. Whether a plan can be run as a whole is for the engine to say.
@@ -136,6 +165,7 @@ fn take_up(
     }
     if let Some(run) = unfinished.filter(|_| !args.dry_run) {
         unfinished::make_way(context, session, store, &run)?;
+        reports::write(context, store, session, &run.begun.run, None);
     }
     Ok(None)
 }
@@ -161,7 +191,7 @@ fn end_without_a_step(
     }
     let report = Report::nothing_to_do(plan.current.clone());
     if let Some(taken_up) = taken_up.filter(|_| !args.dry_run) {
-        Record::go_on(store, taken_up)?.end(&report, Exit::Done)?;
+        Record::go_on(store, taken_up, Vec::new())?.end(&report, Exit::Done)?;
     }
     context.ui.nothing_was_run(&report)?;
     Ok(Exit::Done)
@@ -179,7 +209,7 @@ struct After<'a> {
 fn tell(
     args: &DowngradeSafeArgs,
     context: &Context<'_>,
-    session: &Session,
+    session: &mut Session,
     planned: &Planned,
     record: &mut Record,
     after: &After<'_>,
@@ -192,13 +222,15 @@ fn tell(
         Outcome::FailedChanged => Exit::StepChanged,
         Outcome::Interrupted => Exit::Interrupted,
     };
-    let ended = record.end(report, exit);
     let advice = next::advice(args, context, report, &after.rescue, after.backup);
+    let known = planned.known(context, session);
+    let ended = ended::write(session, planned, &known, record, report, &advice, exit);
     context.ui.account(Account {
         plan: &planned.plan,
         commands: &planned.commands,
         report,
         record: &record.path(),
+        known: &known,
         advice: &advice,
         exit,
         redact: &session.secrets(),

@@ -40,7 +40,7 @@ pub(super) fn advice(
 }
 
 /// The options that are not repeated, nor what is given to them: secrets, consents, and what the record keeps.
-const LEFT_OUT: [&str; 7] = [
+const LEFT_OUT: [&str; 8] = [
     "--database-url",
     "--reason",
     "--incident",
@@ -48,6 +48,7 @@ const LEFT_OUT: [&str; 7] = [
     "--deployed-at",
     "--accept",
     "--allow",
+    "--report",
 ];
 
 /// The commands that may come next.

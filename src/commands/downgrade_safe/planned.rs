@@ -6,6 +6,8 @@ use crate::commands::foresee::Foreseen;
 use crate::commands::ruling::{Manner, Ruled, rule};
 use crate::commands::session::Session;
 use crate::commands::unfinished::TakenUp;
+use crate::domain::connection::Dialect;
+use crate::domain::diagnosis::Known;
 use crate::domain::plan::Plan;
 use crate::domain::policy::Consent;
 use crate::error::Failure;
@@ -85,5 +87,23 @@ impl Planned {
             },
         };
         context.ui.plan_of_run(view, args.dry_run)
+    }
+
+    /// What is known of each step, should it fail.
+    pub(super) fn known(&self, context: &Context<'_>, session: &Session) -> Vec<Known> {
+        let dialect = session
+            .identity
+            .as_ref()
+            .and_then(|identity| Dialect::named(&identity.dialect));
+        let steps = self.plan.steps.iter().enumerate();
+        steps
+            .map(|(index, step)| Known {
+                dialect,
+                revision: Some(step.removes.to_string()),
+                dropped_by: self.foreseen.culprit(index),
+                look: Some(context.command(&["current"])),
+                ..Known::default()
+            })
+            .collect()
     }
 }

@@ -1,12 +1,12 @@
 //! The steps of a run, with all that hears of them.
 
+use super::planned::Planned;
 use super::way::Way;
 use crate::commands::Context;
 use crate::commands::connection::lock_timeout;
 use crate::commands::record::Record;
 use crate::commands::session::Session;
 use crate::config;
-use crate::domain::plan::Plan;
 use crate::domain::report::Report;
 use crate::runner::{Options, Parts};
 use crate::ui::{Progress, Verbosity};
@@ -15,12 +15,13 @@ use crate::ui::{Progress, Verbosity};
 pub(super) fn run(
     context: &Context<'_>,
     session: &mut Session,
-    plan: &Plan,
+    planned: &Planned,
     way: &Way,
     record: &mut Record,
     validate: bool,
 ) -> Report {
     let ui = context.ui;
+    let plan = &planned.plan;
     warn_of_limits(context, session, validate);
     let options = Options {
         validate,
@@ -29,7 +30,8 @@ pub(super) fn run(
         old_transaction: lock_timeout(context.settings).unwrap_or(config::LOCK_TIMEOUT),
     };
     let secrets = session.secrets();
-    let progress = Progress::new(ui, plan.steps.len(), &secrets);
+    let known = planned.known(context, session);
+    let progress = Progress::new(ui, plan.steps.len(), &secrets).knowing(&known);
     context
         .interrupt
         .tell(Some(progress.on_signal(if way.is_a_whole() {

@@ -1,16 +1,18 @@
 //! What the database is asked beside its version rows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Session;
 use crate::commands::Context;
 use crate::commands::eyes::Eyes;
 use crate::database::Database;
+use crate::domain::audit::Row;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::foresight::Dialect;
 use crate::domain::graph::Graph;
+use crate::domain::journal::{Checked, Rows};
 use crate::domain::report::Schema;
 use crate::domain::revision::Heads;
 use crate::error::Failure;
@@ -18,6 +20,9 @@ use crate::runner::Witness as _;
 
 /// How long the two small questions about the catalogue may take.
 const CATALOGUE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Without one nobody can write or read the table of `[audit]`.
+const NOT_OURS: &str = "there is no connection of our own to this database";
 
 impl Session {
     /// The server, where it is one of those that are known well enough.
@@ -115,5 +120,47 @@ impl Session {
 
     pub(in super::super) fn has_own_connection(&self) -> bool {
         matches!(self.watched.eyes, Eyes::Own { .. })
+    }
+
+    /// The checks that were made since this was asked last.
+    pub(in super::super) fn take_checks(&mut self) -> Vec<Checked> {
+        self.watched.watch.take_made()
+    }
+
+    /// The rows before the first step; empty where they were not counted.
+    pub(in super::super) fn rows_at_the_start(&self) -> BTreeMap<String, Rows> {
+        self.watched.watch.rows_at_the_start()
+    }
+
+    /// The rows at the end; empty where they were not counted at the start either. `as_last_seen` is whether
+    /// nothing can have changed them since they were counted last.
+    pub(in super::super) fn rows_at_the_end(
+        &mut self,
+        as_last_seen: bool,
+    ) -> BTreeMap<String, Rows> {
+        let (watch, own) = self.watched.parts();
+        watch.rows_at_the_end(as_last_seen, own)
+    }
+
+    /// Puts a row into the table of `[audit]`. The error is a sentence.
+    pub(in super::super) fn write_audit(&mut self, row: &Row) -> Result<(), String> {
+        match &mut self.watched.eyes {
+            Eyes::Own {
+                database, table, ..
+            } => database
+                .write_audit(table, row)
+                .map_err(|error| error.to_string()),
+            Eyes::Engine(_) => Err(NOT_OURS.to_owned()),
+        }
+    }
+
+    /// Each run of the table of `[audit]` and its report, newest first. The error is a sentence.
+    pub(in super::super) fn audit(&mut self) -> Result<Vec<(String, String)>, String> {
+        match &mut self.watched.eyes {
+            Eyes::Own {
+                database, table, ..
+            } => database.audit(table).map_err(|error| error.to_string()),
+            Eyes::Engine(_) => Err(NOT_OURS.to_owned()),
+        }
     }
 }

@@ -21,6 +21,7 @@ use crate::domain::graph::Graph;
 use crate::domain::revision::RevisionId;
 use crate::domain::secret::{self, Secret};
 use crate::engine::alembic::AlembicEngine;
+use crate::engine::alembic::output::mask;
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::{Engine, EngineError};
 use crate::error::{Exit, Failure};
@@ -57,13 +58,13 @@ impl Session {
     }
 }
 
-/// The passwords that may turn up in what the engine prints.
+/// The passwords that may turn up in what the engine prints; those in URLs are hidden whether known or not.
 #[derive(Debug)]
 pub(super) struct Secrets(Vec<Secret>);
 
 impl Redact for Secrets {
     fn redact(&self, text: &str) -> String {
-        secret::redact(text, &self.0.iter().collect::<Vec<_>>())
+        mask(&secret::redact(text, &self.0.iter().collect::<Vec<_>>()))
     }
 }
 

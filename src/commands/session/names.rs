@@ -56,4 +56,9 @@ impl Session {
             None => self.engine.name(),
         }
     }
+
+    /// The server and its version, where it tells.
+    pub(in super::super) fn server(&self) -> Option<String> {
+        self.identity.as_ref()?.server.clone()
+    }
 }

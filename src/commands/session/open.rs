@@ -6,8 +6,8 @@ use crate::commands::connection::{
     by_url_alone, discovery, given_connection, open_eyes, told_identity, version_table,
 };
 use crate::commands::eyes::{Eyes, Watched};
-use crate::commands::history::History;
 use crate::commands::lock::Lock;
+use crate::commands::revisions::History;
 use crate::commands::watch::Watch;
 use crate::domain::connection::ConnectionFacts;
 use crate::domain::secret::Secret;

@@ -47,7 +47,7 @@ pub struct Item {
 }
 
 /// The names of the program's own checks; every other one is the project's.
-const OWN_CHECKS: [&str; 3] = ["version table", "rows", "faults"];
+const OWN_CHECKS: [&str; 4] = ["version table", "schema", "rows", "faults"];
 
 /// The checklist of the run that a journal tells of, in the order in which things are to be done. Empty
 /// where the lines are no journal.
@@ -130,7 +130,9 @@ fn before(run: &Run, seen: &Seen<'_>) -> Vec<Item> {
         ),
         item(
             "Review the migration files",
-            open("what the program read in them is below; that a person read them is not known"),
+            open(
+                "what the program read in them is told here; that a person read them is not known",
+            ),
         ),
         item("Assess what is lost", assessed(begun)),
         item(

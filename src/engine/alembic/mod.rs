@@ -7,7 +7,6 @@
 
 pub mod bridge;
 mod command_line;
-pub mod complaint;
 pub mod discovery;
 mod failure;
 pub mod ini;
@@ -36,6 +35,7 @@ use super::{
     Current, Ended, Engine, EngineError, Judge, Listener, LockLimit, Observation, Range, Reach,
     StepRun,
 };
+use crate::domain::diagnosis::start as complaint;
 use crate::domain::graph::Graph;
 use crate::process::{Environment, Interrupt};
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bridge::Report;
 use super::command_line::{CURRENT, HISTORY};
-use super::complaint::{self, Kind};
 use super::{AlembicEngine, output};
+use crate::domain::diagnosis::start::{self as complaint, Kind};
 use crate::domain::graph::Graph;
 use crate::domain::revision::{Revision, RevisionId};
 use crate::engine::{Current, Ended, EngineError, Observation};

@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::{AlembicEngine, bridge, complaint, output, statements};
+use super::{AlembicEngine, bridge, output, statements};
+use crate::domain::diagnosis::start as complaint;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::rendering::{Obstacle, Raised, Rendering};
 use crate::engine::{Ended, EngineError};

@@ -110,10 +110,11 @@ fn the_readme_lists_every_setting() {
         .filter_map(|line| Some(line.strip_prefix("    ")?.split_once(": ")?.0))
         // What is said of one run, and the rules that the environment chose, are not in the file.
         .filter(|name| !NOT_IN_THE_FILE.contains(name))
-        // In the file they have tables of their own: `[[check]]`, `[policy]`.
+        // In the file they have tables of their own: `[[check]]`, `[policy]`, `[audit]`.
         .map(|name| match name {
             "checks" => "check",
             "policies" => "policy",
+            "audit_table" => "audit",
             name => name,
         })
         .collect();
@@ -147,14 +148,17 @@ fn the_readme_lists_every_setting() {
         let value = match row[0].trim_matches('`') {
             "timeout" | "lock_timeout" | "check_budget" | "probe_timeout" => "5m",
             "lock_retries" => "2",
-            "validate" | "probe" => "false",
+            "validate" | "probe" | "audit" => "false",
             "allow" => "table-dropped",
             "graph" => "engine",
             "color" => "never",
             "format" => "json",
             _ => "x",
         };
-        let variable = format!("ROLLBACK_{}", row[0].trim_matches('`').to_uppercase());
+        let variable = match row[0].trim_matches('`') {
+            "audit" => "ROLLBACK_AUDIT_TABLE".to_owned(),
+            key => format!("ROLLBACK_{}", key.to_uppercase()),
+        };
         let environment = [(variable.as_str().into(), value.into())].into();
         let settled = settle(
             Layer::default(),
@@ -190,6 +194,7 @@ fn the_exit_codes_are_the_same_everywhere() {
         Exit::StepFailed,
         Exit::StepChanged,
         Exit::Locked,
+        Exit::NotKnown,
         Exit::Internal,
         Exit::Interrupted,
     ]
@@ -202,6 +207,7 @@ fn the_exit_codes_are_the_same_everywhere() {
         | Exit::StepFailed
         | Exit::StepChanged
         | Exit::Locked
+        | Exit::NotKnown
         | Exit::Internal
         | Exit::Interrupted => exit.code(),
     })

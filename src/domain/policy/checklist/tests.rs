@@ -113,7 +113,7 @@ fn what_nobody_checked_stays_open() {
         [
             "[ ] Back the database up: this run made none",
             "[x] Check the current revision: the version table said c",
-            "[ ] Review the migration files: what the program read in them is below; that a person read them is not known",
+            "[ ] Review the migration files: what the program read in them is told here; that a person read them is not known",
             "[ ] Assess what is lost: nothing was foretold of the steps",
             "[ ] Say why, and for which incident: neither was given",
             "[ ] Notify the team: nobody can tell from here",

@@ -1,4 +1,4 @@
-//! What an engine that failed complains about: one sentence, its kind, and what to do.
+//! What an engine that did not start complains about: one sentence, its kind, and what to do.
 
 use std::sync::LazyLock;
 
@@ -79,7 +79,7 @@ pub struct Complaint {
     pub kind: Kind,
 }
 
-fn pattern(text: &str) -> Regex {
+pub(super) fn pattern(text: &str) -> Regex {
     #[expect(
         clippy::expect_used,
         reason = "the patterns are constants, each used by a test"
@@ -151,15 +151,7 @@ pub fn duplicate(stderr: &str) -> Option<String> {
 /// The sentence with which the last traceback ends, without the lines that explain it. Where a
 /// project raises a bare error over another one, that other one says more.
 pub fn traceback_line(text: &str) -> Option<&str> {
-    let mut ends = text
-        .rsplit("Traceback (most recent call last):")
-        .filter_map(|after| {
-            after
-                .lines()
-                .find(|line| !line.trim().is_empty() && !line.starts_with(char::is_whitespace))
-        });
-    let tracebacks = text.matches("Traceback (most recent call last):").count();
-    let ends: Vec<&str> = ends.by_ref().take(tracebacks).collect();
+    let ends: Vec<&str> = super::trace::ends_of_tracebacks(text).collect();
     ends.iter()
         .find(|line| !BARE.is_match(line))
         .or(ends.first())

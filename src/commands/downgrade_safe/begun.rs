@@ -1,0 +1,101 @@
+//! The first entry of a record: all that is known of a run before its first step, as it was shown.
+
+use std::collections::BTreeMap;
+
+use super::{DowngradeSafeArgs, Planned};
+use crate::commands::Context;
+use crate::commands::session::Session;
+use crate::domain::journal::{Begun, Foreseen, Planned as PlannedStep};
+use crate::domain::plan::Step;
+use crate::domain::policy::Circumstances;
+use crate::domain::risk::Finding;
+use crate::domain::risk::verdict::{Allowed, to_be_allowed};
+use crate::ui::Redact;
+
+/// Puts it together.
+pub(super) fn begun(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    session: &mut Session,
+    run: &str,
+    planned: &Planned,
+) -> Begun {
+    let plan = &planned.plan;
+    let typed = args.target.clone().unwrap_or_default();
+    let outlook = &planned.foreseen.outlook;
+    // Whoever came this far has consented to all of it, by name or by typing.
+    let allowed = to_be_allowed(outlook.findings(), &Allowed::default());
+    let secrets = session.secrets();
+    let hidden = |text: &str| secrets.redact(text);
+    let said = &planned.ruled.circumstances;
+    let told = |text: &Option<String>| text.as_deref().map(hidden);
+    let circumstances = Circumstances {
+        reason: told(&said.reason),
+        incident: told(&said.incident),
+        approved_by: told(&said.approved_by),
+        ..said.clone()
+    };
+    let steps = plan.steps.iter().enumerate().map(|(index, step)| {
+        let command = planned.commands.get(index).into_iter().flatten();
+        let findings = outlook.steps.get(index).into_iter().flatten();
+        PlannedStep {
+            removes: step.removes.to_string(),
+            message: step.revision.message.clone(),
+            command: command.map(|word| hidden(word)).collect(),
+            findings: findings.map(|finding| foreseen(finding, &hidden)).collect(),
+        }
+    });
+    Begun {
+        run: run.to_owned(),
+        database_key: session.database_key(),
+        database: session.place(),
+        target: plan.restated_target.clone().unwrap_or(typed),
+        removes: texts(plan.steps.iter().map(|step| &step.removes)),
+        arguments: texts(plan.steps.iter().map(|step| &step.argument)),
+        by: context.operator.clone(),
+        reason: circumstances.reason.clone(),
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        engine: session.engine_name(),
+        heads: plan.current.clone(),
+        server: session.server(),
+        circumstances,
+        ruling: planned.ruled.ruling.clone(),
+        steps: steps.collect(),
+        losses: planned.foreseen.losses.as_deref().map(hidden),
+        allowed: texts(allowed.iter()),
+        rows: session.rows_at_the_start(),
+        aim: Some(plan.final_heads().clone()),
+        messages: messages(session, &plan.steps),
+        project: context
+            .which_project
+            .iter()
+            .map(|word| hidden(word))
+            .collect(),
+        schema: session.schema().unwrap_or_default(),
+    }
+}
+
+fn texts<T: ToString>(values: impl Iterator<Item = T>) -> Vec<String> {
+    values.map(|value| value.to_string()).collect()
+}
+
+fn foreseen(finding: &Finding, hidden: &dyn Fn(&str) -> String) -> Foreseen {
+    Foreseen {
+        code: finding.code.to_owned(),
+        level: finding.level.name().to_owned(),
+        sentence: hidden(&finding.sentence),
+    }
+}
+
+/// Of the revisions at both ends of the way.
+fn messages(session: &Session, steps: &[Step]) -> BTreeMap<String, String> {
+    let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
+        return BTreeMap::new();
+    };
+    let ends = || first.heads_before.iter().chain(&last.heads_after);
+    let revisions = session.graph.revisions().iter();
+    revisions
+        .filter(|revision| ends().any(|id| id.as_str() == revision.id))
+        .map(|revision| (revision.id.clone(), revision.message.clone()))
+        .collect()
+}

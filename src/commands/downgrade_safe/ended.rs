@@ -1,0 +1,58 @@
+//! The last entries of a record: where a run ended, and what there is then.
+
+use super::Planned;
+use crate::commands::record::Record;
+use crate::commands::session::Session;
+use crate::domain::diagnosis::{self, Known};
+use crate::domain::journal::{Entry, Stopped};
+use crate::domain::report::Report;
+use crate::error::{Exit, Failure};
+use crate::ui::{Redact as _, hidden};
+
+/// Writes them. `next` are the commands that the operator is told to type.
+pub(super) fn write(
+    session: &mut Session,
+    planned: &Planned,
+    known: &[Known],
+    record: &mut Record,
+    report: &Report,
+    next: &[String],
+    exit: Exit,
+) -> Result<(), Failure> {
+    if let Some(mut stopped) = stopped(session, planned, known, report, next) {
+        stopped.step += record.offset();
+        record.add(Entry::Stopped(Box::new(stopped)))?;
+    }
+    let rows = session.rows_at_the_end(report.stop.is_none());
+    if !rows.is_empty() {
+        record.add(Entry::Counted { rows })?;
+    }
+    record.end(report, exit)
+}
+
+fn stopped(
+    session: &Session,
+    planned: &Planned,
+    known: &[Known],
+    report: &Report,
+    next: &[String],
+) -> Option<Stopped> {
+    let stop = report.stop.as_ref()?;
+    let secrets = session.secrets();
+    let redacted = |text: &str| secrets.redact(text);
+    let step = planned.plan.steps.get(stop.index)?;
+    let known = known.get(stop.index).cloned().unwrap_or_default();
+    // Without passwords already when it is made: it quotes what the engine said.
+    let diagnosis = diagnosis::of_stop(&hidden(stop, &secrets), &known);
+    Some(Stopped {
+        step: stop.index,
+        revision: step.removes.to_string(),
+        cause: redacted(&stop.cause.to_string()),
+        position: redacted(&stop.position.to_string()),
+        reason: stop.reason.as_deref().map(redacted),
+        diagnosis,
+        next: next.iter().map(|text| redacted(text)).collect(),
+        stdout: redacted(&stop.stdout),
+        stderr: redacted(&stop.stderr),
+    })
+}

@@ -1,0 +1,470 @@
+//! Objects that are not there, are there already, or have others that depend on them.
+
+use super::Known;
+use super::entry::{Entry, NEXT, Words, group, pattern};
+use super::failed::{Failed, cut};
+use super::names::{Verb, column, dropped, named, of_table, quoted, some, table, verb, written};
+use crate::domain::connection::Dialect;
+
+pattern!(DEPENDS = r"(?m)^(?:DETAIL:\s+)?((?:\S+ )+on .*)$|^DETAIL:\s+(.*)$");
+pattern!(ON_ENGLISH = r"(?m)^(?:DETAIL: +)?(.+?) depends on ");
+pattern!(RULE_OF = r"^rule \S+ on (?:materialized )?view ");
+pattern!(SQLITE_ERROR_IN = r"error in (view|trigger|index|table) (\S+?)(?: after [a-z ]+)?:");
+pattern!(
+    SQLITE_NAME = r"no such (?:table|column|index|view|trigger): (?:main\.)?(\S+)|^(?:table|index|view|trigger) [`']?([^\s`']+)[`']? already exists|duplicate column name: (\S+)|there is already (?:a|another) (?:table|index)[^:]*: (\S+)"
+);
+pattern!(PYTHON_NAME = r"'([^']+)'");
+pattern!(LEFTOVER = r"_alembic_tmp_\w+");
+pattern!(MYSQL_KIND = r"Can't DROP (COLUMN|INDEX|KEY|FOREIGN KEY|CONSTRAINT|PRIMARY KEY|CHECK)");
+pattern!(CONSTRAINT_OF = r#"constraint "([^"]+)""#);
+
+const MISSING: &str = "The step counts on something that an earlier step of this rollback, a later revision or a person has removed.";
+const MEND: &str =
+    "Make it by hand, or mend the downgrade (`if_exists=True`); look what removed it.";
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "batch-leftover",
+        when: "A table `_alembic_tmp_...` is there: a batch operation of SQLite or MariaDB broke off before.",
+        means: "An earlier try of a step ended in the middle of copying a table. The table itself is still there, its copy is in the way of every further try.",
+        remedy: "See that the table itself is whole, then drop the copy.",
+        states: &["42P07"],
+        numbers: &[1050],
+        sqlite: &[r"^table [`']?_alembic_tmp_\w+[`']? already exists"],
+        english: &["_alembic_tmp_.* already exists"],
+        and: |failed| LEFTOVER.is_match(&failed.message),
+        in_a_step: true,
+        words: leftover,
+        ..NEXT
+    },
+    Entry {
+        code: "already-exists",
+        when: "A table, column, index, constraint, type, schema or function is to be made that is there already.",
+        means: "A step that broke off before had made it, or it was made by hand.",
+        remedy: "Compare it with what the downgrade makes; drop it or rename it, or have the downgrade pass over it.",
+        states: &["42P07", "42701", "42710", "42P06", "42723"],
+        numbers: &[1050, 1060, 1061, 1826, 1304, 1359, 121],
+        sqlite: &[
+            "already exists$",
+            "^duplicate column name",
+            "^there is already",
+        ],
+        english: &[
+            r#"^(?:relation|column|type|constraint|schema|index|table|function|trigger) .* already exists"#,
+        ],
+        in_a_step: true,
+        words: exists,
+        ..NEXT
+    },
+    Entry {
+        code: "objects-depend",
+        when: "Something is to be dropped or altered that a view, a default, a constraint or an index depends on.",
+        means: "Nothing was dropped. What depends on it is not known to this migration, or is dropped later.",
+        remedy: "Drop what depends on it first, and make it again afterwards where it is still wanted.",
+        states: &["2BP01", "0A000"],
+        sqlite: &[
+            "^error in (?:view|trigger|index|table)",
+            "^cannot drop (?:UNIQUE|PRIMARY KEY) column",
+            "^cannot drop column",
+        ],
+        english: &[
+            "because other objects depend on it",
+            "^cannot alter type of a column used",
+        ],
+        and: |failed| {
+            failed.state.as_deref() != Some("0A000")
+                || failed.details.contains("depends on")
+                || failed.message.contains("used by")
+        },
+        in_a_step: true,
+        words: dependents,
+        ..NEXT
+    },
+    Entry {
+        code: "index-needed",
+        when: "An index or column is to be dropped that a foreign key of MariaDB or MySQL needs.",
+        means: "The index or column is still there, and so is the foreign key.",
+        remedy: "Drop the foreign key first, or make another index that begins with its columns.",
+        numbers: &[1553, 1828, 1829],
+        in_a_step: true,
+        words: index_needed,
+        ..NEXT
+    },
+    Entry {
+        code: "table-missing",
+        when: "A table, view or sequence that the step works on is not there.",
+        means: MISSING,
+        remedy: MEND,
+        states: &["42P01"],
+        numbers: &[1146, 1051, 1109],
+        sqlite: &["^no such table", "^no such view"],
+        english: &[r#"^(?:relation|table|view|sequence) "[^"]+" does not exist"#],
+        python: &["NoSuchTableError: "],
+        in_a_step: true,
+        words: |failed, known| missing("table", failed, known),
+        ..NEXT
+    },
+    Entry {
+        code: "column-missing",
+        when: "A column that the step works on is not there.",
+        means: MISSING,
+        remedy: MEND,
+        states: &["42703"],
+        numbers: &[1054, 1072, 1091],
+        sqlite: &["^no such column", "has no column named"],
+        english: &[r#"^column .* does not exist"#],
+        // A batch of Alembic looks the column up in the table that it copies.
+        python: &["^KeyError: '"],
+        and: |failed| match failed.number {
+            Some(1091) => dropped_kind(failed) == "column",
+            _ if failed.class == "KeyError" => failed.frames.last().is_some_and(in_batch),
+            _ => true,
+        },
+        in_a_step: true,
+        words: |failed, known| missing("column", failed, known),
+        ..NEXT
+    },
+    Entry {
+        code: "index-missing",
+        when: "An index that the step drops is not there.",
+        means: MISSING,
+        remedy: MEND,
+        states: &["42704"],
+        numbers: &[1091, 1176],
+        sqlite: &["^no such index"],
+        english: &[r#"^index "[^"]+" does not exist"#],
+        python: &["^ValueError: No such index"],
+        and: |failed| match failed.number {
+            Some(1091) => dropped_kind(failed) == "index",
+            Some(_) => true,
+            None if failed.state.is_some() => verb(failed) == Verb::DropIndex,
+            None => true,
+        },
+        in_a_step: true,
+        words: |failed, known| missing("index", failed, known),
+        ..NEXT
+    },
+    Entry {
+        code: "constraint-missing",
+        when: "A constraint or foreign key that the step drops is not there, or not by that name.",
+        means: MISSING,
+        remedy: MEND,
+        states: &["42704"],
+        numbers: &[1091, 3940, 3821],
+        english: &[r#"^constraint "[^"]+" (?:of relation "[^"]+" )?does not exist"#],
+        python: &[
+            "^ValueError: No such constraint",
+            "^ValueError: Constraint must have a name",
+        ],
+        and: |failed| match failed.number {
+            Some(1091) => dropped_kind(failed) == "constraint",
+            Some(_) => true,
+            None if failed.state.is_some() => verb(failed) == Verb::DropConstraint,
+            None => true,
+        },
+        in_a_step: true,
+        words: |failed, known| missing("constraint", failed, known),
+        ..NEXT
+    },
+    Entry {
+        code: "type-missing",
+        when: "A type of PostgreSQL that the step uses or drops is not there.",
+        means: MISSING,
+        remedy: "Make the type by hand, or mend the downgrade (`checkfirst=True`); look what removed it.",
+        states: &["42704"],
+        english: &[r#"^type "[^"]+" does not exist"#],
+        and: |failed| {
+            verb(failed) == Verb::DropType
+                || failed.message.starts_with("type ")
+                || failed.sql.to_ascii_uppercase().contains(" TYPE ")
+        },
+        in_a_step: true,
+        words: |failed, known| missing("type", failed, known),
+        ..NEXT
+    },
+    Entry {
+        code: "object-missing",
+        when: "A schema, function, trigger or something else that the step works on is not there.",
+        means: MISSING,
+        remedy: MEND,
+        states: &["42704", "42883", "3F000"],
+        numbers: &[1305, 1360, 1091],
+        sqlite: &["^no such trigger", "^no such function", "^no such module"],
+        english: &[r#"^(?:schema|function|trigger|role|extension|operator) .* does not exist"#],
+        in_a_step: true,
+        words: |failed, known| missing("object", failed, known),
+        ..NEXT
+    },
+    Entry {
+        code: "sqlite-alter",
+        when: "SQLite has no ALTER for this, and the migration does not work around it.",
+        means: "The migration was written for another server, or lacks a batch operation.",
+        remedy: "Write it as `with op.batch_alter_table(...)`, which copies the table.",
+        sqlite: &[r#"^near "(?:ALTER|CONSTRAINT|MODIFY|DROP|SET|TYPE|CHANGE)": syntax error"#],
+        python: &["^NotImplementedError: No support for ALTER of constraints in SQLite"],
+        in_a_step: true,
+        words: sqlite_alter,
+        ..NEXT
+    },
+    Entry {
+        code: "not-null-without-default",
+        when: "SQLite is to add a NOT NULL column without a default.",
+        means: "The column was not added: the rows that are there would have no value in it.",
+        remedy: "Give the column a `server_default` in the downgrade.",
+        sqlite: &["^Cannot add a NOT NULL column with default value NULL"],
+        english: &["^Cannot add a NOT NULL column with default value NULL"],
+        in_a_step: true,
+        words: no_default,
+        ..NEXT
+    },
+    Entry {
+        code: "sql-syntax",
+        when: "The server does not understand the SQL of the migration.",
+        means: "The statement was not run. It may be written for another kind or version of server.",
+        remedy: "Correct the SQL in the downgrade.",
+        states: &["42601"],
+        numbers: &[1064],
+        sqlite: &["syntax error$", "^incomplete input"],
+        english: &["^syntax error at or near"],
+        in_a_step: true,
+        words: syntax,
+        ..NEXT
+    },
+];
+
+fn in_batch(frame: &super::trace::Frame) -> bool {
+    frame.file.contains("alembic/operations/batch.py") || frame.file.contains("alembic\\operations")
+}
+
+/// What MariaDB's 1091 is about. MySQL says `column/key` for all.
+fn dropped_kind(failed: &Failed) -> &'static str {
+    match group(&MYSQL_KIND, &failed.message).as_deref() {
+        Some("COLUMN") => "column",
+        Some("INDEX" | "KEY") => "index",
+        Some(_) => "constraint",
+        None => match verb(failed) {
+            Verb::DropColumn => "column",
+            Verb::DropIndex => "index",
+            Verb::DropConstraint => "constraint",
+            _ => "object",
+        },
+    }
+}
+
+fn leftover(failed: &Failed, _: &Known) -> Words {
+    let copy = LEFTOVER
+        .find(&failed.message)
+        .map_or("_alembic_tmp_...", |found| found.as_str());
+    let table = copy.trim_start_matches("_alembic_tmp_");
+    Words::new(format!(
+        "{copy}, the copy of table {table} from a batch operation that broke off, is still there"
+    ))
+    .then(format!(
+        "see that the table is whole: SELECT count(*) FROM {};",
+        written(table, failed.dialect)
+    ))
+    .then(format!("then drop the copy: DROP TABLE {copy};"))
+}
+
+fn sqlite_name(failed: &Failed) -> Option<String> {
+    SQLITE_NAME
+        .captures(&failed.message)?
+        .iter()
+        .skip(1)
+        .flatten()
+        .next()
+        .map(|found| found.as_str().trim_matches(['"', '`', '\'']).to_owned())
+}
+
+/// The name of what the error is about.
+fn name(failed: &Failed) -> Option<String> {
+    match failed.dialect {
+        Some(Dialect::Sqlite) => sqlite_name(failed),
+        Some(Dialect::MySql) => {
+            let name = quoted(failed)
+                .into_iter()
+                .next()
+                .or_else(|| dropped(failed))?;
+            // `database.table`: the database is the one that is worked on.
+            Some(match failed.number {
+                Some(1146 | 1051) => name.rsplit('.').next().unwrap_or(&name).to_owned(),
+                _ => name,
+            })
+        }
+        _ if failed.from_server => named(failed, 0).or_else(|| dropped(failed)),
+        _ => group(&PYTHON_NAME, &failed.message).or_else(|| {
+            let message = failed.message.trim();
+            (!message.is_empty()).then(|| cut(message))
+        }),
+    }
+}
+
+fn exists(failed: &Failed, known: &Known) -> Words {
+    let name = name(failed);
+    let name = name.as_deref().unwrap_or("what the step makes");
+    let words = Words::new(format!("{name} is there already"))
+        .then(format!("compare {name} with what the downgrade makes"));
+    match known.revision.as_deref() {
+        Some(revision) => words.then(format!(
+            "drop or rename it, or mend the downgrade of {revision}"
+        )),
+        None => words.then("drop or rename it, or mend the downgrade"),
+    }
+}
+
+fn dependents(failed: &Failed, _: &Known) -> Words {
+    if let Some(found) = SQLITE_ERROR_IN.captures(&failed.message) {
+        return Words::new(format!(
+            "{} {} uses what the step removes",
+            &found[1], &found[2]
+        ))
+        .then(format!(
+            "drop it before this step: DROP {} {};",
+            found[1].to_ascii_uppercase(),
+            written(&found[2], failed.dialect)
+        ))
+        .then("make it again afterwards where it is still wanted");
+    }
+    if failed.is_sqlite() {
+        return Words::new(format!(
+            "SQLite drops no column that a key is made of: {}",
+            failed.sentence()
+        ))
+        .then("write the downgrade as `with op.batch_alter_table(...)`, which copies the table");
+    }
+    let mut names: Vec<String> = ON_ENGLISH
+        .captures_iter(&failed.details)
+        .map(|found| cut(RULE_OF.replace(found[1].trim(), "view ").trim()))
+        .take(10)
+        .collect();
+    names.dedup();
+    if names.is_empty() {
+        // In another language the detail still is the list.
+        names.extend(
+            DEPENDS
+                .captures(&failed.details)
+                .and_then(|found| found.get(2).or(found.get(1)).map(|text| cut(text.as_str()))),
+        );
+    }
+    let altered = column(failed);
+    let (table, dropped) = (table(failed), dropped(failed));
+    let what = match verb(failed) {
+        Verb::DropColumn => of_table("column", dropped.as_deref(), table.as_deref()),
+        Verb::DropTable => format!("table {}", table.as_deref().unwrap_or("(not named)")),
+        _ if altered.is_some() => of_table("column", altered.as_deref(), table.as_deref()),
+        _ => named(failed, 0)
+            .or(dropped)
+            .unwrap_or_else(|| "what the step drops".to_owned()),
+    };
+    if names.is_empty() {
+        return Words::new(format!("other objects depend on {what}")).then(format!(
+            "see which, and drop them before this step: \\d+ {}",
+            table.as_deref().unwrap_or("NAME")
+        ));
+    }
+    let views: Vec<&str> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix("view "))
+        .collect();
+    let words = Words::new(format!("{} on {what}", depend(&names)));
+    let words = match views.as_slice() {
+        [] => words.then(format!("drop before this step: {}", names.join(", "))),
+        views => words.then(format!(
+            "drop before this step: DROP VIEW {};",
+            views.join(", ")
+        )),
+    };
+    words.then("make it again afterwards where it is still wanted")
+}
+
+fn depend(names: &[String]) -> String {
+    match names {
+        [one] => format!("{one} depends"),
+        many => format!("{} depend", many.join(", ")),
+    }
+}
+
+fn index_needed(failed: &Failed, _: &Known) -> Words {
+    let mut named = quoted(failed).into_iter();
+    let (name, key) = (named.next(), named.next());
+    let table = table(failed);
+    let name = name.as_deref().unwrap_or("what the step drops");
+    let words = Words::new(match &key {
+        Some(key) => format!("{name} is needed by foreign key {key}"),
+        None => format!("{name} is needed by a foreign key"),
+    });
+    let words = match (&key, &table) {
+        (Some(key), Some(table)) => words.then(format!(
+            "drop the foreign key first: ALTER TABLE {} DROP FOREIGN KEY {};",
+            written(table, failed.dialect),
+            written(key, failed.dialect)
+        )),
+        (None, Some(table)) => words.then(format!(
+            "see which one: SHOW CREATE TABLE {};",
+            written(table, failed.dialect)
+        )),
+        _ => words.then("drop the foreign key first"),
+    };
+    words.then("or make another index that begins with the columns of the foreign key")
+}
+
+fn missing(kind: &str, failed: &Failed, known: &Known) -> Words {
+    let mut name = name(failed);
+    if kind == "constraint"
+        && let Some(found) = group(&CONSTRAINT_OF, &failed.message)
+    {
+        name = Some(found);
+    }
+    let table = table(failed).filter(|table| kind != "table" && Some(table) != name.as_ref());
+    let what = match (&name, &table) {
+        (Some(name), Some(table)) => format!("{kind} {name} of table {table}"),
+        (Some(name), None) => format!("{kind} {name}"),
+        (None, _) => some(kind),
+    };
+    let words = match &known.dropped_by {
+        Some(culprit) => Words::new(format!("{what} does not exist: the doing of {culprit}")),
+        None => Words::new(format!("{what} does not exist")).then(format!(
+            "find out what removed it: grep -rn {} in the folder of the version files",
+            name.as_deref().map_or("NAME".to_owned(), |name| {
+                shlex::try_quote(name)
+                    .map_or_else(|_| "NAME".to_owned(), std::borrow::Cow::into_owned)
+            })
+        )),
+    };
+    words.then(match known.revision.as_deref() {
+        Some(revision) => format!("make it by hand, or mend the downgrade of {revision}"),
+        None => "make it by hand, or mend the downgrade that names it".to_owned(),
+    })
+}
+
+fn sqlite_alter(failed: &Failed, known: &Known) -> Words {
+    let table = table(failed);
+    let table = table.as_deref().unwrap_or("TABLE");
+    Words::new("SQLite has no ALTER for what the step does").then(format!(
+        "write the downgrade{} with `with op.batch_alter_table(\"{table}\") as batch:`, which copies the table",
+        known.revision.as_deref().map_or(String::new(), |revision| format!(" of {revision}"))
+    ))
+}
+
+fn no_default(failed: &Failed, _: &Known) -> Words {
+    Words::new(format!(
+        "a column of table {} is to be NOT NULL without a default, and there are rows",
+        table(failed).as_deref().unwrap_or("(not named)")
+    ))
+    .then("give the column a `server_default` in the downgrade")
+}
+
+fn syntax(failed: &Failed, known: &Known) -> Words {
+    let cause = if known.state.is_some() {
+        "the server does not understand the SQL of the step".to_owned()
+    } else {
+        format!(
+            "the server does not understand the SQL: {}",
+            failed.sentence()
+        )
+    };
+    Words::new(cause).then(match known.revision.as_deref() {
+        Some(revision) => format!("correct the SQL in the downgrade of {revision}"),
+        None => "correct the SQL in the migration".to_owned(),
+    })
+}

@@ -1,0 +1,366 @@
+//! Which lines of a text tell why it ended: the last error of it, and what it came from.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::start::pattern;
+
+const MARK: &str = "Traceback (most recent call last):";
+const CAUSED: &str = "The above exception was the direct cause of the following exception:";
+const HANDLED: &str = "During handling of the above exception, another exception occurred:";
+
+/// As much of an error's own words as is read.
+const LINES: usize = 80;
+
+macro_rules! patterns {
+    ($($name:ident = $text:expr;)*) => {
+        $(static $name: LazyLock<Regex> = LazyLock::new(|| pattern($text));)*
+    };
+}
+
+patterns! {
+    FRAME = r#"^\s+File "([^"]+)", line (\d+)(?:, in (.*))?$"#;
+    ALEMBIC = r"^\s*FAILED: (.*)$";
+    FLASK = r"^ERROR[ :]*\[?flask_migrate\]?:? (?:Error: )?(.*)$";
+    CLICK = r"^Error: (.*)$";
+    USAGE = r"^[\w./-]+(?: [\w-]+)*: error: (.*)$";
+    // Every other word before the two spaces is a log's or a translation, which needs its code.
+    POSTGRESQL = r"^(?:psql:.*?:\d+: )?(?:psql: )?(?:.*\] )?(?:(?:ERROR|FATAL|PANIC):  |\S+:  ([0-9A-Z]{5}): )(.*)$";
+    PSQL_MORE = r"^(?:psql:.*?:\d+: )?(?:DETAIL|HINT|CONTEXT|LINE \d+|LOCATION|STATEMENT):  ?";
+    MARIADB = r"^ERROR (\d{4})(?: \(\w{5}\))?(?: at line \d+)?(?: in file: .*?)?: (.*)$";
+    SQLITE = r"^(?:Parse |Runtime )?[Ee]rror:? (?:near line \d+|in prepare|stepping)[:,] (.*)$";
+    EXCEPTION = r"^((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Detected|Heads|Violation|Full|Memory)|(?:psycopg2?|asyncpg|pymysql|MySQLdb|sqlite3|sqlalchemy|alembic|click|flask)(?:\.\w+)+)(?:: |$)";
+    LOGGED = r"^(?:INFO|WARN|WARNING|DEBUG|ERROR|CRITICAL|NOTICE)\b[ :\[]";
+    // What went wrong while something else was being cleaned up after.
+    CLEANING_UP = r"InFailedSqlTransaction|InFailedSQLTransaction|\b25P02\b|PendingRollbackError|SAVEPOINT \S+ does not exist";
+}
+
+/// A place in the code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) file: String,
+    pub(super) line: String,
+    pub(super) function: String,
+    /// The line of the source; empty where it is not shown.
+    pub(super) source: String,
+}
+
+/// Who said it, which decides what may be read into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speaker {
+    /// A Python exception.
+    Python,
+    /// Alembic's or Click's one sentence without a traceback.
+    Tool,
+    /// `psql` or the log of PostgreSQL.
+    PostgreSql,
+    /// The clients of MariaDB and MySQL.
+    MariaDb,
+    /// The shell of SQLite.
+    Sqlite,
+}
+
+/// One error, as it was printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) speaker: Speaker,
+    /// Its words, the first line being the sentence.
+    pub(super) lines: Vec<String>,
+    /// The code that was printed beside it.
+    pub(super) code: Option<String>,
+    /// Where it came from, innermost last.
+    pub(super) frames: Vec<Frame>,
+    /// What stands between it and the error before it in one chain.
+    link: Option<Link>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    /// That one was given as its cause.
+    Caused,
+    /// That one was being handled, and may well have been expected.
+    Handled,
+}
+
+/// The error that ended it and, after it, those that it was raised for.
+pub(super) fn telling(lines: &[String]) -> Option<Vec<Told>> {
+    let errors = errors(lines);
+    let last = errors.len().checked_sub(1)?;
+    let mut chain = Vec::new();
+    for index in (0..=last).rev() {
+        let told = &errors[index];
+        chain.push(told.clone());
+        let goes_on = match told.link {
+            Some(Link::Caused) => true,
+            Some(Link::Handled) => CLEANING_UP.is_match(&told.lines.join("\n")),
+            None => false,
+        };
+        if !goes_on {
+            break;
+        }
+    }
+    // What only follows from an error is told by that one, where it is known.
+    let (follows, mut chain): (Vec<Told>, Vec<Told>) = chain
+        .into_iter()
+        .partition(|told| CLEANING_UP.is_match(&told.lines.join("\n")));
+    chain.extend(follows);
+    Some(chain)
+}
+
+/// The sentence with which each traceback of a text ends, last one first.
+pub(super) fn ends_of_tracebacks(text: &str) -> impl Iterator<Item = &str> {
+    let tracebacks = text.matches(MARK).count();
+    text.rsplit(MARK).take(tracebacks).filter_map(|after| {
+        after
+            .lines()
+            .find(|line| !line.trim().is_empty() && !line.starts_with(char::is_whitespace))
+    })
+}
+
+fn errors(lines: &[String]) -> Vec<Told> {
+    let mut errors: Vec<Told> = Vec::new();
+    let mut link = None;
+    let mut index = 0;
+    while index < lines.len() {
+        let line = lines[index].as_str();
+        if line.trim() == CAUSED {
+            link = Some(Link::Caused);
+        } else if line.trim() == HANDLED {
+            link = Some(Link::Handled);
+        } else if let Some((told, next)) = traceback(lines, index).or_else(|| single(lines, index))
+        {
+            errors.push(Told {
+                link: link.take(),
+                ..told
+            });
+            index = next;
+            continue;
+        } else if !line.trim().is_empty() {
+            link = None;
+        }
+        index += 1;
+    }
+    errors
+}
+
+fn traceback(lines: &[String], start: usize) -> Option<(Told, usize)> {
+    lines[start].contains(MARK).then_some(())?;
+    let mut frames: Vec<Frame> = Vec::new();
+    let mut index = start + 1;
+    // A text that was cut off within a traceback does not say what happened.
+    while lines.get(index)?.starts_with([' ', '\t']) || lines[index].is_empty() {
+        let line = &lines[index];
+        if let Some(found) = FRAME.captures(line) {
+            let group = |number| found.get(number).map_or("", |text| text.as_str());
+            frames.push(Frame {
+                file: group(1).to_owned(),
+                line: group(2).to_owned(),
+                function: group(3).to_owned(),
+                source: String::new(),
+            });
+        } else if let Some(frame) = frames.last_mut().filter(|frame| frame.source.is_empty()) {
+            line.trim().clone_into(&mut frame.source);
+        }
+        index += 1;
+    }
+    let (words, next) = words(lines, index);
+    let told = Told {
+        speaker: Speaker::Python,
+        lines: words,
+        code: None,
+        frames,
+        link: None,
+    };
+    Some((told, next))
+}
+
+/// The words of an error: its line and what belongs to it.
+fn words(lines: &[String], start: usize) -> (Vec<String>, usize) {
+    let mut index = start + 1;
+    while let Some(line) = lines.get(index) {
+        let ends = line.contains(MARK)
+            || line.trim() == CAUSED
+            || line.trim() == HANDLED
+            || LOGGED.is_match(line)
+            || ALEMBIC.is_match(line)
+            || CLICK.is_match(line)
+            || EXCEPTION.is_match(line);
+        if ends || index - start > LINES {
+            break;
+        }
+        index += 1;
+    }
+    let mut words: Vec<String> = lines[start..index].to_vec();
+    while words.last().is_some_and(|line| line.trim().is_empty()) {
+        words.pop();
+    }
+    (words, index)
+}
+
+/// An error without a traceback.
+fn single(lines: &[String], start: usize) -> Option<(Told, usize)> {
+    let line = lines[start].as_str();
+    let told = |speaker, lines: Vec<String>, code: Option<&str>| Told {
+        speaker,
+        lines,
+        code: code.map(str::to_owned),
+        frames: Vec::new(),
+        link: None,
+    };
+    if let Some(found) = POSTGRESQL.captures(line) {
+        let mut words = vec![found[2].to_owned()];
+        let more = lines[start + 1..]
+            .iter()
+            .take_while(|line| PSQL_MORE.is_match(line) || line.starts_with([' ', '\t']))
+            .take(LINES);
+        words.extend(more.cloned());
+        let next = start + words.len();
+        // Verbose, the code comes first in English, too.
+        let (code, rest) = match (found.get(1), words[0].split_once(": ")) {
+            (Some(code), _) => (Some(code.as_str().to_owned()), None),
+            (None, Some((code, rest))) if is_state(code) => {
+                (Some(code.to_owned()), Some(rest.to_owned()))
+            }
+            _ => (None, None),
+        };
+        if let Some(rest) = rest {
+            words[0] = rest;
+        }
+        return Some((told(Speaker::PostgreSql, words, code.as_deref()), next));
+    }
+    if let Some(found) = MARIADB.captures(line) {
+        let words = vec![found[2].to_owned()];
+        return Some((told(Speaker::MariaDb, words, Some(&found[1])), start + 1));
+    }
+    if let Some(found) = SQLITE.captures(line) {
+        return Some((
+            told(Speaker::Sqlite, vec![found[1].to_owned()], None),
+            start + 1,
+        ));
+    }
+    for pattern in [&*ALEMBIC, &*FLASK, &*CLICK, &*USAGE] {
+        let Some(found) = pattern.captures(line) else {
+            continue;
+        };
+        if line.starts_with("psql: error: ") {
+            return Some((
+                told(Speaker::PostgreSql, vec![found[1].to_owned()], None),
+                start + 1,
+            ));
+        }
+        // Alembic breaks its sentences to the width of the terminal.
+        let mut sentence = found[1].to_owned();
+        let more = lines[start + 1..]
+            .iter()
+            .take_while(|line| line.starts_with("  ") && !line.trim().is_empty())
+            .take(LINES);
+        let mut next = start + 1;
+        for line in more {
+            sentence = format!("{sentence} {}", line.trim());
+            next += 1;
+        }
+        return Some((told(Speaker::Tool, vec![sentence], None), next));
+    }
+    if EXCEPTION.is_match(line) {
+        let (words, next) = words(lines, start);
+        return Some((told(Speaker::Python, words, None), next));
+    }
+    None
+}
+
+/// Whether it has the form of an `SQLSTATE`.
+pub(super) fn is_state(text: &str) -> bool {
+    text.len() == 5
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+        && text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first_words(text: &str) -> Vec<String> {
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        telling(&lines)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|told| told.lines[0].clone())
+            .collect()
+    }
+
+    const FIRST: &str = "Traceback (most recent call last):\n  File \"a\", line 1, in f\n    x()\nA.Error: one\nDETAIL: d\n\n";
+
+    #[test]
+    fn what_was_given_as_the_cause_comes_along_and_what_was_handled_does_not() {
+        let second = "\nTraceback (most recent call last):\n  File \"b\", line 2\nB.Error: two\n";
+        assert_eq!(
+            first_words(&format!("{FIRST}{CAUSED}\n{second}")),
+            ["B.Error: two", "A.Error: one"]
+        );
+        assert_eq!(
+            first_words(&format!("{FIRST}{HANDLED}\n{second}")),
+            ["B.Error: two"]
+        );
+        assert_eq!(
+            first_words(&format!("{FIRST}INFO  [app] went on\n{second}")),
+            ["B.Error: two"]
+        );
+    }
+
+    #[test]
+    fn the_error_that_only_follows_from_another_one_lets_it_speak_first() {
+        let second = "\nTraceback (most recent call last):\n  File \"b\", line 2\npsycopg2.errors.InFailedSqlTransaction: no\n";
+        assert_eq!(
+            first_words(&format!("{FIRST}{HANDLED}\n{second}")),
+            ["A.Error: one", "psycopg2.errors.InFailedSqlTransaction: no"]
+        );
+    }
+
+    #[test]
+    fn the_innermost_frame_has_its_source() {
+        let lines: Vec<String> = FIRST.lines().map(str::to_owned).collect();
+        let told = &telling(&lines).unwrap()[0];
+        assert_eq!(told.lines, ["A.Error: one", "DETAIL: d"]);
+        let frame = told.frames.last().unwrap();
+        assert_eq!(
+            (frame.function.as_str(), frame.source.as_str()),
+            ("f", "x()")
+        );
+    }
+
+    #[test]
+    fn clients_say_it_each_in_their_way() {
+        for (text, expected) in [
+            (
+                "psql:f.sql:3: ERROR:  relation \"x\" does not exist",
+                "relation \"x\" does not exist",
+            ),
+            (
+                "psql:f.sql:3: FEHLER:  42P01: Relation »x« existiert nicht",
+                "Relation »x« existiert nicht",
+            ),
+            (
+                "ERROR 1091 (42000) at line 1: Can't DROP 'x'",
+                "Can't DROP 'x'",
+            ),
+            (
+                "Parse error near line 1: no such table: x",
+                "no such table: x",
+            ),
+            (
+                "  FAILED: Can't locate\n  revision",
+                "Can't locate revision",
+            ),
+            (
+                "alembic: error: unrecognized arguments: -z",
+                "unrecognized arguments: -z",
+            ),
+        ] {
+            assert_eq!(first_words(text), [expected], "{text}");
+        }
+        assert!(first_words("ERROR:root:deadlock detected\nINFO permission denied").is_empty());
+    }
+}

@@ -1,0 +1,87 @@
+//! What is told of runs, beside their journals: all of it can be made anew from them.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Store, StoreError, journal, sync};
+use crate::domain::journal::Line;
+
+/// The account for programs.
+pub const JSON: &str = "report.json";
+
+/// The account for people.
+pub const MARKDOWN: &str = "report.md";
+
+/// A run of the store: its id, and its journal as far as it can be read.
+pub type Recorded = (String, Result<Vec<Line>, StoreError>);
+
+impl Store {
+    /// All runs, newest first. A journal that cannot be read is among them, and hides no other.
+    pub fn recorded(&self) -> Result<Vec<Recorded>, StoreError> {
+        let mut runs = Vec::new();
+        for (run, journal) in self.journals()? {
+            runs.push((run, journal::read(&journal)));
+        }
+        runs.sort_by(|(one, _), (other, _)| other.cmp(one));
+        Ok(runs)
+    }
+
+    /// The lines of one journal.
+    pub fn lines(&self, run: &str) -> Result<Vec<Line>, StoreError> {
+        journal::read(&self.folder(run).join(journal::FILE))
+    }
+
+    /// Puts a report beside the journal of a run and gives its path.
+    pub fn put_report(&self, run: &str, name: &str, text: &str) -> Result<PathBuf, StoreError> {
+        let path = self.folder(run).join(name);
+        put(&path, text)?;
+        Ok(path)
+    }
+
+    fn folder(&self, run: &str) -> PathBuf {
+        self.root.join("runs").join(run)
+    }
+}
+
+/// Writes a file of the owner's alone, whole or not at all: under another name first.
+pub fn put(path: &Path, text: &str) -> Result<(), StoreError> {
+    let failed = |source: io::Error| StoreError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let name = path.file_name().ok_or_else(|| {
+        failed(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no name of a file",
+        ))
+    })?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}", std::process::id()));
+    let temporary = path.with_file_name(temporary);
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&temporary, path));
+    if let Err(source) = written {
+        // Half a report is of no use to anybody.
+        let _ = fs::remove_file(&temporary);
+        return Err(failed(source));
+    }
+    match path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        Some(folder) => sync(folder),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,306 @@
+//! `rollback explain`: logs of real engines, in every wrapping, and what nobody knows.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::support::{Project, Run, source};
+
+/// Runs a command line of the engine, which may fail, and keeps what it prints as `log.txt`.
+fn log_of(project: Project, line: &str) -> Project {
+    let call = format!(
+        "import subprocess, sys; print(subprocess.run({line:?}.split(), \
+         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout)"
+    );
+    let said = project.engine(&format!("python -c {}", shlex::try_quote(&call).unwrap()));
+    project.file("log.txt", said)
+}
+
+fn explained(project: &Project) -> Value {
+    let run = project.run("explain log.txt --format json");
+    let answer = run.json();
+    let known = answer["code"] != "other";
+    assert_eq!(run.code, Some(if known { 0 } else { 7 }), "{run}");
+    answer
+}
+
+/// A failure of the command line, which no server has a part in: the code, what it stands in, and what is typed.
+#[test]
+fn each_failure_without_a_server_is_understood() {
+    let linear = || Project::alembic("linear");
+    let mut wrong = String::new();
+    for (code, says, project, line) in [
+        (
+            "ambiguous-walk",
+            "rollback plan -1",
+            Project::alembic("diamond").at("heads"),
+            "alembic downgrade -2",
+        ),
+        (
+            "several-heads",
+            "rollback list",
+            Project::alembic("two_heads"),
+            "alembic upgrade head",
+        ),
+        (
+            "revision-cycle",
+            "bbbb1111",
+            Project::alembic("cycle"),
+            "alembic downgrade -1",
+        ),
+        (
+            "revision-missing",
+            "revision nope",
+            linear().at("heads"),
+            "alembic downgrade nope",
+        ),
+        (
+            "revision-missing",
+            "aaaa2222",
+            Project::alembic("missing_file"),
+            "alembic current",
+        ),
+        (
+            "target-not-below",
+            "rollback current",
+            linear().at("heads"),
+            "alembic downgrade -99",
+        ),
+        (
+            "ambiguous-revision",
+            "several revisions begin with",
+            alike(),
+            "alembic downgrade ab",
+        ),
+        (
+            "overlapping-rows",
+            "SELECT version_num FROM alembic_version;",
+            overlapping(),
+            "alembic downgrade base",
+        ),
+        (
+            "python-syntax",
+            "versions/",
+            Project::alembic("syntax_error"),
+            "alembic current",
+        ),
+        (
+            "import-error",
+            "no module no_such_module",
+            linear().edit(
+                "migrations/env.py",
+                "import",
+                "import no_such_module\nimport",
+            ),
+            "alembic current",
+        ),
+        (
+            "environment-variable",
+            "APP_TENANT",
+            linear().edit(
+                "migrations/env.py",
+                "import",
+                "import os\nos.environ['APP_TENANT']\nimport",
+            ),
+            "alembic current",
+        ),
+        (
+            "x-argument",
+            "-x tenant=VALUE",
+            Project::alembic("x_argument"),
+            "alembic current",
+        ),
+        (
+            "database-url",
+            "sqlalchemy.url",
+            linear().env("DATABASE_URL", "nonsense"),
+            "alembic current",
+        ),
+        (
+            "configuration-missing",
+            "rollback -C DIR current",
+            Project::empty(),
+            "alembic current",
+        ),
+        (
+            "configuration-broken",
+            "cannot be parsed",
+            Project::empty().file("alembic.ini", "nonsense"),
+            "alembic current",
+        ),
+        (
+            "no-flask-application",
+            "FLASK_APP",
+            Project::copy_of("flask/app", "project", "flask").env("FLASK_APP", "gone.py"),
+            "flask db current",
+        ),
+        (
+            "unknown-option",
+            "--nonsense",
+            linear(),
+            "alembic --nonsense current",
+        ),
+        (
+            "no-downgrade",
+            "no function downgrade",
+            Project::alembic("no_downgrade").at("heads"),
+            "alembic downgrade base",
+        ),
+        (
+            "migration-refuses",
+            "the names cannot be restored",
+            Project::alembic("no_downgrade").at("aaaa2222"),
+            "alembic downgrade -1",
+        ),
+        (
+            "not-offline",
+            "instead of --sql",
+            with(OFFLINE),
+            "alembic downgrade zz:base --sql",
+        ),
+        ("other", "exploded", with(UNKNOWN), "alembic downgrade -1"),
+    ] {
+        let project = log_of(project, line);
+        let answer = explained(&project);
+        if answer["code"] != code || !answer.to_string().contains(says) {
+            let log = std::fs::read_to_string(project.root().join("log.txt")).unwrap();
+            write!(wrong, "{code}, {line}: {answer:#}\n{log}\n\n").unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// `linear` with one more revision, whose downgrade has this body.
+fn with(body: &str) -> Project {
+    revision(Project::alembic("linear"), "zz", "5e6f7a8b9c05", body).at("heads")
+}
+
+fn revision(project: Project, id: &str, below: &str, body: &str) -> Project {
+    let text = format!(
+        "import sqlalchemy as sa\nfrom alembic import op\n\nrevision = {id:?}\n\
+         down_revision = {below:?}\n\n\ndef upgrade():\n    pass\n\n\n\
+         def downgrade():\n    {body}\n"
+    );
+    project.file(&format!("migrations/versions/{id}.py"), text)
+}
+
+const OFFLINE: &str = "op.batch_alter_table('orders').__enter__()";
+const UNKNOWN: &str = "{}.exploded";
+
+/// Two revisions that begin alike.
+fn alike() -> Project {
+    let project = revision(Project::alembic("linear"), "abcd1", "5e6f7a8b9c05", "pass");
+    revision(project, "abcd2", "abcd1", "pass").at("heads")
+}
+
+/// A version table with two rows, of which one descends from the other.
+fn overlapping() -> Project {
+    let project = Project::alembic("linear").at("heads");
+    project.sql("INSERT INTO alembic_version VALUES ('4d5e6f7a8b04')");
+    project
+}
+
+/// A migration that fails by the schema, as Alembic tells it.
+fn missing_table() -> Project {
+    log_of(
+        Project::alembic("failing").at("3333aaaa"),
+        "alembic downgrade -1",
+    )
+}
+
+#[test]
+fn a_log_is_explained_without_a_project() {
+    let project = missing_table();
+    let log = std::fs::read(project.root().join("log.txt")).unwrap();
+    let empty = Project::empty()
+        .file("log.txt", log)
+        .file("rollback.toml", "this is no configuration");
+    assert_snapshot!(empty.run("explain log.txt").exits(0), @"");
+    assert_snapshot!(empty.run("explain log.txt --format json").exits(0), @"");
+}
+
+#[test]
+fn a_failure_is_found_in_every_wrapping() {
+    let project = missing_table();
+    let log = std::fs::read_to_string(project.root().join("log.txt")).unwrap();
+    let answer = explained(&project);
+    for (before, after) in [
+        ("web-1  | ", ""),
+        ("2026-11-21T09:09:15.1234567Z ", ""),
+        ("\u{1b}[36mapi-1  |\u{1b}[0m ", "\u{1b}[0m"),
+        ("Nov 21 09:09:15 host alembic[12]: ", "\r"),
+        ("2026-11-21T09:09:15.123456789Z stderr F ", ""),
+        ("  | ", ""),
+    ] {
+        let wrapped: String = log
+            .lines()
+            .map(|line| format!("{before}{line}{after}\n"))
+            .collect();
+        let noise = "\u{0}\u{fffd} deadlock detected\n".repeat(1000);
+        let project = Project::empty().file(
+            "log.txt",
+            format!("{noise}{wrapped}##[error]Process completed with exit code 1.\n"),
+        );
+        assert_eq!(explained(&project), answer, "{before:?}");
+    }
+}
+
+/// A pipe of any size and any bytes is read to its end.
+#[test]
+fn stdin_is_read_whatever_comes() {
+    let project = missing_table();
+    let log = std::fs::read(project.root().join("log.txt")).unwrap();
+    let through = |bytes: &[u8]| -> Run {
+        let mut child = project
+            .rollback("explain - --format json")
+            .command()
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(bytes).unwrap();
+        project.told(&child.wait_with_output().unwrap())
+    };
+    let mut large = vec![0xff; 6 << 20];
+    large.push(b'\n');
+    large.extend(&log);
+    assert_eq!(through(&large).exits(0).json(), through(&log).json());
+    assert_eq!(through(b"").exits(7).json()["code"], "other");
+    through(&vec![b'\n'; 1 << 20]).exits(7);
+    through(
+        "Traceback (most recent call last):\n"
+            .repeat(20_000)
+            .as_bytes(),
+    )
+    .exits(7);
+}
+
+#[test]
+fn what_is_not_known_is_said_to_be_so() {
+    let project = Project::empty().file("log.txt", "INFO everything is fine\n");
+    assert_snapshot!(project.run("explain log.txt").exits(7), @"");
+    assert_snapshot!(project.run("explain gone.txt").exits(1), @"");
+}
+
+/// Turns red if a text of the catalogue reaches the terminal with what could move its cursor.
+#[test]
+fn a_log_cannot_write_to_the_terminal() {
+    let project = Project::empty().file(
+        "log.txt",
+        "sqlite3.OperationalError: no such table: \u{1b}]0;owned\u{7}x\u{1b}[2J\u{202e}\n",
+    );
+    let run = project.run("explain log.txt").exits(0);
+    assert!(!run.stdout.contains(['\u{1b}', '\u{7}']), "{run}");
+}
+
+#[test]
+fn the_transcripts_of_real_engines_are_understood_or_left_alone() {
+    let root = source().join("fixtures/transcripts");
+    let project = Project::empty();
+    let disk = root.join("failures/superset-disk-full.downgrade.stderr");
+    let run = project.run(&format!("explain {} --format json", disk.display()));
+    assert_eq!(run.exits(0).json()["code"], "disk-full");
+}
