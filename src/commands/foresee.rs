@@ -236,7 +236,9 @@ impl Foreseen {
     /// Who removed what that step of the plan misses: `revision c3 at a.py:40`.
     pub(super) fn culprit(&self, step: usize) -> Option<String> {
         let findings = self.outlook.steps.get(step)?;
-        let missing = findings.iter().find(|finding| finding.code == "object-missing")?;
+        let missing = findings
+            .iter()
+            .find(|finding| finding.code == "object-missing")?;
         let (_, culprit) = missing.sentence.rsplit_once(": the doing of ")?;
         Some(culprit.to_owned())
     }

@@ -177,7 +177,10 @@ fn told(entry: &Entry, failed: &Failed, known: &Known) -> Diagnosis {
     } = (entry.words)(failed, known);
     let mut meaning = meaning.unwrap_or_else(|| entry.means.to_owned());
     if known.state.is_none() && entry.in_a_step {
-        meaning = format!("{meaning} {}", left_behind(failed.dialect.or(known.dialect)));
+        meaning = format!(
+            "{meaning} {}",
+            left_behind(failed.dialect.or(known.dialect))
+        );
     }
     if known.state == Some(State::HalfDone)
         && let Some(restore) = &known.restore

@@ -68,7 +68,11 @@ impl Ui {
             ));
         }
         match &report.stop {
-            Some(stop) => self.account_of_stop(&account, stop, diagnosis.filter(Diagnosis::is_known).as_ref()),
+            Some(stop) => self.account_of_stop(
+                &account,
+                stop,
+                diagnosis.filter(Diagnosis::is_known).as_ref(),
+            ),
             None => self.account_of_success(report),
         }
     }
@@ -87,12 +91,7 @@ impl Ui {
         self.position(report);
     }
 
-    fn account_of_stop(
-        &self,
-        account: &Account<'_>,
-        stop: &Stop,
-        diagnosis: Option<&Diagnosis>,
-    ) {
+    fn account_of_stop(&self, account: &Account<'_>, stop: &Stop, diagnosis: Option<&Diagnosis>) {
         let report = account.report;
         let Some(step) = account.plan.steps.get(stop.index) else {
             return;

@@ -16,11 +16,7 @@ impl Ui {
             answer["version"] = VERSION.into();
             return self.json_line(&answer);
         }
-        let mut text = format!(
-            "{}  {}\n",
-            self.out.bold("Cause:  "),
-            diagnosis.cause
-        );
+        let mut text = format!("{}  {}\n", self.out.bold("Cause:  "), diagnosis.cause);
         text.push_str(&format!(
             "{}  {}\n",
             self.out.bold("Meaning:"),
@@ -29,11 +25,14 @@ impl Ui {
         for advice in &diagnosis.what_to_do {
             text.push_str(&format!("  {} {advice}\n", self.out.with("→", Color::Cyan)));
         }
-        text.push_str(&format!("{}  {}\n", self.out.bold("Code:   "), diagnosis.code));
+        text.push_str(&format!(
+            "{}  {}\n",
+            self.out.bold("Code:   "),
+            diagnosis.code
+        ));
         self.data(&text)
     }
 }
-
 
 /// A diagnosis as programs read it.
 pub(super) fn diagnosis_json(diagnosis: &Diagnosis) -> Value {

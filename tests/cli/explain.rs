@@ -32,26 +32,134 @@ fn each_failure_without_a_server_is_understood() {
     let linear = || Project::alembic("linear");
     let mut wrong = String::new();
     for (code, says, project, line) in [
-        ("ambiguous-walk", "rollback plan -1", Project::alembic("diamond").at("heads"), "alembic downgrade -2"),
-        ("several-heads", "rollback list", Project::alembic("two_heads"), "alembic upgrade head"),
-        ("revision-cycle", "bbbb1111", Project::alembic("cycle"), "alembic downgrade -1"),
-        ("revision-missing", "revision nope", linear().at("heads"), "alembic downgrade nope"),
-        ("revision-missing", "aaaa2222", Project::alembic("missing_file"), "alembic current"),
-        ("target-not-below", "rollback current", linear().at("heads"), "alembic downgrade -99"),
-        ("ambiguous-revision", "several revisions begin with", alike(), "alembic downgrade ab"),
-        ("overlapping-rows", "SELECT version_num FROM alembic_version;", overlapping(), "alembic downgrade base"),
-        ("python-syntax", "versions/", Project::alembic("syntax_error"), "alembic current"),
-        ("import-error", "no module no_such_module", linear().edit("migrations/env.py", "import", "import no_such_module\nimport"), "alembic current"),
-        ("environment-variable", "APP_TENANT", linear().edit("migrations/env.py", "import", "import os\nos.environ['APP_TENANT']\nimport"), "alembic current"),
-        ("x-argument", "-x tenant=VALUE", Project::alembic("x_argument"), "alembic current"),
-        ("database-url", "sqlalchemy.url", linear().env("DATABASE_URL", "nonsense"), "alembic current"),
-        ("configuration-missing", "rollback -C DIR current", Project::empty(), "alembic current"),
-        ("configuration-broken", "cannot be parsed", Project::empty().file("alembic.ini", "nonsense"), "alembic current"),
-        ("no-flask-application", "FLASK_APP", Project::copy_of("flask/app", "project", "flask").env("FLASK_APP", "gone.py"), "flask db current"),
-        ("unknown-option", "--nonsense", linear(), "alembic --nonsense current"),
-        ("no-downgrade", "no function downgrade", Project::alembic("no_downgrade").at("heads"), "alembic downgrade base"),
-        ("migration-refuses", "the names cannot be restored", Project::alembic("no_downgrade").at("aaaa2222"), "alembic downgrade -1"),
-        ("not-offline", "instead of --sql", with(OFFLINE), "alembic downgrade zz:base --sql"),
+        (
+            "ambiguous-walk",
+            "rollback plan -1",
+            Project::alembic("diamond").at("heads"),
+            "alembic downgrade -2",
+        ),
+        (
+            "several-heads",
+            "rollback list",
+            Project::alembic("two_heads"),
+            "alembic upgrade head",
+        ),
+        (
+            "revision-cycle",
+            "bbbb1111",
+            Project::alembic("cycle"),
+            "alembic heads",
+        ),
+        (
+            "revision-missing",
+            "revision nope",
+            linear().at("heads"),
+            "alembic downgrade nope",
+        ),
+        (
+            "revision-missing",
+            "aaaa2222",
+            Project::alembic("missing_file"),
+            "alembic current",
+        ),
+        (
+            "target-not-below",
+            "rollback current",
+            linear().at("heads"),
+            "alembic downgrade -99",
+        ),
+        (
+            "ambiguous-revision",
+            "several revisions begin with",
+            alike(),
+            "alembic downgrade abcd",
+        ),
+        (
+            "overlapping-rows",
+            "SELECT version_num FROM alembic_version;",
+            overlapping(),
+            "alembic upgrade head",
+        ),
+        (
+            "python-syntax",
+            "versions/",
+            Project::alembic("syntax_error"),
+            "alembic current",
+        ),
+        (
+            "import-error",
+            "no module no_such_module",
+            linear().edit(
+                "migrations/env.py",
+                "import",
+                "import no_such_module\nimport",
+            ),
+            "alembic current",
+        ),
+        (
+            "environment-variable",
+            "APP_TENANT",
+            linear().edit(
+                "migrations/env.py",
+                "import",
+                "import os\nos.environ['APP_TENANT']\nimport",
+            ),
+            "alembic current",
+        ),
+        (
+            "x-argument",
+            "-x tenant=VALUE",
+            Project::alembic("x_argument"),
+            "alembic current",
+        ),
+        (
+            "database-url",
+            "sqlalchemy.url",
+            linear().env("DATABASE_URL", "nonsense"),
+            "alembic current",
+        ),
+        (
+            "configuration-missing",
+            "rollback -C DIR current",
+            Project::empty(),
+            "alembic current",
+        ),
+        (
+            "configuration-broken",
+            "cannot be parsed",
+            Project::empty().file("alembic.ini", "nonsense"),
+            "alembic current",
+        ),
+        (
+            "no-flask-application",
+            "FLASK_APP",
+            Project::copy_of("flask/app", "project", "flask").env("FLASK_APP", "gone.py"),
+            "flask db current",
+        ),
+        (
+            "unknown-option",
+            "--nonsense",
+            linear(),
+            "alembic --nonsense current",
+        ),
+        (
+            "no-downgrade",
+            "no function downgrade",
+            Project::alembic("no_downgrade").at("heads"),
+            "alembic downgrade base",
+        ),
+        (
+            "migration-refuses",
+            "the names cannot be restored",
+            Project::alembic("no_downgrade").at("aaaa2222"),
+            "alembic downgrade -1",
+        ),
+        (
+            "not-offline",
+            "instead of --sql",
+            with(OFFLINE),
+            "alembic downgrade zz:base --sql",
+        ),
         ("other", "exploded", with(UNKNOWN), "alembic downgrade -1"),
     ] {
         let project = log_of(project, line);
@@ -78,7 +186,7 @@ fn revision(project: Project, id: &str, below: &str, body: &str) -> Project {
     project.file(&format!("migrations/versions/{id}.py"), text)
 }
 
-const OFFLINE: &str = "op.batch_alter_table('orders').__enter__()";
+const OFFLINE: &str = "with op.batch_alter_table('orders') as batch: batch.drop_column('note')";
 const UNKNOWN: &str = "{}.exploded";
 
 /// Two revisions that begin alike.
@@ -89,14 +197,17 @@ fn alike() -> Project {
 
 /// A version table with two rows, of which one descends from the other.
 fn overlapping() -> Project {
-    let project = Project::alembic("linear").at("heads");
-    project.sql("INSERT INTO alembic_version VALUES ('4d5e6f7a8b04')");
+    let project = Project::alembic("linear").at("4d5e6f7a8b04");
+    project.sql("INSERT INTO alembic_version VALUES ('3c4d5e6f7a03')");
     project
 }
 
 /// A migration that fails by the schema, as Alembic tells it.
 fn missing_table() -> Project {
-    log_of(Project::alembic("failing").at("3333aaaa"), "alembic downgrade -1")
+    log_of(
+        Project::alembic("failing").at("3333aaaa"),
+        "alembic downgrade -1",
+    )
 }
 
 #[test]
@@ -106,8 +217,21 @@ fn a_log_is_explained_without_a_project() {
     let empty = Project::empty()
         .file("log.txt", log)
         .file("rollback.toml", "this is no configuration");
-    assert_snapshot!(empty.run("explain log.txt").exits(0), @"");
-    assert_snapshot!(empty.run("explain log.txt --format json").exits(0), @"");
+    assert_snapshot!(empty.run("explain log.txt").exits(0), @"
+    exit 0
+    --- stdout
+    Cause:    table never_created does not exist
+    Meaning:  The step counts on something that an earlier step of this rollback, a later revision or a person has removed. With Python's usual settings SQLite keeps what the step did before this statement: it may be half done.
+      → find out what removed it: grep -rn never_created in the folder of the version files
+      → make it by hand, or mend the downgrade that names it
+      → see where the database stands: rollback current
+    Code:     table-missing
+    ");
+    assert_snapshot!(empty.run("explain log.txt --format json").exits(0), @r#"
+    exit 0
+    --- stdout
+    {"cause":"table never_created does not exist","code":"table-missing","meaning":"The step counts on something that an earlier step of this rollback, a later revision or a person has removed. With Python's usual settings SQLite keeps what the step did before this statement: it may be half done.","version":1,"what_to_do":["find out what removed it: grep -rn never_created in the folder of the version files","make it by hand, or mend the downgrade that names it","see where the database stands: rollback current"]}
+    "#);
 }
 
 #[test]
@@ -159,14 +283,32 @@ fn stdin_is_read_whatever_comes() {
     assert_eq!(through(&large).exits(0).json(), through(&log).json());
     assert_eq!(through(b"").exits(7).json()["code"], "other");
     through(&vec![b'\n'; 1 << 20]).exits(7);
-    through("Traceback (most recent call last):\n".repeat(20_000).as_bytes()).exits(7);
+    through(
+        "Traceback (most recent call last):\n"
+            .repeat(20_000)
+            .as_bytes(),
+    )
+    .exits(7);
 }
 
 #[test]
 fn what_is_not_known_is_said_to_be_so() {
     let project = Project::empty().file("log.txt", "INFO everything is fine\n");
-    assert_snapshot!(project.run("explain log.txt").exits(7), @"");
-    assert_snapshot!(project.run("explain gone.txt").exits(1), @"");
+    assert_snapshot!(project.run("explain log.txt").exits(7), @"
+    exit 7
+    --- stdout
+    Cause:    nothing in the text is an error that is known
+    Meaning:  What it left behind cannot be told from the text.
+      → read the last lines of the text, and the migration that they name
+      → see where the database stands: rollback current
+    Code:     other
+    ");
+    assert_snapshot!(project.run("explain gone.txt").exits(1), @"
+    exit 1
+    --- stderr
+    error: cannot read gone.txt: No such file or directory (os error 2)
+      → name a log that can be read, or hand it over: ... | rollback explain -
+    ");
 }
 
 /// Turns red if a text of the catalogue reaches the terminal with what could move its cursor.

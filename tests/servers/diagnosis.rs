@@ -146,21 +146,30 @@ const CASES: &[Case] = &[
         PG,
         "pass",
         "op.alter_column('pets', 'name', type_=sa.Integer())",
-        &["column name of table pets into INTEGER", "postgresql_using='name::INTEGER'"],
+        &[
+            "column name of table pets into INTEGER",
+            "postgresql_using='name::INTEGER'",
+        ],
     ),
     case(
         "cast-failed",
         PG,
         "pass",
         "op.alter_column('pets', 'name', type_=sa.Integer(), postgresql_using='name::integer')",
-        &["column name of table pets", "SELECT name, count(*) FROM pets GROUP BY name;"],
+        &[
+            "column name of table pets",
+            "SELECT name, count(*) FROM pets GROUP BY name;",
+        ],
     ),
     case(
         "cast-failed",
         MARIA,
         "pass",
         "op.alter_column('pets', 'name', type_=sa.Integer(), existing_type=sa.String(20))",
-        &["column name of table pets", "SELECT name, count(*) FROM pets GROUP BY name;"],
+        &[
+            "column name of table pets",
+            "SELECT name, count(*) FROM pets GROUP BY name;",
+        ],
     ),
     case(
         "null-in-column",
@@ -186,7 +195,10 @@ const CASES: &[Case] = &[
         "op.execute('UPDATE pets SET age = NULL WHERE id = 1')",
         "with op.batch_alter_table('pets') as batch:
     batch.alter_column('age', nullable=False, existing_type=sa.Integer())",
-        &["column age of table pets", "SELECT * FROM pets WHERE age IS NULL;"],
+        &[
+            "column age of table pets",
+            "SELECT * FROM pets WHERE age IS NULL;",
+        ],
     ),
     case(
         "duplicate-values",
@@ -268,7 +280,10 @@ op.execute('INSERT INTO boxes (id, toy) VALUES (2, 2)')",
         "op.execute('CREATE TABLE _alembic_tmp_pets (id INTEGER)')",
         "with op.batch_alter_table('pets') as batch:
     batch.alter_column('age', nullable=False, existing_type=sa.Integer())",
-        &["SELECT count(*) FROM pets;", "DROP TABLE _alembic_tmp_pets;"],
+        &[
+            "SELECT count(*) FROM pets;",
+            "DROP TABLE _alembic_tmp_pets;",
+        ],
     ),
     case(
         "already-exists",
@@ -335,7 +350,10 @@ op.execute('CREATE MATERIALIZED VIEW old AS SELECT age FROM pets')",
         MARIA,
         KEY,
         "op.drop_index('fk_boxes_toy', 'boxes')",
-        &["fk_boxes_toy is needed by a foreign key", "SHOW CREATE TABLE boxes;"],
+        &[
+            "fk_boxes_toy is needed by a foreign key",
+            "SHOW CREATE TABLE boxes;",
+        ],
     ),
     case(
         "index-needed",
@@ -344,7 +362,13 @@ op.execute('CREATE MATERIALIZED VIEW old AS SELECT age FROM pets')",
         "op.drop_column('boxes', 'toy')",
         &["SHOW CREATE TABLE boxes;"],
     ),
-    case("table-missing", EVERY, "pass", "op.drop_table('nope')", &["table nope does not exist"]),
+    case(
+        "table-missing",
+        EVERY,
+        "pass",
+        "op.drop_table('nope')",
+        &["table nope does not exist"],
+    ),
     case(
         "table-missing",
         EVERY,
@@ -389,7 +413,13 @@ op.execute('CREATE MATERIALIZED VIEW old AS SELECT age FROM pets')",
     batch.drop_constraint('fk_nope', type_='foreignkey')",
         &["constraint fk_nope"],
     ),
-    case("type-missing", PG, "pass", "op.execute('DROP TYPE nope')", &["type nope does not exist"]),
+    case(
+        "type-missing",
+        PG,
+        "pass",
+        "op.execute('DROP TYPE nope')",
+        &["type nope does not exist"],
+    ),
     case(
         "type-missing",
         PG,
@@ -397,9 +427,21 @@ op.execute('CREATE MATERIALIZED VIEW old AS SELECT age FROM pets')",
         "op.execute('ALTER TABLE pets ALTER COLUMN age TYPE nope USING NULL')",
         &["type nope"],
     ),
-    case("object-missing", EVERY, "pass", "op.execute('DROP TRIGGER nope ON pets' \
- if op.get_bind().dialect.name == 'postgresql' else 'DROP TRIGGER nope')", &["nope"]),
-    case("object-missing", PG, "pass", "op.execute('DROP FUNCTION nope()')", &["nope"]),
+    case(
+        "object-missing",
+        EVERY,
+        "pass",
+        "op.execute('DROP TRIGGER nope ON pets' \
+ if op.get_bind().dialect.name == 'postgresql' else 'DROP TRIGGER nope')",
+        &["nope"],
+    ),
+    case(
+        "object-missing",
+        PG,
+        "pass",
+        "op.execute('DROP FUNCTION nope()')",
+        &["nope"],
+    ),
     case(
         "sqlite-alter",
         LITE,
@@ -421,7 +463,13 @@ op.execute('CREATE MATERIALIZED VIEW old AS SELECT age FROM pets')",
         "op.add_column('pets', sa.Column('chip', sa.Integer(), nullable=False))",
         &["table pets", "server_default"],
     ),
-    case("sql-syntax", EVERY, "pass", "op.execute('SELEC 1')", &["SELEC"]),
+    case(
+        "sql-syntax",
+        EVERY,
+        "pass",
+        "op.execute('SELEC 1')",
+        &["SELEC"],
+    ),
     // Somebody else.
     case(
         "lock-timeout",
@@ -443,7 +491,13 @@ op.execute('SET innodb_lock_wait_timeout = 1')
 op.execute('UPDATE pets SET age = 2')",
         &["a lock of table pets", "SHOW FULL PROCESSLIST;"],
     ),
-    case("deadlock", BOTH, "pass", DEADLOCK, &["waited for each other"]),
+    case(
+        "deadlock",
+        BOTH,
+        "pass",
+        DEADLOCK,
+        &["waited for each other"],
+    ),
     case(
         "database-locked",
         LITE,
@@ -464,7 +518,10 @@ finally:
         "pass",
         "op.execute(\"SET statement_timeout = '50ms'\")
 op.execute('SELECT pg_sleep(5)')",
-        &["took longer than statement_timeout", "SHOW statement_timeout;"],
+        &[
+            "took longer than statement_timeout",
+            "SHOW statement_timeout;",
+        ],
     ),
     case(
         "statement-timeout",
@@ -510,7 +567,13 @@ op.execute('SELECT SLEEP(5)')",
         "other(port=1)",
         &["no server answers at 127.0.0.1"],
     ),
-    case("server-unreachable", BOTH, "pass", "other(host='no.such.invalid')", &["no.such.invalid"]),
+    case(
+        "server-unreachable",
+        BOTH,
+        "pass",
+        "other(host='no.such.invalid')",
+        &["no.such.invalid"],
+    ),
     case(
         "too-many-connections",
         PG,
@@ -661,7 +724,10 @@ op.drop_column('pets', 'age')",
 except Exception:
     pass
 op.execute('SELECT 1')",
-        &["an earlier statement of this transaction failed", "begin_nested"],
+        &[
+            "an earlier statement of this transaction failed",
+            "begin_nested",
+        ],
     ),
     // What only follows from the first error lets that one speak.
     case(
@@ -697,7 +763,13 @@ except Exception:
     {}.missing",
         &["AttributeError: 'dict' object has no attribute 'missing'"],
     ),
-    case("other", PG, "pass", "op.execute('SELECT 1 / 0')", &["division by zero"]),
+    case(
+        "other",
+        PG,
+        "pass",
+        "op.execute('SELECT 1 / 0')",
+        &["division by zero"],
+    ),
     case(
         "other",
         EVERY,
@@ -730,7 +802,13 @@ sa.create_engine('sqlite:///' + path).connect().execute(sa.text('SELECT * FROM s
     raise RuntimeError('there are invoices: deadlock detected')",
         &["there are invoices"],
     ),
-    case("import-error", LITE, "pass", "import no_such_module", &["no module no_such_module"]),
+    case(
+        "import-error",
+        LITE,
+        "pass",
+        "import no_such_module",
+        &["no module no_such_module"],
+    ),
 ];
 
 /// Proven by the command line: no server has a part in them.

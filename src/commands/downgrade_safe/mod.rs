@@ -72,14 +72,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         })
         .map_err(|failure| way.not_gone(failure))?;
     session.hold(record.engine_lock()?);
-    let report = steps::run(
-        context,
-        &mut session,
-        &planned,
-        &way,
-        &mut record,
-        validate,
-    );
+    let report = steps::run(context, &mut session, &planned, &way, &mut record, validate);
     Ok(tell(
         args,
         context,

@@ -6,7 +6,9 @@ use super::failed::Failed;
 use super::names::named;
 use crate::domain::connection::Dialect;
 
-pattern!(PLACE = r#"(?:server at|to server at) "([^"]+)"[^,]*, port (\d+)|server on '([^']+)'|server through socket '([^']+)'|socket "([^"]+)"|host name "([^"]+)"|Connect call failed \('([^']+)'"#);
+pattern!(
+    PLACE = r#"(?:server at|to server at) "([^"]+)"[^,]*, port (\d+)|server on '([^']+)'|server through socket '([^']+)'|socket "([^"]+)"|host name "([^"]+)"|Connect call failed \('([^']+)'"#
+);
 pattern!(USER = r#"(?:user|role) ["'«„“]([^"'»“”]+)["'»“”]"#);
 pattern!(DATABASE = r#"(?i)database ["'«„“]([^"'»“”]+)["'»“”]"#);
 
@@ -73,7 +75,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "Close connections that are not needed, such as those of a stopped deployment, or wait.",
         states: &["53300"],
         numbers: &[1040, 1203, 1226],
-        english: &["too many clients already", "remaining connection slots", "too many connections"],
+        english: &[
+            "too many clients already",
+            "remaining connection slots",
+            "too many connections",
+        ],
         words: too_many,
         ..NEXT
     },
@@ -82,7 +88,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "The connection broke while it was used.",
         means: "Whether the last statement was done cannot be told from this side: look.",
         remedy: "See why in the server's log (a restart, a crash, an idle limit, a pooler), then look where the database stands.",
-        states: &["57P01", "57P02", "57P05", "25P03", "08003", "08006", "08001", "08004", "08P01"],
+        states: &[
+            "57P01", "57P02", "57P05", "25P03", "08003", "08006", "08001", "08004", "08P01",
+        ],
         numbers: &[2006, 2013, 2055, 1053, 1152, 1184, 1927, 4031],
         english: GONE,
         in_a_step: true,
@@ -132,11 +140,15 @@ fn place(failed: &Failed) -> Option<String> {
 
 fn login(failed: &Failed, _: &Known) -> Words {
     let user = group(&USER, &failed.message);
-    let who = user.as_deref().map_or(String::new(), |user| format!(" of user {user}"));
+    let who = user
+        .as_deref()
+        .map_or(String::new(), |user| format!(" of user {user}"));
     let at = place(failed).map_or(String::new(), |place| format!(" at {place}"));
     let words = Words::new(format!("the server{at} refused the login{who}"));
     if failed.message.contains("pg_hba.conf") {
-        return words.then("allow this user from this address in pg_hba.conf, then: SELECT pg_reload_conf();");
+        return words.then(
+            "allow this user from this address in pg_hba.conf, then: SELECT pg_reload_conf();",
+        );
     }
     words.then("correct user and password where the project sets them, then try: rollback current")
 }
@@ -171,7 +183,8 @@ fn lost(failed: &Failed, known: &Known) -> Words {
     let mut words = Words::new(cause)
         .then("see why in the server's log: a restart, a crash, a limit for idle sessions, a pooler between");
     if known.state.is_some() {
-        words.meaning = Some("The server gave the connection up, whatever the step was doing.".to_owned());
+        words.meaning =
+            Some("The server gave the connection up, whatever the step was doing.".to_owned());
     }
     words
 }

@@ -13,7 +13,10 @@ pattern!(KEY_DETAIL = r"\(([^()=]+)\)=\(");
 pattern!(PARENT_DETAIL = r#"["«»„“”]([^"«»„“”]+)["«»„“”]"#);
 pattern!(SQLITE_FIELDS = r"constraint failed: ([\w.$, ]+)");
 pattern!(MYSQL_KEY = r"for key '([^']+)'");
-pattern!(MYSQL_CHECK = r"CONSTRAINT [`']?(?:[^`'.]*\.)?[`']?([^`' ]+)[`']? failed|Check constraint '([^']+)'");
+pattern!(
+    MYSQL_CHECK =
+        r"CONSTRAINT [`']?(?:[^`'.]*\.)?[`']?([^`' ]+)[`']? failed|Check constraint '([^']+)'"
+);
 pattern!(MYSQL_CHILD = r"\(`[^`]*`\.`([^`]*)`");
 pattern!(MYSQL_VALUE = r"for column (?:`[^`]*`\.`([^`]*)`\.)?[`']([^`']+)[`']");
 pattern!(PG_TYPE = r#"character varying\((\d+)\)|character\((\d+)\)"#);
@@ -102,7 +105,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         states: &["23505"],
         numbers: &[1062],
         sqlite: &["^UNIQUE constraint failed"],
-        english: &["duplicate key value violates", "^could not create unique index"],
+        english: &[
+            "duplicate key value violates",
+            "^could not create unique index",
+        ],
         in_a_step: true,
         words: duplicate,
         ..NEXT
@@ -175,7 +181,9 @@ fn rows(failed: &Failed, table: Option<&str>, condition: &str) -> Option<String>
 fn value_column(failed: &Failed) -> (Option<String>, Option<String>) {
     let found = MYSQL_VALUE.captures(&failed.message);
     let told = found.as_ref().and_then(|found| found.get(2));
-    let column = told.map(|name| name.as_str().to_owned()).or_else(|| column(failed));
+    let column = told
+        .map(|name| name.as_str().to_owned())
+        .or_else(|| column(failed));
     let in_table = found
         .as_ref()
         .and_then(|found| found.get(1))
@@ -191,10 +199,17 @@ fn too_long(failed: &Failed, _: &Known) -> Words {
     let most = limit.as_deref().map_or(String::new(), |limit| {
         format!(" than the {limit} characters that it is to have")
     });
-    let query = column.as_deref().zip(limit.as_deref()).and_then(|(column, limit)| {
-        let column = written(column, failed.dialect);
-        rows(failed, table.as_deref(), &format!("char_length({column}) > {limit}"))
-    });
+    let query = column
+        .as_deref()
+        .zip(limit.as_deref())
+        .and_then(|(column, limit)| {
+            let column = written(column, failed.dialect);
+            rows(
+                failed,
+                table.as_deref(),
+                &format!("char_length({column}) > {limit}"),
+            )
+        });
     Words::new(format!(
         "a value in {} is longer{most}",
         place(failed, column.as_deref(), table.as_deref())
@@ -280,15 +295,24 @@ fn sqlite_fields(failed: &Failed) -> Option<(String, Vec<String>)> {
         .filter_map(|field| field.split_once('.'))
         .map(|(table, column)| (table.to_owned(), column.trim().to_owned()))
         .collect();
-    let table = fields.first()?.0.trim_start_matches("_alembic_tmp_").to_owned();
-    Some((table, fields.into_iter().map(|(_, column)| column).collect()))
+    let table = fields
+        .first()?
+        .0
+        .trim_start_matches("_alembic_tmp_")
+        .to_owned();
+    Some((
+        table,
+        fields.into_iter().map(|(_, column)| column).collect(),
+    ))
 }
 
 fn null(failed: &Failed, _: &Known) -> Words {
     let (column, table) = match sqlite_fields(failed) {
         Some((table, columns)) => (columns.into_iter().next(), Some(table)),
         None if failed.dialect == Some(Dialect::MySql) => (
-            named(failed, 0).filter(|_| failed.number == Some(1048)).or_else(|| column(failed)),
+            named(failed, 0)
+                .filter(|_| failed.number == Some(1048))
+                .or_else(|| column(failed)),
             table(failed),
         ),
         None => {
@@ -299,13 +323,16 @@ fn null(failed: &Failed, _: &Known) -> Words {
     let is_null = column
         .as_deref()
         .map(|column| format!("{} IS NULL", written(column, failed.dialect)));
-    let fill = is_null.as_deref().zip(table.as_deref()).map(|(is_null, table)| {
-        format!(
-            "give them a value: UPDATE {} SET {} = ... WHERE {is_null};",
-            written(table, failed.dialect),
-            written(column.as_deref().unwrap_or_default(), failed.dialect)
-        )
-    });
+    let fill = is_null
+        .as_deref()
+        .zip(table.as_deref())
+        .map(|(is_null, table)| {
+            format!(
+                "give them a value: UPDATE {} SET {} = ... WHERE {is_null};",
+                written(table, failed.dialect),
+                written(column.as_deref().unwrap_or_default(), failed.dialect)
+            )
+        });
     Words::new(format!(
         "rows have NULL in {}, which is to be NOT NULL",
         place(failed, column.as_deref(), table.as_deref())
@@ -335,7 +362,9 @@ fn duplicate(failed: &Failed, _: &Known) -> Words {
     });
     Words::new(format!(
         "rows{} have the same {}{which}",
-        table.as_deref().map_or(String::new(), |table| format!(" of table {table}")),
+        table
+            .as_deref()
+            .map_or(String::new(), |table| format!(" of table {table}")),
         columns.as_deref().unwrap_or("value")
     ))
     .and_then(query)
@@ -374,21 +403,29 @@ fn still_referenced(failed: &Failed, _: &Known) -> Words {
     } else {
         "rows of table"
     };
-    let by = child.as_deref().map_or("by another table".to_owned(), |child| {
-        format!("by table {child}")
-    });
-    let key = constraint
+    let by = child
         .as_deref()
-        .map_or(String::new(), |constraint| format!(" (foreign key {constraint})"));
+        .map_or("by another table".to_owned(), |child| {
+            format!("by table {child}")
+        });
+    let key = constraint.as_deref().map_or(String::new(), |constraint| {
+        format!(" (foreign key {constraint})")
+    });
     let first = match (&child, &constraint, verb(failed)) {
         (Some(child), Some(constraint), Verb::DropTable) => format!(
             "drop the foreign key first: ALTER TABLE {} DROP {} {};",
             written(child, failed.dialect),
-            if failed.dialect == Some(Dialect::MySql) { "FOREIGN KEY" } else { "CONSTRAINT" },
+            if failed.dialect == Some(Dialect::MySql) {
+                "FOREIGN KEY"
+            } else {
+                "CONSTRAINT"
+            },
             written(constraint, failed.dialect)
         ),
         (_, _, Verb::DropTable) => "drop the foreign keys that refer to it first".to_owned(),
-        (Some(child), ..) => format!("remove or change the rows of {child} that refer to them first"),
+        (Some(child), ..) => {
+            format!("remove or change the rows of {child} that refer to them first")
+        }
         _ => "remove or change the rows that refer to them first".to_owned(),
     };
     Words::new(format!(
@@ -415,7 +452,10 @@ fn orphaned(failed: &Failed, _: &Known) -> Words {
     let parent = key
         .as_ref()
         .map(|(_, parent, _)| parent.clone())
-        .or_else(|| group(&PARENT_DETAIL, &failed.details).filter(|_| failed.sql.is_empty() || failed.state.is_some()));
+        .or_else(|| {
+            group(&PARENT_DETAIL, &failed.details)
+                .filter(|_| failed.sql.is_empty() || failed.state.is_some())
+        });
     let query = child.as_deref().and_then(|child| match &key {
         Some((ours, parent, theirs)) if !ours.contains(',') => {
             let name = |name: &str| written(name, failed.dialect);
@@ -439,7 +479,10 @@ fn check(failed: &Failed, _: &Known) -> Words {
     let (name, table) = match failed.dialect {
         Some(Dialect::MySql) => (group(&MYSQL_CHECK, &failed.message), table(failed)),
         Some(Dialect::Sqlite) => (
-            failed.message.split_once(": ").map(|(_, name)| name.to_owned()),
+            failed
+                .message
+                .split_once(": ")
+                .map(|(_, name)| name.to_owned()),
             table(failed).map(|name| name.trim_start_matches("_alembic_tmp_").to_owned()),
         ),
         // `check constraint "c" of relation "t" is violated`; `row for relation "t" violates "c"`.

@@ -141,8 +141,7 @@ impl Entry {
                 marks.english.is_match(&failed.message) || marks.sqlite.is_match(&failed.message)
             }
             None => {
-                marks.python.is_match(&failed.line())
-                    || failed.kind.as_ref().is_some_and(self.kind)
+                marks.python.is_match(&failed.line()) || failed.kind.as_ref().is_some_and(self.kind)
             }
         };
         known && (self.and)(failed)

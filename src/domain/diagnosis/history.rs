@@ -73,7 +73,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "The beginning of a revision id fits several.",
         means: NOT_BEGUN,
         remedy: "Write more of the id.",
-        python: &["Multiple revisions start with", "Revision identifier '.*' is not unique"],
+        python: &[
+            "Multiple revisions start with",
+            "Revision identifier '.*' is not unique",
+        ],
         words: prefix,
         ..NEXT
     },
@@ -93,7 +96,8 @@ fn missing(failed: &Failed, known: &Known) -> Words {
         Some(Kind::CannotLocate(id) | Kind::MissingParent(id)) => id.clone(),
         _ => "(not named)".to_owned(),
     };
-    let quoted = shlex::try_quote(&id).map_or_else(|_| "REV".to_owned(), std::borrow::Cow::into_owned);
+    let quoted =
+        shlex::try_quote(&id).map_or_else(|_| "REV".to_owned(), std::borrow::Cow::into_owned);
     Words::new(format!("no version file has the revision {id}"))
         .then(format!(
             "find the commit that had it: git log --all --oneline -S {quoted}"
@@ -111,10 +115,13 @@ fn ambiguous(_: &Failed, _: &Known) -> Words {
 }
 
 fn several(failed: &Failed, _: &Known) -> Words {
-    let of = group(&HEADS, &failed.message).map_or(String::new(), |argument| format!(" for {argument}"));
-    Words::new(format!("there are several heads{of}, and the command means one"))
-        .then("see them: rollback list")
-        .then("name the one that is meant, as REVISION or LABEL@head")
+    let of =
+        group(&HEADS, &failed.message).map_or(String::new(), |argument| format!(" for {argument}"));
+    Words::new(format!(
+        "there are several heads{of}, and the command means one"
+    ))
+    .then("see them: rollback list")
+    .then("name the one that is meant, as REVISION or LABEL@head")
 }
 
 fn cycle(failed: &Failed, _: &Known) -> Words {
@@ -130,7 +137,10 @@ fn not_below(failed: &Failed, known: &Known) -> Words {
     let target = group(&DESTINATION, &failed.message);
     Words::new(format!(
         "the target {}is not below where the database stands, or not so many steps are there",
-        target.map_or(String::new(), |target| format!("{} ", target.trim_matches('\'')))
+        target.map_or(String::new(), |target| format!(
+            "{} ",
+            target.trim_matches('\'')
+        ))
     ))
     .then(format!(
         "see where the database stands: {}",
@@ -153,7 +163,9 @@ fn overlaps(failed: &Failed, _: &Known) -> Words {
         || "a revision and one that descends from it".to_owned(),
         |found| format!("{} and {}", &found[1], found[2].trim_end_matches('.')),
     );
-    Words::new(format!("the version table holds {rows}, of which one descends from the other"))
-        .then("see them: SELECT version_num FROM alembic_version;")
-        .then("find out which row is right, and remove the other one")
+    Words::new(format!(
+        "the version table holds {rows}, of which one descends from the other"
+    ))
+    .then("see them: SELECT version_num FROM alembic_version;")
+    .then("find out which row is right, and remove the other one")
 }

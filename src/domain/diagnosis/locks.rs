@@ -6,8 +6,7 @@ use super::failed::Failed;
 use crate::domain::connection::Dialect;
 
 const SEE_POSTGRESQL: &str = "see who holds locks: SELECT pid, usename, state, xact_start, query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start;";
-const SEE_MYSQL: &str =
-    "see who is at work: SHOW FULL PROCESSLIST; and for how long: SELECT trx_mysql_thread_id, trx_started, trx_query FROM information_schema.innodb_trx;";
+const SEE_MYSQL: &str = "see who is at work: SHOW FULL PROCESSLIST; and for how long: SELECT trx_mysql_thread_id, trx_started, trx_query FROM information_schema.innodb_trx;";
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -17,7 +16,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "Wait for the sessions that hold the lock, or end them; --lock-timeout and --lock-retries say how patient a step is.",
         states: &["55P03"],
         numbers: &[1205],
-        english: &["^canceling statement due to lock timeout", "^could not obtain lock on"],
+        english: &[
+            "^canceling statement due to lock timeout",
+            "^could not obtain lock on",
+        ],
         in_a_step: true,
         words: lock_timeout,
         ..NEXT
@@ -29,7 +31,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "Run the step again when less is going on; find out who the other one was.",
         states: &["40P01"],
         numbers: &[1213],
-        english: &["^deadlock detected", "^Deadlock found when trying to get lock"],
+        english: &[
+            "^deadlock detected",
+            "^Deadlock found when trying to get lock",
+        ],
         in_a_step: true,
         words: deadlock,
         ..NEXT
@@ -39,7 +44,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "Another process writes to the SQLite file.",
         means: "The statement waited for the other one and gave up; it did nothing.",
         remedy: "End the process that has the file open, or wait for it.",
-        sqlite: &["^database is locked", "^database table is locked", r"\(5\)$"],
+        sqlite: &[
+            "^database is locked",
+            "^database table is locked",
+            r"\(5\)$",
+        ],
         in_a_step: true,
         words: locked,
         ..NEXT
@@ -116,7 +125,9 @@ fn statement_timeout(failed: &Failed, _: &Known) -> Words {
     if failed.dialect == Some(Dialect::MySql) {
         return Words::new("a statement took longer than max_statement_time")
             .then("see the limit: SHOW VARIABLES LIKE 'max_%time%';")
-            .then("raise it for the user of the migrations, or run the step when there is less to do");
+            .then(
+                "raise it for the user of the migrations, or run the step when there is less to do",
+            );
     }
     // In another language it cannot be told from a cancellation.
     let or = if failed.message.contains("statement timeout") {

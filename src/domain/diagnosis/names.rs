@@ -5,7 +5,8 @@ use super::failed::Failed;
 use crate::domain::connection::Dialect;
 
 pattern!(DOUBLE = r#"["«»„“”]\s?([^"«»„“”]+?)\s?["«»„“”]"#);
-pattern!(SINGLE = r"`([^`]+)`|'([^']+)'");
+// Not the apostrophe of a word such as Can't.
+pattern!(SINGLE = r"`([^`]+)`|(?:^|[^\w])'([^']+)'");
 
 const NAME: &str = r#"((?:[`"\[]?[\w$]+[`"\]]?\.)?[`"\[]?[\w$]+[`"\]]?)"#;
 
@@ -70,7 +71,11 @@ pub(super) fn verb(failed: &Failed) -> Verb {
     let Some(found) = VERB.captures(&failed.sql) else {
         return Verb::Other;
     };
-    let upper = |index| found.get(index).map(|text| text.as_str().to_ascii_uppercase());
+    let upper = |index| {
+        found
+            .get(index)
+            .map(|text| text.as_str().to_ascii_uppercase())
+    };
     if let Some(first) = upper(1) {
         return match first.as_str() {
             "DROP INDEX" => Verb::DropIndex,
@@ -79,7 +84,11 @@ pub(super) fn verb(failed: &Failed) -> Verb {
             _ => Verb::Delete,
         };
     }
-    let alters = failed.sql.trim_start().to_ascii_uppercase().starts_with("ALTER TABLE");
+    let alters = failed
+        .sql
+        .trim_start()
+        .to_ascii_uppercase()
+        .starts_with("ALTER TABLE");
     match (found.get(2), found.get(3)) {
         (Some(_), _) => Verb::DropIndex,
         (_, Some(_)) => Verb::DropConstraint,
@@ -112,7 +121,12 @@ pub(super) fn dropped(failed: &Failed) -> Option<String> {
 /// The columns of the key that the statement makes.
 pub(super) fn key(failed: &Failed) -> Option<String> {
     let found = KEY.captures(&failed.sql)?;
-    found.iter().skip(1).flatten().last().map(|columns| columns.as_str().to_owned())
+    found
+        .iter()
+        .skip(1)
+        .flatten()
+        .last()
+        .map(|columns| columns.as_str().to_owned())
 }
 
 /// The columns, the other table and its columns of the foreign key that the statement makes.
@@ -138,15 +152,13 @@ pub(super) fn new_type(failed: &Failed) -> Option<String> {
 
 /// A name as it is written in a statement: in quotation marks where it has to be.
 pub(super) fn written(name: &str, dialect: Option<Dialect>) -> String {
-    let plain = name
-        .split('.')
-        .all(|part| {
-            !part.is_empty()
-                && !part.starts_with(|first: char| first.is_ascii_digit())
-                && part
-                    .chars()
-                    .all(|letter| letter == '_' || letter.is_ascii_digit() || letter.is_ascii_lowercase())
-        });
+    let plain = name.split('.').all(|part| {
+        !part.is_empty()
+            && !part.starts_with(|first: char| first.is_ascii_digit())
+            && part.chars().all(|letter| {
+                letter == '_' || letter.is_ascii_digit() || letter.is_ascii_lowercase()
+            })
+    });
     match dialect {
         _ if plain => name.to_owned(),
         Some(Dialect::MySql) => format!("`{}`", name.replace('`', "")),

@@ -32,7 +32,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "environment-variable",
         when: "The project reads a variable from the environment that is not set.",
         means: NOT_LOADED,
-        remedy: "Set it.",
+        remedy: "Set the variable.",
         kind: |kind| matches!(kind, Kind::EnvironmentVariable(_)),
         words: variable,
         ..NEXT
@@ -143,9 +143,9 @@ fn raised_by_migration(failed: &Failed) -> bool {
 
 /// What stopped was a migration, where it did the thing itself.
 fn in_migration(failed: &Failed) -> Option<String> {
-    failed.migration().map(|_| {
-        "A migration was running; what it did before may be done.".to_owned()
-    })
+    failed
+        .migration()
+        .map(|_| "A migration was running; what it did before may be done.".to_owned())
 }
 
 fn import(failed: &Failed, _: &Known) -> Words {
@@ -177,8 +177,11 @@ fn syntax(failed: &Failed, _: &Known) -> Words {
     match place {
         Some(place) => Words::new(format!("{place}: {}", failed.sentence()))
             .then(format!("correct the syntax in {place}")),
-        None => Words::new(format!("a Python file cannot be parsed: {}", failed.sentence()))
-            .then("correct the file that was changed last"),
+        None => Words::new(format!(
+            "a Python file cannot be parsed: {}",
+            failed.sentence()
+        ))
+        .then("correct the file that was changed last"),
     }
 }
 
@@ -189,8 +192,10 @@ fn variable(failed: &Failed, _: &Known) -> Words {
     };
     Words {
         meaning: in_migration(failed),
-        ..Words::new(format!("the variable {name} is not set, and the project needs it"))
-            .then(format!("set it: export {name}=..."))
+        ..Words::new(format!(
+            "the variable {name} is not set, and the project needs it"
+        ))
+        .then(format!("set it: export {name}=..."))
     }
 }
 
@@ -199,8 +204,10 @@ fn x_argument(failed: &Failed, _: &Known) -> Words {
         Some(Kind::XArgument(name)) => name.clone(),
         _ => "NAME".to_owned(),
     };
-    Words::new(format!("env.py wants an argument {name} that was not given"))
-        .then(format!("add it: -x {name}=VALUE"))
+    Words::new(format!(
+        "env.py wants an argument {name} that was not given"
+    ))
+    .then(format!("add it: -x {name}=VALUE"))
 }
 
 fn url(_: &Failed, _: &Known) -> Words {
@@ -210,8 +217,11 @@ fn url(_: &Failed, _: &Known) -> Words {
 }
 
 fn no_configuration(failed: &Failed, _: &Known) -> Words {
-    Words::new(format!("Alembic has no configuration: {}", failed.sentence()))
-        .then("run it in the project's folder, or name that: rollback -C DIR current")
+    Words::new(format!(
+        "Alembic has no configuration: {}",
+        failed.sentence()
+    ))
+    .then("run it in the project's folder, or name that: rollback -C DIR current")
 }
 
 fn broken_configuration(failed: &Failed, _: &Known) -> Words {
@@ -283,9 +293,11 @@ fn refuses(failed: &Failed, known: &Known) -> Words {
     } else {
         format!(": {said}")
     };
-    Words::new(format!("the migration itself refuses{at}{said}"))
-        .then(match &known.restore {
-            Some(restore) => format!("to get past it, go back to the backup: {restore}"),
-            None => "to get past it, go back to a backup from before the upgrade, or mend the downgrade".to_owned(),
-        })
+    Words::new(format!("the migration itself refuses{at}{said}")).then(match &known.restore {
+        Some(restore) => format!("to get past it, go back to the backup: {restore}"),
+        None => {
+            "to get past it, go back to a backup from before the upgrade, or mend the downgrade"
+                .to_owned()
+        }
+    })
 }

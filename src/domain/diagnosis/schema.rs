@@ -10,14 +10,17 @@ pattern!(DEPENDS = r"(?m)^(?:DETAIL:\s+)?((?:\S+ )+on .*)$|^DETAIL:\s+(.*)$");
 pattern!(ON_ENGLISH = r"(?m)^(?:DETAIL: +)?(.+?) depends on ");
 pattern!(RULE_OF = r"^rule \S+ on (?:materialized )?view ");
 pattern!(SQLITE_ERROR_IN = r"error in (view|trigger|index|table) (\S+?)(?: after [a-z ]+)?:");
-pattern!(SQLITE_NAME = r"no such (?:table|column|index|view|trigger): (?:main\.)?(\S+)|^(?:table|index|view|trigger) [`']?([^\s`']+)[`']? already exists|duplicate column name: (\S+)|there is already (?:a|another) (?:table|index)[^:]*: (\S+)");
+pattern!(
+    SQLITE_NAME = r"no such (?:table|column|index|view|trigger): (?:main\.)?(\S+)|^(?:table|index|view|trigger) [`']?([^\s`']+)[`']? already exists|duplicate column name: (\S+)|there is already (?:a|another) (?:table|index)[^:]*: (\S+)"
+);
 pattern!(PYTHON_NAME = r"'([^']+)'");
 pattern!(LEFTOVER = r"_alembic_tmp_\w+");
 pattern!(MYSQL_KIND = r"Can't DROP (COLUMN|INDEX|KEY|FOREIGN KEY|CONSTRAINT|PRIMARY KEY|CHECK)");
 pattern!(CONSTRAINT_OF = r#"constraint "([^"]+)""#);
 
 const MISSING: &str = "The step counts on something that an earlier step of this rollback, a later revision or a person has removed.";
-const MEND: &str = "Make it by hand, or mend the downgrade (`if_exists=True`); look what removed it.";
+const MEND: &str =
+    "Make it by hand, or mend the downgrade (`if_exists=True`); look what removed it.";
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -41,8 +44,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "Compare it with what the downgrade makes; drop it or rename it, or have the downgrade pass over it.",
         states: &["42P07", "42701", "42710", "42P06", "42723"],
         numbers: &[1050, 1060, 1061, 1826, 1304, 1359, 121],
-        sqlite: &["already exists$", "^duplicate column name", "^there is already"],
-        english: &[r#"^(?:relation|column|type|constraint|schema|index|table|function|trigger) .* already exists"#],
+        sqlite: &[
+            "already exists$",
+            "^duplicate column name",
+            "^there is already",
+        ],
+        english: &[
+            r#"^(?:relation|column|type|constraint|schema|index|table|function|trigger) .* already exists"#,
+        ],
         in_a_step: true,
         words: exists,
         ..NEXT
@@ -53,8 +62,15 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "Nothing was dropped. What depends on it is not known to this migration, or is dropped later.",
         remedy: "Drop what depends on it first, and make it again afterwards where it is still wanted.",
         states: &["2BP01", "0A000"],
-        sqlite: &["^error in (?:view|trigger|index|table)", "^cannot drop (?:UNIQUE|PRIMARY KEY) column", "^cannot drop column"],
-        english: &["because other objects depend on it", "^cannot alter type of a column used"],
+        sqlite: &[
+            "^error in (?:view|trigger|index|table)",
+            "^cannot drop (?:UNIQUE|PRIMARY KEY) column",
+            "^cannot drop column",
+        ],
+        english: &[
+            "because other objects depend on it",
+            "^cannot alter type of a column used",
+        ],
         and: |failed| {
             failed.state.as_deref() != Some("0A000")
                 || failed.details.contains("depends on")
@@ -136,7 +152,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         states: &["42704"],
         numbers: &[1091, 3940, 3821],
         english: &[r#"^constraint "[^"]+" (?:of relation "[^"]+" )?does not exist"#],
-        python: &["^ValueError: No such constraint", "^ValueError: Constraint must have a name"],
+        python: &[
+            "^ValueError: No such constraint",
+            "^ValueError: Constraint must have a name",
+        ],
         and: |failed| match failed.number {
             Some(1091) => dropped_kind(failed) == "constraint",
             Some(_) => true,
@@ -262,7 +281,10 @@ fn name(failed: &Failed) -> Option<String> {
     match failed.dialect {
         Some(Dialect::Sqlite) => sqlite_name(failed),
         Some(Dialect::MySql) => {
-            let name = quoted(failed).into_iter().next().or_else(|| dropped(failed))?;
+            let name = quoted(failed)
+                .into_iter()
+                .next()
+                .or_else(|| dropped(failed))?;
             // `database.table`: the database is the one that is worked on.
             Some(match failed.number {
                 Some(1146 | 1051) => name.rsplit('.').next().unwrap_or(&name).to_owned(),
@@ -335,8 +357,10 @@ fn dependents(failed: &Failed, _: &Known) -> Words {
             .unwrap_or_else(|| "what the step drops".to_owned()),
     };
     if names.is_empty() {
-        return Words::new(format!("other objects depend on {what}"))
-            .then(format!("see which, and drop them before this step: \\d+ {}", table.as_deref().unwrap_or("NAME")));
+        return Words::new(format!("other objects depend on {what}")).then(format!(
+            "see which, and drop them before this step: \\d+ {}",
+            table.as_deref().unwrap_or("NAME")
+        ));
     }
     let views: Vec<&str> = names
         .iter()
@@ -434,12 +458,13 @@ fn syntax(failed: &Failed, known: &Known) -> Words {
     let cause = if known.state.is_some() {
         "the server does not understand the SQL of the step".to_owned()
     } else {
-        format!("the server does not understand the SQL: {}", failed.sentence())
+        format!(
+            "the server does not understand the SQL: {}",
+            failed.sentence()
+        )
     };
-    Words::new(cause).then(
-        match known.revision.as_deref() {
-            Some(revision) => format!("correct the SQL in the downgrade of {revision}"),
-            None => "correct the SQL in the migration".to_owned(),
-        },
-    )
+    Words::new(cause).then(match known.revision.as_deref() {
+        Some(revision) => format!("correct the SQL in the downgrade of {revision}"),
+        None => "correct the SQL in the migration".to_owned(),
+    })
 }

@@ -60,7 +60,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "Give the user the right or the object, or run the migrations as its owner.",
         states: &["42501"],
         numbers: &[1044, 1142, 1143, 1227, 1370],
-        english: &["^permission denied (?:for|to)", "^must be (?:owner of|superuser)"],
+        english: &[
+            "^permission denied (?:for|to)",
+            "^must be (?:owner of|superuser)",
+        ],
         in_a_step: true,
         words: permission,
         ..NEXT
@@ -93,7 +96,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "The statement was not done.",
         remedy: "Settle the triggers first (`SET CONSTRAINTS ALL IMMEDIATE`), or change rows and table in two migrations.",
         states: &["55006"],
-        english: &["because it has pending trigger events", "is being used by active queries in this session"],
+        english: &[
+            "because it has pending trigger events",
+            "is being used by active queries in this session",
+        ],
         in_a_step: true,
         words: in_use,
         ..NEXT
@@ -116,7 +122,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "Change nothing more; look at the disk, and go back to a backup.",
         states: &["XX001", "XX002"],
         numbers: &[1034, 1194, 1195],
-        sqlite: &["^file is not a database", "^database disk image is malformed"],
+        sqlite: &[
+            "^file is not a database",
+            "^database disk image is malformed",
+        ],
         english: &["^database disk image is malformed"],
         words: damaged,
         ..NEXT
@@ -131,9 +140,11 @@ fn disk_full(failed: &Failed, _: &Known) -> Words {
         ))
         .then("see room and limits on the server: df -h; SHOW VARIABLES LIKE '%_size';")
         .then("make room"),
-        Some(Dialect::Sqlite) => Words::new("the disk of the SQLite file is full, or its limit of pages is reached")
-            .then("see room and limit: df -h; PRAGMA max_page_count;")
-            .then("make room"),
+        Some(Dialect::Sqlite) => {
+            Words::new("the disk of the SQLite file is full, or its limit of pages is reached")
+                .then("see room and limit: df -h; PRAGMA max_page_count;")
+                .then("make room")
+        }
         _ => Words::new("the disk of the server is full")
             .then("see where on the server: df -h")
             .then("make room; a step that rewrites a table needs its size once more"),
@@ -141,7 +152,9 @@ fn disk_full(failed: &Failed, _: &Known) -> Words {
 }
 
 fn out_of_memory(failed: &Failed, _: &Known) -> Words {
-    if failed.message.contains("shared memory") || failed.details.contains("max_locks_per_transaction") {
+    if failed.message.contains("shared memory")
+        || failed.details.contains("max_locks_per_transaction")
+    {
         return Words::new("PostgreSQL has no room for further locks")
             .then("see the limit: SHOW max_locks_per_transaction;")
             .then("raise it in postgresql.conf and restart the server, or touch fewer tables in one transaction");
@@ -161,20 +174,24 @@ fn read_only(failed: &Failed, _: &Known) -> Words {
         Some(Dialect::PostgreSql) => words
             .then("is this a standby? SELECT pg_is_in_recovery(); if so, connect to the primary")
             .then("if not, see the setting: SHOW default_transaction_read_only;"),
-        Some(Dialect::MySql) => words
-            .then("is this a replica? SHOW VARIABLES LIKE '%read_only'; if so, connect to the primary"),
-        Some(Dialect::Sqlite) => words.then("see who may write the file and its folder: ls -ld FILE FOLDER"),
+        Some(Dialect::MySql) => words.then(
+            "is this a replica? SHOW VARIABLES LIKE '%read_only'; if so, connect to the primary",
+        ),
+        Some(Dialect::Sqlite) => {
+            words.then("see who may write the file and its folder: ls -ld FILE FOLDER")
+        }
         None => words.then("connect to the server that takes changes"),
     }
 }
 
 fn permission(failed: &Failed, _: &Known) -> Words {
     if let Some(object) = group(&OWNER, &failed.message) {
-        return Words::new(format!("the user of the migrations does not own {object}"))
-            .then(format!(
+        return Words::new(format!("the user of the migrations does not own {object}")).then(
+            format!(
                 "run the migrations as its owner, or hand it over: ALTER TABLE {} OWNER TO USER;",
                 written(&object, failed.dialect)
-            ));
+            ),
+        );
     }
     if failed.dialect == Some(Dialect::MySql) {
         let user = MYSQL_USER.captures(&failed.message).map_or_else(
@@ -194,7 +211,10 @@ fn permission(failed: &Failed, _: &Known) -> Words {
     let object = named(failed, 0).or_else(|| failed.message.rsplit(' ').next().map(str::to_owned));
     Words::new(format!(
         "the user of the migrations may not do this with {}",
-        object.as_deref().or(table(failed).as_deref()).unwrap_or("the object")
+        object
+            .as_deref()
+            .or(table(failed).as_deref())
+            .unwrap_or("the object")
     ))
     .then("grant it what is missing, or run the migrations as the owner")
 }
@@ -207,7 +227,10 @@ fn transaction_block(failed: &Failed, known: &Known) -> Words {
     ))
     .then(format!(
         "put it into `with op.get_context().autocommit_block():` in the downgrade{}",
-        known.revision.as_deref().map_or(String::new(), |revision| format!(" of {revision}"))
+        known
+            .revision
+            .as_deref()
+            .map_or(String::new(), |revision| format!(" of {revision}"))
     ))
 }
 
@@ -216,8 +239,10 @@ fn enum_value(failed: &Failed, _: &Known) -> Words {
         || "a new word of an enum".to_owned(),
         |found| format!("the new word {} of enum {}", &found[1], &found[2]),
     );
-    Words::new(format!("{what} cannot be used in the transaction that adds it"))
-        .then("add it in `with op.get_context().autocommit_block():` in the migration")
+    Words::new(format!(
+        "{what} cannot be used in the transaction that adds it"
+    ))
+    .then("add it in `with op.get_context().autocommit_block():` in the migration")
 }
 
 fn in_use(failed: &Failed, _: &Known) -> Words {
@@ -236,7 +261,10 @@ fn aborted(_: &Failed, _: &Known) -> Words {
 }
 
 fn damaged(failed: &Failed, known: &Known) -> Words {
-    let words = Words::new(format!("the database cannot be read: {}", failed.sentence()));
+    let words = Words::new(format!(
+        "the database cannot be read: {}",
+        failed.sentence()
+    ));
     let words = if failed.is_sqlite() {
         words.then("see what is wrong: sqlite3 FILE 'PRAGMA integrity_check;'")
     } else {

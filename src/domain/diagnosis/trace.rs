@@ -32,6 +32,7 @@ patterns! {
     SQLITE = r"^(?:Parse |Runtime )?[Ee]rror:? (?:near line \d+|in prepare|stepping)[:,] (.*)$";
     EXCEPTION = r"^((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Detected|Heads|Violation|Full|Memory)|(?:psycopg2?|asyncpg|pymysql|MySQLdb|sqlite3|sqlalchemy|alembic|click|flask)(?:\.\w+)+)(?:: |$)";
     LOGGED = r"^(?:INFO|WARN|WARNING|DEBUG|ERROR|CRITICAL|NOTICE)\b[ :\[]";
+    ABSENT = r"Revision \S+ referenced from .* is not present$";
     // What went wrong while something else was being cleaned up after.
     CLEANING_UP = r"InFailedSqlTransaction|InFailedSQLTransaction|\b25P02\b|PendingRollbackError|SAVEPOINT \S+ does not exist";
 }
@@ -71,6 +72,8 @@ pub(super) struct Told {
     pub(super) code: Option<String>,
     /// Where it came from, innermost last.
     pub(super) frames: Vec<Frame>,
+    /// What Alembic had warned of before it.
+    pub(super) warning: Option<String>,
     /// What stands between it and the error before it in one chain.
     link: Option<Link>,
 }
@@ -105,6 +108,17 @@ pub(super) fn telling(lines: &[String]) -> Option<Vec<Told>> {
         .into_iter()
         .partition(|told| CLEANING_UP.is_match(&told.lines.join("\n")));
     chain.extend(follows);
+    // Of a missing file Alembic says what it is in a warning, and ends with a bare key.
+    if let Some(told) = chain.first_mut()
+        && told.lines[0].starts_with("KeyError")
+        && told
+            .frames
+            .last()
+            .is_some_and(|frame| frame.file.contains("alembic"))
+    {
+        let warning = lines.iter().rfind(|line| ABSENT.is_match(line));
+        told.warning = warning.cloned();
+    }
     Some(chain)
 }
 
@@ -128,7 +142,8 @@ fn errors(lines: &[String]) -> Vec<Told> {
             link = Some(Link::Caused);
         } else if line.trim() == HANDLED {
             link = Some(Link::Handled);
-        } else if let Some((told, next)) = traceback(lines, index).or_else(|| single(lines, index)) {
+        } else if let Some((told, next)) = traceback(lines, index).or_else(|| single(lines, index))
+        {
             errors.push(Told {
                 link: link.take(),
                 ..told
@@ -169,6 +184,7 @@ fn traceback(lines: &[String], start: usize) -> Option<(Told, usize)> {
         lines: words,
         code: None,
         frames,
+        warning: None,
         link: None,
     };
     Some((told, next))
@@ -205,6 +221,7 @@ fn single(lines: &[String], start: usize) -> Option<(Told, usize)> {
         lines,
         code: code.map(str::to_owned),
         frames: Vec::new(),
+        warning: None,
         link: None,
     };
     if let Some(found) = POSTGRESQL.captures(line) {
@@ -233,14 +250,20 @@ fn single(lines: &[String], start: usize) -> Option<(Told, usize)> {
         return Some((told(Speaker::MariaDb, words, Some(&found[1])), start + 1));
     }
     if let Some(found) = SQLITE.captures(line) {
-        return Some((told(Speaker::Sqlite, vec![found[1].to_owned()], None), start + 1));
+        return Some((
+            told(Speaker::Sqlite, vec![found[1].to_owned()], None),
+            start + 1,
+        ));
     }
     for pattern in [&*ALEMBIC, &*FLASK, &*CLICK, &*USAGE] {
         let Some(found) = pattern.captures(line) else {
             continue;
         };
         if line.starts_with("psql: error: ") {
-            return Some((told(Speaker::PostgreSql, vec![found[1].to_owned()], None), start + 1));
+            return Some((
+                told(Speaker::PostgreSql, vec![found[1].to_owned()], None),
+                start + 1,
+            ));
         }
         // Alembic breaks its sentences to the width of the terminal.
         let mut sentence = found[1].to_owned();
@@ -284,8 +307,7 @@ mod tests {
             .collect()
     }
 
-    const FIRST: &str =
-        "Traceback (most recent call last):\n  File \"a\", line 1, in f\n    x()\nA.Error: one\nDETAIL: d\n\n";
+    const FIRST: &str = "Traceback (most recent call last):\n  File \"a\", line 1, in f\n    x()\nA.Error: one\nDETAIL: d\n\n";
 
     #[test]
     fn what_was_given_as_the_cause_comes_along_and_what_was_handled_does_not() {
@@ -319,18 +341,39 @@ mod tests {
         let told = &telling(&lines).unwrap()[0];
         assert_eq!(told.lines, ["A.Error: one", "DETAIL: d"]);
         let frame = told.frames.last().unwrap();
-        assert_eq!((frame.function.as_str(), frame.source.as_str()), ("f", "x()"));
+        assert_eq!(
+            (frame.function.as_str(), frame.source.as_str()),
+            ("f", "x()")
+        );
     }
 
     #[test]
     fn clients_say_it_each_in_their_way() {
         for (text, expected) in [
-            ("psql:f.sql:3: ERROR:  relation \"x\" does not exist", "relation \"x\" does not exist"),
-            ("psql:f.sql:3: FEHLER:  42P01: Relation »x« existiert nicht", "Relation »x« existiert nicht"),
-            ("ERROR 1091 (42000) at line 1: Can't DROP 'x'", "Can't DROP 'x'"),
-            ("Parse error near line 1: no such table: x", "no such table: x"),
-            ("  FAILED: Can't locate\n  revision", "Can't locate revision"),
-            ("alembic: error: unrecognized arguments: -z", "unrecognized arguments: -z"),
+            (
+                "psql:f.sql:3: ERROR:  relation \"x\" does not exist",
+                "relation \"x\" does not exist",
+            ),
+            (
+                "psql:f.sql:3: FEHLER:  42P01: Relation »x« existiert nicht",
+                "Relation »x« existiert nicht",
+            ),
+            (
+                "ERROR 1091 (42000) at line 1: Can't DROP 'x'",
+                "Can't DROP 'x'",
+            ),
+            (
+                "Parse error near line 1: no such table: x",
+                "no such table: x",
+            ),
+            (
+                "  FAILED: Can't locate\n  revision",
+                "Can't locate revision",
+            ),
+            (
+                "alembic: error: unrecognized arguments: -z",
+                "unrecognized arguments: -z",
+            ),
         ] {
             assert_eq!(first_words(text), [expected], "{text}");
         }

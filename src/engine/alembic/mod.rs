@@ -26,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::bridge::Report;
-use crate::domain::diagnosis::start::{self as complaint, Kind};
 use self::discovery::Found;
 use self::launcher::Launch;
 use self::transaction::Court;
@@ -34,6 +33,7 @@ use super::{
     Current, Ended, Engine, EngineError, Judge, Listener, LockLimit, Observation, Range, Reach,
     StepRun,
 };
+use crate::domain::diagnosis::start::{self as complaint, Kind};
 use crate::domain::graph::Graph;
 use crate::process::{self, Channel, Environment, Finished, Interrupt, Invocation, SpawnError};
 

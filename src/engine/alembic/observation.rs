@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bridge::Report;
-use crate::domain::diagnosis::start::{self as complaint, Kind};
 use super::{AlembicEngine, CURRENT, HISTORY, output};
+use crate::domain::diagnosis::start::{self as complaint, Kind};
 use crate::domain::graph::Graph;
 use crate::domain::revision::{Revision, RevisionId};
 use crate::engine::{Current, Ended, EngineError, Observation};

@@ -43,6 +43,13 @@ fn printed() -> BTreeMap<&'static str, (Project, Value)> {
         let (project, objects) = one(Project::alembic(case).at("heads"), line);
         found.insert(heading, (project, objects[0].clone()));
     }
+    let log = "sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) table \"orders\" does not exist\n\
+               [SQL: DROP TABLE orders]\n";
+    let (project, objects) = one(
+        Project::empty().file("deploy.log", log),
+        "explain deploy.log --format json",
+    );
+    found.insert("`explain`", (project, objects[0].clone()));
     for (target, with_finished) in [("-3 -y --allow-failing", true), ("-1", false)] {
         let (_, objects) = one(
             Project::alembic("failing").at("heads"),
@@ -98,7 +105,7 @@ fn the_examples_have_the_fields_that_the_program_prints() {
         }
         fields_are_listed(&text, heading, &value);
     }
-    assert_eq!(headings.len(), 9, "{headings:?}");
+    assert_eq!(headings.len(), 10, "{headings:?}");
     hold(DOCUMENT, &text, &expected, same);
 }
 
