@@ -51,6 +51,8 @@ pub(super) struct Walk<'plan> {
     ended: bool,
     /// MariaDB: foreign keys are not looked at.
     unchecked: bool,
+    /// PostgreSQL: there may be no transaction at all.
+    pub(super) may_autocommit: bool,
 }
 
 impl<'plan> Walk<'plan> {
@@ -79,6 +81,7 @@ impl<'plan> Walk<'plan> {
             open: false,
             ended: false,
             unchecked: false,
+            may_autocommit: false,
         }
     }
 
@@ -90,14 +93,28 @@ impl<'plan> Walk<'plan> {
 
     /// What was raised last is caught, unless it has left the migration.
     fn caught(&mut self) {
-        if std::mem::take(&mut self.raised) && !self.aborted {
-            self.obstacles.pop();
+        if !std::mem::take(&mut self.raised) || self.aborted {
+            return;
+        }
+        match self.obstacles.last_mut() {
+            // In a transaction it counts all the same.
+            Some((obstacle, _)) if self.may_autocommit => obstacle.failure.certain = false,
+            _ => {
+                self.obstacles.pop();
+            }
         }
     }
 
     /// What is left when the step fails where it stands.
     pub(super) fn left(&self) -> Kept {
-        self.kept.clone()
+        let mut left = self.kept.clone();
+        if self.may_autocommit
+            && left.catalogue != self.catalogue
+            && let Some(catalogue) = &mut left.catalogue
+        {
+            Arc::make_mut(catalogue).doubtful = true;
+        }
+        left
     }
 
     /// A failure that is none of the catalogue's.
@@ -172,7 +189,7 @@ impl<'plan> Walk<'plan> {
             event: event.clone(),
             before: self.catalogue.clone(),
         });
-        self.kept_before.push(self.kept.clone());
+        self.kept_before.push(self.left());
         match &event.kind {
             EventKind::Operation(operation) => self.operation(operation, event, directive),
             EventKind::EndsTransaction => {
@@ -231,11 +248,11 @@ impl<'plan> Walk<'plan> {
                         "index {index} cannot be built or dropped CONCURRENTLY inside a transaction"
                     ),
                     object: index.to_owned(),
-                    certain: event.certain,
+                    certain: event.certain && !self.may_autocommit,
                     place: event.place.clone(),
                     culprit: None,
                 });
-                if event.certain {
+                if event.certain && !self.may_autocommit {
                     (self.raised, self.aborted) = (true, true);
                     return Err(self.last());
                 }
@@ -283,7 +300,9 @@ impl<'plan> Walk<'plan> {
         }
         if failed {
             self.raised = true;
-            self.aborted = self.dialect == Some(Dialect::Postgresql) && !event.autocommit;
+            self.aborted = self.dialect == Some(Dialect::Postgresql)
+                && !event.autocommit
+                && !self.may_autocommit;
             return Err(self.last());
         }
         Ok(())

@@ -151,6 +151,11 @@ pub enum Followed {
 pub trait Migrations {
     /// Follows one function of one revision over `host`.
     fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed;
+
+    /// Whether their connection may be one that commits each statement by itself, without a transaction.
+    fn may_autocommit(&self) -> bool {
+        false
+    }
 }
 
 /// An event with the schema right before it.

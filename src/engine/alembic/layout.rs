@@ -12,6 +12,7 @@ use regex::Regex;
 
 use super::AlembicEngine;
 use super::discovery::Style;
+use super::environment;
 use super::ini::{self, Ini};
 use super::launcher::{Launch, Target};
 use crate::domain::revision::Revision;
@@ -30,6 +31,8 @@ pub struct Layout {
     pub sourceless: bool,
     /// Where modules of the project are imported from.
     pub roots: Vec<PathBuf>,
+    /// Whether the connection may commit each statement by itself, as far as env.py and the configuration tell.
+    pub may_autocommit: bool,
     /// Alembic's version.
     pub version: Version,
 }
@@ -226,12 +229,15 @@ impl Surroundings<'_> {
         if !roots.contains(&above) {
             roots.push(above);
         }
+        let may_autocommit =
+            environment::may_autocommit(&directory, config.texts.iter().map(String::as_str));
         Ok(Layout {
             directory,
             locations,
             recursive: config.flag("recursive_version_locations")?,
             sourceless: config.flag("sourceless")?,
             roots,
+            may_autocommit,
             version: self.version.clone(),
         })
     }
@@ -321,6 +327,8 @@ struct Config {
     ini: Option<(Ini, String)>,
     section: String,
     toml: Option<(toml::Table, String)>,
+    /// Both as they are.
+    texts: Vec<String>,
 }
 
 impl Config {
@@ -342,9 +350,11 @@ impl Config {
             let file = file.display().to_string();
             move |reason: String| format!("{file} cannot be read: {reason}")
         };
+        let mut texts = Vec::new();
         let ini = match ini {
             Some(file) => text(file)?
                 .map(|(text, here)| {
+                    texts.push(text.clone());
                     Ini::parse(&text)
                         .map(|ini| (ini, here))
                         .map_err(named(file))
@@ -355,6 +365,7 @@ impl Config {
         let toml = match toml {
             Some(file) => text(file)?
                 .map(|(text, here)| {
+                    texts.push(text.clone());
                     let table = text.parse::<toml::Table>();
                     table
                         .map(|table| (tool_alembic(table), here))
@@ -367,6 +378,7 @@ impl Config {
             ini,
             section: section.to_owned(),
             toml,
+            texts,
         })
     }
 

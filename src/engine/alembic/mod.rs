@@ -8,6 +8,7 @@
 pub mod bridge;
 pub mod complaint;
 pub mod discovery;
+mod environment;
 pub mod ini;
 pub mod launcher;
 pub mod layout;

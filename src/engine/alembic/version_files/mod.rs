@@ -32,6 +32,8 @@ pub struct VersionFiles {
     pub files: Vec<VersionFile>,
     /// Where modules of the project are imported from, as Python would search.
     pub roots: Vec<PathBuf>,
+    /// Whether the connection of the migrations may commit each statement by itself.
+    pub may_autocommit: bool,
 }
 
 /// Why the version files do not tell the history.
@@ -83,12 +85,13 @@ impl VersionFiles {
         Ok(Self {
             files,
             roots: layout.roots.clone(),
+            may_autocommit: layout.may_autocommit,
         })
     }
 
     /// The text of the files that the engine says it has loaded. Left out is what is not there, such
     /// as where the engine runs in a container, or cannot be decoded.
-    pub fn of_engine(revisions: &[Revision], roots: Vec<PathBuf>) -> Self {
+    pub fn of_engine(revisions: &[Revision], roots: Vec<PathBuf>, may_autocommit: bool) -> Self {
         let file = |revision: &Revision| {
             let path = PathBuf::from(revision.path.as_ref()?);
             let source = source::read(&path).ok()?;
@@ -101,6 +104,7 @@ impl VersionFiles {
         Self {
             files: revisions.iter().filter_map(file).collect(),
             roots,
+            may_autocommit,
         }
     }
 

@@ -23,6 +23,7 @@ fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, Layout) {
         recursive: false,
         sourceless: false,
         roots: Vec::new(),
+        may_autocommit: false,
         version: Version::parse("1.20.1").unwrap(),
     };
     (home, layout)

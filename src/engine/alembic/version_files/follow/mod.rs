@@ -75,6 +75,10 @@ impl<'a> Follower<'a> {
 }
 
 impl Migrations for Follower<'_> {
+    fn may_autocommit(&self) -> bool {
+        self.files.may_autocommit
+    }
+
     fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed {
         let Some(file) = self
             .files
@@ -102,6 +106,10 @@ impl Migrations for Follower<'_> {
 }
 
 impl Migrations for VersionFiles {
+    fn may_autocommit(&self) -> bool {
+        self.may_autocommit
+    }
+
     /// For one function alone; to follow many use a [`Follower`], which reads each file once.
     fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed {
         Follower::new(self).follow(revision, direction, host)

@@ -42,6 +42,7 @@ fn superset() -> Option<VersionFiles> {
     Some(VersionFiles {
         files,
         roots: Vec::new(),
+        may_autocommit: false,
     })
 }
 

@@ -83,6 +83,7 @@ fn helpers_are_followed_and_say_who_called_them() {
             source: Arc::from(VERSION),
         }],
         roots: Vec::new(),
+        may_autocommit: false,
     };
     let mut recorder = Recorder::on(Dialect::Postgresql);
     Follower::new(&files).follow(&"a".into(), Direction::Downgrade, &mut recorder);
@@ -130,6 +131,7 @@ fn files_that_cannot_be_read_are_not_followed() {
             source: Arc::from(source),
         }],
         roots: Vec::new(),
+        may_autocommit: false,
     };
     let mut recorder = Recorder::on(Dialect::Sqlite);
     Follower::new(&files).follow(&"a".into(), Direction::Downgrade, &mut recorder);

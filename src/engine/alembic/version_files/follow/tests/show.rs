@@ -27,6 +27,7 @@ pub(super) fn files_of(files: &[(&str, &str)]) -> VersionFiles {
             })
             .collect(),
         roots: Vec::new(),
+        may_autocommit: false,
     }
 }
 
