@@ -114,15 +114,16 @@ impl Applying<'_> {
             self.constrain(name, key, &unique)?;
         }
         if column.index {
-            let presence = self.presence();
+            let (presence, dialect) = (self.presence(), self.dialect());
             if let Some(table) = self.catalogue.table_mut(key) {
-                table.indexes.push(Index {
+                let index = Index {
                     // Or what a naming convention says.
                     name: Name::Unnamed,
                     columns: vec![Some(column.name.clone())],
                     unique: column.unique,
                     presence,
-                });
+                };
+                super::indexes::put(table, index, dialect);
             }
         }
         for reference in &column.foreign_keys {

@@ -318,6 +318,13 @@ fn what_mariadb_does() {
         outcome(&mut catalogue, &drop_index("n")),
         "will dependents n"
     );
+    // That index goes without a word when another one serves the key, unless somebody made it.
+    let own = create_index("own", "t", "b");
+    assert_eq!(outcome(&mut catalogue, &own), "ok");
+    for (index, told) in [("own", "may dependents own"), ("n", "may object-missing n")] {
+        let mut catalogue = catalogue.clone();
+        assert_eq!(outcome(&mut catalogue, &drop_index(index)), told);
+    }
 }
 
 /// Each case was run on SQLite 3.40 with Alembic 1.20.1.
