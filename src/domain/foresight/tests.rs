@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::graph::drawn;
-use crate::domain::operation::{ColumnDefinition, Name, Recreate, TableName};
+use crate::domain::operation::{Alike, ColumnDefinition, Name, Recreate, TableName};
 use crate::domain::plan::Plan;
 use crate::domain::risk::{Finding, Foretold, Level};
 use crate::domain::schema::Schema;
@@ -361,6 +361,7 @@ fn an_index_is_not_built_concurrently_inside_a_transaction() {
         table: TableName::plain("t"),
         columns: vec![Some("a".to_owned())],
         unique: false,
+        alike: Alike::default(),
         concurrently: true,
         if_not_exists: false,
     };

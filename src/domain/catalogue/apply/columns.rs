@@ -5,7 +5,8 @@ use super::super::{Column, Index, Presence, Subject};
 use super::{Applying, Flow, Trouble};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{
-    ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Reference, TableName,
+    Alike, ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Reference,
+    TableName,
 };
 
 impl Applying<'_> {
@@ -110,6 +111,7 @@ impl Applying<'_> {
             let unique = Constraint::Unique {
                 name: Name::Unnamed,
                 columns: columns.clone(),
+                alike: Alike::default(),
             };
             self.constrain(name, key, &unique)?;
         }

@@ -247,7 +247,7 @@ pub(super) fn insert(
                 presence,
             });
         }
-        Constraint::Unique { name, columns } if dialect == Dialect::Mysql => {
+        Constraint::Unique { name, columns, .. } if dialect == Dialect::Mysql => {
             // Without a name it is called as its first column.
             let name = name.known().map(str::to_owned);
             let index = Index {
@@ -260,7 +260,7 @@ pub(super) fn insert(
             };
             put(table, index, dialect);
         }
-        Constraint::Unique { name, columns } => table.uniques.push(Key {
+        Constraint::Unique { name, columns, .. } => table.uniques.push(Key {
             name: name.clone(),
             columns: columns.clone(),
             presence,

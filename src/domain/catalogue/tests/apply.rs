@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::operation::{
-    ColumnChange, ColumnDefinition, Constraint, ConstraintKind, Operation, Place, Recreate,
+    Alike, ColumnChange, ColumnDefinition, Constraint, ConstraintKind, Operation, Place, Recreate,
     Reference,
 };
 
@@ -85,6 +85,7 @@ fn create_index(name: &str, table: &str, column: &str) -> Operation {
         table: TableName::plain(table),
         columns: vec![Some(column.to_owned())],
         unique: false,
+        alike: Alike::default(),
         concurrently: false,
         if_not_exists: false,
     }
@@ -96,6 +97,7 @@ fn unique(name: Name, column: &str) -> Operation {
         constraint: Constraint::Unique {
             name,
             columns: vec![column.to_owned()],
+            alike: Alike::default(),
         },
     }
 }
