@@ -38,6 +38,8 @@ pub(super) struct Walk<'plan> {
     /// Each with the length of the ledger before it.
     pub(super) obstacles: Vec<(Obstacle, usize)>,
     kept: Kept,
+    /// What is left if what may fail does.
+    otherwise: Option<Arc<Catalogue>>,
     /// A certain failure is on its way up through the migration, which may still catch it.
     raised: bool,
     /// It has left the migration.
@@ -75,6 +77,7 @@ impl<'plan> Walk<'plan> {
             kept_before: Vec::new(),
             obstacles: Vec::new(),
             kept,
+            otherwise: None,
             raised: false,
             ended_by: false,
             aborted: false,
@@ -108,18 +111,30 @@ impl<'plan> Walk<'plan> {
     /// What is left when the step fails where it stands.
     pub(super) fn left(&self) -> Kept {
         let mut left = self.kept.clone();
-        if self.may_autocommit
-            && left.catalogue != self.catalogue
-            && let Some(catalogue) = &mut left.catalogue
-        {
-            Arc::make_mut(catalogue).doubtful = true;
+        let committed = self.catalogue.as_ref().filter(|_| self.may_autocommit);
+        for other in [self.otherwise.as_ref(), committed].into_iter().flatten() {
+            if let Some(catalogue) = &mut left.catalogue
+                && catalogue != other
+            {
+                *catalogue = Arc::new(catalogue.or(other));
+            }
         }
         left
+    }
+
+    /// Something may fail here, and what comes after it may not come.
+    fn may_fail(&mut self) {
+        if self.otherwise.is_none() {
+            self.otherwise.clone_from(&self.kept.catalogue);
+        }
     }
 
     /// A failure that is none of the catalogue's.
     pub(super) fn fail(&mut self, failure: Failure) {
         self.ended_by |= failure.certain;
+        if !failure.certain {
+            self.may_fail();
+        }
         self.note(failure);
     }
 
@@ -280,6 +295,9 @@ impl<'plan> Walk<'plan> {
             self.catalogue = Some(Arc::new(after));
         }
         let failed = obstacles.iter().any(|obstacle| obstacle.failure.certain);
+        if obstacles.iter().any(|obstacle| !obstacle.failure.certain) {
+            self.may_fail();
+        }
         let obstacles = obstacles.into_iter().map(|obstacle| (obstacle, entries));
         self.obstacles.extend(obstacles);
         match self.dialect {

@@ -413,6 +413,37 @@ fn without_a_certain_transaction_nothing_is_certain_of_it() {
     );
 }
 
+/// On MariaDB what comes before a failure stays, unless something that may fail did.
+#[test]
+fn what_is_left_behind_a_possible_failure_may_be_left() {
+    let fake = Fake {
+        downgrades: [
+            (
+                "b",
+                vec![
+                    maybe(does(1, drop_table("nowhere"))),
+                    does(2, drop_column("t", "a")),
+                    does(3, create_table("made")),
+                    does(4, drop_table("nowhere")),
+                ],
+            ),
+            (
+                "a",
+                vec![does(1, drop_column("t", "a")), does(2, drop_table("made"))],
+            ),
+        ]
+        .into(),
+        ..Fake::default()
+    };
+    assert_eq!(
+        follow(Dialect::Mysql, "a; b:a", &fake),
+        [
+            "may object-missing nowhere; will object-missing nowhere",
+            "may object-missing t.a <- b; may object-missing made"
+        ]
+    );
+}
+
 /// A migration goes on over a caught error where each statement stands by itself.
 #[test]
 fn a_caught_error_may_be_none_without_a_transaction() {
