@@ -19,6 +19,7 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::foresight::Dialect;
 use crate::domain::graph::Graph;
+use crate::domain::operation::TableName;
 use crate::domain::plan::{Plan, PlanError};
 use crate::domain::rendering::{Obstacle, Rendering};
 use crate::domain::report::Schema;
@@ -31,8 +32,21 @@ use crate::error::{Exit, Failure};
 use crate::runner::Witness;
 use crate::ui::Redact;
 
-/// How long the two small questions about the catalogue may take.
+/// How long the small questions about the catalogue may take.
 const CATALOGUE_LIMIT: Duration = Duration::from_secs(2);
+
+/// PostgreSQL: each view with a column that it uses, for which the server keeps the column from going.
+const USED_BY_VIEWS: &str = "
+    SELECT of.nspname, v.relname, n.nspname, t.relname, a.attname
+    FROM pg_depend d
+    JOIN pg_rewrite r ON r.oid = d.objid
+    JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')
+    JOIN pg_namespace of ON of.oid = v.relnamespace
+    JOIN pg_class t ON t.oid = d.refobjid AND t.oid <> v.oid
+    JOIN pg_namespace n ON n.oid = t.relnamespace
+    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+        AND d.refobjsubid > 0 AND of.nspname NOT IN ('pg_catalog', 'information_schema')";
 
 /// The version rows and who said so.
 #[derive(Debug, Clone)]
@@ -393,10 +407,12 @@ impl Session {
         let Eyes::Own { database, .. } = &mut self.watched.eyes else {
             return None;
         };
-        let mut ask = |sql: &str| {
-            let rows = database.query(sql, CATALOGUE_LIMIT).ok().flatten();
-            rows.unwrap_or_default()
+        let mut try_ask = |sql: &str| database.query(sql, CATALOGUE_LIMIT).ok().flatten();
+        let uses = match dialect {
+            Dialect::Postgresql => try_ask(USED_BY_VIEWS),
+            _ => None,
         };
+        let mut ask = |sql: &str| try_ask(sql).unwrap_or_default();
         let default_schema = match dialect {
             Dialect::Postgresql => ask("SELECT current_schema()").into_iter().flatten().next(),
             _ => None,
@@ -409,6 +425,22 @@ impl Session {
                 _ => None,
             });
             catalogue.name_constraints(tables);
+        }
+        if let Some(uses) = uses {
+            let name = |schema: &String, name: &String| TableName {
+                schema: Some(schema.clone()),
+                name: name.clone(),
+            };
+            catalogue.settle_views(uses.iter().filter_map(|row| match row.as_slice() {
+                [
+                    Some(of),
+                    Some(view),
+                    Some(schema),
+                    Some(table),
+                    Some(column),
+                ] => Some((name(of, view), name(schema, table), column.clone())),
+                _ => None,
+            }));
         }
         Some(catalogue)
     }

@@ -8,6 +8,7 @@ use crate::domain::operation::TableName;
 
 impl Catalogue {
     /// Either this schema or another one: what they do not share is there perhaps.
+    #[must_use]
     pub fn or(&self, other: &Self) -> Self {
         let mut either = self.clone();
         either.doubtful |= self != other;

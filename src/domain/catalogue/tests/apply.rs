@@ -488,3 +488,39 @@ fn an_enum_type_goes_after_its_columns_only() {
         "will object-missing mood"
     );
 }
+
+/// Turns red if a word in a query counts where the server has said which columns a view uses.
+#[test]
+fn what_a_view_uses_is_certain_where_it_is_told() {
+    let mut catalogue = read(Dialect::Postgresql);
+    let full = |name: &str| TableName {
+        schema: Some("public".to_owned()),
+        name: name.to_owned(),
+    };
+    assert_eq!(
+        outcome(&mut catalogue.clone(), &drop_column("t", "a")),
+        "may dependents t.a"
+    );
+    catalogue.settle_views([(full("v"), full("t"), "b".to_owned())]);
+    assert_eq!(
+        outcome(&mut catalogue.clone(), &drop_column("t", "a")),
+        "ok"
+    );
+    assert_eq!(
+        outcome(&mut catalogue.clone(), &drop_column("t", "b")),
+        "will dependents t.b"
+    );
+    let text = outcome(&mut catalogue.clone(), &alter("b", to_type("text")));
+    assert!(text.ends_with("will dependents t.b"), "{text}");
+    // By its new name, and of a table with a new name.
+    assert_eq!(outcome(&mut catalogue, &alter("b", renamed("z"))), "ok");
+    let rename = Operation::RenameTable {
+        table: t(),
+        to: "n".to_owned(),
+    };
+    assert_eq!(outcome(&mut catalogue, &rename), "ok");
+    assert_eq!(
+        outcome(&mut catalogue, &drop_column("n", "z")),
+        "will dependents n.z"
+    );
+}
