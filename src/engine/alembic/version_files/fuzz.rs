@@ -312,6 +312,7 @@ fn follow(path: &Path, source: &str) -> Result<(), TestCaseError> {
             path: path.to_owned(),
             source: Arc::from(source),
         }],
+        unread: std::collections::HashMap::new(),
         roots: Vec::new(),
         may_autocommit: false,
     };

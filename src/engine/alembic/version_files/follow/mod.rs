@@ -86,7 +86,10 @@ impl Migrations for Follower<'_> {
             .iter()
             .find(|file| file.revision.id == revision.as_str())
         else {
-            return Followed::Unreadable(format!("there is no version file of {revision}"));
+            return Followed::Unreadable(match self.files.unread.get(revision.as_str()) {
+                Some(unread) => format!("{}: {}", unread.path.display(), unread.reason),
+                None => format!("there is no version file of {revision}"),
+            });
         };
         self.project.add_home_of(&file.path);
         let shown = file.path.to_string_lossy();

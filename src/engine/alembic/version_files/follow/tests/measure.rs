@@ -41,6 +41,7 @@ fn superset() -> Option<VersionFiles> {
         .collect();
     Some(VersionFiles {
         files,
+        unread: std::collections::HashMap::new(),
         roots: Vec::new(),
         may_autocommit: false,
     })

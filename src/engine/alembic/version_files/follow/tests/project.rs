@@ -82,6 +82,7 @@ fn helpers_are_followed_and_say_who_called_them() {
             path,
             source: Arc::from(VERSION),
         }],
+        unread: std::collections::HashMap::new(),
         roots: Vec::new(),
         may_autocommit: false,
     };
@@ -130,6 +131,7 @@ fn files_that_cannot_be_read_are_not_followed() {
             path,
             source: Arc::from(source),
         }],
+        unread: std::collections::HashMap::new(),
         roots: Vec::new(),
         may_autocommit: false,
     };

@@ -26,6 +26,7 @@ pub(super) fn files_of(files: &[(&str, &str)]) -> VersionFiles {
                 source: Arc::from(*source),
             })
             .collect(),
+        unread: std::collections::HashMap::new(),
         roots: Vec::new(),
         may_autocommit: false,
     }
