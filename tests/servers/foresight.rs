@@ -453,6 +453,23 @@ fn an_index_that_mariadb_made_itself_goes_without_a_word() {
     assert_eq!(figures, [0, 1, 1, 0]);
 }
 
+/// PostgreSQL names the table that a foreign key is to point at where its own column is missing as well. Found by
+/// chance above.
+#[test]
+fn of_two_things_that_a_foreign_key_lacks_the_first_is_named() {
+    let statements = ["CREATE TABLE t1 (id integer not null primary key, c integer)"];
+    let lacking = json!({ "op": "foreign", "table": "t1", "column": "none", "key": "id",
+        "to": "t3", "name": "fk" });
+    let mut figures = [0; 4];
+    compare(
+        Kind::PostgreSql,
+        &statements.map(str::to_owned),
+        &[vec![lacking]],
+        &mut figures,
+    );
+    assert_eq!(figures, [1, 0, 0, 0]);
+}
+
 #[test]
 fn what_is_foretold_on_sqlite_happens() {
     foretold(Kind::Sqlite);

@@ -51,6 +51,10 @@ impl Applying<'_> {
                 references,
                 ..
             } => {
+                if self.dialect() == Dialect::Postgresql {
+                    // It looks for the other table before it looks at its own.
+                    self.table(&references.table)?;
+                }
                 for column in columns {
                     self.column(key, table, column)?;
                 }
