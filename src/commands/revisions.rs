@@ -81,10 +81,18 @@ impl History {
     pub(super) fn files(self, taken: &Graph) -> VersionFiles {
         match self {
             Self::Files(read) if same(read.graph.revisions(), taken.revisions()) => read.files,
-            Self::Files(read) => VersionFiles::of_engine(taken.revisions(), read.files.roots),
+            Self::Files(read) => {
+                let VersionFiles {
+                    roots,
+                    may_autocommit,
+                    ..
+                } = read.files;
+                VersionFiles::of_engine(taken.revisions(), roots, may_autocommit)
+            }
             Self::Engine(_) => {
                 let roots = roots_of(taken.revisions());
-                VersionFiles::of_engine(taken.revisions(), roots)
+                // Where env.py and its configuration are is not known.
+                VersionFiles::of_engine(taken.revisions(), roots, true)
             }
         }
     }

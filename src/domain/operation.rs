@@ -172,6 +172,30 @@ pub struct Reference {
     pub on_delete: Option<String>,
 }
 
+/// Which rows a unique key compares, and how. By itself all, by the values of their columns, and NULLs are
+/// never alike.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Alike {
+    /// The rows of a partial index.
+    pub among: Among,
+    /// PostgreSQL's `NULLS NOT DISTINCT`.
+    pub nulls: bool,
+    /// It compares something else than whole values: on MariaDB their first letters.
+    pub in_part: bool,
+}
+
+/// The rows that an index is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Among {
+    /// All.
+    #[default]
+    All,
+    /// Those that a condition in SQL holds for.
+    Those(String),
+    /// Those of a condition that is not known.
+    Unknown,
+}
+
 /// A constraint of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Constraint {
@@ -188,6 +212,8 @@ pub enum Constraint {
         name: Name,
         /// Its columns.
         columns: Vec<String>,
+        /// Which rows it compares.
+        alike: Alike,
     },
     /// Foreign key.
     ForeignKey {
@@ -332,6 +358,8 @@ pub enum Operation {
         columns: Vec<Option<String>>,
         /// Whether it is unique.
         unique: bool,
+        /// Which rows it compares, where it is.
+        alike: Alike,
         /// PostgreSQL's `CONCURRENTLY`.
         concurrently: bool,
         /// No error where there is one.

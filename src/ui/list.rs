@@ -12,6 +12,7 @@ use crate::domain::connection::Identity;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::RevisionId;
 use crate::domain::risk::outlook::Outlook;
+use crate::domain::risk::verdict::most_telling;
 use crate::domain::risk::{Finding, Foretold};
 use crate::error::Failure;
 
@@ -43,13 +44,6 @@ pub struct Examination<'a> {
     pub reason: &'a str,
     /// The verdict, and what to type.
     pub ending: Ending<'a>,
-}
-
-/// The finding that says most about a step.
-fn worst(findings: &[Finding]) -> Option<&Finding> {
-    findings
-        .iter()
-        .max_by_key(|finding| (finding.outcome, finding.level))
 }
 
 /// Whether a step comes to its end, as far as is known.
@@ -103,7 +97,7 @@ impl Ui {
                 None | Some(0) => "-".to_owned(),
                 Some(number) => number.to_string(),
             };
-            let (word, color, why) = match worst(findings) {
+            let (word, color, why) = match most_telling(findings) {
                 Some(finding) => {
                     let (word, color) = finding_tag(finding);
                     let more = match findings.len() {
@@ -250,7 +244,7 @@ fn examination_json(examination: Examination<'_>) -> Value {
 }
 
 fn revision_json(step: &Step, findings: &[Finding]) -> Value {
-    let worst = worst(findings);
+    let worst = most_telling(findings);
     json!({
         "revision": step.removes,
         "message": step.revision.message,

@@ -316,6 +316,32 @@ fn bytes_that_are_no_text_end_in_a_finding_or_a_sentence() {
     }
 }
 
+/// What Python decodes is followed, or named with the encoding that is not known here.
+#[test]
+fn a_file_in_another_encoding_is_followed_or_named() {
+    for (encoding, code, part) in [
+        ("latin-1", "object-missing", "table t does not exist"),
+        ("cp1252", "object-missing", "table t does not exist"),
+        (
+            "koi8-r",
+            "unknown-code",
+            "versions/5e6f7a8b9c05_add_a_note_to_orders.py: it is written in koi8-r",
+        ),
+    ] {
+        let coding = format!("# -*- coding: {encoding} -*-\n").into_bytes();
+        let code_of_file = head("", "op.drop_table('t')").into_bytes();
+        let file = [coding, code_of_file, b"x = '\xe4\xdf'\n".to_vec()].concat();
+        let run = plan(&at_head().file(HEAD, file), "--format json").exits(0);
+        let plan = run.json();
+        let findings = plan["steps"][0]["findings"].as_array().unwrap();
+        assert!(
+            findings.iter().any(|finding| finding["code"] == code
+                && finding["sentence"].as_str().unwrap().contains(part)),
+            "{encoding}: {findings:#?}"
+        );
+    }
+}
+
 #[test]
 fn links_that_lead_to_themselves_end() {
     let project = at_head();

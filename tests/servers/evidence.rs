@@ -93,6 +93,20 @@ fn each_question_has_its_right_answer_on_every_server() {
     let duplicates = |columns: &[&str]| Question::Duplicates {
         table: people(),
         columns: columns.iter().map(|&column| column.to_owned()).collect(),
+        condition: None,
+        nulls: false,
+    };
+    let among = |columns: &[&str], condition: &str| Question::Duplicates {
+        table: people(),
+        columns: columns.iter().map(|&column| column.to_owned()).collect(),
+        condition: Some(condition.to_owned()),
+        nulls: false,
+    };
+    let nulls_alike = |columns: &[&str]| Question::Duplicates {
+        table: people(),
+        columns: columns.iter().map(|&column| column.to_owned()).collect(),
+        condition: None,
+        nulls: true,
     };
     let plain = |family| of(family, None, None);
     let name = || of(Family::String, Some(40), None);
@@ -164,6 +178,12 @@ fn each_question_has_its_right_answer_on_every_server() {
         (duplicates(&["team"]), same(1)),
         (duplicates(&["name", "team"]), same(1)),
         (duplicates(&["id"]), same(0)),
+        // Only the rows of a partial index count.
+        (among(&["name"], "id < 6"), same(0)),
+        (among(&["name"], "team = 1 OR mood IS NULL"), same(1)),
+        (among(&["name"], "age_of(id) = 1"), [None; 3]),
+        (nulls_alike(&["team"]), same(2)),
+        (nulls_alike(&["name", "team"]), same(1)),
         (
             Question::Orphans {
                 table: table("pets"),
@@ -264,6 +284,8 @@ fn names_may_hold_anything() {
                     Question::Duplicates {
                         table: table.clone(),
                         columns: vec![column.clone()],
+                        condition: None,
+                        nulls: false,
                     },
                     1,
                 ),

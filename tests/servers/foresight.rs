@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 
 use rollback::domain::catalogue::Catalogue;
 use rollback::domain::foresight::{
-    Dialect, Direction, Event, EventKind, Followed, Host, Migrations, foresee,
+    Dialect, Direction, Event, EventKind, Failure, Followed, Host, Migrations, foresee,
 };
 use rollback::domain::graph::Graph;
 use rollback::domain::operation::{
-    ColumnChange, ColumnDefinition, Constraint, ConstraintKind, Name, Operation, Place, Recreate,
-    Reference, RowChange, TableName,
+    Alike, ColumnChange, ColumnDefinition, Constraint, ConstraintKind, Name, Operation, Place,
+    Recreate, Reference, RowChange, TableName,
 };
 use rollback::domain::plan::Plan;
 use rollback::domain::revision::{Revision, RevisionId};
@@ -211,6 +211,7 @@ fn told(value: &Value) -> Operation {
             table,
             columns: vec![Some(text(value, "column"))],
             unique: false,
+            alike: Alike::default(),
             concurrently: false,
             if_not_exists: false,
         },
@@ -225,6 +226,7 @@ fn told(value: &Value) -> Operation {
             constraint: Constraint::Unique {
                 name: name(),
                 columns: vec![text(value, "column")],
+                alike: Alike::default(),
             },
         },
         "foreign" => Operation::AddConstraint {
@@ -307,10 +309,22 @@ impl Migrations for Steps<'_> {
     }
 }
 
-/// The errors of the steps on the real server, and what was foretold of each.
+/// A random schema and random steps.
 fn run(kind: Kind, dice: &mut Dice, figures: &mut [usize; 4]) {
-    let database = TestDatabase::create(kind);
     let statements = schema(dice);
+    let steps: Vec<Vec<Value>> = (0..12)
+        .map(|_| {
+            let count = if dice.roll(3) == 0 { 2 } else { 1 };
+            (0..count).map(|_| operation(dice, false)).collect()
+        })
+        .collect();
+    compare(kind, &statements, &steps, figures);
+}
+
+/// The errors of the steps on the real server, and what was foretold of each. The steps are told oldest
+/// revision last, as they are run.
+fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mut [usize; 4]) {
+    let database = TestDatabase::create(kind);
     database.execute(&statements.join(";\n"));
     let (dialect, default) = match kind {
         Kind::PostgreSql => (Dialect::Postgresql, Some("public")),
@@ -326,12 +340,6 @@ fn run(kind: Kind, dice: &mut Dice, figures: &mut [usize; 4]) {
             .map(|row| (row[0].as_deref().unwrap(), row[1].as_deref().unwrap()));
         catalogue.name_constraints(pairs);
     }
-    let steps: Vec<Vec<Value>> = (0..12)
-        .map(|_| {
-            let count = if dice.roll(3) == 0 { 2 } else { 1 };
-            (0..count).map(|_| operation(dice, false)).collect()
-        })
-        .collect();
     let revisions = (0..steps.len()).map(|number| Revision {
         id: format!("r{number}"),
         down_revisions: (number > 0)
@@ -346,12 +354,12 @@ fn run(kind: Kind, dice: &mut Dice, figures: &mut [usize; 4]) {
     let foreseen = foresee(
         &plan,
         &graph,
-        &Steps(&steps),
+        &Steps(steps),
         Some(dialect),
         Some(catalogue),
         &mut |_| Vec::new(),
     );
-    let answers = oracle(&database.url(), &steps);
+    let answers = oracle(&database.url(), steps);
     for ((step, foreseen), answer) in steps.iter().zip(&foreseen).zip(&answers) {
         let failures = &foreseen.seen.downgrade.failures;
         let account = || {
@@ -364,15 +372,14 @@ fn run(kind: Kind, dice: &mut Dice, figures: &mut [usize; 4]) {
         };
         if foreseen.will_fail() {
             assert!(answer.is_string(), "{}", account());
-            let failure = failures.last().unwrap();
-            let object = failure.object.rsplit('.').next().unwrap();
             // MariaDB does not say what a foreign key lacks.
-            let named = kind != Kind::MariaDb && failure.code == "object-missing";
-            assert!(
-                !named || answer.to_string().contains(object),
-                "{}",
-                account()
-            );
+            let is_named = |failure: &Failure| {
+                let object = failure.object.rsplit('.').next().unwrap();
+                kind == Kind::MariaDb
+                    || failure.code != "object-missing"
+                    || answer.to_string().contains(object)
+            };
+            assert!(failures.iter().any(is_named), "{}", account());
             figures[0] += 1;
         } else if failures.is_empty() {
             assert!(answer.is_null(), "{}", account());
@@ -420,6 +427,47 @@ fn foretold(kind: Kind) {
         fails + fine > 3 * (maybe_fails + maybe_fine),
         "{kind:?}: {figures:?}"
     );
+}
+
+/// MariaDB drops an index that it has made for a foreign key once another one serves it, and then holds on to
+/// that one. Found by chance above.
+#[test]
+fn an_index_that_mariadb_made_itself_goes_without_a_word() {
+    let statements = [
+        "CREATE TABLE t0 (id integer not null primary key)",
+        "CREATE TABLE t1 (id integer not null primary key, c integer, \
+         constraint fk_t1 foreign key (c) references t0 (id))",
+    ];
+    let statements = statements.map(str::to_owned);
+    let steps = [
+        json!({ "op": "create_index", "table": "t1", "column": "c", "name": "ix_t1" }),
+        json!({ "op": "drop_index", "table": "t1", "name": "ix_t1" }),
+    ];
+    let mut figures = [0; 4];
+    compare(
+        Kind::MariaDb,
+        &statements,
+        &steps.map(|step| vec![step]),
+        &mut figures,
+    );
+    assert_eq!(figures, [0, 1, 1, 0]);
+}
+
+/// PostgreSQL names the table that a foreign key is to point at where its own column is missing as well. Found by
+/// chance above.
+#[test]
+fn of_two_things_that_a_foreign_key_lacks_the_first_is_named() {
+    let statements = ["CREATE TABLE t1 (id integer not null primary key, c integer)"];
+    let lacking = json!({ "op": "foreign", "table": "t1", "column": "none", "key": "id",
+        "to": "t3", "name": "fk" });
+    let mut figures = [0; 4];
+    compare(
+        Kind::PostgreSql,
+        &statements.map(str::to_owned),
+        &[vec![lacking]],
+        &mut figures,
+    );
+    assert_eq!(figures, [1, 0, 0, 0]);
 }
 
 #[test]

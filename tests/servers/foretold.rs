@@ -8,7 +8,7 @@ use rollback::database::evidence::Probes;
 use rollback::domain::catalogue::{Catalogue, Column, Key, Origin, Presence, Table};
 use rollback::domain::foresight::{Dialect, Event, EventKind, Followed, Function, Happened, Seen};
 use rollback::domain::operation::{
-    ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Operation, Place,
+    Alike, ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Operation, Place,
     Reference, TableName,
 };
 use rollback::domain::revision::RevisionId;
@@ -184,6 +184,7 @@ fn cases() -> Vec<Case> {
                 table: pets(),
                 columns: ["owner", "name"].map(|name| Some(name.to_owned())).into(),
                 unique: true,
+                alike: Alike::default(),
                 concurrently: false,
                 if_not_exists: false,
             },

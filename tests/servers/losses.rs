@@ -233,6 +233,28 @@ fn a_plan_of_three_steps_counts_what_the_rollback_then_loses() {
     }
 }
 
+/// Turns red if rows that one step deletes and the next drops with their table are in the total twice.
+#[test]
+fn rows_that_are_deleted_and_then_dropped_are_lost_once() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        let project = upgraded("losses", &database);
+        database.execute(HARMLESS);
+        let before = contents(&database);
+        let plan = project.run("plan -4 --format json").exits(0).json();
+        let verdict = plan["verdict"]["sentence"].as_str().unwrap_or_default();
+        assert!(
+            verdict.contains("drops 2 values in 1 column, 2 tables with 5 rows")
+                && !verdict.contains("deletes"),
+            "{kind:?}: {plan:#}"
+        );
+        project.run("downgrade-safe -4 -y --allow all").exits(0);
+        let lost = lost(&before, &contents(&database));
+        assert_eq!(lost["tags"] + lost["notes"], 5, "{kind:?}: {lost:?}");
+        assert_eq!(lost["authors.about"], 2, "{kind:?}: {lost:?}");
+    }
+}
+
 /// Turns red if a step loses more or less than was said right before it, if one that was said to fail
 /// does not or stumbles over something else, or if one fails that was not said to.
 fn walk(kind: Kind) {

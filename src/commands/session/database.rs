@@ -8,7 +8,6 @@ use crate::commands::Context;
 use crate::commands::eyes::Eyes;
 use crate::database::Database;
 use crate::domain::audit::Row;
-use crate::domain::catalogue::Catalogue;
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::foresight::Dialect;
 use crate::domain::graph::Graph;
@@ -18,9 +17,6 @@ use crate::domain::revision::Heads;
 use crate::error::Failure;
 use crate::runner::Witness as _;
 
-/// How long the two small questions about the catalogue may take.
-const CATALOGUE_LIMIT: Duration = Duration::from_secs(2);
-
 /// Without one nobody can write or read the table of `[audit]`.
 const NOT_OURS: &str = "there is no connection of our own to this database";
 
@@ -28,33 +24,6 @@ impl Session {
     /// The server, where it is one of those that are known well enough.
     pub(in super::super) fn dialect(&self) -> Option<Dialect> {
         Dialect::of(&self.identity.as_ref()?.dialect)
-    }
-
-    /// The schema as objects; `None` where it cannot be read.
-    pub(in super::super) fn catalogue(&mut self) -> Option<Catalogue> {
-        let dialect = self.dialect()?;
-        let schema = self.schema()?;
-        let Eyes::Own { database, .. } = &mut self.watched.eyes else {
-            return None;
-        };
-        let mut ask = |sql: &str| {
-            let rows = database.query(sql, CATALOGUE_LIMIT).ok().flatten();
-            rows.unwrap_or_default()
-        };
-        let default_schema = match dialect {
-            Dialect::Postgresql => ask("SELECT current_schema()").into_iter().flatten().next(),
-            _ => None,
-        };
-        let mut catalogue = Catalogue::read(&schema, dialect, default_schema.flatten().as_deref());
-        if dialect == Dialect::Sqlite {
-            let tables = ask("SELECT name, sql FROM sqlite_master WHERE type = 'table'");
-            let tables = tables.iter().filter_map(|row| match row.as_slice() {
-                [Some(name), Some(sql)] => Some((name.as_str(), sql.as_str())),
-                _ => None,
-            });
-            catalogue.name_constraints(tables);
-        }
-        Some(catalogue)
     }
 
     /// What looking ahead needs.

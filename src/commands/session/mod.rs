@@ -2,6 +2,7 @@
 //!
 //! A [`Session`] is what was found. What can be done with it is in the files here, by subject.
 
+mod catalogue;
 mod database;
 mod engine;
 mod names;

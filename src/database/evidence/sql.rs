@@ -56,7 +56,12 @@ pub fn query_of(dialect: Dialect, question: &Question) -> Option<String> {
             table,
             changes(dialect, &qualified(dialect, table, column), &from.0, &to.0)?,
         ),
-        Question::Duplicates { table, columns } => duplicates(dialect, table, columns),
+        Question::Duplicates {
+            table,
+            columns,
+            condition,
+            nulls,
+        } => duplicates(dialect, table, columns, condition.as_deref(), *nulls),
         Question::Orphans {
             table,
             columns,
@@ -123,16 +128,31 @@ pub(super) fn rows_to_read(dialect: Dialect, question: &Question) -> Option<Stri
     }
 }
 
-fn duplicates(dialect: Dialect, table: &TableName, columns: &[String]) -> Option<String> {
+/// A group goes by the collations of its columns, as the key would.
+fn duplicates(
+    dialect: Dialect,
+    table: &TableName,
+    columns: &[String],
+    among: Option<&str>,
+    nulls: bool,
+) -> Option<String> {
     let columns = qualified_all(dialect, table, columns)?;
-    let filled: Vec<String> = columns
-        .iter()
-        .map(|column| format!("{column} IS NOT NULL"))
-        .collect();
+    let mut conditions = Vec::new();
+    if let Some(among) = among {
+        conditions.push(format!("({})", condition(among)?));
+    }
+    if !nulls {
+        let filled = columns.iter().map(|column| format!("{column} IS NOT NULL"));
+        conditions.extend(filled);
+    }
+    let rows = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
+    };
     Some(format!(
-        "SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1) AS duplicates",
+        "SELECT count(*) FROM (SELECT 1 FROM {}{rows} GROUP BY {} HAVING count(*) > 1) AS duplicates",
         named(dialect, table),
-        filled.join(" AND "),
         columns.join(", ")
     ))
 }

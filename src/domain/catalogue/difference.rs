@@ -3,10 +3,43 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Catalogue, Effect, Subject, Table};
+use super::{Catalogue, Column, Effect, Key, Presence, Subject, Table, View};
 use crate::domain::operation::TableName;
 
 impl Catalogue {
+    /// Either this schema or another one: what they do not share is there perhaps.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        let mut either = self.clone();
+        either.doubtful |= self != other;
+        for (name, table) in &mut either.tables {
+            match other.tables.get(name) {
+                Some(there) if there == table => {}
+                Some(there) => *table = Arc::new(table.or(there)),
+                None => Arc::make_mut(table).presence = Presence::Uncertain,
+            }
+        }
+        for (name, table) in &other.tables {
+            if !either.tables.contains_key(name) {
+                let mut table = Table::clone(table);
+                table.presence = Presence::Uncertain;
+                either.tables.insert(name.clone(), Arc::new(table));
+            }
+        }
+        for (name, view) in &mut either.views {
+            if other.views.get(name) != Some(view) {
+                view.presence = Presence::Uncertain;
+            }
+        }
+        for (name, view) in &other.views {
+            either.views.entry(name.clone()).or_insert_with(|| View {
+                presence: Presence::Uncertain,
+                ..view.clone()
+            });
+        }
+        either
+    }
+
     /// What is there in `self` and not, or not for certain, in `after` is gone, and the other way round
     /// is made. Names only; certainty of tables and columns only.
     pub fn effects_to(&self, after: &Self) -> Vec<Effect> {
@@ -100,4 +133,60 @@ impl Subject {
             Self::Table(_) | Self::Type(_) | Self::View(_) => false,
         }
     }
+}
+
+impl Table {
+    fn or(&self, other: &Self) -> Self {
+        let mut either = self.clone();
+        either.presence = self.presence.min(other.presence);
+        either.rows_changed |= other.rows_changed;
+        for (name, column) in &mut either.columns {
+            if other.columns.get(name) != Some(column) {
+                column.presence = Presence::Uncertain;
+            }
+        }
+        for (name, column) in &other.columns {
+            either
+                .columns
+                .entry(name.clone())
+                .or_insert_with(|| Column {
+                    presence: Presence::Uncertain,
+                    ..column.clone()
+                });
+        }
+        if self.primary_key != other.primary_key {
+            let key = either.primary_key.take().or(other.primary_key.clone());
+            either.primary_key = key.map(|key| Key {
+                presence: Presence::Uncertain,
+                ..key
+            });
+        }
+        unshared(&mut either.uniques, &other.uniques, |it| &mut it.presence);
+        unshared(&mut either.foreign_keys, &other.foreign_keys, |it| {
+            &mut it.presence
+        });
+        unshared(&mut either.checks, &other.checks, |it| &mut it.presence);
+        unshared(&mut either.indexes, &other.indexes, |it| &mut it.presence);
+        either
+    }
+}
+
+/// Adds what is in the other list alone, and doubts what is in one of them only.
+fn unshared<Part: Clone + PartialEq>(
+    own: &mut Vec<Part>,
+    other: &[Part],
+    presence: fn(&mut Part) -> &mut Presence,
+) {
+    let added: Vec<Part> = other
+        .iter()
+        .filter(|part| !own.contains(part))
+        .cloned()
+        .collect();
+    for part in own.iter_mut().filter(|part| !other.contains(part)) {
+        *presence(part) = Presence::Uncertain;
+    }
+    own.extend(added.into_iter().map(|mut part| {
+        *presence(&mut part) = Presence::Uncertain;
+        part
+    }));
 }

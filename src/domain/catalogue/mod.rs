@@ -13,12 +13,13 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod text;
+mod views;
 
 pub use apply::Act;
 pub(super) use apply::made_anew;
 pub use subject::{Effect, Obstacle, Subject, Trouble, effects};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::foresight::Dialect;
@@ -146,6 +147,8 @@ pub struct Table {
 pub struct View {
     /// Its query, as the server tells it.
     pub query: String,
+    /// The columns that it uses, each with its table; `None` where only the words of the query tell.
+    pub uses: Option<BTreeSet<(TableName, String)>>,
     /// Whether it is there.
     pub presence: Presence,
 }

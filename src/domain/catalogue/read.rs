@@ -113,6 +113,7 @@ impl Reader {
         };
         let view = View {
             query: query.trim().to_owned(),
+            uses: None,
             presence: Presence::Certain,
         };
         let key = self.qualified(names)?;

@@ -38,6 +38,8 @@ pub(super) struct Walk<'plan> {
     /// Each with the length of the ledger before it.
     pub(super) obstacles: Vec<(Obstacle, usize)>,
     kept: Kept,
+    /// What is left if what may fail does.
+    otherwise: Option<Arc<Catalogue>>,
     /// A certain failure is on its way up through the migration, which may still catch it.
     raised: bool,
     /// It has left the migration.
@@ -51,6 +53,8 @@ pub(super) struct Walk<'plan> {
     ended: bool,
     /// MariaDB: foreign keys are not looked at.
     unchecked: bool,
+    /// PostgreSQL: there may be no transaction at all.
+    pub(super) may_autocommit: bool,
 }
 
 impl<'plan> Walk<'plan> {
@@ -73,12 +77,14 @@ impl<'plan> Walk<'plan> {
             kept_before: Vec::new(),
             obstacles: Vec::new(),
             kept,
+            otherwise: None,
             raised: false,
             ended_by: false,
             aborted: false,
             open: false,
             ended: false,
             unchecked: false,
+            may_autocommit: false,
         }
     }
 
@@ -90,19 +96,45 @@ impl<'plan> Walk<'plan> {
 
     /// What was raised last is caught, unless it has left the migration.
     fn caught(&mut self) {
-        if std::mem::take(&mut self.raised) && !self.aborted {
-            self.obstacles.pop();
+        if !std::mem::take(&mut self.raised) || self.aborted {
+            return;
+        }
+        match self.obstacles.last_mut() {
+            // In a transaction it counts all the same.
+            Some((obstacle, _)) if self.may_autocommit => obstacle.failure.certain = false,
+            _ => {
+                self.obstacles.pop();
+            }
         }
     }
 
     /// What is left when the step fails where it stands.
     pub(super) fn left(&self) -> Kept {
-        self.kept.clone()
+        let mut left = self.kept.clone();
+        let committed = self.catalogue.as_ref().filter(|_| self.may_autocommit);
+        for other in [self.otherwise.as_ref(), committed].into_iter().flatten() {
+            if let Some(catalogue) = &mut left.catalogue
+                && catalogue != other
+            {
+                *catalogue = Arc::new(catalogue.or(other));
+            }
+        }
+        left
+    }
+
+    /// Something may fail here, and what comes after it may not come.
+    fn may_fail(&mut self) {
+        if self.otherwise.is_none() {
+            self.otherwise.clone_from(&self.kept.catalogue);
+        }
     }
 
     /// A failure that is none of the catalogue's.
     pub(super) fn fail(&mut self, failure: Failure) {
         self.ended_by |= failure.certain;
+        if !failure.certain {
+            self.may_fail();
+        }
         self.note(failure);
     }
 
@@ -172,7 +204,7 @@ impl<'plan> Walk<'plan> {
             event: event.clone(),
             before: self.catalogue.clone(),
         });
-        self.kept_before.push(self.kept.clone());
+        self.kept_before.push(self.left());
         match &event.kind {
             EventKind::Operation(operation) => self.operation(operation, event, directive),
             EventKind::EndsTransaction => {
@@ -231,11 +263,11 @@ impl<'plan> Walk<'plan> {
                         "index {index} cannot be built or dropped CONCURRENTLY inside a transaction"
                     ),
                     object: index.to_owned(),
-                    certain: event.certain,
+                    certain: event.certain && !self.may_autocommit,
                     place: event.place.clone(),
                     culprit: None,
                 });
-                if event.certain {
+                if event.certain && !self.may_autocommit {
                     (self.raised, self.aborted) = (true, true);
                     return Err(self.last());
                 }
@@ -263,6 +295,9 @@ impl<'plan> Walk<'plan> {
             self.catalogue = Some(Arc::new(after));
         }
         let failed = obstacles.iter().any(|obstacle| obstacle.failure.certain);
+        if obstacles.iter().any(|obstacle| !obstacle.failure.certain) {
+            self.may_fail();
+        }
         let obstacles = obstacles.into_iter().map(|obstacle| (obstacle, entries));
         self.obstacles.extend(obstacles);
         match self.dialect {
@@ -283,7 +318,9 @@ impl<'plan> Walk<'plan> {
         }
         if failed {
             self.raised = true;
-            self.aborted = self.dialect == Some(Dialect::Postgresql) && !event.autocommit;
+            self.aborted = self.dialect == Some(Dialect::Postgresql)
+                && !event.autocommit
+                && !self.may_autocommit;
             return Err(self.last());
         }
         Ok(())

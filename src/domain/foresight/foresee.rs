@@ -41,7 +41,7 @@ impl Foreseen {
 /// What a failed step leaves: on PostgreSQL nothing since the last end of a transaction; on MariaDB all
 /// before the statement that failed; on SQLite all before the first change of rows, with which its
 /// Python driver opens a transaction. A table `_alembic_tmp_*` that SQLite is left with is taken to be
-/// removed.
+/// removed. Where the connection may commit each statement by itself, what PostgreSQL keeps is in doubt.
 pub fn foresee(
     plan: &Plan,
     graph: &Graph,
@@ -111,6 +111,7 @@ fn downgrade(
     ledger: &mut Ledger,
 ) -> (Downgraded, Vec<Kept>) {
     let mut walk = Walk::new(dialect, &step.removes, catalogue, ledger);
+    walk.may_autocommit = dialect == Some(Dialect::Postgresql) && migrations.may_autocommit();
     let mut followed = Followed::Whole;
     for (at, revision) in std::iter::once(&step.removes)
         .chain(&step.takes_along)

@@ -162,6 +162,11 @@ pub trait Migrations {
             failures: Vec::new(),
         })
     }
+
+    /// Whether their connection may be one that commits each statement by itself, without a transaction.
+    fn may_autocommit(&self) -> bool {
+        false
+    }
 }
 
 /// An event with the schema right before it.

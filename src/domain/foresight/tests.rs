@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::graph::drawn;
-use crate::domain::operation::{ColumnDefinition, Name, Recreate, TableName};
+use crate::domain::operation::{Alike, ColumnDefinition, Name, Recreate, TableName};
 use crate::domain::plan::Plan;
 use crate::domain::risk::{Finding, Foretold, Level};
 use crate::domain::schema::Schema;
@@ -87,9 +87,14 @@ struct Fake {
     downgrades: BTreeMap<&'static str, Vec<Event>>,
     catching: Vec<&'static str>,
     missing: Vec<&'static str>,
+    may_autocommit: bool,
 }
 
 impl Migrations for Fake {
+    fn may_autocommit(&self) -> bool {
+        self.may_autocommit
+    }
+
     fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed {
         let functions = match direction {
             Direction::Upgrade => &self.upgrades,
@@ -356,6 +361,7 @@ fn an_index_is_not_built_concurrently_inside_a_transaction() {
         table: TableName::plain("t"),
         columns: vec![Some("a".to_owned())],
         unique: false,
+        alike: Alike::default(),
         concurrently: true,
         if_not_exists: false,
     };
@@ -369,6 +375,89 @@ fn an_index_is_not_built_concurrently_inside_a_transaction() {
         follow(Dialect::Postgresql, "a; b:a", &fake),
         ["fine", "will not-in-transaction ix"]
     );
+}
+
+/// Turns red if a failure of the transaction's is certain where there may be none.
+#[test]
+fn without_a_certain_transaction_nothing_is_certain_of_it() {
+    let index = Operation::DropIndex {
+        name: Name::Known("ix".to_owned()),
+        table: None,
+        concurrently: true,
+        if_exists: true,
+    };
+    let fake = Fake {
+        downgrades: [
+            ("c", vec![does(1, index)]),
+            // What came before the failure may stay.
+            (
+                "b",
+                vec![
+                    does(1, create_table("made")),
+                    does(2, drop_table("nowhere")),
+                ],
+            ),
+            ("a", vec![does(1, drop_table("made"))]),
+        ]
+        .into(),
+        may_autocommit: true,
+        ..Fake::default()
+    };
+    assert_eq!(
+        follow(Dialect::Postgresql, "a; b:a; c:b", &fake),
+        [
+            "may not-in-transaction ix",
+            "will object-missing nowhere",
+            "may object-missing made"
+        ]
+    );
+}
+
+/// On MariaDB what comes before a failure stays, unless something that may fail did.
+#[test]
+fn what_is_left_behind_a_possible_failure_may_be_left() {
+    let fake = Fake {
+        downgrades: [
+            (
+                "b",
+                vec![
+                    maybe(does(1, drop_table("nowhere"))),
+                    does(2, drop_column("t", "a")),
+                    does(3, create_table("made")),
+                    does(4, drop_table("nowhere")),
+                ],
+            ),
+            (
+                "a",
+                vec![does(1, drop_column("t", "a")), does(2, drop_table("made"))],
+            ),
+        ]
+        .into(),
+        ..Fake::default()
+    };
+    assert_eq!(
+        follow(Dialect::Mysql, "a; b:a", &fake),
+        [
+            "may object-missing nowhere; will object-missing nowhere",
+            "may object-missing t.a <- b; may object-missing made"
+        ]
+    );
+}
+
+/// A migration goes on over a caught error where each statement stands by itself.
+#[test]
+fn a_caught_error_may_be_none_without_a_transaction() {
+    let fake = Fake {
+        downgrades: [("a", vec![does(1, drop_table("nowhere"))])].into(),
+        catching: vec!["a"],
+        may_autocommit: true,
+        ..Fake::default()
+    };
+    assert_eq!(
+        follow(Dialect::Postgresql, "a", &fake),
+        ["may object-missing nowhere"]
+    );
+    assert_eq!(follow(Dialect::Mysql, "a", &fake), ["fine"]);
 }
 
 #[test]

@@ -155,12 +155,16 @@ pub enum Question {
         /// The type to be.
         to: Kind,
     },
-    /// How many groups of rows share the values of columns that are to be unique (NULLs are never equal).
+    /// How many groups of rows share the values of columns that are to be unique.
     Duplicates {
         /// The table.
         table: TableName,
         /// The columns.
         columns: Vec<String>,
+        /// SQL that holds for the rows that count; all do where there is none.
+        condition: Option<String>,
+        /// Whether a NULL is like another one.
+        nulls: bool,
     },
     /// How many rows point at nothing.
     Orphans {

@@ -206,6 +206,17 @@ impl<'a> Scene<'a> {
             .collect()
     }
 
+    /// Whether a condition that the operation brings can be asked now: it speaks of columns by the names
+    /// that they have then.
+    pub(super) fn has_present_names(&self, table: &TableName) -> bool {
+        self.table(table).is_some_and(|(_, table)| {
+            table.columns.values().all(|column| match &column.origin {
+                Origin::Live { name } => *name == column.name,
+                Origin::Made { .. } => true,
+            })
+        })
+    }
+
     /// Whether the table is there for certain, so that what is said of it is, too.
     pub(super) fn is_certain(&self, table: &TableName) -> bool {
         self.certain

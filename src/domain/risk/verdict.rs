@@ -112,6 +112,13 @@ impl Losses {
     }
 }
 
+/// The question that a figure of rows answers, which is that of their table.
+fn rows_of(finding: &Finding) -> Option<&str> {
+    let evidence = finding.evidence.as_ref()?;
+    evidence.count?;
+    evidence.query.as_deref()
+}
+
 /// What all findings of a plan come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
@@ -137,9 +144,22 @@ impl Verdict {
             may_fail: 0,
             unknown: 0,
         };
+        let findings: Vec<&Finding> = findings.into_iter().collect();
+        // Rows that go with their table are not counted again where they were deleted or changed before, and
+        // those of one table are changed once. The question for them is the same.
+        let mut counted: BTreeSet<&str> = findings
+            .iter()
+            .filter(|finding| finding.code == "table-dropped")
+            .filter_map(|finding| rows_of(finding))
+            .collect();
         for finding in findings {
             verdict.level = verdict.level.max(Some(finding.level));
-            verdict.losses.add(finding);
+            let is_counted = finding.code == "data-reversed"
+                && finding.level == Level::High
+                && rows_of(finding).is_some_and(|rows| !counted.insert(rows));
+            if !is_counted {
+                verdict.losses.add(finding);
+            }
             verdict.will_fail += usize::from(finding.outcome == Some(Foretold::WillFail));
             verdict.may_fail += usize::from(finding.outcome == Some(Foretold::MayFail));
             verdict.unknown += usize::from(finding.level == Level::Unknown);
@@ -222,14 +242,7 @@ pub fn advise(findings: &[Finding]) -> Advice {
     if let Some(idle) = with("does-nothing", Level::Low) {
         return advice(Way::FixForward, format!("it {}", idle.sentence));
     }
-    let lost = findings.iter().find(|finding| {
-        finding.level == Level::High
-            && matches!(
-                finding.code,
-                "table-dropped" | "column-dropped" | "type-narrowed" | "data-reversed"
-            )
-    });
-    if let Some(lost) = lost {
+    if let Some(lost) = findings.iter().find(|finding| is_loss(finding)) {
         return advice(Way::FixForward, format!("it {}", lost.sentence));
     }
     let worst = findings
@@ -244,6 +257,34 @@ pub fn advise(findings: &[Finding]) -> Advice {
         ),
         None => advice(Way::RollBack, "nothing is lost".to_owned()),
     }
+}
+
+/// Whether data goes by it that is not known to be nothing.
+fn is_loss(finding: &Finding) -> bool {
+    finding.level == Level::High
+        && matches!(
+            finding.code,
+            "table-dropped" | "column-dropped" | "type-narrowed" | "data-reversed"
+        )
+}
+
+/// The finding that says most about a step: a certain failure, then a loss of data, then by level. Where others
+/// only have to wait comes last of its level, and of equals the one that happens first stays.
+pub fn most_telling(findings: &[Finding]) -> Option<&Finding> {
+    let weight = |finding: &Finding| {
+        let waits = matches!(
+            finding.code,
+            "index-built" | "index-dropped" | "merge" | "table-rewritten"
+        );
+        (
+            finding.outcome == Some(Foretold::WillFail),
+            is_loss(finding),
+            finding.outcome,
+            finding.level,
+            !waits,
+        )
+    };
+    findings.iter().rev().max_by_key(|finding| weight(finding))
 }
 
 /// What somebody allows: codes of findings.
@@ -365,6 +406,57 @@ mod tests {
             "drops 1 table with 1 row, deletes or changes up to 3 rows, \
              deletes or changes rows that were not counted"
         );
+    }
+
+    #[test]
+    fn a_row_is_lost_once() {
+        let of = |table: &str, code, count| {
+            let mut finding = finding(code, Level::High, Some(count));
+            let query = format!("SELECT count(*) FROM {table}");
+            finding.evidence.as_mut().unwrap().query = Some(query);
+            finding
+        };
+        let plan = [
+            of("tags", "data-reversed", 3),
+            of("notes", "data-reversed", 5),
+            of("tags", "table-dropped", 3),
+            of("notes", "data-reversed", 5),
+        ];
+        assert_eq!(
+            Verdict::over(&plan).sentence(),
+            "drops 1 table with 3 rows, deletes or changes up to 5 rows"
+        );
+        // Nobody counted these, and they may be others.
+        let unseen = [
+            finding("data-reversed", Level::High, None),
+            finding("data-reversed", Level::High, None),
+        ];
+        assert_eq!(Verdict::over(&unseen).losses.changes_uncounted, 2);
+    }
+
+    #[test]
+    fn what_is_lost_says_more_than_what_has_to_wait() {
+        let mut will = finding("unique-restored", Level::High, Some(2));
+        will.outcome = Some(Foretold::WillFail);
+        let mut may = finding("check-restored", Level::Medium, None);
+        may.outcome = Some(Foretold::MayFail);
+        let loss = finding("column-dropped", Level::High, Some(3));
+        let waits = finding("table-rewritten", Level::Low, None);
+        let empty = finding("column-dropped", Level::Low, Some(0));
+        let merge = finding("merge", Level::Low, None);
+        let in_order = [&will, &loss, &may, &empty, &waits];
+        for (at, most) in in_order.iter().enumerate() {
+            let mut rest: Vec<Finding> = in_order[at..]
+                .iter()
+                .map(|&finding| finding.clone())
+                .collect();
+            assert_eq!(most_telling(&rest), Some(*most));
+            rest.reverse();
+            assert_eq!(most_telling(&rest), Some(*most));
+        }
+        let equals = [merge.clone(), waits];
+        assert_eq!(most_telling(&equals), Some(&merge));
+        assert_eq!(most_telling(&[]), None);
     }
 
     #[test]

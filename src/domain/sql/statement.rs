@@ -13,7 +13,7 @@ use super::Effect;
 use super::split::{self, Single, grammar, has_hole};
 use super::table;
 use crate::domain::foresight::Dialect;
-use crate::domain::operation::{Name, Operation, RowChange, TableName};
+use crate::domain::operation::{Alike, Among, Name, Operation, RowChange, TableName};
 
 /// How names are read: PostgreSQL folds what is not quoted.
 #[derive(Debug, Clone, Copy)]
@@ -173,6 +173,12 @@ pub(super) fn index_columns(names: Names, columns: &[IndexColumn]) -> Vec<Option
         .collect()
 }
 
+/// Whether one of the columns stands there with a length: `name(20)`.
+pub(super) fn is_in_part(columns: &[IndexColumn]) -> bool {
+    let mut columns = columns.iter();
+    columns.any(|column| matches!(column.column.expr, Expr::Function(_)))
+}
+
 struct Reader<'a> {
     names: Names,
     tokens: &'a [Token],
@@ -316,6 +322,15 @@ impl Reader<'_> {
             table: self.names.table(&it.table_name)?,
             columns: index_columns(self.names, &it.columns),
             unique: it.unique,
+            alike: Alike {
+                among: match it.predicate.as_ref().map(table::condition) {
+                    None => Among::All,
+                    Some(Some(text)) => Among::Those(text),
+                    Some(None) => Among::Unknown,
+                },
+                nulls: it.nulls_distinct == Some(false),
+                in_part: is_in_part(&it.columns),
+            },
             concurrently: it.concurrently,
             if_not_exists: it.if_not_exists,
         })

@@ -2,16 +2,16 @@
 
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CreateTable,
-    DataType, DropBehavior, Expr, ForeignKeyConstraint, Ident, IndexColumn, ReferentialAction,
-    RenameTableNameKind, TableConstraint,
+    DataType, DropBehavior, Expr, ForeignKeyConstraint, Ident, IndexColumn, NullsDistinctOption,
+    ReferentialAction, RenameTableNameKind, TableConstraint,
 };
 
 use super::split::{has_hole, shown};
-use super::statement::{Names, index_columns};
+use super::statement::{Names, index_columns, is_in_part};
 use super::types::read_type;
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{
-    ColumnChange, ColumnDefinition, ColumnType, Constraint, ConstraintKind, Name, Operation,
+    Alike, ColumnChange, ColumnDefinition, ColumnType, Constraint, ConstraintKind, Name, Operation,
     Reference, TableName,
 };
 
@@ -381,6 +381,7 @@ fn describe(
         ColumnOption::Unique(_) if name.is_some() => constraints.push(Constraint::Unique {
             name: names.of(name),
             columns: vec![column.name.clone()],
+            alike: Alike::default(),
         }),
         ColumnOption::Unique(_) => column.unique = true,
         ColumnOption::ForeignKey(key) => {
@@ -452,6 +453,7 @@ fn constrain(
         table: table.clone(),
         columns: index_columns(names, columns),
         unique: false,
+        alike: Alike::default(),
         concurrently: false,
         if_not_exists: false,
     };
@@ -463,6 +465,11 @@ fn constrain(
         TableConstraint::Unique(it) => add(Constraint::Unique {
             name: names.of(it.name.as_ref().or(it.index_name.as_ref())),
             columns: key(names, &it.columns)?,
+            alike: Alike {
+                nulls: it.nulls_distinct == NullsDistinctOption::NotDistinct,
+                in_part: is_in_part(&it.columns),
+                ..Alike::default()
+            },
         }),
         TableConstraint::ForeignKey(it) => add(Constraint::ForeignKey {
             columns: it.columns.iter().map(|column| names.name(column)).collect(),

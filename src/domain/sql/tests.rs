@@ -1,7 +1,9 @@
 //! Statements as migrations write them.
 
 use super::*;
-use crate::domain::operation::{ColumnChange, ColumnDefinition, Constraint, Name, RowChange};
+use crate::domain::operation::{
+    Alike, Among, ColumnChange, ColumnDefinition, Constraint, Name, RowChange,
+};
 use Dialect::{Mysql, Postgresql, Sqlite};
 
 /// The effects of a text, in short; `{}` is a hole.
@@ -62,13 +64,34 @@ fn column(it: &ColumnDefinition) -> String {
     )
 }
 
+/// Which rows a unique key compares.
+fn alike(rows: &Alike) -> String {
+    let among = match &rows.among {
+        Among::All => String::new(),
+        Among::Those(condition) => format!(" among {condition}"),
+        Among::Unknown => " among some".to_owned(),
+    };
+    let nulls = if rows.nulls { " nulls alike" } else { "" };
+    let in_part = if rows.in_part { " in part" } else { "" };
+    format!("{among}{nulls}{in_part}")
+}
+
 fn constraint(it: &Constraint) -> String {
     match it {
         Constraint::PrimaryKey { name, columns } => {
             format!("primary {}({})", named(name), columns.join(","))
         }
-        Constraint::Unique { name, columns } => {
-            format!("unique {}({})", named(name), columns.join(","))
+        Constraint::Unique {
+            name,
+            columns,
+            alike: rows,
+        } => {
+            format!(
+                "unique {}({}){}",
+                named(name),
+                columns.join(","),
+                alike(rows)
+            )
         }
         Constraint::ForeignKey {
             columns,
@@ -179,6 +202,7 @@ fn operation_in_short(operation: &Operation) -> String {
             table,
             columns,
             unique,
+            alike: rows,
             concurrently,
             if_not_exists,
         } => {
@@ -187,9 +211,10 @@ fn operation_in_short(operation: &Operation) -> String {
                 .map(|it| it.as_deref().unwrap_or("?"))
                 .collect();
             format!(
-                "index {} on {table}({}){}",
+                "index {} on {table}({}){}{}",
                 named(name),
                 columns.join(","),
+                alike(rows),
                 flags(&[
                     ("unique", *unique),
                     ("concurrently", *concurrently),
@@ -414,7 +439,7 @@ fn indexes_types_and_views() {
         &[
             (
                 "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON a USING btree (b, lower(c), d DESC) WHERE b > 1",
-                &["index i on a(b,?,d) unique concurrently if not exists"],
+                &["index i on a(b,?,d) among b > 1 in part unique concurrently if not exists"],
             ),
             ("CREATE INDEX ON a (b)", &["index - on a(b)"]),
             (
@@ -464,7 +489,7 @@ fn indexes_types_and_views() {
     all(
         Mysql,
         &[
-            ("CREATE INDEX i ON a (b(20))", &["index i on a(b)"]),
+            ("CREATE INDEX i ON a (b(20))", &["index i on a(b) in part"]),
             ("DROP INDEX i ON a", &["drop index i on a"]),
             (
                 "DROP VIEW IF EXISTS v",

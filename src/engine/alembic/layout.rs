@@ -20,6 +20,7 @@ use self::roots::above_package;
 pub use self::roots::roots_of;
 use super::AlembicEngine;
 use super::discovery::Style;
+use super::environment;
 use super::launcher::{Launch, Target};
 use crate::process::Environment;
 
@@ -36,6 +37,8 @@ pub struct Layout {
     pub sourceless: bool,
     /// Where modules of the project are imported from.
     pub roots: Vec<PathBuf>,
+    /// Whether the connection may commit each statement by itself, as far as env.py and the configuration tell.
+    pub may_autocommit: bool,
     /// Alembic's version.
     pub version: Version,
 }
@@ -196,12 +199,15 @@ impl Surroundings<'_> {
         if !roots.contains(&above) {
             roots.push(above);
         }
+        let may_autocommit =
+            environment::may_autocommit(&directory, config.texts.iter().map(String::as_str));
         Ok(Layout {
             directory,
             locations,
             recursive: config.flag("recursive_version_locations")?,
             sourceless: config.flag("sourceless")?,
             roots,
+            may_autocommit,
             version: self.version.clone(),
         })
     }

@@ -8,6 +8,7 @@
 pub mod bridge;
 mod command_line;
 pub mod discovery;
+mod environment;
 mod failure;
 pub mod ini;
 pub mod launcher;

@@ -15,7 +15,7 @@ use super::removal::remove;
 use super::{Applying, Flow, Trouble};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{
-    ColumnChange, ColumnDefinition, Constraint, Name, Operation, Place, Recreate, TableName,
+    Alike, ColumnChange, ColumnDefinition, Constraint, Name, Operation, Place, Recreate, TableName,
 };
 
 impl Applying<'_> {
@@ -244,6 +244,7 @@ impl Applying<'_> {
             let unique = Constraint::Unique {
                 name: Name::Unnamed,
                 columns: columns.clone(),
+                alike: Alike::default(),
             };
             insert(&mut draft.table, &unique, self.presence(), self.dialect());
         }

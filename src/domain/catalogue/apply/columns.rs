@@ -5,7 +5,8 @@ use super::super::{Column, Index, Presence, Subject};
 use super::{Applying, Flow, Trouble};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{
-    ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Reference, TableName,
+    Alike, ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Reference,
+    TableName,
 };
 
 impl Applying<'_> {
@@ -110,19 +111,21 @@ impl Applying<'_> {
             let unique = Constraint::Unique {
                 name: Name::Unnamed,
                 columns: columns.clone(),
+                alike: Alike::default(),
             };
             self.constrain(name, key, &unique)?;
         }
         if column.index {
-            let presence = self.presence();
+            let (presence, dialect) = (self.presence(), self.dialect());
             if let Some(table) = self.catalogue.table_mut(key) {
-                table.indexes.push(Index {
+                let index = Index {
                     // Or what a naming convention says.
                     name: Name::Unnamed,
                     columns: vec![Some(column.name.clone())],
                     unique: column.unique,
                     presence,
-                });
+                };
+                super::indexes::put(table, index, dialect);
             }
         }
         for reference in &column.foreign_keys {
@@ -257,15 +260,20 @@ impl Applying<'_> {
                 )?;
             }
             self.comparable_after(&subject, key, column, kind)?;
-            let using = self
+            let mut using: Vec<(String, bool)> = self
                 .catalogue
                 .views
                 .iter()
-                .find(|(_, view)| mentions(&view.query, &key.name) && mentions(&view.query, column))
-                .map(|(view, _)| view.name.clone());
-            if let Some(view) = using {
+                .filter_map(|(view, it)| {
+                    let uses = it.uses_column(key, column);
+                    let sure = uses == Some(true) && it.presence == Presence::Certain;
+                    (uses != Some(false)).then(|| (view.name.clone(), sure))
+                })
+                .collect();
+            using.sort_by_key(|(_, sure)| !sure);
+            if let Some((view, sure)) = using.into_iter().next() {
                 let sentence = format!("column {column} of table {name} is used by view {view}");
-                self.dependents(subject, sentence, false)?;
+                self.dependents(subject, sentence, sure)?;
             }
         } else if self.dialect() == Dialect::Mysql {
             let own = self.catalogue.tables.get(key).is_some_and(|table| {
@@ -437,6 +445,11 @@ impl Applying<'_> {
             if mentions(&view.query, &table) && mentions(&view.query, old) {
                 view.query = renamed(&view.query, old, new);
             }
+            view.renamed(certain, |(of, column)| {
+                let is_it = of == *key && column == old;
+                let column = if is_it { new.to_owned() } else { column };
+                (of, column)
+            });
         }
     }
 }

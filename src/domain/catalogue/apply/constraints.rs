@@ -2,6 +2,7 @@
 
 use super::super::{Check, ForeignKey, Index, Key, Presence, Subject, Table};
 use super::columns::{comparable, referred_columns};
+use super::indexes::put;
 use super::{Applying, Flow, Trouble};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{Constraint, Name, Reference, TableName};
@@ -50,6 +51,10 @@ impl Applying<'_> {
                 references,
                 ..
             } => {
+                if self.dialect() == Dialect::Postgresql {
+                    // It looks for the other table before it looks at its own.
+                    self.table(&references.table)?;
+                }
                 for column in columns {
                     self.column(key, table, column)?;
                 }
@@ -246,19 +251,20 @@ pub(super) fn insert(
                 presence,
             });
         }
-        Constraint::Unique { name, columns } if dialect == Dialect::Mysql => {
+        Constraint::Unique { name, columns, .. } if dialect == Dialect::Mysql => {
             // Without a name it is called as its first column.
             let name = name.known().map(str::to_owned);
-            table.indexes.push(Index {
+            let index = Index {
                 name: name
                     .or_else(|| columns.first().cloned())
                     .map_or(Name::Unnamed, Name::Known),
                 columns: columns.iter().cloned().map(Some).collect(),
                 unique: true,
                 presence,
-            });
+            };
+            put(table, index, dialect);
         }
-        Constraint::Unique { name, columns } => table.uniques.push(Key {
+        Constraint::Unique { name, columns, .. } => table.uniques.push(Key {
             name: name.clone(),
             columns: columns.clone(),
             presence,
@@ -271,12 +277,13 @@ pub(super) fn insert(
             let covered = table.indexes.iter().any(|index| index.begins_with(columns))
                 || table.keys().any(|key| key.columns.starts_with(columns));
             if dialect == Dialect::Mysql && !covered {
-                table.indexes.push(Index {
+                let index = Index {
                     name: references.name.clone(),
                     columns: columns.iter().cloned().map(Some).collect(),
                     unique: false,
                     presence,
-                });
+                };
+                put(table, index, dialect);
             }
             table.foreign_keys.push(ForeignKey {
                 name: references.name.clone(),

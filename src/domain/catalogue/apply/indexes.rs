@@ -1,6 +1,6 @@
 //! Indexes.
 
-use super::super::{Index, Presence, Subject, Table};
+use super::super::{ForeignKey, Index, Presence, Subject, Table};
 use super::tables::foreign_key_called;
 use super::{Applying, Flow};
 use crate::domain::foresight::Dialect;
@@ -38,14 +38,15 @@ impl Applying<'_> {
         }
         let plain: Vec<String> = own.iter().flatten().cloned().collect();
         self.may_be_indexed(table, &key, &plain)?;
-        let presence = self.presence();
+        let (presence, dialect) = (self.presence(), self.dialect());
         if let Some(table) = self.catalogue.table_mut(&key) {
-            table.indexes.push(Index {
+            let index = Index {
                 name: name.clone(),
                 columns: own,
                 unique,
                 presence,
-            });
+            };
+            put(table, index, dialect);
         }
         Ok(())
     }
@@ -260,24 +261,34 @@ impl Applying<'_> {
         let Some(table) = self.catalogue.tables.get(key) else {
             return Ok(());
         };
+        // Whether it is needed: for certain, or unless another one is there that may be.
         let serves = |columns: &[String]| {
+            if columns.is_empty()
+                || !table.indexes[at].begins_with(columns)
+                || table.keys().any(|key| key.columns.starts_with(columns))
+            {
+                return None;
+            }
             let others = table.indexes.iter().enumerate();
-            !columns.is_empty()
-                && table.indexes[at].begins_with(columns)
-                && !others
-                    .filter(|(other, _)| *other != at)
-                    .any(|(_, index)| index.begins_with(columns))
-                && !table.keys().any(|key| key.columns.starts_with(columns))
+            let other = others
+                .filter(|(other, index)| *other != at && index.begins_with(columns))
+                .map(|(_, index)| index.presence)
+                .max();
+            match other {
+                None => Some(Presence::Certain),
+                Some(Presence::Uncertain) => Some(Presence::Uncertain),
+                Some(Presence::Certain) => None,
+            }
         };
-        let own = table
-            .foreign_keys
-            .iter()
-            .filter(|foreign| serves(&foreign.columns))
-            .map(|foreign| (foreign.name.clone(), foreign.presence));
+        let own = table.foreign_keys.iter().filter_map(|foreign| {
+            let needed = serves(&foreign.columns)?;
+            Some((foreign.name.clone(), foreign.presence.min(needed)))
+        });
         let others = self.catalogue.referring(key);
         let referring = others.iter().filter_map(|(other, at)| {
             let foreign = &self.catalogue.tables.get(other)?.foreign_keys[*at];
-            serves(&foreign.referent_columns).then(|| (foreign.name.clone(), foreign.presence))
+            let needed = serves(&foreign.referent_columns)?;
+            Some((foreign.name.clone(), foreign.presence.min(needed)))
         });
         let needed: Vec<(Name, Presence)> = own.chain(referring).collect();
         let index = table.indexes[at].presence;
@@ -291,6 +302,37 @@ impl Applying<'_> {
             self.dependents(subject.clone(), sentence, sure)?;
         }
         Ok(())
+    }
+}
+
+/// Puts an index into a table. MariaDB drops for it, without a word, the one that it had made itself for a
+/// foreign key which the new one serves as well, and tells nobody which of its indexes it has made.
+pub(super) fn put(table: &mut Table, new: Index, dialect: Dialect) {
+    if dialect == Dialect::Mysql {
+        let Table {
+            indexes,
+            foreign_keys,
+            ..
+        } = table;
+        for old in indexes.iter_mut() {
+            let replaced = !old.unique && new.columns.starts_with(&old.columns);
+            if replaced && foreign_keys.iter().any(|key| is_made_for(old, key)) {
+                old.presence = Presence::Uncertain;
+            }
+        }
+    }
+    table.indexes.push(new);
+}
+
+/// Whether an index is called as MariaDB calls the one that it makes for a foreign key: as the key, and as
+/// the column for a key without a name.
+fn is_made_for(index: &Index, key: &ForeignKey) -> bool {
+    let same = index.columns.iter().flatten().eq(&key.columns);
+    same && match (index.name.known(), key.columns.first()) {
+        (Some(name), Some(column)) => {
+            key.name.known() == Some(name) || name.starts_with(column.as_str())
+        }
+        _ => true,
     }
 }
 

@@ -158,8 +158,7 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// PostgreSQL: views that use a table or a column keep it from going. Whether a word in a query is
-    /// that column cannot be told for certain.
+    /// PostgreSQL: views that use a table or a column keep it from going.
     pub(super) fn views_in_the_way(
         &mut self,
         subject: &Subject,
@@ -171,20 +170,23 @@ impl Applying<'_> {
             .catalogue
             .views
             .iter()
-            .filter(|(_, view)| mentions(&view.query, &table.name))
-            .filter(|(_, view)| column.is_none_or(|column| mentions(&view.query, column)))
-            .map(|(name, view)| {
-                let sure = column.is_none() && reads(&view.query, &table.name);
-                // The same name in another schema may be meant.
-                let sure = sure && name.schema == table.schema;
-                (
-                    name.clone(),
-                    if sure {
-                        view.presence
-                    } else {
-                        Presence::Uncertain
+            .filter_map(|(name, view)| {
+                let sure = match column {
+                    Some(column) => match view.uses_column(table, column) {
+                        Some(false) => return None,
+                        Some(true) => true,
+                        None => false,
                     },
-                )
+                    None if !mentions(&view.query, &table.name) => return None,
+                    // The same name in another schema may be meant.
+                    None => reads(&view.query, &table.name) && name.schema == table.schema,
+                };
+                let presence = if sure {
+                    view.presence
+                } else {
+                    Presence::Uncertain
+                };
+                Some((name.clone(), presence))
             })
             .collect();
         for (view, presence) in using {
@@ -243,11 +245,21 @@ impl Applying<'_> {
                 }
             }
         }
+        let certain = self.act.certain;
+        for view in self.catalogue.views.values_mut() {
+            view.renamed(certain, |(table, column)| {
+                let table = if table == key {
+                    target_key.clone()
+                } else {
+                    table
+                };
+                (table, column)
+            });
+        }
         let Some(table) = self.catalogue.tables.get(&key).cloned() else {
             return Ok(());
         };
         let mut renamed = table.clone();
-        let certain = self.act.certain;
         Arc::make_mut(&mut renamed).presence = if certain {
             table.presence
         } else {

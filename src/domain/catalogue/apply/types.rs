@@ -167,6 +167,7 @@ impl Applying<'_> {
         }
         let view = View {
             query: query.unwrap_or_default().to_owned(),
+            uses: None,
             presence: if replaced {
                 Presence::Certain
             } else {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::operation::{
-    ColumnChange, ColumnDefinition, Constraint, ConstraintKind, Operation, Place, Recreate,
+    Alike, ColumnChange, ColumnDefinition, Constraint, ConstraintKind, Operation, Place, Recreate,
     Reference,
 };
 
@@ -85,6 +85,7 @@ fn create_index(name: &str, table: &str, column: &str) -> Operation {
         table: TableName::plain(table),
         columns: vec![Some(column.to_owned())],
         unique: false,
+        alike: Alike::default(),
         concurrently: false,
         if_not_exists: false,
     }
@@ -96,6 +97,7 @@ fn unique(name: Name, column: &str) -> Operation {
         constraint: Constraint::Unique {
             name,
             columns: vec![column.to_owned()],
+            alike: Alike::default(),
         },
     }
 }
@@ -318,6 +320,13 @@ fn what_mariadb_does() {
         outcome(&mut catalogue, &drop_index("n")),
         "will dependents n"
     );
+    // That index goes without a word when another one serves the key, unless somebody made it.
+    let own = create_index("own", "t", "b");
+    assert_eq!(outcome(&mut catalogue, &own), "ok");
+    for (index, told) in [("own", "may dependents own"), ("n", "may object-missing n")] {
+        let mut catalogue = catalogue.clone();
+        assert_eq!(outcome(&mut catalogue, &drop_index(index)), told);
+    }
 }
 
 /// Each case was run on SQLite 3.40 with Alembic 1.20.1.
@@ -477,5 +486,41 @@ fn an_enum_type_goes_after_its_columns_only() {
     assert_eq!(
         outcome(&mut catalogue, &drop_type),
         "will object-missing mood"
+    );
+}
+
+/// Turns red if a word in a query counts where the server has said which columns a view uses.
+#[test]
+fn what_a_view_uses_is_certain_where_it_is_told() {
+    let mut catalogue = read(Dialect::Postgresql);
+    let full = |name: &str| TableName {
+        schema: Some("public".to_owned()),
+        name: name.to_owned(),
+    };
+    assert_eq!(
+        outcome(&mut catalogue.clone(), &drop_column("t", "a")),
+        "may dependents t.a"
+    );
+    catalogue.settle_views([(full("v"), full("t"), "b".to_owned())]);
+    assert_eq!(
+        outcome(&mut catalogue.clone(), &drop_column("t", "a")),
+        "ok"
+    );
+    assert_eq!(
+        outcome(&mut catalogue.clone(), &drop_column("t", "b")),
+        "will dependents t.b"
+    );
+    let text = outcome(&mut catalogue.clone(), &alter("b", to_type("text")));
+    assert!(text.ends_with("will dependents t.b"), "{text}");
+    // By its new name, and of a table with a new name.
+    assert_eq!(outcome(&mut catalogue, &alter("b", renamed("z"))), "ok");
+    let rename = Operation::RenameTable {
+        table: t(),
+        to: "n".to_owned(),
+    };
+    assert_eq!(outcome(&mut catalogue, &rename), "ok");
+    assert_eq!(
+        outcome(&mut catalogue, &drop_column("n", "z")),
+        "will dependents n.z"
     );
 }

@@ -1,12 +1,11 @@
 //! Rows have to hold to a condition again.
 
 use super::Rule;
-use crate::domain::catalogue::Origin;
 use crate::domain::foresight::Seen;
-use crate::domain::operation::{Constraint, Operation, TableName};
+use crate::domain::operation::{Constraint, Operation};
 use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Scene, Stock, scenes};
+use crate::domain::risk::scene::{Stock, scenes};
 use crate::domain::risk::{Ask, Foretold, Level, Question};
 
 const CODE: &str = "check-restored";
@@ -43,7 +42,7 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
         };
         let advice = format!("mend the rows of {said} that do not hold to the condition");
         let question = match (live, condition) {
-            (Some(live), Some(condition)) if has_present_names(&scene, table) => {
+            (Some(live), Some(condition)) if scene.has_present_names(table) => {
                 Some(Question::Violations {
                     table: live,
                     condition: condition.clone(),
@@ -70,16 +69,6 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
         });
     }
     all
-}
-
-/// The condition speaks of columns by the names that they have then.
-fn has_present_names(scene: &Scene<'_>, table: &TableName) -> bool {
-    scene.table(table).is_some_and(|(_, table)| {
-        table.columns.values().all(|column| match &column.origin {
-            Origin::Live { name } => *name == column.name,
-            Origin::Made { .. } => true,
-        })
-    })
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ fn views(
     column: Option<&String>,
     cascade: bool,
 ) -> Vec<Found> {
-    let (Some(catalogue), Some(_)) = (scene.before, scene.table(table)) else {
+    let (Some(catalogue), Some((full, _))) = (scene.before, scene.table(table)) else {
         return Vec::new();
     };
     let (rest, outcome) = match (scene.dialect, column) {
@@ -81,8 +81,9 @@ fn views(
         (Some(Dialect::Sqlite), Some(_)) => ("which is broken then", Some(Foretold::MayFail)),
         _ => return Vec::new(),
     };
-    let leaning = catalogue.views.iter().filter(|(_, view)| {
-        names(&view.query, &table.name) && column.is_none_or(|column| names(&view.query, column))
+    let leaning = catalogue.views.iter().filter(|(_, view)| match column {
+        Some(column) => view.uses_column(full, column) != Some(false),
+        None => names(&view.query, &table.name),
     });
     let what = match column {
         Some(column) => format!("{}.{column}", scene.say(table)),
@@ -136,6 +137,7 @@ mod tests {
         edit(&mut before, "orders", |table| table.foreign_keys.push(key));
         let view = View {
             query: "SELECT users.email FROM users".to_owned(),
+            uses: None,
             presence: Presence::Certain,
         };
         before.views.insert(full("mails"), view);

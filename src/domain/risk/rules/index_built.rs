@@ -73,7 +73,7 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::operation::Name;
+    use crate::domain::operation::{Alike, Name};
     use crate::domain::risk::testing::{Told, edit, found, made, only, schema, step, table};
 
     fn index(concurrently: bool) -> Operation {
@@ -82,6 +82,7 @@ mod tests {
             table: table("users"),
             columns: vec![Some("email".to_owned())],
             unique: false,
+            alike: Alike::default(),
             concurrently,
             if_not_exists: false,
         }

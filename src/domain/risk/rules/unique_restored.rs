@@ -2,7 +2,7 @@
 
 use super::Rule;
 use crate::domain::foresight::Seen;
-use crate::domain::operation::{Constraint, Operation};
+use crate::domain::operation::{Alike, Among, Constraint, Operation};
 use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::found::Found;
 use crate::domain::risk::scene::{Stock, scenes};
@@ -18,18 +18,30 @@ pub(super) const RULE: Rule = Rule {
 fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
     let mut all = Vec::new();
     for scene in scenes(seen) {
-        let (table, columns) = match scene.operation {
+        let (table, columns, alike) = match scene.operation {
             Operation::AddConstraint {
                 table,
-                constraint:
-                    Constraint::Unique { columns, .. } | Constraint::PrimaryKey { columns, .. },
-            } => (table, columns.iter().cloned().map(Some).collect()),
+                constraint: Constraint::Unique { columns, alike, .. },
+            } => (
+                table,
+                columns.iter().cloned().map(Some).collect(),
+                alike.clone(),
+            ),
+            Operation::AddConstraint {
+                table,
+                constraint: Constraint::PrimaryKey { columns, .. },
+            } => (
+                table,
+                columns.iter().cloned().map(Some).collect(),
+                Alike::default(),
+            ),
             Operation::CreateIndex {
                 table,
                 columns,
                 unique: true,
+                alike,
                 ..
-            } => (table, columns.clone()),
+            } => (table, columns.clone(), alike.clone()),
             _ => continue,
         };
         let known: Option<Vec<String>> = columns.iter().cloned().collect();
@@ -65,16 +77,28 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
         let is_made = known
             .as_ref()
             .is_some_and(|columns| columns.iter().any(|column| scene.is_new(table, column)));
-        if is_made {
+        if is_made && !alike.nulls {
             // NULLs are never alike, and that is all that such a column holds.
             continue;
         }
+        let condition = match &alike.among {
+            Among::All => Some(None),
+            // It speaks of columns by the names that they have then.
+            Among::Those(condition) if scene.has_present_names(table) => {
+                Some(Some(condition.clone()))
+            }
+            Among::Those(_) | Among::Unknown => None,
+        };
         let answer = known
+            .filter(|_| !alike.in_part)
             .and_then(|columns| scene.live_columns(table, &columns))
-            .and_then(|columns| {
+            .zip(condition)
+            .and_then(|(columns, condition)| {
                 ask.ask(&Question::Duplicates {
                     table: live,
                     columns,
+                    condition,
+                    nulls: alike.nulls,
                 })
             });
         all.push(match answer {
@@ -105,9 +129,12 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::catalogue::Catalogue;
     use crate::domain::foresight::Dialect;
     use crate::domain::operation::Name;
-    use crate::domain::risk::testing::{Told, edit, found, made, only, schema, step, table};
+    use crate::domain::operation::TableName;
+    use crate::domain::risk::examine;
+    use crate::domain::risk::testing::{Told, edit, found, live, made, only, schema, step, table};
 
     fn key() -> Operation {
         Operation::AddConstraint {
@@ -115,16 +142,18 @@ mod tests {
             constraint: Constraint::Unique {
                 name: Name::Known("uq".to_owned()),
                 columns: vec!["email".to_owned()],
+                alike: Alike::default(),
             },
         }
     }
 
-    fn index(columns: Vec<Option<String>>) -> Operation {
+    fn index(columns: Vec<Option<String>>, alike: Alike) -> Operation {
         Operation::CreateIndex {
             name: Name::Known("ix".to_owned()),
             table: table("users"),
             columns,
             unique: true,
+            alike,
             concurrently: false,
             if_not_exists: false,
         }
@@ -132,7 +161,8 @@ mod tests {
 
     #[test]
     fn duplicates_make_it_fail() {
-        for operation in [key(), index(vec![Some("email".to_owned())])] {
+        let columns = vec![Some("email".to_owned())];
+        for operation in [key(), index(columns, Alike::default())] {
             let seen = step(&schema(Dialect::Mysql), vec![operation]);
             let finding = only(CODE, &seen, Told::all(3));
             assert_eq!(
@@ -146,11 +176,79 @@ mod tests {
 
     #[test]
     fn an_expression_cannot_be_asked() {
-        let seen = step(&schema(Dialect::Postgresql), vec![index(vec![None])]);
+        let index = index(vec![None], Alike::default());
+        let seen = step(&schema(Dialect::Postgresql), vec![index]);
         assert_eq!(
             only(CODE, &seen, Told::all(0)).outcome,
             Some(Foretold::MayFail)
         );
+    }
+
+    /// What was asked, and whether the step fails by an answer that there are three groups.
+    fn asked(before: &Catalogue, alike: Alike) -> (Vec<Question>, Option<Foretold>) {
+        let seen = step(before, vec![index(vec![Some("email".to_owned())], alike)]);
+        let mut told = Told::all(3);
+        let findings = examine(&seen, &mut told);
+        let finding = findings.into_iter().find(|finding| finding.code == CODE);
+        told.asked
+            .retain(|question| matches!(question, Question::Duplicates { .. }));
+        (told.asked, finding.unwrap().outcome)
+    }
+
+    #[test]
+    fn only_the_rows_of_a_partial_index_are_compared() {
+        let mut before = schema(Dialect::Postgresql);
+        let among = |among| Alike {
+            among,
+            ..Alike::default()
+        };
+        let those = || among(Among::Those("age > 3".to_owned()));
+        let question = Question::Duplicates {
+            table: TableName {
+                schema: Some("public".to_owned()),
+                name: "users".to_owned(),
+            },
+            columns: vec!["email".to_owned()],
+            condition: Some("age > 3".to_owned()),
+            nulls: false,
+        };
+        assert_eq!(
+            asked(&before, those()),
+            (vec![question], Some(Foretold::WillFail))
+        );
+        let unasked = (Vec::new(), Some(Foretold::MayFail));
+        assert_eq!(asked(&before, among(Among::Unknown)), unasked);
+        // The condition speaks of a column that has another name now.
+        edit(&mut before, "users", |table| {
+            table.columns.get_mut("age").unwrap().origin = live("years");
+        });
+        assert_eq!(asked(&before, those()), unasked);
+    }
+
+    #[test]
+    fn first_letters_are_not_compared() {
+        let alike = Alike {
+            in_part: true,
+            ..Alike::default()
+        };
+        assert_eq!(
+            asked(&schema(Dialect::Mysql), alike),
+            (Vec::new(), Some(Foretold::MayFail))
+        );
+    }
+
+    /// A new column holds nothing but NULL, which is alike there in all rows.
+    #[test]
+    fn where_nulls_are_alike_a_new_column_may_fail() {
+        let mut before = schema(Dialect::Postgresql);
+        edit(&mut before, "users", |table| {
+            table.columns.get_mut("email").unwrap().origin = made();
+        });
+        let alike = Alike {
+            nulls: true,
+            ..Alike::default()
+        };
+        assert_eq!(asked(&before, alike), (Vec::new(), Some(Foretold::MayFail)));
     }
 
     /// The batch that makes the column makes the key as well.

@@ -13,6 +13,8 @@ pub(super) struct Config {
     ini: Option<(Ini, String)>,
     section: String,
     toml: Option<(toml::Table, String)>,
+    /// Both as they are.
+    pub(super) texts: Vec<String>,
 }
 
 impl Config {
@@ -34,9 +36,11 @@ impl Config {
             let file = file.display().to_string();
             move |reason: String| format!("{file} cannot be read: {reason}")
         };
+        let mut texts = Vec::new();
         let ini = match ini {
             Some(file) => text(file)?
                 .map(|(text, here)| {
+                    texts.push(text.clone());
                     Ini::parse(&text)
                         .map(|ini| (ini, here))
                         .map_err(named(file))
@@ -47,6 +51,7 @@ impl Config {
         let toml = match toml {
             Some(file) => text(file)?
                 .map(|(text, here)| {
+                    texts.push(text.clone());
                     let table = text.parse::<toml::Table>();
                     table
                         .map(|table| (tool_alembic(table), here))
@@ -59,6 +64,7 @@ impl Config {
             ini,
             section: section.to_owned(),
             toml,
+            texts,
         })
     }
 

@@ -285,6 +285,7 @@ fn through_all(bytes: &[u8]) -> Result<(), TestCaseError> {
         recursive: false,
         sourceless: false,
         roots: Vec::new(),
+        may_autocommit: false,
         version: Version::parse("1.20.1").unwrap(),
     };
     if let Err(unreadable) = VersionFiles::read(&layout) {
@@ -311,7 +312,9 @@ fn follow(path: &Path, source: &str) -> Result<(), TestCaseError> {
             path: path.to_owned(),
             source: source.into(),
         }],
+        unread: std::collections::HashMap::new(),
         roots: Vec::new(),
+        may_autocommit: false,
     };
     let plan = Plan::new(&graph, std::slice::from_ref(&id), &"base".parse().unwrap());
     let plan = plan.unwrap();

@@ -37,8 +37,12 @@ pub struct VersionFile {
 pub struct VersionFiles {
     /// The files.
     pub files: Vec<VersionFile>,
+    /// Why a file that the engine has loaded cannot be read here, by its revision.
+    pub unread: HashMap<String, Unreadable>,
     /// Where modules of the project are imported from, as Python would search.
     pub roots: Vec<PathBuf>,
+    /// Whether the connection of the migrations may commit each statement by itself.
+    pub may_autocommit: bool,
 }
 
 /// Why the version files do not tell the history.
@@ -87,25 +91,38 @@ impl VersionFiles {
         resolve_labels(&mut files);
         Ok(Self {
             files,
+            unread: HashMap::new(),
             roots: layout.roots.clone(),
+            may_autocommit: layout.may_autocommit,
         })
     }
 
     /// The text of the files that the engine says it has loaded. Left out is what is not there, such
-    /// as where the engine runs in a container, or cannot be decoded.
-    pub fn of_engine(revisions: &[Revision], roots: Vec<PathBuf>) -> Self {
-        let file = |revision: &Revision| {
-            let path = PathBuf::from(revision.path.as_ref()?);
-            let source = source::read(&path).ok()?;
-            Some(VersionFile {
-                revision: revision.clone(),
-                path,
-                source: source.into(),
-            })
-        };
+    /// as where the engine runs in a container.
+    pub fn of_engine(revisions: &[Revision], roots: Vec<PathBuf>, may_autocommit: bool) -> Self {
+        let mut files = Vec::new();
+        let mut unread = HashMap::new();
+        for revision in revisions {
+            let Some(path) = revision.path.as_ref().map(PathBuf::from) else {
+                continue;
+            };
+            match source::read(&path) {
+                Ok(source) => files.push(VersionFile {
+                    revision: revision.clone(),
+                    path,
+                    source: source.into(),
+                }),
+                Err(reason) if path.exists() => {
+                    unread.insert(revision.id.clone(), Unreadable::new(&path, reason));
+                }
+                Err(_) => {}
+            }
+        }
         Self {
-            files: revisions.iter().filter_map(file).collect(),
+            files,
+            unread,
             roots,
+            may_autocommit,
         }
     }
 

@@ -57,6 +57,10 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, String> {
         "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" | "iso-latin-1" | "l1" | "8859"
         | "cp819" => Ok(bytes.into_iter().map(char::from).collect()),
         "iso-8859-15" | "iso8859-15" | "latin-9" => Ok(bytes.into_iter().map(latin9).collect()),
+        "cp1252" | "windows-1252" | "1252" => {
+            let text: Option<String> = bytes.into_iter().map(windows1252).collect();
+            text.ok_or_else(|| format!("it is not {encoding}"))
+        }
         _ => Err(format!("it is written in {encoding}")),
     }
 }
@@ -134,6 +138,19 @@ fn latin9(byte: u8) -> char {
     }
 }
 
+/// The letters of Windows between 0x80 and 0x9f, in order; a zero where there is none.
+const WINDOWS: &str = "€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ";
+
+fn windows1252(byte: u8) -> Option<char> {
+    match byte {
+        0x80..=0x9f => WINDOWS
+            .chars()
+            .nth(usize::from(byte - 0x80))
+            .filter(|letter| *letter != '\0'),
+        byte => Some(char::from(byte)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +177,10 @@ mod tests {
             "# coding: cp1252\na = 1"
         );
         assert_eq!(
+            decoded(b"# coding: cp1252\n'\x80\x9f\xe4'").unwrap(),
+            "# coding: cp1252\n'€Ÿä'"
+        );
+        assert_eq!(
             decoded(b"# coding: utf_8\na").unwrap(),
             "# coding: utf_8\na"
         );
@@ -169,7 +190,8 @@ mod tests {
     fn what_cannot_be_decoded_is_told() {
         for (bytes, reason) in [
             (&b"a = '\xe4'"[..], "it is not UTF-8"),
-            (b"# coding: cp1252\na = '\xe4'", "it is written in cp1252"),
+            (b"# coding: cp1252\na = '\x81'", "it is not cp1252"),
+            (b"# coding: koi8-r\na = '\xe4'", "it is written in koi8-r"),
             (b"# coding: nonsense\na", "it is written in nonsense"),
             (
                 b"\xef\xbb\xbf# coding: latin-1\n",

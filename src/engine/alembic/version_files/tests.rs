@@ -23,6 +23,7 @@ fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, Layout) {
         recursive: false,
         sourceless: false,
         roots: Vec::new(),
+        may_autocommit: false,
         version: Version::parse("1.20.1").unwrap(),
     };
     (home, layout)
@@ -150,4 +151,35 @@ fn a_huge_file_is_read() {
     let text = format!("{FIRST}TABLE = [\n{}]\n", "    ('a', 1),\n".repeat(700_000));
     let (_home, layout) = project(&[("a.py", &text)]);
     assert_eq!(ids(&layout), ["a"]);
+}
+
+/// Turns red if a file that is there and cannot be decoded is said not to be there.
+#[test]
+fn a_file_of_the_engines_that_cannot_be_decoded_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let revision = |id: &str, bytes: &[u8]| {
+        let path = home.path().join(format!("{id}.py"));
+        if !bytes.is_empty() {
+            fs::write(&path, bytes).unwrap();
+        }
+        Revision {
+            id: id.to_owned(),
+            path: Some(path.display().to_string()),
+            ..Revision::default()
+        }
+    };
+    let revisions = [
+        revision("a", b"# coding: latin-1\ndef downgrade():\n    '\xe4'\n"),
+        revision("b", b"# coding: koi8-r\ndef downgrade():\n    '\xe4'\n"),
+        revision("c", b""),
+    ];
+    let files = VersionFiles::of_engine(&revisions, Vec::new(), false);
+    assert_eq!(files.files.len(), 1);
+    assert_eq!(files.files[0].revision.id, "a");
+    assert_eq!(files.unread.len(), 1);
+    let said = files.unread["b"].to_string();
+    assert!(
+        said.ends_with("b.py cannot be read: it is written in koi8-r"),
+        "{said}"
+    );
 }

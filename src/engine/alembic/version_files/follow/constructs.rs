@@ -7,7 +7,9 @@ use super::operators::pieces_of;
 use super::things::{ColumnValue, Reads, Statement, TableValue, Thing};
 use super::types;
 use super::value::{UNKNOWN, Value};
-use crate::domain::operation::{ColumnDefinition, Constraint, Reference, RowChange, TableName};
+use crate::domain::operation::{
+    Alike, ColumnDefinition, Constraint, Reference, RowChange, TableName,
+};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -142,7 +144,11 @@ impl Machine<'_> {
                     .collect();
                 let own = name_of(arguments.named("name"));
                 Value::thing(Thing::Constraint(if name == "UniqueConstraint" {
-                    Constraint::Unique { name: own, columns }
+                    Constraint::Unique {
+                        name: own,
+                        columns,
+                        alike: Alike::default(),
+                    }
                 } else {
                     Constraint::PrimaryKey { name: own, columns }
                 }))

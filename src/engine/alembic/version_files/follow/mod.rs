@@ -86,6 +86,10 @@ impl<'a> Follower<'a> {
 }
 
 impl Migrations for Follower<'_> {
+    fn may_autocommit(&self) -> bool {
+        self.files.may_autocommit
+    }
+
     fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed {
         let Some(file) = self
             .files
@@ -93,7 +97,10 @@ impl Migrations for Follower<'_> {
             .iter()
             .find(|file| file.revision.id == revision.as_str())
         else {
-            return Followed::Unreadable(format!("there is no version file of {revision}"));
+            return Followed::Unreadable(match self.files.unread.get(revision.as_str()) {
+                Some(unread) => format!("{}: {}", unread.path.display(), unread.reason),
+                None => format!("there is no version file of {revision}"),
+            });
         };
         let shown = file.path.to_string_lossy();
         let name = file.revision.path.as_deref().unwrap_or(&shown);
@@ -112,6 +119,10 @@ impl Migrations for Follower<'_> {
 }
 
 impl Migrations for VersionFiles {
+    fn may_autocommit(&self) -> bool {
+        self.may_autocommit
+    }
+
     /// For one function alone; to follow many use a [`Follower`], which reads each file once.
     fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed {
         Follower::new(self).follow(revision, direction, host)

@@ -9,7 +9,7 @@ use super::models::{definitions, mentions_of};
 use super::operators::{pieces_of, push};
 use super::things::{Query, Row, Statement, TableValue, Thing};
 use super::value::{UNKNOWN, Value};
-use crate::domain::operation::{ColumnType, Family, Operation, RowChange};
+use crate::domain::operation::{Alike, ColumnType, Family, Operation, RowChange};
 
 impl Machine<'_> {
     /// Runs a statement, whatever form it has.
@@ -246,6 +246,7 @@ impl Machine<'_> {
                             table: name_of_table.clone(),
                             columns: columns.clone(),
                             unique: *unique,
+                            alike: Alike::default(),
                             concurrently: false,
                             if_not_exists: checks,
                         })?;

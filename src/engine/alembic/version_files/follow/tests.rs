@@ -98,6 +98,18 @@ fn directives_are_told_in_order_with_their_names() {
             &["autocommit: drop index i concurrently"],
         ),
         (
+            "op.create_index('i', 't', ['a'], unique=True, postgresql_where=sa.text('b > 1'), sqlite_where='c')",
+            &["create unique index i on t (a) among b > 1"],
+        ),
+        (
+            "op.create_index('i', 't', ['a'], unique=True, postgresql_where=helper(), mysql_length=5)",
+            &["create unique index i on t (a) among some"],
+        ),
+        (
+            "op.create_unique_constraint('u', 't', ['a'], postgresql_nulls_not_distinct=True)",
+            &["add unique u of t (a) nulls alike"],
+        ),
+        (
             "op.create_table('t', sa.Column('id', sa.Integer(), primary_key=True), sa.Column('n', sa.String()))",
             &["create table t (id INTEGER not null, n VARCHAR)"],
         ),

@@ -22,7 +22,12 @@ impl Machine<'_> {
                 if directive.name == "create_primary_key" {
                     Constraint::PrimaryKey { name, columns }
                 } else {
-                    Constraint::Unique { name, columns }
+                    let alike = self.alike(directive);
+                    Constraint::Unique {
+                        name,
+                        columns,
+                        alike,
+                    }
                 }
             }
             "create_check_constraint" => Constraint::Check {

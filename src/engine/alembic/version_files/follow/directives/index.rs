@@ -1,10 +1,11 @@
 //! `create_index`, `drop_index`.
 
 use super::super::machine::{Evaluated, Machine};
-use super::super::models::{name_of, words};
+use super::super::models::{condition, name_of, words};
 use super::super::value::Value;
 use super::Directive;
-use crate::domain::operation::Operation;
+use crate::domain::foresight::Dialect;
+use crate::domain::operation::{Alike, Among, Operation};
 
 impl Machine<'_> {
     pub(super) fn create_index(&mut self, directive: &Directive<'_>) -> Evaluated<()> {
@@ -33,10 +34,34 @@ impl Machine<'_> {
                 table,
                 columns,
                 unique,
+                alike: self.alike(directive),
                 concurrently: directive.arguments.flag("postgresql_concurrently"),
                 if_not_exists: directive.arguments.flag("if_not_exists"),
             },
         )
+    }
+
+    /// Which rows a unique index or key compares.
+    pub(super) fn alike(&self, directive: &Directive<'_>) -> Alike {
+        let of = |dialect: Dialect, option: &str| {
+            let is_meant = self.dialect().is_none_or(|known| known == dialect);
+            let name = format!("{}_{option}", dialect.name());
+            let given = directive.arguments.named(&name).filter(|_| is_meant);
+            given.filter(|value| !value.is_none())
+        };
+        let conditions = [Dialect::Postgresql, Dialect::Sqlite];
+        let among = conditions.iter().find_map(|dialect| of(*dialect, "where"));
+        let letters = of(Dialect::Mysql, "length").or(directive.arguments.named("mariadb_length"));
+        Alike {
+            among: match among.map(condition) {
+                None => Among::All,
+                Some(Some(text)) if self.dialect().is_some() => Among::Those(text),
+                Some(_) => Among::Unknown,
+            },
+            nulls: of(Dialect::Postgresql, "nulls_not_distinct")
+                .is_some_and(|flag| flag.truth() != Some(false)),
+            in_part: letters.is_some() && self.dialect() != Some(Dialect::Postgresql),
+        }
     }
 
     pub(super) fn drop_index(&mut self, directive: &Directive<'_>) -> Evaluated<()> {

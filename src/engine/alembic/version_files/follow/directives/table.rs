@@ -5,7 +5,7 @@ use super::super::models::definitions;
 use super::super::things::Thing;
 use super::super::value::Value;
 use super::Directive;
-use crate::domain::operation::Operation;
+use crate::domain::operation::{Alike, Operation};
 
 impl Machine<'_> {
     pub(super) fn create_table(&mut self, directive: &Directive<'_>) -> Evaluated<()> {
@@ -51,6 +51,8 @@ impl Machine<'_> {
                     table: table.clone(),
                     columns,
                     unique,
+                    // The table is empty.
+                    alike: Alike::default(),
                     concurrently: false,
                     if_not_exists: false,
                 },

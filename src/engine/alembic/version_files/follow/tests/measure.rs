@@ -40,7 +40,9 @@ fn superset() -> Option<VersionFiles> {
         .collect();
     Some(VersionFiles {
         files,
+        unread: std::collections::HashMap::new(),
         roots: Vec::new(),
+        may_autocommit: false,
     })
 }
 

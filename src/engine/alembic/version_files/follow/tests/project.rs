@@ -81,7 +81,9 @@ fn helpers_are_followed_and_say_who_called_them() {
             path,
             source: VERSION.into(),
         }],
+        unread: std::collections::HashMap::new(),
         roots: Vec::new(),
+        may_autocommit: false,
     };
     let mut recorder = Recorder::on(Dialect::Postgresql);
     Follower::new(&files).follow(&"a".into(), Direction::Downgrade, &mut recorder);
@@ -128,7 +130,9 @@ fn files_that_cannot_be_read_are_not_followed() {
             path,
             source: source.into(),
         }],
+        unread: std::collections::HashMap::new(),
         roots: Vec::new(),
+        may_autocommit: false,
     };
     let mut recorder = Recorder::on(Dialect::Sqlite);
     Follower::new(&files).follow(&"a".into(), Direction::Downgrade, &mut recorder);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::domain::catalogue::Catalogue;
 use crate::domain::foresight::{Dialect, Event, EventKind, Extent, Host, Raised};
-use crate::domain::operation::{ColumnDefinition, Constraint, Name, Operation};
+use crate::domain::operation::{Alike, Among, ColumnDefinition, Constraint, Name, Operation};
 use crate::domain::revision::Revision;
 use crate::engine::alembic::version_files::{VersionFile, VersionFiles};
 
@@ -25,7 +25,9 @@ pub(super) fn files_of(files: &[(&str, &str)]) -> VersionFiles {
                 source: (*source).into(),
             })
             .collect(),
+        unread: std::collections::HashMap::new(),
         roots: Vec::new(),
+        may_autocommit: false,
     }
 }
 
@@ -190,6 +192,7 @@ fn operation_line(operation: &Operation) -> String {
             table,
             columns,
             unique,
+            alike: rows,
             concurrently,
             ..
         } => {
@@ -200,9 +203,10 @@ fn operation_line(operation: &Operation) -> String {
             let unique = if *unique { "unique " } else { "" };
             let how = if *concurrently { " concurrently" } else { "" };
             format!(
-                "create {unique}index {} on {table} ({}){how}",
+                "create {unique}index {} on {table} ({}){how}{}",
                 named(name),
-                columns.join(", ")
+                columns.join(", "),
+                alike(rows)
             )
         }
         Operation::DropIndex {
@@ -223,10 +227,15 @@ fn operation_line(operation: &Operation) -> String {
                 named(name),
                 columns.join(", ")
             ),
-            Constraint::Unique { name, columns } => format!(
-                "add unique {} of {table} ({})",
+            Constraint::Unique {
+                name,
+                columns,
+                alike: rows,
+            } => format!(
+                "add unique {} of {table} ({}){}",
                 named(name),
-                columns.join(", ")
+                columns.join(", "),
+                alike(rows)
             ),
             Constraint::ForeignKey {
                 columns,
@@ -303,4 +312,16 @@ fn operation_line(operation: &Operation) -> String {
         ),
         other => format!("{other:?}"),
     }
+}
+
+/// Which rows a unique key compares.
+fn alike(rows: &Alike) -> String {
+    let among = match &rows.among {
+        Among::All => String::new(),
+        Among::Those(condition) => format!(" among {condition}"),
+        Among::Unknown => " among some".to_owned(),
+    };
+    let nulls = if rows.nulls { " nulls alike" } else { "" };
+    let in_part = if rows.in_part { " in part" } else { "" };
+    format!("{among}{nulls}{in_part}")
 }
