@@ -203,7 +203,7 @@ fn place(facts: &ConnectionFacts, database: &str) -> String {
 }
 
 /// The names of `PyMySQL`, `mysqlclient` and `mysql-connector`, as far as they say how to connect.
-fn options(facts: &ConnectionFacts) -> Result<Vec<MySqlConnectOptions>, DatabaseError> {
+pub(super) fn options(facts: &ConnectionFacts) -> Result<Vec<MySqlConnectOptions>, DatabaseError> {
     let option = |names: &[&str]| {
         let found = facts
             .options

@@ -55,12 +55,16 @@ impl Place {
 }
 
 /// Nobody listens.
-fn quiet() -> impl FnMut(u64) {
+pub(crate) fn quiet() -> impl FnMut(u64) {
     |_| {}
 }
 
 /// A backup of the database under that name.
-fn dumped(place: &Place, database: &TestDatabase<'_>, name: &str) -> (PathBuf, Contents) {
+pub(crate) fn dumped(
+    place: &Place,
+    database: &TestDatabase<'_>,
+    name: &str,
+) -> (PathBuf, Contents) {
     let file = place.file(name);
     let contents = place
         .backups(&database.facts())
@@ -69,7 +73,11 @@ fn dumped(place: &Place, database: &TestDatabase<'_>, name: &str) -> (PathBuf, C
     (file, contents)
 }
 
-fn restore(place: &Place, database: &TestDatabase<'_>, file: &Path) -> Result<(), BackupError> {
+pub(crate) fn restore(
+    place: &Place,
+    database: &TestDatabase<'_>,
+    file: &Path,
+) -> Result<(), BackupError> {
     place.backups(&database.facts()).restore(file, &mut quiet())
 }
 
@@ -230,7 +238,7 @@ fn everything_comes_back_on_postgresql() {
 }
 
 /// Two lists, with their difference where they differ.
-fn similar(before: &[String], after: &[String]) {
+pub(crate) fn similar(before: &[String], after: &[String]) {
     let gone: Vec<_> = before.iter().filter(|it| !after.contains(it)).collect();
     let new: Vec<_> = after.iter().filter(|it| !before.contains(it)).collect();
     assert!(
@@ -240,7 +248,7 @@ fn similar(before: &[String], after: &[String]) {
     assert!(before.len() > 20, "{before:#?}");
 }
 
-fn left_in(place: &Place) -> Vec<String> {
+pub(crate) fn left_in(place: &Place) -> Vec<String> {
     let entries = std::fs::read_dir(place.folder.path()).unwrap();
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -249,7 +257,7 @@ fn left_in(place: &Place) -> Vec<String> {
     names
 }
 
-fn scratches(database: &TestDatabase<'_>) -> String {
+pub(crate) fn scratches(database: &TestDatabase<'_>) -> String {
     let query = match database.kind() {
         Kind::PostgreSql => {
             "SELECT count(*)::text FROM pg_database WHERE datname LIKE 'rollback_scratch%'"
@@ -540,7 +548,7 @@ fn a_full_disk_is_told() {
     assert!(error.contains("File too large"), "{error}");
 }
 
-fn real(name: &str) -> PathBuf {
+pub(crate) fn real(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     std::env::split_paths(&path)
         .map(|folder| folder.join(name))
@@ -549,10 +557,94 @@ fn real(name: &str) -> PathBuf {
 }
 
 /// The same database, somebody else.
-fn as_user(database: &TestDatabase<'_>, user: &str, password: &str) -> ConnectionFacts {
+pub(crate) fn as_user(database: &TestDatabase<'_>, user: &str, password: &str) -> ConnectionFacts {
     ConnectionFacts {
         user: Some(user.to_owned()),
         password: Some(rollback::domain::secret::Secret::new(password)),
         ..database.facts()
     }
+}
+
+/// Turns red if a password is on a command line, in a file or in an error, or is altered on its way.
+#[test]
+fn a_password_of_any_signs_works_and_is_seen_nowhere() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    const CANARY: &str = r##"pw'"\ $#;ü"##;
+    for kind in Kind::SERVERS {
+        let server = crate::support::Server::start(kind);
+        let database = server.create_database();
+        let (client, loader) = if kind == Kind::PostgreSql {
+            fill_postgres(&database);
+            server.execute(&format!(
+                "CREATE ROLE canary LOGIN SUPERUSER PASSWORD '{}'",
+                CANARY.replace('\'', "''")
+            ));
+            ("pg_dump", "psql")
+        } else {
+            crate::backup_mysql::fill(&database);
+            server.execute(&format!(
+                "CREATE USER canary@'%' IDENTIFIED BY '{}'; GRANT ALL ON *.* TO canary@'%'",
+                CANARY.replace('\\', "\\\\").replace('\'', "\\'")
+            ));
+            ("mariadb-dump", "mariadb")
+        };
+        let place = Place::new();
+        let facts = as_user(&database, "canary", CANARY);
+        let is_over = AtomicBool::new(false);
+        let (seen, errors) = std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                let mut seen = std::collections::BTreeSet::new();
+                while !is_over.load(Ordering::Relaxed) {
+                    seen.extend(command_lines());
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                }
+                seen
+            });
+            // Whatever fails, the watcher has to end.
+            let result = std::panic::catch_unwind(|| {
+                let mut backups = place.backups(&facts);
+                let file = place.file("a");
+                let contents = backups.dump(&file, &mut quiet()).unwrap();
+                backups.read_back(&file, &mut quiet()).unwrap();
+                assert_eq!(backups.rehearse(&file, &mut quiet()).unwrap(), contents);
+                backups.restore(&file, &mut quiet()).unwrap();
+                assert_eq!(backups.contents().unwrap(), contents);
+                let mut errors = Vec::new();
+                errors.extend(backups.dump(&file, &mut quiet()).err());
+                std::fs::write(&file, CANARY).unwrap();
+                errors.extend(backups.restore(&file, &mut quiet()).err());
+                std::fs::remove_file(&file).unwrap();
+                let wrong = as_user(&database, "canary", &format!("{CANARY}!"));
+                errors.extend(place.backups(&wrong).contents().err());
+                errors
+            });
+            is_over.store(true, Ordering::Relaxed);
+            (watcher.join().unwrap(), result)
+        });
+        let errors = errors.unwrap();
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        for error in errors {
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains(CANARY), "{text}");
+        }
+        for program in [client, loader] {
+            assert!(
+                seen.iter().any(|line| line.contains(program)),
+                "{program} was not seen in {seen:?}"
+            );
+        }
+        for line in &seen {
+            assert!(!line.contains(CANARY), "{line}");
+        }
+        assert_eq!(left_in(&place), [""; 0]);
+    }
+}
+
+/// The command lines of all processes.
+fn command_lines() -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|process| std::fs::read(process.path().join("cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .collect()
 }

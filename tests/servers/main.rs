@@ -9,6 +9,7 @@ mod atomic;
 mod atomic_checks;
 mod atomic_crash;
 mod backup;
+mod backup_mysql;
 mod checks;
 mod connection;
 mod crash;

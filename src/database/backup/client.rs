@@ -19,6 +19,12 @@ const VERSION_LIMIT: Duration = Duration::from_secs(20);
 /// How many lines of what a client says at its end are shown.
 const LAST_WORDS: usize = 12;
 
+/// How much of one line is shown.
+const LONGEST: usize = 400;
+
+/// What stands before and after a statement.
+const RULER: &str = "--------------";
+
 /// A client program that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Program {
@@ -128,12 +134,19 @@ fn not_started(program: &'static str, error: &SpawnError) -> BackupError {
     }
 }
 
-/// The end of what it said, without the password and without the places in the server's own source.
+/// The end of what it said, without the password, without the places in the server's own source, and without
+/// the statement that MariaDB's client repeats between two rulers: it is full of rows.
 fn last_words(stderr: &str, password: Option<&Secret>) -> String {
-    let lines: Vec<&str> = stderr
+    let mut is_statement = false;
+    let lines: Vec<String> = stderr
         .lines()
         .map(str::trim_end)
-        .filter(|line| !line.is_empty() && !line.starts_with("LOCATION: "))
+        .filter(|line| {
+            let is_ruler = *line == RULER;
+            is_statement ^= is_ruler;
+            !is_statement && !is_ruler && !line.is_empty() && !line.starts_with("LOCATION: ")
+        })
+        .map(|line| line.chars().take(LONGEST).collect())
         .collect();
     let text = lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n");
     password.map_or(text.clone(), |password| redact(&text, &[password]))
@@ -292,6 +305,12 @@ mod tests {
         };
         let error = call.run(&Interrupt::never(), &mut Deaf).unwrap_err();
         assert_eq!(error.to_string(), "dump failed: no, not with ***");
+    }
+
+    #[test]
+    fn the_rows_of_a_failed_statement_are_not_repeated() {
+        let said = "--------------\nINSERT INTO t VALUES\n('private')\n--------------\nERROR 1146 (42S02) at line 3: no t\n";
+        assert_eq!(last_words(said, None), "ERROR 1146 (42S02) at line 3: no t");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The only part of this room that starts programs: the clients of the servers, by `process`.
 
 mod client;
+mod mysql;
 mod postgres;
 mod sqlite;
 
@@ -137,6 +138,7 @@ pub fn open(
             surroundings,
         )?)),
         Some(Dialect::Sqlite) => Ok(Box::new(sqlite::SqliteBackups::new(facts, surroundings)?)),
+        Some(Dialect::MySql) => Ok(Box::new(mysql::MySqlBackups::new(facts, surroundings))),
         _ => Err(BackupError::UnsupportedDialect(facts.dialect.clone())),
     }
 }
