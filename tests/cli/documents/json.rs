@@ -63,7 +63,9 @@ fn printed() -> BTreeMap<&'static str, (Project, Value)> {
     let (project, restored) = one(project, line);
     found.insert("`restore`", (project, restored[0].clone()));
     let (_, undone) = one(
-        Project::alembic("failing").at("heads").env("ROLLBACK_BACKUP", "auto"),
+        Project::alembic("failing")
+            .at("heads")
+            .env("ROLLBACK_BACKUP", "auto"),
         "downgrade-safe -3 -y --allow-failing --on-failure restore --format json",
     );
     for (event, heading) in [
@@ -103,8 +105,14 @@ fn of_a_backup(text: &str) -> String {
     for (pattern, example) in [
         (r"\b\d{8}T\d{6}Z-\d+", "20261121T040000Z-4711"),
         (r#""at":"[^"]*""#, r#""at":"2026-11-21T04:00:00.000Z""#),
-        (r#""by":\{[^}]*\}"#, r#""by":{"host":"db1","pid":4711,"user":"ada"}"#),
-        (r"\b[0-9a-f]{64}\b", "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"),
+        (
+            r#""by":\{[^}]*\}"#,
+            r#""by":{"host":"db1","pid":4711,"user":"ada"}"#,
+        ),
+        (
+            r"\b[0-9a-f]{64}\b",
+            "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+        ),
     ] {
         let pattern = regex::Regex::new(pattern).expect("a pattern");
         text = pattern.replace_all(&text, example).into_owned();
