@@ -108,7 +108,7 @@ impl<'a> Keeper<'a> {
             dialect: self.facts.dialect.clone(),
             server: self.server.clone(),
             client,
-            file: format!("{}.{}", part.id(), way.extension()),
+            file: format!("{}{}", part.id(), way.extension()),
             bytes: length,
             sha256,
             seconds: 0.0,

@@ -256,9 +256,9 @@ impl Part {
         &self.folder
     }
 
-    /// Where the file is to be written.
+    /// Where the file is to be written; an extension begins with its dot.
     pub fn file(&self, extension: &str) -> PathBuf {
-        self.folder.join(format!("{}.{extension}", self.id))
+        self.folder.join(format!("{}{extension}", self.id))
     }
 
     /// Makes a backup of the file and its manifest. They are on the disk when this returns.
@@ -426,7 +426,7 @@ mod tests {
 
     fn made(backups: &Backups, id: &str, at: &str) -> Manifest {
         let part = backups.begin(id).unwrap();
-        let file = part.file("sqlite");
+        let file = part.file(".sqlite");
         fs::write(&file, "content").unwrap();
         let manifest = manifest(part.id(), b"content", at);
         part.finish(&file, &manifest).unwrap();
@@ -496,7 +496,7 @@ mod tests {
         let (_folder, backups) = place();
         let one = made(&backups, "20261121T040000Z-1", "2026-11-21T04:00:00Z");
         let at_work = backups.begin("20261121T040000Z-2").unwrap();
-        fs::write(at_work.file("sqlite"), "half").unwrap();
+        fs::write(at_work.file(".sqlite"), "half").unwrap();
         // A lock that nobody holds, and a file that never got its manifest.
         let left = backups.folder().join("20261121T040000Z-3.part");
         fs::create_dir(&left).unwrap();
@@ -506,7 +506,10 @@ mod tests {
         assert_eq!(backups.list().unwrap().manifests, [one.clone()]);
 
         let next = backups.begin("20261121T040000Z-5").unwrap();
-        assert!(at_work.file("sqlite").exists(), "one at work was disturbed");
+        assert!(
+            at_work.file(".sqlite").exists(),
+            "one at work was disturbed"
+        );
         drop((at_work, next));
         assert_eq!(names(&backups), [format!("{}.json", one.id), one.file]);
     }

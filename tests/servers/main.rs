@@ -34,6 +34,7 @@ mod pooler;
 )]
 mod project;
 mod rendered;
+mod restore;
 mod rules;
 mod sqlite;
 #[path = "../support/mod.rs"]

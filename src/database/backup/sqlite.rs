@@ -232,7 +232,7 @@ impl Backups for SqliteBackups {
     }
 
     fn extension(&self) -> &'static str {
-        "sqlite"
+        ".sqlite"
     }
 }
 

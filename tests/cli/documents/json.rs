@@ -19,6 +19,7 @@ fn printed() -> BTreeMap<&'static str, (Project, Value)> {
             .expect("the program");
         let text = String::from_utf8_lossy(&output.stdout)
             .replace(&*project.root().to_string_lossy(), PLACE);
+        let text = of_a_backup(&text);
         let objects: Vec<Value> = text
             .lines()
             .map(|line| serde_json::from_str(line).expect("an object"))
@@ -64,6 +65,38 @@ fn printed() -> BTreeMap<&'static str, (Project, Value)> {
         "explain deploy.log --format json",
     );
     found.insert("`explain`", (project, objects[0].clone()));
+    let project = Project::alembic("linear").at("heads");
+    let (project, made) = one(project, "backup --format json");
+    found.insert("`backup`", (project, made[0].clone()));
+    let project = Project::alembic("linear").at("heads");
+    project.run("backup").exits(0);
+    project.sql("DELETE FROM customers");
+    project.sql("DROP TABLE orders");
+    let (project, all) = one(project, "backups --format json");
+    found.insert("`backups`", (project, all[0].clone()));
+    let (project, restored) = one(
+        Project::alembic("linear").at("heads"),
+        "backup --format json",
+    );
+    assert_eq!(restored.len(), 1);
+    project.sql("DROP TABLE orders");
+    let line = "restore latest -y --database app.db --format json";
+    let (project, restored) = one(project, line);
+    found.insert("`restore`", (project, restored[0].clone()));
+    let (_, undone) = one(
+        Project::alembic("failing")
+            .at("heads")
+            .env("ROLLBACK_BACKUP", "auto"),
+        "downgrade-safe -3 -y --allow-failing --on-failure restore --format json",
+    );
+    for (event, heading) in [
+        ("backup_finished", "Event `backup_finished`"),
+        ("restored", "Event `restored`"),
+    ] {
+        let object = undone.iter().find(|object| object["event"] == event);
+        let object = object.expect("the event").clone();
+        found.insert(heading, (Project::alembic("failing"), object));
+    }
     for (target, with_finished) in [("-3 -y --allow-failing", true), ("-1", false)] {
         let (_, objects) = one(
             Project::alembic("failing").at("heads"),
@@ -85,6 +118,27 @@ fn printed() -> BTreeMap<&'static str, (Project, Value)> {
         }
     }
     found
+}
+
+/// What is another with each backup, as one text: its id, its moment, its hash and who made it.
+fn of_a_backup(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (pattern, example) in [
+        (r"\b\d{8}T\d{6}Z-\d+", "20261121T040000Z-4711"),
+        (r#""at":"[^"]*""#, r#""at":"2026-11-21T04:00:00.000Z""#),
+        (
+            r#""by":\{[^}]*\}"#,
+            r#""by":{"host":"db1","pid":4711,"user":"ada"}"#,
+        ),
+        (
+            r"\b[0-9a-f]{64}\b",
+            "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+        ),
+    ] {
+        let pattern = regex::Regex::new(pattern).expect("a pattern");
+        text = pattern.replace_all(&text, example).into_owned();
+    }
+    text
 }
 
 #[test]
@@ -119,7 +173,7 @@ fn the_examples_have_the_fields_that_the_program_prints() {
         }
         fields_are_listed(&text, heading, &value);
     }
-    assert_eq!(headings.len(), 12, "{headings:?}");
+    assert_eq!(headings.len(), 17, "{headings:?}");
     hold(DOCUMENT, &text, &expected, same);
 }
 

@@ -1,0 +1,117 @@
+//! A run that fails half-way, and the backup of before it: put back by the run itself, or by hand.
+
+use crate::project::{Call, Project};
+use crate::support::{Kind, TestDatabase};
+use crate::walk::{events, rows, upgraded};
+
+const FAILING: &str = "downgrade-safe base -y --allow-failing --format json";
+
+/// As a user has it, who set nothing.
+fn with_backups<'a>(project: &'a Project, line: &str) -> Call<'a> {
+    project.rollback(line).env("ROLLBACK_BACKUP", "")
+}
+
+/// Rows in tables that go before the failure and in it.
+fn failing(database: &TestDatabase<'_>) -> Project {
+    let project = upgraded("failing", database);
+    for (id, name) in [(1, "Grüße"), (2, "it''s")] {
+        for table in ["fifth", "e1b", "first"] {
+            database.execute(&format!("INSERT INTO {table} VALUES ({id}, '{name}')"));
+        }
+    }
+    project
+}
+
+/// Schema, version rows and the rows of the tables, value by value.
+fn everything(database: &TestDatabase<'_>) -> Vec<String> {
+    let mut all: Vec<String> = database.open().schema().unwrap().into_iter().collect();
+    all.extend(rows(database));
+    for table in ["fifth", "e1b", "first"] {
+        let rows = database.query(&format!("SELECT id, name FROM {table} ORDER BY id"));
+        all.push(format!("{table}: {rows:?}"));
+    }
+    all
+}
+
+fn undone_by_the_run(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = failing(&database);
+    let was = everything(&database);
+    let run = with_backups(&project, &format!("{FAILING} --on-failure restore"))
+        .run()
+        .exits(4);
+    assert_eq!(everything(&database), was, "{kind:?}\n{run}");
+    let lines = run.json_lines();
+    let made = events(&lines, "backup_finished");
+    assert_eq!(made[0]["verified"], "read", "{kind:?}\n{run}");
+    assert_eq!(events(&lines, "restored")[0]["backup"], made[0]["id"]);
+    // The run is over: another begins.
+    project.run("downgrade-safe -1 -y").exits(0);
+}
+
+#[test]
+fn a_run_that_fails_is_undone_on_sqlite() {
+    undone_by_the_run(Kind::Sqlite);
+}
+
+#[test]
+fn a_run_that_fails_is_undone_on_postgresql() {
+    undone_by_the_run(Kind::PostgreSql);
+}
+
+#[test]
+fn a_run_that_fails_is_undone_on_mariadb() {
+    undone_by_the_run(Kind::MariaDb);
+}
+
+/// With the backup proven by a restore beside the database, and a table made since that has to go again.
+fn undone_by_hand(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = failing(&database);
+    let was = everything(&database);
+    let exit = if kind == Kind::PostgreSql { 4 } else { 5 };
+    let line = format!("{FAILING} --verify-backup restore");
+    let run = with_backups(&project, &line).run().exits(exit);
+    let made = events(&run.json_lines(), "backup_finished").remove(0);
+    assert_eq!(made["verified"], "restored", "{kind:?}\n{run}");
+    database.execute("CREATE TABLE since (id integer)");
+    let name = match kind {
+        Kind::Sqlite => "app.db",
+        _ => database.name(),
+    };
+    let id = made["id"].as_str().unwrap();
+    let restored = project
+        .run(&format!("restore {id} -y --database {name} --format json"))
+        .exits(0)
+        .json();
+    assert_eq!(everything(&database), was, "{kind:?}");
+    assert!(restored["closed_run"].is_string(), "{restored}");
+    let gone = restored["tables"].as_array().unwrap();
+    assert!(
+        gone.iter().any(|table| {
+            table["table"].as_str().unwrap().ends_with("since") && table["rows"].is_null()
+        }),
+        "{restored}"
+    );
+    // What it replaced is kept, and can be had again.
+    let saved = restored["saved"].as_str().unwrap();
+    project
+        .run(&format!("restore {saved} -y --database {name} --no-backup"))
+        .exits(0);
+    database.execute("INSERT INTO since VALUES (1)");
+}
+
+#[test]
+fn a_run_that_failed_is_undone_by_hand_on_sqlite() {
+    undone_by_hand(Kind::Sqlite);
+}
+
+#[test]
+fn a_run_that_failed_is_undone_by_hand_on_postgresql() {
+    undone_by_hand(Kind::PostgreSql);
+}
+
+#[test]
+fn a_run_that_failed_is_undone_by_hand_on_mariadb() {
+    undone_by_hand(Kind::MariaDb);
+}
