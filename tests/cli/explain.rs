@@ -48,7 +48,7 @@ fn each_failure_without_a_server_is_understood() {
             "revision-cycle",
             "bbbb1111",
             Project::alembic("cycle"),
-            "alembic downgrade -1",
+            "alembic heads",
         ),
         (
             "revision-missing",
@@ -72,13 +72,13 @@ fn each_failure_without_a_server_is_understood() {
             "ambiguous-revision",
             "several revisions begin with",
             alike(),
-            "alembic downgrade ab",
+            "alembic downgrade abcd",
         ),
         (
             "overlapping-rows",
             "SELECT version_num FROM alembic_version;",
             overlapping(),
-            "alembic downgrade base",
+            "alembic upgrade head",
         ),
         (
             "python-syntax",
@@ -186,7 +186,7 @@ fn revision(project: Project, id: &str, below: &str, body: &str) -> Project {
     project.file(&format!("migrations/versions/{id}.py"), text)
 }
 
-const OFFLINE: &str = "op.batch_alter_table('orders').__enter__()";
+const OFFLINE: &str = "with op.batch_alter_table('orders') as batch: batch.drop_column('note')";
 const UNKNOWN: &str = "{}.exploded";
 
 /// Two revisions that begin alike.
@@ -197,8 +197,8 @@ fn alike() -> Project {
 
 /// A version table with two rows, of which one descends from the other.
 fn overlapping() -> Project {
-    let project = Project::alembic("linear").at("heads");
-    project.sql("INSERT INTO alembic_version VALUES ('4d5e6f7a8b04')");
+    let project = Project::alembic("linear").at("4d5e6f7a8b04");
+    project.sql("INSERT INTO alembic_version VALUES ('3c4d5e6f7a03')");
     project
 }
 
@@ -217,8 +217,21 @@ fn a_log_is_explained_without_a_project() {
     let empty = Project::empty()
         .file("log.txt", log)
         .file("rollback.toml", "this is no configuration");
-    assert_snapshot!(empty.run("explain log.txt").exits(0), @"");
-    assert_snapshot!(empty.run("explain log.txt --format json").exits(0), @"");
+    assert_snapshot!(empty.run("explain log.txt").exits(0), @"
+    exit 0
+    --- stdout
+    Cause:    table never_created does not exist
+    Meaning:  The step counts on something that an earlier step of this rollback, a later revision or a person has removed. With Python's usual settings SQLite keeps what the step did before this statement: it may be half done.
+      → find out what removed it: grep -rn never_created in the folder of the version files
+      → make it by hand, or mend the downgrade that names it
+      → see where the database stands: rollback current
+    Code:     table-missing
+    ");
+    assert_snapshot!(empty.run("explain log.txt --format json").exits(0), @r#"
+    exit 0
+    --- stdout
+    {"cause":"table never_created does not exist","code":"table-missing","meaning":"The step counts on something that an earlier step of this rollback, a later revision or a person has removed. With Python's usual settings SQLite keeps what the step did before this statement: it may be half done.","version":1,"what_to_do":["find out what removed it: grep -rn never_created in the folder of the version files","make it by hand, or mend the downgrade that names it","see where the database stands: rollback current"]}
+    "#);
 }
 
 #[test]
@@ -281,8 +294,21 @@ fn stdin_is_read_whatever_comes() {
 #[test]
 fn what_is_not_known_is_said_to_be_so() {
     let project = Project::empty().file("log.txt", "INFO everything is fine\n");
-    assert_snapshot!(project.run("explain log.txt").exits(7), @"");
-    assert_snapshot!(project.run("explain gone.txt").exits(1), @"");
+    assert_snapshot!(project.run("explain log.txt").exits(7), @"
+    exit 7
+    --- stdout
+    Cause:    nothing in the text is an error that is known
+    Meaning:  What it left behind cannot be told from the text.
+      → read the last lines of the text, and the migration that they name
+      → see where the database stands: rollback current
+    Code:     other
+    ");
+    assert_snapshot!(project.run("explain gone.txt").exits(1), @"
+    exit 1
+    --- stderr
+    error: cannot read gone.txt: No such file or directory (os error 2)
+      → name a log that can be read, or hand it over: ... | rollback explain -
+    ");
 }
 
 /// Turns red if a text of the catalogue reaches the terminal with what could move its cursor.

@@ -49,6 +49,8 @@ fn a_step_that_fails_halfway_names_what_is_gone() {
       | DROP TABLE never_created]
       | (Background on this error at: https://sqlalche.me/e/[VERSION]/e3q8)
       Reason:   sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table: never_created
+      Cause:    table never_created does not exist
+      Meaning:  The step counts on something that an earlier step of this rollback, a later revision or a person has removed.
       File:     [PROJECT]/migrations/versions/3333aaaa_create_the_table_that_cannot_be_undone.py
       Database: half done: the version table is as before this step, the schema is not
                 gone: column e1b.id integer not null
@@ -58,6 +60,8 @@ fn a_step_that_fails_halfway_names_what_is_gone() {
       Done:     2 of 5 steps rolled back before it
     Current revision: 3333aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
+      → find out what removed it: grep -rn never_created in the folder of the version files
+      → make it by hand, or mend the downgrade of 3333aaaa
       → bring the schema back to what it was before the step, by hand or from a backup: as it is, the step would fail on it again
       → then: rollback downgrade-safe --resume
       → to leave it here: rollback downgrade-safe --abandon
@@ -92,11 +96,14 @@ fn a_failure_is_marked_in_colour() {
       |     raise NotImplementedError("the names cannot be restored")
       | NotImplementedError: the names cannot be restored
       {bold}Reason:  {/} NotImplementedError: the names cannot be restored
+      {bold}Cause:   {/} the migration itself refuses at aaaa2222_hash_the_names.py:23
+      {bold}Meaning: {/} Whoever wrote the migration meant this; what it did before it raised may be done.
       {bold}File:    {/} [PROJECT]/migrations/versions/aaaa2222_hash_the_names.py
       {bold}Database:{/} unchanged by this step: version table, tables, columns and indexes are as before
       {bold}Done:    {/} 0 of 1 step rolled back before it
     {bold}Current revision:{/} aaaa2222, read from the database
       {bold}Record:  {/} [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
+      {cyan}→{/} to get past it, go back to a backup from before the upgrade, or mend the downgrade
       {cyan}→{/} mend the cause, then: rollback downgrade-safe --resume --color always
       {cyan}→{/} to leave it here: rollback downgrade-safe --abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
@@ -133,11 +140,14 @@ fn a_step_that_refuses_before_it_does_anything_leaves_the_last_good_revision() {
       |     raise NotImplementedError("the names cannot be restored")
       | NotImplementedError: the names cannot be restored
       Reason:   NotImplementedError: the names cannot be restored
+      Cause:    the migration itself refuses at aaaa2222_hash_the_names.py:23
+      Meaning:  Whoever wrote the migration meant this; what it did before it raised may be done.
       File:     [PROJECT]/migrations/versions/aaaa2222_hash_the_names.py
       Database: unchanged by this step: version table, tables, columns and indexes are as before
       Done:     1 of 3 steps rolled back before it
     Current revision: aaaa2222, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
+      → to get past it, go back to a backup from before the upgrade, or mend the downgrade
       → mend the cause, then: rollback downgrade-safe --resume
       → to leave it here: rollback downgrade-safe --abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
@@ -167,11 +177,14 @@ fn a_revision_without_a_downgrade_function_is_a_failure_like_any_other() {
       |   [FRAMES]
       | AttributeError: module 'aaaa4444_add_a_column_for_good_py' has no attribute 'downgrade'
       Reason:   AttributeError: module 'aaaa4444_add_a_column_for_good_py' has no attribute 'downgrade'
+      Cause:    the version file aaaa4444_add_a_column_for_good_py has no function downgrade
+      Meaning:  The migration was not made to be taken back; nothing of it was.
       File:     [PROJECT]/migrations/versions/aaaa4444_add_a_column_for_good.py
       Database: unchanged by this step: version table, tables, columns and indexes are as before
       Done:     0 of 1 step rolled back before it
     Current revision: aaaa4444, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
+      → write it in aaaa4444, or go back to a backup from before the upgrade
       → mend the cause, then: rollback downgrade-safe --resume -q
       → to leave it here: rollback downgrade-safe --abandon
     "#);
@@ -222,28 +235,20 @@ fn a_step_that_hangs_is_ended_when_its_time_is_up() {
     let run = project.run("downgrade-safe -3 -y --timeout 4s");
     assert_snapshot!(run.stderr, @"
     [1/3] Rolling back 5555aaaa ... Create the fifth table
-          ✓ [TIME], now at 4444aaaa
-    [2/3] Rolling back 4444aaaa ... Create the fourth table
-          ✓ [TIME], now at 3333aaaa
-    [3/3] Rolling back 3333aaaa ... Create the table whose removal hangs
 
-    Rolled back:
-      5555aaaa  [TIME]
-      4444aaaa  [TIME]
-
-    failed: step 3 of 3, 3333aaaa: the engine took longer than the time limit of 4 s and was ended
-      $ alembic downgrade 3333aaaa@2222aaaa
+    failed: step 1 of 3, 5555aaaa: the engine took longer than the time limit of 4 s and was ended
+      $ alembic downgrade 5555aaaa@4444aaaa
       the engine printed nothing on stdout
       the engine's stderr:
       | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
       | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
-      | INFO  [alembic.runtime.migration] Running downgrade 3333aaaa -> 2222aaaa, Create the table whose removal hangs
-      File:     [PROJECT]/migrations/versions/3333aaaa_create_the_table_whose_removal_hangs.py
-      Database: unchanged by this step: version table, tables, columns and indexes are as before
-      Done:     2 of 3 steps rolled back before it
-    Current revision: 3333aaaa, read from the database
+      | INFO  [alembic.runtime.migration] Running downgrade 5555aaaa -> 4444aaaa, Create the fifth table
+      File:     [PROJECT]/migrations/versions/5555aaaa_create_the_fifth_table.py
+      Database: the step happened all the same: the version table is as it should be after it
+      Done:     0 of 3 steps rolled back before it
+    Current revision: 4444aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
-      → find out what the step waits for, or give it a longer --timeout, then: rollback downgrade-safe --resume --timeout 4s
+      → find out why the engine failed, then go on with: rollback downgrade-safe --resume --timeout 4s
       → to leave it here: rollback downgrade-safe --abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");

@@ -112,6 +112,6 @@ fn the_manual_has_a_page_for_the_program_and_one_for_each_command() {
     exit 1
     --- stderr
     error: there is no command upgrade
-      → one of: current, plan, list, check, downgrade-safe, history, show, completions, man
+      → one of: current, plan, list, check, downgrade-safe, history, show, explain, completions, man
     ");
 }

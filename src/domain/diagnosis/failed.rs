@@ -129,6 +129,7 @@ impl Failed {
             lines,
             code,
             frames,
+            warning,
             ..
         } = told;
         let all = lines.join("\n");
@@ -143,7 +144,7 @@ impl Failed {
             ..Self::default()
         };
         match speaker {
-            Speaker::Python => failed.python(&all),
+            Speaker::Python => failed.python(&all, warning.as_deref().unwrap_or_default()),
             Speaker::Tool => {
                 failed.set_words(&all);
                 failed.kind = Some(start::read("", &format!("FAILED: {}", failed.message)).kind);
@@ -177,7 +178,7 @@ impl Failed {
         rest.clone_into(&mut self.details);
     }
 
-    fn python(&mut self, all: &str) {
+    fn python(&mut self, all: &str, warning: &str) {
         let mut rest = all;
         if let Some(found) = CLASS.captures(rest) {
             found[1].clone_into(&mut self.class);
@@ -196,13 +197,7 @@ impl Failed {
         let short = driver.rsplit('.').next().unwrap_or_default();
         self.from_server = self.dialect.is_some() || DBAPI.contains(&short);
         if self.dialect == Some(Dialect::PostgreSql) {
-            let name = short.strip_suffix("Error").unwrap_or(short);
-            self.state = CLASSES
-                .iter()
-                .find(|(class, _)| {
-                    class.eq_ignore_ascii_case(name) || class.eq_ignore_ascii_case(short)
-                })
-                .map(|(_, state)| (*state).to_owned());
+            self.state = state_of(&driver, short);
         }
         if self.state.is_none() && self.from_server {
             self.state = STATE
@@ -216,7 +211,7 @@ impl Failed {
             self.mysql(rest);
         }
         if !self.from_server {
-            self.kind = Some(start::read("", &self.as_printed(all)).kind);
+            self.kind = Some(start::read("", &format!("{warning}\n{}", self.as_printed(all))).kind);
         }
     }
 
@@ -286,6 +281,20 @@ impl Failed {
             .find(|frame| matches!(frame.function.as_str(), "downgrade" | "upgrade"))
             .filter(|frame| !frame.file.contains("/alembic/"))
     }
+}
+
+/// The code that a class stands for. A class of a code that is not in the table is a code all the same:
+/// the words beside it are then not read.
+fn state_of(driver: &str, short: &str) -> Option<String> {
+    let name = short.strip_suffix("Error").unwrap_or(short);
+    let known = CLASSES
+        .iter()
+        .find(|(class, _)| class.eq_ignore_ascii_case(name) || class.eq_ignore_ascii_case(short));
+    if let Some((_, state)) = known {
+        return Some((*state).to_owned());
+    }
+    let of_a_code = driver.contains(".errors.") || driver.contains("asyncpg.exceptions.");
+    (of_a_code && !DBAPI.contains(&short)).then(|| short.to_owned())
 }
 
 /// The beginning of a line that may have no end.

@@ -5,7 +5,8 @@ use super::failed::Failed;
 use crate::domain::connection::Dialect;
 
 pattern!(DOUBLE = r#"["«»„“”]\s?([^"«»„“”]+?)\s?["«»„“”]"#);
-pattern!(SINGLE = r"`([^`]+)`|'([^']+)'");
+// Not the apostrophe of a word such as Can't.
+pattern!(SINGLE = r"`([^`]+)`|(?:^|[^\w])'([^']+)'");
 
 const NAME: &str = r#"((?:[`"\[]?[\w$]+[`"\]]?\.)?[`"\[]?[\w$]+[`"\]]?)"#;
 

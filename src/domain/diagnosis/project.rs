@@ -32,7 +32,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "environment-variable",
         when: "The project reads a variable from the environment that is not set.",
         means: NOT_LOADED,
-        remedy: "Set it.",
+        remedy: "Set the variable.",
         kind: |kind| matches!(kind, Kind::EnvironmentVariable(_)),
         words: variable,
         ..NEXT

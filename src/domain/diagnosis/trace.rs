@@ -32,6 +32,7 @@ patterns! {
     SQLITE = r"^(?:Parse |Runtime )?[Ee]rror:? (?:near line \d+|in prepare|stepping)[:,] (.*)$";
     EXCEPTION = r"^((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Detected|Heads|Violation|Full|Memory)|(?:psycopg2?|asyncpg|pymysql|MySQLdb|sqlite3|sqlalchemy|alembic|click|flask)(?:\.\w+)+)(?:: |$)";
     LOGGED = r"^(?:INFO|WARN|WARNING|DEBUG|ERROR|CRITICAL|NOTICE)\b[ :\[]";
+    ABSENT = r"Revision \S+ referenced from .* is not present$";
     // What went wrong while something else was being cleaned up after.
     CLEANING_UP = r"InFailedSqlTransaction|InFailedSQLTransaction|\b25P02\b|PendingRollbackError|SAVEPOINT \S+ does not exist";
 }
@@ -71,6 +72,8 @@ pub(super) struct Told {
     pub(super) code: Option<String>,
     /// Where it came from, innermost last.
     pub(super) frames: Vec<Frame>,
+    /// What Alembic had warned of before it.
+    pub(super) warning: Option<String>,
     /// What stands between it and the error before it in one chain.
     link: Option<Link>,
 }
@@ -105,6 +108,17 @@ pub(super) fn telling(lines: &[String]) -> Option<Vec<Told>> {
         .into_iter()
         .partition(|told| CLEANING_UP.is_match(&told.lines.join("\n")));
     chain.extend(follows);
+    // Of a missing file Alembic says what it is in a warning, and ends with a bare key.
+    if let Some(told) = chain.first_mut()
+        && told.lines[0].starts_with("KeyError")
+        && told
+            .frames
+            .last()
+            .is_some_and(|frame| frame.file.contains("alembic"))
+    {
+        let warning = lines.iter().rfind(|line| ABSENT.is_match(line));
+        told.warning = warning.cloned();
+    }
     Some(chain)
 }
 
@@ -170,6 +184,7 @@ fn traceback(lines: &[String], start: usize) -> Option<(Told, usize)> {
         lines: words,
         code: None,
         frames,
+        warning: None,
         link: None,
     };
     Some((told, next))
@@ -206,6 +221,7 @@ fn single(lines: &[String], start: usize) -> Option<(Told, usize)> {
         lines,
         code: code.map(str::to_owned),
         frames: Vec::new(),
+        warning: None,
         link: None,
     };
     if let Some(found) = POSTGRESQL.captures(line) {

@@ -57,6 +57,13 @@ fn printed() -> BTreeMap<&'static str, (Project, Value)> {
             (project, settled(objects[0].clone(), heading == "`show`")),
         );
     }
+    let log = "sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) table \"orders\" does not exist\n\
+               [SQL: DROP TABLE orders]\n";
+    let (project, objects) = one(
+        Project::empty().file("deploy.log", log),
+        "explain deploy.log --format json",
+    );
+    found.insert("`explain`", (project, objects[0].clone()));
     for (target, with_finished) in [("-3 -y --allow-failing", true), ("-1", false)] {
         let (_, objects) = one(
             Project::alembic("failing").at("heads"),
@@ -112,7 +119,7 @@ fn the_examples_have_the_fields_that_the_program_prints() {
         }
         fields_are_listed(&text, heading, &value);
     }
-    assert_eq!(headings.len(), 11, "{headings:?}");
+    assert_eq!(headings.len(), 12, "{headings:?}");
     hold(DOCUMENT, &text, &expected, same);
 }
 
