@@ -60,7 +60,7 @@ fn a_run_with_the_table_is_as_one_without() {
             kept(&database),
             [
                 row(&["done", "0", "-1", "r09", ""]),
-                row(&["done", "0", "base", "base", "it's 'over'; \\\\ \u{e9}"]),
+                row(&["done", "0", "base", "base", "it's 'over'; \\ \u{e9}"]),
             ],
             "{kind:?}"
         );

@@ -12,6 +12,9 @@ mod references;
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use crate::support::{Project, source};
 
@@ -142,5 +145,16 @@ fn code(text: &str) -> Vec<&str> {
 
 /// The document's text as the program would have printed it in this project.
 fn placed(project: &Project, text: &str) -> String {
-    project.on_screen(&text.replace(PLACE, &project.root().to_string_lossy()))
+    static RUN: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+        [
+            r"\b\d{8}T\d{6}Z-\d+\b",
+            r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  \S+@\S+",
+        ]
+        .map(|pattern| Regex::new(pattern).expect("a pattern"))
+    });
+    let text = project.on_screen(&text.replace(PLACE, &project.root().to_string_lossy()));
+    // A run of its own each time.
+    RUN.iter().fold(text, |text, pattern| {
+        pattern.replace_all(&text, "[RUN]").into_owned()
+    })
 }

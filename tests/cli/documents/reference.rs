@@ -21,6 +21,8 @@ fn the_command_reference_is_what_the_program_prints() {
         "list",
         "check",
         "downgrade-safe",
+        "history",
+        "show",
         "explain",
         "completions",
         "man",
