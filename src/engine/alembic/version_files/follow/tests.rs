@@ -102,7 +102,7 @@ fn directives_are_told_in_order_with_their_names() {
             &["create unique index i on t (a) among b > 1"],
         ),
         (
-            "op.create_index('i', 't', ['a'], unique=True, postgresql_where=helper(), mysql_length=5)",
+            "op.create_index('i', 't', ['a'], unique=True, postgresql_where=computed(), mysql_length=5)",
             &["create unique index i on t (a) among some"],
         ),
         (
