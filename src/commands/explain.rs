@@ -24,7 +24,6 @@ Examples:
   rollback explain deploy.log
   alembic downgrade -1 2>&1 | tee log.txt; rollback explain log.txt
   docker compose logs --no-color api | rollback explain -
-  rollback explain - --format json < log.txt
 
 Exit codes: 0 the failure is known, 1 the log cannot be read, 7 nothing in it is known.")]
 pub struct ExplainArgs {

@@ -69,12 +69,6 @@ fn each_failure_without_a_server_is_understood() {
             "alembic downgrade -99",
         ),
         (
-            "ambiguous-revision",
-            "several revisions begin with",
-            alike(),
-            "alembic downgrade abcd",
-        ),
-        (
             "overlapping-rows",
             "SELECT version_num FROM alembic_version;",
             overlapping(),
@@ -188,12 +182,6 @@ fn revision(project: Project, id: &str, below: &str, body: &str) -> Project {
 
 const OFFLINE: &str = "with op.batch_alter_table('orders') as batch: batch.drop_column('note')";
 const UNKNOWN: &str = "{}.exploded";
-
-/// Two revisions that begin alike.
-fn alike() -> Project {
-    let project = revision(Project::alembic("linear"), "abcd1", "5e6f7a8b9c05", "pass");
-    revision(project, "abcd2", "abcd1", "pass").at("heads")
-}
 
 /// A version table with two rows, of which one descends from the other.
 fn overlapping() -> Project {

@@ -813,7 +813,6 @@ sa.create_engine('sqlite:///' + path).connect().execute(sa.text('SELECT * FROM s
 
 /// Proven by the command line: no server has a part in them.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("ambiguous-revision", include_str!("../cli/explain.rs")),
     ("ambiguous-walk", include_str!("../cli/explain.rs")),
     ("configuration-broken", include_str!("../cli/explain.rs")),
     ("configuration-missing", include_str!("../cli/explain.rs")),

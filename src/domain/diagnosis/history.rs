@@ -9,7 +9,6 @@ pattern!(DESTINATION = r"Destination (\S+) is not a valid downgrade target");
 pattern!(OVERLAPS = r"[Rr]equested revision (\S+) overlaps with other requested revisions (.+)");
 pattern!(CYCLE_IN = r"in revisions \(([^)]*)\)");
 pattern!(HEADS = r"heads? (?:are|is) present(?: for given argument '([^']*)')?");
-pattern!(PREFIX = r"Multiple revisions start with '([^']+)'|Revision identifier '([^']+)'");
 
 const NOT_BEGUN: &str = "Alembic stopped before it ran a migration: nothing was changed.";
 
@@ -66,18 +65,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             "Walked too far",
         ],
         words: not_below,
-        ..NEXT
-    },
-    Entry {
-        code: "ambiguous-revision",
-        when: "The beginning of a revision id fits several.",
-        means: NOT_BEGUN,
-        remedy: "Write more of the id.",
-        python: &[
-            "Multiple revisions start with",
-            "Revision identifier '.*' is not unique",
-        ],
-        words: prefix,
         ..NEXT
     },
     Entry {
@@ -147,15 +134,6 @@ fn not_below(failed: &Failed, known: &Known) -> Words {
         known.look.as_deref().unwrap_or("rollback current")
     ))
     .then("see what is below it: rollback list")
-}
-
-fn prefix(failed: &Failed, _: &Known) -> Words {
-    let prefix = group(&PREFIX, &failed.message);
-    Words::new(format!(
-        "several revisions begin with {}",
-        prefix.as_deref().unwrap_or("these letters")
-    ))
-    .then("write more of the id; see them: rollback list")
 }
 
 fn overlaps(failed: &Failed, _: &Known) -> Words {

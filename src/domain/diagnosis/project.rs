@@ -293,7 +293,14 @@ fn refuses(failed: &Failed, known: &Known) -> Words {
     } else {
         format!(": {said}")
     };
-    Words::new(format!("the migration itself refuses{at}{said}")).then(match &known.restore {
+    let words = Words {
+        // What was left behind is then known, and told elsewhere.
+        meaning: known
+            .state
+            .map(|_| "Whoever wrote the migration meant this.".to_owned()),
+        ..Words::new(format!("the migration itself refuses{at}{said}"))
+    };
+    words.then(match &known.restore {
         Some(restore) => format!("to get past it, go back to the backup: {restore}"),
         None => {
             "to get past it, go back to a backup from before the upgrade, or mend the downgrade"
