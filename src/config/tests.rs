@@ -40,7 +40,7 @@ fn every_key_of_the_file_is_known_to_the_check() {
                 database_url = 'sqlite:///a'\nversion_table = 't'\nversion_table_schema = 's'\n\
                 timeout = '90s'\nlock_timeout = 'off'\nlock_retries = 2\nvalidate = false\nstate_dir = 'd'\n\
                 graph = 'files'\ncheck_budget = '5s'\nmay_lose_rows = ['t']\nallow = ['all']\nprobe = false\nprobe_timeout = '3s'\ncheck = []\n\
-                environment = 'staging'\npolicy = {}\nbackup = 'auto'\nverify_backup = 'read'\non_failure = 'stop'\ncolor = 'never'\nformat = 'json'";
+                environment = 'staging'\npolicy = {}\nbackup = 'auto'\nverify_backup = 'read'\non_failure = 'stop'\naudit = {}\ncolor = 'never'\nformat = 'json'";
     let settled = settled(file, &[], Layer::default()).unwrap();
     assert_eq!(settled.engine_command.unwrap(), ["alembic"]);
     assert_eq!(settled.timeout, Some(Duration::from_secs(90)));

@@ -243,22 +243,19 @@ impl<'a> Telling<'a> {
         let is_done = |step: &&Step| step.state == StepState::Done;
         let done = self.steps.iter().filter(is_done).count();
         let revisions = if of == 1 { "revision" } else { "revisions" };
-        let before = match self.stops.last() {
-            Some(Stop { stopped, .. }) => format!(
-                "step {} of {of}, {}: {}",
-                stopped.step + 1,
-                stopped.revision,
-                stopped.cause
-            ),
-            None => {
-                let cause = self.cause.as_deref().unwrap_or("before its target");
-                let is_failed = |step: &&Step| step.state == StepState::Failed;
-                match self.steps.iter().find(is_failed) {
-                    Some(step) => {
-                        format!("step {} of {of}, {}: {cause}", step.step, step.removes)
-                    }
-                    None => format!("a boundary: {cause}"),
+        let before = if let Some(Stop { stopped, .. }) = self.stops.last() { format!(
+            "step {} of {of}, {}: {}",
+            stopped.step + 1,
+            stopped.revision,
+            stopped.cause
+        ) } else {
+            let cause = self.cause.as_deref().unwrap_or("before its target");
+            let is_failed = |step: &&Step| step.state == StepState::Failed;
+            match self.steps.iter().find(is_failed) {
+                Some(step) => {
+                    format!("step {} of {of}, {}: {cause}", step.step, step.removes)
                 }
+                None => format!("a boundary: {cause}"),
             }
         };
         match status {

@@ -19,7 +19,7 @@ pattern!(
 );
 pattern!(MYSQL_CHILD = r"\(`[^`]*`\.`([^`]*)`");
 pattern!(MYSQL_VALUE = r"for column (?:`[^`]*`\.`([^`]*)`\.)?[`']([^`']+)[`']");
-pattern!(PG_TYPE = r#"character varying\((\d+)\)|character\((\d+)\)"#);
+pattern!(PG_TYPE = r"character varying\((\d+)\)|character\((\d+)\)");
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {

@@ -48,7 +48,7 @@ patterns! {
     ASYNCPG = r"^<class '([\w.]+)'>: ";
     TUPLE = r#"^\((\d{4}), ?b?(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')"#;
     CONNECTOR = r"^(\d{4})(?: \(\w{5}\))?: ";
-    STATE = r#"\bSQLSTATE[:= ]+\(?([0-9A-Z]{5})\b|'C': '([0-9A-Z]{5})'"#;
+    STATE = r"\bSQLSTATE[:= ]+\(?([0-9A-Z]{5})\b|'C': '([0-9A-Z]{5})'";
     SQL = r"(?s)\[SQL: (.*?)\](?:\n|$)";
     STATEMENT = r"(?m)^(?:LINE \d+|STATEMENT): +(.*)$";
 }

@@ -50,7 +50,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "^there is already",
         ],
         english: &[
-            r#"^(?:relation|column|type|constraint|schema|index|table|function|trigger) .* already exists"#,
+            r"^(?:relation|column|type|constraint|schema|index|table|function|trigger) .* already exists",
         ],
         in_a_step: true,
         words: exists,
@@ -112,7 +112,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         states: &["42703"],
         numbers: &[1054, 1072, 1091],
         sqlite: &["^no such column", "has no column named"],
-        english: &[r#"^column .* does not exist"#],
+        english: &[r"^column .* does not exist"],
         // A batch of Alembic looks the column up in the table that it copies.
         python: &["^KeyError: '"],
         and: |failed| match failed.number {
@@ -136,9 +136,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         python: &["^ValueError: No such index"],
         and: |failed| match failed.number {
             Some(1091) => dropped_kind(failed) == "index",
-            Some(_) => true,
             None if failed.state.is_some() => verb(failed) == Verb::DropIndex,
-            None => true,
+            _ => true,
         },
         in_a_step: true,
         words: |failed, known| missing("index", failed, known),
@@ -158,9 +157,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         ],
         and: |failed| match failed.number {
             Some(1091) => dropped_kind(failed) == "constraint",
-            Some(_) => true,
             None if failed.state.is_some() => verb(failed) == Verb::DropConstraint,
-            None => true,
+            _ => true,
         },
         in_a_step: true,
         words: |failed, known| missing("constraint", failed, known),
@@ -190,7 +188,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         states: &["42704", "42883", "3F000"],
         numbers: &[1305, 1360, 1091],
         sqlite: &["^no such trigger", "^no such function", "^no such module"],
-        english: &[r#"^(?:schema|function|trigger|role|extension|operator) .* does not exist"#],
+        english: &[r"^(?:schema|function|trigger|role|extension|operator) .* does not exist"],
         in_a_step: true,
         words: |failed, known| missing("object", failed, known),
         ..NEXT
