@@ -235,20 +235,28 @@ fn a_step_that_hangs_is_ended_when_its_time_is_up() {
     let run = project.run("downgrade-safe -3 -y --timeout 4s");
     assert_snapshot!(run.stderr, @"
     [1/3] Rolling back 5555aaaa ... Create the fifth table
+          ✓ [TIME], now at 4444aaaa
+    [2/3] Rolling back 4444aaaa ... Create the fourth table
+          ✓ [TIME], now at 3333aaaa
+    [3/3] Rolling back 3333aaaa ... Create the table whose removal hangs
 
-    failed: step 1 of 3, 5555aaaa: the engine took longer than the time limit of 4 s and was ended
-      $ alembic downgrade 5555aaaa@4444aaaa
+    Rolled back:
+      5555aaaa  [TIME]
+      4444aaaa  [TIME]
+
+    failed: step 3 of 3, 3333aaaa: the engine took longer than the time limit of 4 s and was ended
+      $ alembic downgrade 3333aaaa@2222aaaa
       the engine printed nothing on stdout
       the engine's stderr:
       | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
       | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
-      | INFO  [alembic.runtime.migration] Running downgrade 5555aaaa -> 4444aaaa, Create the fifth table
-      File:     [PROJECT]/migrations/versions/5555aaaa_create_the_fifth_table.py
-      Database: the step happened all the same: the version table is as it should be after it
-      Done:     0 of 3 steps rolled back before it
-    Current revision: 4444aaaa, read from the database
+      | INFO  [alembic.runtime.migration] Running downgrade 3333aaaa -> 2222aaaa, Create the table whose removal hangs
+      File:     [PROJECT]/migrations/versions/3333aaaa_create_the_table_whose_removal_hangs.py
+      Database: unchanged by this step: version table, tables, columns and indexes are as before
+      Done:     2 of 3 steps rolled back before it
+    Current revision: 3333aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
-      → find out why the engine failed, then go on with: rollback downgrade-safe --resume --timeout 4s
+      → find out what the step waits for, or give it a longer --timeout, then: rollback downgrade-safe --resume --timeout 4s
       → to leave it here: rollback downgrade-safe --abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
