@@ -12,7 +12,7 @@ use crate::ui::Told;
 /// Where runs are looked for.
 #[derive(Debug, Args)]
 pub struct Source {
-    /// Read the runs from the table rollback_audit of the database (see `[audit]` in README.md), where the
+    /// Read the runs from the table `rollback_audit` of the database (see `[audit]` in README.md), where the
     /// records were lost.
     #[arg(long)]
     pub from_database: bool,

@@ -90,20 +90,17 @@ fn recording(
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
     session.check_before(validate, context)?;
     let way = Way::prepare(whole)?;
-    let record = match taken_up {
-        Some(taken_up) => {
-            *recorded = Some(taken_up.run.begun.run.clone());
-            Record::go_on(store, taken_up, session.take_checks())
-        }
-        None => {
-            let run = lock.map_or("", Lock::run);
-            let begun = begun::begun(args, context, session, run, &planned);
-            // The row first: where it cannot be written, no run begins.
-            audit::announce(context, session, &begun).and_then(|()| {
-                *recorded = Some(run.to_owned());
-                Record::begin(store, begun, session.take_checks())
-            })
-        }
+    let record = if let Some(taken_up) = taken_up {
+        *recorded = Some(taken_up.run.begun.run.clone());
+        Record::go_on(store, taken_up, session.take_checks())
+    } else {
+        let run = lock.map_or("", Lock::run);
+        let begun = begun::begun(args, context, session, run, &planned);
+        // The row first: where it cannot be written, no run begins.
+        audit::announce(context, session, &begun).and_then(|()| {
+            *recorded = Some(run.to_owned());
+            Record::begin(store, begun, session.take_checks())
+        })
     };
     let mut record = record
         .and_then(|mut record| {

@@ -34,7 +34,7 @@ fn resuming(typed: &[OsString], target: Option<&str>) -> String {
         match word.as_ref() {
             "-y" | "--yes" | "--allow-failing" => {}
             "--database-url" | "--reason" | "--accept" | "--allow" | "--report" => {
-                drop(typed.next())
+                drop(typed.next());
             }
             word if NOT_REPEATED.iter().any(|option| word.starts_with(option)) => {}
             word if !replaced && Some(word) == target => {
