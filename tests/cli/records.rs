@@ -183,7 +183,14 @@ fn a_crash_leaves_no_report_and_is_told_all_the_same() {
     assert_eq!(shown["status"], "unfinished");
     assert_eq!(states(&shown), ["done", "under_way"]);
     let history = project.run("history").exits(0);
-    assert_snapshot!(stable(&project, &history.stdout), @"");
+    assert_snapshot!(stable(&project, &history.stdout), @"
+    [RUN]  unfinished   [WHEN]  [WHO]
+      database  SQLite [VERSION], file [PROJECT]/app.db
+      from      5e6f7a8b9c05 Add a note to orders
+      to        3c4d5e6f7a03 Create the orders table (target -2)
+      result    no end is recorded: step 2 of 2, 4d5e6f7a8b04, is under way or was broken off
+      next      rollback downgrade-safe --resume
+    ");
 
     // Gone on with, the whole of it is one run.
     project
@@ -228,7 +235,13 @@ fn a_report_that_cannot_be_written_is_a_warning() {
         "{run}"
     );
     reported(&project);
-    assert_snapshot!(project.run("downgrade-safe -1 -y --report out.txt"), @"");
+    assert_snapshot!(project.run("downgrade-safe -1 -y --report out.txt"), @"
+    exit 2
+    --- stderr
+    error: invalid value 'out.txt' for '--report <FILE>': out.txt ends neither in .json, for programs, nor in .md, for people
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
@@ -242,7 +255,24 @@ fn history_needs_neither_engine_nor_database_and_a_damaged_record_hides_no_other
     fs::remove_file(project.database()).unwrap();
     fs::remove_dir_all(project.root().join("migrations")).unwrap();
     let history = project.rollback("history").env("PATH", "/nowhere").run();
-    assert_snapshot!(stable(&project, &history.exits(0).stdout), @"");
+    assert_snapshot!(stable(&project, &history.exits(0).stdout), @"
+    [RUN]  done         [WHEN]  [WHO]
+      database  SQLite [VERSION], file [PROJECT]/app.db
+      from      4d5e6f7a8b04 Index orders by customer
+      to        3c4d5e6f7a03 Create the orders table (target -1)
+      why       two
+      result    rolled back 1 revision
+
+    [RUN]  done         [WHEN]  [WHO]
+      database  SQLite [VERSION], file [PROJECT]/app.db
+      from      5e6f7a8b9c05 Add a note to orders
+      to        4d5e6f7a8b04 Index orders by customer (target -1)
+      why       one
+      result    rolled back 1 revision
+
+    [RUN]  cannot be read
+      why       [PROJECT]/.rollback/runs/[RUN]/journal.jsonl, line 1, is no entry that this version reads
+    ");
     let json = project.run("history --format json").exits(0).json();
     let reasons: Vec<&Value> = json["runs"]
         .as_array()
@@ -255,22 +285,128 @@ fn history_needs_neither_engine_nor_database_and_a_damaged_record_hides_no_other
 
     let elsewhere = project.run("history --database other").exits(0);
     assert!(!elsewhere.stdout.contains("one"), "{elsewhere}");
-    assert_snapshot!(project.run("show 20200101"), @"");
-    assert_snapshot!(project.run("show 2031"), @"");
+    assert_snapshot!(project.run("show 20200101"), @"
+    exit 1
+    --- stderr
+    error: the record of run 20200101T000000Z-1 cannot be read
+      because [PROJECT]/.rollback/runs/[RUN]/journal.jsonl, line 1, is no entry that this version reads
+      → see which there are: rollback history
+    ");
+    assert_snapshot!(project.run("show 2031"), @"
+    exit 1
+    --- stderr
+    error: no run 2031 is recorded in [PROJECT]/.rollback
+      → see which there are: rollback history
+    ");
     let several = project.run("show 20").exits(1);
     assert!(
         several.stderr.contains("several runs begin with 20"),
         "{several}"
     );
     let newest = project.run("show latest").exits(0);
-    assert_snapshot!(stable(&project, &newest.stdout), @"");
+    assert_snapshot!(stable(&project, &newest.stdout), @"
+    Migration rollback report
+
+    Summary
+      Run:         [RUN]
+      Status:      done: rolled back 1 revision
+      Exit code:   0
+      Date:        [WHEN]
+      Ended:       [WHEN]
+      Duration:    [TIME]
+      Reason:      two
+      Incident:    not given
+      Approved by: not given
+      Executed by: [WHO]
+      Database:    SQLite [VERSION], file [PROJECT]/app.db
+      Server:      SQLite [VERSION]
+      Engine:      alembic (Alembic [VERSION])
+      Tool:        rollback [VERSION]
+
+    Rollback
+      From revision:   4d5e6f7a8b04 (Index orders by customer)
+      To revision:     3c4d5e6f7a03 (Create the orders table)
+      Target as typed: -1
+      Stands at:       3c4d5e6f7a03 (Create the orders table)
+      Method:          one process of the engine for each revision, each looked up before the next
+      Steps done:      1 of 1
+
+    State before
+      Current revision: 4d5e6f7a8b04 (Index orders by customer)
+      Tables:           3
+      Rows:             1 in 3 tables
+      Tables that the steps changed:
+      - orders: 0 rows
+
+    Foretold
+      Losses:       nothing is known to be lost
+      Consented to: nothing by name
+      step  level  what                                                  code
+      1     low    drops index ix_orders_customer_id of orders (8.1 kB)  index-dropped
+
+    Backup
+      This run made no backup.
+
+    Steps
+      step  revision      message                   result  started                  took
+      1     4d5e6f7a8b04  Index orders by customer  done    [WHEN]  [TIME]
+
+      Step 1: 4d5e6f7a8b04
+        alembic downgrade 4d5e6f7a8b04@3c4d5e6f7a03
+      What it did to the schema:
+        - index orders.ix_orders_customer_id ( customer_id )
+
+    Checks
+      when          check                                state  result
+      after step 1  version table, schema, rows, faults  ok     in order
+      at the end    version table                        ok     in order
+
+    Data
+      3 tables have as many rows as before.
+
+    Checklist
+
+      Before
+      [ ] Back the database up: this run made none
+      [x] Check the current revision: the version table said 4d5e6f7a8b04
+      [ ] Review the migration files: what the program read in them is told here; that a person read them is not known
+      [x] Assess what is lost: 1 finding: loses nothing that is known
+      [ ] Say why, and for which incident: no incident is named; the reason is: two
+      [ ] Notify the team: nobody can tell from here
+      [ ] Get approval: nobody was named
+      [ ] Keep to the policy: no policy was asked
+      [ ] Make the project's checks before the first step: none was made
+
+      While it runs
+      [x] Run the rollback, one revision at a time: 1 of 1 step done
+      [x] Watch for errors: each process of the engine was watched to its end, and none failed
+      [x] Look at the database after each step: version table and schema were read after each step
+
+      After
+      [x] Verify where the database stands: the version table says 3c4d5e6f7a03
+      [x] Check the integrity of the data: passed: faults, rows; the rows of 3 tables were counted at the end
+      [ ] Test the application: the project has no check that is made after a run
+      [ ] Watch the application's logs: nobody can tell from here
+
+    Next steps
+      - see where the database stands: rollback current
+    ");
 }
 
 #[test]
 fn a_project_without_runs_has_no_history() {
     let project = Project::empty();
-    assert_snapshot!(project.run("history"), @"");
-    assert_snapshot!(project.run("show latest"), @"");
+    assert_snapshot!(project.run("history"), @"
+    exit 0
+    --- stderr
+    No run is recorded in [PROJECT]/.rollback.
+    ");
+    assert_snapshot!(project.run("show latest"), @"
+    exit 1
+    --- stderr
+    error: no run is recorded in [PROJECT]/.rollback
+      → is it the right project and folder? See -C and --state-dir
+    ");
     assert_eq!(
         project.run("history --format json").exits(0).json(),
         serde_json::json!({ "version": 1, "runs": [], "damaged": [] })
@@ -339,7 +475,29 @@ fn a_table_that_cannot_be_written_refuses_the_run() {
         .at("heads")
         .file("rollback.toml", "[audit]\ntable = true\n");
     project.sql("CREATE TABLE rollback_audit (other TEXT)");
-    assert_snapshot!(project.run("downgrade-safe -1 -y"), @"");
+    assert_snapshot!(project.run("downgrade-safe -1 -y"), @"
+    exit 3
+    --- stdout
+    Database:  SQLite [VERSION], file [PROJECT]/app.db
+    Current:   5e6f7a8b9c05
+    Target:    -1
+
+    Rollback plan: 1 step
+
+      1. 5e6f7a8b9c05  Add a note to orders
+         created 2024-01-14 04:18:31, leaves 4d5e6f7a8b04
+         low        drops column orders.note, which holds nothing but its default
+                    [column-dropped] 5e6f7a8b9c05_add_a_note_to_orders.py:23
+
+    Asked:     1 question of the database in [TIME], of [TIME] allowed
+    Verdict:   low: loses nothing
+    Next:      rollback downgrade-safe -1
+    --- stderr
+    refused: the table rollback_audit cannot be written
+      because the SQLite file [PROJECT]/app.db answered: table rollback_audit has no column named run
+      → give the user of the connection the right to create and write it
+      → or do without it: leave [audit] table away
+    ");
     assert!(!project.root().join(".rollback").exists());
     assert_eq!(project.rows(), ["5e6f7a8b9c05"]);
 }

@@ -63,7 +63,10 @@ impl<'a> Telling<'a> {
 
     fn take(&mut self, line: &Line) {
         match &line.entry {
-            Entry::Begun(_) | Entry::EngineEnded { .. } | Entry::Whole { .. } => {}
+            Entry::Begun(_)
+            | Entry::EngineEnded { .. }
+            | Entry::Whole { .. }
+            | Entry::Committing { .. } => {}
             Entry::Resumed {
                 by,
                 circumstances,
@@ -111,7 +114,6 @@ impl<'a> Telling<'a> {
                     told.seconds = Some(*seconds).filter(|seconds| *seconds > 0.0);
                 }
             }
-            Entry::Committing { .. } => {}
             Entry::TakenBack => {
                 self.event(
                     line,
@@ -243,18 +245,19 @@ impl<'a> Telling<'a> {
         let is_done = |step: &&Step| step.state == StepState::Done;
         let done = self.steps.iter().filter(is_done).count();
         let revisions = if of == 1 { "revision" } else { "revisions" };
-        let before = if let Some(Stop { stopped, .. }) = self.stops.last() { format!(
-            "step {} of {of}, {}: {}",
-            stopped.step + 1,
-            stopped.revision,
-            stopped.cause
-        ) } else {
+        let before = if let Some(Stop { stopped, .. }) = self.stops.last() {
+            let Stopped {
+                step,
+                revision,
+                cause,
+                ..
+            } = stopped;
+            format!("step {} of {of}, {revision}: {cause}", step + 1)
+        } else {
             let cause = self.cause.as_deref().unwrap_or("before its target");
             let is_failed = |step: &&Step| step.state == StepState::Failed;
             match self.steps.iter().find(is_failed) {
-                Some(step) => {
-                    format!("step {} of {of}, {}: {cause}", step.step, step.removes)
-                }
+                Some(step) => format!("step {} of {of}, {}: {cause}", step.step, step.removes),
                 None => format!("a boundary: {cause}"),
             }
         };
