@@ -165,7 +165,7 @@ const POSTGRES_CHANGES: &str = r#"
 "#;
 
 /// What the fingerprint does not see: rows, values of sequences, functions, rights, comments and the rest.
-const POSTGRES_WHOLE: &str = r#"
+const POSTGRES_WHOLE: &str = r"
     SELECT 'rows ' || c.oid::regclass || ' ' || (xpath('/row/h/text()', query_to_xml(format(
             'SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text)) AS h FROM ONLY %s t', c.oid::regclass), true, true, '')))[1]::text
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -188,7 +188,7 @@ const POSTGRES_WHOLE: &str = r#"
     UNION ALL SELECT 'event trigger ' || evtname FROM pg_event_trigger
     UNION ALL SELECT 'comment ' || description FROM pg_description WHERE objoid >= 16384 AND classoid = 'pg_class'::regclass
     UNION ALL SELECT 'large object ' || oid || ' ' || encode(lo_get(oid), 'hex') FROM pg_largeobject_metadata
-    ORDER BY 1"#;
+    ORDER BY 1";
 
 fn whole(database: &TestDatabase<'_>) -> Vec<String> {
     let rows = database.query(POSTGRES_WHOLE);
@@ -220,7 +220,11 @@ fn everything_comes_back_on_postgresql() {
 
     let (file, contents) = dumped(&place, &database, "a.dump");
     assert_eq!(contents, backups.contents().unwrap());
-    let heads: Vec<&str> = contents.heads.iter().map(|id| id.as_str()).collect();
+    let heads: Vec<&str> = contents
+        .heads
+        .iter()
+        .map(rollback::domain::revision::RevisionId::as_str)
+        .collect();
     assert_eq!(heads, ["aaaa1111", "bbbb2222"]);
     assert_eq!(contents.rows["\"Zweites \"\"Schema\"\"\".\"Kind\""], 20_000);
     assert_eq!(contents.rows["public.parent"], 1);
@@ -504,6 +508,32 @@ fn what_is_written_meanwhile_is_neither_in_the_file_nor_in_its_contents() {
     );
 }
 
+/// Turns red if a backup goes on after the operator's first signal, or is taken for one.
+#[test]
+fn the_first_signal_ends_a_backup() {
+    for (kind, client) in [
+        (Kind::PostgreSql, "pg_dump"),
+        (Kind::MariaDb, "mariadb-dump"),
+    ] {
+        let database = TestDatabase::create(kind);
+        let mut place = Place::new();
+        for name in ["psql", "pg_restore", "mariadb"] {
+            place.program(name, &format!("exec {} \"$@\"", real(name).display()));
+        }
+        let version = format!("exec {} --version", real(client).display());
+        place.program(
+            client,
+            &format!("case \"$*\" in *--version*) {version};; esac; sleep 60"),
+        );
+        let interrupt = place.interrupt.clone();
+        let error = place
+            .backups(&database.facts())
+            .dump(&place.file("a"), &mut |_| interrupt.raise())
+            .unwrap_err();
+        assert!(matches!(error, BackupError::Interrupted), "{error}");
+    }
+}
+
 /// Turns red if a client that cannot read the server is started, or a fitting one beside it is missed.
 #[test]
 fn an_old_client_of_postgresql_is_passed_over() {
@@ -569,7 +599,7 @@ pub(crate) fn as_user(database: &TestDatabase<'_>, user: &str, password: &str) -
 #[test]
 fn a_password_of_any_signs_works_and_is_seen_nowhere() {
     use std::sync::atomic::{AtomicBool, Ordering};
-    const CANARY: &str = r##"pw'"\ $#;ü"##;
+    const CANARY: &str = r#"pw'"\ $#;ü"#;
     for kind in Kind::SERVERS {
         let server = crate::support::Server::start(kind);
         let database = server.create_database();

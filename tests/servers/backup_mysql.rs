@@ -136,7 +136,11 @@ fn everything_comes_back_on_mariadb() {
     let (file, contents) = dumped(&place, &database, "a.sql");
     backups.read_back(&file, &mut quiet()).unwrap();
     assert_eq!(contents, backups.contents().unwrap());
-    let heads: Vec<&str> = contents.heads.iter().map(|id| id.as_str()).collect();
+    let heads: Vec<&str> = contents
+        .heads
+        .iter()
+        .map(rollback::domain::revision::RevisionId::as_str)
+        .collect();
     assert_eq!(heads, ["aaaa1111", "bbbb2222"]);
     assert_eq!(contents.rows["kind"], 20_000);
 

@@ -212,37 +212,6 @@ impl MySqlBackups {
         }
     }
 
-    /// What may not be said to the server by this user.
-    fn without(&self, database: &mut MySql) -> Result<Without, BackupError> {
-        let grants: Vec<String> = rows(database, "SHOW GRANTS")?
-            .into_iter()
-            .flatten()
-            .collect();
-        let may_name_others = grants.iter().any(|grant| {
-            let Some((rights, _)) = grant.split_once(" ON *.* ") else {
-                return false;
-            };
-            [
-                "ALL PRIVILEGES",
-                "SUPER",
-                "SET USER",
-                "SET_USER_ID",
-                "SET_ANY_DEFINER",
-            ]
-            .iter()
-            .any(|right| rights.contains(right))
-        });
-        if may_name_others {
-            return Ok(Without::default());
-        }
-        let user = one(database, "SELECT CURRENT_USER()")?;
-        let (name, host) = user.rsplit_once('@').unwrap_or((&user, "%"));
-        Ok(Without {
-            definers_but: Some(format!("{}@{}", quoted(name, '`'), quoted(host, '`'))),
-            events: false,
-        })
-    }
-
     /// The contents as the transaction of this connection sees them.
     fn look(&self, database: &mut MySql, stop: &Stop) -> Result<Contents, BackupError> {
         let mut contents = Contents::default();
@@ -260,6 +229,37 @@ impl MySqlBackups {
         }
         Ok(contents)
     }
+}
+
+/// What may not be said to the server by this user.
+fn without(database: &mut MySql) -> Result<Without, BackupError> {
+    let grants: Vec<String> = rows(database, "SHOW GRANTS")?
+        .into_iter()
+        .flatten()
+        .collect();
+    let may_name_others = grants.iter().any(|grant| {
+        let Some((rights, _)) = grant.split_once(" ON *.* ") else {
+            return false;
+        };
+        [
+            "ALL PRIVILEGES",
+            "SUPER",
+            "SET USER",
+            "SET_USER_ID",
+            "SET_ANY_DEFINER",
+        ]
+        .iter()
+        .any(|right| rights.contains(right))
+    });
+    if may_name_others {
+        return Ok(Without::default());
+    }
+    let user = one(database, "SELECT CURRENT_USER()")?;
+    let (name, host) = user.rsplit_once('@').unwrap_or((&user, "%"));
+    Ok(Without {
+        definers_but: Some(format!("{}@{}", quoted(name, '`'), quoted(host, '`'))),
+        events: false,
+    })
 }
 
 /// Begins a transaction that sees one moment.
@@ -422,7 +422,7 @@ impl Backups for MySqlBackups {
         let mut database = self.connect()?;
         let without = Without {
             events: true,
-            ..self.without(&mut database)?
+            ..without(&mut database)?
         };
         let scratch = Scratch::create(database)?;
         let facts = ConnectionFacts {
@@ -448,7 +448,7 @@ impl Backups for MySqlBackups {
         let stop = self.stop();
         drop(whole(file)?);
         let mut database = self.connect()?;
-        let without = self.without(&mut database)?;
+        let without = without(&mut database)?;
         // What would stop it half way is better known before: a lock, or a right that is missing.
         match lock_tables(&mut database, "WRITE") {
             Err(BackupError::Database(DatabaseError::Query { reason, .. }))

@@ -22,6 +22,9 @@ fn the_command_reference_is_what_the_program_prints() {
         "check",
         "downgrade-safe",
         "completions",
+        "backup",
+        "backups",
+        "restore",
         "man",
     ] {
         let line = format!("{command} --help");

@@ -137,17 +137,14 @@ fn option_file(
         ("default-character-set", "utf8mb4".to_owned()),
         ("max-allowed-packet", "1G".to_owned()),
     ];
-    match &facts.socket {
-        Some(socket) => {
-            lines.push(("protocol", "socket".to_owned()));
-            lines.push(("socket", socket.clone()));
-        }
-        None => {
-            // The clients take `localhost` for the socket, the drivers do not.
-            lines.push(("protocol", "tcp".to_owned()));
-            lines.push(("host", connect.get_host().to_owned()));
-            lines.push(("port", connect.get_port().to_string()));
-        }
+    if let Some(socket) = &facts.socket {
+        lines.push(("protocol", "socket".to_owned()));
+        lines.push(("socket", socket.clone()));
+    } else {
+        // The clients take `localhost` for the socket, the drivers do not.
+        lines.push(("protocol", "tcp".to_owned()));
+        lines.push(("host", connect.get_host().to_owned()));
+        lines.push(("port", connect.get_port().to_string()));
     }
     if let Some(password) = &facts.password {
         lines.push(("password", password.reveal().to_owned()));
@@ -162,10 +159,9 @@ fn option_file(
         }
     }
     let (mode, verifies) = match connect.get_ssl_mode() {
-        MySqlSslMode::Disabled => ("DISABLED", false),
         // What our own connection came to: a client that only prefers it tells it apart in ways of its own.
         MySqlSslMode::Preferred if is_encrypted => ("REQUIRED", false),
-        MySqlSslMode::Preferred => ("DISABLED", false),
+        MySqlSslMode::Preferred | MySqlSslMode::Disabled => ("DISABLED", false),
         MySqlSslMode::Required => ("REQUIRED", false),
         MySqlSslMode::VerifyCa => ("VERIFY_CA", true),
         MySqlSslMode::VerifyIdentity => ("VERIFY_IDENTITY", true),
