@@ -216,16 +216,16 @@ fn told(
     saved: Option<&Manifest>,
     context: &Context<'_>,
 ) -> Failure {
-    failure.causes.insert(0, failure.message);
+    failure.causes.insert(0, failure.message.clone());
     if unchanged {
         if failure.exit != Exit::Interrupted {
             failure.exit = Exit::StepFailed;
         }
-        failure.message = "the backup was not restored: the database is as before".to_owned();
+        "the backup was not restored: the database is as before".clone_into(&mut failure.message);
         return failure;
     }
     failure.exit = Exit::StepChanged;
-    failure.message = "the backup was not restored whole: a person must look".to_owned();
+    "the backup was not restored whole: a person must look".clone_into(&mut failure.message);
     match saved {
         Some(saved) => failure.hint(format!(
             "to put the state of before back: {}",

@@ -138,11 +138,10 @@ impl Backups {
         let folder = self.folder.ancestors().find(exists);
         let folder = folder.unwrap_or(&self.folder);
         let space = statvfs(folder).map_err(|error| failed(folder, error.into()))?;
-        // Their types differ from system to system.
+        // They are narrower on other systems.
         #[expect(
             clippy::useless_conversion,
-            clippy::allow_attributes,
-            reason = "they are narrower elsewhere"
+            reason = "their types differ from system to system"
         )]
         let (blocks, size) = (
             u64::from(space.blocks_available()),
@@ -448,7 +447,10 @@ mod tests {
             names(&backups),
             ["20261121T040000Z-1.json", "20261121T040000Z-1.sqlite"]
         );
-        assert_eq!(backups.list().unwrap().manifests, [one.clone()]);
+        assert_eq!(
+            backups.list().unwrap().manifests,
+            std::slice::from_ref(&one)
+        );
         for (path, mode) in [
             (backups.folder().to_owned(), 0o700),
             (backups.file(&one), 0o600),
@@ -503,7 +505,10 @@ mod tests {
         fs::write(left.join(LOCK), "").unwrap();
         fs::write(left.join("20261121T040000Z-3.sqlite"), "half").unwrap();
         fs::write(backups.folder().join("20261121T040000Z-4.dump"), "all").unwrap();
-        assert_eq!(backups.list().unwrap().manifests, [one.clone()]);
+        assert_eq!(
+            backups.list().unwrap().manifests,
+            std::slice::from_ref(&one)
+        );
 
         let next = backups.begin("20261121T040000Z-5").unwrap();
         assert!(

@@ -77,6 +77,10 @@ impl SqliteBackups {
     }
 
     /// What an error of SQLite on one of the files means.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it stands behind map_err everywhere"
+    )]
     fn failed(&self, file: &Path, error: Error) -> BackupError {
         let path = file.to_owned();
         match &error {

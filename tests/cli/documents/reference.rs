@@ -25,6 +25,9 @@ fn the_command_reference_is_what_the_program_prints() {
         "show",
         "explain",
         "completions",
+        "backup",
+        "backups",
+        "restore",
         "man",
     ] {
         let line = format!("{command} --help");

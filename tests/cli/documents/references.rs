@@ -151,9 +151,8 @@ fn the_readme_lists_every_setting() {
             "validate" | "probe" | "audit" => "false",
             "allow" => "table-dropped",
             "graph" => "engine",
-            "backup" => "never",
             "verify_backup" | "on_failure" => "restore",
-            "color" => "never",
+            "backup" | "color" => "never",
             "format" => "json",
             _ => "x",
         };

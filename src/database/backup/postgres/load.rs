@@ -121,7 +121,11 @@ impl Load<'_> {
         let (script, script_end) = pipe()?;
         let (input, input_end) = pipe()?;
 
-        let mut restore = client::invocation(&self.tools.restore, &["--file=-"], &self.environment);
+        let mut restore = client::invocation(
+            &self.tools.restore,
+            &["--single-transaction", "--file=-"],
+            &self.environment,
+        );
         if let Some(list) = &list {
             restore.args.push("--use-list".into());
             restore.args.push(list.0.clone().into());
