@@ -39,7 +39,8 @@ fn every_key_of_the_file_is_known_to_the_check() {
     let file = "engine_command = 'alembic'\nalembic_config = 'a.ini'\nname = 'n'\nx = ['k=v']\n\
                 database_url = 'sqlite:///a'\nversion_table = 't'\nversion_table_schema = 's'\n\
                 timeout = '90s'\nlock_timeout = 'off'\nlock_retries = 2\nvalidate = false\nstate_dir = 'd'\n\
-                graph = 'files'\ncheck_budget = '5s'\nmay_lose_rows = ['t']\nallow = ['all']\nprobe = false\nprobe_timeout = '3s'\ncheck = []\n\
+                graph = 'files'\ncheck_budget = '5s'\nmay_lose_rows = ['t']\nallow = ['all']\nprobe = false\nprobe_timeout = '3s'\n\
+                backup = 'never'\nverify_backup = 'restore'\non_failure = 'restore'\ncheck = []\n\
                 color = 'never'\nformat = 'json'";
     let settled = settled(file, &[], Layer::default()).unwrap();
     assert_eq!(settled.engine_command.unwrap(), ["alembic"]);
@@ -49,6 +50,8 @@ fn every_key_of_the_file_is_known_to_the_check() {
     assert_eq!(settled.validate, Some(false));
     assert_eq!(settled.format, Some(Format::Json));
     assert_eq!(settled.graph, Some(GraphSource::Files));
+    assert_eq!(settled.backup, Some(crate::config::BackupWhen::Never));
+    assert_eq!(settled.on_failure, Some(crate::config::OnFailure::Restore));
     assert_eq!(KEYS.len(), file.lines().count());
 }
 
