@@ -50,8 +50,8 @@ fn every_key_of_the_file_is_known_to_the_check() {
     assert_eq!(settled.validate, Some(false));
     assert_eq!(settled.format, Some(Format::Json));
     assert_eq!(settled.graph, Some(GraphSource::Files));
-    assert_eq!(settled.backup, Some(crate::config::BackupWhen::Never));
-    assert_eq!(settled.on_failure, Some(crate::config::OnFailure::Restore));
+    assert_eq!(settled.backup, Some(BackupWhen::Never));
+    assert_eq!(settled.on_failure, Some(OnFailure::Restore));
     assert_eq!(KEYS.len(), file.lines().count());
 }
 
