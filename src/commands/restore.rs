@@ -6,13 +6,14 @@ use clap::Args;
 
 use super::keeper::Keeper;
 use super::lock::Lock;
-use super::record::{append, reopen, store};
+use super::record::{append, store, store_failure};
+use super::reports;
 use super::session::Session;
 use super::{Context, unfinished};
 use crate::domain::backup::{Contents, Manifest, VERSION};
-use crate::domain::journal::{Entry, Run, seconds};
+use crate::domain::journal::{Entry, seconds};
 use crate::error::{Exit, Failure};
-use crate::store::NotFound;
+use crate::store::{NotFound, Store};
 use crate::ui::{Replacement, Restoration};
 
 /// Make the database what it was when a backup was made.
@@ -58,7 +59,7 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let store = store(context);
     let manifest = found(args, context)?;
     let lock = Lock::new(context, None);
-    let session = Session::open(context, Some(&lock))?;
+    let mut session = Session::open(context, Some(&lock))?;
     let run = unfinished::find(&store, &session)?;
     let keeper = Keeper::of(context, &session)?;
     may_be_restored_here(args, &keeper, &session, &manifest)?;
@@ -98,7 +99,14 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         )
     })?;
     let elapsed = started.elapsed();
-    if let Some(run) = &run {
+    let unfinished = run.as_ref().map(|run| run.begun.run.as_str());
+    // The run that the backup was made for may have come to its end: it is undone with this.
+    let undone = manifest.run.as_deref().filter(|run| store.has(run));
+    let over: Vec<&str> = unfinished
+        .into_iter()
+        .chain(undone.filter(|run| Some(*run) != unfinished))
+        .collect();
+    for run in &over {
         close(context, &store, run, &manifest, elapsed)?;
     }
     ui.restored(Restoration {
@@ -106,15 +114,16 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         saved: saved.as_ref().map(|saved| saved.id.as_str()),
         elapsed,
     })?;
+    for run in over {
+        reports::write(context, &store, &mut session, run, None);
+    }
     Ok(Exit::Done)
 }
 
 /// The backup that was asked for.
 fn found(args: &RestoreArgs, context: &Context<'_>) -> Result<Manifest, Failure> {
     let backups = store(context).backups();
-    let listed = backups
-        .list()
-        .map_err(|error| super::record::store_failure(&error))?;
+    let listed = backups.list().map_err(|error| store_failure(&error))?;
     let all = context.command(&["backups"]);
     match listed.find(&args.id) {
         Ok(manifest) => Ok(manifest.clone()),
@@ -235,16 +244,16 @@ fn told(
     }
 }
 
-/// The unfinished run is over: the database is what it was at another time.
+/// A run is over: the database is what it was at another time.
 fn close(
     context: &Context<'_>,
-    store: &crate::store::Store,
-    run: &Run,
+    store: &Store,
+    run: &str,
     manifest: &Manifest,
     elapsed: std::time::Duration,
 ) -> Result<(), Failure> {
     append(
-        &mut reopen(store, run)?,
+        &mut store.reopen(run).map_err(|error| store_failure(&error))?,
         Entry::Restored {
             backup: manifest.id.clone(),
             by: context.operator.clone(),

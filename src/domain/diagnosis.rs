@@ -85,9 +85,7 @@ pub struct Known {
     pub state: Option<State>,
     /// Who removed what the step misses, as far as the plan could see: `revision c3 at a.py:40`.
     pub dropped_by: Option<String>,
-    /// The id of a backup from before the run.
-    pub backup: Option<String>,
-    /// The command that puts the database back to it.
+    /// The command that puts the database back to a backup of before the run.
     pub restore: Option<String>,
     /// The command that tells where the database stands.
     pub look: Option<String>,
@@ -181,13 +179,6 @@ fn told(entry: &Entry, failed: &Failed, known: &Known) -> Diagnosis {
             "{meaning} {}",
             left_behind(failed.dialect.or(known.dialect))
         );
-    }
-    if known.state == Some(State::HalfDone)
-        && let Some(restore) = &known.restore
-    {
-        what_to_do.push(format!(
-            "or put the database back to what it was before the run: {restore}"
-        ));
     }
     if known.state.is_none() && entry.in_a_step {
         what_to_do.push(format!(

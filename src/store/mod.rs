@@ -108,6 +108,15 @@ impl Store {
         Ok(journal)
     }
 
+    /// Whether there is a journal of a run.
+    pub fn has(&self, run: &str) -> bool {
+        self.root
+            .join("runs")
+            .join(run)
+            .join(journal::FILE)
+            .exists()
+    }
+
     /// Opens the journal of a run to go on with it.
     pub fn reopen(&self, run: &str) -> Result<Journal, StoreError> {
         Journal::reopen(

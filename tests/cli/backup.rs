@@ -49,11 +49,7 @@ fn a_backup_is_made_proven_and_listed() {
     assert_eq!(project.bytes(), before, "the database was written to");
     assert_eq!(made["verified"], "read");
     assert_eq!(made["heads"], serde_json::json!(["5e6f7a8b9c05"]));
-    let path = PathBuf::from(made["path"].as_str().unwrap());
-    let path = project
-        .root()
-        .join(".rollback/backups")
-        .join(path.file_name().unwrap());
+    let path = project.root().join(&kept(&project)[1]);
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(made["bytes"], fs::metadata(&path).unwrap().len());
@@ -65,7 +61,7 @@ fn a_backup_is_made_proven_and_listed() {
         "{again}"
     );
     assert!(
-        again.stdout.contains("Restore:   rollback restore 2"),
+        again.stdout.contains("Restore:   rollback restore [BACKUP]"),
         "{again}"
     );
     let listed = listed(&project);

@@ -18,7 +18,16 @@ fn the_program_explains_itself() {
 #[test]
 fn every_command_explains_itself_with_examples() {
     let project = Project::empty();
-    for command in ["current", "plan", "downgrade-safe", "completions", "man"] {
+    for command in [
+        "current",
+        "plan",
+        "downgrade-safe",
+        "backup",
+        "backups",
+        "restore",
+        "completions",
+        "man",
+    ] {
         let help = project.run(&format!("{command} --help")).exits(0);
         assert!(help.stdout.contains("\nExamples:\n  rollback "), "{help}");
         assert_snapshot!(format!("help_{}", command.replace('-', "_")), help);
@@ -112,6 +121,10 @@ fn the_manual_has_a_page_for_the_program_and_one_for_each_command() {
     exit 1
     --- stderr
     error: there is no command upgrade
+<<<<<<< HEAD
       → one of: current, plan, list, check, downgrade-safe, backup, backups, restore, history, show, explain, completions, man
+=======
+      → one of: current, plan, list, check, downgrade-safe, backup, backups, restore, completions, man
+>>>>>>> 3187c4db7b0f9d2befb696216fee264b11fb752f
     ");
 }

@@ -95,6 +95,9 @@ fn recording(
         None => lock.map_or("", Lock::run),
     };
     let backup = planned.safety.make(context, session, run)?;
+    planned.restore = backup
+        .as_ref()
+        .map(|backup| safety::restoring(context, backup));
     if !args.yes || backup.is_some() {
         session.still_at(&planned.plan)?;
     }

@@ -23,6 +23,8 @@ pub(in super::super) struct Planned {
     pub(in super::super) ruled: Ruled,
     /// Whether there is a backup before the first step.
     pub(in super::super) safety: Safety,
+    /// The command that brings back what was before the first step, once there is a backup of it.
+    pub(super) restore: Option<String>,
 }
 
 impl Planned {
@@ -61,6 +63,7 @@ impl Planned {
             foreseen,
             ruled,
             safety,
+            restore: None,
             plan,
         })
     }
@@ -101,6 +104,7 @@ impl Planned {
                 dialect,
                 revision: Some(step.removes.to_string()),
                 dropped_by: self.foreseen.culprit(index),
+                restore: self.restore.clone(),
                 look: Some(context.command(&["current"])),
                 ..Known::default()
             })

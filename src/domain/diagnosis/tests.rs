@@ -278,7 +278,6 @@ fn what_is_known_besides_the_text_is_used_and_not_said_again() {
         revision: Some("a1".to_owned()),
         state: Some(State::HalfDone),
         dropped_by: Some("revision c3 at c3.py:40".to_owned()),
-        restore: Some("rollback restore B".to_owned()),
         ..Known::default()
     };
     let told = diagnose(text, &known);
@@ -289,10 +288,7 @@ fn what_is_known_besides_the_text_is_used_and_not_said_again() {
     assert!(!told.meaning.contains("PostgreSQL"), "{told:#?}");
     assert_eq!(
         told.what_to_do,
-        [
-            "make it by hand, or mend the downgrade of a1",
-            "or put the database back to what it was before the run: rollback restore B"
-        ]
+        ["make it by hand, or mend the downgrade of a1"]
     );
 }
 
