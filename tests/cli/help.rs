@@ -121,10 +121,6 @@ fn the_manual_has_a_page_for_the_program_and_one_for_each_command() {
     exit 1
     --- stderr
     error: there is no command upgrade
-<<<<<<< HEAD
       → one of: current, plan, list, check, downgrade-safe, backup, backups, restore, history, show, explain, completions, man
-=======
-      → one of: current, plan, list, check, downgrade-safe, backup, backups, restore, completions, man
->>>>>>> 3187c4db7b0f9d2befb696216fee264b11fb752f
     ");
 }
