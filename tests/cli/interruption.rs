@@ -77,6 +77,7 @@ fn ctrl_c_lets_the_step_finish_and_says_how_to_go_on() {
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → to go on: rollback downgrade-safe --resume -v
       → to leave it here: rollback downgrade-safe --abandon
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     run.exits(130);
     assert_eq!(project.rows(), ["4444aaaa"]);
@@ -139,6 +140,7 @@ fn a_second_ctrl_c_ends_the_engine_and_the_database_is_looked_at() {
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → to go on: rollback downgrade-safe --resume -v
       → to leave it here: rollback downgrade-safe --abandon
+    Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     run.exits(130);
     assert_eq!(project.rows(), ["3333aaaa"]);

@@ -15,10 +15,10 @@ static VOLATILE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // Where it is told of a record; who holds a lock is compared by its process.
         (r"\b\d{8}T\d{6}Z-\d+( of \S+@|/journal|/report)", "[RUN]$1"),
         (
-            r"(?m)(^|backups/|restore |as backup |Backup:    )\d{8}T\d{6}Z-\d+",
+            r"(?m)(backups/|restore |as backup |Backup:    )\d{8}T\d{6}Z-\d+",
             "$1[BACKUP]",
         ),
-        (r"(?m)(^\[BACKUP\]) +\d\S* +", "$1  [AGE]  "),
+        (r"(?m)^\d{8}T\d{6}Z-\d+ +\d+[a-z]\S* +", "[BACKUP]  [AGE]  "),
         (r"(?m)^id +age +size", "id  age  size"),
         (r"\[BACKUP\], \S+( \S+)? old", "[BACKUP], [AGE] old"),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[WHEN]"),
