@@ -61,7 +61,9 @@ fn a_backup_is_made_proven_and_listed() {
         "{again}"
     );
     assert!(
-        again.stdout.contains("Restore:   rollback restore [BACKUP]"),
+        again
+            .stdout
+            .contains("Restore:   rollback restore [BACKUP]"),
         "{again}"
     );
     let listed = listed(&project);

@@ -113,6 +113,13 @@ fn a_run_that_fails_names_the_command_that_undoes_it() {
     let id = backups(&project)[0]["id"].as_str().unwrap().to_owned();
     assert!(run.stderr.contains("to undo all of the run"), "{run}");
     assert_ne!(everything(&project), was);
+    for (line, code) in [
+        ("downgrade-safe -1 -y", 3),
+        ("downgrade-safe --resume -y", 5),
+    ] {
+        let refused = with_backups(&project, line).run().exits(code);
+        assert!(refused.stderr.contains("rollback restore [BACKUP]"), "{refused}");
+    }
     project
         .run(&format!("restore {id} -y --database app.db"))
         .exits(0);

@@ -4,7 +4,7 @@ mod resume;
 mod words;
 
 pub(super) use self::resume::{TakenUp, take_up};
-use self::words::{nothing_unfinished, told};
+use self::words::{nothing_unfinished, told, undoing};
 use super::Context;
 use super::record::{append, reopen, store_failure};
 use super::session::Session;
@@ -50,15 +50,18 @@ pub(super) fn make_way(
         ));
         return append(&mut reopen(store, run)?, abandoned(context));
     }
-    Err(Failure::refused(format!(
+    let mut refusal = Failure::refused(format!(
         "a run on this database is unfinished: {}",
         told(run)
     ))
     .hint(format!(
         "to go on with it: {}",
         context.command(&["downgrade-safe", "--resume"])
-    ))
-    .hint(format!(
+    ));
+    if let Some(undo) = undoing(context, run) {
+        refusal = refusal.hint(format!("to {undo}"));
+    }
+    Err(refusal.hint(format!(
         "to give it up: {}",
         context.command(&["downgrade-safe", "--abandon"])
     )))

@@ -27,6 +27,15 @@ pub(super) fn told(run: &Run) -> String {
     )
 }
 
+/// How all of the run is undone, where there is a backup of before it.
+pub(super) fn undoing(context: &Context<'_>, run: &Run) -> Option<String> {
+    let backup = run.backup.as_ref()?;
+    Some(format!(
+        "undo all of the run, which is over then, and lose what was written since it began: {}",
+        context.command(&["restore", &backup.id])
+    ))
+}
+
 /// What was found, as it completes "Found: ".
 pub(super) fn finding(run: &Run, found: &Found) -> String {
     let whole = run.open_whole().filter(|_| run.in_flight.is_some());
@@ -130,6 +139,9 @@ pub(super) fn cannot_go_on(
             "or repair it by hand and vouch for it: {}",
             again(&["--resume", "--accept", at])
         ));
+    }
+    if let Some(undo) = undoing(context, run) {
+        failure = failure.hint(format!("or {undo}"));
     }
     failure.hint(format!("or give the run up: {}", again(&["--abandon"])))
 }
