@@ -118,7 +118,10 @@ fn a_run_that_fails_names_the_command_that_undoes_it() {
         ("downgrade-safe --resume -y", 5),
     ] {
         let refused = with_backups(&project, line).run().exits(code);
-        assert!(refused.stderr.contains("rollback restore [BACKUP]"), "{refused}");
+        assert!(
+            refused.stderr.contains("rollback restore [BACKUP]"),
+            "{refused}"
+        );
     }
     project
         .run(&format!("restore {id} -y --database app.db"))

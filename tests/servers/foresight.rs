@@ -287,6 +287,10 @@ fn place() -> Place {
 struct Steps<'steps>(&'steps [Vec<Value>]);
 
 impl Migrations for Steps<'_> {
+    fn may_autocommit(&self) -> bool {
+        false
+    }
+
     fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed {
         let number: usize = revision.as_str()[1..].parse().unwrap();
         if direction == Direction::Upgrade {

@@ -164,9 +164,7 @@ pub trait Migrations {
     }
 
     /// Whether their connection may be one that commits each statement by itself, without a transaction.
-    fn may_autocommit(&self) -> bool {
-        false
-    }
+    fn may_autocommit(&self) -> bool;
 }
 
 /// An event with the schema right before it.

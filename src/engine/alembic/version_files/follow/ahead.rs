@@ -103,6 +103,10 @@ fn threads(steps: usize) -> usize {
 }
 
 impl Migrations for Ahead<'_> {
+    fn may_autocommit(&self) -> bool {
+        self.follower.may_autocommit()
+    }
+
     fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed {
         self.follower.follow(revision, direction, host)
     }
