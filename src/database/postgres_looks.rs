@@ -61,14 +61,25 @@ fn statement_timeout(limit: Duration) -> String {
 
 const READ_ONLY: &str = "SET LOCAL transaction_read_only = on";
 
+/// Whether a query of a project may say `BEGIN` or `START TRANSACTION`.
+fn may_open_a_transaction(sql: &str) -> bool {
+    let sql = sql.to_ascii_lowercase();
+    ["begin", "start"].iter().any(|word| sql.contains(word))
+}
+
 impl Asks for Postgres {
     /// `SET LOCAL` in one message with a query holds for that query: the message is a transaction of
-    /// its own, which ends with it whatever happens.
+    /// its own, which ends with it, unless the query makes one that does not.
     fn ask(&mut self, sql: &str, limit: Option<Duration>) -> Result<TextRows, SessionError> {
         let rows = match limit {
             Some(limit) => {
                 let limit = statement_timeout(limit);
-                self.session.rows(&format!("{limit}; {READ_ONLY}; {sql}"))
+                let rows = self.session.rows(&format!("{limit}; {READ_ONLY}; {sql}"));
+                if may_open_a_transaction(sql) {
+                    // What it holds would keep the engine waiting. Without one this is a warning of the server's.
+                    self.session.rows("ROLLBACK")?;
+                }
+                rows
             }
             None => self.session.rows(sql),
         };

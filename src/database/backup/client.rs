@@ -1,7 +1,7 @@
 //! The client programs of a server: found, of a fitting version, run with an eye on the operator.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,9 @@ pub(super) struct Program {
     pub(super) version: String,
 }
 
+/// Debian's script that chooses among the folders of the releases. To ask it takes longer than to ask them all.
+const WRAPPER: &str = "pg_wrapper";
+
 /// The programs of one of these names, as a shell would find them and then in the other folders. Those
 /// that cannot tell their version are passed over.
 pub(super) fn programs(
@@ -52,6 +55,12 @@ pub(super) fn programs(
                 files.push(file);
             }
         }
+    }
+    let is_wrapper = |file: &PathBuf| {
+        fs::canonicalize(file).is_ok_and(|file| file.file_name() == Some(OsStr::new(WRAPPER)))
+    };
+    if !files.iter().all(is_wrapper) {
+        files.retain(|file| !is_wrapper(file));
     }
     files
         .into_iter()
@@ -286,6 +295,24 @@ mod tests {
         );
         let versions: Vec<&str> = found.iter().map(|it| it.version.as_str()).collect();
         assert_eq!(versions, ["dump 9.6", "dump 15.1"]);
+    }
+
+    #[test]
+    fn a_script_that_only_chooses_is_asked_where_there_is_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = |name: &str| root.path().join(name);
+        tool(&folder("share"), WRAPPER, "echo dump 15.0, chosen");
+        tool(&folder("15"), "dump", "echo dump 15.1");
+        fs::create_dir(folder("path")).unwrap();
+        std::os::unix::fs::symlink(folder("share").join(WRAPPER), folder("path").join("dump"))
+            .unwrap();
+        let environment = Environment::from([("PATH".into(), folder("path").into())]);
+        let versions = |folders: &[PathBuf]| -> Vec<String> {
+            let found = programs(&["dump"], &environment, folders);
+            found.into_iter().map(|it| it.version).collect()
+        };
+        assert_eq!(versions(&[folder("15")]), ["dump 15.1"]);
+        assert_eq!(versions(&[]), ["dump 15.0, chosen"]);
     }
 
     #[test]
