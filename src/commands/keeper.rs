@@ -89,6 +89,8 @@ impl<'a> Keeper<'a> {
         let ui = self.context.ui;
         let bar = ui.transfer("writing the backup", size);
         let contents = way.dump(&file, &mut |done| bar.set(done)).map_err(failed)?;
+        // Two bars at once would be in each other's way.
+        drop(bar);
         fault::point("after_dump");
         let length = file_length(&file).map_err(|error| self.store_failure(&error))?;
         let bar = ui.transfer("reading it back", Some(length));
