@@ -10,6 +10,7 @@ use rollback::domain::connection::VersionTable;
 use rollback::domain::lock::{Claim, Holder, Locked, Operator};
 use serde_json::json;
 
+use crate::session::Session;
 use crate::support::{Kind, TestDatabase};
 use crate::walk::{end_of, events, rows, until_step, upgraded};
 
@@ -95,29 +96,27 @@ fn a_lock_that_somebody_else_took_by_hand_is_told_in_the_servers_words() {
     for (kind, by_hand) in [
         (
             Kind::PostgreSql,
-            "SELECT pg_advisory_lock(1919904876, 1650549611), pg_sleep(3)",
+            "SELECT pg_advisory_lock(1919904876, 1650549611)::text",
         ),
         (
             Kind::MariaDb,
-            "SELECT GET_LOCK(CONCAT('rollback', LEFT(SHA2(DATABASE(), 256), 40)), 0), SLEEP(3)",
+            "SELECT CAST(GET_LOCK(CONCAT('rollback', LEFT(SHA2(DATABASE(), 256), 40)), 0) AS CHAR)",
         ),
     ] {
         let database = TestDatabase::create(kind);
-        std::thread::scope(|scope| {
-            scope.spawn(|| database.query(by_hand));
-            let mut ours = database.open();
-            let mut held = Holder::default();
-            soon("it is seen", || {
-                match database.open().lock(&claim("anna")).unwrap() {
-                    Locked::HeldBy(holder) => held = holder,
-                    Locked::Taken => return false,
-                }
-                held.claim.is_none() && held.session.is_some()
-            });
-            let text = held.to_string();
-            assert!(text.contains("of the database user rollback"), "{text}");
-            assert!(text.contains("127.0.0.1"), "{text}");
-            assert!(!ours.holds_lock().unwrap());
+        let mut somebody = Session::of(&database);
+        let mut ours = database.open();
+        somebody.one(by_hand);
+        let held = holder(ours.lock(&claim("anna")).unwrap());
+        assert_eq!(held.claim, None, "{kind:?}: {held}");
+        assert!(held.session.is_some(), "{kind:?}: {held}");
+        let text = held.to_string();
+        assert!(text.contains("of the database user rollback"), "{text}");
+        assert!(text.contains("127.0.0.1"), "{text}");
+        assert!(!ours.holds_lock().unwrap());
+        drop(somebody);
+        soon("the lock is free", || {
+            ours.lock(&claim("anna")).unwrap() == Locked::Taken
         });
     }
 }

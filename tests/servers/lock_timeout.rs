@@ -6,112 +6,19 @@ use std::time::{Duration, Instant};
 
 use rollback::domain::connection::{VersionRows, VersionTable};
 use serde_json::Value;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use crate::project::{Project, Run};
-use crate::support::{Kind, PASSWORD, TestDatabase, USER};
-
-enum Connection {
-    Postgres(PgConnection),
-    MySql(MySqlConnection),
-}
+use crate::session::Session;
+use crate::support::{Kind, TestDatabase, USER};
 
 /// A session of somebody else, in a transaction that has read a table.
-struct Holder {
-    runtime: tokio::runtime::Runtime,
-    connection: Connection,
-    pid: u64,
-}
-
-impl Holder {
-    fn of(database: &TestDatabase<'_>, table: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let facts = database.facts();
-        let (host, port) = (facts.host.unwrap(), facts.port.unwrap());
-        let connection = runtime.block_on(async {
-            if database.kind() == Kind::PostgreSql {
-                let options = PgConnectOptions::new_without_pgpass()
-                    .host(&host)
-                    .port(port)
-                    .username(USER)
-                    .password(PASSWORD)
-                    .database(database.name())
-                    .application_name("the worker")
-                    .ssl_mode(PgSslMode::Disable);
-                Connection::Postgres(options.connect().await.unwrap())
-            } else {
-                let options = MySqlConnectOptions::new()
-                    .host(&host)
-                    .port(port)
-                    .username(USER)
-                    .password(PASSWORD)
-                    .database(database.name());
-                Connection::MySql(options.connect().await.unwrap())
-            }
-        });
-        let mut holder = Self {
-            runtime,
-            connection,
-            pid: 0,
-        };
-        holder.pid = holder
-            .one(if database.kind() == Kind::PostgreSql {
-                "SELECT pg_backend_pid()::text"
-            } else {
-                "SELECT CAST(CONNECTION_ID() AS CHAR)"
-            })
-            .parse()
-            .unwrap();
-        holder.execute("BEGIN");
-        holder.one(&format!(
-            "SELECT 'kept ' FROM {table} UNION ALL SELECT 'read'"
-        ));
-        holder
-    }
-
-    fn execute(&mut self, sql: &str) {
-        let sql = AssertSqlSafe(sql.to_owned());
-        self.runtime.block_on(async {
-            match &mut self.connection {
-                Connection::Postgres(one) => drop(sqlx::raw_sql(sql).execute(one).await.unwrap()),
-                Connection::MySql(one) => drop(sqlx::raw_sql(sql).execute(one).await.unwrap()),
-            }
-        });
-    }
-
-    fn one(&mut self, sql: &str) -> String {
-        use sqlx::Row as _;
-        let sql = AssertSqlSafe(sql.to_owned());
-        self.runtime.block_on(async {
-            match &mut self.connection {
-                Connection::Postgres(one) => sqlx::raw_sql(sql)
-                    .fetch_one(one)
-                    .await
-                    .unwrap()
-                    .get_unchecked(0),
-                Connection::MySql(one) => sqlx::raw_sql(sql)
-                    .fetch_one(one)
-                    .await
-                    .unwrap()
-                    .get_unchecked(0),
-            }
-        })
-    }
-
-    fn end(mut self) {
-        self.execute("ROLLBACK");
-        self.runtime.block_on(async {
-            match self.connection {
-                Connection::Postgres(one) => one.close().await.unwrap(),
-                Connection::MySql(one) => one.close().await.unwrap(),
-            }
-        });
-    }
+fn reader(database: &TestDatabase<'_>, table: &str) -> Session {
+    let mut session = Session::of(database);
+    session.execute("BEGIN");
+    session.one(&format!(
+        "SELECT 'kept ' FROM {table} UNION ALL SELECT 'read'"
+    ));
+    session
 }
 
 fn upgraded(database: &TestDatabase<'_>) -> Project {
@@ -141,7 +48,7 @@ fn a_step_that_waits_for_a_lock_gives_up_and_names_the_holder() {
     for kind in Kind::SERVERS {
         let database = TestDatabase::create(kind);
         let project = upgraded(&database);
-        let holder = Holder::of(&database, "fourth");
+        let holder = reader(&database, "fourth");
         let before = database.open().schema().unwrap();
         let run = project
             .run("downgrade-safe -2 -y --allow-failing --lock-timeout 2s --format json")
@@ -150,12 +57,16 @@ fn a_step_that_waits_for_a_lock_gives_up_and_names_the_holder() {
         assert_eq!(failed["removes"], "4444aaaa", "{kind:?}\n{run}");
         assert_eq!(failed["database"]["state"], "unchanged", "{kind:?}\n{run}");
         assert_eq!(failed["database"]["schema_compared"], true);
-        assert_eq!(failed["blockers"][0]["pid"], holder.pid, "{kind:?}\n{run}");
+        assert_eq!(
+            failed["blockers"][0]["pid"],
+            holder.pid(),
+            "{kind:?}\n{run}"
+        );
         assert_eq!(failed["blockers"].as_array().unwrap().len(), 1, "{run}");
         assert_eq!(failed["blockers"][0]["user"], USER);
         assert!(
             run.stderr
-                .contains(&format!("Blocked by: pid {}, user {USER}", holder.pid)),
+                .contains(&format!("Blocked by: pid {}, user {USER}", holder.pid())),
             "{run}"
         );
         if kind == Kind::PostgreSql {
@@ -183,7 +94,7 @@ fn what_queues_behind_the_step_goes_on_when_the_step_gives_up() {
     for kind in Kind::SERVERS {
         let database = TestDatabase::create(kind);
         let project = upgraded(&database);
-        let holder = Holder::of(&database, "fifth");
+        let holder = reader(&database, "fifth");
         let child = project
             .rollback("downgrade-safe -1 -y --allow-failing --lock-timeout 4s --format json")
             .piped()
@@ -200,7 +111,10 @@ fn what_queues_behind_the_step_goes_on_when_the_step_gives_up() {
         // Sent while the step waits, answered while the holder still holds.
         database.query("SELECT * FROM fifth");
         let run = end_of(&project, child).exits(4);
-        assert_eq!(event(&run, "step_failed")["blockers"][0]["pid"], holder.pid);
+        assert_eq!(
+            event(&run, "step_failed")["blockers"][0]["pid"],
+            holder.pid()
+        );
         holder.end();
     }
 }
@@ -210,8 +124,8 @@ fn a_retry_succeeds_when_the_lock_is_free() {
     for kind in Kind::SERVERS {
         let database = TestDatabase::create(kind);
         let project = upgraded(&database);
-        let holder = Holder::of(&database, "fifth");
-        let pid = holder.pid;
+        let holder = reader(&database, "fifth");
+        let pid = holder.pid();
         let mut child = project
             .rollback("downgrade-safe -1 -y --allow-failing --lock-timeout 1s --lock-retries 9 --format json")
             .piped()
@@ -243,7 +157,7 @@ fn the_plain_road_gives_up_by_what_libpq_reads() {
          case \"$PGOPTIONS\" in *work_mem*) ;; *) exit 9 ;; esac\nexec alembic \"$@\"\n",
     );
     project.make_executable("engine");
-    let holder = Holder::of(&database, "fifth");
+    let holder = reader(&database, "fifth");
     let run = project
         .rollback(
             "downgrade-safe -1 -y --allow-failing -v --engine-command ./engine --lock-timeout 1s",
@@ -262,14 +176,14 @@ fn a_transaction_that_is_open_for_long_is_warned_of_before_a_step() {
     for kind in Kind::SERVERS {
         let database = TestDatabase::create(kind);
         let project = upgraded(&database);
-        let holder = Holder::of(&database, "first");
+        let holder = reader(&database, "first");
         // MariaDB counts whole seconds.
         sleep(Duration::from_millis(2100));
         let run = project
             .run("downgrade-safe -2 -y --allow-failing --lock-timeout 1s --format json")
             .exits(0);
         let told = event(&run, "open_transactions");
-        assert_eq!(told["sessions"][0]["pid"], holder.pid, "{kind:?}\n{run}");
+        assert_eq!(told["sessions"][0]["pid"], holder.pid(), "{kind:?}\n{run}");
         assert_eq!(run.stderr.matches("a transaction is open").count(), 1);
         holder.end();
     }

@@ -36,6 +36,7 @@ mod project;
 mod rendered;
 mod restore;
 mod rules;
+mod session;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
