@@ -5,42 +5,8 @@ use std::collections::BTreeSet;
 use rollback::domain::diagnosis::{self, Known};
 
 use crate::project::Project;
+use crate::rules::{BASE, BOTH, EVERY, LITE, MARIA, PG};
 use crate::support::{Kind, Server, TestDatabase};
-
-const BASE: &str = r#"
-"""Owners and their pets"""
-import sqlalchemy as sa
-from alembic import op
-
-revision = "first"
-down_revision = None
-
-
-def upgrade():
-    op.create_table(
-        "owners",
-        sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column("code", sa.Integer()),
-    )
-    op.create_table(
-        "pets",
-        sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column("owner", sa.Integer()),
-        sa.Column("age", sa.Integer()),
-        sa.Column("name", sa.String(20)),
-    )
-    op.create_index("ix_pets_name", "pets", ["name"])
-    op.execute("INSERT INTO owners (id, code) VALUES (1, 10), (2, 20)")
-    op.execute(
-        "INSERT INTO pets (id, owner, age, name) "
-        "VALUES (1, 1, 3, 'a'), (2, 1, 4, 'b'), (3, 2, 5, 'c')"
-    )
-
-
-def downgrade():
-    op.drop_table("pets")
-    op.drop_table("owners")
-"#;
 
 /// One migration above [`BASE`], and what is said of its downgrade.
 struct Case {
@@ -51,12 +17,6 @@ struct Case {
     /// What stands in the cause or in what to do.
     says: &'static [&'static str],
 }
-
-const PG: &[Kind] = &[Kind::PostgreSql];
-const MARIA: &[Kind] = &[Kind::MariaDb];
-const LITE: &[Kind] = &[Kind::Sqlite];
-const BOTH: &[Kind] = &Kind::SERVERS;
-const EVERY: &[Kind] = &Kind::ALL;
 
 const fn case(
     code: &'static str,

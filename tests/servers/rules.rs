@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::support::{Kind, TestDatabase};
 use crate::walk::rows;
 
-const BASE: &str = r#"
+pub(crate) const BASE: &str = r#"
 """Owners and their pets"""
 import sqlalchemy as sa
 from alembic import op
@@ -82,11 +82,11 @@ struct Case {
     leaves: &'static [(&'static str, Option<&'static str>)],
 }
 
-const PG: &[Kind] = &[Kind::PostgreSql];
-const MARIA: &[Kind] = &[Kind::MariaDb];
-const LITE: &[Kind] = &[Kind::Sqlite];
-const BOTH: &[Kind] = &Kind::SERVERS;
-const EVERY: &[Kind] = &Kind::ALL;
+pub(crate) const PG: &[Kind] = &[Kind::PostgreSql];
+pub(crate) const MARIA: &[Kind] = &[Kind::MariaDb];
+pub(crate) const LITE: &[Kind] = &[Kind::Sqlite];
+pub(crate) const BOTH: &[Kind] = &Kind::SERVERS;
+pub(crate) const EVERY: &[Kind] = &Kind::ALL;
 
 const NEXT: Case = Case {
     code: "",
