@@ -1,10 +1,6 @@
 //! One error, taken apart: who raised it, by which code, in which words, about which statement.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
-use super::start::{self, Kind, pattern};
+use super::start::{self, Kind, patterns};
 use super::trace::{Frame, Speaker, Told, is_state};
 use crate::domain::connection::Dialect;
 
@@ -34,12 +30,6 @@ pub(super) struct Failed {
     pub(super) frames: Vec<Frame>,
     /// What a failure of starting it is.
     pub(super) kind: Option<Kind>,
-}
-
-macro_rules! patterns {
-    ($($name:ident = $text:expr;)*) => {
-        $(static $name: LazyLock<Regex> = LazyLock::new(|| pattern($text));)*
-    };
 }
 
 patterns! {

@@ -87,11 +87,14 @@ pub(super) fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a valid pattern")
 }
 
+/// Patterns, each compiled once.
 macro_rules! patterns {
     ($($name:ident = $text:expr;)*) => {
-        $(static $name: LazyLock<Regex> = LazyLock::new(|| pattern($text));)*
+        $(static $name: std::sync::LazyLock<regex::Regex> =
+            std::sync::LazyLock::new(|| $crate::domain::diagnosis::start::pattern($text));)*
     };
 }
+pub(super) use patterns;
 
 patterns! {
     FAILED = r"(?m)^\s*FAILED: (.*(?:\n[ \t]+\S.*)*)";

@@ -1,10 +1,6 @@
 //! Which lines of a text tell why it ended: the last error of it, and what it came from.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
-use super::start::pattern;
+use super::start::patterns;
 
 const MARK: &str = "Traceback (most recent call last):";
 const CAUSED: &str = "The above exception was the direct cause of the following exception:";
@@ -12,12 +8,6 @@ const HANDLED: &str = "During handling of the above exception, another exception
 
 /// As much of an error's own words as is read.
 const LINES: usize = 80;
-
-macro_rules! patterns {
-    ($($name:ident = $text:expr;)*) => {
-        $(static $name: LazyLock<Regex> = LazyLock::new(|| pattern($text));)*
-    };
-}
 
 patterns! {
     FRAME = r#"^\s+File "([^"]+)", line (\d+)(?:, in (.*))?$"#;
