@@ -5,6 +5,7 @@
 mod audit;
 pub mod backup;
 mod blockers;
+mod catalogue;
 mod checks_mysql;
 mod checks_postgres;
 mod checks_sqlite;
@@ -24,6 +25,7 @@ mod snapshot;
 mod sqlite;
 pub mod url;
 
+pub use self::catalogue::catalogue;
 pub use self::snapshot::{KeptCopy, Snapshot};
 
 use std::collections::BTreeSet;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::Session;
 use crate::commands::Context;
 use crate::commands::eyes::Eyes;
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::domain::audit::Row;
+use crate::domain::catalogue::Catalogue;
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::foresight::Dialect;
 use crate::domain::graph::Graph;
@@ -24,6 +25,16 @@ impl Session {
     /// The server, where it is one of those that are known well enough.
     pub(in super::super) fn dialect(&self) -> Option<Dialect> {
         Dialect::of(&self.identity.as_ref()?.dialect)
+    }
+
+    /// The schema as objects; `None` where it cannot be read.
+    pub(in super::super) fn catalogue(&mut self) -> Option<Catalogue> {
+        let dialect = self.dialect()?;
+        let schema = self.schema()?;
+        let Eyes::Own { database, .. } = &mut self.watched.eyes else {
+            return None;
+        };
+        Some(database::catalogue(database.as_mut(), &schema, dialect))
     }
 
     /// What looking ahead needs.

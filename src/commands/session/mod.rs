@@ -2,7 +2,6 @@
 //!
 //! A [`Session`] is what was found. What can be done with it is in the files here, by subject.
 
-mod catalogue;
 mod database;
 mod engine;
 mod names;

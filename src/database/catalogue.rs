@@ -1,0 +1,65 @@
+//! The schema of a database as objects: its lines, and what only a question of its own can tell.
+
+use std::time::Duration;
+
+use super::Look;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::foresight::Dialect;
+use crate::domain::operation::TableName;
+use crate::domain::schema::Schema;
+
+/// How long the small questions about the catalogue may take.
+const CATALOGUE_LIMIT: Duration = Duration::from_secs(2);
+
+/// PostgreSQL: each view with a column that it uses, for which the server keeps the column from going.
+const USED_BY_VIEWS: &str = "
+    SELECT of.nspname, v.relname, n.nspname, t.relname, a.attname
+    FROM pg_depend d
+    JOIN pg_rewrite r ON r.oid = d.objid
+    JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')
+    JOIN pg_namespace of ON of.oid = v.relnamespace
+    JOIN pg_class t ON t.oid = d.refobjid AND t.oid <> v.oid
+    JOIN pg_namespace n ON n.oid = t.relnamespace
+    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+        AND d.refobjsubid > 0 AND of.nspname NOT IN ('pg_catalog', 'information_schema')";
+
+/// Reads what the lines of a schema leave open. Without an answer it stays open.
+pub fn catalogue(database: &mut dyn Look, schema: &Schema, dialect: Dialect) -> Catalogue {
+    let mut try_ask = |sql: &str| database.query(sql, CATALOGUE_LIMIT).ok().flatten();
+    let uses = match dialect {
+        Dialect::Postgresql => try_ask(USED_BY_VIEWS),
+        _ => None,
+    };
+    let mut ask = |sql: &str| try_ask(sql).unwrap_or_default();
+    let default_schema = match dialect {
+        Dialect::Postgresql => ask("SELECT current_schema()").into_iter().flatten().next(),
+        _ => None,
+    };
+    let mut catalogue = Catalogue::read(schema, dialect, default_schema.flatten().as_deref());
+    if dialect == Dialect::Sqlite {
+        let tables = ask("SELECT name, sql FROM sqlite_master WHERE type = 'table'");
+        let tables = tables.iter().filter_map(|row| match row.as_slice() {
+            [Some(name), Some(sql)] => Some((name.as_str(), sql.as_str())),
+            _ => None,
+        });
+        catalogue.name_constraints(tables);
+    }
+    if let Some(uses) = uses {
+        let name = |schema: &String, name: &String| TableName {
+            schema: Some(schema.clone()),
+            name: name.clone(),
+        };
+        catalogue.settle_views(uses.iter().filter_map(|row| match row.as_slice() {
+            [
+                Some(of),
+                Some(view),
+                Some(schema),
+                Some(table),
+                Some(column),
+            ] => Some((name(of, view), name(schema, table), column.clone())),
+            _ => None,
+        }));
+    }
+    catalogue
+}
