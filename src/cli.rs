@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, backups, check, completions, current, downgrade_safe, explain, history, list, man,
-    plan, restore, show,
+    backup, backups, check, completions, current, downgrade_safe, explain, guard, history, list,
+    man, plan, restore, show, sql,
 };
 use crate::config::{self, GraphSource, Layer};
 use crate::domain::secret::Secret;
@@ -36,6 +36,7 @@ Exit codes:
   5  a step failed or did not verify, and a person must look
   6  another run holds the lock of the database; nothing was changed
   7  explain knows nothing of what the log holds
+  8  the command of guard failed, and what it did to the migrations was taken back
   70 a fault of rollback itself
   130 interrupted; the database stands at a revision, and the step that ran was finished first
       or left nothing behind";
@@ -74,6 +75,8 @@ pub enum Command {
     History(history::HistoryArgs),
     Show(show::ShowArgs),
     Explain(explain::ExplainArgs),
+    Guard(guard::GuardArgs),
+    Sql(sql::SqlArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }

@@ -24,6 +24,8 @@ pub enum Exit {
     Locked,
     /// 7: `explain` knows nothing of what the log holds.
     NotKnown,
+    /// 8: the command of `guard` failed, and what it did to the migrations was taken back.
+    Guarded,
     /// 70: a fault of this program.
     Internal,
     /// 130: interrupted between two steps.
@@ -42,6 +44,7 @@ impl Exit {
             Self::StepChanged => 5,
             Self::Locked => 6,
             Self::NotKnown => 7,
+            Self::Guarded => 8,
             Self::Internal => 70,
             Self::Interrupted => 130,
         }

@@ -125,6 +125,8 @@ pub fn run(world: &World) -> Exit {
         Command::History(args) => commands::history::run(args, &context).map(done),
         Command::Show(args) => commands::show::run(args, &context).map(done),
         Command::Explain(args) => commands::explain::run(args, &context),
+        Command::Guard(args) => commands::guard::run(args, &context),
+        Command::Sql(args) => commands::sql::run(args, &context).map(done),
         Command::Completions(args) => commands::completions::run(args, &ui).map(done),
         Command::Man(args) => commands::man::run(args, &ui).map(done),
     };

@@ -8,7 +8,7 @@ use super::Context;
 use super::revisions::FromFiles;
 use crate::config::{self, Layer};
 use crate::database::{self, Database, DatabaseError};
-use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Identity, RowsAre, VersionRows, VersionTable};
 use crate::domain::revision::RevisionId;
 use crate::engine::alembic::layout::Layout;
 use crate::engine::alembic::{AlembicEngine, Discovery, Settings};
@@ -55,6 +55,7 @@ pub(super) fn version_table(settings: &Layer, observation: &Observation) -> Vers
     VersionTable {
         name: settings.version_table.clone().unwrap_or(seen.name),
         schema: settings.version_table_schema.clone().or(seen.schema),
+        rows: RowsAre::Heads,
     }
 }
 
@@ -119,6 +120,7 @@ pub(super) fn by_url_alone(
             .clone()
             .unwrap_or(VersionTable::default().name),
         schema: settings.version_table_schema.clone(),
+        rows: RowsAre::Heads,
     };
     let rows = database
         .version_rows(&table)

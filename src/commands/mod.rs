@@ -12,6 +12,7 @@ pub mod downgrade_safe;
 pub mod explain;
 mod eyes;
 mod foresee;
+pub mod guard;
 pub mod history;
 mod keeper;
 pub mod list;
@@ -26,6 +27,7 @@ mod revisions;
 mod ruling;
 mod session;
 pub mod show;
+pub mod sql;
 mod unfinished;
 mod watch;
 

@@ -13,6 +13,9 @@ use crate::process::Environment;
 pub(super) fn read(environment: &Environment) -> Result<Layer, Failure> {
     let variables = Variables(environment);
     Ok(Layer {
+        engine: variables.read("ROLLBACK_ENGINE", one_of)?,
+        migrations: path(environment, "ROLLBACK_MIGRATIONS"),
+        history_schema: variables.text("ROLLBACK_HISTORY_SCHEMA")?,
         engine_command: variables.read("ROLLBACK_ENGINE_COMMAND", words)?,
         alembic_config: path(environment, "ROLLBACK_ALEMBIC_CONFIG"),
         name: variables.text("ROLLBACK_NAME")?,

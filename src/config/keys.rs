@@ -15,6 +15,9 @@ use crate::error::Failure;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct File {
+    engine: Option<String>,
+    migrations: Option<PathBuf>,
+    history_schema: Option<String>,
     engine_command: Option<Words>,
     alembic_config: Option<PathBuf>,
     name: Option<String>,
@@ -45,7 +48,10 @@ struct File {
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-pub(super) const KEYS: [&str; 27] = [
+pub(super) const KEYS: [&str; 30] = [
+    "engine",
+    "migrations",
+    "history_schema",
     "engine_command",
     "alembic_config",
     "name",
@@ -108,6 +114,9 @@ pub(super) fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
     })?;
     let source = Source(path);
     Ok(Layer {
+        engine: source.read("engine", file.engine, |text| one_of(&text))?,
+        migrations: file.migrations.map(|folder| source.resolve(&folder)),
+        history_schema: file.history_schema,
         engine_command: source.read("engine_command", file.engine_command, Words::read)?,
         alembic_config: file.alembic_config.map(|config| source.resolve(&config)),
         name: file.name,

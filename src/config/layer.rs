@@ -21,9 +21,24 @@ pub enum GraphSource {
     Engine,
 }
 
+/// What takes revisions back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineKind {
+    /// Alembic, or what speaks its verbs.
+    Alembic,
+    /// SQL files with a rollback block each, run by rollback itself.
+    Sql,
+}
+
 /// One layer of settings: what one source says, `None` where it says nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Layer {
+    /// What takes revisions back; `None` where that is looked for.
+    pub engine: Option<EngineKind>,
+    /// The folder of the SQL files.
+    pub migrations: Option<PathBuf>,
+    /// The schema of the tables that SQL-file migrations are written down in, on PostgreSQL.
+    pub history_schema: Option<String>,
     /// The words of the engine's command line.
     pub engine_command: Option<Vec<String>>,
     /// Alembic's own configuration file.
@@ -94,6 +109,9 @@ impl Layer {
     /// This layer where it says something, the other where it does not.
     pub(super) fn over(self, below: Self) -> Self {
         Self {
+            engine: self.engine.or(below.engine),
+            migrations: self.migrations.or(below.migrations),
+            history_schema: self.history_schema.or(below.history_schema),
             engine_command: self.engine_command.or(below.engine_command),
             alembic_config: self.alembic_config.or(below.alembic_config),
             name: self.name.or(below.name),

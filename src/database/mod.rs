@@ -10,6 +10,7 @@ mod checks_mysql;
 mod checks_postgres;
 mod checks_sqlite;
 pub mod evidence;
+mod execution;
 mod failure;
 mod lock;
 mod mysql;
@@ -34,9 +35,11 @@ use std::time::Duration;
 use crate::domain::audit::Row as AuditRow;
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults};
-use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
+use crate::domain::connection::{
+    ConnectionFacts, Dialect, Identity, RowsAre, VersionRows, VersionTable,
+};
 use crate::domain::lock::{Claim, Locked};
-use crate::domain::query::{Queries, TextRows};
+use crate::domain::query::{Execution, Queries, TextRows};
 use crate::domain::report::Schema;
 use crate::process::Environment;
 
@@ -56,6 +59,16 @@ pub fn open(
     }
 }
 
+/// Opens a connection over which migrations are run. `lock_timeout` is how long a statement may wait for a lock
+/// of the database; `None` for as long as it takes.
+pub fn execution(
+    facts: &ConnectionFacts,
+    environment: &Environment,
+    lock_timeout: Option<Duration>,
+) -> Result<Box<dyn Execution>, DatabaseError> {
+    execution::open(facts, environment, lock_timeout)
+}
+
 /// `name` as an identifier, whatever it holds, between quotes of the server's kind.
 fn quoted(name: &str, quote: char) -> String {
     format!(
@@ -64,17 +77,20 @@ fn quoted(name: &str, quote: char) -> String {
     )
 }
 
-/// The one query on the version table. The table's rows are few, so it takes all of them.
+/// The one query on the version table.
 fn version_query(table: &VersionTable, quote: char) -> String {
     let schema = table
         .schema
         .as_deref()
         .map(|schema| quoted(schema, quote) + ".");
     let schema = schema.unwrap_or_default();
-    format!(
-        "SELECT version_num FROM {schema}{}",
-        quoted(&table.name, quote)
-    )
+    let name = quoted(&table.name, quote);
+    match table.rows {
+        RowsAre::Heads => format!("SELECT version_num FROM {schema}{name}"),
+        RowsAre::History => format!(
+            "SELECT migration_name FROM {schema}{name} WHERE status <> 'rolled_back' ORDER BY 1"
+        ),
+    }
 }
 
 /// The lines of an outline, each on one line whatever its expressions look like.
@@ -257,6 +273,7 @@ mod tests {
         let table = VersionTable {
             name: "a\"b`c".to_owned(),
             schema: Some("s.\"".to_owned()),
+            rows: RowsAre::Heads,
         };
         assert_eq!(
             version_query(&table, '"'),

@@ -131,7 +131,7 @@ where
     pub(super) fn rows_patiently(
         &mut self,
         sql: &str,
-        is_over: &dyn Fn() -> bool,
+        is_over: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
         let Some(mut connection) = self.connection.take() else {
             let gone = io::Error::new(io::ErrorKind::NotConnected, "the connection was lost");

@@ -61,6 +61,11 @@ impl Sqlite {
         format!("the SQLite file {}", self.path.display())
     }
 
+    /// A session that stays open, for what changes the file.
+    pub(super) fn into_session(self) -> Result<Session<SqliteConnection>, SessionError> {
+        Session::open(vec![self.options()], self.place(), None)
+    }
+
     fn metadata(&self) -> Result<Metadata, DatabaseError> {
         let unreachable = |reason| DatabaseError::Unreachable {
             place: self.place(),

@@ -61,13 +61,38 @@ impl ConnectionFacts {
     }
 }
 
-/// Where Alembic keeps the rows that say what is applied.
+/// Where the rows are that say what is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VersionTable {
     /// `alembic_version` unless `env.py` says otherwise.
     pub name: String,
     /// The schema, where `env.py` sets one.
     pub schema: Option<String>,
+    /// What a row is.
+    #[serde(skip)]
+    pub rows: RowsAre,
+}
+
+/// What the rows of a version table are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RowsAre {
+    /// As Alembic writes them: the heads, in the one column `version_num`.
+    #[default]
+    Heads,
+    /// Every migration that ever was registered, in the column `migration_name`, with a `status`. Applied is one
+    /// that is not `rolled_back`: where a rollback failed, it was taken back whole.
+    History,
+}
+
+impl VersionTable {
+    /// The table of SQL-file migrations.
+    pub fn of_history(schema: Option<&str>) -> Self {
+        Self {
+            name: "migration_history".to_owned(),
+            schema: schema.map(str::to_owned),
+            rows: RowsAre::History,
+        }
+    }
 }
 
 impl Default for VersionTable {
@@ -75,6 +100,7 @@ impl Default for VersionTable {
         Self {
             name: "alembic_version".to_owned(),
             schema: None,
+            rows: RowsAre::Heads,
         }
     }
 }

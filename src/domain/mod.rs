@@ -27,4 +27,5 @@ pub mod risk;
 pub mod schema;
 pub mod secret;
 pub mod sql;
+pub mod sql_files;
 pub mod target;

@@ -79,6 +79,24 @@ impl Plan {
         })
     }
 
+    /// Plans the removal of these and nothing else, newest first. They have to be closed upwards: nothing
+    /// applied outside them may need one of them.
+    pub fn exactly<'ids>(
+        graph: &Graph,
+        rows: &[RevisionId],
+        removes: impl IntoIterator<Item = &'ids RevisionId>,
+    ) -> Result<Self, UnknownRevision> {
+        let nodes = graph.nodes(rows)?;
+        let mut removals = graph.applied_nodes(&nodes);
+        let wanted = graph.nodes(removes)?;
+        removals.intersect_with(&wanted.into_iter().collect());
+        Ok(Self {
+            current: rows.iter().cloned().collect(),
+            restated_target: None,
+            steps: graph.steps(&nodes, &removals, None),
+        })
+    }
+
     /// What to type for exactly these steps; `None` where no target means them and nothing else. A
     /// revision is better than a number: it means the same after the first step.
     pub fn spelled(&self, graph: &Graph) -> Option<String> {

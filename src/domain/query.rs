@@ -19,3 +19,41 @@ pub struct QueryError {
     /// The driver's words.
     pub reason: String,
 }
+
+/// A connection over which migrations are run. What it did stays done, so it never tries a thing twice, and
+/// never connects anew.
+pub trait Execution {
+    /// Runs a text of one or more statements and gives the rows of the last one. `goes_on` is asked some times
+    /// a second, and a no ends the statement on the server and the connection.
+    fn run(&mut self, sql: &str, goes_on: &mut dyn FnMut() -> bool) -> Result<TextRows, RunError>;
+}
+
+/// Why a text did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct RunError {
+    /// What it means for what was done.
+    pub kind: RunErrorKind,
+    /// The server's code, where it was the server that spoke.
+    pub code: Option<String>,
+    /// The server's or the driver's words, without a password.
+    pub reason: String,
+}
+
+/// What a [`RunError`] means for what was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunErrorKind {
+    /// The server refused a statement; the connection is as good as before.
+    Refused,
+    /// The same, because a lock was waited for as long as it may be.
+    LockTimeout,
+    /// `goes_on` said no; the connection is closed.
+    GivenUp,
+    /// The connection broke; nobody knows whether the statement was done.
+    Lost,
+}
+
+/// Always, for [`Execution::run`].
+pub fn always() -> bool {
+    true
+}

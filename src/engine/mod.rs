@@ -1,6 +1,7 @@
 //! The programs that run migrations, behind one seam.
 
 pub mod alembic;
+pub mod sql_files;
 
 use std::time::Duration;
 

@@ -90,7 +90,7 @@ fn a_table_may_have_any_name() {
         database.execute(&format!("INSERT INTO {quoted} VALUES ('x')"));
         let table = VersionTable {
             name: name.to_owned(),
-            schema: None,
+            ..VersionTable::default()
         };
         assert_eq!(
             database.open().version_rows(&table).unwrap(),

@@ -217,7 +217,9 @@ impl MySqlBackups {
         let mut contents = Contents::default();
         for table in tables(database)? {
             let sql = format!("SELECT COUNT(*) FROM {}", quoted(&table, '`'));
-            let answer = database.session.rows_patiently(&sql, &|| stop.is_wanted());
+            let answer = database
+                .session
+                .rows_patiently(&sql, &mut || stop.is_wanted());
             stop.check()?;
             let answer = answer.map_err(DatabaseError::from)?;
             let rows = answer.first().and_then(|row| number(row, 0));
@@ -276,7 +278,7 @@ fn begin(database: &mut MySql) -> Result<(), BackupError> {
 }
 
 fn rows(database: &mut MySql, sql: &str) -> Result<Vec<Option<String>>, BackupError> {
-    let answer = database.session.rows_patiently(sql, &|| false);
+    let answer = database.session.rows_patiently(sql, &mut || false);
     let rows = answer.map_err(|error| {
         let locked = error.is_code(&[LOCKED]);
         match DatabaseError::from(error) {

@@ -415,7 +415,7 @@ impl<'a> Moment<'a> {
     fn patiently(&mut self, sql: &str) -> Result<TextRows, SessionError> {
         let stop = self.stop;
         self.session
-            .rows_patiently(sql, &|| stop.is_wanted())
+            .rows_patiently(sql, &mut || stop.is_wanted())
             .map(|rows| texts(&rows))
     }
 }

@@ -69,6 +69,8 @@ pub struct Graph {
     children: Vec<Vec<Node>>,
     /// The inverse of `requires`.
     dependents: Vec<Vec<Node>>,
+    /// Whether a row stands for itself alone, as [`Graph::in_sequence`] says.
+    is_sequence: bool,
 }
 
 /// Where a branch label stands.
@@ -103,6 +105,51 @@ impl Graph {
         graph.place_labels();
         graph.link_dependencies()?;
         Ok(graph)
+    }
+
+    /// Builds the graph of a history that has a row for each applied revision: a row stands for itself and for
+    /// nothing below it, so that one in the middle can go alone. `revisions` come in the order in which they are
+    /// applied, each after all that it depends on, and without a `down_revision`: each has the one before it.
+    ///
+    /// What needs a revision is what `depends_on` it, and nothing else.
+    pub fn in_sequence(revisions: impl IntoIterator<Item = Revision>) -> Result<Self, GraphError> {
+        let mut previous: Option<String> = None;
+        let chain = revisions.into_iter().map(|revision| {
+            let id = revision.id.clone();
+            Revision {
+                down_revisions: previous.replace(id).into_iter().collect(),
+                ..revision
+            }
+        });
+        let mut graph = Self::new(chain.collect::<Vec<_>>())?;
+        graph.is_sequence = true;
+        let count = graph.revisions.len();
+        graph.requires = vec![Vec::new(); count];
+        graph.dependents = vec![Vec::new(); count];
+        for node in 0..count {
+            let needed = graph.revisions[node].depends_on.clone();
+            let needed: Vec<Node> = needed.iter().filter_map(|id| graph.node(id)).collect();
+            for needed in needed {
+                if needed >= node {
+                    return Err(GraphError::Cycle {
+                        ids: vec![
+                            graph.revisions[node].id.clone(),
+                            graph.revisions[needed].id.clone(),
+                        ],
+                    });
+                }
+                if !graph.requires[node].contains(&needed) {
+                    graph.requires[node].push(needed);
+                    graph.dependents[needed].push(node);
+                }
+            }
+        }
+        Ok(graph)
+    }
+
+    /// Whether a row stands for itself alone, as [`in_sequence`](Self::in_sequence) says.
+    pub fn is_sequence(&self) -> bool {
+        self.is_sequence
     }
 
     fn link_down_revisions(&mut self) -> Result<(), GraphError> {
@@ -279,6 +326,11 @@ impl Graph {
     }
 
     pub(super) fn applied_nodes(&self, rows: &[Node]) -> FixedBitSet {
+        if self.is_sequence {
+            let mut applied = FixedBitSet::with_capacity(self.revisions.len());
+            applied.extend(rows.iter().copied());
+            return applied;
+        }
         self.reach(rows, &self.requires)
     }
 
@@ -371,6 +423,7 @@ fn try_drawn(drawing: &str) -> Result<Graph, GraphError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::plan::{Plan, Step};
 
     fn set(ids: &[&str]) -> Heads {
         ids.iter().copied().map(RevisionId::from).collect()
@@ -430,6 +483,42 @@ mod tests {
             try_drawn("b:a").unwrap_err().to_string(),
             "revision b refers to a, which no version file declares"
         );
+    }
+
+    #[test]
+    fn in_a_sequence_a_row_stands_for_itself_alone() {
+        let one = |id: &str, needs: &[&str]| Revision {
+            id: id.to_owned(),
+            depends_on: needs.iter().map(ToString::to_string).collect(),
+            ..Revision::default()
+        };
+        let graph = Graph::in_sequence([one("a", &[]), one("b", &["a"]), one("c", &[])]).unwrap();
+        let rows = ["a", "b", "c"].map(RevisionId::from);
+        let steps = |plan: Plan| -> Vec<String> {
+            let steps = plan.steps.iter();
+            let text = |step: &Step| {
+                let left: Vec<&str> = step.heads_after.iter().map(RevisionId::as_str).collect();
+                format!("{} => {}", step.argument, left.join(","))
+            };
+            steps.map(text).collect()
+        };
+        let to = |target: &str| Plan::new(&graph, &rows, &target.parse().unwrap()).map(steps);
+        assert_eq!(to("-2").unwrap(), ["c => a,b", "b => a"]);
+        assert_eq!(to("a").unwrap(), ["c => a,b", "b => a"]);
+        assert_eq!(to("base").unwrap(), ["c => a,b", "b => a", "a => "]);
+        assert_eq!(
+            steps(Plan::removing(&graph, &rows, "a").unwrap()),
+            ["b => a,c", "a => c"]
+        );
+        let only = ["b".into()];
+        assert_eq!(
+            steps(Plan::exactly(&graph, &rows, &only).unwrap()),
+            ["b => a,c"]
+        );
+        assert_eq!(graph.applied(&set(&["b"])).unwrap(), set(&["b"]));
+        assert_eq!(graph.heads(), set(&["c"]));
+        let late = Graph::in_sequence([one("a", &["b"]), one("b", &[])]);
+        assert!(matches!(late, Err(GraphError::Cycle { .. })), "{late:?}");
     }
 
     #[test]

@@ -15,6 +15,11 @@ impl Graph {
         removals: &FixedBitSet,
         rows: &[Node],
     ) -> Vec<Node> {
+        if self.is_sequence {
+            let mut order: Vec<Node> = removals.ones().collect();
+            order.reverse();
+            return order;
+        }
         let mut todo = removals.clone();
         let mut heads: Vec<Node> = rows
             .iter()

@@ -29,6 +29,10 @@ impl Graph {
         target: Option<Node>,
     ) -> FixedBitSet {
         let mut roots: Vec<Node> = match target {
+            _ if self.is_sequence => {
+                let above = target.map_or(0, |target| target + 1);
+                return self.needing(applied, above..self.revisions.len());
+            }
             Some(target) => self.children[target].clone(),
             None => (0..self.down.len())
                 .filter(|&node| self.down[node].is_empty())
@@ -111,8 +115,10 @@ impl Graph {
             applied.difference_with(&spelling.removes);
             if spelling.removes.count_ones(..) == 1 {
                 rows.remove(&node);
-                let below = self.rows_in_its_place(&rows, node);
-                rows.extend(below);
+                if !self.is_sequence {
+                    let below = self.rows_in_its_place(&rows, node);
+                    rows.extend(below);
+                }
             } else {
                 self.take_rows_back(&mut rows, &spelling.removes, &applied);
             }
@@ -139,6 +145,12 @@ impl Graph {
     /// matters: where one is an ancestor of another, naming it would take what lies between.
     fn narrowest_spelling(&self, applied: &FixedBitSet, node: Node) -> Spelling {
         let id = &self.revisions[node].id;
+        if self.is_sequence {
+            let mut removes = FixedBitSet::with_capacity(self.revisions.len());
+            removes.insert(node);
+            let argument = id.clone();
+            return Spelling { argument, removes };
+        }
         let to_base = || Spelling {
             argument: format!("{id}@base"),
             removes: self.removed_by(applied, Some(node), None),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::launcher::{Launch, Target};
 use super::output;
-use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::connection::{ConnectionFacts, RowsAre, VersionTable};
 use crate::domain::plan::Step;
 use crate::domain::revision::{Revision, RevisionId};
 use crate::domain::secret::Secret;
@@ -305,6 +305,7 @@ impl Context {
             version_table: VersionTable {
                 name: self.version_table.clone(),
                 schema: self.version_table_schema.clone(),
+                rows: RowsAre::Heads,
             },
             rows: self
                 .rows

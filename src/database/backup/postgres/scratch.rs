@@ -72,7 +72,7 @@ impl<'a> Scratch<'a> {
             name,
             is_there: true,
         };
-        if let Err(error) = scratch.session.rows_patiently(&sql, &|| false) {
+        if let Err(error) = scratch.session.rows_patiently(&sql, &mut || false) {
             scratch.is_there = false;
             let is_denied = error.is_code(&[NOT_ALLOWED]);
             return Err(match DatabaseError::from(error) {
@@ -114,7 +114,7 @@ impl<'a> Scratch<'a> {
         // A client that was ended is a moment in going, and the server itself waits five seconds.
         for force in [" WITH (FORCE)", "", ""] {
             let sql = format!("DROP DATABASE IF EXISTS {name}{force}");
-            result = self.session.rows_patiently(&sql, &|| false);
+            result = self.session.rows_patiently(&sql, &mut || false);
             if result.is_ok() {
                 return Ok(());
             }

@@ -1,0 +1,130 @@
+//! A project of SQL files and its database, found.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use crate::commands::Context;
+use crate::commands::connection::{database_failure, lock_timeout};
+use crate::config::EngineKind;
+use crate::database::{self, Database};
+use crate::domain::connection::{ConnectionFacts, Identity};
+use crate::domain::foresight::Dialect;
+use crate::domain::query::Execution;
+use crate::domain::secret::Secret;
+use crate::engine::sql_files::folder::{Folder, find};
+use crate::engine::sql_files::history_table::Tables;
+use crate::error::Failure;
+
+/// Where the database is, if no setting of ours says so.
+const VARIABLES: [&str; 2] = ["SUPABASE_DB_URL", "DATABASE_URL"];
+
+/// A project of SQL files with its database.
+pub(in super::super) struct Project {
+    pub(in super::super) dialect: Dialect,
+    pub(in super::super) facts: ConnectionFacts,
+    pub(in super::super) identity: Identity,
+    pub(in super::super) database: Box<dyn Database>,
+    pub(in super::super) tables: Tables,
+    pub(in super::super) folder: Folder,
+}
+
+/// The folder of the migrations, where this is a project of SQL files.
+pub(in super::super) fn folder(context: &Context<'_>) -> Option<PathBuf> {
+    let settings = context.settings;
+    match (settings.engine, &settings.migrations) {
+        (Some(EngineKind::Alembic), _) => None,
+        (_, Some(folder)) => Some(context.dir.join(folder)),
+        (_, None) => find(context.dir),
+    }
+}
+
+/// What the URL says that leads to the database.
+fn connection(context: &Context<'_>) -> Result<ConnectionFacts, Failure> {
+    let variable = |name: &&str| {
+        let value = context.environment.get(OsStr::new(name))?.to_str()?;
+        (!value.is_empty()).then(|| Secret::new(value))
+    };
+    let url = context.settings.database_url.clone();
+    let Some(url) = url.or_else(|| VARIABLES.iter().find_map(variable)) else {
+        return Err(Failure::user("it is not known where the database is").hint(
+            "set ROLLBACK_DATABASE_URL, such as postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        ));
+    };
+    database::url::parse(url.reveal(), context.dir).map_err(|error| {
+        Failure::user(format!("the database URL cannot be used: {error}"))
+            .hint("write it so: postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    })
+}
+
+fn dialect(facts: &ConnectionFacts) -> Result<Dialect, Failure> {
+    let name = match facts.dialect.as_str() {
+        "postgres" => "postgresql",
+        name => name,
+    };
+    Dialect::of(name).ok_or_else(|| {
+        Failure::user(format!("SQL files are not run on {}", facts.dialect))
+            .hint("PostgreSQL, MariaDB, MySQL and SQLite are known")
+    })
+}
+
+/// Reads the folder alone. Without a URL the files are read as PostgreSQL's.
+pub(in super::super) fn files(context: &Context<'_>) -> Result<(Folder, Dialect), Failure> {
+    let Some(path) = folder(context) else {
+        return Err(Failure::user("no folder of SQL migrations was found")
+            .hint("name it in rollback.toml: migrations = \"FOLDER\""));
+    };
+    let dialect = match connection(context) {
+        Ok(facts) => dialect(&facts)?,
+        Err(_) => Dialect::Postgresql,
+    };
+    Ok((read(&path, context, dialect)?, dialect))
+}
+
+fn read(
+    path: &std::path::Path,
+    context: &Context<'_>,
+    dialect: Dialect,
+) -> Result<Folder, Failure> {
+    Folder::read(path, context.dir, dialect).map_err(|reason| {
+        Failure::user(reason).hint("name the folder in rollback.toml: migrations = \"FOLDER\"")
+    })
+}
+
+impl Project {
+    /// Finds the database and reads the folder. A folder that is not there is an empty one: what was registered
+    /// can be taken back without it.
+    pub(in super::super) fn open(context: &Context<'_>) -> Result<Self, Failure> {
+        let facts = connection(context)?;
+        let dialect = dialect(&facts)?;
+        let mut database = database::open(&facts, context.environment)
+            .map_err(|error| database_failure(&error))?;
+        let identity = database
+            .identity()
+            .map_err(|error| database_failure(&error))?;
+        let folder = match folder(context) {
+            Some(path) if path.is_dir() => read(&path, context, dialect)?,
+            _ => Folder::default(),
+        };
+        Ok(Self {
+            dialect,
+            tables: Tables::new(dialect, context.settings.history_schema.as_deref()),
+            facts,
+            identity,
+            database,
+            folder,
+        })
+    }
+
+    /// A connection that changes the database.
+    pub(in super::super) fn execution(
+        &self,
+        context: &Context<'_>,
+    ) -> Result<Box<dyn Execution>, Failure> {
+        database::execution(
+            &self.facts,
+            context.environment,
+            lock_timeout(context.settings),
+        )
+        .map_err(|error| database_failure(&error))
+    }
+}

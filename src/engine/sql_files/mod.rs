@@ -1,0 +1,5 @@
+//! Migrations as SQL files, run by us: what was registered in the database is what runs.
+
+pub mod folder;
+pub mod history_table;
+pub mod running;
