@@ -21,7 +21,7 @@ use crate::error::{Exit, Failure};
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the database is asked what a plan puts at risk.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct ProbeArgs {
     /// Do not ask the database what tables and columns hold. What goes is then not counted, and the level
     /// of a finding is that of its kind.
