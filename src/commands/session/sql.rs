@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{Rows, Runs, Session, Source};
 use crate::commands::Context;
+use crate::commands::connection::lock_timeout;
 use crate::commands::eyes::{Eyes, Watched};
 use crate::commands::lock::Lock;
 use crate::commands::sql::Chosen;
 use crate::commands::sql::project::Project;
 use crate::commands::watch::Watch;
+use crate::database;
+use crate::domain::connection::ConnectionFacts;
 use crate::domain::graph::GraphError;
 use crate::domain::plan::Plan;
 use crate::domain::rendering::{Obstacle, Rendering};
@@ -20,7 +23,7 @@ use crate::domain::sql_files::history::{History, Record, Status};
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::sql_files::folder::Folder;
 use crate::engine::sql_files::history_table::{By, Tables};
-use crate::engine::sql_files::running::{Script, SqlFiles};
+use crate::engine::sql_files::running::{Connect, Script, SqlFiles};
 use crate::error::Failure;
 
 /// What is known of a project of SQL files beside the order of its migrations.
@@ -154,6 +157,7 @@ impl Session {
                 context.command(&["sql", "install"])
             ))
         })?;
+        drop(execution);
         let has_tables = read.is_some();
         let history = read.unwrap_or_default();
         let graph = history
@@ -182,7 +186,7 @@ impl Session {
             known.folder.files.len()
         ));
         let engine = SqlFiles {
-            execution: execution.into(),
+            connect: connecting(&project.facts, context),
             tables: known.tables.clone(),
             scripts: known.scripts(Chosen::Stored, &by),
             by,
@@ -264,6 +268,15 @@ impl Session {
             Runs::Alembic(_) => None,
         }
     }
+}
+
+/// How a connection is opened for each step.
+fn connecting(facts: &ConnectionFacts, context: &Context<'_>) -> Connect {
+    let (facts, environment) = (facts.clone(), context.environment.clone());
+    let limit = lock_timeout(context.settings);
+    Box::new(move || {
+        database::execution(&facts, &environment, limit).map_err(|error| error.to_string())
+    })
 }
 
 /// Dependencies that make no order.
