@@ -504,7 +504,7 @@ impl Run {
     pub fn remaining_target(&self, remaining: &[String]) -> Option<Target> {
         match self.begun.target.parse().ok()? {
             Target::Steps(_) => Some(Target::Steps(remaining.len())),
-            named @ Target::Named { .. } => Some(named),
+            named @ (Target::Named { .. } | Target::Exactly(_)) => Some(named),
         }
     }
 }

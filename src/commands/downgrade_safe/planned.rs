@@ -1,5 +1,6 @@
 //! The plan of this run with all that is shown of it.
 
+use super::registered::Registered;
 use super::{DowngradeSafeArgs, Safety};
 use crate::commands::Context;
 use crate::commands::foresee::Foreseen;
@@ -16,6 +17,8 @@ use crate::ui::{Ending, PlanView};
 pub(in super::super) struct Planned {
     /// As typed, or in words.
     target: String,
+    /// What is typed for the same plan.
+    words: Vec<String>,
     pub(in super::super) plan: Plan,
     /// The command line of each step.
     pub(in super::super) commands: Vec<Vec<String>>,
@@ -25,6 +28,8 @@ pub(in super::super) struct Planned {
     pub(in super::super) safety: Safety,
     /// The command that brings back what was before the first step, once there is a backup of it.
     pub(super) restore: Option<String>,
+    /// What keeps SQL files from being run.
+    pub(super) registered: Registered,
 }
 
 impl Planned {
@@ -35,14 +40,22 @@ impl Planned {
         session: &mut Session,
         taken_up: Option<&TakenUp>,
     ) -> Result<Self, Failure> {
-        let target = args
-            .target
-            .clone()
-            .unwrap_or_else(|| "what was left".to_owned());
-        let plan = match taken_up {
-            Some(taken_up) => taken_up.plan.clone(),
-            None => session.plan(&target)?,
+        let words: Vec<String> = match (&args.only, &args.target) {
+            (Some(only), _) => vec!["--only".to_owned(), only.clone()],
+            (None, Some(target)) => vec![target.clone()],
+            (None, None) => vec!["--resume".to_owned()],
         };
+        let target = match taken_up {
+            Some(_) => "what was left".to_owned(),
+            None => words.join(" "),
+        };
+        let plan = match (taken_up, &args.only) {
+            (Some(taken_up), _) => taken_up.plan.clone(),
+            (None, Some(only)) => session.plan_only(only, context)?,
+            (None, None) => session.plan(&target)?,
+        };
+        let goes_on = taken_up.is_some();
+        let registered = Registered::of(session, &plan, args.how.chosen, goes_on);
         let foreseen = Foreseen::of(session, &plan, context);
         let safety = Safety::judge(context, session, &plan, &foreseen.outlook);
         let begun_as_a_whole = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
@@ -61,6 +74,8 @@ impl Planned {
         let ruled = rule(context, session, &plan, &foreseen, manner)?;
         Ok(Self {
             target,
+            words,
+            registered,
             commands: session.command_lines(&plan),
             foreseen,
             ruled,
@@ -76,7 +91,8 @@ impl Planned {
         context: &Context<'_>,
         session: &Session,
     ) -> Result<(), Failure> {
-        let next = self.foreseen.next_command(&self.target, context);
+        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let next = self.foreseen.next_command(&words, context);
         let backup = self.safety.sentence();
         let view = PlanView {
             database: session.identity.as_ref(),
@@ -91,7 +107,9 @@ impl Planned {
                 backup: backup.as_deref(),
             },
         };
-        context.ui.plan_of_run(view, args.dry_run)
+        context.ui.plan_of_run(view, args.dry_run)?;
+        self.registered.show(context);
+        Ok(())
     }
 
     /// What is known of each step, should it fail.

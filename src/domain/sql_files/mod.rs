@@ -8,5 +8,6 @@ pub mod ahead;
 pub mod dependency;
 pub mod file;
 pub mod history;
+pub mod obstacle;
 pub mod script;
 pub mod template;
