@@ -23,7 +23,7 @@ use super::eyes::Watched;
 use super::{Context, command};
 use crate::domain::connection::Identity;
 use crate::domain::graph::Graph;
-use crate::domain::revision::RevisionId;
+use crate::domain::revision::{RevisionId, in_short};
 use crate::domain::secret::{self, Secret};
 use crate::engine::alembic::output::mask;
 use crate::engine::alembic::version_files::VersionFiles;
@@ -96,11 +96,5 @@ fn interrupted_or(error: EngineError, context: &Context<'_>) -> Failure {
 }
 
 fn listed(ids: &[RevisionId]) -> String {
-    if ids.is_empty() {
-        return "base".to_owned();
-    }
-    ids.iter()
-        .map(RevisionId::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
+    in_short(ids.iter().map(RevisionId::as_str))
 }

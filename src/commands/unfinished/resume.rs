@@ -86,7 +86,7 @@ pub(in super::super) fn take_up(
             return Err(cannot_go_on(context, session, &run, &found));
         }
         (_, Some(vouched)) => {
-            if !session.rows.stand_at(vouched) {
+            if !session.stands_at(vouched) {
                 return Err(Failure::refused(format!(
                     "the database does not stand at {vouched}, but at {}",
                     session.standing()
@@ -251,6 +251,17 @@ fn plan_the_rest(session: &Session, run: &Run, rows: &[RevisionId]) -> Result<Pl
     let plan = if session.graph.is_sequence() {
         // What was begun is named in full, whatever its target was called.
         let ids: Vec<RevisionId> = remaining.iter().map(RevisionId::new).collect();
+        for id in &ids {
+            let needing = Plan::removing(&session.graph, rows, id.as_str())
+                .map_err(|error| not_the_same(error.to_string()))?;
+            if let Some(new) = needing
+                .steps
+                .iter()
+                .find(|step| !ids.contains(&step.removes))
+            {
+                return Err(not_the_same(format!("{} depends on {id} now", new.removes)));
+            }
+        }
         Plan::exactly(&session.graph, rows, &ids)
             .map_err(|error| not_the_same(error.to_string()))?
     } else {
