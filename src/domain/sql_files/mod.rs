@@ -7,5 +7,6 @@
 pub mod dependency;
 pub mod file;
 pub mod history;
+pub mod literal;
 pub mod script;
 pub mod template;
