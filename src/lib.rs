@@ -66,7 +66,7 @@ pub fn run(world: &World) -> Exit {
         None => world.cwd.clone(),
     };
     let flags = cli.global.layer(match &cli.command {
-        Command::DowngradeSafe(args) => args.layer(),
+        Command::DowngradeSafe(args) => args.how.layer(),
         Command::Plan(args) => args.circumstances.layer(args.probes.layer()),
         Command::List(args) => args.probes.layer(),
         Command::Check(args) => args.probes.layer(),

@@ -22,7 +22,7 @@ use crate::error::Failure;
 const BUDGET: Duration = Duration::from_secs(2);
 
 /// What the operator says about a rollback besides its target.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct CircumstanceArgs {
     /// Why the database is rolled back, for the record.
     #[arg(long, value_name = "TEXT")]

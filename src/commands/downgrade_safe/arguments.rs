@@ -37,9 +37,31 @@ pub struct DowngradeSafeArgs {
     pub target: Option<String>,
 
     /// Show the plan and change nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "report")]
     pub dry_run: bool,
 
+    /// How it is run.
+    #[command(flatten)]
+    pub how: HowArgs,
+
+    /// Go on with the run on this database that did not reach its target, once it is clear what it
+    /// left behind.
+    #[arg(long, conflicts_with_all = ["target", "abandon"])]
+    pub resume: bool,
+
+    /// With --resume: the database was repaired by hand, and now stands at this revision as it should.
+    #[arg(long, value_name = "REV", requires = "resume")]
+    pub accept: Option<String>,
+
+    /// Give the run on this database up that did not reach its target. The database is not touched.
+    #[arg(long, conflicts_with_all = ["target", "dry_run"])]
+    pub abandon: bool,
+}
+
+/// How steps are run, whichever they are.
+#[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct HowArgs {
     /// Do not ask; for scripts.
     #[arg(short, long)]
     pub yes: bool,
@@ -93,19 +115,6 @@ pub struct DowngradeSafeArgs {
     #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     pub wait: Option<Duration>,
 
-    /// Go on with the run on this database that did not reach its target, once it is clear what it
-    /// left behind.
-    #[arg(long, conflicts_with_all = ["target", "abandon"])]
-    pub resume: bool,
-
-    /// With --resume: the database was repaired by hand, and now stands at this revision as it should.
-    #[arg(long, value_name = "REV", requires = "resume")]
-    pub accept: Option<String>,
-
-    /// Give the run on this database up that did not reach its target. The database is not touched.
-    #[arg(long, conflicts_with_all = ["target", "dry_run"])]
-    pub abandon: bool,
-
     /// Consent by name to what the plan puts at risk: codes of findings, separated by commas, or all.
     /// Without it a high or unknown finding has to be confirmed by typing, and is refused with -y.
     #[arg(long, value_name = "CODE", value_parser = config::allowed)]
@@ -124,7 +133,7 @@ pub struct DowngradeSafeArgs {
     pub circumstances: CircumstanceArgs,
 
     /// Put the report of the run into this file as well, as JSON or as Markdown by its ending: .json or .md.
-    #[arg(long, value_name = "FILE", value_parser = reports::file, conflicts_with = "dry_run")]
+    #[arg(long, value_name = "FILE", value_parser = reports::file)]
     pub report: Option<PathBuf>,
 
     /// Run steps that remove several revisions because they depend on each other.
@@ -132,7 +141,7 @@ pub struct DowngradeSafeArgs {
     pub allow_joint_steps: bool,
 }
 
-impl DowngradeSafeArgs {
+impl HowArgs {
     /// The flags that are settings.
     pub fn layer(&self) -> config::Layer {
         config::Layer {

@@ -33,7 +33,7 @@ use crate::ui::Account;
 
 /// Plans, asks, runs and tells, and leaves a report of every run that was begun, gone on with or given up.
 pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
-    let lock = (!args.dry_run).then(|| Lock::new(context, args.wait));
+    let lock = (!args.dry_run).then(|| Lock::new(context, args.how.wait));
     let mut session = observe(args, context, lock.as_ref())?;
     let store = record::store(context);
     let mut recorded = None;
@@ -46,7 +46,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         &mut recorded,
     );
     if let Some(run) = recorded {
-        let elsewhere = args.report.as_deref();
+        let elsewhere = args.how.report.as_deref();
         reports::write(context, &store, &mut session, &run, elsewhere);
     }
     result
@@ -82,7 +82,7 @@ fn recording(
     let lacking = consent::judge(args, context, &planned)?;
     planned.safety.refuse()?;
     let whole = way::whole(args, context, session, &planned.plan, taken_up.as_ref())?;
-    if !args.yes {
+    if !args.how.yes {
         consent::ask(context, session, &planned, &lacking)?;
         planned.ruled.still_met(context)?;
     }
@@ -98,7 +98,7 @@ fn recording(
     planned.restore = backup
         .as_ref()
         .map(|backup| safety::restoring(context, backup));
-    if !args.yes || backup.is_some() {
+    if !args.how.yes || backup.is_some() {
         session.still_at(&planned.plan)?;
     }
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
@@ -145,7 +145,7 @@ fn observe(
     context: &Context<'_>,
     lock: Option<&Lock>,
 ) -> Result<Session, Failure> {
-    if args.dry_run && !args.atomic {
+    if args.dry_run && !args.how.atomic {
         Session::look(context)
     } else {
         Session::open(context, lock)

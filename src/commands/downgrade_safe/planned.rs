@@ -47,12 +47,14 @@ impl Planned {
         let safety = Safety::judge(context, session, &plan, &foreseen.outlook);
         let begun_as_a_whole = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
         let manner = Manner {
-            consent: if args.yes {
+            consent: if args.how.yes {
                 Consent::Yes
             } else {
                 Consent::Terminal
             },
-            validate: args.atomic || begun_as_a_whole || context.settings.validate.unwrap_or(true),
+            validate: args.how.atomic
+                || begun_as_a_whole
+                || context.settings.validate.unwrap_or(true),
             backup: safety.intended(context),
             taken_up,
         };

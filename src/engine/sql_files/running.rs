@@ -18,6 +18,9 @@ pub struct Script {
     pub source: String,
     /// The line of the source that its first line is.
     pub line: usize,
+    /// Statements for the same transaction, before it: where the file is run and not what is stored, they bring
+    /// the row up to the file.
+    pub before: Vec<String>,
 }
 
 /// Opens a connection over which a step is run. The error is a sentence without a password.
