@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::Manifest;
 use super::diagnosis::Diagnosis;
+use super::guard::Guarded;
 use super::lock::Operator;
 use super::policy::{Circumstances, Ruling};
 use super::revision::{Heads, RevisionId};
@@ -244,6 +245,9 @@ pub struct Begun {
     /// The options that say which project is meant, for the commands that are suggested later.
     #[serde(default)]
     pub project: Vec<String>,
+    /// The command whose failure it answers; `None` where nobody's did.
+    #[serde(default)]
+    pub guarded: Option<Guarded>,
 }
 
 /// How many rows a table has.
@@ -465,7 +469,10 @@ impl Run {
             }
             // What was put back stays so, whatever code the run then ends with.
             Entry::Ended { .. } if self.end == Some(End::Restored) => {}
-            Entry::Ended { exit_code: 0, .. } => self.end = Some(End::Target),
+            // 8 is what `guard` ends with at its target: the command failed, the way back did not.
+            Entry::Ended {
+                exit_code: 0 | 8, ..
+            } => self.end = Some(End::Target),
             Entry::Ended { exit_code, .. } => self.end = Some(End::Early(exit_code)),
             Entry::Abandoned { .. } => self.end = Some(End::Abandoned),
         }
