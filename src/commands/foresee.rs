@@ -5,10 +5,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Context;
-use super::session::Session;
+use super::session::{Session, Text};
 use crate::config::{self, Layer};
 use crate::database::evidence::Probes;
-use crate::domain::foresight::{Seen, foresee, reachable};
+use crate::domain::foresight::{Migrations, Seen, foresee, reachable};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::domain::risk::outlook::{Asked, Outlook};
@@ -68,10 +68,10 @@ impl Foreseen {
     /// what is at stake.
     pub(super) fn of(session: &mut Session, plan: &Plan, context: &Context<'_>) -> Self {
         let settings = context.settings;
-        let files = session.files.clone();
+        let text = session.text();
         let dialect = session.dialect();
         let budget = settings.probe_timeout.unwrap_or(PROBE_TIMEOUT);
-        let (steps, asked) = following_ahead(&files, plan, dialect, |migrations| {
+        let mut follow = |migrations: &dyn Migrations| {
             let catalogue = if plan.steps.is_empty() {
                 None
             } else {
@@ -102,10 +102,15 @@ impl Foreseen {
                     Asked::Not("there is no connection of our own".to_owned()),
                 ),
             }
-        });
+        };
+        let (steps, asked) = match &text {
+            Text::VersionFiles(files) => following_ahead(files, plan, dialect, &mut follow),
+            Text::SqlFiles(migrations) => follow(migrations),
+        };
         let (graph, _) = session.looks();
         let reachable = reachable(graph, plan, |index| steps[index].will_fail());
-        let unread = (!plan.steps.is_empty() && files.files.is_empty()).then(|| {
+        let nothing_read = matches!(&text, Text::VersionFiles(files) if files.files.is_empty());
+        let unread = (!plan.steps.is_empty() && nothing_read).then(|| {
             "no version file of the plan is at hand, so that nothing is known of the steps"
                 .to_owned()
         });

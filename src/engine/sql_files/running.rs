@@ -1,6 +1,5 @@
 //! Taking one migration down.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -19,12 +18,19 @@ pub struct Script {
     pub source: String,
     /// The line of the source that its first line is.
     pub line: usize,
+    /// Statements for the same transaction, before it: where the file is run and not what is stored, they bring
+    /// the row up to the file.
+    pub before: Vec<String>,
 }
+
+/// Opens a connection over which a step is run. The error is a sentence without a password.
+pub type Connect = Box<dyn Fn() -> Result<Box<dyn Execution>, String>>;
 
 /// The engine of SQL files.
 pub struct SqlFiles {
-    /// Where the steps are run.
-    pub execution: RefCell<Box<dyn Execution>>,
+    /// Opens the connection of each step: what a script sets for its session ends with it, and of SQLite
+    /// nothing is held open between two steps.
+    pub connect: Connect,
     /// Where they are written down.
     pub tables: Tables,
     /// What is run, by migration.
