@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::graph::{Graph, UnknownRevision};
 use super::plan::Plan;
 use super::revision::{Heads, RevisionId};
+use super::schema::{Difference, Schema};
 
 /// What the target of a run is called that takes back what a command applied.
 pub const TARGET: &str = "where it stood before the command";
@@ -44,6 +45,10 @@ pub struct Before {
     pub rows: Vec<RevisionId>,
     /// All that was applied.
     pub applied: Heads,
+    /// The schema; `None` where it could not be read.
+    pub schema: Option<Schema>,
+    /// The tables in which it is written down what is applied: they may come with the command, and stay.
+    pub bookkeeping: Vec<String>,
 }
 
 /// Why what the command applied cannot be taken back by itself.
@@ -100,6 +105,21 @@ impl Before {
     }
 }
 
+impl Before {
+    /// What the schema lacks or has too much, where it should be what it was: a migration that broke off, or a
+    /// downgrade that is no inverse. Nothing where either schema is not known.
+    pub fn left_over(&self, now: Option<&Schema>) -> Difference {
+        let mut difference = Difference::between(self.schema.as_ref(), now);
+        let is_own = |line: &String| {
+            let mut words = line.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            words.any(|word| self.bookkeeping.iter().any(|name| name == word))
+        };
+        difference.gone.retain(|line| !is_own(line));
+        difference.new.retain(|line| !is_own(line));
+        difference
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +138,8 @@ mod tests {
             database_key: "sqlite:app.db".to_owned(),
             applied: graph.applied(&rows).unwrap(),
             rows,
+            schema: None,
+            bookkeeping: vec!["alembic_version".to_owned()],
         }
     }
 
@@ -196,6 +218,25 @@ mod tests {
                 new: ids(&["b", "d"])
             })
         );
+    }
+
+    #[test]
+    fn what_is_left_of_a_migration_is_seen_and_the_version_table_is_not() {
+        let schema = |lines: &[&str]| lines.iter().map(ToString::to_string).collect::<Schema>();
+        let stood = Before {
+            schema: Some(schema(&["table a", "column a.id int"])),
+            ..before(&drawn("a"), &[])
+        };
+        let now = schema(&[
+            "table a",
+            "table alembic_version",
+            "column public.alembic_version.version_num varchar(32)",
+            "table alembic_version_of_mine",
+        ]);
+        let left = stood.left_over(Some(&now));
+        assert_eq!(left.gone, ["column a.id int"]);
+        assert_eq!(left.new, ["table alembic_version_of_mine"]);
+        assert!(stood.left_over(None).is_empty());
     }
 
     #[test]

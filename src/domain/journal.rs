@@ -469,10 +469,12 @@ impl Run {
             }
             // What was put back stays so, whatever code the run then ends with.
             Entry::Ended { .. } if self.end == Some(End::Restored) => {}
-            // 8 is what `guard` ends with at its target: the command failed, the way back did not.
+            // What `guard` does comes to its target and ends with the failure of the command all the same.
             Entry::Ended {
-                exit_code: 0 | 8, ..
-            } => self.end = Some(End::Target),
+                exit_code, cause, ..
+            } if exit_code == 0 || (self.begun.guarded.is_some() && cause.is_none()) => {
+                self.end = Some(End::Target);
+            }
             Entry::Ended { exit_code, .. } => self.end = Some(End::Early(exit_code)),
             Entry::Abandoned { .. } => self.end = Some(End::Abandoned),
         }

@@ -154,10 +154,7 @@ mod tests {
                 "sh -c 'alembic upgrade head && ./deploy --env production'",
                 None,
             ),
-            (
-                "PGPASSWORD=hunter2 psql",
-                Some("PGPASSWORD=*** psql"),
-            ),
+            ("PGPASSWORD=hunter2 psql", Some("PGPASSWORD=*** psql")),
             (
                 "sh -c 'export PGPASSWORD=hunter2; alembic upgrade head'",
                 Some("sh -c 'export PGPASSWORD=*** alembic upgrade head'"),
@@ -175,8 +172,14 @@ mod tests {
                 r#"curl -H "Authorization: Bearer ey.J.x" https://app"#,
                 Some(r#"curl -H "Authorization: Bearer ***" https://app"#),
             ),
-            ("curl -u ada:hunter2 https://app", Some("curl -u ada:*** https://app")),
-            ("supabase db push --token-file t", Some("supabase db push --token-file ***")),
+            (
+                "curl -u ada:hunter2 https://app",
+                Some("curl -u ada:*** https://app"),
+            ),
+            (
+                "supabase db push --token-file t",
+                Some("supabase db push --token-file ***"),
+            ),
         ] {
             assert_eq!(redact_command(line), shown.unwrap_or(line));
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use super::taking_back::TakingBack;
 use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
 use crate::commands::reports;
@@ -18,7 +19,7 @@ use crate::domain::risk::verdict::Allowed;
 /// After each the version table is read and has to say what was predicted; the first thing that is
 /// not as predicted ends the run. Ctrl-C lets the running step finish and stops before the next; a
 /// second Ctrl-C ends the engine.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
   rollback downgrade-safe -3 --dry-run       Show the plan and stop
@@ -56,6 +57,10 @@ pub struct DowngradeSafeArgs {
     /// Give the run on this database up that did not reach its target. The database is not touched.
     #[arg(long, conflicts_with_all = ["target", "dry_run"])]
     pub abandon: bool,
+
+    /// In the place of a target: back to where a command under guard began.
+    #[arg(skip)]
+    pub(in super::super) taking_back: Option<TakingBack>,
 }
 
 /// How steps are run, whichever they are.

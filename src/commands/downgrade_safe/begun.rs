@@ -21,7 +21,7 @@ pub(super) fn begun(
     planned: &Planned,
 ) -> Begun {
     let plan = &planned.plan;
-    let typed = args.target.clone().unwrap_or_default();
+    let typed = args.told_target();
     let outlook = &planned.foreseen.outlook;
     // Whoever came this far has consented to all of it, by name or by typing.
     let allowed = to_be_allowed(outlook.findings(), &Allowed::default());
@@ -71,6 +71,10 @@ pub(super) fn begun(
             .iter()
             .map(|word| hidden(word))
             .collect(),
+        guarded: args
+            .taking_back
+            .as_ref()
+            .map(|taking_back| taking_back.guarded.clone()),
         schema: session.schema().unwrap_or_default(),
     }
 }

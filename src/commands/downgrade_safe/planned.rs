@@ -35,13 +35,11 @@ impl Planned {
         session: &mut Session,
         taken_up: Option<&TakenUp>,
     ) -> Result<Self, Failure> {
-        let target = args
-            .target
-            .clone()
-            .unwrap_or_else(|| "what was left".to_owned());
-        let plan = match taken_up {
-            Some(taken_up) => taken_up.plan.clone(),
-            None => session.plan(&target)?,
+        let target = args.told_target();
+        let plan = match (taken_up, &args.taking_back) {
+            (Some(taken_up), _) => taken_up.plan.clone(),
+            (None, Some(taking_back)) => taking_back.plan(context, session)?,
+            (None, None) => session.plan(&target)?,
         };
         let foreseen = Foreseen::of(session, &plan, context);
         let safety = Safety::judge(context, session, &plan, &foreseen.outlook);
@@ -76,7 +74,9 @@ impl Planned {
         context: &Context<'_>,
         session: &Session,
     ) -> Result<(), Failure> {
-        let next = self.foreseen.next_command(&self.target, context);
+        let next = self
+            .foreseen
+            .next_command(&self.typed(args, session), context);
         let backup = self.safety.sentence();
         let view = PlanView {
             database: session.identity.as_ref(),
@@ -92,6 +92,32 @@ impl Planned {
             },
         };
         context.ui.plan_of_run(view, args.dry_run)
+    }
+
+    /// The target as it can be typed.
+    fn typed(&self, args: &DowngradeSafeArgs, session: &Session) -> String {
+        args.taking_back
+            .as_ref()
+            .and_then(|_| self.plan.spelled(&session.graph))
+            .unwrap_or_else(|| self.target.clone())
+    }
+
+    /// A refusal of what guard would do, with what to type instead.
+    pub(super) fn with_way(
+        &self,
+        failure: Failure,
+        args: &DowngradeSafeArgs,
+        context: &Context<'_>,
+        session: &Session,
+    ) -> Failure {
+        match args.taking_back {
+            Some(_) => {
+                let target = self.typed(args, session);
+                let by_hand = context.command(&["downgrade-safe", &target]);
+                failure.hint(format!("or do it by hand: {by_hand}"))
+            }
+            None => failure,
+        }
     }
 
     /// What is known of each step, should it fail.

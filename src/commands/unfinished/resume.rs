@@ -248,11 +248,17 @@ fn plan_the_rest(session: &Session, run: &Run, rows: &[RevisionId]) -> Result<Pl
     if remaining.is_empty() {
         return Ok(Plan::nothing(rows));
     }
-    let target = run.remaining_target(remaining).ok_or_else(|| {
-        not_the_same(format!("its target {} is not understood", run.begun.target))
-    })?;
-    let plan = Plan::new(&session.graph, rows, &target)
-        .map_err(|error| not_the_same(error.to_string()))?;
+    let plan = if run.begun.guarded.is_some() {
+        // Where it was to end is no target that could be typed.
+        let remaining: Vec<RevisionId> = remaining.iter().cloned().map(RevisionId::new).collect();
+        Plan::exactly(&session.graph, rows, &remaining)
+            .map_err(|error| not_the_same(error.to_string()))?
+    } else {
+        let target = run.remaining_target(remaining).ok_or_else(|| {
+            not_the_same(format!("its target {} is not understood", run.begun.target))
+        })?;
+        Plan::new(&session.graph, rows, &target).map_err(|error| not_the_same(error.to_string()))?
+    };
     let planned = plan.steps.iter().map(|step| step.removes.as_str());
     if !planned.eq(remaining.iter().map(String::as_str)) {
         return Err(not_the_same(
