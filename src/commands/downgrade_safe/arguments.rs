@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
 
+use super::taking_back::TakingBack;
 use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
 use crate::commands::reports;
@@ -20,7 +21,7 @@ use crate::domain::sql_files::obstacle::Chosen;
 /// After each the version table is read and has to say what was predicted; the first thing that is
 /// not as predicted ends the run. Ctrl-C lets the running step finish and stops before the next; a
 /// second Ctrl-C ends the engine.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
   rollback downgrade-safe -3 --dry-run       Show the plan and stop
@@ -62,6 +63,10 @@ pub struct DowngradeSafeArgs {
     /// Give the run on this database up that did not reach its target. The database is not touched.
     #[arg(long, conflicts_with_all = ["target", "dry_run"])]
     pub abandon: bool,
+
+    /// In the place of a target: back to where a command under guard began.
+    #[arg(skip)]
+    pub(in super::super) taking_back: Option<TakingBack>,
 }
 
 /// `stored` or `file`.

@@ -54,10 +54,13 @@ const LEFT_OUT: [&str; 8] = [
 /// The commands that may come next.
 fn next_commands(args: &DowngradeSafeArgs, context: &Context<'_>) -> Commands {
     Commands {
-        resume: resuming(
-            context.typed,
-            args.target.as_deref().or(args.only.as_deref()),
-        ),
+        resume: match args.taking_back {
+            Some(_) => context.command(&["downgrade-safe", "--resume"]),
+            None => resuming(
+                context.typed,
+                args.target.as_deref().or(args.only.as_deref()),
+            ),
+        },
         abandon: context.command(&["downgrade-safe", "--abandon"]),
         current: context.command(&["current"]),
     }

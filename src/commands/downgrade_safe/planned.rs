@@ -17,8 +17,6 @@ use crate::ui::{Ending, PlanView};
 pub(in super::super) struct Planned {
     /// As typed, or in words.
     target: String,
-    /// What is typed for the same plan.
-    words: Vec<String>,
     pub(in super::super) plan: Plan,
     /// The command line of each step.
     pub(in super::super) commands: Vec<Vec<String>>,
@@ -40,19 +38,12 @@ impl Planned {
         session: &mut Session,
         taken_up: Option<&TakenUp>,
     ) -> Result<Self, Failure> {
-        let words: Vec<String> = match (&args.only, &args.target) {
-            (Some(only), _) => vec!["--only".to_owned(), only.clone()],
-            (None, Some(target)) => vec![target.clone()],
-            (None, None) => vec!["--resume".to_owned()],
-        };
-        let target = match taken_up {
-            Some(_) => "what was left".to_owned(),
-            None => words.join(" "),
-        };
-        let plan = match (taken_up, &args.only) {
-            (Some(taken_up), _) => taken_up.plan.clone(),
-            (None, Some(only)) => session.plan_only(only, context)?,
-            (None, None) => session.plan(&target)?,
+        let target = args.told_target();
+        let plan = match (taken_up, &args.taking_back, &args.only) {
+            (Some(taken_up), ..) => taken_up.plan.clone(),
+            (None, Some(taking_back), _) => taking_back.plan(context, session)?,
+            (None, None, Some(only)) => session.plan_only(only, context)?,
+            (None, None, None) => session.plan(&target)?,
         };
         let goes_on = taken_up.is_some();
         let registered = Registered::of(session, &plan, args.how.chosen, goes_on);
@@ -74,7 +65,6 @@ impl Planned {
         let ruled = rule(context, session, &plan, &foreseen, manner)?;
         Ok(Self {
             target,
-            words,
             registered,
             commands: session.command_lines(&plan),
             foreseen,
@@ -91,7 +81,8 @@ impl Planned {
         context: &Context<'_>,
         session: &Session,
     ) -> Result<(), Failure> {
-        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let words = self.words(args, session);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let next = self.foreseen.next_command(&words, context);
         let backup = self.safety.sentence();
         let view = PlanView {
@@ -110,6 +101,40 @@ impl Planned {
         context.ui.plan_of_run(view, args.dry_run)?;
         self.registered.show(context);
         Ok(())
+    }
+
+    /// What is typed for the same plan.
+    fn words(&self, args: &DowngradeSafeArgs, session: &Session) -> Vec<String> {
+        if args.resume {
+            return vec!["--resume".to_owned()];
+        }
+        if let Some(only) = &args.only {
+            return vec!["--only".to_owned(), only.clone()];
+        }
+        let spelled = args
+            .taking_back
+            .as_ref()
+            .and_then(|_| self.plan.spelled(&session.graph));
+        vec![spelled.unwrap_or_else(|| self.target.clone())]
+    }
+
+    /// A refusal of what guard would do, with what to type instead.
+    pub(super) fn with_way(
+        &self,
+        failure: Failure,
+        args: &DowngradeSafeArgs,
+        context: &Context<'_>,
+        session: &Session,
+    ) -> Failure {
+        match args.taking_back {
+            Some(_) => {
+                let words = self.words(args, session);
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let by_hand = context.command(&[&["downgrade-safe"], &words[..]].concat());
+                failure.hint(format!("or do it by hand: {by_hand}"))
+            }
+            None => failure,
+        }
     }
 
     /// What is known of each step, should it fail.

@@ -248,17 +248,14 @@ fn plan_the_rest(session: &Session, run: &Run, rows: &[RevisionId]) -> Result<Pl
     if remaining.is_empty() {
         return Ok(Plan::nothing(rows));
     }
-    let plan = if session.graph.is_sequence() {
-        // What was begun is named in full, whatever its target was called.
+    let plan = if session.graph.is_sequence() || run.begun.guarded.is_some() {
+        // What was begun is named in full: its target may be none that could be typed.
         let ids: Vec<RevisionId> = remaining.iter().map(RevisionId::new).collect();
-        for id in &ids {
+        for id in ids.iter().filter(|_| session.graph.is_sequence()) {
             let needing = Plan::removing(&session.graph, rows, id.as_str())
                 .map_err(|error| not_the_same(error.to_string()))?;
-            if let Some(new) = needing
-                .steps
-                .iter()
-                .find(|step| !ids.contains(&step.removes))
-            {
+            let mut needing = needing.steps.iter();
+            if let Some(new) = needing.find(|step| !ids.contains(&step.removes)) {
                 return Err(not_the_same(format!("{} depends on {id} now", new.removes)));
             }
         }

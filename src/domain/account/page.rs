@@ -90,6 +90,7 @@ fn facts(facts: Vec<(&'static str, Option<Cell>)>) -> Block {
 }
 
 fn summary(document: &Document) -> Vec<Block> {
+    let guarded = document.guarded.as_ref();
     let known =
         |text: &Option<String>| Some(text.clone().map_or_else(|| plain("not given"), plain));
     vec![facts(vec![
@@ -110,6 +111,17 @@ fn summary(document: &Document) -> Vec<Block> {
         (
             "Duration",
             document.seconds.map(|taken| plain(seconds(taken))),
+        ),
+        (
+            "Command under guard",
+            guarded.map(|guarded| literal(&guarded.command)),
+        ),
+        (
+            "It ended",
+            guarded.map(|guarded| {
+                let took = seconds(guarded.seconds);
+                plain(format!("{}, after {took}", guarded.how()))
+            }),
         ),
         ("Reason", known(&document.reason)),
         ("Incident", known(&document.incident)),
