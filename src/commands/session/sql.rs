@@ -192,6 +192,7 @@ impl Session {
             by,
             supabase,
             interrupt: context.interrupt.clone(),
+            cut_off: None,
         };
         Ok(Self {
             graph,

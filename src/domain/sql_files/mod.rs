@@ -10,3 +10,4 @@ pub mod file;
 pub mod history;
 pub mod script;
 pub mod template;
+pub mod way;
