@@ -8,6 +8,7 @@ pub mod ahead;
 pub mod dependency;
 pub mod file;
 pub mod history;
+pub mod literal;
 pub mod script;
 pub mod template;
 pub mod way;
