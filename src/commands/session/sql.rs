@@ -268,6 +268,7 @@ impl Session {
             by,
             supabase,
             interrupt: context.interrupt.clone(),
+            cut_off: None,
         };
         Ok(Self {
             graph,

@@ -12,3 +12,4 @@ pub mod literal;
 pub mod obstacle;
 pub mod script;
 pub mod template;
+pub mod way;
