@@ -176,7 +176,7 @@ fn program(args: &GuardArgs, context: &Context<'_>) -> Result<PathBuf, Failure> 
     let name = args.command.first().map_or("", String::as_str);
     let path = context.environment.get(OsStr::new("PATH"));
     process::find_program(OsStr::new(name), context.dir, path.map(AsRef::as_ref)).ok_or_else(|| {
-        let failure = Failure::user(format!("there is no command {name}"));
+        let failure = Failure::user(format!("no program is called {name}"));
         if name.contains(char::is_whitespace) {
             failure.hint(format!(
                 "a line for the shell is given to one: rollback guard -y -- sh -c {}",

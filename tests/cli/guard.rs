@@ -214,13 +214,13 @@ fn what_is_known_before_the_command_is_refused_before_it() {
     assert_snapshot!(project.run("guard -y -- no-such-command --flag"), @"
     exit 1
     --- stderr
-    error: there is no command no-such-command; the command was not run
+    error: no program is called no-such-command; the command was not run
       → name a program of PATH, or a file by its path
     ");
     assert_snapshot!(project.run("guard -y 'touch ran'"), @"
     exit 1
     --- stderr
-    error: there is no command touch ran; the command was not run
+    error: no program is called touch ran; the command was not run
       → a line for the shell is given to one: rollback guard -y -- sh -c 'touch ran'
     ");
     let policy = "[policy]\nrequire_incident = true\nallow_yes = false\n";
