@@ -47,15 +47,15 @@ use crate::ui::{Format, Redact as _, Watched};
 #[command(after_help = "\
 Examples:
   rollback guard -y -- alembic upgrade head
-  rollback guard -y -- sh -c 'alembic upgrade head && ./deploy && curl -fsS https://app.example/health'
+  rollback guard -y -- sh -c 'alembic upgrade head && ./deploy && curl -fsS https://app.example/up'
   rollback guard -y --allow all --reason 'release 4.2' --report guard.md -- make deploy
   rollback guard -y -- sh -c 'supabase db push && ./smoke-test'
 
-Exit codes: 0 the command succeeded, 8 it failed and the database is where it was before it, verified;
-1 error before the command, which was not run, 3 refused (before the command, or the rollback after it),
-4 a step of the rollback failed and the database stands at the last good revision, 5 a person must
-look, 6 another run holds the lock of the database, 130 interrupted. The exit status of the command
-itself is in what is printed, and in the report of the run.")]
+Exit codes: 0 the command succeeded, 8 it failed and the database is verified to be where it was
+before it; 1 error before the command, which was not run, 3 refused, before the command or the
+rollback after it, 4 a step of the rollback failed and the database stands at the last good
+revision, 5 a person must look, 6 another run holds the lock of the database, 130 interrupted. The
+exit status of the command itself is printed, and in the report of the run.")]
 pub struct GuardArgs {
     /// How a rollback would be run.
     #[command(flatten)]
