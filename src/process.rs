@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
 
+use crate::domain::journal::Statement;
 use crate::domain::lock::Operator;
 
 pub use self::inherited::run_inherited;
@@ -170,6 +171,17 @@ pub trait Listener {
 
     /// It wrote a line into the side channel, and may be answered there.
     fn told(&mut self, _line: &str, _channel: &mut dyn Channel) {}
+
+    /// A statement of a script is about to be sent, or is done, where each one stays done. The error is a
+    /// sentence, and ends the step before the next one.
+    fn statement(&mut self, _statement: &Statement) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// SHA-256 of the schema as it is now; `None` where it cannot be read.
+    fn schema(&mut self) -> Option<String> {
+        None
+    }
 
     /// About twice a second, unless it is being talked with. While this lasts nobody looks at the time limit.
     fn look_around(&mut self) {}

@@ -97,8 +97,8 @@ impl Interrupt {
             .filter(|number| *number > 0)
     }
 
-    /// The count at which a child that is started now is ended.
-    pub(super) fn limit(&self) -> usize {
+    /// The count at which a child or a statement that is started now is ended.
+    pub fn limit(&self) -> usize {
         self.count()
             .saturating_add(1)
             .max(if self.at_once { 1 } else { 2 })

@@ -14,6 +14,7 @@ mod position;
 mod progress;
 mod ruling;
 mod sql;
+mod sql_files;
 mod steps;
 
 use std::io::{self, IsTerminal, Write};

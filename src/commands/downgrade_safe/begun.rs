@@ -21,7 +21,14 @@ pub(super) fn begun(
     planned: &Planned,
 ) -> Begun {
     let plan = &planned.plan;
-    let typed = args.told_target();
+    let typed = match &args.only {
+        // The whole name: it is what the run is known by.
+        Some(_) => format!(
+            "--only {}",
+            texts(plan.steps.iter().map(|step| &step.removes)).join(" ")
+        ),
+        None => args.told_target(),
+    };
     let outlook = &planned.foreseen.outlook;
     // Whoever came this far has consented to all of it, by name or by typing.
     let allowed = to_be_allowed(outlook.findings(), &Allowed::default());

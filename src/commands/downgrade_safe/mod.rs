@@ -6,6 +6,7 @@ mod consent;
 mod ended;
 mod next;
 pub(super) mod planned;
+mod registered;
 mod safety;
 mod steps;
 mod taking_back;
@@ -29,6 +30,7 @@ use crate::domain::backup::Manifest;
 use crate::domain::journal::Run;
 use crate::domain::plan::Plan;
 use crate::domain::report::{Outcome, Report};
+use crate::domain::sql_files::obstacle::Chosen;
 use crate::error::{Exit, Failure};
 use crate::store::Store;
 use crate::ui::Account;
@@ -70,6 +72,8 @@ fn recording(
         return Ok(Exit::Done);
     }
     let mut taken_up = take_up(args, context, session, store, unfinished)?;
+    let run = taken_up.as_ref().map(|taken_up| &*taken_up.run.begun.run);
+    session.settle(args.how.chosen.unwrap_or(Chosen::Stored), run);
     warn_of_leftovers(context, session);
 
     let mut planned = Planned::new(args, context, session, taken_up.as_ref())?;

@@ -10,7 +10,7 @@ use crate::domain::guard::{Before, Guarded, Hindrance, TARGET};
 use crate::domain::journal::{Checked, Entry};
 use crate::domain::plan::Plan;
 use crate::domain::report::Report;
-use crate::domain::revision::RevisionId;
+use crate::domain::revision::{RevisionId, in_short};
 use crate::error::{Exit, Failure};
 use crate::store::Store;
 
@@ -145,10 +145,11 @@ pub(super) fn nothing_to_take_back(
 impl DowngradeSafeArgs {
     /// The target as typed; words where there is none.
     pub(super) fn told_target(&self) -> String {
-        match (&self.target, &self.taking_back) {
-            (Some(target), _) => target.clone(),
-            (None, Some(_)) => TARGET.to_owned(),
-            (None, None) => "what was left".to_owned(),
+        match (&self.target, &self.only, &self.taking_back) {
+            (Some(target), ..) => target.clone(),
+            (None, Some(only), _) => format!("--only {only}"),
+            (None, None, Some(_)) => TARGET.to_owned(),
+            (None, None, None) => "what was left".to_owned(),
         }
     }
 
@@ -174,12 +175,7 @@ fn person(message: String) -> Failure {
 }
 
 fn listed(ids: &[RevisionId]) -> String {
-    let ids: Vec<&str> = ids.iter().map(RevisionId::as_str).collect();
-    if ids.is_empty() {
-        "base".to_owned()
-    } else {
-        ids.join(", ")
-    }
+    in_short(ids.iter().map(RevisionId::as_str))
 }
 
 fn one_or_target(rows: &[RevisionId]) -> &str {

@@ -65,6 +65,8 @@ impl<'a> Telling<'a> {
         match &line.entry {
             Entry::Begun(_)
             | Entry::EngineEnded { .. }
+            | Entry::Statement { .. }
+            | Entry::InTheMiddle { .. }
             | Entry::Whole { .. }
             | Entry::Committing { .. } => {}
             Entry::Resumed {

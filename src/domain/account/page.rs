@@ -1,5 +1,7 @@
 //! The account as a page: what is told, in which order, without a word on how it looks.
 
+use crate::domain::revision::in_short;
+
 use super::{Check, Document, Moment, Named, Status, Step, StepState, Table};
 use crate::domain::backup::Verified;
 use crate::domain::journal::Rows;
@@ -523,7 +525,7 @@ fn named(revisions: &[Named]) -> String {
     if all.is_empty() {
         "base: nothing is applied".to_owned()
     } else {
-        all.join(", ")
+        in_short(all.iter().map(String::as_str))
     }
 }
 
