@@ -4,8 +4,10 @@
 //! ones stand in a table, a row each, so that their graph is one of
 //! [`Graph::in_sequence`](super::graph::Graph::in_sequence).
 
+mod acts;
 pub mod dependency;
 pub mod file;
 pub mod history;
 pub mod script;
 pub mod template;
+mod words;
