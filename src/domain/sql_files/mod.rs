@@ -5,6 +5,7 @@
 //! [`Graph::in_sequence`](super::graph::Graph::in_sequence).
 
 pub mod ahead;
+mod acts;
 pub mod dependency;
 pub mod file;
 pub mod history;
@@ -13,3 +14,4 @@ pub mod obstacle;
 pub mod script;
 pub mod template;
 pub mod way;
+mod words;
