@@ -37,6 +37,7 @@ mod rendered;
 mod restore;
 mod rules;
 mod session;
+mod sql_execution;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;

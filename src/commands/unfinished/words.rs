@@ -130,11 +130,10 @@ pub(super) fn cannot_go_on(
     failure = failure.hint(format!("{first}: {}", again(&["--resume"])));
     // Only a revision at which it stands can be vouched for, and of a whole only the start or the end.
     let at = session
-        .rows
-        .ids()
-        .first()
+        .newest()
+        .or_else(|| session.rows.ids().first())
         .map_or("base", RevisionId::as_str);
-    if !missing && !matches!(found, Found::Elsewhere) && session.rows.stand_at(at) {
+    if !missing && !matches!(found, Found::Elsewhere) && session.stands_at(at) {
         failure = failure.hint(format!(
             "or repair it by hand and vouch for it: {}",
             again(&["--resume", "--accept", at])
