@@ -4,6 +4,7 @@
 //! ones stand in a table, a row each, so that their graph is one of
 //! [`Graph::in_sequence`](super::graph::Graph::in_sequence).
 
+mod acts;
 pub mod ahead;
 pub mod dependency;
 pub mod file;
@@ -12,4 +13,5 @@ pub mod literal;
 pub mod obstacle;
 pub mod script;
 pub mod template;
+mod words;
 pub mod way;
