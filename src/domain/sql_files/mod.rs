@@ -4,8 +4,8 @@
 //! ones stand in a table, a row each, so that their graph is one of
 //! [`Graph::in_sequence`](super::graph::Graph::in_sequence).
 
-pub mod ahead;
 mod acts;
+pub mod ahead;
 pub mod dependency;
 pub mod file;
 pub mod history;
