@@ -2,8 +2,10 @@
 //!
 //! An engine may hang, fork, or fill a pipe; the database must not pay for it. So every child gets a
 //! process group of its own (a Ctrl-C on the terminal reaches us and not it), all its pipes are
-//! drained while it runs, and ending it means ending the whole group.
+//! drained while it runs, and ending it means ending the whole group. The one exception is the command that
+//! `guard` runs for somebody: it has what we have, and is nobody's to end.
 
+mod inherited;
 mod interrupt;
 mod running;
 
@@ -26,6 +28,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use crate::domain::journal::Statement;
 use crate::domain::lock::Operator;
 
+pub use self::inherited::run_inherited;
 pub use self::interrupt::Interrupt;
 use self::running::{Running, Watch};
 

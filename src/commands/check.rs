@@ -33,7 +33,7 @@ pub fn run(args: &CheckArgs, context: &Context<'_>) -> Result<(), Failure> {
     let foreseen = Foreseen::of(&mut session, &plan, context);
     let target = plan.spelled(&session.graph);
     let next = match &target {
-        Some(target) => foreseen.next_command(target, context),
+        Some(target) => foreseen.next_command(&[target], context),
         None => context.command(&["list"]),
     };
     let advice = foreseen.advice();

@@ -129,16 +129,16 @@ impl Foreseen {
         }
     }
 
-    /// The command that comes next for a plan whose target is `target`. It asks for what is at stake: consent
-    /// is not handed out to be copied.
-    pub(super) fn next_command(&self, target: &str, context: &Context<'_>) -> String {
+    /// The command that comes next for a plan that was asked for by these words. It asks for what is at stake:
+    /// consent is not handed out to be copied.
+    pub(super) fn next_command(&self, words: &[&str], context: &Context<'_>) -> String {
         match (self.outlook.first_failure(), &self.outlook.reachable) {
             (Some((0, _)), _) | (Some(_), None) => context.command(&["list"]),
             (Some(_), Some(reachable)) => match &reachable.target {
                 Some(target) => context.command(&["downgrade-safe", target]),
                 None => context.command(&["list"]),
             },
-            (None, _) => context.command(&["downgrade-safe", target]),
+            (None, _) => context.command(&[&["downgrade-safe"], words].concat()),
         }
     }
 

@@ -63,7 +63,7 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         taken_up: None,
     };
     let ruled = rule(context, &mut session, &plan, &foreseen, manner)?;
-    let next = foreseen.next_command(&args.target, context);
+    let next = foreseen.next_command(&[&args.target], context);
     let backup = safety.sentence();
     let view = PlanView {
         database: session.identity.as_ref(),

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::Manifest;
 use super::diagnosis::Diagnosis;
+use super::guard::Guarded;
 use super::lock::Operator;
 use super::policy::{Circumstances, Ruling};
 use super::revision::{Heads, RevisionId};
@@ -262,6 +263,9 @@ pub struct Begun {
     /// The options that say which project is meant, for the commands that are suggested later.
     #[serde(default)]
     pub project: Vec<String>,
+    /// The command whose failure it answers; `None` where nobody's did.
+    #[serde(default)]
+    pub guarded: Option<Guarded>,
 }
 
 /// How many rows a table has.
@@ -494,7 +498,12 @@ impl Run {
             }
             // What was put back stays so, whatever code the run then ends with.
             Entry::Ended { .. } if self.end == Some(End::Restored) => {}
-            Entry::Ended { exit_code: 0, .. } => self.end = Some(End::Target),
+            // What `guard` does comes to its target and ends with the failure of the command all the same.
+            Entry::Ended {
+                exit_code, cause, ..
+            } if exit_code == 0 || (self.begun.guarded.is_some() && cause.is_none()) => {
+                self.end = Some(End::Target);
+            }
             Entry::Ended { exit_code, .. } => self.end = Some(End::Early(exit_code)),
             Entry::Abandoned { .. } => self.end = Some(End::Abandoned),
         }
@@ -533,7 +542,7 @@ impl Run {
     pub fn remaining_target(&self, remaining: &[String]) -> Option<Target> {
         match self.begun.target.parse().ok()? {
             Target::Steps(_) => Some(Target::Steps(remaining.len())),
-            named @ Target::Named { .. } => Some(named),
+            named @ (Target::Named { .. } | Target::Exactly(_)) => Some(named),
         }
     }
 }

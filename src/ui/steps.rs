@@ -7,7 +7,7 @@ use colored::Color;
 use super::json::{Format, PlanView};
 use super::{Ui, Verbosity, count};
 use crate::domain::plan::Step;
-use crate::domain::revision::{Heads, RevisionId};
+use crate::domain::revision::{Heads, RevisionId, in_short};
 use crate::error::Failure;
 
 impl Ui {
@@ -110,16 +110,9 @@ impl Ui {
     }
 }
 
-/// The ids, or `base` where there are none, as Alembic calls it.
+/// The rows in short.
 pub(super) fn ids(heads: &Heads) -> String {
-    if heads.is_empty() {
-        return "base".to_owned();
-    }
-    heads
-        .iter()
-        .map(RevisionId::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
+    in_short(heads.iter().map(RevisionId::as_str))
 }
 
 /// A command line that can be pasted into a shell.

@@ -14,6 +14,7 @@ pub(super) fn judge(
     planned: &Planned,
 ) -> Result<Vec<&'static str>, Failure> {
     let Planned { plan, foreseen, .. } = planned;
+    planned.registered.refuse(context)?;
     refuse_joint_steps(args, plan)?;
     if !args.how.allow_failing {
         foreseen.refuse_failure(plan, context)?;

@@ -20,11 +20,11 @@ use self::engine::Runs;
 pub(super) use self::rows::Rows;
 pub(super) use self::sql::{SqlProject, Text};
 pub(super) use self::whole::{Whole, not_as_a_whole};
-use super::Context;
 use super::eyes::Watched;
+use super::{Context, command};
 use crate::domain::connection::Identity;
 use crate::domain::graph::Graph;
-use crate::domain::revision::RevisionId;
+use crate::domain::revision::{RevisionId, in_short};
 use crate::domain::secret::{self, Secret};
 use crate::engine::alembic::output::mask;
 use crate::engine::alembic::version_files::VersionFiles;
@@ -46,8 +46,8 @@ pub(super) struct Session {
     transaction_per_migration: Option<bool>,
     watched: Watched,
     secrets: Vec<Secret>,
-    /// `rollback current` for this project, to be suggested.
-    current_command: String,
+    /// The options that say which project and database is meant, for commands that are suggested.
+    which_project: Vec<String>,
     /// The project's directory.
     dir: PathBuf,
     /// Where a process of ours runs the steps: locked for as long as it may be at one.
@@ -63,6 +63,11 @@ pub(super) enum Source {
 }
 
 impl Session {
+    /// A command of ours on the same project and database, ready to paste.
+    fn command(&self, words: &[&str]) -> String {
+        command(&self.which_project, words)
+    }
+
     pub(super) fn secrets(&self) -> Secrets {
         Secrets(self.secrets.clone())
     }
@@ -92,11 +97,5 @@ fn interrupted_or(error: EngineError, context: &Context<'_>) -> Failure {
 }
 
 fn listed(ids: &[RevisionId]) -> String {
-    if ids.is_empty() {
-        return "base".to_owned();
-    }
-    ids.iter()
-        .map(RevisionId::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
+    in_short(ids.iter().map(RevisionId::as_str))
 }

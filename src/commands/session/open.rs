@@ -67,7 +67,7 @@ impl Session {
                     watch: Watch::new(context, secrets.clone()),
                 },
                 secrets,
-                current_command: context.command(&["current"]),
+                which_project: context.which_project.clone(),
                 dir: context.dir.to_owned(),
                 held: None,
             });
@@ -121,7 +121,7 @@ impl Session {
                 watch: Watch::new(context, secrets.clone()),
             },
             secrets,
-            current_command: context.command(&["current"]),
+            which_project: context.which_project.clone(),
             dir: context.dir.to_owned(),
             held: None,
         };

@@ -7,19 +7,20 @@ use crate::commands::Context;
 use crate::commands::connection::lock_timeout;
 use crate::commands::eyes::{Eyes, Watched};
 use crate::commands::lock::Lock;
-use crate::commands::sql::Chosen;
 use crate::commands::sql::project::Project;
 use crate::commands::watch::Watch;
 use crate::database;
 use crate::domain::connection::ConnectionFacts;
 use crate::domain::graph::GraphError;
 use crate::domain::plan::Plan;
-use crate::domain::rendering::{Obstacle, Rendering};
+use crate::domain::rendering::{self, Rendering};
 use crate::domain::revision::RevisionId;
 use crate::domain::secret::Secret;
 use crate::domain::sql_files::ahead::{self, SqlMigrations};
 use crate::domain::sql_files::file::MigrationFile;
-use crate::domain::sql_files::history::{History, Record, Status};
+use crate::domain::sql_files::history::{Dependency, GONE, History, Kind, Record, Status, UNKNOWN};
+use crate::domain::sql_files::obstacle::{self, Chosen, Files};
+use crate::domain::target::TargetError;
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::sql_files::folder::Folder;
 use crate::engine::sql_files::history_table::{By, Tables};
@@ -55,7 +56,82 @@ impl SqlProject {
     /// Whether the file is another than the one that was registered.
     pub(in super::super) fn is_changed(&self, record: &Record) -> bool {
         self.file(&record.id)
-            .is_some_and(|file| record.checksum.as_ref() != Some(&file.checksum))
+            .is_some_and(|file| obstacle::is_changed(record, file))
+    }
+
+    /// Why a migration has to go before others of the plan: `needs it (table projects)`.
+    pub(in super::super) fn why(&self, of: &RevisionId, plan: &Plan) -> String {
+        let others = || plan.steps.iter().map(|step| &step.removes);
+        let reasons: Vec<String> = self
+            .history
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.of == *of && others().any(|id| *id == dependency.on))
+            .filter_map(|dependency| Some(format!("{} ({})", dependency.on, source(dependency)?)))
+            .collect();
+        if reasons.is_empty() {
+            return "depends on it".to_owned();
+        }
+        format!("depends on {}", reasons.join(" and on "))
+    }
+
+    /// What is said where a target is none.
+    pub(super) fn no_target(&self, error: &TargetError, list: &str) -> Failure {
+        let failure = match error {
+            TargetError::Unknown { symbol, .. } => {
+                let table = self.tables.version_table();
+                let failure = Failure::user(format!("no migration is called {symbol}"));
+                if self.folder.path.as_os_str().is_empty() {
+                    failure.because(format!(
+                        "{table} has none, and no folder of files was found"
+                    ))
+                } else {
+                    failure.because(format!(
+                        "neither {table} nor {} has one",
+                        self.folder.path.display()
+                    ))
+                }
+            }
+            TargetError::NotApplied { revision } => {
+                let failure = Failure::user(format!("{revision} is not applied"));
+                match self.history.get(revision) {
+                    Some(_) => failure.because(GONE),
+                    None => failure.because(UNKNOWN),
+                }
+            }
+            TargetError::TooManySteps { asked, applied } => Failure::user(format!(
+                "{asked} steps were asked for, and only {applied} {} applied",
+                if *applied == 1 {
+                    "migration is"
+                } else {
+                    "migrations are"
+                }
+            )),
+            TargetError::Ambiguous { prefix, candidates } => Failure::user(format!(
+                "{prefix} is the beginning of {} migrations",
+                candidates.len()
+            )),
+            error => Failure::user(error.to_string()),
+        };
+        match error {
+            TargetError::Unknown { nearest: None, .. } | TargetError::NotApplied { .. } => {
+                failure.hint(format!("see which are applied: {list}"))
+            }
+            TargetError::BareNumber { .. }
+            | TargetError::Unknown { .. }
+            | TargetError::Ambiguous { .. }
+            | TargetError::TooManySteps { .. } => failure.hint(error.hint()),
+            _ => failure.hint(format!(
+                "give a number of steps such as -1, the name of a migration, or base: {list}"
+            )),
+        }
+    }
+
+    pub(in super::super) fn files(&self) -> Files<'_> {
+        Files {
+            read: &self.folder.files,
+            malformed: &self.folder.malformed,
+        }
     }
 
     /// What takes each applied migration down.
@@ -127,7 +203,7 @@ impl SqlProject {
     pub(super) fn render(&self, plan: &Plan, engine: &SqlFiles) -> Vec<Rendering> {
         let of = |id: &RevisionId| match engine.scripts.get(id) {
             Some(script) => Ok(format!("{}\n", script.sql.trim_end())),
-            None => Err(Obstacle {
+            None => Err(rendering::Obstacle {
                 sentence: "has no rollback SQL".to_owned(),
                 file: self.file(id).map(|file| file.path.clone()),
                 line: None,
@@ -212,7 +288,7 @@ impl Session {
                 watch: Watch::new(context, secrets.clone()),
             },
             secrets,
-            current_command: context.command(&["current"]),
+            which_project: context.which_project.clone(),
             dir: context.dir.to_owned(),
             held: None,
         })
@@ -268,6 +344,16 @@ impl Session {
             Runs::SqlFiles(engine) => engine.scripts.get(id),
             Runs::Alembic(_) => None,
         }
+    }
+}
+
+/// Where a dependency comes from, for people; `None` for one that is none.
+pub(in super::super) fn source(dependency: &Dependency) -> Option<String> {
+    match (dependency.kind, &dependency.object) {
+        (Kind::Declared, _) => Some("declared".to_owned()),
+        (Kind::Inferred, Some(object)) => Some(format!("inferred: {object}")),
+        (Kind::Inferred, None) => Some("inferred".to_owned()),
+        (Kind::Independent, _) => None,
     }
 }
 

@@ -27,15 +27,6 @@ pub struct SqlArgs {
     pub command: SqlCommand,
 }
 
-/// Which SQL takes a migration down whose file is not what was registered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Chosen {
-    /// What was registered in the database.
-    Stored,
-    /// What the file says now, which is registered with it.
-    File,
-}
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 #[expect(

@@ -121,7 +121,7 @@ pub(super) fn cannot_go_on(
         }
     }
     let missing = matches!(found, Found::PartOfAWhole);
-    let undo = if failure.causes.is_empty() {
+    let undo = if failure.causes.is_empty() || matches!(found, Found::Unclear(..)) {
         "restore the database from a backup"
     } else {
         "restore the database from a backup, or undo these differences"
@@ -137,11 +137,10 @@ pub(super) fn cannot_go_on(
     failure = failure.hint(format!("{first}: {}", again(&["--resume"])));
     // Only a revision at which it stands can be vouched for, and of a whole only the start or the end.
     let at = session
-        .rows
-        .ids()
-        .first()
+        .newest()
+        .or_else(|| session.rows.ids().first())
         .map_or("base", RevisionId::as_str);
-    if !missing && !matches!(found, Found::Elsewhere) && session.rows.stand_at(at) {
+    if !missing && !matches!(found, Found::Elsewhere) && session.stands_at(at) {
         let repair = match found {
             Found::Unclear(..) => {
                 "or look which statements are done, do the next one by hand if it is half done, and have it go on there"

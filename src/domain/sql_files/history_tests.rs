@@ -190,7 +190,11 @@ fn what_needs_something_that_is_gone_is_told() {
 fn supabase_and_we_may_disagree() {
     let mut history = history("20250101_a 20250102_b -20250103_c -20250104_d");
     assert!(history.disagreement().is_empty());
-    history.supabase = Some(["20250101", "20250103", "20250109"].map(str::to_owned).into());
+    history.supabase = Some(
+        ["20250101", "20250103", "20250109"]
+            .map(str::to_owned)
+            .into(),
+    );
     assert_eq!(
         history.disagreement(),
         Disagreement {

@@ -9,6 +9,7 @@ pub mod dependency;
 pub mod file;
 pub mod history;
 pub mod literal;
+pub mod obstacle;
 pub mod script;
 pub mod template;
 pub mod way;
