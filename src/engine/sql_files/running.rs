@@ -150,12 +150,12 @@ impl Engine for SqlFiles {
                     self.statement_by_statement(&mut step, &id, script, &statements)
                 }
             });
-        let (run, worth_writing) = step.ended(ended, started);
+        let outcome = step.ended(ended, started);
         drop(execution);
-        if let (Some(reason), true) = (&run.reason, worth_writing) {
+        if let Some(reason) = outcome.failure() {
             self.write_the_failure(&id, reason);
         }
-        Ok(run)
+        outcome.told()
     }
 
     fn downgrade_range(

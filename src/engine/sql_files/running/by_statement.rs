@@ -37,7 +37,7 @@ impl SqlFiles {
         let digest = digest(&script.sql);
         let done = match &before {
             Some(progress) => {
-                let known = self.known(step, id)?;
+                let known = self.known(id, &self.server(step)?);
                 let schema = schema.as_deref();
                 next(
                     progress,
@@ -84,17 +84,44 @@ impl SqlFiles {
         Ok(record.and_then(|record| record.metadata.progress.clone()))
     }
 
-    fn known(&self, step: &mut Step<'_, '_>, id: &RevisionId) -> Result<Known, Trouble> {
+    /// How many statements of a script that was cut off are done, or why that cannot be told, and how many it has.
+    pub fn cut_off_at(
+        &self,
+        id: &RevisionId,
+        progress: &Progress,
+        schema: Option<&str>,
+        server: &str,
+    ) -> (Result<usize, String>, usize) {
+        match self.script(id) {
+            Err(error) => (Err(error.summary), 0),
+            Ok((script, statements)) => {
+                let digest = digest(&script.sql);
+                let known = self.known(id, server);
+                let dialect = self.tables.dialect;
+                let done = next(progress, &statements, &digest, schema, dialect, known);
+                (done, statements.len())
+            }
+        }
+    }
+
+    /// The server and its release, where that matters.
+    fn server(&self, step: &mut Step<'_, '_>) -> Result<String, Trouble> {
+        if self.tables.dialect != Dialect::Mysql {
+            return Ok(String::new());
+        }
+        let rows = step.ours("ask for the release of the server", "SELECT VERSION()")?;
+        let version = rows.into_iter().flatten().flatten().next();
+        Ok(version.unwrap_or_default())
+    }
+
+    fn known(&self, id: &RevisionId, server: &str) -> Known {
         let cut_off = self.cut_off.as_ref().filter(|it| it.migration == *id);
-        Ok(Known {
+        Known {
             in_flight: cut_off.and_then(|it| it.in_flight),
             vouched: cut_off.is_some_and(|it| it.vouched),
-            whole_statements: self.tables.dialect == Dialect::Mysql && {
-                let rows = step.ours("ask for the release of the server", "SELECT VERSION()")?;
-                let version = rows.into_iter().flatten().flatten().next();
-                does_statements_whole(&version.unwrap_or_default())
-            },
-        })
+            whole_statements: self.tables.dialect == Dialect::Mysql
+                && does_statements_whole(server),
+        }
     }
 }
 
@@ -102,6 +129,7 @@ impl SqlFiles {
 fn does_statements_whole(version: &str) -> bool {
     let mut numbers = version
         .split(|sign: char| !sign.is_ascii_digit())
+        .filter(|number| !number.is_empty())
         .map_while(|number| number.parse::<u32>().ok());
     let release = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version.contains("MariaDB") {
@@ -242,6 +270,8 @@ mod tests {
             ("10.6.0-MariaDB", true),
             ("10.5.29-MariaDB", false),
             ("11.4.2-MariaDB", true),
+            ("MariaDB 10.5.29", false),
+            ("MySQL 8.0.35", true),
             ("8.0.35-27", true),
             ("5.7.44-log", false),
             ("", false),
