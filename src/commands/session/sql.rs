@@ -157,8 +157,8 @@ impl SqlProject {
             let file = self.file(&record.id);
             let stored = record.metadata.up_sql.clone();
             let sql = stored.or_else(|| file.map(|file| file.up.clone()))?;
-            let source = record.metadata.path.clone();
-            let source = source.or_else(|| file.map(|file| file.path.clone()));
+            let source = file.map(|file| file.path.clone());
+            let source = source.or_else(|| record.metadata.path.clone());
             let text = ahead::Text {
                 sql,
                 source: source.unwrap_or_else(|| self.tables.version_table().to_string()),
@@ -199,7 +199,11 @@ impl SqlProject {
             sql: rollback.sql.clone(),
             source: rollback.file.clone(),
             line: rollback.line,
-            before: self.tables.register(file, &dependencies, by),
+            // What cannot be written down no server would run either.
+            before: self
+                .tables
+                .register(file, &dependencies, by)
+                .unwrap_or_default(),
         })
     }
 
