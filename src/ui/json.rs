@@ -61,6 +61,8 @@ pub struct PlanView<'a> {
     pub plan: &'a Plan,
     /// The command line of each step.
     pub commands: &'a [Vec<String>],
+    /// How each step runs where that is not in one transaction; nothing for Alembic.
+    pub ways: &'a [Vec<String>],
     /// What is foretold of the steps.
     pub outlook: &'a Outlook,
     /// What the policy says of it; `None` where there is none.
@@ -102,6 +104,9 @@ impl Ui {
                 let mut step = step_json(step, command);
                 let findings = view.outlook.steps.get(index).map_or(&[][..], Vec::as_slice);
                 step["findings"] = findings_json(findings).into();
+                if let Some(ways) = view.ways.get(index) {
+                    step["not_in_one_transaction"] = json!(ways);
+                }
                 step
             })
             .collect();

@@ -11,6 +11,7 @@ use crate::commands::sql::project::Project;
 use crate::commands::watch::Watch;
 use crate::database;
 use crate::domain::connection::ConnectionFacts;
+use crate::domain::foresight::Dialect;
 use crate::domain::graph::GraphError;
 use crate::domain::plan::Plan;
 use crate::domain::rendering::{self, Rendering};
@@ -23,6 +24,8 @@ use crate::domain::sql_files::history::{
 };
 use crate::domain::sql_files::obstacle::{self, Chosen, Files};
 use crate::domain::sql_files::oddity::{note_on_form, oddities};
+use crate::domain::sql_files::script;
+use crate::domain::sql_files::way::{Way, way};
 use crate::domain::target::TargetError;
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::sql_files::folder::Folder;
@@ -415,13 +418,39 @@ impl Session {
         }
     }
 
-    /// What takes a migration down.
-    pub(in super::super) fn script(&self, id: &RevisionId) -> Option<&Script> {
-        match &self.engine {
-            Runs::SqlFiles(engine) => engine.scripts.get(id),
-            Runs::Alembic(_) => None,
-        }
+    /// What is to be known of how each step runs, beside that it runs in one transaction; nothing for Alembic.
+    pub(in super::super) fn ways(&self, plan: &Plan) -> Vec<Vec<String>> {
+        let Runs::SqlFiles(engine) = &self.engine else {
+            return Vec::new();
+        };
+        let of = |id: &RevisionId| {
+            let script = engine.scripts.get(id);
+            script.map_or_else(Vec::new, |script| way_of(script, engine.tables.dialect))
+        };
+        plan.steps.iter().map(|step| of(&step.removes)).collect()
     }
+}
+
+/// Why a script does not run in one transaction: nothing where it does.
+fn way_of(script: &Script, dialect: Dialect) -> Vec<String> {
+    let Ok(statements) = script::statements(&script.sql, dialect) else {
+        return Vec::new();
+    };
+    let Way::ByStatement(alone) = way(&statements, dialect) else {
+        return Vec::new();
+    };
+    let mut told = vec!["runs statement by statement, each of which stays done".to_owned()];
+    // There it is so of every one that changes the schema.
+    if dialect != Dialect::Mysql {
+        told.extend(alone.iter().map(|one| {
+            let line = script.line + one.line.saturating_sub(1);
+            format!(
+                "{}:{line}: {} cannot run in a transaction: {}",
+                script.source, one.text, one.reason
+            )
+        }));
+    }
+    told
 }
 
 /// Where a dependency comes from, for people; `None` for one that is none.
