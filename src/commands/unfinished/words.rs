@@ -121,7 +121,7 @@ pub(super) fn cannot_go_on(
         }
     }
     let missing = matches!(found, Found::PartOfAWhole);
-    let undo = if failure.causes.is_empty() {
+    let undo = if failure.causes.is_empty() || matches!(found, Found::Unclear(..)) {
         "restore the database from a backup"
     } else {
         "restore the database from a backup, or undo these differences"
