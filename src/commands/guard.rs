@@ -86,8 +86,10 @@ pub fn run(args: &GuardArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         which_project: context.which_project.clone(),
         ..*context
     };
-    let (before, shown) = look(args, &context)
-        .map_err(|failure| failure.because("it is known before the command, which was not run"))?;
+    let (before, shown) = look(args, &context).map_err(|failure| Failure {
+        message: format!("{}; the command was not run", failure.message),
+        ..failure
+    })?;
     let guarded = watch(args, &context, &shown)?;
     if guarded.exit_status == Some(0) {
         context.ui.guard_passed(&guarded);
