@@ -199,7 +199,7 @@ impl SqlProject {
             sql: rollback.sql.clone(),
             source: rollback.file.clone(),
             line: rollback.line,
-            before: self.tables.register(file, &dependencies, by),
+            before: self.tables.register(file, &dependencies, by).ok()?,
         })
     }
 
