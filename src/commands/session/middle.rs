@@ -31,7 +31,9 @@ impl Session {
         };
         engine.cut_off = Some(CutOff {
             migration: id.clone(),
-            in_flight: run.statement_in_flight(),
+            in_flight: run
+                .statement_in_flight()
+                .map(|(at, text)| (at, text.to_owned())),
             vouched,
         });
         let schema = schema.map(fingerprint);

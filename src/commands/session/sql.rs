@@ -202,11 +202,7 @@ impl SqlProject {
             sql: rollback.sql.clone(),
             source: rollback.file.clone(),
             line: rollback.line,
-            // What cannot be written down no server would run either.
-            before: self
-                .tables
-                .register(file, &dependencies, by)
-                .unwrap_or_default(),
+            before: self.tables.register(file, &dependencies, by).ok()?,
         })
     }
 

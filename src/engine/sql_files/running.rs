@@ -62,8 +62,8 @@ pub struct SqlFiles {
 pub struct CutOff {
     /// The migration.
     pub migration: RevisionId,
-    /// The statement that was sent, and of which it is not known whether it was done.
-    pub in_flight: Option<usize>,
+    /// The statement that was sent, and of which it is not known whether it was done: its place and SHA-256.
+    pub in_flight: Option<(usize, String)>,
     /// The operator vouches for the schema as it is.
     pub vouched: bool,
 }
