@@ -21,6 +21,7 @@ mod fingerprint;
 mod fits;
 mod foresight;
 mod foretold;
+mod guard;
 mod harness;
 mod lock;
 mod lock_timeout;
