@@ -12,6 +12,7 @@ pub mod history;
 pub mod literal;
 pub mod obstacle;
 pub mod oddity;
+pub mod registration;
 pub mod script;
 pub mod template;
 pub mod way;

@@ -13,7 +13,7 @@ mod writing;
 pub use self::install::Installation;
 pub use self::layout::VERSION;
 pub use self::snapshots::Snapshot;
-pub use self::writing::Unwritable;
+pub use self::writing::{Unwritable, writable};
 
 use crate::domain::connection::VersionTable;
 use crate::domain::foresight::Dialect;

@@ -16,26 +16,32 @@ use crate::domain::sql_files::literal::{has_nul, optional};
 #[error("{0} holds a NUL character, which no database keeps in a text")]
 pub struct Unwritable(pub String);
 
+/// Whether the texts of a file can be kept as they are.
+pub fn writable(file: &MigrationFile) -> Result<(), Unwritable> {
+    let texts = [
+        Some(file.id.as_str()),
+        Some(file.up.as_str()),
+        file.rollback.as_ref().map(|rollback| rollback.sql.as_str()),
+        file.description.as_deref(),
+    ];
+    if texts.into_iter().flatten().any(has_nul) {
+        return Err(Unwritable(file.path.clone()));
+    }
+    Ok(())
+}
+
 impl Tables {
     /// Statements that write a migration down as applied, with its dependencies; where it is written down
     /// already, they bring the row up to the file, and one that was rolled back or failed is applied again.
     ///
-    /// What it depends on has to be registered before it. What is declared to be independent is not written.
+    /// What it depends on has to be registered before it. What is declared to be independent is not written. The
+    /// file has to be [`writable`].
     pub fn register(
         &self,
         file: &MigrationFile,
         dependencies: &[Dependency],
         by: &By,
-    ) -> Result<Vec<String>, Unwritable> {
-        let texts = [
-            Some(file.id.as_str()),
-            Some(file.up.as_str()),
-            file.rollback.as_ref().map(|rollback| rollback.sql.as_str()),
-            file.description.as_deref(),
-        ];
-        if texts.into_iter().flatten().any(has_nul) {
-            return Err(Unwritable(file.path.clone()));
-        }
+    ) -> Vec<String> {
         let name = self.text(file.id.as_str());
         let history = self.table(HISTORY);
         let again = format!(
@@ -65,7 +71,7 @@ impl Tables {
                 optional(self.dialect, one.object.as_deref()),
             ));
         }
-        Ok(statements)
+        statements
     }
 
     fn upsert(&self, file: &MigrationFile, name: &str, by: &By) -> String {
