@@ -29,7 +29,7 @@ use crate::domain::sql_files::way::{Way, way};
 use crate::domain::target::TargetError;
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::sql_files::folder::Folder;
-use crate::engine::sql_files::history_table::{By, Tables};
+use crate::engine::sql_files::history_table::{By, Tables, writable};
 use crate::engine::sql_files::running::{Connect, Script, SqlFiles};
 use crate::error::Failure;
 use crate::ui::Registered;
@@ -191,6 +191,8 @@ impl SqlProject {
 
     fn of_file(&self, file: &MigrationFile, by: &By) -> Option<Script> {
         let rollback = file.rollback.as_ref()?;
+        // What cannot be written down no server would run either.
+        writable(file).ok()?;
         let dependencies: Vec<_> = self
             .history
             .dependencies
@@ -202,7 +204,7 @@ impl SqlProject {
             sql: rollback.sql.clone(),
             source: rollback.file.clone(),
             line: rollback.line,
-            before: self.tables.register(file, &dependencies, by).ok()?,
+            before: self.tables.register(file, &dependencies, by),
         })
     }
 
