@@ -199,6 +199,13 @@ impl Name {
             None => last.to_owned(),
         }
     }
+
+    /// What has another last part in the same schema, as it is compared.
+    pub(super) fn key_beside(&self, last: &str) -> String {
+        let before = &self.parts[..self.parts.len() - 1];
+        let parts = before.iter().map(|part| part.folded.as_str());
+        key(parts.chain([last]))
+    }
 }
 
 /// Parts of a name as one key.
@@ -406,9 +413,18 @@ impl<'a> Reader<'a> {
         self.written(self.at..self.end)
     }
 
-    /// The rest in one line.
-    pub(super) fn rest_in_line(self) -> String {
-        in_line(self.rest())
+    /// The rest in one line without its comments, for people.
+    pub(super) fn in_line(self) -> String {
+        let mut line = String::new();
+        let mut end = None;
+        for lexeme in self.sql.lexemes.get(self.at..self.end).unwrap_or_default() {
+            if end.is_some_and(|end| end < lexeme.at.start) {
+                line.push(' ');
+            }
+            line.push_str(&self.sql.text[lexeme.at.clone()]);
+            end = Some(lexeme.at.end);
+        }
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// Up to a token, as a part of its own.
@@ -418,10 +434,4 @@ impl<'a> Reader<'a> {
             ..self
         }
     }
-}
-
-/// A text in one line, for a comment or a clause. What stands in quotes may lose line ends; a text that has
-/// comments in it is for people alone.
-pub(super) fn in_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
