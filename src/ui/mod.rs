@@ -12,6 +12,7 @@ mod list;
 mod page;
 mod position;
 mod progress;
+mod registered;
 mod ruling;
 mod sql;
 mod sql_files;
@@ -35,6 +36,7 @@ pub use json::{Format, PlanView, Standing};
 pub use list::{Examination, Listing};
 pub use page::Told;
 pub use progress::{Progress, Redact};
+pub use registered::{Entry, Registration, State};
 pub use sql_files::{Migrations, Registered};
 
 /// When to colour.
