@@ -14,6 +14,7 @@ mod position;
 mod progress;
 mod registered;
 mod ruling;
+mod snapshots;
 mod sql;
 mod sql_files;
 mod steps;
@@ -37,6 +38,7 @@ pub use list::{Examination, Listing};
 pub use page::Told;
 pub use progress::{Progress, Redact};
 pub use registered::{Entry, Registered, State};
+pub use snapshots::Compared;
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

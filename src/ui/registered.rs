@@ -175,9 +175,7 @@ fn totals(told: &Registered<'_>) -> String {
     if without > 0 {
         parts.push(format!("{without} of them without rollback SQL"));
     }
-    let same = number(told, |state| {
-        matches!(state, State::Same | State::Changed)
-    });
+    let same = number(told, |state| matches!(state, State::Same | State::Changed));
     if same > 0 {
         parts.push(format!("{same} there before"));
     }

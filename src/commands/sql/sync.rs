@@ -122,7 +122,10 @@ pub fn run(args: &SyncArgs, context: &Context<'_>) -> Result<(), Failure> {
                 context.command(&["sql", "register", &entry.id])
             )),
             State::Same => {
-                let file = folder.files.iter().find(|file| file.id.as_str() == entry.id);
+                let file = folder
+                    .files
+                    .iter()
+                    .find(|file| file.id.as_str() == entry.id);
                 file.into_iter().for_each(|file| plain(file, context));
             }
             _ => {}

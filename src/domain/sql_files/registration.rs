@@ -109,7 +109,8 @@ impl Obstacle {
             Self::RolledBack { of, .. }
             | Self::NotRegistered { of, .. }
             | Self::Dependency(
-                DependencyError::Unknown { of, .. } | DependencyError::UnknownIndependent { of, .. },
+                DependencyError::Unknown { of, .. }
+                | DependencyError::UnknownIndependent { of, .. },
             ) => Some(of),
             Self::Dependency(DependencyError::Cycle(_)) => None,
         }
