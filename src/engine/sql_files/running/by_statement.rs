@@ -38,14 +38,8 @@ impl SqlFiles {
             Some(progress) => {
                 let known = self.known(id, &self.server(step)?);
                 let schema = schema.as_deref();
-                next(
-                    progress,
-                    statements,
-                    schema,
-                    self.tables.dialect,
-                    known,
-                )
-                .map_err(|why| Trouble::Said(format!("{id} was cut off before: {why}")))?
+                next(progress, statements, schema, self.tables.dialect, known)
+                    .map_err(|why| Trouble::Said(format!("{id} was cut off before: {why}")))?
             }
             None => 0,
         };
