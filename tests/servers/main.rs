@@ -39,6 +39,8 @@ mod restore;
 mod rules;
 mod session;
 mod sql_execution;
+mod sql_shop;
+mod sql_steps;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
