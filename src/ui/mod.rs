@@ -35,6 +35,7 @@ pub use json::{Format, PlanView, Standing};
 pub use list::{Examination, Listing};
 pub use page::Told;
 pub use progress::{Progress, Redact};
+pub use sql_files::{Migrations, Registered};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

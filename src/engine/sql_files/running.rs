@@ -62,8 +62,8 @@ pub struct SqlFiles {
 pub struct CutOff {
     /// The migration.
     pub migration: RevisionId,
-    /// The statement that was sent, and of which it is not known whether it was done.
-    pub in_flight: Option<usize>,
+    /// The statement that was sent, and of which it is not known whether it was done: its place and SHA-256.
+    pub in_flight: Option<(usize, String)>,
     /// The operator vouches for the schema as it is.
     pub vouched: bool,
 }
@@ -150,12 +150,12 @@ impl Engine for SqlFiles {
                     self.statement_by_statement(&mut step, &id, script, &statements)
                 }
             });
-        let (run, worth_writing) = step.ended(ended, started);
+        let outcome = step.ended(ended, started);
         drop(execution);
-        if let (Some(reason), true) = (&run.reason, worth_writing) {
+        if let Some(reason) = outcome.failure() {
             self.write_the_failure(&id, reason);
         }
-        Ok(run)
+        outcome.told()
     }
 
     fn downgrade_range(
