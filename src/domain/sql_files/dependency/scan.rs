@@ -1,0 +1,1037 @@
+//! One statement, gone over: what it uses is noted, then what it makes and takes away.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlparser::tokenizer::Token;
+
+use super::super::acts::{self, Act, Action, Create, Object, Sort};
+use super::super::words::{self, Name, Reader, Sql};
+use super::world::{Class, Key, Made, World};
+use crate::domain::foresight::Dialect;
+
+/// Goes over a statement of the migration at a position.
+pub(super) fn follow(world: &mut World, by: usize, sql: &Sql) {
+    let act = acts::read(sql);
+    let mut scan = Scan {
+        world,
+        by,
+        tables: Vec::new(),
+        aliases: BTreeMap::new(),
+        types: BTreeSet::new(),
+        hidden: named_queries(sql),
+        columns: BTreeSet::new(),
+        literals: Vec::new(),
+        all_columns: false,
+    };
+    scan.head(&act);
+    let how = How {
+        of: &act,
+        bodies: !matches!(act, Act::Rows { .. } | Act::Comment { .. }),
+        depth: 0,
+    };
+    scan.tokens(sql, &how);
+    scan.belongings(&act);
+    let types = std::mem::take(&mut scan.types);
+    apply(world, by, &act, types);
+}
+
+/// How deep texts of SQL in texts of SQL are looked into.
+const DEEPEST: usize = 3;
+
+struct How<'a> {
+    of: &'a Act<'a>,
+    /// Whether texts in quotes may be SQL.
+    bodies: bool,
+    depth: usize,
+}
+
+struct Scan<'w> {
+    world: &'w mut World,
+    by: usize,
+    /// The tables that are used.
+    tables: Vec<String>,
+    /// What they are called in the statement.
+    aliases: BTreeMap<String, String>,
+    /// The types that are used.
+    types: BTreeSet<String>,
+    /// Queries that are named in the statement.
+    hidden: BTreeSet<String>,
+    /// Names that may be columns, with what stands before them.
+    columns: BTreeSet<(Option<String>, String)>,
+    literals: Vec<String>,
+    /// A query of all columns.
+    all_columns: bool,
+}
+
+/// `WITH recent AS (...)`.
+fn named_queries(sql: &Sql) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for at in 0..sql.lexemes.len() {
+        let mut reader = Reader { at, ..sql.reader() };
+        let after_with = at > 0
+            && sql.token(at - 1).is_some_and(|token| {
+                words::is_word(token, "WITH")
+                    || words::is_word(token, "RECURSIVE")
+                    || *token == Token::Comma
+            });
+        if !after_with {
+            continue;
+        }
+        let Some(name) = reader.part() else { continue };
+        reader.group();
+        if reader.eats("AS") {
+            reader.eats_any(&["NOT MATERIALIZED", "MATERIALIZED"]);
+            if reader.token() == Some(&Token::LParen) {
+                found.insert(name.folded);
+            }
+        }
+    }
+    found
+}
+
+impl Scan<'_> {
+    fn relation(&mut self, name: &Name) -> bool {
+        self.relation_key(&name.key())
+    }
+
+    fn relation_key(&mut self, key: &str) -> bool {
+        let known = self.world.uses(self.by, &Key::new(Class::Relation, key));
+        if known && !self.tables.iter().any(|one| one == key) {
+            self.tables.push(key.to_owned());
+        }
+        known
+    }
+
+    fn routine(&mut self, key: &str) -> bool {
+        self.world.uses(self.by, &Key::new(Class::Routine, key)) || self.of_extension(key)
+    }
+
+    fn type_key(&mut self, key: &str) -> bool {
+        let known = self.world.uses(self.by, &Key::new(Class::Type, key));
+        if known {
+            self.types.insert(key.to_owned());
+        }
+        known || self.of_extension(key)
+    }
+
+    fn schema(&mut self, name: &str) -> bool {
+        let key = Key::new(Class::Of(Object::Schema), name);
+        self.world.uses(self.by, &key)
+    }
+
+    /// What is known to come with an extension.
+    fn of_extension(&mut self, key: &str) -> bool {
+        let name = key.rsplit('.').next().unwrap_or(key);
+        let Some((extension, _)) = EXTENSIONS.iter().find(|(_, members)| {
+            members.split(' ').any(|member| {
+                member == name
+                    || member
+                        .strip_suffix('*')
+                        .is_some_and(|start| name.starts_with(start))
+            })
+        }) else {
+            return false;
+        };
+        let key = Key::new(Class::Of(Object::Extension), extension);
+        self.world.uses(self.by, &key)
+    }
+
+    /// An object by its kind and name.
+    fn object(&mut self, kind: Object, name: &Name, on: Option<&Name>) -> bool {
+        match Class::of(kind) {
+            Class::Relation => {
+                if let (Dialect::Mysql, Object::Index, Some(on)) = (self.world.dialect, kind, on) {
+                    self.relation(on);
+                    let key = Key::within(&on.key(), kind, &name.key());
+                    return self.world.uses(self.by, &key);
+                }
+                self.relation(name)
+            }
+            Class::Routine => self.routine(&name.key()),
+            Class::Type => self.type_key(&name.key()) || self.relation(name),
+            class => {
+                let key = self.key(kind, class, name, on);
+                self.world.uses(self.by, &key)
+            }
+        }
+    }
+
+    fn key(&self, kind: Object, class: Class, name: &Name, on: Option<&Name>) -> Key {
+        key(self.world.dialect, kind, class, name, on)
+    }
+
+    /// What the head of a statement names.
+    fn head(&mut self, act: &Act<'_>) {
+        match act {
+            Act::Create(made) => self.create(made),
+            Act::Alter {
+                kind,
+                name,
+                on,
+                actions,
+                ..
+            } => {
+                if let Some(on) = on {
+                    self.relation(on);
+                }
+                self.object(*kind, name, on.as_ref());
+                for action in actions {
+                    self.action(*kind, name, action);
+                }
+            }
+            Act::RenameTables(pairs) => {
+                for (from, to) in pairs {
+                    self.relation(from);
+                    let key = Key::new(Class::Relation, &to.key());
+                    self.world.needs_gone(self.by, &key);
+                }
+            }
+            Act::Drop {
+                kind, names, on, ..
+            } => {
+                if let Some(on) = on {
+                    self.relation(on);
+                }
+                for (name, _) in names {
+                    self.object(*kind, name, on.as_ref());
+                }
+            }
+            Act::Comment {
+                kind: Some(kind),
+                name: Some(name),
+                target,
+                ..
+            } => self.comment(*kind, name, *target),
+            Act::Rights(rights) => {
+                let role = |scan: &mut Self, reader: Reader<'_>| {
+                    for mut one in reader.list() {
+                        if let Some(name) = one.name() {
+                            scan.object(Object::Role, &name, None);
+                        }
+                    }
+                };
+                for part in rights.defaults.into_iter().chain([rights.what]) {
+                    let Some(at) = part.find(&["IN SCHEMA"]) else {
+                        continue;
+                    };
+                    for mut one in (Reader { at: at + 2, ..part }).list() {
+                        if let Some(name) = one.name() {
+                            self.schema(&name.key());
+                        }
+                    }
+                }
+                match &rights.on {
+                    Some((kind, names)) => {
+                        for name in names {
+                            if !self.object(*kind, name, None) {
+                                self.schema_of(name);
+                            }
+                        }
+                    }
+                    None if rights.defaults.is_none() => role(self, rights.what),
+                    None => {}
+                }
+                role(self, rights.whom);
+            }
+            Act::Rows { tables, .. } => {
+                for table in tables {
+                    self.relation(table);
+                }
+            }
+            Act::Comment { .. } | Act::Harmless | Act::Other => {}
+        }
+    }
+
+    fn schema_of(&mut self, name: &Name) {
+        if let Some(schema) = name.schema() {
+            self.schema(&schema);
+        }
+    }
+
+    fn create(&mut self, made: &Create<'_>) {
+        if let Some(on) = &made.on {
+            self.relation(on);
+            if made.kind == Object::Trigger {
+                for row in ["new", "old"] {
+                    self.aliases.insert(row.to_owned(), on.key());
+                }
+            }
+        }
+        let Some(name) = &made.name else { return };
+        if made.kind != Object::Index {
+            self.schema_of(name);
+        }
+        let class = Class::of(made.kind);
+        let key = self.key(made.kind, class, name, made.on.as_ref());
+        // Another routine of that name may be one with other arguments.
+        if class != Class::Routine || made.or_replace {
+            let known = self.world.is_made(&key);
+            if known && (class != Class::Routine || self.same(&key, made)) {
+                self.world.uses(self.by, &key);
+            }
+        }
+        self.world.needs_gone(self.by, &key);
+    }
+
+    fn same(&self, key: &Key, made: &Create<'_>) -> bool {
+        self.world
+            .made(key)
+            .iter()
+            .any(|one| one.arguments == acts::arguments(made.group))
+    }
+
+    fn action(&mut self, kind: Object, name: &Name, action: &Action<'_>) {
+        let table = name.key();
+        let within = |kind, part: &str| Key::within(&table, kind, part);
+        match action {
+            Action::AddColumn { name, .. } => {
+                let key = within(Object::Column, &name.folded);
+                self.world.uses(self.by, &key);
+                self.world.needs_gone(self.by, &key);
+            }
+            Action::AddConstraint {
+                name: Some(name), ..
+            } => {
+                let key = within(Object::Constraint, &name.folded);
+                self.world.uses(self.by, &key);
+                self.world.needs_gone(self.by, &key);
+            }
+            Action::DropColumn { name }
+            | Action::Default { column: name, .. }
+            | Action::NotNull { column: name, .. }
+            | Action::ColumnType { column: name }
+            | Action::ChangeColumn { from: name }
+            | Action::Identity { column: name, .. } => {
+                let key = within(Object::Column, &name.folded);
+                self.world.uses(self.by, &key);
+            }
+            Action::RenameColumn { from, to } => {
+                let key = within(Object::Column, &from.folded);
+                self.world.uses(self.by, &key);
+                let key = within(Object::Column, &to.folded);
+                self.world.needs_gone(self.by, &key);
+            }
+            Action::DropConstraint { name } | Action::RenameConstraint { from: name, .. } => {
+                let key = within(Object::Constraint, &name.folded);
+                self.world.uses(self.by, &key);
+                let key = within(Object::Index, &name.folded);
+                self.world.uses(self.by, &key);
+            }
+            Action::RenameIndex { from, .. } => {
+                let key = within(Object::Index, &from.folded);
+                self.world.uses(self.by, &key);
+            }
+            Action::Rename { to } => {
+                let class = Class::of(kind);
+                let key = Key::new(class, &name.key_beside(&to.last().folded));
+                self.world.needs_gone(self.by, &key);
+            }
+            Action::SetSchema { to } => {
+                self.schema(&to.folded);
+            }
+            Action::Attach { partition } | Action::Detach { partition } => {
+                self.relation(partition);
+            }
+            Action::Inherit { parent, .. } => {
+                self.relation(parent);
+            }
+            Action::Switch { trigger, .. } => {
+                let key = within(Object::Trigger, &trigger.folded);
+                self.world.uses(self.by, &key);
+            }
+            Action::RenameValue { from, .. } => {
+                let key = within(Object::EnumValue, from);
+                self.world.uses(self.by, &key);
+            }
+            _ => {}
+        }
+    }
+
+    fn comment(&mut self, kind: Object, name: &Name, target: Reader<'_>) {
+        if kind == Object::Column {
+            if let Some((table, column)) = table_and_column(name) {
+                self.relation_key(&table);
+                let key = Key::within(&table, Object::Column, &column);
+                self.world.uses(self.by, &key);
+            }
+            return;
+        }
+        let on = target.find(&["ON"]).and_then(|at| {
+            let mut reader = Reader {
+                at: at + 1,
+                ..target
+            };
+            reader.eats("DOMAIN");
+            reader.name()
+        });
+        if let Some(on) = &on {
+            self.relation(on);
+        }
+        if kind == Object::Constraint {
+            if let Some(on) = &on {
+                let key = Key::within(&on.key(), kind, &name.key());
+                self.world.uses(self.by, &key);
+            }
+            return;
+        }
+        self.object(kind, name, on.as_ref());
+    }
+
+    /// Goes over the tokens and takes names by where they stand.
+    fn tokens(&mut self, sql: &Sql, how: &How<'_>) {
+        // Whether a table may come next, and whether one may come after a comma, by the brackets.
+        let mut expects = false;
+        let mut lists = vec![false];
+        let mut at = match how.of {
+            // It is not called where it is made.
+            Act::Create(made) if made.kind.has_arguments() && how.depth == 0 => made.rest.at,
+            _ => 0,
+        };
+        while let Some(token) = sql.token(at) {
+            let here = Reader { at, ..sql.reader() };
+            match token {
+                Token::LParen => {
+                    lists.push(false);
+                    if expects
+                        && ["SELECT", "WITH", "VALUES", "TABLE"]
+                            .iter()
+                            .any(|word| Reader { at: at + 1, ..here }.says(word))
+                    {
+                        expects = false;
+                    } else if expects && let Some(last) = lists.last_mut() {
+                        *last = true;
+                    }
+                }
+                Token::RParen => {
+                    if lists.len() > 1 {
+                        lists.pop();
+                    }
+                    expects = false;
+                }
+                Token::Comma => expects = lists.last().copied().unwrap_or_default(),
+                Token::SemiColon => {
+                    lists = vec![false];
+                    expects = false;
+                }
+                Token::Word(_) => {
+                    if let Some(next) = introduces(sql, at, expects, &mut lists) {
+                        expects = next;
+                    } else {
+                        at = self.named(here, expects, how);
+                        expects = false;
+                        continue;
+                    }
+                }
+                Token::Mul => self.star(sql, at, how),
+                Token::SingleQuotedString(text)
+                | Token::EscapedStringLiteral(text)
+                | Token::NationalStringLiteral(text) => self.literal(here, text, how),
+                Token::DollarQuotedString(body) if how.bodies && how.depth < DEEPEST => {
+                    self.body(&body.value, how);
+                }
+                _ => expects = false,
+            }
+            at += 1;
+        }
+    }
+
+    /// A name, in the position of a table or not. Says where to go on.
+    fn named(&mut self, here: Reader<'_>, expects: bool, how: &How<'_>) -> usize {
+        let mut reader = here;
+        let Some(name) = reader.name() else {
+            return here.at + 1;
+        };
+        let key = name.key();
+        let calls = reader.token() == Some(&Token::LParen);
+        let plain = name.parts.len() == 1;
+        if expects && !(plain && self.hidden.contains(&key)) {
+            let into = here.at > 0
+                && here.sql.token(here.at - 1).is_some_and(|token| {
+                    words::is_word(token, "INTO") || words::is_word(token, "REFERENCES")
+                });
+            if self.relation(&name) {
+                self.refers(&name, reader, here);
+                self.alias(&key, &name, reader);
+                return reader.at;
+            }
+            if calls && !into {
+                self.routine(&key);
+                return reader.at;
+            }
+        }
+        if reader.token() == Some(&Token::Mod) {
+            // `projects.name%TYPE`, `projects%ROWTYPE`.
+            if !self.relation(&name)
+                && let Some((table, column)) = table_and_column(&name)
+            {
+                self.relation_key(&table);
+                self.columns.insert((Some(table), column));
+            }
+            return reader.at;
+        }
+        if calls && self.routine(&key) {
+            return reader.at;
+        }
+        if plain {
+            if self.is_type_position(here, how) && !calls {
+                let _ = self.type_key(&key) || self.row_type(here, &name, how);
+            } else if self.is_bare(here, how) {
+                self.routine(&key);
+            } else if self.is_role_position(how) {
+                self.object(Object::Role, &name, None);
+            }
+            self.columns.insert((None, key));
+        } else {
+            self.qualified(&name, &key);
+        }
+        reader.at
+    }
+
+    /// A name with a schema, or a column of a table.
+    fn qualified(&mut self, name: &Name, key: &str) {
+        if self.relation(name) || self.type_key(key) {
+            return;
+        }
+        if let Some((table, column)) = table_and_column(name) {
+            self.columns.insert((Some(table.clone()), column));
+            if name.parts.len() > 2 && self.relation_key(&table) {
+                return;
+            }
+            if !self.tables.contains(&table) && !self.aliases.contains_key(&table) {
+                self.schema(&table);
+            }
+        }
+    }
+
+    /// A table that is a type: `RETURNS SETOF projects`.
+    fn row_type(&mut self, here: Reader<'_>, name: &Name, how: &How<'_>) -> bool {
+        let before = here.at.checked_sub(1).and_then(|at| here.sql.token(at));
+        let returned = before.is_some_and(|token| {
+            words::is_word(token, "RETURNS")
+                || words::is_word(token, "SETOF")
+                || *token == Token::DoubleColon
+        });
+        let of_a_routine = matches!(how.of, Act::Create(made) if made.kind.has_arguments());
+        (returned || of_a_routine) && self.relation(name)
+    }
+
+    /// Columns that a foreign key refers to have to be unique: who made them so is needed.
+    fn refers(&mut self, name: &Name, mut after: Reader<'_>, here: Reader<'_>) {
+        let refers = here.at > 0
+            && here
+                .sql
+                .token(here.at - 1)
+                .is_some_and(|token| words::is_word(token, "REFERENCES"));
+        if !refers {
+            return;
+        }
+        let Some(inside) = after.group() else { return };
+        let columns: Vec<String> = inside
+            .list()
+            .into_iter()
+            .filter_map(|mut one| one.part().map(|part| part.folded))
+            .collect();
+        for key in self.world.unique(&name.key(), &columns) {
+            self.world.uses(self.by, &key);
+        }
+    }
+
+    fn alias(&mut self, key: &str, name: &Name, mut after: Reader<'_>) {
+        let last = name.last().folded.clone();
+        self.aliases.insert(last, key.to_owned());
+        after.eats("AS");
+        let is_name = matches!(after.token(), Some(Token::Word(word))
+            if word.quote_style.is_some() || word.keyword == sqlparser::keywords::Keyword::NoKeyword
+                || word.value.len() <= 2);
+        if is_name && let Some(alias) = after.part() {
+            self.aliases.insert(alias.folded, key.to_owned());
+        }
+    }
+
+    fn is_type_position(&self, here: Reader<'_>, how: &How<'_>) -> bool {
+        let Some(before) = here.at.checked_sub(1).and_then(|at| here.sql.token(at)) else {
+            return false;
+        };
+        match before {
+            Token::DoubleColon => true,
+            Token::Word(word) => {
+                word.quote_style.is_some()
+                    || word.keyword == sqlparser::keywords::Keyword::NoKeyword
+                    || [
+                        "AS", "IN", "INOUT", "OUT", "RETURNS", "SETOF", "TYPE", "VARIADIC",
+                    ]
+                    .iter()
+                    .any(|known| word.value.eq_ignore_ascii_case(known))
+                    || self.is_second_of_a_definition(here, how)
+            }
+            Token::LParen | Token::Comma => {
+                matches!(
+                    how.of,
+                    Act::Create(Create {
+                        kind: Object::Function
+                            | Object::Procedure
+                            | Object::Aggregate
+                            | Object::Type,
+                        ..
+                    }) | Act::Drop { .. }
+                ) && how.depth == 0
+            }
+            _ => false,
+        }
+    }
+
+    /// `status project_status`: the name of a column may be a word of SQL.
+    fn is_second_of_a_definition(&self, here: Reader<'_>, how: &How<'_>) -> bool {
+        let defines = match how.of {
+            Act::Create(made) => !matches!(made.kind, Object::View | Object::MaterializedView),
+            Act::Alter { .. } => true,
+            _ => false,
+        };
+        defines
+            && here.at >= 2
+            && match here.sql.token(here.at - 2) {
+                Some(Token::LParen | Token::Comma) => true,
+                Some(token) => ["ADD", "COLUMN", "EXISTS", "DECLARE"]
+                    .iter()
+                    .any(|word| words::is_word(token, word)),
+                None => false,
+            }
+    }
+
+    /// Routines are named without brackets where an aggregate or a type is made of them.
+    fn is_bare(&self, here: Reader<'_>, how: &How<'_>) -> bool {
+        let made_of = matches!(
+            how.of,
+            Act::Create(Create {
+                kind: Object::Aggregate | Object::Type,
+                ..
+            })
+        );
+        made_of && here.at > 0 && here.sql.token(here.at - 1) == Some(&Token::Eq)
+    }
+
+    fn is_role_position(&self, how: &How<'_>) -> bool {
+        match how.of {
+            Act::Create(made) => matches!(made.kind, Object::Policy | Object::Schema),
+            Act::Alter { kind, actions, .. } => {
+                *kind == Object::Policy || actions.iter().any(|one| matches!(one, Action::Owner))
+            }
+            _ => false,
+        }
+    }
+
+    /// A view of all columns needs each of them.
+    fn star(&mut self, sql: &Sql, at: usize, how: &How<'_>) {
+        let makes_a_view = matches!(
+            how.of,
+            Act::Create(Create {
+                kind: Object::View | Object::MaterializedView,
+                ..
+            })
+        );
+        let starts = at > 0
+            && sql.token(at - 1).is_some_and(|token| {
+                matches!(token, Token::Period | Token::Comma)
+                    || ["SELECT", "DISTINCT", "ALL"]
+                        .iter()
+                        .any(|word| words::is_word(token, word))
+            });
+        self.all_columns |= makes_a_view && starts;
+    }
+
+    fn literal(&mut self, here: Reader<'_>, text: &str, how: &How<'_>) {
+        let written = here.written(here.at..here.at + 1).to_owned();
+        self.literals.push(written);
+        let mut after = here;
+        after.skip();
+        let typed = after.eats_token(&Token::DoubleColon);
+        let before = |words: &str| {
+            let count = words.split(' ').count();
+            here.at >= count
+                && Reader {
+                    at: here.at - count,
+                    ..here
+                }
+                .says(words)
+        };
+        let named = (typed && after.word().is_some_and(|word| word.starts_with("REG")))
+            || (here.at > 1
+                && here.sql.token(here.at - 1) == Some(&Token::LParen)
+                && here
+                    .sql
+                    .token(here.at - 2)
+                    .is_some_and(|token| words::is_word(token, "NEXTVAL")));
+        let is_sql = how.bodies
+            && how.depth < DEEPEST
+            && (before("AS")
+                || before("EXECUTE")
+                || matches!(how.of, Act::Other) && text.trim().contains(char::is_whitespace));
+        if named {
+            let inner = Sql::new(text.to_owned(), self.world.dialect);
+            if let Some(name) = inner.reader().name() {
+                let _ =
+                    self.relation(&name) || self.routine(&name.key()) || self.type_key(&name.key());
+            }
+        } else if is_sql {
+            self.body(&text.replace("''", "'"), how);
+        }
+    }
+
+    /// A text of SQL in a text of SQL.
+    fn body(&mut self, text: &str, how: &How<'_>) {
+        let inner = Sql::new(text.to_owned(), self.world.dialect);
+        self.hidden.extend(named_queries(&inner));
+        let deeper = How {
+            depth: how.depth + 1,
+            ..*how
+        };
+        self.tokens(&inner, &deeper);
+    }
+
+    /// Columns, and values of enums, once it is known which tables and types there are.
+    fn belongings(&mut self, act: &Act<'_>) {
+        // Giving a table another column does not use the others.
+        let tables = self.tables.clone();
+        for table in &tables {
+            for key in self.world.columns(table) {
+                let used = self.all_columns
+                    || self.columns.iter().any(|(of, name)| {
+                        *name == key.name
+                            && of
+                                .as_ref()
+                                .is_none_or(|of| of == table || self.aliases.get(of) == Some(table))
+                    });
+                if used {
+                    self.world.uses(self.by, &key);
+                }
+            }
+        }
+        if matches!(act, Act::Comment { .. }) {
+            return;
+        }
+        for literal in std::mem::take(&mut self.literals) {
+            for key in self.world.values(&literal) {
+                let Some(of) = key.of.clone() else { continue };
+                let used = self.types.contains(&of)
+                    || tables.iter().any(|table| self.world.has_type(table, &of));
+                if used {
+                    self.world.uses(self.by, &key);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a table comes next; `None` where the word is none that tells.
+fn introduces(sql: &Sql, at: usize, expects: bool, lists: &mut [bool]) -> Option<bool> {
+    let here = Reader { at, ..sql.reader() };
+    let word = here.word()?;
+    let before = |word: &str| {
+        at > 0
+            && sql
+                .token(at - 1)
+                .is_some_and(|token| words::is_word(token, word))
+    };
+    if at > 0 && sql.token(at - 1) == Some(&Token::Period) {
+        return None;
+    }
+    let list = lists.last_mut()?;
+    match word.as_str() {
+        "FROM" if before("DISTINCT") => Some(false),
+        "FROM" | "USING" | "TRUNCATE" | "INHERITS" => {
+            *list = true;
+            Some(true)
+        }
+        "JOIN" | "INTO" | "REFERENCES" | "UPDATE" | "ONLY" | "LATERAL" | "TABLE" | "VIEW"
+        | "SEQUENCE" | "LIKE" | "COPY" | "OF" => Some(true),
+        // As in `DROP TABLE IF EXISTS`.
+        "IF" | "EXISTS" | "NOT" | "CONCURRENTLY" => Some(expects),
+        "WHERE" | "ON" | "SET" | "GROUP" | "ORDER" | "LIMIT" | "SELECT" | "UNION" | "RETURNING"
+        | "VALUES" | "HAVING" | "WINDOW" | "LOOP" | "THEN" | "BEGIN" | "AS" | "IS" | "AND"
+        | "OR" | "CASE" | "WHEN" | "ELSE" | "END" | "IN" => {
+            if word != "AS" {
+                *list = false;
+            }
+            Some(false)
+        }
+        _ => None,
+    }
+}
+
+/// The table and the column of a name with at least two parts.
+fn table_and_column(name: &Name) -> Option<(String, String)> {
+    let (column, table) = name.parts.split_last()?;
+    if table.is_empty() {
+        return None;
+    }
+    let table = words::key(table.iter().map(|part| part.folded.as_str()));
+    Some((table, column.folded.clone()))
+}
+
+/// Some of what comes with extensions that are much used. What a server has without them is left out.
+const EXTENSIONS: &[(&str, &str)] = &[
+    ("citext", "citext"),
+    ("hstore", "hstore"),
+    ("ltree", "ltree lquery ltxtquery"),
+    ("pg_net", "http_get http_post http_delete"),
+    (
+        "pg_trgm",
+        "gin_trgm_ops gist_trgm_ops similarity word_similarity show_trgm",
+    ),
+    (
+        "pgcrypto",
+        "crypt gen_salt gen_random_bytes digest hmac pgp_sym_encrypt pgp_sym_decrypt armor dearmor",
+    ),
+    ("pgjwt", "url_encode url_decode"),
+    ("postgis", "geometry geography st_* box2d box3d"),
+    ("unaccent", "unaccent"),
+    (
+        "uuid-ossp",
+        "uuid_generate_v1 uuid_generate_v1mc uuid_generate_v3 uuid_generate_v4 uuid_generate_v5 uuid_nil",
+    ),
+    (
+        "vector",
+        "vector halfvec sparsevec vector_l2_ops vector_ip_ops vector_cosine_ops",
+    ),
+];
+
+fn key(dialect: Dialect, kind: Object, class: Class, name: &Name, on: Option<&Name>) -> Key {
+    let within = kind.is_of_a_table() || (dialect == Dialect::Mysql && kind == Object::Index);
+    match on {
+        // A trigger of MariaDB and SQLite is dropped without its table.
+        Some(on) if within && !(dialect != Dialect::Postgresql && kind == Object::Trigger) => {
+            Key::within(&on.key(), kind, &name.key())
+        }
+        // An index lies in the schema of its table.
+        Some(on) if kind == Object::Index => Key::new(class, &on.key_beside(&name.last().folded)),
+        _ => Key::new(class, &name.key()),
+    }
+}
+
+fn made(by: usize, shown: String) -> Made {
+    Made {
+        by,
+        shown,
+        arguments: String::new(),
+        unique_on: None,
+    }
+}
+
+fn shown(kind: Object, name: &str) -> String {
+    format!("{} {name}", kind.words())
+}
+
+/// What is there afterwards.
+fn apply(world: &mut World, by: usize, act: &Act<'_>, types: BTreeSet<String>) {
+    match act {
+        Act::Create(create) => {
+            let Some(name) = &create.name else { return };
+            if create.temporary {
+                return;
+            }
+            let class = Class::of(create.kind);
+            let key = key(world.dialect, create.kind, class, name, create.on.as_ref());
+            if create.if_not_exists && world.is_made(&key) {
+                return;
+            }
+            let shown = match &create.on {
+                Some(on) if create.kind.is_of_a_table() => {
+                    format!("{} on {}", shown(create.kind, &name.key()), on.key())
+                }
+                _ => shown(create.kind, &key.name),
+            };
+            if create.kind == Object::Table {
+                world.typed(&name.key(), types);
+            }
+            let unique_on = (create.kind == Object::Index)
+                .then(|| create.on.as_ref())
+                .flatten()
+                .map(|on| (on.key(), unique_columns(create)));
+            world.makes(
+                key,
+                Made {
+                    arguments: if create.kind.has_arguments() {
+                        acts::arguments(create.group)
+                    } else {
+                        String::new()
+                    },
+                    unique_on,
+                    ..made(by, shown)
+                },
+            );
+        }
+        Act::Alter {
+            kind,
+            name,
+            on,
+            actions,
+            ..
+        } => {
+            for action in actions {
+                changed(world, by, *kind, name, on.as_ref(), action, &types);
+            }
+        }
+        Act::RenameTables(pairs) => {
+            for (from, to) in pairs {
+                let key = |name: &Name| Key::new(Class::Relation, &name.key());
+                let shown = shown(Object::Table, &to.key());
+                world.renames(by, &key(from), key(to), shown);
+            }
+        }
+        Act::Drop {
+            kind, names, on, ..
+        } => {
+            for (name, group) in names {
+                let key = key(world.dialect, *kind, Class::of(*kind), name, on.as_ref());
+                let arguments = group.map(|group| acts::arguments(Some(group)));
+                world.takes_away(by, &key, arguments.as_deref());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The columns of an index that is unique for all rows.
+fn unique_columns(create: &Create<'_>) -> Vec<String> {
+    let unique = create
+        .rest
+        .sql
+        .reader()
+        .until(create.rest.at)
+        .find(&["UNIQUE"])
+        .is_some();
+    let Some(group) = create.group else {
+        return Vec::new();
+    };
+    if !unique || create.rest.find(&["WHERE"]).is_some() {
+        return Vec::new();
+    }
+    let columns = group.list().into_iter().map(|mut one| {
+        let part = one.part()?;
+        (one.token() != Some(&Token::LParen)).then_some(part.folded)
+    });
+    columns.collect::<Option<_>>().unwrap_or_default()
+}
+
+fn changed(
+    world: &mut World,
+    by: usize,
+    kind: Object,
+    name: &Name,
+    on: Option<&Name>,
+    action: &Action<'_>,
+    types: &BTreeSet<String>,
+) {
+    let table = name.key();
+    let column = |part: &str| format!("column {table}.{part}");
+    match action {
+        Action::AddColumn {
+            name: part,
+            if_not_exists,
+            ..
+        } => {
+            world.typed(&table, types.iter().cloned());
+            let key = Key::within(&table, Object::Column, &part.folded);
+            if !(*if_not_exists && world.is_made(&key)) {
+                world.makes(key, made(by, column(&part.folded)));
+            }
+        }
+        Action::ColumnType { .. } | Action::ChangeColumn { .. } => {
+            world.typed(&table, types.iter().cloned());
+        }
+        Action::DropColumn { name: part } => {
+            let key = Key::within(&table, Object::Column, &part.folded);
+            // One that the table was made with is taken away as well.
+            if !world.is_made(&key) {
+                world.makes(key.clone(), made(by, column(&part.folded)));
+            }
+            world.takes_away(by, &key, None);
+        }
+        Action::RenameColumn { from, to } => {
+            let key = Key::within(&table, Object::Column, &from.folded);
+            if !world.is_made(&key) {
+                world.makes(key.clone(), made(by, column(&from.folded)));
+            }
+            world.takes_away(by, &key, None);
+            let key = Key::within(&table, Object::Column, &to.folded);
+            world.makes(key, made(by, column(&to.folded)));
+        }
+        Action::AddConstraint {
+            name: part,
+            sort,
+            columns,
+            ..
+        } => {
+            let columns: Vec<String> = columns.iter().map(|one| one.folded.clone()).collect();
+            let (kind, part) = match part {
+                Some(part) if *sort == Sort::Index => (Object::Index, part.folded.clone()),
+                Some(part) => (Object::Constraint, part.folded.clone()),
+                None => (Object::Constraint, format!("({})", columns.join(", "))),
+            };
+            let unique = matches!(sort, Sort::Unique | Sort::PrimaryKey);
+            let shown = format!("{} {part} on {table}", kind.words());
+            world.makes(
+                Key::within(&table, kind, &part),
+                Made {
+                    unique_on: unique.then(|| (table.clone(), columns)),
+                    ..made(by, shown)
+                },
+            );
+        }
+        Action::DropConstraint { name: part } => {
+            for kind in [Object::Constraint, Object::Index] {
+                let key = Key::within(&table, kind, &part.folded);
+                world.takes_away(by, &key, None);
+            }
+        }
+        Action::RenameConstraint { from, to } => {
+            let key = |part: &str| Key::within(&table, Object::Constraint, part);
+            world.takes_away(by, &key(&from.folded), None);
+            let shown = format!("constraint {} on {table}", to.folded);
+            world.makes(key(&to.folded), made(by, shown));
+        }
+        Action::RenameIndex { from, to } => {
+            let key = |part: &str| Key::within(&table, Object::Index, part);
+            world.takes_away(by, &key(&from.folded), None);
+            let shown = format!("index {} on {table}", to.folded);
+            world.makes(key(&to.folded), made(by, shown));
+        }
+        Action::Rename { to } => {
+            let class = Class::of(kind);
+            let from = key(world.dialect, kind, class, name, on);
+            let last = &to.last().folded;
+            let to = match on {
+                Some(_) => last.clone(),
+                None => name.key_beside(last),
+            };
+            let to = Key {
+                name: to,
+                ..from.clone()
+            };
+            let shown = shown(kind, &to.name);
+            world.renames(by, &from, to, shown);
+        }
+        Action::SetSchema { to } => {
+            let class = Class::of(kind);
+            let from = key(world.dialect, kind, class, name, on);
+            let last = &name.last().folded;
+            let to = words::key([to.folded.as_str(), last].into_iter());
+            let shown = shown(kind, &to);
+            world.renames(by, &from, Key::new(class, &to), shown);
+        }
+        Action::AddValue { value } => {
+            let shown = format!("value {value} of type {table}");
+            world.makes(
+                Key::within(&table, Object::EnumValue, value),
+                made(by, shown),
+            );
+        }
+        Action::RenameValue { from, to } => {
+            let key = Key::within(&table, Object::EnumValue, from);
+            world.takes_away(by, &key, None);
+            let shown = format!("value {to} of type {table}");
+            world.makes(Key::within(&table, Object::EnumValue, to), made(by, shown));
+        }
+        _ => {}
+    }
+}
