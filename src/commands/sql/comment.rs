@@ -37,37 +37,19 @@ pub fn run(args: &CommentArgs, context: &Context<'_>) -> Result<(), Failure> {
         return all(&folder, dialect, context);
     };
     let one = typed(name, &folder, context)?;
-    match one.rollback.as_ref().map(|rollback| rollback.form) {
-        Some(Form::Plain) => make(one, &folder, dialect, context),
-        Some(Form::Commented) => nothing(
-            context,
-            &format!("The block of {} is a comment already.", one.path),
-        ),
-        Some(Form::Companion) => nothing(
-            context,
-            &format!(
-                "What takes {} down has a file of its own, which is not run with it.",
-                one.path
-            ),
-        ),
-        None => {
-            nothing(
-                context,
-                &format!("There is no rollback block in {}.", one.path),
-            )?;
-            let template = context.command(&["sql", "template", one.id.as_str()]);
-            context.ui.say(&format!("One is written by: {template}"));
-            Ok(())
+    let path = &one.path;
+    let why = match one.rollback.as_ref().map(|rollback| rollback.form) {
+        Some(Form::Plain) => return make(one, &folder, dialect, context),
+        Some(Form::Commented) => format!("The block of {path} is a comment already."),
+        Some(Form::Companion) => {
+            format!("What takes {path} down has a file of its own, which is not run with it.")
         }
-    }
-}
-
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "every way out of the command is one"
-)]
-fn nothing(context: &Context<'_>, why: &str) -> Result<(), Failure> {
-    context.ui.say(why);
+        None => {
+            let template = context.command(&["sql", "template", one.id.as_str()]);
+            format!("There is no rollback block in {path}. One is written by: {template}")
+        }
+    };
+    context.ui.say(&why);
     Ok(())
 }
 
