@@ -17,3 +17,6 @@ pub mod script;
 pub mod template;
 pub mod way;
 mod words;
+
+#[cfg(test)]
+mod fuzz;
