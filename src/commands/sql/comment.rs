@@ -23,17 +23,18 @@ Examples:
   rollback sql comment --all")]
 pub struct CommentArgs {
     /// A migration, by the name of its file.
-    #[arg(required_unless_present = "all")]
-    pub name: Option<String>,
+    // `name` would be the global option of that name.
+    #[arg(required_unless_present = "all", value_name = "NAME")]
+    pub migration: Option<String>,
     /// Every migration of the folder.
-    #[arg(long, conflicts_with = "name")]
+    #[arg(long, conflicts_with = "migration")]
     pub all: bool,
 }
 
 /// Does it.
 pub fn run(args: &CommentArgs, context: &Context<'_>) -> Result<(), Failure> {
     let (folder, dialect) = files(context)?;
-    let Some(name) = &args.name else {
+    let Some(name) = &args.migration else {
         return all(&folder, dialect, context);
     };
     let one = typed(name, &folder, context)?;
