@@ -37,6 +37,7 @@ mod rendered;
 mod restore;
 mod rules;
 mod session;
+mod sql_template;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
