@@ -41,6 +41,7 @@ mod session;
 mod sql_execution;
 mod sql_shop;
 mod sql_steps;
+mod sql_template;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
