@@ -38,6 +38,7 @@ mod restore;
 mod rules;
 mod session;
 mod sql_execution;
+mod sql_history;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
