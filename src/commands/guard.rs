@@ -47,15 +47,15 @@ use crate::ui::{Format, Redact as _, Watched};
 #[command(after_help = "\
 Examples:
   rollback guard -y -- alembic upgrade head
-  rollback guard -y -- sh -c 'alembic upgrade head && ./deploy && curl -fsS https://app.example/health'
+  rollback guard -y -- sh -c 'alembic upgrade head && ./deploy && curl -fsS https://app.example/up'
   rollback guard -y --allow all --reason 'release 4.2' --report guard.md -- make deploy
   rollback guard -y -- sh -c 'supabase db push && ./smoke-test'
 
-Exit codes: 0 the command succeeded, 8 it failed and the database is where it was before it, verified;
-1 error before the command, which was not run, 3 refused (before the command, or the rollback after it),
-4 a step of the rollback failed and the database stands at the last good revision, 5 a person must
-look, 6 another run holds the lock of the database, 130 interrupted. The exit status of the command
-itself is in what is printed, and in the report of the run.")]
+Exit codes: 0 the command succeeded, 8 it failed and the database is verified to be where it was
+before it; 1 error before the command, which was not run, 3 refused, before the command or the
+rollback after it, 4 a step of the rollback failed and the database stands at the last good
+revision, 5 a person must look, 6 another run holds the lock of the database, 130 interrupted. The
+exit status of the command itself is printed, and in the report of the run.")]
 pub struct GuardArgs {
     /// How a rollback would be run.
     #[command(flatten)]
@@ -86,8 +86,10 @@ pub fn run(args: &GuardArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         which_project: context.which_project.clone(),
         ..*context
     };
-    let (before, shown) = look(args, &context)
-        .map_err(|failure| failure.because("it is known before the command, which was not run"))?;
+    let (before, shown) = look(args, &context).map_err(|failure| Failure {
+        message: format!("{}; the command was not run", failure.message),
+        ..failure
+    })?;
     let guarded = watch(args, &context, &shown)?;
     if guarded.exit_status == Some(0) {
         context.ui.guard_passed(&guarded);
@@ -174,7 +176,7 @@ fn program(args: &GuardArgs, context: &Context<'_>) -> Result<PathBuf, Failure> 
     let name = args.command.first().map_or("", String::as_str);
     let path = context.environment.get(OsStr::new("PATH"));
     process::find_program(OsStr::new(name), context.dir, path.map(AsRef::as_ref)).ok_or_else(|| {
-        let failure = Failure::user(format!("there is no command {name}"));
+        let failure = Failure::user(format!("no program is called {name}"));
         if name.contains(char::is_whitespace) {
             failure.hint(format!(
                 "a line for the shell is given to one: rollback guard -y -- sh -c {}",

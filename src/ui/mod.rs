@@ -37,8 +37,9 @@ pub use json::{Format, PlanView, Standing};
 pub use list::{Examination, Listing};
 pub use page::Told;
 pub use progress::{Progress, Redact};
-pub use registered::{Entry, Registered, State};
+pub use registered::{Entry, State, WrittenDown};
 pub use snapshots::Compared;
+pub use sql_files::{Migrations, Registered};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

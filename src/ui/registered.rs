@@ -14,7 +14,7 @@ use crate::error::Failure;
 
 /// What was written down, and what was not.
 #[derive(Debug, Clone, Copy)]
-pub struct Registered<'a> {
+pub struct WrittenDown<'a> {
     /// The database.
     pub database: &'a Identity,
     /// Whether nothing was written.
@@ -81,14 +81,14 @@ impl State {
 
 impl Ui {
     /// Tells what was written down.
-    pub fn registered(&self, told: &Registered<'_>) -> Result<(), Failure> {
+    pub fn written_down(&self, told: &WrittenDown<'_>) -> Result<(), Failure> {
         match self.format {
-            Format::Json => self.json_line(&registered_json(told)),
-            Format::Human => self.data(&self.registered_text(told)),
+            Format::Json => self.json_line(&registration_json(told)),
+            Format::Human => self.data(&self.registration_text(told)),
         }
     }
 
-    fn registered_text(&self, told: &Registered<'_>) -> String {
+    fn registration_text(&self, told: &WrittenDown<'_>) -> String {
         let mut text = self.labelled("Database", &told.database.to_string());
         // What was there before is many, and says nothing new.
         let shown: Vec<&Entry> = told
@@ -146,19 +146,19 @@ fn remark(entry: &Entry) -> String {
     }
 }
 
-fn number(told: &Registered<'_>, is: fn(&State) -> bool) -> usize {
+fn number(told: &WrittenDown<'_>, is: fn(&State) -> bool) -> usize {
     told.entries.iter().filter(|entry| is(&entry.state)).count()
 }
 
-fn written(told: &Registered<'_>) -> usize {
+fn written(told: &WrittenDown<'_>) -> usize {
     number(told, |state| matches!(state, State::Written(_)))
 }
 
-fn refused(told: &Registered<'_>) -> usize {
+fn refused(told: &WrittenDown<'_>) -> usize {
     number(told, |state| matches!(state, State::Refused(_)))
 }
 
-fn totals(told: &Registered<'_>) -> String {
+fn totals(told: &WrittenDown<'_>) -> String {
     let done = if told.dry_run {
         "would be registered"
     } else {
@@ -191,7 +191,7 @@ fn totals(told: &Registered<'_>) -> String {
     parts.join(", ")
 }
 
-fn registered_json(told: &Registered<'_>) -> Value {
+fn registration_json(told: &WrittenDown<'_>) -> Value {
     let entries: Vec<Value> = told
         .entries
         .iter()

@@ -21,6 +21,7 @@ mod fingerprint;
 mod fits;
 mod foresight;
 mod foretold;
+mod guard;
 mod harness;
 mod lock;
 mod lock_timeout;
@@ -39,6 +40,8 @@ mod rules;
 mod session;
 mod sql_execution;
 mod sql_history;
+mod sql_shop;
+mod sql_steps;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;

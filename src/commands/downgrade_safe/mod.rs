@@ -14,6 +14,7 @@ mod way;
 
 pub use self::arguments::{DowngradeSafeArgs, HowArgs};
 use self::planned::Planned;
+pub(super) use self::registered::Registered;
 use self::safety::Rescue;
 pub(super) use self::safety::Safety;
 pub(super) use self::taking_back::TakingBack;

@@ -90,6 +90,7 @@ impl Planned {
             target: &self.target,
             plan: &self.plan,
             commands: &self.commands,
+            ways: &session.ways(&self.plan),
             outlook: &self.foreseen.outlook,
             ruling: self.ruled.ruling.as_ref(),
             ending: Ending {
@@ -99,7 +100,11 @@ impl Planned {
             },
         };
         context.ui.plan_of_run(view, args.dry_run)?;
-        self.registered.show(context);
+        if args.dry_run {
+            self.registered.foretell(context);
+        } else {
+            self.registered.show(context);
+        }
         Ok(())
     }
 

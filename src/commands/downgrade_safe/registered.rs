@@ -9,7 +9,7 @@ use crate::domain::sql_files::obstacle::{Chosen, Obstacle, is_changed, is_same, 
 use crate::error::Failure;
 
 /// What stands in the way of a plan, nothing for a project of Alembic.
-pub(super) struct Registered {
+pub(in super::super) struct Registered {
     obstacles: Vec<(RevisionId, Obstacle)>,
     /// What is odd and stops nothing, a sentence each.
     warnings: Vec<String>,
@@ -17,7 +17,7 @@ pub(super) struct Registered {
 
 impl Registered {
     /// Looks the migrations of a plan through. `goes_on` is whether an unfinished run is taken up.
-    pub(super) fn of(
+    pub(in super::super) fn of(
         session: &Session,
         plan: &Plan,
         chosen: Option<Chosen>,
@@ -69,6 +69,23 @@ impl Registered {
         for (id, obstacle) in &self.obstacles {
             if let Obstacle::Changed(difference) = obstacle {
                 context.ui.difference(id, difference);
+            }
+        }
+    }
+
+    /// The same where nothing is to run, with what would refuse it.
+    pub(in super::super) fn foretell(&self, context: &Context<'_>) {
+        self.show(context);
+        if let Err(failure) = self.refuse(context) {
+            let message = failure.message.replace(": nothing was changed", "");
+            context
+                .ui
+                .warn(&format!("this will not be run as it is: {message}"));
+            for cause in &failure.causes {
+                context.ui.say(&format!("  {cause}"));
+            }
+            for hint in &failure.hints {
+                context.ui.say(&format!("  → {hint}"));
             }
         }
     }

@@ -85,11 +85,12 @@ impl TakingBack {
         let gone = left.gone.iter().map(|line| format!("gone: {line}"));
         let new = left.new.iter().map(|line| format!("new:  {line}"));
         let lines: Vec<String> = gone.chain(new).collect();
-        let fault = (!lines.is_empty()).then(|| lines.join("; "));
+        let fault = (!lines.is_empty())
+            .then(|| format!("not what it was before the command: {}", lines.join("; ")));
         record.add(Entry::Checked {
             step: None,
             checks: vec![Checked {
-                name: "schema as before the command".to_owned(),
+                name: "schema".to_owned(),
                 fault,
             }],
         })?;

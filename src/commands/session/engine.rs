@@ -36,7 +36,7 @@ impl Runs {
     pub(super) fn can_run_a_range(&self) -> bool {
         match self {
             Self::Alembic(engine) => engine.can_run_a_range(),
-            Self::SqlFiles(_) => false,
+            Self::SqlFiles(_) => true,
         }
     }
 

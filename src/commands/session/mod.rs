@@ -4,6 +4,7 @@
 
 mod database;
 mod engine;
+mod middle;
 mod names;
 mod open;
 mod plan;

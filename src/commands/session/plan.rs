@@ -82,7 +82,7 @@ impl Session {
     }
 
     /// Refuses to plan where there are no rows to plan by.
-    fn has_a_history(&self) -> Result<(), Failure> {
+    pub(super) fn has_a_history(&self) -> Result<(), Failure> {
         let see = || format!("see which database it is: {}", self.command(&["current"]));
         match (&self.rows, self.sql()) {
             (Rows::NoTable(table), None) => Err(Failure::user(format!(
@@ -108,7 +108,7 @@ impl Session {
 
     /// The migration of SQL files that is meant by its name, with or without `.sql`, or by the beginning of it.
     /// A name may look like a number of steps or like a branch.
-    fn migration(&self, typed: &str) -> Option<RevisionId> {
+    pub(super) fn migration(&self, typed: &str) -> Option<RevisionId> {
         self.sql()?;
         let typed = typed.trim();
         let name = typed.strip_suffix(".sql").unwrap_or(typed);

@@ -11,6 +11,7 @@ use crate::commands::sql::project::Project;
 use crate::commands::watch::Watch;
 use crate::database;
 use crate::domain::connection::ConnectionFacts;
+use crate::domain::foresight::Dialect;
 use crate::domain::graph::GraphError;
 use crate::domain::plan::Plan;
 use crate::domain::rendering::{self, Rendering};
@@ -18,14 +19,20 @@ use crate::domain::revision::RevisionId;
 use crate::domain::secret::Secret;
 use crate::domain::sql_files::ahead::{self, SqlMigrations};
 use crate::domain::sql_files::file::MigrationFile;
-use crate::domain::sql_files::history::{Dependency, GONE, History, Kind, Record, Status, UNKNOWN};
+use crate::domain::sql_files::history::{
+    Dependency, GONE, History, Kind, Record, UNKNOWN, Verdict,
+};
 use crate::domain::sql_files::obstacle::{self, Chosen, Files};
+use crate::domain::sql_files::oddity::{note_on_form, oddities};
+use crate::domain::sql_files::script;
+use crate::domain::sql_files::way::{Way, way};
 use crate::domain::target::TargetError;
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::sql_files::folder::Folder;
-use crate::engine::sql_files::history_table::{By, Tables};
+use crate::engine::sql_files::history_table::{By, Tables, writable};
 use crate::engine::sql_files::running::{Connect, Script, SqlFiles};
 use crate::error::Failure;
+use crate::ui::Registered;
 
 /// What is known of a project of SQL files beside the order of its migrations.
 #[derive(Debug, Clone)]
@@ -50,7 +57,7 @@ impl SqlProject {
     /// The applied ones, in the order of the rows.
     pub(in super::super) fn applied(&self) -> impl Iterator<Item = &Record> {
         let records = self.history.records.iter();
-        records.filter(|record| record.status != Status::RolledBack)
+        records.filter(|record| record.is_applied())
     }
 
     /// Whether the file is another than the one that was registered.
@@ -59,20 +66,20 @@ impl SqlProject {
             .is_some_and(|file| obstacle::is_changed(record, file))
     }
 
-    /// Why a migration has to go before others of the plan: `needs it (table projects)`.
-    pub(in super::super) fn why(&self, of: &RevisionId, plan: &Plan) -> String {
-        let others = || plan.steps.iter().map(|step| &step.removes);
-        let reasons: Vec<String> = self
-            .history
-            .dependencies
-            .iter()
-            .filter(|dependency| dependency.of == *of && others().any(|id| *id == dependency.on))
-            .filter_map(|dependency| Some(format!("{} ({})", dependency.on, source(dependency)?)))
+    /// Why a migration has to go before others: `depends on a (declared) and on b (inferred: table b)`.
+    pub(super) fn why(&self, of: &RevisionId, plan: &Plan) -> String {
+        let is_other = |on: &RevisionId| plan.steps.iter().any(|step| step.removes == *on);
+        format!("depends on {}", self.reasons(of, &is_other))
+    }
+
+    /// What a migration needs of `others`, and who says so.
+    fn reasons(&self, of: &RevisionId, others: &dyn Fn(&RevisionId) -> bool) -> String {
+        let dependencies = self.history.dependencies.iter();
+        let needed = dependencies.filter(|one| one.of == *of && others(&one.on));
+        let reasons: Vec<String> = needed
+            .filter_map(|one| Some(format!("{} ({})", one.on, source(one)?)))
             .collect();
-        if reasons.is_empty() {
-            return "depends on it".to_owned();
-        }
-        format!("depends on {}", reasons.join(" and on "))
+        reasons.join(" and on ")
     }
 
     /// What is said where a target is none.
@@ -153,8 +160,8 @@ impl SqlProject {
             let file = self.file(&record.id);
             let stored = record.metadata.up_sql.clone();
             let sql = stored.or_else(|| file.map(|file| file.up.clone()))?;
-            let source = record.metadata.path.clone();
-            let source = source.or_else(|| file.map(|file| file.path.clone()));
+            let source = file.map(|file| file.path.clone());
+            let source = source.or_else(|| record.metadata.path.clone());
             let text = ahead::Text {
                 sql,
                 source: source.unwrap_or_else(|| self.tables.version_table().to_string()),
@@ -184,6 +191,8 @@ impl SqlProject {
 
     fn of_file(&self, file: &MigrationFile, by: &By) -> Option<Script> {
         let rollback = file.rollback.as_ref()?;
+        // What cannot be written down no server would run either.
+        writable(file).ok()?;
         let dependencies: Vec<_> = self
             .history
             .dependencies
@@ -305,7 +314,7 @@ impl Session {
         };
         let down = engine.scripts.iter().map(|(id, script)| {
             let text = ahead::Text {
-                sql: script.sql.clone(),
+                sql: engine.left_of(id).unwrap_or_default(),
                 source: script.source.clone(),
                 line: script.line,
             };
@@ -326,6 +335,75 @@ impl Session {
         }
     }
 
+    /// What is known of an applied migration of SQL files.
+    pub(in super::super) fn registered(&self, id: &RevisionId) -> Option<Registered<'_>> {
+        let project = self.sql()?;
+        let record = project.history.get(id)?;
+        let verdict = project.history.verdict(id);
+        let above = |dependent: &RevisionId| {
+            let others = |on: &RevisionId| on == id || verdict.dependents.contains(on);
+            project.reasons(dependent, &others)
+        };
+        let command = |words: &[&str]| self.command(words);
+        let malformed = project.files().malformed(id).map(ToString::to_string);
+        let form = note_on_form(project.files(), id, &command);
+        Some(Registered {
+            record,
+            file: project.file(id),
+            changed: project.is_changed(record),
+            reasons: verdict.dependents.iter().map(above).collect(),
+            notes: malformed.into_iter().chain(form).collect(),
+            verdict,
+        })
+    }
+
+    /// The migration of SQL files that is meant, where it is not applied, and why it cannot be taken down.
+    pub(in super::super) fn not_applied(
+        &self,
+        typed: &str,
+    ) -> Result<Option<(RevisionId, Verdict)>, Failure> {
+        let Some(project) = self.sql() else {
+            return Ok(None);
+        };
+        self.has_a_history()?;
+        let found = self.migration(typed);
+        let found = found.filter(|id| !self.rows.ids().contains(id));
+        Ok(found.map(|id| {
+            let verdict = project.history.verdict(&id);
+            (id, verdict)
+        }))
+    }
+
+    /// What is odd about the database and the files: a stable code and a sentence.
+    pub(in super::super) fn oddities(&self) -> Vec<(&'static str, String)> {
+        let Some(project) = self.sql() else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        match &self.rows {
+            Rows::NoTable(table) => found.push((
+                "no_history_table",
+                format!(
+                    "there is no table {table}, so that nothing is registered; to make it: {}",
+                    self.command(&["sql", "install"])
+                ),
+            )),
+            _ if project.history.records.is_empty() => found.push((
+                "nothing_registered",
+                format!(
+                    "no migration is registered; to write down what is applied: {}",
+                    self.command(&["sql", "sync"])
+                ),
+            )),
+            _ => {
+                let command = |words: &[&str]| self.command(words);
+                let odd = oddities(&project.history, project.files(), &command);
+                found.extend(odd.into_iter().map(|odd| (odd.code, odd.sentence)));
+            }
+        }
+        found
+    }
+
     /// Settles what takes changed migrations down, and to which run the steps belong.
     pub(in super::super) fn settle(&mut self, chosen: Chosen, run: Option<&str>) {
         if let (Runs::SqlFiles(engine), Source::SqlFiles(project)) =
@@ -338,17 +416,43 @@ impl Session {
         }
     }
 
-    /// What takes a migration down.
-    pub(in super::super) fn script(&self, id: &RevisionId) -> Option<&Script> {
-        match &self.engine {
-            Runs::SqlFiles(engine) => engine.scripts.get(id),
-            Runs::Alembic(_) => None,
-        }
+    /// What is to be known of how each step runs, beside that it runs in one transaction; nothing for Alembic.
+    pub(in super::super) fn ways(&self, plan: &Plan) -> Vec<Vec<String>> {
+        let Runs::SqlFiles(engine) = &self.engine else {
+            return Vec::new();
+        };
+        let of = |id: &RevisionId| {
+            let script = engine.scripts.get(id);
+            script.map_or_else(Vec::new, |script| way_of(script, engine.tables.dialect))
+        };
+        plan.steps.iter().map(|step| of(&step.removes)).collect()
     }
 }
 
+/// Why a script does not run in one transaction: nothing where it does.
+fn way_of(script: &Script, dialect: Dialect) -> Vec<String> {
+    let Ok(statements) = script::statements(&script.sql, dialect) else {
+        return Vec::new();
+    };
+    let Way::ByStatement(alone) = way(&statements, dialect) else {
+        return Vec::new();
+    };
+    let mut told = vec!["runs statement by statement, each of which stays done".to_owned()];
+    // There it is so of every one that changes the schema.
+    if dialect != Dialect::Mysql {
+        told.extend(alone.iter().map(|one| {
+            let line = script.line + one.line.saturating_sub(1);
+            format!(
+                "{}:{line}: {} cannot run in a transaction: {}",
+                script.source, one.text, one.reason
+            )
+        }));
+    }
+    told
+}
+
 /// Where a dependency comes from, for people; `None` for one that is none.
-pub(in super::super) fn source(dependency: &Dependency) -> Option<String> {
+fn source(dependency: &Dependency) -> Option<String> {
     match (dependency.kind, &dependency.object) {
         (Kind::Declared, _) => Some("declared".to_owned()),
         (Kind::Inferred, Some(object)) => Some(format!("inferred: {object}")),

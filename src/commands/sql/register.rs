@@ -13,7 +13,7 @@ use crate::domain::sql_files::registration::{Change, Obstacle, Registration};
 use crate::engine::sql_files::folder::Folder;
 use crate::engine::sql_files::history_table::writable;
 use crate::error::Failure;
-use crate::ui::{Entry, Registered, State};
+use crate::ui::{Entry, State, WrittenDown};
 
 /// Write migrations down as applied, with their rollback SQL; once more for one whose file was changed.
 ///
@@ -81,7 +81,7 @@ pub fn run(args: &RegisterArgs, context: &Context<'_>) -> Result<(), Failure> {
     if !args.dry_run {
         keeping.transact("nothing was registered", &statements)?;
     }
-    context.ui.registered(&Registered {
+    context.ui.written_down(&WrittenDown {
         database: &keeping.project.identity,
         dry_run: args.dry_run,
         entries: &entries,

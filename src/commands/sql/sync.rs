@@ -11,7 +11,7 @@ use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::registration::{Change, Found, Obstacle, Registration};
 use crate::engine::sql_files::history_table::writable;
 use crate::error::{Exit, Failure};
-use crate::ui::{Entry, Registered, State};
+use crate::ui::{Entry, State, WrittenDown};
 
 /// Write all migrations down that are applied and not registered yet.
 ///
@@ -108,7 +108,7 @@ pub fn run(args: &SyncArgs, context: &Context<'_>) -> Result<(), Failure> {
     if !args.dry_run && !statements.is_empty() {
         keeping.transact("nothing was registered", &statements)?;
     }
-    context.ui.registered(&Registered {
+    context.ui.written_down(&WrittenDown {
         database: &keeping.project.identity,
         dry_run: args.dry_run,
         entries: &entries,

@@ -45,7 +45,24 @@ pub(in super::super) fn take_up(
     };
     let heads = session.rows.ids().iter().cloned().collect();
     let schema = session.schema();
-    let found = run.examine(&session.graph, &heads, schema.as_ref());
+    let mut found = run.examine(&session.graph, &heads, schema.as_ref());
+    let middle = session.middle(&run, schema.as_ref(), args.accept.is_some());
+    if let (
+        Some(middle),
+        Found::NothingHappened | Found::HalfDone(_) | Found::OtherForm | Found::AtTheBoundary,
+    ) = (middle, &found)
+    {
+        found = match middle.done {
+            Ok(done) => Found::InTheMiddle {
+                done,
+                of: middle.of,
+            },
+            Err(why) => Found::Unclear(
+                why,
+                Difference::between(run.schema.as_ref(), schema.as_ref()),
+            ),
+        };
+    }
     context.ui.say(&format!("Unfinished: {}.", told(&run)));
     context
         .ui
@@ -62,6 +79,11 @@ pub(in super::super) fn take_up(
             entries.insert(0, Entry::TakenBack);
         }
         (Found::AtTheBoundary | Found::NothingHappened, None) => {}
+        (Found::InTheMiddle { done, .. }, None) => entries.push(Entry::InTheMiddle {
+            step: run.in_flight.unwrap_or_default(),
+            statements: *done,
+            schema: schema.unwrap_or_default(),
+        }),
         (Found::WholeHappened, None) => {
             entries.extend(run.unrecorded().into_iter().map(Entry::from));
         }
@@ -82,7 +104,14 @@ pub(in super::super) fn take_up(
             schema: schema.as_ref().map(digest).unwrap_or_default(),
             seconds: 0.0,
         }),
-        (Found::HalfDone(_) | Found::OtherForm | Found::Elsewhere | Found::NotAsSeen(_), None) => {
+        (
+            Found::HalfDone(_)
+            | Found::OtherForm
+            | Found::Elsewhere
+            | Found::NotAsSeen(_)
+            | Found::Unclear(..),
+            None,
+        ) => {
             return Err(cannot_go_on(context, session, &run, &found));
         }
         (_, Some(vouched)) => {

@@ -30,10 +30,11 @@ pub enum State {
 }
 
 impl super::Run {
-    /// The statement of the step under way that was sent, and of which it is not known whether it was done.
-    pub fn statement_in_flight(&self) -> Option<usize> {
+    /// The statement of the step under way that was sent, and of which it is not known whether it was done: its
+    /// place and SHA-256.
+    pub fn statement_in_flight(&self) -> Option<(usize, &str)> {
         let last = self.statement.as_ref().filter(|_| self.in_flight.is_some());
         last.filter(|last| last.state == State::Begun)
-            .map(|last| last.at)
+            .map(|last| (last.at, last.text.as_str()))
     }
 }

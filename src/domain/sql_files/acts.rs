@@ -890,3 +890,21 @@ fn rights(mut reader: Reader<'_>, defaults: bool) -> Option<Act<'_>> {
         on,
     }))
 }
+
+/// The arguments of a routine, as they are compared.
+pub(super) fn arguments(group: Option<Reader<'_>>) -> String {
+    let Some(group) = group else {
+        return String::new();
+    };
+    let all = group.list().into_iter().map(|one| {
+        let end = one.find(&["DEFAULT"]).unwrap_or(one.end);
+        let one = one.until(end);
+        let tokens = (one.at..one.end).filter_map(|at| one.sql.token(at));
+        let text: Vec<String> = tokens
+            .take_while(|token| **token != Token::Eq)
+            .map(|token| token.to_string().to_lowercase())
+            .collect();
+        text.join(" ")
+    });
+    all.collect::<Vec<_>>().join(", ")
+}

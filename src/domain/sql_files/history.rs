@@ -82,7 +82,7 @@ pub struct Progress {
     pub done: usize,
     /// SHA-256 of the schema as it was after them.
     pub schema: String,
-    /// SHA-256 of the script, so that another one is not gone on with.
+    /// SHA-256 of those that are done, so that another script is not gone on with.
     pub script: String,
 }
 

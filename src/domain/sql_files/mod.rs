@@ -11,6 +11,7 @@ pub mod file;
 pub mod history;
 pub mod literal;
 pub mod obstacle;
+pub mod oddity;
 pub mod registration;
 pub mod script;
 pub mod template;

@@ -80,11 +80,17 @@ pub fn digest(text: &str) -> String {
         .collect()
 }
 
+/// SHA-256 of statements, for [`Progress::script`].
+pub fn script_digest(done: &[Statement]) -> String {
+    let texts: Vec<&str> = done.iter().map(|one| one.text.as_str()).collect();
+    digest(&texts.join("\0"))
+}
+
 /// What is known of a script that was cut off, beside what the database has of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Known {
-    /// The statement that was sent, and of which it is not known whether it was done.
-    pub in_flight: Option<usize>,
+pub struct Known<'a> {
+    /// The statement that was sent, and of which it is not known whether it was done: its place and SHA-256.
+    pub in_flight: Option<(usize, &'a str)>,
     /// Somebody vouches for the schema as it is.
     pub vouched: bool,
     /// The server does or does not do a statement that changes the schema, and never half of it.
@@ -96,15 +102,14 @@ pub struct Known {
 pub fn next(
     progress: &Progress,
     statements: &[Statement],
-    script: &str,
     schema: Option<&str>,
     dialect: Dialect,
-    known: Known,
+    known: Known<'_>,
 ) -> Result<usize, String> {
     let (done, of) = (progress.done, statements.len());
-    if progress.script != script || done > of {
+    if statements.get(..done).map(script_digest).as_ref() != Some(&progress.script) {
         return Err(format!(
-            "{done} of its statements are done, and the script is another one than then"
+            "{done} of its statements are done, and they are not those that the script has now"
         ));
     }
     if known.vouched {
@@ -112,10 +117,18 @@ pub fn next(
     }
     let sent = statements
         .get(done)
-        .filter(|_| known.in_flight == Some(done));
+        .filter(|_| known.in_flight.is_some_and(|(at, _)| at == done));
     if dialect == Dialect::Mysql && sent.is_some_and(|sent| commits_where_it_likes(&sent.text)) {
         return Err(format!(
             "{done} of its {of} statements are done, and what statement {} calls may be half done",
+            done + 1
+        ));
+    }
+    if let (Some(sent), Some((_, text))) = (sent, known.in_flight)
+        && digest(&sent.text) != text
+    {
+        return Err(format!(
+            "{done} of its statements are done, and statement {} was sent, which is another one now",
             done + 1
         ));
     }
@@ -211,29 +224,29 @@ mod tests {
         texts.iter().enumerate().map(one).collect()
     }
 
-    fn progress(done: usize) -> Progress {
+    /// One is done.
+    fn progress(statements: &[Statement]) -> Progress {
         Progress {
             run: "r".to_owned(),
-            done,
+            done: 1,
             schema: "before".to_owned(),
-            script: "s".to_owned(),
+            script: script_digest(&statements[..1]),
         }
     }
 
-    fn at(statement: &str, schema: Option<&str>, known: Known) -> Result<usize, String> {
+    fn at(statement: &str, schema: Option<&str>, known: Known<'_>) -> Result<usize, String> {
         let statements = statements(&["DROP TABLE a", statement, "DROP TABLE c"]);
-        next(
-            &progress(1),
-            &statements,
-            "s",
-            schema,
-            Dialect::Mysql,
-            known,
-        )
+        let text = digest(statement);
+        let known = Known {
+            in_flight: known.in_flight.map(|(at, _)| (at, text.as_str())),
+            ..known
+        };
+        let progress = progress(&statements);
+        next(&progress, &statements, schema, Dialect::Mysql, known)
     }
 
-    const SENT: Known = Known {
-        in_flight: Some(1),
+    const SENT: Known<'_> = Known {
+        in_flight: Some((1, "")),
         vouched: false,
         whole_statements: true,
     };
@@ -259,7 +272,7 @@ mod tests {
         // None was on its way, so it was somebody else.
         refused("DROP TABLE b", Some("after"), Known::default(), "somebody");
         let other = Known {
-            in_flight: Some(0),
+            in_flight: Some((0, "")),
             ..SENT
         };
         refused("DROP TABLE b", Some("after"), other, "somebody");
@@ -278,23 +291,29 @@ mod tests {
 
     #[test]
     fn a_script_that_changed_is_not_gone_on_with() {
-        let statements = statements(&["DROP TABLE a", "DROP TABLE b"]);
+        let run = statements(&["DROP TABLE a", "DROP TABLE b"]);
+        let progress = progress(&run);
+        let at = |texts: &[&str], known| {
+            let schema = Some("before");
+            next(&progress, &statements(texts), schema, Dialect::Mysql, known)
+        };
         let vouched = Known {
             vouched: true,
             ..Known::default()
         };
-        let at = |script| {
-            next(
-                &progress(1),
-                &statements,
-                script,
-                None,
-                Dialect::Mysql,
-                vouched,
-            )
+        for known in [Known::default(), vouched] {
+            // What comes after those that are done may be mended.
+            assert_eq!(at(&["DROP TABLE a", "DROP VIEW b"], known), Ok(1));
+            let error = at(&["DROP TABLE b", "DROP TABLE a"], known).unwrap_err();
+            assert!(error.contains("not those"), "{error}");
+            assert!(at(&[], known).is_err());
+        }
+        let sent = Known {
+            in_flight: Some((1, "another")),
+            ..SENT
         };
-        assert_eq!(at("s"), Ok(1));
-        assert!(at("another").unwrap_err().contains("another one"));
+        let error = at(&["DROP TABLE a", "DROP TABLE b"], sent).unwrap_err();
+        assert!(error.contains("another one"), "{error}");
     }
 
     #[test]

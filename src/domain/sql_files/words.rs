@@ -31,34 +31,12 @@ pub(super) struct Sql {
 /// The statements of a text. What cannot be told apart into statements is one that nothing is known of.
 pub(super) fn statements(text: &str, dialect: Dialect) -> Vec<Sql> {
     match script::statements(text, dialect) {
-        Ok(found) if found.is_empty() => naive(text, dialect),
         Ok(found) => found
             .into_iter()
             .map(|one| Sql::new(one.text, dialect))
             .collect(),
         Err(_) => vec![Sql::new(text.to_owned(), dialect)],
     }
-}
-
-/// Until the splitter is there.
-fn naive(text: &str, dialect: Dialect) -> Vec<Sql> {
-    let whole = Sql::new(text.to_owned(), dialect);
-    if whole.opaque {
-        return vec![whole];
-    }
-    let mut found = Vec::new();
-    let mut start = 0;
-    for at in 0..=whole.lexemes.len() {
-        if at < whole.lexemes.len() && whole.token(at) != Some(&Token::SemiColon) {
-            continue;
-        }
-        let text = whole.reader().written(start..at);
-        if !text.is_empty() {
-            found.push(Sql::new(text.to_owned(), dialect));
-        }
-        start = at + 1;
-    }
-    found
 }
 
 fn grammar(dialect: Dialect) -> &'static dyn sqlparser::dialect::Dialect {
@@ -198,6 +176,13 @@ impl Name {
             Some(qualifier) => format!("{qualifier}.{last}"),
             None => last.to_owned(),
         }
+    }
+
+    /// What has another last part in the same schema, as it is compared.
+    pub(super) fn key_beside(&self, last: &str) -> String {
+        let before = &self.parts[..self.parts.len() - 1];
+        let parts = before.iter().map(|part| part.folded.as_str());
+        key(parts.chain([last]))
     }
 }
 
@@ -406,9 +391,18 @@ impl<'a> Reader<'a> {
         self.written(self.at..self.end)
     }
 
-    /// The rest in one line.
-    pub(super) fn rest_in_line(self) -> String {
-        in_line(self.rest())
+    /// The rest in one line without its comments, for people.
+    pub(super) fn in_line(self) -> String {
+        let mut line = String::new();
+        let mut end = None;
+        for lexeme in self.sql.lexemes.get(self.at..self.end).unwrap_or_default() {
+            if end.is_some_and(|end| end < lexeme.at.start) {
+                line.push(' ');
+            }
+            line.push_str(&self.sql.text[lexeme.at.clone()]);
+            end = Some(lexeme.at.end);
+        }
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// Up to a token, as a part of its own.
@@ -418,10 +412,4 @@ impl<'a> Reader<'a> {
             ..self
         }
     }
-}
-
-/// A text in one line, for a comment or a clause. What stands in quotes may lose line ends; a text that has
-/// comments in it is for people alone.
-pub(super) fn in_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

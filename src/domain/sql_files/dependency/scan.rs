@@ -277,7 +277,7 @@ impl Scan<'_> {
         self.world
             .made(key)
             .iter()
-            .any(|one| one.arguments == arguments(made.group))
+            .any(|one| one.arguments == acts::arguments(made.group))
     }
 
     fn action(&mut self, kind: Object, name: &Name, action: &Action<'_>) {
@@ -323,8 +323,7 @@ impl Scan<'_> {
             }
             Action::Rename { to } => {
                 let class = Class::of(kind);
-                let to = name.beside(&to.last().folded);
-                let key = Key::new(class, &words::key(to.split('.')));
+                let key = Key::new(class, &name.key_beside(&to.last().folded));
                 self.world.needs_gone(self.by, &key);
             }
             Action::SetSchema { to } => {
@@ -804,30 +803,9 @@ fn key(dialect: Dialect, kind: Object, class: Class, name: &Name, on: Option<&Na
             Key::within(&on.key(), kind, &name.key())
         }
         // An index lies in the schema of its table.
-        Some(on) if kind == Object::Index => {
-            let name = on.beside(&name.last().folded);
-            Key::new(class, &words::key(name.split('.')))
-        }
+        Some(on) if kind == Object::Index => Key::new(class, &on.key_beside(&name.last().folded)),
         _ => Key::new(class, &name.key()),
     }
-}
-
-/// The arguments of a routine, as they are compared.
-fn arguments(group: Option<Reader<'_>>) -> String {
-    let Some(group) = group else {
-        return String::new();
-    };
-    let all = group.list().into_iter().map(|one| {
-        let end = one.find(&["DEFAULT"]).unwrap_or(one.end);
-        let one = one.until(end);
-        let tokens = (one.at..one.end).filter_map(|at| one.sql.token(at));
-        let text: Vec<String> = tokens
-            .take_while(|token| **token != Token::Eq)
-            .map(|token| token.to_string().to_lowercase())
-            .collect();
-        text.join(" ")
-    });
-    all.collect::<Vec<_>>().join(", ")
 }
 
 fn made(by: usize, shown: String) -> Made {
@@ -873,7 +851,7 @@ fn apply(world: &mut World, by: usize, act: &Act<'_>, types: BTreeSet<String>) {
                 key,
                 Made {
                     arguments: if create.kind.has_arguments() {
-                        arguments(create.group)
+                        acts::arguments(create.group)
                     } else {
                         String::new()
                     },
@@ -905,7 +883,7 @@ fn apply(world: &mut World, by: usize, act: &Act<'_>, types: BTreeSet<String>) {
         } => {
             for (name, group) in names {
                 let key = key(world.dialect, *kind, Class::of(*kind), name, on.as_ref());
-                let arguments = group.map(|group| arguments(Some(group)));
+                let arguments = group.map(|group| acts::arguments(Some(group)));
                 world.takes_away(by, &key, arguments.as_deref());
             }
         }
@@ -1024,7 +1002,7 @@ fn changed(
             let last = &to.last().folded;
             let to = match on {
                 Some(_) => last.clone(),
-                None => words::key(name_key_beside(name, last).split('.')),
+                None => name.key_beside(last),
             };
             let to = Key {
                 name: to,
@@ -1055,13 +1033,5 @@ fn changed(
             world.makes(Key::within(&table, Object::EnumValue, to), made(by, shown));
         }
         _ => {}
-    }
-}
-
-/// The key of what has another last part and lies in the same schema.
-fn name_key_beside(name: &Name, last: &str) -> String {
-    match name.schema() {
-        Some(schema) => format!("{schema}.{last}"),
-        None => last.to_owned(),
     }
 }

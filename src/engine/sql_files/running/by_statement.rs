@@ -12,7 +12,7 @@ use crate::domain::query::RunErrorKind;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::history::Progress;
 use crate::domain::sql_files::script::Statement;
-use crate::domain::sql_files::way::{Known, digest, is_a_setting, next, why_alone};
+use crate::domain::sql_files::way::{Known, digest, is_a_setting, next, script_digest, why_alone};
 use crate::fault;
 
 /// A script under way.
@@ -34,20 +34,12 @@ impl SqlFiles {
     ) -> Result<(), Trouble> {
         let before = self.progress(step, id)?;
         let schema = step.listener.schema();
-        let digest = digest(&script.sql);
         let done = match &before {
             Some(progress) => {
-                let known = self.known(step, id)?;
+                let known = self.known(id, &self.server(step)?);
                 let schema = schema.as_deref();
-                next(
-                    progress,
-                    statements,
-                    &digest,
-                    schema,
-                    self.tables.dialect,
-                    known,
-                )
-                .map_err(|why| Trouble::Said(format!("{id} was cut off before: {why}")))?
+                next(progress, statements, schema, self.tables.dialect, known)
+                    .map_err(|why| Trouble::Said(format!("{id} was cut off before: {why}")))?
             }
             None => 0,
         };
@@ -60,10 +52,10 @@ impl SqlFiles {
                 run: self.by.run.clone().unwrap_or_default(),
                 done,
                 schema: schema.unwrap_or_default(),
-                script: digest,
+                script: script_digest(&statements[..done]),
             },
         };
-        under_way.begin(step, before.is_none())?;
+        under_way.begin(step)?;
         for at in done..statements.len() {
             under_way.one(step, at)?;
         }
@@ -84,17 +76,45 @@ impl SqlFiles {
         Ok(record.and_then(|record| record.metadata.progress.clone()))
     }
 
-    fn known(&self, step: &mut Step<'_, '_>, id: &RevisionId) -> Result<Known, Trouble> {
+    /// How many statements of a script that was cut off are done, or why that cannot be told, and how many it has.
+    pub fn cut_off_at(
+        &self,
+        id: &RevisionId,
+        progress: &Progress,
+        schema: Option<&str>,
+        server: &str,
+    ) -> (Result<usize, String>, usize) {
+        match self.script(id) {
+            Err(error) => (Err(error.summary), 0),
+            Ok((_, statements)) => {
+                let known = self.known(id, server);
+                let dialect = self.tables.dialect;
+                let done = next(progress, &statements, schema, dialect, known);
+                (done, statements.len())
+            }
+        }
+    }
+
+    /// The server and its release, where that matters.
+    fn server(&self, step: &mut Step<'_, '_>) -> Result<String, Trouble> {
+        if self.tables.dialect != Dialect::Mysql {
+            return Ok(String::new());
+        }
+        let rows = step.ours("ask for the release of the server", "SELECT VERSION()")?;
+        let version = rows.into_iter().flatten().flatten().next();
+        Ok(version.unwrap_or_default())
+    }
+
+    fn known(&self, id: &RevisionId, server: &str) -> Known<'_> {
         let cut_off = self.cut_off.as_ref().filter(|it| it.migration == *id);
-        Ok(Known {
-            in_flight: cut_off.and_then(|it| it.in_flight),
+        Known {
+            in_flight: cut_off
+                .and_then(|it| it.in_flight.as_ref())
+                .map(|(at, text)| (*at, text.as_str())),
             vouched: cut_off.is_some_and(|it| it.vouched),
-            whole_statements: self.tables.dialect == Dialect::Mysql && {
-                let rows = step.ours("ask for the release of the server", "SELECT VERSION()")?;
-                let version = rows.into_iter().flatten().flatten().next();
-                does_statements_whole(&version.unwrap_or_default())
-            },
-        })
+            whole_statements: self.tables.dialect == Dialect::Mysql
+                && does_statements_whole(server),
+        }
     }
 }
 
@@ -102,6 +122,7 @@ impl SqlFiles {
 fn does_statements_whole(version: &str) -> bool {
     let mut numbers = version
         .split(|sign: char| !sign.is_ascii_digit())
+        .filter(|number| !number.is_empty())
         .map_while(|number| number.parse::<u32>().ok());
     let release = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version.contains("MariaDB") {
@@ -113,12 +134,10 @@ fn does_statements_whole(version: &str) -> bool {
 
 impl UnderWay<'_> {
     /// Writes down where it begins. What earlier statements set for their session, it is told again.
-    fn begin(&self, step: &mut Step<'_, '_>, anew: bool) -> Result<(), Trouble> {
+    fn begin(&self, step: &mut Step<'_, '_>) -> Result<(), Trouble> {
         let engine = self.engine;
         step.ours("begin a transaction", engine.begin())?;
-        if anew {
-            engine.prepare(step, self.script)?;
-        }
+        engine.prepare(step, self.script)?;
         self.note(step)?;
         step.ours("commit", "COMMIT")?;
         fault::point("after_progress_begun");
@@ -159,7 +178,7 @@ impl UnderWay<'_> {
     fn alone(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), Trouble> {
         step.statement(self.script, at, self.statements)?;
         fault::point("after_statement");
-        self.progress.done = at + 1;
+        self.is_done(at);
         self.progress.schema = step.listener.schema().unwrap_or_default();
         step.ours("begin a transaction", self.engine.begin())?;
         self.note(step)?;
@@ -175,7 +194,7 @@ impl UnderWay<'_> {
             return done;
         }
         fault::point("after_statement");
-        self.progress.done = at + 1;
+        self.is_done(at);
         if self.engine.tables.dialect == Dialect::Mysql {
             // Rows alone changed. Elsewhere the schema may have, and is read when all can see it.
             self.note(step)?;
@@ -193,14 +212,16 @@ impl UnderWay<'_> {
     /// Writes down that the migration is gone, and with that that nothing is under way.
     fn end(&self, step: &mut Step<'_, '_>) -> Result<(), Trouble> {
         step.ours("begin a transaction", self.engine.begin())?;
-        for sql in self.engine.tables.progressed(self.id, None) {
-            step.ours("write down how far it came", &sql)?;
-        }
         self.engine.write_the_end(step, self.id)?;
         fault::point("before_commit");
         step.ours("commit", "COMMIT")?;
         fault::point("after_commit");
         Ok(())
+    }
+
+    fn is_done(&mut self, at: usize) {
+        self.progress.done = at + 1;
+        self.progress.script = script_digest(&self.statements[..=at]);
     }
 
     fn note(&self, step: &mut Step<'_, '_>) -> Result<(), Trouble> {
@@ -242,6 +263,8 @@ mod tests {
             ("10.6.0-MariaDB", true),
             ("10.5.29-MariaDB", false),
             ("11.4.2-MariaDB", true),
+            ("MariaDB 10.5.29", false),
+            ("MySQL 8.0.35", true),
             ("8.0.35-27", true),
             ("5.7.44-log", false),
             ("", false),

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::step::{Step, Trouble, Watch};
+use super::step::{Outcome, Step, Trouble, Watch};
 use super::{SqlFiles, not_run};
 use crate::domain::plan::Step as Planned;
 use crate::domain::query::{Execution, Queries, QueryError, RunError, TextRows};
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::way::{Way, way};
-use crate::engine::{EngineError, Judge, Range, StepRun};
+use crate::engine::{Ended, EngineError, Judge, Range, StepRun};
 use crate::fault;
 
 /// What a judge asks is taken back to here.
@@ -67,11 +67,29 @@ impl SqlFiles {
         }
         fault::point("after_commit");
         let at = whole.at.take();
-        let (run, worth_writing) = whole.step(judge).ended(done, started);
-        if let (Some(id), Some(reason), true) = (at, &run.reason, worth_writing) {
+        let outcome = whole.step(judge).ended(done, started);
+        drop(whole);
+        if let (Some(id), Some(reason)) = (at, outcome.failure()) {
             self.write_the_failure(&id, reason);
         }
-        Ok(run)
+        match outcome {
+            // The judge's own objection, which the runner knows.
+            Outcome::Said(sentence) => Ok(objected(sentence, started)),
+            outcome => outcome.told(),
+        }
+    }
+}
+
+/// A range that was taken back as the judge would have it.
+fn objected(sentence: String, started: Instant) -> StepRun {
+    StepRun {
+        ended: Ended::Exited(1),
+        stdout: String::new(),
+        stderr: format!("{sentence}\n"),
+        reason: Some(sentence),
+        lock_timeout: false,
+        statement: None,
+        elapsed: started.elapsed(),
     }
 }
 

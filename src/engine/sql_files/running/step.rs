@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::Script;
+use super::{Script, not_run};
 use crate::domain::foresight::Dialect;
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows};
 use crate::domain::sql_files::script::Statement;
 use crate::domain::sql_files::way::shortened;
-use crate::engine::{Ended, Listener, StepRun};
+use crate::engine::{Ended, EngineError, Listener, StepRun};
 use crate::process::Interrupt;
 
 /// How often a listener is given the time to look around: about twice a second.
@@ -164,8 +164,8 @@ impl<'b, 'a> Step<'b, 'a> {
         }
     }
 
-    /// What became of the step, and whether a failure is worth writing down in the database.
-    pub(super) fn ended(self, ended: Result<(), Trouble>, started: Instant) -> (StepRun, bool) {
+    /// What became of the step.
+    pub(super) fn ended(self, ended: Result<(), Trouble>, started: Instant) -> Outcome {
         let mut run = StepRun {
             ended: Ended::Exited(0),
             stdout: String::new(),
@@ -176,7 +176,7 @@ impl<'b, 'a> Step<'b, 'a> {
             elapsed: started.elapsed(),
         };
         let Err(trouble) = ended else {
-            return (run, false);
+            return Outcome::Ran(run);
         };
         run.ended = Ended::Exited(1);
         let error = match trouble {
@@ -199,26 +199,57 @@ impl<'b, 'a> Step<'b, 'a> {
                 error
             }
             Trouble::Said(sentence) => {
-                run.stderr = format!("{sentence}\n");
-                run.reason = Some(sentence);
-                return (run, false);
+                return Outcome::Said(sentence);
             }
         };
         run.stderr.push_str(&said(&error));
         run.lock_timeout = error.kind == RunErrorKind::LockTimeout;
-        let mut worth_writing = true;
         match (error.kind, self.watch.why.clone()) {
             (RunErrorKind::GivenUp, Some(why)) => {
-                // That the operator ended it is no failure of the script.
-                worth_writing = why == Ended::TimedOut;
                 run.ended = why;
                 run.statement = None;
+                Outcome::Ran(run)
             }
-            // Nothing is wrong with the script; and what is committed meanwhile must not be denied.
-            (RunErrorKind::LockTimeout | RunErrorKind::Lost, _) => worth_writing = false,
-            _ => {}
+            (RunErrorKind::LockTimeout, _) => Outcome::Ran(run),
+            // What may be committed must not be denied, so nothing is written down about it.
+            (RunErrorKind::Lost, _) => Outcome::Broke(run),
+            _ => Outcome::Failed(run),
         }
-        (run, worth_writing)
+    }
+}
+
+/// What became of a step.
+pub(super) enum Outcome {
+    /// It came to its end, was ended, or waited for a lock in vain.
+    Ran(StepRun),
+    /// The connection is gone.
+    Broke(StepRun),
+    /// The server refused something, and is told so.
+    Failed(StepRun),
+    /// It was not gone on with, and why.
+    Said(String),
+}
+
+impl Outcome {
+    /// For the runner. Of a text of ours that failed, the reason is the whole account.
+    pub(super) fn told(self) -> Result<StepRun, EngineError> {
+        match self {
+            Self::Said(sentence) => Err(not_run(sentence)),
+            Self::Ran(run) => Ok(run),
+            Self::Broke(run) | Self::Failed(run) if run.statement.is_some() => Ok(run),
+            Self::Broke(run) | Self::Failed(run) => Err(EngineError {
+                stderr: run.stderr,
+                ..not_run(run.reason.unwrap_or_default())
+            }),
+        }
+    }
+
+    /// Why it failed, where that is worth a note in the database.
+    pub(super) fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Failed(run) => run.reason.as_deref(),
+            Self::Ran(_) | Self::Broke(_) | Self::Said(_) => None,
+        }
     }
 }
 

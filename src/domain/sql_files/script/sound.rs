@@ -1,0 +1,1 @@
+//! What is certainly no SQL.
