@@ -37,6 +37,7 @@ mod rendered;
 mod restore;
 mod rules;
 mod session;
+mod sql_crash;
 mod sql_execution;
 mod sql_shop;
 mod sql_steps;
