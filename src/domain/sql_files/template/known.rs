@@ -357,13 +357,15 @@ fn table(made: &Create<'_>, name: &Name, statement: String) -> Table {
             continue;
         }
         let Some(part) = reader.part() else { continue };
-        for (words, sort) in [
-            ("PRIMARY KEY", Sort::PrimaryKey),
-            ("UNIQUE", Sort::Unique),
-        ] {
+        for (words, sort) in [("PRIMARY KEY", Sort::PrimaryKey), ("UNIQUE", Sort::Unique)] {
             // A name of its own stands before the words.
             if let Some(at) = reader.find(&[words])
-                && !(at >= 2 && Reader { at: at - 2, ..reader }.says("CONSTRAINT"))
+                && !(at >= 2
+                    && Reader {
+                        at: at - 2,
+                        ..reader
+                    }
+                    .says("CONSTRAINT"))
                 && let Some(named) = by_default(name, sort, &[part.folded.as_str()])
             {
                 let text = format!("{words} ({})", part.written);

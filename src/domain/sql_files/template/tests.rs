@@ -210,8 +210,14 @@ fn what_is_added_and_set_is_taken_back() {
                 "ALTER TABLE t DROP CONSTRAINT positive",
                 "ALTER TABLE t ADD CONSTRAINT positive CHECK (n > 0);",
             ),
-            ("ALTER TABLE t DROP CONSTRAINT t_pkey", "ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY (id);"),
-            ("ALTER TABLE t DROP CONSTRAINT t_name_key", "ALTER TABLE t ADD CONSTRAINT t_name_key UNIQUE (name);"),
+            (
+                "ALTER TABLE t DROP CONSTRAINT t_pkey",
+                "ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY (id);",
+            ),
+            (
+                "ALTER TABLE t DROP CONSTRAINT t_name_key",
+                "ALTER TABLE t ADD CONSTRAINT t_name_key UNIQUE (name);",
+            ),
             (
                 "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
                 "ALTER TABLE t DISABLE ROW LEVEL SECURITY;",
@@ -835,7 +841,11 @@ ALTER TABLE tags ENABLE ROW LEVEL SECURITY, DROP COLUMN kind;
 /// Without an inverse there is no block, which would be an empty one, and the file stays as it is.
 #[test]
 fn explanations_alone_are_no_block() {
-    let found = template("DROP ROLE reader; DO $$ BEGIN END $$", &[], Dialect::Postgresql);
+    let found = template(
+        "DROP ROLE reader; DO $$ BEGIN END $$",
+        &[],
+        Dialect::Postgresql,
+    );
     assert_eq!((found.inverted, found.explained), (0, 2));
     assert_eq!(
         found.text,
