@@ -205,36 +205,24 @@ where
             self.close(connection);
             return Err(Undone::GivenUp);
         }
+        let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        let mut answer = Box::pin(statement.fetch_all(&mut connection));
+        // Whoever is asked may ask a database in turn, which cannot be done from inside.
         let mut given_up = false;
-        let result = self.runtime.block_on(async {
-            let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-            let mut answer = std::pin::pin!(statement.fetch_all(&mut connection));
-            loop {
-                match timeout(TICK, &mut answer).await {
-                    Ok(result) => return Some(result),
-                    Err(_) if goes_on() => {}
-                    Err(_) => break,
+        let result = loop {
+            match self
+                .runtime
+                .block_on(async { timeout(TICK, &mut answer).await })
+            {
+                Ok(result) => break Some(result),
+                Err(_) if goes_on() => {}
+                Err(_) => {
+                    given_up = true;
+                    break self.runtime.block_on(self.ended(&mut answer, end));
                 }
             }
-            given_up = true;
-            match end {
-                End::Flag(flag) => {
-                    flag.store(true, Ordering::SeqCst);
-                    timeout(ENDING, &mut answer).await.ok()
-                }
-                End::Over(words) => {
-                    for sql in words {
-                        // Without a second connection the server notices by itself that nobody listens.
-                        let told = self.elsewhere(sql);
-                        let _ = timeout(CONNECT_TIMEOUT, told).await;
-                        if let Ok(result) = timeout(ENDING, &mut answer).await {
-                            return Some(result);
-                        }
-                    }
-                    None
-                }
-            }
-        });
+        };
+        drop(answer);
         match result {
             // Whether it was done all the same is for the database to say: a server may call it so.
             Some(_) if given_up => {
@@ -253,6 +241,26 @@ where
                 Err(Undone::Failed(self.error(failure, &error), error))
             }
             None => Err(Undone::GivenUp),
+        }
+    }
+
+    /// Has a statement end that is under way, and waits until it has.
+    async fn ended<T>(&self, mut answer: impl Future<Output = T> + Unpin, end: &End) -> Option<T> {
+        match end {
+            End::Flag(flag) => {
+                flag.store(true, Ordering::SeqCst);
+                timeout(ENDING, answer).await.ok()
+            }
+            End::Over(words) => {
+                for sql in words {
+                    // Without a second connection the server has to notice by itself that nobody listens.
+                    let _ = timeout(CONNECT_TIMEOUT, self.elsewhere(sql)).await;
+                    if let Ok(result) = timeout(ENDING, &mut answer).await {
+                        return Some(result);
+                    }
+                }
+                None
+            }
         }
     }
 

@@ -12,7 +12,9 @@ mod list;
 mod page;
 mod position;
 mod progress;
+mod registered;
 mod ruling;
+mod snapshots;
 mod sql;
 mod sql_files;
 mod steps;
@@ -35,6 +37,8 @@ pub use json::{Format, PlanView, Standing};
 pub use list::{Examination, Listing};
 pub use page::Told;
 pub use progress::{Progress, Redact};
+pub use registered::{Entry, State, WrittenDown};
+pub use snapshots::Compared;
 pub use sql_files::{Migrations, Registered};
 
 /// When to colour.

@@ -8,7 +8,7 @@ use super::json::{Format, PlanView};
 use super::{Ui, Verbosity, count};
 use crate::domain::account::page::moment;
 use crate::domain::plan::Step;
-use crate::domain::revision::{Heads, RevisionId, in_short};
+use crate::domain::revision::{Heads, RevisionId, by_the_last, in_short};
 use crate::error::Failure;
 
 impl Ui {
@@ -36,7 +36,7 @@ impl Ui {
         if let Some(database) = view.database {
             text.push_str(&self.labelled("Database", &database.to_string()));
         }
-        text.push_str(&self.labelled("Current", &ids(&plan.current)));
+        text.push_str(&self.labelled("Current", &rows_of(plan.steps.first(), &plan.current)));
         text.push_str(&self.labelled("Target", view.target));
         if plan.steps.is_empty() {
             text.push_str("\nNothing to roll back: the database already stands there.\n");
@@ -97,7 +97,7 @@ impl Ui {
                 format!("created {}", without_fraction(created))
             });
         }
-        facts.push(format!("leaves {}", ids(&step.heads_after)));
+        facts.push(format!("leaves {}", rows_of(Some(step), &step.heads_after)));
         let _ = writeln!(text, "{indent}{}", paint.dimmed(&facts.join(", ")));
         if !step.takes_along.is_empty() {
             let along: Vec<&str> = step.takes_along.iter().map(RevisionId::as_str).collect();
@@ -123,6 +123,15 @@ impl Ui {
 /// The rows in short.
 pub(super) fn ids(heads: &Heads) -> String {
     in_short(heads.iter().map(RevisionId::as_str))
+}
+
+/// The rows around a step. Those of a history that has one for each migration are told by the newest.
+fn rows_of(step: Option<&Step>, heads: &Heads) -> String {
+    if step.is_some_and(Step::is_of_a_sequence) {
+        by_the_last(heads.iter().map(RevisionId::as_str), 1)
+    } else {
+        ids(heads)
+    }
 }
 
 /// A command line that can be pasted into a shell.

@@ -38,7 +38,11 @@ mod rendered;
 mod restore;
 mod rules;
 mod session;
+mod sql_crash;
 mod sql_execution;
+mod sql_history;
+mod sql_shop;
+mod sql_steps;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;

@@ -80,14 +80,17 @@ pub(crate) fn applied(database: &TestDatabase<'_>, down: &str) -> Project {
     let limit = Some(Duration::from_secs(20));
     let mut execution =
         rollback::database::execution(&database.facts(), &database_environment(), limit).unwrap();
-    let mut texts = tables.install(execution.as_mut()).unwrap();
+    let mut texts = tables
+        .install(execution.as_mut(), "SELECT ''")
+        .unwrap()
+        .statements;
     let by = By {
         who: "a@b".to_owned(),
         run: None,
     };
     for (name, up, down) in migrations(down) {
         database.execute(up);
-        texts.extend(tables.register(&file(name, up, &down), &[], &by));
+        texts.extend(tables.register(&file(name, up, &down), &[], &by).unwrap());
     }
     for sql in texts {
         execution
@@ -114,7 +117,10 @@ pub(crate) fn mended(database: &TestDatabase<'_>, down: &str) {
 
 /// The only value of `a.x`, which says how often each update was done.
 pub(crate) fn count(database: &TestDatabase<'_>) -> String {
-    database.query_one("SELECT CAST(x AS CHAR(9)) FROM a").trim().to_owned()
+    database
+        .query_one("SELECT CAST(x AS CHAR(9)) FROM a")
+        .trim()
+        .to_owned()
 }
 
 /// What is written down about each migration.

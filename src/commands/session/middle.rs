@@ -35,10 +35,14 @@ impl Session {
                 .statement_in_flight()
                 .map(|(at, text)| (at, text.to_owned())),
             vouched,
+            done: 0,
         });
         let schema = schema.map(fingerprint);
         let server = server.unwrap_or_default();
         let (done, of) = engine.cut_off_at(&id, &progress, schema.as_deref(), &server);
+        if let (Some(cut_off), Ok(done)) = (&mut engine.cut_off, &done) {
+            cut_off.done = *done;
+        }
         Some(Middle { done, of })
     }
 }

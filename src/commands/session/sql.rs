@@ -314,7 +314,7 @@ impl Session {
         };
         let down = engine.scripts.iter().map(|(id, script)| {
             let text = ahead::Text {
-                sql: script.sql.clone(),
+                sql: engine.left_of(id).unwrap_or_default(),
                 source: script.source.clone(),
                 line: script.line,
             };

@@ -1,6 +1,7 @@
 //! The account as a page: what is told, in which order, without a word on how it looks.
 
 use crate::domain::revision::in_short;
+use crate::domain::sql_files::ENGINE;
 
 use super::{Check, Document, Moment, Named, Status, Step, StepState, Table};
 use crate::domain::backup::Verified;
@@ -152,6 +153,8 @@ fn rollback(document: &Document) -> Vec<Block> {
             "Method",
             Some(plain(if document.atomic {
                 "all steps or none (--atomic)"
+            } else if document.engine == ENGINE {
+                "one migration after the other, each looked up before the next"
             } else {
                 "one process of the engine for each revision, each looked up before the next"
             })),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{MigrationFile, version};
 use crate::domain::graph::{Graph, GraphError};
 use crate::domain::revision::{Revision, RevisionId};
+use crate::domain::schema::Schema;
 
 /// What became of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +145,23 @@ pub const FAILED: &str = "its rollback failed, and a person has to look first";
 pub const NO_SQL: &str = "it has no rollback SQL";
 /// Of one that others need.
 pub const NEEDED: &str = "other migrations depend on it";
+
+/// A schema as it was once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its id, a UUID.
+    pub id: String,
+    /// The migration that it was taken for.
+    pub migration: Option<String>,
+    /// Why.
+    pub note: Option<String>,
+    /// When, RFC 3339 in UTC to the second.
+    pub at: Option<String>,
+    /// By whom.
+    pub by: Option<String>,
+    /// The lines; none where only the list was asked for.
+    pub schema: Schema,
+}
 
 /// Where our table and that of Supabase do not say the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -102,6 +102,21 @@ pub enum Obstacle {
     Dependency(#[from] DependencyError),
 }
 
+impl Obstacle {
+    /// The one that cannot be written down, where it is one.
+    pub fn of(&self) -> Option<&RevisionId> {
+        match self {
+            Self::RolledBack { of, .. }
+            | Self::NotRegistered { of, .. }
+            | Self::Dependency(
+                DependencyError::Unknown { of, .. }
+                | DependencyError::UnknownIndependent { of, .. },
+            ) => Some(of),
+            Self::Dependency(DependencyError::Cycle(_)) => None,
+        }
+    }
+}
+
 /// Files that are to be written down, among all that is known.
 pub struct Registration<'a> {
     /// All files that could be read.

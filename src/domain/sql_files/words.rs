@@ -31,34 +31,12 @@ pub(super) struct Sql {
 /// The statements of a text. What cannot be told apart into statements is one that nothing is known of.
 pub(super) fn statements(text: &str, dialect: Dialect) -> Vec<Sql> {
     match script::statements(text, dialect) {
-        Ok(found) if found.is_empty() => naive(text, dialect),
         Ok(found) => found
             .into_iter()
             .map(|one| Sql::new(one.text, dialect))
             .collect(),
         Err(_) => vec![Sql::new(text.to_owned(), dialect)],
     }
-}
-
-/// Until the splitter is there.
-fn naive(text: &str, dialect: Dialect) -> Vec<Sql> {
-    let whole = Sql::new(text.to_owned(), dialect);
-    if whole.opaque {
-        return vec![whole];
-    }
-    let mut found = Vec::new();
-    let mut start = 0;
-    for at in 0..=whole.lexemes.len() {
-        if at < whole.lexemes.len() && whole.token(at) != Some(&Token::SemiColon) {
-            continue;
-        }
-        let text = whole.reader().written(start..at);
-        if !text.is_empty() {
-            found.push(Sql::new(text.to_owned(), dialect));
-        }
-        start = at + 1;
-    }
-    found
 }
 
 fn grammar(dialect: Dialect) -> &'static dyn sqlparser::dialect::Dialect {

@@ -12,7 +12,6 @@ mod writing;
 
 pub use self::install::Installation;
 pub use self::layout::VERSION;
-pub use self::snapshots::Snapshot;
 pub use self::writing::{Unwritable, writable};
 
 use crate::domain::connection::VersionTable;

@@ -3,3 +3,4 @@
 pub mod folder;
 pub mod history_table;
 pub mod running;
+pub mod writing;

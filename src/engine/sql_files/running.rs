@@ -16,6 +16,7 @@ use self::step::{Step, Watch};
 use super::history_table::{By, Tables};
 use crate::domain::query::Execution;
 use crate::domain::revision::RevisionId;
+use crate::domain::sql_files::ENGINE;
 use crate::domain::sql_files::script::{self, Statement};
 use crate::domain::sql_files::way::{Way, way};
 use crate::engine::{Current, Engine, EngineError, Judge, Observation, Range, StepRun};
@@ -66,6 +67,8 @@ pub struct CutOff {
     pub in_flight: Option<(usize, String)>,
     /// The operator vouches for the schema as it is.
     pub vouched: bool,
+    /// How many of its statements are done, as was seen before the plan.
+    pub done: usize,
 }
 
 impl SqlFiles {
@@ -74,11 +77,39 @@ impl SqlFiles {
         let Some(script) = self.scripts.get(id) else {
             return Err(not_run(format!("{id} has no rollback SQL")));
         };
-        let statements = script::statements(&script.sql, self.tables.dialect).map_err(|error| {
-            let line = script.line + error.line.saturating_sub(1);
-            not_run(format!("{}:{line}: {}", script.source, error.reason))
-        })?;
-        Ok((script, statements))
+        let refused = |line: usize, reason: &str| {
+            let line = script.line + line.saturating_sub(1);
+            not_run(format!("{}:{line}: {reason}", script.source))
+        };
+        let statements = script::statements(&script.sql, self.tables.dialect)
+            .map_err(|error| refused(error.line, &error.reason))?;
+        let statements = script::unwrapped(&statements);
+        let control = statements.iter().find(|one| one.controls_a_transaction());
+        if let Some(control) = control {
+            // It would end the transaction that it is run in, and keep half of it.
+            let reason = "the script begins or ends a transaction by itself";
+            return Err(refused(control.line, reason));
+        }
+        Ok((script, statements.to_vec()))
+    }
+
+    /// What is left of a script, in its lines: all of it, but where it was cut off.
+    pub fn left_of(&self, id: &RevisionId) -> Option<String> {
+        let whole = self.scripts.get(id)?;
+        let cut_off = self.cut_off.as_ref();
+        let cut_off = cut_off.filter(|it| it.migration == *id && it.done > 0);
+        let (Some(cut_off), Ok((_, statements))) = (cut_off, self.script(id)) else {
+            return Some(whole.sql.clone());
+        };
+        let mut text = String::new();
+        let mut line = 1;
+        for statement in statements.iter().skip(cut_off.done) {
+            text.push_str(&"\n".repeat(statement.line.saturating_sub(line)));
+            text.push_str(&statement.text);
+            text.push(';');
+            line = statement.line.max(line) + statement.text.matches('\n').count();
+        }
+        Some(text)
     }
 
     fn begin(&self) -> &'static str {
@@ -109,7 +140,7 @@ impl SqlFiles {
 
 impl Engine for SqlFiles {
     fn name(&self) -> String {
-        "SQL files".to_owned()
+        ENGINE.to_owned()
     }
 
     fn observe(&self) -> Result<Observation, EngineError> {

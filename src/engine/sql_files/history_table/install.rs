@@ -1,7 +1,7 @@
 //! Making the tables, and bringing older ones up to now.
 
 use super::functions::{FUNCTIONS, from};
-use super::layout::{AUDIT, DEPENDENCIES, FORMAT, HISTORY, SNAPSHOTS, VERSION};
+use super::layout::{ALL, DEPENDENCIES, FORMAT, HISTORY, VERSION};
 use super::{SCHEMA, Tables, refused, run};
 use crate::domain::foresight::Dialect;
 use crate::domain::query::{Execution, RunError};
@@ -44,7 +44,7 @@ impl Tables {
         outline: &str,
     ) -> Result<Installation, RunError> {
         let found = self.version(execution)?;
-        let names = [HISTORY, DEPENDENCIES, SNAPSHOTS, AUDIT, FORMAT];
+        let names = ALL;
         let columns = self.columns(execution, &names)?;
         let has = |table: &str, column: &str| {
             columns
@@ -152,10 +152,7 @@ impl Tables {
         } else {
             "INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER"
         };
-        let tables: Vec<String> = [HISTORY, DEPENDENCIES, SNAPSHOTS, AUDIT, FORMAT]
-            .iter()
-            .map(|name| self.table(name))
-            .collect();
+        let tables: Vec<String> = ALL.iter().map(|name| self.table(name)).collect();
         vec![format!(
             "REVOKE {rights} ON {} FROM {}",
             tables.join(", "),

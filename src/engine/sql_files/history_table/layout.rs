@@ -1,7 +1,9 @@
 //! The tables: their columns, in the words of each server.
 
 use super::Tables;
+use crate::domain::checks::object;
 use crate::domain::foresight::Dialect;
+use crate::domain::sql_files::literal::identifier;
 
 /// The version of the tables and of the functions. It goes up with every change of either.
 pub const VERSION: u32 = 1;
@@ -85,7 +87,33 @@ fn words(dialect: Dialect) -> Words {
     }
 }
 
+/// All of them, in the same order.
+pub(super) const ALL: [&str; 5] = [HISTORY, DEPENDENCIES, SNAPSHOTS, AUDIT, FORMAT];
+
 impl Tables {
+    /// Whether a line of a schema is about one of the tables.
+    pub fn is_ours(&self, line: &str) -> bool {
+        let Some(name) = object(line) else {
+            return false;
+        };
+        let name = match &self.schema {
+            Some(schema) => {
+                let quoted = identifier(self.dialect, schema);
+                // The server quotes what is not plain.
+                let rest = name.strip_prefix(&quoted);
+                rest.or_else(|| name.strip_prefix(schema.as_str()))
+                    .and_then(|rest| rest.strip_prefix('.'))
+            }
+            None => Some(name),
+        };
+        name.is_some_and(|name| {
+            ALL.iter().any(|table| {
+                name.strip_prefix(table)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ']))
+            })
+        })
+    }
+
     /// All tables, each after those that it refers to.
     pub(super) fn layout(&self) -> Vec<Table> {
         let words = words(self.dialect);

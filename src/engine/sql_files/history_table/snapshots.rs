@@ -4,24 +4,8 @@ use super::layout::SNAPSHOTS;
 use super::{Tables, run};
 use crate::domain::query::{Execution, RunError};
 use crate::domain::schema::Schema;
+use crate::domain::sql_files::history::Snapshot;
 use crate::domain::sql_files::literal::optional;
-
-/// A schema as it was once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Its id, a UUID.
-    pub id: String,
-    /// The migration that it was taken for.
-    pub migration: Option<String>,
-    /// Why.
-    pub note: Option<String>,
-    /// When, RFC 3339 in UTC to the second.
-    pub at: Option<String>,
-    /// By whom.
-    pub by: Option<String>,
-    /// The lines; none where only the list was asked for.
-    pub schema: Schema,
-}
 
 impl Tables {
     /// The statement that keeps a schema. `id` is a UUID.

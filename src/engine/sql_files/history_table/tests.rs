@@ -367,3 +367,20 @@ fn each_function_has_a_path_of_its_own_and_is_nobodys() {
     );
     assert!(!made.contains("{schema}") && made.contains("FROM (SELECT 'x') AS outline"));
 }
+
+#[test]
+fn the_tables_are_known_in_the_lines_of_a_schema() {
+    let ours = |schema, line| Tables::new(Dialect::Postgresql, schema).is_ours(line);
+    for line in [
+        "table rollback.migration_history",
+        "column rollback.migration_audit.run text",
+        "foreign key rollback.migration_dependencies.x FOREIGN KEY (a)",
+    ] {
+        assert!(ours(None, line), "{line}");
+        assert!(!ours(Some("public"), line), "{line}");
+    }
+    assert!(ours(Some("A b"), "table \"A b\".migration_history"));
+    assert!(!ours(None, "table rollback.migration_history_old"));
+    assert!(!ours(None, "column public.t.migration_history text"));
+    assert!(tables().is_ours("column migration_history_version.version integer"));
+}
