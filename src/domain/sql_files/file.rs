@@ -282,3 +282,8 @@ pub fn commented(path: &str, text: &str, dialect: Dialect) -> Result<String, Mal
     let pieces = [parts.before, block.first, &made, block.last, parts.after];
     Ok(pieces.concat())
 }
+
+/// Whether a text has a line that looks like a mark, wherever it stands. Cheap, and says nothing more.
+pub fn has_mark(text: &str) -> bool {
+    block::lines(text).any(|line| block::is_mark(line.trim()))
+}

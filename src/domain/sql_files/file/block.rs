@@ -54,6 +54,11 @@ fn mark(comment: &str) -> Option<Mark> {
     }
 }
 
+/// Whether a comment is one of the two marks.
+pub(super) fn is_mark(comment: &str) -> bool {
+    mark(comment).is_some()
+}
+
 /// Takes a file apart.
 pub(super) fn parts<'a>(
     file: &str,
