@@ -42,8 +42,10 @@ pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
         });
         return Err(match malformed {
             Some(why) => Failure::user(why.to_string()).hint("mend the file, then try again"),
-            None => Failure::user(format!("there is no migration {id}"))
-                .hint(format!("the migrations are looked for in {}", folder.path.display())),
+            None => Failure::user(format!("there is no migration {id}")).hint(format!(
+                "the migrations are looked for in {}",
+                folder.path.display()
+            )),
         });
     };
     let one = &folder.files[position];
@@ -84,9 +86,13 @@ pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
         }
         writing::replace(&path, &text)
             .map_err(|error| Failure::user(format!("cannot write {}: {error}", one.path)))?;
-        context.ui.say(&format!("The block was put at the end of {}.", one.path));
+        context
+            .ui
+            .say(&format!("The block was put at the end of {}.", one.path));
         let register = context.command(&["sql", "register", id.as_str()]);
-        context.ui.say(&format!("Read it, then, where the migration is applied: {register}"));
+        context.ui.say(&format!(
+            "Read it, then, where the migration is applied: {register}"
+        ));
         return Ok(());
     }
     context.ui.data(template.text.trim_end())
