@@ -33,5 +33,6 @@ mod roads;
 mod safety;
 mod settings;
 mod sql_comment;
+mod sql_history;
 mod targets;
 mod terminal;

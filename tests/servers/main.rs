@@ -38,9 +38,13 @@ mod rendered;
 mod restore;
 mod rules;
 mod session;
+mod sql_crash;
 mod sql_execution;
+mod sql_history;
 mod sql_shop;
 mod sql_steps;
+mod sql_template;
+mod sql_workflows;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;

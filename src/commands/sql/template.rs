@@ -22,7 +22,9 @@ Examples:
   rollback sql template 20250120_add_tags --write  Put it at the end of the file")]
 pub struct TemplateArgs {
     /// A migration, by the name of its file.
-    pub name: String,
+    // `name` would be the global option of that name.
+    #[arg(value_name = "NAME")]
+    pub migration: String,
     /// Put the block at the end of the file, where it has none yet.
     #[arg(long)]
     pub write: bool,
@@ -30,7 +32,7 @@ pub struct TemplateArgs {
 
 /// Does it.
 pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let id = file::named(&args.name).map_err(|error| {
+    let id = file::named(&args.migration).map_err(|error| {
         Failure::user(error.to_string()).hint("name a file of the folder, without .sql")
     })?;
     let (folder, dialect) = files(context)?;

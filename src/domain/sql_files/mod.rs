@@ -18,5 +18,8 @@ pub mod template;
 pub mod way;
 mod words;
 
+/// What the engine is called, for people and in records.
+pub const ENGINE: &str = "SQL files";
+
 #[cfg(test)]
 mod fuzz;
