@@ -26,7 +26,7 @@ test: tools
 	scripts/setup-servers
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
-	cargo test --locked
+	scripts/run-tests
 
 # Runs every downgrade of the real Superset on PostgreSQL and on SQLite, and holds what `rollback plan` says of them
 # against what fails. Minutes; no part of the tests, because it measures.

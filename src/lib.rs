@@ -66,7 +66,8 @@ pub fn run(world: &World) -> Exit {
         None => world.cwd.clone(),
     };
     let flags = cli.global.layer(match &cli.command {
-        Command::DowngradeSafe(args) => args.layer(),
+        Command::DowngradeSafe(args) => args.how.layer(),
+        Command::Guard(args) => args.how.layer(),
         Command::Plan(args) => args.circumstances.layer(args.probes.layer()),
         Command::List(args) => args.probes.layer(),
         Command::Check(args) => args.probes.layer(),
@@ -76,7 +77,8 @@ pub fn run(world: &World) -> Exit {
     // Until the settings are read, the flags alone decide how an error about them looks.
     let plain = ui(world, &cli, &flags);
     let told = |failure: Failure, ui: &Ui| {
-        if ui.format == Format::Json && matches!(cli.command, Command::DowngradeSafe(_)) {
+        let tells_events = matches!(cli.command, Command::DowngradeSafe(_) | Command::Guard(_));
+        if ui.format == Format::Json && tells_events {
             let _ = ui.json_line(&Ui::refused_event(&failure));
         }
         ui.failure(&failure);

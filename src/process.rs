@@ -2,8 +2,10 @@
 //!
 //! An engine may hang, fork, or fill a pipe; the database must not pay for it. So every child gets a
 //! process group of its own (a Ctrl-C on the terminal reaches us and not it), all its pipes are
-//! drained while it runs, and ending it means ending the whole group.
+//! drained while it runs, and ending it means ending the whole group. The one exception is the command that
+//! `guard` runs for somebody: it has what we have, and is nobody's to end.
 
+mod inherited;
 mod interrupt;
 mod running;
 
@@ -23,8 +25,10 @@ use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
 
+use crate::domain::journal::Statement;
 use crate::domain::lock::Operator;
 
+pub use self::inherited::run_inherited;
 pub use self::interrupt::Interrupt;
 use self::running::{Running, Watch};
 
@@ -167,6 +171,17 @@ pub trait Listener {
 
     /// It wrote a line into the side channel, and may be answered there.
     fn told(&mut self, _line: &str, _channel: &mut dyn Channel) {}
+
+    /// A statement of a script is about to be sent, or is done, where each one stays done. The error is a
+    /// sentence, and ends the step before the next one.
+    fn statement(&mut self, _statement: &Statement) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// SHA-256 of the schema as it is now; `None` where it cannot be read.
+    fn schema(&mut self) -> Option<String> {
+        None
+    }
 
     /// About twice a second, unless it is being talked with. While this lasts nobody looks at the time limit.
     fn look_around(&mut self) {}

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use crate::domain::blocker::Blocker;
 use crate::domain::graph::Graph;
-use crate::domain::journal::Checked;
+use crate::domain::journal::{Checked, Statement};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
+use crate::domain::schema::fingerprint;
 use crate::engine::{Ended, Engine, Listener, StepRun};
 use crate::fault;
 use crate::process::{Channel, Interrupt};
@@ -140,6 +141,8 @@ struct Following<'a> {
     events: &'a mut dyn Events,
     witness: &'a mut dyn Witness,
     blockers: BTreeMap<u64, Blocker>,
+    /// What keeps the record of the statements, and of which step they are.
+    record: Option<(usize, &'a mut dyn Recorder)>,
 }
 
 impl<'a> Following<'a> {
@@ -153,6 +156,15 @@ impl<'a> Following<'a> {
             events,
             witness,
             blockers: BTreeMap::new(),
+            record: None,
+        }
+    }
+
+    /// The same for a step whose statements are written down.
+    fn recording(self, index: usize, recorder: &'a mut dyn Recorder) -> Self {
+        Self {
+            record: Some((index, recorder)),
+            ..self
         }
     }
 
@@ -170,6 +182,17 @@ impl Listener for Following<'_> {
         if let Some(limit) = self.engine.lock_limit(line) {
             self.events.lock_limit(&limit);
         }
+    }
+
+    fn statement(&mut self, statement: &Statement) -> Result<(), String> {
+        match &mut self.record {
+            Some((index, recorder)) => recorder.statement(*index, statement),
+            None => Ok(()),
+        }
+    }
+
+    fn schema(&mut self) -> Option<String> {
+        self.witness.schema().as_ref().map(fingerprint)
     }
 
     fn look_around(&mut self) {
@@ -302,7 +325,8 @@ impl Parts<'_> {
         self.warn_of_open_transactions();
         let started = Instant::now();
         self.events.step_started(index, step);
-        let mut following = Following::new(self.engine, &mut *self.events, &mut *self.witness);
+        let mut following = Following::new(self.engine, &mut *self.events, &mut *self.witness)
+            .recording(index, &mut *self.recorder);
         let run = self
             .engine
             .downgrade(&step.argument, self.options.timeout, &mut following);
@@ -378,6 +402,9 @@ fn judge(
                 Ended::Exited(0) if !options.validate => return Ok(step.heads_after.clone()),
                 Ended::Exited(0) => Cause::NotVerified,
                 Ended::Exited(_) if run.lock_timeout => Cause::LockTimeout,
+                Ended::Exited(_) if let Some((at, of)) = run.statement => {
+                    Cause::StatementFailed { at, of }
+                }
                 Ended::Exited(status) => Cause::EngineFailed(status),
                 Ended::Signalled(signal) => Cause::EngineKilled(signal),
                 Ended::TimedOut => Cause::TimedOut(options.timeout.unwrap_or_default()),

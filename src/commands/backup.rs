@@ -26,7 +26,7 @@ pub struct BackupArgs {
 }
 
 /// How a backup is proven.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct VerifyArgs {
     /// Read the backup back whole, which is the default, or restore it into a scratch database beside the
     /// real one and compare schema, rows and version table.

@@ -29,17 +29,27 @@ pub struct CheckArgs {
 /// Shows what is known.
 pub fn run(args: &CheckArgs, context: &Context<'_>) -> Result<(), Failure> {
     let mut session = Session::look(context)?;
+    if let Some((id, verdict)) = session.not_applied(&args.revision)? {
+        let database = session.identity.as_ref();
+        return context.ui.not_applied(database, &id, &verdict);
+    }
     let plan = session.plan_removing(&args.revision)?;
     let foreseen = Foreseen::of(&mut session, &plan, context);
+    let removed = plan.steps.last().map(|step| step.removes.clone());
+    let registered = removed.as_ref().and_then(|id| session.registered(id));
     let target = plan.spelled(&session.graph);
-    let next = match &target {
-        Some(target) => foreseen.next_command(target, context),
-        None => context.command(&["list"]),
+    let next = match (&target, &removed) {
+        (_, Some(id)) if registered.is_some() && plan.steps.len() == 1 => {
+            foreseen.next_command(&["--only", id.as_str()], context)
+        }
+        (Some(target), _) => foreseen.next_command(&[target], context),
+        (None, _) => context.command(&["list"]),
     };
     let advice = foreseen.advice();
     context.ui.examination(Examination {
         database: session.identity.as_ref(),
         plan: &plan,
+        registered: registered.as_ref(),
         outlook: &foreseen.outlook,
         advice: advice.way.words(),
         reason: &advice.reason,

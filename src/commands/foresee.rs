@@ -5,10 +5,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Context;
-use super::session::Session;
+use super::session::{Session, Text};
 use crate::config::{self, Layer};
 use crate::database::evidence::Probes;
-use crate::domain::foresight::{Seen, foresee, reachable};
+use crate::domain::foresight::{Migrations, Seen, foresee, reachable};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::domain::risk::outlook::{Asked, Outlook};
@@ -21,7 +21,7 @@ use crate::error::{Exit, Failure};
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the database is asked what a plan puts at risk.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct ProbeArgs {
     /// Do not ask the database what tables and columns hold. What goes is then not counted, and the level
     /// of a finding is that of its kind.
@@ -68,10 +68,10 @@ impl Foreseen {
     /// what is at stake.
     pub(super) fn of(session: &mut Session, plan: &Plan, context: &Context<'_>) -> Self {
         let settings = context.settings;
-        let files = session.files.clone();
+        let text = session.text();
         let dialect = session.dialect();
         let budget = settings.probe_timeout.unwrap_or(PROBE_TIMEOUT);
-        let (steps, asked) = following_ahead(&files, plan, dialect, |migrations| {
+        let mut follow = |migrations: &dyn Migrations| {
             let catalogue = if plan.steps.is_empty() {
                 None
             } else {
@@ -102,10 +102,15 @@ impl Foreseen {
                     Asked::Not("there is no connection of our own".to_owned()),
                 ),
             }
-        });
+        };
+        let (steps, asked) = match &text {
+            Text::VersionFiles(files) => following_ahead(files, plan, dialect, &mut follow),
+            Text::SqlFiles(migrations) => follow(migrations),
+        };
         let (graph, _) = session.looks();
         let reachable = reachable(graph, plan, |index| steps[index].will_fail());
-        let unread = (!plan.steps.is_empty() && files.files.is_empty()).then(|| {
+        let nothing_read = matches!(&text, Text::VersionFiles(files) if files.files.is_empty());
+        let unread = (!plan.steps.is_empty() && nothing_read).then(|| {
             "no version file of the plan is at hand, so that nothing is known of the steps"
                 .to_owned()
         });
@@ -124,16 +129,16 @@ impl Foreseen {
         }
     }
 
-    /// The command that comes next for a plan whose target is `target`. It asks for what is at stake: consent
-    /// is not handed out to be copied.
-    pub(super) fn next_command(&self, target: &str, context: &Context<'_>) -> String {
+    /// The command that comes next for a plan that was asked for by these words. It asks for what is at stake:
+    /// consent is not handed out to be copied.
+    pub(super) fn next_command(&self, words: &[&str], context: &Context<'_>) -> String {
         match (self.outlook.first_failure(), &self.outlook.reachable) {
             (Some((0, _)), _) | (Some(_), None) => context.command(&["list"]),
             (Some(_), Some(reachable)) => match &reachable.target {
                 Some(target) => context.command(&["downgrade-safe", target]),
                 None => context.command(&["list"]),
             },
-            (None, _) => context.command(&["downgrade-safe", target]),
+            (None, _) => context.command(&[&["downgrade-safe"], words].concat()),
         }
     }
 

@@ -1,14 +1,67 @@
-//! `rollback guard`.
+//! `rollback guard`: a command whose failure takes back what it did to the migrations.
+//!
+//! All that can be known before is refused before: nobody may be there when the command has failed.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::Context;
+use super::downgrade_safe::{self, DowngradeSafeArgs, HowArgs, Safety, TakingBack};
+use super::lock::Lock;
+use super::record;
+use super::ruling::refuse_beforehand;
+use super::session::Session;
+use super::unfinished;
+use crate::config::{DeployedAt, Layer};
+use crate::domain::connection::RowsAre;
+use crate::domain::guard::{Before, Guarded};
+use crate::domain::journal;
+use crate::domain::policy::Consent;
+use crate::domain::secret::redact_command;
+use crate::engine::Ended;
 use crate::error::{Exit, Failure};
+use crate::process::{self, Invocation};
+use crate::ui::{Format, Redact as _, Watched};
 
 /// Run a command, and take back what it did to the migrations where it fails.
+///
+/// Remembers where the database is, and runs the command (a migration, a deploy, a smoke test) with the stdin,
+/// stdout and stderr of its own. Where it succeeds, nothing else is done. Where it ends with another exit status
+/// than 0 or by a signal, the database is looked at again, and what is applied now and was not before is rolled
+/// back, one revision at a time, with the checks, the lock, the backup, the policy and the report of
+/// downgrade-safe. What was there before stays.
+///
+/// Nobody may be there to be asked by then, so consent is given before: -y, and --allow for what a rollback may
+/// lose. What can be known before the command is refused before it, and the command is not run then.
+///
+/// The lock of the database is free while the command runs, so that it can migrate. What somebody else applies
+/// meanwhile is rolled back as well: run one deploy at a time.
+///
+/// Ctrl-C belongs to the command: it is waited for, and its end is judged. The command is run in the project's
+/// directory, which -C names. With --format json its stdout goes to stderr, and stdout has events only. What
+/// looks like a password in its command line is hidden in all that is written; give secrets by the environment.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rollback guard -y -- alembic upgrade head
+  rollback guard -y -- sh -c 'alembic upgrade head && ./deploy && curl -fsS https://app.example/up'
+  rollback guard -y --allow all --reason 'release 4.2' --report guard.md -- make deploy
+  rollback guard -y -- sh -c 'supabase db push && ./smoke-test'
+
+Exit codes: 0 the command succeeded, 8 it failed and the database is verified to be where it was
+before it; 1 error before the command, which was not run, 3 refused, before the command or the
+rollback after it, 4 a step of the rollback failed and the database stands at the last good
+revision, 5 a person must look, 6 another run holds the lock of the database, 130 interrupted. The
+exit status of the command itself is printed, and in the report of the run.")]
 pub struct GuardArgs {
-    /// The command and its arguments.
+    /// How a rollback would be run.
+    #[command(flatten)]
+    pub how: HowArgs,
+
+    /// The command and its arguments, after --.
     #[arg(
         required = true,
         trailing_var_arg = true,
@@ -18,8 +71,192 @@ pub struct GuardArgs {
     pub command: Vec<String>,
 }
 
-/// Runs it.
+/// What happened to the command is told apart from what was done about it.
 pub fn run(args: &GuardArgs, context: &Context<'_>) -> Result<Exit, Failure> {
-    let _ = (args, context);
-    Err(Failure::user("rollback guard is not there yet"))
+    let settings = Layer {
+        // Unless it is said, what is taken back is the release that begins now.
+        deployed_at: context
+            .settings
+            .deployed_at
+            .or_else(|| Some(DeployedAt::Ago(Duration::ZERO).settled((context.now)()))),
+        ..context.settings.clone()
+    };
+    let context = Context {
+        settings: &settings,
+        which_project: context.which_project.clone(),
+        ..*context
+    };
+    let (before, shown) = look(args, &context).map_err(|failure| Failure {
+        message: format!("{}; the command was not run", failure.message),
+        ..failure
+    })?;
+    let guarded = watch(args, &context, &shown)?;
+    if guarded.exit_status == Some(0) {
+        context.ui.guard_passed(&guarded);
+        return Ok(Exit::Done);
+    }
+    context.ui.guard_failed(&guarded);
+    take_back(args, &context, before, guarded)
+}
+
+/// Remembers where the database is, and refuses what would refuse a rollback whatever the command does. Gives the
+/// command line without passwords as well.
+fn look(args: &GuardArgs, context: &Context<'_>) -> Result<(Before, String), Failure> {
+    program(args, context)?;
+    if !args.how.yes && !context.ui.can_ask() {
+        return Err(Failure::refused(
+            "nobody could be asked after the command: there is no terminal",
+        )
+        .hint("consent beforehand, which runs a rollback without a question: -y"));
+    }
+    // Whoever holds the lock now may be at what the command needs; it is free again while the command runs.
+    let lock = Lock::new(context, args.how.wait);
+    let mut session = Session::open(context, Some(&lock))?;
+    let store = record::store(context);
+    if let Some(run) = unfinished::find(&store, &session)? {
+        unfinished::make_way(context, &session, &store, &run)?;
+    }
+    let rows = session.rows.ids().to_vec();
+    let applied = session.graph.applied(&rows).map_err(|unknown| {
+        Failure::user(unknown.to_string())
+            .because("the code is older than the database, or the file was deleted")
+            .hint(format!(
+                "see where it stands: {}",
+                context.command(&["current"])
+            ))
+    })?;
+    let backup = Safety::beforehand(context, &session)?;
+    let consent = if args.how.yes {
+        Consent::Yes
+    } else {
+        Consent::Terminal
+    };
+    refuse_beforehand(context, &mut session, consent, backup)?;
+    let words = args.command.iter().map(String::as_str);
+    let line = shlex::try_join(words).unwrap_or_else(|_| args.command.join(" "));
+    let shown = redact_command(&session.secrets().redact(&line));
+    context.ui.guard_began(Watched {
+        command: &shown,
+        database: &session.place(),
+        rows: &rows,
+    })?;
+    let before = Before {
+        database_key: session.database_key(),
+        rows,
+        applied,
+        schema: session.schema(),
+        bookkeeping: bookkeeping(&session),
+    };
+    if context.interrupt.count() > 0 {
+        return Err(Failure::new(Exit::Interrupted, "nothing was changed"));
+    }
+    Ok((before, shown))
+}
+
+/// The tables that tell what is applied: a command may be the first to make them.
+fn bookkeeping(session: &Session) -> Vec<String> {
+    const OF_SQL_FILES: [&str; 5] = [
+        "migration_history",
+        "migration_dependencies",
+        "migration_snapshots",
+        "migration_audit",
+        "schema_migrations",
+    ];
+    let Some((_, table)) = session.connection() else {
+        return Vec::new();
+    };
+    match table.rows {
+        RowsAre::Heads => vec![table.name.clone()],
+        RowsAre::History => OF_SQL_FILES.map(str::to_owned).into(),
+    }
+}
+
+/// The file of the command.
+fn program(args: &GuardArgs, context: &Context<'_>) -> Result<PathBuf, Failure> {
+    let name = args.command.first().map_or("", String::as_str);
+    let path = context.environment.get(OsStr::new("PATH"));
+    process::find_program(OsStr::new(name), context.dir, path.map(AsRef::as_ref)).ok_or_else(|| {
+        let failure = Failure::user(format!("no program is called {name}"));
+        if name.contains(char::is_whitespace) {
+            failure.hint(format!(
+                "a line for the shell is given to one: rollback guard -y -- sh -c {}",
+                shlex::try_quote(name).unwrap_or_default()
+            ))
+        } else {
+            failure.hint("name a program of PATH, or a file by its path")
+        }
+    })
+}
+
+/// Runs the command to its end.
+fn watch(args: &GuardArgs, context: &Context<'_>, shown: &str) -> Result<Guarded, Failure> {
+    let invocation = Invocation {
+        program: program(args, context)?,
+        args: args.command.iter().skip(1).map(Into::into).collect(),
+        cwd: context.dir.to_owned(),
+        env: context.environment.clone(),
+        stdin: None,
+        side_channel: false,
+        held: None,
+    };
+    let began = humantime::format_rfc3339_millis((context.now)()).to_string();
+    let to_stderr = context.ui.format == Format::Json;
+    let (ended, elapsed) = process::run_inherited(&invocation, to_stderr, context.interrupt)
+        .map_err(|error| {
+            Failure::user(error.to_string()).because("the command was not run: nothing was changed")
+        })?;
+    let (exit_status, signal) = match ended {
+        Ended::Exited(status) => (Some(status), None),
+        Ended::Signalled(signal) => (None, Some(signal)),
+        Ended::TimedOut | Ended::Interrupted => (None, None),
+    };
+    Ok(Guarded {
+        command: shown.to_owned(),
+        began,
+        seconds: journal::seconds(elapsed),
+        exit_status,
+        signal,
+    })
+}
+
+/// Brings the database back to where it was before the command that failed.
+fn take_back(
+    args: &GuardArgs,
+    context: &Context<'_>,
+    before: Before,
+    guarded: Guarded,
+) -> Result<Exit, Failure> {
+    // The signals so far were the command's.
+    let interrupt = context.interrupt.anew();
+    let context = Context {
+        interrupt: &interrupt,
+        which_project: context.which_project.clone(),
+        ..*context
+    };
+    let run = DowngradeSafeArgs {
+        how: args.how.clone(),
+        taking_back: Some(TakingBack {
+            before: before.clone(),
+            guarded: guarded.clone(),
+        }),
+        ..DowngradeSafeArgs::default()
+    };
+    let exit = downgrade_safe::run(&run, &context).map_err(|failure| {
+        let ended = guarded.how();
+        Failure {
+            // It is not verified that nothing was changed: the command ran.
+            exit: match failure.exit {
+                Exit::User => Exit::StepChanged,
+                exit => exit,
+            },
+            ..failure
+        }
+        .because(format!(
+            "the command ended {ended}, and what it applied was not taken back"
+        ))
+    })?;
+    if exit == Exit::Guarded {
+        context.ui.guard_ended(&guarded, &before.rows);
+    }
+    Ok(exit)
 }

@@ -57,11 +57,16 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// A command of ours on the same project and database, ready to paste.
     fn command(&self, words: &[&str]) -> String {
-        let which_project = self.which_project.iter().map(String::as_str);
-        let words = ["rollback"]
-            .into_iter()
-            .chain(which_project)
-            .chain(words.iter().copied());
-        shlex::try_join(words).unwrap_or_else(|_| "rollback".to_owned())
+        command(&self.which_project, words)
     }
+}
+
+/// A command of ours, ready to paste.
+fn command(which_project: &[String], words: &[&str]) -> String {
+    let which_project = which_project.iter().map(String::as_str);
+    let words = ["rollback"]
+        .into_iter()
+        .chain(which_project)
+        .chain(words.iter().copied());
+    shlex::try_join(words).unwrap_or_else(|_| "rollback".to_owned())
 }

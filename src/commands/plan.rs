@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Context;
-use super::downgrade_safe::Safety;
+use super::downgrade_safe::{Registered, Safety};
 use super::foresee::{Foreseen, ProbeArgs};
 use super::ruling::{CircumstanceArgs, Manner, rule};
 use super::session::Session;
@@ -63,13 +63,14 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         taken_up: None,
     };
     let ruled = rule(context, &mut session, &plan, &foreseen, manner)?;
-    let next = foreseen.next_command(&args.target, context);
+    let next = foreseen.next_command(&[&args.target], context);
     let backup = safety.sentence();
     let view = PlanView {
         database: session.identity.as_ref(),
         target: &args.target,
         plan: &plan,
         commands: &session.command_lines(&plan),
+        ways: &session.ways(&plan),
         outlook: &foreseen.outlook,
         ruling: ruled.ruling.as_ref(),
         ending: Ending {
@@ -85,5 +86,6 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     } else {
         context.ui.plan(view)?;
     }
+    Registered::of(&session, &plan, None, false).foretell(context);
     foreseen.denied(args.deny)
 }

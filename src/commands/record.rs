@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Context;
 use super::unfinished::TakenUp;
 use crate::domain::backup::Manifest;
-use crate::domain::journal::{self, Begun, Checked, Entry, Finished, Run};
+use crate::domain::journal::{self, Begun, Checked, Entry, Finished, Run, Statement};
 use crate::domain::lock::Operator;
 use crate::domain::plan::Step;
 use crate::domain::report::{Report, StepDone};
@@ -182,6 +182,13 @@ impl Recorder for Record {
         self.write(Entry::Intent {
             step: self.offset + index,
             removes: step.removes.to_string(),
+        })
+    }
+
+    fn statement(&mut self, index: usize, statement: &Statement) -> Result<(), String> {
+        self.write(Entry::Statement {
+            step: self.offset + index,
+            statement: statement.clone(),
         })
     }
 

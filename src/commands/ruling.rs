@@ -22,7 +22,7 @@ use crate::error::Failure;
 const BUDGET: Duration = Duration::from_secs(2);
 
 /// What the operator says about a rollback besides its target.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct CircumstanceArgs {
     /// Why the database is rolled back, for the record.
     #[arg(long, value_name = "TEXT")]
@@ -122,6 +122,41 @@ pub(super) fn rule(
         now: now(context),
     });
     Ok(ruled)
+}
+
+/// Refuses what the policy would refuse of any plan with a step: for whoever cannot come back later to mend it.
+/// `backup` is the one that may be made.
+pub(super) fn refuse_beforehand(
+    context: &Context<'_>,
+    session: &mut Session,
+    consent: Consent,
+    backup: Option<Verified>,
+) -> Result<(), Failure> {
+    let policy = policy(context, None)?;
+    let mut ruled = Ruled {
+        circumstances: circumstances(context, None),
+        ruling: None,
+        policy,
+        situation: None,
+    };
+    let faults = if ruled.policy.require_clean_schema {
+        faults(context, session, None)
+    } else {
+        None
+    };
+    ruled.decide(Situation {
+        circumstances: ruled.circumstances.clone(),
+        operator: context.operator.clone(),
+        consent,
+        steps: 1,
+        level: None,
+        codes: BTreeSet::new(),
+        backup,
+        validate: context.settings.validate.unwrap_or(true),
+        faults,
+        now: now(context),
+    });
+    ruled.refusal().map_or(Ok(()), Err)
 }
 
 fn now(context: &Context<'_>) -> Timestamp {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Context;
 use crate::checks::{Check, Place, What, When};
 use crate::database::Look;
-use crate::domain::checks::Health;
+use crate::domain::checks::{Counts, Health, is_bookkeeping};
 use crate::domain::connection::VersionTable;
 use crate::domain::journal::{Checked, Rows};
 use crate::domain::report::Difference;
@@ -79,8 +79,8 @@ impl Watch {
             }
             return Err(failure.hint("mend what the check found, or take it out of the settings"));
         }
-        if let (true, Some((database, _))) = (validate, own) {
-            let health = look(database, self.budget).map_err(|reason| {
+        if let (true, Some((database, table))) = (validate, own) {
+            let health = look(database, table, self.budget).map_err(|reason| {
                 Failure::refused(format!("the checks cannot be made: {reason}"))
                     .hint("to run without looking after each step: --no-validate")
             })?;
@@ -115,7 +115,7 @@ impl Watch {
     pub(super) fn after_step(&mut self, mut own: Own<'_>, difference: &Difference) -> Vec<String> {
         let mut faults = Vec::new();
         if let Some((database, table)) = &mut own {
-            match look(*database, self.budget) {
+            match look(*database, table, self.budget) {
                 Ok(health) => {
                     if let Some(before) = &self.health {
                         let lost = health.rows_lost(before, difference, table, &self.may_lose_rows);
@@ -181,8 +181,8 @@ impl Watch {
         as_last_seen: bool,
         own: Own<'_>,
     ) -> BTreeMap<String, Rows> {
-        if let (false, Some(_), Some((database, _))) = (as_last_seen, &self.start, own) {
-            let counts = database.row_counts(self.budget).ok().flatten();
+        if let (false, Some(_), Some((database, table))) = (as_last_seen, &self.start, own) {
+            let counts = counts(database, table, self.budget).ok();
             self.health = counts.map(|counts| Health {
                 counts,
                 ..Health::default()
@@ -214,16 +214,28 @@ fn borrowed<'a>(own: &'a mut Own<'_>) -> Own<'a> {
     }
 }
 
-fn look(database: &mut dyn Look, budget: Duration) -> Result<Health, String> {
+/// The rows of the project's own tables.
+fn counts(
+    database: &mut dyn Look,
+    table: &VersionTable,
+    budget: Duration,
+) -> Result<Counts, String> {
     let counts = database
         .row_counts(budget)
         .map_err(|error| error.to_string())?;
+    let mut counts = counts.unwrap_or_default();
+    counts.retain(|name, _| !is_bookkeeping(name, table));
+    Ok(counts)
+}
+
+fn look(database: &mut dyn Look, table: &VersionTable, budget: Duration) -> Result<Health, String> {
+    let counts = counts(database, table, budget)?;
     let faults = database.faults(budget).map_err(|error| error.to_string())?;
     let (faults, unchecked) = faults.map_or((None, BTreeSet::new()), |(faults, unchecked)| {
         (Some(faults), unchecked)
     });
     Ok(Health {
-        counts: counts.unwrap_or_default(),
+        counts,
         faults,
         unchecked,
     })

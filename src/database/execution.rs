@@ -1,17 +1,28 @@
 //! A connection over which migrations of SQL files are run.
+//!
+//! What it did stays done: it sends nothing twice, and where it breaks it stays broken. A statement that is given
+//! up is ended on the server, since a server does not notice by itself that nobody waits for it any more.
 
 use std::time::Duration;
 
+use sqlx::mysql::{MySqlConnection, MySqlDatabaseError};
+use sqlx::postgres::{PgConnection, PgDatabaseError};
 use sqlx::{Connection, Executor};
 
 use super::failure::Failure;
 use super::mysql::MySql;
 use super::postgres::Postgres;
-use super::session::{Session, SessionError, texts};
+use super::session::{End, Session, Undone, text, texts};
 use super::sqlite::Sqlite;
 use super::{DatabaseError, Environment};
 use crate::domain::connection::{ConnectionFacts, Dialect};
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows, always};
+
+/// As long as it takes, for a server that counts seconds: its own limit, a year.
+const A_YEAR: u64 = 31_536_000;
+
+/// The same for SQLite, which counts milliseconds in 32 bits.
+const LONGEST: u128 = 2_147_483_647;
 
 /// Opens one, with a limit to waiting for locks.
 pub(super) fn open(
@@ -19,35 +30,74 @@ pub(super) fn open(
     environment: &Environment,
     lock_timeout: Option<Duration>,
 ) -> Result<Box<dyn Execution>, DatabaseError> {
-    let milliseconds = lock_timeout.map_or(0, |limit| limit.as_millis());
-    let (mut execution, limit): (Box<dyn Execution>, _) = match facts.known_dialect() {
-        Some(Dialect::PostgreSql) => (
-            Box::new(Runs(Postgres::open(facts, environment)?.session)),
-            format!("SET lock_timeout = {milliseconds}"),
-        ),
-        Some(Dialect::MySql) => {
-            let seconds = lock_timeout.map_or(31_536_000, |limit| limit.as_secs().max(1));
-            (
-                Box::new(Runs(MySql::open(facts)?.session)),
-                format!(
-                    "SET SESSION lock_wait_timeout = {seconds}, SESSION innodb_lock_wait_timeout = {seconds}"
-                ),
-            )
+    match facts.known_dialect() {
+        Some(Dialect::PostgreSql) => {
+            let session = Postgres::open(facts, environment)?.session;
+            postgres(session, lock_timeout)
         }
-        Some(Dialect::Sqlite) => (
-            Box::new(Runs(Sqlite::open(facts)?.into_session()?)),
-            format!("PRAGMA busy_timeout = {milliseconds}"),
-        ),
-        None => return Err(DatabaseError::UnsupportedDialect(facts.dialect.clone())),
-    };
-    execution
-        .run(&limit, &mut always)
-        .map_err(|error| DatabaseError::Settings(error.reason))?;
-    Ok(execution)
+        Some(Dialect::MySql) => mysql(MySql::open(facts)?.session, lock_timeout),
+        Some(Dialect::Sqlite) => {
+            let mut session = Sqlite::open(facts)?.into_session()?;
+            let end = End::Flag(session.end_by_a_flag()?);
+            let limit = lock_timeout.map_or(LONGEST, |limit| limit.as_millis().min(LONGEST));
+            let mut runs = Runs { session, end };
+            set(&mut runs, &format!("PRAGMA busy_timeout = {limit}"))?;
+            Ok(Box::new(runs))
+        }
+        None => Err(DatabaseError::UnsupportedDialect(facts.dialect.clone())),
+    }
+}
+
+fn postgres(
+    mut session: Session<PgConnection>,
+    lock_timeout: Option<Duration>,
+) -> Result<Box<dyn Execution>, DatabaseError> {
+    let rows = session.rows_here("SELECT pg_backend_pid()::text")?;
+    let pid = rows.first().and_then(|row| text(row, 0));
+    let pid = pid.unwrap_or_default();
+    let end = End::Over(vec![
+        format!("SELECT pg_cancel_backend({pid})"),
+        format!("SELECT pg_terminate_backend({pid})"),
+    ]);
+    let mut runs = Runs { session, end };
+    let milliseconds = lock_timeout.map_or(0, |limit| limit.as_millis());
+    set(&mut runs, &format!("SET lock_timeout = {milliseconds}"))?;
+    // Where this program is killed, the server ends the statement within a second. Only from release 14 on, and
+    // not on every system.
+    let _ = runs.run("SET client_connection_check_interval = '1s'", &mut always);
+    Ok(Box::new(runs))
+}
+
+fn mysql(
+    mut session: Session<MySqlConnection>,
+    lock_timeout: Option<Duration>,
+) -> Result<Box<dyn Execution>, DatabaseError> {
+    let rows = session.rows_here("SELECT CAST(CONNECTION_ID() AS CHAR)")?;
+    let id = rows.first().and_then(|row| text(row, 0));
+    let id = id.unwrap_or_default();
+    let end = End::Over(vec![format!("KILL QUERY {id}"), format!("KILL {id}")]);
+    let mut runs = Runs { session, end };
+    let seconds = lock_timeout.map_or(A_YEAR, |limit| limit.as_secs().max(1));
+    let limits = format!(
+        "SET SESSION autocommit = 1, SESSION lock_wait_timeout = {seconds}, \
+         SESSION innodb_lock_wait_timeout = {seconds}"
+    );
+    set(&mut runs, &limits)?;
+    Ok(Box::new(runs))
+}
+
+fn set(execution: &mut dyn Execution, sql: &str) -> Result<(), DatabaseError> {
+    match execution.run(sql, &mut always) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(DatabaseError::Settings(error.reason)),
+    }
 }
 
 /// A session that is used once and never replaced.
-pub(super) struct Runs<C: Connection>(pub(super) Session<C>);
+struct Runs<C: Connection> {
+    session: Session<C>,
+    end: End,
+}
 
 impl<C> Execution for Runs<C>
 where
@@ -57,33 +107,99 @@ where
     for<'r> String: sqlx::Decode<'r, C::Database>,
 {
     fn run(&mut self, sql: &str, goes_on: &mut dyn FnMut() -> bool) -> Result<TextRows, RunError> {
-        let mut given_up = false;
-        let mut is_over = || {
-            given_up = !goes_on();
-            given_up
-        };
-        let answer = self.0.rows_patiently(sql, &mut is_over);
-        answer
-            .map(|rows| texts(&rows))
-            .map_err(|error| told(error, given_up))
+        let answer = self.session.once(sql, goes_on, &self.end);
+        answer.map(|rows| texts(&rows)).map_err(told)
     }
 }
 
-fn told(error: SessionError, given_up: bool) -> RunError {
-    let kind = match (given_up, error.failure, error.code.as_deref()) {
-        (true, ..) => RunErrorKind::GivenUp,
-        (false, Failure::Broken | Failure::NotReady, _) | (false, _, None) => RunErrorKind::Lost,
-        // PostgreSQL's lock_not_available; MariaDB's lock wait timeout; SQLITE_BUSY.
-        (false, _, Some("55P03" | "1205" | "5")) => RunErrorKind::LockTimeout,
-        _ => RunErrorKind::Refused,
+fn told(undone: Undone) -> RunError {
+    let (error, source) = match undone {
+        Undone::GivenUp => {
+            return RunError {
+                kind: RunErrorKind::GivenUp,
+                code: None,
+                reason: "it was ended before it was done".to_owned(),
+            };
+        }
+        Undone::Failed(error, source) => (error, source),
     };
-    let reason = match error.report {
+    let database = source.as_database_error();
+    // The driver gives the class of an error as its code, which is the same for very different ones.
+    let number = database
+        .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
+        .map(|error| error.number().to_string());
+    let code = number.or(error.code);
+    let mut reason = match error.report {
         DatabaseError::Query { reason, .. } => reason,
         other => other.to_string(),
     };
+    if let Some(error) = database.and_then(|error| error.try_downcast_ref::<PgDatabaseError>()) {
+        for (name, text) in [("DETAIL", error.detail()), ("HINT", error.hint())] {
+            if let Some(text) = text {
+                reason.push_str(&format!("\n{name}:  {text}"));
+            }
+        }
+    }
     RunError {
-        kind,
-        code: error.code,
+        kind: kind(error.failure, code.as_deref(), database.is_some()),
+        code,
         reason,
+    }
+}
+
+/// What an error means for what was done. `spoke` is whether it was the server that told it.
+fn kind(failure: Failure, code: Option<&str>, spoke: bool) -> RunErrorKind {
+    match (failure, code) {
+        (Failure::Broken, _) => RunErrorKind::Lost,
+        _ if !spoke => RunErrorKind::Lost,
+        (_, Some(code)) if is_lock_timeout(code) => RunErrorKind::LockTimeout,
+        _ => RunErrorKind::Refused,
+    }
+}
+
+/// PostgreSQL's `lock_not_available`; MariaDB's and MySQL's time for a lock that is over, and a lock that is not
+/// waited for; all of `SQLITE_BUSY`, whose extended codes have it in their lowest byte.
+fn is_lock_timeout(code: &str) -> bool {
+    match code {
+        "55P03" | "1205" | "3572" => true,
+        // A number of SQLite's is below any of MariaDB's, and a code of PostgreSQL's has five signs.
+        _ if code.len() < 4 => code.parse().is_ok_and(|code: u32| code & 0xff == 5),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_say_what_became_of_a_statement() {
+        for (failure, code, spoke, expected) in [
+            (
+                Failure::Other,
+                Some("55P03"),
+                true,
+                RunErrorKind::LockTimeout,
+            ),
+            (
+                Failure::Other,
+                Some("1205"),
+                true,
+                RunErrorKind::LockTimeout,
+            ),
+            (Failure::Other, Some("5"), true, RunErrorKind::LockTimeout),
+            (Failure::Other, Some("517"), true, RunErrorKind::LockTimeout),
+            (Failure::Other, Some("1"), true, RunErrorKind::Refused),
+            (Failure::Other, Some("6"), true, RunErrorKind::Refused),
+            (Failure::Other, Some("57014"), true, RunErrorKind::Refused),
+            (Failure::Other, Some("1213"), true, RunErrorKind::Refused),
+            (Failure::NoTable, Some("42P01"), true, RunErrorKind::Refused),
+            (Failure::Broken, Some("57P01"), true, RunErrorKind::Lost),
+            (Failure::Broken, Some("1927"), true, RunErrorKind::Lost),
+            (Failure::Broken, None, false, RunErrorKind::Lost),
+            (Failure::Other, None, false, RunErrorKind::Lost),
+        ] {
+            assert_eq!(kind(failure, code, spoke), expected, "{code:?}");
+        }
     }
 }

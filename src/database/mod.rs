@@ -27,6 +27,7 @@ mod sqlite;
 pub mod url;
 
 pub use self::catalogue::catalogue;
+pub use self::schema_postgres::SCHEMA as SCHEMA_OF_POSTGRES;
 pub use self::snapshot::{KeptCopy, Snapshot};
 
 use std::collections::BTreeSet;

@@ -6,7 +6,7 @@
 /// An index that carries a constraint is told by the constraint. `attgenerated` is asked for by way
 /// of JSON, since releases before 12 do not have it; not null is told by the column, though since 18
 /// it is a constraint of its own.
-pub(super) const SCHEMA: &str = r"
+pub const SCHEMA: &str = r"
     WITH relation AS (
         SELECT c.oid, c.relkind, CASE c.relkind WHEN 'v' THEN c.reloptions END AS options, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

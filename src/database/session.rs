@@ -1,6 +1,8 @@
 //! One connection to a server, synchronous, and opened again where it broke.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
@@ -29,6 +31,25 @@ const TICK: Duration = Duration::from_millis(200);
 /// How long a server that restarts is waited for, in milliseconds between the attempts: five seconds
 /// and a bit.
 const PATIENCE: [u64; 6] = [250, 500, 750, 1000, 1250, 1500];
+
+/// How long a statement that was told to end may take to do so.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// How a statement that is under way is brought to its end.
+pub(super) enum End {
+    /// By these over a second connection, the next one where the one before did not help.
+    Over(Vec<String>),
+    /// By what somebody sees who is asked while it runs.
+    Flag(Arc<AtomicBool>),
+}
+
+/// Why a text did not come to its end.
+pub(super) enum Undone {
+    /// It was ended as asked, or never sent; it may have been done before that.
+    GivenUp,
+    /// For another reason.
+    Failed(SessionError, sqlx::Error),
+}
 
 /// What every dialect's connection has in common.
 pub(super) struct Session<C: Connection> {
@@ -167,6 +188,105 @@ where
         }
     }
 
+    /// Sends a text once, over the connection that there is, for as long as it takes. `goes_on` is asked before
+    /// and some times a second; after a no the text is brought to its end by `end`, and the connection is closed.
+    pub(super) fn once(
+        &mut self,
+        sql: &str,
+        goes_on: &mut dyn FnMut() -> bool,
+        end: &End,
+    ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, Undone> {
+        let Some(mut connection) = self.connection.take() else {
+            let gone = io::Error::new(io::ErrorKind::NotConnected, "the connection was lost");
+            let error = gone.into();
+            return Err(Undone::Failed(self.error(Failure::Broken, &error), error));
+        };
+        if !goes_on() {
+            self.close(connection);
+            return Err(Undone::GivenUp);
+        }
+        let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        let mut answer = Box::pin(statement.fetch_all(&mut connection));
+        // Whoever is asked may ask a database in turn, which cannot be done from inside.
+        let mut given_up = false;
+        let result = loop {
+            match self
+                .runtime
+                .block_on(async { timeout(TICK, &mut answer).await })
+            {
+                Ok(result) => break Some(result),
+                Err(_) if goes_on() => {}
+                Err(_) => {
+                    given_up = true;
+                    break self.runtime.block_on(self.ended(&mut answer, end));
+                }
+            }
+        };
+        drop(answer);
+        match result {
+            // Whether it was done all the same is for the database to say: a server may call it so.
+            Some(_) if given_up => {
+                self.close(connection);
+                Err(Undone::GivenUp)
+            }
+            Some(Ok(rows)) => {
+                self.connection = Some(connection);
+                Ok(rows)
+            }
+            Some(Err(error)) => {
+                let failure = Failure::of(&error);
+                if failure != Failure::Broken && matches!(error, sqlx::Error::Database(_)) {
+                    self.connection = Some(connection);
+                }
+                Err(Undone::Failed(self.error(failure, &error), error))
+            }
+            None => Err(Undone::GivenUp),
+        }
+    }
+
+    /// Has a statement end that is under way, and waits until it has.
+    async fn ended<T>(&self, mut answer: impl Future<Output = T> + Unpin, end: &End) -> Option<T> {
+        match end {
+            End::Flag(flag) => {
+                flag.store(true, Ordering::SeqCst);
+                timeout(ENDING, answer).await.ok()
+            }
+            End::Over(words) => {
+                for sql in words {
+                    // Without a second connection the server has to notice by itself that nobody listens.
+                    let _ = timeout(CONNECT_TIMEOUT, self.elsewhere(sql)).await;
+                    if let Ok(result) = timeout(ENDING, &mut answer).await {
+                        return Some(result);
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    /// Sends a text over a second connection.
+    async fn elsewhere(&self, sql: &str) -> Result<(), sqlx::Error> {
+        for options in &self.options {
+            match options.connect().await {
+                Err(error) if Failure::of(&error) == Failure::Tls => {}
+                Err(error) => return Err(error),
+                Ok(mut connection) => {
+                    let text = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+                    text.fetch_all(&mut connection).await?;
+                    return connection.close().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is open in it is rolled back.
+    fn close(&self, connection: C) {
+        let _ = self
+            .runtime
+            .block_on(async { timeout(ENDING, connection.close()).await });
+    }
+
     fn attempt(
         &mut self,
         sql: &str,
@@ -252,6 +372,22 @@ where
 }
 
 impl Session<sqlx::sqlite::SqliteConnection> {
+    /// A flag that ends whatever is being run once it is set.
+    pub(super) fn end_by_a_flag(&mut self) -> Result<Arc<AtomicBool>, SessionError> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&flag);
+        let set = match &mut self.connection {
+            Some(connection) => self.runtime.block_on(async {
+                let mut handle = connection.lock_handle().await?;
+                handle.set_progress_handler(1_000, move || !seen.load(Ordering::SeqCst));
+                Ok::<_, sqlx::Error>(())
+            }),
+            None => Ok(()),
+        };
+        set.map_err(|error| self.error(Failure::Broken, &error))?;
+        Ok(flag)
+    }
+
     /// Whatever is still being read then is given up.
     pub(super) fn end_at(&mut self, end: std::time::Instant) {
         if let Some(connection) = &mut self.connection {

@@ -61,9 +61,12 @@ impl Sqlite {
         format!("the SQLite file {}", self.path.display())
     }
 
-    /// A session that stays open, for what changes the file.
+    /// A session that stays open, for what changes the file. Foreign keys are as SQLite itself leaves them to its
+    /// clients: not enforced. The driver would enforce them, and a table that is made anew, as SQLite's own
+    /// documents have it, would take the rows along that refer to it.
     pub(super) fn into_session(self) -> Result<Session<SqliteConnection>, SessionError> {
-        Session::open(vec![self.options()], self.place(), None)
+        let options = self.options().foreign_keys(false);
+        Session::open(vec![options], self.place(), None)
     }
 
     fn metadata(&self) -> Result<Metadata, DatabaseError> {

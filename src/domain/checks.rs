@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::connection::VersionTable;
+use super::connection::{RowsAre, VersionTable};
 use super::schema::Difference;
 
 /// How many rows a table has.
@@ -118,6 +118,26 @@ fn is_version_table(table: &str, version: &VersionTable) -> bool {
     }
 }
 
+/// The tables of SQL-file migrations.
+const OF_HISTORY: [&str; 5] = [
+    "migration_history",
+    "migration_dependencies",
+    "migration_snapshots",
+    "migration_audit",
+    "migration_history_version",
+];
+
+/// Whether a table is one in which migrations of SQL files are written down, by us or by Supabase: its rows come
+/// and go with every step.
+pub fn is_bookkeeping(table: &str, version: &VersionTable) -> bool {
+    let of = |name: &&str| match &version.schema {
+        Some(schema) => is_named(table, &format!("{schema}.{name}")),
+        None => is_named(table, name),
+    };
+    version.rows == RowsAre::History
+        && (OF_HISTORY.iter().any(of) || is_named(table, "supabase_migrations.schema_migrations"))
+}
+
 /// Whether a table of the schema is meant by a name with or without its schema; quotes do not count.
 fn is_named(table: &str, name: &str) -> bool {
     let bare = |text: &str| text.replace('"', "");
@@ -128,6 +148,24 @@ fn is_named(table: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Red where a step that is written down is taken for one that lost rows.
+    #[test]
+    fn tables_that_migrations_are_written_down_in_are_known() {
+        let own = VersionTable::of_history(Some("rollback"));
+        let is = |table| is_bookkeeping(table, &own);
+        assert!(is("rollback.migration_history"));
+        assert!(is("rollback.migration_audit"));
+        assert!(is("supabase_migrations.schema_migrations"));
+        assert!(!is("public.migration_history"));
+        assert!(!is("rollback.orders"));
+        let plain = VersionTable::of_history(None);
+        assert!(is_bookkeeping("migration_dependencies", &plain));
+        assert!(!is_bookkeeping(
+            "migration_history",
+            &VersionTable::default()
+        ));
+    }
 
     fn health(counts: &[(&str, u64, bool)], faults: &[(&str, u64)]) -> Health {
         let counts = counts.iter().map(|(table, rows, exact)| {

@@ -146,8 +146,25 @@ pub struct Identity {
     pub fingerprint: Option<String>,
 }
 
+impl Identity {
+    /// Whether the address is one of this machine: a file, a socket or the loopback. What a tunnel leads to cannot
+    /// be seen from here.
+    pub fn is_local(&self) -> bool {
+        match self.host.as_deref() {
+            None => true,
+            Some(host) => {
+                host.starts_with(['/', '@'])
+                    || host.eq_ignore_ascii_case("localhost")
+                    || host
+                        .parse::<std::net::IpAddr>()
+                        .is_ok_and(|address| address.is_loopback())
+            }
+        }
+    }
+}
+
 impl fmt::Display for Identity {
-    /// `PostgreSQL 15.18 at localhost:5432, database app`.
+    /// `PostgreSQL 15.18 at localhost:5432 (this machine), database app`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.server.as_deref().unwrap_or(&self.dialect))?;
         if let Some(host) = &self.host {
@@ -155,6 +172,11 @@ impl fmt::Display for Identity {
             if let Some(port) = self.port {
                 write!(formatter, ":{port}")?;
             }
+            formatter.write_str(if self.is_local() {
+                " (this machine)"
+            } else {
+                " (remote)"
+            })?;
         }
         let word = if self.host.is_some() || self.dialect != "sqlite" {
             "database"
@@ -162,5 +184,44 @@ impl fmt::Display for Identity {
             "file"
         };
         write!(formatter, ", {word} {}", self.database)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Red where an address of another machine is shown as one of this one, or the other way round.
+    #[test]
+    fn remote_and_local_are_told_apart() {
+        let shown = |host: Option<&str>| {
+            let identity = Identity {
+                dialect: "postgresql".to_owned(),
+                server: None,
+                host: host.map(str::to_owned),
+                port: Some(5432),
+                database: "app".to_owned(),
+                user: None,
+                fingerprint: None,
+            };
+            identity.to_string()
+        };
+        for host in ["localhost", "127.0.0.1", "::1", "/run/postgresql"] {
+            assert_eq!(
+                shown(Some(host)),
+                format!("postgresql at {host}:5432 (this machine), database app")
+            );
+        }
+        for host in [
+            "db.example.com",
+            "10.0.0.1",
+            "localhost.example.com",
+            "127.example.com",
+        ] {
+            assert_eq!(
+                shown(Some(host)),
+                format!("postgresql at {host}:5432 (remote), database app")
+            );
+        }
     }
 }

@@ -153,7 +153,10 @@ pub fn diagnose(text: &str, known: &Known) -> Diagnosis {
 
 /// What a run that stopped at a step says. `None` where no engine failed.
 pub fn of_stop(stop: &Stop, known: &Known) -> Option<Diagnosis> {
-    if !matches!(stop.cause, Cause::EngineFailed(_) | Cause::LockTimeout) {
+    if !matches!(
+        stop.cause,
+        Cause::EngineFailed(_) | Cause::StatementFailed { .. } | Cause::LockTimeout
+    ) {
         return None;
     }
     let known = Known {

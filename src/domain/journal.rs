@@ -5,6 +5,7 @@
 //! judgement about an unfinished run is made here, from the entries and a look at the database.
 
 mod examine;
+mod statement;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::Manifest;
 use super::diagnosis::Diagnosis;
+use super::guard::Guarded;
 use super::lock::Operator;
 use super::policy::{Circumstances, Ruling};
 use super::revision::{Heads, RevisionId};
@@ -21,6 +23,7 @@ use super::schema::{Difference, FORM, Schema};
 use super::target::Target;
 
 pub use self::examine::Found;
+pub use self::statement::{State as StatementState, Statement};
 pub use self::whole::{Finished, Whole};
 
 /// The version of the format; a journal of another one is not read.
@@ -69,6 +72,22 @@ pub enum Entry {
         step: usize,
         /// The revision that is to go.
         removes: String,
+    },
+    /// A statement of a step that is run one statement after the other.
+    Statement {
+        /// The step.
+        step: usize,
+        /// Which, and whether it is done.
+        statement: Statement,
+    },
+    /// A step that was under way goes on after the statements of it that are done.
+    InTheMiddle {
+        /// The step.
+        step: usize,
+        /// How many of its statements are done.
+        statements: usize,
+        /// The schema as it is after them, whole.
+        schema: Schema,
     },
     /// The engine came to its end, whatever the database says.
     EngineEnded {
@@ -244,6 +263,9 @@ pub struct Begun {
     /// The options that say which project is meant, for the commands that are suggested later.
     #[serde(default)]
     pub project: Vec<String>,
+    /// The command whose failure it answers; `None` where nobody's did.
+    #[serde(default)]
+    pub guarded: Option<Guarded>,
 }
 
 /// How many rows a table has.
@@ -333,6 +355,8 @@ pub struct Run {
     pub done: usize,
     /// The step that was begun and of which no end is recorded.
     pub in_flight: Option<usize>,
+    /// The statement that was recorded last of the step under way.
+    pub statement: Option<Statement>,
     /// The version rows as last recorded.
     pub heads: Heads,
     /// The schema as last recorded; `None` where a step was recorded without its difference, or in
@@ -381,6 +405,7 @@ impl Run {
             since,
             done: 0,
             in_flight: None,
+            statement: None,
             heads: begun.heads.clone(),
             schema: None,
             other_form: false,
@@ -417,7 +442,15 @@ impl Run {
                 self.end = Some(End::Restored);
             }
             Entry::Resumed { .. } => self.end = None,
-            Entry::Intent { step, .. } => self.in_flight = Some(step),
+            Entry::Intent { step, .. } => {
+                // Gone on with, it is the same one.
+                if self.in_flight != Some(step) {
+                    self.statement = None;
+                }
+                self.in_flight = Some(step);
+            }
+            Entry::Statement { statement, .. } => self.statement = Some(statement),
+            Entry::InTheMiddle { schema, .. } => self.stands_with(Some(schema), form),
             Entry::Done {
                 step,
                 heads,
@@ -465,7 +498,12 @@ impl Run {
             }
             // What was put back stays so, whatever code the run then ends with.
             Entry::Ended { .. } if self.end == Some(End::Restored) => {}
-            Entry::Ended { exit_code: 0, .. } => self.end = Some(End::Target),
+            // What `guard` does comes to its target and ends with the failure of the command all the same.
+            Entry::Ended {
+                exit_code, cause, ..
+            } if exit_code == 0 || (self.begun.guarded.is_some() && cause.is_none()) => {
+                self.end = Some(End::Target);
+            }
             Entry::Ended { exit_code, .. } => self.end = Some(End::Early(exit_code)),
             Entry::Abandoned { .. } => self.end = Some(End::Abandoned),
         }
@@ -504,7 +542,7 @@ impl Run {
     pub fn remaining_target(&self, remaining: &[String]) -> Option<Target> {
         match self.begun.target.parse().ok()? {
             Target::Steps(_) => Some(Target::Steps(remaining.len())),
-            named @ Target::Named { .. } => Some(named),
+            named @ (Target::Named { .. } | Target::Exactly(_)) => Some(named),
         }
     }
 }

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 /// PostgreSQL cuts an `application_name` off after 63 bytes; it is the narrowest of the places.
 pub const CLAIM_BYTES: usize = 63;
 
+/// `roll` and `back` in ASCII, the two integers of the advisory lock on PostgreSQL: the same for everybody, for
+/// ever. Another program that asks for just these would keep us out, and we would name its session.
+pub const POSTGRES_KEY: (i32, i32) = (0x726f_6c6c, 0x6261_636b);
+
 /// How a claim begins, so that no other text is taken for one.
 const MARK: &str = "rollback";
 

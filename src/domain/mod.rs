@@ -14,6 +14,7 @@ pub mod connection;
 pub mod diagnosis;
 pub mod foresight;
 pub mod graph;
+pub mod guard;
 pub mod journal;
 pub mod lock;
 pub mod operation;

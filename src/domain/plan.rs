@@ -47,6 +47,14 @@ pub enum PlanError {
     Target(#[from] TargetError),
 }
 
+impl Step {
+    /// Whether it is one of a history that has a row for each applied revision. There the argument is the bare
+    /// name, where Alembic's has a branch.
+    pub fn is_of_a_sequence(&self) -> bool {
+        self.argument == self.removes.as_str()
+    }
+}
+
 impl Plan {
     /// Plans the way from `rows` down to `target`.
     pub fn new(graph: &Graph, rows: &[RevisionId], target: &Target) -> Result<Self, PlanError> {

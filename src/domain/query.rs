@@ -36,7 +36,8 @@ pub struct RunError {
     pub kind: RunErrorKind,
     /// The server's code, where it was the server that spoke.
     pub code: Option<String>,
-    /// The server's or the driver's words, without a password.
+    /// The server's or the driver's words, without a password: one line, on PostgreSQL also those of `DETAIL:`
+    /// and `HINT:`.
     pub reason: String,
 }
 
@@ -47,7 +48,7 @@ pub enum RunErrorKind {
     Refused,
     /// The same, because a lock was waited for as long as it may be.
     LockTimeout,
-    /// `goes_on` said no; the connection is closed.
+    /// `goes_on` said no; the connection is closed. The statement may have come to its end just then.
     GivenUp,
     /// The connection broke; nobody knows whether the statement was done.
     Lost,

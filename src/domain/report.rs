@@ -49,6 +49,13 @@ pub enum Position {
 pub enum Cause {
     /// The engine exited with this status.
     EngineFailed(i32),
+    /// The engine's statement at this place failed, of so many, counted from 1.
+    StatementFailed {
+        /// Its place.
+        at: usize,
+        /// How many there are.
+        of: usize,
+    },
     /// The engine exited because a lock of the database was not to be had in time.
     LockTimeout,
     /// The engine was ended by this signal, which was not ours.
@@ -234,6 +241,9 @@ impl Report {
                 };
                 caution.into_iter().chain([resume(next)]).collect()
             }
+            (Cause::StatementFailed { at, .. }, Position::HalfDone(_)) => vec![resume(&format!(
+                "what is done of the step stays done: mend the cause, then have it go on at statement {at}"
+            ))],
             (_, Position::HalfDone(_)) => vec![
                 "bring the schema back to what it was before the step, by hand or from a backup: as it is, the step would fail on it again".to_owned(),
                 resume("then"),
@@ -256,6 +266,9 @@ impl fmt::Display for Cause {
         match self {
             Self::EngineFailed(status) => {
                 write!(formatter, "the engine exited with status {status}")
+            }
+            Self::StatementFailed { at, of } => {
+                write!(formatter, "statement {at} of {of} failed")
             }
             Self::LockTimeout => formatter
                 .write_str("a lock of the database was not to be had within the lock timeout"),

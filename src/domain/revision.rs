@@ -40,6 +40,20 @@ impl From<&str> for RevisionId {
 /// compared through [`Graph::applied`](super::graph::Graph::applied), never directly.
 pub type Heads = BTreeSet<RevisionId>;
 
+/// How many names are told one by one.
+const TOLD: usize = 3;
+
+/// The names, or `base` where there are none, as Alembic calls it. Of many the last and how many others: a history
+/// of SQL files has a row for each that is applied.
+pub fn in_short<'names>(names: impl IntoIterator<Item = &'names str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    match names[..] {
+        [] => "base".to_owned(),
+        [.., last] if names.len() > TOLD => format!("{last} and {} more", names.len() - 1),
+        _ => names.join(", "),
+    }
+}
+
 /// One migration script.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revision {
@@ -69,5 +83,17 @@ impl Revision {
             .map(str::trim)
             .find(|line| !line.is_empty())
             .unwrap_or("(no message)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_short;
+
+    #[test]
+    fn many_names_are_told_by_the_last_and_their_number() {
+        assert_eq!(in_short([]), "base");
+        assert_eq!(in_short(["a", "b", "c"]), "a, b, c");
+        assert_eq!(in_short(["a", "b", "c", "d"]), "d and 3 more");
     }
 }

@@ -72,6 +72,25 @@ pub fn redact(text: &str, secrets: &[&Secret]) -> String {
     text
 }
 
+/// Replaces what looks like a secret in a command line by `***`: the value behind a name such as `PGPASSWORD=`,
+/// `--api-key` or `Authorization: Bearer`, and the password of `-u USER:PASSWORD`.
+pub fn redact_command(line: &str) -> String {
+    static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+        // A value in quotes may hold blanks.
+        let value = r#"(?:"[^"]*"|'[^']*'|[^\s"']+)+"#;
+        let name = r"(?:password|passwd|passphrase|pwd|secret|token|credentials?|(?:api|access|auth)[-_]?key)";
+        [
+            format!(r"(?i)\b([\w-]*{name}[\w-]*\s*[=:]\s*){value}"),
+            format!(r"(?i)(\s--?[\w-]*{name}[\w-]*\s+){value}"),
+            format!(r"((?i:\b(?:bearer|basic)\s+)|\s-u\s*'?[^\s:'/]+:){value}"),
+        ]
+        .map(|pattern| Regex::new(&pattern).expect("the patterns are constants"))
+    });
+    PATTERNS.iter().fold(line.to_owned(), |line, pattern| {
+        pattern.replace_all(&line, "${1}***").into_owned()
+    })
+}
+
 /// An expression for the ways in which one character of a password is written.
 fn spellings(character: char) -> String {
     let code = u32::from(character);
@@ -126,6 +145,44 @@ mod tests {
     fn redacted(text: &str, secrets: &[&str]) -> String {
         let secrets: Vec<_> = secrets.iter().copied().map(Secret::new).collect();
         redact(text, &secrets.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_command_line_keeps_its_words_and_loses_its_secrets() {
+        for (line, shown) in [
+            (
+                "sh -c 'alembic upgrade head && ./deploy --env production'",
+                None,
+            ),
+            ("PGPASSWORD=hunter2 psql", Some("PGPASSWORD=*** psql")),
+            (
+                "sh -c 'export PGPASSWORD=hunter2; alembic upgrade head'",
+                Some("sh -c 'export PGPASSWORD=*** alembic upgrade head'"),
+            ),
+            (
+                "deploy --password hunter2 --to blue",
+                Some("deploy --password *** --to blue"),
+            ),
+            (
+                "deploy --db-password='two words' -v",
+                Some("deploy --db-password=*** -v"),
+            ),
+            ("deploy --api-key=abc", Some("deploy --api-key=***")),
+            (
+                r#"curl -H "Authorization: Bearer ey.J.x" https://app"#,
+                Some(r#"curl -H "Authorization: Bearer ***" https://app"#),
+            ),
+            (
+                "curl -u ada:hunter2 https://app",
+                Some("curl -u ada:*** https://app"),
+            ),
+            (
+                "supabase db push --token-file t",
+                Some("supabase db push --token-file ***"),
+            ),
+        ] {
+            assert_eq!(redact_command(line), shown.unwrap_or(line));
+        }
     }
 
     #[test]

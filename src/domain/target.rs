@@ -17,6 +17,8 @@ use super::revision::RevisionId;
 pub enum Target {
     /// `-N`: so many single steps.
     Steps(usize),
+    /// The migration of exactly this name, which may look like anything else that is written here.
+    Exactly(RevisionId),
     /// Everything else.
     Named {
         /// What stands before the `@`.
@@ -291,6 +293,20 @@ impl Target {
                     });
                 }
                 return Ok(Destination::Steps(*asked));
+            }
+            Self::Exactly(id) => {
+                let target = graph
+                    .node(id.as_str())
+                    .ok_or_else(|| unknown(id.as_str()))?;
+                if !applied.contains(target) {
+                    return Err(TargetError::NotApplied {
+                        revision: id.clone(),
+                    });
+                }
+                return Ok(Destination::Below {
+                    branch: None,
+                    target: Some(target),
+                });
             }
             Self::Named {
                 branch,

@@ -67,6 +67,8 @@ pub struct StepRun {
     pub reason: Option<String>,
     /// Whether it failed because it waited for a lock as long as it may.
     pub lock_timeout: bool,
+    /// The statement that failed and how many there are, counted from 1, where the engine sends them itself.
+    pub statement: Option<(usize, usize)>,
     /// Wall time from start to end.
     pub elapsed: Duration,
 }

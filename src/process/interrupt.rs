@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::low_level::pipe;
 
 /// Counts the operator's signals (Ctrl-C, SIGTERM, SIGHUP). Clones share the counter.
@@ -17,6 +18,10 @@ use signal_hook::low_level::pipe;
 #[derive(Clone, Default)]
 pub struct Interrupt {
     count: Arc<AtomicUsize>,
+    /// How many of them are over and do not count.
+    over: usize,
+    /// The number of the signal that came last; 0 where none did.
+    last: Arc<AtomicUsize>,
     at_once: bool,
     listener: Arc<Mutex<Option<Listener>>>,
 }
@@ -29,6 +34,7 @@ impl fmt::Debug for Interrupt {
         formatter
             .debug_struct("Interrupt")
             .field("count", &self.count)
+            .field("over", &self.over)
             .field("at_once", &self.at_once)
             .finish_non_exhaustive()
     }
@@ -42,6 +48,9 @@ impl Interrupt {
         let (mut reader, writer) = UnixStream::pair()?;
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             if !started_ignored(signal) {
+                // Before the pipe: whoever hears of it can ask which it was.
+                let number = usize::try_from(signal).unwrap_or_default();
+                flag::register_usize(signal, Arc::clone(&interrupt.last), number)?;
                 pipe::register(signal, writer.try_clone()?)?;
             }
         }
@@ -72,8 +81,24 @@ impl Interrupt {
         }
     }
 
-    /// The count at which a child that is started now is ended.
-    pub(super) fn limit(&self) -> usize {
+    /// The same without the signals that have come so far: they were meant for somebody else.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self {
+            over: self.count.load(Ordering::SeqCst),
+            ..self.clone()
+        }
+    }
+
+    /// The number of the signal that came last; `None` where it is not known.
+    pub(super) fn last(&self) -> Option<i32> {
+        i32::try_from(self.last.load(Ordering::SeqCst))
+            .ok()
+            .filter(|number| *number > 0)
+    }
+
+    /// The count at which a child or a statement that is started now is ended.
+    pub fn limit(&self) -> usize {
         self.count()
             .saturating_add(1)
             .max(if self.at_once { 1 } else { 2 })
@@ -92,14 +117,17 @@ impl Interrupt {
     /// Has each later signal told to `listener` as it comes, from another thread: the run itself
     /// may be waiting for a silent engine. `None` tells nobody any more.
     pub fn tell(&self, listener: Option<Listener>) {
+        let over = self.over;
         if let Ok(mut place) = self.listener.lock() {
-            *place = listener;
+            *place = listener.map(|listener| -> Listener {
+                Box::new(move |count| listener(count.saturating_sub(over)))
+            });
         }
     }
 
     /// How many signals have come.
     pub fn count(&self) -> usize {
-        self.count.load(Ordering::SeqCst)
+        self.count.load(Ordering::SeqCst).saturating_sub(self.over)
     }
 }
 

@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait for the end of the pipes once the child is gone: somebody else may hold them.
 const PIPE_PATIENCE: Duration = Duration::from_secs(1);
 /// How often the child and the signal counter are looked at while it is silent.
-const TICK: Duration = Duration::from_millis(20);
+pub(super) const TICK: Duration = Duration::from_millis(20);
 /// How often a listener is given the time to look around: about twice a second.
 const LOOK_AROUND: Duration = Duration::from_millis(400);
 

@@ -142,6 +142,7 @@ impl Engine for Scripted {
             stdout: String::new(),
             stderr: String::new(),
             reason: None,
+            statement: None,
             lock_timeout: false,
             elapsed: Duration::ZERO,
         })

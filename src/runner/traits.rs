@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::blocker::Blocker;
-use crate::domain::journal::Checked;
+use crate::domain::journal::{Checked, Statement};
 use crate::domain::plan::Step;
 use crate::domain::query::Queries;
 use crate::domain::report::{Difference, Schema, StepDone, Stop};
@@ -63,6 +63,12 @@ pub trait Recorder {
     /// A step is about to be run. The error is a sentence, and ends the run before the step: without
     /// a record nobody could tell later what was going on.
     fn intent(&mut self, index: usize, step: &Step, before: &Schema) -> Result<(), String>;
+
+    /// A statement of a step is about to be sent, or is done, where each one stays done. The error ends the
+    /// step before the next one.
+    fn statement(&mut self, _index: usize, _statement: &Statement) -> Result<(), String> {
+        Ok(())
+    }
 
     /// The engine came to its end, whatever the database says.
     fn engine_ended(&mut self, index: usize, ended: &Ended) -> Result<(), String>;

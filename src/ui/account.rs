@@ -44,9 +44,9 @@ impl Ui {
     }
 
     /// Ends the events of a run that had no step to run.
-    pub fn nothing_was_run(&self, report: &Report) -> Result<(), Failure> {
+    pub fn nothing_was_run(&self, report: &Report, exit: Exit) -> Result<(), Failure> {
         if self.format == Format::Json {
-            self.json_line(&Self::finished_event(report, Exit::Done, &[], None))?;
+            self.json_line(&Self::finished_event(report, exit, &[], None))?;
         }
         Ok(())
     }

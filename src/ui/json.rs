@@ -11,7 +11,7 @@ use crate::domain::diagnosis::Diagnosis;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::policy::Ruling;
 use crate::domain::report::{Position, Report, StepDone, Stop};
-use crate::domain::revision::Heads;
+use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::risk::outlook::Outlook;
 use crate::error::{Exit, Failure};
 
@@ -42,6 +42,10 @@ pub struct Standing<'a> {
     pub behind: Option<usize>,
     /// What is odd: a stable code and a sentence.
     pub problems: &'a [(&'static str, String)],
+    /// The migration that was applied last, where each applied one is a row; `None` for Alembic.
+    pub newest: Option<&'a RevisionId>,
+    /// Whether the code is a folder of SQL files.
+    pub files: bool,
     /// First lines of the messages, by id.
     pub titles: &'a dyn Fn(&str) -> String,
 }
@@ -57,6 +61,8 @@ pub struct PlanView<'a> {
     pub plan: &'a Plan,
     /// The command line of each step.
     pub commands: &'a [Vec<String>],
+    /// How each step runs where that is not in one transaction; nothing for Alembic.
+    pub ways: &'a [Vec<String>],
     /// What is foretold of the steps.
     pub outlook: &'a Outlook,
     /// What the policy says of it; `None` where there is none.
@@ -72,7 +78,7 @@ impl Ui {
             .iter()
             .map(|(code, sentence)| json!({ "code": code, "sentence": sentence }))
             .collect();
-        json!({
+        let mut value = json!({
             "version": VERSION,
             "database": standing.database,
             "engine": standing.engine,
@@ -80,7 +86,11 @@ impl Ui {
             "heads": standing.heads,
             "behind": standing.behind,
             "problems": problems,
-        })
+        });
+        if standing.files {
+            value["newest"] = json!(standing.newest);
+        }
+        value
     }
 
     pub(super) fn plan_json(view: PlanView<'_>) -> Value {
@@ -94,6 +104,9 @@ impl Ui {
                 let mut step = step_json(step, command);
                 let findings = view.outlook.steps.get(index).map_or(&[][..], Vec::as_slice);
                 step["findings"] = findings_json(findings).into();
+                if let Some(ways) = view.ways.get(index) {
+                    step["not_in_one_transaction"] = json!(ways);
+                }
                 step
             })
             .collect();

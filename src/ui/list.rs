@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::findings::{Ending, finding_tag, findings_json};
 use super::json::{Format, VERSION};
+use super::sql_files::Registered;
 use super::steps::without_fraction;
 use super::{Ui, count};
 use crate::domain::connection::Identity;
@@ -36,6 +37,8 @@ pub struct Examination<'a> {
     pub database: Option<&'a Identity>,
     /// What has to go, the revision itself last.
     pub plan: &'a Plan,
+    /// What the history of the database has of it, for SQL files.
+    pub registered: Option<&'a Registered<'a>>,
     /// What is foretold of it.
     pub outlook: &'a Outlook,
     /// Whether to roll back, restore or fix forward.
@@ -162,7 +165,38 @@ impl Ui {
         }
         let under = " ".repeat(11);
         let title = format!("{} {}", step.removes, step.revision.title());
-        text.push_str(&self.labelled("Revision", &self.wrapped(&title, 11, &under)));
+        let label = match examination.registered {
+            Some(_) => "Migration",
+            None => "Revision",
+        };
+        text.push_str(&self.labelled(label, &self.wrapped(&title, 11, &under)));
+        if let Some(registered) = examination.registered {
+            self.registered_text(&mut text, registered);
+        } else {
+            self.revision_text(&mut text, step, before);
+        }
+        text.push('\n');
+        match examination.outlook.steps.last().map(Vec::as_slice) {
+            None | Some([]) => {
+                text.push_str("Nothing was found that could go wrong or get lost.\n");
+            }
+            Some(findings) => {
+                for finding in findings {
+                    self.finding_text(&mut text, 0, finding, true);
+                }
+            }
+        }
+        text.push('\n');
+        text.push_str(&self.labelled("Advice", &self.wrapped(examination.advice, 11, &under)));
+        text.push_str(&self.labelled("Because", &self.wrapped(examination.reason, 11, &under)));
+        self.ending_text(&mut text, examination.outlook, examination.ending);
+        text
+    }
+}
+
+impl Ui {
+    fn revision_text(&self, text: &mut String, step: &Step, before: &[Step]) {
+        let under = " ".repeat(11);
         if let Some(created) = &step.revision.created {
             text.push_str(&self.labelled("Created", without_fraction(created)));
         }
@@ -181,22 +215,6 @@ impl Ui {
             format!("{} {noun} it: {}", before.len(), ids.join(", "))
         };
         text.push_str(&self.labelled("Before it", &self.wrapped(&first, 11, &under)));
-        text.push('\n');
-        match examination.outlook.steps.last().map(Vec::as_slice) {
-            None | Some([]) => {
-                text.push_str("Nothing was found that could go wrong or get lost.\n");
-            }
-            Some(findings) => {
-                for finding in findings {
-                    self.finding_text(&mut text, 0, finding, true);
-                }
-            }
-        }
-        text.push('\n');
-        text.push_str(&self.labelled("Advice", &self.wrapped(examination.advice, 11, &under)));
-        text.push_str(&self.labelled("Because", &self.wrapped(examination.reason, 11, &under)));
-        self.ending_text(&mut text, examination.outlook, examination.ending);
-        text
     }
 }
 
@@ -230,12 +248,16 @@ fn examination_json(examination: Examination<'_>) -> Value {
         .steps
         .last()
         .map_or(&[][..], Vec::as_slice);
+    let mut revision = revision_json(step, findings);
+    if let Some(registered) = examination.registered {
+        registered.json(&mut revision);
+    }
     let before: Vec<&RevisionId> = before.iter().map(|step| &step.removes).collect();
     json!({
         "version": VERSION,
         "database": examination.database,
         "current": examination.plan.current,
-        "revision": revision_json(step, findings),
+        "revision": revision,
         "before": before,
         "advice": examination.advice,
         "reason": examination.reason,
@@ -243,7 +265,7 @@ fn examination_json(examination: Examination<'_>) -> Value {
     })
 }
 
-fn revision_json(step: &Step, findings: &[Finding]) -> Value {
+pub(super) fn revision_json(step: &Step, findings: &[Finding]) -> Value {
     let worst = most_telling(findings);
     json!({
         "revision": step.removes,

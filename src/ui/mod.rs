@@ -6,13 +6,17 @@ mod account;
 mod backup;
 mod explain;
 mod findings;
+mod guard;
 mod json;
 mod list;
 mod page;
 mod position;
 mod progress;
+mod registered;
 mod ruling;
+mod snapshots;
 mod sql;
+mod sql_files;
 mod steps;
 
 use std::io::{self, IsTerminal, Write};
@@ -28,10 +32,14 @@ pub use account::Account;
 pub(crate) use account::hidden;
 pub use backup::{Replacement, Restoration, Shelf, Transfer, bytes};
 pub use findings::Ending;
+pub use guard::Watched;
 pub use json::{Format, PlanView, Standing};
 pub use list::{Examination, Listing};
 pub use page::Told;
 pub use progress::{Progress, Redact};
+pub use registered::{Entry, State, WrittenDown};
+pub use snapshots::Compared;
+pub use sql_files::{Migrations, Registered};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

@@ -10,6 +10,7 @@ use super::json::{Format, VERSION};
 use crate::domain::account::markdown::{markdown, visible};
 use crate::domain::account::page::{Block, Cell, TITLE, moment, page};
 use crate::domain::account::{Document, Named, Status};
+use crate::domain::revision::in_short;
 use crate::error::Failure;
 
 /// No column of a table gets narrower.
@@ -229,11 +230,7 @@ fn named(revisions: &[Named]) -> String {
         format!("{} {first}", named.revision).trim_end().to_owned()
     };
     let all: Vec<String> = revisions.iter().map(named).collect();
-    if all.is_empty() {
-        "base".to_owned()
-    } else {
-        all.join(", ")
-    }
+    in_short(all.iter().map(String::as_str))
 }
 
 fn history_json(runs: &[Told]) -> Value {

@@ -18,21 +18,42 @@ impl Ui {
             text.push_str(&self.labelled("Database", &database.to_string()));
         }
         text.push_str(&self.labelled("Engine", standing.engine));
-        text.push_str(&self.revisions("Current", standing.current, standing, "nothing is applied"));
-        text.push_str(&self.revisions("Code head", standing.heads, standing, "no revisions"));
+        match standing.newest {
+            Some(newest) => {
+                let newest = [newest.clone()].into();
+                text.push_str(&self.revisions("Current", &newest, standing, ""));
+                if let Some(others @ 1..) = standing.current.len().checked_sub(1) {
+                    text.push_str(&self.labelled("", &format!("and {others} before it")));
+                }
+            }
+            None => {
+                let none = "nothing is applied";
+                text.push_str(&self.revisions("Current", standing.current, standing, none));
+            }
+        }
+        let none = if standing.files {
+            "no files"
+        } else {
+            "no revisions"
+        };
+        text.push_str(&self.revisions("Code head", standing.heads, standing, none));
         let behind = match standing.behind {
             None => "cannot be told".to_owned(),
+            Some(0) if standing.files => "nothing: every file is applied".to_owned(),
             Some(0) => "nothing: every revision of the code is applied".to_owned(),
+            Some(behind) if standing.files => count(behind, "migration"),
             Some(behind) => count(behind, "revision"),
         };
         text.push_str(&self.labelled("Behind by", &behind));
         for (_, sentence) in standing.problems {
-            text.push_str(&format!(
-                "{} {sentence}\n",
-                self.out.with("odd:", Color::Yellow)
-            ));
+            text.push_str(&self.odd(sentence));
         }
         self.data(&text)
+    }
+
+    /// Something odd, on a line of its own.
+    pub(super) fn odd(&self, sentence: &str) -> String {
+        format!("{} {sentence}\n", self.out.with("odd:", Color::Yellow))
     }
 
     fn revisions(&self, label: &str, ids: &Heads, standing: &Standing<'_>, none: &str) -> String {

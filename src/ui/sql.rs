@@ -48,9 +48,14 @@ impl Ui {
         let missing = renderings.iter().filter(|one| one.is_err()).count();
         if missing > 0 {
             self.warn(&format!(
-                "{} of {} cannot be rendered offline: the SQL is not whole",
+                "{} of {} {}: the SQL is not whole",
                 missing,
-                count(steps.len(), "step")
+                count(steps.len(), "step"),
+                if steps.iter().all(Step::is_of_a_sequence) {
+                    "has none"
+                } else {
+                    "cannot be rendered offline"
+                }
             ));
         }
         Ok(())
@@ -58,17 +63,27 @@ impl Ui {
 }
 
 fn heading(number: usize, of: usize, step: &Step) -> String {
+    let rows = if step.is_of_a_sequence() {
+        String::new()
+    } else {
+        format!(
+            "the version table holds {} before it and {} after it\n",
+            ids(&step.heads_before),
+            ids(&step.heads_after)
+        )
+    };
     format!(
-        "step {number} of {of}: {}  {}\nthe version table holds {} before it and {} after it\n",
+        "step {number} of {of}: {}  {}\n{rows}",
         step.removes,
         step.revision.title(),
-        ids(&step.heads_before),
-        ids(&step.heads_after),
     )
 }
 
 fn missing(step: &Step, obstacle: &Obstacle) -> String {
     let id = &step.removes;
+    if step.is_of_a_sequence() {
+        return format!("{id} {}\n", obstacle.sentence);
+    }
     match obstacle.place() {
         Some(place) => format!(
             "{id} cannot be rendered offline: {place}\n{}\n",

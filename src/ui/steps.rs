@@ -6,8 +6,9 @@ use colored::Color;
 
 use super::json::{Format, PlanView};
 use super::{Ui, Verbosity, count};
+use crate::domain::account::page::moment;
 use crate::domain::plan::Step;
-use crate::domain::revision::{Heads, RevisionId};
+use crate::domain::revision::{Heads, RevisionId, in_short};
 use crate::error::Failure;
 
 impl Ui {
@@ -52,6 +53,11 @@ impl Ui {
         let width = plan.steps.len().to_string().len();
         for (index, (step, command)) in plan.steps.iter().zip(view.commands).enumerate() {
             self.step_text(&mut text, index + 1, width, step, command);
+            for way in view.ways.get(index).into_iter().flatten() {
+                let indent = " ".repeat(width + 4);
+                let way = self.wrapped(way, indent.len(), &indent);
+                let _ = writeln!(text, "{indent}{}", self.out.with(&way, Color::Yellow));
+            }
             if let Some(findings) = view.outlook.steps.get(index)
                 && view.outlook.unread.is_none()
             {
@@ -85,7 +91,11 @@ impl Ui {
         let indent = " ".repeat(width + 4);
         let mut facts = Vec::new();
         if let Some(created) = &step.revision.created {
-            facts.push(format!("created {}", without_fraction(created)));
+            facts.push(if step.is_of_a_sequence() {
+                format!("applied {}", moment(created))
+            } else {
+                format!("created {}", without_fraction(created))
+            });
         }
         facts.push(format!("leaves {}", ids(&step.heads_after)));
         let _ = writeln!(text, "{indent}{}", paint.dimmed(&facts.join(", ")));
@@ -110,16 +120,9 @@ impl Ui {
     }
 }
 
-/// The ids, or `base` where there are none, as Alembic calls it.
+/// The rows in short.
 pub(super) fn ids(heads: &Heads) -> String {
-    if heads.is_empty() {
-        return "base".to_owned();
-    }
-    heads
-        .iter()
-        .map(RevisionId::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
+    in_short(heads.iter().map(RevisionId::as_str))
 }
 
 /// A command line that can be pasted into a shell.

@@ -21,6 +21,7 @@ mod explain;
 mod failure;
 mod foresee;
 mod graph;
+mod guard;
 mod help;
 mod hostile;
 mod interruption;

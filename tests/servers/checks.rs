@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -247,7 +247,11 @@ fn the_projects_own_checks_pass_and_fail_on_every_database() {
 fn a_query_that_takes_too_long_is_ended() {
     for (kind, slow) in [
         (Kind::PostgreSql, "SELECT pg_sleep(20)"),
-        (Kind::MariaDb, "SELECT sleep(20) FROM (SELECT 1) one"),
+        // Its sleep would answer 1 where it is ended.
+        (
+            Kind::MariaDb,
+            "SELECT count(*) FROM seq_1_to_1000000 one, seq_1_to_1000000 other",
+        ),
         (
             Kind::Sqlite,
             "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",
@@ -255,14 +259,8 @@ fn a_query_that_takes_too_long_is_ended() {
     ] {
         let database = TestDatabase::create(kind);
         let mut ours = database.open();
-        let started = Instant::now();
         let answer = ours.query(slow, Duration::from_millis(300)).unwrap();
-        assert!(started.elapsed() < Duration::from_secs(5), "{kind:?}");
-        // MariaDB's sleep answers 1 where it is ended.
-        assert!(
-            kind == Kind::MariaDb || answer.is_none(),
-            "{kind:?}: {answer:?}"
-        );
+        assert!(answer.is_none(), "{kind:?}: {answer:?}");
         // And the connection is as it was.
         let one = ours.query("SELECT 1", Duration::from_secs(1)).unwrap();
         assert_eq!(one, Some(vec![vec![Some("1".to_owned())]]), "{kind:?}");

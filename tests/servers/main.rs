@@ -21,6 +21,7 @@ mod fingerprint;
 mod fits;
 mod foresight;
 mod foretold;
+mod guard;
 mod harness;
 mod lock;
 mod lock_timeout;
@@ -37,6 +38,9 @@ mod rendered;
 mod restore;
 mod rules;
 mod session;
+mod sql_execution;
+mod sql_shop;
+mod sql_steps;
 mod sql_template;
 mod sqlite;
 #[path = "../support/mod.rs"]

@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
 
+use super::taking_back::TakingBack;
 use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
 use crate::commands::reports;
 use crate::commands::ruling::CircumstanceArgs;
 use crate::config::{self, BackupWhen, OnFailure};
 use crate::domain::risk::verdict::Allowed;
+use crate::domain::sql_files::obstacle::Chosen;
 
 /// Take the database down to a target, one revision at a time.
 ///
@@ -18,7 +21,7 @@ use crate::domain::risk::verdict::Allowed;
 /// After each the version table is read and has to say what was predicted; the first thing that is
 /// not as predicted ends the run. Ctrl-C lets the running step finish and stops before the next; a
 /// second Ctrl-C ends the engine.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
   rollback downgrade-safe -3 --dry-run       Show the plan and stop
@@ -33,13 +36,51 @@ the lock of the database, 130 interrupted at a revision.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct DowngradeSafeArgs {
     /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N.
-    #[arg(allow_negative_numbers = true, required_unless_present_any = ["resume", "abandon"])]
+    #[arg(allow_negative_numbers = true, required_unless_present_any = ["only", "resume", "abandon"])]
     pub target: Option<String>,
 
+    /// Take back exactly this migration, of SQL files. Refused while others depend on it.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["target", "resume", "abandon"])]
+    pub only: Option<String>,
+
     /// Show the plan and change nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "report")]
     pub dry_run: bool,
 
+    /// How it is run.
+    #[command(flatten)]
+    pub how: HowArgs,
+
+    /// Go on with the run on this database that did not reach its target, once it is clear what it
+    /// left behind.
+    #[arg(long, conflicts_with_all = ["target", "abandon"])]
+    pub resume: bool,
+
+    /// With --resume: the database was repaired by hand, and now stands at this revision as it should.
+    #[arg(long, value_name = "REV", requires = "resume")]
+    pub accept: Option<String>,
+
+    /// Give the run on this database up that did not reach its target. The database is not touched.
+    #[arg(long, conflicts_with_all = ["target", "dry_run"])]
+    pub abandon: bool,
+
+    /// In the place of a target: back to where a command under guard began.
+    #[arg(skip)]
+    pub(in super::super) taking_back: Option<TakingBack>,
+}
+
+/// `stored` or `file`.
+fn chosen() -> impl TypedValueParser<Value = Chosen> {
+    PossibleValuesParser::new(["stored", "file"]).map(|word| match word.as_str() {
+        "file" => Chosen::File,
+        _ => Chosen::Stored,
+    })
+}
+
+/// How steps are run, whichever they are.
+#[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct HowArgs {
     /// Do not ask; for scripts.
     #[arg(short, long)]
     pub yes: bool,
@@ -93,18 +134,10 @@ pub struct DowngradeSafeArgs {
     #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     pub wait: Option<Duration>,
 
-    /// Go on with the run on this database that did not reach its target, once it is clear what it
-    /// left behind.
-    #[arg(long, conflicts_with_all = ["target", "abandon"])]
-    pub resume: bool,
-
-    /// With --resume: the database was repaired by hand, and now stands at this revision as it should.
-    #[arg(long, value_name = "REV", requires = "resume")]
-    pub accept: Option<String>,
-
-    /// Give the run on this database up that did not reach its target. The database is not touched.
-    #[arg(long, conflicts_with_all = ["target", "dry_run"])]
-    pub abandon: bool,
+    /// Of a migration whose SQL file is not what was registered, run what is stored in the database, or what the
+    /// file says now, which is registered with it. Without it such a plan is refused, and the difference shown.
+    #[arg(long = "use", value_name = "WHICH", value_parser = chosen())]
+    pub chosen: Option<Chosen>,
 
     /// Consent by name to what the plan puts at risk: codes of findings, separated by commas, or all.
     /// Without it a high or unknown finding has to be confirmed by typing, and is refused with -y.
@@ -124,7 +157,7 @@ pub struct DowngradeSafeArgs {
     pub circumstances: CircumstanceArgs,
 
     /// Put the report of the run into this file as well, as JSON or as Markdown by its ending: .json or .md.
-    #[arg(long, value_name = "FILE", value_parser = reports::file, conflicts_with = "dry_run")]
+    #[arg(long, value_name = "FILE", value_parser = reports::file)]
     pub report: Option<PathBuf>,
 
     /// Run steps that remove several revisions because they depend on each other.
@@ -132,7 +165,7 @@ pub struct DowngradeSafeArgs {
     pub allow_joint_steps: bool,
 }
 
-impl DowngradeSafeArgs {
+impl HowArgs {
     /// The flags that are settings.
     pub fn layer(&self) -> config::Layer {
         config::Layer {

@@ -21,7 +21,14 @@ pub(super) fn begun(
     planned: &Planned,
 ) -> Begun {
     let plan = &planned.plan;
-    let typed = args.target.clone().unwrap_or_default();
+    let typed = match &args.only {
+        // The whole name: it is what the run is known by.
+        Some(_) => format!(
+            "--only {}",
+            texts(plan.steps.iter().map(|step| &step.removes)).join(" ")
+        ),
+        None => args.told_target(),
+    };
     let outlook = &planned.foreseen.outlook;
     // Whoever came this far has consented to all of it, by name or by typing.
     let allowed = to_be_allowed(outlook.findings(), &Allowed::default());
@@ -71,6 +78,10 @@ pub(super) fn begun(
             .iter()
             .map(|word| hidden(word))
             .collect(),
+        guarded: args
+            .taking_back
+            .as_ref()
+            .map(|taking_back| taking_back.guarded.clone()),
         schema: session.schema().unwrap_or_default(),
     }
 }

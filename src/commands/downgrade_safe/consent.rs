@@ -14,12 +14,13 @@ pub(super) fn judge(
     planned: &Planned,
 ) -> Result<Vec<&'static str>, Failure> {
     let Planned { plan, foreseen, .. } = planned;
+    planned.registered.refuse(context)?;
     refuse_joint_steps(args, plan)?;
-    if !args.allow_failing {
+    if !args.how.allow_failing {
         foreseen.refuse_failure(plan, context)?;
     }
     let lacking = foreseen.lacking_consent(context);
-    let at_stake = (args.yes && !lacking.is_empty()).then(|| foreseen.refusal(&lacking));
+    let at_stake = (args.how.yes && !lacking.is_empty()).then(|| foreseen.refusal(&lacking));
     match (planned.ruled.refusal(), at_stake) {
         // Told together, so that nobody mends the one to learn of the other.
         (Some(refusal), Some(at_stake)) => Err(Failure {
@@ -36,7 +37,7 @@ fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failu
     let Some(step) = plan.joint_steps().next() else {
         return Ok(());
     };
-    if args.allow_joint_steps {
+    if args.how.allow_joint_steps {
         return Ok(());
     }
     let along: Vec<&str> = step.takes_along.iter().map(RevisionId::as_str).collect();

@@ -6,14 +6,18 @@ mod consent;
 mod ended;
 mod next;
 pub(super) mod planned;
+mod registered;
 mod safety;
 mod steps;
+mod taking_back;
 mod way;
 
-pub use self::arguments::DowngradeSafeArgs;
+pub use self::arguments::{DowngradeSafeArgs, HowArgs};
 use self::planned::Planned;
+pub(super) use self::registered::Registered;
 use self::safety::Rescue;
 pub(super) use self::safety::Safety;
+pub(super) use self::taking_back::TakingBack;
 use self::way::Way;
 use super::Context;
 use super::audit;
@@ -27,13 +31,14 @@ use crate::domain::backup::Manifest;
 use crate::domain::journal::Run;
 use crate::domain::plan::Plan;
 use crate::domain::report::{Outcome, Report};
+use crate::domain::sql_files::obstacle::Chosen;
 use crate::error::{Exit, Failure};
 use crate::store::Store;
 use crate::ui::Account;
 
 /// Plans, asks, runs and tells, and leaves a report of every run that was begun, gone on with or given up.
 pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
-    let lock = (!args.dry_run).then(|| Lock::new(context, args.wait));
+    let lock = (!args.dry_run).then(|| Lock::new(context, args.how.wait));
     let mut session = observe(args, context, lock.as_ref())?;
     let store = record::store(context);
     let mut recorded = None;
@@ -46,7 +51,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
         &mut recorded,
     );
     if let Some(run) = recorded {
-        let elsewhere = args.report.as_deref();
+        let elsewhere = args.how.report.as_deref();
         reports::write(context, &store, &mut session, &run, elsewhere);
     }
     result
@@ -68,6 +73,8 @@ fn recording(
         return Ok(Exit::Done);
     }
     let mut taken_up = take_up(args, context, session, store, unfinished)?;
+    let run = taken_up.as_ref().map(|taken_up| &*taken_up.run.begun.run);
+    session.settle(args.how.chosen.unwrap_or(Chosen::Stored), run);
     warn_of_leftovers(context, session);
 
     let mut planned = Planned::new(args, context, session, taken_up.as_ref())?;
@@ -76,13 +83,19 @@ fn recording(
         if let (Some(taken_up), false) = (&taken_up, args.dry_run) {
             *recorded = Some(taken_up.run.begun.run.clone());
         }
+        if args.taking_back.is_some() {
+            return taking_back::nothing_to_take_back(
+                args, context, session, store, lock, &planned, recorded,
+            );
+        }
         return end_without_a_step(args, context, store, &planned.plan, taken_up);
     }
 
-    let lacking = consent::judge(args, context, &planned)?;
-    planned.safety.refuse()?;
+    let lacking = consent::judge(args, context, &planned)
+        .and_then(|lacking| planned.safety.refuse().map(|()| lacking))
+        .map_err(|failure| planned.with_way(failure, args, context, session))?;
     let whole = way::whole(args, context, session, &planned.plan, taken_up.as_ref())?;
-    if !args.yes {
+    if !args.how.yes {
         consent::ask(context, session, &planned, &lacking)?;
         planned.ruled.still_met(context)?;
     }
@@ -98,7 +111,7 @@ fn recording(
     planned.restore = backup
         .as_ref()
         .map(|backup| safety::restoring(context, backup));
-    if !args.yes || backup.is_some() {
+    if !args.how.yes || backup.is_some() {
         session.still_at(&planned.plan)?;
     }
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
@@ -145,7 +158,7 @@ fn observe(
     context: &Context<'_>,
     lock: Option<&Lock>,
 ) -> Result<Session, Failure> {
-    if args.dry_run && !args.atomic {
+    if args.dry_run && !args.how.atomic {
         Session::look(context)
     } else {
         Session::open(context, lock)
@@ -193,7 +206,7 @@ fn end_without_a_step(
     if let Some(taken_up) = taken_up.filter(|_| !args.dry_run) {
         Record::go_on(store, taken_up, Vec::new())?.end(&report, Exit::Done)?;
     }
-    context.ui.nothing_was_run(&report)?;
+    context.ui.nothing_was_run(&report, Exit::Done)?;
     Ok(Exit::Done)
 }
 
@@ -215,12 +228,12 @@ fn tell(
     after: &After<'_>,
 ) -> Exit {
     let report = after.report;
-    let exit = match report.outcome() {
-        _ if matches!(after.rescue, Rescue::Failed(_)) => Exit::StepChanged,
-        Outcome::Done => Exit::Done,
-        Outcome::FailedUnchanged => Exit::StepFailed,
-        Outcome::FailedChanged => Exit::StepChanged,
-        Outcome::Interrupted => Exit::Interrupted,
+    let (exit, rest) = match report.outcome() {
+        _ if matches!(after.rescue, Rescue::Failed(_)) => (Exit::StepChanged, None),
+        Outcome::Done => args.done(context, session, record),
+        Outcome::FailedUnchanged => (Exit::StepFailed, None),
+        Outcome::FailedChanged => (Exit::StepChanged, None),
+        Outcome::Interrupted => (Exit::Interrupted, None),
     };
     let advice = next::advice(args, context, report, &after.rescue, after.backup);
     let known = planned.known(context, session);
@@ -240,6 +253,9 @@ fn tell(
             "To go back to before the run: {}",
             safety::restoring(context, backup)
         ));
+    }
+    if let Some(rest) = &rest {
+        context.ui.failure(rest);
     }
     // The database is where it is; that the last line of its record is missing is for a person.
     if let Err(failure) = ended {

@@ -54,7 +54,13 @@ const LEFT_OUT: [&str; 8] = [
 /// The commands that may come next.
 fn next_commands(args: &DowngradeSafeArgs, context: &Context<'_>) -> Commands {
     Commands {
-        resume: resuming(context.typed, args.target.as_deref()),
+        resume: match args.taking_back {
+            Some(_) => context.command(&["downgrade-safe", "--resume"]),
+            None => resuming(
+                context.typed,
+                args.target.as_deref().or(args.only.as_deref()),
+            ),
+        },
         abandon: context.command(&["downgrade-safe", "--abandon"]),
         current: context.command(&["current"]),
     }
@@ -68,13 +74,13 @@ fn resuming(typed: &[OsString], target: Option<&str>) -> String {
     let mut replaced = target.is_none();
     while let Some(word) = typed.next() {
         match word.as_ref() {
-            "-y" | "--yes" | "--allow-failing" => {}
+            "-y" | "--yes" | "--allow-failing" | "--only" => {}
             word if LEFT_OUT.contains(&word) => drop(typed.next()),
             word if LEFT_OUT.iter().any(|option| {
                 word.strip_prefix(option)
                     .is_some_and(|rest| rest.starts_with('='))
             }) => {}
-            word if !replaced && Some(word) == target => {
+            word if !replaced && Some(word.strip_prefix("--only=").unwrap_or(word)) == target => {
                 replaced = true;
                 words.push("--resume".to_owned());
             }

@@ -1,5 +1,6 @@
 //! The plan of this run with all that is shown of it.
 
+use super::registered::Registered;
 use super::{DowngradeSafeArgs, Safety};
 use crate::commands::Context;
 use crate::commands::foresee::Foreseen;
@@ -25,6 +26,8 @@ pub(in super::super) struct Planned {
     pub(in super::super) safety: Safety,
     /// The command that brings back what was before the first step, once there is a backup of it.
     pub(super) restore: Option<String>,
+    /// What keeps SQL files from being run.
+    pub(super) registered: Registered,
 }
 
 impl Planned {
@@ -35,30 +38,34 @@ impl Planned {
         session: &mut Session,
         taken_up: Option<&TakenUp>,
     ) -> Result<Self, Failure> {
-        let target = args
-            .target
-            .clone()
-            .unwrap_or_else(|| "what was left".to_owned());
-        let plan = match taken_up {
-            Some(taken_up) => taken_up.plan.clone(),
-            None => session.plan(&target)?,
+        let target = args.told_target();
+        let plan = match (taken_up, &args.taking_back, &args.only) {
+            (Some(taken_up), ..) => taken_up.plan.clone(),
+            (None, Some(taking_back), _) => taking_back.plan(context, session)?,
+            (None, None, Some(only)) => session.plan_only(only, context)?,
+            (None, None, None) => session.plan(&target)?,
         };
+        let goes_on = taken_up.is_some();
+        let registered = Registered::of(session, &plan, args.how.chosen, goes_on);
         let foreseen = Foreseen::of(session, &plan, context);
         let safety = Safety::judge(context, session, &plan, &foreseen.outlook);
         let begun_as_a_whole = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
         let manner = Manner {
-            consent: if args.yes {
+            consent: if args.how.yes {
                 Consent::Yes
             } else {
                 Consent::Terminal
             },
-            validate: args.atomic || begun_as_a_whole || context.settings.validate.unwrap_or(true),
+            validate: args.how.atomic
+                || begun_as_a_whole
+                || context.settings.validate.unwrap_or(true),
             backup: safety.intended(context),
             taken_up,
         };
         let ruled = rule(context, session, &plan, &foreseen, manner)?;
         Ok(Self {
             target,
+            registered,
             commands: session.command_lines(&plan),
             foreseen,
             ruled,
@@ -74,13 +81,16 @@ impl Planned {
         context: &Context<'_>,
         session: &Session,
     ) -> Result<(), Failure> {
-        let next = self.foreseen.next_command(&self.target, context);
+        let words = self.words(args, session);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let next = self.foreseen.next_command(&words, context);
         let backup = self.safety.sentence();
         let view = PlanView {
             database: session.identity.as_ref(),
             target: &self.target,
             plan: &self.plan,
             commands: &self.commands,
+            ways: &session.ways(&self.plan),
             outlook: &self.foreseen.outlook,
             ruling: self.ruled.ruling.as_ref(),
             ending: Ending {
@@ -89,7 +99,47 @@ impl Planned {
                 backup: backup.as_deref(),
             },
         };
-        context.ui.plan_of_run(view, args.dry_run)
+        context.ui.plan_of_run(view, args.dry_run)?;
+        if args.dry_run {
+            self.registered.foretell(context);
+        } else {
+            self.registered.show(context);
+        }
+        Ok(())
+    }
+
+    /// What is typed for the same plan.
+    fn words(&self, args: &DowngradeSafeArgs, session: &Session) -> Vec<String> {
+        if args.resume {
+            return vec!["--resume".to_owned()];
+        }
+        if let Some(only) = &args.only {
+            return vec!["--only".to_owned(), only.clone()];
+        }
+        let spelled = args
+            .taking_back
+            .as_ref()
+            .and_then(|_| self.plan.spelled(&session.graph));
+        vec![spelled.unwrap_or_else(|| self.target.clone())]
+    }
+
+    /// A refusal of what guard would do, with what to type instead.
+    pub(super) fn with_way(
+        &self,
+        failure: Failure,
+        args: &DowngradeSafeArgs,
+        context: &Context<'_>,
+        session: &Session,
+    ) -> Failure {
+        match args.taking_back {
+            Some(_) => {
+                let words = self.words(args, session);
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let by_hand = context.command(&[&["downgrade-safe"], &words[..]].concat());
+                failure.hint(format!("or do it by hand: {by_hand}"))
+            }
+            None => failure,
+        }
     }
 
     /// What is known of each step, should it fail.

@@ -50,8 +50,7 @@ impl Safety {
             BackupWhen::Never if to_be_restored => {
                 return Self::Impossible(
                     "--on-failure restore needs one".to_owned(),
-                    Failure::refused("--on-failure restore needs a backup, and none is to be made: nothing was changed")
-                        .hint("leave --no-backup and ROLLBACK_BACKUP=never away, or --on-failure restore"),
+                    none_to_restore(),
                 );
             }
             BackupWhen::Never => None,
@@ -75,6 +74,39 @@ impl Safety {
                 refusal.causes.extend(failure.causes);
                 refusal.hints = failure.hints;
                 Self::Impossible(reason, refusal.hint("to run without a backup: --no-backup"))
+            }
+        }
+    }
+
+    /// Refuses a backup that is wanted in any case and cannot be made, and gives how far one would be proven that
+    /// may be made, for whoever has no plan yet.
+    pub(in crate::commands) fn beforehand(
+        context: &Context<'_>,
+        session: &Session,
+    ) -> Result<Option<Verified>, Failure> {
+        let settings = context.settings;
+        let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
+        let when = settings.backup.unwrap_or_default();
+        if when == BackupWhen::Never {
+            return if to_be_restored {
+                Err(none_to_restore())
+            } else {
+                Ok(None)
+            };
+        }
+        let verify = settings.verify_backup.unwrap_or_default();
+        let ready = Keeper::of(context, session).and_then(|keeper| keeper.ready(verify.into()));
+        match ready {
+            Ok(()) => Ok(Some(verify.into())),
+            Err(failure) if when == BackupWhen::Always || to_be_restored => Err(failure
+                .because("a backup is to be made before every rollback")
+                .hint("to roll back without one: --no-backup")),
+            Err(failure) => {
+                context.ui.warn(&format!(
+                    "no backup can be made here, so that a rollback that wants one will be refused: {}; to roll back without one: --no-backup",
+                    failure.message
+                ));
+                Ok(None)
             }
         }
     }
@@ -132,6 +164,13 @@ impl Safety {
             .backed_up(&manifest, &path, reason, &restoring(context, &manifest));
         Ok(Some(manifest))
     }
+}
+
+fn none_to_restore() -> Failure {
+    Failure::refused(
+        "--on-failure restore needs a backup, and none is to be made: nothing was changed",
+    )
+    .hint("leave --no-backup and ROLLBACK_BACKUP=never away, or --on-failure restore")
 }
 
 /// The command that puts a backup back.

@@ -21,7 +21,7 @@ pub(super) fn whole(
     taken_up: Option<&TakenUp>,
 ) -> Result<Option<Whole>, Failure> {
     let begun_so = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
-    if !args.atomic && !begun_so {
+    if !args.how.atomic && !begun_so {
         return Ok(None);
     }
     let whole = session.as_a_whole(plan).map_err(|failure| {

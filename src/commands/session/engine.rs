@@ -3,20 +3,58 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use super::{Session, interrupted_or};
+use super::{Session, Source, interrupted_or};
 use crate::commands::Context;
 use crate::domain::plan::Plan;
 use crate::domain::rendering::{Obstacle, Rendering};
-use crate::engine::{Engine as _, Reach};
+use crate::engine::alembic::AlembicEngine;
+use crate::engine::sql_files::running::SqlFiles;
+use crate::engine::{Engine, Reach};
 use crate::error::Failure;
 use crate::ui::Redact as _;
+
+/// What takes migrations back.
+pub(in super::super) enum Runs {
+    Alembic(Box<AlembicEngine>),
+    SqlFiles(Box<SqlFiles>),
+}
+
+impl Runs {
+    pub(super) fn as_engine(&self) -> &dyn Engine {
+        match self {
+            Self::Alembic(engine) => engine.as_ref(),
+            Self::SqlFiles(engine) => engine.as_ref(),
+        }
+    }
+
+    /// For people.
+    pub(super) fn name(&self) -> String {
+        self.as_engine().name()
+    }
+
+    /// Whether a range of steps can be run in one transaction.
+    pub(super) fn can_run_a_range(&self) -> bool {
+        match self {
+            Self::Alembic(engine) => engine.can_run_a_range(),
+            Self::SqlFiles(_) => true,
+        }
+    }
+
+    /// How far the lock timeout reaches; `None` where there is none, or where it reaches everything.
+    fn reach(&self) -> Option<Reach> {
+        match self {
+            Self::Alembic(engine) => engine.reach(),
+            Self::SqlFiles(_) => None,
+        }
+    }
+}
 
 impl Session {
     /// The command line of each step.
     pub(in super::super) fn command_lines(&self, plan: &Plan) -> Vec<Vec<String>> {
         plan.steps
             .iter()
-            .map(|step| self.engine.command_line(&step.argument))
+            .map(|step| self.engine.as_engine().command_line(&step.argument))
             .collect()
     }
 
@@ -28,10 +66,13 @@ impl Session {
     ) -> Result<Vec<Rendering>, Failure> {
         let secrets = self.secrets();
         let redact = |text: String| secrets.redact(&text);
-        let renderings = self
-            .engine
-            .render(plan)
-            .map_err(|error| interrupted_or(error, context))?;
+        let renderings = match (&self.engine, &self.source) {
+            (Runs::Alembic(engine), _) => engine
+                .render(plan)
+                .map_err(|error| interrupted_or(error, context))?,
+            (Runs::SqlFiles(engine), Source::SqlFiles(project)) => project.render(plan, engine),
+            (Runs::SqlFiles(_), Source::VersionFiles(_)) => Vec::new(),
+        };
         Ok(renderings
             .into_iter()
             .map(|rendering| {
@@ -67,8 +108,11 @@ impl Session {
         }
     }
 
-    /// Has the processes of steps keep a file open.
+    /// Has the processes of steps keep a file open, or our own where we run them ourselves.
     pub(in super::super) fn hold(&mut self, file: Arc<File>) {
-        self.engine.hold(file);
+        match &mut self.engine {
+            Runs::Alembic(engine) => engine.hold(file),
+            Runs::SqlFiles(_) => self.held = Some(file),
+        }
     }
 }

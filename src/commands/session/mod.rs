@@ -4,23 +4,28 @@
 
 mod database;
 mod engine;
+mod middle;
 mod names;
 mod open;
 mod plan;
 mod rows;
+mod sql;
 mod whole;
 
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use self::engine::Runs;
 pub(super) use self::rows::Rows;
+pub(super) use self::sql::{SqlProject, Text};
 pub(super) use self::whole::{Whole, not_as_a_whole};
-use super::Context;
 use super::eyes::Watched;
+use super::{Context, command};
 use crate::domain::connection::Identity;
 use crate::domain::graph::Graph;
-use crate::domain::revision::RevisionId;
+use crate::domain::revision::{RevisionId, in_short};
 use crate::domain::secret::{self, Secret};
-use crate::engine::alembic::AlembicEngine;
 use crate::engine::alembic::output::mask;
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::{Engine, EngineError};
@@ -31,30 +36,45 @@ use crate::ui::Redact;
 /// A project and its database, observed.
 pub(super) struct Session {
     pub(super) graph: Graph,
-    /// The text of the version files, as far as it can be read.
-    pub(super) files: VersionFiles,
+    /// The text of the migrations, as far as it can be read.
+    pub(super) source: Source,
     pub(super) rows: Rows,
     /// `None` where only the engine can reach the database and did not say which it is.
     pub(super) identity: Option<Identity>,
-    engine: AlembicEngine,
+    engine: Runs,
     engine_version: Option<String>,
     transaction_per_migration: Option<bool>,
     watched: Watched,
     secrets: Vec<Secret>,
-    /// `rollback current` for this project, to be suggested.
-    current_command: String,
+    /// The options that say which project and database is meant, for commands that are suggested.
+    which_project: Vec<String>,
     /// The project's directory.
     dir: PathBuf,
+    /// Where a process of ours runs the steps: locked for as long as it may be at one.
+    held: Option<Arc<File>>,
+}
+
+/// The text of the migrations.
+pub(super) enum Source {
+    /// Alembic's.
+    VersionFiles(VersionFiles),
+    /// SQL, of files and of the history that the database keeps.
+    SqlFiles(Box<SqlProject>),
 }
 
 impl Session {
+    /// A command of ours on the same project and database, ready to paste.
+    fn command(&self, words: &[&str]) -> String {
+        command(&self.which_project, words)
+    }
+
     pub(super) fn secrets(&self) -> Secrets {
         Secrets(self.secrets.clone())
     }
 
     /// What the runner needs.
     pub(super) fn parts(&mut self) -> (&dyn Engine, &Graph, &mut dyn Witness) {
-        (&self.engine, &self.graph, &mut self.watched)
+        (self.engine.as_engine(), &self.graph, &mut self.watched)
     }
 }
 
@@ -77,11 +97,5 @@ fn interrupted_or(error: EngineError, context: &Context<'_>) -> Failure {
 }
 
 fn listed(ids: &[RevisionId]) -> String {
-    if ids.is_empty() {
-        return "base".to_owned();
-    }
-    ids.iter()
-        .map(RevisionId::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
+    in_short(ids.iter().map(RevisionId::as_str))
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::{Session, listed};
-use crate::engine::Engine as _;
 
 impl Session {
     /// Names the database the same way each time, whatever the server's state: what a record is found

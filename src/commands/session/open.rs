@@ -1,6 +1,6 @@
 //! How a session is opened: by the engine's word, or without it where the files and a URL say enough.
 
-use super::{Rows, Session, interrupted_or};
+use super::{Rows, Runs, Session, Source, interrupted_or};
 use crate::commands::Context;
 use crate::commands::connection::{
     by_url_alone, discovery, given_connection, open_eyes, told_identity, version_table,
@@ -8,6 +8,7 @@ use crate::commands::connection::{
 use crate::commands::eyes::{Eyes, Watched};
 use crate::commands::lock::Lock;
 use crate::commands::revisions::History;
+use crate::commands::sql::project::is_one;
 use crate::commands::watch::Watch;
 use crate::domain::connection::ConnectionFacts;
 use crate::domain::secret::Secret;
@@ -22,6 +23,9 @@ impl Session {
         context: &Context<'_>,
         lock: Option<&Lock>,
     ) -> Result<Self, Failure> {
+        if is_one(context) {
+            return Self::of_sql_files(context, lock);
+        }
         let mut engine = AlembicEngine::discover(discovery(context))?;
         let given = given_connection(context.settings, context.dir)?;
         let history = History::read(&mut engine, context.settings.graph)?;
@@ -31,6 +35,9 @@ impl Session {
     /// Observes for an answer that changes nothing: without the engine, where a URL leads to the
     /// database, the version files tell the history, and the version table fits that history.
     pub(in super::super) fn look(context: &Context<'_>) -> Result<Self, Failure> {
+        if is_one(context) {
+            return Self::of_sql_files(context, None);
+        }
         let mut engine = AlembicEngine::discover(discovery(context))?;
         let given = given_connection(context.settings, context.dir)?;
         let history = History::read(&mut engine, context.settings.graph)?;
@@ -44,10 +51,10 @@ impl Session {
             context.ui.detail(&history.account(&graph));
             return Ok(Self {
                 rows: Rows::Read(rows),
-                files: history.files(&graph),
+                source: Source::VersionFiles(history.files(&graph)),
                 graph,
                 identity: Some(identity),
-                engine,
+                engine: Runs::Alembic(Box::new(engine)),
                 engine_version: engine_version.filter(|version| !version.is_empty()),
                 transaction_per_migration: None,
                 watched: Watched {
@@ -60,8 +67,9 @@ impl Session {
                     watch: Watch::new(context, secrets.clone()),
                 },
                 secrets,
-                current_command: context.command(&["current"]),
+                which_project: context.which_project.clone(),
                 dir: context.dir.to_owned(),
+                held: None,
             });
         }
         Self::observe(context, None, engine, given, history)
@@ -102,10 +110,10 @@ impl Session {
         context.ui.detail(&history.account(&observation.graph));
         let mut session = Self {
             rows: Rows::Told(Vec::new()),
-            files: history.files(&observation.graph),
+            source: Source::VersionFiles(history.files(&observation.graph)),
             graph: observation.graph,
             identity,
-            engine,
+            engine: Runs::Alembic(Box::new(engine)),
             engine_version: observation.engine_version,
             transaction_per_migration: observation.transaction_per_migration,
             watched: Watched {
@@ -113,14 +121,16 @@ impl Session {
                 watch: Watch::new(context, secrets.clone()),
             },
             secrets,
-            current_command: context.command(&["current"]),
+            which_project: context.which_project.clone(),
             dir: context.dir.to_owned(),
+            held: None,
         };
         session.rows = match session.read_rows(&observation.current) {
             // Another run may have ended between the engine's answer and our lock.
             Err(_) if lock.is_some() => {
                 let current = session
                     .engine
+                    .as_engine()
                     .current()
                     .map_err(|error| interrupted_or(error, context))?;
                 session.read_rows(&current)?

@@ -3,33 +3,148 @@
 use std::path::Path;
 
 use super::{Rows, Session, listed};
+use crate::commands::Context;
 use crate::domain::plan::{Plan, PlanError};
 use crate::domain::revision::RevisionId;
+use crate::domain::target::Target;
 use crate::error::Failure;
 use crate::runner::Witness as _;
+
+/// How many commands are worth showing one by one.
+const MOST_COMMANDS: usize = 10;
 
 impl Session {
     /// Plans the way to a target as typed.
     pub(in super::super) fn plan(&self, target: &str) -> Result<Plan, Failure> {
-        if let Rows::NoTable(table) = &self.rows {
-            return Err(Failure::user(format!("the database has no version table {table}"))
-                .because("no migration was ever run here, or this is another database than you think")
-                .hint(format!("see which database it is: {}", self.current_command)));
-        }
-        target
-            .parse()
-            .map_err(PlanError::Target)
+        self.has_a_history()?;
+        let parsed = match self.migration(target) {
+            Some(id) => Ok(Target::Exactly(id)),
+            None => target.parse().map_err(PlanError::Target),
+        };
+        parsed
             .and_then(|target| Plan::new(&self.graph, self.rows.ids(), &target))
             .map_err(|error| self.plan_failure(&error))
     }
 
+    /// Plans the removal of exactly one migration of SQL files.
+    pub(in super::super) fn plan_only(
+        &self,
+        typed: &str,
+        context: &Context<'_>,
+    ) -> Result<Plan, Failure> {
+        let Some(project) = self.sql() else {
+            return Err(
+                Failure::user("--only is for SQL files, and this is a project of Alembic")
+                    .because("there a revision goes after all that were applied on top of it")
+                    .hint(format!(
+                        "see what has to go before it: {}",
+                        context.command(&["check", typed])
+                    ))
+                    .hint("then name a target: rollback downgrade-safe TARGET"),
+            );
+        };
+        let plan = self.plan_removing(typed)?;
+        let Some((only, before)) = plan.steps.split_last() else {
+            return Ok(plan);
+        };
+        if before.is_empty() {
+            return Ok(plan);
+        }
+        let needed = if before.len() == 1 {
+            "another migration depends on it".to_owned()
+        } else {
+            format!("{} other migrations depend on it", before.len())
+        };
+        let mut failure = Failure::refused(format!(
+            "{} cannot be rolled back alone, since {needed}: nothing was changed",
+            only.removes
+        ));
+        for step in before {
+            failure = failure.because(format!(
+                "{} {}",
+                step.removes,
+                project.why(&step.removes, &plan)
+            ));
+        }
+        failure = failure.hint(if before.len() == 1 {
+            "roll that one back first".to_owned()
+        } else {
+            "roll them back first, in this order".to_owned()
+        });
+        for step in before.iter().take(MOST_COMMANDS) {
+            let id = step.removes.as_str();
+            failure = failure.hint(context.command(&["downgrade-safe", "--only", id]));
+        }
+        if let Some(more) = before.len().checked_sub(MOST_COMMANDS + 1) {
+            failure = failure.hint(format!("and {} more", more + 1));
+        }
+        Err(failure)
+    }
+
+    /// Refuses to plan where there are no rows to plan by.
+    pub(super) fn has_a_history(&self) -> Result<(), Failure> {
+        let see = || format!("see which database it is: {}", self.command(&["current"]));
+        match (&self.rows, self.sql()) {
+            (Rows::NoTable(table), None) => Err(Failure::user(format!(
+                "the database has no version table {table}"
+            ))
+            .because("no migration was ever run here, or this is another database than you think")
+            .hint(see())),
+            (Rows::NoTable(table), Some(_)) => {
+                Err(Failure::user(format!("the database has no table {table}"))
+                    .because("it was not prepared yet, or this is another database than you think")
+                    .hint(see())
+                    .hint(format!("to make the tables: {}", self.command(&["sql", "install"]))))
+            }
+            (_, Some(project)) if project.history.records.is_empty() => Err(Failure::user(
+                "no migration is registered in this database",
+            )
+            .because("nobody has written down yet what is applied, or this is another database than you think")
+            .hint(see())
+            .hint(format!("to write down what is applied: {}", self.command(&["sql", "sync"])))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The migration of SQL files that is meant by its name, with or without `.sql`, or by the beginning of it.
+    /// A name may look like a number of steps or like a branch.
+    pub(super) fn migration(&self, typed: &str) -> Option<RevisionId> {
+        self.sql()?;
+        let typed = typed.trim();
+        let name = typed.strip_suffix(".sql").unwrap_or(typed);
+        let exact = RevisionId::new(name);
+        if self.graph.get(&exact).is_some() {
+            return Some(exact);
+        }
+        // What is so short may be a slip of the finger: `2` for `-2`.
+        let is_short = name.len() < 4 && name.bytes().all(|byte| byte.is_ascii_digit());
+        if is_short || name == "base" {
+            return None;
+        }
+        let mut begun = self
+            .graph
+            .revisions()
+            .iter()
+            .filter(|revision| revision.id.starts_with(name));
+        match (begun.next(), begun.next()) {
+            (Some(one), None) => Some(RevisionId::new(one.id.clone())),
+            _ => None,
+        }
+    }
+
     /// Plans the removal of one revision as typed, with all that needs it.
     pub(in super::super) fn plan_removing(&self, revision: &str) -> Result<Plan, Failure> {
+        self.has_a_history()?;
+        let named = self.migration(revision);
+        let revision = named.as_ref().map_or(revision, RevisionId::as_str);
         Plan::removing(&self.graph, self.rows.ids(), revision)
             .map_err(|error| self.plan_failure(&error))
     }
 
     fn plan_failure(&self, error: &PlanError) -> Failure {
+        if let (Some(project), PlanError::Target(target)) = (self.sql(), error) {
+            return project.no_target(target, &self.command(&["list"]));
+        }
         let failure = Failure::user(error.to_string());
         match error {
             PlanError::UnknownRevision(_) => failure
@@ -73,7 +188,7 @@ impl Session {
         .because("somebody else is migrating it")
         .hint(format!(
             "see where it stands, then plan again: {}",
-            self.current_command
+            self.command(&["current"])
         )))
     }
 }

@@ -26,23 +26,39 @@ impl Rows {
             Self::NoTable(_) => &[],
         }
     }
-
-    /// Whether a revision, as typed, is one of them; `base` is none.
-    pub(in super::super) fn stand_at(&self, typed: &str) -> bool {
-        let ids = self.ids();
-        match typed {
-            "base" => ids.is_empty(),
-            typed => {
-                ids.iter()
-                    .filter(|id| id.as_str().starts_with(typed))
-                    .count()
-                    == 1
-            }
-        }
-    }
 }
 
 impl Session {
+    /// Whether the database stands at a revision, as typed; at `base` where nothing is applied.
+    pub(in super::super) fn stands_at(&self, typed: &str) -> bool {
+        let ids = self.rows.ids();
+        if ids.is_empty() {
+            return typed == "base";
+        }
+        match self.newest() {
+            Some(newest) => {
+                let name = typed.strip_suffix(".sql").unwrap_or(typed);
+                !name.is_empty() && newest.as_str().starts_with(name)
+            }
+            None => {
+                let named = ids.iter().filter(|id| id.as_str().starts_with(typed));
+                named.count() == 1
+            }
+        }
+    }
+
+    /// The migration of SQL files that was applied last; `None` for Alembic, whose rows are heads.
+    pub(in super::super) fn newest(&self) -> Option<&RevisionId> {
+        if !self.graph.is_sequence() {
+            return None;
+        }
+        let rows = self.rows.ids();
+        let newest_first = self.graph.revisions().iter().rev();
+        newest_first
+            .filter_map(|revision| rows.iter().find(|row| row.as_str() == revision.id))
+            .next()
+    }
+
     /// Reads the rows, and holds them against what the engine says of the same database.
     pub(super) fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
         let Eyes::Own {

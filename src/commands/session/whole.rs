@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Session;
+use super::{Runs, Session};
 use crate::domain::plan::Plan;
 use crate::error::Failure;
 
@@ -49,7 +49,18 @@ impl Session {
             Some("postgresql" | "sqlite") => {}
             _ => return refused("only PostgreSQL and SQLite have a way"),
         }
-        match (dialect, self.transaction_per_migration, &self.identity) {
+        let one_per_migration = match &self.engine {
+            Runs::Alembic(_) => self.transaction_per_migration,
+            Runs::SqlFiles(engine) => {
+                let steps = plan.steps.iter().filter(|_| dialect != Some("sqlite"));
+                let mut alone = steps.filter_map(|step| engine.not_in_a_transaction(&step.removes));
+                if let Some(why) = alone.next() {
+                    return refused(&why);
+                }
+                Some(false)
+            }
+        };
+        match (dialect, one_per_migration, &self.identity) {
             (Some("sqlite"), _, Some(identity)) => {
                 Ok(Whole::File(PathBuf::from(&identity.database)))
             }

@@ -2,6 +2,7 @@
 
 pub mod comment;
 pub mod install;
+mod keeping;
 pub(super) mod project;
 pub mod register;
 pub mod snapshot;

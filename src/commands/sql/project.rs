@@ -4,13 +4,14 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use crate::commands::Context;
-use crate::commands::connection::{database_failure, lock_timeout};
+use crate::commands::connection::{database_failure, discovery, lock_timeout};
 use crate::config::EngineKind;
 use crate::database::{self, Database};
 use crate::domain::connection::{ConnectionFacts, Identity};
 use crate::domain::foresight::Dialect;
 use crate::domain::query::Execution;
 use crate::domain::secret::Secret;
+use crate::engine::alembic::AlembicEngine;
 use crate::engine::sql_files::folder::{Folder, find};
 use crate::engine::sql_files::history_table::Tables;
 use crate::error::Failure;
@@ -35,6 +36,19 @@ pub(in super::super) fn folder(context: &Context<'_>) -> Option<PathBuf> {
         (Some(EngineKind::Alembic), _) => None,
         (_, Some(folder)) => Some(context.dir.join(folder)),
         (_, None) => find(context.dir),
+    }
+}
+
+/// Whether migrations are SQL files here. The setting `engine` decides; then a project of Alembic, as it always
+/// did; then a folder that looks like one.
+pub(in super::super) fn is_one(context: &Context<'_>) -> bool {
+    let settings = context.settings;
+    match (settings.engine, &settings.migrations) {
+        (Some(kind), _) => kind == EngineKind::Sql,
+        (None, Some(_)) => true,
+        (None, None) => {
+            !AlembicEngine::is_shown(&discovery(context)) && find(context.dir).is_some()
+        }
     }
 }
 

@@ -45,7 +45,24 @@ pub(in super::super) fn take_up(
     };
     let heads = session.rows.ids().iter().cloned().collect();
     let schema = session.schema();
-    let found = run.examine(&session.graph, &heads, schema.as_ref());
+    let mut found = run.examine(&session.graph, &heads, schema.as_ref());
+    let middle = session.middle(&run, schema.as_ref(), args.accept.is_some());
+    if let (
+        Some(middle),
+        Found::NothingHappened | Found::HalfDone(_) | Found::OtherForm | Found::AtTheBoundary,
+    ) = (middle, &found)
+    {
+        found = match middle.done {
+            Ok(done) => Found::InTheMiddle {
+                done,
+                of: middle.of,
+            },
+            Err(why) => Found::Unclear(
+                why,
+                Difference::between(run.schema.as_ref(), schema.as_ref()),
+            ),
+        };
+    }
     context.ui.say(&format!("Unfinished: {}.", told(&run)));
     context
         .ui
@@ -62,6 +79,11 @@ pub(in super::super) fn take_up(
             entries.insert(0, Entry::TakenBack);
         }
         (Found::AtTheBoundary | Found::NothingHappened, None) => {}
+        (Found::InTheMiddle { done, .. }, None) => entries.push(Entry::InTheMiddle {
+            step: run.in_flight.unwrap_or_default(),
+            statements: *done,
+            schema: schema.unwrap_or_default(),
+        }),
         (Found::WholeHappened, None) => {
             entries.extend(run.unrecorded().into_iter().map(Entry::from));
         }
@@ -82,11 +104,18 @@ pub(in super::super) fn take_up(
             schema: schema.as_ref().map(digest).unwrap_or_default(),
             seconds: 0.0,
         }),
-        (Found::HalfDone(_) | Found::OtherForm | Found::Elsewhere | Found::NotAsSeen(_), None) => {
+        (
+            Found::HalfDone(_)
+            | Found::OtherForm
+            | Found::Elsewhere
+            | Found::NotAsSeen(_)
+            | Found::Unclear(..),
+            None,
+        ) => {
             return Err(cannot_go_on(context, session, &run, &found));
         }
         (_, Some(vouched)) => {
-            if !session.rows.stand_at(vouched) {
+            if !session.stands_at(vouched) {
                 return Err(Failure::refused(format!(
                     "the database does not stand at {vouched}, but at {}",
                     session.standing()
@@ -248,11 +277,25 @@ fn plan_the_rest(session: &Session, run: &Run, rows: &[RevisionId]) -> Result<Pl
     if remaining.is_empty() {
         return Ok(Plan::nothing(rows));
     }
-    let target = run.remaining_target(remaining).ok_or_else(|| {
-        not_the_same(format!("its target {} is not understood", run.begun.target))
-    })?;
-    let plan = Plan::new(&session.graph, rows, &target)
-        .map_err(|error| not_the_same(error.to_string()))?;
+    let plan = if session.graph.is_sequence() || run.begun.guarded.is_some() {
+        // What was begun is named in full: its target may be none that could be typed.
+        let ids: Vec<RevisionId> = remaining.iter().map(RevisionId::new).collect();
+        for id in ids.iter().filter(|_| session.graph.is_sequence()) {
+            let needing = Plan::removing(&session.graph, rows, id.as_str())
+                .map_err(|error| not_the_same(error.to_string()))?;
+            let mut needing = needing.steps.iter();
+            if let Some(new) = needing.find(|step| !ids.contains(&step.removes)) {
+                return Err(not_the_same(format!("{} depends on {id} now", new.removes)));
+            }
+        }
+        Plan::exactly(&session.graph, rows, &ids)
+            .map_err(|error| not_the_same(error.to_string()))?
+    } else {
+        let target = run.remaining_target(remaining).ok_or_else(|| {
+            not_the_same(format!("its target {} is not understood", run.begun.target))
+        })?;
+        Plan::new(&session.graph, rows, &target).map_err(|error| not_the_same(error.to_string()))?
+    };
     let planned = plan.steps.iter().map(|step| step.removes.as_str());
     if !planned.eq(remaining.iter().map(String::as_str)) {
         return Err(not_the_same(

@@ -56,6 +56,10 @@ pub(super) fn finding(run: &Run, found: &Found) -> String {
         Found::HalfDone(_) => {
             format!("{step}, and the schema is not as the record has it: somebody changed it since")
         }
+        Found::InTheMiddle { done, of } => {
+            format!("{step}, and {done} of its {of} statements are done")
+        }
+        Found::Unclear(why, _) => format!("{step}, {why}"),
         Found::OtherForm => {
             format!(
                 "{step}; the version table is as before it, and whether the schema is cannot be told: \
@@ -99,7 +103,10 @@ pub(super) fn cannot_go_on(
             finding(run, found)
         ),
     );
-    if let Found::HalfDone(difference) | Found::NotAsSeen(difference) = found {
+    if let Found::HalfDone(difference)
+    | Found::NotAsSeen(difference)
+    | Found::Unclear(_, difference) = found
+    {
         let lines = difference
             .gone
             .iter()
@@ -114,7 +121,7 @@ pub(super) fn cannot_go_on(
         }
     }
     let missing = matches!(found, Found::PartOfAWhole);
-    let undo = if failure.causes.is_empty() {
+    let undo = if failure.causes.is_empty() || matches!(found, Found::Unclear(..)) {
         "restore the database from a backup"
     } else {
         "restore the database from a backup, or undo these differences"
@@ -130,13 +137,18 @@ pub(super) fn cannot_go_on(
     failure = failure.hint(format!("{first}: {}", again(&["--resume"])));
     // Only a revision at which it stands can be vouched for, and of a whole only the start or the end.
     let at = session
-        .rows
-        .ids()
-        .first()
+        .newest()
+        .or_else(|| session.rows.ids().first())
         .map_or("base", RevisionId::as_str);
-    if !missing && !matches!(found, Found::Elsewhere) && session.rows.stand_at(at) {
+    if !missing && !matches!(found, Found::Elsewhere) && session.stands_at(at) {
+        let repair = match found {
+            Found::Unclear(..) => {
+                "or look which statements are done, do the next one by hand if it is half done, and have it go on there"
+            }
+            _ => "or repair it by hand and vouch for it",
+        };
         failure = failure.hint(format!(
-            "or repair it by hand and vouch for it: {}",
+            "{repair}: {}",
             again(&["--resume", "--accept", at])
         ));
     }

@@ -5,11 +5,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use super::super::DatabaseError;
 use super::super::session::{Session, SessionError, text};
 use super::{lost, pooled};
-use crate::domain::lock::{Claim, Holder, Locked};
-
-/// `roll` and `back` in ASCII, the two integers of the lock: the same for everybody, for ever. Another
-/// program that asks for just these would keep us out, and we would name its session.
-const KEY: (i32, i32) = (0x726f_6c6c, 0x6261_636b);
+use crate::domain::lock::{Claim, Holder, Locked, POSTGRES_KEY as KEY};
 
 /// A step may take longer than a session is allowed to be idle; and a machine that is gone without a
 /// word is noticed after two minutes, not two hours. `set_config` of what a server does not know would

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::backup::{Manifest, Verified};
+use super::guard::Guarded;
 use super::journal::{Foreseen, Line, Rows, Stopped};
 use super::lock::Operator;
 use super::policy::{Ruling, checklist};
@@ -52,6 +53,9 @@ pub struct Document {
     pub server: Option<String>,
     /// The target as typed.
     pub target: String,
+    /// The command under guard whose failure it answers; `None` where there was none.
+    #[serde(default)]
+    pub guarded: Option<Guarded>,
     /// The version rows at the beginning.
     pub from: Vec<Named>,
     /// The version rows at the target; `None` where no record has them.

@@ -65,6 +65,8 @@ impl<'a> Telling<'a> {
         match &line.entry {
             Entry::Begun(_)
             | Entry::EngineEnded { .. }
+            | Entry::Statement { .. }
+            | Entry::InTheMiddle { .. }
             | Entry::Whole { .. }
             | Entry::Committing { .. } => {}
             Entry::Resumed {
@@ -262,7 +264,17 @@ impl<'a> Telling<'a> {
             }
         };
         match status {
-            Status::Done => format!("rolled back {of} {revisions}"),
+            Status::Done => match (&self.run.begun.guarded, of) {
+                (Some(guarded), 0) => format!(
+                    "the command ended {}, and had applied nothing",
+                    guarded.how()
+                ),
+                (Some(guarded), _) => format!(
+                    "the command ended {}, rolled back {of} {revisions}",
+                    guarded.how()
+                ),
+                (None, _) => format!("rolled back {of} {revisions}"),
+            },
             Status::Failed => format!("failed at {before}"),
             Status::Interrupted => format!("interrupted at {before}"),
             Status::Unfinished => match (self.run.in_flight, self.run.in_flight_revision()) {
@@ -331,6 +343,7 @@ impl<'a> Telling<'a> {
             database: begun.database.clone(),
             server: begun.server.clone(),
             target: begun.target.clone(),
+            guarded: begun.guarded.clone(),
             from: named(&begun.heads),
             to: begun.aim.as_ref().map(named),
             stands_at: named(&self.run.heads),

@@ -1,5 +1,7 @@
 //! The account as a page: what is told, in which order, without a word on how it looks.
 
+use crate::domain::revision::in_short;
+
 use super::{Check, Document, Moment, Named, Status, Step, StepState, Table};
 use crate::domain::backup::Verified;
 use crate::domain::journal::Rows;
@@ -88,6 +90,7 @@ fn facts(facts: Vec<(&'static str, Option<Cell>)>) -> Block {
 }
 
 fn summary(document: &Document) -> Vec<Block> {
+    let guarded = document.guarded.as_ref();
     let known =
         |text: &Option<String>| Some(text.clone().map_or_else(|| plain("not given"), plain));
     vec![facts(vec![
@@ -108,6 +111,17 @@ fn summary(document: &Document) -> Vec<Block> {
         (
             "Duration",
             document.seconds.map(|taken| plain(seconds(taken))),
+        ),
+        (
+            "Command under guard",
+            guarded.map(|guarded| literal(&guarded.command)),
+        ),
+        (
+            "It ended",
+            guarded.map(|guarded| {
+                let took = seconds(guarded.seconds);
+                plain(format!("{}, after {took}", guarded.how()))
+            }),
         ),
         ("Reason", known(&document.reason)),
         ("Incident", known(&document.incident)),
@@ -511,7 +525,7 @@ fn named(revisions: &[Named]) -> String {
     if all.is_empty() {
         "base: nothing is applied".to_owned()
     } else {
-        all.join(", ")
+        in_short(all.iter().map(String::as_str))
     }
 }
 

@@ -119,7 +119,7 @@ fn downgrade(
     {
         let ended = migrations.follow(revision, Direction::Downgrade, &mut walk);
         match &ended {
-            Followed::Missing => walk.fail(no_downgrade(step, revision)),
+            Followed::Missing => walk.fail(no_downgrade(step, revision, migrations)),
             Followed::Unreadable(_) => walk.doubt(),
             Followed::Empty | Followed::Whole => {}
         }
@@ -186,7 +186,7 @@ fn failed_over_data<'kept>(
 
 /// Alembic looks for the function when it makes its list of steps: `module has no attribute
 /// 'downgrade'`.
-fn no_downgrade(step: &Step, revision: &RevisionId) -> Failure {
+fn no_downgrade(step: &Step, revision: &RevisionId, migrations: &dyn Migrations) -> Failure {
     let path = step
         .revision
         .path
@@ -194,7 +194,7 @@ fn no_downgrade(step: &Step, revision: &RevisionId) -> Failure {
         .unwrap_or_else(|| revision.to_string());
     Failure {
         code: "no-downgrade",
-        sentence: format!("revision {revision} has no function downgrade"),
+        sentence: migrations.lacks(revision),
         object: "downgrade".to_owned(),
         certain: true,
         place: Place {

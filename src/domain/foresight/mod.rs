@@ -163,6 +163,11 @@ pub trait Migrations {
         })
     }
 
+    /// What is wrong with a revision that cannot be followed down: a sentence.
+    fn lacks(&self, revision: &RevisionId) -> String {
+        format!("revision {revision} has no function downgrade")
+    }
+
     /// Whether their connection may be one that commits each statement by itself, without a transaction.
     fn may_autocommit(&self) -> bool;
 }

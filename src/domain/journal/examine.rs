@@ -26,6 +26,15 @@ pub enum Found {
     /// All of a whole is gone from the version table, and the schema is not what was seen before it was
     /// kept.
     NotAsSeen(Difference),
+    /// A step was under way that is run statement by statement, and goes on after those that are done.
+    InTheMiddle {
+        /// How many are done.
+        done: usize,
+        /// How many there are.
+        of: usize,
+    },
+    /// The same, and it cannot be told where to go on: the clause says why.
+    Unclear(String, Difference),
     /// Some of a whole happened, and there is a copy to put back.
     PartOfAWhole,
 }

@@ -1,5 +1,19 @@
 //! One migration file: what goes up, the block that takes it down, and what its comments say.
+//!
+//! A block is one of comments if each of its lines that is not blank begins with `--`; one `--` and one space are
+//! taken off each. A comment in such a block is written `-- -- why`.
 
+mod block;
+mod notes;
+#[cfg(test)]
+mod tests;
+
+use sha2::{Digest, Sha256};
+
+use self::block::{Block, bare, is_commented, made_comment, parts};
+use self::notes::{Notes, notes};
+use super::script::tokens::{Kind, Token, Tokens};
+use super::script::{self, ScriptError, sound};
 use crate::domain::foresight::Dialect;
 use crate::domain::revision::RevisionId;
 
@@ -96,6 +110,9 @@ pub fn version(id: &RevisionId) -> &str {
 }
 
 /// Reads a file. `companion` is the shown path and the text of `NAME.down.sql`.
+///
+/// What the block holds is refused where a server would take none of it, see [`sound`], and where it begins or ends
+/// a transaction: the one that it runs in is ours. A `BEGIN` and a `COMMIT` around all of it are left out.
 pub fn read(
     id: RevisionId,
     path: &str,
@@ -103,16 +120,170 @@ pub fn read(
     companion: Option<(&str, &str)>,
     dialect: Dialect,
 ) -> Result<MigrationFile, Malformed> {
-    let _ = (companion, dialect, text);
-    Err(Malformed {
-        file: path.to_owned(),
-        line: 1,
-        reason: format!("{id} cannot be read yet"),
+    let parts = parts(path, text, dialect)?;
+    let Notes {
+        description,
+        depends_on,
+        independent_of,
+    } = notes(path, &parts.comments)?;
+    if let Some(id) = depends_on
+        .iter()
+        .chain(&independent_of)
+        .find(|it| **it == id)
+    {
+        return Err(Malformed {
+            file: path.to_owned(),
+            line: line_of(&parts.comments, id),
+            reason: format!("{id} names itself"),
+        });
+    }
+    let rollback = match (&parts.block, companion) {
+        (Some(block), Some((other, _))) => {
+            return Err(Malformed {
+                file: path.to_owned(),
+                line: block.line,
+                reason: format!("there is a block here and the file {other} as well"),
+            });
+        }
+        (Some(block), None) => Some(of_block(path, block, dialect)?),
+        (None, Some((other, text))) => Some(of_companion(other, text, dialect)?),
+        (None, None) => None,
+    };
+    let mut up = parts.before.trim_start_matches('\u{feff}').to_owned();
+    up.push_str(parts.after);
+    Ok(MigrationFile {
+        id,
+        path: path.to_owned(),
+        description,
+        up,
+        rollback,
+        depends_on,
+        independent_of,
+        checksum: checksum(text, companion.map(|(_, text)| text)),
     })
 }
 
-/// The text of a file with its block made a comment, line by line. A block that is one already stays.
+/// The line of the comment that names it.
+fn line_of(comments: &[Token<'_>], id: &RevisionId) -> usize {
+    comments
+        .iter()
+        .find(|comment| comment.text.contains(':') && comment.text.contains(id.as_str()))
+        .map_or(1, |comment| comment.line)
+}
+
+fn checksum(text: &str, companion: Option<&str>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(text.as_bytes());
+    hash.update(companion.unwrap_or_default().as_bytes());
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn of_block(path: &str, block: &Block<'_>, dialect: Dialect) -> Result<Rollback, Malformed> {
+    let (form, sql) = if is_commented(block.text) {
+        (Form::Commented, bare(block.text))
+    } else {
+        (Form::Plain, block.text.to_owned())
+    };
+    let rollback = Rollback {
+        form,
+        sql,
+        file: path.to_owned(),
+        line: block.line + 1,
+    };
+    examined(rollback, block.line, dialect)
+}
+
+fn of_companion(path: &str, text: &str, dialect: Dialect) -> Result<Rollback, Malformed> {
+    if let Some(block) = parts(path, text, dialect)?.block {
+        return Err(Malformed {
+            file: path.to_owned(),
+            line: block.line,
+            reason: "a .down.sql file is run as it is, and has no block".to_owned(),
+        });
+    }
+    let rollback = Rollback {
+        form: Form::Companion,
+        sql: text.trim_start_matches('\u{feff}').to_owned(),
+        file: path.to_owned(),
+        line: 1,
+    };
+    examined(rollback, 1, dialect)
+}
+
+/// Whether it can be run. `begins` is the line to point at where there is nothing to point at.
+fn examined(rollback: Rollback, begins: usize, dialect: Dialect) -> Result<Rollback, Malformed> {
+    let malformed = |line: usize, reason: String| Malformed {
+        file: rollback.file.clone(),
+        line,
+        reason,
+    };
+    let in_file = |error: ScriptError| malformed(rollback.line + error.line - 1, error.reason);
+    let all = script::statements(&rollback.sql, dialect).map_err(in_file)?;
+    let inside = script::unwrapped(&all);
+    if inside.is_empty() {
+        let reason = "there is no SQL in it: what cannot be taken back has no block at all";
+        return Err(malformed(begins, reason.to_owned()));
+    }
+    for statement in inside {
+        if let Some(fault) = sound::fault(statement, dialect) {
+            let mut error = in_file(fault);
+            if rollback.form == Form::Commented {
+                error.reason +=
+                    ": each line of this block is SQL, and a comment in it begins with -- --";
+            }
+            return Err(error);
+        }
+        if statement.controls_a_transaction() {
+            let word = statement.text.split_whitespace().next().unwrap_or_default();
+            let reason = format!(
+                "{} in a rollback: it is run in a transaction of its own",
+                word.to_uppercase()
+            );
+            return Err(malformed(rollback.line + statement.line - 1, reason));
+        }
+    }
+    if rollback.form == Form::Plain
+        && let Some(line) = taken_out(&rollback.sql, dialect)
+    {
+        let reason = "this line is SQL in a comment, and others of the block are none: it is not known what is meant";
+        return Err(malformed(rollback.line + line - 1, reason.to_owned()));
+    }
+    let sql = script::without_wrapper(&rollback.sql, dialect).map_err(in_file)?;
+    Ok(Rollback { sql, ..rollback })
+}
+
+/// The first comment of a script that is a statement.
+fn taken_out(sql: &str, dialect: Dialect) -> Option<usize> {
+    Tokens::new(sql, dialect)
+        .map_while(Result::ok)
+        .filter(|token| token.kind == Kind::LineComment)
+        .find(|token| sound::is_statement(token.text.trim_start_matches(['-', '#']), dialect))
+        .map(|token| token.line)
+}
+
+/// The text of a file with its block made a comment, line by line. A block that is one already stays, and so does
+/// a file without a block.
 pub fn commented(path: &str, text: &str, dialect: Dialect) -> Result<String, Malformed> {
-    let _ = (path, dialect);
-    Ok(text.to_owned())
+    let parts = parts(path, text, dialect)?;
+    let Some(block) = parts.block else {
+        return Ok(text.to_owned());
+    };
+    if is_commented(block.text) || block.text.trim().is_empty() {
+        return Ok(text.to_owned());
+    }
+    let made = made_comment(block.text).map_err(|number| Malformed {
+        file: path.to_owned(),
+        line: block.line + 1 + number,
+        reason: "this line would look like a mark of the block if it were a comment".to_owned(),
+    })?;
+    let pieces = [parts.before, block.first, &made, block.last, parts.after];
+    Ok(pieces.concat())
+}
+
+/// Whether a text has a line that looks like a mark, wherever it stands. Cheap, and says nothing more.
+pub fn has_mark(text: &str) -> bool {
+    block::lines(text).any(|line| block::is_mark(line.trim()))
 }

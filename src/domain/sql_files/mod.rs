@@ -5,9 +5,15 @@
 //! [`Graph::in_sequence`](super::graph::Graph::in_sequence).
 
 mod acts;
+pub mod ahead;
 pub mod dependency;
 pub mod file;
 pub mod history;
+pub mod literal;
+pub mod obstacle;
+pub mod oddity;
+pub mod registration;
 pub mod script;
 pub mod template;
+pub mod way;
 mod words;

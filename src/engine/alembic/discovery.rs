@@ -78,6 +78,11 @@ impl Found {
     }
 }
 
+/// Whether the settings or the directory show that there is one, whether or not its program is there.
+pub fn is_shown(settings: &Settings, dir: &Path, env: &Environment) -> bool {
+    settings.engine_command.is_some() || sign(settings, dir, env).is_some()
+}
+
 fn named(words: &[String], dir: &Path, env: &Environment) -> Result<Found, EngineError> {
     let Some((name, args)) = words.split_first().filter(|(name, _)| !name.is_empty()) else {
         return Err(error(

@@ -100,6 +100,11 @@ impl AlembicEngine {
         self.believed = Some(Arc::new(graph));
     }
 
+    /// Whether the settings or the directory ask for it. Starts nothing.
+    pub fn is_shown(discovery: &Discovery) -> bool {
+        discovery::is_shown(&discovery.settings, &discovery.dir, &discovery.env)
+    }
+
     /// Finds the engine. Starts nothing.
     pub fn discover(discovery: Discovery) -> Result<Self, EngineError> {
         let Discovery {

@@ -58,6 +58,7 @@ impl AlembicEngine {
         Ok(StepRun {
             lock_timeout: failed && complaint::is_lock_timeout(&finished.stdout, &finished.stderr),
             ended: finished.ended,
+            statement: None,
             reason,
             stdout: finished.stdout,
             stderr: finished.stderr,

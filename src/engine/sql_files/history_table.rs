@@ -1,11 +1,23 @@
 //! The tables that a database keeps of its migrations, in the SQL of each server.
+//!
+//! `layout` has the tables, `install` makes them, `reading` reads and `writing` writes them. A statement for each
+//! change is given out and not run, so that it stands in the transaction of what it is about.
+
+mod functions;
+mod install;
+mod layout;
+mod reading;
+mod snapshots;
+mod writing;
+
+pub use self::install::Installation;
+pub use self::layout::VERSION;
+pub use self::writing::{Unwritable, writable};
 
 use crate::domain::connection::VersionTable;
 use crate::domain::foresight::Dialect;
-use crate::domain::query::{Execution, RunError};
-use crate::domain::revision::RevisionId;
-use crate::domain::sql_files::file::MigrationFile;
-use crate::domain::sql_files::history::{Dependency, History, Progress};
+use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows, always};
+use crate::domain::sql_files::literal::{identifier, literal};
 
 /// The schema of the tables on PostgreSQL where no other is named.
 pub const SCHEMA: &str = "rollback";
@@ -43,48 +55,89 @@ impl Tables {
         VersionTable::of_history(self.schema.as_deref())
     }
 
-    /// Makes the tables and functions, or brings those of an older version up to now: statements for one
-    /// transaction, none where nothing is to be done.
-    pub fn install(&self, execution: &mut dyn Execution) -> Result<Vec<String>, RunError> {
-        let _ = execution;
-        Ok(Vec::new())
-    }
-
-    /// All rows; `None` where the tables are not there.
-    pub fn read(&self, execution: &mut dyn Execution) -> Result<Option<History>, RunError> {
-        let _ = execution;
-        Ok(None)
-    }
-
-    /// Statements that write a migration down as applied, with its dependencies; where it is written down
-    /// already, they bring the row up to the file.
-    pub fn register(
+    /// Runs statements in one transaction; on a failure none of them is done. MariaDB and MySQL commit at each
+    /// statement that changes the schema, so there it holds for rows alone.
+    pub fn transact(
         &self,
-        file: &MigrationFile,
-        dependencies: &[Dependency],
-        by: &By,
-    ) -> Vec<String> {
-        let _ = (file, dependencies, by);
-        Vec::new()
+        execution: &mut dyn Execution,
+        statements: &[String],
+    ) -> Result<(), RunError> {
+        // SQLite would find out about another writer only at its first write, and then not wait.
+        let begin = match self.dialect {
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
+            Dialect::Postgresql | Dialect::Mysql => "BEGIN",
+        };
+        run(execution, begin)?;
+        for statement in statements {
+            if let Err(error) = run(execution, statement) {
+                // Where this fails the connection is gone, and the transaction with it.
+                let _ = run(execution, "ROLLBACK");
+                return Err(error);
+            }
+        }
+        run(execution, "COMMIT").map(drop)
     }
 
-    /// Statements that write down that a migration was taken down, to be run in its own transaction. They fail
-    /// where the row says something else than `applied` or `failed`. `supabase` is whether the row of
-    /// `supabase_migrations.schema_migrations` goes as well.
-    pub fn rolled_back(&self, id: &RevisionId, by: &By, supabase: bool) -> Vec<String> {
-        let _ = (id, by, supabase);
-        Vec::new()
+    /// One of the tables, as the server is to call it.
+    fn table(&self, name: &str) -> String {
+        let quoted = |name: &str| identifier(self.dialect, name);
+        match &self.schema {
+            Some(schema) => format!("{}.{}", quoted(schema), quoted(name)),
+            None => quoted(name),
+        }
     }
 
-    /// Statements that write down that taking a migration down failed.
-    pub fn failed(&self, id: &RevisionId, by: &By, error: &str) -> Vec<String> {
-        let _ = (id, by, error);
-        Vec::new()
+    fn text(&self, text: &str) -> String {
+        literal(self.dialect, text)
     }
 
-    /// Statements that write down how far a rollback came; `None` where it is over.
-    pub fn progressed(&self, id: &RevisionId, progress: Option<&Progress>) -> Vec<String> {
-        let _ = (id, progress);
-        Vec::new()
+    /// Which of the tables named are there, and their columns.
+    fn columns(
+        &self,
+        execution: &mut dyn Execution,
+        names: &[&str],
+    ) -> Result<Vec<(String, String)>, RunError> {
+        let names: Vec<String> = names.iter().map(|name| self.text(name)).collect();
+        let names = names.join(", ");
+        // The catalogs, because to ask for a table that is not there would end a transaction.
+        let query = match self.dialect {
+            Dialect::Postgresql => format!(
+                "SELECT c.relname, a.attname FROM pg_catalog.pg_class c \
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
+                 WHERE n.nspname = {} AND c.relname IN ({names}) AND a.attnum > 0 AND NOT a.attisdropped",
+                self.text(self.schema.as_deref().unwrap_or(SCHEMA)),
+            ),
+            Dialect::Mysql => format!(
+                "SELECT table_name, column_name FROM information_schema.columns \
+                 WHERE table_schema = database() AND table_name IN ({names})"
+            ),
+            Dialect::Sqlite => format!(
+                "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+                 WHERE m.type = 'table' AND m.name IN ({names})"
+            ),
+        };
+        let rows = run(execution, &query)?;
+        let pair = |row: Vec<Option<String>>| match <[Option<String>; 2]>::try_from(row) {
+            Ok([Some(table), Some(column)]) => Some((table, column)),
+            _ => None,
+        };
+        Ok(rows.into_iter().filter_map(pair).collect())
     }
 }
+
+fn run(execution: &mut dyn Execution, sql: &str) -> Result<TextRows, RunError> {
+    execution.run(sql, &mut always)
+}
+
+/// A refusal of ours, in the form of one of the server's.
+fn refused(reason: String) -> RunError {
+    RunError {
+        kind: RunErrorKind::Refused,
+        code: None,
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests;

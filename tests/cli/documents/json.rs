@@ -97,6 +97,18 @@ fn printed() -> BTreeMap<&'static str, (Project, Value)> {
         let object = object.expect("the event").clone();
         found.insert(heading, (Project::alembic("failing"), object));
     }
+    let (_, guarded) = one(
+        Project::alembic("linear").at("4d5e6f7a8b04"),
+        "guard -y --format json -- sh -c 'exit 7'",
+    );
+    for (event, heading) in [
+        ("guard_began", "Event `guard_began`"),
+        ("guard_command_ended", "Event `guard_command_ended`"),
+    ] {
+        let object = guarded.iter().find(|object| object["event"] == event);
+        let object = object.expect("the event").clone();
+        found.insert(heading, (Project::alembic("linear"), object));
+    }
     for (target, with_finished) in [("-3 -y --allow-failing", true), ("-1", false)] {
         let (_, objects) = one(
             Project::alembic("failing").at("heads"),
@@ -173,7 +185,7 @@ fn the_examples_have_the_fields_that_the_program_prints() {
         }
         fields_are_listed(&text, heading, &value);
     }
-    assert_eq!(headings.len(), 17, "{headings:?}");
+    assert_eq!(headings.len(), 19, "{headings:?}");
     hold(DOCUMENT, &text, &expected, same);
 }
 

@@ -21,6 +21,7 @@ fn the_command_reference_is_what_the_program_prints() {
         "list",
         "check",
         "downgrade-safe",
+        "guard",
         "history",
         "show",
         "explain",

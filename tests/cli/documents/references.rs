@@ -196,6 +196,7 @@ fn the_exit_codes_are_the_same_everywhere() {
         Exit::StepChanged,
         Exit::Locked,
         Exit::NotKnown,
+        Exit::Guarded,
         Exit::Internal,
         Exit::Interrupted,
     ]
@@ -209,6 +210,7 @@ fn the_exit_codes_are_the_same_everywhere() {
         | Exit::StepChanged
         | Exit::Locked
         | Exit::NotKnown
+        | Exit::Guarded
         | Exit::Internal
         | Exit::Interrupted => exit.code(),
     })

@@ -125,8 +125,8 @@ impl Statement {
                 "ALL?",
                 "SLAVE|SLAVES|REPLICA|REPLICAS|GROUP_REPLICATION",
             ])
-            || first(&["SET", "PASSWORD|ROLE|DEFAULT"]) && !first(&["SET", "ROLE"])
-            || self.controls_a_transaction() && !first(&["SAVEPOINT|RELEASE"])
+            || first(&["SET", "PASSWORD|DEFAULT"])
+            || self.controls_a_transaction() && !first(&["SAVEPOINT|RELEASE|ROLLBACK"])
     }
 
     /// Whether it begins or ends a transaction by itself.

@@ -1,0 +1,251 @@
+//! What is refused of a plan of SQL files before anything runs: what was registered is what runs, so that has to
+//! be clear, and whole.
+
+use crate::commands::Context;
+use crate::commands::session::Session;
+use crate::domain::plan::Plan;
+use crate::domain::revision::RevisionId;
+use crate::domain::sql_files::obstacle::{Chosen, Obstacle, is_changed, is_same, obstacles};
+use crate::error::Failure;
+
+/// What stands in the way of a plan, nothing for a project of Alembic.
+pub(in super::super) struct Registered {
+    obstacles: Vec<(RevisionId, Obstacle)>,
+    /// What is odd and stops nothing, a sentence each.
+    warnings: Vec<String>,
+}
+
+impl Registered {
+    /// Looks the migrations of a plan through. `goes_on` is whether an unfinished run is taken up.
+    pub(in super::super) fn of(
+        session: &Session,
+        plan: &Plan,
+        chosen: Option<Chosen>,
+        goes_on: bool,
+    ) -> Self {
+        let Some(project) = session.sql() else {
+            return Self {
+                obstacles: Vec::new(),
+                warnings: Vec::new(),
+            };
+        };
+        let files = project.files();
+        let ids = || plan.steps.iter().map(|step| &step.removes);
+        let mut warnings = Vec::new();
+        for id in ids() {
+            if let (Some(malformed), false) = (files.malformed(id), chosen == Some(Chosen::File)) {
+                warnings.push(format!("{malformed}; what was registered of {id} runs"));
+            }
+            let file = files.get(id);
+            let record = project.history.get(id);
+            if let (Some(file), Some(record)) = (file, record)
+                && is_changed(record, file)
+            {
+                if is_same(record, file) {
+                    warnings.push(format!(
+                        "{} is not what was registered; what it says of taking {id} down is the same",
+                        file.path
+                    ));
+                } else if let Some(chosen) = chosen {
+                    let what = match chosen {
+                        Chosen::Stored => "what was registered of it runs (--use stored)",
+                        Chosen::File => "what it says now runs (--use file)",
+                    };
+                    warnings.push(format!("{} is not what was registered; {what}", file.path));
+                }
+            }
+        }
+        Self {
+            obstacles: obstacles(&project.history, files, ids(), chosen, goes_on),
+            warnings,
+        }
+    }
+
+    /// Says what is odd, and how changed files differ.
+    pub(super) fn show(&self, context: &Context<'_>) {
+        for warning in &self.warnings {
+            context.ui.warn(warning);
+        }
+        for (id, obstacle) in &self.obstacles {
+            if let Obstacle::Changed(difference) = obstacle {
+                context.ui.difference(id, difference);
+            }
+        }
+    }
+
+    /// The same where nothing is to run, with what would refuse it.
+    pub(in super::super) fn foretell(&self, context: &Context<'_>) {
+        self.show(context);
+        if let Err(failure) = self.refuse(context) {
+            let message = failure.message.replace(": nothing was changed", "");
+            context
+                .ui
+                .warn(&format!("this will not be run as it is: {message}"));
+            for cause in &failure.causes {
+                context.ui.say(&format!("  {cause}"));
+            }
+            for hint in &failure.hints {
+                context.ui.say(&format!("  → {hint}"));
+            }
+        }
+    }
+
+    /// Refuses what cannot or must not run.
+    pub(super) fn refuse(&self, context: &Context<'_>) -> Result<(), Failure> {
+        let failures = [
+            self.needing(),
+            self.failed(context),
+            self.malformed(),
+            self.without_sql(context),
+            self.changed(context),
+        ];
+        match failures.into_iter().flatten().next() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    fn needing(&self) -> Option<Failure> {
+        let missing = self
+            .obstacles
+            .iter()
+            .filter_map(|(id, obstacle)| match obstacle {
+                Obstacle::Needs(on) => Some((id, on)),
+                _ => None,
+            });
+        let mut missing = missing.peekable();
+        missing.peek()?;
+        let mut failure = Failure::user(
+            "a migration of the plan depends on what is not applied: nothing was changed",
+        );
+        let mut hints = Vec::new();
+        for (id, on) in missing {
+            failure = failure.because(format!("{id} depends on {on}, which is not applied"));
+            hints.push(format!(
+                "if {on} is applied after all, write that down: rollback sql register {on}"
+            ));
+            hints.push(format!(
+                "if {id} does not need it, say so in its file, -- Independent of: {on}, and write that down: \
+                 rollback sql register {id}"
+            ));
+        }
+        failure.hints = hints;
+        Some(failure)
+    }
+
+    fn failed(&self, context: &Context<'_>) -> Option<Failure> {
+        let failed = self
+            .obstacles
+            .iter()
+            .filter_map(|(id, obstacle)| match obstacle {
+                Obstacle::Failed(error) => Some((id, error)),
+                _ => None,
+            });
+        let mut failed = failed.peekable();
+        let (first, _) = *failed.peek()?;
+        let mut failure = Failure::refused(format!(
+            "the rollback of {first} failed before: nothing was changed"
+        ));
+        let mut hints = Vec::new();
+        for (id, error) in failed {
+            let error = error.as_deref().unwrap_or("it is not known why");
+            failure = failure.because(format!("{id}: {error}"));
+            hints.push(format!(
+                "mend its file, then register it: {}",
+                context.command(&["sql", "register", id.as_str()])
+            ));
+        }
+        hints.push(format!(
+            "or go on with the run that it failed in, where there is one: {}",
+            context.command(&["downgrade-safe", "--resume"])
+        ));
+        failure.hints = hints;
+        Some(failure)
+    }
+
+    fn malformed(&self) -> Option<Failure> {
+        let malformed = self
+            .obstacles
+            .iter()
+            .filter_map(|(_, obstacle)| match obstacle {
+                Obstacle::Malformed(malformed) => Some(malformed),
+                _ => None,
+            });
+        let mut malformed = malformed.peekable();
+        malformed.peek()?;
+        let mut failure = Failure::refused(
+            "a file of the plan cannot be read, and --use file wants it: nothing was changed",
+        );
+        for one in malformed {
+            failure = failure.because(one.to_string());
+        }
+        Some(failure.hint("mend it, or run what was registered: --use stored"))
+    }
+
+    fn without_sql(&self, context: &Context<'_>) -> Option<Failure> {
+        let lacking = self
+            .obstacles
+            .iter()
+            .filter_map(|(id, obstacle)| match obstacle {
+                Obstacle::NoSql { file_has } => Some((id, *file_has)),
+                _ => None,
+            });
+        let lacking: Vec<_> = lacking.collect();
+        let mut failure = match &lacking[..] {
+            [] => return None,
+            [(id, _)] => Failure::refused(format!("{id} has no rollback SQL: nothing was changed")),
+            many => Failure::refused(format!(
+                "{} migrations of the plan have no rollback SQL: nothing was changed",
+                many.len()
+            )),
+        };
+        for (id, file_has) in lacking {
+            if file_has {
+                failure = failure
+                    .because(format!(
+                        "{id}: it was registered without, and its file has some now"
+                    ))
+                    .hint(format!(
+                        "register what the file says: {}",
+                        context.command(&["sql", "register", id.as_str()])
+                    ));
+            } else {
+                failure = failure
+                    .because(format!("{id}: it was registered without"))
+                    .hint(format!(
+                        "have one written, look at it, and register it: {}",
+                        context.command(&["sql", "template", id.as_str()])
+                    ));
+            }
+        }
+        Some(failure)
+    }
+
+    fn changed(&self, context: &Context<'_>) -> Option<Failure> {
+        let changed = self
+            .obstacles
+            .iter()
+            .filter(|(_, obstacle)| matches!(obstacle, Obstacle::Changed(_)));
+        let changed: Vec<&str> = changed.map(|(id, _)| id.as_str()).collect();
+        let message = match &changed[..] {
+            [] => return None,
+            [id] => format!(
+                "the file of {id} says another rollback than what was registered: nothing was changed"
+            ),
+            many => format!(
+                "{} files of the plan say another rollback than what was registered: nothing was changed",
+                many.len()
+            ),
+        };
+        let mut failure = Failure::refused(message);
+        if let [_, _, ..] = changed[..] {
+            failure = failure.because(changed.join(", "));
+        }
+        let _ = context;
+        Some(
+            failure
+                .hint("to run what was registered: --use stored")
+                .hint("to run what the file says, and register that: --use file"),
+        )
+    }
+}

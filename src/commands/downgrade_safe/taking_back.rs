@@ -1,0 +1,187 @@
+//! The run that takes back what a command under guard applied: its plan is where the database stood, and it ends
+//! with an exit code of its own.
+
+use super::{DowngradeSafeArgs, Planned, audit, begun};
+use crate::commands::Context;
+use crate::commands::lock::Lock;
+use crate::commands::record::Record;
+use crate::commands::session::Session;
+use crate::domain::guard::{Before, Guarded, Hindrance, TARGET};
+use crate::domain::journal::{Checked, Entry};
+use crate::domain::plan::Plan;
+use crate::domain::report::Report;
+use crate::domain::revision::{RevisionId, in_short};
+use crate::error::{Exit, Failure};
+use crate::store::Store;
+
+/// How many lines of a difference are worth showing before the advice.
+const SHOWN_LINES: usize = 20;
+
+/// What has to be taken back, and why.
+#[derive(Debug, Clone)]
+pub(in super::super) struct TakingBack {
+    /// Where the database stood.
+    pub(in super::super) before: Before,
+    /// The command that failed.
+    pub(in super::super) guarded: Guarded,
+}
+
+impl TakingBack {
+    /// The plan back to where it was.
+    pub(super) fn plan(&self, context: &Context<'_>, session: &Session) -> Result<Plan, Failure> {
+        let to_look = || format!("see where it stands: {}", context.command(&["current"]));
+        let key = session.database_key();
+        if key != self.before.database_key {
+            return Err(person(format!(
+                "the project leads to another database now: it was {}, and is {key}",
+                self.before.database_key
+            ))
+            .because("the command changed its settings, so that nothing was taken back")
+            .hint(to_look()));
+        }
+        self.before
+            .way_back(&session.graph, session.rows.ids())
+            .map_err(|hindrance| {
+                let failure = person(hindrance.to_string());
+                let stood = listed(&self.before.rows);
+                match &hindrance {
+                    Hindrance::Unknown(_) => failure
+                        .because("the command put other migration files in the place of those it ran, or removed them")
+                        .because(format!("the database stood at {stood} before it"))
+                        .hint(format!(
+                            "bring the files back that it ran, then: {}",
+                            context.command(&["downgrade-safe", one_or_target(&self.before.rows)])
+                        )),
+                    Hindrance::NotAbove { new, .. } => {
+                        let failure = failure.because(format!(
+                            "it stood at {stood} before the command, and stands at {} now",
+                            session.standing()
+                        ));
+                        let failure = if new.is_empty() {
+                            failure
+                        } else {
+                            failure.because(format!("new since then: {}", listed(new)))
+                        };
+                        failure
+                            .because("the command itself took something back, or somebody else did; nothing was done about it")
+                            .hint(to_look())
+                            .hint(format!("where that is not what it should be, have the engine bring it to {stood}"))
+                    }
+                    Hindrance::NotAlone { .. } => failure
+                        .because("the command rewrote the history of the migrations")
+                        .hint(to_look()),
+                }
+            })
+    }
+
+    /// What is left of the command where nothing should be; written down as a check.
+    pub(super) fn look_for_rest(
+        &self,
+        context: &Context<'_>,
+        session: &mut Session,
+        record: &mut Record,
+    ) -> Result<Option<Failure>, Failure> {
+        let left = self.before.left_over(session.schema().as_ref());
+        let gone = left.gone.iter().map(|line| format!("gone: {line}"));
+        let new = left.new.iter().map(|line| format!("new:  {line}"));
+        let lines: Vec<String> = gone.chain(new).collect();
+        let fault = (!lines.is_empty())
+            .then(|| format!("not what it was before the command: {}", lines.join("; ")));
+        record.add(Entry::Checked {
+            step: None,
+            checks: vec![Checked {
+                name: "schema".to_owned(),
+                fault,
+            }],
+        })?;
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        let more = lines.len().saturating_sub(SHOWN_LINES);
+        let mut failure = person(
+            "the version table is what it was before the command, and the schema is not".to_owned(),
+        );
+        failure.causes = lines.into_iter().take(SHOWN_LINES).collect();
+        if more > 0 {
+            failure = failure.because(format!("and {more} lines more"));
+        }
+        Ok(Some(
+            failure
+                .because("a migration broke off in the middle, a downgrade is not the inverse of its upgrade, or the command changed more than its migrations do")
+                .hint(format!("undo these differences by hand, then: {}", context.command(&["current"]))),
+        ))
+    }
+}
+
+/// A command that failed without having applied anything is written down as well.
+pub(super) fn nothing_to_take_back(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    session: &mut Session,
+    store: &Store,
+    lock: Option<&Lock>,
+    planned: &Planned,
+    recorded: &mut Option<String>,
+) -> Result<Exit, Failure> {
+    let run = lock.map_or("", Lock::run);
+    let begun = begun::begun(args, context, session, run, planned);
+    audit::announce(context, session, &begun)?;
+    *recorded = Some(run.to_owned());
+    let report = Report::nothing_to_do(planned.plan.current.clone());
+    let mut record = Record::begin(store, begun, Vec::new())?;
+    let rest = match &args.taking_back {
+        Some(taking_back) => taking_back.look_for_rest(context, session, &mut record)?,
+        None => None,
+    };
+    let exit = rest.as_ref().map_or(Exit::Guarded, |rest| rest.exit);
+    record.end(&report, exit)?;
+    context.ui.nothing_was_run(&report, exit)?;
+    if let Some(rest) = &rest {
+        context.ui.failure(rest);
+    }
+    Ok(exit)
+}
+
+impl DowngradeSafeArgs {
+    /// The target as typed; words where there is none.
+    pub(super) fn told_target(&self) -> String {
+        match (&self.target, &self.only, &self.taking_back) {
+            (Some(target), ..) => target.clone(),
+            (None, Some(only), _) => format!("--only {only}"),
+            (None, None, Some(_)) => TARGET.to_owned(),
+            (None, None, None) => "what was left".to_owned(),
+        }
+    }
+
+    /// What a run ends with that comes to its target, and what is wrong there.
+    pub(super) fn done(
+        &self,
+        context: &Context<'_>,
+        session: &mut Session,
+        record: &mut Record,
+    ) -> (Exit, Option<Failure>) {
+        let Some(taking_back) = &self.taking_back else {
+            return (Exit::Done, None);
+        };
+        match taking_back.look_for_rest(context, session, record) {
+            Ok(None) => (Exit::Guarded, None),
+            Ok(Some(failure)) | Err(failure) => (Exit::StepChanged, Some(failure)),
+        }
+    }
+}
+
+fn person(message: String) -> Failure {
+    Failure::new(Exit::StepChanged, message)
+}
+
+fn listed(ids: &[RevisionId]) -> String {
+    in_short(ids.iter().map(RevisionId::as_str))
+}
+
+fn one_or_target(rows: &[RevisionId]) -> &str {
+    match rows {
+        [] => "base",
+        [one] => one.as_str(),
+        _ => "TARGET",
+    }
+}

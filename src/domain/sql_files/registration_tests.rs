@@ -1,0 +1,162 @@
+use super::*;
+use crate::domain::sql_files::history::Metadata;
+
+fn id(name: &str) -> RevisionId {
+    RevisionId::new(name)
+}
+
+fn file(name: &str, up: &str, depends_on: &[&str], independent_of: &[&str]) -> MigrationFile {
+    let ids = |names: &[&str]| names.iter().map(|name| id(name)).collect();
+    MigrationFile {
+        id: id(name),
+        path: format!("migrations/{name}.sql"),
+        description: None,
+        up: up.to_owned(),
+        rollback: None,
+        depends_on: ids(depends_on),
+        independent_of: ids(independent_of),
+        checksum: name.to_owned(),
+    }
+}
+
+fn record(name: &str, status: Status, up: &str) -> Record {
+    Record {
+        id: id(name),
+        status,
+        applied_at: None,
+        applied_by: None,
+        rollback_sql: None,
+        checksum: Some(name.to_owned()),
+        rollback_at: None,
+        rollback_by: None,
+        notes: None,
+        metadata: Metadata {
+            up_sql: Some(up.to_owned()),
+            ..Metadata::default()
+        },
+    }
+}
+
+fn registered(
+    files: &[MigrationFile],
+    history: &History,
+    names: &[&str],
+) -> Result<(Vec<String>, Vec<String>), Obstacle> {
+    let registration = Registration {
+        files,
+        unread: &[id("0_unread")],
+        history,
+        dialect: Dialect::Postgresql,
+    };
+    let ids: Vec<RevisionId> = names.iter().map(|name| id(name)).collect();
+    let (found, order) = registration.of(&ids.iter().collect())?;
+    let found = found
+        .iter()
+        .map(|one| format!("{} {:?} {}", one.of, one.kind, one.on));
+    let order = order.iter().map(|file| file.id.to_string());
+    Ok((found.collect(), order.collect()))
+}
+
+#[test]
+fn what_is_applied_by_the_rows_of_supabase_is_new() {
+    let mut history = History {
+        records: vec![
+            record("1_a", Status::Applied, ""),
+            record("2_b", Status::RolledBack, ""),
+            record("3_c", Status::Failed, ""),
+        ],
+        ..History::default()
+    };
+    let found = |history: &History| -> Vec<Found> {
+        ["1_a", "2_b", "3_c", "4_d", "5_e"]
+            .iter()
+            .map(|name| Found::of(&file(name, "", &[], &[]), history))
+            .collect()
+    };
+    assert_eq!(
+        found(&history),
+        [
+            Found::Same,
+            Found::RolledBack,
+            Found::Same,
+            Found::New,
+            Found::New
+        ]
+    );
+    history.supabase = Some(["1", "2", "5"].map(str::to_owned).into());
+    assert_eq!(
+        found(&history),
+        [
+            Found::Same,
+            Found::Again,
+            Found::Same,
+            Found::NotApplied,
+            Found::New
+        ]
+    );
+    history.records[0].checksum = None;
+    assert_eq!(found(&history)[0], Found::Changed);
+}
+
+#[test]
+fn dependencies_are_found_among_files_and_rows() {
+    let files = [
+        file("3_c", "ALTER TABLE a ADD COLUMN x int;", &[], &[]),
+        file("2_b", "CREATE TABLE b (id int);", &["3_c"], &[]),
+    ];
+    let history = History {
+        // Its file is gone, and the row knows what it made.
+        records: vec![record("1_a", Status::Applied, "CREATE TABLE a (id int);")],
+        ..History::default()
+    };
+    assert_eq!(
+        registered(&files, &history, &["2_b", "3_c"]).unwrap(),
+        (
+            vec!["2_b Declared 3_c".to_owned(), "3_c Inferred 1_a".to_owned()],
+            vec!["3_c".to_owned(), "2_b".to_owned()]
+        )
+    );
+}
+
+#[test]
+fn what_is_needed_has_to_be_there() {
+    let history = History {
+        records: vec![record("1_a", Status::RolledBack, "")],
+        ..History::default()
+    };
+    let files = [
+        file("2_b", "", &["1_a"], &[]),
+        file("3_c", "", &["2_b"], &[]),
+        file("4_d", "", &["9_x"], &[]),
+        file("5_e", "", &["0_unread"], &[]),
+        file("6_f", "", &[], &["1_a", "0_unread", "2_b"]),
+        file("7_g", "", &[], &["9_x"]),
+    ];
+    let told =
+        |name: &str| registered(&files, &history, &[name]).map_err(|error| error.to_string());
+    assert_eq!(
+        told("2_b").unwrap_err(),
+        "2_b depends on 1_a, which is rolled back"
+    );
+    assert_eq!(
+        told("3_c").unwrap_err(),
+        "3_c depends on 2_b, which is not registered"
+    );
+    assert!(told("4_d").unwrap_err().contains("no migration here"));
+    assert!(told("5_e").unwrap_err().contains("not registered"));
+    assert_eq!(told("6_f").unwrap().0, Vec::<String>::new());
+    assert!(told("7_g").unwrap_err().contains("no migration here"));
+}
+
+#[test]
+fn a_row_changes_by_what_it_said() {
+    for (status, change) in [
+        (None, Change::New),
+        (Some(Status::Applied), Change::Updated),
+        (Some(Status::Failed), Change::Mended),
+        (Some(Status::RolledBack), Change::Again),
+    ] {
+        let record = status.map(|status| record("a", status, ""));
+        assert_eq!(Change::of(record.as_ref()), change);
+    }
+}

@@ -1,0 +1,159 @@
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+const MARKED: &str = "SELECT 1;\n-- ROLLBACK START\n-- DROP TABLE a;\n-- ROLLBACK END\n";
+
+struct Project(tempfile::TempDir);
+
+impl Project {
+    fn new(files: &[(&str, &[u8])]) -> Self {
+        let project = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(project.path("m")).unwrap();
+        for (name, text) in files {
+            let path = project.path(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        project
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn read(&self) -> Folder {
+        Folder::read(&self.path("m"), self.0.path(), Dialect::Sqlite).unwrap()
+    }
+}
+
+fn names(folder: &Folder) -> Vec<&str> {
+    folder.files.iter().map(|file| file.id.as_str()).collect()
+}
+
+fn faults(folder: &Folder) -> Vec<String> {
+    folder.malformed.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn files_come_by_name_with_their_companions() {
+    let project = Project::new(&[
+        ("m/2_b.sql", MARKED.as_bytes()),
+        ("m/1_a.sql", b"SELECT 1;"),
+        ("m/1_a.down.sql", b"DROP TABLE a;"),
+        ("m/README.md", b"it's"),
+        ("m/.hidden.sql", b"it's"),
+        ("m/old.sql/3_c.sql", b"it's"),
+    ]);
+    let folder = project.read();
+    assert_eq!(names(&folder), ["1_a", "2_b"]);
+    assert_eq!(faults(&folder), [""; 0]);
+    assert_eq!(folder.files[1].path, "m/2_b.sql");
+    let rollback = folder.files[0].rollback.as_ref().unwrap();
+    assert_eq!(rollback.file, "m/1_a.down.sql");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_its_line() {
+    let project = Project::new(&[
+        ("m/1_a.sql", b"SELECT 1;\n\nSELECT '\xff';"),
+        ("m/2_b.sql", b"SELECT 1;\n-- ROLLBACK END\n"),
+        ("m/3_c.down.sql", b"DROP TABLE a;"),
+        ("m/ 4_d.sql", b"SELECT 1;"),
+        ("outside.sql", b"SELECT 1;"),
+    ]);
+    symlink(project.path("outside.sql"), project.path("m/5_e.sql")).unwrap();
+    symlink(project.path("nowhere.sql"), project.path("m/6_f.sql")).unwrap();
+    let odd = project.path("m").join(OsStr::from_bytes(b"7_\xff.sql"));
+    fs::write(odd, "SELECT 1;").unwrap();
+    let folder = project.read();
+    assert_eq!(names(&folder), [""; 0]);
+    let faults = faults(&folder);
+    assert_eq!(
+        faults[..5],
+        [
+            "m/ 4_d.sql:1: there is white space around its name",
+            "m/1_a.sql:3: what stands here is not UTF-8",
+            "m/2_b.sql:2: a block ends here that did not begin",
+            "m/3_c.down.sql:1: there is no 3_c.sql that it could take down",
+            "m/5_e.sql:1: it is a link that leads out of the folder",
+        ]
+    );
+    assert!(
+        faults[5].starts_with("m/6_f.sql:1: it cannot be read: "),
+        "{faults:?}"
+    );
+    assert!(
+        faults[6].ends_with(".sql:1: its name is not UTF-8"),
+        "{faults:?}"
+    );
+}
+
+#[test]
+fn a_link_inside_the_folder_is_a_file_of_it() {
+    let project = Project::new(&[("m/old/a.txt", MARKED.as_bytes())]);
+    symlink("old/a.txt", project.path("m/1_a.sql")).unwrap();
+    assert_eq!(names(&project.read()), ["1_a"]);
+}
+
+#[test]
+fn no_folder_is_a_sentence() {
+    let project = Project::new(&[]);
+    let error = Folder::read(&project.path("x"), project.0.path(), Dialect::Sqlite).unwrap_err();
+    assert!(error.starts_with("x cannot be read: "), "{error}");
+}
+
+#[test]
+fn a_migration_is_typed_by_name_or_by_a_path_into_the_folder() {
+    let project = Project::new(&[("m/1_a.sql", MARKED.as_bytes()), ("1_a.sql", b"")]);
+    let folder = project.read();
+    let typed = |text: &str| folder.typed(text, project.0.path());
+    let absolute = project.path("m/1_a.sql");
+    for text in [
+        "1_a",
+        "1_a.sql",
+        "m/1_a.sql",
+        "./m/1_a",
+        absolute.to_str().unwrap(),
+    ] {
+        assert_eq!(typed(text).unwrap().as_str(), "1_a", "{text}");
+    }
+    for text in ["./1_a.sql", "m/../1_a.sql", "../m/1_a.sql", "m/.."] {
+        assert!(matches!(typed(text), Err(NameError::Path(_))), "{text}");
+    }
+}
+
+#[test]
+fn folders_with_a_way_down_are_found() {
+    let found = |files: &[(&str, &[u8])]| {
+        let project = Project::new(files);
+        find(project.0.path()).map(|path| path.strip_prefix(project.0.path()).unwrap().to_owned())
+    };
+    let marked = MARKED.as_bytes();
+    assert_eq!(
+        found(&[("supabase/migrations/a.sql", b"")]),
+        Some("supabase/migrations".into())
+    );
+    assert_eq!(
+        found(&[("migrations/a.sql", marked)]),
+        Some("migrations".into())
+    );
+    assert_eq!(
+        found(&[("db/migrations/a.down.sql", b"")]),
+        Some("db/migrations".into())
+    );
+    assert_eq!(
+        found(&[
+            ("migrations/a.sql", b"SELECT 1;"),
+            ("migrations/b.txt", marked)
+        ]),
+        None
+    );
+    assert_eq!(
+        found(&[("migrations/env.py", b""), ("migrations/a.sql", marked)]),
+        None
+    );
+    assert_eq!(found(&[]), None);
+}

@@ -1,0 +1,205 @@
+//! Making the tables, and bringing older ones up to now.
+
+use super::functions::{FUNCTIONS, from};
+use super::layout::{ALL, DEPENDENCIES, FORMAT, HISTORY, VERSION};
+use super::{SCHEMA, Tables, refused, run};
+use crate::domain::foresight::Dialect;
+use crate::domain::query::{Execution, RunError};
+
+/// The roles that the clients of an API layer have, as PostgREST and Supabase name them.
+const WEB: &str = "'anon', 'authenticated', 'authenticator', 'web_anon'";
+
+/// What is to be done to have the tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Installation {
+    /// The version that was found; `None` where there were no tables, 0 where there were those of a team that
+    /// kept a history of this form before.
+    pub found: Option<u32>,
+    /// For one transaction; none where nothing is to be done.
+    pub statements: Vec<String>,
+    /// Why the functions are not made, where they are not: a sentence.
+    pub without_functions: Option<String>,
+    /// Whether such tables stand in the schema `public` and other ones are to be made.
+    pub others_in_public: bool,
+}
+
+/// What of PostgreSQL the tables live with.
+#[derive(Default)]
+struct Surroundings {
+    has_schema: bool,
+    has_functions: bool,
+    /// The roles of an API that are there.
+    web: Vec<String>,
+    /// Whether others than the owner come into the schema.
+    is_open: bool,
+    others_in_public: bool,
+}
+
+impl Tables {
+    /// What makes the tables and functions, or brings those of an older version up to now. `outline` is the query
+    /// that gives the lines of a schema on PostgreSQL.
+    pub fn install(
+        &self,
+        execution: &mut dyn Execution,
+        outline: &str,
+    ) -> Result<Installation, RunError> {
+        let found = self.version(execution)?;
+        let names = ALL;
+        let columns = self.columns(execution, &names)?;
+        let has = |table: &str, column: &str| {
+            columns
+                .iter()
+                .any(|(one, other)| one == table && other == column)
+        };
+        let mut statements = Vec::new();
+        for table in self.layout() {
+            let there = columns.iter().any(|(one, _)| one == table.name);
+            if !there {
+                statements.push(self.create(&table));
+                continue;
+            }
+            // What every history of this form has. Another table of the same name is left alone.
+            let needed = match table.name {
+                HISTORY => &["id", "migration_name", "migration_version"][..],
+                DEPENDENCIES => &["id", "migration_name", "depends_on"],
+                _ => &["migration_name", "version"],
+            };
+            let fits = match table.name {
+                HISTORY | DEPENDENCIES => needed.iter().all(|column| has(table.name, column)),
+                _ => needed.iter().any(|column| has(table.name, column)),
+            };
+            if !fits {
+                return Err(refused(format!(
+                    "there is a table {} already, and it is none of a migration history",
+                    self.table(table.name)
+                )));
+            }
+            let missing = table
+                .columns
+                .iter()
+                .filter(|column| !has(table.name, column.name));
+            statements.extend(missing.map(|column| {
+                format!(
+                    "ALTER TABLE {} ADD COLUMN {} {}",
+                    self.table(table.name),
+                    column.name,
+                    column.added
+                )
+            }));
+        }
+        let mut installation = Installation {
+            found,
+            ..Installation::default()
+        };
+        if self.dialect == Dialect::Postgresql {
+            let around = self.surroundings(execution)?;
+            if found == Some(0) {
+                statements.extend(self.adopt());
+            }
+            let changed = !statements.is_empty() || found != Some(VERSION);
+            if !around.has_schema {
+                statements.insert(0, format!("CREATE SCHEMA {}", self.schema_name()));
+            }
+            if changed {
+                statements.extend(self.closed(&around));
+            }
+            let schema = self.schema.as_deref().unwrap_or(SCHEMA);
+            if schema == "public" || around.is_open {
+                installation.without_functions = Some(format!(
+                    "the functions are not made, because others come into the schema {schema}, such as the \
+                     clients of a web API: whoever calls them runs stored SQL"
+                ));
+            } else if changed || !around.has_functions {
+                statements.extend(self.functions(outline, &around.web));
+            }
+            installation.others_in_public = schema != "public" && around.others_in_public;
+        }
+        if found != Some(VERSION) {
+            let format = self.table(FORMAT);
+            statements.push(format!("DELETE FROM {format}"));
+            statements.push(format!("INSERT INTO {format} (version) VALUES ({VERSION})"));
+        }
+        installation.statements = statements;
+        Ok(installation)
+    }
+
+    fn schema_name(&self) -> String {
+        let schema = self.schema.as_deref().unwrap_or(SCHEMA);
+        crate::domain::sql_files::literal::identifier(self.dialect, schema)
+    }
+
+    /// Tables that somebody else made may leave ids to who writes a row, and statuses open.
+    fn adopt(&self) -> Vec<String> {
+        let (history, dependencies) = (self.table(HISTORY), self.table(DEPENDENCIES));
+        vec![
+            format!("ALTER TABLE {history} ALTER COLUMN id SET DEFAULT gen_random_uuid()"),
+            format!("ALTER TABLE {dependencies} ALTER COLUMN id SET DEFAULT gen_random_uuid()"),
+            format!("UPDATE {history} SET status = 'applied' WHERE status IS NULL"),
+            format!(
+                "ALTER TABLE {history} ALTER COLUMN status SET DEFAULT 'applied', \
+                 ALTER COLUMN status SET NOT NULL, ADD CONSTRAINT migration_history_status_known \
+                 CHECK (status IN ('applied', 'rolled_back', 'failed'))"
+            ),
+        ]
+    }
+
+    /// Whoever may write a row decides what is run with the rights of the next operator. In a schema of their own
+    /// nobody else reads the tables either.
+    fn closed(&self, around: &Surroundings) -> Vec<String> {
+        let is_own = self.schema.as_deref() != Some("public") && !around.is_open;
+        let rights = if is_own {
+            "ALL"
+        } else {
+            "INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER"
+        };
+        let tables: Vec<String> = ALL.iter().map(|name| self.table(name)).collect();
+        vec![format!(
+            "REVOKE {rights} ON {} FROM {}",
+            tables.join(", "),
+            from(&around.web)
+        )]
+    }
+
+    fn surroundings(&self, execution: &mut dyn Execution) -> Result<Surroundings, RunError> {
+        let schema = self.text(self.schema.as_deref().unwrap_or(SCHEMA));
+        let mut is_true =
+            |query: String| -> Result<bool, RunError> { Ok(!run(execution, &query)?.is_empty()) };
+        let has_schema = is_true(format!(
+            "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {schema}"
+        ))?;
+        let functions: Vec<String> = FUNCTIONS
+            .iter()
+            .map(|(name, _)| format!("'{name}'"))
+            .collect();
+        let has_functions = is_true(format!(
+            "SELECT count(*) FROM pg_catalog.pg_proc p \
+             JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+             WHERE n.nspname = {schema} AND p.proname IN ({}) HAVING count(*) >= {}",
+            functions.join(", "),
+            functions.len()
+        ))?;
+        let is_open = is_true(format!(
+            "SELECT 1 FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a \
+             LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
+             WHERE n.nspname = {schema} AND a.privilege_type = 'USAGE' \
+             AND (a.grantee = 0 OR r.rolname IN ({WEB}))"
+        ))?;
+        let others_in_public = is_true(format!(
+            "SELECT 1 FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
+             WHERE n.nspname = 'public' AND c.relname = '{HISTORY}' AND a.attname = 'migration_name'"
+        ))?;
+        let web = run(
+            execution,
+            &format!("SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ({WEB}) ORDER BY 1"),
+        )?;
+        Ok(Surroundings {
+            has_schema,
+            has_functions,
+            web: web.into_iter().flatten().flatten().collect(),
+            is_open,
+            others_in_public,
+        })
+    }
+}

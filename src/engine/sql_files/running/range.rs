@@ -1,0 +1,180 @@
+//! Several migrations in one transaction, each judged in there before the next one.
+
+use std::time::{Duration, Instant};
+
+use super::step::{Outcome, Step, Trouble, Watch};
+use super::{SqlFiles, not_run};
+use crate::domain::plan::Step as Planned;
+use crate::domain::query::{Execution, Queries, QueryError, RunError, TextRows};
+use crate::domain::revision::RevisionId;
+use crate::domain::sql_files::way::{Way, way};
+use crate::engine::{Ended, EngineError, Judge, Range, StepRun};
+use crate::fault;
+
+/// What a judge asks is taken back to here.
+const HERE: &str = "rollback_look";
+
+/// A script may set something for its session, which is not for the next one.
+const RESET: [&str; 2] = ["RESET ROLE", "RESET ALL"];
+
+impl SqlFiles {
+    /// Why a migration cannot be one of several in one transaction, a sentence; `None` where it can.
+    pub fn not_in_a_transaction(&self, id: &RevisionId) -> Option<String> {
+        let (script, statements) = match self.script(id) {
+            Ok(found) => found,
+            Err(error) => return Some(error.summary),
+        };
+        let Way::ByStatement(alone) = way(&statements, self.tables.dialect) else {
+            return None;
+        };
+        let why = alone.first().map(|alone| {
+            format!(
+                "{}:{}: {}, {}",
+                script.source,
+                script.line + alone.line.saturating_sub(1),
+                alone.text,
+                alone.reason
+            )
+        });
+        Some(format!(
+            "{id} cannot run in a transaction: {}",
+            why.unwrap_or_else(|| "this server has none for it".to_owned())
+        ))
+    }
+
+    pub(super) fn as_one(
+        &self,
+        range: &Range<'_>,
+        timeout: Option<Duration>,
+        judge: &mut dyn Judge,
+    ) -> Result<StepRun, EngineError> {
+        let started = Instant::now();
+        for planned in range.steps {
+            if let Some(why) = self.not_in_a_transaction(&planned.removes) {
+                return Err(not_run(why));
+            }
+        }
+        let execution = (self.connect)().map_err(not_run)?;
+        let mut whole = Whole {
+            engine: self,
+            execution,
+            watch: Watch::new(&self.interrupt, timeout),
+            at: None,
+        };
+        let done = whole.run(range.steps, judge);
+        if done.is_err() {
+            let _ = whole.step(judge).run("ROLLBACK");
+        }
+        fault::point("after_commit");
+        let at = whole.at.take();
+        let outcome = whole.step(judge).ended(done, started);
+        drop(whole);
+        if let (Some(id), Some(reason)) = (at, outcome.failure()) {
+            self.write_the_failure(&id, reason);
+        }
+        match outcome {
+            // The judge's own objection, which the runner knows.
+            Outcome::Said(sentence) => Ok(objected(sentence, started)),
+            outcome => outcome.told(),
+        }
+    }
+}
+
+/// A range that was taken back as the judge would have it.
+fn objected(sentence: String, started: Instant) -> StepRun {
+    StepRun {
+        ended: Ended::Exited(1),
+        stdout: String::new(),
+        stderr: format!("{sentence}\n"),
+        reason: Some(sentence),
+        lock_timeout: false,
+        statement: None,
+        elapsed: started.elapsed(),
+    }
+}
+
+/// The transaction of a range.
+struct Whole<'a> {
+    engine: &'a SqlFiles,
+    execution: Box<dyn Execution>,
+    watch: Watch<'a>,
+    /// The migration under way.
+    at: Option<RevisionId>,
+}
+
+impl<'a> Whole<'a> {
+    fn step<'b>(&'b mut self, judge: &'b mut dyn Judge) -> Step<'b, 'a> {
+        Step::new(self.execution.as_mut(), &mut self.watch, judge)
+    }
+
+    fn look(&mut self) -> Look<'_, 'a> {
+        Look {
+            execution: self.execution.as_mut(),
+            watch: &mut self.watch,
+        }
+    }
+
+    fn run(&mut self, planned: &[Planned], judge: &mut dyn Judge) -> Result<(), Trouble> {
+        let engine = self.engine;
+        let mut step = self.step(judge);
+        step.alone(engine.tables.dialect)?;
+        let limit = step.ours("ask for the lock timeout", "SHOW lock_timeout")?;
+        let limit = limit.into_iter().flatten().flatten().next();
+        step.ours("begin a transaction", engine.begin())?;
+        judge.begun(&mut self.look()).map_err(Trouble::Said)?;
+        for (index, planned) in planned.iter().enumerate() {
+            let id = &planned.removes;
+            self.at = Some(id.clone());
+            let (script, statements) = engine
+                .script(id)
+                .map_err(|error| Trouble::Said(error.summary))?;
+            let mut step = self.step(judge);
+            engine.inside(&mut step, id, script, &statements)?;
+            for sql in RESET {
+                step.ours("reset the session", sql)?;
+            }
+            if let Some(limit) = &limit {
+                step.ours(
+                    "set the lock timeout",
+                    &format!("SET lock_timeout = '{limit}'"),
+                )?;
+            }
+            judge
+                .applied(index, &planned.heads_after, &mut self.look())
+                .map_err(Trouble::Said)?;
+        }
+        judge.finished(&mut self.look()).map_err(Trouble::Said)?;
+        fault::point("before_commit");
+        self.step(judge).ours("commit", "COMMIT").map(drop)
+    }
+}
+
+/// The open transaction, which questions can be put to.
+struct Look<'b, 'a> {
+    execution: &'b mut dyn Execution,
+    watch: &'b mut Watch<'a>,
+}
+
+impl Look<'_, '_> {
+    fn run(&mut self, sql: &str) -> Result<TextRows, QueryError> {
+        let watch = &mut *self.watch;
+        let answer = self.execution.run(sql, &mut || watch.is_not_over());
+        answer.map_err(|RunError { code, reason, .. }| QueryError { code, reason })
+    }
+}
+
+impl Queries for Look<'_, '_> {
+    fn rows(&mut self, statements: &[&str]) -> Result<TextRows, QueryError> {
+        self.run(&format!("SAVEPOINT {HERE}"))?;
+        let mut answer = Ok(TextRows::new());
+        for sql in statements {
+            answer = self.run(sql);
+            if answer.is_err() {
+                break;
+            }
+        }
+        self.run(&format!("ROLLBACK TO SAVEPOINT {HERE}"))?;
+        self.run(&format!("RELEASE SAVEPOINT {HERE}"))?;
+        answer
+    }
+}

@@ -1,0 +1,281 @@
+//! One step over its connection: what is sent, what hears of it, and what ends it.
+
+use std::time::{Duration, Instant};
+
+use super::{Script, not_run};
+use crate::domain::foresight::Dialect;
+use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows};
+use crate::domain::sql_files::script::Statement;
+use crate::domain::sql_files::way::shortened;
+use crate::engine::{Ended, EngineError, Listener, StepRun};
+use crate::process::Interrupt;
+
+/// How often a listener is given the time to look around: about twice a second.
+const LOOK_AROUND: Duration = Duration::from_millis(400);
+
+/// How long the server may be at the last statement of a run that was killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two looks whether it is.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Why a step does not go on.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// A statement of the script: which one, of how many, and where it stands.
+    Statement {
+        at: usize,
+        of: usize,
+        place: String,
+        text: String,
+        error: RunError,
+    },
+    /// A text of ours; completes "cannot ...".
+    Ours(&'static str, RunError),
+    /// Something else, in one sentence.
+    Said(String),
+}
+
+/// One step, for as long as it has its connection for itself.
+pub(super) struct Step<'b, 'a> {
+    execution: &'b mut dyn Execution,
+    watch: &'b mut Watch<'a>,
+    pub(super) listener: &'b mut dyn Listener,
+}
+
+/// What ends a step before its end.
+pub(super) struct Watch<'a> {
+    interrupt: &'a Interrupt,
+    ends_at: usize,
+    deadline: Option<Instant>,
+    why: Option<Ended>,
+    looked: Instant,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(interrupt: &'a Interrupt, timeout: Option<Duration>) -> Self {
+        let now = Instant::now();
+        Self {
+            interrupt,
+            ends_at: interrupt.limit(),
+            deadline: timeout.map(|limit| now + limit),
+            why: None,
+            looked: now,
+        }
+    }
+
+    fn goes_on(&mut self, listener: &mut dyn Listener) -> bool {
+        if self.looked.elapsed() >= LOOK_AROUND {
+            listener.look_around();
+            self.looked = Instant::now();
+        }
+        self.is_not_over()
+    }
+
+    pub(super) fn is_not_over(&mut self) -> bool {
+        if self.why.is_none() {
+            if self.interrupt.count() >= self.ends_at {
+                self.why = Some(Ended::Interrupted);
+            } else if self.deadline.is_some_and(|end| Instant::now() >= end) {
+                self.why = Some(Ended::TimedOut);
+            }
+        }
+        self.why.is_none()
+    }
+}
+
+impl<'b, 'a> Step<'b, 'a> {
+    pub(super) fn new(
+        execution: &'b mut dyn Execution,
+        watch: &'b mut Watch<'a>,
+        listener: &'b mut dyn Listener,
+    ) -> Self {
+        Self {
+            execution,
+            watch,
+            listener,
+        }
+    }
+
+    pub(super) fn run(&mut self, sql: &str) -> Result<TextRows, RunError> {
+        let (watch, listener) = (&mut *self.watch, &mut *self.listener);
+        self.execution.run(sql, &mut || watch.goes_on(listener))
+    }
+
+    /// Something of ours; `what` completes "cannot ...".
+    pub(super) fn ours(&mut self, what: &'static str, sql: &str) -> Result<TextRows, Trouble> {
+        self.run(sql).map_err(|error| Trouble::Ours(what, error))
+    }
+
+    /// A statement of the script.
+    pub(super) fn statement(
+        &mut self,
+        script: &Script,
+        at: usize,
+        statements: &[Statement],
+    ) -> Result<(), Trouble> {
+        let statement = &statements[at];
+        let (at, of) = (at + 1, statements.len());
+        self.listener.line(&format!(
+            "statement {at} of {of}: {}",
+            shortened(&statement.text)
+        ));
+        match self.run(&statement.text) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Trouble::Statement {
+                at,
+                of,
+                place: place(script, statement),
+                text: statement.text.clone(),
+                error,
+            }),
+        }
+    }
+
+    pub(super) fn execution(&mut self) -> &mut dyn Execution {
+        self.execution
+    }
+
+    /// Waits until nobody else is at a step of this database: the server goes on with the statement of a program
+    /// that was killed. What is locked is free again when the connection of the step is closed.
+    pub(super) fn alone(&mut self, dialect: Dialect) -> Result<(), Trouble> {
+        // `roll` and `step` in ASCII.
+        let ask = match dialect {
+            Dialect::Postgresql => "SELECT pg_try_advisory_lock(1919904876, 1937007984)::int::text",
+            Dialect::Mysql => {
+                "SELECT CAST(GET_LOCK(CONCAT('rollback-step-', MD5(DATABASE())), 0) AS CHAR)"
+            }
+            Dialect::Sqlite => return Ok(()),
+        };
+        let since = Instant::now();
+        loop {
+            let rows = self.ours("lock the steps of this database", ask)?;
+            let value = rows.into_iter().flatten().flatten().next();
+            if value.as_deref() == Some("1") {
+                return Ok(());
+            }
+            if since.elapsed() >= PATIENCE {
+                return Err(Trouble::Said(
+                    "the server is still at a statement of another run on this database: wait for its end"
+                        .to_owned(),
+                ));
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    /// What became of the step.
+    pub(super) fn ended(self, ended: Result<(), Trouble>, started: Instant) -> Outcome {
+        let mut run = StepRun {
+            ended: Ended::Exited(0),
+            stdout: String::new(),
+            stderr: String::new(),
+            reason: None,
+            lock_timeout: false,
+            statement: None,
+            elapsed: started.elapsed(),
+        };
+        let Err(trouble) = ended else {
+            return Outcome::Ran(run);
+        };
+        run.ended = Ended::Exited(1);
+        let error = match trouble {
+            Trouble::Statement {
+                at,
+                of,
+                place,
+                text,
+                error,
+            } => {
+                run.statement = Some((at, of));
+                run.stderr = format!("statement {at} of {of}, {place}:\n");
+                run.stderr.push_str(&indented(&text));
+                run.reason = Some(format!("{place}: {}", first_line(&error.reason)));
+                error
+            }
+            Trouble::Ours(what, error) => {
+                run.stderr = format!("cannot {what}:\n");
+                run.reason = Some(format!("cannot {what}: {}", first_line(&error.reason)));
+                error
+            }
+            Trouble::Said(sentence) => {
+                return Outcome::Said(sentence);
+            }
+        };
+        run.stderr.push_str(&said(&error));
+        run.lock_timeout = error.kind == RunErrorKind::LockTimeout;
+        match (error.kind, self.watch.why.clone()) {
+            (RunErrorKind::GivenUp, Some(why)) => {
+                run.ended = why;
+                run.statement = None;
+                Outcome::Ran(run)
+            }
+            (RunErrorKind::LockTimeout, _) => Outcome::Ran(run),
+            // What may be committed must not be denied, so nothing is written down about it.
+            (RunErrorKind::Lost, _) => Outcome::Broke(run),
+            _ => Outcome::Failed(run),
+        }
+    }
+}
+
+/// What became of a step.
+pub(super) enum Outcome {
+    /// It came to its end, was ended, or waited for a lock in vain.
+    Ran(StepRun),
+    /// The connection is gone.
+    Broke(StepRun),
+    /// The server refused something, and is told so.
+    Failed(StepRun),
+    /// It was not gone on with, and why.
+    Said(String),
+}
+
+impl Outcome {
+    /// For the runner. Of a text of ours that failed, the reason is the whole account.
+    pub(super) fn told(self) -> Result<StepRun, EngineError> {
+        match self {
+            Self::Said(sentence) => Err(not_run(sentence)),
+            Self::Ran(run) => Ok(run),
+            Self::Broke(run) | Self::Failed(run) if run.statement.is_some() => Ok(run),
+            Self::Broke(run) | Self::Failed(run) => Err(EngineError {
+                stderr: run.stderr,
+                ..not_run(run.reason.unwrap_or_default())
+            }),
+        }
+    }
+
+    /// Why it failed, where that is worth a note in the database.
+    pub(super) fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Failed(run) => run.reason.as_deref(),
+            Self::Ran(_) | Self::Broke(_) | Self::Said(_) => None,
+        }
+    }
+}
+
+/// Where a statement stands.
+fn place(script: &Script, statement: &Statement) -> String {
+    let line = script.line + statement.line.saturating_sub(1);
+    format!("{}:{line}", script.source)
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}
+
+/// An error as the clients of the servers write it, which is what a diagnosis knows.
+fn said(error: &RunError) -> String {
+    let mut lines = error.reason.lines();
+    let first = lines.next().unwrap_or_default();
+    let rest: String = lines.map(|line| format!("{line}\n")).collect();
+    match error.code.as_deref() {
+        Some(code) if code.len() == 5 => format!("SQL:  {code}: {first}\n{rest}"),
+        Some(code) if code.len() == 4 => format!("ERROR {code}: {first}\n{rest}"),
+        Some(_) => format!("Error: in prepare, {first}\n{rest}"),
+        None => format!("{first}\n{rest}"),
+    }
+}

@@ -1,0 +1,66 @@
+//! A script in one transaction with what is written down about it.
+
+use super::step::{Step, Trouble};
+use super::{Script, SqlFiles};
+use crate::domain::revision::RevisionId;
+use crate::domain::sql_files::script::Statement;
+use crate::fault;
+
+impl SqlFiles {
+    pub(super) fn in_one_transaction(
+        &self,
+        step: &mut Step<'_, '_>,
+        id: &RevisionId,
+        script: &Script,
+        statements: &[Statement],
+    ) -> Result<(), Trouble> {
+        step.ours("begin a transaction", self.begin())?;
+        let done = self.inside(step, id, script, statements).and_then(|()| {
+            fault::point("before_commit");
+            step.ours("commit", "COMMIT").map(drop)
+        });
+        if done.is_err() {
+            // On a connection that is gone it was rolled back already.
+            let _ = step.run("ROLLBACK");
+        }
+        fault::point("after_commit");
+        done
+    }
+
+    /// The statements of a script and the rows about it, inside an open transaction.
+    pub(super) fn inside(
+        &self,
+        step: &mut Step<'_, '_>,
+        id: &RevisionId,
+        script: &Script,
+        statements: &[Statement],
+    ) -> Result<(), Trouble> {
+        self.prepare(step, script)?;
+        for at in 0..statements.len() {
+            fault::point("before_statement");
+            step.statement(script, at, statements)?;
+            fault::point("after_statement");
+        }
+        self.write_the_end(step, id)
+    }
+
+    /// Brings the row up to the file, where that is what is run.
+    pub(super) fn prepare(&self, step: &mut Step<'_, '_>, script: &Script) -> Result<(), Trouble> {
+        for sql in &script.before {
+            step.ours("bring its row up to the file", sql)?;
+        }
+        Ok(())
+    }
+
+    /// Writes down that a migration is gone.
+    pub(super) fn write_the_end(
+        &self,
+        step: &mut Step<'_, '_>,
+        id: &RevisionId,
+    ) -> Result<(), Trouble> {
+        for sql in self.tables.rolled_back(id, &self.by, self.supabase) {
+            step.ours("write down that it is rolled back", &sql)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! The answers of `rollback sql register` and `rollback sql sync`.
+
+use std::fmt::Write as _;
+
+use colored::Color;
+use serde_json::{Value, json};
+
+use super::json::{Format, VERSION};
+use super::{Ui, count};
+use crate::domain::connection::Identity;
+use crate::domain::sql_files::history::{Dependency, Kind};
+use crate::domain::sql_files::registration::Change;
+use crate::error::Failure;
+
+/// What was written down, and what was not.
+#[derive(Debug, Clone, Copy)]
+pub struct WrittenDown<'a> {
+    /// The database.
+    pub database: &'a Identity,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// By name.
+    pub entries: &'a [Entry],
+}
+
+/// One migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub id: String,
+    /// What was done.
+    pub state: State,
+    /// Whether its file has rollback SQL.
+    pub has_rollback: bool,
+    /// What it depends on, as it was written.
+    pub dependencies: Vec<Dependency>,
+}
+
+/// What was done with a migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It was written down.
+    Written(Change),
+    /// It was registered before.
+    Same,
+    /// It was registered before, and its file was changed since.
+    Changed,
+    /// It is rolled back.
+    RolledBack,
+    /// Supabase has not applied it.
+    NotApplied,
+    /// It cannot be written down: a sentence.
+    Refused(String),
+}
+
+impl State {
+    /// Its name in JSON.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Written(Change::New) => "registered",
+            Self::Written(Change::Again) => "applied_again",
+            Self::Written(Change::Mended) => "mended",
+            Self::Written(Change::Updated) => "updated",
+            Self::Same => "unchanged",
+            Self::Changed => "changed",
+            Self::RolledBack => "rolled_back",
+            Self::NotApplied => "not_applied",
+            Self::Refused(_) => "refused",
+        }
+    }
+
+    fn color(&self) -> Color {
+        match self {
+            Self::Written(_) => Color::Green,
+            Self::Refused(_) => Color::Red,
+            Self::Changed => Color::Yellow,
+            Self::Same | Self::RolledBack | Self::NotApplied => Color::White,
+        }
+    }
+}
+
+impl Ui {
+    /// Tells what was written down.
+    pub fn written_down(&self, told: &WrittenDown<'_>) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.json_line(&registration_json(told)),
+            Format::Human => self.data(&self.registration_text(told)),
+        }
+    }
+
+    fn registration_text(&self, told: &WrittenDown<'_>) -> String {
+        let mut text = self.labelled("Database", &told.database.to_string());
+        // What was there before is many, and says nothing new.
+        let shown: Vec<&Entry> = told
+            .entries
+            .iter()
+            .filter(|entry| entry.state != State::Same)
+            .collect();
+        let widest = |of: fn(&Entry) -> usize| shown.iter().map(|entry| of(entry)).max();
+        let id = widest(|entry| entry.id.chars().count()).unwrap_or_default();
+        let state = widest(|entry| entry.state.code().len()).unwrap_or_default();
+        if !shown.is_empty() {
+            text.push('\n');
+        }
+        for entry in &shown {
+            let word = entry.state.code().replace('_', " ");
+            let row = format!(
+                "{}  {:<id$}  {}",
+                self.out
+                    .with(&format!("{word:<state$}"), entry.state.color()),
+                entry.id,
+                remark(entry)
+            );
+            let _ = writeln!(text, "{}", row.trim_end());
+        }
+        let _ = writeln!(text, "\n{}", totals(told));
+        text
+    }
+}
+
+fn remark(entry: &Entry) -> String {
+    match &entry.state {
+        State::Written(_) => {
+            let mut parts = Vec::new();
+            if !entry.has_rollback {
+                parts.push("no rollback SQL".to_owned());
+            }
+            let needed: Vec<String> = entry
+                .dependencies
+                .iter()
+                .filter(|one| one.kind != Kind::Independent)
+                .map(|one| match (&one.kind, &one.object) {
+                    (Kind::Inferred, Some(object)) => format!("{} ({object})", one.on),
+                    _ => one.on.to_string(),
+                })
+                .collect();
+            if !needed.is_empty() {
+                parts.push(format!("depends on {}", needed.join(", ")));
+            }
+            parts.join("; ")
+        }
+        State::Refused(reason) => reason.clone(),
+        State::Changed => "its file is not what was registered".to_owned(),
+        State::NotApplied => "not in supabase_migrations.schema_migrations".to_owned(),
+        State::Same | State::RolledBack => String::new(),
+    }
+}
+
+fn number(told: &WrittenDown<'_>, is: fn(&State) -> bool) -> usize {
+    told.entries.iter().filter(|entry| is(&entry.state)).count()
+}
+
+fn written(told: &WrittenDown<'_>) -> usize {
+    number(told, |state| matches!(state, State::Written(_)))
+}
+
+fn refused(told: &WrittenDown<'_>) -> usize {
+    number(told, |state| matches!(state, State::Refused(_)))
+}
+
+fn totals(told: &WrittenDown<'_>) -> String {
+    let done = if told.dry_run {
+        "would be registered"
+    } else {
+        "registered"
+    };
+    let written = written(told);
+    let refused = refused(told);
+    let mut parts = vec![format!("{} {done}", count(written, "migration"))];
+    let without = told
+        .entries
+        .iter()
+        .filter(|entry| matches!(entry.state, State::Written(_)) && !entry.has_rollback)
+        .count();
+    if without > 0 {
+        parts.push(format!("{without} of them without rollback SQL"));
+    }
+    let same = number(told, |state| matches!(state, State::Same | State::Changed));
+    if same > 0 {
+        parts.push(format!("{same} there before"));
+    }
+    let out = number(told, |state| {
+        matches!(state, State::RolledBack | State::NotApplied)
+    });
+    if out > 0 {
+        parts.push(format!("{out} not applied"));
+    }
+    if refused > 0 {
+        parts.push(format!("{refused} refused"));
+    }
+    parts.join(", ")
+}
+
+fn registration_json(told: &WrittenDown<'_>) -> Value {
+    let entries: Vec<Value> = told
+        .entries
+        .iter()
+        .map(|entry| {
+            let depends_on: Vec<Value> = entry
+                .dependencies
+                .iter()
+                .map(|one| json!({ "on": one.on, "kind": one.kind, "object": one.object }))
+                .collect();
+            let reason = match &entry.state {
+                State::Refused(reason) => Some(reason),
+                _ => None,
+            };
+            json!({
+                "name": entry.id,
+                "state": entry.state.code(),
+                "has_rollback": entry.has_rollback,
+                "depends_on": depends_on,
+                "reason": reason,
+            })
+        })
+        .collect();
+    json!({
+        "version": VERSION,
+        "database": told.database,
+        "dry_run": told.dry_run,
+        "migrations": entries,
+        "registered": written(told),
+        "refused": refused(told),
+    })
+}

@@ -1,0 +1,342 @@
+//! What is told of SQL files alone.
+
+use std::fmt::Write as _;
+
+use colored::Color;
+use serde_json::{Value, json};
+
+use super::findings::finding_tag;
+use super::json::{Format, VERSION};
+use super::list::revision_json;
+use super::{Ui, Verbosity, count, insist};
+use crate::domain::connection::Identity;
+use crate::domain::plan::{Plan, Step};
+use crate::domain::revision::{RevisionId, in_short};
+use crate::domain::risk::outlook::Outlook;
+use crate::domain::risk::verdict::most_telling;
+use crate::domain::risk::{Finding, Level};
+use crate::domain::sql_files::file::{Form, MigrationFile};
+use crate::domain::sql_files::history::{NEEDED, Record, Status, Verdict};
+use crate::error::Failure;
+
+/// The widest column of names: what is longer pushes its own line alone.
+const WIDEST_NAME: usize = 44;
+
+/// So much room has to be left for the reasons to stand in a column; else they stand under their line.
+const ROOM_FOR_REASONS: usize = 30;
+
+/// An applied migration, as `rollback list` and `rollback check` know it.
+#[derive(Debug, Clone)]
+pub struct Registered<'a> {
+    /// Its row.
+    pub record: &'a Record,
+    /// Whether it can be taken down now.
+    pub verdict: Verdict,
+    /// Its file, where it is there and could be read.
+    pub file: Option<&'a MigrationFile>,
+    /// Whether the file is another than the one that was registered.
+    pub changed: bool,
+    /// Of each dependent why it needs this, in their order: `declared`, `inferred: table projects`.
+    pub reasons: Vec<String>,
+    /// What else there is to know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// All applied migrations.
+#[derive(Debug, Clone, Copy)]
+pub struct Migrations<'a> {
+    /// The database.
+    pub database: Option<&'a Identity>,
+    /// All of them, newest first: as they would go.
+    pub plan: &'a Plan,
+    /// What is known of each, in the same order.
+    pub registered: &'a [Registered<'a>],
+    /// How many others have to go before each.
+    pub needed_by: &'a [usize],
+    /// What is foretold of each, if all before it have gone.
+    pub outlook: &'a Outlook,
+    /// How many were rolled back, and not applied since.
+    pub rolled_back: usize,
+    /// What is odd: a stable code and a sentence.
+    pub problems: &'a [(&'static str, String)],
+}
+
+impl Registered<'_> {
+    /// Why it cannot be taken down; `None` where it can.
+    fn obstacle(&self) -> Option<String> {
+        let Verdict {
+            can_rollback,
+            reason,
+            dependents,
+        } = &self.verdict;
+        if *can_rollback {
+            return None;
+        }
+        Some(if reason == NEEDED {
+            let last_first = dependents.iter().rev().map(RevisionId::as_str);
+            format!("{reason}: {}", in_short(last_first))
+        } else {
+            reason.clone()
+        })
+    }
+
+    /// Adds what is registered to the JSON of a revision.
+    pub(super) fn json(&self, value: &mut Value) {
+        let form = self.file.and_then(|file| file.rollback.as_ref());
+        let form = form.map(|rollback| match rollback.form {
+            Form::Plain => "plain",
+            Form::Commented => "commented",
+            Form::Companion => "companion",
+        });
+        let dependents = self.verdict.dependents.iter().zip(&self.reasons);
+        let dependents: Vec<Value> = dependents
+            .map(|(id, why)| json!({ "revision": id, "why": why }))
+            .collect();
+        value["status"] = json!(self.record.status);
+        value["can_rollback"] = self.verdict.can_rollback.into();
+        value["blocking_reason"] =
+            json!((!self.verdict.can_rollback).then_some(&self.verdict.reason));
+        value["dependents"] = dependents.into();
+        value["has_rollback"] = self.record.has_rollback().into();
+        value["applied_at"] = json!(self.record.applied_at);
+        value["applied_by"] = json!(self.record.applied_by);
+        value["file_changed"] = self.changed.into();
+        value["block"] = json!(form);
+        value["notes"] = json!(self.notes);
+    }
+}
+
+/// `2025-01-20 14:30` of an RFC 3339 moment.
+fn minute(at: Option<&str>) -> String {
+    let at = at.unwrap_or("-");
+    match (at.get(..10), at.get(11..16)) {
+        (Some(date), Some(time)) => format!("{date} {time}"),
+        _ => at.to_owned(),
+    }
+}
+
+impl Ui {
+    /// How a file differs from what was registered of it, on stderr, whatever the verbosity: a refusal rests on it.
+    pub fn difference(&self, id: &RevisionId, difference: &str) {
+        insist(&format!(
+            "\n{}",
+            self.err
+                .bold(&format!("{id} was changed since it was registered:"))
+        ));
+        for line in difference.lines() {
+            let line = match line.as_bytes().first() {
+                Some(b'+') => self.err.with(line, Color::Green),
+                Some(b'-') => self.err.with(line, Color::Red),
+                _ => line.to_owned(),
+            };
+            insist(&format!("  {line}"));
+        }
+        if self.verbosity > Verbosity::Quiet {
+            insist("");
+        }
+    }
+
+    /// The answer of `rollback list` for SQL files.
+    pub fn migrations(&self, migrations: Migrations<'_>) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.json_line(&migrations_json(migrations)),
+            Format::Human => self.data(&self.migrations_text(migrations)),
+        }
+    }
+
+    fn migrations_text(&self, migrations: Migrations<'_>) -> String {
+        let mut text = String::new();
+        if let Some(database) = migrations.database {
+            text.push_str(&self.labelled("Database", &database.to_string()));
+        }
+        let names = migrations.registered.iter();
+        let name = names.map(|one| one.record.id.as_str().chars().count());
+        let name = name
+            .max()
+            .unwrap_or_default()
+            .clamp("migration".len(), WIDEST_NAME);
+        let taken = name + "  can  applied at (UTC)  sql  ".len();
+        let beside = self
+            .surroundings
+            .width
+            .is_none_or(|width| width >= taken + ROOM_FOR_REASONS);
+        if migrations.registered.is_empty() {
+            text.push_str(&self.labelled("Applied", "nothing"));
+        } else {
+            let why = if beside { "  why" } else { "" };
+            let head = format!("{:<name$}  can  applied at (UTC)  sql{why}", "migration");
+            let _ = writeln!(text, "\n{}", self.out.bold(&head));
+        }
+        for (index, one) in migrations.registered.iter().enumerate() {
+            let findings = findings(migrations.outlook, index);
+            let (can, color) = if one.verdict.can_rollback {
+                ("yes", Color::Green)
+            } else {
+                ("no ", Color::Red)
+            };
+            let sql = if one.record.has_rollback() {
+                "yes"
+            } else {
+                "no "
+            };
+            let _ = write!(
+                text,
+                "{}  {}  {:<16}  {sql}",
+                self.out
+                    .with(&format!("{:<name$}", one.record.id.as_str()), Color::Cyan),
+                self.out.with(can, color),
+                minute(one.record.applied_at.as_deref()),
+            );
+            match (why(one, findings), beside) {
+                (Some(why), true) => {
+                    let why = self.wrapped(&why, taken, &" ".repeat(taken));
+                    let _ = writeln!(text, "  {why}");
+                }
+                (Some(why), false) => {
+                    let _ = writeln!(text, "\n    {}", self.wrapped(&why, 4, "    "));
+                }
+                (None, _) => text.push('\n'),
+            }
+        }
+        let can = migrations
+            .registered
+            .iter()
+            .filter(|one| one.verdict.can_rollback)
+            .count();
+        let _ = write!(
+            text,
+            "\n{} applied, {can} of them can be rolled back now",
+            count(migrations.registered.len(), "migration"),
+        );
+        if migrations.rolled_back > 0 {
+            let _ = write!(text, "; {} rolled back before", migrations.rolled_back);
+        }
+        text.push('\n');
+        for (_, sentence) in migrations.problems {
+            text.push_str(&self.odd(sentence));
+        }
+        text
+    }
+
+    /// What `rollback check` says of a migration beside what is foretold of it.
+    pub(super) fn registered_text(&self, text: &mut String, one: &Registered<'_>) {
+        let under = " ".repeat(11);
+        let Registered {
+            record, verdict, ..
+        } = one;
+        if let Some(at) = &record.applied_at {
+            let by = record.applied_by.as_ref().map(|by| format!(" by {by}"));
+            let applied = format!("{} UTC{}", minute(Some(at)), by.unwrap_or_default());
+            text.push_str(&self.labelled("Applied", &applied));
+        }
+        let file = match (one.file, record.status) {
+            (Some(file), _) => {
+                let block = match file.rollback.as_ref().map(|rollback| rollback.form) {
+                    Some(Form::Plain) => ", with a block that is no comment",
+                    Some(Form::Commented) => ", with a block in comments",
+                    Some(Form::Companion) => ", with a file beside it",
+                    None => ", without a rollback block",
+                };
+                let changed = if one.changed {
+                    ", changed since it was registered"
+                } else {
+                    ""
+                };
+                format!("{}{block}{changed}", file.path)
+            }
+            (None, _) => "none here".to_owned(),
+        };
+        text.push_str(&self.labelled("File", &self.wrapped(&file, 11, &under)));
+        let (can, color) = if verdict.can_rollback {
+            ("yes", Color::Green)
+        } else {
+            ("no", Color::Red)
+        };
+        text.push_str(&self.labelled(
+            "Can go",
+            &format!("{}: {}", self.out.with(can, color), verdict.reason),
+        ));
+        if record.status == Status::Failed
+            && let Some(error) = &record.metadata.error
+        {
+            text.push_str(&self.labelled("Error", &self.wrapped(error, 11, &under)));
+        }
+        let mut label = "Before it";
+        for (id, why) in verdict.dependents.iter().zip(&one.reasons) {
+            let line = format!("{id} depends on {why}");
+            text.push_str(&self.labelled(label, &self.wrapped(&line, 11, &under)));
+            label = "";
+        }
+        for note in &one.notes {
+            text.push_str(&self.odd(note));
+        }
+    }
+
+    /// The answer of `rollback check` where a migration is not applied.
+    pub fn not_applied(
+        &self,
+        database: Option<&Identity>,
+        id: &RevisionId,
+        verdict: &Verdict,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.json_line(&json!({
+                "version": VERSION,
+                "database": database,
+                "revision": { "revision": id, "can_rollback": false, "blocking_reason": verdict.reason },
+            })),
+            Format::Human => {
+                let mut text = String::new();
+                if let Some(database) = database {
+                    text.push_str(&self.labelled("Database", &database.to_string()));
+                }
+                text.push_str(&self.labelled("Migration", id.as_str()));
+                let no = self.out.with("no", Color::Red);
+                text.push_str(&self.labelled("Can go", &format!("{no}: {}", verdict.reason)));
+                self.data(&text)
+            }
+        }
+    }
+}
+
+fn findings(outlook: &Outlook, index: usize) -> &[Finding] {
+    outlook.steps.get(index).map_or(&[][..], Vec::as_slice)
+}
+
+/// What keeps a migration from going, else what is worst about its going.
+fn why(one: &Registered<'_>, findings: &[Finding]) -> Option<String> {
+    one.obstacle().or_else(|| {
+        let worst = most_telling(findings)?;
+        let matters = worst.outcome.is_some() || worst.level > Level::Low;
+        matters.then(|| format!("{}: {}", finding_tag(worst).0, worst.sentence))
+    })
+}
+
+fn migrations_json(migrations: Migrations<'_>) -> Value {
+    let one = |(index, (step, registered)): (usize, (&Step, &Registered<'_>))| {
+        let mut value = revision_json(step, findings(migrations.outlook, index));
+        value["needed_by"] = migrations.needed_by.get(index).copied().into();
+        registered.json(&mut value);
+        value
+    };
+    let steps = migrations.plan.steps.iter().zip(migrations.registered);
+    let revisions: Vec<Value> = steps.enumerate().map(one).collect();
+    let can = migrations.registered.iter();
+    let can = can.filter(|one| one.verdict.can_rollback).count();
+    let problems: Vec<Value> = migrations
+        .problems
+        .iter()
+        .map(|(code, sentence)| json!({ "code": code, "sentence": sentence }))
+        .collect();
+    json!({
+        "version": VERSION,
+        "database": migrations.database,
+        "current": migrations.plan.current,
+        "unread": migrations.outlook.unread,
+        "revisions": revisions,
+        "total": migrations.registered.len(),
+        "can_rollback": can,
+        "rolled_back": migrations.rolled_back,
+        "problems": problems,
+    })
+}
