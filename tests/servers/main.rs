@@ -39,6 +39,7 @@ mod restore;
 mod rules;
 mod session;
 mod sql_execution;
+mod sql_history;
 mod sql_shop;
 mod sql_steps;
 mod sql_template;
