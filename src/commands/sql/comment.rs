@@ -78,7 +78,8 @@ fn all(folder: &Folder, dialect: Dialect, context: &Context<'_>) -> Result<(), F
         .try_for_each(|one| make(one, folder, dialect, context))
 }
 
-fn typed<'a>(
+/// The migration that is typed, if its file could be read.
+pub(super) fn typed<'a>(
     name: &str,
     folder: &'a Folder,
     context: &Context<'_>,
