@@ -33,5 +33,6 @@ mod roads;
 mod safety;
 mod settings;
 mod sql_commands;
+mod sql_history;
 mod targets;
 mod terminal;
