@@ -8,6 +8,8 @@ mod acts;
 pub mod ahead;
 pub mod dependency;
 pub mod file;
+#[cfg(test)]
+mod fuzz;
 pub mod history;
 pub mod literal;
 pub mod obstacle;
@@ -20,6 +22,3 @@ mod words;
 
 /// What the engine is called, for people and in records.
 pub const ENGINE: &str = "SQL files";
-
-#[cfg(test)]
-mod fuzz;
