@@ -190,12 +190,14 @@ fn present(id: &RevisionId, folder: &Folder, context: &Context<'_>) -> Result<()
     let distance =
         |file: &&MigrationFile| strsim::damerau_levenshtein(file.id.as_str(), id.as_str());
     let nearest = folder.files.iter().min_by_key(distance);
-    Err(match nearest.filter(|file| distance(file) * 2 <= id.as_str().len()) {
-        Some(file) => failure.hint(format!("did you mean {}?", file.id)),
-        None => failure.hint("see which there are: rollback sql sync --dry-run").hint(
-            "another folder is named in rollback.toml: migrations = \"FOLDER\"",
-        ),
-    })
+    Err(
+        match nearest.filter(|file| distance(file) * 2 <= id.as_str().len()) {
+            Some(file) => failure.hint(format!("did you mean {}?", file.id)),
+            None => failure
+                .hint("see which there are: rollback sql sync --dry-run")
+                .hint("another folder is named in rollback.toml: migrations = \"FOLDER\""),
+        },
+    )
 }
 
 fn refused(obstacle: &Obstacle, ids: &BTreeSet<RevisionId>, context: &Context<'_>) -> Failure {
