@@ -43,6 +43,7 @@ mod sql_execution;
 mod sql_history;
 mod sql_shop;
 mod sql_steps;
+mod sql_template;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;

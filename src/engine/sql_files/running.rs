@@ -213,3 +213,6 @@ fn not_run(summary: String) -> EngineError {
 fn not_asked() -> EngineError {
     not_run("SQL files have no engine that could be asked".to_owned())
 }
+
+#[cfg(test)]
+mod tests;
