@@ -107,7 +107,7 @@ with psycopg2.connect(sys.argv[4]) as connection, connection.cursor() as cursor:
 #[test]
 fn the_workflow_for_supabase_takes_an_unhealthy_release_back() {
     let database = TestDatabase::create(Kind::PostgreSql);
-    let url = database.url();
+    let url = database.url().replace("+psycopg2", "");
     let project = Project::copy_of("sql/shop", "project", "alembic-current")
         .env("SUPABASE_DB_URL", &url)
         .env("UNTIL", "20250107090000")
