@@ -97,7 +97,7 @@ pub fn run(args: &GuardArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     context.ui.guard_failed(&guarded);
-    take_back(args, &context, remembered, guarded)
+    take_back(args, &context, remembered, &guarded)
 }
 
 /// What is known before the command.
@@ -289,7 +289,7 @@ fn take_back(
     args: &GuardArgs,
     context: &Context<'_>,
     remembered: Remembered,
-    guarded: Guarded,
+    guarded: &Guarded,
 ) -> Result<Exit, Failure> {
     let before = remembered.before;
     // The signals so far were the command's.
@@ -328,7 +328,7 @@ fn take_back(
         ))
     })?;
     if exit == Exit::Guarded {
-        context.ui.guard_ended(&guarded, &before.rows);
+        context.ui.guard_ended(guarded, &before.rows);
     }
     Ok(exit)
 }
