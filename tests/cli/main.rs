@@ -32,5 +32,6 @@ mod records;
 mod roads;
 mod safety;
 mod settings;
+mod sql_commands;
 mod targets;
 mod terminal;
