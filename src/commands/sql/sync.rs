@@ -9,6 +9,7 @@ use super::keeping::{Keeping, WaitArgs};
 use super::register::{advise, entry, name, plain, unread};
 use crate::commands::Context;
 use crate::domain::revision::RevisionId;
+use crate::domain::sql_files::file::MigrationFile;
 use crate::domain::sql_files::registration::{Change, Found, Obstacle, Registration};
 use crate::engine::sql_files::history_table::writable;
 use crate::error::{Exit, Failure};
@@ -146,11 +147,10 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
                 context.command(&["sql", "register", &entry.id])
             )),
             State::Same => {
-                let file = folder
-                    .files
-                    .iter()
-                    .find(|file| file.id.as_str() == entry.id);
-                file.into_iter().for_each(|file| plain(file, context));
+                let is_it = |file: &&MigrationFile| file.id.as_str() == entry.id;
+                if let Some(file) = folder.files.iter().find(is_it) {
+                    plain(file, context);
+                }
             }
             _ => {}
         }
