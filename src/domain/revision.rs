@@ -41,15 +41,20 @@ impl From<&str> for RevisionId {
 pub type Heads = BTreeSet<RevisionId>;
 
 /// How many names are told one by one.
-const TOLD: usize = 3;
+pub const TOLD: usize = 3;
 
 /// The names, or `base` where there are none, as Alembic calls it. Of many the last and how many others: a history
 /// of SQL files has a row for each that is applied.
 pub fn in_short<'names>(names: impl IntoIterator<Item = &'names str>) -> String {
+    by_the_last(names, TOLD)
+}
+
+/// The same, with no more than so many one by one.
+pub fn by_the_last<'names>(names: impl IntoIterator<Item = &'names str>, told: usize) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     match names[..] {
         [] => "base".to_owned(),
-        [.., last] if names.len() > TOLD => format!("{last} and {} more", names.len() - 1),
+        [.., last] if names.len() > told => format!("{last} and {} more", names.len() - 1),
         _ => names.join(", "),
     }
 }

@@ -39,6 +39,9 @@ impl Ui {
         text.push_str(&self.revisions("Code head", standing.heads, standing, none));
         let behind = match standing.behind {
             None => "cannot be told".to_owned(),
+            Some(0) if standing.files && standing.heads.is_empty() => {
+                "nothing: there is no file".to_owned()
+            }
             Some(0) if standing.files => "nothing: every file is applied".to_owned(),
             Some(0) => "nothing: every revision of the code is applied".to_owned(),
             Some(behind) if standing.files => count(behind, "migration"),

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 use insta::assert_snapshot;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rexpect::process::WaitStatus;
+use rexpect::session::spawn_command;
 use serde_json::Value;
 
 use crate::support::{Project, Run};
@@ -45,7 +48,9 @@ fn wait_for(project: &Project, file: &str) {
 
 /// Starts a guard and lets something happen once its command has left the file `up`.
 fn once_up(project: &Project, line: &str, happen: impl FnOnce(&Child)) -> Run {
-    let child = project.rollback(line).piped().spawn().unwrap();
+    // In the group of a terminal's own job it would be the terminal that signals the command.
+    let mut command = project.rollback(line).piped();
+    let child = command.process_group(0).spawn().unwrap();
     wait_for(project, "up");
     happen(&child);
     let output: Output = child.wait_with_output().unwrap();
@@ -456,6 +461,32 @@ fn ctrl_c_is_for_the_command_and_then_it_is_judged() {
         );
         assert_eq!(project.rows(), BRANCHES);
     }
+}
+
+/// Turns red if the command has no terminal, gets a Ctrl-C there twice or not at all, or nobody is asked.
+#[test]
+fn on_a_terminal_the_command_has_it_and_then_there_is_a_question() {
+    let project = at_both_branches();
+    let line = "guard -- sh -c \
+                'trap \"echo heard >> heard\" INT; alembic -q upgrade head; test -t 0 && echo up-$((40+2)); \
+                 while [ ! -e heard ]; do sleep 0.05; done; sleep 0.5; exit 7'";
+    let mut session = spawn_command(project.rollback(line).command(), Some(60_000)).unwrap();
+    // Not what the line itself says.
+    session.exp_string("up-42").unwrap();
+    session.send_control('c').unwrap();
+    session.exp_string("Proceed with rollback?").unwrap();
+    // The terminal is set to single keys right after the question is written.
+    sleep(Duration::from_millis(200));
+    session.send_line("y").unwrap();
+    let rest = session.exp_eof().unwrap();
+    let status = session.process().wait().unwrap();
+    assert!(
+        matches!(status, WaitStatus::Exited(_, 8)),
+        "{status:?}: {rest}"
+    );
+    let heard = fs::read_to_string(project.root().join("heard")).unwrap();
+    assert_eq!(heard, "heard\n");
+    assert_eq!(project.rows(), BRANCHES);
 }
 
 /// Turns red if a command that heard the signal and came to its end well is undone all the same.

@@ -38,6 +38,7 @@ mod rendered;
 mod restore;
 mod rules;
 mod session;
+mod sql_crash;
 mod sql_execution;
 mod sql_history;
 mod sql_shop;

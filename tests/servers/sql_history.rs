@@ -615,6 +615,23 @@ fn a_rollback_in_sql_is_whole_or_nothing() {
     );
     other.execute(&format!("SELECT pg_advisory_unlock({high}, {low})"));
 
+    kept.register(
+        &file("3_c", "DROP INDEX CONCURRENTLY IF EXISTS no_such_index"),
+        &[],
+    );
+    let alone = execute("3_c", false);
+    assert!(
+        alone.starts_with("f|it cannot run in a transaction: DROP INDEX CONCURRENTLY"),
+        "{alone}"
+    );
+    assert_eq!(
+        kept.read().get(&id("3_c")).unwrap().status,
+        Status::Applied,
+        "and it was not tried"
+    );
+    let tables = kept.tables.clone();
+    kept.done(&tables.rolled_back(&id("3_c"), &by(), true));
+
     // The path of the database, though the function has none of it and the session another one.
     let done = owner(
         &database,

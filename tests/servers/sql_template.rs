@@ -280,11 +280,7 @@ fn run(database: &TestDatabase<'_>, sql: &str) {
 }
 
 /// Turns red if what the template writes cannot be read back, fails, or leaves another schema than there was.
-fn restored(up: &str) -> (usize, usize) {
-    let database = TestDatabase::create(Kind::PostgreSql);
-    run(&database, BASE);
-    let before = state(&database);
-
+fn restored(database: &TestDatabase<'_>, before: &[String], up: &str) -> (usize, usize) {
     let found = template(up, &[BASE], Dialect::Postgresql);
     assert!(found.is_block, "{up}\n{}", found.text);
     let text = format!("{up};\n\n{}", found.text);
@@ -301,11 +297,11 @@ fn restored(up: &str) -> (usize, usize) {
     if up.starts_with("BEGIN") {
         database.execute(&file.up);
     } else {
-        run(&database, &file.up);
+        run(database, &file.up);
     }
-    assert_ne!(state(&database), before, "it changes nothing: {up}");
-    run(&database, &file.rollback.unwrap().sql);
-    let after = state(&database);
+    assert_ne!(state(database), before, "it changes nothing: {up}");
+    run(database, &file.rollback.unwrap().sql);
+    let after = state(database);
     let gone: Vec<&String> = before.iter().filter(|line| !after.contains(line)).collect();
     let new: Vec<&String> = after.iter().filter(|line| !before.contains(line)).collect();
     assert!(
@@ -318,12 +314,15 @@ fn restored(up: &str) -> (usize, usize) {
 
 #[test]
 fn the_inverse_restores_the_schema() {
-    let server = TestDatabase::create(Kind::PostgreSql);
-    server.execute(ROLES);
+    // Each leaves the database to the next as it was.
+    let database = TestDatabase::create(Kind::PostgreSql);
+    database.execute(ROLES);
+    run(&database, BASE);
+    let before = state(&database);
     let mut tried = 0;
     let mut inverted = 0;
     for up in INVERTED.iter().chain(WHOLE) {
-        let (restored, explained) = restored(up);
+        let (restored, explained) = restored(&database, &before, up);
         assert_eq!(explained, 0, "{up}");
         tried += 1;
         inverted += restored;
@@ -331,7 +330,7 @@ fn the_inverse_restores_the_schema() {
     // Each of the statements on its own, and those of the whole migrations.
     assert_eq!((INVERTED.len(), WHOLE.len()), (97, 3));
     assert_eq!((tried, inverted), (100, 97 + 11 + 8 + 6));
-    server.execute("DROP ROLE template_reader; DROP ROLE template_owner");
+    database.execute("DROP ROLE template_reader; DROP ROLE template_owner");
 }
 
 /// Turns red if a statement without an inverse gets one, or is explained without saying how to keep what is lost.

@@ -95,7 +95,12 @@ pub fn run(args: &SyncArgs, context: &Context<'_>) -> Result<(), Failure> {
                 (None, Some(Found::NotApplied)) => State::NotApplied,
                 (None, Some(Found::Same) | None) => State::Same,
             };
-            entry(file, state, &dependencies)
+            // What is not written stays as it is stored.
+            let depends_on = match state {
+                State::Written(_) => &dependencies,
+                _ => &history.dependencies,
+            };
+            entry(file, state, depends_on)
         })
         .collect();
     entries.extend(folder.malformed.iter().map(|malformed| Entry {

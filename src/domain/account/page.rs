@@ -1,6 +1,7 @@
 //! The account as a page: what is told, in which order, without a word on how it looks.
 
-use crate::domain::revision::in_short;
+use crate::domain::revision::by_the_last;
+use crate::domain::sql_files::ENGINE;
 
 use super::{Check, Document, Moment, Named, Status, Step, StepState, Table};
 use crate::domain::backup::Verified;
@@ -141,17 +142,28 @@ fn summary(document: &Document) -> Vec<Block> {
 
 fn rollback(document: &Document) -> Vec<Block> {
     vec![facts(vec![
-        ("From revision", Some(plain(named(&document.from)))),
+        (
+            "From revision",
+            Some(plain(named(&document.from, document.rows_told()))),
+        ),
         (
             "To revision",
-            document.to.as_deref().map(|to| plain(named(to))),
+            document
+                .to
+                .as_deref()
+                .map(|to| plain(named(to, document.rows_told()))),
         ),
         ("Target as typed", Some(literal(&document.target))),
-        ("Stands at", Some(plain(named(&document.stands_at)))),
+        (
+            "Stands at",
+            Some(plain(named(&document.stands_at, document.rows_told()))),
+        ),
         (
             "Method",
             Some(plain(if document.atomic {
                 "all steps or none (--atomic)"
+            } else if document.engine == ENGINE {
+                "one migration after the other, each looked up before the next"
             } else {
                 "one process of the engine for each revision, each looked up before the next"
             })),
@@ -190,7 +202,10 @@ fn before(document: &Document) -> Vec<Block> {
         })
         .collect();
     let mut blocks = vec![facts(vec![
-        ("Current revision", Some(plain(named(&document.from)))),
+        (
+            "Current revision",
+            Some(plain(named(&document.from, document.rows_told()))),
+        ),
         (
             "Tables",
             data.tables.map(|tables| plain(tables.to_string())),
@@ -516,7 +531,7 @@ fn next(document: &Document) -> Vec<Block> {
     vec![Block::List(document.next.iter().map(plain).collect())]
 }
 
-fn named(revisions: &[Named]) -> String {
+fn named(revisions: &[Named], told: usize) -> String {
     let named = |named: &Named| match &named.message {
         Some(message) => format!("{} ({})", named.revision, first_line(message)),
         None => named.revision.to_string(),
@@ -525,7 +540,7 @@ fn named(revisions: &[Named]) -> String {
     if all.is_empty() {
         "base: nothing is applied".to_owned()
     } else {
-        in_short(all.iter().map(String::as_str))
+        by_the_last(all.iter().map(String::as_str), told)
     }
 }
 

@@ -372,3 +372,52 @@ fn a_run_whose_backup_was_put_back_is_over_whatever_it_ended_with() {
     assert_eq!(run.heads, heads(&["c"]));
     assert_eq!(run.backup, Some(manifest()));
 }
+
+fn statement(at: usize, state: StatementState) -> Entry {
+    Entry::Statement {
+        step: 0,
+        statement: Statement {
+            at,
+            of: 3,
+            state,
+            text: format!("digest of {at}"),
+            schema: None,
+        },
+    }
+}
+
+#[test]
+fn only_a_statement_that_was_sent_and_not_answered_is_in_flight() {
+    use StatementState::{Begun, Ended, Refused};
+    let in_flight = |entries: Vec<Entry>| {
+        let all = [begun("base"), intent(0)].into_iter().chain(entries);
+        let run = run(all.collect());
+        run.statement_in_flight()
+            .map(|(at, text)| (at, text.to_owned()))
+    };
+    assert_eq!(in_flight(vec![]), None);
+    let sent = Some((1, "digest of 1".to_owned()));
+    let one = [statement(0, Begun), statement(0, Ended)];
+    let with = |more: Vec<Entry>| one.iter().cloned().chain(more).collect();
+    assert_eq!(in_flight(with(vec![])), None);
+    assert_eq!(in_flight(with(vec![statement(1, Begun)])), sent);
+    // Gone on with and cut off again, before anything more was sent.
+    let again = vec![statement(1, Begun), intent(0)];
+    assert_eq!(in_flight(with(again)), sent);
+    let refused = vec![statement(1, Begun), statement(1, Refused)];
+    assert_eq!(in_flight(with(refused)), None);
+    let next = vec![statement(1, Begun), done(0, &["b"], &[]), intent(1)];
+    assert_eq!(in_flight(with(next)), None);
+}
+
+#[test]
+fn in_the_middle_of_a_step_the_schema_is_what_was_found_there() {
+    let middle = Entry::InTheMiddle {
+        step: 0,
+        statements: 1,
+        schema: schema(&["table two"]),
+    };
+    let run = run(vec![begun("base"), intent(0), middle]);
+    assert_eq!(run.schema, Some(schema(&["table two"])));
+    assert_eq!((run.done, run.in_flight), (0, Some(0)));
+}

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::domain::backup::{Manifest, Verified};
 use crate::domain::journal::{Begun, Checked, End, Entry, Line, Run, Stopped};
-use crate::domain::revision::{Heads, RevisionId};
+use crate::domain::revision::{Heads, RevisionId, in_short};
 
 /// When something is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -230,7 +230,7 @@ fn during(run: &Run, seen: &Seen<'_>) -> Vec<Item> {
         }
         (None, Some(End::Target)) => (
             State::Done,
-            "each process of the engine was watched to its end, and none failed".to_owned(),
+            "each step was watched to its end, and none failed".to_owned(),
         ),
         (None, _) => match cause {
             Some(cause) => (State::Failed, cause.to_owned()),
@@ -409,11 +409,7 @@ fn judged(checks: &[&Checked], none: &str) -> (State, String) {
 }
 
 fn listed(heads: &Heads) -> String {
-    if heads.is_empty() {
-        return "base".to_owned();
-    }
-    let heads: Vec<&str> = heads.iter().map(RevisionId::as_str).collect();
-    heads.join(", ")
+    in_short(heads.iter().map(RevisionId::as_str))
 }
 
 #[cfg(test)]

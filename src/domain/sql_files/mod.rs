@@ -17,3 +17,6 @@ pub mod script;
 pub mod template;
 pub mod way;
 mod words;
+
+/// What the engine is called, for people and in records.
+pub const ENGINE: &str = "SQL files";

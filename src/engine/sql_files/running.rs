@@ -16,6 +16,7 @@ use self::step::{Step, Watch};
 use super::history_table::{By, Tables};
 use crate::domain::query::Execution;
 use crate::domain::revision::RevisionId;
+use crate::domain::sql_files::ENGINE;
 use crate::domain::sql_files::script::{self, Statement};
 use crate::domain::sql_files::way::{Way, way};
 use crate::engine::{Current, Engine, EngineError, Judge, Observation, Range, StepRun};
@@ -139,7 +140,7 @@ impl SqlFiles {
 
 impl Engine for SqlFiles {
     fn name(&self) -> String {
-        "SQL files".to_owned()
+        ENGINE.to_owned()
     }
 
     fn observe(&self) -> Result<Observation, EngineError> {
@@ -212,3 +213,6 @@ fn not_run(summary: String) -> EngineError {
 fn not_asked() -> EngineError {
     not_run("SQL files have no engine that could be asked".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,7 +121,7 @@ fn what_nobody_checked_stays_open() {
             "[ ] Keep to the policy: no policy was asked",
             "[ ] Make the project's checks before the first step: none was made",
             "[x] Run the rollback, one revision at a time: 2 of 2 steps done",
-            "[x] Watch for errors: each process of the engine was watched to its end, and none failed",
+            "[x] Watch for errors: each step was watched to its end, and none failed",
             "[x] Look at the database after each step: version table and schema were read after each step",
             "[x] Verify where the database stands: the version table says a",
             "[ ] Check the integrity of the data: rows and faults were not looked at",

@@ -36,6 +36,18 @@ pub(super) struct Table {
     pub(super) partitions: BTreeMap<String, String>,
 }
 
+impl Table {
+    /// Takes the columns of its primary key.
+    fn keyed(&mut self, columns: &[Part]) {
+        self.key = columns.iter().map(|one| one.written.clone()).collect();
+        for one in columns {
+            if let Some(column) = self.columns.get_mut(&one.folded) {
+                column.not_null = true;
+            }
+        }
+    }
+}
+
 /// A statement that made something else.
 #[derive(Debug, Clone)]
 pub(super) struct Definition {
@@ -270,16 +282,26 @@ impl Known {
                         .insert(name.folded.clone(), column(*definition));
                 }
             }
+            Action::AddConstraint {
+                name: None,
+                sort: Sort::PrimaryKey,
+                columns,
+                ..
+            } => table.keyed(columns),
             Action::DropColumn { name } => {
                 table.columns.remove(&name.folded);
             }
             Action::AddConstraint {
                 name: Some(name),
+                sort,
+                columns,
                 definition,
-                ..
             } => {
                 let text = definition.rest().to_owned();
                 table.constraints.insert(name.folded.clone(), text);
+                if *sort == Sort::PrimaryKey {
+                    table.keyed(columns);
+                }
             }
             Action::DropConstraint { name } => {
                 table.constraints.remove(&name.folded);
@@ -332,6 +354,7 @@ fn table(made: &Create<'_>, name: &Name, statement: String) -> Table {
         statement,
         ..Table::default()
     };
+    let mut key = Vec::new();
     for one in made.group.map(Reader::list).unwrap_or_default() {
         if let Some(Action::AddConstraint {
             name: named,
@@ -342,13 +365,12 @@ fn table(made: &Create<'_>, name: &Name, statement: String) -> Table {
         {
             let folded: Vec<&str> = columns.iter().map(|one| one.folded.as_str()).collect();
             let default = by_default(name, sort, &folded);
-            let columns: Vec<String> = columns.into_iter().map(|one| one.written).collect();
             if let Some(named) = named.map(|one| one.folded).or(default) {
                 let text = definition.rest().to_owned();
                 table.constraints.insert(named, text);
             }
             if sort == Sort::PrimaryKey {
-                table.key = columns;
+                key = columns;
             }
             continue;
         }
@@ -373,16 +395,11 @@ fn table(made: &Create<'_>, name: &Name, statement: String) -> Table {
             }
         }
         if reader.find(&["PRIMARY KEY"]).is_some() {
-            table.key = vec![part.written.clone()];
+            key = vec![part.clone()];
         }
         table.columns.insert(part.folded, column(reader));
     }
-    for part in &table.key {
-        let folded = part.trim_matches(['"', '`']).to_lowercase();
-        if let Some(column) = table.columns.get_mut(&folded) {
-            column.not_null = true;
-        }
-    }
+    table.keyed(&key);
     table
 }
 
