@@ -32,5 +32,6 @@ mod records;
 mod roads;
 mod safety;
 mod settings;
+mod sql_history;
 mod targets;
 mod terminal;
