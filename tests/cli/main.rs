@@ -33,5 +33,6 @@ mod roads;
 mod safety;
 mod settings;
 mod sql_history;
+mod sql_template;
 mod targets;
 mod terminal;
