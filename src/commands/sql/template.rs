@@ -23,7 +23,9 @@ Examples:
   rollback sql template 20250120_add_tags --write  Put it at the end of the file")]
 pub struct TemplateArgs {
     /// A migration, by the name of its file.
-    pub name: String,
+    // `name` would be the global option of that name.
+    #[arg(value_name = "NAME")]
+    pub migration: String,
     /// Put the block at the end of the file, where it has none yet.
     #[arg(long)]
     pub write: bool,
@@ -32,7 +34,7 @@ pub struct TemplateArgs {
 /// Does it.
 pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
     let (folder, dialect) = files(context)?;
-    let one = typed(&args.name, &folder, context)?;
+    let one = typed(&args.migration, &folder, context)?;
     let before: Vec<&str> = folder
         .files
         .iter()
