@@ -35,5 +35,6 @@ mod settings;
 mod sql_commands;
 mod sql_comment;
 mod sql_history;
+mod sql_template;
 mod targets;
 mod terminal;
