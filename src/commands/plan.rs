@@ -86,6 +86,7 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     } else {
         context.ui.plan(view)?;
     }
-    Registered::of(&session, &plan, None, false).foretell(context);
+    let words = [args.target.clone()];
+    Registered::of(&session, &plan, None, false, &words).foretell(context);
     foreseen.denied(args.deny)
 }

@@ -41,7 +41,7 @@ impl From<&str> for RevisionId {
 pub type Heads = BTreeSet<RevisionId>;
 
 /// How many names are told one by one.
-const TOLD: usize = 3;
+pub const TOLD: usize = 3;
 
 /// The names, or `base` where there are none, as Alembic calls it. Of many the last and how many others: a history
 /// of SQL files has a row for each that is applied.

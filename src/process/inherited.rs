@@ -18,27 +18,12 @@ use super::{Ended, Interrupt, Invocation, SpawnError, classify, other};
 /// Where a signal that came with the end of the child is surely counted.
 const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
-/// Who gets a Ctrl-C.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Terminal {
-    /// The terminal gives it to us and to the child.
-    Shared,
-    /// There is a terminal, and it is somebody else's turn there.
-    Elsewhere,
-    /// Whoever sends one, sends it to us.
-    None,
-}
-
-impl Terminal {
-    fn look() -> Self {
-        let Ok(terminal) = File::open("/dev/tty") else {
-            return Self::None;
-        };
-        match tcgetpgrp(&terminal) {
-            Ok(group) if group == getpgrp() => Self::Shared,
-            _ => Self::Elsewhere,
-        }
-    }
+/// Whether the terminal gives its Ctrl-C to us, and so to a child in our group.
+fn terminal_is_ours() -> bool {
+    let Ok(terminal) = File::open("/dev/tty") else {
+        return false;
+    };
+    tcgetpgrp(&terminal).is_ok_and(|group| group == getpgrp())
 }
 
 /// Runs one program to its end with what we have as stdin, stdout and stderr; with `to_stderr` it has our stderr
@@ -53,7 +38,7 @@ pub fn run_inherited(
 ) -> Result<(Ended, Duration), SpawnError> {
     // One that came just before is meant for the child as well.
     let mut heard = 0;
-    let terminal = Terminal::look();
+    let shared = terminal_is_ours();
     let mut command = Command::new(&invocation.program);
     command
         .args(&invocation.args)
@@ -67,8 +52,8 @@ pub fn run_inherited(
             .map_err(|source| other(invocation, source))?;
         command.stdout(Stdio::from(ours));
     }
-    // With a terminal it has to stay where it can read from it.
-    if terminal == Terminal::None {
+    // With a terminal it has to stay where it can read from it. Without, a signal has to reach all that it starts.
+    if !shared {
         command.process_group(0);
     }
     let started = Instant::now();
@@ -83,7 +68,7 @@ pub fn run_inherited(
         }
         while heard < interrupt.count() {
             heard += 1;
-            hand_on(&child, terminal, interrupt.last());
+            hand_on(&child, shared, interrupt.last());
         }
         thread::sleep(TICK);
     };
@@ -99,7 +84,7 @@ pub fn run_inherited(
     Ok((ended, elapsed))
 }
 
-fn hand_on(child: &Child, terminal: Terminal, number: Option<i32>) {
+fn hand_on(child: &Child, shared: bool, number: Option<i32>) {
     let signal = number
         .and_then(|number| Signal::try_from(number).ok())
         .unwrap_or(Signal::SIGINT);
@@ -108,9 +93,9 @@ fn hand_on(child: &Child, terminal: Terminal, number: Option<i32>) {
     };
     let pid = Pid::from_raw(pid);
     // It may have ended in between, and then there is nobody to be told.
-    let _ = match terminal {
-        Terminal::Shared if signal == Signal::SIGINT => Ok(()),
-        Terminal::Shared | Terminal::Elsewhere => kill(pid, signal),
-        Terminal::None => killpg(pid, signal),
+    let _ = match signal {
+        Signal::SIGINT if shared => Ok(()),
+        signal if shared => kill(pid, signal),
+        signal => killpg(pid, signal),
     };
 }

@@ -224,6 +224,36 @@ fn a_child_started_after_the_second_signal_lives() {
 }
 
 #[test]
+fn signals_that_are_over_do_not_count() {
+    let interrupt = Interrupt::never();
+    interrupt.raise();
+    let anew = interrupt.anew();
+    assert_eq!((interrupt.count(), anew.count()), (1, 0));
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let listener = Arc::clone(&heard);
+    anew.tell(Some(Box::new(move |count| {
+        listener.lock().unwrap().push(count);
+    })));
+    interrupt.raise();
+    assert_eq!(*heard.lock().unwrap(), [1]);
+    assert_eq!(anew.clone().at_once().count(), 1);
+}
+
+#[test]
+fn a_command_of_somebody_is_told_for_how_it_ended() {
+    let ended = |script| run_inherited(&shell(script), true, &Interrupt::never());
+    assert_eq!(ended("exit 7").unwrap().0, Ended::Exited(7));
+    assert_eq!(ended("kill -9 $$").unwrap().0, Ended::Signalled(9));
+    let mut missing = shell("");
+    missing.program = "/nowhere/program".into();
+    let missing = run_inherited(&missing, false, &Interrupt::never());
+    assert!(
+        matches!(missing, Err(SpawnError::NotFound(_))),
+        "{missing:?}"
+    );
+}
+
+#[test]
 fn a_foreign_signal_is_told_apart() {
     assert_eq!(finish(&shell("kill -KILL $$")).ended, Ended::Signalled(9));
 }

@@ -4,7 +4,7 @@ use colored::Color;
 
 use super::json::Format;
 use super::progress::Redact;
-use super::steps::{ids, shown};
+use super::steps::{is_sequence, rows, shown};
 use super::{Ui, count, insist, seconds};
 use crate::domain::blocker::Blocker;
 use crate::domain::diagnosis::{self, Diagnosis, Known};
@@ -73,11 +73,12 @@ impl Ui {
                 stop,
                 diagnosis.filter(Diagnosis::is_known).as_ref(),
             ),
-            None => self.account_of_success(report),
+            None => self.account_of_success(&account),
         }
     }
 
-    fn account_of_success(&self, report: &Report) {
+    fn account_of_success(&self, account: &Account<'_>) {
+        let report = account.report;
         let title = format!(
             "✓ Rolled back {} in {}",
             count(report.done.len(), "revision"),
@@ -88,7 +89,7 @@ impl Ui {
         if !report.validated {
             self.warn("the steps were not looked up in the database one by one (--no-validate)");
         }
-        self.position(report);
+        self.position(report, is_sequence(account.plan));
     }
 
     fn account_of_stop(&self, account: &Account<'_>, stop: &Stop, diagnosis: Option<&Diagnosis>) {
@@ -174,7 +175,7 @@ impl Ui {
             )
         };
         insist(&format!("  {} {done}", self.err.bold("Done:    ")));
-        self.position(report);
+        self.position(report, is_sequence(account.plan));
         insist(&format!(
             "  {} {}",
             self.err.bold("Record:  "),
@@ -218,9 +219,9 @@ impl Ui {
         }
     }
 
-    fn position(&self, report: &Report) {
+    fn position(&self, report: &Report, is_sequence: bool) {
         let position = match &report.current {
-            Some(heads) => format!("{}, {}", ids(heads), report.witness),
+            Some(heads) => format!("{}, {}", rows(heads, is_sequence), report.witness),
             None => "unknown: it could not be read".to_owned(),
         };
         self.insist_unless_done(

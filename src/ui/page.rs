@@ -10,7 +10,7 @@ use super::json::{Format, VERSION};
 use crate::domain::account::markdown::{markdown, visible};
 use crate::domain::account::page::{Block, Cell, TITLE, moment, page};
 use crate::domain::account::{Document, Named, Status};
-use crate::domain::revision::in_short;
+use crate::domain::revision::by_the_last;
 use crate::error::Failure;
 
 /// No column of a table gets narrower.
@@ -76,8 +76,15 @@ impl Ui {
             visible(&document.who()),
         );
         self.line(&mut text, "database", &document.database);
-        self.line(&mut text, "from", &named(&document.from));
-        let to = document.to.as_deref().map(named);
+        self.line(
+            &mut text,
+            "from",
+            &named(&document.from, document.rows_told()),
+        );
+        let to = document
+            .to
+            .as_deref()
+            .map(|to| named(to, document.rows_told()));
         let target = format!("target {}", document.target);
         self.line(
             &mut text,
@@ -223,14 +230,14 @@ fn one_line(cell: &Cell) -> String {
     visible(cell.text()).replace('\n', " ")
 }
 
-fn named(revisions: &[Named]) -> String {
+fn named(revisions: &[Named], told: usize) -> String {
     let named = |named: &Named| {
         let message = named.message.as_deref().unwrap_or_default();
         let first = message.lines().next().unwrap_or_default().trim();
         format!("{} {first}", named.revision).trim_end().to_owned()
     };
     let all: Vec<String> = revisions.iter().map(named).collect();
-    in_short(all.iter().map(String::as_str))
+    by_the_last(all.iter().map(String::as_str), told)
 }
 
 fn history_json(runs: &[Told]) -> Value {

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::account::hidden;
 use super::json::Format;
-use super::steps::ids;
+use super::steps::rows;
 use super::{Ui, Verbosity, insist, seconds};
 use crate::domain::blocker::Blocker;
 use crate::domain::diagnosis::{self, Known};
@@ -31,6 +31,8 @@ pub struct Progress<'a> {
     warned: BTreeSet<u64>,
     /// What was said of the lock timeout.
     limits: Vec<LockLimit>,
+    /// Whether the steps are of a history that has a row for each migration.
+    is_sequence: bool,
 }
 
 /// Takes secrets out of text that somebody else wrote.
@@ -64,6 +66,7 @@ impl<'a> Progress<'a> {
             known: &[],
             warned: BTreeSet::new(),
             limits: Vec::new(),
+            is_sequence: false,
         }
     }
 
@@ -132,6 +135,7 @@ impl Events for Progress<'_> {
     fn step_started(&mut self, index: usize, step: &Step) {
         let paint = self.ui.err;
         let merge = if step.is_merge { " [MERGE]" } else { "" };
+        self.is_sequence = step.is_of_a_sequence();
         self.bar.set_message(step.removes.to_string());
         self.line(&format!(
             "{} Rolling back {}{} ... {}",
@@ -218,7 +222,7 @@ impl Events for Progress<'_> {
             "      {} {}, now at {}",
             self.ui.err.with("✓", Color::Green),
             seconds(step.elapsed),
-            ids(&step.heads),
+            rows(&step.heads, self.is_sequence),
         ));
         self.difference(step);
         self.event(&Ui::step_finished_event(index + 1, self.of, step));
@@ -230,7 +234,7 @@ impl Events for Progress<'_> {
             "      {} {}, inside the transaction at {}",
             self.ui.err.with("·", Color::Green),
             seconds(step.elapsed),
-            ids(&step.heads),
+            rows(&step.heads, self.is_sequence),
         ));
         self.difference(step);
         self.event(&Ui::step_applied_event(index + 1, self.of, step));

@@ -7,7 +7,7 @@ use colored::Color;
 use super::json::{Format, PlanView};
 use super::{Ui, Verbosity, count};
 use crate::domain::account::page::moment;
-use crate::domain::plan::Step;
+use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::{Heads, RevisionId, by_the_last, in_short};
 use crate::error::Failure;
 
@@ -36,7 +36,7 @@ impl Ui {
         if let Some(database) = view.database {
             text.push_str(&self.labelled("Database", &database.to_string()));
         }
-        text.push_str(&self.labelled("Current", &rows_of(plan.steps.first(), &plan.current)));
+        text.push_str(&self.labelled("Current", &rows(&plan.current, is_sequence(plan))));
         text.push_str(&self.labelled("Target", view.target));
         if plan.steps.is_empty() {
             text.push_str("\nNothing to roll back: the database already stands there.\n");
@@ -97,7 +97,10 @@ impl Ui {
                 format!("created {}", without_fraction(created))
             });
         }
-        facts.push(format!("leaves {}", rows_of(Some(step), &step.heads_after)));
+        facts.push(format!(
+            "leaves {}",
+            rows(&step.heads_after, step.is_of_a_sequence())
+        ));
         let _ = writeln!(text, "{indent}{}", paint.dimmed(&facts.join(", ")));
         if !step.takes_along.is_empty() {
             let along: Vec<&str> = step.takes_along.iter().map(RevisionId::as_str).collect();
@@ -125,13 +128,18 @@ pub(super) fn ids(heads: &Heads) -> String {
     in_short(heads.iter().map(RevisionId::as_str))
 }
 
-/// The rows around a step. Those of a history that has one for each migration are told by the newest.
-fn rows_of(step: Option<&Step>, heads: &Heads) -> String {
-    if step.is_some_and(Step::is_of_a_sequence) {
+/// The rows in short. Those of a history that has one for each migration are told by the newest.
+pub(super) fn rows(heads: &Heads, is_sequence: bool) -> String {
+    if is_sequence {
         by_the_last(heads.iter().map(RevisionId::as_str), 1)
     } else {
         ids(heads)
     }
+}
+
+/// Whether the steps of a plan are of such a history.
+pub(super) fn is_sequence(plan: &Plan) -> bool {
+    plan.steps.iter().any(Step::is_of_a_sequence)
 }
 
 /// A command line that can be pasted into a shell.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 use insta::assert_snapshot;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rexpect::process::WaitStatus;
+use rexpect::session::spawn_command;
 use serde_json::Value;
 
 use crate::support::{Project, Run};
@@ -45,7 +48,9 @@ fn wait_for(project: &Project, file: &str) {
 
 /// Starts a guard and lets something happen once its command has left the file `up`.
 fn once_up(project: &Project, line: &str, happen: impl FnOnce(&Child)) -> Run {
-    let child = project.rollback(line).piped().spawn().unwrap();
+    // In the group of a terminal's own job it would be the terminal that signals the command.
+    let mut command = project.rollback(line).piped();
+    let child = command.process_group(0).spawn().unwrap();
     wait_for(project, "up");
     happen(&child);
     let output: Output = child.wait_with_output().unwrap();
@@ -458,6 +463,32 @@ fn ctrl_c_is_for_the_command_and_then_it_is_judged() {
     }
 }
 
+/// Turns red if the command has no terminal, gets a Ctrl-C there twice or not at all, or nobody is asked.
+#[test]
+fn on_a_terminal_the_command_has_it_and_then_there_is_a_question() {
+    let project = at_both_branches();
+    let line = "guard -- sh -c \
+                'trap \"echo heard >> heard\" INT; alembic -q upgrade head; test -t 0 && echo up-$((40+2)); \
+                 while [ ! -e heard ]; do sleep 0.05; done; sleep 0.5; exit 7'";
+    let mut session = spawn_command(project.rollback(line).command(), Some(60_000)).unwrap();
+    // Not what the line itself says.
+    session.exp_string("up-42").unwrap();
+    session.send_control('c').unwrap();
+    session.exp_string("Proceed with rollback?").unwrap();
+    // The terminal is set to single keys right after the question is written.
+    sleep(Duration::from_millis(200));
+    session.send_line("y").unwrap();
+    let rest = session.exp_eof().unwrap();
+    let status = session.process().wait().unwrap();
+    assert!(
+        matches!(status, WaitStatus::Exited(_, 8)),
+        "{status:?}: {rest}"
+    );
+    let heard = fs::read_to_string(project.root().join("heard")).unwrap();
+    assert_eq!(heard, "heard\n");
+    assert_eq!(project.rows(), BRANCHES);
+}
+
 /// Turns red if a command that heard the signal and came to its end well is undone all the same.
 #[test]
 fn a_command_may_take_a_signal_for_what_it_wants() {
@@ -543,4 +574,76 @@ fn passwords_of_the_command_line_appear_nowhere() {
     }
     assert!(kept.contains("PGPASSWORD=***"), "{kept}");
     assert!(!kept.contains("hunter2"), "{kept}");
+}
+
+/// What applies SQL files to SQLite, as a project's own script would.
+const APPLY: &str = "\
+import sqlite3, sys
+with sqlite3.connect('app.db') as database:
+    for name in sys.argv[1:]:
+        database.executescript(open(f'migrations/{name}.sql').read())
+";
+
+/// The shop of SQL files on SQLite, with the first two migrations applied.
+fn shop() -> Project {
+    let project =
+        Project::copy_of("sql/shop", "project", "alembic-current").file("apply.py", APPLY);
+    let url = format!("sqlite:///{}", project.database().display());
+    let project = project.env("ROLLBACK_DATABASE_URL", url);
+    project
+        .engine("python apply.py 20250106090000_create_customers 20250107090000_create_products");
+    project
+}
+
+fn tables(project: &Project) -> Vec<String> {
+    project.sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'migration%' ORDER BY name")
+}
+
+/// Turns red if a deploy of SQL files is not undone, or what was there before goes with it.
+#[test]
+fn sql_files_that_a_failed_deploy_applied_go() {
+    let project = shop();
+    project.run("sql install").exits(0);
+    project
+        .run("sql register 20250106090000_create_customers 20250107090000_create_products")
+        .exits(0);
+    let run = project
+        .run(
+            "guard -y -- sh -c \
+             'python apply.py 20250108090000_create_orders 20250109090000_add_order_notes && \
+              rollback -q sql register 20250108090000_create_orders 20250109090000_add_order_notes && exit 7'",
+        )
+        .exits(8);
+    assert!(run.stderr.contains("✓ Rolled back 2 revisions"), "{run}");
+    assert_eq!(tables(&project), ["customers", "products"]);
+    assert_eq!(
+        project.sql("SELECT migration_name, status FROM migration_history ORDER BY migration_name"),
+        [
+            "20250106090000_create_customers applied",
+            "20250107090000_create_products applied",
+            "20250108090000_create_orders rolled_back",
+            "20250109090000_add_order_notes rolled_back",
+        ]
+    );
+    assert_eq!(report(&project)["guarded"]["exit_status"], 7);
+}
+
+/// Turns red if SQL that nobody wrote down is passed over.
+#[test]
+fn sql_files_that_are_not_written_down_are_for_a_person() {
+    let project = shop();
+    let refused = project.run("guard -y -- touch ran");
+    assert_snapshot!(refused, @"
+    exit 1
+    --- stderr
+    error: the tables of the migration history are not there: migration_history; the command was not run
+      → make them: rollback sql install
+    ");
+    assert!(!project.root().join("ran").exists());
+    project.run("sql install").exits(0);
+    let run = project
+        .run("guard -y -- sh -c 'python apply.py 20250108090000_create_orders && exit 7'")
+        .exits(5);
+    assert!(run.stderr.contains("new:  table orders"), "{run}");
+    assert_eq!(tables(&project), ["customers", "orders", "products"]);
 }

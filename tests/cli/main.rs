@@ -32,5 +32,8 @@ mod records;
 mod roads;
 mod safety;
 mod settings;
+mod sql_commands;
+mod sql_comment;
+mod sql_history;
 mod targets;
 mod terminal;

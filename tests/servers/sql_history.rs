@@ -13,6 +13,7 @@ use rollback::domain::sql_files::history::{
 };
 use rollback::engine::sql_files::history_table::{By, Installation, Tables};
 
+use crate::project::Project;
 use crate::session::Session;
 use crate::support::{Kind, PASSWORD, TestDatabase, USER, database_environment};
 
@@ -615,6 +616,23 @@ fn a_rollback_in_sql_is_whole_or_nothing() {
     );
     other.execute(&format!("SELECT pg_advisory_unlock({high}, {low})"));
 
+    kept.register(
+        &file("3_c", "DROP INDEX CONCURRENTLY IF EXISTS no_such_index"),
+        &[],
+    );
+    let alone = execute("3_c", false);
+    assert!(
+        alone.starts_with("f|it cannot run in a transaction: DROP INDEX CONCURRENTLY"),
+        "{alone}"
+    );
+    assert_eq!(
+        kept.read().get(&id("3_c")).unwrap().status,
+        Status::Applied,
+        "and it was not tried"
+    );
+    let tables = kept.tables.clone();
+    kept.done(&tables.rolled_back(&id("3_c"), &by(), true));
+
     // The path of the database, though the function has none of it and the session another one.
     let done = owner(
         &database,
@@ -641,4 +659,158 @@ fn a_rollback_in_sql_is_whole_or_nothing() {
         "the rows of Supabase go as well"
     );
     assert!(history.disagreement().is_empty());
+}
+
+/// Turns red if a command of the history does not do on a server what it does on SQLite.
+#[test]
+fn a_folder_is_written_down_on_each_server() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        let project = Project::copy_of("sql/shop", "project", "alembic-current")
+            .env("ROLLBACK_DATABASE_URL", database.url());
+        project.run("sql install").exits(0);
+        project.run("sql install").exits(0);
+        let run = project.run("sql sync --format json").exits(0);
+        assert_eq!(run.json()["registered"], 5, "{kind:?}\n{run}");
+        let run = project.run("sql sync --format json").exits(0);
+        assert_eq!(run.json()["registered"], 0, "{kind:?}\n{run}");
+        project
+            .run("sql register 20250109090000_add_order_notes")
+            .exits(0);
+        let mut kept = Kept::of(&database, None);
+        let history = kept.read();
+        assert_eq!(history.records.len(), 5, "{kind:?}");
+        assert_eq!(
+            history
+                .verdict(&id("20250106090000_create_customers"))
+                .dependents,
+            [
+                "20250110090000_create_newsletter",
+                "20250109090000_add_order_notes",
+                "20250108090000_create_orders"
+            ]
+            .map(id),
+            "{kind:?}"
+        );
+        let notes = history.get(&id("20250109090000_add_order_notes")).unwrap();
+        assert!(
+            notes.has_rollback() && notes.metadata.path.is_some(),
+            "{kind:?}"
+        );
+
+        let kept = project
+            .run("sql snapshot create --format json")
+            .exits(0)
+            .json();
+        database.execute("CREATE TABLE extra (id INTEGER)");
+        let diff = project
+            .run("sql snapshot diff latest --format json")
+            .exits(0)
+            .json();
+        let new = diff["new"].as_array().unwrap();
+        assert_eq!(diff["gone"].as_array().unwrap().len(), 0, "{kind:?} {diff}");
+        assert!(
+            !new.is_empty()
+                && new
+                    .iter()
+                    .all(|line| line.as_str().unwrap().contains("extra")),
+            "{kind:?} {diff}"
+        );
+        if kind == Kind::PostgreSql {
+            // By the function, and with another path: the lines are the same.
+            let now = project
+                .run("sql snapshot create --format json")
+                .exits(0)
+                .json();
+            owner(
+                &database,
+                "SET search_path = rollback; SELECT create_migration_snapshot('x', 'y')",
+            );
+            let shown = project
+                .run("sql snapshot show latest --format json")
+                .exits(0)
+                .json();
+            assert_eq!(shown["note"], "y");
+            assert_eq!(shown["schema"], now["schema"]);
+            assert_ne!(shown["schema"], kept["schema"]);
+        }
+    }
+}
+
+/// Turns red if `sync` takes for applied what Supabase has not applied.
+#[test]
+fn only_what_supabase_has_applied_is_registered() {
+    let database = TestDatabase::create(Kind::PostgreSql);
+    database.execute(
+        "CREATE SCHEMA supabase_migrations;
+         CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY, statements text[], name text);
+         INSERT INTO supabase_migrations.schema_migrations VALUES ('20250106090000'), ('20250107090000')",
+    );
+    let project = Project::copy_of("sql/shop", "project", "alembic-current")
+        .env("DATABASE_URL", database.url());
+    project.run("sql install").exits(0);
+    let run = project.run("sql sync").exits(0);
+    assert!(
+        run.stdout
+            .contains("2 migrations registered, 3 not applied"),
+        "{run}"
+    );
+    let last = id("20250107090000_create_products");
+    let mut kept = Kept::of(&database, None);
+    let statements = kept.tables.rolled_back(&last, &by(), true);
+    kept.done(&statements);
+    assert_eq!(
+        kept.read().supabase,
+        Some(vec!["20250106090000".to_owned()]),
+        "so that the next push applies it again"
+    );
+    let run = project.run("sql sync").exits(0);
+    assert!(run.stdout.contains("0 migrations registered"), "{run}");
+    database.execute("INSERT INTO supabase_migrations.schema_migrations VALUES ('20250107090000')");
+    assert_eq!(kept.read().disagreement().rolled_back_here, [last.clone()]);
+    let run = project.run("sql sync").exits(0);
+    assert!(run.stdout.contains("applied again"), "{run}");
+    assert!(kept.read().get(&last).unwrap().is_applied());
+}
+
+#[test]
+fn a_history_in_public_is_offered_and_not_doubled() {
+    let database = TestDatabase::create(Kind::PostgreSql);
+    database.execute(BEFORE);
+    let project = Project::copy_of("sql/shop", "project", "alembic-current")
+        .env("ROLLBACK_DATABASE_URL", database.url());
+    let run = project.run("sql install").exits(1);
+    assert!(run.stderr.contains("history_schema = \"public\""), "{run}");
+    assert_eq!(
+        database.query_one("SELECT count(*)::text FROM pg_namespace WHERE nspname = 'rollback'"),
+        "0"
+    );
+    let project = project.file(
+        "rollback.toml",
+        "engine = \"sql\"\nmigrations = \"migrations\"\nhistory_schema = \"public\"\n",
+    );
+    let run = project.run("sql install").exits(0);
+    assert!(run.stderr.contains("the functions are not made"), "{run}");
+    project.run("sql sync").exits(0);
+}
+
+#[test]
+fn what_writes_waits_for_a_run() {
+    let database = TestDatabase::create(Kind::PostgreSql);
+    let project = Project::copy_of("sql/shop", "project", "alembic-current")
+        .env("ROLLBACK_DATABASE_URL", database.url());
+    project.run("sql install").exits(0);
+    let (high, low) = POSTGRES_KEY;
+    let mut other = Session::of(&database);
+    other.execute(&format!("SELECT pg_advisory_lock({high}, {low})"));
+    for line in [
+        "sql install",
+        "sql sync",
+        "sql register x",
+        "sql snapshot create",
+    ] {
+        project.run(line).exits(6);
+    }
+    project.run("sql sync --dry-run").exits(0);
+    project.run("sql snapshot list").exits(0);
 }

@@ -11,6 +11,7 @@ use crate::domain::connection::Dialect;
 use crate::domain::diagnosis::Known;
 use crate::domain::plan::Plan;
 use crate::domain::policy::Consent;
+use crate::domain::sql_files::obstacle::Chosen;
 use crate::error::Failure;
 use crate::ui::{Ending, PlanView};
 
@@ -46,7 +47,13 @@ impl Planned {
             (None, None, None) => session.plan(&target)?,
         };
         let goes_on = taken_up.is_some();
-        let registered = Registered::of(session, &plan, args.how.chosen, goes_on);
+        let registered = Registered::of(
+            session,
+            &plan,
+            args.how.chosen,
+            goes_on,
+            &typed(args, &plan, session),
+        );
         let foreseen = Foreseen::of(session, &plan, context);
         let safety = Safety::judge(context, session, &plan, &foreseen.outlook);
         let begun_as_a_whole = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
@@ -108,19 +115,15 @@ impl Planned {
         Ok(())
     }
 
-    /// What is typed for the same plan.
+    /// What is typed for the same plan, with what was chosen.
     fn words(&self, args: &DowngradeSafeArgs, session: &Session) -> Vec<String> {
-        if args.resume {
-            return vec!["--resume".to_owned()];
+        let mut words = typed(args, &self.plan, session);
+        match args.how.chosen {
+            Some(Chosen::Stored) => words.extend(["--use".to_owned(), "stored".to_owned()]),
+            Some(Chosen::File) => words.extend(["--use".to_owned(), "file".to_owned()]),
+            None => {}
         }
-        if let Some(only) = &args.only {
-            return vec!["--only".to_owned(), only.clone()];
-        }
-        let spelled = args
-            .taking_back
-            .as_ref()
-            .and_then(|_| self.plan.spelled(&session.graph));
-        vec![spelled.unwrap_or_else(|| self.target.clone())]
+        words
     }
 
     /// A refusal of what guard would do, with what to type instead.
@@ -160,4 +163,19 @@ impl Planned {
             })
             .collect()
     }
+}
+
+/// What is typed for the same plan.
+fn typed(args: &DowngradeSafeArgs, plan: &Plan, session: &Session) -> Vec<String> {
+    if args.resume {
+        return vec!["--resume".to_owned()];
+    }
+    if let Some(only) = &args.only {
+        return vec!["--only".to_owned(), only.clone()];
+    }
+    let spelled = args
+        .taking_back
+        .as_ref()
+        .and_then(|_| plan.spelled(&session.graph));
+    vec![spelled.unwrap_or_else(|| args.told_target())]
 }

@@ -13,6 +13,8 @@ pub(in super::super) struct Registered {
     obstacles: Vec<(RevisionId, Obstacle)>,
     /// What is odd and stops nothing, a sentence each.
     warnings: Vec<String>,
+    /// What the plan was asked for by.
+    words: Vec<String>,
 }
 
 impl Registered {
@@ -22,11 +24,13 @@ impl Registered {
         plan: &Plan,
         chosen: Option<Chosen>,
         goes_on: bool,
+        words: &[String],
     ) -> Self {
         let Some(project) = session.sql() else {
             return Self {
                 obstacles: Vec::new(),
                 warnings: Vec::new(),
+                words: Vec::new(),
             };
         };
         let files = project.files();
@@ -58,6 +62,7 @@ impl Registered {
         Self {
             obstacles: obstacles(&project.history, files, ids(), chosen, goes_on),
             warnings,
+            words: words.to_vec(),
         }
     }
 
@@ -95,7 +100,7 @@ impl Registered {
         let failures = [
             self.needing(),
             self.failed(context),
-            self.malformed(),
+            self.malformed(context),
             self.without_sql(context),
             self.changed(context),
         ];
@@ -163,7 +168,18 @@ impl Registered {
         Some(failure)
     }
 
-    fn malformed(&self) -> Option<Failure> {
+    /// The same plan with `--use`.
+    fn using(&self, context: &Context<'_>, which: &str) -> String {
+        let words = self.words.iter().map(String::as_str);
+        let words: Vec<&str> = ["downgrade-safe"]
+            .into_iter()
+            .chain(words)
+            .chain(["--use", which])
+            .collect();
+        context.command(&words)
+    }
+
+    fn malformed(&self, context: &Context<'_>) -> Option<Failure> {
         let malformed = self
             .obstacles
             .iter()
@@ -179,7 +195,10 @@ impl Registered {
         for one in malformed {
             failure = failure.because(one.to_string());
         }
-        Some(failure.hint("mend it, or run what was registered: --use stored"))
+        Some(failure.hint(format!(
+            "mend it, or run what was registered: {}",
+            self.using(context, "stored")
+        )))
     }
 
     fn without_sql(&self, context: &Context<'_>) -> Option<Failure> {
@@ -241,11 +260,16 @@ impl Registered {
         if let [_, _, ..] = changed[..] {
             failure = failure.because(changed.join(", "));
         }
-        let _ = context;
         Some(
             failure
-                .hint("to run what was registered: --use stored")
-                .hint("to run what the file says, and register that: --use file"),
+                .hint(format!(
+                    "to run what was registered: {}",
+                    self.using(context, "stored")
+                ))
+                .hint(format!(
+                    "to run what the file says, and register that: {}",
+                    self.using(context, "file")
+                )),
         )
     }
 }

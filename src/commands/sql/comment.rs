@@ -1,19 +1,129 @@
 //! `rollback sql comment`.
 
+use std::fs;
+
 use clap::Args;
 
+use super::project::files;
 use crate::commands::Context;
+use crate::domain::foresight::Dialect;
+use crate::domain::sql_files::file::{self, Form, MigrationFile};
+use crate::engine::sql_files::folder::Folder;
+use crate::engine::sql_files::writing;
 use crate::error::Failure;
 
 /// Make the rollback block of a file a comment, so that nobody runs it with the file.
+///
+/// Whoever runs the whole of a migration file, as supabase db push does, runs a plain block at once. Only the lines
+/// between the marks are changed. Needs no database.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rollback sql comment 20250120_add_tags
+  rollback sql comment --all")]
 pub struct CommentArgs {
     /// A migration, by the name of its file.
-    pub name: String,
+    // `name` would be the global option of that name.
+    #[arg(required_unless_present = "all", value_name = "NAME")]
+    pub migration: Option<String>,
+    /// Every migration of the folder.
+    #[arg(long, conflicts_with = "migration")]
+    pub all: bool,
 }
 
 /// Does it.
 pub fn run(args: &CommentArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let _ = (args, context);
-    Err(Failure::user("rollback sql comment is not there yet"))
+    let (folder, dialect) = files(context)?;
+    let Some(name) = &args.migration else {
+        return all(&folder, dialect, context);
+    };
+    let one = typed(name, &folder, context)?;
+    let path = &one.path;
+    let why = match one.rollback.as_ref().map(|rollback| rollback.form) {
+        Some(Form::Plain) => return make(one, &folder, dialect, context),
+        Some(Form::Commented) => format!("The block of {path} is a comment already."),
+        Some(Form::Companion) => {
+            format!("What takes {path} down has a file of its own, which is not run with it.")
+        }
+        None => {
+            let template = context.command(&["sql", "template", one.id.as_str()]);
+            format!("There is no rollback block in {path}. One is written by: {template}")
+        }
+    };
+    context.ui.say(&why);
+    Ok(())
+}
+
+/// All that have a plain block. A file that cannot be read may have one, so then nothing is written.
+fn all(folder: &Folder, dialect: Dialect, context: &Context<'_>) -> Result<(), Failure> {
+    if !folder.malformed.is_empty() {
+        let failure = Failure::user("some files cannot be read, so that none was changed");
+        let failure = folder
+            .malformed
+            .iter()
+            .fold(failure, |failure, one| failure.because(one.to_string()));
+        return Err(failure.hint("mend them, or name one migration at a time"));
+    }
+    let plain = |one: &&MigrationFile| {
+        one.rollback
+            .as_ref()
+            .is_some_and(|rollback| rollback.form == Form::Plain)
+    };
+    let found: Vec<&MigrationFile> = folder.files.iter().filter(plain).collect();
+    if found.is_empty() {
+        context.ui.say("There is no plain block among the files.");
+    }
+    found
+        .into_iter()
+        .try_for_each(|one| make(one, folder, dialect, context))
+}
+
+/// The migration that is typed, if its file could be read.
+pub(super) fn typed<'a>(
+    name: &str,
+    folder: &'a Folder,
+    context: &Context<'_>,
+) -> Result<&'a MigrationFile, Failure> {
+    let id = folder.typed(name, context.dir).map_err(|error| {
+        Failure::user(error.to_string()).hint("name a file of the folder, without .sql")
+    })?;
+    if let Some(one) = folder.files.iter().find(|one| one.id == id) {
+        return Ok(one);
+    }
+    let names = [format!("{id}.sql"), format!("{id}.down.sql")];
+    let malformed = folder.malformed.iter().find(|one| {
+        let file = one.file.rsplit('/').next().unwrap_or(&one.file);
+        names.iter().any(|name| name == file)
+    });
+    Err(match malformed {
+        Some(why) => Failure::user(why.to_string()).hint("mend the file, then try again"),
+        None => Failure::user(format!("there is no migration {id}")).hint(format!(
+            "the migrations are looked for in {}",
+            folder.path.display()
+        )),
+    })
+}
+
+fn make(
+    one: &MigrationFile,
+    folder: &Folder,
+    dialect: Dialect,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
+    let path = folder.path.join(format!("{}.sql", one.id));
+    let text = fs::read_to_string(&path)
+        .map_err(|error| Failure::user(format!("cannot read {}: {error}", one.path)))?;
+    let made = file::commented(&one.path, &text, dialect)
+        .map_err(|why| Failure::user(why.to_string()).hint("mend the file, then try again"))?;
+    writing::replace(&path, &made)
+        .map_err(|error| Failure::user(format!("cannot write {}: {error}", one.path)))?;
+    context.ui.say(&format!(
+        "The rollback block of {} is a comment now.",
+        one.path
+    ));
+    let register = context.command(&["sql", "register", one.id.as_str()]);
+    context.ui.say(&format!(
+        "Where it is registered, write the new checksum down: {register}"
+    ));
+    Ok(())
 }

@@ -181,16 +181,23 @@ fn present(id: &RevisionId, folder: &Folder, context: &Context<'_>) -> Result<()
     }
     let failure = Failure::user(format!(
         "there is no file {id}.sql in {}",
-        folder.path.display()
+        folder
+            .path
+            .strip_prefix(context.dir)
+            .unwrap_or(&folder.path)
+            .display()
     ));
-    let nearest = folder
-        .files
-        .iter()
-        .min_by_key(|file| strsim::damerau_levenshtein(file.id.as_str(), id.as_str()));
-    Err(match nearest {
-        Some(file) => failure.hint(format!("did you mean {}?", file.id)),
-        None => failure.hint("name the folder in rollback.toml: migrations = \"FOLDER\""),
-    })
+    let distance =
+        |file: &&MigrationFile| strsim::damerau_levenshtein(file.id.as_str(), id.as_str());
+    let nearest = folder.files.iter().min_by_key(distance);
+    Err(
+        match nearest.filter(|file| distance(file) * 2 <= id.as_str().len()) {
+            Some(file) => failure.hint(format!("did you mean {}?", file.id)),
+            None => failure
+                .hint("see which there are: rollback sql sync --dry-run")
+                .hint("another folder is named in rollback.toml: migrations = \"FOLDER\""),
+        },
+    )
 }
 
 fn refused(obstacle: &Obstacle, ids: &BTreeSet<RevisionId>, context: &Context<'_>) -> Failure {

@@ -1,6 +1,7 @@
 //! `rollback sql sync`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -36,6 +37,22 @@ pub struct SyncArgs {
 
 /// Does it.
 pub fn run(args: &SyncArgs, context: &Context<'_>) -> Result<(), Failure> {
+    sync(args, context, true)
+}
+
+/// The same for a command that has something else to say: only what cannot be written down is told, by the failure.
+pub(in super::super) fn silently(
+    context: &Context<'_>,
+    wait: Option<Duration>,
+) -> Result<(), Failure> {
+    let args = SyncArgs {
+        dry_run: false,
+        wait: WaitArgs { wait },
+    };
+    sync(&args, context, false)
+}
+
+fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failure> {
     let mut keeping = Keeping::open(context, &args.wait, !args.dry_run)?;
     let history = keeping.history(context)?;
     let folder = keeping.project.folder.clone();
@@ -95,7 +112,12 @@ pub fn run(args: &SyncArgs, context: &Context<'_>) -> Result<(), Failure> {
                 (None, Some(Found::NotApplied)) => State::NotApplied,
                 (None, Some(Found::Same) | None) => State::Same,
             };
-            entry(file, state, &dependencies)
+            // What is not written stays as it is stored.
+            let depends_on = match state {
+                State::Written(_) => &dependencies,
+                _ => &history.dependencies,
+            };
+            entry(file, state, depends_on)
         })
         .collect();
     entries.extend(folder.malformed.iter().map(|malformed| Entry {
@@ -108,13 +130,15 @@ pub fn run(args: &SyncArgs, context: &Context<'_>) -> Result<(), Failure> {
     if !args.dry_run && !statements.is_empty() {
         keeping.transact("nothing was registered", &statements)?;
     }
-    context.ui.written_down(&WrittenDown {
-        database: &keeping.project.identity,
-        dry_run: args.dry_run,
-        entries: &entries,
-    })?;
-    advise(&entries, &folder.files, &history, context);
-    for entry in &entries {
+    if aloud {
+        context.ui.written_down(&WrittenDown {
+            database: &keeping.project.identity,
+            dry_run: args.dry_run,
+            entries: &entries,
+        })?;
+        advise(&entries, &folder.files, &history, context);
+    }
+    for entry in entries.iter().filter(|_| aloud) {
         match entry.state {
             State::Changed => context.ui.warn(&format!(
                 "{} was changed since it was registered; to write it down anew: {}",

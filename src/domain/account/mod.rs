@@ -16,8 +16,9 @@ use super::guard::Guarded;
 use super::journal::{Foreseen, Line, Rows, Stopped};
 use super::lock::Operator;
 use super::policy::{Ruling, checklist};
-use super::revision::RevisionId;
+use super::revision::{RevisionId, TOLD};
 use super::schema::Difference;
+use super::sql_files::ENGINE;
 
 /// The version of the format of report.json; it goes up when a field changes its meaning or goes away.
 pub const VERSION: u32 = 1;
@@ -283,6 +284,11 @@ pub struct Item {
 }
 
 impl Document {
+    /// How many rows are told one by one: where each migration has one, the newest says enough.
+    pub fn rows_told(&self) -> usize {
+        if self.engine == ENGINE { 1 } else { TOLD }
+    }
+
     /// `ada@db1`.
     pub fn who(&self) -> String {
         format!("{}@{}", self.executed_by.user, self.executed_by.host)

@@ -1,6 +1,6 @@
 //! The account as a page: what is told, in which order, without a word on how it looks.
 
-use crate::domain::revision::in_short;
+use crate::domain::revision::by_the_last;
 use crate::domain::sql_files::ENGINE;
 
 use super::{Check, Document, Moment, Named, Status, Step, StepState, Table};
@@ -142,13 +142,22 @@ fn summary(document: &Document) -> Vec<Block> {
 
 fn rollback(document: &Document) -> Vec<Block> {
     vec![facts(vec![
-        ("From revision", Some(plain(named(&document.from)))),
+        (
+            "From revision",
+            Some(plain(named(&document.from, document.rows_told()))),
+        ),
         (
             "To revision",
-            document.to.as_deref().map(|to| plain(named(to))),
+            document
+                .to
+                .as_deref()
+                .map(|to| plain(named(to, document.rows_told()))),
         ),
         ("Target as typed", Some(literal(&document.target))),
-        ("Stands at", Some(plain(named(&document.stands_at)))),
+        (
+            "Stands at",
+            Some(plain(named(&document.stands_at, document.rows_told()))),
+        ),
         (
             "Method",
             Some(plain(if document.atomic {
@@ -193,7 +202,10 @@ fn before(document: &Document) -> Vec<Block> {
         })
         .collect();
     let mut blocks = vec![facts(vec![
-        ("Current revision", Some(plain(named(&document.from)))),
+        (
+            "Current revision",
+            Some(plain(named(&document.from, document.rows_told()))),
+        ),
         (
             "Tables",
             data.tables.map(|tables| plain(tables.to_string())),
@@ -519,7 +531,7 @@ fn next(document: &Document) -> Vec<Block> {
     vec![Block::List(document.next.iter().map(plain).collect())]
 }
 
-fn named(revisions: &[Named]) -> String {
+fn named(revisions: &[Named], told: usize) -> String {
     let named = |named: &Named| match &named.message {
         Some(message) => format!("{} ({})", named.revision, first_line(message)),
         None => named.revision.to_string(),
@@ -528,7 +540,7 @@ fn named(revisions: &[Named]) -> String {
     if all.is_empty() {
         "base: nothing is applied".to_owned()
     } else {
-        in_short(all.iter().map(String::as_str))
+        by_the_last(all.iter().map(String::as_str), told)
     }
 }
 

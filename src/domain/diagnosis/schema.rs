@@ -422,7 +422,7 @@ fn missing(kind: &str, failed: &Failed, known: &Known) -> Words {
     let words = match &known.dropped_by {
         Some(culprit) => Words::new(format!("{what} does not exist: the doing of {culprit}")),
         None => Words::new(format!("{what} does not exist")).then(format!(
-            "find out what removed it: grep -rn {} in the folder of the version files",
+            "find out what removed it: grep -rn {} in the folder of the migrations",
             name.as_deref().map_or("NAME".to_owned(), |name| {
                 shlex::try_quote(name)
                     .map_or_else(|_| "NAME".to_owned(), std::borrow::Cow::into_owned)

@@ -125,6 +125,10 @@ pub(super) fn kind(reader: &mut Reader<'_>) -> Option<Object> {
 
 /// Something that is made.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a clause that stands there or not"
+)]
 pub(super) struct Create<'a> {
     pub(super) kind: Object,
     pub(super) or_replace: bool,

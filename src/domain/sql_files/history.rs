@@ -62,6 +62,9 @@ pub struct Metadata {
     /// The line of that file that the first line of `rollback_sql` is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
+    /// What of `rollback_sql` cannot run in a transaction, so that the functions of the database leave it alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alone: Option<String>,
     /// Why taking it down failed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -58,13 +58,11 @@ impl<'a> Files<'a> {
     }
 }
 
-/// Whether the file is another than the one that was registered. A row that was written by somebody else may have
-/// no checksum.
+/// Whether the file is another than the one that was registered, or the row was changed by hand. One that was
+/// written by somebody else may have no checksum.
 pub fn is_changed(record: &Record, file: &MigrationFile) -> bool {
-    match &record.checksum {
-        Some(checksum) => *checksum != file.checksum,
-        None => !is_same(record, file),
-    }
+    let checksum = record.checksum.as_ref();
+    checksum.is_some_and(|checksum| *checksum != file.checksum) || !is_same(record, file)
 }
 
 /// Whether both take the migration down in the same way.

@@ -6,6 +6,8 @@ use rollback::cli::Cli;
 use super::{Block, PLACE, blocks, code, documents, hold, placed, read, rows};
 use crate::support::{Project, source};
 
+const EXPORT: &str = "$ export ";
+
 #[test]
 fn examples_with_output_print_what_they_show() {
     let mut examples = 0;
@@ -25,11 +27,19 @@ fn examples_with_output_print_what_they_show() {
             }
             let Some(case) = fixture(&block) else {
                 panic!(
-                    "{name}:{}: a console block needs the line <!-- runs on fixtures/alembic/CASE --> above it",
+                    "{name}:{}: a console block needs the line <!-- runs on fixtures/alembic/CASE --> or \
+                     <!-- runs on fixtures/sql/CASE --> above it",
                     block.line
                 );
             };
-            let project = Project::alembic(case).at("heads");
+            // Those of SQL files apply their migrations themselves: there is no engine that would.
+            let project = match case.strip_prefix("alembic/") {
+                Some(case) => Project::alembic(case).at("heads"),
+                None => exported(
+                    Project::copy_of(case, "project", "alembic-current"),
+                    &block.text,
+                ),
+            };
             let printed = played(&project, &block.text);
             examples += 1;
             if placed(&project, &block.text) != placed(&project, &printed) {
@@ -45,8 +55,18 @@ fn examples_with_output_print_what_they_show() {
 fn fixture(block: &Block) -> Option<&str> {
     block
         .above
-        .strip_prefix("<!-- runs on fixtures/alembic/")?
+        .strip_prefix("<!-- runs on fixtures/")?
         .strip_suffix(" -->")
+        .filter(|case| case.starts_with("alembic/") || case.starts_with("sql/"))
+}
+
+/// What a block exports is there for all of it.
+fn exported(project: Project, block: &str) -> Project {
+    let exports = block.lines().filter_map(|line| line.strip_prefix(EXPORT));
+    exports.fold(project, |project, export| {
+        let (name, value) = export.split_once('=').expect("NAME=VALUE");
+        project.env(name, value)
+    })
 }
 
 /// The block anew: each command of it is run, and its output put below it as a terminal would show it.
@@ -54,14 +74,14 @@ fn played(project: &Project, block: &str) -> String {
     let commands = block.lines().filter_map(|line| line.strip_prefix("$ "));
     let mut text = String::new();
     for command in commands {
-        let line = command
-            .strip_prefix("rollback ")
-            .unwrap_or_else(|| panic!("{command} is no command of ours"));
-        let output = project
-            .rollback(line)
-            .piped()
-            .output()
-            .expect("the program");
+        let output = match command.strip_prefix("rollback ") {
+            Some(line) => project.rollback(line).piped().output(),
+            None => project.shell(command).output(),
+        };
+        let output = output.expect("a program");
+        if !command.starts_with("rollback ") {
+            assert!(output.status.success(), "{command}: {output:?}");
+        }
         let said = [output.stdout, output.stderr].concat();
         let said =
             String::from_utf8_lossy(&said).replace(&*project.root().to_string_lossy(), PLACE);

@@ -146,10 +146,14 @@ fn code(text: &str) -> Vec<&str> {
 
 /// The document's text as the program would have printed it in this project.
 fn placed(project: &Project, text: &str) -> String {
-    static RUN: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+    static RUN: LazyLock<[Regex; 5]> = LazyLock::new(|| {
         [
             r"\b\d{8}T\d{6}Z-\d+\b",
             r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  \S+@\S+",
+            // When a migration of SQL files was written down, and by whom.
+            r"applied \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC",
+            r"\d{4}-\d\d-\d\d \d\d:\d\d UTC by \S+@\S+",
+            r"(yes|no )  \d{4}-\d\d-\d\d \d\d:\d\d  ",
         ]
         .map(|pattern| Regex::new(pattern).expect("a pattern"))
     });

@@ -152,6 +152,17 @@ impl Project {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// A line of a shell in the project's folder, with what the program has around it.
+    pub fn shell(&self, line: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", line])
+            .current_dir(&self.root)
+            .env_clear()
+            .envs(&self.environment);
+        command
+    }
+
     /// Changes the database by hand, or asks it: the rows of the last statement, a line each.
     pub fn sql(&self, statement: &str) -> Vec<String> {
         const PROGRAM: &str = "

@@ -149,7 +149,7 @@ impl Scan<'_> {
             }
             Class::Routine => self.routine(&name.key()),
             Class::Type => self.type_key(&name.key()) || self.relation(name),
-            class => {
+            class @ Class::Of(_) => {
                 let key = self.key(kind, class, name, on);
                 self.world.uses(self.by, &key)
             }
@@ -473,11 +473,11 @@ impl Scan<'_> {
             return reader.at;
         }
         if plain {
-            if self.is_type_position(here, how) && !calls {
+            if Self::is_type_position(here, how) && !calls {
                 let _ = self.type_key(&key) || self.row_type(here, &name, how);
-            } else if self.is_bare(here, how) {
+            } else if Self::is_bare(here, how) {
                 self.routine(&key);
-            } else if self.is_role_position(how) {
+            } else if Self::is_role_position(how) {
                 self.object(Object::Role, &name, None);
             }
             self.columns.insert((None, key));
@@ -548,7 +548,7 @@ impl Scan<'_> {
         }
     }
 
-    fn is_type_position(&self, here: Reader<'_>, how: &How<'_>) -> bool {
+    fn is_type_position(here: Reader<'_>, how: &How<'_>) -> bool {
         let Some(before) = here.at.checked_sub(1).and_then(|at| here.sql.token(at)) else {
             return false;
         };
@@ -562,7 +562,7 @@ impl Scan<'_> {
                     ]
                     .iter()
                     .any(|known| word.value.eq_ignore_ascii_case(known))
-                    || self.is_second_of_a_definition(here, how)
+                    || Self::is_second_of_a_definition(here, how)
             }
             Token::LParen | Token::Comma => {
                 matches!(
@@ -581,7 +581,7 @@ impl Scan<'_> {
     }
 
     /// `status project_status`: the name of a column may be a word of SQL.
-    fn is_second_of_a_definition(&self, here: Reader<'_>, how: &How<'_>) -> bool {
+    fn is_second_of_a_definition(here: Reader<'_>, how: &How<'_>) -> bool {
         let defines = match how.of {
             Act::Create(made) => !matches!(made.kind, Object::View | Object::MaterializedView),
             Act::Alter { .. } => true,
@@ -599,7 +599,7 @@ impl Scan<'_> {
     }
 
     /// Routines are named without brackets where an aggregate or a type is made of them.
-    fn is_bare(&self, here: Reader<'_>, how: &How<'_>) -> bool {
+    fn is_bare(here: Reader<'_>, how: &How<'_>) -> bool {
         let made_of = matches!(
             how.of,
             Act::Create(Create {
@@ -610,7 +610,7 @@ impl Scan<'_> {
         made_of && here.at > 0 && here.sql.token(here.at - 1) == Some(&Token::Eq)
     }
 
-    fn is_role_position(&self, how: &How<'_>) -> bool {
+    fn is_role_position(how: &How<'_>) -> bool {
         match how.of {
             Act::Create(made) => matches!(made.kind, Object::Policy | Object::Schema),
             Act::Alter { kind, actions, .. } => {
@@ -844,7 +844,7 @@ fn apply(world: &mut World, by: usize, act: &Act<'_>, types: BTreeSet<String>) {
                 world.typed(&name.key(), types);
             }
             let unique_on = (create.kind == Object::Index)
-                .then(|| create.on.as_ref())
+                .then_some(create.on.as_ref())
                 .flatten()
                 .map(|on| (on.key(), unique_columns(create)));
             world.makes(

@@ -3,7 +3,7 @@
 use super::super::acts::{Action, Object, Security, Sort};
 use super::super::words::{Name, Part, Reader, Sql};
 use super::create::{default_name, types};
-use super::known::Known;
+use super::known::{Known, Standard};
 use super::{Piece, archive, lost};
 use crate::domain::foresight::Dialect;
 
@@ -175,13 +175,15 @@ fn add_constraint(
     definition: Reader<'_>,
     known: &Known,
 ) -> Vec<Piece> {
-    let columns: Vec<String> = columns.iter().map(|one| one.folded.clone()).collect();
     match target.dialect() {
         Dialect::Sqlite => vec![target.lost(
             "SQLite can neither add nor drop a constraint. Make the table anew without it and copy the rows.",
         )],
         Dialect::Mysql => match (sort, name) {
-            (Sort::PrimaryKey, _) => vec![target.sql("DROP PRIMARY KEY")],
+            (Sort::PrimaryKey, _) => vec![
+                note("Its columns stay NOT NULL. Where they were not before, change them by MODIFY behind this."),
+                target.sql("DROP PRIMARY KEY"),
+            ],
             (Sort::ForeignKey, Some(name)) => {
                 vec![target.sql(&format!("DROP FOREIGN KEY {}", name.written))]
             }
@@ -191,7 +193,7 @@ fn add_constraint(
             (_, Some(name)) => vec![target.sql(&format!("DROP CONSTRAINT {}", name.written))],
             (Sort::Unique | Sort::Index, None) if !columns.is_empty() => vec![
                 note("The index has no name of its own. The server calls it after its first column unless that name was taken."),
-                target.sql(&format!("DROP INDEX `{}`", columns[0])),
+                target.sql(&format!("DROP INDEX `{}`", columns[0].folded)),
             ],
             (_, None) => vec![target.lost(
                 "the constraint has no name of its own, and what the server calls it cannot be known here. Name it.",
@@ -206,9 +208,16 @@ fn add_constraint(
             if let Some(at) = takes_an_index {
                 return from_index(target, name, Reader { at: at + 2, ..definition }, known);
             }
+            let nullable = if sort == Sort::PrimaryKey {
+                made_not_null(target, columns, known)
+            } else {
+                Vec::new()
+            };
             if let Some(name) = name {
-                return vec![target.sql(&format!("DROP CONSTRAINT {}", name.written))];
+                let drop = target.sql(&format!("DROP CONSTRAINT {}", name.written));
+                return [vec![drop], nullable].concat();
             }
+            let columns: Vec<String> = columns.iter().map(|one| one.folded.clone()).collect();
             let named = match sort {
                 Sort::PrimaryKey => default_name(target.name, &[], "pkey"),
                 Sort::Unique => default_name(target.name, &columns, "key"),
@@ -216,16 +225,38 @@ fn add_constraint(
                 Sort::Check | Sort::Exclude | Sort::Index => None,
             };
             match named {
-                Some(name) => vec![
-                    note("The constraint has no name of its own. PostgreSQL calls it so unless that name was taken."),
-                    target.sql(&format!("DROP CONSTRAINT {name}")),
-                ],
+                Some(name) => [
+                    vec![
+                        note("The constraint has no name of its own. PostgreSQL calls it so unless that name was taken."),
+                        target.sql(&format!("DROP CONSTRAINT {name}")),
+                    ],
+                    nullable,
+                ]
+                .concat(),
                 None => vec![target.lost(
                     "the constraint has no name of its own, and what PostgreSQL calls it cannot be known here. Name it.",
                 )],
             }
         }
     }
+}
+
+/// A primary key makes its columns NOT NULL, and they stay so when it goes.
+fn made_not_null(target: &Target<'_>, columns: &[Part], known: &Known) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for column in columns {
+        match known.column(target.name, column) {
+            Some(before) if before.not_null => {}
+            Some(_) => pieces.push(target.column(column, "DROP NOT NULL")),
+            None => pieces.push(note(&format!(
+                "{} stays NOT NULL. Where it was not before: {} ALTER COLUMN {} DROP NOT NULL.",
+                column.written,
+                target.alter(None),
+                column.written
+            ))),
+        }
+    }
+    pieces
 }
 
 /// A constraint that took over an index: with the constraint the index goes.
@@ -294,21 +325,21 @@ fn drop_constraint(target: &Target<'_>, name: &Part, known: &Known) -> Vec<Piece
 fn default(target: &Target<'_>, column: &Part, set: bool, known: &Known) -> Vec<Piece> {
     let before = known
         .column(target.name, column)
-        .and_then(|one| one.default.clone());
+        .map_or(Standard::Unknown, |one| one.default.clone());
     match (before, set) {
-        (Some(Some(old)), _) => vec![
+        (Standard::Is(old), _) => vec![
             note("The default that an earlier statement gave it."),
             target.column(column, &format!("SET DEFAULT {old}")),
         ],
-        (Some(None), true) => vec![target.column(column, "DROP DEFAULT")],
-        (None, true) => vec![
+        (Standard::Absent, true) => vec![target.column(column, "DROP DEFAULT")],
+        (Standard::Unknown, true) => vec![
             note("As if it had no default before, which no earlier migration tells. Had it one, set that instead."),
             target.column(column, "DROP DEFAULT"),
         ],
-        (Some(None), false) => vec![target.lost(
+        (Standard::Absent, false) => vec![target.lost(
             "the column had no default before, as far as the earlier migrations tell, so that nothing is put back.",
         )],
-        (None, false) => vec![target.lost(&format!(
+        (Standard::Unknown, false) => vec![target.lost(&format!(
             "the default that is dropped is not written in an earlier migration. Write: {} ALTER COLUMN {} SET DEFAULT and what it was.",
             target.alter(None),
             column.written

@@ -6,14 +6,24 @@ use super::super::acts::{self, Act, Action, Create, Object, Security, Sort};
 use super::super::words::{self, Name, Part, Reader, Sql};
 use crate::domain::foresight::Dialect;
 
+/// What a column holds where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Standard {
+    /// It is not known, or counted by the server.
+    #[default]
+    Unknown,
+    Absent,
+    /// As it was written.
+    Is(String),
+}
+
 /// A column as far as it is known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Column {
     /// Its type and all that was said with it, as it was written.
     pub(super) definition: String,
     pub(super) kind: String,
-    /// `None` where it is not known, and `Some(None)` where there is none.
-    pub(super) default: Option<Option<String>>,
+    pub(super) default: Standard,
     pub(super) not_null: bool,
 }
 
@@ -34,6 +44,18 @@ pub(super) struct Table {
     pub(super) forced: bool,
     /// Bounds of its partitions, by name as it is compared.
     pub(super) partitions: BTreeMap<String, String>,
+}
+
+impl Table {
+    /// Takes the columns of its primary key.
+    fn keyed(&mut self, columns: &[Part]) {
+        self.key = columns.iter().map(|one| one.written.clone()).collect();
+        for one in columns {
+            if let Some(column) = self.columns.get_mut(&one.folded) {
+                column.not_null = true;
+            }
+        }
+    }
 }
 
 /// A statement that made something else.
@@ -263,23 +285,31 @@ impl Known {
                 name,
                 if_not_exists,
                 definition,
-            } => {
-                if !(*if_not_exists && table.columns.contains_key(&name.folded)) {
-                    table
-                        .columns
-                        .insert(name.folded.clone(), column(*definition));
-                }
+            } if !(*if_not_exists && table.columns.contains_key(&name.folded)) => {
+                table
+                    .columns
+                    .insert(name.folded.clone(), column(*definition));
             }
+            Action::AddConstraint {
+                name: None,
+                sort: Sort::PrimaryKey,
+                columns,
+                ..
+            } => table.keyed(columns),
             Action::DropColumn { name } => {
                 table.columns.remove(&name.folded);
             }
             Action::AddConstraint {
                 name: Some(name),
+                sort,
+                columns,
                 definition,
-                ..
             } => {
                 let text = definition.rest().to_owned();
                 table.constraints.insert(name.folded.clone(), text);
+                if *sort == Sort::PrimaryKey {
+                    table.keyed(columns);
+                }
             }
             Action::DropConstraint { name } => {
                 table.constraints.remove(&name.folded);
@@ -294,7 +324,10 @@ impl Known {
             }
             Action::Default { column, to } => {
                 let column = table.columns.entry(column.folded.clone()).or_default();
-                column.default = Some(to.map(|to| to.rest().to_owned()));
+                column.default = match to {
+                    Some(to) => Standard::Is(to.rest().to_owned()),
+                    None => Standard::Absent,
+                };
             }
             Action::NotNull { column, set } => {
                 let column = table.columns.entry(column.folded.clone()).or_default();
@@ -332,6 +365,7 @@ fn table(made: &Create<'_>, name: &Name, statement: String) -> Table {
         statement,
         ..Table::default()
     };
+    let mut key = Vec::new();
     for one in made.group.map(Reader::list).unwrap_or_default() {
         if let Some(Action::AddConstraint {
             name: named,
@@ -342,13 +376,12 @@ fn table(made: &Create<'_>, name: &Name, statement: String) -> Table {
         {
             let folded: Vec<&str> = columns.iter().map(|one| one.folded.as_str()).collect();
             let default = by_default(name, sort, &folded);
-            let columns: Vec<String> = columns.into_iter().map(|one| one.written).collect();
             if let Some(named) = named.map(|one| one.folded).or(default) {
                 let text = definition.rest().to_owned();
                 table.constraints.insert(named, text);
             }
             if sort == Sort::PrimaryKey {
-                table.key = columns;
+                key = columns;
             }
             continue;
         }
@@ -373,16 +406,11 @@ fn table(made: &Create<'_>, name: &Name, statement: String) -> Table {
             }
         }
         if reader.find(&["PRIMARY KEY"]).is_some() {
-            table.key = vec![part.written.clone()];
+            key = vec![part.clone()];
         }
         table.columns.insert(part.folded, column(reader));
     }
-    for part in &table.key {
-        let folded = part.trim_matches(['"', '`']).to_lowercase();
-        if let Some(column) = table.columns.get_mut(&folded) {
-            column.not_null = true;
-        }
-    }
+    table.keyed(&key);
     table
 }
 
@@ -436,10 +464,10 @@ fn column(reader: Reader<'_>) -> Column {
     Column {
         definition: reader.rest().to_owned(),
         default: match default {
-            Some(text) if text.eq_ignore_ascii_case("null") => Some(None),
-            Some(text) => Some(Some(text)),
-            None if counted => None,
-            None => Some(None),
+            Some(text) if text.eq_ignore_ascii_case("null") => Standard::Absent,
+            Some(text) => Standard::Is(text),
+            None if counted => Standard::Unknown,
+            None => Standard::Absent,
         },
         not_null: reader.find(&["NOT NULL"]).is_some()
             || reader.find(&["PRIMARY KEY"]).is_some()

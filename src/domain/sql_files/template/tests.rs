@@ -175,6 +175,10 @@ fn what_is_added_and_set_is_taken_back() {
                 "ALTER TABLE t DROP CONSTRAINT t_name_n_key;",
             ),
             (
+                "ALTER TABLE t ADD PRIMARY KEY (id, n)",
+                "ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ALTER COLUMN n DROP NOT NULL;",
+            ),
+            (
                 "ALTER TABLE app.t ADD PRIMARY KEY (id)",
                 "ALTER TABLE app.t DROP CONSTRAINT t_pkey;",
             ),

@@ -2,6 +2,7 @@
 
 use super::layout::SNAPSHOTS;
 use super::{Tables, run};
+use crate::domain::foresight::Dialect;
 use crate::domain::query::{Execution, RunError};
 use crate::domain::schema::Schema;
 use crate::domain::sql_files::history::Snapshot;
@@ -37,10 +38,15 @@ impl Tables {
         lines: bool,
     ) -> Result<Vec<Snapshot>, RunError> {
         let lines = if lines { "schema_lines" } else { "NULL" };
+        // Two of one second.
+        let last = match self.dialect {
+            Dialect::Sqlite => "rowid DESC",
+            Dialect::Postgresql | Dialect::Mysql => "id",
+        };
         let rows = run(
             execution,
             &format!(
-                "SELECT id, migration_name, note, {}, taken_by, {lines} FROM {} ORDER BY taken_at DESC, id",
+                "SELECT id, migration_name, note, {}, taken_by, {lines} FROM {} ORDER BY taken_at DESC, {last}",
                 self.moment("taken_at"),
                 self.table(SNAPSHOTS)
             ),

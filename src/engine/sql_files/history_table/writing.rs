@@ -10,6 +10,7 @@ use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::file::{MigrationFile, version};
 use crate::domain::sql_files::history::{Dependency, Kind, Progress};
 use crate::domain::sql_files::literal::{has_nul, optional};
+use crate::domain::sql_files::script;
 
 /// Why a migration cannot be written down.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +82,7 @@ impl Tables {
             "description": file.description,
             "path": rollback.map_or(&file.path, |rollback| &rollback.file),
             "line": rollback.map(|rollback| rollback.line),
+            "alone": rollback.and_then(|rollback| self.alone(&rollback.sql)),
             "error": null,
             "progress": null,
         });
@@ -152,6 +154,17 @@ impl Tables {
             texts.join(", "),
             set.join(", ")
         )
+    }
+
+    /// The first statement of a script that cannot run in a transaction, and why.
+    fn alone(&self, sql: &str) -> Option<String> {
+        let statements = script::statements(sql, self.dialect).ok()?;
+        statements.iter().find_map(|one| {
+            let reason = one.runs_alone(self.dialect)?;
+            let text = one.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let text: String = text.chars().take(80).collect();
+            Some(format!("{text} ({reason})"))
+        })
     }
 
     /// Statements that write down that a migration was taken down, to be run in its own transaction, one right
