@@ -396,6 +396,7 @@ fn judge(
     schema: Option<&Schema>,
     options: Options,
 ) -> Result<Heads, Box<Stop>> {
+    let kept = run.as_ref().ok().and_then(|run| run.kept);
     let (cause, reason, stdout, stderr) = match run {
         Ok(run) => {
             let cause = match run.ended {
@@ -428,7 +429,16 @@ fn judge(
             Position::StepHappened
         }
         Ok(heads) if describes(graph, &heads, &step.heads_before) => {
-            compared(schema, witness.schema().as_ref())
+            let after = witness.schema();
+            match kept {
+                // What they did to rows is in no schema.
+                Some((done, of)) => Position::InTheMiddle {
+                    done,
+                    of,
+                    difference: Difference::between(schema, after.as_ref()),
+                },
+                None => compared(schema, after.as_ref()),
+            }
         }
         Ok(heads) => Position::Elsewhere { heads },
     };

@@ -24,23 +24,20 @@ pub fn run(context: &Context<'_>) -> Result<(), Failure> {
     let session = Session::look(context)?;
     let graph = &session.graph;
     let current: Heads = session.rows.ids().iter().cloned().collect();
-    let (code_heads, behind, problems) = match session.sql() {
-        Some(project) => {
-            let files = || project.folder.files.iter().map(|file| &file.id);
-            let last = files().max().cloned();
-            let behind = files().filter(|id| !current.contains(id)).count();
-            let problems = session.oddities();
-            (last.into_iter().collect(), Some(behind), problems)
-        }
-        None => {
-            let code_heads = graph.heads();
-            let behind = graph
-                .applied(&current)
-                .ok()
-                .map(|applied| graph.revisions().len() - applied.len());
-            let problems = problems(graph, &session.rows, &current, &code_heads);
-            (code_heads, behind, problems)
-        }
+    let (code_heads, behind, problems) = if let Some(project) = session.sql() {
+        let files = || project.folder.files.iter().map(|file| &file.id);
+        let last = files().max().cloned();
+        let behind = files().filter(|id| !current.contains(id)).count();
+        let problems = session.oddities();
+        (last.into_iter().collect(), Some(behind), problems)
+    } else {
+        let code_heads = graph.heads();
+        let behind = graph
+            .applied(&current)
+            .ok()
+            .map(|applied| graph.revisions().len() - applied.len());
+        let problems = problems(graph, &session.rows, &current, &code_heads);
+        (code_heads, behind, problems)
     };
     let titles = |id: &str| {
         graph

@@ -13,7 +13,8 @@ use super::downgrade_safe::{self, DowngradeSafeArgs, HowArgs, Safety, TakingBack
 use super::lock::Lock;
 use super::record;
 use super::ruling::refuse_beforehand;
-use super::session::Session;
+use super::session::{Rows, Session};
+use super::sql::sync;
 use super::unfinished;
 use crate::config::{DeployedAt, Layer};
 use crate::domain::connection::RowsAre;
@@ -86,22 +87,30 @@ pub fn run(args: &GuardArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         which_project: context.which_project.clone(),
         ..*context
     };
-    let (before, shown) = look(args, &context).map_err(|failure| Failure {
+    let remembered = look(args, &context).map_err(|failure| Failure {
         message: format!("{}; the command was not run", failure.message),
         ..failure
     })?;
-    let guarded = watch(args, &context, &shown)?;
+    let guarded = watch(args, &context, &remembered.shown)?;
     if guarded.exit_status == Some(0) {
         context.ui.guard_passed(&guarded);
         return Ok(Exit::Done);
     }
     context.ui.guard_failed(&guarded);
-    take_back(args, &context, before, guarded)
+    take_back(args, &context, remembered, &guarded)
 }
 
-/// Remembers where the database is, and refuses what would refuse a rollback whatever the command does. Gives the
-/// command line without passwords as well.
-fn look(args: &GuardArgs, context: &Context<'_>) -> Result<(Before, String), Failure> {
+/// What is known before the command.
+struct Remembered {
+    before: Before,
+    /// Whether migrations are SQL files.
+    is_sql: bool,
+    /// The command line without passwords.
+    shown: String,
+}
+
+/// Remembers where the database is, and refuses what would refuse a rollback whatever the command does.
+fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> {
     program(args, context)?;
     if !args.how.yes && !context.ui.can_ask() {
         return Err(Failure::refused(
@@ -112,6 +121,10 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<(Before, String), Fai
     // Whoever holds the lock now may be at what the command needs; it is free again while the command runs.
     let lock = Lock::new(context, args.how.wait);
     let mut session = Session::open(context, Some(&lock))?;
+    let is_sql = session.sql().is_some();
+    if is_sql {
+        session = of_sql_files(args, context, session, &lock)?;
+    }
     let store = record::store(context);
     if let Some(run) = unfinished::find(&store, &session)? {
         unfinished::make_way(context, &session, &store, &run)?;
@@ -150,7 +163,59 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<(Before, String), Fai
     if context.interrupt.count() > 0 {
         return Err(Failure::new(Exit::Interrupted, "nothing was changed"));
     }
-    Ok((before, shown))
+    Ok(Remembered {
+        before,
+        is_sql,
+        shown,
+    })
+}
+
+/// A project of SQL files is only known by its tables: they have to be there, and to say all that Supabase's own
+/// table does. What is missing in them would pass for what the command applied.
+fn of_sql_files(
+    args: &GuardArgs,
+    context: &Context<'_>,
+    session: Session,
+    lock: &Lock,
+) -> Result<Session, Failure> {
+    if let Rows::NoTable(table) = &session.rows {
+        return Err(Failure::user(format!(
+            "the tables of the migration history are not there: {table}"
+        ))
+        .hint(format!(
+            "make them: {}",
+            context.command(&["sql", "install"])
+        )));
+    }
+    let session = if has_supabase(&session) {
+        // Its lock is needed for that.
+        drop(session);
+        sync::silently(context, args.how.wait)?;
+        Session::open(context, Some(lock))?
+    } else {
+        session
+    };
+    let applied = session.rows.ids();
+    let files = session.sql().map_or(&[][..], |sql| &sql.folder.files);
+    let without: Vec<&str> = files
+        .iter()
+        .filter(|file| file.rollback.is_none() && !applied.contains(&file.id))
+        .map(|file| file.id.as_str())
+        .collect();
+    if !without.is_empty() {
+        context.ui.warn(&format!(
+            "not applied yet, and nothing would take it down: {}; write a rollback block first: {}",
+            without.join(", "),
+            context.command(&["sql", "template", without[0]])
+        ));
+    }
+    Ok(session)
+}
+
+fn has_supabase(session: &Session) -> bool {
+    session
+        .sql()
+        .is_some_and(|sql| sql.history.supabase.is_some())
 }
 
 /// The tables that tell what is applied: a command may be the first to make them.
@@ -223,9 +288,10 @@ fn watch(args: &GuardArgs, context: &Context<'_>, shown: &str) -> Result<Guarded
 fn take_back(
     args: &GuardArgs,
     context: &Context<'_>,
-    before: Before,
-    guarded: Guarded,
+    remembered: Remembered,
+    guarded: &Guarded,
 ) -> Result<Exit, Failure> {
+    let before = remembered.before;
     // The signals so far were the command's.
     let interrupt = context.interrupt.anew();
     let context = Context {
@@ -241,7 +307,13 @@ fn take_back(
         }),
         ..DowngradeSafeArgs::default()
     };
-    let exit = downgrade_safe::run(&run, &context).map_err(|failure| {
+    let written_down = if remembered.is_sql {
+        write_down(args, &context)
+    } else {
+        Ok(())
+    };
+    let taken_back = written_down.and_then(|()| downgrade_safe::run(&run, &context));
+    let exit = taken_back.map_err(|failure| {
         let ended = guarded.how();
         Failure {
             // It is not verified that nothing was changed: the command ran.
@@ -256,7 +328,18 @@ fn take_back(
         ))
     })?;
     if exit == Exit::Guarded {
-        context.ui.guard_ended(&guarded, &before.rows);
+        context.ui.guard_ended(guarded, &before.rows);
     }
     Ok(exit)
+}
+
+/// Brings the history of SQL files up to what Supabase has applied.
+fn write_down(args: &GuardArgs, context: &Context<'_>) -> Result<(), Failure> {
+    let session = Session::look(context)?;
+    let supabase = has_supabase(&session);
+    drop(session);
+    if supabase {
+        sync::silently(context, args.how.wait)?;
+    }
+    Ok(())
 }

@@ -67,7 +67,7 @@ impl From<&Position> for State {
     fn from(position: &Position) -> Self {
         match position {
             Position::Unchanged { .. } => Self::Unchanged,
-            Position::HalfDone(_) => Self::HalfDone,
+            Position::HalfDone(_) | Position::InTheMiddle { .. } => Self::HalfDone,
             Position::StepHappened => Self::Happened,
             Position::Elsewhere { .. } | Position::Unknown { .. } => Self::Unknown,
         }

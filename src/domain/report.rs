@@ -30,6 +30,15 @@ pub enum Position {
     },
     /// The version table is as before, but the schema is not: half of the step happened.
     HalfDone(Difference),
+    /// The version table is as before, and the first statements of the step are done and stay so.
+    InTheMiddle {
+        /// How many.
+        done: usize,
+        /// How many there are.
+        of: usize,
+        /// What they did to the schema.
+        difference: Difference,
+    },
     /// The version table is as it should be after the step.
     StepHappened,
     /// The version table says something else.
@@ -241,8 +250,12 @@ impl Report {
                 };
                 caution.into_iter().chain([resume(next)]).collect()
             }
-            (Cause::StatementFailed { at, .. }, Position::HalfDone(_)) => vec![resume(&format!(
-                "what is done of the step stays done: mend the cause, then have it go on at statement {at}"
+            (_, Position::InTheMiddle { done, of, .. }) if done == of => vec![resume(
+                "what is done of the step stays done: have its end written down",
+            )],
+            (_, Position::InTheMiddle { done, .. }) => vec![resume(&format!(
+                "what is done of the step stays done: mend the cause, then have it go on at statement {}",
+                done + 1
             ))],
             (_, Position::HalfDone(_)) => vec![
                 "bring the schema back to what it was before the step, by hand or from a backup: as it is, the step would fail on it again".to_owned(),
@@ -311,6 +324,10 @@ impl fmt::Display for Position {
             } => formatter.write_str("the version table is as before this step"),
             Self::HalfDone(_) => formatter.write_str(
                 "half done: the version table is as before this step, the schema is not",
+            ),
+            Self::InTheMiddle { done, of, .. } => write!(
+                formatter,
+                "half done: the version table is as before this step, and {done} of its {of} statements are done"
             ),
             Self::StepHappened => formatter.write_str(
                 "the step happened all the same: the version table is as it should be after it",

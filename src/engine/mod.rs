@@ -69,6 +69,8 @@ pub struct StepRun {
     pub lock_timeout: bool,
     /// The statement that failed and how many there are, counted from 1, where the engine sends them itself.
     pub statement: Option<(usize, usize)>,
+    /// How many of them are done and stay so although it failed, and how many there are.
+    pub kept: Option<(usize, usize)>,
     /// Wall time from start to end.
     pub elapsed: Duration,
 }

@@ -143,6 +143,7 @@ impl Engine for Scripted {
             stderr: String::new(),
             reason: None,
             statement: None,
+            kept: None,
             lock_timeout: false,
             elapsed: Duration::ZERO,
         })

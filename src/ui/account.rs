@@ -154,7 +154,9 @@ impl Ui {
                 self.err.bold("Database:"),
                 stop.position
             ));
-            if let Position::HalfDone(difference) = &stop.position {
+            if let Position::HalfDone(difference) | Position::InTheMiddle { difference, .. } =
+                &stop.position
+            {
                 for line in &difference.gone {
                     insist(&format!("            gone: {line}"));
                 }

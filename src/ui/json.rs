@@ -262,6 +262,14 @@ fn position(position: &Position) -> Value {
         Position::Unchanged { schema_compared } => {
             json!({ "state": "unchanged", "schema_compared": schema_compared })
         }
+        Position::InTheMiddle {
+            done,
+            of,
+            difference,
+        } => json!({
+            "state": "half_done", "gone": difference.gone, "new": difference.new,
+            "statements_done": done, "statements": of,
+        }),
         Position::HalfDone(difference) => {
             json!({ "state": "half_done", "gone": difference.gone, "new": difference.new })
         }

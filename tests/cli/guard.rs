@@ -575,3 +575,75 @@ fn passwords_of_the_command_line_appear_nowhere() {
     assert!(kept.contains("PGPASSWORD=***"), "{kept}");
     assert!(!kept.contains("hunter2"), "{kept}");
 }
+
+/// What applies SQL files to SQLite, as a project's own script would.
+const APPLY: &str = "\
+import sqlite3, sys
+with sqlite3.connect('app.db') as database:
+    for name in sys.argv[1:]:
+        database.executescript(open(f'migrations/{name}.sql').read())
+";
+
+/// The shop of SQL files on SQLite, with the first two migrations applied.
+fn shop() -> Project {
+    let project =
+        Project::copy_of("sql/shop", "project", "alembic-current").file("apply.py", APPLY);
+    let url = format!("sqlite:///{}", project.database().display());
+    let project = project.env("ROLLBACK_DATABASE_URL", url);
+    project
+        .engine("python apply.py 20250106090000_create_customers 20250107090000_create_products");
+    project
+}
+
+fn tables(project: &Project) -> Vec<String> {
+    project.sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'migration%' ORDER BY name")
+}
+
+/// Turns red if a deploy of SQL files is not undone, or what was there before goes with it.
+#[test]
+fn sql_files_that_a_failed_deploy_applied_go() {
+    let project = shop();
+    project.run("sql install").exits(0);
+    project
+        .run("sql register 20250106090000_create_customers 20250107090000_create_products")
+        .exits(0);
+    let run = project
+        .run(
+            "guard -y -- sh -c \
+             'python apply.py 20250108090000_create_orders 20250109090000_add_order_notes && \
+              rollback -q sql register 20250108090000_create_orders 20250109090000_add_order_notes && exit 7'",
+        )
+        .exits(8);
+    assert!(run.stderr.contains("✓ Rolled back 2 revisions"), "{run}");
+    assert_eq!(tables(&project), ["customers", "products"]);
+    assert_eq!(
+        project.sql("SELECT migration_name, status FROM migration_history ORDER BY migration_name"),
+        [
+            "20250106090000_create_customers applied",
+            "20250107090000_create_products applied",
+            "20250108090000_create_orders rolled_back",
+            "20250109090000_add_order_notes rolled_back",
+        ]
+    );
+    assert_eq!(report(&project)["guarded"]["exit_status"], 7);
+}
+
+/// Turns red if SQL that nobody wrote down is passed over.
+#[test]
+fn sql_files_that_are_not_written_down_are_for_a_person() {
+    let project = shop();
+    let refused = project.run("guard -y -- touch ran");
+    assert_snapshot!(refused, @"
+    exit 1
+    --- stderr
+    error: the tables of the migration history are not there: migration_history; the command was not run
+      → make them: rollback sql install
+    ");
+    assert!(!project.root().join("ran").exists());
+    project.run("sql install").exits(0);
+    let run = project
+        .run("guard -y -- sh -c 'python apply.py 20250108090000_create_orders && exit 7'")
+        .exits(5);
+    assert!(run.stderr.contains("new:  table orders"), "{run}");
+    assert_eq!(tables(&project), ["customers", "orders", "products"]);
+}

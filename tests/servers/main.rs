@@ -44,6 +44,7 @@ mod sql_history;
 mod sql_shop;
 mod sql_steps;
 mod sql_template;
+mod sql_walk;
 mod sql_workflows;
 mod sqlite;
 #[path = "../support/mod.rs"]

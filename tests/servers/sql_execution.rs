@@ -19,7 +19,7 @@ fn run(execution: &mut dyn Execution, sql: &str) -> Vec<Vec<Option<String>>> {
 }
 
 /// Takes minutes.
-fn endless(kind: Kind) -> &'static str {
+pub(crate) fn endless(kind: Kind) -> &'static str {
     match kind {
         Kind::PostgreSql => "SELECT pg_sleep(600)",
         Kind::MariaDb => "SELECT SLEEP(600)",
@@ -30,7 +30,7 @@ fn endless(kind: Kind) -> &'static str {
 }
 
 /// Returns when nobody runs that text on the server any more.
-fn until_it_is_gone(database: &TestDatabase<'_>) {
+pub(crate) fn until_it_is_gone(database: &TestDatabase<'_>) {
     let sql = match database.kind() {
         Kind::PostgreSql => format!(
             "SELECT count(*)::text FROM pg_stat_activity WHERE datname = '{}' AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()",

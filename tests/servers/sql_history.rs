@@ -814,3 +814,44 @@ fn what_writes_waits_for_a_run() {
     project.run("sql sync --dry-run").exits(0);
     project.run("sql snapshot list").exits(0);
 }
+
+/// Turns red if a rollback of Supabase's leaves its row there, or is taken for a loss of rows.
+#[test]
+fn a_rollback_takes_the_row_of_supabase_with_it() {
+    let database = TestDatabase::create(Kind::PostgreSql);
+    let project = Project::copy_of("sql/shop", "project", "alembic-current")
+        .env("SUPABASE_DB_URL", database.url());
+    database.execute(
+        "CREATE SCHEMA supabase_migrations;
+         CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY, statements text[], name text)",
+    );
+    let mut files: Vec<_> = project.files();
+    files.retain(|file| file.extension().is_some_and(|end| end == "sql"));
+    for file in &files {
+        database.execute(&std::fs::read_to_string(project.root().join(file)).unwrap());
+        let version = file
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .split('_')
+            .next()
+            .unwrap();
+        database.execute(&format!(
+            "INSERT INTO supabase_migrations.schema_migrations VALUES ('{version}')"
+        ));
+    }
+    project.run("sql install").exits(0);
+    let run = project.run("sql sync").exits(0);
+    assert!(run.stdout.contains("5 migrations registered"), "{run}");
+    project.run("downgrade-safe -2 -y").exits(0);
+    let mut kept = Kept::of(&database, None);
+    let history = kept.read();
+    assert_eq!(
+        history.supabase.as_deref(),
+        Some(&["20250106090000", "20250107090000", "20250108090000"].map(str::to_owned)[..])
+    );
+    assert!(history.disagreement().is_empty(), "{history:#?}");
+    let run = project.run("sql sync").exits(0);
+    assert!(run.stdout.contains("0 migrations registered"), "{run}");
+}

@@ -1,10 +1,13 @@
 //! Steps of SQL files that fail, wait, hang or run as one, on all three servers.
 
-use std::time::{Duration, Instant};
+use std::io::{BufRead as _, BufReader, Read as _};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::session::Session;
+use crate::sql_execution::{endless, until_it_is_gone};
 use crate::sql_shop::{DOWN, applied, count, mended, metadata, statuses};
 use crate::support::{Kind, TestDatabase};
 
@@ -56,6 +59,10 @@ fn a_failing_statement_is_named_and_what_it_left_is_gone_on_with() {
         let stop = stopped(&run.json_lines()).clone();
         let state = if whole { "unchanged" } else { "half_done" };
         assert_eq!(stop["database"]["state"], state, "{kind:?}\n{run}");
+        if !whole {
+            let next = "have it go on at statement 3: rollback downgrade-safe --resume";
+            assert!(run.stderr.contains(next), "{run}");
+        }
         for words in [
             "statement 3 of 6 failed",
             "migrations/002_middle.sql:9: ",
@@ -185,32 +192,13 @@ fn a_setting_of_the_session_is_told_again_and_does_not_reach_the_next_step() {
 fn a_step_that_hangs_is_ended_on_the_server() {
     for kind in Kind::ALL {
         let database = TestDatabase::create(kind);
-        let endless = match kind {
-            Kind::PostgreSql => "SELECT pg_sleep(600);",
-            Kind::MariaDb => "SELECT SLEEP(600);",
-            Kind::Sqlite => {
-                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n;"
-            }
-        };
-        let project = applied(&database, &format!("DELETE FROM a; {endless}"));
+        let project = applied(&database, &format!("DELETE FROM a; {};", endless(kind)));
         let run = project.run("downgrade-safe -2 -y --timeout 3s").exits(4);
         assert!(
             run.stderr.contains("the time limit of 3 s"),
             "{kind:?}\n{run}"
         );
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let left = match kind {
-            Kind::PostgreSql => {
-                "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid() AND state = 'active'"
-            }
-            Kind::MariaDb => {
-                "SELECT CAST(count(*) AS CHAR) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE '%SLEEP(600)%' AND id <> CONNECTION_ID()"
-            }
-            Kind::Sqlite => "SELECT '0'",
-        };
-        while database.query_one(left) != "0" {
-            assert!(Instant::now() < deadline, "{kind:?}: it still runs");
-        }
+        until_it_is_gone(&database);
         // On MariaDB the rows are one statement, and stay gone.
         let rows = database.query("SELECT x FROM a").len();
         assert_eq!(rows, usize::from(kind != Kind::MariaDb), "{kind:?}");
@@ -235,6 +223,10 @@ fn a_step_that_waits_for_a_lock_gives_up_and_can_be_run_again() {
             .run("downgrade-safe -1 -y --lock-timeout 1s")
             .exits(4);
         assert!(run.stderr.contains("lock timeout"), "{kind:?}\n{run}");
+        if kind != Kind::Sqlite {
+            let pid = holder.pid().to_string();
+            assert!(run.stderr.contains(&pid), "{kind:?} {pid}\n{run}");
+        }
         assert_eq!(statuses(&database)[1], "applied", "{kind:?}");
         holder.end();
         project
@@ -291,5 +283,34 @@ fn a_script_that_ends_the_transaction_is_not_run() {
         let project = applied(&database, &format!("BEGIN;\n{DOWN}\nCOMMIT;"));
         project.run("downgrade-safe -2 -y --allow-failing").exits(0);
         assert_eq!(count(&database), "111", "{kind:?}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_statement_on_the_server() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        let project = applied(&database, &format!("DELETE FROM a; {};", endless(kind)));
+        let call = project.rollback("downgrade-safe -2 -y --allow-failing -v");
+        let mut child = call.piped().spawn().unwrap();
+        let mut words = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("statement 2 of 2") {
+            line.clear();
+            assert_ne!(words.read_line(&mut line).unwrap(), 0, "{kind:?}");
+        }
+        let pid = Pid::from_raw(child.id().try_into().unwrap());
+        for signal in [Signal::SIGINT, Signal::SIGTERM] {
+            kill(pid, signal).unwrap();
+        }
+        let mut rest = String::new();
+        words.read_to_string(&mut rest).unwrap();
+        let code = child.wait().unwrap().code();
+        // What was deleted on MariaDB stays so, which no schema shows.
+        let expected = if kind == Kind::MariaDb { 5 } else { 130 };
+        assert_eq!(code, Some(expected), "{kind:?}\n{rest}");
+        until_it_is_gone(&database);
+        let rows = database.query("SELECT x FROM a").len();
+        assert_eq!(rows, usize::from(kind != Kind::MariaDb), "{kind:?}");
     }
 }

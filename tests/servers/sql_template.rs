@@ -77,6 +77,7 @@ const INVERTED: &[&str] = &[
     "CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA other",
     "CREATE ROLE template_made NOLOGIN",
     "CREATE TRIGGER posts_touch BEFORE INSERT OR UPDATE OF body ON app.posts FOR EACH ROW EXECUTE FUNCTION touch()",
+    "CREATE CONSTRAINT TRIGGER posts_late AFTER INSERT ON app.posts DEFERRABLE FOR EACH ROW EXECUTE FUNCTION touch()",
     "CREATE POLICY \"See own\" ON app.posts FOR SELECT TO template_reader USING (user_id > 0)",
     "CREATE RULE keep AS ON DELETE TO app.posts DO INSTEAD NOTHING",
     "CREATE STATISTICS app.posts_stats ON user_id, at FROM app.posts",

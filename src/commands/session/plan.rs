@@ -117,7 +117,9 @@ impl Session {
             return Some(exact);
         }
         // What is so short may be a slip of the finger: `2` for `-2`.
-        let is_short = name.len() < 4 && name.bytes().all(|byte| byte.is_ascii_digit());
+        let is_short = name.len() < 4
+            && !name.starts_with('0')
+            && name.bytes().all(|byte| byte.is_ascii_digit());
         if is_short || name == "base" {
             return None;
         }

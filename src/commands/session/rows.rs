@@ -35,15 +35,12 @@ impl Session {
         if ids.is_empty() {
             return typed == "base";
         }
-        match self.newest() {
-            Some(newest) => {
-                let name = typed.strip_suffix(".sql").unwrap_or(typed);
-                !name.is_empty() && newest.as_str().starts_with(name)
-            }
-            None => {
-                let named = ids.iter().filter(|id| id.as_str().starts_with(typed));
-                named.count() == 1
-            }
+        if let Some(newest) = self.newest() {
+            let name = typed.strip_suffix(".sql").unwrap_or(typed);
+            !name.is_empty() && newest.as_str().starts_with(name)
+        } else {
+            let named = ids.iter().filter(|id| id.as_str().starts_with(typed));
+            named.count() == 1
         }
     }
 
@@ -53,10 +50,8 @@ impl Session {
             return None;
         }
         let rows = self.rows.ids();
-        let newest_first = self.graph.revisions().iter().rev();
-        newest_first
-            .filter_map(|revision| rows.iter().find(|row| row.as_str() == revision.id))
-            .next()
+        let mut newest_first = self.graph.revisions().iter().rev();
+        newest_first.find_map(|revision| rows.iter().find(|row| row.as_str() == revision.id))
     }
 
     /// Reads the rows, and holds them against what the engine says of the same database.

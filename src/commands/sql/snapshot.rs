@@ -12,6 +12,7 @@ use crate::database::SCHEMA_OF_POSTGRES;
 use crate::domain::audit;
 use crate::domain::foresight::Dialect;
 use crate::domain::query::{RunError, always};
+use crate::domain::revision::RevisionId;
 use crate::domain::schema::{Difference, Schema};
 use crate::domain::sql_files::file::named;
 use crate::domain::sql_files::history::Snapshot;
@@ -127,7 +128,7 @@ fn create(
     let schema = schema(&mut keeping)?;
     let id = id(context, &schema);
     let who = keeping.by.who.clone();
-    let name = name.as_ref().map(|name| name.as_str());
+    let name = name.as_ref().map(RevisionId::as_str);
     let keep = keeping.project.tables.keep(&id, name, note, &who, &schema);
     keeping.transact("no snapshot was kept", &[keep])?;
     let all = all(&mut keeping, true)?;

@@ -1,6 +1,7 @@
 //! `rollback sql sync`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -8,6 +9,7 @@ use super::keeping::{Keeping, WaitArgs};
 use super::register::{advise, entry, name, plain, unread};
 use crate::commands::Context;
 use crate::domain::revision::RevisionId;
+use crate::domain::sql_files::file::MigrationFile;
 use crate::domain::sql_files::registration::{Change, Found, Obstacle, Registration};
 use crate::engine::sql_files::history_table::writable;
 use crate::error::{Exit, Failure};
@@ -36,6 +38,22 @@ pub struct SyncArgs {
 
 /// Does it.
 pub fn run(args: &SyncArgs, context: &Context<'_>) -> Result<(), Failure> {
+    sync(args, context, true)
+}
+
+/// The same for a command that has something else to say: only what cannot be written down is told, by the failure.
+pub(in super::super) fn silently(
+    context: &Context<'_>,
+    wait: Option<Duration>,
+) -> Result<(), Failure> {
+    let args = SyncArgs {
+        dry_run: false,
+        wait: WaitArgs { wait },
+    };
+    sync(&args, context, false)
+}
+
+fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failure> {
     let mut keeping = Keeping::open(context, &args.wait, !args.dry_run)?;
     let history = keeping.history(context)?;
     let folder = keeping.project.folder.clone();
@@ -113,13 +131,15 @@ pub fn run(args: &SyncArgs, context: &Context<'_>) -> Result<(), Failure> {
     if !args.dry_run && !statements.is_empty() {
         keeping.transact("nothing was registered", &statements)?;
     }
-    context.ui.written_down(&WrittenDown {
-        database: &keeping.project.identity,
-        dry_run: args.dry_run,
-        entries: &entries,
-    })?;
-    advise(&entries, &folder.files, &history, context);
-    for entry in &entries {
+    if aloud {
+        context.ui.written_down(&WrittenDown {
+            database: &keeping.project.identity,
+            dry_run: args.dry_run,
+            entries: &entries,
+        })?;
+        advise(&entries, &folder.files, &history, context);
+    }
+    for entry in entries.iter().filter(|_| aloud) {
         match entry.state {
             State::Changed => context.ui.warn(&format!(
                 "{} was changed since it was registered; to write it down anew: {}",
@@ -127,11 +147,10 @@ pub fn run(args: &SyncArgs, context: &Context<'_>) -> Result<(), Failure> {
                 context.command(&["sql", "register", &entry.id])
             )),
             State::Same => {
-                let file = folder
-                    .files
-                    .iter()
-                    .find(|file| file.id.as_str() == entry.id);
-                file.into_iter().for_each(|file| plain(file, context));
+                let is_it = |file: &&MigrationFile| file.id.as_str() == entry.id;
+                if let Some(file) = folder.files.iter().find(is_it) {
+                    plain(file, context);
+                }
             }
             _ => {}
         }

@@ -4,6 +4,7 @@ use std::fs;
 
 use clap::Args;
 
+use super::comment::typed;
 use super::project::files;
 use crate::commands::Context;
 use crate::domain::sql_files::file::{self, MigrationFile};
@@ -22,7 +23,9 @@ Examples:
   rollback sql template 20250120_add_tags --write  Put it at the end of the file")]
 pub struct TemplateArgs {
     /// A migration, by the name of its file.
-    pub name: String,
+    // `name` would be the global option of that name.
+    #[arg(value_name = "NAME")]
+    pub migration: String,
     /// Put the block at the end of the file, where it has none yet.
     #[arg(long)]
     pub write: bool,
@@ -30,27 +33,12 @@ pub struct TemplateArgs {
 
 /// Does it.
 pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let id = file::named(&args.name).map_err(|error| {
-        Failure::user(error.to_string()).hint("name a file of the folder, without .sql")
-    })?;
     let (folder, dialect) = files(context)?;
-    let Some(position) = folder.files.iter().position(|one| one.id == id) else {
-        let shown = format!("{id}.sql");
-        let malformed = folder.malformed.iter().find(|one| {
-            let name = one.file.rsplit('/').next().unwrap_or(&one.file);
-            name == shown
-        });
-        return Err(match malformed {
-            Some(why) => Failure::user(why.to_string()).hint("mend the file, then try again"),
-            None => Failure::user(format!("there is no migration {id}")).hint(format!(
-                "the migrations are looked for in {}",
-                folder.path.display()
-            )),
-        });
-    };
-    let one = &folder.files[position];
-    let before: Vec<&str> = folder.files[..position]
+    let one = typed(&args.migration, &folder, context)?;
+    let before: Vec<&str> = folder
+        .files
         .iter()
+        .take_while(|earlier| earlier.id != one.id)
         .map(|earlier| earlier.up.as_str())
         .collect();
     let template = template(&one.up, &before, dialect);
@@ -67,12 +55,12 @@ pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
             one.path
         ));
     } else if args.write {
-        let path = folder.path.join(format!("{id}.sql"));
+        let path = folder.path.join(format!("{}.sql", one.id));
         let text = fs::read_to_string(&path)
             .map_err(|error| Failure::user(format!("cannot read {}: {error}", one.path)))?;
         let text = with_block(&text, &template.text);
         // What could not be read back is not written.
-        match file::read(id.clone(), &one.path, &text, None, dialect) {
+        match file::read(one.id.clone(), &one.path, &text, None, dialect) {
             Ok(MigrationFile {
                 rollback: Some(_), ..
             }) => {}
@@ -89,7 +77,7 @@ pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
         context
             .ui
             .say(&format!("The block was put at the end of {}.", one.path));
-        let register = context.command(&["sql", "register", id.as_str()]);
+        let register = context.command(&["sql", "register", one.id.as_str()]);
         context.ui.say(&format!(
             "Read it, then, where the migration is applied: {register}"
         ));

@@ -5,6 +5,8 @@
 //! that the body of a routine and a statement that no parser knows are looked through as well. Where in doubt
 //! a name counts as used: an order too much can be switched off, one too few is found out when a step fails.
 
+mod apply;
+mod heads;
 mod scan;
 #[cfg(test)]
 mod tests;

@@ -280,7 +280,22 @@ pub fn commented(path: &str, text: &str, dialect: Dialect) -> Result<String, Mal
         reason: "this line would look like a mark of the block if it were a comment".to_owned(),
     })?;
     let pieces = [parts.before, block.first, &made, block.last, parts.after];
-    Ok(pieces.concat())
+    let whole = pieces.concat();
+    // A carriage return alone ends a line for us, and a comment on PostgreSQL, but on no other server.
+    let again = self::parts(path, &whole, dialect).ok();
+    let same = again.is_some_and(|again| {
+        again.before == parts.before
+            && again.after == parts.after
+            && again.block.is_some_and(|it| bare(it.text) == block.text)
+    });
+    if same {
+        return Ok(whole);
+    }
+    Err(Malformed {
+        file: path.to_owned(),
+        line: block.line,
+        reason: "as a comment this block would be another one".to_owned(),
+    })
 }
 
 /// Whether a text has a line that looks like a mark, wherever it stands. Cheap, and says nothing more.

@@ -8,6 +8,8 @@ mod acts;
 pub mod ahead;
 pub mod dependency;
 pub mod file;
+#[cfg(test)]
+mod fuzz;
 pub mod history;
 pub mod literal;
 pub mod obstacle;

@@ -90,8 +90,8 @@ pub fn without_wrapper(sql: &str, dialect: Dialect) -> Result<String, ScriptErro
 
 /// Where a statement stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Span {
-    text: Range<usize>,
+pub(super) struct Span {
+    pub(super) text: Range<usize>,
     /// Behind what ends it.
     end: usize,
     line: usize,
@@ -108,7 +108,7 @@ struct Open {
     copies: bool,
 }
 
-fn spans(sql: &str, dialect: Dialect) -> Result<Vec<Span>, ScriptError> {
+pub(super) fn spans(sql: &str, dialect: Dialect) -> Result<Vec<Span>, ScriptError> {
     let mut found = Vec::new();
     let mut open: Option<Open> = None;
     let mut delimiter: Option<&str> = None;

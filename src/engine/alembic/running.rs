@@ -59,6 +59,7 @@ impl AlembicEngine {
             lock_timeout: failed && complaint::is_lock_timeout(&finished.stdout, &finished.stderr),
             ended: finished.ended,
             statement: None,
+            kept: None,
             reason,
             stdout: finished.stdout,
             stderr: finished.stderr,

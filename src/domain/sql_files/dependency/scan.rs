@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::tokenizer::Token;
 
-use super::super::acts::{self, Act, Action, Create, Object, Sort};
+use super::super::acts::{self, Act, Action, Create, Object};
 use super::super::words::{self, Name, Reader, Sql};
-use super::world::{Class, Key, Made, World};
+use super::apply::{apply, key};
+use super::world::{Class, Key, World};
 use crate::domain::foresight::Dialect;
 
 /// Goes over a statement of the migration at a position.
@@ -45,13 +46,13 @@ struct How<'a> {
     depth: usize,
 }
 
-struct Scan<'w> {
-    world: &'w mut World,
-    by: usize,
+pub(super) struct Scan<'w> {
+    pub(super) world: &'w mut World,
+    pub(super) by: usize,
     /// The tables that are used.
     tables: Vec<String>,
     /// What they are called in the statement.
-    aliases: BTreeMap<String, String>,
+    pub(super) aliases: BTreeMap<String, String>,
     /// The types that are used.
     types: BTreeSet<String>,
     /// Queries that are named in the statement.
@@ -90,11 +91,11 @@ fn named_queries(sql: &Sql) -> BTreeSet<String> {
 }
 
 impl Scan<'_> {
-    fn relation(&mut self, name: &Name) -> bool {
+    pub(super) fn relation(&mut self, name: &Name) -> bool {
         self.relation_key(&name.key())
     }
 
-    fn relation_key(&mut self, key: &str) -> bool {
+    pub(super) fn relation_key(&mut self, key: &str) -> bool {
         let known = self.world.uses(self.by, &Key::new(Class::Relation, key));
         if known && !self.tables.iter().any(|one| one == key) {
             self.tables.push(key.to_owned());
@@ -114,7 +115,7 @@ impl Scan<'_> {
         known || self.of_extension(key)
     }
 
-    fn schema(&mut self, name: &str) -> bool {
+    pub(super) fn schema(&mut self, name: &str) -> bool {
         let key = Key::new(Class::Of(Object::Schema), name);
         self.world.uses(self.by, &key)
     }
@@ -137,7 +138,7 @@ impl Scan<'_> {
     }
 
     /// An object by its kind and name.
-    fn object(&mut self, kind: Object, name: &Name, on: Option<&Name>) -> bool {
+    pub(super) fn object(&mut self, kind: Object, name: &Name, on: Option<&Name>) -> bool {
         match Class::of(kind) {
             Class::Relation => {
                 if let (Dialect::Mysql, Object::Index, Some(on)) = (self.world.dialect, kind, on) {
@@ -149,232 +150,15 @@ impl Scan<'_> {
             }
             Class::Routine => self.routine(&name.key()),
             Class::Type => self.type_key(&name.key()) || self.relation(name),
-            class => {
+            class @ Class::Of(_) => {
                 let key = self.key(kind, class, name, on);
                 self.world.uses(self.by, &key)
             }
         }
     }
 
-    fn key(&self, kind: Object, class: Class, name: &Name, on: Option<&Name>) -> Key {
+    pub(super) fn key(&self, kind: Object, class: Class, name: &Name, on: Option<&Name>) -> Key {
         key(self.world.dialect, kind, class, name, on)
-    }
-
-    /// What the head of a statement names.
-    fn head(&mut self, act: &Act<'_>) {
-        match act {
-            Act::Create(made) => self.create(made),
-            Act::Alter {
-                kind,
-                name,
-                on,
-                actions,
-                ..
-            } => {
-                if let Some(on) = on {
-                    self.relation(on);
-                }
-                self.object(*kind, name, on.as_ref());
-                for action in actions {
-                    self.action(*kind, name, action);
-                }
-            }
-            Act::RenameTables(pairs) => {
-                for (from, to) in pairs {
-                    self.relation(from);
-                    let key = Key::new(Class::Relation, &to.key());
-                    self.world.needs_gone(self.by, &key);
-                }
-            }
-            Act::Drop {
-                kind, names, on, ..
-            } => {
-                if let Some(on) = on {
-                    self.relation(on);
-                }
-                for (name, _) in names {
-                    self.object(*kind, name, on.as_ref());
-                }
-            }
-            Act::Comment {
-                kind: Some(kind),
-                name: Some(name),
-                target,
-                ..
-            } => self.comment(*kind, name, *target),
-            Act::Rights(rights) => {
-                let role = |scan: &mut Self, reader: Reader<'_>| {
-                    for mut one in reader.list() {
-                        if let Some(name) = one.name() {
-                            scan.object(Object::Role, &name, None);
-                        }
-                    }
-                };
-                for part in rights.defaults.into_iter().chain([rights.what]) {
-                    let Some(at) = part.find(&["IN SCHEMA"]) else {
-                        continue;
-                    };
-                    for mut one in (Reader { at: at + 2, ..part }).list() {
-                        if let Some(name) = one.name() {
-                            self.schema(&name.key());
-                        }
-                    }
-                }
-                match &rights.on {
-                    Some((kind, names)) => {
-                        for name in names {
-                            if !self.object(*kind, name, None) {
-                                self.schema_of(name);
-                            }
-                        }
-                    }
-                    None if rights.defaults.is_none() => role(self, rights.what),
-                    None => {}
-                }
-                role(self, rights.whom);
-            }
-            Act::Rows { tables, .. } => {
-                for table in tables {
-                    self.relation(table);
-                }
-            }
-            Act::Comment { .. } | Act::Harmless | Act::Other => {}
-        }
-    }
-
-    fn schema_of(&mut self, name: &Name) {
-        if let Some(schema) = name.schema() {
-            self.schema(&schema);
-        }
-    }
-
-    fn create(&mut self, made: &Create<'_>) {
-        if let Some(on) = &made.on {
-            self.relation(on);
-            if made.kind == Object::Trigger {
-                for row in ["new", "old"] {
-                    self.aliases.insert(row.to_owned(), on.key());
-                }
-            }
-        }
-        let Some(name) = &made.name else { return };
-        if made.kind != Object::Index {
-            self.schema_of(name);
-        }
-        let class = Class::of(made.kind);
-        let key = self.key(made.kind, class, name, made.on.as_ref());
-        // Another routine of that name may be one with other arguments.
-        if class != Class::Routine || made.or_replace {
-            let known = self.world.is_made(&key);
-            if known && (class != Class::Routine || self.same(&key, made)) {
-                self.world.uses(self.by, &key);
-            }
-        }
-        self.world.needs_gone(self.by, &key);
-    }
-
-    fn same(&self, key: &Key, made: &Create<'_>) -> bool {
-        self.world
-            .made(key)
-            .iter()
-            .any(|one| one.arguments == acts::arguments(made.group))
-    }
-
-    fn action(&mut self, kind: Object, name: &Name, action: &Action<'_>) {
-        let table = name.key();
-        let within = |kind, part: &str| Key::within(&table, kind, part);
-        match action {
-            Action::AddColumn { name, .. } => {
-                let key = within(Object::Column, &name.folded);
-                self.world.uses(self.by, &key);
-                self.world.needs_gone(self.by, &key);
-            }
-            Action::AddConstraint {
-                name: Some(name), ..
-            } => {
-                let key = within(Object::Constraint, &name.folded);
-                self.world.uses(self.by, &key);
-                self.world.needs_gone(self.by, &key);
-            }
-            Action::DropColumn { name }
-            | Action::Default { column: name, .. }
-            | Action::NotNull { column: name, .. }
-            | Action::ColumnType { column: name }
-            | Action::ChangeColumn { from: name }
-            | Action::Identity { column: name, .. } => {
-                let key = within(Object::Column, &name.folded);
-                self.world.uses(self.by, &key);
-            }
-            Action::RenameColumn { from, to } => {
-                let key = within(Object::Column, &from.folded);
-                self.world.uses(self.by, &key);
-                let key = within(Object::Column, &to.folded);
-                self.world.needs_gone(self.by, &key);
-            }
-            Action::DropConstraint { name } | Action::RenameConstraint { from: name, .. } => {
-                let key = within(Object::Constraint, &name.folded);
-                self.world.uses(self.by, &key);
-                let key = within(Object::Index, &name.folded);
-                self.world.uses(self.by, &key);
-            }
-            Action::RenameIndex { from, .. } => {
-                let key = within(Object::Index, &from.folded);
-                self.world.uses(self.by, &key);
-            }
-            Action::Rename { to } => {
-                let class = Class::of(kind);
-                let key = Key::new(class, &name.key_beside(&to.last().folded));
-                self.world.needs_gone(self.by, &key);
-            }
-            Action::SetSchema { to } => {
-                self.schema(&to.folded);
-            }
-            Action::Attach { partition } | Action::Detach { partition } => {
-                self.relation(partition);
-            }
-            Action::Inherit { parent, .. } => {
-                self.relation(parent);
-            }
-            Action::Switch { trigger, .. } => {
-                let key = within(Object::Trigger, &trigger.folded);
-                self.world.uses(self.by, &key);
-            }
-            Action::RenameValue { from, .. } => {
-                let key = within(Object::EnumValue, from);
-                self.world.uses(self.by, &key);
-            }
-            _ => {}
-        }
-    }
-
-    fn comment(&mut self, kind: Object, name: &Name, target: Reader<'_>) {
-        if kind == Object::Column {
-            if let Some((table, column)) = table_and_column(name) {
-                self.relation_key(&table);
-                let key = Key::within(&table, Object::Column, &column);
-                self.world.uses(self.by, &key);
-            }
-            return;
-        }
-        let on = target.find(&["ON"]).and_then(|at| {
-            let mut reader = Reader {
-                at: at + 1,
-                ..target
-            };
-            reader.eats("DOMAIN");
-            reader.name()
-        });
-        if let Some(on) = &on {
-            self.relation(on);
-        }
-        if kind == Object::Constraint {
-            if let Some(on) = &on {
-                let key = Key::within(&on.key(), kind, &name.key());
-                self.world.uses(self.by, &key);
-            }
-            return;
-        }
-        self.object(kind, name, on.as_ref());
     }
 
     /// Goes over the tokens and takes names by where they stand.
@@ -473,11 +257,11 @@ impl Scan<'_> {
             return reader.at;
         }
         if plain {
-            if self.is_type_position(here, how) && !calls {
+            if Self::is_type_position(here, how) && !calls {
                 let _ = self.type_key(&key) || self.row_type(here, &name, how);
-            } else if self.is_bare(here, how) {
+            } else if Self::is_bare(here, how) {
                 self.routine(&key);
-            } else if self.is_role_position(how) {
+            } else if Self::is_role_position(how) {
                 self.object(Object::Role, &name, None);
             }
             self.columns.insert((None, key));
@@ -548,7 +332,7 @@ impl Scan<'_> {
         }
     }
 
-    fn is_type_position(&self, here: Reader<'_>, how: &How<'_>) -> bool {
+    fn is_type_position(here: Reader<'_>, how: &How<'_>) -> bool {
         let Some(before) = here.at.checked_sub(1).and_then(|at| here.sql.token(at)) else {
             return false;
         };
@@ -562,7 +346,7 @@ impl Scan<'_> {
                     ]
                     .iter()
                     .any(|known| word.value.eq_ignore_ascii_case(known))
-                    || self.is_second_of_a_definition(here, how)
+                    || Self::is_second_of_a_definition(here, how)
             }
             Token::LParen | Token::Comma => {
                 matches!(
@@ -581,7 +365,7 @@ impl Scan<'_> {
     }
 
     /// `status project_status`: the name of a column may be a word of SQL.
-    fn is_second_of_a_definition(&self, here: Reader<'_>, how: &How<'_>) -> bool {
+    fn is_second_of_a_definition(here: Reader<'_>, how: &How<'_>) -> bool {
         let defines = match how.of {
             Act::Create(made) => !matches!(made.kind, Object::View | Object::MaterializedView),
             Act::Alter { .. } => true,
@@ -599,7 +383,7 @@ impl Scan<'_> {
     }
 
     /// Routines are named without brackets where an aggregate or a type is made of them.
-    fn is_bare(&self, here: Reader<'_>, how: &How<'_>) -> bool {
+    fn is_bare(here: Reader<'_>, how: &How<'_>) -> bool {
         let made_of = matches!(
             how.of,
             Act::Create(Create {
@@ -610,7 +394,7 @@ impl Scan<'_> {
         made_of && here.at > 0 && here.sql.token(here.at - 1) == Some(&Token::Eq)
     }
 
-    fn is_role_position(&self, how: &How<'_>) -> bool {
+    fn is_role_position(how: &How<'_>) -> bool {
         match how.of {
             Act::Create(made) => matches!(made.kind, Object::Policy | Object::Schema),
             Act::Alter { kind, actions, .. } => {
@@ -759,7 +543,7 @@ fn introduces(sql: &Sql, at: usize, expects: bool, lists: &mut [bool]) -> Option
 }
 
 /// The table and the column of a name with at least two parts.
-fn table_and_column(name: &Name) -> Option<(String, String)> {
+pub(super) fn table_and_column(name: &Name) -> Option<(String, String)> {
     let (column, table) = name.parts.split_last()?;
     if table.is_empty() {
         return None;
@@ -794,244 +578,3 @@ const EXTENSIONS: &[(&str, &str)] = &[
         "vector halfvec sparsevec vector_l2_ops vector_ip_ops vector_cosine_ops",
     ),
 ];
-
-fn key(dialect: Dialect, kind: Object, class: Class, name: &Name, on: Option<&Name>) -> Key {
-    let within = kind.is_of_a_table() || (dialect == Dialect::Mysql && kind == Object::Index);
-    match on {
-        // A trigger of MariaDB and SQLite is dropped without its table.
-        Some(on) if within && !(dialect != Dialect::Postgresql && kind == Object::Trigger) => {
-            Key::within(&on.key(), kind, &name.key())
-        }
-        // An index lies in the schema of its table.
-        Some(on) if kind == Object::Index => Key::new(class, &on.key_beside(&name.last().folded)),
-        _ => Key::new(class, &name.key()),
-    }
-}
-
-fn made(by: usize, shown: String) -> Made {
-    Made {
-        by,
-        shown,
-        arguments: String::new(),
-        unique_on: None,
-    }
-}
-
-fn shown(kind: Object, name: &str) -> String {
-    format!("{} {name}", kind.words())
-}
-
-/// What is there afterwards.
-fn apply(world: &mut World, by: usize, act: &Act<'_>, types: BTreeSet<String>) {
-    match act {
-        Act::Create(create) => {
-            let Some(name) = &create.name else { return };
-            if create.temporary {
-                return;
-            }
-            let class = Class::of(create.kind);
-            let key = key(world.dialect, create.kind, class, name, create.on.as_ref());
-            if create.if_not_exists && world.is_made(&key) {
-                return;
-            }
-            let shown = match &create.on {
-                Some(on) if create.kind.is_of_a_table() => {
-                    format!("{} on {}", shown(create.kind, &name.key()), on.key())
-                }
-                _ => shown(create.kind, &key.name),
-            };
-            if create.kind == Object::Table {
-                world.typed(&name.key(), types);
-            }
-            let unique_on = (create.kind == Object::Index)
-                .then(|| create.on.as_ref())
-                .flatten()
-                .map(|on| (on.key(), unique_columns(create)));
-            world.makes(
-                key,
-                Made {
-                    arguments: if create.kind.has_arguments() {
-                        acts::arguments(create.group)
-                    } else {
-                        String::new()
-                    },
-                    unique_on,
-                    ..made(by, shown)
-                },
-            );
-        }
-        Act::Alter {
-            kind,
-            name,
-            on,
-            actions,
-            ..
-        } => {
-            for action in actions {
-                changed(world, by, *kind, name, on.as_ref(), action, &types);
-            }
-        }
-        Act::RenameTables(pairs) => {
-            for (from, to) in pairs {
-                let key = |name: &Name| Key::new(Class::Relation, &name.key());
-                let shown = shown(Object::Table, &to.key());
-                world.renames(by, &key(from), key(to), shown);
-            }
-        }
-        Act::Drop {
-            kind, names, on, ..
-        } => {
-            for (name, group) in names {
-                let key = key(world.dialect, *kind, Class::of(*kind), name, on.as_ref());
-                let arguments = group.map(|group| acts::arguments(Some(group)));
-                world.takes_away(by, &key, arguments.as_deref());
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The columns of an index that is unique for all rows.
-fn unique_columns(create: &Create<'_>) -> Vec<String> {
-    let unique = create
-        .rest
-        .sql
-        .reader()
-        .until(create.rest.at)
-        .find(&["UNIQUE"])
-        .is_some();
-    let Some(group) = create.group else {
-        return Vec::new();
-    };
-    if !unique || create.rest.find(&["WHERE"]).is_some() {
-        return Vec::new();
-    }
-    let columns = group.list().into_iter().map(|mut one| {
-        let part = one.part()?;
-        (one.token() != Some(&Token::LParen)).then_some(part.folded)
-    });
-    columns.collect::<Option<_>>().unwrap_or_default()
-}
-
-fn changed(
-    world: &mut World,
-    by: usize,
-    kind: Object,
-    name: &Name,
-    on: Option<&Name>,
-    action: &Action<'_>,
-    types: &BTreeSet<String>,
-) {
-    let table = name.key();
-    let column = |part: &str| format!("column {table}.{part}");
-    match action {
-        Action::AddColumn {
-            name: part,
-            if_not_exists,
-            ..
-        } => {
-            world.typed(&table, types.iter().cloned());
-            let key = Key::within(&table, Object::Column, &part.folded);
-            if !(*if_not_exists && world.is_made(&key)) {
-                world.makes(key, made(by, column(&part.folded)));
-            }
-        }
-        Action::ColumnType { .. } | Action::ChangeColumn { .. } => {
-            world.typed(&table, types.iter().cloned());
-        }
-        Action::DropColumn { name: part } => {
-            let key = Key::within(&table, Object::Column, &part.folded);
-            // One that the table was made with is taken away as well.
-            if !world.is_made(&key) {
-                world.makes(key.clone(), made(by, column(&part.folded)));
-            }
-            world.takes_away(by, &key, None);
-        }
-        Action::RenameColumn { from, to } => {
-            let key = Key::within(&table, Object::Column, &from.folded);
-            if !world.is_made(&key) {
-                world.makes(key.clone(), made(by, column(&from.folded)));
-            }
-            world.takes_away(by, &key, None);
-            let key = Key::within(&table, Object::Column, &to.folded);
-            world.makes(key, made(by, column(&to.folded)));
-        }
-        Action::AddConstraint {
-            name: part,
-            sort,
-            columns,
-            ..
-        } => {
-            let columns: Vec<String> = columns.iter().map(|one| one.folded.clone()).collect();
-            let (kind, part) = match part {
-                Some(part) if *sort == Sort::Index => (Object::Index, part.folded.clone()),
-                Some(part) => (Object::Constraint, part.folded.clone()),
-                None => (Object::Constraint, format!("({})", columns.join(", "))),
-            };
-            let unique = matches!(sort, Sort::Unique | Sort::PrimaryKey);
-            let shown = format!("{} {part} on {table}", kind.words());
-            world.makes(
-                Key::within(&table, kind, &part),
-                Made {
-                    unique_on: unique.then(|| (table.clone(), columns)),
-                    ..made(by, shown)
-                },
-            );
-        }
-        Action::DropConstraint { name: part } => {
-            for kind in [Object::Constraint, Object::Index] {
-                let key = Key::within(&table, kind, &part.folded);
-                world.takes_away(by, &key, None);
-            }
-        }
-        Action::RenameConstraint { from, to } => {
-            let key = |part: &str| Key::within(&table, Object::Constraint, part);
-            world.takes_away(by, &key(&from.folded), None);
-            let shown = format!("constraint {} on {table}", to.folded);
-            world.makes(key(&to.folded), made(by, shown));
-        }
-        Action::RenameIndex { from, to } => {
-            let key = |part: &str| Key::within(&table, Object::Index, part);
-            world.takes_away(by, &key(&from.folded), None);
-            let shown = format!("index {} on {table}", to.folded);
-            world.makes(key(&to.folded), made(by, shown));
-        }
-        Action::Rename { to } => {
-            let class = Class::of(kind);
-            let from = key(world.dialect, kind, class, name, on);
-            let last = &to.last().folded;
-            let to = match on {
-                Some(_) => last.clone(),
-                None => name.key_beside(last),
-            };
-            let to = Key {
-                name: to,
-                ..from.clone()
-            };
-            let shown = shown(kind, &to.name);
-            world.renames(by, &from, to, shown);
-        }
-        Action::SetSchema { to } => {
-            let class = Class::of(kind);
-            let from = key(world.dialect, kind, class, name, on);
-            let last = &name.last().folded;
-            let to = words::key([to.folded.as_str(), last].into_iter());
-            let shown = shown(kind, &to);
-            world.renames(by, &from, Key::new(class, &to), shown);
-        }
-        Action::AddValue { value } => {
-            let shown = format!("value {value} of type {table}");
-            world.makes(
-                Key::within(&table, Object::EnumValue, value),
-                made(by, shown),
-            );
-        }
-        Action::RenameValue { from, to } => {
-            let key = Key::within(&table, Object::EnumValue, from);
-            world.takes_away(by, &key, None);
-            let shown = format!("value {to} of type {table}");
-            world.makes(Key::within(&table, Object::EnumValue, to), made(by, shown));
-        }
-        _ => {}
-    }
-}

@@ -3,7 +3,7 @@
 use super::super::acts::{Action, Object, Security, Sort};
 use super::super::words::{Name, Part, Reader, Sql};
 use super::create::{default_name, types};
-use super::known::Known;
+use super::known::{Known, Standard};
 use super::{Piece, archive, lost};
 use crate::domain::foresight::Dialect;
 
@@ -325,21 +325,21 @@ fn drop_constraint(target: &Target<'_>, name: &Part, known: &Known) -> Vec<Piece
 fn default(target: &Target<'_>, column: &Part, set: bool, known: &Known) -> Vec<Piece> {
     let before = known
         .column(target.name, column)
-        .and_then(|one| one.default.clone());
+        .map_or(Standard::Unknown, |one| one.default.clone());
     match (before, set) {
-        (Some(Some(old)), _) => vec![
+        (Standard::Is(old), _) => vec![
             note("The default that an earlier statement gave it."),
             target.column(column, &format!("SET DEFAULT {old}")),
         ],
-        (Some(None), true) => vec![target.column(column, "DROP DEFAULT")],
-        (None, true) => vec![
+        (Standard::Absent, true) => vec![target.column(column, "DROP DEFAULT")],
+        (Standard::Unknown, true) => vec![
             note("As if it had no default before, which no earlier migration tells. Had it one, set that instead."),
             target.column(column, "DROP DEFAULT"),
         ],
-        (Some(None), false) => vec![target.lost(
+        (Standard::Absent, false) => vec![target.lost(
             "the column had no default before, as far as the earlier migrations tell, so that nothing is put back.",
         )],
-        (None, false) => vec![target.lost(&format!(
+        (Standard::Unknown, false) => vec![target.lost(&format!(
             "the default that is dropped is not written in an earlier migration. Write: {} ALTER COLUMN {} SET DEFAULT and what it was.",
             target.alter(None),
             column.written

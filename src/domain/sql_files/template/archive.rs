@@ -71,23 +71,19 @@ fn put_back(
     let equal = |one: &String| format!("{written}.{one} = {archive}.{one}");
     let on: Vec<String> = key.iter().map(equal).collect();
     let on = on.join(" AND ");
-    match dialect {
-        Dialect::Mysql => {
-            let set: Vec<String> = columns.iter().map(equal).collect();
-            format!(
-                "UPDATE {written} JOIN {archive} ON {on} SET {}",
-                set.join(", ")
-            )
-        }
-        _ => {
-            let set = columns.iter().map(|one| format!("{one} = {archive}.{one}"));
-            let set: Vec<String> = set.collect();
-            format!(
-                "UPDATE {written} SET {} FROM {archive} WHERE {on}",
-                set.join(", ")
-            )
-        }
+    if dialect == Dialect::Mysql {
+        let set: Vec<String> = columns.iter().map(equal).collect();
+        return format!(
+            "UPDATE {written} JOIN {archive} ON {on} SET {}",
+            set.join(", ")
+        );
     }
+    let set = columns.iter().map(|one| format!("{one} = {archive}.{one}"));
+    let set: Vec<String> = set.collect();
+    format!(
+        "UPDATE {written} SET {} FROM {archive} WHERE {on}",
+        set.join(", ")
+    )
 }
 
 /// `DROP TABLE`.
@@ -233,7 +229,7 @@ pub(super) fn rows(sql: &Sql, how: Rows, tables: &[Name], known: &Known) -> Vec<
         }
         Rows::Delete => kept(
             sql,
-            &format!("the rows are lost, and those that a foreign key takes with them."),
+            "the rows are lost, and those that a foreign key takes with them.",
             &[copy],
             &[
                 format!("INSERT INTO {written} SELECT * FROM {archive}"),

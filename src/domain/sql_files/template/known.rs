@@ -6,14 +6,24 @@ use super::super::acts::{self, Act, Action, Create, Object, Security, Sort};
 use super::super::words::{self, Name, Part, Reader, Sql};
 use crate::domain::foresight::Dialect;
 
+/// What a column holds where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Standard {
+    /// It is not known, or counted by the server.
+    #[default]
+    Unknown,
+    Absent,
+    /// As it was written.
+    Is(String),
+}
+
 /// A column as far as it is known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Column {
     /// Its type and all that was said with it, as it was written.
     pub(super) definition: String,
     pub(super) kind: String,
-    /// `None` where it is not known, and `Some(None)` where there is none.
-    pub(super) default: Option<Option<String>>,
+    pub(super) default: Standard,
     pub(super) not_null: bool,
 }
 
@@ -275,12 +285,10 @@ impl Known {
                 name,
                 if_not_exists,
                 definition,
-            } => {
-                if !(*if_not_exists && table.columns.contains_key(&name.folded)) {
-                    table
-                        .columns
-                        .insert(name.folded.clone(), column(*definition));
-                }
+            } if !(*if_not_exists && table.columns.contains_key(&name.folded)) => {
+                table
+                    .columns
+                    .insert(name.folded.clone(), column(*definition));
             }
             Action::AddConstraint {
                 name: None,
@@ -316,7 +324,10 @@ impl Known {
             }
             Action::Default { column, to } => {
                 let column = table.columns.entry(column.folded.clone()).or_default();
-                column.default = Some(to.map(|to| to.rest().to_owned()));
+                column.default = match to {
+                    Some(to) => Standard::Is(to.rest().to_owned()),
+                    None => Standard::Absent,
+                };
             }
             Action::NotNull { column, set } => {
                 let column = table.columns.entry(column.folded.clone()).or_default();
@@ -453,10 +464,10 @@ fn column(reader: Reader<'_>) -> Column {
     Column {
         definition: reader.rest().to_owned(),
         default: match default {
-            Some(text) if text.eq_ignore_ascii_case("null") => Some(None),
-            Some(text) => Some(Some(text)),
-            None if counted => None,
-            None => Some(None),
+            Some(text) if text.eq_ignore_ascii_case("null") => Standard::Absent,
+            Some(text) => Standard::Is(text),
+            None if counted => Standard::Unknown,
+            None => Standard::Absent,
         },
         not_null: reader.find(&["NOT NULL"]).is_some()
             || reader.find(&["PRIMARY KEY"]).is_some()

@@ -157,3 +157,67 @@ fn folders_with_a_way_down_are_found() {
     );
     assert_eq!(found(&[]), None);
 }
+
+/// What the fixtures show is what is read of them.
+#[test]
+fn the_fixtures_are_read() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sql");
+    let read = |case: &str, folder: &str, dialect| {
+        let project = fixtures.join(case);
+        Folder::read(&project.join(folder), &project, dialect).unwrap()
+    };
+    let all = [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite];
+    for (case, folder, count) in [
+        ("shop", "migrations", 5),
+        ("plain_blocks", "migrations", 3),
+        ("archive", "migrations", 2),
+        ("companions", "migrations", 2),
+        ("concurrently", "migrations", 3),
+        ("supabase", "supabase/migrations", 5),
+    ] {
+        let postgresql_alone = ["concurrently", "supabase"].contains(&case);
+        for dialect in all.iter().take(if postgresql_alone { 1 } else { 3 }) {
+            let folder = read(case, folder, *dialect);
+            assert_eq!(faults(&folder), [""; 0], "{case}");
+            assert_eq!(folder.files.len(), count, "{case}");
+            assert!(
+                folder.files.iter().all(|file| file.rollback.is_some()),
+                "{case}"
+            );
+        }
+    }
+    for dialect in all {
+        let folder = read("malformed", "migrations", dialect);
+        assert_eq!(names(&folder), ["0001_sound"]);
+        let lines: Vec<String> = folder
+            .malformed
+            .iter()
+            .map(|one| {
+                format!(
+                    "{}:{}",
+                    one.file.trim_start_matches("migrations/"),
+                    one.line
+                )
+            })
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "0002_no_end.sql:3",
+                "0003_two_blocks.sql:7",
+                "0004_nested.sql:4",
+                "0005_empty.sql:3",
+                "0006_end_before_start.sql:3",
+                "0007_no_sql.sql:4",
+                "0008_prose.sql:4",
+                "0009_half_commented.sql:4",
+                "0010_transaction.sql:5",
+                "0011_no_string_end.sql:2",
+                "0012_path.sql:1",
+                "0013_both.sql:3",
+                "0014_alone.down.sql:1",
+                "0015_psql.sql:4",
+            ]
+        );
+    }
+}

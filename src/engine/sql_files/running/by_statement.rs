@@ -55,6 +55,7 @@ impl SqlFiles {
                 script: script_digest(&statements[..done]),
             },
         };
+        step.kept = Some((done, statements.len()));
         under_way.begin(step)?;
         for at in done..statements.len() {
             under_way.one(step, at)?;
@@ -167,6 +168,7 @@ impl UnderWay<'_> {
             self.tell(step, at, StatementState::Refused, None)?;
         }
         done?;
+        step.kept = Some((at + 1, self.statements.len()));
         fault::point("after_progress");
         let schema = Some(self.progress.schema.clone()).filter(|schema| !schema.is_empty());
         self.tell(step, at, StatementState::Ended, schema)?;

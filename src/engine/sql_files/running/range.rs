@@ -89,6 +89,7 @@ fn objected(sentence: String, started: Instant) -> StepRun {
         reason: Some(sentence),
         lock_timeout: false,
         statement: None,
+        kept: None,
         elapsed: started.elapsed(),
     }
 }

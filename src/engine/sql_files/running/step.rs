@@ -41,6 +41,8 @@ pub(super) struct Step<'b, 'a> {
     execution: &'b mut dyn Execution,
     watch: &'b mut Watch<'a>,
     pub(super) listener: &'b mut dyn Listener,
+    /// How many statements are done that stay so whatever comes, and how many there are.
+    pub(super) kept: Option<(usize, usize)>,
 }
 
 /// What ends a step before its end.
@@ -94,6 +96,7 @@ impl<'b, 'a> Step<'b, 'a> {
             execution,
             watch,
             listener,
+            kept: None,
         }
     }
 
@@ -173,11 +176,14 @@ impl<'b, 'a> Step<'b, 'a> {
             reason: None,
             lock_timeout: false,
             statement: None,
+            kept: self.kept.filter(|(done, _)| *done > 0),
             elapsed: started.elapsed(),
         };
         let Err(trouble) = ended else {
             return Outcome::Ran(run);
         };
+        // Of a text of ours that failed it is the next statement that is not to be had.
+        run.statement = run.kept.map(|(done, of)| (of.min(done + 1), of));
         run.ended = Ended::Exited(1);
         let error = match trouble {
             Trouble::Statement {
@@ -197,6 +203,11 @@ impl<'b, 'a> Step<'b, 'a> {
                 run.stderr = format!("cannot {what}:\n");
                 run.reason = Some(format!("cannot {what}: {}", first_line(&error.reason)));
                 error
+            }
+            Trouble::Said(sentence) if run.kept.is_some() => {
+                run.stderr = format!("{sentence}\n");
+                run.reason = Some(sentence);
+                return Outcome::Ran(run);
             }
             Trouble::Said(sentence) => {
                 return Outcome::Said(sentence);
