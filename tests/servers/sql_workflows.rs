@@ -524,3 +524,20 @@ fn two_tables_that_disagree_are_told_of() {
         }
     }
 }
+
+/// Turns red if a guard does not see what was pushed, because nobody registered it.
+#[test]
+fn a_push_that_goes_wrong_is_taken_back() {
+    let team = pushed();
+    team.run("sql sync").exits(0);
+    let url = team.database.url().replace("+psycopg2", "");
+    let push = format!(
+        "psql -q -v ON_ERROR_STOP=1 {url} -f supabase/migrations/20250122090000_later.sql \
+         -c \"INSERT INTO supabase_migrations.schema_migrations VALUES ('20250122090000')\" && false"
+    );
+    let push = shlex::try_quote(&push).unwrap();
+    team.run(&format!("guard -y -- sh -c {push}")).exits(8);
+    assert!(!team.has("public.later"));
+    assert_eq!(team.versions(), ["20250120090000", "20250121090000"]);
+    assert_eq!(team.applied().len(), 2);
+}

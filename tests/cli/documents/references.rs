@@ -150,6 +150,7 @@ fn the_readme_lists_every_setting() {
             "lock_retries" => "2",
             "validate" | "probe" | "audit" => "false",
             "allow" => "table-dropped",
+            "engine" => "sql",
             "graph" => "engine",
             "verify_backup" | "on_failure" => "restore",
             "backup" | "color" => "never",
