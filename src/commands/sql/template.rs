@@ -83,7 +83,7 @@ pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
         ));
         return Ok(());
     }
-    context.ui.data(template.text.trim_end())
+    context.ui.data(&template.text)
 }
 
 fn summary(template: &Template) -> String {
