@@ -121,7 +121,7 @@ fn told(undone: Undone) -> RunError {
                 reason: "it was ended before it was done".to_owned(),
             };
         }
-        Undone::Failed(error, source) => (error, source),
+        Undone::Failed(failed) => *failed,
     };
     let database = source.as_database_error();
     // The driver gives the class of an error as its code, which is the same for very different ones.

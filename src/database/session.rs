@@ -48,7 +48,7 @@ pub(super) enum Undone {
     /// It was ended as asked, or never sent; it may have been done before that.
     GivenUp,
     /// For another reason.
-    Failed(SessionError, sqlx::Error),
+    Failed(Box<(SessionError, sqlx::Error)>),
 }
 
 /// What every dialect's connection has in common.
@@ -199,7 +199,10 @@ where
         let Some(mut connection) = self.connection.take() else {
             let gone = io::Error::new(io::ErrorKind::NotConnected, "the connection was lost");
             let error = gone.into();
-            return Err(Undone::Failed(self.error(Failure::Broken, &error), error));
+            return Err(Undone::Failed(Box::new((
+                self.error(Failure::Broken, &error),
+                error,
+            ))));
         };
         if !goes_on() {
             self.close(connection);
@@ -238,7 +241,10 @@ where
                 if failure != Failure::Broken && matches!(error, sqlx::Error::Database(_)) {
                     self.connection = Some(connection);
                 }
-                Err(Undone::Failed(self.error(failure, &error), error))
+                Err(Undone::Failed(Box::new((
+                    self.error(failure, &error),
+                    error,
+                ))))
             }
             None => Err(Undone::GivenUp),
         }

@@ -4,6 +4,7 @@
 //! that note; if the program dies between the two, the schema tells which of them was the last.
 
 use super::step::{Step, Trouble};
+use super::transaction::prepare;
 use super::{Script, SqlFiles};
 use crate::domain::foresight::Dialect;
 use crate::domain::journal;
@@ -145,7 +146,7 @@ impl UnderWay<'_> {
     fn begin(&self, step: &mut Step<'_, '_>) -> Result<(), Trouble> {
         let engine = self.engine;
         step.ours("begin a transaction", engine.begin())?;
-        engine.prepare(step, self.script)?;
+        prepare(step, self.script)?;
         self.note(step)?;
         step.ours("commit", "COMMIT")?;
         fault::point("after_progress_begun");

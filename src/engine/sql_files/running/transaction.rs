@@ -35,21 +35,13 @@ impl SqlFiles {
         script: &Script,
         statements: &[Statement],
     ) -> Result<(), Trouble> {
-        self.prepare(step, script)?;
+        prepare(step, script)?;
         for at in 0..statements.len() {
             fault::point("before_statement");
             step.statement(script, at, statements)?;
             fault::point("after_statement");
         }
         self.write_the_end(step, id)
-    }
-
-    /// Brings the row up to the file, where that is what is run.
-    pub(super) fn prepare(&self, step: &mut Step<'_, '_>, script: &Script) -> Result<(), Trouble> {
-        for sql in &script.before {
-            step.ours("bring its row up to the file", sql)?;
-        }
-        Ok(())
     }
 
     /// Writes down that a migration is gone.
@@ -63,4 +55,12 @@ impl SqlFiles {
         }
         Ok(())
     }
+}
+
+/// Brings the row up to the file, where that is what is run.
+pub(super) fn prepare(step: &mut Step<'_, '_>, script: &Script) -> Result<(), Trouble> {
+    for sql in &script.before {
+        step.ours("bring its row up to the file", sql)?;
+    }
+    Ok(())
 }
