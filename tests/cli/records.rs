@@ -379,7 +379,7 @@ fn history_needs_neither_engine_nor_database_and_a_damaged_record_hides_no_other
 
       While it runs
       [x] Run the rollback, one revision at a time: 1 of 1 step done
-      [x] Watch for errors: each process of the engine was watched to its end, and none failed
+      [x] Watch for errors: each step was watched to its end, and none failed
       [x] Look at the database after each step: version table and schema were read after each step
 
       After
