@@ -18,18 +18,15 @@ impl Ui {
             text.push_str(&self.labelled("Database", &database.to_string()));
         }
         text.push_str(&self.labelled("Engine", standing.engine));
-        match standing.newest {
-            Some(newest) => {
-                let newest = [newest.clone()].into();
-                text.push_str(&self.revisions("Current", &newest, standing, ""));
-                if let Some(others @ 1..) = standing.current.len().checked_sub(1) {
-                    text.push_str(&self.labelled("", &format!("and {others} before it")));
-                }
+        if let Some(newest) = standing.newest {
+            let newest = [newest.clone()].into();
+            text.push_str(&self.revisions("Current", &newest, standing, ""));
+            if let Some(others @ 1..) = standing.current.len().checked_sub(1) {
+                text.push_str(&self.labelled("", &format!("and {others} before it")));
             }
-            None => {
-                let none = "nothing is applied";
-                text.push_str(&self.revisions("Current", standing.current, standing, none));
-            }
+        } else {
+            let none = "nothing is applied";
+            text.push_str(&self.revisions("Current", standing.current, standing, none));
         }
         let none = if standing.files {
             "no files"

@@ -17,8 +17,8 @@ use crate::domain::sql_files::obstacle::Chosen;
 
 /// Take the database down to a target, one revision at a time.
 ///
-/// Shows the plan and the database, asks, and then runs one process of the engine for each revision.
-/// After each the version table is read and has to say what was predicted; the first thing that is
+/// Shows the plan and the database, asks, and then runs one process of the engine for each revision, or
+/// the registered rollback of each SQL file. After each the version table is read and has to say what was predicted; the first thing that is
 /// not as predicted ends the run. Ctrl-C lets the running step finish and stops before the next; a
 /// second Ctrl-C ends the engine.
 #[derive(Debug, Default, Args)]
@@ -29,12 +29,14 @@ Examples:
   rollback downgrade-safe 363a9b1e8992 -y    Down to a revision, for scripts
   rollback downgrade-safe base --timeout 5m  Everything, no step longer than five minutes
   rollback downgrade-safe -1 --wait 10m      As soon as another run on this database has ended
+  rollback downgrade-safe --only 20250120_add_tags   Exactly this one, of SQL files
 
 Exit codes: 0 done, 1 error before anything was changed, 3 refused or not confirmed, 4 a step failed
 and the database stands at the last good revision, 5 a person must look, 6 another run holds
 the lock of the database, 130 interrupted at a revision.")]
 pub struct DowngradeSafeArgs {
-    /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N.
+    /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N. Of SQL files a
+    /// migration by its name, with or without .sql, which stays.
     #[arg(allow_negative_numbers = true, required_unless_present_any = ["only", "resume", "abandon"])]
     pub target: Option<String>,
 

@@ -153,3 +153,145 @@ fn of_one(
     found.extend(gone.map(|dependency| Obstacle::Needs(dependency.on.clone())));
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::sql_files::file::{Form, Rollback};
+    use crate::domain::sql_files::history::{Dependency, Metadata};
+
+    fn record(name: &str, sql: Option<&str>) -> Record {
+        Record {
+            id: name.into(),
+            status: Status::Applied,
+            applied_at: None,
+            applied_by: None,
+            rollback_sql: sql.map(str::to_owned),
+            checksum: Some("as registered".to_owned()),
+            rollback_at: None,
+            rollback_by: None,
+            notes: None,
+            metadata: Metadata::default(),
+        }
+    }
+
+    fn file(name: &str, sql: &str, checksum: &str) -> MigrationFile {
+        MigrationFile {
+            id: name.into(),
+            path: format!("{name}.sql"),
+            description: None,
+            up: String::new(),
+            rollback: Some(Rollback {
+                form: Form::Commented,
+                sql: sql.to_owned(),
+                file: format!("{name}.sql"),
+                line: 1,
+            }),
+            depends_on: Vec::new(),
+            independent_of: Vec::new(),
+            checksum: checksum.to_owned(),
+        }
+    }
+
+    fn found(history: &History, files: Files<'_>, chosen: Option<Chosen>) -> Vec<Obstacle> {
+        let found = obstacles(history, files, [&"a".into()], chosen, false);
+        found.into_iter().map(|(_, obstacle)| obstacle).collect()
+    }
+
+    fn history(record: Record) -> History {
+        History {
+            records: vec![record],
+            ..History::default()
+        }
+    }
+
+    #[test]
+    fn another_text_has_to_be_chosen_and_another_comment_has_not() {
+        let history = history(record("a", Some("DROP TABLE a;\n")));
+        let of = |sql: &str, checksum: &str, chosen| {
+            let read = [file("a", sql, checksum)];
+            let files = Files {
+                read: &read,
+                malformed: &[],
+            };
+            found(&history, files, chosen)
+        };
+        assert_eq!(of("DROP TABLE a;", "as registered", None), []);
+        assert_eq!(of("DROP TABLE a;", "another", None), []);
+        // A row that somebody changed by hand has its old checksum.
+        for checksum in ["as registered", "another"] {
+            let changed = of("DROP TABLE b;", checksum, None);
+            let [Obstacle::Changed(difference)] = changed.as_slice() else {
+                panic!("{changed:?}")
+            };
+            assert!(
+                difference.contains("-DROP TABLE a;\n+DROP TABLE b;"),
+                "{difference}"
+            );
+        }
+        for chosen in [Chosen::Stored, Chosen::File] {
+            assert_eq!(of("DROP TABLE b;", "another", Some(chosen)), []);
+        }
+    }
+
+    #[test]
+    fn what_runs_has_to_be_there() {
+        let history = history(record("a", None));
+        let read = [file("a", "DROP TABLE a;", "another")];
+        let files = Files {
+            read: &read,
+            malformed: &[],
+        };
+        let none = [Obstacle::NoSql { file_has: true }];
+        assert_eq!(found(&history, files, None), none);
+        assert_eq!(found(&history, files, Some(Chosen::Stored)), none);
+        assert_eq!(found(&history, files, Some(Chosen::File)), []);
+    }
+
+    #[test]
+    fn a_malformed_file_matters_to_whoever_wants_it() {
+        let history = history(record("a", Some("DROP TABLE a;")));
+        let malformed = [Malformed {
+            file: "db/a.down.sql".to_owned(),
+            line: 2,
+            reason: "it has no end".to_owned(),
+        }];
+        let files = Files {
+            read: &[],
+            malformed: &malformed,
+        };
+        assert_eq!(found(&history, files, None), []);
+        assert_eq!(
+            found(&history, files, Some(Chosen::File)),
+            [Obstacle::Malformed(malformed[0].clone())]
+        );
+    }
+
+    #[test]
+    fn what_failed_and_what_needs_something_that_is_gone_is_found() {
+        let mut failed = record("a", Some("DROP TABLE a;"));
+        failed.status = Status::Failed;
+        let mut gone = record("b", None);
+        gone.status = Status::RolledBack;
+        let history = History {
+            records: vec![failed, gone],
+            dependencies: vec![Dependency {
+                of: "a".into(),
+                on: "b".into(),
+                kind: Kind::Declared,
+                object: None,
+            }],
+            supabase: None,
+        };
+        let files = Files {
+            read: &[],
+            malformed: &[],
+        };
+        assert_eq!(
+            found(&history, files, None),
+            [Obstacle::Failed(None), Obstacle::Needs("b".into())]
+        );
+        let goes_on = obstacles(&history, files, [&"a".into()], None, true);
+        assert_eq!(goes_on, [("a".into(), Obstacle::Needs("b".into()))]);
+    }
+}

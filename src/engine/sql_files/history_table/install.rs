@@ -6,7 +6,7 @@ use super::{SCHEMA, Tables, refused, run};
 use crate::domain::foresight::Dialect;
 use crate::domain::query::{Execution, RunError};
 
-/// The roles that the clients of an API layer have, as PostgREST and Supabase name them.
+/// The roles that the clients of an API layer have, as `PostgREST` and Supabase name them.
 const WEB: &str = "'anon', 'authenticated', 'authenticator', 'web_anon'";
 
 /// What is to be done to have the tables.
@@ -24,7 +24,10 @@ pub struct Installation {
 }
 
 /// What of PostgreSQL the tables live with.
-#[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that do not depend on each other"
+)]
 struct Surroundings {
     has_schema: bool,
     has_functions: bool,

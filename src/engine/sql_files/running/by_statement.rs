@@ -55,7 +55,7 @@ impl SqlFiles {
                 script: script_digest(&statements[..done]),
             },
         };
-        step.kept = Some((done, statements.len()));
+        step.kept = kept(statements, done);
         under_way.begin(step)?;
         for at in done..statements.len() {
             under_way.one(step, at)?;
@@ -119,6 +119,13 @@ impl SqlFiles {
     }
 }
 
+/// What is done and stays so. A setting ends with its session.
+fn kept(statements: &[Statement], done: usize) -> Option<(usize, usize)> {
+    let mut done_ones = statements.iter().take(done);
+    let stays = done_ones.any(|statement| !is_a_setting(&statement.text));
+    stays.then_some((done, statements.len()))
+}
+
 /// Whether a statement that changes the schema is done whole or not at all: MariaDB from 10.6 on, MySQL from 8.
 fn does_statements_whole(version: &str) -> bool {
     let mut numbers = version
@@ -168,7 +175,7 @@ impl UnderWay<'_> {
             self.tell(step, at, StatementState::Refused, None)?;
         }
         done?;
-        step.kept = Some((at + 1, self.statements.len()));
+        step.kept = kept(self.statements, at + 1);
         fault::point("after_progress");
         let schema = Some(self.progress.schema.clone()).filter(|schema| !schema.is_empty());
         self.tell(step, at, StatementState::Ended, schema)?;
