@@ -63,7 +63,6 @@ pub struct Cli {
     missing_docs,
     reason = "a comment here would replace the help text of the arguments"
 )]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a run")]
 pub enum Command {
     Current(current::CurrentArgs),
     Plan(plan::PlanArgs),

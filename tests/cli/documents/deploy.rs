@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::support::{Played, Project, workflows};
+use crate::support::workflow::Played;
+use crate::support::{Project, workflows};
 
 const DOCUMENT: &str = "docs/deploy.md";
 

@@ -3,7 +3,7 @@
 
 mod filter;
 mod run;
-mod workflow;
+pub mod workflow;
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -17,7 +17,7 @@ use std::sync::{LazyLock, Mutex};
 use tempfile::TempDir;
 
 pub use run::{Call, Run};
-pub use workflow::{Played, workflows};
+pub use workflow::workflows;
 
 /// A copy of a fixture, and the engine that it is run with.
 pub struct Project {
