@@ -41,10 +41,10 @@ Exit codes:
   130 interrupted; the database stands at a revision, and the step that ran was finished first
       or left nothing behind";
 
-/// Walk an Alembic-versioned database back one revision at a time.
+/// Walk a database back one migration at a time: Alembic's revisions, or SQL files with a rollback block each.
 ///
-/// Each step is planned, run as one process of the engine (alembic, flask db or superset db),
-/// looked up in the database, and only then followed by the next. The first failure ends the run and
+/// Each step is planned, run as one process of the engine (alembic, flask db or superset db) or, of SQL
+/// files, by rollback itself, looked up in the database, and only then followed by the next. The first failure ends the run and
 /// tells where the database stands and what to do.
 #[derive(Debug, Parser)]
 #[command(name = "rollback", version, after_help = EXAMPLES, disable_help_subcommand = true)]

@@ -43,6 +43,11 @@ pub fn run(args: &CheckArgs, context: &Context<'_>) -> Result<(), Failure> {
             foreseen.next_command(&["--only", id.as_str()], context)
         }
         (Some(target), _) => foreseen.next_command(&[target], context),
+        // The first of those that have to go before it.
+        (None, Some(_)) if registered.is_some() => match plan.steps.first() {
+            Some(first) => context.command(&["downgrade-safe", "--only", first.removes.as_str()]),
+            None => context.command(&["list"]),
+        },
         (None, _) => context.command(&["list"]),
     };
     let advice = foreseen.advice();

@@ -54,7 +54,7 @@ pub fn by_the_last<'names>(names: impl IntoIterator<Item = &'names str>, told: u
     let names: Vec<&str> = names.into_iter().collect();
     match names[..] {
         [] => "base".to_owned(),
-        [.., last] if names.len() > told => format!("{last} and {} more", names.len() - 1),
+        [.., last] if names.len() > told => format!("{last}, and {} more", names.len() - 1),
         _ => names.join(", "),
     }
 }
@@ -99,6 +99,6 @@ mod tests {
     fn many_names_are_told_by_the_last_and_their_number() {
         assert_eq!(in_short([]), "base");
         assert_eq!(in_short(["a", "b", "c"]), "a, b, c");
-        assert_eq!(in_short(["a", "b", "c", "d"]), "d and 3 more");
+        assert_eq!(in_short(["a", "b", "c", "d"]), "d, and 3 more");
     }
 }

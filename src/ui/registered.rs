@@ -99,11 +99,19 @@ impl Ui {
         let widest = |of: fn(&Entry) -> usize| shown.iter().map(|entry| of(entry)).max();
         let id = widest(|entry| entry.id.chars().count()).unwrap_or_default();
         let state = widest(|entry| entry.state.code().len()).unwrap_or_default();
+        let state = state.max(if told.dry_run {
+            "to be written".len()
+        } else {
+            0
+        });
         if !shown.is_empty() {
             text.push('\n');
         }
         for entry in &shown {
-            let word = entry.state.code().replace('_', " ");
+            let word = match &entry.state {
+                State::Written(_) if told.dry_run => "to be written".to_owned(),
+                state => state.code().replace('_', " "),
+            };
             let row = format!(
                 "{}  {:<id$}  {}",
                 self.out

@@ -132,6 +132,10 @@ pub(super) fn advise(
             context.ui.say(&format!(
                 "  its rollback had failed, and counts as looked after now: {error}"
             ));
+            context.ui.say(&format!(
+                "  where a run stopped at it, go on with that: {}",
+                context.command(&["downgrade-safe", "--resume"])
+            ));
         }
     }
 }

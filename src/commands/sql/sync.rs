@@ -173,7 +173,10 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
             format!("{} files were not registered", refused.len())
         },
     );
-    failure.causes = refused.into_iter().map(str::to_owned).collect();
+    // Aloud the list has said why.
+    if !aloud {
+        failure.causes = refused.into_iter().map(str::to_owned).collect();
+    }
     Err(failure.hint(format!(
         "mend them and type again: {}",
         context.command(&["sql", "sync"])

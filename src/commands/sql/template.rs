@@ -83,7 +83,7 @@ pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
         ));
         return Ok(());
     }
-    context.ui.data(&template.text)
+    context.ui.data(&format!("{}\n", template.text.trim_end()))
 }
 
 fn summary(template: &Template) -> String {

@@ -23,7 +23,11 @@ fn names<'ids>(ids: impl IntoIterator<Item = &'ids str>) -> String {
     if ids.len() <= NAMED {
         return ids.join(", ");
     }
-    format!("{} and {} more", ids[..NAMED].join(", "), ids.len() - NAMED)
+    format!(
+        "{}, and {} more",
+        ids[..NAMED].join(", "),
+        ids.len() - NAMED
+    )
 }
 
 fn texts(ids: &[RevisionId]) -> String {
