@@ -1,4 +1,4 @@
-//! Walks an Alembic-versioned database back one revision at a time.
+//! Walks a database back one migration at a time: Alembic's revisions, or SQL files.
 //!
 //! `docs/architecture.md` says which rooms there are and who may call whom.
 

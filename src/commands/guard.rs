@@ -35,8 +35,8 @@ use crate::ui::{Format, Redact as _, Watched};
 /// back, one revision at a time, with the checks, the lock, the backup, the policy and the report of
 /// downgrade-safe. What was there before stays.
 ///
-/// Nobody may be there to be asked by then, so consent is given before: -y, and --allow for what a rollback may
-/// lose. What can be known before the command is refused before it, and the command is not run then.
+/// Nobody may be there to be asked by then, so consent is given before: -y, and --allow for what may be lost
+/// then. What can be known before the command is refused before it, and the command is not run then.
 ///
 /// The lock of the database is free while the command runs, so that it can migrate. What somebody else applies
 /// meanwhile is rolled back as well: run one deploy at a time.
@@ -53,9 +53,8 @@ Examples:
   rollback guard -y -- sh -c 'supabase db push && ./smoke-test'
 
 Exit codes: 0 the command succeeded, 8 it failed and the database is verified to be where it was
-before it; 1 error before the command, which was not run, 3 refused, before the command or the
-rollback after it, 4 a step of the rollback failed and the database stands at the last good
-revision, 5 a person must look, 6 another run holds the lock of the database, 130 interrupted. The
+before it; 1 error before the command, which was not run, 3 the command or the rollback after it
+was refused, 4 a step of the rollback failed and the database stands at the last good revision, 5 a person must look, 6 another run holds the lock of the database, 130 interrupted. The
 exit status of the command itself is printed, and in the report of the run.")]
 pub struct GuardArgs {
     /// How a rollback would be run.
