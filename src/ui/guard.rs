@@ -6,7 +6,7 @@ use serde_json::json;
 use super::json::{Format, VERSION};
 use super::{Ui, insist};
 use crate::domain::guard::Guarded;
-use crate::domain::revision::RevisionId;
+use crate::domain::revision::{RevisionId, in_short};
 use crate::error::Failure;
 
 /// A command that is about to be run.
@@ -89,10 +89,5 @@ impl Ui {
 }
 
 fn listed(rows: &[RevisionId]) -> String {
-    let rows: Vec<&str> = rows.iter().map(RevisionId::as_str).collect();
-    if rows.is_empty() {
-        "base".to_owned()
-    } else {
-        rows.join(", ")
-    }
+    in_short(rows.iter().map(RevisionId::as_str))
 }
