@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Context;
-use super::downgrade_safe::{self, DowngradeSafeArgs, HowArgs, Safety, TakingBack};
+use super::downgrade_safe::{self, DowngradeSafeArgs, HowArgs, Safety, TakingBack, refuse_choice};
 use super::lock::Lock;
 use super::record;
 use super::ruling::refuse_beforehand;
@@ -120,6 +120,7 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> 
     // Whoever holds the lock now may be at what the command needs; it is free again while the command runs.
     let lock = Lock::new(context, args.how.wait);
     let mut session = Session::open(context, Some(&lock))?;
+    refuse_choice(&args.how, &session)?;
     let is_sql = session.sql().is_some();
     if is_sql {
         session = of_sql_files(args, context, session, &lock)?;

@@ -407,6 +407,12 @@ fn alembic_has_no_way_to_take_one_alone() {
         1,
         &["--only is for SQL files", "rollback check a1"],
     );
+    for line in [
+        "downgrade-safe -1 -y --use file",
+        "guard -y --use file -- false",
+    ] {
+        refused(&project.run(line), 1, &["--use is for SQL files"]);
+    }
 }
 
 /// Red where a row for each migration is printed as a list of a hundred names.

@@ -14,7 +14,7 @@ mod way;
 
 pub use self::arguments::{DowngradeSafeArgs, HowArgs};
 use self::planned::Planned;
-pub(super) use self::registered::Registered;
+pub(super) use self::registered::{Registered, refuse_choice};
 use self::safety::Rescue;
 pub(super) use self::safety::Safety;
 pub(super) use self::taking_back::TakingBack;
@@ -73,6 +73,7 @@ fn recording(
         return Ok(Exit::Done);
     }
     let mut taken_up = take_up(args, context, session, store, unfinished)?;
+    refuse_choice(&args.how, session)?;
     let run = taken_up.as_ref().map(|taken_up| &*taken_up.run.begun.run);
     session.settle(args.how.chosen.unwrap_or(Chosen::Stored), run);
     warn_of_leftovers(context, session);

@@ -1,6 +1,7 @@
 //! What is refused of a plan of SQL files before anything runs: what was registered is what runs, so that has to
 //! be clear, and whole.
 
+use super::HowArgs;
 use crate::commands::Context;
 use crate::commands::session::Session;
 use crate::domain::plan::Plan;
@@ -15,6 +16,17 @@ pub(in super::super) struct Registered {
     warnings: Vec<String>,
     /// What the plan was asked for by.
     words: Vec<String>,
+}
+
+/// Refuses a choice between two texts where there is one.
+pub(in super::super) fn refuse_choice(how: &HowArgs, session: &Session) -> Result<(), Failure> {
+    if how.chosen.is_none() || session.sql().is_some() {
+        return Ok(());
+    }
+    Err(
+        Failure::user("--use is for SQL files, and this is a project of Alembic")
+            .hint("leave --use away: a revision is what its version file says"),
+    )
 }
 
 impl Registered {
@@ -98,7 +110,7 @@ impl Registered {
     /// Refuses what cannot or must not run.
     pub(super) fn refuse(&self, context: &Context<'_>) -> Result<(), Failure> {
         let failures = [
-            self.needing(),
+            self.needing(context),
             self.failed(context),
             self.malformed(context),
             self.without_sql(context),
@@ -110,7 +122,7 @@ impl Registered {
         }
     }
 
-    fn needing(&self) -> Option<Failure> {
+    fn needing(&self, context: &Context<'_>) -> Option<Failure> {
         let missing = self
             .obstacles
             .iter()
@@ -126,12 +138,14 @@ impl Registered {
         let mut hints = Vec::new();
         for (id, on) in missing {
             failure = failure.because(format!("{id} depends on {on}, which is not applied"));
+            let register = |id: &RevisionId| context.command(&["sql", "register", id.as_str()]);
             hints.push(format!(
-                "if {on} is applied after all, write that down: rollback sql register {on}"
+                "if {on} is applied after all, write that down: {}",
+                register(on)
             ));
             hints.push(format!(
-                "if {id} does not need it, say so in its file, -- Independent of: {on}, and write that down: \
-                 rollback sql register {id}"
+                "if {id} does not need it, say so in its file, -- Independent of: {on}, and write that down: {}",
+                register(id)
             ));
         }
         failure.hints = hints;
