@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::Operator;
 use super::revision::Heads;
-use super::risk::Level;
 use super::risk::outlook::Outlook;
+use super::risk::{Foretold, Level};
 
 /// The version of the format of a manifest; one of another version is not read.
 pub const VERSION: u32 = 1;
@@ -127,6 +127,7 @@ pub fn wanted(outlook: &Outlook) -> Option<String> {
     outlook
         .findings()
         .filter(|finding| finding.level >= Level::Medium)
-        .max_by_key(|finding| finding.level)
+        // A step that fails destroys least; it is the reason where there is no other.
+        .max_by_key(|finding| (finding.outcome != Some(Foretold::WillFail), finding.level))
         .map(|finding| finding.sentence.clone())
 }
