@@ -143,8 +143,7 @@ where
         if self.connection.is_some() {
             return self.attempt(sql);
         }
-        let gone = io::Error::new(io::ErrorKind::NotConnected, "the connection was lost");
-        Err(self.error(Failure::Broken, &gone.into()))
+        Err(self.error(Failure::Broken, &lost()))
     }
 
     /// As [`rows_here`](Self::rows_here), for what may take as long as it takes: `is_over` is asked some times
@@ -155,8 +154,7 @@ where
         is_over: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
         let Some(mut connection) = self.connection.take() else {
-            let gone = io::Error::new(io::ErrorKind::NotConnected, "the connection was lost");
-            return Err(self.error(Failure::Broken, &gone.into()));
+            return Err(self.error(Failure::Broken, &lost()));
         };
         let result = self.runtime.block_on(async {
             let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
@@ -176,9 +174,7 @@ where
             }
             Some(Err(error)) => {
                 let failure = Failure::of(&error);
-                if failure != Failure::Broken && matches!(error, sqlx::Error::Database(_)) {
-                    self.connection = Some(connection);
-                }
+                self.keep_unless_broken(connection, failure, &error);
                 Err(self.error(failure, &error))
             }
             None => {
@@ -197,8 +193,7 @@ where
         end: &End,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, Undone> {
         let Some(mut connection) = self.connection.take() else {
-            let gone = io::Error::new(io::ErrorKind::NotConnected, "the connection was lost");
-            let error = gone.into();
+            let error = lost();
             return Err(Undone::Failed(Box::new((
                 self.error(Failure::Broken, &error),
                 error,
@@ -238,9 +233,7 @@ where
             }
             Some(Err(error)) => {
                 let failure = Failure::of(&error);
-                if failure != Failure::Broken && matches!(error, sqlx::Error::Database(_)) {
-                    self.connection = Some(connection);
-                }
+                self.keep_unless_broken(connection, failure, &error);
                 Err(Undone::Failed(Box::new((
                     self.error(failure, &error),
                     error,
@@ -323,13 +316,16 @@ where
                 Ok(rows)
             }
             Err((failure, error)) => {
-                // The server's own answer leaves the connection usable; after anything else its
-                // state is not known.
-                if failure != Failure::Broken && matches!(error, sqlx::Error::Database(_)) {
-                    self.connection = Some(connection);
-                }
+                self.keep_unless_broken(connection, failure, &error);
                 Err(self.error(failure, &error))
             }
+        }
+    }
+
+    /// The server's own answer leaves a connection usable; after anything else its state is not known.
+    fn keep_unless_broken(&mut self, connection: C, failure: Failure, error: &sqlx::Error) {
+        if failure != Failure::Broken && matches!(error, sqlx::Error::Database(_)) {
+            self.connection = Some(connection);
         }
     }
 
@@ -432,6 +428,10 @@ fn runtime() -> Result<Runtime, SessionError> {
                 report,
             }
         })
+}
+
+fn lost() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the connection was lost").into()
 }
 
 fn no_answer(limit: Duration) -> sqlx::Error {
