@@ -53,6 +53,8 @@ pub struct Settings {
     pub x: Vec<String>,
     /// How long a step may wait for a lock of the database.
     pub lock_timeout: Option<Duration>,
+    /// Whether a step may be forked off an engine that was started before.
+    pub warm: bool,
 }
 
 /// Where the engine is looked for.
