@@ -38,3 +38,4 @@ mod sql_history;
 mod sql_template;
 mod targets;
 mod terminal;
+mod warm;
