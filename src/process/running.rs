@@ -31,6 +31,8 @@ pub(super) struct Running<'a> {
     /// Our end of the side channel.
     channel: Option<UnixStream>,
     collected: Collected,
+    /// How many of the three pipes are at their end.
+    closed: usize,
     /// The end, as soon as it is known.
     status: Option<io::Result<ExitStatus>>,
 }
@@ -46,6 +48,7 @@ impl<'a> Running<'a> {
             chunks,
             channel,
             collected: Collected::default(),
+            closed: 0,
             status: None,
         }
     }
@@ -92,9 +95,12 @@ impl<'a> Running<'a> {
 
     /// Takes what comes next, and does what is due.
     fn go_on(&mut self) {
-        let mut silent = false;
+        let mut silent = self.closed == 3;
         match self.chunks.recv_timeout(TICK) {
-            Ok(chunk) => self.collected.take(chunk),
+            Ok(chunk) => {
+                self.closed += usize::from(chunk.1.is_none());
+                self.collected.take(chunk);
+            }
             Err(RecvTimeoutError::Timeout) => {}
             // All pipes are closed, yet the child may live on.
             Err(RecvTimeoutError::Disconnected) => {
@@ -182,15 +188,16 @@ impl Collected {
     }
 }
 
+/// Is told for how long nobody has held the pipes of a fork, and tells its status once it has ended; the error is that
+/// nobody will tell it.
+type Ends<'a> = Box<dyn FnMut(Option<Duration>) -> Result<Option<ExitStatus>, ()> + 'a>;
+
 /// Whose end is waited for.
 pub(super) enum Subject<'a> {
     /// One that we started ourselves.
     Child(Child),
-    /// One that was forked for us. `ends` tells its status once it has ended; the error is that nobody will.
-    Fork {
-        group: Group,
-        ends: Box<dyn FnMut() -> Result<Option<ExitStatus>, ()> + 'a>,
-    },
+    /// One that was forked for us.
+    Fork { group: Group, ends: Ends<'a> },
 }
 
 /// A running child, and what may end it.
@@ -199,6 +206,8 @@ pub(super) struct Watch<'a> {
     group: Group,
     /// Whoever would tell how it ended is gone.
     lost: bool,
+    /// Since when nobody has held its pipes.
+    silent: Option<Instant>,
     started: Instant,
     timeout: Option<Duration>,
     interrupt: &'a Interrupt,
@@ -229,6 +238,7 @@ impl<'a> Watch<'a> {
             },
             subject,
             lost: false,
+            silent: None,
             started,
             timeout,
             interrupt,
@@ -239,14 +249,18 @@ impl<'a> Watch<'a> {
 
     /// The exit status once it has ended. `silent` is whether nobody holds its pipes any more.
     fn try_wait(&mut self, silent: bool) -> io::Result<Option<ExitStatus>> {
+        if silent {
+            self.silent.get_or_insert_with(Instant::now);
+        }
+        let silent = self.silent.map(|since| since.elapsed());
         match &mut self.subject {
             Subject::Child(child) => child.try_wait(),
-            Subject::Fork { group, ends } => match ends() {
+            Subject::Fork { group, ends } => match ends(silent) {
                 Ok(status) => Ok(status),
                 Err(()) => {
                     self.lost = true;
                     // Where nobody reaps it, its number stays taken although it is gone.
-                    Ok((silent || !group.exists()).then(ExitStatus::default))
+                    Ok((silent.is_some() || !group.exists()).then(ExitStatus::default))
                 }
             },
         }
