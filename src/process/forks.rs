@@ -190,7 +190,7 @@ impl ForkServer {
     ) -> Result<Fork, NoFork> {
         let spare = match self.spare.take() {
             Some(spare) => spare,
-            None => self.ask(held).map_err(|_| self.gone())?,
+            None => self.ask(held).map_err(|_| Self::gone())?,
         };
         let since = Instant::now();
         loop {
@@ -204,7 +204,7 @@ impl ForkServer {
             let patience = if self.ready { TO_FORK } else { TO_GET_READY };
             match self.inbox.recv_timeout(TICK) {
                 Ok(message) => self.note(message),
-                Err(RecvTimeoutError::Disconnected) => return Err(self.gone()),
+                Err(RecvTimeoutError::Disconnected) => return Err(Self::gone()),
                 Err(RecvTimeoutError::Timeout) if interrupt.count() >= limit => {
                     return Err(NoFork::Interrupted);
                 }
@@ -296,7 +296,7 @@ impl ForkServer {
         }
     }
 
-    fn gone(&self) -> NoFork {
+    fn gone() -> NoFork {
         NoFork::Because("the process that was to be forked is gone".to_owned())
     }
 }
@@ -370,4 +370,31 @@ fn message(bytes: &[u8]) -> Option<Message> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes from another process is no reason to fail: it is not understood, and the server given up.
+    #[test]
+    fn messages_are_words_between_zero_bytes() {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        let of = |bytes: &[u8]| format!("{:?}", message(bytes));
+        assert_eq!(of(b"ready"), "Some(Ready([]))");
+        assert_eq!(of(b"reads\0/a b\0/c"), "Some(Reads([\"/a b\", \"/c\"]))");
+        assert_eq!(of(b"forked\x0042"), "Some(Forked(Pid(42)))");
+        assert_eq!(
+            of(b"refused\0a thread\nruns"),
+            "Some(Refused(\"a thread\\nruns\"))"
+        );
+        let Some(Message::Ended(status)) = message(b"ended\x00256") else {
+            panic!("no end");
+        };
+        assert_eq!((status.code(), status.signal()), (Some(1), None));
+        for bytes in [&b""[..], b"forked", b"forked\0x", b"ended\0-", b"hello"] {
+            assert_eq!(of(bytes), "None", "{bytes:?}");
+        }
+    }
 }

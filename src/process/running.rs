@@ -241,14 +241,14 @@ impl<'a> Watch<'a> {
     fn try_wait(&mut self, silent: bool) -> io::Result<Option<ExitStatus>> {
         match &mut self.subject {
             Subject::Child(child) => child.try_wait(),
-            Subject::Fork { group, ends } => match ends() {
-                Ok(status) => Ok(status),
-                Err(()) => {
-                    self.lost = true;
-                    // Where nobody reaps it, its number stays taken although it is gone.
-                    Ok((silent || !group.exists()).then(ExitStatus::default))
+            Subject::Fork { group, ends } => {
+                if let Ok(status) = ends() {
+                    return Ok(status);
                 }
-            },
+                self.lost = true;
+                // Where nobody reaps it, its number stays taken although it is gone.
+                Ok((silent || !group.exists()).then(ExitStatus::default))
+            }
         }
     }
 
@@ -315,14 +315,14 @@ impl Group {
         Self(i32::try_from(child.id()).ok().map(Pid::from_raw))
     }
 
-    fn send(&self, signal: Signal) {
+    fn send(self, signal: Signal) {
         if let Some(leader) = self.0 {
             // It may have ended in between, which is what we want.
             let _ = killpg(leader, signal);
         }
     }
 
-    fn exists(&self) -> bool {
+    fn exists(self) -> bool {
         self.0.is_some_and(|leader| killpg(leader, None).is_ok())
     }
 }
