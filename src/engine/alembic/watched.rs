@@ -145,7 +145,7 @@ mod tests {
         type Change = fn(&Path);
         let changes: [(&str, Change); 5] = [
             ("a.py", |dir| {
-                std::fs::write(dir.join("a.py"), "a = 12").unwrap()
+                std::fs::write(dir.join("a.py"), "a = 12").unwrap();
             }),
             ("a.py", |dir| {
                 // Of the same size and age.
@@ -156,11 +156,11 @@ mod tests {
                 std::fs::rename(dir.join("b"), dir.join("a.py")).unwrap();
             }),
             ("a.py", |dir| {
-                std::fs::remove_file(dir.join("a.py")).unwrap()
+                std::fs::remove_file(dir.join("a.py")).unwrap();
             }),
             ("", |dir| std::fs::write(dir.join("b.py"), "").unwrap()),
             (".env", |dir| {
-                std::fs::write(dir.join(".env"), "A=1").unwrap()
+                std::fs::write(dir.join(".env"), "A=1").unwrap();
             }),
         ];
         for (name, change) in changes {
