@@ -7,7 +7,8 @@ what `main` of bridge.py does in a fresh interpreter.
 CHANNEL is a socket to the parent here, LIFELINE a pipe that ends with the parent. Spoken on the socket, with fields
 between zero bytes and two of them at the end of a message:
 
-- to us: `fork\\n`, with the descriptors that the fork has as 1, 2, CHANNEL and, where there is one more, HELD;
+- to us: `fork\\n`, with the descriptors that the fork has as 1, 2, CHANNEL and, where there is one more, HELD; `wait\\n`, to
+  be told the end of the oldest fork;
 - from us: `ready PATH...`: the engine is imported, and these files were read for it; `reads PATH...`: the same of files
   that later forks start from; `forked PID`; `refused REASON`, once and for all or in the place of a fork;
   `ended STATUS`, as waitpid tells it.
@@ -87,10 +88,22 @@ def answer_requests(kind, name, said):
 
     control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, moved(os.dup(CHANNEL)))  # noqa: F821
     remembers = False
+    forks = []  # (process, its notes), the oldest first
     while True:
         request, descriptors = receive(control)
         if not request:
             os._exit(0)
+        if request == b"wait\n":
+            forked, notes = forks.pop(0)
+            _, status = os.waitpid(forked, 0)
+            say("ended", status)
+            if notes is not None:
+                told = read_notes(notes)
+                os.close(notes)
+                if told is not None and not remembers and not forks:
+                    remembers = True
+                    become_warmer(told)
+            continue
         try:
             check_soundness(descriptors)
         except Unsound as reason:
@@ -109,15 +122,8 @@ def answer_requests(kind, name, said):
             pass  # it has done so itself, or is gone
         for descriptor in descriptors:
             os.close(descriptor)
+        forks.append((forked, notes))
         say("forked", forked)
-        _, status = os.waitpid(forked, 0)
-        say("ended", status)
-        if notes is not None:
-            told = read_notes(notes)
-            os.close(notes)
-            if told is not None:
-                remembers = True
-                become_warmer(told)
 
 
 def receive(control):
@@ -449,6 +455,7 @@ def run_as_the_engine(kind, name, said, descriptors, notes):
         os.close(LIFELINE)
         for descriptor in descriptors:
             os.close(descriptor)
+        limber_up()
         line = first_line()
         if not line:
             os._exit(0)
@@ -471,6 +478,13 @@ def status_of(code):
         return code & 0xFF
     sys.stderr.write("%s\n" % (code,))
     return 1
+
+
+def limber_up():
+    """While we wait: what a fork touches for the first time costs it as much as what it does there."""
+    config = sys.modules.get("alembic.config")
+    if config is not None and not application:
+        silently(config.CommandLine)()  # noqa: F821
 
 
 def first_line():
