@@ -522,19 +522,19 @@ fn slow(road: Road) -> Project {
 /// Starts a run and waits until its first step is at work: the step's process, and its parent.
 fn at_work(project: &Project, line: &str) -> (Child, [Pid; 2]) {
     let child = project.rollback(line).piped().spawn().unwrap();
+    let file = project.root().join("at_work");
     let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        let told = fs::read_to_string(project.root().join("at_work")).unwrap_or_default();
-        if told.ends_with('\n') {
-            let ids: Vec<i32> = told
-                .split_whitespace()
-                .map(|id| id.parse().unwrap())
-                .collect();
-            return (child, [Pid::from_raw(ids[0]), Pid::from_raw(ids[1])]);
-        }
+    let mut told = String::new();
+    while !told.ends_with('\n') {
         assert!(Instant::now() < deadline, "no step began");
         sleep(Duration::from_millis(10));
+        told = fs::read_to_string(&file).unwrap_or_default();
     }
+    let ids: Vec<i32> = told
+        .split_whitespace()
+        .map(|id| id.parse().unwrap())
+        .collect();
+    (child, [Pid::from_raw(ids[0]), Pid::from_raw(ids[1])])
 }
 
 fn lives(process: Pid) -> bool {
