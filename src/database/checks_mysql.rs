@@ -21,19 +21,24 @@ const TABLES: &str = "
     SELECT table_name, table_rows, GREATEST(table_rows, data_length DIV 100)
     FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'";
 
-/// The foreign keys with the condition that joins them, and whether the table that they need exists.
+/// The foreign keys with the condition that joins them, and whether the table that they need exists. The
+/// tables are put together first: looked up one by one, the server would open each anew.
 const FOREIGN_KEYS: &str = r"
-    SELECT k.table_name, k.constraint_name, MAX(k.referenced_table_schema), MAX(k.referenced_table_name),
-        GROUP_CONCAT(CONCAT('c.`', REPLACE(k.column_name, '`', '``'), '` IS NOT NULL') SEPARATOR ' AND '),
-        GROUP_CONCAT(CONCAT('p.`', REPLACE(k.referenced_column_name, '`', '``'), '` = c.`',
-            REPLACE(k.column_name, '`', '``'), '`') SEPARATOR ' AND '),
-        MAX(t.table_rows), MAX(p.table_name)
-    FROM information_schema.key_column_usage k
-        JOIN information_schema.tables t ON t.table_schema = k.table_schema AND t.table_name = k.table_name
-        LEFT JOIN information_schema.tables p ON p.table_schema = k.referenced_table_schema
-            AND p.table_name = k.referenced_table_name
-    WHERE k.table_schema = DATABASE() AND k.referenced_table_name IS NOT NULL
-    GROUP BY k.table_name, k.constraint_name";
+    SELECT k.table_name, k.constraint_name, k.other_schema, k.other, k.are_set, k.fit, t.table_rows,
+        IF(k.other_schema = DATABASE(), p.table_name, (SELECT MAX(o.table_name) FROM information_schema.tables o
+            WHERE o.table_schema = k.other_schema AND o.table_name = k.other))
+    FROM (SELECT table_name, constraint_name, MAX(referenced_table_schema) AS other_schema,
+            MAX(referenced_table_name) AS other,
+            GROUP_CONCAT(CONCAT('c.`', REPLACE(column_name, '`', '``'), '` IS NOT NULL') SEPARATOR ' AND ') AS are_set,
+            GROUP_CONCAT(CONCAT('p.`', REPLACE(referenced_column_name, '`', '``'), '` = c.`',
+                REPLACE(column_name, '`', '``'), '`') SEPARATOR ' AND ') AS fit
+        FROM information_schema.key_column_usage
+        WHERE table_schema = DATABASE() AND referenced_table_name IS NOT NULL
+        GROUP BY table_name, constraint_name) k
+        JOIN (SELECT DISTINCT table_name, table_rows FROM information_schema.tables
+            WHERE table_schema = DATABASE()) t ON t.table_name = k.table_name
+        LEFT JOIN (SELECT DISTINCT table_name FROM information_schema.tables
+            WHERE table_schema = DATABASE()) p ON p.table_name = k.other";
 
 pub(super) const LEFTOVERS: &str = "SELECT table_name FROM information_schema.tables \
      WHERE table_schema = DATABASE() AND table_name LIKE '\\_alembic\\_tmp\\_%'";
