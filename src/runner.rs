@@ -115,7 +115,8 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     }
     if came_to_its_end && !plan.steps.is_empty() {
         // The last entry of the record follows, and says so where it cannot be written.
-        let _ = parts.record_checks(None, vec![stands]);
+        let looks = parts.looks(vec![stands]);
+        let _ = parts.recorder.checked(None, looks);
     }
     Report {
         planned: plan.steps.len(),
@@ -270,17 +271,10 @@ impl Parts<'_> {
         self.attempt(index, step, schema)
     }
 
-    /// Writes down what was looked at, our own looks first.
-    fn record_checks(
-        &mut self,
-        index: Option<usize>,
-        mut looks: Vec<Checked>,
-    ) -> Result<(), String> {
-        looks.extend(self.witness.checked());
-        if looks.is_empty() {
-            return Ok(());
-        }
-        self.recorder.checked(index, looks)
+    /// What was looked at, our own looks first.
+    fn looks(&mut self, mut own: Vec<Checked>) -> Vec<Checked> {
+        own.extend(self.witness.checked());
+        own
     }
 
     fn warn_of_open_transactions(&mut self) {
@@ -369,12 +363,9 @@ impl Parts<'_> {
             difference,
             elapsed: started.elapsed(),
         };
-        let recorded = recorded
-            .and_then(|()| {
-                self.recorder
-                    .done(index, &finished, after.as_ref().unwrap_or(&none))
-            })
-            .and_then(|()| self.record_checks(Some(index), looks));
+        let looks = self.looks(looks);
+        let after_it = after.as_ref().unwrap_or(&none);
+        let recorded = recorded.and_then(|()| self.recorder.done(index, &finished, after_it, looks));
         fault::point("after_done");
         *schema = after;
         self.events.step_finished(index, &finished);
@@ -455,10 +446,7 @@ fn judge(
 
 /// Whether two sets of version rows stand for the same applied revisions.
 fn describes(graph: &Graph, rows: &Heads, predicted: &Heads) -> bool {
-    match (graph.applied(rows), graph.applied(predicted)) {
-        (Ok(applied), Ok(predicted)) => applied == predicted,
-        _ => false,
-    }
+    graph.describe_the_same(rows, predicted)
 }
 
 fn compared(before: Option<&Schema>, after: Option<&Schema>) -> Position {

@@ -150,7 +150,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
                 // The first one's intent is in the record since it began.
                 recorder.intent(index, &plan.steps[index], &schema)?;
             }
-            recorder.done(index, &step, &schema)
+            recorder.done(index, &step, &schema, Vec::new())
         });
         fault::point("after_done");
         done.push(step);

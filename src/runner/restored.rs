@@ -26,9 +26,18 @@ impl Recorder for Deferred<'_> {
         Ok(())
     }
 
-    fn done(&mut self, index: usize, done: &StepDone, after: &Schema) -> Result<(), String> {
+    fn done(
+        &mut self,
+        index: usize,
+        done: &StepDone,
+        after: &Schema,
+        checks: Vec<Checked>,
+    ) -> Result<(), String> {
         self.done.push((index, done.clone(), after.clone()));
-        Ok(())
+        if checks.is_empty() {
+            return Ok(());
+        }
+        self.recorder.checked(Some(index), checks)
     }
 
     fn checked(&mut self, index: Option<usize>, checks: Vec<Checked>) -> Result<(), String> {
@@ -120,7 +129,7 @@ fn record(
             recorder.intent(*index, planned, before)?;
         }
         recorder.engine_ended(*index, &Ended::Exited(0))?;
-        recorder.done(*index, step, after)?;
+        recorder.done(*index, step, after, Vec::new())?;
         fault::point("after_recorded");
         before = Some(after);
     }

@@ -16,6 +16,7 @@ struct World {
     faults: Rc<RefCell<Vec<String>>>,
     intruder: Rc<RefCell<Option<String>>>,
     log: Rc<RefCell<Vec<String>>>,
+    checks: Rc<RefCell<Vec<Checked>>>,
 }
 
 impl World {
@@ -73,8 +74,15 @@ impl Recorder for World {
         Ok(())
     }
 
-    fn done(&mut self, index: usize, _: &StepDone, _: &Schema) -> Result<(), String> {
+    fn done(
+        &mut self,
+        index: usize,
+        _: &StepDone,
+        _: &Schema,
+        checks: Vec<Checked>,
+    ) -> Result<(), String> {
         self.note(format!("done {index}"));
+        self.checks.borrow_mut().extend(checks);
         Ok(())
     }
 

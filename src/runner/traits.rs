@@ -73,10 +73,16 @@ pub trait Recorder {
     /// The engine came to its end, whatever the database says.
     fn engine_ended(&mut self, index: usize, ended: &Ended) -> Result<(), String>;
 
-    /// A step is done and verified. The error ends the run after it.
-    fn done(&mut self, index: usize, done: &StepDone, after: &Schema) -> Result<(), String>;
+    /// A step is done and verified, by these checks. The error ends the run after it.
+    fn done(
+        &mut self,
+        index: usize,
+        done: &StepDone,
+        after: &Schema,
+        checks: Vec<Checked>,
+    ) -> Result<(), String>;
 
-    /// Checks were made after a step, or after the last one.
+    /// Checks were made apart from a step that is done.
     fn checked(&mut self, _index: Option<usize>, _checks: Vec<Checked>) -> Result<(), String> {
         Ok(())
     }

@@ -205,7 +205,7 @@ fn end_without_a_step(
     }
     let report = Report::nothing_to_do(plan.current.clone());
     if let Some(taken_up) = taken_up.filter(|_| !args.dry_run) {
-        Record::go_on(store, taken_up, Vec::new())?.end(&report, Exit::Done)?;
+        Record::go_on(store, taken_up, Vec::new())?.end(Vec::new(), &report, Exit::Done)?;
     }
     context.ui.nothing_was_run(&report, Exit::Done)?;
     Ok(Exit::Done)

@@ -134,7 +134,7 @@ pub(super) fn nothing_to_take_back(
         None => None,
     };
     let exit = rest.as_ref().map_or(Exit::Guarded, |rest| rest.exit);
-    record.end(&report, exit)?;
+    record.end(Vec::new(), &report, exit)?;
     context.ui.nothing_was_run(&report, exit)?;
     if let Some(rest) = &rest {
         context.ui.failure(rest);
