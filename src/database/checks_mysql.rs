@@ -17,13 +17,13 @@ use crate::domain::checks::{Count, Counts, Faults};
 /// timeout and the wait for a lock belong.
 const OVER_TIME: [&str; 2] = ["70100", "HY000"];
 
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
     SELECT table_name, table_rows, GREATEST(table_rows, data_length DIV 100)
     FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'";
 
 /// The foreign keys with the condition that joins them, and whether the table that they need exists. The
 /// tables are put together first: looked up one by one, the server would open each anew.
-const FOREIGN_KEYS: &str = r"
+pub(super) const FOREIGN_KEYS: &str = r"
     SELECT k.table_name, k.constraint_name, k.other_schema, k.other, k.are_set, k.fit, t.table_rows,
         IF(k.other_schema = DATABASE(), p.table_name, (SELECT MAX(o.table_name) FROM information_schema.tables o
             WHERE o.table_schema = k.other_schema AND o.table_name = k.other))
@@ -43,7 +43,7 @@ const FOREIGN_KEYS: &str = r"
 pub(super) const LEFTOVERS: &str = "SELECT table_name FROM information_schema.tables \
      WHERE table_schema = DATABASE() AND table_name LIKE '\\_alembic\\_tmp\\_%'";
 
-fn limited(sql: &str, limit: Duration) -> String {
+pub(super) fn limited(sql: &str, limit: Duration) -> String {
     let seconds = limit.as_secs_f64().max(0.001);
     let whole = limit.as_secs().max(1);
     let hinted = match sql.strip_prefix("SELECT ") {
@@ -94,12 +94,15 @@ pub(super) fn query(
 }
 
 pub(super) fn counts(mysql: &mut MySql, budget: Duration) -> Limited<Counts> {
-    let Some(rows) = ask(mysql, TABLES, budget)? else {
-        return Ok(None);
-    };
+    let tables = ask(mysql, TABLES, budget)?;
+    Ok(tables.map(|tables| counted(mysql, &tables, budget)))
+}
+
+/// The rows of these [`TABLES`].
+pub(super) fn counted(mysql: &mut MySql, tables: &[MySqlRow], budget: Duration) -> Counts {
     let mut counts = Counts::new();
     let mut probes = Vec::new();
-    for row in &rows {
+    for row in tables {
         let Some(table) = text(row, 0) else { continue };
         let rows = number(row, 1).unwrap_or_default();
         probes.push(Probe {
@@ -119,7 +122,7 @@ pub(super) fn counts(mysql: &mut MySql, budget: Duration) -> Limited<Counts> {
             .into_iter()
             .map(|(table, rows)| (table, exact(rows))),
     );
-    Ok(Some(counts))
+    counts
 }
 
 /// Orphans that came in while the checks of foreign keys were off, and leftovers. The second is what
@@ -131,12 +134,22 @@ pub(super) fn faults(mysql: &mut MySql, budget: Duration) -> Limited<(Faults, BT
     ) else {
         return Ok(None);
     };
+    Ok(Some(found(mysql, &tables, &keys, budget)))
+}
+
+/// What of these [`LEFTOVERS`] and [`FOREIGN_KEYS`] is a fault.
+pub(super) fn found(
+    mysql: &mut MySql,
+    tables: &[MySqlRow],
+    keys: &[MySqlRow],
+    budget: Duration,
+) -> (Faults, BTreeSet<String>) {
     let mut faults: Faults = tables
         .iter()
         .filter_map(|row| Some((left_over(&text(row, 0)?), 1)))
         .collect();
     let mut probes = Vec::new();
-    for row in &keys {
+    for row in keys {
         let column = |index| text(row, index).unwrap_or_default();
         let (table, parent) = (column(0), column(3));
         if text(row, 7).is_none() {
@@ -169,5 +182,5 @@ pub(super) fn faults(mysql: &mut MySql, budget: Duration) -> Limited<(Faults, BT
         .filter(|key| !answers.counts.contains_key(key))
         .collect();
     faults.extend(answers.counts.into_iter().filter(|(_, rows)| *rows > 0));
-    Ok(Some((faults, unchecked)))
+    (faults, unchecked)
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use futures_util::TryStreamExt as _;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
@@ -132,6 +133,18 @@ where
             return Err(self.error(Failure::Broken, &no_answer(Duration::ZERO)));
         }
         self.attempt_within(sql, GLANCE_TIMEOUT)
+    }
+
+    /// Runs several statements that are sent together, over the connection that there is: the rows of each.
+    /// Where one of them fails, there are none of any.
+    pub(super) fn results(
+        &mut self,
+        statements: &[&str],
+    ) -> Result<Vec<Vec<<C::Database as sqlx::Database>::Row>>, SessionError> {
+        if self.connection.is_none() {
+            return Err(self.error(Failure::Broken, &lost()));
+        }
+        self.results_within(&statements.join(";\n"), QUERY_TIMEOUT)
     }
 
     /// The same without a second try: for what lives as long as the connection does. Once it is
@@ -298,22 +311,45 @@ where
         sql: &str,
         limit: Duration,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
+        let results = self.results_within(sql, limit)?;
+        Ok(results.into_iter().flatten().collect())
+    }
+
+    fn results_within(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+    ) -> Result<Vec<Vec<<C::Database as sqlx::Database>::Row>>, SessionError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.reconnect()?,
         };
         let result = self.runtime.block_on(async {
             let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-            match timeout(limit, statement.fetch_all(&mut connection)).await {
-                Ok(result) => result.map_err(|error| (Failure::of(&error), error)),
+            let all = async {
+                let mut answer = statement.fetch_many(&mut connection);
+                let (mut results, mut rows) = (Vec::new(), Vec::new());
+                while let Some(next) = answer.try_next().await? {
+                    match next {
+                        Either::Right(row) => rows.push(row),
+                        Either::Left(_) => results.push(std::mem::take(&mut rows)),
+                    }
+                }
+                if !rows.is_empty() {
+                    results.push(rows);
+                }
+                Ok(results)
+            };
+            match timeout(limit, all).await {
+                Ok(result) => result.map_err(|error: sqlx::Error| (Failure::of(&error), error)),
                 // `Other`: to ask again would wait as long again.
                 Err(_) => Err((Failure::Other, no_answer(limit))),
             }
         });
         match result {
-            Ok(rows) => {
+            Ok(results) => {
                 self.connection = Some(connection);
-                Ok(rows)
+                Ok(results)
             }
             Err((failure, error)) => {
                 self.keep_unless_broken(connection, failure, &error);

@@ -52,7 +52,7 @@ pub fn run_with_a_way_back(
     parts: &mut Parts<'_>,
     put_back: impl FnOnce() -> Result<(), String>,
 ) -> (Report, Result<(), String>) {
-    let before = parts.witness.schema();
+    let before = parts.schema_before();
     let mut deferred = Deferred {
         recorder: &mut *parts.recorder,
         done: Vec::new(),
@@ -61,6 +61,7 @@ pub fn run_with_a_way_back(
         plan,
         &mut Parts {
             graph: parts.graph,
+            before: before.clone(),
             engine: parts.engine,
             witness: &mut *parts.witness,
             recorder: &mut deferred,

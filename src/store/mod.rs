@@ -264,7 +264,11 @@ mod tests {
             journal.append(intent(0)).unwrap();
             last.map(|entry| journal.append(entry).unwrap());
         }
-        let found = || store.unfinished_on("db").map(|run| run.map(|run| run.begun.run));
+        let found = || {
+            store
+                .unfinished_on("db")
+                .map(|run| run.map(|run| run.begun.run))
+        };
         assert_eq!(found().unwrap().as_deref(), Some("2"));
         // Whatever stands in the middle of it.
         let path = store.root.join("runs/4").join(journal::FILE);

@@ -124,7 +124,8 @@ pub(super) fn nothing_to_take_back(
     recorded: &mut Option<String>,
 ) -> Result<Exit, Failure> {
     let run = lock.map_or("", Lock::run);
-    let begun = begun::begun(args, context, session, run, planned);
+    let schema = session.schema();
+    let begun = begun::begun(args, context, session, run, planned, schema.as_ref());
     audit::announce(context, session, &begun)?;
     *recorded = Some(run.to_owned());
     let report = Report::nothing_to_do(planned.plan.current.clone());
