@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::probe::pairs;
 use super::session::{Session, SessionError, number, text};
 use super::sqlite::Sqlite;
 use super::{Limited, left_over, quoted};
 use crate::domain::checks::{Count, Counts, Faults};
+
+/// How many tables are counted by one statement. The library takes 500 parts at most.
+const TOGETHER: usize = 200;
 
 /// `SQLITE_INTERRUPT`.
 const INTERRUPTED: &str = "9";
@@ -62,18 +66,31 @@ pub(super) fn counted(
         return Ok(None);
     };
     let mut counts = Counts::new();
-    for table in tables.iter().filter_map(|row| text(row, 0)) {
-        let sql = format!("SELECT count(*) FROM {}", quoted(&table, '"'));
-        let answer = ask(session, &sql, end)?;
-        let exact = answer.is_some();
-        let rows = answer.and_then(|rows| number(rows.first()?, 0));
-        counts.insert(
-            table,
-            Count {
-                rows: rows.unwrap_or_default(),
-                exact,
-            },
-        );
+    let tables: Vec<String> = tables.iter().filter_map(|row| text(row, 0)).collect();
+    session.end_at(end);
+    for some in tables.chunks(TOGETHER) {
+        let none = Count {
+            rows: 0,
+            exact: false,
+        };
+        counts.extend(some.iter().map(|table| (table.clone(), none)));
+        if Instant::now() >= end {
+            continue;
+        }
+        let count = |(at, table): (usize, &String)| {
+            format!("SELECT {at}, count(*) FROM {}", quoted(table, '"'))
+        };
+        let each: Vec<String> = some.iter().enumerate().map(count).collect();
+        // Those that were counted when the time was over are counted.
+        let (rows, broken) = session.rows_so_far(&each.join(" UNION ALL "));
+        if let Some(error) = broken.filter(|error| !error.is_code(&[INTERRUPTED])) {
+            return Err(error);
+        }
+        for (at, rows) in pairs(&rows) {
+            if let Some(table) = some.get(at) {
+                counts.insert(table.clone(), Count { rows, exact: true });
+            }
+        }
     }
     Ok(Some(counts))
 }

@@ -324,31 +324,17 @@ where
             Some(connection) => connection,
             None => self.reconnect()?,
         };
-        let result = self.runtime.block_on(async {
-            let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-            let all = async {
-                let mut answer = statement.fetch_many(&mut connection);
-                let (mut results, mut rows) = (Vec::new(), Vec::new());
-                while let Some(next) = answer.try_next().await? {
-                    match next {
-                        Either::Right(row) => rows.push(row),
-                        Either::Left(_) => results.push(std::mem::take(&mut rows)),
-                    }
-                }
-                if !rows.is_empty() {
-                    results.push(rows);
-                }
-                Ok(results)
-            };
-            match timeout(limit, all).await {
-                Ok(result) => result.map_err(|error: sqlx::Error| (Failure::of(&error), error)),
-                // `Other`: to ask again would wait as long again.
-                Err(_) => Err((Failure::Other, no_answer(limit))),
-            }
-        });
-        match result {
-            Ok(results) => {
+        let mut results = vec![Vec::new()];
+        let ended = self
+            .runtime
+            .block_on(gather(&mut connection, sql, limit, &mut results));
+        match ended {
+            Ok(()) => {
                 self.connection = Some(connection);
+                // After the last statement comes none.
+                if results.last().is_some_and(Vec::is_empty) {
+                    results.pop();
+                }
                 Ok(results)
             }
             Err((failure, error)) => {
@@ -426,6 +412,31 @@ impl Session<sqlx::sqlite::SqliteConnection> {
         Ok(flag)
     }
 
+    /// The rows of a statement as far as it came, and why it came no further.
+    pub(super) fn rows_so_far(
+        &mut self,
+        sql: &str,
+    ) -> (Vec<sqlx::sqlite::SqliteRow>, Option<SessionError>) {
+        let Some(mut connection) = self.connection.take() else {
+            return (Vec::new(), Some(self.error(Failure::Broken, &lost())));
+        };
+        let mut results = vec![Vec::new()];
+        let ended =
+            self.runtime
+                .block_on(gather(&mut connection, sql, QUERY_TIMEOUT, &mut results));
+        let rows = results.into_iter().flatten().collect();
+        match ended {
+            Ok(()) => {
+                self.connection = Some(connection);
+                (rows, None)
+            }
+            Err((failure, error)) => {
+                self.keep_unless_broken(connection, failure, &error);
+                (rows, Some(self.error(failure, &error)))
+            }
+        }
+    }
+
     /// Whatever is still being read then is given up.
     pub(super) fn end_at(&mut self, end: std::time::Instant) {
         if let Some(connection) = &mut self.connection {
@@ -449,6 +460,35 @@ impl<C: Connection> Drop for Session<C> {
                 timeout(Duration::from_secs(1), connection.close()).await
             });
         }
+    }
+}
+
+/// Runs statements and puts the rows of each into `results` as they come; the last one is of what would follow.
+async fn gather<C>(
+    connection: &mut C,
+    sql: &str,
+    limit: Duration,
+    results: &mut Vec<Vec<<C::Database as sqlx::Database>::Row>>,
+) -> Result<(), (Failure, sqlx::Error)>
+where
+    C: Connection,
+    for<'c> &'c mut C: Executor<'c, Database = C::Database>,
+{
+    let all = async {
+        let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        let mut answer = statement.fetch_many(connection);
+        while let Some(next) = answer.try_next().await? {
+            match (next, results.last_mut()) {
+                (Either::Right(row), Some(rows)) => rows.push(row),
+                _ => results.push(Vec::new()),
+            }
+        }
+        Ok(())
+    };
+    match timeout(limit, all).await {
+        Ok(result) => result.map_err(|error: sqlx::Error| (Failure::of(&error), error)),
+        // `Other`: to ask again would wait as long again.
+        Err(_) => Err((Failure::Other, no_answer(limit))),
     }
 }
 
