@@ -5,6 +5,7 @@
 //! drained while it runs, and ending it means ending the whole group. The one exception is the command that
 //! `guard` runs for somebody: it has what we have, and is nobody's to end.
 
+mod forks;
 mod inherited;
 mod interrupt;
 mod running;
@@ -28,9 +29,10 @@ use command_fds::{CommandFdExt, FdMapping};
 use crate::domain::journal::Statement;
 use crate::domain::lock::Operator;
 
+pub use self::forks::{Fork, ForkServer, NoFork};
 pub use self::inherited::run_inherited;
 pub use self::interrupt::Interrupt;
-use self::running::{Running, Watch};
+use self::running::{Running, Subject, Watch};
 
 /// The descriptor on which a child finds the side channel.
 pub const SIDE_CHANNEL: i32 = 3;
@@ -86,6 +88,8 @@ pub enum Ended {
     TimedOut,
     /// We ended it: the operator insisted.
     Interrupted,
+    /// In a way that nobody can tell any more: the process that it was forked from went before it.
+    Lost,
 }
 
 /// A process that is over.
@@ -183,6 +187,9 @@ pub trait Listener {
         None
     }
 
+    /// Something about how it is run, for those who want to know all.
+    fn aside(&mut self, _text: &str) {}
+
     /// About twice a second, unless it is being talked with. While this lasts nobody looks at the time limit.
     fn look_around(&mut self) {}
 }
@@ -239,7 +246,7 @@ pub fn run_with(
     let ends_at = interrupt.limit();
     let started = Instant::now();
     let (child, chunks, channel) = spawn(invocation, files)?;
-    let watch = Watch::new(child, started, timeout, interrupt, ends_at);
+    let watch = Watch::new(Subject::Child(child), started, timeout, interrupt, ends_at);
     let mut running = Running::new(watch, chunks, channel);
     let status = running
         .until_its_end(listener)

@@ -178,6 +178,10 @@ impl Listener for Following<'_> {
         self.events.engine_line(line);
     }
 
+    fn aside(&mut self, text: &str) {
+        self.events.aside(text);
+    }
+
     fn told(&mut self, line: &str, _: &mut dyn Channel) {
         if let Some(limit) = self.engine.lock_limit(line) {
             self.events.lock_limit(&limit);
@@ -410,6 +414,7 @@ fn judge(
                 Ended::Signalled(signal) => Cause::EngineKilled(signal),
                 Ended::TimedOut => Cause::TimedOut(options.timeout.unwrap_or_default()),
                 Ended::Interrupted => Cause::InterruptedTwice,
+                Ended::Lost => Cause::EngineLost,
             };
             (cause, run.reason, run.stdout, run.stderr)
         }

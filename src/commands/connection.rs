@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::revisions::FromFiles;
-use crate::config::{self, Layer};
+use crate::config::{self, Layer, Warm};
 use crate::database::{self, Database, DatabaseError};
 use crate::domain::connection::{ConnectionFacts, Identity, RowsAre, VersionRows, VersionTable};
 use crate::domain::revision::RevisionId;
@@ -24,6 +24,7 @@ pub(super) fn discovery(context: &Context<'_>) -> Discovery {
             name: settings.name.clone(),
             x: settings.x.clone().unwrap_or_default(),
             lock_timeout: lock_timeout(settings),
+            warm: settings.warm.unwrap_or_default() == Warm::Auto,
         },
         dir: context.dir.to_owned(),
         env: context.environment.clone(),

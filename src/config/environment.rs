@@ -24,6 +24,7 @@ pub(super) fn read(environment: &Environment) -> Result<Layer, Failure> {
         graph: variables.read("ROLLBACK_GRAPH", one_of)?,
         version_table: variables.text("ROLLBACK_VERSION_TABLE")?,
         version_table_schema: variables.text("ROLLBACK_VERSION_TABLE_SCHEMA")?,
+        warm: variables.read("ROLLBACK_WARM", one_of)?,
         timeout: variables.read("ROLLBACK_TIMEOUT", duration)?,
         lock_timeout: variables.read("ROLLBACK_LOCK_TIMEOUT", lock_timeout)?,
         lock_retries: variables.read("ROLLBACK_LOCK_RETRIES", |text| {

@@ -26,6 +26,7 @@ struct File {
     graph: Option<String>,
     version_table: Option<String>,
     version_table_schema: Option<String>,
+    warm: Option<String>,
     timeout: Option<String>,
     lock_timeout: Option<String>,
     lock_retries: Option<u32>,
@@ -48,7 +49,7 @@ struct File {
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-pub(super) const KEYS: [&str; 30] = [
+pub(super) const KEYS: [&str; 31] = [
     "engine",
     "migrations",
     "history_schema",
@@ -60,6 +61,7 @@ pub(super) const KEYS: [&str; 30] = [
     "graph",
     "version_table",
     "version_table_schema",
+    "warm",
     "timeout",
     "lock_timeout",
     "lock_retries",
@@ -125,6 +127,7 @@ pub(super) fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         graph: source.read("graph", file.graph, |text| one_of(&text))?,
         version_table: file.version_table,
         version_table_schema: file.version_table_schema,
+        warm: source.read("warm", file.warm, |text| one_of(&text))?,
         timeout: source.read("timeout", file.timeout, |text| duration(&text))?,
         lock_timeout: source.read("lock_timeout", file.lock_timeout, |text| {
             lock_timeout(&text)

@@ -21,6 +21,16 @@ pub enum GraphSource {
     Engine,
 }
 
+/// Whether a step may be forked off an engine that was started before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Warm {
+    /// Where that is sound.
+    #[default]
+    Auto,
+    /// Each step is a start of the engine.
+    Never,
+}
+
 /// What takes revisions back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum EngineKind {
@@ -55,6 +65,8 @@ pub struct Layer {
     pub version_table: Option<String>,
     /// The version table's schema.
     pub version_table_schema: Option<String>,
+    /// Whether a step may be forked off an engine that was started before.
+    pub warm: Option<Warm>,
     /// The longest time one step may take.
     pub timeout: Option<Duration>,
     /// How long a step may wait for a lock of the database; zero for as long as it takes.
@@ -120,6 +132,7 @@ impl Layer {
             graph: self.graph.or(below.graph),
             version_table: self.version_table.or(below.version_table),
             version_table_schema: self.version_table_schema.or(below.version_table_schema),
+            warm: self.warm.or(below.warm),
             timeout: self.timeout.or(below.timeout),
             lock_timeout: self.lock_timeout.or(below.lock_timeout),
             lock_retries: self.lock_retries.or(below.lock_retries),

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use self::backup::{BackupWhen, OnFailure, VerifyBackup};
-pub use self::layer::{EngineKind, GraphSource, Layer};
+pub use self::layer::{EngineKind, GraphSource, Layer, Warm};
 pub use self::policy::Policies;
 pub use self::values::{DeployedAt, allowed, deployed_at, duration, lock_timeout, words};
 use crate::domain::policy::Policy;

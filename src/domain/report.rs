@@ -69,6 +69,8 @@ pub enum Cause {
     LockTimeout,
     /// The engine was ended by this signal, which was not ours.
     EngineKilled(i32),
+    /// The engine ended in a way that nobody can tell any more.
+    EngineLost,
     /// The engine took longer than the time limit and was ended.
     TimedOut(Duration),
     /// The engine could not be started.
@@ -288,6 +290,9 @@ impl fmt::Display for Cause {
             Self::EngineKilled(signal) => {
                 write!(formatter, "the engine was ended by signal {signal}")
             }
+            Self::EngineLost => formatter.write_str(
+                "the process that the engine was forked from was ended from outside, and how the step ended was lost with it",
+            ),
             Self::TimedOut(limit) => write!(
                 formatter,
                 "the engine took longer than the time limit of {} s and was ended",

@@ -92,13 +92,17 @@ impl<'a> Running<'a> {
 
     /// Takes what comes next, and does what is due.
     fn go_on(&mut self) {
+        let mut silent = false;
         match self.chunks.recv_timeout(TICK) {
             Ok(chunk) => self.collected.take(chunk),
             Err(RecvTimeoutError::Timeout) => {}
             // All pipes are closed, yet the child may live on.
-            Err(RecvTimeoutError::Disconnected) => thread::sleep(TICK),
+            Err(RecvTimeoutError::Disconnected) => {
+                silent = true;
+                thread::sleep(TICK);
+            }
         }
-        self.status = self.watch.look().transpose();
+        self.status = self.watch.look(silent).transpose();
     }
 }
 
@@ -178,10 +182,23 @@ impl Collected {
     }
 }
 
+/// Whose end is waited for.
+pub(super) enum Subject<'a> {
+    /// One that we started ourselves.
+    Child(Child),
+    /// One that was forked for us. `ends` tells its status once it has ended; the error is that nobody will.
+    Fork {
+        group: Group,
+        ends: Box<dyn FnMut() -> Result<Option<ExitStatus>, ()> + 'a>,
+    },
+}
+
 /// A running child, and what may end it.
 pub(super) struct Watch<'a> {
-    child: Child,
+    subject: Subject<'a>,
     group: Group,
+    /// Whoever would tell how it ended is gone.
+    lost: bool,
     started: Instant,
     timeout: Option<Duration>,
     interrupt: &'a Interrupt,
@@ -199,15 +216,19 @@ struct Ending {
 
 impl<'a> Watch<'a> {
     pub(super) fn new(
-        child: Child,
+        subject: Subject<'a>,
         started: Instant,
         timeout: Option<Duration>,
         interrupt: &'a Interrupt,
         ends_at: usize,
     ) -> Self {
         Self {
-            group: Group::of(&child),
-            child,
+            group: match &subject {
+                Subject::Child(child) => Group::of(child),
+                Subject::Fork { group, .. } => *group,
+            },
+            subject,
+            lost: false,
             started,
             timeout,
             interrupt,
@@ -216,9 +237,24 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// The exit status once it has ended. `silent` is whether nobody holds its pipes any more.
+    fn try_wait(&mut self, silent: bool) -> io::Result<Option<ExitStatus>> {
+        match &mut self.subject {
+            Subject::Child(child) => child.try_wait(),
+            Subject::Fork { group, ends } => match ends() {
+                Ok(status) => Ok(status),
+                Err(()) => {
+                    self.lost = true;
+                    // Where nobody reaps it, its number stays taken although it is gone.
+                    Ok((silent || !group.exists()).then(ExitStatus::default))
+                }
+            },
+        }
+    }
+
     /// Does what is due now; the exit status once nothing is left to wait for.
-    fn look(&mut self) -> io::Result<Option<ExitStatus>> {
-        let status = self.child.try_wait()?;
+    fn look(&mut self, silent: bool) -> io::Result<Option<ExitStatus>> {
+        let status = self.try_wait(silent)?;
         let Some(ending) = &mut self.ending else {
             if status.is_none()
                 && let Some(why) = self.reason_to_end()
@@ -259,6 +295,7 @@ impl<'a> Watch<'a> {
     fn verdict(self, status: ExitStatus) -> Ended {
         match (self.ending, status.code(), status.signal()) {
             (Some(ending), _, _) => ending.why,
+            (None, _, _) if self.lost => Ended::Lost,
             (None, Some(code), _) => Ended::Exited(code),
             (None, None, signal) => Ended::Signalled(signal.unwrap_or_default()),
         }
@@ -266,9 +303,14 @@ impl<'a> Watch<'a> {
 }
 
 /// The process group that a child leads.
-struct Group(Option<Pid>);
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Group(Option<Pid>);
 
 impl Group {
+    pub(super) fn led_by(leader: Pid) -> Self {
+        Self(Some(leader))
+    }
+
     fn of(child: &Child) -> Self {
         Self(i32::try_from(child.id()).ok().map(Pid::from_raw))
     }

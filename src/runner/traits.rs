@@ -107,6 +107,9 @@ pub trait Events {
     /// The lock timeout was arranged on a connection of the engine, or could not be.
     fn lock_limit(&mut self, _limit: &LockLimit) {}
 
+    /// How the engine is run, for those who want to know all.
+    fn aside(&mut self, _text: &str) {}
+
     /// The engine printed a line.
     fn engine_line(&mut self, line: &str);
 

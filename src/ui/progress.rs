@@ -209,6 +209,12 @@ impl Events for Progress<'_> {
         }
     }
 
+    fn aside(&mut self, text: &str) {
+        if self.ui.verbosity == Verbosity::Verbose {
+            self.line(&self.ui.err.dimmed(&format!("      {text}")));
+        }
+    }
+
     fn engine_line(&mut self, line: &str) {
         if self.ui.verbosity == Verbosity::Verbose {
             let line = self.redact.redact(line);

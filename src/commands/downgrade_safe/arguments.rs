@@ -11,7 +11,7 @@ use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
 use crate::commands::reports;
 use crate::commands::ruling::CircumstanceArgs;
-use crate::config::{self, BackupWhen, OnFailure};
+use crate::config::{self, BackupWhen, OnFailure, Warm};
 use crate::domain::risk::verdict::Allowed;
 use crate::domain::sql_files::obstacle::Chosen;
 
@@ -161,6 +161,13 @@ pub struct HowArgs {
     #[arg(long, value_name = "FILE", value_parser = reports::file)]
     pub report: Option<PathBuf>,
 
+    /// Start the engine once and fork each step off it, which spares each the engine's start. A step is a process
+    /// of its own all the same. Where forking is not sound, and after a change of the project's files, the engine is
+    /// started anew. With never it is started for each step: where a step fails that works by hand, say, or where
+    /// the memory of one more process is not to be had.
+    #[arg(long, value_name = "WHEN")]
+    pub warm: Option<Warm>,
+
     /// Run steps that remove several revisions because they depend on each other.
     #[arg(long, action = ArgAction::SetTrue)]
     pub allow_joint_steps: bool,
@@ -186,6 +193,7 @@ impl HowArgs {
             },
             verify_backup: self.verify.verify_backup,
             on_failure: self.on_failure,
+            warm: self.warm,
             ..self.circumstances.layer(self.probes.layer())
         }
     }

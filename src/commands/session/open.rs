@@ -13,7 +13,7 @@ use crate::commands::watch::Watch;
 use crate::domain::connection::ConnectionFacts;
 use crate::domain::secret::Secret;
 use crate::engine::Engine as _;
-use crate::engine::alembic::AlembicEngine;
+use crate::engine::alembic::{AlembicEngine, cold};
 use crate::error::Failure;
 
 impl Session {
@@ -28,6 +28,10 @@ impl Session {
         }
         let mut engine = AlembicEngine::discover(discovery(context))?;
         let given = given_connection(context.settings, context.dir)?;
+        if lock.is_some() {
+            // Steps follow.
+            engine.warm_up();
+        }
         let history = History::read(&mut engine, context.settings.graph)?;
         Self::observe(context, lock, engine, given, history)
     }
@@ -85,6 +89,9 @@ impl Session {
         let observation = engine
             .observe()
             .map_err(|error| interrupted_or(error, context))?;
+        if let Some(reason) = engine.why_cold() {
+            context.ui.detail(&cold(&reason));
+        }
         let secrets: Vec<Secret> = [&given, &observation.connection]
             .into_iter()
             .flatten()

@@ -8,7 +8,10 @@ the traceback of a failure are what they are without us. REQUEST, a name that th
 - `lock_timeout`, in milliseconds: no connection of the engine waits longer than that for a lock, and each way in
   which that was arranged is told in the channel by a line of its own;
 - `range`: the revisions that `downgrade` takes, in one transaction, by bridge_range.py, which then stands in front of this text;
-- `render`: the SQL of each step of a plan, by bridge_render.py, which then stands there.
+- `render`: the SQL of each step of a plan, by bridge_render.py, which then stands there;
+- `alone`: nothing at all;
+- `serve`: to fork for command lines to come, by bridge_warm.py, which then stands there. Each of them has a request of
+  its own.
 
 The first two are allowed to fail silently: nothing of them may change what the engine does otherwise. Runs on whatever
 Python the engine has, so it keeps to 3.6.
@@ -278,6 +281,8 @@ def install():
         }
     elif "lock_timeout" in REQUEST:
         hooks = {"sqlalchemy": hook_lock_timeout}
+    elif "alone" in REQUEST:
+        hooks = {}
     else:
         hooks = {
             "sqlalchemy": hook_sqlalchemy,
@@ -511,16 +516,11 @@ def run_module(name):
     runpy._run_module_as_main(name)
 
 
-def main():
-    # Whatever the engine starts must not hold the channel, nor write into it.
-    os.set_inheritable(CHANNEL, False)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    kind, name = sys.argv[1:3]
-    sys.argv[:3] = [name if kind == "script" else "-m"]
+def run_engine(kind, name):
+    """Runs the console script or module to its end, and tells of it. The exit status, or as SystemExit has it."""
     install()
     succeeded = False
+    code = 0
     try:
         if kind == "script":
             run_script(name)
@@ -529,12 +529,12 @@ def main():
         succeeded = True
     except SystemExit as exit:
         succeeded = not exit.code
-        raise
+        code = exit.code
     except Exception as error:
         # Our own two frames are none of the reader's business.
         error = error.with_traceback(error.__traceback__.tb_next.tb_next)
         sys.excepthook(type(error), error, error.__traceback__)
-        sys.exit(1)
+        code = 1
     finally:
         if not REQUEST:
             report(succeeded)
@@ -542,7 +542,22 @@ def main():
             os.close(CHANNEL)
         except OSError:
             pass
+    return code
+
+
+def main():
+    # Whatever the engine starts must not hold the channel, nor write into it.
+    os.set_inheritable(CHANNEL, False)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    kind, name = sys.argv[1:3]
+    sys.argv[:3] = [name if kind == "script" else "-m"]
+    sys.exit(run_engine(kind, name))
 
 
 main_module = sys.modules["__main__"]  # its names would vanish with the last reference
-main()
+if "serve" in REQUEST:
+    serve()  # noqa: F821
+else:
+    main()

@@ -23,6 +23,8 @@ const SOURCE: &str = include_str!("bridge.py");
 const RANGE: &str = include_str!("bridge_range.py");
 /// Stands in front of it where SQL is to be rendered.
 const RENDERER: &str = include_str!("bridge_render.py");
+/// Stands in front of both where command lines are to be run in forks.
+const SERVER: &str = include_str!("bridge_warm.py");
 /// Fits into the argument list and into any process listing: the rest comes through stdin.
 ///
 /// The request is JSON without its three words, and such JSON is Python: a module for JSON would have to be
@@ -65,10 +67,13 @@ pub struct Request<'a> {
     pub range: Option<&'a Range<'a>>,
     /// The steps of which `downgrade --sql` renders the statements.
     pub render: Option<&'a [Step]>,
+    /// Nothing: neither to change anything nor to watch.
+    pub alone: bool,
 }
 
 impl Request<'_> {
-    fn text(&self) -> String {
+    /// Without `true`, `false` and `null`, so that it is Python as well.
+    pub(super) fn value(&self) -> Value {
         let mut request = serde_json::Map::new();
         if let Some(limit) = self.lock_timeout {
             // Zero would be no limit.
@@ -99,7 +104,10 @@ impl Request<'_> {
                 .collect();
             request.insert("render".into(), steps.into());
         }
-        Value::from(request).to_string()
+        if self.alone && request.is_empty() {
+            request.insert("alone".into(), 1.into());
+        }
+        Value::from(request)
     }
 
     fn source(&self) -> String {
@@ -108,7 +116,7 @@ impl Request<'_> {
             (None, Some(_)) => RENDERER,
             (None, None) => "",
         };
-        format!("{addition}{SOURCE}\0{}", self.text())
+        format!("{addition}{SOURCE}\0{}", self.value())
     }
 }
 
@@ -136,6 +144,16 @@ pub fn invocation(
     env: &Environment,
     request: Request<'_>,
 ) -> Invocation {
+    of(launch, cwd, env, request.source())
+}
+
+/// The same start as `launch`, which runs nothing by itself: it forks for command lines to come.
+pub fn serving(launch: &Launch, cwd: &std::path::Path, env: &Environment) -> Invocation {
+    let source = format!("{SERVER}{RANGE}{SOURCE}\0{}", json!({ "serve": 1 }));
+    of(launch, cwd, env, source)
+}
+
+fn of(launch: &Launch, cwd: &std::path::Path, env: &Environment, source: String) -> Invocation {
     let (kind, name) = match &launch.target {
         Target::Script(path) => ("script", path.clone().into_os_string()),
         Target::Module(name) => ("module", name.clone()),
@@ -148,7 +166,7 @@ pub fn invocation(
         args,
         cwd: cwd.to_owned(),
         env: env.clone(),
-        stdin: Some(request.source().into_bytes()),
+        stdin: Some(source.into_bytes()),
         side_channel: true,
         held: None,
     }

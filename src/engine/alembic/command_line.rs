@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::launcher::{self, Launch};
 use super::{AlembicEngine, bridge};
-use crate::engine::Range;
 use crate::process::{Environment, Invocation};
 
 pub(super) const CURRENT: &[&str] = &["current", "--verbose"];
@@ -29,6 +28,16 @@ impl AlembicEngine {
             side_channel: false,
             held: None,
         }
+    }
+
+    /// What a migration prints would otherwise wait in a buffer, and be lost with a killed process.
+    pub(super) fn unbuffered(&self, verb: &[&str]) -> Invocation {
+        let mut plain = self.invocation(verb);
+        plain
+            .env
+            .entry("PYTHONUNBUFFERED".into())
+            .or_insert_with(|| "1".into());
+        plain
     }
 
     /// The command line as an operator would type it.
@@ -62,20 +71,10 @@ impl AlembicEngine {
 
     /// The process of a verb that changes the database; with the bridge inside if that told of itself
     /// when it was asked to observe.
-    pub(super) fn changing(&self, verb: &[&str], range: Option<&Range<'_>>) -> Invocation {
-        let mut plain = self.invocation(verb);
+    pub(super) fn changing(&self, verb: &[&str], request: bridge::Request<'_>) -> Invocation {
+        let mut plain = self.unbuffered(verb);
         plain.held.clone_from(&self.held);
-        // What a migration prints would otherwise wait in a buffer, and be lost with a killed process.
-        plain
-            .env
-            .entry("PYTHONUNBUFFERED".into())
-            .or_insert_with(|| "1".into());
-        let request = bridge::Request {
-            lock_timeout: self.lock_timeout,
-            range,
-            render: None,
-        };
-        if (self.lock_timeout.is_some() || range.is_some())
+        if (request.lock_timeout.is_some() || request.range.is_some())
             && self.bridged.get()
             && let Some(launch) = self.launch(&plain)
         {

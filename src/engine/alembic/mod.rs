@@ -20,6 +20,8 @@ mod running;
 mod statements;
 mod transaction;
 pub mod version_files;
+mod warm;
+mod watched;
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -32,6 +34,8 @@ use self::bridge::Report;
 use self::command_line::{CURRENT, RANGE, downgrade_verb};
 use self::discovery::Found;
 use self::transaction::Court;
+use self::warm::Warm;
+pub use self::warm::cold;
 use super::{
     Current, Ended, Engine, EngineError, Judge, Listener, LockLimit, Observation, Range, Reach,
     StepRun,
@@ -53,6 +57,8 @@ pub struct Settings {
     pub x: Vec<String>,
     /// How long a step may wait for a lock of the database.
     pub lock_timeout: Option<Duration>,
+    /// Whether a step may be forked off an engine that was started before.
+    pub warm: bool,
 }
 
 /// Where the engine is looked for.
@@ -86,6 +92,8 @@ pub struct AlembicEngine {
     options_refused: Cell<bool>,
     /// A history that is taken instead of the engine's own.
     believed: Option<Arc<Graph>>,
+    wants_warmth: bool,
+    warm: Warm,
 }
 
 impl AlembicEngine {
@@ -93,6 +101,7 @@ impl AlembicEngine {
     /// still at work after we are gone.
     pub fn hold(&mut self, file: Arc<File>) {
         self.held = Some(file);
+        self.fork_ahead();
     }
 
     /// Takes this history for the engine's, which is then not asked for its own.
@@ -140,6 +149,8 @@ impl AlembicEngine {
             bridged: Cell::new(false),
             options_refused: Cell::new(false),
             believed: None,
+            wants_warmth: settings.warm,
+            warm: Warm::default(),
         })
     }
 
@@ -187,8 +198,11 @@ impl Engine for AlembicEngine {
         let plain = self.invocation(CURRENT);
         if let Some(launch) = self.launch(&plain) {
             let request = bridge::Request::default();
-            let bridged = bridge::invocation(&launch, &self.dir, &self.env, request);
-            let finished = self.run(CURRENT, &bridged, None, &interrupt, &mut |_| {});
+            let warm = self.ask_warm(CURRENT, request, &interrupt);
+            let finished = warm.unwrap_or_else(|| {
+                let bridged = bridge::invocation(&launch, &self.dir, &self.env, request);
+                self.run(CURRENT, &bridged, None, &interrupt, &mut |_| {})
+            });
             // Without a report nobody knows what ran there: the engine is asked again, plainly.
             if let Ok(finished) = finished {
                 if finished.ended == Ended::Interrupted {
@@ -220,9 +234,7 @@ impl Engine for AlembicEngine {
         timeout: Option<Duration>,
         listener: &mut dyn Listener,
     ) -> Result<StepRun, EngineError> {
-        let verb = downgrade_verb(argument);
-        let invocation = self.changing(&verb, None);
-        self.run_changing(&verb, &invocation, timeout, listener)
+        self.run_changing(&downgrade_verb(argument), None, timeout, listener)
     }
 
     fn downgrade_range(
@@ -235,8 +247,7 @@ impl Engine for AlembicEngine {
             return None;
         }
         let verb = downgrade_verb(RANGE);
-        let invocation = self.changing(&verb, Some(range));
-        Some(self.run_changing(&verb, &invocation, timeout, &mut Court(judge)))
+        Some(self.run_changing(&verb, Some(range), timeout, &mut Court(judge)))
     }
 
     fn lock_limit(&self, line: &str) -> Option<LockLimit> {

@@ -1,11 +1,13 @@
 //! Every start of the engine, and what is heard of it.
 
+use std::io;
 use std::time::Duration;
 
+use super::bridge::Request;
 use super::command_line::{CURRENT, limit_by_libpq};
 use super::{AlembicEngine, bridge, complaint, output};
-use crate::engine::{Ended, EngineError, Listener, StepRun};
-use crate::process::{self, Channel, Finished, Interrupt, Invocation};
+use crate::engine::{Ended, EngineError, Listener, Range, StepRun};
+use crate::process::{self, Channel, Finished, Interrupt, Invocation, SpawnError};
 
 impl AlembicEngine {
     /// Runs a verb that only reads.
@@ -14,7 +16,26 @@ impl AlembicEngine {
         verb: &[&str],
         interrupt: &Interrupt,
     ) -> Result<Finished, EngineError> {
+        let alone = Request {
+            alone: true,
+            ..Request::default()
+        };
+        if let Some(finished) = self.ask_warm(verb, alone, interrupt) {
+            return finished;
+        }
         self.run(verb, &self.invocation(verb), None, interrupt, &mut |_| {})
+    }
+
+    /// The same in a fork, which may be asked for more than it prints; `None` where none is to be had.
+    pub(super) fn ask_warm(
+        &self,
+        verb: &[&str],
+        request: Request<'_>,
+        interrupt: &Interrupt,
+    ) -> Option<Result<Finished, EngineError>> {
+        let silent = &mut process::Lines(&mut |_| {});
+        let finished = self.in_a_fork(verb, &request, None, interrupt, silent)?;
+        Some(self.heard(verb, finished))
     }
 
     /// Asks `current` with the options that the steps are to have, and where a pooler refuses those,
@@ -37,13 +58,26 @@ impl AlembicEngine {
     pub(super) fn run_changing(
         &self,
         verb: &[&str],
-        invocation: &Invocation,
+        range: Option<&Range<'_>>,
         timeout: Option<Duration>,
         listener: &mut dyn Listener,
     ) -> Result<StepRun, EngineError> {
-        let finished = self.run_heard(verb, invocation, timeout, &self.interrupt, listener)?;
+        let request = Request {
+            lock_timeout: self.lock_timeout,
+            range,
+            alone: true,
+            ..Request::default()
+        };
+        let warm = self.run_warm(verb, &request, timeout, &mut Masked(listener));
+        let (finished, entered) = if let Some(finished) = warm {
+            (self.heard(verb, finished)?, true)
+        } else {
+            let plain = self.changing(verb, request);
+            let finished = self.run_heard(verb, &plain, timeout, &self.interrupt, listener)?;
+            (finished, plain.side_channel)
+        };
         if self.lock_timeout.is_some()
-            && invocation.side_channel
+            && entered
             && finished.ended == Ended::Exited(0)
             && !heard_of_the_limit(&finished.side_channel)
         {
@@ -95,13 +129,26 @@ impl AlembicEngine {
     ) -> Result<Finished, EngineError> {
         let finished = process::run_heard(invocation, timeout, interrupt, &mut Masked(listener))
             .map_err(|error| self.not_started(verb, &error))?;
-        let stdout = output::mask(&finished.stdout);
-        let stderr = output::mask(&finished.stderr);
-        Ok(Finished {
-            stdout,
-            stderr,
-            ..finished
+        Ok(masked(finished))
+    }
+
+    fn heard(
+        &self,
+        verb: &[&str],
+        finished: io::Result<Finished>,
+    ) -> Result<Finished, EngineError> {
+        finished.map(masked).map_err(|source| {
+            let program = self.found.program.clone();
+            self.not_started(verb, &SpawnError::Other { program, source })
         })
+    }
+}
+
+fn masked(finished: Finished) -> Finished {
+    Finished {
+        stdout: output::mask(&finished.stdout),
+        stderr: output::mask(&finished.stderr),
+        ..finished
     }
 }
 
@@ -115,6 +162,10 @@ impl Listener for Masked<'_> {
 
     fn told(&mut self, line: &str, channel: &mut dyn Channel) {
         self.0.told(line, channel);
+    }
+
+    fn aside(&mut self, text: &str) {
+        self.0.aside(text);
     }
 
     fn look_around(&mut self) {

@@ -61,6 +61,10 @@ impl Listener for Court<'_> {
         });
     }
 
+    fn aside(&mut self, text: &str) {
+        self.0.aside(text);
+    }
+
     fn look_around(&mut self) {
         self.0.look_around();
     }

@@ -153,7 +153,7 @@ fn the_readme_lists_every_setting() {
             "engine" => "sql",
             "graph" => "engine",
             "verify_backup" | "on_failure" => "restore",
-            "backup" | "color" => "never",
+            "backup" | "color" | "warm" => "never",
             "format" => "json",
             _ => "x",
         };
