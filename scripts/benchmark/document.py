@@ -5,7 +5,7 @@ import time
 
 from . import history
 from .measuring import median, ratios
-from .part_growth import HISTORIES, LONG, SCHEMAS, SHORT
+from .part_growth import HISTORIES, LENGTH, LONG, SCHEMAS, SHORT, SIZE
 from .part_steps import NUMBERS
 from .superset import FIRST_MERGE, STEPS
 
@@ -272,7 +272,7 @@ def superset(part):
 
 def cost(found, label):
     """The cost of a step, pair by pair."""
-    if not found or missing(found):
+    if not found or missing(found) or f"{label} {LONG}" not in found["runs"]:
         return []
     runs = found["runs"]
     many, single = runs[f"{label} {LONG}"]["seconds"], runs[f"{label} {SHORT}"]["seconds"]
@@ -286,51 +286,58 @@ def verification(found):
 
 
 def growth(part):
-    sections = []
-    for title, sizes, unit in [
-        ("### Length of the history", part["histories"], "revisions"),
-        ("### Size of the schema", part["schemas"], "tables"),
-    ]:
-        rows, notes = [], []
-        for key, found in sizes.items():
-            label = f"{int(key):,} {unit}"
-            if missing(found) or not cost(found, "validated"):
-                why = missing(found) or "; ".join(of["missing"] for of in found["runs"].values() if of["missing"])
-                notes.append(f"Not measured: {label}: {why}.")
-                continue
-            rows.append([label, *growth_row(found)])
-        header = ["", "a step", "without validation", "validation", "in the server", "processor", "a step of `alembic`", "one step, whole run", "peak memory"]
-        sections.append("\n\n".join([title, table(header, rows), *notes]))
-    return (
-        f"On PostgreSQL. The cost of a step is a run of {LONG} steps less a run of one, divided by {LONG - SHORT}: what a run costs once "
-        "falls out. *Without validation* is the same with `--no-validate`, *validation* the difference of the two: reading and "
-        "comparing the schema, counting rows, looking for faults. *In the server* is what the server's log says of all statements of ours in a step. "
-        "*Processor* is the processor time of the Rust process itself for a step. *A step of `alembic`* is measured likewise, in one command. "
-        "*Peak memory* is the Rust process itself in the run of "
-        f"{LONG} steps, without the Python that it starts.\n\n"
-        f"The histories have few tables, and the schemas a history of {HISTORIES[0]} revisions. Of the tables each has ten columns, an "
-        "index and a foreign key.\n\n" + "\n\n".join(sections)
+    return "\n\n".join(
+        [
+            f"On PostgreSQL. The cost of a step is a run of {LONG} steps less a run of one, divided by {LONG - SHORT}: what a run "
+            "costs once falls out. *Processor* is the processor time of the Rust process itself for a step. *Peak memory* is that of the Rust "
+            f"process itself in the run of {LONG} steps, without the Python that it starts.",
+            "### Length of the history",
+            "There are few tables, so that only the history grows. *A step of `alembic`* is measured in the same way, all steps in one "
+            "command.",
+            growth_table(part["histories"], "revisions", LENGTH),
+            "### Size of the schema",
+            f"The history has {HISTORIES[0]} revisions. Each table has ten columns, an index and a foreign key. *Without validation* is a step with "
+            "`--no-validate`; *validation* is the difference: reading and comparing the schema, counting rows, looking for "
+            "faults. *In the server* is what the server's log says of all statements of ours in a step.",
+            growth_table(part["schemas"], "tables", SIZE),
+        ]
     )
 
 
-def growth_row(found):
-    processor = found["processor"]
-    own = [
-        (a - b) / (LONG - SHORT)
-        for a, b in zip(processor.get(str(LONG), []), processor.get(str(SHORT), []))
-        if a is not None and b is not None
-    ]
-    server = found.get("server")
-    values = [
-        median(cost(found, "validated")),
-        median(cost(found, "unvalidated")),
-        verification(found),
-        (server[0] - server[1]) / (LONG - SHORT) if server else None,
-        median(own),
-        median(cost(found, "alembic")),
-        median(found["runs"][f"validated {SHORT}"]["seconds"]),
-    ]
-    return [*("-" if value is None else in_milliseconds(value) for value in values), megabytes(found.get("peak"))]
+# What a column tells of one size, in seconds.
+COLUMNS = {
+    "a step": lambda found: median(cost(found, "validated")),
+    "a step of `alembic`": lambda found: median(cost(found, "alembic")),
+    "without validation": lambda found: median(cost(found, "unvalidated")),
+    "validation": lambda found: verification(found),
+    "in the server": lambda found: (found["server"][0] - found["server"][1]) / (LONG - SHORT),
+    "processor": lambda found: median(processor(found)),
+    "one step, the whole run": lambda found: median(found["runs"][f"validated {SHORT}"]["seconds"]),
+}
+OF = {
+    LENGTH: ["a step", "processor", "a step of `alembic`", "one step, the whole run"],
+    SIZE: ["a step", "without validation", "validation", "in the server", "processor", "one step, the whole run"],
+}
+
+
+def growth_table(sizes, unit, roads):
+    rows, notes = [], []
+    for key, found in sizes.items():
+        label = f"{int(key):,} {unit}"
+        why = missing(found) or "; ".join(of["missing"] for of in found["runs"].values() if of["missing"])
+        if why:
+            notes.append(f"Not measured: {label}: {why}.")
+            continue
+        values = [COLUMNS[column](found) for column in OF[roads]]
+        cells = ["-" if value is None else in_milliseconds(value) for value in values]
+        rows.append([label, *cells, megabytes(found["peak"])])
+    return "\n\n".join([table(["", *OF[roads], "peak memory"], rows), *notes])
+
+
+def processor(found):
+    of = found["processor"]
+    pairs = zip(of[str(LONG)], of[str(SHORT)])
+    return [(a - b) / (LONG - SHORT) for a, b in pairs if a is not None and b is not None]
 
 
 def size(part):

@@ -88,7 +88,13 @@ class Stages:
             check()
 
         def ours(warm):
-            return lambda: self.shell.run(*bench.downgrade(f"-{number}", warm=warm))
+            def run():
+                seconds = self.shell.run(*bench.downgrade(f"-{number}", warm=warm))
+                if warm == "auto" and bench.warm and bench.starts() > 2:
+                    bench.say(f"{bench.starts()} Python starts: a reason was found to fork no steps")
+                return seconds
+
+            return run
 
         def raw():
             return self.shell.run(bench.alembic, "downgrade", target)
