@@ -247,8 +247,8 @@ def steps(part):
         header = [label, *(f"{count} step{'s' if count > 1 else ''}" for count in NUMBERS)]
         sections.append(table(header, rows) + absent(columns))
     return (
-        "Total time of a run, in brackets the ratio to `alembic downgrade REV`, which takes the same steps in one command and one "
-        "transaction. `rollback` validates each step, and makes no backup. Sqitch and sqlx run the same statements "
+        "Total time of a run, in brackets the ratio to `alembic downgrade REV`, which takes the same steps in one "
+        "command. `rollback` validates each step, and makes no backup. Sqitch and sqlx run the same statements "
         "as SQL; they start no Python.\n\n" + "\n\n".join(sections)
     )
 

@@ -237,7 +237,7 @@ class MariaDb(Server):
 
     def save(self, name):
         there = [database for database in self.ask("SHOW DATABASES", "mysql") if database in self.databases]
-        words = [self.dump, *self.at(), "--databases", *there]
+        words = [self.dump, *self.at(), "--hex-blob", "--databases", *there]
         self.saved[name] = "\n".join(self.client(words, MYSQL_PWD=self.password))
 
     def restore(self, name):
