@@ -1,5 +1,7 @@
 """What all parts share: the programs, the servers, the environment, and what is measured so far."""
 
+import datetime
+import json
 import os
 import shutil
 import sys
@@ -86,6 +88,21 @@ class Bench:
     def starts(self):
         return len((self.work / "starts").read_text().splitlines())
 
+    def profile(self, began, seconds):
+        """Where the time of the last run of rollback went, by its own journal, whose entries tell the millisecond."""
+        [journal] = (self.work / "state").rglob("journal.jsonl")
+        entries = [json.loads(line) for line in journal.read_text().splitlines()]
+        entries = [(entry["entry"], moment(entry["at"])) for entry in entries]
+        at = {kind: [when for of, when in entries if of == kind] for kind in ("intent", "engine_ended", "done")}
+        engine = sum(end - begin for begin, end in zip(at["intent"], at["engine_ended"]))
+        return {
+            "steps": len(at["done"]),
+            "before": at["intent"][0] - began,
+            "engine": engine,
+            "ours": at["done"][-1] - at["intent"][0] - engine,
+            "after": began + seconds - at["done"][-1],
+        }
+
     def ask(self, words, **more):
         """What a command prints, or nothing where it fails."""
         shell = self.shell(self.work / "asked", **more)
@@ -117,6 +134,11 @@ class Bench:
         if fill:
             server.ask(history.rows())
         server.save(name)
+
+
+def moment(text):
+    """A time of the journal in seconds since the epoch."""
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def expect_schema(server, expected, key):

@@ -1,12 +1,11 @@
 """Figures as a table, and docs/benchmarks.md whole."""
 
-import statistics
 import time
 
 from . import history
 from .measuring import median, ratios
 from .part_growth import HISTORIES, LENGTH, LONG, SCHEMAS, SHORT, SIZE
-from .part_steps import NUMBERS
+from .part_steps import GOAL, NUMBERS
 from .superset import FIRST_MERGE, STEPS
 
 RAW = {"steps": "alembic, one command", "superset": "superset, one command"}
@@ -118,9 +117,8 @@ def pairs(runs, ours, theirs):
 
 def all_goals(parts):
     for label in ["SQLite", "PostgreSQL", "MariaDB"]:
-        found = parts.get("steps", {}).get(label, {})
-        runs = found.get("30") if not missing(found) else None
-        yield ratio_goal(f"(b) 30 steps on {label}, validated, against one `alembic downgrade`", 1.25, pairs(runs, "rollback", RAW["steps"]))
+        runs = parts.get("steps", {}).get(label, {}).get("runs", {}).get(str(GOAL))
+        yield ratio_goal(f"(b) {GOAL} steps on {label}, validated, against one `alembic downgrade`", 1.25, pairs(runs, "rollback", RAW["steps"]))
     runs = parts.get("superset", {}).get("runs")
     yield ratio_goal(f"(c) Superset, {STEPS} steps, against one `superset db downgrade`", 1.25, pairs(runs, "rollback", RAW["superset"]))
     yield ratio_goal(f"(c) Superset, {STEPS} steps, against the naive loop", 1 / 10, pairs(runs, "rollback", "naive loop"))
@@ -239,7 +237,7 @@ def steps(part):
         if missing(found):
             sections.append(f"### {label}\n\nNot measured: {missing(found)}.")
             continue
-        columns = [found[str(count)] for count in NUMBERS]
+        columns = [found["runs"][str(count)] for count in NUMBERS]
         rows = [
             [LABELS[name], *(cell(runs, name, RAW["steps"], full(columns)) for runs in columns)]
             for name in names_in(columns)
@@ -249,8 +247,43 @@ def steps(part):
     return (
         "Total time of a run, in brackets the ratio to `alembic downgrade REV`, which takes the same steps in one "
         "command. `rollback` validates each step, and makes no backup. Sqitch and sqlx run the same statements "
-        "as SQL; they start no Python.\n\n" + "\n\n".join(sections)
+        "as SQL; they start no Python.\n\n" + "\n\n".join(sections) + "\n\n" + anatomy(part)
     )
+
+
+def anatomy(part):
+    """Where the time of a run goes, beside that of the one command."""
+    rows = []
+    for label, found in part.items():
+        if missing(found) or not found["profiles"]:
+            continue
+        small, large = (found["runs"][str(count)][RAW["steps"]]["seconds"] for count in (NUMBERS[0], GOAL))
+        step = median([(a - b) / (GOAL - NUMBERS[0]) for a, b in zip(large, small)])
+        start = median(small) - step if small else None
+        rows.append([label, *of_profiles(found["profiles"]), *map(or_nothing, [start, step])])
+    header = ["", *PROFILE, "the one command: start", "of it a step"]
+    return (
+        f"Where the time of the {GOAL} steps goes, by the journal of the run: until the first step (start, observation, plan, "
+        "questions about what is at stake), in the engine's process for a step, in looking and recording after "
+        "it, and after the last step.\n\n" + table(header, rows)
+    )
+
+
+PROFILE = ["until the first step", "engine, a step", "looking and recording, a step", "after the last step"]
+
+
+def of_profiles(profiles):
+    values = [
+        [profile["before"] for profile in profiles],
+        [profile["engine"] / profile["steps"] for profile in profiles],
+        [profile["ours"] / profile["steps"] for profile in profiles],
+        [profile["after"] for profile in profiles],
+    ]
+    return [in_seconds(median(value)) for value in values]
+
+
+def or_nothing(value):
+    return "-" if value is None else in_seconds(value)
 
 
 def superset(part):
@@ -266,6 +299,8 @@ def superset(part):
         "ratio to the one command, and how many Python interpreters were started.\n\n"
         + table(["", f"{STEPS} steps", "Python starts"], rows)
         + absent(columns)
+        + "\n\nWhere the time goes, as in (b):\n\n"
+        + table(PROFILE, [of_profiles(part["profiles"])] if part["profiles"] else [])
         + memory
     )
 

@@ -26,7 +26,8 @@ class Shell:
 
     def __init__(self, folder, environment, said):
         self.folder, self.environment, self.said = folder, environment, said
-        self.processor_seconds = None
+        # Of the last command: when it began, in seconds since the epoch, and what it used of the processor.
+        self.began = self.processor_seconds = None
 
     def start(self, words, **more):
         environment = {**self.environment, **{key: str(value) for key, value in more.items()}}
@@ -43,7 +44,7 @@ class Shell:
 
     def run(self, *words, may_fail=False, **more):
         """Runs a command to its end, and returns the seconds that took."""
-        begun = time.perf_counter()
+        self.began, begun = time.time(), time.perf_counter()
         process = self.start(words, **more)
         try:
             # Left as it is for a moment, so that what it used itself can still be read.

@@ -7,6 +7,8 @@ from .bench import DATABASES, expect_schema
 from .measuring import Contender, Failed, Unavailable, compare
 
 NUMBERS = [1, 10, 30, 100]
+# The number that the goal is about, and whose time is taken apart.
+GOAL = 30
 
 
 def measure(bench):
@@ -19,10 +21,11 @@ def measure(bench):
             bench.say(f"{kind.label}: {error}")
             tables[kind.label] = {"missing": str(error)}
             continue
-        tables[kind.label] = {}
+        runs = {}
         for number in NUMBERS:
             bench.say(f"{kind.label}, {number} steps")
-            tables[kind.label][str(number)] = compare(stages.contenders(number), bench.runs, bench.budget, bench.say)
+            runs[str(number)] = compare(stages.contenders(number), bench.runs, bench.budget, bench.say)
+        tables[kind.label] = {"runs": runs, "profiles": stages.profiles}
     return tables
 
 
@@ -30,7 +33,7 @@ class Stages:
     """The same tables at the head, once for each tool, each with that tool's own record of what is applied."""
 
     def __init__(self, bench, server):
-        self.bench, self.server, self.expected = bench, server, {}
+        self.bench, self.server, self.expected, self.profiles = bench, server, {}, []
         bench.need(bench.alembic, "scripts/setup-python alembic-current has not run")
         self.folder = bench.history("linear", history.alembic)
         bench.at_head(server, self.folder, "linear")
@@ -90,6 +93,8 @@ class Stages:
         def ours(warm):
             def run():
                 seconds = self.shell.run(*bench.downgrade(f"-{number}", warm=warm))
+                if warm == "auto" and number == GOAL:
+                    self.profiles.append(bench.profile(self.shell.began, seconds))
                 if warm == "auto" and bench.warm and bench.starts() > 2:
                     bench.say(f"{bench.starts()} Python starts: a reason was found to fork no steps")
                 return seconds

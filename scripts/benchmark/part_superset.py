@@ -4,7 +4,7 @@ import json
 import time
 
 from .bench import expect_schema
-from .measuring import Contender, Failed, compare
+from .measuring import Contender, Failed, Unavailable, compare, peak_memory
 from .superset import FIRST_MERGE, STEPS, Superset
 
 # The commands take seconds each, so each of them gets more time in all.
@@ -20,7 +20,7 @@ def measure(bench):
     steps = plan["steps"]
     if steps[-1]["removes"] != FIRST_MERGE:
         raise Failed(f"{STEPS} steps from the head end at {steps[-1]['removes']}, and not at {FIRST_MERGE}")
-    expected, starts = {}, {}
+    expected, starts, profiles = {}, {}, []
 
     def prepare():
         server.restore("superset")
@@ -36,7 +36,13 @@ def measure(bench):
         return look
 
     def ours(warm):
-        return lambda: shell.run(*bench.downgrade(f"-{STEPS}", warm=warm))
+        def run():
+            seconds = shell.run(*bench.downgrade(f"-{STEPS}", warm=warm))
+            if warm == "auto":
+                profiles.append(bench.profile(shell.began, seconds))
+            return seconds
+
+        return run
 
     # Either parent of the merge point: one command takes everything down to it.
     target = steps[-1]["argument"].rpartition("@")[2]
@@ -64,10 +70,8 @@ def measure(bench):
         found.append(Contender(name, ours("never"), prepare, check(name)))
     result = compare(found, bench.runs, MORE * bench.budget, bench.say)
     prepare()
-    from .measuring import Unavailable, peak_memory
-
     try:
         peak = peak_memory(shell, bench.downgrade(f"-{STEPS}", warm="auto"))
     except Unavailable:
         peak = None
-    return {"runs": result, "starts": starts, "peak": peak, "merges": sum(step["is_merge"] for step in steps)}
+    return {"runs": result, "starts": starts, "peak": peak, "profiles": profiles}
