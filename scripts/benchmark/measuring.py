@@ -121,6 +121,8 @@ def compare(contenders, runs, budget, told):
                 told(f"{contender.name}: {error}")
                 continue
             of["seconds"].append(seconds)
+            if seconds > 10:
+                told(f"{contender.name}: {seconds:.0f} s")
             wanted[contender.name] = max(1, min(runs, int(budget / max(seconds, 0.001))))
     for of in result.values():
         # A failure in one of the runs is a failure: half of a series is no measurement.
