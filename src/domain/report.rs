@@ -291,7 +291,7 @@ impl fmt::Display for Cause {
                 write!(formatter, "the engine was ended by signal {signal}")
             }
             Self::EngineLost => formatter.write_str(
-                "the process that the engine was forked from was ended from outside, and how the step ended was lost with it",
+                "the process that the engine was forked from does not answer any more, and so nobody can tell how the engine ended",
             ),
             Self::TimedOut(limit) => write!(
                 formatter,

@@ -150,9 +150,9 @@ impl ForkServer {
     }
 
     /// Asks for a fork, without waiting for it. `held` stays open in it.
-    pub fn ask_ahead(&mut self, held: Option<&File>) {
+    pub fn ask_ahead(&mut self, held: &File) {
         if self.spare.is_none() {
-            self.spare = self.ask(held).ok();
+            self.spare = self.ask(Some(held)).ok();
         }
     }
 
@@ -190,21 +190,20 @@ impl ForkServer {
     ) -> Result<Fork, NoFork> {
         let spare = match self.spare.take() {
             Some(spare) => spare,
-            None => self.ask(held).map_err(|_| self.gone())?,
+            None => self.ask(held).map_err(|_| Self::gone())?,
         };
         let since = Instant::now();
         loop {
-            while let Some(answer) = self.answers.pop_front() {
-                match answer {
-                    Message::Forked(pid) => return Ok(Fork { spare, pid }),
-                    Message::Refused(reason) => return Err(NoFork::Because(reason)),
-                    _ => {}
-                }
+            match self.answers.pop_front() {
+                Some(Message::Forked(pid)) => return Ok(Fork { spare, pid }),
+                Some(Message::Refused(reason)) => return Err(NoFork::Because(reason)),
+                Some(_) => continue,
+                None => {}
             }
             let patience = if self.ready { TO_FORK } else { TO_GET_READY };
             match self.inbox.recv_timeout(TICK) {
                 Ok(message) => self.note(message),
-                Err(RecvTimeoutError::Disconnected) => return Err(self.gone()),
+                Err(RecvTimeoutError::Disconnected) => return Err(Self::gone()),
                 Err(RecvTimeoutError::Timeout) if interrupt.count() >= limit => {
                     return Err(NoFork::Interrupted);
                 }
@@ -219,11 +218,16 @@ impl ForkServer {
     }
 
     /// Tells a fork what to run, and hears of it until its end. As [`super::run_heard`]; `None` where the line did
-    /// not get there, so that nothing was run.
+    /// not get there, so that nothing was run. With `held` the next one is asked for meanwhile, in which it stays open.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a command line is started with, and what it is started by"
+    )]
     pub fn run(
         &mut self,
         fork: Fork,
         line: &str,
+        held: Option<&File>,
         timeout: Option<Duration>,
         interrupt: &Interrupt,
         limit: usize,
@@ -240,6 +244,11 @@ impl ForkServer {
             .channel
             .write_all(format!("{line}\n").as_bytes())
             .ok()?;
+        if let Some(held) = held {
+            self.ask_ahead(held);
+        }
+        // Where the server is gone this is noticed by itself.
+        let _ = self.control.write_all(b"wait\n");
         let reader = spare.channel.try_clone();
         read_in_thread(Pipe::Stdout, spare.stdout, sender.clone());
         read_in_thread(Pipe::Stderr, spare.stderr, sender.clone());
@@ -263,10 +272,12 @@ impl ForkServer {
     /// How the running fork ended. The error is that nobody will tell.
     fn end_of_the_fork(&mut self) -> Result<Option<ExitStatus>, ()> {
         loop {
-            while let Some(answer) = self.answers.pop_front() {
-                if let Message::Ended(status) = answer {
-                    return Ok(Some(status));
-                }
+            let ended = |answer: &Message| matches!(answer, Message::Ended(_));
+            // What is told of the next one has to wait for its turn.
+            if let Some(at) = self.answers.iter().position(ended)
+                && let Some(Message::Ended(status)) = self.answers.remove(at)
+            {
+                return Ok(Some(status));
             }
             match self.inbox.try_recv() {
                 Ok(message) => self.note(message),
@@ -296,7 +307,7 @@ impl ForkServer {
         }
     }
 
-    fn gone(&self) -> NoFork {
+    fn gone() -> NoFork {
         NoFork::Because("the process that was to be forked is gone".to_owned())
     }
 }
@@ -370,4 +381,31 @@ fn message(bytes: &[u8]) -> Option<Message> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes from another process is no reason to fail: it is not understood, and the server given up.
+    #[test]
+    fn messages_are_words_between_zero_bytes() {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        let of = |bytes: &[u8]| format!("{:?}", message(bytes));
+        assert_eq!(of(b"ready"), "Some(Ready([]))");
+        assert_eq!(of(b"reads\0/a b\0/c"), "Some(Reads([\"/a b\", \"/c\"]))");
+        assert_eq!(of(b"forked\x0042"), "Some(Forked(Pid(42)))");
+        assert_eq!(
+            of(b"refused\0a thread\nruns"),
+            "Some(Refused(\"a thread\\nruns\"))"
+        );
+        let Some(Message::Ended(status)) = message(b"ended\x00256") else {
+            panic!("no end");
+        };
+        assert_eq!((status.code(), status.signal()), (Some(1), None));
+        for bytes in [&b""[..], b"forked", b"forked\0x", b"ended\0-", b"hello"] {
+            assert_eq!(of(bytes), "None", "{bytes:?}");
+        }
+    }
 }

@@ -19,6 +19,8 @@ use super::{Channel, Chunk, Ended, Finished, Interrupt, Listener, Pipe};
 const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait for the end of the pipes once the child is gone: somebody else may hold them.
 const PIPE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long whoever forked a child may take to tell how it ended, once the child has closed everything.
+const TO_BE_TOLD: Duration = Duration::from_secs(10);
 /// How often the child and the signal counter are looked at while it is silent.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 /// How often a listener is given the time to look around: about twice a second.
@@ -31,6 +33,8 @@ pub(super) struct Running<'a> {
     /// Our end of the side channel.
     channel: Option<UnixStream>,
     collected: Collected,
+    /// Of its three.
+    open_pipes: usize,
     /// The end, as soon as it is known.
     status: Option<io::Result<ExitStatus>>,
 }
@@ -44,8 +48,9 @@ impl<'a> Running<'a> {
         Self {
             watch,
             chunks,
-            channel,
             collected: Collected::default(),
+            open_pipes: if channel.is_some() { 3 } else { 2 },
+            channel,
             status: None,
         }
     }
@@ -92,17 +97,21 @@ impl<'a> Running<'a> {
 
     /// Takes what comes next, and does what is due.
     fn go_on(&mut self) {
-        let mut silent = false;
         match self.chunks.recv_timeout(TICK) {
-            Ok(chunk) => self.collected.take(chunk),
+            Ok(chunk) => {
+                if chunk.1.is_none() {
+                    self.open_pipes = self.open_pipes.saturating_sub(1);
+                    if self.open_pipes == 0 {
+                        self.watch.silent_since = Some(Instant::now());
+                    }
+                }
+                self.collected.take(chunk);
+            }
             Err(RecvTimeoutError::Timeout) => {}
             // All pipes are closed, yet the child may live on.
-            Err(RecvTimeoutError::Disconnected) => {
-                silent = true;
-                thread::sleep(TICK);
-            }
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(TICK),
         }
-        self.status = self.watch.look(silent).transpose();
+        self.status = self.watch.look().transpose();
     }
 }
 
@@ -197,8 +206,10 @@ pub(super) enum Subject<'a> {
 pub(super) struct Watch<'a> {
     subject: Subject<'a>,
     group: Group,
-    /// Whoever would tell how it ended is gone.
+    /// Whoever would tell how it ended is gone, or does not tell it.
     lost: bool,
+    /// Since when nobody holds its pipes any more.
+    silent_since: Option<Instant>,
     started: Instant,
     timeout: Option<Duration>,
     interrupt: &'a Interrupt,
@@ -229,6 +240,7 @@ impl<'a> Watch<'a> {
             },
             subject,
             lost: false,
+            silent_since: None,
             started,
             timeout,
             interrupt,
@@ -237,24 +249,27 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The exit status once it has ended. `silent` is whether nobody holds its pipes any more.
-    fn try_wait(&mut self, silent: bool) -> io::Result<Option<ExitStatus>> {
+    /// The exit status once it has ended.
+    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         match &mut self.subject {
             Subject::Child(child) => child.try_wait(),
-            Subject::Fork { group, ends } => match ends() {
-                Ok(status) => Ok(status),
-                Err(()) => {
-                    self.lost = true;
+            Subject::Fork { group, ends } => {
+                let silent = self.silent_since.map(|since| since.elapsed());
+                let over = match ends() {
+                    Ok(Some(status)) => return Ok(Some(status)),
+                    Ok(None) => silent.is_some_and(|silent| silent > TO_BE_TOLD),
                     // Where nobody reaps it, its number stays taken although it is gone.
-                    Ok((silent || !group.exists()).then(ExitStatus::default))
-                }
-            },
+                    Err(()) => silent.is_some() || !group.exists(),
+                };
+                self.lost |= over;
+                Ok(over.then(ExitStatus::default))
+            }
         }
     }
 
     /// Does what is due now; the exit status once nothing is left to wait for.
-    fn look(&mut self, silent: bool) -> io::Result<Option<ExitStatus>> {
-        let status = self.try_wait(silent)?;
+    fn look(&mut self) -> io::Result<Option<ExitStatus>> {
+        let status = self.try_wait()?;
         let Some(ending) = &mut self.ending else {
             if status.is_none()
                 && let Some(why) = self.reason_to_end()
@@ -315,14 +330,14 @@ impl Group {
         Self(i32::try_from(child.id()).ok().map(Pid::from_raw))
     }
 
-    fn send(&self, signal: Signal) {
+    fn send(self, signal: Signal) {
         if let Some(leader) = self.0 {
             // It may have ended in between, which is what we want.
             let _ = killpg(leader, signal);
         }
     }
 
-    fn exists(&self) -> bool {
+    fn exists(self) -> bool {
         self.0.is_some_and(|leader| killpg(leader, None).is_ok())
     }
 }

@@ -159,10 +159,10 @@ fn observe(
     context: &Context<'_>,
     lock: Option<&Lock>,
 ) -> Result<Session, Failure> {
-    if args.dry_run && !args.how.atomic {
-        Session::look(context)
-    } else {
-        Session::open(context, lock)
+    match lock {
+        Some(lock) => Session::open_for_steps(context, lock),
+        None if args.how.atomic => Session::open(context, None),
+        None => Session::look(context),
     }
 }
 

@@ -23,13 +23,28 @@ impl Session {
         context: &Context<'_>,
         lock: Option<&Lock>,
     ) -> Result<Self, Failure> {
+        Self::opened(context, lock, false)
+    }
+
+    /// The same where steps follow, for which the engine is made ready meanwhile.
+    pub(in super::super) fn open_for_steps(
+        context: &Context<'_>,
+        lock: &Lock,
+    ) -> Result<Self, Failure> {
+        Self::opened(context, Some(lock), true)
+    }
+
+    fn opened(
+        context: &Context<'_>,
+        lock: Option<&Lock>,
+        steps_follow: bool,
+    ) -> Result<Self, Failure> {
         if is_one(context) {
             return Self::of_sql_files(context, lock);
         }
         let mut engine = AlembicEngine::discover(discovery(context))?;
         let given = given_connection(context.settings, context.dir)?;
-        if lock.is_some() {
-            // Steps follow.
+        if steps_follow {
             engine.warm_up();
         }
         let history = History::read(&mut engine, context.settings.graph)?;

@@ -24,7 +24,10 @@ const RANGE: &str = include_str!("bridge_range.py");
 /// Stands in front of it where SQL is to be rendered.
 const RENDERER: &str = include_str!("bridge_render.py");
 /// Stands in front of both where command lines are to be run in forks.
-const SERVER: &str = include_str!("bridge_warm.py");
+const SERVER: &str = concat!(
+    include_str!("bridge_warm.py"),
+    include_str!("bridge_kept.py")
+);
 /// Fits into the argument list and into any process listing: the rest comes through stdin.
 ///
 /// The request is JSON without its three words, and such JSON is Python: a module for JSON would have to be

@@ -7,7 +7,8 @@ what `main` of bridge.py does in a fresh interpreter.
 CHANNEL is a socket to the parent here, LIFELINE a pipe that ends with the parent. Spoken on the socket, with fields
 between zero bytes and two of them at the end of a message:
 
-- to us: `fork\\n`, with the descriptors that the fork has as 1, 2, CHANNEL and, where there is one more, HELD;
+- to us: `fork\\n`, with the descriptors that the fork has as 1, 2, CHANNEL and, where there is one more, HELD; `wait\\n`, to
+  be told the end of the oldest fork;
 - from us: `ready PATH...`: the engine is imported, and these files were read for it; `reads PATH...`: the same of files
   that later forks start from; `forked PID`; `refused REASON`, once and for all or in the place of a fork;
   `ended STATUS`, as waitpid tells it.
@@ -31,8 +32,6 @@ WITHOUT_THREADS = {
     "NUMEXPR_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
-
-SOURCE_SUFFIX = ".py"
 
 files_read = {}  # path -> True, in the order of reading; only files that are opened for reading alone
 noting = [False]
@@ -89,13 +88,22 @@ def answer_requests(kind, name, said):
 
     control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, moved(os.dup(CHANNEL)))  # noqa: F821
     remembers = False
-    ended = None
+    forks = []  # (process, its notes), the oldest first
     while True:
         request, descriptors = receive(control)
         if not request:
             os._exit(0)
-        # Only now may its number be given to another process: until its end was told, somebody may have sent a signal.
-        ended = reap(ended)
+        if request == b"wait\n":
+            forked, notes = forks.pop(0)
+            _, status = os.waitpid(forked, 0)
+            say("ended", status)
+            if notes is not None:
+                told = read_notes(notes)
+                os.close(notes)
+                if told is not None and not remembers and not forks:
+                    remembers = True
+                    become_warmer(told)
+            continue
         try:
             check_soundness(descriptors)
         except Unsound as reason:
@@ -114,25 +122,8 @@ def answer_requests(kind, name, said):
             pass  # it has done so itself, or is gone
         for descriptor in descriptors:
             os.close(descriptor)
+        forks.append((forked, notes))
         say("forked", forked)
-        status = wait_for(forked)
-        say("ended", status)
-        ended = forked
-        if notes is not None:
-            told = read_notes(notes)
-            os.close(notes)
-            if told is not None:
-                remembers = True
-                ended = reap(ended)
-                become_warmer(told)
-
-
-def reap(child):
-    if child is not None:
-        try:
-            os.waitpid(child, 0)
-        except OSError:
-            pass
 
 
 def receive(control):
@@ -161,16 +152,6 @@ def moved(descriptor):
     higher = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, OWN)
     os.close(descriptor)
     return higher
-
-
-def wait_for(child):
-    """The status of its end, while its number stays taken."""
-    if hasattr(os, "waitid") and hasattr(os, "WNOWAIT"):
-        end = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-        if end.si_code == os.CLD_EXITED:
-            return end.si_status << 8
-        return end.si_status | (0x80 if end.si_code == os.CLD_DUMPED else 0)
-    return os.waitpid(child, 0)[1]
 
 
 def end_with_the_parent():
@@ -474,6 +455,7 @@ def run_as_the_engine(kind, name, said, descriptors, notes):
         os.close(LIFELINE)
         for descriptor in descriptors:
             os.close(descriptor)
+        limber_up()
         line = first_line()
         if not line:
             os._exit(0)
@@ -496,6 +478,13 @@ def status_of(code):
         return code & 0xFF
     sys.stderr.write("%s\n" % (code,))
     return 1
+
+
+def limber_up():
+    """While we wait: what a fork touches for the first time costs it as much as what it does there."""
+    config = sys.modules.get("alembic.config")
+    if config is not None and not application:
+        silently(config.CommandLine)()  # noqa: F821
 
 
 def first_line():
@@ -561,206 +550,3 @@ def flush_files():
                 thing.flush()
             except Exception:
                 pass
-
-
-# --- what later forks start from -------------------------------------------------------------------------------------
-
-
-def watch_directories(directories):
-    """Keeps each history that this fork loads."""
-    module = sys.modules.get("alembic.script.base")
-    if module is None:
-        return
-    original = module.ScriptDirectory.__init__
-
-    def wrapped(self, *args, **kwargs):
-        original(self, *args, **kwargs)
-        directories.append(self)
-
-    module.ScriptDirectory.__init__ = wrapped
-
-
-def write_notes(notes, before, environment, directories):
-    import marshal
-
-    told = {
-        "modules": libraries_loaded(before, environment, directories),
-        "history": None,
-        "files": own_files(),
-        "folders": [],
-    }
-    loaded = [directory for directory in directories if "_revision_map" in vars(directory.revision_map)]
-    if loaded:
-        directory = loaded[-1]
-        facts = silently(facts_of)(directory)  # noqa: F821
-        if facts is not None and type(directory) is sys.modules["alembic.script.base"].ScriptDirectory:
-            files = [os.path.abspath(fact[0]) for fact in facts]
-            told["files"] += files
-            told["folders"] = sorted(set(os.path.dirname(file) for file in files))
-            told["history"] = (place_of(directory), facts)
-    write_all(notes, marshal.dumps(told))
-
-
-def read_notes(notes):
-    import marshal
-
-    try:
-        return marshal.loads(whole(notes))
-    except (EOFError, ValueError, TypeError):
-        return None
-
-
-def place_of(directory):
-    return (os.path.abspath(str(directory.dir)), tuple(str(place) for place in directory._version_locations))
-
-
-DECLARATIONS = ("revision", "down_revision", "branch_labels", "depends_on")
-
-
-def facts_of(directory):
-    """What the version files declare, in the order of Alembic's loading."""
-    facts = []
-    seen = set()
-    for script in directory.revision_map._revision_map.values():
-        if script is None or script.revision in seen:
-            continue
-        seen.add(script.revision)
-        module = script.module
-        declared = {}
-        for name in DECLARATIONS:
-            if name in vars(module):
-                declared[name] = plain(vars(module)[name])
-        declared["__doc__"] = plain(module.__doc__)
-        facts.append((str(script.path), script.revision, declared))
-    return facts
-
-
-def plain(value):
-    if value is None or type(value) is str:
-        return value
-    if type(value) in (list, tuple) and all(type(item) is str for item in value):
-        return value
-    raise ValueError("declared in another way")
-
-
-# Their import does nothing but define; each is needed for any database at all.
-DEFINING_ONLY = (
-    "alembic",
-    "sqlalchemy",
-    "flask_migrate",
-    "mako",
-    "psycopg2",
-    "psycopg",
-    "psycopg_binary",
-    "psycopg_c",
-    "asyncpg",
-    "pg8000",
-    "pymysql",
-    "MySQLdb",
-    "mysql",
-    "mariadb",
-    "aiosqlite",
-    "greenlet",
-)
-
-
-def libraries_loaded(before, environment, directories):
-    """The modules that the next fork would load again, without those that may depend on what was done before."""
-    libraries = library_folders()
-    standard = libraries[0]
-    unchanged = dict(os.environ) == environment
-    own = tuple(os.path.dirname(os.path.abspath(str(directory.dir))) + "/" for directory in directories)
-    names = []
-    for name, module in list(sys.modules.items()):
-        spec = getattr(module, "__spec__", None)
-        if name in before or spec is None or spec.name != name:
-            continue
-        top = name.partition(".")[0]
-        package = getattr(sys.modules.get(top), "__file__", None) or ""
-        origin = spec.origin or ""
-        is_standard = origin in ("built-in", "frozen") or (
-            origin.startswith(standard) and not origin.startswith(libraries[1:])
-        )
-        from_library = origin.startswith(libraries) and not any(
-            folder.startswith(os.path.dirname(package) + "/") for folder in own
-        )
-        if is_standard or (from_library and (unchanged or top in DEFINING_ONLY)):
-            names.append((name, origin))
-    return names
-
-
-def become_warmer(told):
-    """Goes on as a fork of ourselves that has loaded more. We take over again where that was not sound."""
-    warmer = os.fork()
-    if warmer:
-        _, status = os.waitpid(warmer, 0)
-        if status != NOT_SOUND << 8:
-            os._exit(0)
-        say("reads", *(told["files"]))
-        return
-    try:
-        without_threads(lambda: load(told["modules"]))
-        check_soundness()
-        if told["history"] is not None:
-            (directory, locations), facts = told["history"]
-            silently(history_of)(directory, locations, facts)  # noqa: F821
-    except BaseException:
-        os._exit(NOT_SOUND)
-    freeze()
-    say("reads", *(told["files"] + ["%s/" % folder for folder in told["folders"]]))
-
-
-NOT_SOUND = 3
-
-
-def load(modules):
-    from importlib import import_module
-
-    for name, origin in modules:
-        module = import_module(name)
-        if (module.__spec__.origin or "") != origin:
-            raise Unsound("another module of that name")
-
-
-class Declared:
-    """A version module as far as it was told; it is loaded where more is asked of it."""
-
-    def __init__(self, path, declared):
-        vars(self).update(declared)
-        self._rollback_path = path
-
-    def __getattr__(self, name):
-        if name in DECLARATIONS or name == "_rollback_path" or "_rollback_loaded" in vars(self):
-            raise AttributeError("module %r has no attribute %r" % (self.__dict__.get("__name__"), name))
-        from alembic import util
-
-        folder, file = os.path.split(self._rollback_path)
-        module = util.load_python_file(folder, file)
-        self._rollback_loaded = True
-        vars(self).update(vars(module))
-        return getattr(module, name)
-
-
-def history_of(directory, locations, facts):
-    """Has each history of that place begin with what is known of it, as long as nobody asks for the files' text."""
-    from functools import wraps
-
-    from alembic.script import base
-    from alembic.script.revision import RevisionMap
-
-    scripts = []
-    for path, revision, declared in facts:
-        scripts.append(base.Script(Declared(path, declared), revision, path))
-    known = RevisionMap(lambda: scripts)
-    known._revision_map
-    kept = dict((name, value) for name, value in vars(known).items() if name != "_generator")
-    history.append(kept)
-    original = base.ScriptDirectory.__init__
-
-    @wraps(original)
-    def wrapped(self, *args, **kwargs):
-        original(self, *args, **kwargs)
-        if history and type(self) is base.ScriptDirectory and place_of(self) == (directory, locations):
-            vars(self.revision_map).update(history[0])
-
-    base.ScriptDirectory.__init__ = wrapped

@@ -101,8 +101,9 @@ impl AlembicEngine {
 
     /// Has the next step forked, as far as that can be done before it is known.
     pub(super) fn fork_ahead(&self) {
-        if let State::Serving(serving) = &mut *self.warm.0.borrow_mut() {
-            serving.server.ask_ahead(self.held.as_deref());
+        if let (State::Serving(serving), Some(held)) = (&mut *self.warm.0.borrow_mut(), &self.held)
+        {
+            serving.server.ask_ahead(held);
         }
     }
 
@@ -134,10 +135,10 @@ impl AlembicEngine {
         let changes = verb != CURRENT;
         let held = self.held.as_deref().filter(|_| changes);
         let limit = interrupt.limit();
-        let finished = loop {
+        loop {
             let (fork, mut serving) = self.fork(held, interrupt, limit)?;
             let Some(fork) = fork else {
-                break Some(Ok(Finished {
+                return Some(Ok(Finished {
                     ended: Ended::Interrupted,
                     stdout: String::new(),
                     stderr: String::new(),
@@ -154,7 +155,7 @@ impl AlembicEngine {
                 if starts >= MOST_STARTS {
                     self.warm
                         .cool_down(format!("{path} changes again and again"));
-                    break None;
+                    return None;
                 }
                 listener.aside(&format!("{path} was changed: the engine is imported anew"));
                 self.serve(starts + 1);
@@ -162,18 +163,14 @@ impl AlembicEngine {
             }
             let ran = serving
                 .server
-                .run(fork, &line, timeout, interrupt, limit, listener);
+                .run(fork, &line, held, timeout, interrupt, limit, listener);
             match &ran {
                 Some(Ok(finished)) if finished.ended == Ended::Lost => self.warm.cool_down(GONE),
                 None => self.warm.cool_down(GONE),
                 Some(_) => *self.warm.0.borrow_mut() = State::Serving(serving),
             }
-            break ran;
-        };
-        if finished.is_some() && held.is_some() {
-            self.fork_ahead();
+            return ran;
         }
-        finished
     }
 
     /// A fork that waits to be told what to run, with its server; no fork where the operator does not want to wait.

@@ -126,3 +126,75 @@ fn python_files(folder: &Path) -> Vec<OsString> {
     names.sort_unstable();
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with a file in it, both written before anything is watched.
+    fn project() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.py");
+        std::fs::write(&file, "a = 1").unwrap();
+        (folder, file)
+    }
+
+    /// Turns red where an edited, replaced, removed or added file goes unnoticed.
+    #[test]
+    fn whatever_becomes_of_a_file_is_noticed() {
+        type Change = fn(&Path);
+        let changes: [(&str, Change); 5] = [
+            ("a.py", |dir| {
+                std::fs::write(dir.join("a.py"), "a = 12").unwrap();
+            }),
+            ("a.py", |dir| {
+                // Of the same size and age.
+                let age = dir.join("a.py").metadata().unwrap().modified().unwrap();
+                let file = std::fs::File::create(dir.join("b")).unwrap();
+                std::io::Write::write_all(&mut &file, b"a = 2").unwrap();
+                file.set_modified(age).unwrap();
+                std::fs::rename(dir.join("b"), dir.join("a.py")).unwrap();
+            }),
+            ("a.py", |dir| {
+                std::fs::remove_file(dir.join("a.py")).unwrap();
+            }),
+            ("", |dir| std::fs::write(dir.join("b.py"), "").unwrap()),
+            (".env", |dir| {
+                std::fs::write(dir.join(".env"), "A=1").unwrap();
+            }),
+        ];
+        for (name, change) in changes {
+            let (folder, file) = project();
+            let dir = folder.path();
+            let mut watched = Watched::from_now_on(dir);
+            watched.since = SystemTime::now() + Duration::from_mins(1);
+            watched.add(vec![file, dir.join("")]);
+            assert_eq!(watched.changed(), None);
+            change(dir);
+            let expected = dir.join(name).display().to_string();
+            assert_eq!(watched.changed(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_between_its_reading_and_the_word_of_it_counts_as_changed() {
+        let (folder, file) = project();
+        let mut watched = Watched::from_now_on(folder.path());
+        watched.since = SystemTime::now() - Duration::from_mins(1);
+        watched.add(vec![file.clone()]);
+        assert_eq!(watched.changed(), Some(file.display().to_string()));
+    }
+
+    #[test]
+    fn what_python_keeps_beside_the_files_is_no_change() {
+        let (folder, _) = project();
+        let mut watched = Watched::from_now_on(folder.path());
+        watched.add(vec![
+            folder.path().join(""),
+            folder.path().join("absent.zip"),
+        ]);
+        std::fs::create_dir(folder.path().join("__pycache__")).unwrap();
+        std::fs::write(folder.path().join("a.pyc"), "").unwrap();
+        assert_eq!(watched.changed(), None);
+    }
+}

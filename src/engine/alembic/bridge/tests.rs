@@ -30,6 +30,49 @@ fn facts(connection: Value) -> Option<ConnectionFacts> {
         .facts()
 }
 
+/// They are one text in the server, in which a second definition would take the place of the first.
+#[test]
+fn no_name_is_defined_twice_where_the_sources_stand_together() {
+    let defines = regex::Regex::new(r"(?m)^(?:def |class )?([A-Za-z_]+)(?:\(| =|:)").unwrap();
+    let text = format!("{SERVER}{RANGE}{SOURCE}");
+    let words = ["else", "try", "if"];
+    let mut names: Vec<&str> = defines
+        .captures_iter(&text)
+        .filter_map(|found| Some(found.get(1)?.as_str()))
+        .filter(|name| !words.contains(name) && *name != "main")
+        .collect();
+    assert!(names.contains(&"serve") && names.contains(&"run_engine"));
+    names.sort_unstable();
+    let all = names.len();
+    names.dedup();
+    assert_eq!(names.len(), all);
+}
+
+/// Python reads what is JSON here.
+#[test]
+fn a_request_has_none_of_the_words_that_python_does_not_know() {
+    let range = Range {
+        before: &["a".into()].into(),
+        steps: &[],
+    };
+    let all = Request {
+        lock_timeout: Some(Duration::from_secs(5)),
+        range: Some(&range),
+        alone: true,
+        ..Request::default()
+    };
+    let alone = Request {
+        alone: true,
+        ..Request::default()
+    };
+    assert_eq!(
+        all.value().to_string(),
+        r#"{"before":["a"],"lock_timeout":5000,"range":[]}"#
+    );
+    assert_eq!(alone.value().to_string(), r#"{"alone":1}"#);
+    assert_eq!(Request::default().value().to_string(), "{}");
+}
+
 #[test]
 fn a_report_of_another_version_or_half_of_one_is_none() {
     assert!(Report::read(b"").is_none());
