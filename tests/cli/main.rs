@@ -39,3 +39,4 @@ mod sql_template;
 mod starts;
 mod targets;
 mod terminal;
+mod warm;
