@@ -1,7 +1,7 @@
 # The commands of the project. CI runs nothing that is not a target here.
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test accuracy lint clean tools
+.PHONY: build demo test accuracy bench lint clean tools
 
 tools:
 	@command -v cargo >/dev/null 2>&1 || { echo "cargo is needed: install Rust with rustup (https://rustup.rs)." >&2; exit 1; }
@@ -34,6 +34,14 @@ accuracy: build
 	scripts/setup-python superset
 	scripts/setup-servers
 	scripts/accuracy
+
+# Measures rollback beside the engine's own one command and other tools, prints the table and writes docs/benchmarks.md. Some
+# twenty minutes, on a machine that does nothing else; no part of the tests, because a clock proves nothing.
+bench: build
+	scripts/setup-python alembic-current superset
+	scripts/setup-servers
+	scripts/setup-bench
+	scripts/bench
 
 clean:
 	cargo clean

@@ -3,6 +3,7 @@
 //! Turns red when a document and the program drift apart. What is copied from the program is written anew by
 //! `UPDATE_DOCS=1 cargo test --test cli documents`; the rest is mended by hand where the failure says.
 
+mod benchmarks;
 mod deploy;
 mod diagnosis;
 mod examples;

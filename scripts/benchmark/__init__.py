@@ -1,0 +1,1 @@
+"""What scripts/bench is made of: servers, histories, measuring, a module for each part, and the document."""
