@@ -328,13 +328,12 @@ where
         sql: &str,
         limit: Duration,
     ) -> Result<Vec<Vec<<C::Database as sqlx::Database>::Row>>, SessionError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                let connection = self.reconnect()?;
-                self.connections += 1;
-                connection
-            }
+        let mut connection = if let Some(connection) = self.connection.take() {
+            connection
+        } else {
+            let connection = self.reconnect()?;
+            self.connections += 1;
+            connection
         };
         let mut results = vec![Vec::new()];
         let ended = self

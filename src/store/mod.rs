@@ -262,7 +262,9 @@ mod tests {
         ] {
             let mut journal = store.begin(begun(run, key)).unwrap();
             journal.append(intent(0)).unwrap();
-            last.map(|entry| journal.append(entry).unwrap());
+            if let Some(entry) = last {
+                journal.append(entry).unwrap();
+            }
         }
         let found = || {
             store
