@@ -24,7 +24,7 @@ use crate::process::{Channel, Interrupt};
 
 pub use self::as_one::run_as_one;
 pub use self::restored::run_with_a_way_back;
-pub use self::traits::{Events, Recorder, Witness};
+pub use self::traits::{Events, Glance, Recorder, Witness};
 
 /// Between two attempts of a step that waited for a lock in vain.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
@@ -46,6 +46,8 @@ pub struct Options {
 pub struct Parts<'a> {
     /// The revisions of the code.
     pub graph: &'a Graph,
+    /// The schema before the first step, where it was read just now.
+    pub before: Option<Schema>,
     /// What takes a revision back.
     pub engine: &'a dyn Engine,
     /// What looks at the database.
@@ -65,7 +67,11 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     let started = Instant::now();
     let mut done = Vec::new();
     let mut stop = None;
-    let mut schema = parts.schema();
+    let mut schema = if parts.options.validate {
+        parts.schema_before()
+    } else {
+        None
+    };
     for (index, step) in plan.steps.iter().enumerate() {
         match parts.step(index, step, &mut schema) {
             Ok(finished) => done.push(finished),
@@ -115,7 +121,8 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     }
     if came_to_its_end && !plan.steps.is_empty() {
         // The last entry of the record follows, and says so where it cannot be written.
-        let _ = parts.record_checks(None, vec![stands]);
+        let looks = parts.looks(vec![stands]);
+        let _ = parts.recorder.checked(None, looks);
     }
     Report {
         planned: plan.steps.len(),
@@ -245,11 +252,10 @@ impl Stopped {
 }
 
 impl Parts<'_> {
-    fn schema(&mut self) -> Option<Schema> {
-        self.options
-            .validate
-            .then(|| self.witness.schema())
-            .flatten()
+    /// The schema before the first step.
+    fn schema_before(&mut self) -> Option<Schema> {
+        let read = self.before.take();
+        read.or_else(|| self.witness.schema())
     }
 
     /// One step, run again as long as it only waited for a lock and left nothing behind. `schema` is
@@ -274,17 +280,10 @@ impl Parts<'_> {
         self.attempt(index, step, schema)
     }
 
-    /// Writes down what was looked at, our own looks first.
-    fn record_checks(
-        &mut self,
-        index: Option<usize>,
-        mut looks: Vec<Checked>,
-    ) -> Result<(), String> {
-        looks.extend(self.witness.checked());
-        if looks.is_empty() {
-            return Ok(());
-        }
-        self.recorder.checked(index, looks)
+    /// What was looked at, our own looks first.
+    fn looks(&mut self, mut own: Vec<Checked>) -> Vec<Checked> {
+        own.extend(self.witness.checked());
+        own
     }
 
     fn warn_of_open_transactions(&mut self) {
@@ -340,11 +339,21 @@ impl Parts<'_> {
             Ok(run) => self.recorder.engine_ended(index, &run.ended),
             Err(_) => Ok(()),
         };
+        let succeeded = run.as_ref().is_ok_and(|run| run.ended == Ended::Exited(0));
+        // After a failure each piece is looked at by itself, since one may be out of reach.
+        let glance = if succeeded && self.options.validate {
+            self.witness.glance()
+        } else {
+            None
+        };
         let heads = judge(
             self.graph,
             step,
             run,
-            self.witness,
+            &mut Looks {
+                witness: &mut *self.witness,
+                glance: glance.as_ref(),
+            },
             schema.as_ref(),
             self.options,
         )
@@ -355,10 +364,14 @@ impl Parts<'_> {
             })
         })?;
         fault::point("after_look");
-        let after = self.schema();
+        let (after, health) = match glance {
+            Some(glance) => (glance.schema, glance.health),
+            None if self.options.validate => (self.witness.schema(), None),
+            None => (None, None),
+        };
         let difference = Difference::between(schema.as_ref(), after.as_ref());
         let faults = if self.options.validate {
-            self.witness.faults(step, &difference)
+            self.witness.faults(step, &difference, health)
         } else {
             Vec::new()
         };
@@ -373,12 +386,10 @@ impl Parts<'_> {
             difference,
             elapsed: started.elapsed(),
         };
-        let recorded = recorded
-            .and_then(|()| {
-                self.recorder
-                    .done(index, &finished, after.as_ref().unwrap_or(&none))
-            })
-            .and_then(|()| self.record_checks(Some(index), looks));
+        let looks = self.looks(looks);
+        let after_it = after.as_ref().unwrap_or(&none);
+        let recorded =
+            recorded.and_then(|()| self.recorder.done(index, &finished, after_it, looks));
         fault::point("after_done");
         *schema = after;
         self.events.step_finished(index, &finished);
@@ -391,12 +402,34 @@ impl Parts<'_> {
     }
 }
 
+/// What a step is judged by: what was seen at a glance, and else what is looked at now.
+struct Looks<'a> {
+    witness: &'a mut dyn Witness,
+    glance: Option<&'a Glance>,
+}
+
+impl Looks<'_> {
+    fn heads(&mut self) -> Result<Heads, String> {
+        match self.glance {
+            Some(glance) => glance.heads.clone(),
+            None => self.witness.heads(),
+        }
+    }
+
+    fn schema(&mut self) -> Option<Schema> {
+        match self.glance {
+            Some(glance) => glance.schema.clone(),
+            None => self.witness.schema(),
+        }
+    }
+}
+
 /// The heads after a step that went well, or the account of one that did not.
 fn judge(
     graph: &Graph,
     step: &Step,
     run: Result<StepRun, crate::engine::EngineError>,
-    witness: &mut dyn Witness,
+    looks: &mut Looks<'_>,
     schema: Option<&Schema>,
     options: Options,
 ) -> Result<Heads, Box<Stop>> {
@@ -425,7 +458,7 @@ fn judge(
             error.stderr,
         ),
     };
-    let position = match witness.heads() {
+    let position = match looks.heads() {
         Err(reason) => Position::Unknown { reason },
         Ok(heads) if describes(graph, &heads, &step.heads_after) => {
             if cause == Cause::NotVerified {
@@ -434,7 +467,7 @@ fn judge(
             Position::StepHappened
         }
         Ok(heads) if describes(graph, &heads, &step.heads_before) => {
-            let after = witness.schema();
+            let after = looks.schema();
             match kept {
                 // What they did to rows is in no schema.
                 Some((done, of)) => Position::InTheMiddle {
@@ -460,10 +493,7 @@ fn judge(
 
 /// Whether two sets of version rows stand for the same applied revisions.
 fn describes(graph: &Graph, rows: &Heads, predicted: &Heads) -> bool {
-    match (graph.applied(rows), graph.applied(predicted)) {
-        (Ok(applied), Ok(predicted)) => applied == predicted,
-        _ => false,
-    }
+    graph.describe_the_same(rows, predicted)
 }
 
 fn compared(before: Option<&Schema>, after: Option<&Schema>) -> Position {

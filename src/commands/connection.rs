@@ -156,6 +156,8 @@ fn same_database(
     engine: &AlembicEngine,
 ) -> Result<(), Failure> {
     let theirs = match seen {
+        // Word for word the address that we connected to: to do so once more would say nothing else.
+        Some(seen) if database::url::same_address(seen, given) => return Ok(()),
         Some(seen) => {
             let reached = database::open(seen, context.environment)
                 .and_then(|mut database| database.identity());

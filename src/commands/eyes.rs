@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::watch::{Own, Watch};
+use super::Context;
+use super::watch::{Own, Watch, health};
 use crate::checks::When;
 use crate::database::{Database, Look};
 use crate::domain::blocker::Blocker;
+use crate::domain::checks::Health;
 use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
 use crate::domain::journal::Checked;
 use crate::domain::plan::Step;
@@ -14,7 +16,8 @@ use crate::domain::report::{Difference, Schema};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::engine::alembic::AlembicEngine;
 use crate::engine::{Current, Engine};
-use crate::runner::Witness;
+use crate::error::Failure;
+use crate::runner::{Glance, Witness};
 
 /// The witness of a run: the eyes, and what is checked with them.
 pub(super) struct Watched {
@@ -37,6 +40,27 @@ pub(super) enum Eyes {
 }
 
 impl Watched {
+    /// The state that the steps are compared with, as [`Watch::compare_with`] has it. Gives the schema where it
+    /// was seen with it.
+    pub(super) fn check_before(
+        &mut self,
+        validate: bool,
+        context: &Context<'_>,
+    ) -> Result<Option<Schema>, Failure> {
+        let (watch, own) = self.parts();
+        watch.before(own)?;
+        if !validate {
+            return Ok(None);
+        }
+        let (schema, health) = match self.glance() {
+            Some(glance) => (glance.schema, glance.health),
+            None => (None, None),
+        };
+        let (watch, own) = self.parts();
+        watch.compare_with(own, health, context)?;
+        Ok(schema)
+    }
+
     pub(super) fn parts(&mut self) -> (&mut Watch, Own<'_>) {
         let own: Own<'_> = match &mut self.eyes {
             Eyes::Own {
@@ -54,6 +78,25 @@ impl Witness for Watched {
             Eyes::Own { .. } => "read from the database",
             Eyes::Engine(_) => "by the word of the engine's `current`",
         }
+    }
+
+    fn glance(&mut self) -> Option<Glance> {
+        let Eyes::Own {
+            database, table, ..
+        } = &mut self.eyes
+        else {
+            return None;
+        };
+        if self.watch.each_by_itself {
+            return None;
+        }
+        let glimpse = database.at_once(table, self.watch.budget());
+        self.watch.each_by_itself = glimpse.is_none();
+        glimpse.map(|glimpse| Glance {
+            heads: told(glimpse.rows, table),
+            schema: Some(glimpse.schema),
+            health: Some(health(glimpse.counts, glimpse.faults, table)),
+        })
     }
 
     fn heads(&mut self) -> Result<Heads, String> {
@@ -120,9 +163,9 @@ impl Witness for Watched {
         self.watch.begin_again();
     }
 
-    fn faults(&mut self, _: &Step, difference: &Difference) -> Vec<String> {
+    fn faults(&mut self, _: &Step, difference: &Difference, seen: Option<Health>) -> Vec<String> {
         let (watch, own) = self.parts();
-        watch.after_step(own, difference)
+        watch.after_step(own, seen, difference)
     }
 
     fn faults_at_the_end(&mut self) -> Vec<String> {
@@ -137,9 +180,15 @@ impl Witness for Watched {
 
 fn heads(look: &mut dyn Look, table: &VersionTable) -> Result<Heads, String> {
     match look.version_rows(table) {
-        Ok(VersionRows::Rows(ids)) => Ok(ids.into_iter().collect()),
-        Ok(VersionRows::NoTable) => Err(format!("the version table {table} is gone")),
+        Ok(rows) => told(rows, table),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+fn told(rows: VersionRows, table: &VersionTable) -> Result<Heads, String> {
+    match rows {
+        VersionRows::Rows(ids) => Ok(ids.into_iter().collect()),
+        VersionRows::NoTable => Err(format!("the version table {table} is gone")),
     }
 }
 
@@ -167,9 +216,9 @@ impl Witness for Within<'_> {
         Ok(())
     }
 
-    fn faults(&mut self, _: &Step, difference: &Difference) -> Vec<String> {
+    fn faults(&mut self, _: &Step, difference: &Difference, seen: Option<Health>) -> Vec<String> {
         self.watch
-            .after_step(Some((&mut *self.look, self.table)), difference)
+            .after_step(Some((&mut *self.look, self.table)), seen, difference)
     }
 
     fn faults_at_the_end(&mut self) -> Vec<String> {

@@ -154,20 +154,25 @@ impl Record {
         append(&mut self.journal, entry)
     }
 
-    /// The last entry of this part of the run.
-    pub(super) fn end(&mut self, report: &Report, exit: Exit) -> Result<(), Failure> {
+    /// The last entries of this part of the run: how it ended, after `what_there_is` then.
+    pub(super) fn end(
+        &mut self,
+        what_there_is: Vec<Entry>,
+        report: &Report,
+        exit: Exit,
+    ) -> Result<(), Failure> {
         fault::point("before_ended");
-        append(
-            &mut self.journal,
-            Entry::Ended {
-                exit_code: exit.code(),
-                cause: report
-                    .stop
-                    .as_ref()
-                    .map(|stop| mask(&stop.cause.to_string())),
-                heads: report.current.clone(),
-            },
-        )
+        let ended = Entry::Ended {
+            exit_code: exit.code(),
+            cause: report
+                .stop
+                .as_ref()
+                .map(|stop| mask(&stop.cause.to_string())),
+            heads: report.current.clone(),
+        };
+        self.journal
+            .append_all(what_there_is.into_iter().chain([ended]))
+            .map_err(|error| store_failure(&error))
     }
 
     fn write(&mut self, entry: Entry) -> Result<(), String> {
@@ -199,16 +204,30 @@ impl Recorder for Record {
         })
     }
 
-    fn done(&mut self, index: usize, done: &StepDone, after: &Schema) -> Result<(), String> {
-        self.write(Entry::Done {
-            step: self.offset + index,
+    fn done(
+        &mut self,
+        index: usize,
+        done: &StepDone,
+        after: &Schema,
+        checks: Vec<Checked>,
+    ) -> Result<(), String> {
+        let step = self.offset + index;
+        let done = Entry::Done {
+            step,
             removes: done.removes.to_string(),
             heads: done.heads.clone(),
             // Without validation nothing was read, and nothing can be compared later.
             difference: (!after.is_empty()).then(|| done.difference.clone()),
             schema: digest(after),
             seconds: journal::seconds(done.elapsed),
-        })
+        };
+        let checked = (!checks.is_empty()).then_some(Entry::Checked {
+            step: Some(step),
+            checks,
+        });
+        self.journal
+            .append_all([Some(done), checked].into_iter().flatten())
+            .map_err(|error| error.to_string())
     }
 
     fn checked(&mut self, index: Option<usize>, checks: Vec<Checked>) -> Result<(), String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Context;
 use crate::checks::{Check, Place, What, When};
 use crate::database::Look;
-use crate::domain::checks::{Counts, Health, is_bookkeeping};
+use crate::domain::checks::{Counts, Faults, Health, is_bookkeeping};
 use crate::domain::connection::VersionTable;
 use crate::domain::journal::{Checked, Rows};
 use crate::domain::report::Difference;
@@ -32,6 +32,8 @@ pub(super) struct Watch {
     start: Option<Health>,
     /// The checks that were made and are not written down yet.
     made: Vec<Checked>,
+    /// Looking at all at once was in vain, and is not tried again: both ways would be gone for each step.
+    pub(super) each_by_itself: bool,
 }
 
 impl Watch {
@@ -50,17 +52,17 @@ impl Watch {
             health: None,
             start: None,
             made: Vec::new(),
+            each_by_itself: false,
         }
     }
 
-    /// The checks that come before, and the state that each step is compared with. Nothing was
-    /// changed yet, so a failure is a refusal.
-    pub(super) fn before(
-        &mut self,
-        mut own: Own<'_>,
-        validate: bool,
-        context: &Context<'_>,
-    ) -> Result<(), Failure> {
+    /// The time for counting rows, and again for looking for faults.
+    pub(super) fn budget(&self) -> Duration {
+        self.budget
+    }
+
+    /// The checks that come before. Nothing was changed yet, so a failure is a refusal.
+    pub(super) fn before(&mut self, mut own: Own<'_>) -> Result<(), Failure> {
         let asks = |check: &&Check| matches!(check.what, What::Sql { .. });
         if own.is_none()
             && let Some(check) = self.checks.iter().find(asks)
@@ -79,8 +81,19 @@ impl Watch {
             }
             return Err(failure.hint("mend what the check found, or take it out of the settings"));
         }
-        if let (true, Some((database, table))) = (validate, own) {
-            let health = look(database, table, self.budget).map_err(|reason| {
+        Ok(())
+    }
+
+    /// The state that each step is compared with; `seen` where it was looked at already.
+    pub(super) fn compare_with(
+        &mut self,
+        own: Own<'_>,
+        seen: Option<Health>,
+        context: &Context<'_>,
+    ) -> Result<(), Failure> {
+        if let Some((database, table)) = own {
+            let health = seen.map_or_else(|| look(database, table, self.budget), Ok);
+            let health = health.map_err(|reason| {
                 Failure::refused(format!("the checks cannot be made: {reason}"))
                     .hint("to run without looking after each step: --no-validate")
             })?;
@@ -111,11 +124,16 @@ impl Watch {
             .find(|check| check.when != When::Before && !matches!(check.what, What::Sql { .. }))
     }
 
-    /// What got worse by a step, and the project's checks after it.
-    pub(super) fn after_step(&mut self, mut own: Own<'_>, difference: &Difference) -> Vec<String> {
+    /// What got worse by a step, and the project's checks after it; `seen` where the data was looked at already.
+    pub(super) fn after_step(
+        &mut self,
+        mut own: Own<'_>,
+        seen: Option<Health>,
+        difference: &Difference,
+    ) -> Vec<String> {
         let mut faults = Vec::new();
         if let Some((database, table)) = &mut own {
-            match look(*database, table, self.budget) {
+            match seen.map_or_else(|| look(*database, table, self.budget), Ok) {
                 Ok(health) => {
                     if let Some(before) = &self.health {
                         let lost = health.rows_lost(before, difference, table, &self.may_lose_rows);
@@ -223,20 +241,35 @@ fn counts(
     let counts = database
         .row_counts(budget)
         .map_err(|error| error.to_string())?;
+    Ok(own_tables(counts, table))
+}
+
+fn own_tables(counts: Option<Counts>, table: &VersionTable) -> Counts {
     let mut counts = counts.unwrap_or_default();
     counts.retain(|name, _| !is_bookkeeping(name, table));
-    Ok(counts)
+    counts
 }
 
 fn look(database: &mut dyn Look, table: &VersionTable, budget: Duration) -> Result<Health, String> {
-    let counts = counts(database, table, budget)?;
+    let counts = database
+        .row_counts(budget)
+        .map_err(|error| error.to_string())?;
     let faults = database.faults(budget).map_err(|error| error.to_string())?;
+    Ok(health(counts, faults, table))
+}
+
+/// The data as it was counted and looked through.
+pub(super) fn health(
+    counts: Option<Counts>,
+    faults: Option<(Faults, BTreeSet<String>)>,
+    table: &VersionTable,
+) -> Health {
     let (faults, unchecked) = faults.map_or((None, BTreeSet::new()), |(faults, unchecked)| {
         (Some(faults), unchecked)
     });
-    Ok(Health {
-        counts,
+    Health {
+        counts: own_tables(counts, table),
         faults,
         unchecked,
-    })
+    }
 }

@@ -17,28 +17,33 @@ use crate::domain::checks::{Count, Counts, Faults};
 /// timeout and the wait for a lock belong.
 const OVER_TIME: [&str; 2] = ["70100", "HY000"];
 
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
     SELECT table_name, table_rows, GREATEST(table_rows, data_length DIV 100)
     FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'";
 
-/// The foreign keys with the condition that joins them, and whether the table that they need exists.
-const FOREIGN_KEYS: &str = r"
-    SELECT k.table_name, k.constraint_name, MAX(k.referenced_table_schema), MAX(k.referenced_table_name),
-        GROUP_CONCAT(CONCAT('c.`', REPLACE(k.column_name, '`', '``'), '` IS NOT NULL') SEPARATOR ' AND '),
-        GROUP_CONCAT(CONCAT('p.`', REPLACE(k.referenced_column_name, '`', '``'), '` = c.`',
-            REPLACE(k.column_name, '`', '``'), '`') SEPARATOR ' AND '),
-        MAX(t.table_rows), MAX(p.table_name)
-    FROM information_schema.key_column_usage k
-        JOIN information_schema.tables t ON t.table_schema = k.table_schema AND t.table_name = k.table_name
-        LEFT JOIN information_schema.tables p ON p.table_schema = k.referenced_table_schema
-            AND p.table_name = k.referenced_table_name
-    WHERE k.table_schema = DATABASE() AND k.referenced_table_name IS NOT NULL
-    GROUP BY k.table_name, k.constraint_name";
+/// The foreign keys with the condition that joins them, and whether the table that they need exists. The
+/// tables are put together first: looked up one by one, the server would open each anew.
+pub(super) const FOREIGN_KEYS: &str = r"
+    SELECT k.table_name, k.constraint_name, k.other_schema, k.other, k.are_set, k.fit, t.table_rows,
+        IF(k.other_schema = DATABASE(), p.table_name, (SELECT MAX(o.table_name) FROM information_schema.tables o
+            WHERE o.table_schema = k.other_schema AND o.table_name = k.other))
+    FROM (SELECT table_name, constraint_name, MAX(referenced_table_schema) AS other_schema,
+            MAX(referenced_table_name) AS other,
+            GROUP_CONCAT(CONCAT('c.`', REPLACE(column_name, '`', '``'), '` IS NOT NULL') SEPARATOR ' AND ') AS are_set,
+            GROUP_CONCAT(CONCAT('p.`', REPLACE(referenced_column_name, '`', '``'), '` = c.`',
+                REPLACE(column_name, '`', '``'), '`') SEPARATOR ' AND ') AS fit
+        FROM information_schema.key_column_usage
+        WHERE table_schema = DATABASE() AND referenced_table_name IS NOT NULL
+        GROUP BY table_name, constraint_name) k
+        JOIN (SELECT DISTINCT table_name, table_rows FROM information_schema.tables
+            WHERE table_schema = DATABASE()) t ON t.table_name = k.table_name
+        LEFT JOIN (SELECT DISTINCT table_name FROM information_schema.tables
+            WHERE table_schema = DATABASE()) p ON p.table_name = k.other";
 
 pub(super) const LEFTOVERS: &str = "SELECT table_name FROM information_schema.tables \
      WHERE table_schema = DATABASE() AND table_name LIKE '\\_alembic\\_tmp\\_%'";
 
-fn limited(sql: &str, limit: Duration) -> String {
+pub(super) fn limited(sql: &str, limit: Duration) -> String {
     let seconds = limit.as_secs_f64().max(0.001);
     let whole = limit.as_secs().max(1);
     let hinted = match sql.strip_prefix("SELECT ") {
@@ -89,12 +94,15 @@ pub(super) fn query(
 }
 
 pub(super) fn counts(mysql: &mut MySql, budget: Duration) -> Limited<Counts> {
-    let Some(rows) = ask(mysql, TABLES, budget)? else {
-        return Ok(None);
-    };
+    let tables = ask(mysql, TABLES, budget)?;
+    Ok(tables.map(|tables| counted(mysql, &tables, budget)))
+}
+
+/// The rows of these [`TABLES`].
+pub(super) fn counted(mysql: &mut MySql, tables: &[MySqlRow], budget: Duration) -> Counts {
     let mut counts = Counts::new();
     let mut probes = Vec::new();
-    for row in &rows {
+    for row in tables {
         let Some(table) = text(row, 0) else { continue };
         let rows = number(row, 1).unwrap_or_default();
         probes.push(Probe {
@@ -114,7 +122,7 @@ pub(super) fn counts(mysql: &mut MySql, budget: Duration) -> Limited<Counts> {
             .into_iter()
             .map(|(table, rows)| (table, exact(rows))),
     );
-    Ok(Some(counts))
+    counts
 }
 
 /// Orphans that came in while the checks of foreign keys were off, and leftovers. The second is what
@@ -126,12 +134,22 @@ pub(super) fn faults(mysql: &mut MySql, budget: Duration) -> Limited<(Faults, BT
     ) else {
         return Ok(None);
     };
+    Ok(Some(found(mysql, &tables, &keys, budget)))
+}
+
+/// What of these [`LEFTOVERS`] and [`FOREIGN_KEYS`] is a fault.
+pub(super) fn found(
+    mysql: &mut MySql,
+    tables: &[MySqlRow],
+    keys: &[MySqlRow],
+    budget: Duration,
+) -> (Faults, BTreeSet<String>) {
     let mut faults: Faults = tables
         .iter()
         .filter_map(|row| Some((left_over(&text(row, 0)?), 1)))
         .collect();
     let mut probes = Vec::new();
-    for row in &keys {
+    for row in keys {
         let column = |index| text(row, index).unwrap_or_default();
         let (table, parent) = (column(0), column(3));
         if text(row, 7).is_none() {
@@ -164,5 +182,5 @@ pub(super) fn faults(mysql: &mut MySql, budget: Duration) -> Limited<(Faults, BT
         .filter(|key| !answers.counts.contains_key(key))
         .collect();
     faults.extend(answers.counts.into_iter().filter(|(_, rows)| *rows > 0));
-    Ok(Some((faults, unchecked)))
+    (faults, unchecked)
 }

@@ -13,15 +13,17 @@ use crate::domain::query::TextRows;
 const CANCELED: &str = "57014";
 
 /// Each table with rows of its own that we may read. `-1` rows: never analyzed, and then the size
-/// says how much there is to read.
-const TABLES: &str = r"
+/// says how much there is to read. A heap without a block has no rows, and need not be asked: on a server with
+/// many tables most are like that. Before release 12 a table has no access method, and is a heap.
+pub(super) const TABLES: &str = r"
     SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), greatest(c.reltuples, 0)::bigint,
-        greatest(c.reltuples, c.relpages * 10, pg_relation_size(c.oid) / 100)::bigint
+        greatest(c.reltuples, c.relpages * 10, pg_relation_size(c.oid) / 100)::bigint,
+        CASE WHEN pg_relation_size(c.oid) = 0 AND c.relam IN (0, 2) THEN 'empty' END
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
         AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')";
 
-const FAULTS: &str = r"
+pub(super) const FAULTS: &str = r"
     WITH own AS (
         SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, c.relname, c.relkind
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -57,15 +59,23 @@ pub(super) fn ask(
 }
 
 pub(super) fn counts(database: &mut impl Asks, budget: Duration) -> Limited<Counts> {
-    let Some(rows) = ask(database, TABLES, budget)? else {
-        return Ok(None);
-    };
+    let tables = ask(database, TABLES, budget)?;
+    Ok(tables.map(|tables| counted(database, tables, budget)))
+}
+
+/// The rows of these [`TABLES`].
+pub(super) fn counted(database: &mut impl Asks, tables: TextRows, budget: Duration) -> Counts {
+    let exact = |rows| Count { rows, exact: true };
     let mut counts = Counts::new();
     let mut probes = Vec::new();
-    for row in rows {
-        let [Some(table), Some(rows), Some(weight)] = row.as_slice() else {
+    for row in tables {
+        let [Some(table), Some(rows), Some(weight), empty] = row.as_slice() else {
             continue;
         };
+        if empty.is_some() {
+            counts.insert(table.clone(), exact(0));
+            continue;
+        }
         let (Ok(rows), Ok(weight)) = (rows.parse(), weight.parse()) else {
             continue;
         };
@@ -80,14 +90,13 @@ pub(super) fn counts(database: &mut impl Asks, budget: Duration) -> Limited<Coun
         let rows = ask(database, sql, left)?;
         Ok(rows.map(|rows| rows.iter().filter_map(|row| pair(row)).collect()))
     });
-    let exact = |rows| Count { rows, exact: true };
     counts.extend(
         answers
             .counts
             .into_iter()
             .map(|(table, rows)| (table, exact(rows))),
     );
-    Ok(Some(counts))
+    counts
 }
 
 /// The two columns of a probe's answer.
@@ -102,12 +111,11 @@ pub(super) fn faults(
     database: &mut impl Asks,
     budget: Duration,
 ) -> Result<Option<Faults>, DatabaseError> {
-    let rows = ask(database, FAULTS, budget)?;
-    Ok(rows.map(|rows| {
-        rows.into_iter()
-            .flatten()
-            .flatten()
-            .map(|fault| (fault, 1))
-            .collect()
-    }))
+    Ok(ask(database, FAULTS, budget)?.map(found))
+}
+
+/// The answer to [`FAULTS`].
+pub(super) fn found(rows: TextRows) -> Faults {
+    let faults = rows.into_iter().flatten().flatten();
+    faults.map(|fault| (fault, 1)).collect()
 }

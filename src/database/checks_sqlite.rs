@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::probe::pairs;
 use super::session::{Session, SessionError, number, text};
 use super::sqlite::Sqlite;
 use super::{Limited, left_over, quoted};
 use crate::domain::checks::{Count, Counts, Faults};
+
+/// How many tables are counted by one statement. The library takes 500 parts at most.
+const TOGETHER: usize = 200;
 
 /// `SQLITE_INTERRUPT`.
 const INTERRUPTED: &str = "9";
@@ -50,65 +54,88 @@ pub(super) fn query(sqlite: &Sqlite, sql: &str, limit: Duration) -> Limited<Vec<
 
 /// There are no estimates here: a table that was too much is estimated at nothing.
 pub(super) fn counts(sqlite: &Sqlite, budget: Duration) -> Limited<Counts> {
-    let end = Instant::now() + budget;
-    Ok(sqlite.on(|session| {
-        let Some(tables) = ask(session, TABLES, end)? else {
-            return Ok(None);
+    Ok(sqlite.on(|session| counted(session, Instant::now() + budget))?)
+}
+
+/// The same over an open file.
+pub(super) fn counted(
+    session: &mut Session<SqliteConnection>,
+    end: Instant,
+) -> Result<Option<Counts>, SessionError> {
+    let Some(tables) = ask(session, TABLES, end)? else {
+        return Ok(None);
+    };
+    let mut counts = Counts::new();
+    let tables: Vec<String> = tables.iter().filter_map(|row| text(row, 0)).collect();
+    session.end_at(end);
+    for some in tables.chunks(TOGETHER) {
+        let none = Count {
+            rows: 0,
+            exact: false,
         };
-        let mut counts = Counts::new();
-        for table in tables.iter().filter_map(|row| text(row, 0)) {
-            let sql = format!("SELECT count(*) FROM {}", quoted(&table, '"'));
-            let answer = ask(session, &sql, end)?;
-            let exact = answer.is_some();
-            let rows = answer.and_then(|rows| number(rows.first()?, 0));
-            counts.insert(
-                table,
-                Count {
-                    rows: rows.unwrap_or_default(),
-                    exact,
-                },
-            );
+        counts.extend(some.iter().map(|table| (table.clone(), none)));
+        if Instant::now() >= end {
+            continue;
         }
-        Ok(Some(counts))
-    })?)
+        let count = |(at, table): (usize, &String)| {
+            format!("SELECT {at}, count(*) FROM {}", quoted(table, '"'))
+        };
+        let each: Vec<String> = some.iter().enumerate().map(count).collect();
+        // Those that were counted when the time was over are counted.
+        let (rows, broken) = session.rows_so_far(&each.join(" UNION ALL "));
+        if let Some(error) = broken.filter(|error| !error.is_code(&[INTERRUPTED])) {
+            return Err(error);
+        }
+        for (at, rows) in pairs(&rows) {
+            if let Some(table) = some.get(at) {
+                counts.insert(table.clone(), Count { rows, exact: true });
+            }
+        }
+    }
+    Ok(Some(counts))
 }
 
 pub(super) fn faults(sqlite: &Sqlite, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
-    let end = Instant::now() + budget;
-    Ok(sqlite.on(|session| {
-        let mut faults = Faults::new();
-        let Some(tables) = ask(session, LEFTOVERS, end)? else {
-            return Ok(None);
-        };
-        for table in tables.iter().filter_map(|row| text(row, 0)) {
-            faults.insert(left_over(&table), 1);
-        }
-        match ask(session, ORPHANS, end) {
-            Ok(Some(rows)) => {
-                for row in &rows {
-                    let (Some(fault), Some(times)) = (text(row, 0), number(row, 1)) else {
-                        continue;
-                    };
-                    *faults.entry(fault).or_default() += times;
-                }
-            }
-            Ok(None) => return Ok(None),
-            // "foreign key mismatch": what a key refers to is not unique, or not there.
-            Err(error) => {
-                faults.insert(
-                    format!("the foreign keys cannot be checked: {}", error.report),
-                    1,
-                );
+    Ok(sqlite.on(|session| found(session, Instant::now() + budget))?)
+}
+
+/// The same over an open file.
+pub(super) fn found(
+    session: &mut Session<SqliteConnection>,
+    end: Instant,
+) -> Result<Option<(Faults, BTreeSet<String>)>, SessionError> {
+    let mut faults = Faults::new();
+    let Some(tables) = ask(session, LEFTOVERS, end)? else {
+        return Ok(None);
+    };
+    for table in tables.iter().filter_map(|row| text(row, 0)) {
+        faults.insert(left_over(&table), 1);
+    }
+    match ask(session, ORPHANS, end) {
+        Ok(Some(rows)) => {
+            for row in &rows {
+                let (Some(fault), Some(times)) = (text(row, 0), number(row, 1)) else {
+                    continue;
+                };
+                *faults.entry(fault).or_default() += times;
             }
         }
-        let Some(rows) = ask(session, "PRAGMA quick_check(20)", end)? else {
-            return Ok(None);
-        };
-        let found = rows
-            .iter()
-            .filter_map(|row| text(row, 0))
-            .filter(|line| line != "ok");
-        faults.extend(found.map(|line| (format!("quick_check: {line}"), 1)));
-        Ok(Some((faults, BTreeSet::new())))
-    })?)
+        Ok(None) => return Ok(None),
+        // "foreign key mismatch": what a key refers to is not unique, or not there.
+        Err(error) => {
+            faults.insert(
+                format!("the foreign keys cannot be checked: {}", error.report),
+                1,
+            );
+        }
+    }
+    let Some(rows) = ask(session, "PRAGMA quick_check(20)", end)? else {
+        return Ok(None);
+    };
+    let found = rows
+        .iter()
+        .filter_map(|row| text(row, 0))
+        .filter(|line| line != "ok");
+    faults.extend(found.map(|line| (format!("quick_check: {line}"), 1)));
+    Ok(Some((faults, BTreeSet::new())))
 }

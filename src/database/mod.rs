@@ -201,6 +201,19 @@ pub enum DatabaseError {
 /// An answer that may be too much for its time: `None` is "it took longer".
 pub type Limited<T> = Result<Option<T>, DatabaseError>;
 
+/// What is looked at after a step, as of one moment.
+#[derive(Debug)]
+pub struct Glimpse {
+    /// As [`Look::version_rows`] has it.
+    pub rows: VersionRows,
+    /// As [`Look::schema`] has it.
+    pub schema: Schema,
+    /// As [`Look::row_counts`] has it.
+    pub counts: Option<Counts>,
+    /// As [`Look::faults`] has it.
+    pub faults: Option<(Faults, BTreeSet<String>)>,
+}
+
 /// What is looked at between the steps: over a connection of our own, or inside a transaction of the
 /// engine.
 pub trait Look {
@@ -216,6 +229,12 @@ pub trait Look {
 
     /// Looks for what is wrong with the data or left over. The second is what there was no time for.
     fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)>;
+
+    /// All four at once, in as few round trips as the server allows. `None` where something stood in the
+    /// way: each is asked by itself then, and says what it was. `budget` is for each of the last two.
+    fn at_once(&mut self, _table: &VersionTable, _budget: Duration) -> Option<Glimpse> {
+        None
+    }
 
     /// Runs a query of the user's and gives every value as text. It is ended after `limit`; on
     /// PostgreSQL and SQLite it cannot change anything.

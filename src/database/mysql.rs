@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 
 use super::failure::Failure;
 use super::lock::mysql::MySqlLock;
 use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
 use super::session::{Session, number, text, texts, version_rows};
 use super::{
-    Database, DatabaseError, Limited, Look, audit, audited, blockers, checks_mysql, left_over,
-    outline, put_or_create, version_query,
+    Database, DatabaseError, Glimpse, Limited, Look, audit, audited, blockers, checks_mysql,
+    left_over, outline, put_or_create, version_query,
 };
 use crate::domain::audit as domain_audit;
 use crate::domain::blocker::Blocker;
@@ -59,17 +59,9 @@ impl MySql {
     }
 }
 
-impl Look for MySql {
-    fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
-        // A schema is a database here, and our own one was there when we connected.
-        version_rows(
-            self.session.rows(&version_query(table, '`')),
-            &[Failure::NoTable, Failure::NoDatabase],
-        )
-    }
-
-    fn schema(&mut self) -> Result<Schema, DatabaseError> {
-        let rows = self.session.rows(SCHEMA)?;
+impl MySql {
+    /// The answer to [`SCHEMA`], with what else is to be said of sequences.
+    fn schema_of(&mut self, rows: &[MySqlRow]) -> Result<Schema, DatabaseError> {
         let mut lines: Vec<String> = rows.iter().filter_map(|row| text(row, 0)).collect();
         let names: Vec<&str> = lines
             .iter()
@@ -93,7 +85,21 @@ impl Look for MySql {
         }
         Ok(domain_audit::without(outline(lines.into_iter()), false))
     }
+}
 
+impl Look for MySql {
+    fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
+        // A schema is a database here, and our own one was there when we connected.
+        version_rows(
+            self.session.rows(&version_query(table, '`')),
+            &[Failure::NoTable, Failure::NoDatabase],
+        )
+    }
+
+    fn schema(&mut self) -> Result<Schema, DatabaseError> {
+        let rows = self.session.rows(SCHEMA)?;
+        self.schema_of(&rows)
+    }
     fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
         let counts = checks_mysql::counts(self, budget)?;
         Ok(counts.map(|counts| domain_audit::not_counted(counts, false)))
@@ -101,6 +107,26 @@ impl Look for MySql {
 
     fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
         checks_mysql::faults(self, budget)
+    }
+
+    fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<Glimpse> {
+        let limited = |sql: &str| checks_mysql::limited(sql.trim_start(), budget);
+        let answers = self.session.results(&[
+            &version_query(table, '`'),
+            SCHEMA,
+            &limited(checks_mysql::TABLES),
+            &limited(checks_mysql::LEFTOVERS),
+            &limited(checks_mysql::FOREIGN_KEYS),
+        ]);
+        let answers = <[Vec<MySqlRow>; 5]>::try_from(answers.ok()?).ok()?;
+        let [rows, lines, tables, left_over, keys] = answers;
+        let counts = checks_mysql::counted(self, &tables, budget);
+        Some(Glimpse {
+            rows: version_rows(Ok(rows), &[]).ok()?,
+            schema: self.schema_of(&lines).ok()?,
+            counts: Some(domain_audit::not_counted(counts, false)),
+            faults: Some(checks_mysql::found(self, &left_over, &keys, budget)),
+        })
     }
 
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {

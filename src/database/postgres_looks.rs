@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::checks_postgres::{self, FAULTS, TABLES};
 use super::failure::Failure;
 use super::postgres::Postgres;
 use super::schema_postgres::SCHEMA;
 use super::session::{SessionError, texts};
-use super::{DatabaseError, Limited, Look, checks_postgres, outline, version_query};
+use super::{DatabaseError, Glimpse, Limited, Look, outline, version_query};
 use crate::domain::audit;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{VersionRows, VersionTable};
@@ -20,24 +21,25 @@ use crate::domain::revision::RevisionId;
 pub(super) trait Asks {
     /// Of the two ends of a query that takes too long, a `limit` is the server's.
     fn ask(&mut self, sql: &str, limit: Option<Duration>) -> Result<TextRows, SessionError>;
+
+    /// Sends statements together, which are one transaction: the rows of each. `None` where one of them failed,
+    /// or they cannot be sent together.
+    fn ask_together(&mut self, _statements: &[&str]) -> Option<Vec<TextRows>> {
+        None
+    }
 }
 
 impl<T: Asks> Look for T {
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
         match self.ask(&version_query(table, '"'), None) {
-            Ok(rows) => {
-                let ids = rows.into_iter().flatten().flatten();
-                Ok(VersionRows::Rows(ids.map(RevisionId::new).collect()))
-            }
+            Ok(rows) => Ok(version_rows(rows)),
             Err(error) if error.failure == Failure::NoTable => Ok(VersionRows::NoTable),
             Err(error) => Err(error.into()),
         }
     }
 
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
-        let rows = self.ask(SCHEMA, None)?;
-        let schema = outline(rows.into_iter().flatten().flatten());
-        Ok(audit::without(schema, true))
+        Ok(schema(self.ask(SCHEMA, None)?))
     }
 
     fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
@@ -50,9 +52,40 @@ impl<T: Asks> Look for T {
         Ok(faults.map(|faults| (faults, BTreeSet::new())))
     }
 
+    fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<Glimpse> {
+        let answers = self.ask_together(&[
+            READ_ONLY,
+            // At some thousand tables the server would compile the statement, which takes longer than it does.
+            "SET LOCAL jit = off",
+            &version_query(table, '"'),
+            SCHEMA,
+            &statement_timeout(budget),
+            TABLES,
+            FAULTS,
+        ])?;
+        let [_, _, rows, lines, _, tables, faults] = <[TextRows; 7]>::try_from(answers).ok()?;
+        let counts = checks_postgres::counted(self, tables, budget);
+        Some(Glimpse {
+            rows: version_rows(rows),
+            schema: schema(lines),
+            counts: Some(audit::not_counted(counts, true)),
+            faults: Some((checks_postgres::found(faults), BTreeSet::new())),
+        })
+    }
+
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<TextRows> {
         Ok(checks_postgres::ask(self, sql, limit)?)
     }
+}
+
+fn version_rows(rows: TextRows) -> VersionRows {
+    let ids = rows.into_iter().flatten().flatten();
+    VersionRows::Rows(ids.map(RevisionId::new).collect())
+}
+
+fn schema(rows: TextRows) -> Schema {
+    let schema = outline(rows.into_iter().flatten().flatten());
+    audit::without(schema, true)
 }
 
 fn statement_timeout(limit: Duration) -> String {
@@ -84,6 +117,11 @@ impl Asks for Postgres {
             None => self.session.rows(sql),
         };
         rows.map(|rows| texts(&rows))
+    }
+
+    fn ask_together(&mut self, statements: &[&str]) -> Option<Vec<TextRows>> {
+        let answers = self.session.results(statements).ok()?;
+        Some(answers.iter().map(|rows| texts(rows)).collect())
     }
 }
 

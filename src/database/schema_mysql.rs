@@ -6,6 +6,9 @@ use super::quoted;
 ///
 /// What only one of the two servers knows stands in comments that only it reads: `/*M!` is MariaDB's,
 /// and MariaDB passes over `/*!8....`. A unique constraint is an index here, and told as one.
+///
+/// What is joined is a table of its own first (`IN`, `GROUP BY`, `DISTINCT`): the server makes a table of
+/// `information_schema` anew for each row that is looked up in it.
 pub(super) const SCHEMA: &str = "
     SELECT CONCAT(CASE table_type WHEN 'SEQUENCE' THEN 'sequence ' ELSE 'table ' END, table_name)
     FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type <> 'VIEW'
@@ -22,8 +25,8 @@ pub(super) const SCHEMA: &str = "
         ' ', LOWER(c.extra),
         IF(COALESCE(c.generation_expression, '') = '', '', CONCAT(' as ', c.generation_expression)))
     FROM information_schema.columns c
-        JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
-    WHERE c.table_schema = DATABASE() AND t.table_type = 'BASE TABLE'
+    WHERE c.table_schema = DATABASE() AND c.table_name IN (SELECT t.table_name
+        FROM information_schema.tables t WHERE t.table_schema = DATABASE() AND t.table_type = 'BASE TABLE')
     UNION ALL
     SELECT CONCAT(IF(index_name = 'PRIMARY', CONCAT('primary key ', table_name),
             CONCAT('index ', table_name, '.', index_name)),
@@ -35,18 +38,19 @@ pub(super) const SCHEMA: &str = "
     FROM information_schema.statistics WHERE table_schema = DATABASE()
     GROUP BY table_name, index_name
     UNION ALL
-    SELECT CONCAT('foreign key ', r.table_name, '.', r.constraint_name, ' (',
-        GROUP_CONCAT(k.column_name ORDER BY k.ordinal_position SEPARATOR ', '), ') to ',
-        IF(MAX(k.referenced_table_schema) = DATABASE(), '', CONCAT(MAX(k.referenced_table_schema), '.')),
-        r.referenced_table_name, ' (',
-        GROUP_CONCAT(k.referenced_column_name ORDER BY k.ordinal_position SEPARATOR ', '), ')',
+    SELECT CONCAT('foreign key ', k.table_name, '.', k.constraint_name, ' (', k.own, ') to ',
+        IF(k.other_schema = DATABASE(), '', CONCAT(k.other_schema, '.')), r.referenced_table_name, ' (', k.other, ')',
         IF(r.delete_rule IN ('RESTRICT', 'NO ACTION'), '', CONCAT(' on delete ', LOWER(r.delete_rule))),
         IF(r.update_rule IN ('RESTRICT', 'NO ACTION'), '', CONCAT(' on update ', LOWER(r.update_rule))))
-    FROM information_schema.referential_constraints r
-        JOIN information_schema.key_column_usage k ON k.table_schema = r.constraint_schema
-            AND k.table_name = r.table_name AND k.constraint_name = r.constraint_name
-    WHERE r.constraint_schema = DATABASE() AND k.table_schema = DATABASE()
-    GROUP BY r.table_name, r.constraint_name, r.referenced_table_name, r.delete_rule, r.update_rule
+    FROM (SELECT table_name, constraint_name, MAX(referenced_table_schema) AS other_schema,
+            GROUP_CONCAT(column_name ORDER BY ordinal_position SEPARATOR ', ') AS own,
+            GROUP_CONCAT(referenced_column_name ORDER BY ordinal_position SEPARATOR ', ') AS other
+        FROM information_schema.key_column_usage
+        WHERE table_schema = DATABASE() AND constraint_schema = DATABASE() AND referenced_table_name IS NOT NULL
+        GROUP BY table_name, constraint_name) k
+        JOIN (SELECT DISTINCT table_name, constraint_name, referenced_table_name, delete_rule, update_rule
+            FROM information_schema.referential_constraints WHERE constraint_schema = DATABASE()) r
+            ON r.table_name = k.table_name AND r.constraint_name = k.constraint_name
     /*M!100200 UNION ALL
     SELECT CONCAT('check ', table_name, '.', constraint_name, ' ', check_clause)
     FROM information_schema.check_constraints WHERE constraint_schema = DATABASE() */

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use futures_util::TryStreamExt as _;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
@@ -132,6 +133,18 @@ where
             return Err(self.error(Failure::Broken, &no_answer(Duration::ZERO)));
         }
         self.attempt_within(sql, GLANCE_TIMEOUT)
+    }
+
+    /// Runs several statements that are sent together, over the connection that there is: the rows of each.
+    /// Where one of them fails, there are none of any.
+    pub(super) fn results(
+        &mut self,
+        statements: &[&str],
+    ) -> Result<Vec<Vec<<C::Database as sqlx::Database>::Row>>, SessionError> {
+        if self.connection.is_none() {
+            return Err(self.error(Failure::Broken, &lost()));
+        }
+        self.results_within(&statements.join(";\n"), QUERY_TIMEOUT)
     }
 
     /// The same without a second try: for what lives as long as the connection does. Once it is
@@ -298,22 +311,31 @@ where
         sql: &str,
         limit: Duration,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
+        let results = self.results_within(sql, limit)?;
+        Ok(results.into_iter().flatten().collect())
+    }
+
+    fn results_within(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+    ) -> Result<Vec<Vec<<C::Database as sqlx::Database>::Row>>, SessionError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.reconnect()?,
         };
-        let result = self.runtime.block_on(async {
-            let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-            match timeout(limit, statement.fetch_all(&mut connection)).await {
-                Ok(result) => result.map_err(|error| (Failure::of(&error), error)),
-                // `Other`: to ask again would wait as long again.
-                Err(_) => Err((Failure::Other, no_answer(limit))),
-            }
-        });
-        match result {
-            Ok(rows) => {
+        let mut results = vec![Vec::new()];
+        let ended = self
+            .runtime
+            .block_on(gather(&mut connection, sql, limit, &mut results));
+        match ended {
+            Ok(()) => {
                 self.connection = Some(connection);
-                Ok(rows)
+                // After the last statement comes none.
+                if results.last().is_some_and(Vec::is_empty) {
+                    results.pop();
+                }
+                Ok(results)
             }
             Err((failure, error)) => {
                 self.keep_unless_broken(connection, failure, &error);
@@ -390,6 +412,31 @@ impl Session<sqlx::sqlite::SqliteConnection> {
         Ok(flag)
     }
 
+    /// The rows of a statement as far as it came, and why it came no further.
+    pub(super) fn rows_so_far(
+        &mut self,
+        sql: &str,
+    ) -> (Vec<sqlx::sqlite::SqliteRow>, Option<SessionError>) {
+        let Some(mut connection) = self.connection.take() else {
+            return (Vec::new(), Some(self.error(Failure::Broken, &lost())));
+        };
+        let mut results = vec![Vec::new()];
+        let ended =
+            self.runtime
+                .block_on(gather(&mut connection, sql, QUERY_TIMEOUT, &mut results));
+        let rows = results.into_iter().flatten().collect();
+        match ended {
+            Ok(()) => {
+                self.connection = Some(connection);
+                (rows, None)
+            }
+            Err((failure, error)) => {
+                self.keep_unless_broken(connection, failure, &error);
+                (rows, Some(self.error(failure, &error)))
+            }
+        }
+    }
+
     /// Whatever is still being read then is given up.
     pub(super) fn end_at(&mut self, end: std::time::Instant) {
         if let Some(connection) = &mut self.connection {
@@ -413,6 +460,35 @@ impl<C: Connection> Drop for Session<C> {
                 timeout(Duration::from_secs(1), connection.close()).await
             });
         }
+    }
+}
+
+/// Runs statements and puts the rows of each into `results` as they come; the last one is of what would follow.
+async fn gather<C>(
+    connection: &mut C,
+    sql: &str,
+    limit: Duration,
+    results: &mut Vec<Vec<<C::Database as sqlx::Database>::Row>>,
+) -> Result<(), (Failure, sqlx::Error)>
+where
+    C: Connection,
+    for<'c> &'c mut C: Executor<'c, Database = C::Database>,
+{
+    let all = async {
+        let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        let mut answer = statement.fetch_many(connection);
+        while let Some(next) = answer.try_next().await? {
+            match (next, results.last_mut()) {
+                (Either::Right(row), Some(rows)) => rows.push(row),
+                _ => results.push(Vec::new()),
+            }
+        }
+        Ok(())
+    };
+    match timeout(limit, all).await {
+        Ok(result) => result.map_err(|error: sqlx::Error| (Failure::of(&error), error)),
+        // `Other`: to ask again would wait as long again.
+        Err(_) => Err((Failure::Other, no_answer(limit))),
     }
 }
 

@@ -9,7 +9,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
@@ -19,8 +19,8 @@ use super::lock::sqlite::SqliteLock;
 use super::schema_sqlite::{Row, SCHEMA, lines};
 use super::session::{Session, SessionError, text, texts, version_rows};
 use super::{
-    Database, DatabaseError, Limited, Look, audit, audited, checks_sqlite, left_over, outline,
-    put_or_create, snapshot, version_query,
+    Database, DatabaseError, Glimpse, Limited, Look, audit, audited, checks_sqlite, left_over,
+    outline, put_or_create, snapshot, version_query,
 };
 use crate::domain::audit as domain_audit;
 use crate::domain::checks::{Counts, Faults};
@@ -132,20 +132,7 @@ impl Look for Sqlite {
     }
 
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
-        let rows = self.rows(SCHEMA)?;
-        let column = |row, index| text(row, index).unwrap_or_default();
-        let rows: Vec<Row> = rows
-            .iter()
-            .map(|row| Row {
-                kind: column(row, 0),
-                table: column(row, 1),
-                name: column(row, 2),
-                detail: column(row, 3),
-                default: text(row, 4),
-            })
-            .collect();
-        let schema = outline(lines(&rows).into_iter());
-        Ok(domain_audit::without(schema, false))
+        Ok(schema(&self.rows(SCHEMA)?))
     }
 
     fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
@@ -157,9 +144,43 @@ impl Look for Sqlite {
         checks_sqlite::faults(self, budget)
     }
 
+    fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<Glimpse> {
+        let all = self.on(|session| {
+            let rows = session.rows(&version_query(table, '"'))?;
+            let lines = session.rows(SCHEMA)?;
+            let counts = checks_sqlite::counted(session, Instant::now() + budget)?;
+            let faults = checks_sqlite::found(session, Instant::now() + budget)?;
+            Ok((rows, lines, counts, faults))
+        });
+        let (rows, lines, counts, faults) = all.ok()?;
+        Some(Glimpse {
+            rows: version_rows(Ok(rows), &[]).ok()?,
+            schema: schema(&lines),
+            counts: counts.map(|counts| domain_audit::not_counted(counts, false)),
+            faults,
+        })
+    }
+
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
         Ok(checks_sqlite::query(self, sql, limit)?.map(|rows| texts(&rows)))
     }
+}
+
+/// The answer to [`SCHEMA`].
+fn schema(rows: &[SqliteRow]) -> Schema {
+    let column = |row, index| text(row, index).unwrap_or_default();
+    let rows: Vec<Row> = rows
+        .iter()
+        .map(|row| Row {
+            kind: column(row, 0),
+            table: column(row, 1),
+            name: column(row, 2),
+            detail: column(row, 3),
+            default: text(row, 4),
+        })
+        .collect();
+    let schema = outline(lines(&rows).into_iter());
+    domain_audit::without(schema, false)
 }
 
 impl Database for Sqlite {

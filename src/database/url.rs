@@ -315,6 +315,32 @@ pub fn same_place(one: &ConnectionFacts, other: &ConnectionFacts) -> bool {
         && port(one) == port(other)
 }
 
+/// What of a driver's options decides which server is reached.
+const WAYS: [&str; 4] = [
+    "hostaddr",
+    "service",
+    "target_session_attrs",
+    "load_balance_hosts",
+];
+
+/// Whether two descriptions lead to one server, database and user word for word, nothing of it left to the client.
+pub fn same_address(one: &ConnectionFacts, other: &ConnectionFacts) -> bool {
+    fn ways(facts: &ConnectionFacts) -> [Option<&str>; 4] {
+        WAYS.map(|way| {
+            let found = facts.options.iter().find(|(name, _)| name == way);
+            found.map(|(_, value)| value.as_str())
+        })
+    }
+    one.known_dialect().is_some()
+        && one.known_dialect() == other.known_dialect()
+        && (one.host.is_some() || one.socket.is_some())
+        && one.database.is_some()
+        && one.user.is_some()
+        && (&one.host, one.port, &one.socket) == (&other.host, other.port, &other.socket)
+        && (&one.database, &one.user) == (&other.database, &other.user)
+        && ways(one) == ways(other)
+}
+
 #[cfg(test)]
 #[path = "url_tests.rs"]
 mod tests;

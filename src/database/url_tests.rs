@@ -210,3 +210,30 @@ fn the_mask_hides_the_password_and_escapes_the_rest() {
         facts.user
     );
 }
+
+/// Red where a guess of the client's counts as an address, or what only says how to speak counts as where to.
+#[test]
+fn an_address_is_the_same_word_for_word_only() {
+    let same = |one: &str, other: &str| same_address(&facts(one), &facts(other));
+    let url = "postgresql://u:a@h:5432/d";
+    assert!(same(
+        url,
+        "postgresql+psycopg2://u:b@h:5432/d?sslmode=require"
+    ));
+    for other in [
+        "postgresql://u@h/d",
+        "postgresql://u@localhost:5432/d",
+        "postgresql://v@h:5432/d",
+        "postgresql://u@h:5432/e",
+        "postgresql://u@h:5432/d?hostaddr=10.0.0.1",
+        "mysql://u@h:5432/d",
+    ] {
+        assert!(!same(url, other), "{other}");
+    }
+    assert!(!same("postgresql://u@/d", "postgresql://u@/d"));
+    assert!(same(
+        "mysql://u@/d?unix_socket=/s",
+        "mysql://u@/d?unix_socket=/s"
+    ));
+    assert!(!same("sqlite:////a.db", "sqlite:////a.db"));
+}

@@ -387,6 +387,16 @@ pub enum End {
     Restored,
 }
 
+impl Entry {
+    /// Whether a run whose record has this as its last entry is over for good, whatever stands before.
+    pub fn settles(&self) -> bool {
+        matches!(
+            self,
+            Self::Ended { exit_code: 0, .. } | Self::Abandoned { .. }
+        )
+    }
+}
+
 impl Run {
     /// Puts a journal together. `None` where it does not begin with [`Entry::Begun`] of this
     /// [`VERSION`]. A last line cut off by a crash is for the reader of the file to leave out.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use nix::unistd::Pid;
 
 use super::running::{Group, Running, Subject, TICK, Watch};
@@ -36,6 +36,9 @@ const TO_GET_READY: Duration = Duration::from_mins(2);
 
 /// How long a fork may take, which takes milliseconds, with what the server does between two of them.
 const TO_FORK: Duration = Duration::from_secs(20);
+
+/// How long it may be silent before it is taken for stopped.
+const TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// What the server tells.
 #[derive(Debug)]
@@ -195,6 +198,8 @@ impl ForkServer {
         let since = Instant::now();
         loop {
             match self.answers.pop_front() {
+                // One that was forked before the server went could still run, and nobody would tell its end.
+                Some(Message::Forked(_)) if self.has_gone() => return Err(Self::gone()),
                 Some(Message::Forked(pid)) => return Ok(Fork { spare, pid }),
                 Some(Message::Refused(reason)) => return Err(NoFork::Because(reason)),
                 Some(_) => continue,
@@ -211,6 +216,9 @@ impl ForkServer {
                     return Err(NoFork::Because(
                         "the process that was to be forked does not answer".to_owned(),
                     ));
+                }
+                Err(RecvTimeoutError::Timeout) if self.ready && since.elapsed() > TO_ANSWER => {
+                    self.wake();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -258,7 +266,7 @@ impl ForkServer {
         }
         let subject = Subject::Fork {
             group: Group::led_by(pid),
-            ends: Box::new(|| self.end_of_the_fork()),
+            ends: Box::new(|silent| self.end_of_the_fork(silent)),
         };
         let watch = Watch::new(subject, started, timeout, interrupt, limit);
         let mut running = Running::new(watch, chunks, Some(spare.channel));
@@ -269,8 +277,12 @@ impl ForkServer {
         )
     }
 
-    /// How the running fork ended. The error is that nobody will tell.
-    fn end_of_the_fork(&mut self) -> Result<Option<ExitStatus>, ()> {
+    /// How the running fork ended. The error is that nobody will tell. `silent` is for how long nobody has held its
+    /// pipes.
+    fn end_of_the_fork(&mut self, silent: Option<Duration>) -> Result<Option<ExitStatus>, ()> {
+        if silent.is_some_and(|silent| silent > TO_ANSWER) {
+            self.wake();
+        }
         loop {
             let ended = |answer: &Message| matches!(answer, Message::Ended(_));
             // What is told of the next one has to wait for its turn.
@@ -304,6 +316,27 @@ impl ForkServer {
             }
             Message::Reads(paths) => self.reads.extend(paths),
             answer => self.answers.push_back(answer),
+        }
+    }
+
+    /// Whether it is known to be gone. Takes in what it told meanwhile.
+    fn has_gone(&mut self) -> bool {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(message) => self.note(message),
+                Err(mpsc::TryRecvError::Disconnected) => return true,
+                Err(mpsc::TryRecvError::Empty) => break,
+            }
+        }
+        // Whoever hears it may not have come to it yet.
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(self.control.as_raw_fd(), &mut [0], flags) == Ok(0)
+    }
+
+    /// Goes on with a server that somebody has stopped. One that was not does not notice.
+    fn wake(&self) {
+        if let Ok(leader) = i32::try_from(self.process.id()) {
+            let _ = killpg(Pid::from_raw(leader), Signal::SIGCONT);
         }
     }
 

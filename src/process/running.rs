@@ -191,15 +191,16 @@ impl Collected {
     }
 }
 
+/// Is told for how long nobody has held the pipes of a fork, and tells its status once it has ended; the error is that
+/// nobody will tell it.
+type Ends<'a> = Box<dyn FnMut(Option<Duration>) -> Result<Option<ExitStatus>, ()> + 'a>;
+
 /// Whose end is waited for.
 pub(super) enum Subject<'a> {
     /// One that we started ourselves.
     Child(Child),
-    /// One that was forked for us. `ends` tells its status once it has ended; the error is that nobody will.
-    Fork {
-        group: Group,
-        ends: Box<dyn FnMut() -> Result<Option<ExitStatus>, ()> + 'a>,
-    },
+    /// One that was forked for us.
+    Fork { group: Group, ends: Ends<'a> },
 }
 
 /// A running child, and what may end it.
@@ -255,9 +256,9 @@ impl<'a> Watch<'a> {
             Subject::Child(child) => child.try_wait(),
             Subject::Fork { group, ends } => {
                 let silent = self.silent_since.map(|since| since.elapsed());
-                let over = match ends() {
+                let over = match ends(silent) {
                     Ok(Some(status)) => return Ok(Some(status)),
-                    Ok(None) => silent.is_some_and(|silent| silent > TO_BE_TOLD),
+                    Ok(None) => silent.is_some_and(|silent| silent > TO_BE_TOLD) && !group.is_led(),
                     // Where nobody reaps it, its number stays taken although it is gone.
                     Err(()) => silent.is_some() || !group.exists(),
                 };
@@ -335,6 +336,18 @@ impl Group {
             // It may have ended in between, which is what we want.
             let _ = killpg(leader, signal);
         }
+    }
+
+    /// Whether its leader is seen to live: it may have closed its pipes and work on.
+    fn is_led(self) -> bool {
+        let stat = self
+            .0
+            .and_then(|leader| std::fs::read_to_string(format!("/proc/{leader}/stat")).ok());
+        let state = stat
+            .as_deref()
+            .and_then(|stat| stat.rsplit_once(") "))
+            .and_then(|(_, rest)| rest.chars().next());
+        state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
     }
 
     fn exists(self) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::inside::{Inside, Seen, for_all};
-use super::{Following, Parts, SCHEMA, Stopped, VERSION_TABLE, judge, may_be_tried_again};
+use super::{Following, Looks, Parts, SCHEMA, Stopped, VERSION_TABLE, judge, may_be_tried_again};
 use crate::domain::journal::Checked;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
@@ -17,7 +17,7 @@ use crate::fault;
 /// The time limit counts for each step, so the range has as many times as long.
 pub fn run_as_one(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     let started = Instant::now();
-    let before = parts.witness.schema();
+    let before = parts.schema_before();
     let retries = parts.options.lock_retries;
     let mut attempt = 0;
     let end = loop {
@@ -125,7 +125,11 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
     };
     let index = seen.at(plan.steps.len());
     let blockers = std::mem::take(&mut seen.blockers);
-    let heads = judge(parts.graph, &whole, run, parts.witness, before, options)
+    let mut looks = Looks {
+        witness: &mut *parts.witness,
+        glance: None,
+    };
+    let heads = judge(parts.graph, &whole, run, &mut looks, before, options)
         .map_err(|stop| Box::new(objected(stop.at(index, blockers), &seen)))?;
 
     let after = parts.witness.schema();
@@ -150,7 +154,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
                 // The first one's intent is in the record since it began.
                 recorder.intent(index, &plan.steps[index], &schema)?;
             }
-            recorder.done(index, &step, &schema)
+            recorder.done(index, &step, &schema, Vec::new())
         });
         fault::point("after_done");
         done.push(step);

@@ -102,7 +102,7 @@ impl<'a> Inside<'a> {
         }
         let schema = witness.schema().ok_or_else(|| unseen("no schema"))?;
         let difference = Difference::between(self.schema.as_ref(), Some(&schema));
-        let faults = witness.faults(step, &difference);
+        let faults = witness.faults(step, &difference, None);
         let looks = [VERSION_TABLE, SCHEMA].map(|name| Checked::new(name, None));
         let looks = looks.into_iter().chain(witness.checked()).collect();
         drop(witness);

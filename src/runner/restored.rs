@@ -26,9 +26,18 @@ impl Recorder for Deferred<'_> {
         Ok(())
     }
 
-    fn done(&mut self, index: usize, done: &StepDone, after: &Schema) -> Result<(), String> {
+    fn done(
+        &mut self,
+        index: usize,
+        done: &StepDone,
+        after: &Schema,
+        checks: Vec<Checked>,
+    ) -> Result<(), String> {
         self.done.push((index, done.clone(), after.clone()));
-        Ok(())
+        if checks.is_empty() {
+            return Ok(());
+        }
+        self.recorder.checked(Some(index), checks)
     }
 
     fn checked(&mut self, index: Option<usize>, checks: Vec<Checked>) -> Result<(), String> {
@@ -43,7 +52,7 @@ pub fn run_with_a_way_back(
     parts: &mut Parts<'_>,
     put_back: impl FnOnce() -> Result<(), String>,
 ) -> (Report, Result<(), String>) {
-    let before = parts.witness.schema();
+    let before = parts.schema_before();
     let mut deferred = Deferred {
         recorder: &mut *parts.recorder,
         done: Vec::new(),
@@ -52,6 +61,7 @@ pub fn run_with_a_way_back(
         plan,
         &mut Parts {
             graph: parts.graph,
+            before: before.clone(),
             engine: parts.engine,
             witness: &mut *parts.witness,
             recorder: &mut deferred,
@@ -120,7 +130,7 @@ fn record(
             recorder.intent(*index, planned, before)?;
         }
         recorder.engine_ended(*index, &Ended::Exited(0))?;
-        recorder.done(*index, step, after)?;
+        recorder.done(*index, step, after, Vec::new())?;
         fault::point("after_recorded");
         before = Some(after);
     }

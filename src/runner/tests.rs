@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::*;
+use crate::domain::checks::Health;
 use crate::domain::graph::drawn;
 use crate::domain::query::{Queries, QueryError, TextRows};
 use crate::domain::report::Outcome;
@@ -16,6 +17,9 @@ struct World {
     faults: Rc<RefCell<Vec<String>>>,
     intruder: Rc<RefCell<Option<String>>>,
     log: Rc<RefCell<Vec<String>>>,
+    checks: Rc<RefCell<Vec<Checked>>>,
+    /// Whether it can look at all at once.
+    glances: Rc<RefCell<bool>>,
 }
 
 impl World {
@@ -35,6 +39,18 @@ impl Witness for World {
         "read from a test"
     }
 
+    fn glance(&mut self) -> Option<Glance> {
+        if !*self.glances.borrow() {
+            return None;
+        }
+        self.note("glance");
+        Some(Glance {
+            heads: Ok(self.rows.borrow().clone()),
+            schema: Some(self.schema.borrow().clone()),
+            health: Some(Health::default()),
+        })
+    }
+
     fn heads(&mut self) -> Result<Heads, String> {
         self.note("look");
         Ok(self.rows.borrow().clone())
@@ -48,7 +64,10 @@ impl Witness for World {
         self.intruder.borrow().clone().map_or(Ok(()), Err)
     }
 
-    fn faults(&mut self, _: &Step, _: &Difference) -> Vec<String> {
+    fn faults(&mut self, _: &Step, _: &Difference, seen: Option<Health>) -> Vec<String> {
+        if seen.is_some() {
+            self.note("judge what was seen");
+        }
         self.faults.borrow().clone()
     }
 
@@ -73,8 +92,15 @@ impl Recorder for World {
         Ok(())
     }
 
-    fn done(&mut self, index: usize, _: &StepDone, _: &Schema) -> Result<(), String> {
+    fn done(
+        &mut self,
+        index: usize,
+        _: &StepDone,
+        _: &Schema,
+        checks: Vec<Checked>,
+    ) -> Result<(), String> {
         self.note(format!("done {index}"));
+        self.checks.borrow_mut().extend(checks);
         Ok(())
     }
 
@@ -221,6 +247,7 @@ fn run_line_by(
         &plan,
         &mut Parts {
             graph: &graph,
+            before: None,
             engine: &engine,
             witness: &mut world.clone(),
             recorder: &mut world.clone(),
@@ -282,6 +309,47 @@ fn each_step_is_recorded_run_looked_up_and_recorded_before_the_next() {
             "check the end"
         ]
     );
+}
+
+/// Red where a step is looked at twice, or not all of what was seen is judged.
+#[test]
+fn what_can_be_seen_at_once_is_looked_at_once() {
+    let world = World::at(&["c"]);
+    *world.glances.borrow_mut() = true;
+    let report = run_line(&world, &Interrupt::never(), true, obeys(&world));
+    assert_eq!(report.outcome(), Outcome::Done);
+    assert_eq!(
+        world.log.borrow()[..7],
+        [
+            "intent 0",
+            "start 0",
+            "run c@b",
+            "ended 0",
+            "glance",
+            "judge what was seen",
+            "done 0"
+        ]
+    );
+    let names: Vec<String> = world.checks.borrow()[..2]
+        .iter()
+        .map(|check| check.name.clone())
+        .collect();
+    assert_eq!(names, [VERSION_TABLE, SCHEMA]);
+    assert!(!world.log.borrow().contains(&"look".to_owned()));
+}
+
+/// Red where a failure is judged by a glance that may not be had, or a lie by what was seen before the engine ran.
+#[test]
+fn a_lie_is_seen_at_a_glance_and_a_failure_is_looked_at_piece_by_piece() {
+    let world = World::at(&["c"]);
+    *world.glances.borrow_mut() = true;
+    let report = run_line(&world, &Interrupt::never(), true, |_| Ended::Exited(0));
+    assert_eq!(report.stop.unwrap().cause, Cause::NotVerified);
+    let world = World::at(&["c"]);
+    *world.glances.borrow_mut() = true;
+    let report = run_line(&world, &Interrupt::never(), true, |_| Ended::Exited(1));
+    assert_eq!(report.outcome(), Outcome::FailedUnchanged);
+    assert!(!world.log.borrow().contains(&"glance".to_owned()));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::blocker::Blocker;
+use crate::domain::checks::Health;
 use crate::domain::journal::{Checked, Statement};
 use crate::domain::plan::Step;
 use crate::domain::query::Queries;
@@ -10,10 +11,27 @@ use crate::domain::report::{Difference, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, LockLimit};
 
+/// What is looked at after a step, as of one moment.
+#[derive(Debug)]
+pub struct Glance {
+    /// As [`Witness::heads`] has them.
+    pub heads: Result<Heads, String>,
+    /// As [`Witness::schema`] has it, until it is made use of.
+    pub schema: Option<Schema>,
+    /// What [`Witness::faults`] judges.
+    pub health: Option<Health>,
+}
+
 /// What looks at the database between the steps.
 pub trait Witness {
     /// Who looks, as it completes `Current revision: ..., `.
     fn name(&self) -> &'static str;
+
+    /// Looks at all at once that is looked at after a step. `None` where that cannot be had: then each is asked
+    /// for by itself.
+    fn glance(&mut self) -> Option<Glance> {
+        None
+    }
 
     /// Reads the version table; the error is a sentence.
     fn heads(&mut self) -> Result<Heads, String>;
@@ -44,8 +62,9 @@ pub trait Witness {
     fn forget_inside(&mut self) {}
 
     /// Everything else that is checked after a step whose version rows are right. Each fault is a
-    /// sentence, and any of them ends the run.
-    fn faults(&mut self, step: &Step, difference: &Difference) -> Vec<String>;
+    /// sentence, and any of them ends the run. `seen` is the data where it was looked at already.
+    fn faults(&mut self, step: &Step, difference: &Difference, seen: Option<Health>)
+    -> Vec<String>;
 
     /// What is checked once, after the last step, whether or not each step is. As with `faults`, any
     /// sentence is a failure.
@@ -73,10 +92,16 @@ pub trait Recorder {
     /// The engine came to its end, whatever the database says.
     fn engine_ended(&mut self, index: usize, ended: &Ended) -> Result<(), String>;
 
-    /// A step is done and verified. The error ends the run after it.
-    fn done(&mut self, index: usize, done: &StepDone, after: &Schema) -> Result<(), String>;
+    /// A step is done and verified, by these checks. The error ends the run after it.
+    fn done(
+        &mut self,
+        index: usize,
+        done: &StepDone,
+        after: &Schema,
+        checks: Vec<Checked>,
+    ) -> Result<(), String>;
 
-    /// Checks were made after a step, or after the last one.
+    /// Checks were made apart from a step that is done.
     fn checked(&mut self, _index: Option<usize>, _checks: Vec<Checked>) -> Result<(), String> {
         Ok(())
     }

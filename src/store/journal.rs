@@ -1,7 +1,7 @@
 //! One journal: JSON lines, appended and synced one by one.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -55,19 +55,32 @@ impl Journal {
 
     /// Writes an entry. It is on the disk when this returns.
     pub fn append(&mut self, entry: Entry) -> Result<(), StoreError> {
+        self.append_all([entry])
+    }
+
+    /// Writes entries that become true together, in this order. All are on the disk when this returns, and the
+    /// disk is waited for once; a crash in between leaves the first of them, as it would between two.
+    pub fn append_all(
+        &mut self,
+        entries: impl IntoIterator<Item = Entry>,
+    ) -> Result<(), StoreError> {
         let at = humantime::format_rfc3339_millis((self.clock)()).to_string();
-        let line = Line {
-            version: VERSION,
-            at,
-            form: FORM,
-            entry,
-        };
-        let written = serde_json::to_string(&line)
-            .map_err(io::Error::from)
-            // One write, so that a full disk cuts off one line at the most.
-            .and_then(|text| self.file.write_all(format!("{text}\n").as_bytes()))
-            .and_then(|()| self.file.sync_data());
-        written.map_err(|source| self.error(source))
+        let mut text = String::new();
+        for entry in entries {
+            let line = Line {
+                version: VERSION,
+                at: at.clone(),
+                form: FORM,
+                entry,
+            };
+            text += &serde_json::to_string(&line).map_err(|error| self.error(error.into()))?;
+            text.push('\n');
+        }
+        // One write, so that a full disk cuts off one line at the most.
+        let written = self.file.write_all(text.as_bytes());
+        written
+            .and_then(|()| self.file.sync_data())
+            .map_err(|source| self.error(source))
     }
 
     /// A locked file for the engines of this run to keep open: the lock goes with the last of them.
@@ -112,4 +125,32 @@ pub(super) fn read(path: &Path) -> Result<Vec<Line>, StoreError> {
             })
         })
         .collect()
+}
+
+/// How much of the end of a journal is read for its last line. Such a line is short.
+const END: u64 = 8 * 1024;
+
+/// Whether the last whole line says that the run is over for good. A line that is too long or cannot be read
+/// does not say so.
+pub(super) fn is_settled(path: &Path) -> Result<bool, StoreError> {
+    let end = || {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
+        let mut end = Vec::new();
+        file.take(END).read_to_end(&mut end)?;
+        Ok(end)
+    };
+    let end = end().map_err(|source| StoreError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let Some(line) = end
+        .strip_suffix(b"\n")
+        .and_then(|lines| lines.rsplit(|&byte| byte == b'\n').next())
+    else {
+        return Ok(false);
+    };
+    let line: Result<Line, _> = serde_json::from_slice(line);
+    Ok(line.is_ok_and(|line| line.version == VERSION && line.entry.settles()))
 }

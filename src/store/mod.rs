@@ -72,6 +72,27 @@ impl Store {
         Ok(runs)
     }
 
+    /// The newest run on a database that neither reached its target nor was given up. Of a run that is over for
+    /// good only the last line is read, so that this does not take longer with each run.
+    pub fn unfinished_on(&self, database_key: &str) -> Result<Option<Run>, StoreError> {
+        let mut newest: Option<Run> = None;
+        for (_, journal) in self.journals()? {
+            if journal::is_settled(&journal)? {
+                continue;
+            }
+            let run = Run::read(journal::read(&journal)?)
+                .filter(|run| run.begun.database_key == database_key && run.is_unfinished());
+            if let Some(run) = run
+                && newest
+                    .as_ref()
+                    .is_none_or(|newest| newest.begun.run < run.begun.run)
+            {
+                newest = Some(run);
+            }
+        }
+        Ok(newest)
+    }
+
     /// Each run and where its journal is, in no order.
     fn journals(&self) -> Result<Vec<(String, PathBuf)>, StoreError> {
         let folder = self.root.join("runs");
@@ -222,6 +243,64 @@ mod tests {
             .map(|run| run.begun.run)
             .collect();
         assert_eq!(runs, ["3", "1"]);
+    }
+
+    /// Red where a run that goes on is passed over, or one that is over is read whole.
+    #[test]
+    fn the_newest_that_is_not_over_is_found_and_one_that_is_over_is_not_read() {
+        let (_folder, store) = store();
+        let ended = |exit_code| Entry::Ended {
+            exit_code,
+            cause: None,
+            heads: None,
+        };
+        for (run, key, last) in [
+            ("1", "db", Some(ended(4))),
+            ("2", "db", None),
+            ("3", "other", None),
+            ("4", "db", Some(ended(0))),
+        ] {
+            let mut journal = store.begin(begun(run, key)).unwrap();
+            journal.append(intent(0)).unwrap();
+            if let Some(entry) = last {
+                journal.append(entry).unwrap();
+            }
+        }
+        let found = || {
+            store
+                .unfinished_on("db")
+                .map(|run| run.map(|run| run.begun.run))
+        };
+        assert_eq!(found().unwrap().as_deref(), Some("2"));
+        // Whatever stands in the middle of it.
+        let path = store.root.join("runs/4").join(journal::FILE);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("intent", "content", 1)).unwrap();
+        assert_eq!(found().unwrap().as_deref(), Some("2"));
+        // Without its last line whole it has not ended.
+        fs::write(&path, &text[..text.len() - 1]).unwrap();
+        assert_eq!(found().unwrap().as_deref(), Some("4"));
+        // And it may be gone on with.
+        let resumed = Entry::Resumed {
+            by: begun("", "").by,
+            circumstances: None,
+            ruling: None,
+        };
+        fs::write(&path, text).unwrap();
+        store.reopen("4").unwrap().append(resumed).unwrap();
+        assert_eq!(found().unwrap().as_deref(), Some("4"));
+        fs::write(&path, "no entry\n").unwrap();
+        assert!(found().is_err());
+    }
+
+    #[test]
+    fn entries_written_together_are_lines_of_their_own() {
+        let (_folder, store) = store();
+        let mut journal = store.begin(begun("1", "db")).unwrap();
+        journal.append_all([intent(0), intent(1)]).unwrap();
+        let lines = store.lines("1").unwrap();
+        let entries: Vec<Entry> = lines.into_iter().skip(1).map(|line| line.entry).collect();
+        assert_eq!(entries, [intent(0), intent(1)]);
     }
 
     #[test]

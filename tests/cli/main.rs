@@ -36,5 +36,7 @@ mod sql_commands;
 mod sql_comment;
 mod sql_history;
 mod sql_template;
+mod starts;
 mod targets;
 mod terminal;
+mod warm;

@@ -2,6 +2,7 @@
 //! ends where an undisturbed run ends, or says exactly what is in the way.
 
 use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStderr};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -115,16 +116,16 @@ fn a_crash_of_a_run_that_goes_on_is_gone_on_with_too() {
     assert_eq!((rows(&database), schema(&database)), expected);
 }
 
-/// The processes of the step that was begun, as soon as there are any.
-fn engines_at_work(project: &Project, program: u32) -> Vec<Pid> {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        let found = engines(project, program);
-        if !found.is_empty() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "no engine was started");
+/// Waits until the second step of `slow` is at work. What is said afterwards goes nowhere as soon as that is dropped.
+fn until_at_work(child: &mut Child) -> BufReader<ChildStderr> {
+    let mut words = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Running downgrade 4444aaaa") {
+        line.clear();
+        let read = words.read_line(&mut line).unwrap();
+        assert_ne!(read, 0, "no step began");
     }
+    words
 }
 
 /// The processes whose working directory is the project's, without the program itself.
@@ -148,14 +149,17 @@ fn the_engine_is_killed_in_the_middle_of_a_step() {
         let expected = undisturbed("slow", kind, "-3");
         let database = TestDatabase::create(kind);
         let project = upgraded("slow", &database);
-        let (child, _) = until_step(
+        let (mut child, _) = until_step(
             &project,
-            "downgrade-safe -3 -y --allow-failing --format json",
+            "downgrade-safe -3 -y --allow-failing -v --format json",
             2,
         );
-        for engine in engines_at_work(&project, child.id()) {
-            kill(engine, Signal::SIGKILL).unwrap();
+        // Whatever waits to be told what to run is killed with the step, and must not be taken for it.
+        let words = until_at_work(&mut child);
+        for engine in engines(&project, child.id()) {
+            let _ = kill(engine, Signal::SIGKILL);
         }
+        drop(words);
         let output = child.wait_with_output().unwrap();
         assert_eq!(
             output.status.code(),
@@ -182,16 +186,7 @@ fn an_engine_that_outlives_the_program_is_waited_for() {
             2,
         );
         // Before it is in the step it may still die with the program, which feeds it at its start.
-        let mut words = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("Running downgrade 4444aaaa") {
-            line.clear();
-            assert_ne!(
-                words.read_line(&mut line).unwrap(),
-                0,
-                "{kind:?}: no step began"
-            );
-        }
+        let _words = until_at_work(&mut child);
         child.kill().unwrap();
         child.wait().unwrap();
         let refused = project

@@ -15,6 +15,7 @@ mod checks;
 mod connection;
 mod crash;
 mod diagnosis;
+mod effort;
 mod evidence;
 mod failures;
 mod fingerprint;
@@ -34,6 +35,7 @@ mod pooler;
     reason = "the tests of the command line use more of it"
 )]
 mod project;
+mod relay;
 mod rendered;
 mod restore;
 mod rules;

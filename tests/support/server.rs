@@ -9,6 +9,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
 use rollback::domain::connection::ConnectionFacts;
 use rollback::domain::secret::Secret;
 
@@ -53,7 +55,7 @@ impl Server {
         // user has to get there.
         let directory = tempfile::Builder::new()
             .prefix("rollback-server-")
-            .tempdir_in("/tmp")
+            .tempdir_in(place())
             .unwrap();
         // Whoever takes the port between now and the start makes the start fail; nobody else asks for
         // ports in this way so soon after.
@@ -195,6 +197,21 @@ impl Server {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .tell(word)
+    }
+}
+
+/// A folder in memory where there is one with room for some servers: a change of a schema writes several files through
+/// to the disk, and waiting for that would be most of what some tests do.
+fn place() -> &'static Path {
+    let memory = Path::new("/dev/shm");
+    let room = statvfs(memory).map_or(0, |found| {
+        u128::from(found.blocks_available()) * u128::from(found.fragment_size())
+    });
+    let writable = access(memory, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
+    if writable && room > 2 << 30 {
+        memory
+    } else {
+        Path::new("/tmp")
     }
 }
 

@@ -8,6 +8,7 @@ use crate::commands::session::Session;
 use crate::domain::journal::{Begun, Foreseen, Planned as PlannedStep};
 use crate::domain::plan::Step;
 use crate::domain::policy::Circumstances;
+use crate::domain::report::Schema;
 use crate::domain::risk::Finding;
 use crate::domain::risk::verdict::{Allowed, to_be_allowed};
 use crate::ui::Redact;
@@ -16,9 +17,10 @@ use crate::ui::Redact;
 pub(super) fn begun(
     args: &DowngradeSafeArgs,
     context: &Context<'_>,
-    session: &mut Session,
+    session: &Session,
     run: &str,
     planned: &Planned,
+    schema: Option<&Schema>,
 ) -> Begun {
     let plan = &planned.plan;
     let typed = match &args.only {
@@ -82,7 +84,7 @@ pub(super) fn begun(
             .taking_back
             .as_ref()
             .map(|taking_back| taking_back.guarded.clone()),
-        schema: session.schema().unwrap_or_default(),
+        schema: schema.cloned().unwrap_or_default(),
     }
 }
 

@@ -19,15 +19,16 @@ pub(super) fn write(
     next: &[String],
     exit: Exit,
 ) -> Result<(), Failure> {
+    let mut entries = Vec::new();
     if let Some(mut stopped) = stopped(session, planned, known, report, next) {
         stopped.step += record.offset();
-        record.add(Entry::Stopped(Box::new(stopped)))?;
+        entries.push(Entry::Stopped(Box::new(stopped)));
     }
     let rows = session.rows_at_the_end(report.stop.is_none());
     if !rows.is_empty() {
-        record.add(Entry::Counted { rows })?;
+        entries.push(Entry::Counted { rows });
     }
-    record.end(report, exit)
+    record.end(entries, report, exit)
 }
 
 fn stopped(

@@ -116,15 +116,19 @@ fn recording(
         session.still_at(&planned.plan)?;
     }
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
-    session.check_before(validate, context)?;
+    let seen = session.check_before(validate, context)?;
     let way = Way::prepare(whole)?;
+    // A copy of the database takes its time, and what was seen before it is old.
+    let before = seen
+        .filter(|_| way.copy().is_none())
+        .or_else(|| session.schema());
     let record = if let Some(mut taken_up) = taken_up {
         taken_up.consented(&planned.ruled);
         *recorded = Some(taken_up.run.begun.run.clone());
         Record::go_on(store, taken_up, session.take_checks())
     } else {
         let run = lock.map_or("", Lock::run);
-        let begun = begun::begun(args, context, session, run, &planned);
+        let begun = begun::begun(args, context, session, run, &planned, before.as_ref());
         // The row first: where it cannot be written, no run begins.
         audit::announce(context, session, &begun).and_then(|()| {
             *recorded = Some(run.to_owned());
@@ -143,7 +147,17 @@ fn recording(
         })
         .map_err(|failure| way.not_gone(failure))?;
     session.hold(record.engine_lock()?);
-    let mut report = steps::run(context, session, &planned, &way, &mut record, validate);
+    let mut report = steps::run(
+        context,
+        session,
+        &planned,
+        &way,
+        &mut record,
+        steps::Start {
+            validate,
+            schema: before,
+        },
+    );
     let rescue = safety::rescue(context, session, backup.as_ref(), &mut record, &mut report);
     let after = After {
         report: &report,
@@ -205,7 +219,7 @@ fn end_without_a_step(
     }
     let report = Report::nothing_to_do(plan.current.clone());
     if let Some(taken_up) = taken_up.filter(|_| !args.dry_run) {
-        Record::go_on(store, taken_up, Vec::new())?.end(&report, Exit::Done)?;
+        Record::go_on(store, taken_up, Vec::new())?.end(Vec::new(), &report, Exit::Done)?;
     }
     context.ui.nothing_was_run(&report, Exit::Done)?;
     Ok(Exit::Done)

@@ -7,21 +7,30 @@ use crate::commands::connection::lock_timeout;
 use crate::commands::record::Record;
 use crate::commands::session::Session;
 use crate::config;
-use crate::domain::report::Report;
+use crate::domain::report::{Report, Schema};
 use crate::runner::{Options, Parts};
 use crate::ui::{Progress, Verbosity};
 
-/// Runs them. `validate` is whether the database is looked at after each.
+/// What the first step finds.
+pub(super) struct Start {
+    /// Whether the database is looked at after each step.
+    pub(super) validate: bool,
+    /// The schema, read just now.
+    pub(super) schema: Option<Schema>,
+}
+
+/// Runs them.
 pub(super) fn run(
     context: &Context<'_>,
     session: &mut Session,
     planned: &Planned,
     way: &Way,
     record: &mut Record,
-    validate: bool,
+    start: Start,
 ) -> Report {
     let ui = context.ui;
     let plan = &planned.plan;
+    let validate = start.validate;
     warn_of_limits(context, session, validate);
     let options = Options {
         validate,
@@ -43,6 +52,7 @@ pub(super) fn run(
     let (engine, graph, witness) = session.parts();
     let mut parts = Parts {
         graph,
+        before: start.schema,
         engine,
         witness,
         recorder: record,

@@ -124,7 +124,8 @@ pub(super) fn nothing_to_take_back(
     recorded: &mut Option<String>,
 ) -> Result<Exit, Failure> {
     let run = lock.map_or("", Lock::run);
-    let begun = begun::begun(args, context, session, run, planned);
+    let schema = session.schema();
+    let begun = begun::begun(args, context, session, run, planned, schema.as_ref());
     audit::announce(context, session, &begun)?;
     *recorded = Some(run.to_owned());
     let report = Report::nothing_to_do(planned.plan.current.clone());
@@ -134,7 +135,7 @@ pub(super) fn nothing_to_take_back(
         None => None,
     };
     let exit = rest.as_ref().map_or(Exit::Guarded, |rest| rest.exit);
-    record.end(&report, exit)?;
+    record.end(Vec::new(), &report, exit)?;
     context.ui.nothing_was_run(&report, exit)?;
     if let Some(rest) = &rest {
         context.ui.failure(rest);

@@ -80,14 +80,14 @@ impl Session {
         unchecked.is_empty().then(|| all.into_iter().collect())
     }
 
-    /// Makes the checks that come before a run, and takes the state that its steps are compared with.
+    /// Makes the checks that come before a run, and takes the state that its steps are compared with. Gives the
+    /// schema where it was seen with that.
     pub(in super::super) fn check_before(
         &mut self,
         validate: bool,
         context: &Context<'_>,
-    ) -> Result<(), Failure> {
-        let (watch, own) = self.watched.parts();
-        watch.before(own, validate, context)
+    ) -> Result<Option<Schema>, Failure> {
+        self.watched.check_before(validate, context)
     }
 
     /// What our own connection was opened with, and where the version rows are; `None` without one.

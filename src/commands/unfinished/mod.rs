@@ -16,8 +16,10 @@ use crate::store::Store;
 /// The newest run on this database that did not reach its target and was not given up.
 pub(super) fn find(store: &Store, session: &Session) -> Result<Option<Run>, Failure> {
     let key = session.database_key();
-    let runs = store.runs_on(&key).map_err(|error| store_failure(&error))?;
-    let Some(run) = runs.into_iter().find(Run::is_unfinished) else {
+    let unfinished = store
+        .unfinished_on(&key)
+        .map_err(|error| store_failure(&error))?;
+    let Some(run) = unfinished else {
         return Ok(None);
     };
     if store

@@ -299,6 +299,22 @@ impl Graph {
         Ok(self.ids(self.applied_nodes(&nodes).ones()))
     }
 
+    /// Whether two sets of version rows describe the same applied set. Rows of which one is not known describe
+    /// none.
+    pub fn describe_the_same<'rows>(
+        &self,
+        one: impl IntoIterator<Item = &'rows RevisionId>,
+        other: impl IntoIterator<Item = &'rows RevisionId>,
+    ) -> bool {
+        let (Ok(mut one), Ok(mut other)) = (self.nodes(one), self.nodes(other)) else {
+            return false;
+        };
+        one.sort_unstable();
+        other.sort_unstable();
+        // Nearly always so, and then the length of the history does not matter.
+        one == other || self.applied_nodes(&one) == self.applied_nodes(&other)
+    }
+
     /// Those of the rows that no other of them stands for: an engine's `current` shows revisions as
     /// well that are only there because another depends on them. Unknown ids stay.
     pub fn newest(&self, rows: &[RevisionId]) -> Vec<RevisionId> {
@@ -437,6 +453,16 @@ mod tests {
             set(&["x1", "y1", "y2"])
         );
         assert_eq!(graph.applied(&set(&["y1"])).unwrap(), set(&["y1"]));
+    }
+
+    /// Red where rows are compared one by one, or unknown ones stand for something.
+    #[test]
+    fn other_rows_may_describe_the_same() {
+        let graph = drawn("x1; y1; y2:y1+x1");
+        let same = |one: &[&str], other: &[&str]| graph.describe_the_same(&set(one), &set(other));
+        assert!(same(&["y2"], &["y2"]) && same(&["y2"], &["x1", "y2"]));
+        assert!(!same(&["y2"], &["x1", "y1"]) && !same(&[], &["x1"]));
+        assert!(!same(&["gone"], &["gone"]) && !same(&["gone"], &["x1"]));
     }
 
     #[test]

@@ -58,8 +58,10 @@ def as_field(field):
 
 def serve():
     end_with_the_parent()
-    null = os.open(os.devnull, os.O_RDWR)
+    null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
+    os.close(null)
+    null = os.open(os.devnull, os.O_RDWR)
     kind, name = sys.argv[1:3]
     arguments = sys.argv[3:]
     sys.argv[:] = [name if kind == "script" else "-m"] + arguments

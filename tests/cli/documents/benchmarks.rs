@@ -31,8 +31,7 @@ fn the_readme_quotes_only_figures_that_were_measured() {
 
 /// Every number, with its unit where it has one.
 fn figures(text: &str) -> Vec<String> {
-    let figure =
-        Regex::new(r"\b\d+(?:[.,/]\d+)*(?: (?:ms|s|MB|times)\b)?").expect("a pattern");
+    let figure = Regex::new(r"\b\d+(?:[.,/]\d+)*(?: (?:ms|s|MB|times)\b)?").expect("a pattern");
     figure
         .find_iter(text)
         .map(|found| found.as_str().to_owned())

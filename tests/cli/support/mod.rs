@@ -2,6 +2,7 @@
 //! engine, an environment that holds nothing of the machine, and the whole answer as one text.
 
 mod filter;
+mod road;
 mod run;
 pub mod workflow;
 
@@ -9,15 +10,22 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+pub use road::Road;
 pub use run::{Call, Run};
 pub use workflow::workflows;
+
+/// What a test starts may take so long to end once it is told to.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A copy of a fixture, and the engine that it is run with.
 pub struct Project {
@@ -25,6 +33,8 @@ pub struct Project {
     root: PathBuf,
     python: PathBuf,
     environment: HashMap<OsString, OsString>,
+    /// The name of the test, by which it can be run again.
+    test: Option<String>,
 }
 
 impl Project {
@@ -82,7 +92,9 @@ impl Project {
             root,
             python,
             environment: HashMap::new(),
+            test: std::thread::current().name().map(str::to_owned),
         }
+        .on(Road::here())
         .env("PATH", path)
         .env("HOME", top)
         .env("LC_ALL", "C.UTF-8")
@@ -92,6 +104,11 @@ impl Project {
         .env("ROLLBACK_BACKUP", "never")
         // What is left in the project afterwards was then left there by the program.
         .env("PYTHONDONTWRITEBYTECODE", "1")
+    }
+
+    /// Takes a road whichever the tests are run on.
+    pub fn on(self, road: Road) -> Self {
+        self.env("ROLLBACK_WARM", road.setting())
     }
 
     /// Sets a variable for the program and the engine.
@@ -132,7 +149,7 @@ impl Project {
             file.hash(&mut state);
         }
         let mut environment: Vec<_> = self.environment.iter().collect();
-        environment.retain(|(name, _)| *name != "HOME");
+        environment.retain(|(name, _)| *name != "HOME" && *name != "ROLLBACK_WARM");
         environment.sort();
         (environment, &self.python, target).hash(&mut state);
         state.finish()
@@ -154,6 +171,9 @@ impl Project {
 
     /// A line of a shell in the project's folder, with what the program has around it.
     pub fn shell(&self, line: &str) -> Command {
+        if line.contains("downgrade-safe") || line.contains("rollback guard") {
+            road::note(self.test.as_deref());
+        }
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", line])
@@ -221,6 +241,35 @@ with sqlite3.connect('app.db') as database:
         &self.root
     }
 
+    /// The processes that were started for the project, whoever started them and wherever they went: their numbers and
+    /// what they are called. None where the system does not show them.
+    pub fn processes(&self) -> Vec<(i32, String)> {
+        let home = &self.environment[OsStr::new("HOME")];
+        let mark = [b"HOME=", home.as_bytes()].concat();
+        let mut found = Vec::new();
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Some(id) = process
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok())
+            else {
+                continue;
+            };
+            // Empty of those that are dead and not yet buried.
+            let variables = fs::read(process.path().join("environ")).unwrap_or_default();
+            if variables.split(|byte| *byte == 0).any(|one| one == mark) {
+                let words = fs::read(process.path().join("cmdline")).unwrap_or_default();
+                found.push((id, String::from_utf8_lossy(&words).replace('\0', " ")));
+            }
+        }
+        found
+    }
+
+    /// Whether what it is run with takes steps itself, as Alembic does.
+    fn has_an_engine(&self) -> bool {
+        self.files().iter().any(|file| file.ends_with("env.py"))
+    }
+
     /// The files of the project, relative to it.
     pub fn files(&self) -> Vec<PathBuf> {
         files(&self.root)
@@ -234,6 +283,28 @@ with sqlite3.connect('app.db') as database:
     /// Calls the program and waits for its end.
     pub fn run(&self, line: &str) -> Run {
         self.rollback(line).run()
+    }
+}
+
+impl Drop for Project {
+    /// Turns a test red that leaves a process behind: of the program, of the engine, or of what they started.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = self.processes();
+            if left.is_empty() {
+                break;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{:?}: left behind are {left:#?}",
+                self.test
+            );
+            sleep(Duration::from_millis(20));
+        }
     }
 }
 

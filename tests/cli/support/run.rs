@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Project, bin, filter};
+use super::{Project, bin, filter, road};
 
 /// A call that waits for nobody longer than this: a test that hangs has to say where.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -35,6 +35,9 @@ impl<'a> Call<'a> {
 
     /// The call as a command, for tests that need hold of the process.
     pub fn command(&self) -> Command {
+        if self.runs_steps() {
+            road::note(self.project.test.as_deref());
+        }
         let mut command = Command::new(bin());
         command
             .args(&self.words)
@@ -43,6 +46,14 @@ impl<'a> Call<'a> {
             .envs(&self.project.environment)
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Whether steps of the engine may come of it.
+    fn runs_steps(&self) -> bool {
+        let said = |word: &str| self.words.iter().any(|one| one == word);
+        (said("downgrade-safe") || said("guard"))
+            && !["--help", "--dry-run", "--abandon"].into_iter().any(said)
+            && self.project.has_an_engine()
     }
 
     /// The same with nothing on stdin and both outputs piped.
