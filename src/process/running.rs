@@ -23,6 +23,8 @@ const PIPE_PATIENCE: Duration = Duration::from_secs(1);
 const TO_BE_TOLD: Duration = Duration::from_secs(10);
 /// How often the child and the signal counter are looked at while it is silent.
 pub(super) const TICK: Duration = Duration::from_millis(20);
+/// The same once it has closed all its pipes.
+const ABOUT_TO_END: Duration = Duration::from_millis(1);
 /// How often a listener is given the time to look around: about twice a second.
 const LOOK_AROUND: Duration = Duration::from_millis(400);
 
@@ -108,8 +110,8 @@ impl<'a> Running<'a> {
                 self.collected.take(chunk);
             }
             Err(RecvTimeoutError::Timeout) => {}
-            // All pipes are closed, yet the child may live on.
-            Err(RecvTimeoutError::Disconnected) => thread::sleep(TICK),
+            // All pipes are closed: as a rule it is about to end, yet the child may live on.
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(ABOUT_TO_END),
         }
         self.status = self.watch.look().transpose();
     }

@@ -18,6 +18,9 @@ use crate::domain::revision::Revision;
 
 /// More threads than this wait for the disk, and not for each other.
 const MOST_READERS: usize = 8;
+/// The trees of more files than this take more memory than all the rest, and of most of them nothing is asked
+/// again: they are made anew for those that are.
+const TREES_WORTH_KEEPING: usize = 500;
 /// Fewer files are read before a thread has begun.
 const FILES_WORTH_A_THREAD: usize = 16;
 
@@ -146,7 +149,7 @@ fn declared_by_all(paths: &[PathBuf]) -> Option<Result<Vec<VersionFile>, Unreada
             let Some(path) = paths.get(at) else {
                 return read;
             };
-            read.push((at, declared(path)));
+            read.push((at, declared(path, paths.len() <= TREES_WORTH_KEEPING)));
         }
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -158,7 +161,7 @@ fn declared_by_all(paths: &[PathBuf]) -> Option<Result<Vec<VersionFile>, Unreada
     Some(read.into_iter().map(|(_, file)| file).collect())
 }
 
-fn declared(path: &Path) -> Result<VersionFile, Unreadable> {
+fn declared(path: &Path, keeps_tree: bool) -> Result<VersionFile, Unreadable> {
     let read = || {
         let text = source::read(path)?;
         let module = syntax::parse(&text)?.into_syntax();
@@ -166,7 +169,11 @@ fn declared(path: &Path) -> Result<VersionFile, Unreadable> {
         Ok(VersionFile {
             revision,
             path: path.to_owned(),
-            source: Source::parsed(text, module),
+            source: if keeps_tree {
+                Source::parsed(text, module)
+            } else {
+                text.into()
+            },
         })
     };
     read().map_err(|reason: String| Unreadable::new(path, reason))

@@ -50,6 +50,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -57,7 +58,7 @@ pub use self::ahead::following_ahead;
 use self::machine::Machine;
 pub(super) use self::modules::bound;
 use self::modules::{Library, Namespace, Project};
-use super::VersionFiles;
+use super::{VersionFile, VersionFiles};
 use crate::domain::foresight::{Direction, Followed, Host, Migrations};
 use crate::domain::revision::RevisionId;
 
@@ -65,6 +66,8 @@ use crate::domain::revision::RevisionId;
 #[derive(Debug)]
 pub struct Follower<'a> {
     files: &'a VersionFiles,
+    /// Where each revision is among them.
+    by_id: HashMap<&'a str, &'a VersionFile>,
     project: Project,
 }
 
@@ -81,7 +84,15 @@ impl<'a> Follower<'a> {
         for file in &files.files {
             project.add_home_of(&file.path);
         }
-        Self { files, project }
+        let by_id = files.files.iter().rev();
+        let by_id = by_id
+            .map(|file| (file.revision.id.as_str(), file))
+            .collect();
+        Self {
+            files,
+            by_id,
+            project,
+        }
     }
 }
 
@@ -91,12 +102,7 @@ impl Migrations for Follower<'_> {
     }
 
     fn follow(&self, revision: &RevisionId, direction: Direction, host: &mut dyn Host) -> Followed {
-        let Some(file) = self
-            .files
-            .files
-            .iter()
-            .find(|file| file.revision.id == revision.as_str())
-        else {
+        let Some(file) = self.by_id.get(revision.as_str()) else {
             return Followed::Unreadable(match self.files.unread.get(revision.as_str()) {
                 Some(unread) => format!("{}: {}", unread.path.display(), unread.reason),
                 None => format!("there is no version file of {revision}"),
