@@ -179,7 +179,7 @@ class Effects:
         origin = getattr(spec, "origin", None)
         if origin in ("built-in", "frozen") or (origin in (None, "namespace") and hasattr(module, "__path__")):
             return False
-        return not origin or not origin.endswith(SOURCE_SUFFIX) or self.of_file(origin, spec.parent)  # noqa: F821
+        return not origin or not origin.endswith(".py") or self.of_file(origin, spec.parent)
 
 
 def names_bound(body):
