@@ -179,7 +179,12 @@ fn an_engine_that_outlives_the_program_is_waited_for() {
     for kind in Kind::ALL {
         let expected = undisturbed("slow", kind, "-3");
         let database = TestDatabase::create(kind);
-        let project = upgraded("slow", &database);
+        // However busy the machine is, it is still at work when it is asked for.
+        let project = upgraded("slow", &database).edit(
+            "migrations/versions/4444aaaa_create_the_fourth_table.py",
+            "    time.sleep(1)\n",
+            "    import os\n    for _ in range(6000):\n        if os.path.exists('go'):\n            break\n        time.sleep(0.01)\n",
+        );
         let (mut child, _) = until_step(
             &project,
             "downgrade-safe -3 -y --allow-failing -v --format json",
@@ -193,6 +198,7 @@ fn an_engine_that_outlives_the_program_is_waited_for() {
             .run("downgrade-safe --resume -y --allow-failing")
             .exits(6);
         assert!(refused.stderr.contains("is still at work"), "{refused}");
+        let project = project.file("go", "");
         let deadline = Instant::now() + Duration::from_mins(1);
         while !engines(&project, child.id()).is_empty() {
             assert!(

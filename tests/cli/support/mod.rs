@@ -35,6 +35,8 @@ pub struct Project {
     environment: HashMap<OsString, OsString>,
     /// The name of the test, by which it can be run again.
     test: Option<String>,
+    /// Whether the test says which road it takes, and then takes both.
+    takes_both_roads: bool,
 }
 
 impl Project {
@@ -93,8 +95,9 @@ impl Project {
             python,
             environment: HashMap::new(),
             test: std::thread::current().name().map(str::to_owned),
+            takes_both_roads: false,
         }
-        .on(Road::here())
+        .env("ROLLBACK_WARM", Road::here().setting())
         .env("PATH", path)
         .env("HOME", top)
         .env("LC_ALL", "C.UTF-8")
@@ -107,7 +110,8 @@ impl Project {
     }
 
     /// Takes a road whichever the tests are run on.
-    pub fn on(self, road: Road) -> Self {
+    pub fn on(mut self, road: Road) -> Self {
+        self.takes_both_roads = true;
         self.env("ROLLBACK_WARM", road.setting())
     }
 

@@ -54,6 +54,7 @@ impl<'a> Call<'a> {
         (said("downgrade-safe") || said("guard"))
             && !["--help", "--dry-run", "--abandon"].into_iter().any(said)
             && self.project.has_an_engine()
+            && !self.project.takes_both_roads
     }
 
     /// The same with nothing on stdin and both outputs piped.
