@@ -53,6 +53,9 @@ const MARIADB_HOLDERS: &str = r"
     SELECT DISTINCT m.thread_id FROM information_schema.metadata_lock_info m
     WHERE m.table_schema = DATABASE()";
 
+/// What the servers say without the plugin.
+const NO_SUCH_TABLE: &str = "42S02";
+
 const MARIADB_SESSIONS: &str = r"
     SELECT p.id, p.user, p.host, LOWER(p.command), NULL, p.time, LEFT(p.info, 400), 1
     FROM information_schema.processlist p
@@ -75,6 +78,7 @@ pub(super) fn of_postgres(
 pub(super) fn of_mysql(
     session: &mut Session<sqlx::MySqlConnection>,
     open_for: Duration,
+    tells_holders: &mut bool,
 ) -> Result<Vec<Blocker>, DatabaseError> {
     let rows = session.glance(MYSQL)?;
     let mut found: Vec<Blocker> = rows
@@ -82,10 +86,13 @@ pub(super) fn of_mysql(
         .map(|row| blocker(|index| text(row, index)))
         .collect();
     // Not every server has the plugin, and it tells what we would like to know only.
-    let holders: Vec<String> = session
-        .glance(MARIADB_HOLDERS)
-        .map(|rows| rows.iter().filter_map(|row| text(row, 0)).collect())
-        .unwrap_or_default();
+    let mut holders: Vec<String> = Vec::new();
+    if *tells_holders {
+        match session.glance(MARIADB_HOLDERS) {
+            Ok(rows) => holders = rows.iter().filter_map(|row| text(row, 0)).collect(),
+            Err(error) => *tells_holders = !error.is_code(&[NO_SUCH_TABLE]),
+        }
+    }
     if !holders.is_empty() {
         let holds = |one: &Blocker| holders.contains(&one.pid.to_string());
         if found.iter().any(|one| one.blocks && holds(one)) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::mysql::MySqlRow;
 
+use super::failure::Failure;
 use super::mysql::MySql;
 use super::probe::{Probe, ask_all, pairs};
 use super::session::{SessionError, number, text};
@@ -71,26 +72,43 @@ pub(super) fn ask(
 }
 
 /// A query of the user's, in a session that refuses to change anything: there a statement that would
-/// change a table, or would commit one, fails with error 1792.
+/// change a table, or would commit one, fails with error 1792. The session stays so, until something is
+/// written over it.
 pub(super) fn query(
     mysql: &mut MySql,
     sql: &str,
     limit: Duration,
 ) -> Result<Option<Vec<MySqlRow>>, SessionError> {
-    mysql.session.rows("SET SESSION TRANSACTION READ ONLY")?;
-    let sql = limited(sql.trim_start(), limit);
+    let text = limited(sql.trim_start(), limit);
+    mysql.become_read_only()?;
     // On this connection or none: a new one would not be read-only.
-    let answer = match mysql.session.rows_here(&sql) {
+    let mut answer = mysql.session.rows_here(&text);
+    if matches!(&answer, Err(error) if error.failure == Failure::Broken) {
+        mysql.may_have_changed();
+        mysql.become_read_only()?;
+        answer = mysql.session.rows_here(&text);
+    }
+    let answer = match answer {
         Err(error) if error.is_code(&OVER_TIME) => Ok(None),
         answer => answer.map(Some),
     };
-    // The query may have begun a transaction, which would be in the engine's way.
-    for statement in ["ROLLBACK", "SET SESSION TRANSACTION READ WRITE"] {
-        if let Err(error) = mysql.session.rows(statement) {
+    if may_stay_in_the_way(sql) {
+        if let Err(error) = mysql.session.rows("ROLLBACK") {
             return answer.and(Err(error));
         }
+        // Whatever it set, the next one is asked to be read-only anew.
+        mysql.may_have_changed();
     }
     answer
+}
+
+/// Whether a query of a project may begin a transaction, which the engine would wait for, or set something of the
+/// session.
+fn may_stay_in_the_way(sql: &str) -> bool {
+    let sql = sql.to_ascii_lowercase();
+    ["begin", "start", "set", "call", "/*"]
+        .iter()
+        .any(|word| sql.contains(word))
 }
 
 pub(super) fn counts(mysql: &mut MySql, budget: Duration) -> Limited<Counts> {

@@ -9,7 +9,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 use super::failure::Failure;
 use super::lock::mysql::MySqlLock;
 use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
-use super::session::{Session, number, text, texts, version_rows};
+use super::session::{Session, SessionError, number, text, texts, version_rows};
 use super::{
     Database, DatabaseError, Glimpse, Limited, Look, audit, audited, blockers, checks_mysql,
     left_over, outline, put_or_create, version_query,
@@ -35,6 +35,10 @@ pub(super) struct MySql {
     lock: Option<MySqlLock>,
     facts: ConnectionFacts,
     database: String,
+    /// The connection that was made read-only, as the session counts them.
+    read_only: Option<u32>,
+    /// Whether the server may tell who holds a lock on a table.
+    tells_holders: bool,
 }
 
 impl MySql {
@@ -55,7 +59,23 @@ impl MySql {
             lock: None,
             facts: facts.clone(),
             database,
+            read_only: None,
+            tells_holders: true,
         })
+    }
+
+    /// Has the server refuse whatever would change something, on the connection that there is then.
+    pub(super) fn become_read_only(&mut self) -> Result<(), SessionError> {
+        if self.read_only != Some(self.session.connections()) {
+            self.session.rows("SET SESSION TRANSACTION READ ONLY")?;
+            self.read_only = Some(self.session.connections());
+        }
+        Ok(())
+    }
+
+    /// What became read-only is not known to be so any more.
+    pub(super) fn may_have_changed(&mut self) {
+        self.read_only = None;
     }
 }
 
@@ -159,7 +179,7 @@ impl Database for MySql {
     }
 
     fn blockers(&mut self, open_for: Duration) -> Result<Vec<Blocker>, DatabaseError> {
-        blockers::of_mysql(&mut self.session, open_for)
+        blockers::of_mysql(&mut self.session, open_for, &mut self.tells_holders)
     }
 
     fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {
@@ -187,6 +207,8 @@ impl Database for MySql {
         row: &domain_audit::Row,
     ) -> Result<(), DatabaseError> {
         let table = audit::name(Dialect::MySql, beside.schema.as_deref());
+        self.session.rows("SET SESSION TRANSACTION READ WRITE")?;
+        self.may_have_changed();
         let mut run = |statement: &str| {
             // Where a server does not commit by itself, the row would be lost and its lock would stay.
             self.session.rows("START TRANSACTION")?;

@@ -58,6 +58,8 @@ pub(super) struct Session<C: Connection> {
     /// Tried in turn while the encrypted channel cannot be built.
     options: Vec<C::Options>,
     connection: Option<C>,
+    /// How many connections were made so far.
+    connections: u32,
     place: String,
     password: Option<Secret>,
 }
@@ -100,6 +102,7 @@ where
             runtime,
             options,
             connection: None,
+            connections: 1,
             place,
             password,
         };
@@ -121,6 +124,11 @@ where
             Err(error) if reused && error.failure == Failure::Broken => self.attempt(sql),
             result => result,
         }
+    }
+
+    /// How many connections were made so far: whether what was set on one holds for the one that there is.
+    pub(super) fn connections(&self) -> u32 {
+        self.connections
     }
 
     /// As [`rows`](Self::rows), for a question that is not worth waiting: on the open connection only,
@@ -320,9 +328,12 @@ where
         sql: &str,
         limit: Duration,
     ) -> Result<Vec<Vec<<C::Database as sqlx::Database>::Row>>, SessionError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.reconnect()?,
+        let mut connection = if let Some(connection) = self.connection.take() {
+            connection
+        } else {
+            let connection = self.reconnect()?;
+            self.connections += 1;
+            connection
         };
         let mut results = vec![Vec::new()];
         let ended = self

@@ -26,6 +26,7 @@ use crate::domain::audit as domain_audit;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::lock::{Claim, Locked};
+use crate::domain::query::TextRows;
 use crate::domain::report::Schema;
 
 /// The step has ended when we look; a lock that lasts is somebody else's and worth a report.
@@ -132,7 +133,7 @@ impl Look for Sqlite {
     }
 
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
-        Ok(schema(&self.rows(SCHEMA)?))
+        Ok(self.on(schema)?)
     }
 
     fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
@@ -147,15 +148,15 @@ impl Look for Sqlite {
     fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<Glimpse> {
         let all = self.on(|session| {
             let rows = session.rows(&version_query(table, '"'))?;
-            let lines = session.rows(SCHEMA)?;
+            let schema = schema(session)?;
             let counts = checks_sqlite::counted(session, Instant::now() + budget)?;
             let faults = checks_sqlite::found(session, Instant::now() + budget)?;
-            Ok((rows, lines, counts, faults))
+            Ok((rows, schema, counts, faults))
         });
-        let (rows, lines, counts, faults) = all.ok()?;
+        let (rows, schema, counts, faults) = all.ok()?;
         Some(Glimpse {
             rows: version_rows(Ok(rows), &[]).ok()?,
-            schema: schema(&lines),
+            schema,
             counts: counts.map(|counts| domain_audit::not_counted(counts, false)),
             faults,
         })
@@ -166,21 +167,39 @@ impl Look for Sqlite {
     }
 }
 
-/// The answer to [`SCHEMA`].
-fn schema(rows: &[SqliteRow]) -> Schema {
-    let column = |row, index| text(row, index).unwrap_or_default();
+/// Reads [`SCHEMA`].
+fn schema(session: &mut Session<SqliteConnection>) -> Result<Schema, SessionError> {
+    let rows = match in_one_value(session) {
+        Some(rows) => rows,
+        None => texts(&session.rows(SCHEMA)?),
+    };
     let rows: Vec<Row> = rows
-        .iter()
-        .map(|row| Row {
-            kind: column(row, 0),
-            table: column(row, 1),
-            name: column(row, 2),
-            detail: column(row, 3),
-            default: text(row, 4),
+        .into_iter()
+        .map(|row| {
+            let mut columns = row.into_iter();
+            let mut next = || columns.next().flatten();
+            Row {
+                kind: next().unwrap_or_default(),
+                table: next().unwrap_or_default(),
+                name: next().unwrap_or_default(),
+                detail: next().unwrap_or_default(),
+                default: next(),
+            }
         })
         .collect();
     let schema = outline(lines(&rows).into_iter());
-    domain_audit::without(schema, false)
+    Ok(domain_audit::without(schema, false))
+}
+
+/// The same as one value: each row on its own would be handed from the driver's thread to ours, which takes longer
+/// than reading it. `None` where a text is none, such as a default that is a BLOB.
+fn in_one_value(session: &mut Session<SqliteConnection>) -> Option<TextRows> {
+    let sql = format!(
+        "WITH line (kind, owner, name, detail, other) AS ({SCHEMA}) \
+         SELECT json_group_array(json_array(kind, owner, name, detail, other)) FROM line"
+    );
+    let rows = session.rows(&sql).ok()?;
+    serde_json::from_str(&text(rows.first()?, 0)?).ok()
 }
 
 impl Database for Sqlite {

@@ -481,6 +481,58 @@ fn version_files_and_env_py_may_compute_what_they_like_when_they_are_imported() 
     assert!(effort.forks > 0);
 }
 
+/// What a version file does to what all share, and another one counts on: Alembic loads every one of them in each process.
+const REGISTERS: &str = "
+from alembic.operations import MigrateOperation, Operations
+
+
+@Operations.register_operation('take_note')
+class TakeNote(MigrateOperation):
+    @classmethod
+    def take_note(cls, operations):
+        return operations.invoke(cls())
+
+
+@Operations.implementation_for(TakeNote)
+def take_note(operations, operation):
+    operations.execute('CREATE TABLE noted (i int)')
+
+
+def downgrade():
+";
+
+/// Turns red if a step can do less than it could where all version files were run.
+#[test]
+fn a_version_file_may_count_on_what_another_one_does_when_it_is_imported() {
+    // By itself, and by a module of the project.
+    for by_a_module in [false, true] {
+        let (effort, outcome) = alike(
+            |road| {
+                let project = linear(road);
+                let project = if by_a_module {
+                    let (module, _) = REGISTERS.split_once("\n\ndef downgrade").unwrap();
+                    let imports = "import os, sys\nsys.path.append(os.getcwd())\nimport registers\n\ndef downgrade():\n";
+                    project
+                        .file("registers.py", module)
+                        .edit(ORDERS, "def downgrade():\n", imports)
+                } else {
+                    project.edit(ORDERS, "def downgrade():\n", REGISTERS)
+                };
+                let project = project.edit(
+                    EMAIL,
+                    "def downgrade():\n",
+                    "def downgrade():\n    op.take_note()\n",
+                );
+                ready(project, "2b3c4d5e6f02")
+            },
+            "downgrade-safe base -y --allow all",
+        );
+        assert_eq!(outcome.run.code, Some(0), "{}", outcome.run);
+        assert!(outcome.schema.iter().any(|line| line.contains("noted")));
+        assert!(effort.forks > 0);
+    }
+}
+
 /// Turns red if two forks are handed the same chance.
 #[test]
 fn each_step_has_chances_of_its_own() {

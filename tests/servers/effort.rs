@@ -126,6 +126,46 @@ fn the_number_of_questions_does_not_grow_with_the_tables() {
     }
 }
 
+/// Red where a question takes words before and after it, or one that the server cannot answer is asked again.
+#[test]
+fn a_question_is_one_round_trip() {
+    for kind in Kind::SERVERS {
+        let database = with_rows(kind);
+        let relay = Relay::before(Server::shared(kind));
+        let facts = ConnectionFacts {
+            port: Some(relay.port()),
+            ..database.facts()
+        };
+        let mut own = database::open(&facts, &database_environment()).unwrap();
+        let turns = |ask: &mut dyn FnMut()| {
+            let before = relay.turns();
+            ask();
+            relay.turns() - before
+        };
+        // The session of MariaDB becomes read-only with the first.
+        let mut one = || drop(own.query("SELECT 1", BUDGET).unwrap());
+        let first = if kind == Kind::MariaDb { 2 } else { 1 };
+        assert_eq!([turns(&mut one), turns(&mut one)], [first, 1], "{kind:?}");
+        // It is asked for the plugin that tells who holds a lock, once.
+        let mut look = || drop(own.blockers(Duration::MAX).unwrap());
+        assert_eq!([turns(&mut look), turns(&mut look)], [first, 1], "{kind:?}");
+    }
+}
+
+/// Red where a query that left the session other than it was lets the next one write.
+#[test]
+fn a_session_stays_read_only_whatever_is_asked() {
+    let database = with_rows(Kind::MariaDb);
+    let mut own = database.open();
+    let mut refused = || own.query("DELETE FROM alembic_version", BUDGET).is_err();
+    assert!(refused() && refused());
+    own.query("SET SESSION TRANSACTION READ WRITE", BUDGET)
+        .unwrap();
+    let mut refused = || own.query("DELETE FROM alembic_version", BUDGET).is_err();
+    assert!(refused());
+    assert_eq!(database.query("SELECT * FROM alembic_version").len(), 2);
+}
+
 /// Red where a command opens more connections of ours than it needs: one that looks, and for a run one more that
 /// holds the lock, since a look that is given up closes its connection, and the lock must not go with it.
 #[test]
@@ -159,6 +199,27 @@ fn a_run_has_one_connection_that_looks_and_one_that_holds_the_lock() {
             let (connections, run) = opened(line, 0);
             assert_eq!(connections, 2, "{kind:?} {line}\n{run}");
         }
+    }
+}
+
+/// Red where the questions before a backup take a connection each. A backup has one of its own, which holds the moment
+/// that it is of; on MariaDB two, since one keeps the tables as they are while the other reads.
+#[test]
+fn a_backup_is_asked_for_over_one_connection() {
+    for (kind, to_see, to_make) in [(Kind::PostgreSql, 1, 1), (Kind::MariaDb, 1, 2)] {
+        let database = TestDatabase::create(kind);
+        let relay = Relay::before(Server::shared(kind));
+        let project = upgraded("linear", &database);
+        let url = relay.url(&database);
+        let run = project
+            .rollback("downgrade-safe -1 -y --allow all")
+            .env("ROLLBACK_DATABASE_URL", &url)
+            .env("ROLLBACK_BACKUP", "always")
+            .run()
+            .exits(0);
+        // The client that writes the file has one as well.
+        let expected = 2 + to_see + to_make + 1;
+        assert_eq!(relay.connections(), expected, "{kind:?}\n{run}");
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) struct MySqlBackups {
     facts: ConnectionFacts,
     surroundings: Surroundings,
     tools: Option<Tools>,
+    /// A connection of which all is answered, for the next question.
+    idle: Option<MySql>,
 }
 
 impl MySqlBackups {
@@ -60,10 +62,18 @@ impl MySqlBackups {
             facts: facts.clone(),
             surroundings,
             tools: None,
+            idle: None,
         }
     }
 
-    fn connect(&self) -> Result<MySql, BackupError> {
+    fn connect(&mut self) -> Result<MySql, BackupError> {
+        match self.idle.take() {
+            Some(idle) => Ok(idle),
+            None => self.connect_anew(),
+        }
+    }
+
+    fn connect_anew(&self) -> Result<MySql, BackupError> {
         let mut database = MySql::open(&self.facts)?;
         rows(
             &mut database,
@@ -78,7 +88,9 @@ impl MySqlBackups {
         if let Some(tools) = &self.tools {
             return Ok(tools.clone());
         }
-        let server = self.connect()?.identity()?.server.unwrap_or_default();
+        let mut database = self.connect()?;
+        let server = database.identity()?.server.unwrap_or_default();
+        self.idle = Some(database);
         let tools = Tools::find(&self.surroundings.environment, &server)?;
         self.tools = Some(tools.clone());
         Ok(tools)
@@ -166,7 +178,7 @@ impl MySqlBackups {
         progress: Progress<'_>,
     ) -> Result<(), BackupError> {
         let mut source = whole(file)?;
-        let is_encrypted = is_encrypted(&mut self.connect()?)?;
+        let is_encrypted = is_encrypted(&mut self.connect_anew()?)?;
         let (input, input_end) = io::pipe().map_err(|error| client::failed(file, error))?;
         let call = Call {
             name: tools.load_name,
@@ -349,7 +361,10 @@ impl Backups for MySqlBackups {
     }
 
     fn size(&mut self) -> Result<Option<u64>, BackupError> {
-        Ok(one(&mut self.connect()?, SIZE)?.parse().ok())
+        let mut database = self.connect()?;
+        let size = one(&mut database, SIZE)?.parse().ok();
+        self.idle = Some(database);
+        Ok(size)
     }
 
     fn contents(&mut self) -> Result<Contents, BackupError> {

@@ -51,6 +51,8 @@ pub(super) struct PostgresBackups {
     surroundings: Surroundings,
     server: Option<Server>,
     tools: Option<Tools>,
+    /// A connection of which all is answered, for the next question.
+    idle: Option<Session<PgConnection>>,
 }
 
 #[derive(Debug, Clone)]
@@ -70,10 +72,14 @@ impl PostgresBackups {
             surroundings,
             server: None,
             tools: None,
+            idle: None,
         })
     }
 
-    fn connect(&self) -> Result<Session<PgConnection>, BackupError> {
+    fn connect(&mut self) -> Result<Session<PgConnection>, BackupError> {
+        if let Some(idle) = self.idle.take() {
+            return Ok(idle);
+        }
         Ok(Postgres::with(self.settings.clone())?.session)
     }
 
@@ -81,12 +87,13 @@ impl PostgresBackups {
         if let Some(server) = &self.server {
             return Ok(server.clone());
         }
-        let rows = self
-            .connect()?
+        let mut session = self.connect()?;
+        let rows = session
             .rows(
                 "SELECT current_setting('server_version_num')::int / 10000, current_setting('server_version')",
             )
             .map_err(DatabaseError::from)?;
+        self.idle = Some(session);
         let column = |index| rows.first().and_then(|row| text(row, index));
         let version = column(1).unwrap_or_default();
         let server = Server {
@@ -184,10 +191,11 @@ impl Backups for PostgresBackups {
     }
 
     fn size(&mut self) -> Result<Option<u64>, BackupError> {
-        let rows = self
-            .connect()?
+        let mut session = self.connect()?;
+        let rows = session
             .rows("SELECT pg_database_size(current_database())")
             .map_err(DatabaseError::from)?;
+        self.idle = Some(session);
         Ok(rows
             .first()
             .and_then(|row| crate::database::session::number(row, 0)))
