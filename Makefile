@@ -35,8 +35,8 @@ accuracy: build
 	scripts/setup-servers
 	scripts/accuracy
 
-# Measures rollback beside the engine's own one command and other tools, prints the table and writes docs/benchmarks.md. Some
-# twenty minutes, on a machine that does nothing else; no part of the tests, because a clock proves nothing.
+# Measures rollback beside the engine's own one command and other tools, prints the table and writes docs/benchmarks.md and the
+# README's figures. Some twenty minutes, on a machine that does nothing else; no part of the tests, because a clock proves nothing.
 bench: build
 	scripts/setup-python alembic-current superset
 	scripts/setup-servers

@@ -25,7 +25,7 @@ fn the_readme_quotes_only_figures_that_were_measured() {
         .collect();
     assert!(
         unknown.is_empty(),
-        "not in docs/benchmarks.md: {unknown:?}; mend the section How fast by that page"
+        "not in docs/benchmarks.md: {unknown:?}; write both anew: make bench"
     );
 }
 
