@@ -236,7 +236,7 @@ def hook_script(module):
     module.ScriptDirectory.__init__ = wrapped
     # `current` compares each applied revision with each other one to leave out those that others imply, which takes
     # a minute for 10,000. What it prints of the rows is not read here.
-    module.ScriptDirectory.get_all_current = lambda self, rows: set(self.revision_map.get_revisions(rows))
+    module.revision.RevisionMap._get_all_current = lambda self, rows: set(self.get_revisions(rows))
 
 
 class Watcher:
