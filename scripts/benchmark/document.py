@@ -463,7 +463,7 @@ def method(results):
   That is no part of the time. After each run its version rows, tables, columns and indexes were looked at, and were the same for all.
 - PostgreSQL and MariaDB ran on this machine with the settings they come with: a commit is on the disk when it returns. Nothing
   was set for one competitor that was not set for all.
-- `rollback` ran as `rollback downgrade-safe -N -y --allow all` with `ROLLBACK_BACKUP=never`: it plans, asks the database what is at stake,
+- `rollback` ran as `rollback downgrade-safe -30 -y --allow all`, and so with other numbers, with `ROLLBACK_BACKUP=never`: it plans, asks the database what is at stake,
   validates each step, and keeps its record.
 - The history of (a) and (b) has {history.STEPS} revisions: tables, indexes, columns, foreign keys, each way back the inverse; {history.ROWS} rows
   in each table. Sqitch has the same as {history.STEPS} changes, each in a transaction, without verify scripts, and sqlx as

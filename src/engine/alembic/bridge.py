@@ -236,7 +236,12 @@ def hook_script(module):
     module.ScriptDirectory.__init__ = wrapped
     # `current` compares each applied revision with each other one to leave out those that others imply, which takes
     # a minute for 10,000. What it prints of the rows is not read here.
-    module.revision.RevisionMap._get_all_current = lambda self, rows: set(self.get_revisions(rows))
+    module.revision.RevisionMap._get_all_current = rows_alone
+
+
+def rows_alone(revision_map, rows):
+    revision_map._revision_map  # a history that cannot be loaded is an error at this point, as ever
+    return set(revision_map.get_revisions(rows))
 
 
 class Watcher:

@@ -195,6 +195,15 @@ impl Engine for AlembicEngine {
     fn observe(&self) -> Result<Observation, EngineError> {
         // Nothing is changed yet, so the first Ctrl-C may end it.
         let interrupt = self.interrupt.at_once();
+        if interrupt.count() > 0 {
+            // It came before anything was asked, and would not come again.
+            return Err(EngineError {
+                summary: "stopped, as you asked".to_owned(),
+                stdout: String::new(),
+                stderr: String::new(),
+                hints: Vec::new(),
+            });
+        }
         let plain = self.invocation(CURRENT);
         if let Some(launch) = self.launch(&plain) {
             let request = bridge::Request::default();
