@@ -9,13 +9,20 @@ use super::quoted;
 ///
 /// What is joined is a table of its own first (`IN`, `GROUP BY`, `DISTINCT`): the server makes a table of
 /// `information_schema` anew for each row that is looked up in it.
+///
+/// - The engine, the collation and the options of a table have a line if they are not InnoDB, the collation of
+///   the database, and none.
+/// - Parameters are part of the digest of their routine as a fixed number of bits, because `GROUP_CONCAT` cuts
+///   its result off. Without the right to read a definition the digest covers the rest.
+/// - Of rights, those on tables, columns and the database that the user may see.
 pub(super) const SCHEMA: &str = "
     SELECT CONCAT(CASE table_type WHEN 'SEQUENCE' THEN 'sequence ' ELSE 'table ' END, table_name)
     FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type <> 'VIEW'
     UNION ALL
     SELECT CONCAT('view ', table_name, ' ',
         REPLACE(view_definition, CONCAT('`', REPLACE(DATABASE(), '`', '``'), '`.'), ''),
-        IF(check_option = 'NONE', '', CONCAT(' with ', LOWER(check_option), ' check option')))
+        IF(check_option = 'NONE', '', CONCAT(' with ', LOWER(check_option), ' check option')),
+        IF(security_type = 'INVOKER', ' sql security invoker', ''))
     FROM information_schema.views WHERE table_schema = DATABASE()
     UNION ALL
     SELECT CONCAT('column ', c.table_name, '.', c.column_name, ' ', c.column_type,
@@ -26,7 +33,7 @@ pub(super) const SCHEMA: &str = "
         IF(COALESCE(c.generation_expression, '') = '', '', CONCAT(' as ', c.generation_expression)))
     FROM information_schema.columns c
     WHERE c.table_schema = DATABASE() AND c.table_name IN (SELECT t.table_name
-        FROM information_schema.tables t WHERE t.table_schema = DATABASE() AND t.table_type = 'BASE TABLE')
+        FROM information_schema.tables t WHERE t.table_schema = DATABASE() AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED'))
     UNION ALL
     SELECT CONCAT(IF(index_name = 'PRIMARY', CONCAT('primary key ', table_name),
             CONCAT('index ', table_name, '.', index_name)),
@@ -63,7 +70,64 @@ pub(super) const SCHEMA: &str = "
     UNION ALL
     SELECT CONCAT('trigger ', event_object_table, '.', trigger_name, ' ', LOWER(action_timing), ' ',
         LOWER(event_manipulation), ' ', action_statement)
-    FROM information_schema.triggers WHERE trigger_schema = DATABASE()";
+    FROM information_schema.triggers WHERE trigger_schema = DATABASE()
+    UNION ALL
+    SELECT CONCAT_WS(' ', 'options', table_name, IF(engine = 'InnoDB', NULL, CONCAT('engine ', engine)),
+        IF(table_collation = @@collation_database, NULL, CONCAT('collate ', table_collation)),
+        IF(table_type = 'BASE TABLE', NULL, LOWER(table_type)),
+        NULLIF(TRIM(REPLACE(create_options, 'partitioned', '')), ''))
+    FROM information_schema.tables
+    WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
+        AND (engine <> 'InnoDB' OR table_collation <> @@collation_database OR table_type <> 'BASE TABLE'
+            OR TRIM(REPLACE(create_options, 'partitioned', '')) <> '')
+    UNION ALL
+    SELECT CONCAT('partition ', table_name, '.', partition_name, COALESCE(CONCAT('.', subpartition_name), ''),
+        ' ', LOWER(partition_method), ' (', COALESCE(partition_expression, ''), ')',
+        COALESCE(CONCAT(IF(partition_method LIKE 'RANGE%', ' less than ', ' in '), partition_description), ''),
+        COALESCE(CONCAT(' ', LOWER(subpartition_method), ' (', subpartition_expression, ')'), ''))
+    FROM information_schema.partitions WHERE table_schema = DATABASE() AND partition_name IS NOT NULL
+    UNION ALL
+    SELECT CONCAT(LOWER(r.routine_type), ' ', r.routine_name, COALESCE(CONCAT(' returns ', r.dtd_identifier), ''), ' ',
+        LEFT(SHA2(CONCAT_WS('|', p.parameters, r.is_deterministic, r.sql_data_access, r.security_type, r.sql_mode,
+            r.routine_definition), 256), 32))
+    FROM information_schema.routines r LEFT JOIN (SELECT specific_name, routine_type,
+            BIT_XOR(CAST(CONV(LEFT(SHA2(CONCAT_WS('|', ordinal_position, parameter_mode, parameter_name, dtd_identifier,
+                collation_name), 256), 15), 16, 10) AS UNSIGNED)) AS parameters
+        FROM information_schema.parameters WHERE specific_schema = DATABASE() GROUP BY specific_name, routine_type) p
+        ON p.specific_name = r.specific_name AND p.routine_type = r.routine_type
+    WHERE r.routine_schema = DATABASE()
+    UNION ALL
+    SELECT CONCAT('event ', event_name, ' ', LOWER(status),
+        COALESCE(CONCAT(' at ', execute_at), CONCAT(' every ', interval_value, ' ', LOWER(interval_field))),
+        COALESCE(CONCAT(' starts ', starts), ''), COALESCE(CONCAT(' ends ', ends), ''), ' ', time_zone,
+        IF(on_completion = 'PRESERVE', ' preserve ', ' '),
+        LEFT(SHA2(CONCAT_WS('|', sql_mode, event_definition), 256), 32))
+    FROM information_schema.events WHERE event_schema = DATABASE()
+    UNION ALL
+    SELECT CONCAT('definer view ', table_name, ' ', definer)
+    FROM information_schema.views WHERE table_schema = DATABASE()
+    UNION ALL
+    SELECT CONCAT('definer trigger ', event_object_table, '.', trigger_name, ' ', definer)
+    FROM information_schema.triggers WHERE trigger_schema = DATABASE()
+    UNION ALL
+    SELECT CONCAT('definer ', LOWER(routine_type), ' ', routine_name, ' ', definer)
+    FROM information_schema.routines WHERE routine_schema = DATABASE()
+    UNION ALL
+    SELECT CONCAT('definer event ', event_name, ' ', definer)
+    FROM information_schema.events WHERE event_schema = DATABASE()
+    UNION ALL
+    SELECT CONCAT('grant ', table_name, ' ', LOWER(GROUP_CONCAT(privilege_type ORDER BY privilege_type SEPARATOR ', ')),
+        ' to ', grantee, IF(MAX(is_grantable) = 'YES', ' with grant option', ''))
+    FROM information_schema.table_privileges WHERE table_schema = DATABASE() GROUP BY table_name, grantee
+    UNION ALL
+    SELECT CONCAT('grant ', table_name, '.', column_name, ' ',
+        LOWER(GROUP_CONCAT(privilege_type ORDER BY privilege_type SEPARATOR ', ')),
+        ' to ', grantee, IF(MAX(is_grantable) = 'YES', ' with grant option', ''))
+    FROM information_schema.column_privileges WHERE table_schema = DATABASE() GROUP BY table_name, column_name, grantee
+    UNION ALL
+    SELECT CONCAT('grant database ', LOWER(GROUP_CONCAT(privilege_type ORDER BY privilege_type SEPARATOR ', ')),
+        ' to ', grantee, IF(MAX(is_grantable) = 'YES', ' with grant option', ''))
+    FROM information_schema.schema_privileges WHERE table_schema = DATABASE() GROUP BY grantee";
 
 /// How the line of a sequence begins in [`SCHEMA`], which knows its name and no more: MariaDB has no
 /// table of sequences.

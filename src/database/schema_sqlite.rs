@@ -45,7 +45,13 @@ pub(super) const SCHEMA: &str = r#"
     FROM (SELECT real.name AS owner, k.id AS id, k."table" AS parent, k."from" AS part, k."to" AS key,
             k.on_delete, k.on_update
         FROM real, pragma_foreign_key_list(real.name) k ORDER BY real.name, k.id, k.seq)
-    GROUP BY owner, id"#;
+    GROUP BY owner, id
+    UNION ALL
+    SELECT 'pragma', 'user_version', NULL, CAST(user_version AS TEXT), NULL
+    FROM pragma_user_version WHERE user_version <> 0
+    UNION ALL
+    SELECT 'pragma', 'application_id', NULL, CAST(application_id AS TEXT), NULL
+    FROM pragma_application_id WHERE application_id <> 0"#;
 
 /// One row of [`SCHEMA`].
 pub(super) struct Row {

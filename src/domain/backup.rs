@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::connection::Dialect;
 use super::lock::Operator;
 use super::revision::Heads;
 use super::risk::outlook::Outlook;
 use super::risk::{Foretold, Level};
+use super::schema::{Schema, is_comparable};
 
 /// The version of the format of a manifest; one of another version is not read.
 pub const VERSION: u32 = 1;
@@ -55,7 +57,7 @@ pub struct Manifest {
     pub seconds: f64,
     /// The version rows in it.
     pub heads: Heads,
-    /// The fingerprint of the schema in it.
+    /// The [`fingerprint`] of the schema in it.
     pub schema: String,
     /// The rows of each table in it.
     pub rows: BTreeMap<String, u64>,
@@ -63,18 +65,37 @@ pub struct Manifest {
     pub verified: Verified,
 }
 
+/// The fingerprint of what a backup of the schema carries.
+///
+/// A dump does not carry, or gives other owners on another server or to another user: owners and definers, the
+/// state of the server's own triggers and subscriptions of PostgreSQL, and rights of MySQL and MariaDB, which
+/// belong to the server and stay as they are.
+pub fn fingerprint(schema: &Schema, dialect: Dialect) -> String {
+    const LEFT_OUT: [&str; 4] = ["owner ", "constraint trigger ", "definer ", "subscription "];
+    let is_carried = |line: &&String| {
+        let left_out = LEFT_OUT.iter().any(|kind| line.starts_with(kind));
+        !left_out && (dialect != Dialect::MySql || !line.starts_with("grant "))
+    };
+    super::schema::fingerprint(&schema.iter().filter(is_carried).cloned().collect())
+}
+
 /// What a database or a scratch copy of it holds, for comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contents {
     /// The version rows.
     pub heads: Heads,
-    /// The fingerprint of the schema.
+    /// The [`fingerprint`] of the schema.
     pub schema: String,
     /// The rows of each table, all counted.
     pub rows: BTreeMap<String, u64>,
 }
 
 impl Contents {
+    /// Whether the schema is that of the backup; `None` if the manifest has a fingerprint of another form.
+    pub fn has_schema_of(&self, manifest: &Manifest) -> Option<bool> {
+        is_comparable(&self.schema, &manifest.schema).then(|| self.schema == manifest.schema)
+    }
+
     /// What is other than in the manifest, a sentence each; nothing where all is the same.
     pub fn other_than(&self, manifest: &Manifest) -> Vec<String> {
         let mut differences = Vec::new();
@@ -96,7 +117,7 @@ impl Contents {
                 listed(&manifest.heads)
             ));
         }
-        if self.schema != manifest.schema {
+        if self.has_schema_of(manifest) == Some(false) {
             differences.push("the schema has another fingerprint".to_owned());
         }
         let tables: std::collections::BTreeSet<&String> =
@@ -130,4 +151,67 @@ pub fn wanted(outlook: &Outlook) -> Option<String> {
         // A step that fails destroys least; it is the reason where there is no other.
         .max_by_key(|finding| (finding.outcome != Some(Foretold::WillFail), finding.level))
         .map(|finding| finding.sentence.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents(schema: &str) -> Contents {
+        Contents {
+            schema: schema.to_owned(),
+            ..Contents::default()
+        }
+    }
+
+    fn manifest(schema: &str) -> Manifest {
+        serde_json::from_value(serde_json::json!({
+            "version": VERSION, "id": "a", "at": "b", "run": null,
+            "by": { "user": "u", "host": "h", "pid": 1 }, "database_key": "k", "database": "d",
+            "dialect": "postgresql", "server": null, "client": null, "file": "f", "bytes": 1, "sha256": "0",
+            "seconds": 0.1, "heads": [], "schema": schema, "rows": {}, "verified": "read",
+        }))
+        .unwrap()
+    }
+
+    /// Turns red if a backup of an older version cannot be restored because its fingerprint has another form, or
+    /// if its schema is called the same.
+    #[test]
+    fn a_fingerprint_of_another_form_is_not_compared() {
+        let now = contents("v3:aa");
+        for (schema, same, differences) in [
+            ("v3:aa", Some(true), 0),
+            ("v3:bb", Some(false), 1),
+            ("v2:aa", None, 0),
+        ] {
+            assert_eq!(now.has_schema_of(&manifest(schema)), same, "{schema}");
+            assert_eq!(now.other_than(&manifest(schema)).len(), differences);
+        }
+    }
+
+    /// Turns red if what a dump leaves out counts, or if rights of PostgreSQL, which a dump carries, do not.
+    #[test]
+    fn lines_that_no_dump_carries_do_not_count() {
+        let of = |lines: &[&str], dialect| {
+            fingerprint(
+                &lines.iter().map(|line| (*line).to_owned()).collect(),
+                dialect,
+            )
+        };
+        let plain = of(&["table t"], Dialect::PostgreSql);
+        for line in [
+            "owner t x",
+            "constraint trigger t.k f disabled",
+            "subscription s of p",
+        ] {
+            assert_eq!(of(&["table t", line], Dialect::PostgreSql), plain, "{line}");
+        }
+        let right = ["table t", "grant t SELECT to PUBLIC"];
+        assert_ne!(of(&right, Dialect::PostgreSql), plain);
+        assert_eq!(of(&right, Dialect::MySql), plain);
+        assert_eq!(
+            of(&["table t", "definer view v x@%"], Dialect::MySql),
+            plain
+        );
+    }
 }

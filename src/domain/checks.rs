@@ -86,27 +86,51 @@ impl Health {
     }
 }
 
-/// What a line of a schema is about where that is a table or a part of one: its name, and what follows it.
+/// Lines that say what a table consists of.
+const PARTS: [&str; 12] = [
+    "table ",
+    "column ",
+    "index ",
+    "primary key ",
+    "unique ",
+    "foreign key ",
+    "check ",
+    "constraint ",
+    "trigger ",
+    "partition ",
+    "partitioned ",
+    "inherits ",
+];
+
+/// Lines that say something else about a table.
+const PROPERTIES: [&str; 12] = [
+    "constraint trigger ",
+    "definer trigger ",
+    "foreign table ",
+    "grant ",
+    "options ",
+    "owner ",
+    "policy ",
+    "replica identity ",
+    "revoke ",
+    "row security ",
+    "rule ",
+    "unlogged ",
+];
+
+/// The name of the table and what follows it, of a line about a table, a part or a property of one.
 pub fn object(line: &str) -> Option<&str> {
-    const KINDS: [&str; 9] = [
-        "table ",
-        "column ",
-        "index ",
-        "primary key ",
-        "unique ",
-        "foreign key ",
-        "check ",
-        "constraint ",
-        "trigger ",
-    ];
-    KINDS.iter().find_map(|kind| line.strip_prefix(kind))
+    let kinds = PROPERTIES.iter().chain(&PARTS);
+    kinds.copied().find_map(|kind| line.strip_prefix(kind))
 }
 
-/// Whether a line of the difference is about the table.
+/// Whether a line of the difference is about the table itself or a part of it. A right or another property
+/// does not explain that rows are gone.
 pub fn touches(difference: &Difference, table: &str) -> bool {
     difference.gone.iter().chain(&difference.new).any(|line| {
-        object(line)
-            .and_then(|rest| rest.strip_prefix(table))
+        let is_property = PROPERTIES.iter().any(|kind| line.starts_with(kind));
+        let rest = object(line).filter(|_| !is_property);
+        rest.and_then(|rest| rest.strip_prefix(table))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ']))
     })
 }
@@ -202,7 +226,14 @@ mod tests {
         let before = health(&[("t", 3, true)], &[]);
         let after = health(&[("t", 2, true)], &[]);
         assert_eq!(worse(&before, &after, "column tt.x int").len(), 1);
-        for line in ["column t.x int", "table t", "unique t (x)"] {
+        assert_eq!(worse(&before, &after, "grant t select to x").len(), 1);
+        assert_eq!(worse(&before, &after, "constraint trigger t.x y").len(), 1);
+        for line in [
+            "column t.x int",
+            "table t",
+            "unique t (x)",
+            "partition t.p0 hash (x)",
+        ] {
             assert_eq!(worse(&before, &after, line), [""; 0], "{line}");
         }
         for table in ["alembic_version", "public.alembic_version", "s.r"] {

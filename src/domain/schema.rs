@@ -5,21 +5,18 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// One line for each table, column, index, constraint, view, sequence and enum value, such as
-/// `column users.email varchar(100) not null`. Compared as a set.
+/// One line for each object and for each property of its own, such as `column users.email varchar(100) not null`
+/// or `grant public.users SELECT to reader`. Compared as a set.
 pub type Schema = BTreeSet<String>;
 
 /// The form of the lines. It goes up with every change of what a server's lines look like, because
 /// fingerprints of two forms say nothing about each other.
-pub const FORM: u32 = 2;
+pub const FORM: u32 = 3;
 
-/// `v2:` and the SHA-256 of the canonical form in hexadecimal: the lines in the order of their bytes,
+/// `v3:` and the SHA-256 of the canonical form in hexadecimal: the lines in the order of their bytes,
 /// each ended by a newline, in UTF-8. `sort | sha256sum` in the C locale gives the same.
 ///
-/// Covered are tables (the version table among them, not its rows), columns with type, nullability
-/// and default, indexes, primary, unique and foreign keys, checks, views, triggers, enum types and
-/// sequences. Not covered are the order of columns, functions, rights, comments, storage, and of
-/// SQLite's unique and foreign keys the names, when they are checked and what happens on a conflict.
+/// docs/safety.md lists what the lines contain and what they leave out.
 pub fn fingerprint(schema: &Schema) -> String {
     let mut hash = Sha256::new();
     for line in schema {
@@ -32,6 +29,12 @@ pub fn fingerprint(schema: &Schema) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     format!("v{FORM}:{digits}")
+}
+
+/// Whether two fingerprints have the same form, so that they differ only if the schemas do.
+pub fn is_comparable(one: &str, other: &str) -> bool {
+    let form = |fingerprint: &str| fingerprint.split_once(':').map(|(form, _)| form.to_owned());
+    form(one) == form(other)
 }
 
 /// What lies between two schemas.
@@ -81,7 +84,7 @@ mod tests {
         let schema: Schema = ["table b", "table a"].map(str::to_owned).into();
         assert_eq!(
             fingerprint(&schema),
-            "v2:9457cd290bcb387b7b49991241c2f1cf5367fc59307121c4965225d9b52b3b57"
+            "v3:9457cd290bcb387b7b49991241c2f1cf5367fc59307121c4965225d9b52b3b57"
         );
     }
 }

@@ -226,10 +226,10 @@ impl Ui {
         }
         text.push_str(&self.labelled("Now", &ids(&now.heads)));
         text.push_str(&self.labelled("Then", &ids(&manifest.heads)));
-        let schema = if now.schema == manifest.schema {
-            "as in the backup"
-        } else {
-            "another than in the backup"
+        let schema = match now.has_schema_of(manifest) {
+            Some(true) => "as in the backup",
+            Some(false) => "another than in the backup",
+            None => "not compared: another version of rollback made the backup",
         };
         text.push_str(&self.labelled("Schema", schema));
         let tables = tables(now, manifest);
@@ -263,8 +263,12 @@ impl Ui {
         let Replacement {
             manifest, now, run, ..
         } = restoration.replacement;
+        let what = match now.has_schema_of(manifest) {
+            Some(_) => "version rows, schema and the rows",
+            None => "version rows and the rows",
+        };
         let title = format!(
-            "✓ Restored in {}: version rows, schema and the rows of {} are those of the backup, read from the database",
+            "✓ Restored in {}: {what} of {} are those of the backup, read from the database",
             seconds(restoration.elapsed),
             count(manifest.rows.len(), "table")
         );

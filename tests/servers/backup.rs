@@ -138,6 +138,17 @@ const POSTGRES: &str = r#"
     SELECT lo_from_bytea(4711, '\x00ff');
     CREATE FUNCTION seen_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN END$$;
     CREATE EVENT TRIGGER on_ddl ON ddl_command_end EXECUTE FUNCTION seen_ddl();
+    GRANT SELECT (id), UPDATE ON child TO pg_monitor WITH GRANT OPTION; GRANT USAGE ON SEQUENCE counter TO pg_monitor;
+    REVOKE ALL ON FUNCTION twice(int) FROM PUBLIC; REVOKE USAGE ON TYPE positive FROM PUBLIC; GRANT USAGE ON SCHEMA extensions TO pg_monitor;
+    ALTER TABLE child OWNER TO pg_monitor; ALTER TABLE parent REPLICA IDENTITY FULL, FORCE ROW LEVEL SECURITY;
+    CREATE POLICY later ON parent AS RESTRICTIVE FOR INSERT TO pg_read_all_data, pg_monitor WITH CHECK (id < 100);
+    CREATE UNLOGGED TABLE fast (id serial PRIMARY KEY) WITH (fillfactor = 70, autovacuum_enabled = false);
+    CREATE RULE quiet AS ON INSERT TO fast DO INSTEAD NOTHING; ALTER TABLE fast DISABLE RULE quiet;
+    ALTER TABLE "Zweites ""Schema"""."Kind" DISABLE TRIGGER stamped; ALTER TABLE "Zweites ""Schema"""."Kind" DISABLE TRIGGER ALL;
+    CREATE FOREIGN DATA WRAPPER nobody; CREATE SERVER far FOREIGN DATA WRAPPER nobody OPTIONS (host 'x', port '1');
+    CREATE USER MAPPING FOR PUBLIC SERVER far; CREATE FOREIGN TABLE distant (id int) SERVER far OPTIONS (t 'x');
+    CREATE TEXT SEARCH CONFIGURATION words (COPY = simple);
+    CREATE FUNCTION atomic(i int) RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT i + count(*) FROM child; END;
 "#;
 
 /// What happens between the backup and the restore.

@@ -19,6 +19,7 @@ mod effort;
 mod evidence;
 mod failures;
 mod fingerprint;
+mod fingerprint_kinds;
 mod fits;
 mod foresight;
 mod foretold;

@@ -15,9 +15,8 @@ use super::{BackupError, Backups, Progress, Surroundings};
 use crate::database::mysql::MySql;
 use crate::database::session::{number, text};
 use crate::database::{Database as _, DatabaseError, Look as _, quoted};
-use crate::domain::backup::Contents;
-use crate::domain::connection::{ConnectionFacts, VersionRows};
-use crate::domain::schema::fingerprint;
+use crate::domain::backup::{Contents, fingerprint};
+use crate::domain::connection::{ConnectionFacts, Dialect, VersionRows};
 use crate::process::{Environment, Files, GIVEN, Interrupt};
 
 /// How long is waited for somebody else's lock, in seconds.
@@ -237,7 +236,7 @@ impl MySqlBackups {
             let rows = answer.first().and_then(|row| number(row, 0));
             contents.rows.insert(table, rows.unwrap_or_default());
         }
-        contents.schema = fingerprint(&database.schema()?);
+        contents.schema = fingerprint(&database.schema()?, Dialect::MySql);
         if let VersionRows::Rows(rows) = database.version_rows(&self.surroundings.version_table)? {
             contents.heads = rows.into_iter().collect();
         }

@@ -19,10 +19,9 @@ use crate::database::postgres::{Postgres, Settings};
 use crate::database::postgres_looks::Asks;
 use crate::database::session::{Session, SessionError, text, texts};
 use crate::database::{DatabaseError, Look as _};
-use crate::domain::backup::Contents;
-use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
+use crate::domain::backup::{Contents, fingerprint};
+use crate::domain::connection::{ConnectionFacts, Dialect, VersionRows, VersionTable};
 use crate::domain::query::TextRows;
-use crate::domain::schema::fingerprint;
 use crate::process::{Environment, Files};
 
 /// How long is waited for somebody else's lock on a table.
@@ -389,7 +388,7 @@ impl<'a> Moment<'a> {
         let rows = Reading(self).version_rows(version_table);
         // Whoever ended a question is told of that, not of the question.
         self.stop.check()?;
-        contents.schema = fingerprint(&schema?);
+        contents.schema = fingerprint(&schema?, Dialect::PostgreSql);
         if let VersionRows::Rows(rows) = rows? {
             contents.heads = rows.into_iter().collect();
         }

@@ -17,10 +17,9 @@ use super::super::schema_sqlite::{Row, SCHEMA, lines};
 use super::super::snapshot::users;
 use super::super::{DatabaseError, outline, quoted, version_query};
 use super::{BackupError, Backups, Progress, Surroundings};
-use crate::domain::backup::Contents;
-use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::backup::{Contents, fingerprint};
+use crate::domain::connection::{ConnectionFacts, Dialect, VersionTable};
 use crate::domain::revision::{Heads, RevisionId};
-use crate::domain::schema::fingerprint;
 use crate::fault;
 
 /// Somebody who only reads or writes a little is through by then.
@@ -365,7 +364,7 @@ fn contents(connection: &Connection, table: &VersionTable) -> Result<Contents, E
         .collect::<Result<_, Error>>()?;
     Ok(Contents {
         heads,
-        schema: fingerprint(&schema),
+        schema: fingerprint(&schema, Dialect::Sqlite),
         rows,
     })
 }

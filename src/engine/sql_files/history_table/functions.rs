@@ -4,6 +4,7 @@
 use super::{SCHEMA, Tables};
 use crate::domain::foresight::Dialect;
 use crate::domain::lock::POSTGRES_KEY;
+use crate::domain::schema::FORM;
 use crate::domain::sql_files::history::{CAN, FAILED, GONE, NEEDED, NO_SQL, UNKNOWN};
 use crate::domain::sql_files::literal::{identifier, literal};
 
@@ -17,6 +18,11 @@ pub(super) const FUNCTIONS: [(&str, &str); 5] = [
     ("execute_migration_rollback", "text, boolean"),
     ("create_migration_snapshot", "text, text"),
 ];
+
+/// What the function that takes snapshots says about its lines, so that one with lines of another form is known.
+pub(super) fn form() -> String {
+    format!("Lines of form {FORM}.")
+}
 
 impl Tables {
     /// Makes the functions and takes the right to call them from everybody but their owner. `outline` is the
@@ -36,6 +42,7 @@ impl Tables {
             .replace("{needed}", &text(NEEDED))
             .replace("{no_sql}", &text(NO_SQL))
             .replace("{can}", &text(CAN))
+            .replace("{form}", &form())
             .replace("{outline}", outline);
         let from = from(web);
         let revoked = FUNCTIONS.iter().map(|(name, arguments)| {

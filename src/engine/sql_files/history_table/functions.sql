@@ -173,6 +173,7 @@ CREATE OR REPLACE FUNCTION {schema}.create_migration_snapshot(migration text, no
 RETURNS uuid
 LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $rollback$
+    -- {form}
     INSERT INTO {schema}.migration_snapshots (migration_name, note, taken_by, schema_lines)
     SELECT migration, note, current_user, coalesce(string_agg(one.line, E'\n' ORDER BY one.line COLLATE "C"), '')
     FROM (

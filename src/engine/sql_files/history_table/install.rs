@@ -1,6 +1,6 @@
 //! Making the tables, and bringing older ones up to now.
 
-use super::functions::{FUNCTIONS, from};
+use super::functions::{FUNCTIONS, form, from};
 use super::layout::{ALL, DEPENDENCIES, FORMAT, HISTORY, VERSION};
 use super::{SCHEMA, Tables, refused, run};
 use crate::domain::foresight::Dialect;
@@ -177,9 +177,11 @@ impl Tables {
         let has_functions = is_true(format!(
             "SELECT count(*) FROM pg_catalog.pg_proc p \
              JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-             WHERE n.nspname = {schema} AND p.proname IN ({}) HAVING count(*) >= {}",
+             WHERE n.nspname = {schema} AND p.proname IN ({}) HAVING count(*) >= {} \
+             AND bool_or(strpos(p.prosrc, {}) > 0)",
             functions.join(", "),
-            functions.len()
+            functions.len(),
+            self.text(&form())
         ))?;
         let is_open = is_true(format!(
             "SELECT 1 FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a \

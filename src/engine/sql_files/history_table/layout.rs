@@ -1,6 +1,7 @@
 //! The tables: their columns, in the words of each server.
 
-use super::Tables;
+use super::functions::FUNCTIONS;
+use super::{SCHEMA, Tables};
 use crate::domain::checks::object;
 use crate::domain::foresight::Dialect;
 use crate::domain::sql_files::literal::identifier;
@@ -91,11 +92,20 @@ fn words(dialect: Dialect) -> Words {
 pub(super) const ALL: [&str; 5] = [HISTORY, DEPENDENCIES, SNAPSHOTS, AUDIT, FORMAT];
 
 impl Tables {
-    /// Whether a line of a schema is about one of the tables.
+    /// Whether a line of a schema is about one of the tables or functions, or about the schema that they have for
+    /// themselves.
     pub fn is_ours(&self, line: &str) -> bool {
-        let Some(name) = object(line) else {
+        let own_schema = self.schema.as_deref() == Some(SCHEMA);
+        if own_schema && line.strip_prefix("schema ") == Some(SCHEMA) {
+            return true;
+        }
+        let Some(name) = object(line).or_else(|| line.strip_prefix("function ")) else {
             return false;
         };
+        if let Some(rest) = name.strip_prefix("schema ") {
+            return own_schema && rest.split(' ').next() == Some(SCHEMA);
+        }
+        let name = name.strip_prefix("function ").unwrap_or(name);
         let name = match &self.schema {
             Some(schema) => {
                 let quoted = identifier(self.dialect, schema);
@@ -107,9 +117,11 @@ impl Tables {
             None => Some(name),
         };
         name.is_some_and(|name| {
-            ALL.iter().any(|table| {
-                name.strip_prefix(table)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ']))
+            let tables = ALL.iter().copied();
+            let functions = FUNCTIONS.iter().map(|(name, _)| *name);
+            tables.chain(functions).any(|own| {
+                name.strip_prefix(own)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ', '(']))
             })
         })
     }

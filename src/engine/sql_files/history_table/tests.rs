@@ -375,12 +375,29 @@ fn the_tables_are_known_in_the_lines_of_a_schema() {
         "table rollback.migration_history",
         "column rollback.migration_audit.run text",
         "foreign key rollback.migration_dependencies.x FOREIGN KEY (a)",
+        "owner rollback.migration_history someone",
+        "revoke rollback.migration_history SELECT from PUBLIC",
+        "function rollback.migration_dependents(migration text) 0123",
+        "revoke function rollback.migration_dependents(migration text) EXECUTE from PUBLIC",
+        "schema rollback",
+        "owner schema rollback someone",
     ] {
         assert!(ours(None, line), "{line}");
         assert!(!ours(Some("public"), line), "{line}");
     }
     assert!(ours(Some("A b"), "table \"A b\".migration_history"));
     assert!(!ours(None, "table rollback.migration_history_old"));
+    assert!(!ours(
+        None,
+        "function public.migration_dependents(text) 0123"
+    ));
+    assert!(!ours(
+        None,
+        "function rollback.migration_dependents_old() 0123"
+    ));
+    assert!(!ours(None, "schema rollback_old"));
+    assert!(!ours(Some("public"), "schema rollback"));
+    assert!(!ours(Some("app"), "schema app"));
     assert!(!ours(None, "column public.t.migration_history text"));
     assert!(tables().is_ours("column migration_history_version.version integer"));
 }
