@@ -2,8 +2,10 @@ WITH place AS (
     SELECT oid, nspname, quote_ident(nspname) AS name, nspowner, nspacl FROM pg_namespace
     WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 ), member AS (
+    SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+    UNION ALL
     SELECT classid, objid FROM pg_depend
-    WHERE deptype = 'e' OR deptype = 'i' AND classid IN ('pg_proc'::regclass, 'pg_cast'::regclass)
+    WHERE classid IN ('pg_proc'::regclass, 'pg_cast'::regclass) AND deptype = 'i'
 ), relation AS (
     SELECT c.oid, c.relkind, c.relowner, c.relacl, c.relpersistence, c.relreplident, c.relrowsecurity,
         c.relforcerowsecurity, c.relispartition, c.relpartbound,

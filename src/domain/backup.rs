@@ -67,15 +67,16 @@ pub struct Manifest {
 
 /// The fingerprint of what a backup of the schema carries.
 ///
-/// A dump does not carry, or gives other owners on another server or to another user: owners and definers, the
-/// state of the server's own triggers and subscriptions of PostgreSQL, and rights of MySQL and MariaDB, which
-/// belong to the server and stay as they are.
+/// Left out is what a dump does not carry or what depends on who restores it: owners and definers, and on PostgreSQL
+/// the state of the triggers of foreign keys and subscriptions. On MySQL and MariaDB also rights, which belong to
+/// the server and stay as they are, and events, which the copy for a rehearsal must not run.
 pub fn fingerprint(schema: &Schema, dialect: Dialect) -> String {
-    const LEFT_OUT: [&str; 4] = ["owner ", "constraint trigger ", "definer ", "subscription "];
-    let is_carried = |line: &&String| {
-        let left_out = LEFT_OUT.iter().any(|kind| line.starts_with(kind));
-        !left_out && (dialect != Dialect::MySql || !line.starts_with("grant "))
+    let left_out: &[&str] = match dialect {
+        Dialect::PostgreSql => &["owner ", "constraint trigger ", "subscription "],
+        Dialect::MySql => &["definer ", "grant ", "event "],
+        Dialect::Sqlite => &[],
     };
+    let is_carried = |line: &&String| !left_out.iter().any(|kind| line.starts_with(kind));
     super::schema::fingerprint(&schema.iter().filter(is_carried).cloned().collect())
 }
 
@@ -209,9 +210,10 @@ mod tests {
         let right = ["table t", "grant t SELECT to PUBLIC"];
         assert_ne!(of(&right, Dialect::PostgreSql), plain);
         assert_eq!(of(&right, Dialect::MySql), plain);
-        assert_eq!(
-            of(&["table t", "definer view v x@%"], Dialect::MySql),
-            plain
-        );
+        for line in ["definer view v x@%", "event e enabled every 1 day 01"] {
+            assert_eq!(of(&["table t", line], Dialect::MySql), plain, "{line}");
+        }
+        let trigger = ["table t", "event trigger e on ddl_command_end execute f()"];
+        assert_ne!(of(&trigger, Dialect::PostgreSql), plain);
     }
 }

@@ -175,14 +175,15 @@ const POSTGRES_CHANGES: &str = r#"
     CREATE EVENT TRIGGER no_drop ON sql_drop EXECUTE FUNCTION loud();
 "#;
 
-/// What the fingerprint does not see: rows, values of sequences, functions, rights, comments and the rest.
+/// Rows, values of sequences, comments and large objects, which the fingerprint does not see, and functions, rights
+/// and the rest in words of the test's own.
 const POSTGRES_WHOLE: &str = r"
     SELECT 'rows ' || c.oid::regclass || ' ' || (xpath('/row/h/text()', query_to_xml(format(
             'SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text)) AS h FROM ONLY %s t', c.oid::regclass), true, true, '')))[1]::text
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'm') AND nspname !~ '^pg_' AND nspname <> 'information_schema'
     UNION ALL SELECT 'sequence ' || schemaname || '.' || sequencename || ' ' || coalesce(last_value::text, 'unused') FROM pg_sequences
-    UNION ALL SELECT 'rights ' || oid::regclass || ' ' || coalesce(relacl::text, '') || ' ' || relowner::regrole || ' ' || relrowsecurity
+    UNION ALL SELECT 'rights ' || oid::regclass || ' ' || ARRAY(SELECT one::text FROM unnest(relacl) one ORDER BY 1)::text || ' ' || relowner::regrole || ' ' || relrowsecurity
     FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
     UNION ALL SELECT 'function ' || oid::regprocedure || ' ' || md5(prosrc) FROM pg_proc
     WHERE pronamespace::regnamespace::text !~ '^(pg_|information_schema)'
