@@ -12,7 +12,7 @@ use crate::project::{Project, Run};
 use crate::support::{Kind, PASSWORD, Server, TestDatabase};
 
 /// Every fixture whose migrations can be taken back.
-const SHAPES: [&str; 14] = [
+const SHAPES: [&str; 15] = [
     "branches",
     "custom_version_table",
     "depends_on",
@@ -25,6 +25,7 @@ const SHAPES: [&str; 14] = [
     "merge_of_merges",
     "mutual_depends_on",
     "odd_messages",
+    "tangled",
     "three_way_merge",
     "two_heads",
 ];
