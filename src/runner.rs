@@ -114,7 +114,10 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     if let (None, Some(last)) = (&stop, plan.steps.last()) {
         let faults = parts.witness.faults_at_the_end();
         if !faults.is_empty() {
-            let at = Stopped::between(plan.steps.len() - 1, Cause::CheckFailed(faults), None).stop;
+            // The last step is done, and so are all others.
+            let last_done = done.last().cloned();
+            let at = Stopped::between(plan.steps.len() - 1, Cause::CheckFailed(faults), last_done);
+            let at = at.stop;
             parts.events.stopped(&at, last);
             stop = Some(at);
         }

@@ -19,7 +19,7 @@ use super::unfinished;
 use crate::config::{DeployedAt, Layer};
 use crate::domain::connection::RowsAre;
 use crate::domain::guard::{Before, Guarded};
-use crate::domain::journal;
+use crate::domain::journal::{self, RunBackup};
 use crate::domain::policy::Consent;
 use crate::domain::secret::redact_command;
 use crate::engine::Ended;
@@ -37,6 +37,9 @@ use crate::ui::{Format, Redact as _, Watched};
 ///
 /// Nobody may be there to be asked by then, so consent is given before: -y, and --allow for what may be lost
 /// then. What can be known before the command is refused before it, and the command is not run then.
+///
+/// With --backup or --on-failure restore, a backup is made before the command, and that one is restored if the
+/// rollback fails, or if the command left something that no revision accounts for.
 ///
 /// The lock of the database is free while the command runs, so that it can migrate. What somebody else applies
 /// meanwhile is rolled back as well: run one deploy at a time.
@@ -102,6 +105,8 @@ pub fn run(args: &GuardArgs, context: &Context<'_>) -> Result<Exit, Failure> {
 /// What is known before the command.
 struct Remembered {
     before: Before,
+    /// The backup that was made before it.
+    backup: Option<RunBackup>,
     /// Whether migrations are SQL files.
     is_sql: bool,
     /// The command line without passwords.
@@ -145,6 +150,7 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> 
         Consent::Terminal
     };
     refuse_beforehand(context, &mut session, consent, backup)?;
+    let backup = Safety::before_the_command(context, &session)?;
     let words = args.command.iter().map(String::as_str);
     let line = shlex::try_join(words).unwrap_or_else(|_| args.command.join(" "));
     let shown = redact_command(&session.secrets().redact(&line));
@@ -165,6 +171,7 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> 
     }
     Ok(Remembered {
         before,
+        backup,
         is_sql,
         shown,
     })
@@ -304,6 +311,7 @@ fn take_back(
         taking_back: Some(TakingBack {
             before: before.clone(),
             guarded: guarded.clone(),
+            backup: remembered.backup,
         }),
         ..DowngradeSafeArgs::default()
     };

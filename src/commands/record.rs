@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Context;
 use super::unfinished::TakenUp;
 use crate::domain::backup::Manifest;
-use crate::domain::journal::{self, Begun, Checked, Entry, Finished, Run, Statement};
+use crate::domain::journal::{self, Begun, Checked, Entry, Finished, Run, RunBackup, Statement};
 use crate::domain::lock::Operator;
 use crate::domain::plan::Step;
 use crate::domain::report::{Report, StepDone};
@@ -98,11 +98,14 @@ impl Record {
         Ok(Self { journal, offset })
     }
 
-    /// The backup that was made before the first step.
-    pub(super) fn backed_up(&mut self, manifest: &Manifest) -> Result<(), Failure> {
+    /// A backup was made for the run.
+    pub(super) fn backed_up(&mut self, backup: &RunBackup) -> Result<(), Failure> {
         append(
             &mut self.journal,
-            Entry::BackedUp(Box::new(manifest.clone())),
+            Entry::BackedUp {
+                manifest: Box::new(backup.manifest.clone()),
+                before: Some(backup.before),
+            },
         )?;
         fault::point("after_backed_up");
         Ok(())

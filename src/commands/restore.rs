@@ -66,11 +66,15 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     keeper.check(&manifest)?;
     let before = keeper.contents()?;
     let name = session.name_to_type();
+    // A backup from before a resume leaves the run to be resumed.
+    let ended = run
+        .as_ref()
+        .filter(|run| !run.is_resumed_from(&manifest.id));
     let replacement = Replacement {
         database: &session.place(),
         manifest: &manifest,
         now: &before,
-        run: run.as_ref().map(|run| run.begun.run.as_str()),
+        run: ended.map(|run| run.begun.run.as_str()),
         moment: (context.now)(),
     };
     ui.replacement(replacement)?;

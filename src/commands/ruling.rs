@@ -196,16 +196,12 @@ fn circumstances(context: &Context<'_>, begun: Option<&Circumstances>) -> Circum
     }
 }
 
-/// What is left over and at fault. What a run that goes on has kept beside the database is its own, and what is
-/// put back first is as it was when the policy was first asked.
+/// What is left over and at fault. What a run that goes on has kept beside the database is its own.
 fn faults(
     context: &Context<'_>,
     session: &mut Session,
     taken_up: Option<&TakenUp>,
 ) -> Option<Vec<String>> {
-    if taken_up.is_some_and(TakenUp::puts_back) {
-        return Some(Vec::new());
-    }
     let budget = context.settings.check_budget.unwrap_or(BUDGET);
     let mut faults = session.faults(budget)?;
     if let Some(copy) = taken_up.and_then(TakenUp::useless_copy) {

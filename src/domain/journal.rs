@@ -4,7 +4,9 @@
 //! have gone on meanwhile. So every entry stands for itself, nothing is ever changed, and the
 //! judgement about an unfinished run is made here, from the entries and a look at the database.
 
+mod backups;
 mod examine;
+mod rest;
 mod statement;
 mod whole;
 
@@ -20,9 +22,10 @@ use super::lock::Operator;
 use super::policy::{Circumstances, Ruling};
 use super::revision::{Heads, RevisionId};
 use super::schema::{Difference, FORM, Schema};
-use super::target::Target;
 
+pub use self::backups::{BackupMoment, RunBackup, to_go_back};
 pub use self::examine::Found;
+pub use self::rest::RestError;
 pub use self::statement::{State as StatementState, Statement};
 pub use self::whole::{Finished, Whole};
 
@@ -130,9 +133,15 @@ pub enum Entry {
         /// The schema, whole.
         schema: Schema,
     },
-    /// A backup was made and verified, before the first step.
-    #[serde(with = "nested")]
-    BackedUp(Box<Manifest>),
+    /// A backup was made and verified.
+    BackedUp {
+        /// What it is. It has a version and a moment of its own, beside those of the line.
+        manifest: Box<Manifest>,
+        /// What it was made before; `None` in records of before that was written down, which have it in the
+        /// order of their entries.
+        #[serde(default)]
+        before: Option<BackupMoment>,
+    },
     /// Checks were made; those that were left out are not named.
     Checked {
         /// The step after which; `None` before the first and after the last one.
@@ -172,37 +181,6 @@ pub enum Entry {
         /// Who did.
         by: Operator,
     },
-}
-
-/// A manifest has a version and a moment of its own, which would stand beside those of the line.
-mod nested {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::Manifest;
-
-    #[derive(Serialize)]
-    struct Written<'a> {
-        manifest: &'a Manifest,
-    }
-
-    #[derive(Deserialize)]
-    struct Read {
-        manifest: Box<Manifest>,
-    }
-
-    #[expect(clippy::borrowed_box, reason = "serde hands the field as it is")]
-    pub(super) fn serialize<S: Serializer>(
-        manifest: &Box<Manifest>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        Written { manifest }.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Box<Manifest>, D::Error> {
-        Read::deserialize(deserializer).map(|read| read.manifest)
-    }
 }
 
 /// The first entry.
@@ -370,8 +348,10 @@ pub struct Run {
     pub as_a_whole: bool,
     /// The whole that was begun last, unless it was taken back.
     pub whole: Option<Whole>,
-    /// The backup that was made before the first step.
-    pub backup: Option<Manifest>,
+    /// The backups that were made for it, in order.
+    pub backups: Vec<RunBackup>,
+    /// Whether a step was begun of which it is not proven that nothing is left.
+    touched: bool,
 }
 
 /// The end of a run.
@@ -422,7 +402,8 @@ impl Run {
             end: None,
             as_a_whole: false,
             whole: None,
-            backup: None,
+            backups: Vec::new(),
+            touched: false,
             begun: *begun,
         };
         let schema = run.begun.schema.clone();
@@ -446,11 +427,8 @@ impl Run {
             | Entry::Checked { .. }
             | Entry::Counted { .. }
             | Entry::Stopped(_) => {}
-            Entry::BackedUp(manifest) => self.backup = Some(*manifest),
-            Entry::Restored { heads, .. } => {
-                self.heads = heads;
-                self.end = Some(End::Restored);
-            }
+            Entry::BackedUp { manifest, before } => self.backed_up(*manifest, before),
+            Entry::Restored { backup, heads, .. } => self.restored(&backup, heads),
             Entry::Resumed { .. } => self.end = None,
             Entry::Intent { step, .. } => {
                 // Gone on with, it is the same one.
@@ -458,6 +436,7 @@ impl Run {
                     self.statement = None;
                 }
                 self.in_flight = Some(step);
+                self.touched = true;
             }
             Entry::Statement { statement, .. } => self.statement = Some(statement),
             Entry::InTheMiddle { schema, .. } => self.stands_with(Some(schema), form),
@@ -495,6 +474,7 @@ impl Run {
             Entry::TakenBack => {
                 if let Some(whole) = self.whole.take() {
                     self.done = whole.done;
+                    self.touched = whole.done > 0;
                     self.in_flight = None;
                     self.heads = whole.heads;
                     self.schema = whole.schema;
@@ -546,14 +526,6 @@ impl Run {
             .count();
         let remaining = &self.begun.removes[gone..];
         remaining.iter().all(is_applied).then_some(remaining)
-    }
-
-    /// What its target means from here on. A number of steps counts from where it began.
-    pub fn remaining_target(&self, remaining: &[String]) -> Option<Target> {
-        match self.begun.target.parse().ok()? {
-            Target::Steps(_) => Some(Target::Steps(remaining.len())),
-            named @ (Target::Named { .. } | Target::Exactly(_)) => Some(named),
-        }
     }
 }
 

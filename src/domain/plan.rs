@@ -105,6 +105,21 @@ impl Plan {
         })
     }
 
+    /// Plans the removal of these applied revisions in this order, one step each.
+    pub fn in_order<'ids>(
+        graph: &Graph,
+        rows: &[RevisionId],
+        removes: impl IntoIterator<Item = &'ids RevisionId>,
+    ) -> Result<Self, UnknownRevision> {
+        let nodes = graph.nodes(rows)?;
+        let order = graph.nodes(removes)?;
+        Ok(Self {
+            current: rows.iter().cloned().collect(),
+            restated_target: None,
+            steps: graph.steps_in_order(&nodes, &order),
+        })
+    }
+
     /// What to type for exactly these steps; `None` where no target means them and nothing else. A
     /// revision is better than a number: it means the same after the first step.
     pub fn spelled(&self, graph: &Graph) -> Option<String> {

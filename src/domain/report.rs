@@ -334,9 +334,8 @@ impl fmt::Display for Position {
                 formatter,
                 "half done: the version table is as before this step, and {done} of its {of} statements are done"
             ),
-            Self::StepHappened => formatter.write_str(
-                "the step happened all the same: the version table is as it should be after it",
-            ),
+            Self::StepHappened => formatter
+                .write_str("the step is done: the version table is as it should be after it"),
             Self::Elsewhere { heads } if heads.is_empty() => formatter
                 .write_str("changed: the version table is empty, which was not to be expected"),
             Self::Elsewhere { heads } => {

@@ -27,6 +27,10 @@ pub struct Account<'a> {
     pub advice: &'a [String],
     /// The exit code of the whole.
     pub exit: Exit,
+    /// How many steps of the run were done before it was resumed, and stay so.
+    pub before: usize,
+    /// How many come before the first of the plan in the whole run.
+    pub offset: usize,
     /// What is known of each step besides its output.
     pub known: &'a [Known],
     /// Hides passwords in what the engine printed.
@@ -43,10 +47,15 @@ impl Ui {
         }
     }
 
-    /// Ends the events of a run that had no step to run.
-    pub fn nothing_was_run(&self, report: &Report, exit: Exit) -> Result<(), Failure> {
+    /// Ends the events of a run that had no step to run; of one that was resumed so many are done.
+    pub fn nothing_was_run(
+        &self,
+        report: &Report,
+        exit: Exit,
+        before: usize,
+    ) -> Result<(), Failure> {
         if self.format == Format::Json {
-            self.json_line(&Self::finished_event(report, exit, &[], None))?;
+            self.json_line(&Self::finished_event(report, exit, before, &[], None))?;
         }
         Ok(())
     }
@@ -63,6 +72,7 @@ impl Ui {
             let _ = self.json_line(&Self::finished_event(
                 report,
                 account.exit,
+                account.before,
                 account.advice,
                 diagnosis.as_ref(),
             ));
@@ -79,11 +89,16 @@ impl Ui {
 
     fn account_of_success(&self, account: &Account<'_>) {
         let report = account.report;
-        let title = format!(
-            "✓ Rolled back {} in {}",
-            count(report.done.len(), "revision"),
-            seconds(report.elapsed)
-        );
+        let done = report.done.len();
+        let what = match account.offset {
+            0 => count(done, "revision"),
+            before => format!(
+                "{} of {}, {done} of them since the resume,",
+                account.before + done,
+                count(before + account.plan.steps.len(), "revision")
+            ),
+        };
+        let title = format!("✓ Rolled back {what} in {}", seconds(report.elapsed));
         self.say(&format!("\n{}", self.err.with(&title, Color::Green)));
         self.times(report);
         if !report.validated {
@@ -97,7 +112,8 @@ impl Ui {
         let Some(step) = account.plan.steps.get(stop.index) else {
             return;
         };
-        let step_name = format!("step {} of {}", stop.index + 1, report.planned);
+        let of = account.offset + report.planned;
+        let step_name = format!("step {} of {of}", account.offset + stop.index + 1);
         let title = match (report.outcome(), &stop.cause) {
             (Outcome::Interrupted, Cause::Interrupted) => {
                 format!(
@@ -165,14 +181,16 @@ impl Ui {
                 }
             }
         }
-        let done = if report.undone {
-            "nothing: all that was done was taken back".to_owned()
-        } else {
-            format!(
-                "{} of {} rolled back before it",
-                report.done.len(),
-                count(report.planned, "step")
-            )
+        let steps = count(of, "step");
+        let number = account.before + report.done.len();
+        let is_done = report.done.iter().any(|done| done.removes == step.removes);
+        let done = match (report.undone, account.before) {
+            (true, 0) => "nothing: all that was done was taken back".to_owned(),
+            (true, before) => {
+                format!("{before} of {steps}: what was done since the resume was rolled back")
+            }
+            (false, _) if is_done => format!("{number} of {steps} rolled back, this one included"),
+            (false, _) => format!("{number} of {steps} rolled back before it"),
         };
         insist(&format!("  {} {done}", self.err.bold("Done:    ")));
         self.position(report, is_sequence(account.plan));

@@ -13,6 +13,7 @@ use super::json::{Format, VERSION, rounded};
 use super::steps::ids;
 use super::{Ui, Verbosity, count, seconds};
 use crate::domain::backup::{Contents, Manifest, Verified};
+use crate::domain::journal::RunBackup;
 use crate::error::Failure;
 
 /// `1.50 MiB`.
@@ -302,11 +303,13 @@ impl Ui {
     }
 
     /// The backup that was made before a run.
-    pub fn backed_up(&self, manifest: &Manifest, path: &Path, reason: &str, restore: &str) {
+    pub fn backed_up(&self, backup: &RunBackup, path: &Path, reason: &str, restore: &str) {
+        let manifest = &backup.manifest;
         self.say(&format!(
-            "  {} {}, {}, {} in {}",
+            "  {} {}, made {}, {}, {} in {}",
             self.err.with("✓", Color::Green),
             path.display(),
+            backup.before.phrase(),
             bytes(manifest.bytes),
             verified(manifest.verified),
             seconds(Duration::from_secs_f64(manifest.seconds)),
@@ -316,24 +319,28 @@ impl Ui {
             value["version"] = VERSION.into();
             value["event"] = "backup_finished".into();
             value["reason"] = reason.into();
+            value["before"] = json!(backup.before);
             value["restore"] = restore.into();
             let _ = self.json_line(&value);
         }
     }
 
-    /// The backup of before a run was put back, and that is verified.
-    pub fn put_back(&self, manifest: &Manifest, elapsed: Duration) {
+    /// The backup of a run was restored, and that is verified.
+    pub fn put_back(&self, backup: &RunBackup, elapsed: Duration) {
+        let manifest = &backup.manifest;
         self.say(&format!(
-            "\n{} The backup {} was restored in {}: the database is what it was before the run",
+            "\n{} The backup {} was restored in {}: the database is {}",
             self.err.with("✓", Color::Green),
             manifest.id,
             seconds(elapsed),
+            backup.before.state(),
         ));
         if self.format == Format::Json {
             let _ = self.json_line(&json!({
                 "version": VERSION,
                 "event": "restored",
                 "backup": manifest.id,
+                "before": backup.before,
                 "heads": manifest.heads,
                 "seconds": rounded(elapsed),
             }));

@@ -152,6 +152,7 @@ impl Ui {
     }
 
     pub(super) fn step_failed_event(
+        number: usize,
         of: usize,
         step: &Step,
         stop: &Stop,
@@ -160,7 +161,7 @@ impl Ui {
         json!({
             "version": VERSION,
             "event": "step_failed",
-            "step": stop.index + 1,
+            "step": number,
             "of": of,
             "removes": step.removes,
             "cause": stop.cause.to_string(),
@@ -211,6 +212,7 @@ impl Ui {
     pub(super) fn finished_event(
         report: &Report,
         exit: Exit,
+        before: usize,
         next: &[String],
         diagnosis: Option<&Diagnosis>,
     ) -> Value {
@@ -221,6 +223,7 @@ impl Ui {
             "exit_code": exit.code(),
             "current": report.current,
             "removed": removed,
+            "steps_done": before + removed.len(),
             "validated": report.validated,
             "seconds": rounded(report.elapsed),
             "diagnosis": diagnosis.map(diagnosis_json),

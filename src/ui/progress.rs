@@ -21,7 +21,9 @@ use crate::runner::Events;
 #[derive(Debug)]
 pub struct Progress<'a> {
     ui: &'a Ui,
+    /// The steps of the whole run, and how many of them were done before it was resumed.
     of: usize,
+    before: usize,
     bar: ProgressBar,
     /// Hides passwords in what the engine prints.
     redact: &'a dyn Redact,
@@ -61,6 +63,7 @@ impl<'a> Progress<'a> {
         Self {
             ui,
             of,
+            before: 0,
             bar,
             redact,
             known: &[],
@@ -74,6 +77,20 @@ impl<'a> Progress<'a> {
     #[must_use]
     pub fn knowing(self, known: &'a [Known]) -> Self {
         Self { known, ..self }
+    }
+
+    /// The same for the rest of a run of which so many steps are done.
+    #[must_use]
+    pub fn after(self, before: usize) -> Self {
+        let of = self.of + before;
+        self.bar.set_length(of as u64);
+        self.bar.set_position(before as u64);
+        Self { of, before, ..self }
+    }
+
+    /// The number of a step in the whole run, from 1.
+    fn number(&self, index: usize) -> usize {
+        self.before + index + 1
     }
 
     /// Answers the operator's signals while a step is running; `course` is what follows the first.
@@ -139,12 +156,12 @@ impl Events for Progress<'_> {
         self.bar.set_message(step.removes.to_string());
         self.line(&format!(
             "{} Rolling back {}{} ... {}",
-            paint.bold(&format!("[{}/{}]", index + 1, self.of)),
+            paint.bold(&format!("[{}/{}]", self.number(index), self.of)),
             paint.with(step.removes.as_str(), Color::Cyan),
             paint.with(merge, Color::Magenta),
             step.revision.title(),
         ));
-        self.event(&Ui::step_started_event(index + 1, self.of, step));
+        self.event(&Ui::step_started_event(self.number(index), self.of, step));
     }
 
     fn open_transactions(&mut self, sessions: &[Blocker]) {
@@ -178,7 +195,7 @@ impl Events for Progress<'_> {
             self.line(&format!("        held by {session}"));
         }
         self.event(&Ui::lock_retry_event(
-            index + 1,
+            self.number(index),
             attempt,
             of,
             &self.hidden(blockers),
@@ -231,7 +248,7 @@ impl Events for Progress<'_> {
             rows(&step.heads, self.is_sequence),
         ));
         self.difference(step);
-        self.event(&Ui::step_finished_event(index + 1, self.of, step));
+        self.event(&Ui::step_finished_event(self.number(index), self.of, step));
     }
 
     fn step_applied(&mut self, index: usize, step: &StepDone) {
@@ -243,12 +260,12 @@ impl Events for Progress<'_> {
             rows(&step.heads, self.is_sequence),
         ));
         self.difference(step);
-        self.event(&Ui::step_applied_event(index + 1, self.of, step));
+        self.event(&Ui::step_applied_event(self.number(index), self.of, step));
     }
 
     fn committed(&mut self, steps: &[StepDone]) {
         for (index, step) in steps.iter().enumerate() {
-            self.event(&Ui::step_finished_event(index + 1, self.of, step));
+            self.event(&Ui::step_finished_event(self.number(index), self.of, step));
         }
         self.line(&format!(
             "      {} committed",
@@ -263,6 +280,7 @@ impl Events for Progress<'_> {
         let diagnosis = diagnosis::of_stop(&hidden, &known);
         if stop.cause != crate::domain::report::Cause::Interrupted {
             self.event(&Ui::step_failed_event(
+                self.number(stop.index),
                 self.of,
                 step,
                 &hidden,

@@ -316,7 +316,7 @@ fn an_engine_that_fails_after_its_work_is_not_called_unchanged() {
       | no space left
       Reason:   no space left
       File:     [PROJECT]/migrations/versions/5e6f7a8b9c05_add_a_note_to_orders.py
-      Database: the step happened all the same: the version table is as it should be after it
+      Database: the step is done: the version table is as it should be after it
       Done:     0 of 2 steps rolled back before it
     Current revision: 4d5e6f7a8b04, by the word of the engine's `current`
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl

@@ -647,3 +647,66 @@ fn sql_files_that_are_not_written_down_are_for_a_person() {
     assert!(run.stderr.contains("new:  table orders"), "{run}");
     assert_eq!(tables(&project), ["customers", "orders", "products"]);
 }
+
+/// Turns red if the backup is made after the command, when what it changed is in it already.
+#[test]
+fn the_backup_is_made_before_the_command_and_restored_after_it() {
+    let project = at_both_branches().file(
+        "deploy.py",
+        "import sqlite3, sys\nconnection = sqlite3.connect('app.db')\n\
+         connection.execute(\"INSERT INTO accounts (id, email) VALUES (7, 'by the command')\")\n\
+         connection.commit()\n",
+    );
+    project.sql("INSERT INTO accounts (id, email) VALUES (1, 'before')");
+    let file = "migrations/versions/e86f3a7d1c95_add_a_currency_to_invoices.py";
+    let project = project.edit(
+        file,
+        "    op.drop_column(\"invoices\", \"currency\")\n",
+        "    op.drop_table(\"never_created\")\n",
+    );
+    let line = "guard -y --allow-failing --backup --on-failure restore --format json -- \
+                sh -c 'alembic -q upgrade head && python deploy.py && exit 7'";
+    let run = project
+        .rollback(line)
+        .env("ROLLBACK_BACKUP", "")
+        .run()
+        .exits(4);
+    let lines = run.json_lines();
+    let named = |name: &str| lines.iter().find(|line| line["event"] == name).unwrap();
+    assert_eq!(named("backup_finished")["before"], "command", "{run}");
+    assert_eq!(named("restored")["backup"], named("backup_finished")["id"]);
+    assert_eq!(named("restored")["before"], "command", "{run}");
+    assert!(
+        run.stderr
+            .contains("the database is as it was before the command"),
+        "{run}"
+    );
+    assert!(!run.stderr.contains("as it was before the run"), "{run}");
+    assert_eq!(project.rows(), BRANCHES);
+    assert_eq!(project.sql("SELECT id, email FROM accounts"), ["1 before"]);
+    let report = report(&project);
+    assert_eq!(report["backup"]["before"], "command", "{report}");
+    assert_eq!(report["backup"]["id"], named("backup_finished")["id"]);
+}
+
+/// Turns red if half a migration that has no revision to roll back stays although a restore was asked for.
+#[test]
+fn what_a_command_left_without_a_revision_is_restored_too() {
+    let project = at_both_branches();
+    let before = project.sql("SELECT sql FROM sqlite_master ORDER BY name");
+    let line = "guard -y --on-failure restore -- sh -c 'sqlite3 app.db \"CREATE TABLE half (id)\"; exit 7'";
+    let run = project
+        .rollback(line)
+        .env("ROLLBACK_BACKUP", "")
+        .run()
+        .exits(8);
+    assert!(
+        run.stderr
+            .contains("the database is as it was before the command"),
+        "{run}"
+    );
+    assert_eq!(
+        project.sql("SELECT sql FROM sqlite_master ORDER BY name"),
+        before
+    );
+}

@@ -234,3 +234,203 @@ fn a_kill_around_the_backup_leaves_a_run_that_can_go_on_or_never_began() {
         }
     }
 }
+
+const RESUME: &str = "downgrade-safe --resume -y --allow-failing --allow all";
+
+/// Begins a run of five steps and kills it behind the second.
+fn killed_after_two_steps(project: &Project, words: &str) {
+    let killed = with_backups(project, &format!("{FAILING} {words}"))
+        .env("ROLLBACK_FAULT_POINT", "after_done:2")
+        .run();
+    assert_eq!(killed.code, None, "not killed\n{killed}");
+}
+
+/// Turns red if a backup that a resume makes passes for one from before the run, or if the run is over with a restore
+/// that leaves two of its steps done.
+#[test]
+fn a_resume_of_a_run_without_a_backup_is_undone_to_where_it_began() {
+    let project = failing();
+    project.sql("INSERT INTO second VALUES (1, 'two')");
+    killed_after_two_steps(&project, "--no-backup");
+    let at_resume = everything(&project);
+    let run = run(
+        &project,
+        &format!("{RESUME} --on-failure restore --format json"),
+    )
+    .exits(4);
+    assert_eq!(everything(&project), at_resume, "{run}");
+    for words in ["before the run", "Done:     nothing"] {
+        assert!(!run.stderr.contains(words), "{words}\n{run}");
+    }
+    for words in [
+        "the database is as it was when the run was resumed",
+        "2 of 5 steps: what was done since the resume was rolled back",
+        "fix the cause, then resume: rollback downgrade-safe --resume",
+    ] {
+        assert!(run.stderr.contains(words), "{words}\n{run}");
+    }
+    let lines = run.json_lines();
+    let named = |name: &str| lines.iter().find(|line| line["event"] == name).unwrap();
+    assert_eq!(named("backup_finished")["before"], "resume");
+    assert_eq!(named("restored")["before"], "resume");
+    assert_eq!(named("finished")["steps_done"], 2);
+    let report = project.run("show latest --format json").exits(0).json();
+    assert_eq!(report["status"], "failed", "{report}");
+    assert_eq!(report["backup"]["before"], "resume", "{report}");
+    let states: Vec<&Value> = report["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| &step["state"])
+        .collect();
+    assert_eq!(states, ["done", "done", "taken_back", "not_run", "not_run"]);
+    let page = project.run("show latest").exits(0).stdout;
+    assert!(page.contains("before the resume"), "{page}");
+    assert!(!page.contains("before the run"), "{page}");
+
+    // Resumed once more it needs no other backup, and comes to its end.
+    let file = "migrations/versions/3333aaaa_create_the_table_that_cannot_be_undone.py";
+    let project = project.edit(file, "    op.drop_table(\"never_created\")\n", "");
+    let run = self::run(&project, RESUME).exits(0);
+    assert!(
+        run.stderr
+            .contains("✓ Rolled back 5 of 5 revisions, 3 of them since the resume, in"),
+        "{run}"
+    );
+    assert!(run.stderr.contains("[3/5] Rolling back 3333aaaa"), "{run}");
+    assert!(
+        run.stderr
+            .contains("To go back to when the run was resumed: "),
+        "{run}"
+    );
+    assert_eq!(backups(&project).len(), 1);
+    assert_eq!(project.rows(), [""; 0]);
+}
+
+/// Turns red if a run is resumed that can no longer be undone as asked, or if the wrong backup takes its place.
+#[test]
+fn a_resume_that_cannot_restore_the_backup_of_its_run_is_refused() {
+    for damage in [false, true] {
+        let project = failing();
+        killed_after_two_steps(&project, "");
+        let id = backups(&project)[0]["id"].as_str().unwrap().to_owned();
+        let file = project
+            .root()
+            .join(format!(".rollback/backups/{id}.sqlite"));
+        let aside = file.with_extension("aside");
+        std::fs::rename(&file, &aside).unwrap();
+        if damage {
+            std::fs::write(&file, "not what was written").unwrap();
+        }
+        let before = everything(&project);
+        let refused = run(&project, &format!("{RESUME} --on-failure restore")).exits(3);
+        assert!(
+            refused
+                .stderr
+                .contains("--on-failure restore cannot restore the backup of this run"),
+            "{refused}"
+        );
+        assert!(
+            refused.stderr.contains("was made before the run"),
+            "{refused}"
+        );
+        assert_eq!(everything(&project), before);
+        // Without it, the resume has a backup of its own, which is not called the one from before the run.
+        let run = run(&project, &format!("{RESUME} --format json")).exits(5);
+        assert!(run.stderr.contains("cannot be restored"), "{run}");
+        assert!(
+            run.stderr
+                .contains("undo what was done since the run was resumed"),
+            "{run}"
+        );
+        let lines = run.json_lines();
+        let made = lines.iter().find(|line| line["event"] == "backup_finished");
+        assert_eq!(made.unwrap()["before"], "resume", "{run}");
+    }
+}
+
+/// Turns red if a resume makes a second backup although the first is sound, or hides which is which.
+#[test]
+fn a_resume_has_the_backup_of_its_run() {
+    let project = failing();
+    killed_after_two_steps(&project, "");
+    let first = backups(&project)[0]["id"].as_str().unwrap().to_owned();
+    let run = run(&project, RESUME).exits(5);
+    assert!(
+        run.stdout
+            .contains("Backup:    [BACKUP], made before the run"),
+        "{run}"
+    );
+    assert!(
+        run.stderr.contains("failed: step 3 of 5, 3333aaaa"),
+        "{run}"
+    );
+    assert!(
+        run.stderr
+            .contains("Done:     2 of 5 steps rolled back before it"),
+        "{run}"
+    );
+    assert!(
+        run.stderr.contains("to undo all of the run, and lose"),
+        "{run}"
+    );
+    assert_eq!(backups(&project).len(), 1);
+
+    // Asked for, there is another, and the run still goes back to its first.
+    let project = failing();
+    let was = everything(&project);
+    killed_after_two_steps(&project, "");
+    let run = self::run(
+        &project,
+        &format!("{RESUME} --backup --on-failure restore --format json"),
+    )
+    .exits(4);
+    assert_eq!(everything(&project), was, "{run}");
+    let lines = run.json_lines();
+    let made = lines.iter().find(|line| line["event"] == "backup_finished");
+    assert_eq!(made.unwrap()["before"], "resume", "{run}");
+    let report = project.run("show latest --format json").exits(0).json();
+    assert_eq!(report["backup"]["before"], "run", "{report}");
+    let sentences = report["events"].to_string();
+    assert!(sentences.contains("was made before the run"), "{sentences}");
+    assert!(
+        sentences.contains("was made before the resume"),
+        "{sentences}"
+    );
+    let _ = first;
+}
+
+/// Turns red if a check that failed after the last step makes the step look undone.
+#[test]
+fn a_check_that_fails_at_the_end_does_not_make_its_step_undone() {
+    let project = Project::alembic("linear").at("heads").file(
+        "rollback.toml",
+        "[[check]]\nname = \"health\"\ncommand = [\"false\"]\nwhen = \"after\"\n",
+    );
+    let run = project
+        .run("downgrade-safe -2 -y --allow all --format json")
+        .exits(5);
+    let failed = run.json_lines();
+    let failed = failed
+        .iter()
+        .find(|line| line["event"] == "step_failed")
+        .unwrap();
+    assert_eq!(failed["database"]["state"], "step_happened", "{run}");
+    assert!(!run.stderr.contains("as before"), "{run}");
+    assert!(
+        run.stderr
+            .contains("Database: the step is done: the version table is as it should be after it"),
+        "{run}"
+    );
+    assert!(
+        run.stderr
+            .contains("Done:     2 of 2 steps rolled back, this one included"),
+        "{run}"
+    );
+    let report = project.run("show latest --format json").exits(0).json();
+    assert_eq!(report["steps"][1]["state"], "done", "{report}");
+    assert!(
+        !report["stops"].to_string().contains("as before"),
+        "{report}"
+    );
+}

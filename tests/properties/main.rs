@@ -12,8 +12,10 @@ use std::io::Write as _;
 
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use rollback::domain::graph::Graph;
-use rollback::domain::plan::{Plan, PlanError};
+use rollback::domain::journal::{self, Begun, Entry, Line, Run};
+use rollback::domain::plan::{Plan, PlanError, Step};
 use rollback::domain::revision::RevisionId;
+use rollback::domain::schema::FORM;
 use rollback::domain::target::{Target, TargetError};
 
 use history::{Case, cases};
@@ -56,6 +58,89 @@ fn every_step_removes_one_revision_and_the_whole_equals_alembic() {
     if let Err(failure) = result {
         panic!("{failure}");
     }
+}
+
+/// Turns red if the rest of a run is planned again from where it stopped, instead of taken from its record: the
+/// order of Alembic's way down depends on the rows that it starts from.
+#[test]
+fn a_run_that_stops_after_any_step_resumes_to_the_rest_of_its_plan() {
+    let oracle = RefCell::new(Oracle::start());
+    let (cuts, planned_otherwise) = (Cell::new(0), Cell::new(0));
+    let mut runner = TestRunner::new(Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let result = runner.run(&cases(), |case| {
+        let rows = oracle
+            .borrow_mut()
+            .upgrade(&case.revisions, &case.upgrade_to);
+        let graph = Graph::new(case.revisions.clone()).expect("generated histories are sound");
+        let rows: Vec<RevisionId> = rows.into_iter().map(RevisionId::new).collect();
+        let base: Target = "base".parse().expect("base is a target");
+        let plan = Plan::new(&graph, &rows, &base).expect("the rows are known");
+        let run = recorded(&plan);
+        for cut in 1..plan.steps.len() {
+            // That these are the rows which Alembic leaves is what the other test shows.
+            let rows: Vec<RevisionId> = plan.steps[cut - 1].heads_after.iter().cloned().collect();
+            let rest = run.rest(&graph, &rows).map_err(|error| {
+                TestCaseError::fail(format!("{case}\nafter step {cut}: {error}"))
+            })?;
+            let left = &plan.steps[cut..];
+            same(&ids(&rest.steps), &ids(left), &case, "the rest")?;
+            for (resumed, planned) in rest.steps.iter().zip(left) {
+                if resumed.heads_after != planned.heads_after
+                    || resumed.takes_along != planned.takes_along
+                {
+                    return Err(TestCaseError::fail(format!(
+                        "{case}\nafter step {cut}: {resumed:?} is not {planned:?}"
+                    )));
+                }
+            }
+            cuts.set(cuts.get() + 1);
+            let again = Plan::new(&graph, &rows, &base).expect("the rows are known");
+            if ids(&again.steps) != ids(left) {
+                planned_otherwise.set(planned_otherwise.get() + 1);
+            }
+        }
+        Ok(())
+    });
+    let _ = writeln!(
+        std::io::stderr(),
+        "resumed: {CASES} cases, {} cuts, at {} of which a new plan would have another order",
+        cuts.get(),
+        planned_otherwise.get(),
+    );
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+    assert!(planned_otherwise.get() > 0, "no case tells the two apart");
+}
+
+/// The record of a run that began with this plan.
+fn recorded(plan: &Plan) -> Run {
+    let begun = Begun {
+        target: "base".to_owned(),
+        removes: plan
+            .steps
+            .iter()
+            .map(|step| step.removes.to_string())
+            .collect(),
+        heads: plan.current.clone(),
+        aim: Some(plan.final_heads().clone()),
+        ..Begun::default()
+    };
+    let first = Line {
+        version: journal::VERSION,
+        at: String::new(),
+        form: FORM,
+        entry: Entry::Begun(Box::new(begun)),
+    };
+    Run::read([first]).expect("it is a journal")
+}
+
+fn ids(steps: &[Step]) -> Vec<&str> {
+    steps.iter().map(|step| step.removes.as_str()).collect()
 }
 
 /// The rows after the steps that the case has already taken back. That they are the rows which

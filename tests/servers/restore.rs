@@ -115,3 +115,73 @@ fn a_run_that_failed_is_undone_by_hand_on_postgresql() {
 fn a_run_that_failed_is_undone_by_hand_on_mariadb() {
     undone_by_hand(Kind::MariaDb);
 }
+
+/// Turns red if a resume makes a backup of its own and goes back to that: the rows of `fifth`, which went in the first
+/// step, would stay lost, and "as it was before the run" would be false.
+fn a_resumed_run_goes_back_to_before_its_first_step(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = failing(&database);
+    let was = everything(&database);
+    let killed = with_backups(&project, FAILING)
+        .env("ROLLBACK_FAULT_POINT", "after_done:1")
+        .run();
+    assert_eq!(killed.code, None, "{kind:?}: not killed\n{killed}");
+    let first = events(&killed.json_lines(), "backup_finished").remove(0);
+    assert_eq!(first["before"], "run", "{killed}");
+    // Once more, so that the run is resumed twice.
+    let resume = "downgrade-safe --resume -y --allow-failing --allow all --format json";
+    let killed = with_backups(&project, resume)
+        .env("ROLLBACK_FAULT_POINT", "after_engine:1")
+        .run();
+    assert_eq!(killed.code, None, "{kind:?}: not killed\n{killed}");
+    assert_eq!(rows(&database), ["3333aaaa"], "{killed}");
+
+    let run = with_backups(&project, &format!("{resume} --on-failure restore"))
+        .run()
+        .exits(4);
+    assert_eq!(everything(&database), was, "{kind:?}\n{run}");
+    assert!(
+        run.stderr
+            .contains("the database is as it was before the run"),
+        "{run}"
+    );
+    let lines = run.json_lines();
+    assert!(
+        !lines.iter().any(|line| line["event"] == "backup_finished"),
+        "{run}"
+    );
+    let restored = events(&lines, "restored").remove(0);
+    assert_eq!(
+        (&restored["backup"], &restored["before"]),
+        (&first["id"], &"run".into()),
+        "{run}"
+    );
+    let failed = events(&lines, "step_failed").remove(0);
+    assert_eq!(
+        (&failed["step"], &failed["of"]),
+        (&3.into(), &5.into()),
+        "{run}"
+    );
+    assert_eq!(events(&lines, "finished")[0]["steps_done"], 0, "{run}");
+    let report = project.run("show latest --format json").exits(0).json();
+    assert_eq!(report["backup"]["id"], first["id"], "{report}");
+    assert_eq!(report["backup"]["before"], "run", "{report}");
+    assert_eq!(report["status"], "restored", "{report}");
+    // The run is over: another begins.
+    project.run("downgrade-safe -1 -y").exits(0);
+}
+
+#[test]
+fn a_resumed_run_goes_back_to_before_its_first_step_on_sqlite() {
+    a_resumed_run_goes_back_to_before_its_first_step(Kind::Sqlite);
+}
+
+#[test]
+fn a_resumed_run_goes_back_to_before_its_first_step_on_postgresql() {
+    a_resumed_run_goes_back_to_before_its_first_step(Kind::PostgreSql);
+}
+
+#[test]
+fn a_resumed_run_goes_back_to_before_its_first_step_on_mariadb() {
+    a_resumed_run_goes_back_to_before_its_first_step(Kind::MariaDb);
+}

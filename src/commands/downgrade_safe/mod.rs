@@ -13,6 +13,7 @@ mod taking_back;
 mod way;
 
 pub use self::arguments::{DowngradeSafeArgs, HowArgs};
+pub(super) use self::next::undoing;
 use self::planned::Planned;
 pub(super) use self::registered::{Registered, refuse_choice};
 use self::safety::Rescue;
@@ -27,8 +28,7 @@ use super::reports;
 use super::session::Session;
 use super::unfinished::{self, TakenUp};
 use crate::database::Snapshot;
-use crate::domain::backup::Manifest;
-use crate::domain::journal::Run;
+use crate::domain::journal::{BackupMoment, Run, RunBackup};
 use crate::domain::plan::Plan;
 use crate::domain::report::{Outcome, Report};
 use crate::domain::sql_files::obstacle::Chosen;
@@ -78,7 +78,13 @@ fn recording(
     session.settle(args.how.chosen.unwrap_or(Chosen::Stored), run);
     warn_of_leftovers(context, session);
 
-    let mut planned = Planned::new(args, context, session, taken_up.as_ref())?;
+    let mut planned = match taken_up.as_ref().and_then(TakenUp::copy_to_put_back) {
+        // What is planned, predicted and agreed to is what will be there when the steps run.
+        Some(copy) => session.looking_at(context, &copy, |session| {
+            Planned::new(args, context, session, taken_up.as_ref())
+        })?,
+        None => Planned::new(args, context, session, taken_up.as_ref()),
+    }?;
     planned.show(args, context, session)?;
     if args.dry_run || planned.plan.steps.is_empty() {
         if let (Some(taken_up), false) = (&taken_up, args.dry_run) {
@@ -108,11 +114,16 @@ fn recording(
         Some(taken_up) => &taken_up.run.begun.run,
         None => lock.map_or("", Lock::run),
     };
-    let backup = planned.safety.make(context, session, run)?;
+    let moment = match &taken_up {
+        Some(taken_up) => taken_up.run.backup_moment(),
+        None => BackupMoment::Run,
+    };
+    let made = planned.safety.make(context, session, run, moment)?;
+    let backup = planned.own.sound().cloned().or_else(|| made.clone());
     planned.restore = backup
         .as_ref()
         .map(|backup| safety::restoring(context, backup));
-    if !args.how.yes || backup.is_some() {
+    if !args.how.yes || made.is_some() {
         session.still_at(&planned.plan)?;
     }
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
@@ -137,7 +148,8 @@ fn recording(
     };
     let mut record = record
         .and_then(|mut record| {
-            if let Some(backup) = &backup {
+            let of_the_command = args.taking_back.iter().flat_map(TakingBack::backups);
+            for backup in of_the_command.chain(&made) {
                 record.backed_up(backup)?;
             }
             if way.is_a_whole() {
@@ -218,10 +230,14 @@ fn end_without_a_step(
         context.ui.say("\nDry run: nothing was changed.");
     }
     let report = Report::nothing_to_do(plan.current.clone());
+    let before = taken_up
+        .as_ref()
+        .map_or(0, |taken_up| taken_up.run.begun.removes.len());
+    let before = before.saturating_sub(plan.steps.len());
     if let Some(taken_up) = taken_up.filter(|_| !args.dry_run) {
         Record::go_on(store, taken_up, Vec::new())?.end(Vec::new(), &report, Exit::Done)?;
     }
-    context.ui.nothing_was_run(&report, Exit::Done)?;
+    context.ui.nothing_was_run(&report, Exit::Done, before)?;
     Ok(Exit::Done)
 }
 
@@ -229,8 +245,8 @@ fn end_without_a_step(
 struct After<'a> {
     report: &'a Report,
     rescue: Rescue,
-    /// Of before the first step.
-    backup: Option<&'a Manifest>,
+    /// The one to go back to.
+    backup: Option<&'a RunBackup>,
 }
 
 /// Ends the record and says what was done.
@@ -261,11 +277,22 @@ fn tell(
         known: &known,
         advice: &advice,
         exit,
+        before: match after.rescue {
+            // Nothing of the run is left.
+            Rescue::Restored(BackupMoment::Command | BackupMoment::Run) => 0,
+            _ => record.offset(),
+        },
+        offset: record.offset(),
         redact: &session.secrets(),
     });
     if let (Some(backup), None) = (after.backup, &report.stop) {
         context.ui.say(&format!(
-            "To go back to before the run: {}",
+            "To go back to {}: {}",
+            match backup.before {
+                BackupMoment::Command => "before the command",
+                BackupMoment::Run => "before the run",
+                BackupMoment::Resume => "when the run was resumed",
+            },
             safety::restoring(context, backup)
         ));
     }

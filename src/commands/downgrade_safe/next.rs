@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::DowngradeSafeArgs;
 use super::safety::{Rescue, restoring};
 use crate::commands::Context;
-use crate::domain::backup::Manifest;
+use crate::domain::journal::{BackupMoment, RunBackup};
 use crate::domain::report::{Commands, Report};
 
 /// What to do next, most urgent first.
@@ -14,29 +14,48 @@ pub(super) fn advice(
     context: &Context<'_>,
     report: &Report,
     rescue: &Rescue,
-    backup: Option<&Manifest>,
+    backup: Option<&RunBackup>,
 ) -> Vec<String> {
     let commands = next_commands(args, context);
-    if matches!(rescue, Rescue::Restored) {
-        return vec![format!(
-            "nothing of the run is left; see where the database stands, mend the cause, then begin anew: {}",
-            commands.current
-        )];
+    match rescue {
+        Rescue::Restored(BackupMoment::Command | BackupMoment::Run) => {
+            return vec![format!(
+                "nothing of the run is left; see where the database stands, fix the cause, then start again: {}",
+                commands.current
+            )];
+        }
+        Rescue::Restored(BackupMoment::Resume) => {
+            return vec![
+                format!("fix the cause, then resume: {}", commands.resume),
+                format!("to leave it here: {}", commands.abandon),
+            ];
+        }
+        Rescue::None | Rescue::Failed(_) => {}
     }
     let mut advice = report.advice(&commands);
     if let (Some(backup), Some(last)) = (backup, advice.len().checked_sub(1)) {
         advice.insert(
             last,
-            format!(
-                "to undo all of the run, and lose what was written since it began: {}",
-                restoring(context, backup)
-            ),
+            format!("to {}: {}", undoing(backup), restoring(context, backup)),
         );
     }
     if let Rescue::Failed(failure) = rescue {
         advice.splice(0..0, failure.hints.iter().cloned());
     }
     advice
+}
+
+/// What a restore of a backup does to a run, as it completes "to ".
+pub(in crate::commands) fn undoing(backup: &RunBackup) -> String {
+    let what = match backup.before {
+        BackupMoment::Command => "undo the command and all of the run",
+        BackupMoment::Run => "undo all of the run",
+        BackupMoment::Resume => "undo what was done since the run was resumed",
+    };
+    format!(
+        "{what}, and lose what was written since {}",
+        backup.before.since()
+    )
 }
 
 /// The options that are not repeated, nor what is given to them: secrets, consents, and what the record keeps.

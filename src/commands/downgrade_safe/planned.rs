@@ -1,6 +1,8 @@
 //! The plan of this run with all that is shown of it.
 
+use super::next::undoing;
 use super::registered::Registered;
+use super::safety::{Own, restoring};
 use super::{DowngradeSafeArgs, Safety};
 use crate::commands::Context;
 use crate::commands::foresee::Foreseen;
@@ -25,7 +27,9 @@ pub(in super::super) struct Planned {
     pub(in super::super) ruled: Ruled,
     /// Whether there is a backup before the first step.
     pub(in super::super) safety: Safety,
-    /// The command that brings back what was before the first step, once there is a backup of it.
+    /// The backup that the run has already.
+    pub(super) own: Own,
+    /// The command that restores the backup to go back to, once there is one.
     pub(super) restore: Option<String>,
     /// What keeps SQL files from being run.
     pub(super) registered: Registered,
@@ -55,7 +59,12 @@ impl Planned {
             &typed(args, &plan, session),
         );
         let foreseen = Foreseen::of(session, &plan, context);
-        let safety = Safety::judge(context, session, &plan, &foreseen.outlook);
+        let own = match (taken_up, &args.taking_back) {
+            (Some(taken_up), _) => Own::of(context, session, &taken_up.run.backups),
+            (None, Some(taking_back)) => Own::of(context, session, taking_back.backups()),
+            (None, None) => Own::None,
+        };
+        let safety = Safety::of_run(context, session, &plan, &foreseen.outlook, &own);
         let begun_as_a_whole = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
         let manner = Manner {
             consent: if args.how.yes {
@@ -77,7 +86,8 @@ impl Planned {
             foreseen,
             ruled,
             safety,
-            restore: None,
+            restore: own.sound().map(|backup| restoring(context, backup)),
+            own,
             plan,
         })
     }
@@ -139,7 +149,15 @@ impl Planned {
                 let words = self.words(args, session);
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
                 let by_hand = context.command(&[&["downgrade-safe"], &words[..]].concat());
-                failure.hint(format!("or do it by hand: {by_hand}"))
+                let failure = failure.hint(format!("or do it by hand: {by_hand}"));
+                match self.own.sound() {
+                    Some(backup) => failure.hint(format!(
+                        "or {}: {}",
+                        undoing(backup),
+                        restoring(context, backup)
+                    )),
+                    None => failure,
+                }
             }
             None => failure,
         }

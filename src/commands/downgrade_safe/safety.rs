@@ -7,33 +7,132 @@ use crate::commands::keeper::Keeper;
 use crate::commands::record::Record;
 use crate::commands::session::Session;
 use crate::config::{BackupWhen, OnFailure};
-use crate::domain::backup::{self, Manifest, Verified};
+use crate::domain::backup::{self, Verified};
+use crate::domain::journal::{BackupMoment, RunBackup, to_go_back};
 use crate::domain::plan::Plan;
 use crate::domain::report::{Outcome, Position, Report};
 use crate::domain::risk::outlook::Outlook;
 use crate::error::Failure;
 
-/// Whether a backup is made before the first step.
+/// Whether a backup is made before the first step that is run now.
 pub(in crate::commands) enum Safety {
     /// It is not: it was not wanted, or there is nothing to lose.
     None,
     /// It is, and this is why.
     Backup(String),
+    /// The run has one already, which is sound.
+    Kept(Box<RunBackup>),
     /// It should be and cannot: why it should, and the refusal.
     Impossible(String, Failure),
+}
+
+/// The backup that a run has before its steps are run: one from before the command under guard, or from an
+/// earlier part of a run that is resumed.
+pub(super) enum Own {
+    /// It has none.
+    None,
+    /// It is there, and its file is as it was written.
+    Sound {
+        /// The one to go back to.
+        backup: Box<RunBackup>,
+        /// Whether the run has one from before its steps as well.
+        covers_steps: bool,
+    },
+    /// Its file is gone or damaged, which these sentences say.
+    Unsound(Box<RunBackup>, Vec<String>),
+}
+
+impl Own {
+    /// Looks for it, and reads its file.
+    pub(super) fn of(context: &Context<'_>, session: &Session, backups: &[RunBackup]) -> Self {
+        let Some(backup) = to_go_back(backups) else {
+            return Self::None;
+        };
+        let backup = Box::new(backup.clone());
+        let covers_steps = backups
+            .iter()
+            .any(|backup| backup.before != BackupMoment::Command);
+        let sound = Keeper::of(context, session).and_then(|keeper| keeper.check(&backup.manifest));
+        match sound {
+            Ok(()) => Self::Sound {
+                backup,
+                covers_steps,
+            },
+            Err(failure) => {
+                let reasons = [vec![failure.message], failure.causes].concat();
+                Self::Unsound(backup, reasons)
+            }
+        }
+    }
+
+    /// The one that can be restored.
+    pub(super) fn sound(&self) -> Option<&RunBackup> {
+        match self {
+            Self::Sound { backup, .. } => Some(backup),
+            Self::None | Self::Unsound(..) => None,
+        }
+    }
 }
 
 /// What became of a database after a run that failed.
 pub(super) enum Rescue {
     /// It stayed as the run left it.
     None,
-    /// It is what it was before the run.
-    Restored,
+    /// It is what it was before this.
+    Restored(BackupMoment),
     /// It is not, although it should be.
     Failed(Failure),
 }
 
 impl Safety {
+    /// What the settings and the plan ask for where the run has a backup already or not.
+    pub(super) fn of_run(
+        context: &Context<'_>,
+        session: &Session,
+        plan: &Plan,
+        outlook: &Outlook,
+        own: &Own,
+    ) -> Self {
+        let settings = context.settings;
+        let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
+        let when = settings.backup.unwrap_or_default();
+        match own {
+            Own::None => {}
+            _ if plan.steps.is_empty() => {}
+            Own::Sound {
+                backup,
+                covers_steps,
+            } => {
+                let another = match (when, backup.before) {
+                    (BackupWhen::Never, _) => None,
+                    // What was written since the command is in none.
+                    (_, BackupMoment::Command) if !covers_steps => backup::wanted(outlook),
+                    (BackupWhen::Always, BackupMoment::Run | BackupMoment::Resume) => {
+                        Some("one is made before every run, as asked".to_owned())
+                    }
+                    _ => None,
+                };
+                return match another {
+                    Some(reason) => Self::wanted(context, session, reason),
+                    None => Self::Kept(backup.clone()),
+                };
+            }
+            Own::Unsound(backup, reasons) if to_be_restored => {
+                return Self::Impossible(
+                    "--on-failure restore needs the backup of this run".to_owned(),
+                    cannot_be_restored(backup, reasons),
+                );
+            }
+            Own::Unsound(backup, reasons) => context.ui.warn(&format!(
+                "the backup {} of this run, made {}, cannot be restored: {}",
+                backup.manifest.id,
+                backup.before.phrase(),
+                reasons.last().map_or("", String::as_str)
+            )),
+        }
+        Self::judge(context, session, plan, outlook)
+    }
+
     /// What the settings and the plan ask for, and whether it can be had. Nothing is written.
     pub(in crate::commands) fn judge(
         context: &Context<'_>,
@@ -60,10 +159,15 @@ impl Safety {
                     .then(|| "a failure is to be undone (--on-failure restore)".to_owned())
             }),
         };
-        let Some(reason) = reason else {
-            return Self::None;
-        };
-        let verify = settings.verify_backup.unwrap_or_default();
+        match reason {
+            Some(reason) => Self::wanted(context, session, reason),
+            None => Self::None,
+        }
+    }
+
+    /// Whether the backup can be made that is wanted for this reason.
+    fn wanted(context: &Context<'_>, session: &Session, reason: String) -> Self {
+        let verify = context.settings.verify_backup.unwrap_or_default();
         let ready = Keeper::of(context, session).and_then(|keeper| keeper.ready(verify.into()));
         match ready {
             Ok(()) => Self::Backup(reason),
@@ -111,10 +215,39 @@ impl Safety {
         }
     }
 
+    /// Makes the backup from before a command under guard, where one is to be made in any case. Whether what the
+    /// command will apply puts data at risk is only known afterwards.
+    pub(in crate::commands) fn before_the_command(
+        context: &Context<'_>,
+        session: &Session,
+    ) -> Result<Option<RunBackup>, Failure> {
+        let settings = context.settings;
+        let reason = match (settings.backup.unwrap_or_default(), settings.on_failure) {
+            (BackupWhen::Never, _) => return Ok(None),
+            (_, Some(OnFailure::Restore)) => {
+                "it is restored if the rollback fails (--on-failure restore)"
+            }
+            (BackupWhen::Always, _) => "one is made before every command, as asked",
+            (BackupWhen::Auto, _) => return Ok(None),
+        };
+        context.ui.backing_up(reason);
+        made(context, session, None, BackupMoment::Command, reason)
+            .map(Some)
+            .map_err(|failure| {
+                failure
+                    .because("it was to be made before the command")
+                    .hint("to run the command without one: --no-backup")
+            })
+    }
+
     /// How far the backup that will be made will be proven.
     pub(in crate::commands) fn intended(&self, context: &Context<'_>) -> Option<Verified> {
         let verify = context.settings.verify_backup.unwrap_or_default();
-        matches!(self, Self::Backup(_)).then(|| verify.into())
+        match self {
+            Self::Backup(_) => Some(verify.into()),
+            Self::Kept(backup) => Some(backup.manifest.verified),
+            Self::None | Self::Impossible(..) => None,
+        }
     }
 
     /// In a line of a plan.
@@ -122,6 +255,11 @@ impl Safety {
         match self {
             Self::None => None,
             Self::Backup(reason) => Some(format!("is made first: {reason}")),
+            Self::Kept(backup) => Some(format!(
+                "{}, made {}",
+                backup.manifest.id,
+                backup.before.phrase()
+            )),
             Self::Impossible(reason, failure) => {
                 let why = failure.causes.get(1).unwrap_or(&failure.message);
                 Some(format!("is wanted and cannot be made, {why}: {reason}"))
@@ -146,24 +284,54 @@ impl Safety {
         context: &Context<'_>,
         session: &Session,
         run: &str,
-    ) -> Result<Option<Manifest>, Failure> {
+        before: BackupMoment,
+    ) -> Result<Option<RunBackup>, Failure> {
         let Self::Backup(reason) = self else {
             return Ok(None);
         };
         context.ui.backing_up(reason);
-        let keeper = Keeper::of(context, session)?;
-        let verify = context.settings.verify_backup.unwrap_or_default();
-        let manifest = keeper.make(Some(run), verify.into()).map_err(|failure| {
+        let made = made(context, session, Some(run), before, reason).map_err(|failure| {
             failure
                 .because("it was to be made before the first step: nothing was changed")
                 .hint("to run without a backup: --no-backup")
         })?;
-        let path = keeper.backups().file(&manifest);
-        context
-            .ui
-            .backed_up(&manifest, &path, reason, &restoring(context, &manifest));
-        Ok(Some(manifest))
+        Ok(Some(made))
     }
+}
+
+/// Makes a backup and says where it is.
+fn made(
+    context: &Context<'_>,
+    session: &Session,
+    run: Option<&str>,
+    before: BackupMoment,
+    reason: &str,
+) -> Result<RunBackup, Failure> {
+    let keeper = Keeper::of(context, session)?;
+    let verify = context.settings.verify_backup.unwrap_or_default();
+    let manifest = keeper.make(run, verify.into())?;
+    let path = keeper.backups().file(&manifest);
+    let backup = RunBackup::new(manifest, before);
+    context
+        .ui
+        .backed_up(&backup, &path, reason, &restoring(context, &backup));
+    Ok(backup)
+}
+
+/// The refusal of a resume that is to be undone by a backup that is gone or damaged.
+fn cannot_be_restored(backup: &RunBackup, reasons: &[String]) -> Failure {
+    let mut refusal = Failure::refused(
+        "--on-failure restore cannot restore the backup of this run: nothing was changed",
+    )
+    .because(format!(
+        "{} was made {}",
+        backup.manifest.id,
+        backup.before.phrase()
+    ));
+    refusal.causes.extend(reasons.iter().cloned());
+    refusal
+        .hint("bring its file back, then resume")
+        .hint("to resume without a restore on failure: --on-failure stop")
 }
 
 fn none_to_restore() -> Failure {
@@ -174,50 +342,73 @@ fn none_to_restore() -> Failure {
 }
 
 /// The command that puts a backup back.
-pub(super) fn restoring(context: &Context<'_>, manifest: &Manifest) -> String {
-    context.command(&["restore", &manifest.id])
+pub(super) fn restoring(context: &Context<'_>, backup: &RunBackup) -> String {
+    context.command(&["restore", &backup.manifest.id])
 }
 
-/// Makes the database what it was before the run, where the run failed, changed it, and is to be undone.
+/// Restores the backup of a run that failed after it had changed the database, where that was asked for.
 pub(super) fn rescue(
     context: &Context<'_>,
     session: &mut Session,
-    manifest: Option<&Manifest>,
+    backup: Option<&RunBackup>,
     record: &mut Record,
     report: &mut Report,
 ) -> Rescue {
-    let changed = match report.outcome() {
-        Outcome::FailedChanged => true,
-        Outcome::FailedUnchanged => !report.done.is_empty(),
-        Outcome::Done | Outcome::Interrupted => false,
-    };
-    let (true, Some(manifest), Some(OnFailure::Restore)) =
-        (changed, manifest, context.settings.on_failure)
-    else {
+    let Some(backup) = backup else {
         return Rescue::None;
     };
+    // What the command did, or an earlier part of the run, is undone as well.
+    let earlier = match backup.before {
+        BackupMoment::Command => true,
+        BackupMoment::Run => record.offset() > 0,
+        BackupMoment::Resume => false,
+    };
+    let changed = match report.outcome() {
+        Outcome::FailedChanged => true,
+        Outcome::FailedUnchanged => earlier || !report.done.is_empty(),
+        Outcome::Done | Outcome::Interrupted => false,
+    };
+    if !changed {
+        return Rescue::None;
+    }
+    let rescue = restore(context, session, backup, record);
+    if let Rescue::Restored(_) = rescue {
+        report.done = Vec::new();
+        report.undone = true;
+        report.current = Some(backup.manifest.heads.clone());
+        if let Some(stop) = &mut report.stop {
+            stop.position = Position::Unchanged {
+                schema_compared: true,
+            };
+        }
+    }
+    rescue
+}
+
+/// Restores a backup where the operator asked for that on a failure.
+pub(super) fn restore(
+    context: &Context<'_>,
+    session: &mut Session,
+    backup: &RunBackup,
+    record: &mut Record,
+) -> Rescue {
+    if context.settings.on_failure != Some(OnFailure::Restore) {
+        return Rescue::None;
+    }
     let started = Instant::now();
-    match put_back(context, session, manifest) {
+    match put_back(context, session, backup) {
         Ok(()) => {
             let elapsed = started.elapsed();
-            context.ui.put_back(manifest, elapsed);
-            report.done = Vec::new();
-            report.undone = true;
-            report.current = Some(manifest.heads.clone());
-            if let Some(stop) = &mut report.stop {
-                stop.position = Position::Unchanged {
-                    schema_compared: true,
-                };
-            }
-            if let Err(reason) = record.restored(manifest, context.operator, elapsed) {
+            context.ui.put_back(backup, elapsed);
+            if let Err(reason) = record.restored(&backup.manifest, context.operator, elapsed) {
                 context
                     .ui
                     .warn(&format!("that is not in the record of the run: {reason}"));
             }
-            Rescue::Restored
+            Rescue::Restored(backup.before)
         }
         Err(failure) => {
-            context.ui.not_put_back(manifest, &failure);
+            context.ui.not_put_back(&backup.manifest, &failure);
             Rescue::Failed(failure)
         }
     }
@@ -226,12 +417,14 @@ pub(super) fn rescue(
 fn put_back(
     context: &Context<'_>,
     session: &mut Session,
-    manifest: &Manifest,
+    backup: &RunBackup,
 ) -> Result<(), Failure> {
     // Whoever has the lock now may have changed what would be replaced.
     session.parts().2.may_go_on().map_err(Failure::user)?;
     let keeper = Keeper::of(context, session)?;
-    keeper.check(manifest)?;
-    keeper.put_back(manifest).map_err(|not| not.failure)?;
+    keeper.check(&backup.manifest)?;
+    keeper
+        .put_back(&backup.manifest)
+        .map_err(|not| not.failure)?;
     Ok(())
 }

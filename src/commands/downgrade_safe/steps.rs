@@ -40,7 +40,9 @@ pub(super) fn run(
     };
     let secrets = session.secrets();
     let known = planned.known(context, session);
-    let progress = Progress::new(ui, plan.steps.len(), &secrets).knowing(&known);
+    let progress = Progress::new(ui, plan.steps.len(), &secrets)
+        .after(record.offset())
+        .knowing(&known);
     context
         .interrupt
         .tell(Some(progress.on_signal(if way.is_a_whole() {

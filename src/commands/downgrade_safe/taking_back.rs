@@ -1,13 +1,14 @@
 //! The run that takes back what a command under guard applied: its plan is where the database stood, and it ends
 //! with an exit code of its own.
 
+use super::safety::{self, Rescue};
 use super::{DowngradeSafeArgs, Planned, audit, begun};
 use crate::commands::Context;
 use crate::commands::lock::Lock;
 use crate::commands::record::Record;
 use crate::commands::session::Session;
 use crate::domain::guard::{Before, Guarded, Hindrance, TARGET};
-use crate::domain::journal::{Checked, Entry};
+use crate::domain::journal::{Checked, Entry, RunBackup};
 use crate::domain::plan::Plan;
 use crate::domain::report::Report;
 use crate::domain::revision::{RevisionId, in_short};
@@ -24,9 +25,16 @@ pub(in super::super) struct TakingBack {
     pub(in super::super) before: Before,
     /// The command that failed.
     pub(in super::super) guarded: Guarded,
+    /// The backup that was made before it.
+    pub(in super::super) backup: Option<RunBackup>,
 }
 
 impl TakingBack {
+    /// What a run has for a start.
+    pub(super) fn backups(&self) -> &[RunBackup] {
+        self.backup.as_slice()
+    }
+
     /// The plan back to where it was.
     pub(super) fn plan(&self, context: &Context<'_>, session: &Session) -> Result<Plan, Failure> {
         let to_look = || format!("see where it stands: {}", context.command(&["current"]));
@@ -130,13 +138,12 @@ pub(super) fn nothing_to_take_back(
     *recorded = Some(run.to_owned());
     let report = Report::nothing_to_do(planned.plan.current.clone());
     let mut record = Record::begin(store, begun, Vec::new())?;
-    let rest = match &args.taking_back {
-        Some(taking_back) => taking_back.look_for_rest(context, session, &mut record)?,
-        None => None,
-    };
-    let exit = rest.as_ref().map_or(Exit::Guarded, |rest| rest.exit);
+    for backup in args.taking_back.iter().flat_map(TakingBack::backups) {
+        record.backed_up(backup)?;
+    }
+    let (exit, rest) = args.done(context, session, &mut record);
     record.end(Vec::new(), &report, exit)?;
-    context.ui.nothing_was_run(&report, exit)?;
+    context.ui.nothing_was_run(&report, exit, 0)?;
     if let Some(rest) = &rest {
         context.ui.failure(rest);
     }
@@ -166,7 +173,18 @@ impl DowngradeSafeArgs {
         };
         match taking_back.look_for_rest(context, session, record) {
             Ok(None) => (Exit::Guarded, None),
-            Ok(Some(failure)) | Err(failure) => (Exit::StepChanged, Some(failure)),
+            Ok(Some(failure)) => {
+                let restored = taking_back.backup.as_ref().is_some_and(|backup| {
+                    let rescue = safety::restore(context, session, backup, record);
+                    matches!(rescue, Rescue::Restored(_))
+                });
+                if restored {
+                    (Exit::Guarded, None)
+                } else {
+                    (Exit::StepChanged, Some(failure))
+                }
+            }
+            Err(failure) => (Exit::StepChanged, Some(failure)),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What the database is asked beside its version rows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use super::Session;
 use crate::commands::Context;
+use crate::commands::connection::database_failure;
 use crate::commands::eyes::Eyes;
 use crate::database::{self, Database};
 use crate::domain::audit::Row;
@@ -44,6 +46,33 @@ impl Session {
             Eyes::Engine(_) => None,
         };
         (&self.graph, database)
+    }
+
+    /// Puts every question of `ask` to this SQLite file in place of the database, which stays locked.
+    pub(in super::super) fn looking_at<T>(
+        &mut self,
+        context: &Context<'_>,
+        file: &Path,
+        ask: impl FnOnce(&mut Self) -> T,
+    ) -> Result<T, Failure> {
+        let Eyes::Own {
+            database, facts, ..
+        } = &mut self.watched.eyes
+        else {
+            return Ok(ask(self));
+        };
+        let facts = ConnectionFacts {
+            database: Some(file.display().to_string()),
+            ..facts.clone()
+        };
+        let other = database::open(&facts, context.environment)
+            .map_err(|error| database_failure(&error))?;
+        let own = std::mem::replace(database, other);
+        let answer = ask(self);
+        if let Eyes::Own { database, .. } = &mut self.watched.eyes {
+            *database = own;
+        }
+        Ok(answer)
     }
 
     /// The schema as it is now; `None` where it cannot be read.

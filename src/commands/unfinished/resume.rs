@@ -6,10 +6,13 @@ use super::kept_copy;
 use super::words::{cannot_go_on, finding, nothing_to_resume, told};
 use crate::commands::Context;
 use crate::commands::downgrade_safe::DowngradeSafeArgs;
+use crate::commands::keeper::Keeper;
 use crate::commands::record::{append, digest, reopen};
 use crate::commands::ruling::Ruled;
 use crate::commands::session::Session;
+use crate::config::BackupWhen;
 use crate::database::KeptCopy;
+use crate::domain::backup::Verified;
 use crate::domain::journal::{Entry, Found, Run, Whole};
 use crate::domain::plan::Plan;
 use crate::domain::policy::Circumstances;
@@ -161,6 +164,19 @@ impl TakenUp {
             self.discard_the_useless();
             return Ok(());
         };
+        if context.settings.backup != Some(BackupWhen::Never) {
+            let saved = Keeper::of(context, session)
+                .and_then(|keeper| keeper.make(None, Verified::Read))
+                .map_err(|failure| {
+                    failure
+                        .because("it was to be made of the present file, before the copy is put back: nothing was changed")
+                        .hint("to put the copy back without it: --no-backup")
+                })?;
+            context.ui.say(&format!(
+                "Saved:      the present state, as backup {}.",
+                saved.id
+            ));
+        }
         let not_put_back = |reason: String| {
             Failure::new(
                 Exit::StepChanged,
@@ -219,9 +235,10 @@ impl TakenUp {
         }
     }
 
-    /// Whether a copy of the database is put back before anything else.
-    pub(in super::super) fn puts_back(&self) -> bool {
-        self.to_put_back.is_some()
+    /// The copy of the database that is put back before anything else.
+    pub(in super::super) fn copy_to_put_back(&self) -> Option<PathBuf> {
+        let copy = self.to_put_back.as_ref()?;
+        Some(copy.path().to_owned())
     }
 
     /// The copy that goes as soon as the run goes on.
@@ -259,48 +276,11 @@ impl TakenUp {
     }
 }
 
+/// The rest of the recorded plan. It is not planned again: see [`Run::rest`].
 fn plan_the_rest(session: &Session, run: &Run, rows: &[RevisionId]) -> Result<Plan, Failure> {
-    let not_the_same = |reason: String| {
-        Failure::user(format!("run {} cannot be gone on with", run.begun.run))
-            .because(reason)
+    run.rest(&session.graph, rows).map_err(|error| {
+        Failure::user(format!("run {} cannot be resumed", run.begun.run))
+            .because(error.to_string())
             .hint("check out the code that it was begun with, or give it up: rollback downgrade-safe --abandon")
-    };
-    let applied = session
-        .graph
-        .applied(rows)
-        .map_err(|error| not_the_same(error.to_string()))?;
-    let Some(remaining) = run.remaining(&applied) else {
-        return Err(not_the_same(
-            "what is applied now is not what the run had left".to_owned(),
-        ));
-    };
-    if remaining.is_empty() {
-        return Ok(Plan::nothing(rows));
-    }
-    let plan = if session.graph.is_sequence() || run.begun.guarded.is_some() {
-        // What was begun is named in full: its target may be none that could be typed.
-        let ids: Vec<RevisionId> = remaining.iter().map(RevisionId::new).collect();
-        for id in ids.iter().filter(|_| session.graph.is_sequence()) {
-            let needing = Plan::removing(&session.graph, rows, id.as_str())
-                .map_err(|error| not_the_same(error.to_string()))?;
-            let mut needing = needing.steps.iter();
-            if let Some(new) = needing.find(|step| !ids.contains(&step.removes)) {
-                return Err(not_the_same(format!("{} depends on {id} now", new.removes)));
-            }
-        }
-        Plan::exactly(&session.graph, rows, &ids)
-            .map_err(|error| not_the_same(error.to_string()))?
-    } else {
-        let target = run.remaining_target(remaining).ok_or_else(|| {
-            not_the_same(format!("its target {} is not understood", run.begun.target))
-        })?;
-        Plan::new(&session.graph, rows, &target).map_err(|error| not_the_same(error.to_string()))?
-    };
-    let planned = plan.steps.iter().map(|step| step.removes.as_str());
-    if !planned.eq(remaining.iter().map(String::as_str)) {
-        return Err(not_the_same(
-            "the code leads another way to its target now".to_owned(),
-        ));
-    }
-    Ok(plan)
+    })
 }

@@ -2,9 +2,10 @@
 
 use super::kept_copy;
 use crate::commands::Context;
-use crate::commands::record::store_failure;
+use crate::commands::downgrade_safe::undoing as undoing_by;
+use crate::commands::record::{store, store_failure};
 use crate::commands::session::Session;
-use crate::domain::journal::{Found, Run};
+use crate::domain::journal::{Found, Run, RunBackup, to_go_back};
 use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};
 use crate::store::Store;
@@ -27,12 +28,16 @@ pub(super) fn told(run: &Run) -> String {
     )
 }
 
-/// How all of the run is undone, where there is a backup of before it.
+/// How the run is undone, where there is a backup to go back to.
 pub(super) fn undoing(context: &Context<'_>, run: &Run) -> Option<String> {
-    let backup = run.backup.as_ref()?;
+    let kept = store(context).backups();
+    let there = |backup: &&RunBackup| kept.file(&backup.manifest).exists();
+    let there: Vec<RunBackup> = run.backups.iter().filter(there).cloned().collect();
+    let backup = to_go_back(&there)?;
     Some(format!(
-        "undo all of the run, which is over then, and lose what was written since it began: {}",
-        context.command(&["restore", &backup.id])
+        "{}: {}",
+        undoing_by(backup),
+        context.command(&["restore", &backup.manifest.id])
     ))
 }
 
@@ -77,12 +82,12 @@ pub(super) fn finding(run: &Run, found: &Found) -> String {
         ),
         Found::PartOfAWhole => match whole.and_then(|whole| whole.copy.as_deref()) {
             Some(copy) if kept_copy(run).is_some() => format!(
-                "{step}, and some of it happened; the file as it was before it, {copy}, is to be put back, and what was written since goes with it"
+                "{step}, and some of it may have happened; the file as it was before it, {copy}, is to be put back, and what was written since goes with it"
             ),
             Some(copy) => format!(
-                "{step}, and some of it happened; the file as it was before it, {copy}, is missing"
+                "{step}, and some of it may have happened; the file as it was before it, {copy}, is missing"
             ),
-            None => format!("{step}, and some of it happened"),
+            None => format!("{step}, and some of it may have happened"),
         },
     }
 }

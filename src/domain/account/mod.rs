@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::backup::{Manifest, Verified};
+use super::backup::Verified;
 use super::guard::Guarded;
-use super::journal::{Foreseen, Line, Rows, Stopped};
+use super::journal::{BackupMoment, Foreseen, Line, Rows, RunBackup, Stopped};
 use super::lock::Operator;
 use super::policy::{Ruling, checklist};
 use super::revision::{RevisionId, TOLD};
@@ -79,7 +79,8 @@ pub struct Document {
     pub allowed: Vec<String>,
     /// What the policy said; `None` where there was none.
     pub ruling: Option<Ruling>,
-    /// The backup that was made before the first step.
+    /// The backup to go back to: the one from before the command under guard or before the first step; without
+    /// one, the one from before a resume.
     pub backup: Option<Backup>,
     /// Whether its steps were to be all done or none.
     pub atomic: bool,
@@ -147,6 +148,13 @@ pub struct Backup {
     pub verified: Verified,
     /// The command that brings it back.
     pub restore: String,
+    /// What it was made before; the run in reports of before that was written down.
+    #[serde(default = "before_the_run")]
+    pub before: BackupMoment,
+}
+
+fn before_the_run() -> BackupMoment {
+    BackupMoment::Run
 }
 
 /// What became of a step.
@@ -316,7 +324,8 @@ impl Status {
 }
 
 impl Backup {
-    fn of(manifest: &Manifest, restore: String) -> Self {
+    fn of(backup: &RunBackup, restore: String) -> Self {
+        let manifest = &backup.manifest;
         Self {
             id: manifest.id.clone(),
             at: manifest.at.clone(),
@@ -327,6 +336,7 @@ impl Backup {
             seconds: manifest.seconds,
             verified: manifest.verified,
             restore,
+            before: backup.before,
         }
     }
 }

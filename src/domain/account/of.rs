@@ -8,7 +8,7 @@ use super::{
     Table, VERSION, change,
 };
 use crate::domain::checks::touches;
-use crate::domain::journal::{Begun, End, Entry, Line, Rows, Run, Stopped};
+use crate::domain::journal::{Begun, End, Entry, Line, Rows, Run, Stopped, to_go_back};
 use crate::domain::lock::Operator;
 use crate::domain::policy::{Circumstances, Ruling};
 use crate::domain::report::Cause;
@@ -137,8 +137,11 @@ impl<'a> Telling<'a> {
                     }
                 }
             }
-            Entry::BackedUp(manifest) => {
-                let sentence = format!("the backup {} was made", manifest.id);
+            Entry::BackedUp { manifest, .. } => {
+                let mut backups = self.run.backups.iter();
+                let made = backups.find(|made| made.manifest.id == manifest.id);
+                let before = made.map_or("", |made| made.before.phrase());
+                let sentence = format!("the backup {} was made {before}", manifest.id);
                 self.event(line, "backed_up", sentence, Some(&manifest.by));
             }
             Entry::Checked { step, checks } => {
@@ -167,6 +170,12 @@ impl<'a> Telling<'a> {
                     listed(heads)
                 );
                 self.event(line, "restored", sentence, Some(by));
+                let done = self.run.done_before(backup).unwrap_or_default();
+                for step in self.steps.iter_mut().skip(done) {
+                    if step.state != StepState::NotRun {
+                        step.state = StepState::TakenBack;
+                    }
+                }
                 self.ended = Some(line.at.clone());
                 // What was counted before is not what is there now.
                 self.counted = None;
@@ -327,7 +336,7 @@ impl<'a> Telling<'a> {
         let since = &self.run.since;
         let seconds = self.ended.as_deref().and_then(|end| between(since, end));
         let restore = |id: &str| command(begun, &["restore", id]);
-        let backup = self.run.backup.as_ref();
+        let backup = to_go_back(&self.run.backups);
         Document {
             version: VERSION,
             run: begun.run.clone(),
@@ -355,7 +364,7 @@ impl<'a> Telling<'a> {
             losses: begun.losses.clone(),
             allowed: begun.allowed.clone(),
             ruling: self.ruling.clone(),
-            backup: backup.map(|manifest| Backup::of(manifest, restore(&manifest.id))),
+            backup: backup.map(|backup| Backup::of(backup, restore(&backup.manifest.id))),
             atomic: self.run.as_a_whole,
             steps: self.steps,
             checks: self.checks,

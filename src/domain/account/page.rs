@@ -5,7 +5,7 @@ use crate::domain::sql_files::ENGINE;
 
 use super::{Check, Document, Moment, Named, Status, Step, StepState, Table};
 use crate::domain::backup::Verified;
-use crate::domain::journal::Rows;
+use crate::domain::journal::{BackupMoment, Rows};
 
 /// How many lines of a difference of the schema are shown; report.json has all.
 const SHOWN: usize = 40;
@@ -278,7 +278,14 @@ fn backup(document: &Document) -> Vec<Block> {
     vec![
         facts(vec![
             ("Id", Some(literal(&backup.id))),
-            ("Made", Some(plain(moment(&backup.at)))),
+            (
+                "Made",
+                Some(plain(format!(
+                    "{}, {}",
+                    backup.before.phrase(),
+                    moment(&backup.at)
+                ))),
+            ),
             ("File", Some(literal(&backup.file))),
             (
                 "Size",
@@ -297,7 +304,14 @@ fn backup(document: &Document) -> Vec<Block> {
             ("By", backup.client.clone().map(plain)),
             ("Duration", Some(plain(seconds(backup.seconds)))),
         ]),
-        Block::Paragraph(plain("To put the database back to it:")),
+        Block::Paragraph(plain(format!(
+            "To restore the database to {}, and discard what was written since:",
+            match backup.before {
+                BackupMoment::Command => "the state before the command",
+                BackupMoment::Run => "the state before the run",
+                BackupMoment::Resume => "the state when the run was resumed",
+            }
+        ))),
         Block::Code(backup.restore.clone()),
     ]
 }

@@ -6,6 +6,7 @@ use fixedbitset::FixedBitSet;
 
 use super::{Graph, Node};
 use crate::domain::plan::{Plan, Step};
+use crate::domain::revision::{Heads, RevisionId};
 
 /// The part before the `@` of a target: a walk is then confined to the line of this revision.
 pub(in crate::domain) type Branch = Option<Node>;
@@ -74,6 +75,14 @@ impl Graph {
         found
     }
 
+    /// What goes with an applied revision, itself included, from these version rows.
+    pub(in crate::domain) fn needing_it(&self, rows: &Heads, revision: &RevisionId) -> Heads {
+        let (Ok(rows), Some(node)) = (self.nodes(rows), self.node(revision.as_str())) else {
+            return Heads::new();
+        };
+        self.ids(self.needing(&self.applied_nodes(&rows), [node]).ones())
+    }
+
     /// For each step of a plan how many of the applied revisions have to go before it.
     pub fn needed_by(&self, plan: &Plan) -> Vec<usize> {
         let mut applied = FixedBitSet::with_capacity(self.revisions.len());
@@ -110,32 +119,51 @@ impl Graph {
                 // It went along with an earlier, joint step.
                 continue;
             }
-            let spelling = self.narrowest_spelling(&applied, node);
-            let heads_before = self.ids(rows.iter().copied());
-            applied.difference_with(&spelling.removes);
-            if spelling.removes.count_ones(..) == 1 {
-                rows.remove(&node);
-                if !self.is_sequence {
-                    let below = self.rows_in_its_place(&rows, node);
-                    rows.extend(below);
-                }
-            } else {
-                self.take_rows_back(&mut rows, &spelling.removes, &applied);
-            }
-            steps.push(Step {
-                removes: self.id(node),
-                takes_along: self
-                    .ids(spelling.removes.ones().filter(|&other| other != node))
-                    .into_iter()
-                    .collect(),
-                argument: spelling.argument,
-                is_merge: self.down[node].len() > 1,
-                heads_before,
-                heads_after: self.ids(rows.iter().copied()),
-                revision: self.revisions[node].clone(),
-            });
+            steps.push(self.step(&mut applied, &mut rows, node));
         }
         steps
+    }
+
+    /// The steps that remove these applied revisions in this order, each as far as it is still applied. What
+    /// else a step would remove is in its `takes_along`.
+    pub(in crate::domain) fn steps_in_order(&self, rows: &[Node], order: &[Node]) -> Vec<Step> {
+        let mut applied = self.applied_nodes(rows);
+        let mut rows: BTreeSet<Node> = rows.iter().copied().collect();
+        let mut steps = Vec::new();
+        for &node in order {
+            if applied.contains(node) {
+                steps.push(self.step(&mut applied, &mut rows, node));
+            }
+        }
+        steps
+    }
+
+    /// The step that removes `node`; `applied` and `rows` are those after it when this returns.
+    fn step(&self, applied: &mut FixedBitSet, rows: &mut BTreeSet<Node>, node: Node) -> Step {
+        let spelling = self.narrowest_spelling(applied, node);
+        let heads_before = self.ids(rows.iter().copied());
+        applied.difference_with(&spelling.removes);
+        if spelling.removes.count_ones(..) == 1 {
+            rows.remove(&node);
+            if !self.is_sequence {
+                let below = self.rows_in_its_place(rows, node);
+                rows.extend(below);
+            }
+        } else {
+            self.take_rows_back(rows, &spelling.removes, applied);
+        }
+        Step {
+            removes: self.id(node),
+            takes_along: self
+                .ids(spelling.removes.ones().filter(|&other| other != node))
+                .into_iter()
+                .collect(),
+            argument: spelling.argument,
+            is_merge: self.down[node].len() > 1,
+            heads_before,
+            heads_after: self.ids(rows.iter().copied()),
+            revision: self.revisions[node].clone(),
+        }
     }
 
     /// The argument that removes `node` with the least besides it.

@@ -2,6 +2,7 @@
 
 use super::Run;
 use crate::domain::graph::Graph;
+use crate::domain::plan::Plan;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::schema::{Difference, Schema};
 
@@ -56,11 +57,11 @@ impl Run {
                 (true, None) => Found::AtTheBoundary,
             };
         }
-        let without = |gone: &str| {
-            let mut before = graph.applied(&self.heads).ok()?;
-            before.remove(&RevisionId::from(gone)).then_some(before)
-        };
-        let after = self.in_flight_revision().and_then(without);
+        let after = self.in_flight_revision().and_then(|gone| {
+            let rows: Vec<RevisionId> = self.heads.iter().cloned().collect();
+            let step = Plan::in_order(graph, &rows, &[RevisionId::from(gone)]).ok()?;
+            (!step.steps.is_empty()).then(|| graph.applied(step.final_heads()).ok())?
+        });
         if after.is_some() && applied.ok() == after {
             Found::StepHappened
         } else {

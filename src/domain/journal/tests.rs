@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::graph::drawn;
+use crate::domain::plan::{Plan, Step};
 
 const LINE: &str = "a; b:a; c:b";
 
@@ -100,18 +101,85 @@ fn a_journal_knows_where_the_database_stood_after_the_last_step() {
     assert!(run.is_unfinished());
 }
 
+/// Turns red if the target is planned again: three steps from `d` are not three steps from `b`.
 #[test]
-fn a_relative_target_counts_from_where_the_run_began() {
+fn the_rest_is_what_is_left_of_the_recorded_plan() {
     let counted = run(vec![begun("-2")]);
-    let left = counted.remaining(&heads(&["a", "b"])).unwrap();
-    assert_eq!(left, ["b"]);
-    assert_eq!(counted.remaining_target(left), Some(Target::Steps(1)));
-    assert_eq!(
-        run(vec![begun("a")]).remaining_target(left),
-        "a".parse().ok()
-    );
+    let rest = |rows: &[&str]| {
+        let rows: Vec<RevisionId> = rows.iter().copied().map(RevisionId::from).collect();
+        let plan = counted.rest(&drawn(LINE), &rows);
+        plan.map(|plan| {
+            let steps = plan.steps.iter();
+            steps.map(|step| step.argument.clone()).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(rest(&["c"]).unwrap(), ["c@b", "b@a"]);
+    assert_eq!(rest(&["b"]).unwrap(), ["b@a"]);
+    assert_eq!(rest(&["a"]).unwrap(), [""; 0]);
+    assert!(matches!(rest(&["zz"]), Err(RestError::UnknownRevision(_))));
     // One in the middle is gone: that was not this run.
     assert_eq!(counted.remaining(&heads(&["a", "c"])), None);
+}
+
+/// Turns red if the rest is planned again: from the middle of this history the same target gives another order.
+#[test]
+fn the_rest_of_a_tangled_history_keeps_the_recorded_order() {
+    let graph = drawn(
+        "a1; a2:a1; b3:a2; c4:a2; a5:b3,c4; a6:a5; d7:a6; a8:a6,d7; a9:a8; e1; e2:e1+a5; e3:e2; \
+         a10:a9+e2; a11:a10; e4:e3",
+    );
+    let rows: Vec<RevisionId> = ["a11", "e4"].map(RevisionId::from).into();
+    let base = "base".parse().unwrap();
+    let plan = Plan::new(&graph, &rows, &base).unwrap();
+    assert_eq!(plan.steps.len(), 15);
+    let ids = |steps: &[Step]| -> Vec<String> {
+        let ids = steps.iter().map(|step| step.removes.to_string());
+        ids.collect()
+    };
+    let run = run(vec![Entry::Begun(Box::new(Begun {
+        target: "base".into(),
+        removes: ids(&plan.steps),
+        heads: rows.into_iter().collect(),
+        ..Begun::default()
+    }))]);
+    let mut planned_otherwise = 0;
+    for cut in 1..=plan.steps.len() {
+        let rows: Vec<RevisionId> = plan.steps[cut - 1].heads_after.iter().cloned().collect();
+        let rest = run.rest(&graph, &rows).unwrap();
+        assert_eq!(
+            ids(&rest.steps),
+            ids(&plan.steps[cut..]),
+            "after step {cut}"
+        );
+        for (resumed, planned) in rest.steps.iter().zip(&plan.steps[cut..]) {
+            assert_eq!(resumed.heads_after, planned.heads_after, "after step {cut}");
+        }
+        let again = Plan::new(&graph, &rows, &base).unwrap();
+        planned_otherwise += usize::from(ids(&again.steps) != ids(&plan.steps[cut..]));
+    }
+    assert!(planned_otherwise > 0, "the history is not tangled enough");
+}
+
+/// Turns red if a later step that is gone is taken for progress, or something that was applied since goes along.
+#[test]
+fn a_rest_that_the_graph_does_not_allow_says_which_step_and_why() {
+    let counted = run(vec![begun("-2")]);
+    let rest = |drawing: &str, rows: &[&str]| {
+        let rows: Vec<RevisionId> = rows.iter().copied().map(RevisionId::from).collect();
+        counted
+            .rest(&drawn(drawing), &rows)
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        rest("a; b:a; c:b; d:b", &["d"]),
+        "b cannot be removed alone now: d would go with it"
+    );
+    // The code puts `c` beside `b` now.
+    assert_eq!(
+        rest("a; b:a; c:a", &["c"]),
+        "b is not applied, and c is, which the plan removes before it: somebody changed the database since"
+    );
 }
 
 #[test]
@@ -336,7 +404,7 @@ fn a_backup_in_a_line_is_read_back_with_the_moments_of_both() {
         version: VERSION,
         at: "2026-11-21T04:00:01.000Z".into(),
         form: FORM,
-        entry: Entry::BackedUp(Box::new(manifest())),
+        entry: backed_up(Some(BackupMoment::Command)),
     };
     let text = serde_json::to_string(&line).unwrap();
     assert_eq!(text.matches("\"version\"").count(), 2, "{text}");
@@ -361,7 +429,7 @@ fn a_run_whose_backup_was_put_back_is_over_whatever_it_ended_with() {
     };
     let run = run(vec![
         begun("-2"),
-        Entry::BackedUp(Box::new(manifest())),
+        backed_up(None),
         intent(0),
         done(0, &["b"], &[]),
         restored,
@@ -370,7 +438,103 @@ fn a_run_whose_backup_was_put_back_is_over_whatever_it_ended_with() {
     assert!(!run.is_unfinished());
     assert_eq!(run.end, Some(End::Restored));
     assert_eq!(run.heads, heads(&["c"]));
-    assert_eq!(run.backup, Some(manifest()));
+    let made = to_go_back(&run.backups).unwrap();
+    assert_eq!(
+        (&made.manifest, made.before),
+        (&manifest(), BackupMoment::Run)
+    );
+}
+
+fn backed_up(before: Option<BackupMoment>) -> Entry {
+    Entry::BackedUp {
+        manifest: Box::new(manifest()),
+        before,
+    }
+}
+
+fn called(id: &str, before: Option<BackupMoment>) -> Entry {
+    Entry::BackedUp {
+        manifest: Box::new(Manifest {
+            id: id.to_owned(),
+            ..manifest()
+        }),
+        before,
+    }
+}
+
+/// Turns red if the newest backup is taken for the one from before the run.
+#[test]
+fn a_run_goes_back_to_its_first_backup_however_often_it_was_resumed() {
+    let of = |entries: Vec<Entry>| {
+        let run = run([vec![begun("-2")], entries].concat());
+        to_go_back(&run.backups).map(|made| (made.manifest.id.clone(), made.before))
+    };
+    let told = |id: &str, before| Some((id.to_owned(), before));
+    let first_step = || vec![intent(0), done(0, &["b"], &[])];
+    for explicit in [false, true] {
+        let moment = |before| explicit.then_some(before);
+        let before_run = called("first", moment(BackupMoment::Run));
+        let before_resume = called("second", moment(BackupMoment::Resume));
+        assert_eq!(
+            of([
+                vec![before_run.clone()],
+                first_step(),
+                vec![before_resume.clone()]
+            ]
+            .concat()),
+            told("first", BackupMoment::Run)
+        );
+        assert_eq!(
+            of([first_step(), vec![before_resume]].concat()),
+            told("second", BackupMoment::Resume)
+        );
+    }
+    let command = called("command", Some(BackupMoment::Command));
+    assert_eq!(
+        of([vec![called("first", None), command], first_step()].concat()),
+        told("command", BackupMoment::Command)
+    );
+    // Begun, and not proven that nothing of it is left.
+    assert_eq!(
+        of(vec![intent(0), called("one", None)]),
+        told("one", BackupMoment::Resume)
+    );
+    // Nothing of it is left.
+    let whole = vec![Entry::Whole { copy: None }, intent(0), Entry::TakenBack];
+    assert_eq!(
+        of([whole, vec![called("one", None)]].concat()),
+        told("one", BackupMoment::Run)
+    );
+    assert_eq!(of(first_step()), None);
+}
+
+/// Turns red if a restore to the middle of a run counts as a restore of all of it.
+#[test]
+fn a_run_whose_resume_was_undone_stands_where_the_resume_began() {
+    let run = run(vec![
+        begun("-2"),
+        intent(0),
+        done(0, &["b"], &["table two"]),
+        called("second", Some(BackupMoment::Resume)),
+        intent(1),
+        done(1, &["a"], &["table one"]),
+        Entry::Restored {
+            backup: "second".to_owned(),
+            by: operator(),
+            heads: heads(&["b"]),
+            seconds: 0.1,
+        },
+        Entry::Ended {
+            exit_code: 4,
+            cause: Some("the engine exited with status 1".to_owned()),
+            heads: Some(heads(&["b"])),
+        },
+    ]);
+    assert!(run.is_unfinished());
+    assert_eq!((run.done, run.in_flight), (1, None));
+    assert_eq!(run.heads, heads(&["b"]));
+    assert_eq!(run.schema, Some(schema(&["table one"])));
+    assert_eq!(run.end, Some(End::Early(4)));
 }
 
 fn statement(at: usize, state: StatementState) -> Entry {

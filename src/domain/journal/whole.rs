@@ -95,8 +95,9 @@ impl Whole {
         if stands_at(&self.heads) {
             let difference = Difference::between(self.schema.as_ref(), schema);
             return match (difference.is_empty(), run.in_flight) {
-                // A transaction happens whole or not at all; without one the schema would have to be compared.
-                (true, Some(_)) if has_copy && run.other_form => Found::PartOfAWhole,
+                // A transaction happens whole or not at all. Without one a step that was cut off may have changed
+                // rows, which neither version table nor schema shows.
+                (true, Some(_)) if has_copy => Found::PartOfAWhole,
                 (true, Some(_)) => Found::NothingHappened,
                 (true, None) => Found::AtTheBoundary,
                 (false, _) if has_copy => Found::PartOfAWhole,

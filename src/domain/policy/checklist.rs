@@ -5,8 +5,10 @@
 
 use serde::Serialize;
 
-use crate::domain::backup::{Manifest, Verified};
-use crate::domain::journal::{Begun, Checked, End, Entry, Line, Run, Stopped};
+use crate::domain::backup::Verified;
+use crate::domain::journal::{
+    BackupMoment, Begun, Checked, End, Entry, Line, Run, RunBackup, Stopped, to_go_back,
+};
 use crate::domain::revision::{Heads, RevisionId, in_short};
 
 /// When something is to be done.
@@ -120,7 +122,7 @@ fn before(run: &Run, seen: &Seen<'_>) -> Vec<Item> {
     let item = |sentence, (state, evidence)| item(Phase::Before, sentence, state, evidence);
     let reason = begun.reason.as_ref().or(said.reason.as_ref());
     vec![
-        item("Back the database up", backed_up(run.backup.as_ref())),
+        item("Back the database up", backed_up(to_go_back(&run.backups))),
         item(
             "Check the current revision",
             (
@@ -348,17 +350,29 @@ fn open(evidence: &str) -> (State, String) {
     (State::Open, evidence.to_owned())
 }
 
-fn backed_up(backup: Option<&Manifest>) -> (State, String) {
-    let Some(backup) = backup else {
+fn backed_up(backup: Option<&RunBackup>) -> (State, String) {
+    let Some(RunBackup {
+        manifest, before, ..
+    }) = backup
+    else {
         return open("this run made none");
     };
-    let proof = match backup.verified {
+    let proof = match manifest.verified {
         Verified::Read => "read back whole",
         Verified::Restored => "restored beside the database and found the same",
     };
+    let state = match before {
+        BackupMoment::Command | BackupMoment::Run => State::Done,
+        BackupMoment::Resume => State::Open,
+    };
     (
-        State::Done,
-        format!("backup {}, {} bytes, {proof}", backup.id, backup.bytes),
+        state,
+        format!(
+            "backup {}, made {}, {} bytes, {proof}",
+            manifest.id,
+            before.phrase(),
+            manifest.bytes
+        ),
     )
 }
 
