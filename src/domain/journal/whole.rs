@@ -97,10 +97,9 @@ impl Whole {
             return match (difference.is_empty(), run.in_flight) {
                 // A transaction happens whole or not at all. Without one a step that was cut off may have changed
                 // rows, which neither version table nor schema shows.
-                (true, Some(_)) if has_copy => Found::PartOfAWhole,
+                (true, Some(_)) | (false, _) if has_copy => Found::PartOfAWhole,
                 (true, Some(_)) => Found::NothingHappened,
                 (true, None) => Found::AtTheBoundary,
-                (false, _) if has_copy => Found::PartOfAWhole,
                 (false, _) => Found::HalfDone(difference),
             };
         }
