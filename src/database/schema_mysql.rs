@@ -10,7 +10,7 @@ use super::quoted;
 /// What is joined is a table of its own first (`IN`, `GROUP BY`, `DISTINCT`): the server makes a table of
 /// `information_schema` anew for each row that is looked up in it.
 ///
-/// - The engine, the collation and the options of a table have a line if they are not InnoDB, the collation of
+/// - The engine, the collation and the options of a table have a line if they are not `InnoDB`, the collation of
 ///   the database, and none.
 /// - Parameters are part of the digest of their routine as a fixed number of bits, because `GROUP_CONCAT` cuts
 ///   its result off. Without the right to read a definition the digest covers the rest.
