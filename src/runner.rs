@@ -315,16 +315,12 @@ impl Parts<'_> {
             return Err(Stopped::between(index, Cause::Interrupted, None));
         }
         let none = Schema::new();
-        let ready = self
-            .witness
-            .may_go_on()
-            .map_err(Cause::NotAlone)
-            .and_then(|()| {
-                let before = schema.as_ref().unwrap_or(&none);
-                self.recorder
-                    .intent(index, step, before)
-                    .map_err(Cause::NotRecorded)
-            });
+        let ready = self.witness.may_go_on().and_then(|()| {
+            let before = schema.as_ref().unwrap_or(&none);
+            self.recorder
+                .intent(index, step, before)
+                .map_err(Cause::NotRecorded)
+        });
         ready.map_err(|cause| Stopped::between(index, cause, None))?;
         fault::point("after_intent");
 

@@ -64,14 +64,15 @@ pub(super) fn version_table(settings: &Layer, observation: &Observation) -> Vers
 pub(super) type Opened = (Box<dyn Database>, Identity, VersionTable, ConnectionFacts);
 
 /// Opens our own connection: to the database of the URL if one is given, once it is known to be the
-/// engine's; else to the one that the engine was seen to use. `None` where there is no such way.
+/// engine's; else to the one that the engine was seen to use. `None` where there is no such way. The second is the
+/// address that the steps connect to, as far as we can connect to it as well.
 pub(super) fn open_eyes(
     context: &Context<'_>,
     engine: &AlembicEngine,
     given: Option<ConnectionFacts>,
     observation: &Observation,
     table: VersionTable,
-) -> Result<Option<Opened>, Failure> {
+) -> Result<Option<(Opened, ConnectionFacts)>, Failure> {
     let seen = observation.connection.as_ref();
     if let Some(given) = given {
         let mut database = database::open(&given, context.environment)
@@ -79,8 +80,8 @@ pub(super) fn open_eyes(
         let identity = database
             .identity()
             .map_err(|error| database_failure(&error))?;
-        same_database(context, &given, &identity, seen, observation, engine)?;
-        return Ok(Some((database, identity, table, given)));
+        let steps_at = same_database(context, &given, &identity, seen, observation, engine)?;
+        return Ok(Some(((database, identity, table, given), steps_at)));
     }
     let Some(seen) = seen.filter(|seen| seen.known_dialect().is_some()) else {
         return Ok(None);
@@ -88,7 +89,10 @@ pub(super) fn open_eyes(
     let opened = database::open(seen, context.environment)
         .and_then(|mut database| database.identity().map(|identity| (database, identity)));
     match opened {
-        Ok((database, identity)) => Ok(Some((database, identity, table, seen.clone()))),
+        Ok((database, identity)) => {
+            let opened = (database, identity, table, seen.clone());
+            Ok(Some((opened, seen.clone())))
+        }
         // The engine just got through with the same parameters, so this is a limit of our driver.
         Err(error) => {
             context.ui.warn(&format!(
@@ -146,7 +150,8 @@ fn keeps_the_usual_table(layout: &Layout) -> bool {
         .any(|word| text.contains(word))
 }
 
-/// Refuses a URL that names another database than the one that the engine uses.
+/// Refuses a URL that names another database than the one that the engine uses. Gives the engine's own address if we
+/// reach it, else the URL's.
 fn same_database(
     context: &Context<'_>,
     given: &ConnectionFacts,
@@ -154,31 +159,32 @@ fn same_database(
     seen: Option<&ConnectionFacts>,
     observation: &Observation,
     engine: &AlembicEngine,
-) -> Result<(), Failure> {
+) -> Result<ConnectionFacts, Failure> {
+    let ours = || Ok(given.clone());
     let theirs = match seen {
         // Word for word the address that we connected to: to do so once more would say nothing else.
-        Some(seen) if database::url::same_address(seen, given) => return Ok(()),
+        Some(seen) if database::url::same_address(seen, given) => return ours(),
         Some(seen) => {
             let reached = database::open(seen, context.environment)
                 .and_then(|mut database| database.identity());
             match reached {
                 Ok(theirs) if theirs.fingerprint.is_some() => {
                     if theirs.fingerprint == identity.fingerprint {
-                        return Ok(());
+                        return Ok(seen.clone());
                     }
                     theirs.to_string()
                 }
-                _ if database::url::same_place(seen, given) => return Ok(()),
+                _ if database::url::same_place(seen, given) => return ours(),
                 _ => database::url::masked(seen),
             }
         }
         None => match &observation.reported_url {
             Some(url) => match database::url::parse_masked(url, context.dir) {
-                Ok(reported) if database::url::same_place(&reported, given) => return Ok(()),
+                Ok(reported) if database::url::same_place(&reported, given) => return ours(),
                 Ok(reported) => database::url::masked(&reported),
                 Err(_) => "a database that it does not name".to_owned(),
             },
-            None => return Ok(()),
+            None => return ours(),
         },
     };
     Err(Failure::user(format!(
@@ -206,6 +212,7 @@ pub(super) fn told_identity(observation: &Observation) -> Option<Identity> {
         database: facts.database.unwrap_or_default(),
         user: facts.user,
         fingerprint: None,
+        lasting: None,
     })
 }
 

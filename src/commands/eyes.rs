@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Context;
+use super::route::Route;
 use super::watch::{Own, Watch, health};
 use crate::checks::When;
 use crate::database::{Database, Look};
@@ -12,7 +13,7 @@ use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
 use crate::domain::journal::Checked;
 use crate::domain::plan::Step;
 use crate::domain::query::Queries;
-use crate::domain::report::{Difference, Schema};
+use crate::domain::report::{Cause, Difference, Schema};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::engine::alembic::AlembicEngine;
 use crate::engine::{Current, Engine};
@@ -32,6 +33,8 @@ pub(super) enum Eyes {
         table: VersionTable,
         /// What it was opened with.
         facts: ConnectionFacts,
+        /// Where the steps connect to.
+        route: Route,
         /// The database was locked, and has to stay so.
         locked: bool,
     },
@@ -127,19 +130,22 @@ impl Witness for Watched {
         }
     }
 
-    fn may_go_on(&mut self) -> Result<(), String> {
+    fn may_go_on(&mut self) -> Result<(), Cause> {
         match &mut self.eyes {
             Eyes::Own {
                 database,
+                route,
                 locked: true,
                 ..
             } => match database.holds_lock() {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(
+                Ok(true) => route.check(),
+                Ok(false) => Err(Cause::NotAlone(
                     "the lock of this run is gone, and another run may have begun: the connection that held it was closed, or its file was removed"
                         .to_owned(),
-                ),
-                Err(error) => Err(format!("cannot tell whether the lock of this run still holds: {error}")),
+                )),
+                Err(error) => Err(Cause::NotAlone(format!(
+                    "cannot tell whether the lock of this run still holds: {error}"
+                ))),
             },
             Eyes::Own { .. } | Eyes::Engine(_) => Ok(()),
         }
@@ -212,7 +218,7 @@ impl Witness for Within<'_> {
         self.look.schema().ok()
     }
 
-    fn may_go_on(&mut self) -> Result<(), String> {
+    fn may_go_on(&mut self) -> Result<(), Cause> {
         Ok(())
     }
 

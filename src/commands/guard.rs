@@ -16,6 +16,7 @@ use super::ruling::refuse_beforehand;
 use super::session::{Rows, Session};
 use super::sql::sync;
 use super::unfinished;
+use super::whose_run::Purpose;
 use crate::config::{DeployedAt, Layer};
 use crate::domain::connection::RowsAre;
 use crate::domain::guard::{Before, Guarded};
@@ -131,7 +132,7 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> 
         session = of_sql_files(args, context, session, &lock)?;
     }
     let store = record::store(context);
-    if let Some(run) = unfinished::find(&store, &session)? {
+    if let Some(run) = unfinished::find(context, &store, &session, Purpose::Begin)? {
         unfinished::make_way(context, &session, &store, &run)?;
     }
     let rows = session.rows.ids().to_vec();
@@ -160,7 +161,7 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> 
         rows: &rows,
     })?;
     let before = Before {
-        database_key: session.database_key(),
+        database: session.database_reference(),
         rows,
         applied,
         schema: session.schema(),

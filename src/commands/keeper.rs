@@ -9,6 +9,7 @@ use super::session::{Secrets, Session};
 use crate::database::backup::{self, BackupError, Backups, Surroundings};
 use crate::domain::backup::{Contents, Manifest, VERSION, Verified};
 use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::seconds;
 use crate::domain::lock::new_run_id;
 use crate::error::{Exit, Failure};
@@ -23,7 +24,7 @@ pub(super) struct Keeper<'a> {
     facts: ConnectionFacts,
     table: VersionTable,
     secrets: Secrets,
-    key: String,
+    database: DatabaseReference,
     place: String,
     server: Option<String>,
 }
@@ -42,7 +43,7 @@ impl<'a> Keeper<'a> {
             facts: facts.clone(),
             table: table.clone(),
             secrets: session.secrets(),
-            key: session.database_key(),
+            database: session.database_reference(),
             place: session.place(),
             server: session
                 .identity
@@ -55,9 +56,9 @@ impl<'a> Keeper<'a> {
         &self.backups
     }
 
-    /// Names the database as in the manifests.
-    pub(super) fn key(&self) -> &str {
-        &self.key
+    /// The database, as the manifests name it.
+    pub(super) fn database(&self) -> &DatabaseReference {
+        &self.database
     }
 
     pub(super) fn dialect(&self) -> &str {
@@ -105,7 +106,7 @@ impl<'a> Keeper<'a> {
             at: humantime::format_rfc3339_millis(now).to_string(),
             run: run.map(str::to_owned),
             by: operator.clone(),
-            database_key: self.key.clone(),
+            database_key: self.database.key.clone(),
             database: self.place.clone(),
             dialect: self.facts.dialect.clone(),
             server: self.server.clone(),
@@ -118,6 +119,7 @@ impl<'a> Keeper<'a> {
             schema: contents.schema,
             rows: contents.rows,
             verified: verify,
+            identity: self.database.identity.clone(),
         };
         if verify == Verified::Restored {
             let bar = ui.transfer("restoring it beside the database", Some(length));

@@ -24,12 +24,14 @@ mod records;
 mod reports;
 pub mod restore;
 mod revisions;
+mod route;
 mod ruling;
 mod session;
 pub mod show;
 pub mod sql;
 mod unfinished;
 mod watch;
+mod whose_run;
 
 /// What every command gets.
 #[derive(Debug)]

@@ -123,6 +123,7 @@ impl Record {
             by: by.clone(),
             heads: manifest.heads.clone(),
             seconds: journal::seconds(elapsed),
+            other_database: None,
         })
     }
 

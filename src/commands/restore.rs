@@ -9,8 +9,10 @@ use super::lock::Lock;
 use super::record::{append, store, store_failure};
 use super::reports;
 use super::session::Session;
+use super::whose_run::{Purpose, may_be_restored};
 use super::{Context, unfinished};
 use crate::domain::backup::{Contents, Manifest, VERSION};
+use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::{Entry, seconds};
 use crate::error::{Exit, Failure};
 use crate::store::{NotFound, Store};
@@ -60,9 +62,9 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let manifest = found(args, context)?;
     let lock = Lock::new(context, None);
     let mut session = Session::open(context, Some(&lock))?;
-    let run = unfinished::find(&store, &session)?;
+    let run = unfinished::find(context, &store, &session, Purpose::Look)?;
     let keeper = Keeper::of(context, &session)?;
-    may_be_restored_here(args, &keeper, &session, &manifest)?;
+    let origin = may_be_restored_here(args, context, &keeper, &manifest)?;
     keeper.check(&manifest)?;
     let before = keeper.contents()?;
     let name = session.name_to_type();
@@ -104,14 +106,16 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     })?;
     let elapsed = started.elapsed();
     let unfinished = run.as_ref().map(|run| run.begun.run.as_str());
-    // The run that the backup was made for may have come to its end: it is undone with this.
+    // The run that the backup was made for may have come to its end: it is undone with this, unless it was a run of
+    // another database.
     let undone = manifest.run.as_deref().filter(|run| store.has(run));
+    let undone = undone.filter(|_| origin.is_none());
     let over: Vec<&str> = unfinished
         .into_iter()
         .chain(undone.filter(|run| Some(*run) != unfinished))
         .collect();
     for run in &over {
-        close(context, &store, run, &manifest, elapsed)?;
+        close(context, &store, run, &manifest, origin.as_ref(), elapsed)?;
     }
     ui.restored(Restoration {
         replacement,
@@ -149,12 +153,13 @@ fn found(args: &RestoreArgs, context: &Context<'_>) -> Result<Manifest, Failure>
     }
 }
 
+/// Gives the database that the backup is of, if that is not known to be this one and may be another.
 fn may_be_restored_here(
     args: &RestoreArgs,
+    context: &Context<'_>,
     keeper: &Keeper<'_>,
-    session: &Session,
     manifest: &Manifest,
-) -> Result<(), Failure> {
+) -> Result<Option<DatabaseReference>, Failure> {
     let family = |dialect: &str| match dialect {
         "mariadb" => "mysql".to_owned(),
         "postgres" => "postgresql".to_owned(),
@@ -169,16 +174,7 @@ fn may_be_restored_here(
         ))
         .hint("choose one of this kind of server: rollback backups"));
     }
-    if manifest.database_key == keeper.key() || args.other_database {
-        return Ok(());
-    }
-    Err(Failure::refused(format!(
-        "the backup {} is one of another database: nothing was changed",
-        manifest.id
-    ))
-    .because(format!("it was made of {}", manifest.database))
-    .because(format!("this is {}", session.place()))
-    .hint("to replace this one by it all the same: --other-database"))
+    may_be_restored(context, keeper.database(), manifest, args.other_database)
 }
 
 /// Asks for the name of the database. Scripts have to know it.
@@ -254,6 +250,7 @@ fn close(
     store: &Store,
     run: &str,
     manifest: &Manifest,
+    origin: Option<&DatabaseReference>,
     elapsed: std::time::Duration,
 ) -> Result<(), Failure> {
     append(
@@ -263,6 +260,7 @@ fn close(
             by: context.operator.clone(),
             heads: manifest.heads.clone(),
             seconds: seconds(elapsed),
+            other_database: origin.cloned().map(Box::new),
         },
     )
 }

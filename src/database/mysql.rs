@@ -18,6 +18,7 @@ use crate::domain::audit as domain_audit;
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
+use crate::domain::database_identity::{self as identity, DatabaseIdentity};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::report::Schema;
 
@@ -80,6 +81,19 @@ impl MySql {
 }
 
 impl MySql {
+    /// Of a server that has no id: the last part of its `UUID()`s.
+    fn hardware_address(
+        &mut self,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Option<String>, DatabaseError> {
+        if variables.contains_key("server_uuid") || variables.contains_key("server_uid") {
+            return Ok(None);
+        }
+        let rows = self.session.rows("SELECT UUID()")?;
+        let uuid = rows.first().and_then(|row| text(row, 0));
+        Ok(uuid.and_then(|uuid| Some(uuid.rsplit_once('-')?.1.to_owned())))
+    }
+
     /// The answer to [`SCHEMA`], with what else is to be said of sequences.
     fn schema_of(&mut self, rows: &[MySqlRow]) -> Result<Schema, DatabaseError> {
         let mut lines: Vec<String> = rows.iter().filter_map(|row| text(row, 0)).collect();
@@ -162,9 +176,17 @@ impl Database for MySql {
             .filter_map(|row| Some((text(row, 0)?.to_lowercase(), text(row, 1)?)))
             .collect();
         let over_socket = self.facts.socket.is_some();
+        let fingerprint = fingerprint(&variables, &self.database);
+        let server = variables.get("version").map(|version| product(version));
+        let hardware_address = self.hardware_address(&variables)?;
         Ok(Identity {
             dialect: "mysql".to_owned(),
-            server: variables.get("version").map(|version| product(version)),
+            lasting: Some(DatabaseIdentity::new(
+                server.clone(),
+                marks(&variables, hardware_address, &self.database),
+                fingerprint.clone(),
+            )),
+            server,
             host: Some(
                 self.facts
                     .socket
@@ -174,7 +196,7 @@ impl Database for MySql {
             port: (!over_socket).then(|| self.facts.port.unwrap_or(3306)),
             database: self.database.clone(),
             user: self.facts.user.clone(),
-            fingerprint: fingerprint(&variables, &self.database),
+            fingerprint,
         })
     }
 
@@ -258,13 +280,42 @@ fn fingerprint(variables: &BTreeMap<String, String>, database: &str) -> Option<S
     if mark("hostname").is_empty() && mark("server_uuid").is_empty() {
         return None;
     }
-    // On Windows and macOS `App` and `app` are one database.
-    let database = match mark("lower_case_table_names") {
-        "0" | "" => database.to_owned(),
-        _ => database.to_lowercase(),
-    };
+    let database = known_as(variables, database);
     let marks = ["server_uuid", "server_uid", "hostname", "port", "datadir"].map(mark);
     Some(format!("mysql:{}:{database}", marks.join(":")))
+}
+
+/// On Windows and macOS `App` and `app` are one database.
+fn known_as(variables: &BTreeMap<String, String>, database: &str) -> String {
+    match variables.get("lower_case_table_names").map(String::as_str) {
+        None | Some("0" | "") => database.to_owned(),
+        Some(_) => database.to_lowercase(),
+    }
+}
+
+/// What the server is known by later. MySQL has an id of its own. MariaDB's is made of its hardware address and its
+/// port, which two containers on two machines may well share, so the names of its machine and folder count too.
+fn marks(
+    variables: &BTreeMap<String, String>,
+    hardware_address: Option<String>,
+    database: &str,
+) -> Vec<(&'static str, Option<String>)> {
+    let variable = |name: &str| variables.get(name).cloned();
+    let mut marks = vec![(identity::DATABASE_NAME, Some(known_as(variables, database)))];
+    if let Some(uuid) = variable("server_uuid") {
+        marks.push((identity::SERVER_UUID, Some(uuid)));
+        return marks;
+    }
+    marks.extend([
+        (identity::SERVER_UID, variable("server_uid")),
+        (identity::HOST_NAME, variable("hostname")),
+        (identity::DATA_DIRECTORY, variable("datadir")),
+    ]);
+    if hardware_address.is_some() {
+        marks.push((identity::HARDWARE_ADDRESS, hardware_address));
+        marks.push((identity::PORT, variable("port")));
+    }
+    marks
 }
 
 fn host(facts: &ConnectionFacts) -> &str {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 
 use super::failure::Failure;
 use super::lock::postgres::PostgresLock;
@@ -20,6 +20,7 @@ use super::{
 use crate::domain::audit::Row;
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionTable};
+use crate::domain::database_identity::{DATABASE_OID, DatabaseIdentity, SYSTEM_IDENTIFIER};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::query::Queries;
 use crate::domain::secret::Secret;
@@ -32,6 +33,10 @@ const IDENTITY: &str = "SELECT version(), current_database()";
 const FINGERPRINT: &str = ", extract(epoch FROM pg_postmaster_start_time()) \
      , current_setting('port'), pg_is_in_recovery() \
      , (SELECT oid FROM pg_database WHERE datname = current_database())";
+
+/// The id of the cluster. Everybody may read it unless an administrator revoked that, and servers that only speak the
+/// protocol do not have it.
+const SYSTEM: &str = ", (SELECT system_identifier FROM pg_catalog.pg_control_system())";
 
 /// An open connection.
 pub(super) struct Postgres {
@@ -63,6 +68,18 @@ impl Postgres {
 const AUDIT_LIMITS: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '10s'";
 
 impl Postgres {
+    /// As much as the server tells of its identity: servers that only speak the protocol lack some of these
+    /// functions.
+    fn identity_rows(&mut self) -> Result<Vec<PgRow>, DatabaseError> {
+        for columns in [format!("{FINGERPRINT}{SYSTEM}"), FINGERPRINT.to_owned()] {
+            match self.session.rows(&format!("{IDENTITY}{columns}")) {
+                Err(error) if error.failure == Failure::Other => {}
+                result => return Ok(result?),
+            }
+        }
+        Ok(self.session.rows(IDENTITY)?)
+    }
+
     /// The table of `[audit]` in the schema of the version table, wherever the search path finds that.
     fn audit_table(&mut self, beside: &VersionTable) -> Result<String, DatabaseError> {
         if beside.schema.is_some() {
@@ -82,24 +99,34 @@ impl Postgres {
 
 impl Database for Postgres {
     fn identity(&mut self) -> Result<Identity, DatabaseError> {
-        let rows = match self.session.rows(&format!("{IDENTITY}{FINGERPRINT}")) {
-            // Servers that only speak the protocol lack some of these functions.
-            Err(error) if error.failure == Failure::Other => self.session.rows(IDENTITY)?,
-            result => result?,
-        };
+        let rows = self.identity_rows()?;
         let row = rows.first();
         let column = |index| row.and_then(|row| text(row, index));
         let marks: Option<Vec<_>> = row
             .filter(|row| sqlx::Row::len(*row) > 2)
             .and_then(|row| (2..6).map(|index| text(row, index)).collect());
+        let server = column(0).map(|version| product(&version));
+        let fingerprint = marks.map(|marks| format!("postgresql:{}", marks.join(":")));
+        // A query without these columns has none to ask for.
+        let optional =
+            |index| column(index).filter(|_| row.is_some_and(|row| sqlx::Row::len(row) > index));
+        let marks = [
+            (DATABASE_OID, optional(5)),
+            (SYSTEM_IDENTIFIER, optional(6)),
+        ];
         Ok(Identity {
             dialect: "postgresql".to_owned(),
-            server: column(0).map(|version| product(&version)),
+            lasting: Some(DatabaseIdentity::new(
+                server.clone(),
+                marks,
+                fingerprint.clone(),
+            )),
+            server,
             host: Some(self.settings.host.clone()),
             port: Some(self.settings.port),
             database: column(1).unwrap_or_else(|| self.settings.database.clone()),
             user: Some(self.settings.user.clone()),
-            fingerprint: marks.map(|marks| format!("postgresql:{}", marks.join(":"))),
+            fingerprint,
         })
     }
 

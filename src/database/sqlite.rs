@@ -9,7 +9,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
@@ -25,6 +25,7 @@ use super::{
 use crate::domain::audit as domain_audit;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
+use crate::domain::database_identity::{CREATED, DatabaseIdentity, INODE};
 use crate::domain::lock::{Claim, Locked};
 use crate::domain::query::TextRows;
 use crate::domain::report::Schema;
@@ -202,21 +203,41 @@ fn in_one_value(session: &mut Session<SqliteConnection>) -> Option<TextRows> {
     serde_json::from_str(&text(rows.first()?, 0)?).ok()
 }
 
+/// Two names of one file have the same.
+fn fingerprint(metadata: &Metadata) -> String {
+    format!("sqlite:{}:{}", metadata.dev(), metadata.ino())
+}
+
+/// What the file is known by later, independent of its content. A restore writes into the file that is there, and so
+/// does going back to a copy: both keep it. The number of the device may change with a restart of the machine.
+pub(super) fn file_identity(metadata: &Metadata, server: Option<String>) -> DatabaseIdentity {
+    // Not every file system keeps the moment.
+    let created = metadata.created().ok();
+    let created = created.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok());
+    let marks = [
+        (INODE, Some(metadata.ino().to_string())),
+        (CREATED, created.map(|since| since.as_nanos().to_string())),
+    ];
+    DatabaseIdentity::new(server, marks, Some(fingerprint(metadata)))
+}
+
 impl Database for Sqlite {
     fn identity(&mut self) -> Result<Identity, DatabaseError> {
         let metadata = self.metadata()?;
         let rows = self.rows("SELECT sqlite_version()")?;
+        let server = rows
+            .first()
+            .and_then(|row| text(row, 0))
+            .map(|version| format!("SQLite {version}"));
         Ok(Identity {
             dialect: "sqlite".to_owned(),
-            server: rows
-                .first()
-                .and_then(|row| text(row, 0))
-                .map(|version| format!("SQLite {version}")),
+            lasting: Some(file_identity(&metadata, server.clone())),
+            server,
             host: None,
             port: None,
             database: self.path.display().to_string(),
             user: None,
-            fingerprint: Some(format!("sqlite:{}:{}", metadata.dev(), metadata.ino())),
+            fingerprint: Some(fingerprint(&metadata)),
         })
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::connection::Dialect;
+use super::database_identity::{DatabaseIdentity, DatabaseReference};
 use super::lock::Operator;
 use super::revision::Heads;
 use super::risk::outlook::Outlook;
@@ -63,6 +64,20 @@ pub struct Manifest {
     pub rows: BTreeMap<String, u64>,
     /// How far it is proven.
     pub verified: Verified,
+    /// What the database said about its identity; `None` in manifests of before it was written down.
+    #[serde(default)]
+    pub identity: Option<DatabaseIdentity>,
+}
+
+impl Manifest {
+    /// The database that it was made of.
+    pub fn database_reference(&self) -> DatabaseReference {
+        DatabaseReference {
+            key: self.database_key.clone(),
+            name: self.database.clone(),
+            identity: self.identity.clone(),
+        }
+    }
 }
 
 /// The fingerprint of what a backup of the schema carries.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::database_identity::DatabaseIdentity;
 use super::secret::Secret;
 
 /// The servers that we can read with a connection of our own.
@@ -144,6 +145,9 @@ pub struct Identity {
     /// to get there; `None` where the server does not tell.
     #[serde(skip)]
     pub fingerprint: Option<String>,
+    /// What the database is known by later, over whatever address; `None` if it was not asked.
+    #[serde(skip)]
+    pub lasting: Option<DatabaseIdentity>,
 }
 
 impl Identity {
@@ -203,6 +207,7 @@ mod tests {
                 database: "app".to_owned(),
                 user: None,
                 fingerprint: None,
+                lasting: None,
             };
             identity.to_string()
         };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::database_identity::DatabaseReference;
 use super::graph::{Graph, UnknownRevision};
 use super::plan::Plan;
 use super::revision::{Heads, RevisionId};
@@ -40,7 +41,7 @@ impl Guarded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Before {
     /// Which database.
-    pub database_key: String,
+    pub database: DatabaseReference,
     /// The version rows.
     pub rows: Vec<RevisionId>,
     /// All that was applied.
@@ -135,7 +136,7 @@ mod tests {
     fn before(graph: &Graph, rows: &[&str]) -> Before {
         let rows = ids(rows);
         Before {
-            database_key: "sqlite:app.db".to_owned(),
+            database: DatabaseReference::default(),
             applied: graph.applied(&rows).unwrap(),
             rows,
             schema: None,

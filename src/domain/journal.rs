@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::backup::Manifest;
+use super::database_identity::{DatabaseIdentity, DatabaseReference};
 use super::diagnosis::Diagnosis;
 use super::guard::Guarded;
 use super::lock::Operator;
@@ -166,6 +167,9 @@ pub enum Entry {
         heads: Heads,
         /// Seconds it took, to the millisecond.
         seconds: f64,
+        /// The database that the backup is of, if it may be another and the operator allowed that.
+        #[serde(default)]
+        other_database: Option<Box<DatabaseReference>>,
     },
     /// The run came to an end, at its target or before it.
     Ended {
@@ -176,6 +180,9 @@ pub enum Entry {
         /// The version rows; `None` where they could not be read.
         heads: Option<Heads>,
     },
+    /// What follows is done for this database, which is not known to be that of the run, because the operator said
+    /// so with `--other-database`.
+    OtherDatabase(Box<DatabaseReference>),
     /// The operator gave it up.
     Abandoned {
         /// Who did.
@@ -244,6 +251,20 @@ pub struct Begun {
     /// The command whose failure it answers; `None` where nobody's did.
     #[serde(default)]
     pub guarded: Option<Guarded>,
+    /// What the database said about its identity; `None` in records of before it was written down.
+    #[serde(default)]
+    pub identity: Option<DatabaseIdentity>,
+}
+
+impl Begun {
+    /// The database that it began on.
+    pub fn database_reference(&self) -> DatabaseReference {
+        DatabaseReference {
+            key: self.database_key.clone(),
+            name: self.database.clone(),
+            identity: self.identity.clone(),
+        }
+    }
 }
 
 /// How many rows a table has.
@@ -350,6 +371,8 @@ pub struct Run {
     pub whole: Option<Whole>,
     /// The backups that were made for it, in order.
     pub backups: Vec<RunBackup>,
+    /// The database that it is about, as last recorded.
+    pub database: DatabaseReference,
     /// Whether a step was begun of which it is not proven that nothing is left.
     touched: bool,
 }
@@ -404,6 +427,7 @@ impl Run {
             whole: None,
             backups: Vec::new(),
             touched: false,
+            database: begun.database_reference(),
             begun: *begun,
         };
         let schema = run.begun.schema.clone();
@@ -429,6 +453,7 @@ impl Run {
             | Entry::Stopped(_) => {}
             Entry::BackedUp { manifest, before } => self.backed_up(*manifest, before),
             Entry::Restored { backup, heads, .. } => self.restored(&backup, heads),
+            Entry::OtherDatabase(database) => self.database = *database,
             Entry::Resumed { .. } => self.end = None,
             Entry::Intent { step, .. } => {
                 // Gone on with, it is the same one.

@@ -11,6 +11,7 @@ pub mod blocker;
 pub mod catalogue;
 pub mod checks;
 pub mod connection;
+pub mod database_identity;
 pub mod diagnosis;
 pub mod foresight;
 pub mod graph;

@@ -79,6 +79,8 @@ pub enum Cause {
     NotVerified,
     /// Somebody else may be at the database; the sentence says why.
     NotAlone(String),
+    /// The address of the database leads to another server now, or that cannot be told; the sentence says which.
+    OtherServer(String),
     /// The record cannot be kept; the sentence says why.
     NotRecorded(String),
     /// The step is done, and a check after it failed; each sentence is one fault.
@@ -224,6 +226,10 @@ impl Report {
                 look("see where the database stands"),
                 resume("as soon as nobody else is at it"),
             ],
+            (Cause::OtherServer(_), _) => vec![
+                look("see which database the address leads to"),
+                resume("when it leads to the server of this run again"),
+            ],
             (Cause::NotRecorded(_), _) => vec![resume("make room for the record, then")],
             (Cause::CheckFailed(_), _) => {
                 vec![resume("mend what the check found, then go on with")]
@@ -298,7 +304,9 @@ impl fmt::Display for Cause {
                 "the engine took longer than the time limit of {} s and was ended",
                 limit.as_secs_f64()
             ),
-            Self::EngineNotStarted(reason) | Self::NotAlone(reason) => formatter.write_str(reason),
+            Self::EngineNotStarted(reason) | Self::NotAlone(reason) | Self::OtherServer(reason) => {
+                formatter.write_str(reason)
+            }
             Self::NotVerified => formatter.write_str(
                 "the engine reported success, but the version table does not hold what it should",
             ),

@@ -81,10 +81,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
         return Err(between(Cause::Interrupted));
     }
     let none = Schema::new();
-    parts
-        .witness
-        .may_go_on()
-        .map_err(|reason| between(Cause::NotAlone(reason)))?;
+    parts.witness.may_go_on().map_err(between)?;
     parts
         .recorder
         .intent(0, first, before.unwrap_or(&none))

@@ -60,8 +60,9 @@ impl Witness for World {
         Some(self.schema.borrow().clone())
     }
 
-    fn may_go_on(&mut self) -> Result<(), String> {
-        self.intruder.borrow().clone().map_or(Ok(()), Err)
+    fn may_go_on(&mut self) -> Result<(), Cause> {
+        let intruder = self.intruder.borrow().clone();
+        intruder.map_or(Ok(()), |intruder| Err(Cause::NotAlone(intruder)))
     }
 
     fn faults(&mut self, _: &Step, _: &Difference, seen: Option<Health>) -> Vec<String> {

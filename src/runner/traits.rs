@@ -7,7 +7,7 @@ use crate::domain::checks::Health;
 use crate::domain::journal::{Checked, Statement};
 use crate::domain::plan::Step;
 use crate::domain::query::Queries;
-use crate::domain::report::{Difference, Schema, StepDone, Stop};
+use crate::domain::report::{Cause, Difference, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, LockLimit};
 
@@ -45,9 +45,9 @@ pub trait Witness {
         Vec::new()
     }
 
-    /// Asked before each step: whether the database is still ours alone. The error is a sentence, and
-    /// ends the run before the step.
-    fn may_go_on(&mut self) -> Result<(), String>;
+    /// Asked before each step: whether the database is still the same, and ours alone. The error ends the run
+    /// before the step.
+    fn may_go_on(&mut self) -> Result<(), Cause>;
 
     /// The same looks and checks inside an open transaction of the engine, which are compared with what
     /// was seen before it. `None` where it cannot be looked into.

@@ -420,6 +420,7 @@ mod tests {
             schema: String::new(),
             rows: [("t".to_owned(), 3)].into(),
             verified: Verified::Read,
+            identity: None,
         }
     }
 

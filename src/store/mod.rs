@@ -13,6 +13,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::{Begun, Entry, Run};
 
 pub use backups::{Backups, Listed, NotFound, Part, sha256};
@@ -61,36 +62,37 @@ impl Store {
         &self.root
     }
 
-    /// All runs on one database, newest first.
-    pub fn runs_on(&self, database_key: &str) -> Result<Vec<Run>, StoreError> {
+    /// All runs on the databases that are asked for, newest first.
+    pub fn runs_on(
+        &self,
+        is_meant: &dyn Fn(&DatabaseReference) -> bool,
+    ) -> Result<Vec<Run>, StoreError> {
         let mut runs = Vec::new();
         for (_, journal) in self.journals()? {
             runs.extend(Run::read(journal::read(&journal)?));
         }
-        runs.retain(|run| run.begun.database_key == database_key);
+        runs.retain(|run| is_meant(&run.database));
         runs.sort_by(|one, other| other.begun.run.cmp(&one.begun.run));
         Ok(runs)
     }
 
-    /// The newest run on a database that neither reached its target nor was given up. Of a run that is over for
+    /// The runs on such databases that neither reached their target nor were given up, newest first. Of a run that is over for
     /// good only the last line is read, so that this does not take longer with each run.
-    pub fn unfinished_on(&self, database_key: &str) -> Result<Option<Run>, StoreError> {
-        let mut newest: Option<Run> = None;
+    pub fn unfinished_on(
+        &self,
+        is_meant: &dyn Fn(&DatabaseReference) -> bool,
+    ) -> Result<Vec<Run>, StoreError> {
+        let mut unfinished = Vec::new();
         for (_, journal) in self.journals()? {
             if journal::is_settled(&journal)? {
                 continue;
             }
             let run = Run::read(journal::read(&journal)?)
-                .filter(|run| run.begun.database_key == database_key && run.is_unfinished());
-            if let Some(run) = run
-                && newest
-                    .as_ref()
-                    .is_none_or(|newest| newest.begun.run < run.begun.run)
-            {
-                newest = Some(run);
-            }
+                .filter(|run| is_meant(&run.database) && run.is_unfinished());
+            unfinished.extend(run);
         }
-        Ok(newest)
+        unfinished.sort_by(|one, other| other.begun.run.cmp(&one.begun.run));
+        Ok(unfinished)
     }
 
     /// Each run and where its journal is, in no order.
@@ -194,6 +196,10 @@ mod tests {
     use super::*;
     use crate::domain::lock::Operator;
 
+    fn is_db(database: &DatabaseReference) -> bool {
+        database.key == "db"
+    }
+
     fn begun(run: &str, key: &str) -> Begun {
         Begun {
             run: run.into(),
@@ -232,12 +238,12 @@ mod tests {
     #[test]
     fn runs_are_found_by_database_newest_first() {
         let (_folder, store) = store();
-        assert_eq!(store.runs_on("db").unwrap(), []);
+        assert_eq!(store.runs_on(&is_db).unwrap(), []);
         for (run, key) in [("1", "db"), ("3", "db"), ("2", "other")] {
             store.begin(begun(run, key)).unwrap();
         }
         let runs: Vec<String> = store
-            .runs_on("db")
+            .runs_on(&is_db)
             .unwrap()
             .into_iter()
             .map(|run| run.begun.run)
@@ -268,8 +274,8 @@ mod tests {
         }
         let found = || {
             store
-                .unfinished_on("db")
-                .map(|run| run.map(|run| run.begun.run))
+                .unfinished_on(&is_db)
+                .map(|runs| runs.into_iter().next().map(|run| run.begun.run))
         };
         assert_eq!(found().unwrap().as_deref(), Some("2"));
         // Whatever stands in the middle of it.
@@ -326,9 +332,9 @@ mod tests {
             .unwrap();
         let whole = fs::read_to_string(&path).unwrap();
         fs::write(&path, &whole[..whole.len() - 5]).unwrap();
-        assert_eq!(store.runs_on("db").unwrap()[0].in_flight, None);
+        assert_eq!(store.runs_on(&is_db).unwrap()[0].in_flight, None);
         store.reopen("1").unwrap().append(intent(1)).unwrap();
-        assert_eq!(store.runs_on("db").unwrap()[0].in_flight, Some(1));
+        assert_eq!(store.runs_on(&is_db).unwrap()[0].in_flight, Some(1));
     }
 
     #[test]
@@ -391,7 +397,7 @@ mod tests {
             .unwrap();
         let whole = fs::read_to_string(&path).unwrap();
         fs::write(&path, whole.replacen("begun", "begone", 1)).unwrap();
-        let error = store.runs_on("db").unwrap_err().to_string();
+        let error = store.runs_on(&is_db).unwrap_err().to_string();
         assert!(
             error.ends_with("line 1, is no entry that this version reads"),
             "{error}"

@@ -461,6 +461,7 @@ mod tests {
             schema: String::new(),
             rows: contents(&[("gone", 3), ("less", 9), ("same", 1)]).rows,
             verified: Verified::Read,
+            identity: None,
         };
         assert_eq!(
             tables(

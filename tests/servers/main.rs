@@ -25,6 +25,7 @@ mod foresight;
 mod foretold;
 mod guard;
 mod harness;
+mod identity;
 mod lock;
 mod lock_timeout;
 mod losses;

@@ -1,7 +1,9 @@
-//! Counts what goes to a server: it stands in front of it and hands everything on.
+//! Counts what goes to a server: it stands in front of it and hands everything on. Another server can take the place
+//! of the first, for all connections that are made from then on.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 
@@ -10,6 +12,7 @@ use crate::support::{PASSWORD, Server, TestDatabase};
 /// Lives as long as the test binary; what it counts, it counts for one test.
 pub(crate) struct Relay {
     port: u16,
+    server: Arc<AtomicU16>,
     seen: Arc<Mutex<Vec<Client>>>,
 }
 
@@ -32,13 +35,23 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let own = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (clients, port) = (Arc::clone(&seen), server.port());
+        let server = Arc::new(AtomicU16::new(server.port()));
+        let (clients, to) = (Arc::clone(&seen), Arc::clone(&server));
         spawn(move || {
             for client in listener.incoming() {
-                serve(&client.unwrap(), port, &clients);
+                serve(&client.unwrap(), to.load(Ordering::SeqCst), &clients);
             }
         });
-        Self { port: own, seen }
+        Self {
+            port: own,
+            server,
+            seen,
+        }
+    }
+
+    /// Leads every connection that is made from now on to another server. Those that are open stay.
+    pub(crate) fn switch_to(&self, server: &Server) {
+        self.server.store(server.port(), Ordering::SeqCst);
     }
 
     /// The database's URL with this in front.

@@ -44,7 +44,11 @@ impl TestDatabase<'static> {
 impl<'server> TestDatabase<'server> {
     pub(super) fn on(server: &'server Server) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(1);
-        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self::named(server, format!("test_{number}"))
+    }
+
+    pub(super) fn named(server: &'server Server, name: String) -> Self {
         server.execute(&format!("CREATE DATABASE {name}"));
         Self {
             place: Place::Server(server),

@@ -140,6 +140,11 @@ impl Server {
         TestDatabase::on(self)
     }
 
+    /// The same with a name that another server may have as well.
+    pub(crate) fn create_database_named(&self, name: &str) -> TestDatabase<'_> {
+        TestDatabase::named(self, name.to_owned())
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

@@ -11,6 +11,7 @@ use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
 use crate::commands::reports;
 use crate::commands::ruling::CircumstanceArgs;
+use crate::commands::whose_run::Purpose;
 use crate::config::{self, BackupWhen, OnFailure, Warm};
 use crate::domain::risk::verdict::Allowed;
 use crate::domain::sql_files::obstacle::Chosen;
@@ -65,9 +66,29 @@ pub struct DowngradeSafeArgs {
     #[arg(long, conflicts_with_all = ["target", "dry_run"])]
     pub abandon: bool,
 
+    /// With --resume or --abandon: this database is not the one that the run began on, for example because that one
+    /// was moved here by dump and load. Written down in the record of the run.
+    #[arg(long, conflicts_with_all = ["target", "only"])]
+    pub other_database: bool,
+
     /// In the place of a target: back to where a command under guard began.
     #[arg(skip)]
     pub(in super::super) taking_back: Option<TakingBack>,
+}
+
+impl DowngradeSafeArgs {
+    /// What an unfinished run is looked for.
+    pub(super) fn purpose(&self) -> Purpose {
+        if self.resume || self.abandon {
+            Purpose::TakeUp {
+                other_database: self.other_database,
+            }
+        } else if self.dry_run {
+            Purpose::Look
+        } else {
+            Purpose::Begin
+        }
+    }
 }
 
 /// `stored` or `file`.

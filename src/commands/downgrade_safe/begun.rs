@@ -57,6 +57,7 @@ pub(super) fn begun(
     Begun {
         run: run.to_owned(),
         database_key: session.database_key(),
+        identity: session.lasting_identity(),
         database: session.place(),
         target: plan.restated_target.clone().unwrap_or(typed),
         removes: texts(plan.steps.iter().map(|step| &step.removes)),

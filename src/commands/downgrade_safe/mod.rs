@@ -66,9 +66,9 @@ fn recording(
     store: &Store,
     recorded: &mut Option<String>,
 ) -> Result<Exit, Failure> {
-    let unfinished = unfinished::find(store, session)?;
+    let unfinished = unfinished::find(context, store, session, args.purpose())?;
     if args.abandon {
-        unfinished::abandon(context, store, unfinished.as_ref())?;
+        unfinished::abandon(context, session, store, unfinished.as_ref())?;
         *recorded = unfinished.map(|run| run.begun.run);
         return Ok(Exit::Done);
     }

@@ -420,7 +420,10 @@ fn put_back(
     backup: &RunBackup,
 ) -> Result<(), Failure> {
     // Whoever has the lock now may have changed what would be replaced.
-    session.parts().2.may_go_on().map_err(Failure::user)?;
+    let witness = session.parts().2;
+    witness
+        .may_go_on()
+        .map_err(|cause| Failure::user(cause.to_string()))?;
     let keeper = Keeper::of(context, session)?;
     keeper.check(&backup.manifest)?;
     keeper

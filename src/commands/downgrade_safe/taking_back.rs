@@ -38,13 +38,14 @@ impl TakingBack {
     /// The plan back to where it was.
     pub(super) fn plan(&self, context: &Context<'_>, session: &Session) -> Result<Plan, Failure> {
         let to_look = || format!("see where it stands: {}", context.command(&["current"]));
-        let key = session.database_key();
-        if key != self.before.database_key {
+        let now = session.database_reference();
+        if !now.relation_to(&self.before.database).is_usable() {
             return Err(person(format!(
-                "the project leads to another database now: it was {}, and is {key}",
-                self.before.database_key
+                "the project leads to another database now: it was {}, and is {}",
+                self.before.database.described(),
+                now.described()
             ))
-            .because("the command changed its settings, so that nothing was taken back")
+            .because("the command changed its settings or its address, so nothing was rolled back")
             .hint(to_look()));
         }
         self.before

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{Session, listed};
+use crate::domain::database_identity::{DatabaseIdentity, DatabaseReference};
 
 impl Session {
-    /// Names the database the same way each time, whatever the server's state: what a record is found
-    /// by. The loopback has several names.
+    /// The address of the database, spelled the same way each time. The loopback has several names.
     pub(in super::super) fn database_key(&self) -> String {
         let Some(identity) = &self.identity else {
             return format!("{} in {}", self.engine.name(), self.dir.display());
@@ -21,6 +21,20 @@ impl Session {
             (None, _) => String::new(),
         };
         format!("{}:{place}{}", identity.dialect, identity.database)
+    }
+
+    /// What the database says about its identity; `None` without a connection of our own.
+    pub(in super::super) fn lasting_identity(&self) -> Option<DatabaseIdentity> {
+        self.identity.as_ref()?.lasting.clone()
+    }
+
+    /// The database as records name it.
+    pub(in super::super) fn database_reference(&self) -> DatabaseReference {
+        DatabaseReference {
+            key: self.database_key(),
+            name: self.place(),
+            identity: self.lasting_identity(),
+        }
     }
 
     /// The database, for people.

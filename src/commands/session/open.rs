@@ -8,6 +8,7 @@ use crate::commands::connection::{
 use crate::commands::eyes::{Eyes, Watched};
 use crate::commands::lock::Lock;
 use crate::commands::revisions::History;
+use crate::commands::route::Route;
 use crate::commands::sql::project::is_one;
 use crate::commands::watch::Watch;
 use crate::domain::connection::ConnectionFacts;
@@ -64,6 +65,7 @@ impl Session {
             && let Some(((database, identity, table, facts), rows)) =
                 by_url_alone(context, given, read)?
         {
+            let route = Route::new(context, facts.clone(), &identity);
             let graph = read.graph.clone();
             let engine_version = Some(read.layout.version.text.clone());
             let secrets: Vec<Secret> = given.password.clone().into_iter().collect();
@@ -81,6 +83,7 @@ impl Session {
                         database,
                         table,
                         facts,
+                        route,
                         locked: false,
                     },
                     watch: Watch::new(context, secrets.clone()),
@@ -115,7 +118,7 @@ impl Session {
         let table = version_table(context.settings, &observation);
         let eyes = open_eyes(context, &engine, given, &observation, table)?;
         let (eyes, identity) = match eyes {
-            Some((mut database, identity, table, facts)) => {
+            Some(((mut database, identity, table, facts), steps_at)) => {
                 if let Some(lock) = lock {
                     lock.take(database.as_mut(), context)?;
                 }
@@ -123,6 +126,7 @@ impl Session {
                     database,
                     table,
                     facts,
+                    route: Route::new(context, steps_at, &identity),
                     locked: lock.is_some(),
                 };
                 (eyes, Some(identity))

@@ -7,6 +7,7 @@ use crate::commands::Context;
 use crate::commands::connection::lock_timeout;
 use crate::commands::eyes::{Eyes, Watched};
 use crate::commands::lock::Lock;
+use crate::commands::route::Route;
 use crate::commands::sql::project::Project;
 use crate::commands::watch::Watch;
 use crate::database;
@@ -282,7 +283,6 @@ impl Session {
         Ok(Self {
             graph,
             rows,
-            identity: Some(project.identity),
             source: Source::SqlFiles(Box::new(known)),
             engine: Runs::SqlFiles(Box::new(engine)),
             engine_version: None,
@@ -291,11 +291,13 @@ impl Session {
                 eyes: Eyes::Own {
                     database: project.database,
                     table,
+                    route: Route::new(context, project.facts.clone(), &project.identity),
                     facts: project.facts,
                     locked: lock.is_some(),
                 },
                 watch: Watch::new(context, secrets.clone()),
             },
+            identity: Some(project.identity),
             secrets,
             which_project: context.which_project.clone(),
             dir: context.dir.to_owned(),

@@ -8,18 +8,20 @@ use self::words::{nothing_unfinished, told, undoing};
 use super::Context;
 use super::record::{append, reopen, store_failure};
 use super::session::Session;
+use super::whose_run::{self, Purpose};
 use crate::database::KeptCopy;
 use crate::domain::journal::{Entry, Run};
 use crate::error::{Exit, Failure};
 use crate::store::Store;
 
 /// The newest run on this database that did not reach its target and was not given up.
-pub(super) fn find(store: &Store, session: &Session) -> Result<Option<Run>, Failure> {
-    let key = session.database_key();
-    let unfinished = store
-        .unfinished_on(&key)
-        .map_err(|error| store_failure(&error))?;
-    let Some(run) = unfinished else {
+pub(super) fn find(
+    context: &Context<'_>,
+    store: &Store,
+    session: &Session,
+    purpose: Purpose,
+) -> Result<Option<Run>, Failure> {
+    let Some(run) = whose_run::unfinished(context, store, session, purpose)? else {
         return Ok(None);
     };
     if store
@@ -72,13 +74,18 @@ pub(super) fn make_way(
 /// Gives an unfinished run up. The database is not touched.
 pub(super) fn abandon(
     context: &Context<'_>,
+    session: &Session,
     store: &Store,
     run: Option<&Run>,
 ) -> Result<(), Failure> {
     let Some(run) = run else {
         return Err(nothing_unfinished(context, store));
     };
-    append(&mut reopen(store, run)?, abandoned(context))?;
+    let mut journal = reopen(store, run)?;
+    if let Some(entry) = whose_run::moved(session, run) {
+        append(&mut journal, entry)?;
+    }
+    append(&mut journal, abandoned(context))?;
     context.ui.say(&format!(
         "Given up: {}. The database was not touched.",
         told(run)

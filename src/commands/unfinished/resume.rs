@@ -10,6 +10,7 @@ use crate::commands::keeper::Keeper;
 use crate::commands::record::{append, digest, reopen};
 use crate::commands::ruling::Ruled;
 use crate::commands::session::Session;
+use crate::commands::whose_run;
 use crate::config::BackupWhen;
 use crate::database::KeptCopy;
 use crate::domain::backup::Verified;
@@ -75,6 +76,9 @@ pub(in super::super) fn take_up(
         circumstances: None,
         ruling: None,
     }];
+    if let Some(entry) = whose_run::moved(session, &run) {
+        entries.insert(0, entry);
+    }
     let mut rows = session.rows.ids().to_vec();
     let mut to_put_back = None;
     match (&found, &args.accept) {

@@ -181,7 +181,8 @@ pub(super) fn nothing_to_resume(
     session: &mut Session,
     store: &Store,
 ) -> Failure {
-    match store.runs_on(&session.database_key()) {
+    let here = session.database_reference();
+    match store.runs_on(&|recorded| here.relation_to(recorded).is_usable()) {
         Ok(runs) if runs.is_empty() => {}
         Ok(_) => return nothing_unfinished(context, store),
         Err(error) => return store_failure(&error),

@@ -10,6 +10,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::super::DatabaseError;
+use super::super::sqlite::file_identity;
+use crate::domain::database_identity::DatabaseIdentity;
 use crate::domain::lock::{Claim, Holder, Locked};
 
 /// A claim is written right after the lock is taken. Whoever meets the lock in between looks again.
@@ -22,6 +24,9 @@ const ATTEMPTS: u32 = 100;
 pub(in super::super) struct SqliteLock {
     file: File,
     path: PathBuf,
+    database: PathBuf,
+    /// What lay at the database's path when it was locked.
+    locked: Option<DatabaseIdentity>,
 }
 
 /// The lock file of a database: beside the file itself, wherever a link to it lies.
@@ -43,6 +48,7 @@ impl SqliteLock {
             path: path.display().to_string(),
             reason: error.to_string(),
         };
+        let locked = identity_of(database);
         let mut looks = 0;
         for _ in 0..ATTEMPTS {
             let Some(mut file) = open(&path).map_err(|error| failed(&error))? else {
@@ -52,7 +58,7 @@ impl SqliteLock {
                 Ok(()) => {}
                 Err(TryLockError::Error(error)) => return Err(failed(&error)),
                 Err(TryLockError::WouldBlock) => {
-                    let holder = holder(&mut file);
+                    let holder = holder(&mut file, locked.as_ref());
                     looks += 1;
                     if holder.claim.is_some() || looks == LOOKS {
                         return Ok(Err(Locked::HeldBy(holder)));
@@ -64,10 +70,12 @@ impl SqliteLock {
             let mut lock = Self {
                 file,
                 path: path.clone(),
+                database: database.to_owned(),
+                locked: locked.clone(),
             };
             // Its holder may have removed it between our opening and our locking: then it is the lock
             // of a file that nobody can find any more.
-            if !lock.holds() {
+            if !lock.is_ours() {
                 continue;
             }
             match lock.write(claim) {
@@ -83,8 +91,17 @@ impl SqliteLock {
         Ok(Err(Locked::HeldBy(Holder::default())))
     }
 
-    /// Whether the file that we locked is still the one that others find.
+    /// Whether the file that we locked is still the one that others find, and the database the one beside it.
     pub(in super::super) fn holds(&self) -> bool {
+        let same_database = match (&self.locked, identity_of(&self.database)) {
+            (Some(locked), Some(now)) => !locked.differs_now(&now),
+            (locked, now) => locked.is_none() && now.is_none(),
+        };
+        same_database && self.is_ours()
+    }
+
+    /// Whether the lock file is still the one that we locked.
+    fn is_ours(&self) -> bool {
         match (self.file.metadata(), fs::metadata(&self.path)) {
             (Ok(ours), Ok(found)) => (ours.dev(), ours.ino()) == (found.dev(), found.ino()),
             _ => false,
@@ -93,7 +110,10 @@ impl SqliteLock {
 
     fn write(&mut self, claim: &Claim) -> io::Result<()> {
         self.file.set_len(0)?;
-        self.file.write_all(format!("{claim}\n").as_bytes())
+        let identity = self.locked.as_ref();
+        let identity = identity.and_then(|identity| serde_json::to_string(identity).ok());
+        let text = format!("{claim}\n{}\n", identity.unwrap_or_default());
+        self.file.write_all(text.as_bytes())
     }
 
     fn is_read_only(&self) -> bool {
@@ -107,7 +127,7 @@ impl SqliteLock {
 impl Drop for SqliteLock {
     /// While the lock is held, so that nobody else's file is meant.
     fn drop(&mut self) {
-        if self.holds() {
+        if self.is_ours() {
             // What is left behind is empty of meaning without a lock on it.
             let _ = fs::remove_file(&self.path);
         }
@@ -135,14 +155,32 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-fn holder(file: &mut File) -> Holder {
+/// What lies at the path of the database; `None` if nothing does.
+fn identity_of(database: &Path) -> Option<DatabaseIdentity> {
+    let metadata = fs::metadata(database).ok()?;
+    Some(file_identity(&metadata, None))
+}
+
+/// Who wrote the claim, which is the first line. The second is the identity of the file that was locked.
+fn holder(file: &mut File, here: Option<&DatabaseIdentity>) -> Holder {
     let mut bytes = Vec::new();
     // Nobody's claim is longer; whatever else lies there need not be read whole.
     let read = file.take(1024).read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes);
+    let mut lines = text.lines();
+    let claim = lines.next().unwrap_or_default();
+    let locked: Option<DatabaseIdentity> = lines
+        .next()
+        .and_then(|line| serde_json::from_str(line).ok());
+    let other = match (locked, here) {
+        (Some(locked), Some(here)) if locked.differs_now(here) => Some(format!(
+            "it locked another file that had this name: {locked}"
+        )),
+        _ => None,
+    };
     Holder {
-        claim: read.ok().and_then(|_| Claim::parse(text.trim_end())),
-        session: None,
+        claim: read.ok().and_then(|_| Claim::parse(claim.trim_end())),
+        session: other,
     }
 }
 
@@ -172,6 +210,11 @@ mod tests {
 
     fn taken(database: &Path) -> SqliteLock {
         SqliteLock::take(database, &claim()).unwrap().ok().unwrap()
+    }
+
+    fn first_line(path: &Path) -> String {
+        let text = fs::read_to_string(path).unwrap();
+        text.lines().next().unwrap_or_default().to_owned()
     }
 
     fn refused(database: &Path) -> Locked {
@@ -205,8 +248,9 @@ mod tests {
         .unwrap();
         let lock = taken(&database);
         assert_eq!(
-            fs::read_to_string(path_of(&database)).unwrap(),
-            format!("{}\n", claim())
+            first_line(&path_of(&database)),
+            claim().to_string(),
+            "what was there before is gone"
         );
         drop(lock);
         assert!(!path_of(&database).exists());
@@ -221,6 +265,31 @@ mod tests {
         let other = taken(&database);
         drop(lock);
         assert!(other.holds(), "the first removed the file of the second");
+    }
+
+    /// Red if the lock of a file counts for another file that took its place, or if nobody is told that it did.
+    #[test]
+    fn the_lock_is_for_the_file_that_was_there() {
+        let (_directory, database) = database();
+        let lock = taken(&database);
+        let Locked::HeldBy(holder) = refused(&database) else {
+            panic!("it is held");
+        };
+        assert_eq!(holder.session, None);
+        fs::remove_file(&database).unwrap();
+        fs::write(&database, "").unwrap();
+        assert!(!lock.holds());
+        let Locked::HeldBy(holder) = refused(&database) else {
+            panic!("it is still held");
+        };
+        assert_eq!(holder.claim, Some(claim()));
+        let session = holder.session.unwrap();
+        assert!(
+            session.contains("another file that had this name: created "),
+            "{session}"
+        );
+        drop(lock);
+        assert!(!path_of(&database).exists());
     }
 
     #[test]

@@ -195,6 +195,10 @@ impl<'a> Telling<'a> {
                     }
                 }
             }
+            Entry::OtherDatabase(database) => {
+                let sentence = format!("--other-database: from here on for {}", database.name);
+                self.event(line, "other_database", sentence, None);
+            }
             Entry::Abandoned { by } => {
                 self.event(line, "abandoned", "it was given up".to_owned(), Some(by));
                 self.ended = Some(line.at.clone());

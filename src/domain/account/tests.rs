@@ -404,6 +404,7 @@ fn a_restore_is_the_end_of_a_run() {
             by: ada(),
             heads: heads(&["c"]),
             seconds: 2.0,
+            other_database: None,
         },
         ended(5),
     ]);

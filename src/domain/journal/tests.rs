@@ -394,6 +394,7 @@ fn manifest() -> Manifest {
         schema: "v2:0".into(),
         rows: [("one".to_owned(), 3)].into(),
         verified: crate::domain::backup::Verified::Read,
+        identity: None,
     }
 }
 
@@ -421,6 +422,7 @@ fn a_run_whose_backup_was_put_back_is_over_whatever_it_ended_with() {
         by: operator(),
         heads: heads(&["c"]),
         seconds: 0.1,
+        other_database: None,
     };
     let ended = Entry::Ended {
         exit_code: 4,
