@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Context;
 use super::record;
+use super::route::Route;
 use super::session::{Secrets, Session};
 use crate::database::backup::{self, BackupError, Backups, Surroundings};
 use crate::domain::backup::{Contents, Manifest, VERSION, Verified};
@@ -24,6 +25,8 @@ pub(super) struct Keeper<'a> {
     facts: ConnectionFacts,
     table: VersionTable,
     secrets: Secrets,
+    /// Each client connects anew, and has to reach the same server.
+    route: Option<Route>,
     database: DatabaseReference,
     place: String,
     server: Option<String>,
@@ -43,6 +46,10 @@ impl<'a> Keeper<'a> {
             facts: facts.clone(),
             table: table.clone(),
             secrets: session.secrets(),
+            route: session
+                .identity
+                .as_ref()
+                .map(|identity| Route::new(context, facts.clone(), identity)),
             database: session.database_reference(),
             place: session.place(),
             server: session
@@ -74,6 +81,7 @@ impl<'a> Keeper<'a> {
 
     /// Makes a backup and proves it. Where it fails, nothing is left that could be taken for one.
     pub(super) fn make(&self, run: Option<&str>, verify: Verified) -> Result<Manifest, Failure> {
+        self.still_the_same_server()?;
         let started = Instant::now();
         let now = (self.context.now)();
         let operator = self.context.operator;
@@ -172,6 +180,8 @@ impl<'a> Keeper<'a> {
     /// Makes the database what it was, and proves it: an error says in a sentence each what is wrong. The
     /// file is checked by whoever calls.
     pub(super) fn put_back(&self, manifest: &Manifest) -> Result<Contents, NotPutBack> {
+        self.still_the_same_server()
+            .map_err(NotPutBack::unchanged)?;
         let part = self
             .backups
             .begin(&format!("{}-restoring", manifest.id))
@@ -200,6 +210,16 @@ impl<'a> Keeper<'a> {
             changed(differences.into_iter().fold(failure, Failure::because))
         })?;
         Ok(contents)
+    }
+
+    /// Refuses to read or write another server than the one that the session found.
+    fn still_the_same_server(&self) -> Result<(), Failure> {
+        let Some(route) = &self.route else {
+            return Ok(());
+        };
+        route.check().map_err(|cause| {
+            Failure::refused("no backup was made or restored").because(cause.to_string())
+        })
     }
 
     fn way(&self, folder: &Path) -> Result<Box<dyn Backups>, Failure> {

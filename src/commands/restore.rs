@@ -50,7 +50,7 @@ pub struct RestoreArgs {
     #[arg(long)]
     pub no_backup: bool,
 
-    /// Restore the backup of another database into this one.
+    /// Restore the backup of another database into this one, or of one that was moved here.
     #[arg(long)]
     pub other_database: bool,
 }
@@ -97,6 +97,9 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     };
     let started = Instant::now();
     keeper.put_back(&manifest).map_err(|not| {
+        if not.failure.exit == Exit::Refused {
+            return not.failure;
+        }
         told(
             not.failure,
             not.unchanged && is_unchanged(&keeper, &before),

@@ -146,13 +146,13 @@ impl fmt::Display for DatabaseIdentity {
         for (name, value) in &self.marks {
             let moment = value.parse().ok().filter(|_| name == CREATED);
             parts.push(match moment.map(Duration::from_nanos) {
-                Some(moment) => format!("created {}", shown(moment)),
+                Some(moment) => format!("created {}", shown(moment, Precision::Micros)),
                 None => format!("{} {value}", name.replace('_', " ")),
             });
         }
         let system = self.marks.get(SYSTEM_IDENTIFIER);
         if let Some(system) = system.and_then(|value| value.parse::<u64>().ok()) {
-            let created = shown(Duration::from_secs(system >> 32));
+            let created = shown(Duration::from_secs(system >> 32), Precision::Seconds);
             parts.push(format!("cluster created {created}"));
         }
         if self.marks.is_empty() {
@@ -162,11 +162,21 @@ impl fmt::Display for DatabaseIdentity {
     }
 }
 
-fn shown(since_1970: Duration) -> String {
+/// How exactly a moment is shown.
+enum Precision {
+    Seconds,
+    /// Two files may be created within one second.
+    Micros,
+}
+
+fn shown(since_1970: Duration, precision: Precision) -> String {
     let Some(moment) = UNIX_EPOCH.checked_add(since_1970) else {
         return "at an unknown time".to_owned();
     };
-    let moment = humantime::format_rfc3339_seconds(moment).to_string();
+    let moment = match precision {
+        Precision::Seconds => humantime::format_rfc3339_seconds(moment).to_string(),
+        Precision::Micros => humantime::format_rfc3339_micros(moment).to_string(),
+    };
     format!("{} UTC", moment.trim_end_matches('Z').replace('T', " "))
 }
 
@@ -408,7 +418,7 @@ mod tests {
         let file = file("7", "1795986000000000000", "d");
         assert_eq!(
             file.to_string(),
-            "S 1, created 2026-11-29 21:00:00 UTC, inode 7"
+            "S 1, created 2026-11-29 21:00:00.000000 UTC, inode 7"
         );
         assert!(at("k", None).described().contains("not recorded"));
     }

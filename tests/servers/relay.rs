@@ -3,7 +3,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 
@@ -12,7 +11,8 @@ use crate::support::{PASSWORD, Server, TestDatabase};
 /// Lives as long as the test binary; what it counts, it counts for one test.
 pub(crate) struct Relay {
     port: u16,
-    server: Arc<AtomicU16>,
+    /// The port of the server, and that of the next one with how many connections come before it.
+    servers: Arc<Mutex<(u16, Option<(usize, u16)>)>>,
     seen: Arc<Mutex<Vec<Client>>>,
 }
 
@@ -35,23 +35,28 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let own = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let server = Arc::new(AtomicU16::new(server.port()));
-        let (clients, to) = (Arc::clone(&seen), Arc::clone(&server));
+        let servers = Arc::new(Mutex::new((server.port(), None)));
+        let (clients, to) = (Arc::clone(&seen), Arc::clone(&servers));
         spawn(move || {
             for client in listener.incoming() {
-                serve(&client.unwrap(), to.load(Ordering::SeqCst), &clients);
+                serve(&client.unwrap(), next(&to), &clients);
             }
         });
         Self {
             port: own,
-            server,
+            servers,
             seen,
         }
     }
 
     /// Leads every connection that is made from now on to another server. Those that are open stay.
     pub(crate) fn switch_to(&self, server: &Server) {
-        self.server.store(server.port(), Ordering::SeqCst);
+        self.switch_after(0, server);
+    }
+
+    /// The same as soon as so many more connections were made.
+    pub(crate) fn switch_after(&self, connections: usize, server: &Server) {
+        self.servers.lock().unwrap().1 = Some((connections, server.port()));
     }
 
     /// The database's URL with this in front.
@@ -86,6 +91,17 @@ impl Relay {
         let seen = self.seen.lock().unwrap();
         seen.iter().map(|client| client.turns).sum()
     }
+}
+
+/// The port for one more connection.
+fn next(servers: &Mutex<(u16, Option<(usize, u16)>)>) -> u16 {
+    let mut servers = servers.lock().unwrap();
+    match servers.1 {
+        Some((0, port)) => *servers = (port, None),
+        Some((left, port)) => servers.1 = Some((left - 1, port)),
+        None => {}
+    }
+    servers.0
 }
 
 fn serve(client: &TcpStream, port: u16, seen: &Arc<Mutex<Vec<Client>>>) {
