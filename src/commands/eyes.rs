@@ -34,7 +34,7 @@ pub(super) enum Eyes {
         /// What it was opened with.
         facts: ConnectionFacts,
         /// Where the steps connect to.
-        route: Route,
+        route: Box<Route>,
         /// The database was locked, and has to stay so.
         locked: bool,
     },

@@ -438,3 +438,48 @@ fn a_server_that_keeps_its_identifier_to_itself_is_known_by_what_it_tells() {
     assert_eq!(limited.get(SYSTEM_IDENTIFIER), None);
     database.execute("DROP ROLE limited");
 }
+
+/// Red if the same identifier behind another address passes for the same server after a restart, when it may as well be
+/// a copy of its files.
+#[test]
+fn a_copy_of_a_server_cannot_be_told_from_it_by_its_identifier() {
+    let server = Server::start(Kind::PostgreSql);
+    let database = server.create_database();
+    let project = upgraded("linear", &database);
+    killed(&project);
+    let left = rows(&database);
+    server.stop();
+    server.start_again();
+    let project = project.env("DATABASE_URL", database.socket_url());
+    let refused = project.run(RESUME).exits(3);
+    assert!(refused.stderr.contains("cannot tell whether"), "{refused}");
+    assert_eq!(rows(&database), left, "{refused}");
+    project.run(&format!("{RESUME} --other-database")).exits(0);
+    assert_eq!(rows(&database), [""; 0]);
+}
+
+/// Red if the record of any database is taken for one that was moved here, or if nobody learns how to say that it is.
+#[test]
+fn of_several_runs_elsewhere_none_is_taken() {
+    let databases = [(); 3].map(|()| TestDatabase::create(Kind::Sqlite));
+    let mut project = upgraded("linear", &databases[0]);
+    killed(&project);
+    let left = rows(&databases[0]);
+    project = project.env("DATABASE_URL", databases[1].url());
+    project.engine("alembic upgrade heads");
+    killed(&project);
+    project = project.env("DATABASE_URL", databases[2].url());
+    project.engine(&format!("alembic upgrade {}", left[0]));
+    let unknown = project.run(RESUME).exits(1);
+    assert!(unknown.stderr.contains("add --other-database"), "{unknown}");
+    let moved = format!("{RESUME} --other-database");
+    let refused = project.run(&moved).exits(3);
+    assert!(refused.stderr.contains("several runs"), "{refused}");
+    assert_eq!(rows(&databases[2]), left);
+    project = project.env("DATABASE_URL", databases[0].url());
+    project.run("downgrade-safe --abandon").exits(0);
+    project = project.env("DATABASE_URL", databases[2].url());
+    project.run(&moved).exits(0);
+    assert_eq!(rows(&databases[2]), [""; 0]);
+    assert_eq!(rows(&databases[1]), left);
+}

@@ -35,6 +35,7 @@ Examples:
 Exit codes: 0 done, 1 error before anything was changed, 3 refused or not confirmed, 4 a step failed
 and the database stands at the last good revision, 5 a person must look, 6 another run holds
 the lock of the database, 130 interrupted at a revision.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct DowngradeSafeArgs {
     /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N. Of SQL files a
     /// migration by its name, with or without .sql, which stays.

@@ -65,7 +65,7 @@ impl Session {
             && let Some(((database, identity, table, facts), rows)) =
                 by_url_alone(context, given, read)?
         {
-            let route = Route::new(context, facts.clone(), &identity);
+            let route = Box::new(Route::new(context, facts.clone(), &identity));
             let graph = read.graph.clone();
             let engine_version = Some(read.layout.version.text.clone());
             let secrets: Vec<Secret> = given.password.clone().into_iter().collect();
@@ -126,7 +126,7 @@ impl Session {
                     database,
                     table,
                     facts,
-                    route: Route::new(context, steps_at, &identity),
+                    route: Box::new(Route::new(context, steps_at, &identity)),
                     locked: lock.is_some(),
                 };
                 (eyes, Some(identity))

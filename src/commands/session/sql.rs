@@ -291,7 +291,11 @@ impl Session {
                 eyes: Eyes::Own {
                     database: project.database,
                     table,
-                    route: Route::new(context, project.facts.clone(), &project.identity),
+                    route: Box::new(Route::new(
+                        context,
+                        project.facts.clone(),
+                        &project.identity,
+                    )),
                     facts: project.facts,
                     locked: lock.is_some(),
                 },
