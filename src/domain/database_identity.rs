@@ -163,6 +163,7 @@ impl fmt::Display for DatabaseIdentity {
 }
 
 /// How exactly a moment is shown.
+#[derive(Clone, Copy)]
 enum Precision {
     Seconds,
     /// Two files may be created within one second.
@@ -229,10 +230,9 @@ impl DatabaseReference {
             (true, Comparison::Same) => Relation::Same,
             (true, Comparison::Unknown) => Relation::SameAddress,
             (true, Comparison::Different) => Relation::Replaced,
-            (true, Comparison::Doubtful) => Relation::Unclear,
             // At another address it may be a copy of the server's files, unless it is the same running server.
             (false, Comparison::Same) if same_instance() => Relation::Same,
-            (false, Comparison::Same) => Relation::Unclear,
+            (true, Comparison::Doubtful) | (false, Comparison::Same) => Relation::Unclear,
             (false, Comparison::Different | Comparison::Doubtful | Comparison::Unknown) => {
                 Relation::Other
             }
