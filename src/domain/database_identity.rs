@@ -413,7 +413,7 @@ mod tests {
         assert_eq!(
             identity.to_string(),
             "S 1, database oid 16384, system identifier 7391234567890123456, \
-             cluster created 2024-07-13 23:15:57 UTC"
+             cluster created 2024-07-13 21:25:01 UTC"
         );
         let file = file("7", "1795986000000000000", "d");
         assert_eq!(

@@ -177,6 +177,9 @@ fn a_run_of_a_database_that_was_moved_is_resumed_when_that_is_said() {
         two.project
             .engine(&format!("alembic downgrade {}", left[0]));
         assert_eq!(rows(&two.second), left);
+        // It looks as the run left it, and is another database.
+        two.project.run(RESUME).exits(3);
+        assert_eq!(rows(&two.second), left);
         let resumed = two
             .project
             .run(&format!("{RESUME} --other-database"))

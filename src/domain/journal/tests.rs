@@ -525,6 +525,7 @@ fn a_run_whose_resume_was_undone_stands_where_the_resume_began() {
             by: operator(),
             heads: heads(&["b"]),
             seconds: 0.1,
+            other_database: None,
         },
         Entry::Ended {
             exit_code: 4,
