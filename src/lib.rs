@@ -11,6 +11,7 @@ pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod fault;
+pub mod files;
 pub mod process;
 pub mod runner;
 pub mod store;
@@ -19,11 +20,12 @@ pub mod ui;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use cli::{Cli, Command};
 use commands::Context;
 use domain::lock::Operator;
+use domain::untrusted::{is_hidden, visible};
 use error::{Exit, Failure};
 use process::{Environment, Interrupt};
 use ui::{Format, Surroundings, Ui};
@@ -52,13 +54,10 @@ pub fn run(world: &World) -> Exit {
     let cli = match Cli::try_parse_from(&world.args) {
         Ok(cli) => cli,
         Err(error) => {
+            let is_wrong = error.use_stderr();
             // Help and version are answers; where they cannot be written nobody is there to be told.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Done
-            };
+            let _ = harmless(error, &world.args).print();
+            return if is_wrong { Exit::Usage } else { Exit::Done };
         }
     };
     let dir = match &cli.global.directory {
@@ -133,6 +132,20 @@ pub fn run(world: &World) -> Exit {
         Command::Man(args) => commands::man::run(args, &ui).map(done),
     };
     result.unwrap_or_else(|failure| told(failure, &ui))
+}
+
+/// The same error about the same words without what a terminal would obey: it quotes them.
+fn harmless(error: clap::Error, args: &[OsString]) -> clap::Error {
+    let is_harmless = |word: &OsString| !word.to_string_lossy().contains(is_hidden);
+    if args.iter().all(is_harmless) {
+        return error;
+    }
+    let shown = args.iter().map(|word| visible(&word.to_string_lossy()));
+    match Cli::try_parse_from(shown) {
+        Err(harmless) => harmless,
+        // Without its quotes, then.
+        Ok(_) => Cli::command().error(error.kind(), "a word of the command line is not understood"),
+    }
 }
 
 fn ui(world: &World, cli: &Cli, settings: &config::Layer) -> Ui {

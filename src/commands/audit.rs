@@ -7,6 +7,7 @@ use crate::domain::account::Document;
 use crate::domain::audit::{Row, TABLE};
 use crate::domain::journal::{self, Begun, Entry, Line};
 use crate::domain::schema::FORM;
+use crate::domain::untrusted;
 use crate::error::Failure;
 use crate::ui::Told;
 
@@ -37,7 +38,7 @@ pub(super) fn write(
     if context.settings.audit_table != Some(true) {
         return Ok(());
     }
-    let report = serde_json::to_string(document).unwrap_or_default();
+    let report = untrusted::json(document).unwrap_or_default();
     let row = Row::of(document, report);
     session.write_audit(&row).map_err(|reason| {
         Failure::refused(format!("the table {TABLE} cannot be written"))

@@ -27,5 +27,5 @@ pub fn run(args: &CompletionsArgs, ui: &Ui) -> Result<(), Failure> {
         "rollback",
         &mut script,
     );
-    ui.data(&String::from_utf8_lossy(&script))
+    ui.document(&String::from_utf8_lossy(&script))
 }

@@ -62,9 +62,10 @@ impl Lock {
                 return Err(self.held(&holder, context));
             }
             if told.is_none_or(|told| told.elapsed() >= TELL) {
+                let at_most = self.wait.unwrap_or_default();
                 context
                     .ui
-                    .waiting(&holder, waited, self.wait.unwrap_or_default());
+                    .waiting(&holder, (context.now)(), waited, at_most);
                 told = Some(Instant::now());
             }
             let look = Instant::now() + LOOK;

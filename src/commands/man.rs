@@ -41,5 +41,5 @@ pub fn run(args: &ManArgs, ui: &Ui) -> Result<(), Failure> {
     clap_mangen::Man::new(described)
         .render(&mut page)
         .context("rendering the manual page")?;
-    ui.data(&String::from_utf8_lossy(&page))
+    ui.document(&String::from_utf8_lossy(&page))
 }

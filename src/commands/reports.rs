@@ -6,6 +6,7 @@ use super::Context;
 use super::session::Session;
 use crate::domain::account::Document;
 use crate::domain::account::markdown::markdown;
+use crate::domain::untrusted;
 use crate::store::{self, JSON, MARKDOWN, Store, StoreError};
 
 /// Reads a name for `--report`.
@@ -64,7 +65,7 @@ fn put(store: &Store, document: &Document) -> Result<PathBuf, StoreError> {
 /// As it is written to a file.
 pub(super) fn json(document: &Document) -> String {
     // A value of strings and numbers always has a JSON form.
-    serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
+    untrusted::pretty_json(document).unwrap_or_default() + "\n"
 }
 
 #[cfg(test)]

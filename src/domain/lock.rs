@@ -180,6 +180,13 @@ pub struct Holder {
     pub session: Option<String>,
 }
 
+impl Holder {
+    /// For how long it has had the lock, by its own clock and ours; `None` where it does not say since when.
+    pub fn held_for(&self, now: SystemTime) -> Option<Duration> {
+        now.duration_since(self.claim.as_ref()?.since).ok()
+    }
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(claim) = &self.claim else {

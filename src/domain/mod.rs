@@ -31,3 +31,4 @@ pub mod secret;
 pub mod sql;
 pub mod sql_files;
 pub mod target;
+pub mod untrusted;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::json::{Format, VERSION, rounded};
 use super::steps::ids;
-use super::{Ui, Verbosity, count, seconds};
+use super::{Ui, Verbosity, count, seconds, terminal};
 use crate::domain::backup::{Contents, Manifest, Verified};
 use crate::domain::journal::RunBackup;
 use crate::error::Failure;
@@ -94,7 +94,7 @@ impl Ui {
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style.progress_chars("━━─"));
         }
-        bar.set_message(what.to_owned());
+        terminal::set_message(&bar, what);
         bar.enable_steady_tick(Duration::from_millis(200));
         Transfer(bar)
     }

@@ -1,5 +1,7 @@
 //! The JSON forms, documented in `docs/json.md`. Their shape is part of the interface.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::Ui;
@@ -8,6 +10,7 @@ use super::findings::{Ending, findings_json, outlook_json};
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::Identity;
 use crate::domain::diagnosis::Diagnosis;
+use crate::domain::lock::Holder;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::policy::Ruling;
 use crate::domain::report::{Position, Report, StepDone, Stop};
@@ -126,6 +129,27 @@ impl Ui {
         let mut event = Self::plan_json(view);
         event["event"] = "plan".into();
         event
+    }
+
+    pub(super) fn waiting_event(
+        holder: &Holder,
+        held: Option<Duration>,
+        waited: Duration,
+        at_most: Duration,
+    ) -> Value {
+        let claim = holder.claim.as_ref();
+        json!({
+            "version": VERSION,
+            "event": "waiting",
+            "seconds": rounded(waited),
+            "at_most_seconds": rounded(at_most),
+            "holder": {
+                "run": claim.map(|claim| &claim.run),
+                "by": claim.map(|claim| &claim.operator),
+                "held_seconds": held.map(rounded),
+                "session": holder.session,
+            },
+        })
     }
 
     pub(super) fn step_started_event(number: usize, of: usize, step: &Step) -> Value {
@@ -301,6 +325,6 @@ pub(super) fn blockers(blockers: &[Blocker]) -> Vec<Value> {
 }
 
 /// Seconds to the millisecond.
-pub(super) fn rounded(elapsed: std::time::Duration) -> f64 {
+pub(super) fn rounded(elapsed: Duration) -> f64 {
     (elapsed.as_secs_f64() * 1000.0).round() / 1000.0
 }

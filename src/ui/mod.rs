@@ -12,20 +12,23 @@ mod list;
 mod page;
 mod position;
 mod progress;
+mod prompt;
 mod registered;
 mod ruling;
 mod snapshots;
 mod sql;
 mod sql_files;
 mod steps;
+mod terminal;
 
-use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::io::{self, IsTerminal};
+use std::time::{Duration, SystemTime};
 
-use colored::{Color, Colorize as _};
+use colored::Color;
 use serde_json::Value;
 
 use crate::domain::lock::Holder;
+use crate::domain::untrusted;
 use crate::error::{Exit, Failure};
 
 pub use account::Account;
@@ -85,13 +88,17 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Looks at the three streams.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what they are is asked, and nothing is written"
+    )]
     pub fn observe(no_color: bool) -> Self {
         Self {
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
             stdin_is_terminal: io::stdin().is_terminal(),
             no_color,
-            width: dialoguer::console::Term::stdout()
+            width: console::Term::stdout()
                 .size_checked()
                 .map(|(_, columns)| columns.into()),
         }
@@ -105,7 +112,7 @@ pub(crate) struct Paint(bool);
 impl Paint {
     fn with(self, text: &str, color: Color) -> String {
         if self.0 && !text.is_empty() {
-            text.color(color).to_string()
+            terminal::styled(&color.to_fg_str(), text)
         } else {
             text.to_owned()
         }
@@ -113,7 +120,7 @@ impl Paint {
 
     fn bold(self, text: &str) -> String {
         if self.0 {
-            text.bold().to_string()
+            terminal::styled("1", text)
         } else {
             text.to_owned()
         }
@@ -121,7 +128,7 @@ impl Paint {
 
     fn dimmed(self, text: &str) -> String {
         if self.0 {
-            text.dimmed().to_string()
+            terminal::styled("2", text)
         } else {
             text.to_owned()
         }
@@ -148,8 +155,6 @@ impl Ui {
         color: ColorChoice,
         surroundings: Surroundings,
     ) -> Self {
-        // `colored` would decide once for both streams; each is decided here.
-        colored::control::set_override(true);
         let paint = |is_terminal: bool| {
             Paint(match color {
                 ColorChoice::Always => true,
@@ -174,19 +179,25 @@ impl Ui {
     /// Writes data to stdout. Nothing may be changed by a command whose plan could not be written,
     /// so this fails where stdout is closed or full.
     pub fn data(&self, text: &str) -> Result<(), Failure> {
-        let mut stdout = io::stdout().lock();
-        stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush())
-            .map_err(|error| {
-                Failure::user(format!("cannot write to stdout: {error}"))
-                    .hint("nothing was changed; check where the output goes and run it again")
-            })
+        terminal::to_stdout(text).map_err(|error| not_written(&error))
+    }
+
+    /// Writes what is to be run or kept: SQL, a script. A pipe or a file has it as it is; a terminal has
+    /// what it would obey written out.
+    pub fn document(&self, text: &str) -> Result<(), Failure> {
+        let written = if self.surroundings.stdout_is_terminal {
+            terminal::to_stdout(text)
+        } else {
+            terminal::verbatim_to_stdout(text)
+        };
+        written.map_err(|error| not_written(&error))
     }
 
     /// Writes one JSON object on one line.
     pub fn json_line(&self, value: &Value) -> Result<(), Failure> {
-        self.data(&format!("{value}\n"))
+        let json = untrusted::json(value)
+            .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
+        self.data(&format!("{json}\n"))
     }
 
     /// Says something on stderr, unless asked to be quiet.
@@ -212,12 +223,25 @@ impl Ui {
     }
 
     /// Tells whoever waits for another run what for, and for how long yet.
-    pub(crate) fn waiting(&self, holder: &Holder, waited: Duration, at_most: Duration) {
+    pub(crate) fn waiting(
+        &self,
+        holder: &Holder,
+        now: SystemTime,
+        waited: Duration,
+        at_most: Duration,
+    ) {
+        let held = holder.held_for(now);
+        if self.format == Format::Json {
+            // Whoever does not read is not waited for.
+            let _ = self.json_line(&Self::waiting_event(holder, held, waited, at_most));
+        }
+        let held = held.map(|held| format!(", which has held the lock for {}", seconds(held)));
         self.say(&format!(
-            "{} {} of {} for {holder}",
+            "{} {} of {} for {holder}{}",
             self.err.with("waiting", Color::Yellow),
             seconds(waited),
             seconds(at_most),
+            held.unwrap_or_default(),
         ));
     }
 
@@ -249,49 +273,17 @@ impl Ui {
             ));
         }
     }
-
-    /// Asks a question that is answered by No unless somebody types y and Enter. `None` where the operator
-    /// left with Ctrl-C.
-    pub fn confirm(&self, question: &str) -> Option<bool> {
-        let answer = dialoguer::Confirm::new()
-            .with_prompt(self.err.bold(question))
-            .default(false)
-            .show_default(true)
-            // A slip of the finger can be taken back until Enter.
-            .wait_for_newline(true)
-            .interact_opt();
-        if let Ok(answer) = answer {
-            return Some(answer.unwrap_or(false));
-        }
-        // The question had hidden the cursor, and its line is not ended.
-        let terminal = dialoguer::console::Term::stderr();
-        let _ = terminal.show_cursor();
-        let _ = terminal.write_line("");
-        None
-    }
-}
-
-impl Ui {
-    /// Asks for a word to be typed. Anything else is No; `None` where the operator left with Ctrl-C.
-    pub fn confirm_by_typing(&self, question: &str, word: &str) -> Option<bool> {
-        let answer = dialoguer::Input::<String>::new()
-            .with_prompt(self.err.bold(question))
-            .allow_empty(true)
-            .interact_text();
-        if let Ok(answer) = answer {
-            return Some(answer.trim() == word);
-        }
-        let terminal = dialoguer::console::Term::stderr();
-        let _ = terminal.show_cursor();
-        let _ = terminal.write_line("");
-        None
-    }
 }
 
 /// Says something on stderr in any case. Where nobody listens any more (a closed terminal) the run
 /// goes on as confirmed.
 fn insist(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    terminal::to_stderr(&format!("{text}\n"));
+}
+
+fn not_written(error: &io::Error) -> Failure {
+    Failure::user(format!("cannot write to stdout: {error}"))
+        .hint("nothing was changed; check where the output goes and run it again")
 }
 
 /// `0.8 s`, `2 min 15 s`.

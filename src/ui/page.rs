@@ -7,10 +7,11 @@ use textwrap::core::display_width;
 
 use super::Ui;
 use super::json::{Format, VERSION};
-use crate::domain::account::markdown::{markdown, visible};
+use crate::domain::account::markdown::markdown;
 use crate::domain::account::page::{Block, Cell, TITLE, moment, page};
 use crate::domain::account::{Document, Named, Status};
 use crate::domain::revision::by_the_last;
+use crate::domain::untrusted::visible;
 use crate::error::Failure;
 
 /// No column of a table gets narrower.

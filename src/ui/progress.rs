@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::account::hidden;
 use super::json::Format;
 use super::steps::rows;
-use super::{Ui, Verbosity, insist, seconds};
+use super::{Ui, Verbosity, insist, seconds, terminal};
 use crate::domain::blocker::Blocker;
 use crate::domain::diagnosis::{self, Known};
 use crate::domain::plan::Step;
@@ -153,7 +153,7 @@ impl Events for Progress<'_> {
         let paint = self.ui.err;
         let merge = if step.is_merge { " [MERGE]" } else { "" };
         self.is_sequence = step.is_of_a_sequence();
-        self.bar.set_message(step.removes.to_string());
+        terminal::set_message(&self.bar, step.removes.as_str());
         self.line(&format!(
             "{} Rolling back {}{} ... {}",
             paint.bold(&format!("[{}/{}]", self.number(index), self.of)),

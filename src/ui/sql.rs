@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::json::{Format, PlanView};
 use super::steps::ids;
-use super::{Ui, count};
+use super::{Ui, count, terminal};
 use crate::domain::plan::Step;
 use crate::domain::rendering::{Obstacle, Rendering};
 use crate::error::Failure;
@@ -44,7 +44,7 @@ impl Ui {
                 Err(obstacle) => text.push_str(&comment(&missing(step, obstacle))),
             }
         }
-        self.data(&text)?;
+        self.document(&text)?;
         let missing = renderings.iter().filter(|one| one.is_err()).count();
         if missing > 0 {
             self.warn(&format!(
@@ -93,15 +93,12 @@ fn missing(step: &Step, obstacle: &Obstacle) -> String {
     }
 }
 
-/// Every line behind a `--`. What some clients take for the end of a line as well may not end it: the
+/// Every line behind a `--`. What some clients take for the end of a line as well may not end it, or the
 /// rest would be a statement.
 fn comment(text: &str) -> String {
     let mut commented = String::new();
     for line in text.lines() {
-        let line = line.replace(
-            ['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'],
-            " ",
-        );
+        let line = terminal::rendered(line);
         let _ = writeln!(commented, "{}", format!("-- {line}").trim_end());
     }
     commented
@@ -115,7 +112,7 @@ mod tests {
     fn nothing_gets_out_of_a_comment() {
         assert_eq!(
             comment("a\rDROP TABLE b;\n\nc\u{2028}d\n"),
-            "-- a DROP TABLE b;\n--\n-- c d\n"
+            "-- a\\x0dDROP TABLE b;\n--\n-- c\\u{2028}d\n"
         );
     }
 }

@@ -55,7 +55,7 @@ pub fn run(args: &InstallArgs, context: &Context<'_>) -> Result<(), Failure> {
             .iter()
             .map(|statement| format!("{};\n", statement.trim_end().trim_end_matches(';')))
             .collect();
-        context.ui.data(&text)?;
+        context.ui.document(&text)?;
     } else {
         keeping.transact(
             "the tables of the migration history cannot be made; nothing was changed",

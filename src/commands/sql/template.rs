@@ -83,7 +83,9 @@ pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
         ));
         return Ok(());
     }
-    context.ui.data(&format!("{}\n", template.text.trim_end()))
+    context
+        .ui
+        .document(&format!("{}\n", template.text.trim_end()))
 }
 
 fn summary(template: &Template) -> String {

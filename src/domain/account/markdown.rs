@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use super::Document;
 use super::page::{Block, Cell, TITLE, page};
+use crate::domain::untrusted::visible;
 
 /// The account of a run as one page of GitHub's Markdown.
 pub fn markdown(document: &Document) -> String {
@@ -137,19 +138,4 @@ fn fenced(text: &str) -> String {
 fn longest_run(text: &str) -> usize {
     let runs = text.split(|character| character != '`').map(str::len);
     runs.max().unwrap_or_default()
-}
-
-/// Without what a terminal or an editor would obey instead of show: control characters, and marks that turn the
-/// direction of the text.
-pub fn visible(text: &str) -> String {
-    text.replace("\r\n", "\n")
-        .chars()
-        .map(|character| match character {
-            '\n' | '\t' => character,
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-            '\u{2028}' | '\u{2029}' => ' ',
-            control if control.is_control() => '\u{fffd}',
-            other => other,
-        })
-        .collect()
 }
