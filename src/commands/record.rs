@@ -1,7 +1,8 @@
 //! The record of a run.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,12 +23,10 @@ use crate::store::{Journal, Store, StoreError};
 
 /// The record of the project.
 pub(super) fn store(context: &Context<'_>) -> Store {
-    let named = context
-        .settings
-        .state_dir
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(".rollback"));
-    Store::new(context.dir.join(named), context.now)
+    match &context.settings.state_dir {
+        Some(named) => Store::new(context.dir.join(named), context.now).named(),
+        None => Store::new(context.dir.join(".rollback"), context.now),
+    }
 }
 
 pub(super) fn reopen(store: &Store, run: &Run) -> Result<Journal, Failure> {
@@ -43,8 +42,24 @@ pub(super) fn append(journal: &mut Journal, entry: Entry) -> Result<(), Failure>
 pub(super) fn store_failure(error: &StoreError) -> Failure {
     let failure = Failure::user(format!("the record of the run cannot be kept: {error}"));
     match error {
-        StoreError::Io { .. } => {
-            failure.hint("make room there, or keep it elsewhere: --state-dir DIR")
+        StoreError::Io { source, .. } => failure.hint(match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "make room there, or keep it elsewhere: --state-dir DIR"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "check its owner and rights, or keep it elsewhere: --state-dir DIR"
+            }
+            _ => "look at it, or keep the record elsewhere: --state-dir DIR",
+        }),
+        StoreError::Newer { .. } => Failure {
+            exit: Exit::Refused,
+            message: format!("the record of an earlier run cannot be read: {error}"),
+            ..failure
+        }
+        .because("whether that run is finished, and on which database, is not known")
+        .hint("install the newer version, or move the folder of that run elsewhere if it is over"),
+        StoreError::Gone { .. } => {
+            failure.hint("see where the database stands: rollback current")
         }
         StoreError::Damaged { .. } => failure.hint(
             "was it written by a newer version? Look at the file; to put it aside, rename its folder",

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Layer, keys};
 use crate::error::Failure;
+use crate::files;
 
 /// The name of the file.
 pub(super) const FILE: &str = "rollback.toml";
@@ -64,12 +65,18 @@ fn tool_rollback(mut project: toml::Table) -> Option<toml::Table> {
 }
 
 fn text_of(path: &Path) -> Result<Option<String>, Failure> {
-    match std::fs::read_to_string(path) {
+    match files::read_text(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(
-            Failure::user(format!("cannot read {}: {error}", path.display()))
-                .hint("check its permissions, or name another file with --config FILE"),
+            Failure::user(format!("cannot read {}: {error}", path.display())).hint(
+                match error.kind() {
+                    std::io::ErrorKind::PermissionDenied => {
+                        "check its permissions, or name another file with --config FILE"
+                    }
+                    _ => "name another file with --config FILE",
+                },
+            ),
         ),
     }
 }

@@ -7,7 +7,7 @@ mod kept;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 pub use self::kept::KeptCopy;
 pub(super) use self::kept::copies_beside;
 use super::session::{Session, text};
+use crate::files;
 
 /// Somebody who only reads is through by then.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -45,11 +46,7 @@ impl Snapshot {
             File::open(&snapshot.file).map_err(|error| failed("read", &snapshot.file, &error))?;
         // The log of WAL mode is brought into the file first, so that the file is all there is.
         let lock = snapshot.lock("PRAGMA wal_checkpoint(TRUNCATE)")?;
-        let copied = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&snapshot.copy)
+        let copied = files::create(&snapshot.copy)
             .and_then(|mut copy| {
                 io::copy(&mut source, &mut copy)?;
                 copy.sync_all()
@@ -76,11 +73,10 @@ impl Snapshot {
     /// Makes the file what it was, unless somebody else has it open. The copy stays until
     /// [`discard`](Self::discard).
     pub fn put_back(&self) -> Result<(), String> {
-        let mut source =
-            File::open(&self.copy).map_err(|error| failed("read", &self.copy, &error))?;
-        let mut target = OpenOptions::new()
-            .write(true)
-            .open(&self.file)
+        let mut source = files::own(&self.copy, OpenOptions::new().read(true))
+            .map_err(|error| failed("read", &self.copy, &error))?;
+        // Whose the database is decided who made it, and we change what is in it anyway.
+        let mut target = files::anybodys(&self.file, OpenOptions::new().write(true))
             .map_err(|error| failed("write", &self.file, &error))?;
         // Leaving WAL mode needs the file for oneself, and leaves no log that belongs to the other content.
         let lock = self.lock("PRAGMA journal_mode = DELETE")?;
@@ -169,7 +165,7 @@ fn free_name(file: &Path) -> PathBuf {
     };
     let mut copy = named(String::new());
     let mut number = 2;
-    while copy.exists() {
+    while copy.symlink_metadata().is_ok() {
         copy = named(format!("-{number}"));
         number += 1;
     }

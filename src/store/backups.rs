@@ -6,7 +6,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
@@ -14,7 +13,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Store, StoreError, sync};
 use crate::domain::backup::{Manifest, VERSION};
+use crate::domain::untrusted;
 use crate::fault;
+use crate::files;
 
 /// The name of the folder in that of the records.
 const FOLDER: &str = "backups";
@@ -264,9 +265,7 @@ impl Part {
     pub fn finish(self, file: &Path, manifest: &Manifest) -> Result<(), StoreError> {
         let place = self.place.join(&manifest.file);
         // A client of a server may have left the mode and the syncing to us.
-        OpenOptions::new()
-            .append(true)
-            .open(file)
+        files::own(file, OpenOptions::new().append(true))
             .and_then(|opened| {
                 opened.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
                 opened.sync_all()
@@ -276,14 +275,10 @@ impl Part {
         fault::point("between_backup_and_manifest");
         let name = format!("{}.json", self.id);
         let draft = self.folder.join(&name);
-        serde_json::to_string_pretty(manifest)
+        untrusted::pretty_json(manifest)
             .map_err(io::Error::from)
             .and_then(|text| {
-                let mut written = OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .open(&draft)?;
+                let mut written = files::create(&draft)?;
                 written.write_all(format!("{text}\n").as_bytes())?;
                 written.sync_all()
             })
@@ -332,9 +327,9 @@ pub fn sha256(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<String, Stor
 }
 
 fn read(path: &Path) -> Result<Manifest, String> {
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let text = files::read_own(path).map_err(|error| error.to_string())?;
     let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|_| "it is no manifest".to_owned())?;
+        serde_json::from_slice(&text).map_err(|_| "it is no manifest".to_owned())?;
     if value["version"] != VERSION {
         return Err(format!(
             "it is of version {}, and this program reads {VERSION}",
@@ -354,18 +349,14 @@ fn read(path: &Path) -> Result<Manifest, String> {
 
 fn locked(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join(LOCK);
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(&path)
+    files::own(&path, OpenOptions::new().create(true).append(true))
         .and_then(|file| file.lock().map(|()| file))
         .map_err(|source| failed(&path, source))
 }
 
 /// Without the file somebody may be about to lock it, for a moment; nothing is lost by leaving it to the next.
 fn is_locked(path: &Path) -> bool {
-    match File::open(path) {
+    match files::own(path, OpenOptions::new().read(true)) {
         Ok(file) => file.try_lock().is_err(),
         Err(_) => fs::metadata(path.with_file_name("")).is_ok_and(|folder| {
             folder

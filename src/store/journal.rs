@@ -1,13 +1,14 @@
 //! One journal: JSON lines, appended and synced one by one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Clock, StoreError};
 use crate::domain::journal::{Entry, Line, VERSION};
 use crate::domain::schema::FORM;
+use crate::domain::untrusted;
+use crate::files;
 
 /// Its name in the folder of a run.
 pub(super) const FILE: &str = "journal.jsonl";
@@ -30,14 +31,11 @@ impl Journal {
     }
 
     pub(super) fn reopen(path: PathBuf, clock: Clock) -> Result<Self, StoreError> {
-        let text = fs::read(&path).map_err(|source| StoreError::Io {
+        let text = files::read_own(&path).map_err(|source| StoreError::Io {
             path: path.clone(),
             source,
         })?;
-        let whole = text
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |end| end + 1);
+        let whole = whole_lines(&text).len();
         let journal = Self::open(path, clock, &mut OpenOptions::new())?;
         journal
             .file
@@ -47,7 +45,7 @@ impl Journal {
     }
 
     fn open(path: PathBuf, clock: Clock, options: &mut OpenOptions) -> Result<Self, StoreError> {
-        match options.append(true).mode(0o600).open(&path) {
+        match files::own(&path, options.append(true)) {
             Ok(file) => Ok(Self { path, file, clock }),
             Err(source) => Err(StoreError::Io { path, source }),
         }
@@ -64,6 +62,11 @@ impl Journal {
         &mut self,
         entries: impl IntoIterator<Item = Entry>,
     ) -> Result<(), StoreError> {
+        if !files::is_at(&self.file, &self.path) {
+            return Err(StoreError::Gone {
+                path: self.path.clone(),
+            });
+        }
         let at = humantime::format_rfc3339_millis((self.clock)()).to_string();
         let mut text = String::new();
         for entry in entries {
@@ -73,7 +76,7 @@ impl Journal {
                 form: FORM,
                 entry,
             };
-            text += &serde_json::to_string(&line).map_err(|error| self.error(error.into()))?;
+            text += &untrusted::json(&line).map_err(|error| self.error(error.into()))?;
             text.push('\n');
         }
         // One write, so that a full disk cuts off one line at the most.
@@ -86,11 +89,7 @@ impl Journal {
     /// A locked file for the engines of this run to keep open: the lock goes with the last of them.
     pub fn engine_lock(&self) -> Result<File, StoreError> {
         let path = self.path.with_file_name(ENGINE_LOCK);
-        let locked = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
+        let locked = files::own(&path, OpenOptions::new().create(true).append(true))
             .and_then(|file| file.lock().map(|()| file));
         locked.map_err(|source| StoreError::Io { path, source })
     }
@@ -110,21 +109,41 @@ impl Journal {
 
 /// All whole lines. What stands behind the last line break was cut off by a crash.
 pub(super) fn read(path: &Path) -> Result<Vec<Line>, StoreError> {
-    let text = fs::read_to_string(path).map_err(|source| StoreError::Io {
+    let text = files::read_own(path).map_err(|source| StoreError::Io {
         path: path.to_owned(),
         source,
     })?;
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole
-        .lines()
+    whole_lines(&text)
+        .split_inclusive(|&byte| byte == b'\n')
         .enumerate()
         .map(|(index, line)| {
-            serde_json::from_str(line).map_err(|_| StoreError::Damaged {
-                path: path.to_owned(),
-                line: index + 1,
-            })
+            let unreadable = || match version_of(line) {
+                Some(version) if version > VERSION.into() => StoreError::Newer {
+                    path: path.to_owned(),
+                    version,
+                },
+                _ => StoreError::Damaged {
+                    path: path.to_owned(),
+                    line: index + 1,
+                },
+            };
+            let read: Option<Line> = serde_json::from_slice(line).ok();
+            read.filter(|line| line.version == VERSION)
+                .ok_or_else(unreadable)
         })
         .collect()
+}
+
+/// Without what a crash cut off, perhaps in the middle of a character.
+fn whole_lines(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|&byte| byte == b'\n');
+    end.map_or(&[], |end| &text[..=end])
+}
+
+/// The version of the format of a line, whatever else it holds.
+fn version_of(line: &[u8]) -> Option<u64> {
+    let value: serde_json::Value = serde_json::from_slice(line).ok()?;
+    value.get("version")?.as_u64()
 }
 
 /// How much of the end of a journal is read for its last line. Such a line is short.
@@ -134,7 +153,7 @@ const END: u64 = 8 * 1024;
 /// does not say so.
 pub(super) fn is_settled(path: &Path) -> Result<bool, StoreError> {
     let end = || {
-        let mut file = File::open(path)?;
+        let mut file = files::own(path, OpenOptions::new().read(true))?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
         let mut end = Vec::new();

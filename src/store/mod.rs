@@ -7,14 +7,14 @@ mod backups;
 mod journal;
 mod reports;
 
-use std::fs::{self, DirBuilder, File, TryLockError};
-use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::{Begun, Entry, Run};
+use crate::files;
 
 pub use backups::{Backups, Listed, NotFound, Part, sha256};
 pub use journal::Journal;
@@ -42,6 +42,20 @@ pub enum StoreError {
         /// Which line, from 1.
         line: usize,
     },
+    /// A journal is of a newer version, before its last line.
+    #[error("{} is in format {version}, which a newer rollback wrote", path.display())]
+    Newer {
+        /// Which journal.
+        path: PathBuf,
+        /// The version of the format.
+        version: u64,
+    },
+    /// A journal that is being written is not at its place any more: what is written to it is lost.
+    #[error("{} was removed or replaced while the run was under way", path.display())]
+    Gone {
+        /// Which journal.
+        path: PathBuf,
+    },
 }
 
 /// The folder of all records of a project.
@@ -49,12 +63,27 @@ pub enum StoreError {
 pub struct Store {
     root: PathBuf,
     clock: Clock,
+    /// Whether a user named the folder, which may be a link then.
+    is_named: bool,
 }
 
 impl Store {
     /// The store in `root`, which need not exist yet.
     pub fn new(root: PathBuf, clock: Clock) -> Self {
-        Self { root, clock }
+        Self {
+            root,
+            clock,
+            is_named: false,
+        }
+    }
+
+    /// The same where a user named the folder: a link to one of its own is as good as the folder.
+    #[must_use]
+    pub fn named(self) -> Self {
+        Self {
+            is_named: true,
+            ..self
+        }
     }
 
     /// Where it is.
@@ -107,12 +136,15 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(failed(source)),
         };
+        self.trusted()?;
+        files::own_folder(&folder).map_err(failed)?;
         let mut journals = Vec::new();
         for entry in entries {
             let path = entry.map_err(failed)?.path();
             let journal = path.join(journal::FILE);
             // A crash between making the folder and its journal leaves a run that never began.
-            if let (Some(run), true) = (path.file_name(), journal.exists()) {
+            let is_there = journal.symlink_metadata().is_ok();
+            if let (Some(run), true) = (path.file_name(), is_there) {
                 journals.push((run.to_string_lossy().into_owned(), journal));
             }
         }
@@ -151,7 +183,7 @@ impl Store {
     /// Whether an engine that a run started is still at work, although the run itself is gone.
     pub fn engine_at_work(&self, run: &str) -> Result<bool, StoreError> {
         let path = self.root.join("runs").join(run).join(journal::ENGINE_LOCK);
-        match File::open(&path) {
+        match files::own(&path, OpenOptions::new().read(true)) {
             Ok(file) => Ok(matches!(file.try_lock(), Err(TryLockError::WouldBlock))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(StoreError::Io { path, source }),
@@ -159,22 +191,43 @@ impl Store {
     }
 
     fn prepare(&self, folder: &Path) -> Result<(), StoreError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|source| StoreError::Io {
-                path: folder.to_owned(),
-                source,
-            })?;
-        let ignore = self.root.join(".gitignore");
-        if !ignore.exists() {
-            fs::write(&ignore, "*\n").map_err(|source| StoreError::Io {
-                path: ignore,
-                source,
-            })?;
+        let failed = |path: &Path, source| StoreError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        // From the top, so that nothing is made where a folder is somebody else's.
+        if self.root.symlink_metadata().is_err() {
+            files::folder(&self.root).map_err(|source| failed(&self.root, source))?;
         }
-        Ok(())
+        self.trusted()?;
+        let below: Vec<&Path> = folder
+            .ancestors()
+            .take_while(|above| *above != self.root)
+            .collect();
+        for folder in below.into_iter().rev() {
+            files::folder(folder).map_err(|source| failed(folder, source))?;
+        }
+        let ignore = self.root.join(".gitignore");
+        match files::create(&ignore) {
+            Ok(mut file) => file
+                .write_all(b"*\n")
+                .map_err(|source| failed(&ignore, source)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(source) => Err(failed(&ignore, source)),
+        }
+    }
+
+    /// Refuses a folder that somebody else may have put there.
+    fn trusted(&self) -> Result<(), StoreError> {
+        let trusted = if self.is_named {
+            files::named_folder(&self.root)
+        } else {
+            files::own_folder(&self.root)
+        };
+        trusted.map_err(|source| StoreError::Io {
+            path: self.root.clone(),
+            source,
+        })
     }
 }
 

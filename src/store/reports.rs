@@ -1,12 +1,12 @@
 //! What is told of runs, beside their journals: all of it can be made anew from them.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Store, StoreError, journal, sync};
 use crate::domain::journal::Line;
+use crate::files;
 
 /// The account for programs.
 pub const JSON: &str = "report.json";
@@ -45,7 +45,8 @@ impl Store {
     }
 }
 
-/// Writes a file of the owner's alone, whole or not at all: under another name first.
+/// Writes a file of the owner's alone, whole or not at all: under another name first. A link is replaced by the file,
+/// and what it leads to stays as it is.
 pub fn put(path: &Path, text: &str) -> Result<(), StoreError> {
     let failed = |source: io::Error| StoreError::Io {
         path: path.to_owned(),
@@ -61,12 +62,8 @@ pub fn put(path: &Path, text: &str) -> Result<(), StoreError> {
     temporary.push(name);
     temporary.push(format!(".{}", std::process::id()));
     let temporary = path.with_file_name(temporary);
-    let written = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
+    let written = files::replaceable(path)
+        .and_then(|()| files::emptied(&temporary))
         .and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.sync_all()

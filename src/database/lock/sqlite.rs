@@ -4,7 +4,6 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use super::super::DatabaseError;
 use super::super::sqlite::file_identity;
 use crate::domain::database_identity::DatabaseIdentity;
 use crate::domain::lock::{Claim, Holder, Locked};
+use crate::files;
 
 /// A claim is written right after the lock is taken. Whoever meets the lock in between looks again.
 const LOOKS: u32 = 10;
@@ -78,11 +78,16 @@ impl SqliteLock {
             if !lock.is_ours() {
                 continue;
             }
-            match lock.write(claim) {
+            let written = if lock.may_be_written() {
+                lock.write(claim)
+            } else {
+                Err(io::ErrorKind::PermissionDenied.into())
+            };
+            match written {
                 Ok(()) => return Ok(Ok(lock)),
                 // Left behind by somebody whose files are not ours to write. It is removed with `lock`,
                 // if the directory allows that, and made again.
-                Err(error) if lock.is_read_only() => {
+                Err(error) if !lock.may_be_written() => {
                     fs::remove_file(&path).map_err(|_| failed(&error))?;
                 }
                 Err(error) => return Err(failed(&error)),
@@ -102,10 +107,7 @@ impl SqliteLock {
 
     /// Whether the lock file is still the one that we locked.
     fn is_ours(&self) -> bool {
-        match (self.file.metadata(), fs::metadata(&self.path)) {
-            (Ok(ours), Ok(found)) => (ours.dev(), ours.ino()) == (found.dev(), found.ino()),
-            _ => false,
-        }
+        files::is_at(&self.file, &self.path)
     }
 
     fn write(&mut self, claim: &Claim) -> io::Result<()> {
@@ -116,11 +118,14 @@ impl SqliteLock {
         self.file.write_all(text.as_bytes())
     }
 
-    fn is_read_only(&self) -> bool {
+    /// Whether the lock file is ours to write, and was opened so.
+    fn may_be_written(&self) -> bool {
         // Writing nothing tells nothing; setting the length that it has fails where writing would.
-        self.file
-            .metadata()
-            .is_ok_and(|metadata| self.file.set_len(metadata.len()).is_err())
+        files::may_write(&self.file, &self.path).is_ok_and(|may| may)
+            && self
+                .file
+                .metadata()
+                .is_ok_and(|metadata| self.file.set_len(metadata.len()).is_ok())
     }
 }
 
@@ -136,16 +141,18 @@ impl Drop for SqliteLock {
 
 /// Opens or makes the file; `None` where it came or went meanwhile. Locking needs no right to write.
 fn open(path: &Path) -> io::Result<Option<File>> {
-    let made = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path);
+    let made = files::anybodys(
+        path,
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false),
+    );
     match made {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.exists() => {
-            match File::open(path) {
+            match files::anybodys(path, OpenOptions::new().read(true)) {
                 Ok(file) => Ok(Some(file)),
                 Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(_) => Err(error),

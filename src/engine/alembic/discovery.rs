@@ -223,7 +223,7 @@ fn sign(
 }
 
 fn has_tool_alembic(file: &Path) -> bool {
-    let Ok(text) = std::fs::read_to_string(file) else {
+    let Ok(text) = crate::files::read_text(file) else {
         return false;
     };
     text.parse::<toml::Table>().is_ok_and(|table| {

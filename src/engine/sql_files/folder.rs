@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::foresight::Dialect;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::file::{self, Malformed, MigrationFile, NameError, has_mark};
+use crate::files;
 
 /// What a folder holds.
 #[derive(Debug, Clone, Default)]
@@ -135,7 +136,7 @@ fn text(path: &Path, home: &Path) -> Result<Option<String>, (usize, String)> {
     if !place.starts_with(home) {
         return Err((1, "it is a link that leads out of the folder".to_owned()));
     }
-    String::from_utf8(fs::read(&place).map_err(unread)?)
+    String::from_utf8(files::read(&place).map_err(unread)?)
         .map(Some)
         .map_err(|error| {
             let sound = error.utf8_error().valid_up_to();
@@ -172,7 +173,7 @@ fn has_a_way_down(folder: &Path) -> bool {
         !stem.starts_with('.')
             && path.is_file()
             && (stem.ends_with(COMPANION)
-                || fs::read(path).is_ok_and(|text| has_mark(&String::from_utf8_lossy(&text))))
+                || files::read(&path).is_ok_and(|text| has_mark(&String::from_utf8_lossy(&text))))
     })
 }
 

@@ -1,12 +1,12 @@
 //! Alembic's own configuration: the section of an ini file, and the table of a `pyproject.toml`.
 
-use std::fs;
 use std::path::Path;
 
 use regex::Regex;
 
 use super::plain;
 use crate::engine::alembic::ini::{self, Ini};
+use crate::files;
 
 /// What the two files say; the first wins.
 pub(super) struct Config {
@@ -26,7 +26,7 @@ impl Config {
     ) -> Result<Self, String> {
         let text = |file: &Path| {
             let path = dir.join(file);
-            match fs::read_to_string(&path) {
+            match files::read_text(&path) {
                 Ok(text) => Ok(Some((text, here(&path)?))),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(format!("{} cannot be read: {error}", file.display())),

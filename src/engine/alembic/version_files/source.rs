@@ -25,7 +25,7 @@ pub fn read(path: &Path) -> Result<String, String> {
     if facts.len() > LARGEST {
         return Err(format!("it has {} bytes", facts.len()));
     }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let bytes = crate::files::read(path).map_err(|error| error.to_string())?;
     decode(bytes)
 }
 

@@ -253,7 +253,7 @@ impl Library {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(known.entry(path.to_owned()).or_default())
         };
-        book.get_or_init(|| match std::fs::read(path) {
+        book.get_or_init(|| match crate::files::read(path) {
             Err(error) => Err(format!("it cannot be read: {error}")),
             Ok(bytes) => match String::from_utf8(bytes) {
                 Err(_) => Err("it is not UTF-8".to_owned()),
