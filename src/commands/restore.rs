@@ -80,7 +80,15 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         moment: (context.now)(),
     };
     ui.replacement(replacement)?;
+    let asks = !(args.yes && args.database.is_some());
+    if asks {
+        session.release_lock()?;
+    }
     agreed(args, context, &name)?;
+    if asks {
+        session.take_lock(&lock, context)?;
+        still(&keeper, &before, context)?;
+    }
 
     let saved = if args.no_backup {
         None
@@ -208,13 +216,28 @@ fn agreed(args: &RestoreArgs, context: &Context<'_>, name: &str) -> Result<(), F
         );
     }
     let question = format!("All of it is replaced. To proceed, type {name}");
-    match ui.confirm_by_typing(&question, name) {
+    match ui.confirm_by_typing(&question, name, context.interrupt) {
         Some(true) if context.interrupt.count() == 0 => Ok(()),
         Some(false) if context.interrupt.count() == 0 => {
             Err(Failure::refused("not confirmed: nothing was changed"))
         }
         _ => Err(Failure::new(Exit::Interrupted, "nothing was changed")),
     }
+}
+
+/// Refuses where the state that would be lost is not the one that was shown.
+fn still(keeper: &Keeper<'_>, before: &Contents, context: &Context<'_>) -> Result<(), Failure> {
+    if keeper.contents()? == *before {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        "the database changed while you were reading: nothing was changed by this run",
+    )
+    .because("what would be lost now is not what was shown")
+    .hint(format!(
+        "see where it stands, then restore again: {}",
+        context.command(&["current"])
+    )))
 }
 
 fn is_unchanged(keeper: &Keeper<'_>, before: &Contents) -> bool {

@@ -256,6 +256,9 @@ pub trait Database: Look {
     /// when the process ends, however it ends.
     fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError>;
 
+    /// Lets go of the lock, at once: whoever asks next gets it.
+    fn release_lock(&mut self) -> Result<(), DatabaseError>;
+
     /// Whether the lock that was taken is still ours. It lives only as long as the connection or the
     /// file that it was taken on.
     fn holds_lock(&mut self) -> Result<bool, DatabaseError>;

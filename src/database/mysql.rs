@@ -219,6 +219,10 @@ impl Database for MySql {
         Ok(locked)
     }
 
+    fn release_lock(&mut self) -> Result<(), DatabaseError> {
+        self.lock.as_mut().map_or(Ok(()), MySqlLock::release)
+    }
+
     fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
         self.lock.as_mut().map_or(Ok(false), MySqlLock::holds)
     }

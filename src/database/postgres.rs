@@ -150,6 +150,10 @@ impl Database for Postgres {
         Ok(locked)
     }
 
+    fn release_lock(&mut self) -> Result<(), DatabaseError> {
+        self.lock.as_mut().map_or(Ok(()), PostgresLock::release)
+    }
+
     fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
         self.lock.as_mut().map_or(Ok(false), PostgresLock::holds)
     }

@@ -254,6 +254,11 @@ impl Database for Sqlite {
         })
     }
 
+    fn release_lock(&mut self) -> Result<(), DatabaseError> {
+        self.lock = None;
+        Ok(())
+    }
+
     fn holds_lock(&mut self) -> Result<bool, DatabaseError> {
         Ok(self.lock.as_ref().is_some_and(SqliteLock::holds))
     }

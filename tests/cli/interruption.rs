@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Output, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use insta::assert_snapshot;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rollback::domain::lock::{Claim, Operator};
 
 use crate::support::{Project, Run};
 
@@ -81,6 +82,34 @@ fn ctrl_c_lets_the_step_finish_and_says_how_to_go_on() {
     ");
     run.exits(130);
     assert_eq!(project.rows(), ["4444aaaa"]);
+}
+
+/// Red when who waits for another run is not told whom it waits for, or Ctrl-C is heard only when that is over.
+#[test]
+fn who_waits_is_told_so_and_ctrl_c_ends_that_at_once() {
+    let project = Project::alembic("slow").at("heads");
+    let operator = Operator {
+        user: "anna".to_owned(),
+        host: "b7".to_owned(),
+        pid: 4711,
+    };
+    let claim = Claim::new("20261121T040000Z-4711", &operator, SystemTime::now());
+    let path = project.root().join("app.db.rollback-lock");
+    std::fs::write(&path, format!("{claim}\n")).unwrap();
+    let lock = File::open(&path).unwrap();
+    lock.lock().unwrap();
+    let line = "downgrade-safe -1 -y --wait 10m --format json";
+    let run = run_and(&project, line, "waiting", |child, _| {
+        send(child, Signal::SIGINT)
+    });
+    let run = run.exits(130);
+    let events = run.json_lines();
+    assert_eq!(events[0]["event"], "waiting", "{run}");
+    assert_eq!(events[0]["holder"]["run"], "20261121T040000Z-4711", "{run}");
+    assert_eq!(events[0]["holder"]["by"]["pid"], 4711, "{run}");
+    assert_eq!(events[0]["at_most_seconds"], 600.0, "{run}");
+    assert!(run.stderr.contains("which has held the lock for"), "{run}");
+    assert_eq!(project.rows(), ["5555aaaa"]);
 }
 
 #[test]

@@ -50,15 +50,9 @@ fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failu
     .hint("to run such steps as one: --allow-joint-steps"))
 }
 
-/// Asks. No answer is No.
-pub(super) fn ask(
-    context: &Context<'_>,
-    session: &Session,
-    planned: &Planned,
-    lacking: &[&'static str],
-) -> Result<(), Failure> {
-    let ui = context.ui;
-    if !ui.can_ask() {
+/// Refuses where there is nobody to be asked.
+pub(super) fn ask_whether(context: &Context<'_>, planned: &Planned) -> Result<(), Failure> {
+    if !context.ui.can_ask() {
         let failure = Failure::refused("not confirmed: there is no terminal to ask on");
         return Err(if planned.ruled.policy.forbid_yes {
             failure.hint(
@@ -69,6 +63,17 @@ pub(super) fn ask(
                 .hint("to run it without a question, add -y; to see the plan only, add --dry-run")
         });
     }
+    Ok(())
+}
+
+/// Asks. No answer is No.
+pub(super) fn ask(
+    context: &Context<'_>,
+    session: &Session,
+    planned: &Planned,
+    lacking: &[&'static str],
+) -> Result<(), Failure> {
+    let ui = context.ui;
     ui.announce(
         &planned.plan,
         &session.place(),
@@ -83,8 +88,12 @@ pub(super) fn ask(
         _ => Some(format!("{} at stake.", lacking.join(", "))),
     };
     let answer = match why {
-        None => ui.confirm("Proceed with rollback?"),
-        Some(why) => ui.confirm_by_typing(&format!("{why} To proceed, type {word}"), &word),
+        None => ui.confirm("Proceed with rollback?", context.interrupt),
+        Some(why) => ui.confirm_by_typing(
+            &format!("{why} To proceed, type {word}"),
+            &word,
+            context.interrupt,
+        ),
     };
     match answer {
         Some(true) if context.interrupt.count() == 0 => Ok(()),

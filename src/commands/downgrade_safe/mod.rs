@@ -6,6 +6,7 @@ mod consent;
 mod ended;
 mod next;
 pub(super) mod planned;
+mod recheck;
 mod registered;
 mod safety;
 mod steps;
@@ -98,13 +99,20 @@ fn recording(
         return end_without_a_step(args, context, store, &planned.plan, taken_up);
     }
 
-    let lacking = consent::judge(args, context, &planned)
-        .and_then(|lacking| planned.safety.refuse().map(|()| lacking))
+    consent::judge(args, context, &planned)
+        .and_then(|_| planned.safety.refuse())
         .map_err(|failure| planned.with_way(failure, args, context, session))?;
     let whole = way::whole(args, context, session, &planned.plan, taken_up.as_ref())?;
-    if !args.how.yes {
-        consent::ask(context, session, &planned, &lacking)?;
-        planned.ruled.still_met(context)?;
+    if let (false, Some(lock)) = (args.how.yes, lock) {
+        recheck::ask_and_lock(
+            args,
+            context,
+            session,
+            store,
+            lock,
+            &mut planned,
+            taken_up.as_ref(),
+        )?;
     }
 
     if let Some(taken_up) = &mut taken_up {
@@ -123,7 +131,7 @@ fn recording(
     planned.restore = backup
         .as_ref()
         .map(|backup| safety::restoring(context, backup));
-    if !args.how.yes || made.is_some() {
+    if made.is_some() {
         session.still_at(&planned.plan)?;
     }
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);

@@ -8,10 +8,11 @@ use super::Session;
 use crate::commands::Context;
 use crate::commands::connection::database_failure;
 use crate::commands::eyes::Eyes;
+use crate::commands::lock::Lock;
 use crate::database::{self, Database};
 use crate::domain::audit::Row;
 use crate::domain::catalogue::Catalogue;
-use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
 use crate::domain::foresight::Dialect;
 use crate::domain::graph::Graph;
 use crate::domain::journal::{Checked, Rows};
@@ -117,6 +118,50 @@ impl Session {
         context: &Context<'_>,
     ) -> Result<Option<Schema>, Failure> {
         self.watched.check_before(validate, context)
+    }
+
+    /// What the server says it is now; `None` without a connection of our own.
+    pub(in super::super) fn identity_now(&mut self) -> Result<Option<Identity>, Failure> {
+        match &mut self.watched.eyes {
+            Eyes::Own { database, .. } => database
+                .identity()
+                .map(Some)
+                .map_err(|error| database_failure(&error)),
+            Eyes::Engine(_) => Ok(None),
+        }
+    }
+
+    /// Lets others have the database for as long as somebody thinks.
+    pub(in super::super) fn release_lock(&mut self) -> Result<(), Failure> {
+        match &mut self.watched.eyes {
+            Eyes::Own {
+                database, locked, ..
+            } => {
+                *locked = false;
+                database
+                    .release_lock()
+                    .map_err(|error| database_failure(&error))
+            }
+            Eyes::Engine(_) => Ok(()),
+        }
+    }
+
+    /// Takes the lock, or waits for it as long as is allowed.
+    pub(in super::super) fn take_lock(
+        &mut self,
+        lock: &Lock,
+        context: &Context<'_>,
+    ) -> Result<(), Failure> {
+        match &mut self.watched.eyes {
+            Eyes::Own {
+                database, locked, ..
+            } => {
+                lock.take(database.as_mut(), context)?;
+                *locked = true;
+                Ok(())
+            }
+            Eyes::Engine(_) => Ok(()),
+        }
     }
 
     /// What our own connection was opened with, and where the version rows are; `None` without one.

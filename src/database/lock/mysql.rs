@@ -68,6 +68,12 @@ impl MySqlLock {
         }
     }
 
+    /// The connection stays for the next time, with its claim.
+    pub(in super::super) fn release(&mut self) -> Result<(), DatabaseError> {
+        self.value(&format!("SELECT RELEASE_LOCK({NAME})"))?;
+        Ok(())
+    }
+
     pub(in super::super) fn holds(&mut self) -> Result<bool, DatabaseError> {
         let sql = format!("SELECT COALESCE(IS_USED_LOCK({NAME}) = CONNECTION_ID(), 0)");
         match self.value(&sql) {

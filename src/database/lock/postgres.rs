@@ -71,6 +71,14 @@ impl PostgresLock {
         Err(pooled(&self.place))
     }
 
+    /// The connection stays for the next time: the end of one is noticed later than an unlock.
+    pub(in super::super) fn release(&mut self) -> Result<(), DatabaseError> {
+        let (high, low) = KEY;
+        let sql = format!("SELECT pg_advisory_unlock({high}, {low})::int");
+        self.session.rows_here(&sql)?;
+        Ok(())
+    }
+
     pub(in super::super) fn holds(&mut self) -> Result<bool, DatabaseError> {
         let sql = format!(
             "SELECT 1 FROM pg_locks l WHERE {} AND l.pid = pg_backend_pid()",

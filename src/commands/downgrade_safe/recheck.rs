@@ -1,0 +1,124 @@
+//! What the answer to the question was based on, looked at again after it.
+//!
+//! A person may read a plan for an hour. Meanwhile the lock of the database is free for others, so that after the
+//! answer nothing is as it was shown until that is seen again, this time under the lock.
+
+use std::collections::BTreeSet;
+
+use super::{DowngradeSafeArgs, Planned, consent};
+use crate::commands::Context;
+use crate::commands::lock::Lock;
+use crate::commands::session::Session;
+use crate::commands::unfinished::{self, TakenUp};
+use crate::domain::connection::Identity;
+use crate::domain::journal::Run;
+use crate::domain::report::Schema;
+use crate::domain::risk::Level;
+use crate::error::Failure;
+use crate::store::Store;
+
+/// What a plan was made of, beside the version rows that it begins with.
+struct Basis {
+    identity: Option<Identity>,
+    /// `None` where it cannot be read.
+    schema: Option<Schema>,
+    unfinished: Option<Run>,
+}
+
+/// A finding as far as an answer depends on it: not the number of rows, which changes all the time.
+type Stake = (usize, &'static str, Level);
+
+impl Basis {
+    fn read(session: &mut Session, store: &Store) -> Result<Self, Failure> {
+        Ok(Self {
+            identity: session.identity_now()?,
+            schema: session.schema(),
+            unfinished: unfinished::find(store, session)?,
+        })
+    }
+
+    /// What is not the same any more, in a sentence.
+    fn changed_to(&self, now: &Self) -> Option<&'static str> {
+        if self.identity != now.identity {
+            Some("the connection leads to another database or server now")
+        } else if self.unfinished != now.unfinished {
+            Some("another run began or went on meanwhile")
+        } else if self.schema != now.schema {
+            Some("its schema is not the one that the plan was made for")
+        } else {
+            None
+        }
+    }
+}
+
+/// Asks while the lock is free, takes the lock, and refuses where the plan is not the one that was agreed to.
+/// `planned` becomes what is seen under the lock.
+pub(super) fn ask_and_lock(
+    args: &DowngradeSafeArgs,
+    context: &Context<'_>,
+    session: &mut Session,
+    store: &Store,
+    lock: &Lock,
+    planned: &mut Planned,
+    taken_up: Option<&TakenUp>,
+) -> Result<(), Failure> {
+    let lacking = consent::judge(args, context, planned)?;
+    consent::ask_whether(context, planned)?;
+    let shown = Basis::read(session, store)?;
+    session.release_lock()?;
+    consent::ask(context, session, planned, &lacking)?;
+    planned.ruled.still_met(context)?;
+    session.take_lock(lock, context)?;
+    session.still_at(&planned.plan)?;
+    let now = Basis::read(session, store)?;
+    if let Some(reason) = shown.changed_to(&now) {
+        return Err(changed(context, reason.to_owned()));
+    }
+    let agreed = stakes(planned);
+    *planned = Planned::new(args, context, session, taken_up)?;
+    let still_lacking = consent::judge(args, context, planned)?;
+    planned.safety.refuse()?;
+    let worse = stakes(planned)
+        .into_iter()
+        .find(|stake| !covers(&agreed, *stake));
+    if let Some((step, code, level)) = worse {
+        return Err(changed(
+            context,
+            format!("step {} has {code} now, {}", step + 1, level.name()),
+        ));
+    }
+    match still_lacking.iter().find(|code| !lacking.contains(code)) {
+        Some(code) => Err(changed(context, format!("the plan has {code} now"))),
+        None => Ok(()),
+    }
+}
+
+fn changed(context: &Context<'_>, reason: String) -> Failure {
+    Failure::refused(
+        "the database changed while you were reading the plan: nothing was changed by this run",
+    )
+    .because(reason)
+    .hint(format!(
+        "see where it stands, then plan again: {}",
+        context.command(&["current"])
+    ))
+}
+
+fn stakes(planned: &Planned) -> BTreeSet<Stake> {
+    let steps = planned.foreseen.outlook.steps.iter().enumerate();
+    steps
+        .flat_map(|(step, findings)| {
+            let stake =
+                move |finding: &crate::domain::risk::Finding| (step, finding.code, finding.level);
+            findings.iter().map(stake)
+        })
+        .collect()
+}
+
+/// Whether somebody who agreed to these agreed to this one: the same code in the same step, of no higher level.
+fn covers(agreed: &BTreeSet<Stake>, (step, code, level): Stake) -> bool {
+    agreed
+        .iter()
+        .any(|(at, of, up_to)| (*at, *of) == (step, code) && *up_to >= level)
+        || level <= Level::Low
+}
