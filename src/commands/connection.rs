@@ -236,7 +236,7 @@ pub(super) fn database_failure(error: &DatabaseError) -> Failure {
             "give the address of the server itself, in ROLLBACK_DATABASE_URL: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
         }
         DatabaseError::LockFile { .. } => {
-            "check the rights on the directory of the file: SQLite itself needs to write there, too"
+            "look at that file and the rights on its directory: SQLite itself needs to write there, too"
         }
         DatabaseError::Settings(_) => {
             "write it as SQLAlchemy does: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"

@@ -390,6 +390,35 @@ mod tests {
         assert_eq!(store.runs_on(&is_db).unwrap()[0].in_flight, Some(1));
     }
 
+    /// Red when a journal is read as text before the line that a crash cut off is left out.
+    #[test]
+    fn a_line_that_was_cut_off_inside_a_character_counts_for_nothing() {
+        let (_folder, store) = store();
+        store.begin(begun("1", "db")).unwrap();
+        let path = store.root.join("runs/1").join(journal::FILE);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.extend_from_slice(&"{\"é".as_bytes()[..3]);
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(store.runs_on("db").unwrap().len(), 1);
+        store.reopen("1").unwrap().append(intent(1)).unwrap();
+        assert_eq!(store.runs_on("db").unwrap()[0].in_flight, Some(1));
+    }
+
+    /// Red when an entry goes to a file that nobody finds any more.
+    #[test]
+    fn a_journal_that_is_not_at_its_place_takes_no_entry() {
+        let (_folder, store) = store();
+        let mut journal = store.begin(begun("1", "db")).unwrap();
+        let away = store.root.with_file_name("away");
+        fs::rename(&store.root, &away).unwrap();
+        assert!(matches!(
+            journal.append(intent(0)),
+            Err(StoreError::Gone { .. })
+        ));
+        fs::rename(&away, &store.root).unwrap();
+        journal.append(intent(0)).unwrap();
+    }
+
     #[test]
     fn a_damaged_journal_does_not_hide_the_others() {
         let (_folder, store) = store();

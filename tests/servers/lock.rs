@@ -91,6 +91,25 @@ fn the_second_connection_is_told_who_holds_the_lock() {
     }
 }
 
+/// Red when letting go of the lock takes a while, or leaves it where it cannot be taken again.
+#[test]
+fn a_lock_that_is_released_is_free_at_once_and_can_be_taken_again() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        let (mut first, mut second) = (database.open(), database.open());
+        first.release_lock().unwrap();
+        assert_eq!(first.lock(&claim("anna")).unwrap(), Locked::Taken);
+        first.release_lock().unwrap();
+        assert!(!first.holds_lock().unwrap(), "{kind:?}");
+        assert_eq!(second.lock(&claim("ben")).unwrap(), Locked::Taken);
+        let held = holder(first.lock(&claim("anna")).unwrap());
+        assert_eq!(held.claim, Some(claim("ben")), "{kind:?}: {held}");
+        second.release_lock().unwrap();
+        assert_eq!(first.lock(&claim("anna")).unwrap(), Locked::Taken);
+        assert!(first.holds_lock().unwrap(), "{kind:?}");
+    }
+}
+
 #[test]
 fn a_lock_that_somebody_else_took_by_hand_is_told_in_the_servers_words() {
     for (kind, by_hand) in [
