@@ -46,6 +46,10 @@ pub fn run_inherited(
         .env_clear()
         .envs(&invocation.env);
     if to_stderr {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it is handed on, and nothing of ours is written to it"
+        )]
         let ours = io::stderr()
             .as_fd()
             .try_clone_to_owned()

@@ -47,6 +47,7 @@ fn every_step_removes_one_revision_and_the_whole_equals_alembic() {
         steps.set(steps.get() + plan.steps.len());
         agree_on_each_step(&mut oracle.borrow_mut(), &case, &plan)
     });
+    #[expect(clippy::disallowed_methods, reason = "a test tells its runner")]
     let _ = writeln!(
         std::io::stderr(),
         "planned against Alembic: {CASES} cases, {} distinct shapes, {} plans with {} steps, {} refused by both",

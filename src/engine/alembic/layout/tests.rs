@@ -276,6 +276,7 @@ fn superset_tells_the_same_history_as_its_files() {
     let begun = std::time::Instant::now();
     let files = VersionFiles::read(&layout).unwrap();
     // Told, never asserted: machines differ.
+    #[expect(clippy::disallowed_methods, reason = "a test tells its runner")]
     let _ = writeln!(
         std::io::stderr(),
         "{} version files of Superset in {} ms",
