@@ -100,7 +100,7 @@ fn who_waits_is_told_so_and_ctrl_c_ends_that_at_once() {
     lock.lock().unwrap();
     let line = "downgrade-safe -1 -y --wait 10m --format json";
     let run = run_and(&project, line, "waiting", |child, _| {
-        send(child, Signal::SIGINT)
+        send(child, Signal::SIGINT);
     });
     let run = run.exits(130);
     let events = run.json_lines();

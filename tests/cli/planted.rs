@@ -11,7 +11,7 @@ use nix::unistd::mkfifo;
 use crate::support::{Project, Run};
 
 /// A wait for a FIFO ends with the test's patience, which is longer than this.
-const AT_ONCE: Duration = Duration::from_secs(60);
+const AT_ONCE: Duration = Duration::from_mins(1);
 
 fn at_heads() -> Project {
     Project::alembic("diamond").at("heads")
