@@ -399,9 +399,9 @@ mod tests {
         let mut bytes = fs::read(&path).unwrap();
         bytes.extend_from_slice(&"{\"é".as_bytes()[..3]);
         fs::write(&path, bytes).unwrap();
-        assert_eq!(store.runs_on("db").unwrap().len(), 1);
+        assert_eq!(store.runs_on(&is_db).unwrap().len(), 1);
         store.reopen("1").unwrap().append(intent(1)).unwrap();
-        assert_eq!(store.runs_on("db").unwrap()[0].in_flight, Some(1));
+        assert_eq!(store.runs_on(&is_db).unwrap()[0].in_flight, Some(1));
     }
 
     /// Red when an entry goes to a file that nobody finds any more.

@@ -29,17 +29,22 @@ struct Basis {
 type Stake = (usize, &'static str, Level);
 
 impl Basis {
-    fn read(session: &mut Session, store: &Store) -> Result<Self, Failure> {
+    fn read(
+        args: &DowngradeSafeArgs,
+        context: &Context<'_>,
+        session: &mut Session,
+        store: &Store,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             identity: session.identity_now()?,
             schema: session.schema(),
-            unfinished: unfinished::find(store, session)?,
+            unfinished: unfinished::find(context, store, session, args.purpose())?,
         })
     }
 
     /// What is not the same any more, in a sentence.
     fn changed_to(&self, now: &Self) -> Option<&'static str> {
-        if self.identity != now.identity {
+        if !same_database(self.identity.as_ref(), now.identity.as_ref()) {
             Some("the connection leads to another database or server now")
         } else if self.unfinished != now.unfinished {
             Some("another run began or went on meanwhile")
@@ -48,6 +53,21 @@ impl Basis {
         } else {
             None
         }
+    }
+}
+
+/// Whether both are the same database of the same server, as far as it says.
+fn same_database(shown: Option<&Identity>, now: Option<&Identity>) -> bool {
+    match (shown, now) {
+        (Some(shown), Some(now)) => {
+            let moved = match (&shown.lasting, &now.lasting) {
+                (Some(shown), Some(now)) => shown.differs_now(now),
+                _ => false,
+            };
+            shown.fingerprint == now.fingerprint && !moved
+        }
+        (None, None) => true,
+        _ => false,
     }
 }
 
@@ -64,13 +84,13 @@ pub(super) fn ask_and_lock(
 ) -> Result<(), Failure> {
     let lacking = consent::judge(args, context, planned)?;
     consent::ask_whether(context, planned)?;
-    let shown = Basis::read(session, store)?;
+    let shown = Basis::read(args, context, session, store)?;
     session.release_lock()?;
     consent::ask(context, session, planned, &lacking)?;
     planned.ruled.still_met(context)?;
     session.take_lock(lock, context)?;
     session.still_at(&planned.plan)?;
-    let now = Basis::read(session, store)?;
+    let now = Basis::read(args, context, session, store)?;
     if let Some(reason) = shown.changed_to(&now) {
         return Err(changed(context, reason.to_owned()));
     }
