@@ -11,9 +11,15 @@ use crate::support::{PASSWORD, Server, TestDatabase};
 /// Lives as long as the test binary; what it counts, it counts for one test.
 pub(crate) struct Relay {
     port: u16,
-    /// The port of the server, and that of the next one with how many connections come before it.
-    servers: Arc<Mutex<(u16, Option<(usize, u16)>)>>,
+    route: Arc<Mutex<Route>>,
     seen: Arc<Mutex<Vec<Client>>>,
+}
+
+/// Where connections lead.
+struct Route {
+    port: u16,
+    /// The port of the next server, and how many connections come before it.
+    later: Option<(usize, u16)>,
 }
 
 /// A connection, as its client made it.
@@ -35,8 +41,11 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let own = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let servers = Arc::new(Mutex::new((server.port(), None)));
-        let (clients, to) = (Arc::clone(&seen), Arc::clone(&servers));
+        let route = Arc::new(Mutex::new(Route {
+            port: server.port(),
+            later: None,
+        }));
+        let (clients, to) = (Arc::clone(&seen), Arc::clone(&route));
         spawn(move || {
             for client in listener.incoming() {
                 serve(&client.unwrap(), next(&to), &clients);
@@ -44,7 +53,7 @@ impl Relay {
         });
         Self {
             port: own,
-            servers,
+            route,
             seen,
         }
     }
@@ -56,7 +65,7 @@ impl Relay {
 
     /// The same as soon as so many more connections were made.
     pub(crate) fn switch_after(&self, connections: usize, server: &Server) {
-        self.servers.lock().unwrap().1 = Some((connections, server.port()));
+        self.route.lock().unwrap().later = Some((connections, server.port()));
     }
 
     /// The database's URL with this in front.
@@ -94,14 +103,16 @@ impl Relay {
 }
 
 /// The port for one more connection.
-fn next(servers: &Mutex<(u16, Option<(usize, u16)>)>) -> u16 {
-    let mut servers = servers.lock().unwrap();
-    match servers.1 {
-        Some((0, port)) => *servers = (port, None),
-        Some((left, port)) => servers.1 = Some((left - 1, port)),
+fn next(route: &Mutex<Route>) -> u16 {
+    let mut route = route.lock().unwrap();
+    match route.later {
+        Some((0, port)) => {
+            *route = Route { port, later: None };
+        }
+        Some((left, port)) => route.later = Some((left - 1, port)),
         None => {}
     }
-    servers.0
+    route.port
 }
 
 fn serve(client: &TcpStream, port: u16, seen: &Arc<Mutex<Vec<Client>>>) {
