@@ -249,6 +249,7 @@ impl Stopped {
             stdout: String::new(),
             stderr: String::new(),
             blockers: Vec::new(),
+            schema_before: None,
         };
         Box::new(Self { stop, finished })
     }
@@ -487,6 +488,7 @@ fn judge(
         stdout,
         stderr,
         blockers: Vec::new(),
+        schema_before: schema.cloned(),
     }))
 }
 
@@ -524,6 +526,7 @@ fn not_at_the_end(plan: &Plan, graph: &Graph, current: Option<&Heads>) -> Option
         stdout: String::new(),
         stderr: String::new(),
         blockers: Vec::new(),
+        schema_before: None,
     })
 }
 

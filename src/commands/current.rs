@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::Context;
-use super::session::{Rows, Session};
-use crate::domain::graph::Graph;
+use super::session::{Rows, Session, is_defect};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::error::Failure;
 use crate::ui::Standing;
@@ -35,8 +34,9 @@ pub fn run(context: &Context<'_>) -> Result<(), Failure> {
         let behind = graph
             .applied(&current)
             .ok()
-            .map(|applied| graph.revisions().len() - applied.len());
-        let problems = problems(graph, &session.rows, &current, &code_heads);
+            .map(|applied| graph.revisions().len() - applied.len())
+            .filter(|_| !session.has_unrecorded());
+        let problems = problems(&session, &current, &code_heads);
         (code_heads, behind, problems)
     };
     let titles = |id: &str| {
@@ -51,31 +51,45 @@ pub fn run(context: &Context<'_>) -> Result<(), Failure> {
         heads: &code_heads,
         behind,
         problems: &problems,
+        is_recorded: !session.has_unrecorded(),
         newest: session.newest(),
         files: session.sql().is_some(),
         titles: &titles,
     })
 }
 
-fn problems(
-    graph: &Graph,
-    rows: &Rows,
-    current: &Heads,
-    code_heads: &Heads,
-) -> Vec<(&'static str, String)> {
+fn problems(session: &Session, current: &Heads, code_heads: &Heads) -> Vec<(&'static str, String)> {
+    let graph = &session.graph;
     let mut problems = Vec::new();
-    match rows {
+    match &session.rows {
+        Rows::NoTable(table) if session.has_unrecorded() => problems.push((
+            "no_version_table",
+            session.without_rows(&format!("there is no version table {table}")),
+        )),
         Rows::NoTable(table) => problems.push((
             "no_version_table",
             format!("there is no version table {table}: no migration was run here, or it is kept elsewhere"),
         )),
         Rows::Read(ids) if ids.is_empty() => problems.push((
             "empty_version_table",
-            "the version table is empty: everything was rolled back".to_owned(),
+            session.without_rows("the version table is empty"),
         )),
         Rows::Read(_) | Rows::Told(_) => {}
     }
-    for id in current.iter().filter(|id| graph.get(id).is_none()) {
+    for (defect, sentence, correction) in session.defects() {
+        problems.push((
+            defect.code(),
+            format!("{sentence}; correct it: {correction}"),
+        ));
+    }
+    if session.leaves_transaction_open() {
+        problems.push((
+            "transaction_left_open",
+            "env.py begins a transaction before the migrations and does not commit it: nothing of a migration would be kept".to_owned(),
+        ));
+    }
+    let unknown = |id: &&RevisionId| graph.get(id).is_none() && !is_defect(id);
+    for id in current.iter().filter(unknown) {
         problems.push((
             "unknown_revision",
             format!("revision {id} is applied, and no version file declares it: is this the right checkout?"),

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::Context;
 use crate::domain::diagnosis::{self, Known};
+use crate::engine::alembic::output::mask;
 use crate::error::{Exit, Failure};
 
 /// What counts is at the end of a log; no more of it is kept.
@@ -43,7 +44,8 @@ pub fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         Failure::user(format!("cannot read {}: {error}", args.file))
             .hint("name a log that can be read, or hand it over: ... | rollback explain -")
     })?;
-    let diagnosis = diagnosis::diagnose(&text, &Known::default());
+    // What is quoted of it is shown: without the passwords of its URLs.
+    let diagnosis = diagnosis::diagnose(&mask(&text), &Known::default());
     context.ui.explained(&diagnosis)?;
     Ok(if diagnosis.is_known() {
         Exit::Done

@@ -13,7 +13,7 @@ use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::domain::risk::outlook::{Asked, Outlook};
 use crate::domain::risk::verdict::{Advice, Allowed, Verdict, advise, to_be_allowed};
-use crate::domain::risk::{self, Answer, Ask, Level, Question};
+use crate::domain::risk::{self, Answer, Ask, Culprit, Level, Question};
 use crate::engine::alembic::version_files::follow::following_ahead;
 use crate::error::{Exit, Failure};
 
@@ -240,14 +240,13 @@ impl Foreseen {
         }
     }
 
-    /// Who removed what that step of the plan misses: `revision c3 at a.py:40`.
-    pub(super) fn culprit(&self, step: usize) -> Option<String> {
-        let findings = self.outlook.steps.get(step)?;
-        let missing = findings
-            .iter()
-            .find(|finding| finding.code == "object-missing")?;
-        let (_, culprit) = missing.sentence.rsplit_once(": the doing of ")?;
-        Some(culprit.to_owned())
+    /// Who made or removed the object that the step of the plan was expected to fail on, by the code of that
+    /// finding: `object-missing`, `object-exists`.
+    pub(super) fn culprit(&self, step: usize, code: &str) -> Option<Culprit> {
+        let mut findings = self.outlook.steps.get(step)?.iter();
+        findings
+            .find(|finding| finding.code == code)
+            .and_then(|finding| finding.culprit.clone())
     }
 
     /// What to do about the last revision of the plan, and why.

@@ -127,6 +127,8 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> 
     let lock = Lock::new(context, args.how.wait);
     let mut session = Session::open(context, Some(&lock))?;
     refuse_choice(&args.how, &session)?;
+    session.has_sound_rows()?;
+    session.keeps_its_steps()?;
     let is_sql = session.sql().is_some();
     if is_sql {
         session = of_sql_files(args, context, session, &lock)?;

@@ -79,7 +79,8 @@ impl<T: Asks> Look for T {
 }
 
 fn version_rows(rows: TextRows) -> VersionRows {
-    let ids = rows.into_iter().flatten().flatten();
+    let first = |row: Vec<Option<String>>| row.into_iter().next().flatten();
+    let ids = rows.into_iter().map(|row| first(row).unwrap_or_default());
     VersionRows::Rows(ids.map(RevisionId::new).collect())
 }
 

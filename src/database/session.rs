@@ -541,7 +541,8 @@ where
 {
     match answer {
         Ok(rows) => {
-            let ids = rows.iter().filter_map(|row| text(row, 0));
+            // A row that is NULL is a row, and Alembic fails at it as at an empty one.
+            let ids = rows.iter().map(|row| text(row, 0).unwrap_or_default());
             Ok(VersionRows::Rows(ids.map(RevisionId::new).collect()))
         }
         Err(error) if absent.contains(&error.failure) => Ok(VersionRows::NoTable),

@@ -9,12 +9,15 @@ mod data;
 mod entry;
 mod failed;
 mod history;
+mod keys;
 mod locks;
 mod names;
+mod presence;
 mod project;
 mod schema;
 mod server;
 pub mod start;
+mod statements;
 mod text;
 mod trace;
 
@@ -22,7 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use super::blocker::Blocker;
 use super::connection::Dialect;
-use super::report::{Cause, Position, Stop};
+use super::report::{Cause, Position, Schema, Stop};
+use super::risk::Culprit;
 
 use self::entry::{Entry, Words};
 use self::failed::Failed;
@@ -83,8 +87,12 @@ pub struct Known {
     pub revision: Option<String>,
     /// Where the database stands; who calls says so in words of their own.
     pub state: Option<State>,
-    /// Who removed what the step misses, as far as the plan could see: `revision c3 at a.py:40`.
-    pub dropped_by: Option<String>,
+    /// Who removed what the step misses, as far as the plan could see.
+    pub dropped_by: Option<Culprit>,
+    /// Who made what the step makes once more, as far as the plan could see.
+    pub made_by: Option<Culprit>,
+    /// The schema right before the step, if it was read.
+    pub before: Option<Schema>,
     /// The command that puts the database back to a backup of before the run.
     pub restore: Option<String>,
     /// The command that tells where the database stands.
@@ -101,8 +109,10 @@ fn catalogue() -> impl Iterator<Item = &'static Entry> {
         locks::ENTRIES,
         connection::ENTRIES,
         server::ENTRIES,
+        keys::ENTRIES,
         data::ENTRIES,
         schema::ENTRIES,
+        statements::ENTRIES,
     ]
     .into_iter()
     .flatten()
@@ -162,6 +172,7 @@ pub fn of_stop(stop: &Stop, known: &Known) -> Option<Diagnosis> {
     let known = Known {
         state: Some(State::from(&stop.position)),
         blockers: stop.blockers.clone(),
+        before: stop.schema_before.clone(),
         ..known.clone()
     };
     Some(diagnose(

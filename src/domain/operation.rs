@@ -14,6 +14,14 @@ pub struct Place {
     pub column: u32,
 }
 
+impl Place {
+    /// The file without its folder, and the line: `c3.py:40`.
+    pub fn in_short(&self) -> String {
+        let file = self.file.rsplit('/').next().unwrap_or_default();
+        format!("{file}:{}", self.line)
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.file, self.line)

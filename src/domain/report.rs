@@ -108,6 +108,8 @@ pub struct Stop {
     pub stderr: String,
     /// The sessions that stood in the way when it failed by a lock timeout.
     pub blockers: Vec<Blocker>,
+    /// The schema right before the step, if the step was begun and the schema was read.
+    pub schema_before: Option<Schema>,
 }
 
 /// How a run ended.
@@ -238,7 +240,7 @@ impl Report {
                 vec![resume("find out why the engine failed, then go on with")]
             }
             (Cause::NotVerified, Position::Unchanged { .. }) => vec![
-                "the engine said that the step succeeded and did not record it; does it migrate another database or version table?".to_owned(),
+                "the engine said that the step succeeded, and the version table does not show it: does env.py begin a transaction before the migrations and not commit it, or does it migrate another database or version table?".to_owned(),
                 look("see where this one stands"),
             ],
             (cause, Position::Unchanged { schema_compared }) => {

@@ -27,6 +27,9 @@ pub struct Observation {
     pub version_table: Option<VersionTable>,
     /// Whether `env.py` asks for one transaction per revision; `None` on the plain road.
     pub transaction_per_migration: Option<bool>,
+    /// Whether `env.py` begins a transaction before the migrations and does not commit it, so that nothing of a step
+    /// is kept. Only the bridge sees that.
+    pub leaves_transaction_open: bool,
     /// Alembic's version, where known.
     pub engine_version: Option<String>,
 }

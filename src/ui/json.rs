@@ -43,6 +43,8 @@ pub struct Standing<'a> {
     pub heads: &'a Heads,
     /// How many revisions of the code are not applied; `None` where that cannot be told.
     pub behind: Option<usize>,
+    /// False if tables of the migrations are in a database that records no revision.
+    pub is_recorded: bool,
     /// What is odd: a stable code and a sentence.
     pub problems: &'a [(&'static str, String)],
     /// The migration that was applied last, where each applied one is a row; `None` for Alembic.

@@ -25,7 +25,11 @@ impl Ui {
                 text.push_str(&self.labelled("", &format!("and {others} before it")));
             }
         } else {
-            let none = "nothing is applied";
+            let none = if standing.is_recorded {
+                "nothing is applied"
+            } else {
+                "unknown: no revision is recorded"
+            };
             text.push_str(&self.revisions("Current", standing.current, standing, none));
         }
         let none = if standing.files {

@@ -13,7 +13,7 @@ fn a_folder_without_an_engine() {
     assert_snapshot!(project.run("current"), @r"
     exit 1
     --- stderr
-    error: no migration engine in [PROJECT]: looked for alembic.ini, [tool.alembic] in pyproject.toml, ALEMBIC_CONFIG, FLASK_APP=superset, superset_config.py, SUPERSET_CONFIG_PATH and a Flask-Migrate folder migrations/
+    error: no migration engine in [PROJECT]: looked for alembic.ini, [tool.alembic] in pyproject.toml, ALEMBIC_CONFIG, FLASK_APP, .flaskenv, superset_config.py, SUPERSET_CONFIG_PATH and a Flask-Migrate folder migrations/
       → run rollback in the project's directory, or name it with `-C DIR`
       → name the engine, such as `--engine-command 'docker compose exec -T api alembic'`
     ");
@@ -25,14 +25,14 @@ fn a_folder_below_or_above_the_project_points_to_it() {
     assert_snapshot!(project.run("-C migrations current"), @r"
     exit 1
     --- stderr
-    error: no migration engine in [PROJECT]/migrations: looked for alembic.ini, [tool.alembic] in pyproject.toml, ALEMBIC_CONFIG, FLASK_APP=superset, superset_config.py, SUPERSET_CONFIG_PATH and a Flask-Migrate folder migrations/
+    error: no migration engine in [PROJECT]/migrations: looked for alembic.ini, [tool.alembic] in pyproject.toml, ALEMBIC_CONFIG, FLASK_APP, .flaskenv, superset_config.py, SUPERSET_CONFIG_PATH and a Flask-Migrate folder migrations/
       → there is one in [PROJECT]: try `-C [PROJECT]`
       → name the engine, such as `--engine-command 'docker compose exec -T api alembic'`
     ");
     assert_snapshot!(project.run("-C .. current"), @r"
     exit 1
     --- stderr
-    error: no migration engine in [PROJECT]/..: looked for alembic.ini, [tool.alembic] in pyproject.toml, ALEMBIC_CONFIG, FLASK_APP=superset, superset_config.py, SUPERSET_CONFIG_PATH and a Flask-Migrate folder migrations/
+    error: no migration engine in [PROJECT]/..: looked for alembic.ini, [tool.alembic] in pyproject.toml, ALEMBIC_CONFIG, FLASK_APP, .flaskenv, superset_config.py, SUPERSET_CONFIG_PATH and a Flask-Migrate folder migrations/
       → there is one in [PROJECT]: try `-C [PROJECT]`
       → name the engine, such as `--engine-command 'docker compose exec -T api alembic'`
     ");
@@ -197,13 +197,13 @@ fn an_env_py_that_migrates_two_databases() {
     assert_snapshot!(project.run("current"), @r"
     exit 1
     --- stderr
-    error: `alembic current --verbose` goes through several databases or version tables, and one run can only walk one of them back: [PROJECT]/orders.db, table alembic_version; [PROJECT]/reports.db, table alembic_version
+    error: `alembic current --verbose` migrates several databases or version tables, and a run rolls back one of them: [PROJECT]/orders.db, table alembic_version; [PROJECT]/reports.db, table alembic_version
       → choose one with -n SECTION or -x KEY=VALUE, as the project's env.py reads it
     ");
     assert_snapshot!(project.run("downgrade-safe -1 -y"), @r"
     exit 1
     --- stderr
-    error: `alembic current --verbose` goes through several databases or version tables, and one run can only walk one of them back: [PROJECT]/orders.db, table alembic_version; [PROJECT]/reports.db, table alembic_version
+    error: `alembic current --verbose` migrates several databases or version tables, and a run rolls back one of them: [PROJECT]/orders.db, table alembic_version; [PROJECT]/reports.db, table alembic_version
       → choose one with -n SECTION or -x KEY=VALUE, as the project's env.py reads it
     ");
 }

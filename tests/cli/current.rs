@@ -138,7 +138,7 @@ fn an_empty_version_table_is_told_from_one_that_is_not_there() {
     Current:   nothing is applied
     Code head: 5e6f7a8b9c05 Add a note to orders
     Behind by: 5 revisions
-    odd: the version table is empty: everything was rolled back
+    odd: the version table is empty, and tables of the migrations are in the database: customers (made by 1a2b3c4d5e01), orders (made by 3c4d5e6f7a03): the rows may have been deleted
     ");
     project.sql("DROP TABLE alembic_version");
     assert_snapshot!(project.run("current"), @r"

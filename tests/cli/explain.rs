@@ -154,6 +154,42 @@ fn each_failure_without_a_server_is_understood() {
             with(OFFLINE),
             "alembic downgrade zz:base --sql",
         ),
+        (
+            "not-up-to-date",
+            "alembic stamp head",
+            linear().at("1a2b3c4d5e01"),
+            "alembic revision --autogenerate -m x",
+        ),
+        (
+            "several-databases-template",
+            "written for several databases",
+            with("pass").edit(
+                "migrations/versions/zz.py",
+                "def downgrade()",
+                "def downgrade(engine_name)",
+            ),
+            "alembic downgrade -1",
+        ),
+        (
+            "transaction-already-open",
+            "connection.commit()",
+            linear().at("heads").edit(
+                "migrations/env.py",
+                "context.configure(connection=connection)",
+                "context.configure(connection=connection)\n        connection.exec_driver_sql('SELECT 1').scalar()",
+            ),
+            "alembic downgrade -1",
+        ),
+        (
+            "configuration-broken",
+            "write %% for each %",
+            linear().edit(
+                "migrations/env.py",
+                "url = os",
+                "config.set_main_option('sqlalchemy.url', 'postgresql://app:p%40ss@db/app')\nurl = os",
+            ),
+            "alembic current",
+        ),
         ("other", "exploded", with(UNKNOWN), "alembic downgrade -1"),
     ] {
         let project = log_of(project, line);
@@ -234,6 +270,10 @@ fn a_failure_is_found_in_every_wrapping() {
         ("Nov 21 09:09:15 host alembic[12]: ", "\r"),
         ("2026-11-21T09:09:15.123456789Z stderr F ", ""),
         ("  | ", ""),
+        ("deploy\tRun migrations\t2026-11-21T09:09:15.1234567Z ", ""),
+        ("2026-11-21T09:09:15.123456+00:00 app[release.1]: ", ""),
+        ("[pod/api-7d9/api] ", "\r"),
+        ("2024/05/01 10:00:00 ", ""),
     ] {
         let wrapped: String = log
             .lines()
@@ -317,4 +357,17 @@ fn the_transcripts_of_real_engines_are_understood_or_left_alone() {
     let disk = root.join("failures/superset-disk-full.downgrade.stderr");
     let run = project.run(&format!("explain {} --format json", disk.display()));
     assert_eq!(run.exits(0).json()["code"], "disk-full");
+}
+
+/// Turns red if a password that a log quotes is repeated.
+#[test]
+fn a_password_in_a_log_is_not_repeated() {
+    for log in [
+        "ValueError: invalid interpolation syntax in 'postgresql://app:p%40ss@db/app' at position 17\n",
+        "RuntimeError: nobody at postgresql://app:p%40ss@db/app\n",
+    ] {
+        let project = Project::empty().file("log.txt", log);
+        let run = project.run("explain log.txt");
+        assert!(!run.stdout.contains("p%40ss"), "{run}");
+    }
 }

@@ -286,7 +286,7 @@ fn an_engine_that_lies_about_its_success_is_found_out() {
       Done:     0 of 2 steps rolled back before it
     Current revision: 5e6f7a8b9c05, by the word of the engine's `current`
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
-      → the engine said that the step succeeded and did not record it; does it migrate another database or version table?
+      → the engine said that the step succeeded, and the version table does not show it: does env.py begin a transaction before the migrations and not commit it, or does it migrate another database or version table?
       → see where this one stands: rollback --engine-command ./liar current
       → to leave it here: rollback --engine-command ./liar downgrade-safe --abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md

@@ -148,7 +148,7 @@ const CASES: &[Case] = &[
         MARIA,
         "pass",
         "op.execute('UPDATE pets SET id = NULL WHERE id = 1')",
-        &["column id of table pets"],
+        &["an UPDATE of the step at tested.py:", "in table pets"],
     ),
     case(
         "null-in-column",
@@ -210,7 +210,16 @@ const CASES: &[Case] = &[
         KEY,
         "op.execute('PRAGMA foreign_keys = ON')
 op.execute('INSERT INTO boxes (id, toy) VALUES (2, 2)')",
-        &["PRAGMA foreign_key_check;"],
+        &["an INSERT of the step at tested.py:", "in table boxes"],
+    ),
+    case(
+        "still-referenced",
+        LITE,
+        KEY,
+        "op.get_bind().exec_driver_sql('COMMIT')
+op.get_bind().exec_driver_sql('PRAGMA foreign_keys = ON')
+op.drop_table('toys')",
+        &["table toys cannot go", "pragma_foreign_key_list", "'toys'"],
     ),
     case(
         "check-violated",
@@ -251,28 +260,28 @@ op.execute('INSERT INTO boxes (id, toy) VALUES (2, 2)')",
         EVERY,
         "pass",
         "op.create_table('owners', sa.Column('id', sa.Integer()))",
-        &["owners is there already"],
+        &["owners exists already"],
     ),
     case(
         "already-exists",
         EVERY,
         "pass",
         "op.add_column('pets', sa.Column('age', sa.Integer()))",
-        &["age is there already"],
+        &["age exists already"],
     ),
     case(
         "already-exists",
         EVERY,
         "pass",
         "op.create_index('ix_pets_name', 'pets', ['name'])",
-        &["ix_pets_name is there already"],
+        &["ix_pets_name exists already"],
     ),
     case(
         "already-exists",
         PG,
         "op.execute(\"CREATE TYPE mood AS ENUM ('sad')\")",
         "op.execute(\"CREATE TYPE mood AS ENUM ('sad')\")",
-        &["mood is there already"],
+        &["mood exists already"],
     ),
     case(
         "objects-depend",
@@ -431,6 +440,138 @@ op.execute('CREATE MATERIALIZED VIEW old AS SELECT age FROM pets')",
         "op.execute('SELEC 1')",
         &["SELEC"],
     ),
+    case(
+        "several-statements",
+        LITE,
+        "pass",
+        "op.get_bind().exec_driver_sql('SELECT 1; SELECT 2')",
+        &["one at a time"],
+    ),
+    case(
+        "types-differ",
+        PG,
+        "pass",
+        "op.execute(\"SELECT 1 = 'a'::text\")",
+        &["integer = text"],
+    ),
+    case(
+        "auto-increment-key",
+        MARIA,
+        KEY,
+        "op.execute('ALTER TABLE toys DROP PRIMARY KEY')",
+        &["table toys"],
+    ),
+    case(
+        "foreign-key-column",
+        MARIA,
+        KEY,
+        "op.alter_column('boxes', 'toy', type_=sa.String(20), existing_type=sa.Integer())",
+        &[
+            "column toy of table boxes",
+            "ALTER TABLE boxes DROP FOREIGN KEY fk_boxes_toy;",
+        ],
+    ),
+    case(
+        "foreign-key-column",
+        MARIA,
+        KEY,
+        "op.alter_column('toys', 'id', type_=sa.String(20), existing_type=sa.Integer())",
+        &[
+            "column id of table toys",
+            "ALTER TABLE boxes DROP FOREIGN KEY fk_boxes_toy;",
+        ],
+    ),
+    case(
+        "foreign-key-types",
+        PG,
+        "pass",
+        "op.create_foreign_key('fk_name', 'pets', 'owners', ['name'], ['id'])",
+        &["column name of table pets to owners.id"],
+    ),
+    case(
+        "referenced-not-unique",
+        PG,
+        "pass",
+        "op.create_foreign_key('fk_code', 'pets', 'owners', ['age'], ['code'])",
+        &[
+            "table owners has no unique key over code",
+            "ALTER TABLE owners ADD UNIQUE (code);",
+        ],
+    ),
+    case(
+        "constraint-unnamed",
+        BOTH,
+        "pass",
+        "op.drop_constraint(None, 'pets', type_='unique')",
+        &["at tested.py:", "in place of None"],
+    ),
+    case(
+        "constraint-type-missing",
+        MARIA,
+        "pass",
+        "op.drop_constraint('uq_pets', 'pets')",
+        &["at tested.py:", "type_=\"foreignkey\""],
+    ),
+    // What the step writes itself is not the fault of rows.
+    case(
+        "duplicate-values",
+        EVERY,
+        "pass",
+        "op.execute('INSERT INTO owners (id) VALUES (1)')",
+        &["an INSERT of the step at tested.py:", "in table owners"],
+    ),
+    case(
+        "null-in-column",
+        BOTH,
+        "pass",
+        "op.execute('INSERT INTO owners (id) VALUES (NULL)')
+op.execute('UPDATE owners SET id = NULL')",
+        &["of the step at tested.py:", "in table owners"],
+    ),
+    case(
+        "value-too-long",
+        BOTH,
+        "pass",
+        "op.execute(\"UPDATE pets SET name = '\" + 'x' * 300 + \"'\")",
+        &["an UPDATE of the step at tested.py:", "in table pets"],
+    ),
+    // The version table.
+    case(
+        "version-row-not-one",
+        EVERY,
+        "pass",
+        "op.execute('DELETE FROM alembic_version')",
+        &["table alembic_version had no row tested"],
+    ),
+    case(
+        "version-row-not-one",
+        EVERY,
+        "pass",
+        "op.execute('DROP TABLE alembic_version')
+op.execute('CREATE TABLE alembic_version (version_num VARCHAR(32))')
+op.execute(\"INSERT INTO alembic_version VALUES ('tested'), ('tested'), ('tested')\")",
+        &[
+            "table alembic_version has the row tested 3 times",
+            "INSERT INTO alembic_version (version_num) VALUES ('tested');",
+        ],
+    ),
+    case(
+        "version-row-not-one",
+        EVERY,
+        "pass",
+        "op.execute(\"INSERT INTO alembic_version (version_num) VALUES ('tested')\")",
+        &["has the row of this revision already", "another process"],
+    ),
+    case(
+        "revision-id-too-long",
+        BOTH,
+        "pass",
+        "op.execute(\"UPDATE alembic_version SET version_num='\" + 'x' * 40 + \"'\")",
+        &[
+            "32 characters of alembic_version.version_num",
+            "VARCHAR(255)",
+        ],
+    ),
     // Somebody else.
     case(
         "lock-timeout",
@@ -505,6 +646,13 @@ op.execute('SELECT SLEEP(5)')",
         "pass",
         "op.execute('KILL QUERY CONNECTION_ID()')",
         &["somebody cancelled"],
+    ),
+    case(
+        "pooled-statements",
+        PG,
+        "pass",
+        "op.execute('EXECUTE prepared_elsewhere')",
+        &["a pooler", "past the pooler"],
     ),
     // The connection.
     case(
@@ -770,6 +918,13 @@ sa.create_engine('sqlite:///' + path).connect().execute(sa.text('SELECT * FROM s
         "import no_such_module",
         &["no module no_such_module"],
     ),
+    case(
+        "name-not-defined",
+        LITE,
+        "pass",
+        "sqlmodel.sql.sqltypes.AutoString()",
+        &["sqlmodel is used at tested.py:", "`import sqlmodel`"],
+    ),
 ];
 
 /// Proven by the command line: no server has a part in them.
@@ -778,9 +933,31 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("configuration-broken", include_str!("../cli/explain.rs")),
     ("configuration-missing", include_str!("../cli/explain.rs")),
     ("database-url", include_str!("../cli/explain.rs")),
+    // Without a driver, an application or a tool here that says it.
+    (
+        "decryption-key",
+        include_str!("../../src/domain/diagnosis/tests.rs"),
+    ),
+    (
+        "history-differs",
+        include_str!("../../src/domain/diagnosis/tests.rs"),
+    ),
+    (
+        "standby-conflict",
+        include_str!("../../src/domain/diagnosis/tests.rs"),
+    ),
     ("environment-variable", include_str!("../cli/explain.rs")),
     ("no-downgrade", include_str!("../cli/explain.rs")),
     ("no-flask-application", include_str!("../cli/explain.rs")),
+    ("not-up-to-date", include_str!("../cli/explain.rs")),
+    (
+        "several-databases-template",
+        include_str!("../cli/explain.rs"),
+    ),
+    (
+        "transaction-already-open",
+        include_str!("../cli/explain.rs"),
+    ),
     ("not-offline", include_str!("../cli/explain.rs")),
     ("overlapping-rows", include_str!("../cli/explain.rs")),
     ("python-syntax", include_str!("../cli/explain.rs")),

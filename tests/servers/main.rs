@@ -11,6 +11,7 @@ mod atomic_crash;
 mod audit;
 mod backup;
 mod backup_mysql;
+mod causes;
 mod checks;
 mod connection;
 mod crash;

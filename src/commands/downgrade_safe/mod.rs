@@ -73,6 +73,10 @@ fn recording(
         *recorded = unfinished.map(|run| run.begun.run);
         return Ok(Exit::Done);
     }
+    if lock.is_some() {
+        session.has_sound_rows()?;
+        session.keeps_its_steps()?;
+    }
     let mut taken_up = take_up(args, context, session, store, unfinished)?;
     refuse_choice(&args.how, session)?;
     let run = taken_up.as_ref().map(|taken_up| &*taken_up.run.begun.run);

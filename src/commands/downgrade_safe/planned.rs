@@ -174,7 +174,8 @@ impl Planned {
             .map(|(index, step)| Known {
                 dialect,
                 revision: Some(step.removes.to_string()),
-                dropped_by: self.foreseen.culprit(index),
+                dropped_by: self.foreseen.culprit(index, "object-missing"),
+                made_by: self.foreseen.culprit(index, "object-exists"),
                 restore: self.restore.clone(),
                 look: Some(context.command(&["current"])),
                 ..Known::default()

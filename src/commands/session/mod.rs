@@ -10,6 +10,7 @@ mod open;
 mod plan;
 mod rows;
 mod sql;
+mod unrecorded;
 mod whole;
 
 use std::fs::File;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use self::engine::Runs;
 pub(super) use self::rows::Rows;
 pub(super) use self::sql::{SqlProject, Text};
+use self::unrecorded::Unrecorded;
+pub(super) use self::unrecorded::is_defect;
 pub(super) use self::whole::{Whole, not_as_a_whole};
 use super::eyes::Watched;
 use super::{Context, command};
@@ -44,6 +47,10 @@ pub(super) struct Session {
     engine: Runs,
     engine_version: Option<String>,
     transaction_per_migration: Option<bool>,
+    /// Whether nothing of a step would be kept, because `env.py` leaves its transaction open.
+    leaves_transaction_open: bool,
+    /// The tables of a database without version rows.
+    unrecorded: Unrecorded,
     watched: Watched,
     secrets: Vec<Secret>,
     /// The options that say which project and database is meant, for commands that are suggested.

@@ -1,6 +1,6 @@
 //! How a session is opened: by the engine's word, or without it where the files and a URL say enough.
 
-use super::{Rows, Runs, Session, Source, interrupted_or};
+use super::{Rows, Runs, Session, Source, Unrecorded, interrupted_or};
 use crate::commands::Context;
 use crate::commands::connection::{
     by_url_alone, discovery, given_connection, open_eyes, told_identity, version_table,
@@ -78,6 +78,8 @@ impl Session {
                 engine: Runs::Alembic(Box::new(engine)),
                 engine_version: engine_version.filter(|version| !version.is_empty()),
                 transaction_per_migration: None,
+                leaves_transaction_open: false,
+                unrecorded: Unrecorded::default(),
                 watched: Watched {
                     eyes: Eyes::Own {
                         database,
@@ -142,6 +144,8 @@ impl Session {
             engine: Runs::Alembic(Box::new(engine)),
             engine_version: observation.engine_version,
             transaction_per_migration: observation.transaction_per_migration,
+            leaves_transaction_open: observation.leaves_transaction_open,
+            unrecorded: Unrecorded::default(),
             watched: Watched {
                 eyes,
                 watch: Watch::new(context, secrets.clone()),
@@ -163,6 +167,7 @@ impl Session {
             }
             rows => rows?,
         };
+        session.unrecorded = session.find_unrecorded();
         Ok(session)
     }
 }

@@ -83,8 +83,12 @@ impl Session {
 
     /// Refuses to plan where there are no rows to plan by.
     pub(super) fn has_a_history(&self) -> Result<(), Failure> {
+        self.has_sound_rows()?;
         let see = || format!("see which database it is: {}", self.command(&["current"]));
         match (&self.rows, self.sql()) {
+            (Rows::NoTable(table), None) if self.has_unrecorded() => {
+                self.is_recorded(&format!("the database has no version table {table}"))
+            }
             (Rows::NoTable(table), None) => Err(Failure::user(format!(
                 "the database has no version table {table}"
             ))
@@ -146,6 +150,12 @@ impl Session {
     fn plan_failure(&self, error: &PlanError) -> Failure {
         if let (Some(project), PlanError::Target(target)) = (self.sql(), error) {
             return project.no_target(target, &self.command(&["list"]));
+        }
+        // No number of steps or revision can be below nothing.
+        if self.rows.ids().is_empty()
+            && let Err(failure) = self.is_recorded("the version table is empty")
+        {
+            return failure;
         }
         let failure = Failure::user(error.to_string());
         match error {

@@ -287,6 +287,8 @@ impl Session {
             engine: Runs::SqlFiles(Box::new(engine)),
             engine_version: None,
             transaction_per_migration: None,
+            leaves_transaction_open: false,
+            unrecorded: super::Unrecorded::default(),
             watched: Watched {
                 eyes: Eyes::Own {
                     database: project.database,

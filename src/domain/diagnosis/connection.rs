@@ -84,6 +84,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..NEXT
     },
     Entry {
+        code: "pooled-statements",
+        when: "A pooler such as PgBouncer gives each transaction another session, and the driver counts on statements that it prepared in its own.",
+        means: "The statement was not done.",
+        remedy: "Connect past the pooler for migrations, or switch prepared statements off in the driver.",
+        states: &["42P05", "26000"],
+        english: &[r#"^prepared statement "[^"]+" (?:already exists|does not exist)"#],
+        in_a_step: true,
+        words: pooled,
+        ..NEXT
+    },
+    Entry {
         code: "connection-lost",
         when: "The connection broke while it was used.",
         means: "Whether the last statement was done cannot be told from this side: look.",
@@ -172,6 +183,12 @@ fn too_many(failed: &Failed, _: &Known) -> Words {
         ),
     };
     words.then("close those that are not needed, or wait until some are free")
+}
+
+fn pooled(_: &Failed, _: &Known) -> Words {
+    Words::new("a pooler in transaction mode gave the driver a session in which its prepared statements are not its own")
+        .then("connect to the server itself for migrations, past the pooler")
+        .then("or switch prepared statements off: asyncpg statement_cache_size=0 and prepared_statement_cache_size=0, psycopg prepare_threshold=None")
 }
 
 fn lost(failed: &Failed, known: &Known) -> Words {

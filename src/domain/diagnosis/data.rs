@@ -3,21 +3,16 @@
 use super::Known;
 use super::entry::{Entry, NEXT, Words, group, pattern};
 use super::failed::Failed;
-use super::names::{
-    Verb, column, condition, key, length, named, new_type, of_table, references, table, verb,
-    written,
-};
+use super::names::{column, condition, key, length, named, new_type, of_table, table, written};
 use crate::domain::connection::Dialect;
 
 pattern!(KEY_DETAIL = r"\(([^()=]+)\)=\(");
-pattern!(PARENT_DETAIL = r#"["«»„“”]([^"«»„“”]+)["«»„“”]"#);
 pattern!(SQLITE_FIELDS = r"constraint failed: ([\w.$, ]+)");
 pattern!(MYSQL_KEY = r"for key '([^']+)'");
 pattern!(
     MYSQL_CHECK =
         r"CONSTRAINT [`']?(?:[^`'.]*\.)?[`']?([^`' ]+)[`']? failed|Check constraint '([^']+)'"
 );
-pattern!(MYSQL_CHILD = r"\(`[^`]*`\.`([^`]*)`");
 pattern!(MYSQL_VALUE = r"for column (?:`[^`]*`\.`([^`]*)`\.)?[`']([^`']+)[`']");
 pattern!(PG_TYPE = r"character varying\((\d+)\)|character\((\d+)\)");
 
@@ -56,7 +51,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "Change the rows that are too large, or keep the larger type.",
         states: &["22003"],
         numbers: &[1264],
-        english: &["out of range"],
+        english: &[
+            "^(?:smallint|integer|bigint) out of range",
+            "^value .* is out of range",
+            "^numeric field overflow",
+            "^Out of range value",
+        ],
         in_a_step: true,
         words: out_of_range,
         ..NEXT
@@ -68,6 +68,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "Say in the migration how: `postgresql_using=` of `alter_column`, or `USING` in SQL.",
         states: &["42804", "42846"],
         english: &["cannot be cast automatically", "^cannot cast type"],
+        // The code is that of everything whose types do not fit.
+        and: |failed| {
+            alters_type(failed)
+                || failed.message.contains("cannot be cast automatically")
+                || failed.sql.is_empty() && failed.message.starts_with("cannot cast type")
+        },
         in_a_step: true,
         words: no_cast,
         ..NEXT
@@ -105,38 +111,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         states: &["23505"],
         numbers: &[1062],
         sqlite: &["^UNIQUE constraint failed"],
+        // A catalogue of PostgreSQL's own: two sessions made an object of the same name.
+        and: |failed| !in_catalogue(failed),
         english: &[
             "duplicate key value violates",
             "^could not create unique index",
         ],
         in_a_step: true,
         words: duplicate,
-        ..NEXT
-    },
-    Entry {
-        code: "still-referenced",
-        when: "Rows or a table are to go that a foreign key of another table refers to.",
-        means: "Nothing that is referred to was removed.",
-        remedy: "Remove the rows that refer to it, or drop the foreign key first.",
-        states: &["23503", "23001"],
-        numbers: &[1451, 1217, 3730],
-        english: &["^update or delete on table"],
-        and: refers_downwards,
-        in_a_step: true,
-        words: still_referenced,
-        ..NEXT
-    },
-    Entry {
-        code: "orphaned-rows",
-        when: "A foreign key is to hold, and rows refer to others that are not there.",
-        means: "The foreign key is not there yet. The rows came while nothing kept them out.",
-        remedy: "Find the orphans, remove them or give them their parent, run the step again.",
-        states: &["23503"],
-        numbers: &[1452, 1216],
-        sqlite: &["^FOREIGN KEY constraint failed"],
-        english: &["violates foreign key constraint"],
-        in_a_step: true,
-        words: orphaned,
         ..NEXT
     },
     Entry {
@@ -164,6 +146,28 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..NEXT
     },
 ];
+
+pattern!(WRITES = r"(?is)^\s*(?:(INSERT|REPLACE)\b.*?\bVALUES\b|(UPDATE)\b)");
+
+/// The words for a value that the step writes itself, `None` if it is about rows that are there. A copy of a table
+/// (`INSERT ... SELECT`) has the rows that are there.
+pub(super) fn written_by_step(failed: &Failed, problem: &str) -> Option<Words> {
+    let verb = group(&WRITES, &failed.sql)?.to_ascii_uppercase();
+    let article = if verb == "REPLACE" { "a" } else { "an" };
+    let at = failed.migration().map_or(String::new(), |frame| {
+        let file = frame.file.rsplit('/').next().unwrap_or_default();
+        format!(" at {file}:{}", frame.line)
+    });
+    let table = table(failed);
+    let words = Words {
+        meaning: Some("The statement was not done. The step writes the value itself: the rows from before need not be at fault.".to_owned()),
+        ..Words::new(format!(
+            "{article} {verb} of the step{at} {problem}{}",
+            table.map_or(String::new(), |table| format!(" in table {table}"))
+        ))
+    };
+    Some(words.then("correct what the migration writes"))
+}
 
 fn place(failed: &Failed, column: Option<&str>, table: Option<&str>) -> String {
     let _ = failed;
@@ -194,6 +198,9 @@ fn value_column(failed: &Failed) -> (Option<String>, Option<String>) {
 }
 
 fn too_long(failed: &Failed, _: &Known) -> Words {
+    if let Some(words) = written_by_step(failed, "writes a value that is longer than its column") {
+        return words;
+    }
     let (column, table) = value_column(failed);
     let limit = group(&PG_TYPE, &failed.message).or_else(|| length(&failed.sql));
     let most = limit.as_deref().map_or(String::new(), |limit| {
@@ -219,6 +226,9 @@ fn too_long(failed: &Failed, _: &Known) -> Words {
 }
 
 fn truncated(failed: &Failed, _: &Known) -> Words {
+    if let Some(words) = written_by_step(failed, "writes a value that its column cannot hold") {
+        return words;
+    }
     let (column, table) = value_column(failed);
     let query = column.as_deref().and_then(|column| {
         let column = written(column, failed.dialect);
@@ -236,6 +246,12 @@ fn truncated(failed: &Failed, _: &Known) -> Words {
 }
 
 fn out_of_range(failed: &Failed, _: &Known) -> Words {
+    if let Some(words) = written_by_step(
+        failed,
+        "writes a number that is out of the range of its column",
+    ) {
+        return words;
+    }
     let (column, table) = value_column(failed);
     let query = column.as_deref().and_then(|column| {
         let column = written(column, failed.dialect);
@@ -252,7 +268,28 @@ fn out_of_range(failed: &Failed, _: &Known) -> Words {
     .then("change these rows, or keep the larger type in the downgrade")
 }
 
+/// Whether the statement gives a column another type.
+fn alters_type(failed: &Failed) -> bool {
+    let sql = failed.sql.to_ascii_uppercase();
+    sql.starts_with("ALTER TABLE") && sql.contains(" TYPE ")
+}
+
+/// Whether a unique index of PostgreSQL's own catalogues is meant.
+pub(super) fn in_catalogue(failed: &Failed) -> bool {
+    failed.dialect == Some(Dialect::PostgreSql)
+        && named(failed, 0).is_some_and(|index| index.starts_with("pg_"))
+}
+
 fn no_cast(failed: &Failed, _: &Known) -> Words {
+    if failed.message.starts_with("default for column") {
+        let column = named(failed, 0).or_else(|| column(failed));
+        let table = table(failed);
+        return Words::new(format!(
+            "PostgreSQL does not turn the default of {} into the new type by itself",
+            of_table("column", column.as_deref(), table.as_deref())
+        ))
+        .then("drop the default first, and set it again after the type: op.alter_column(..., server_default=None)");
+    }
     let column = column(failed).or_else(|| named(failed, 0));
     let table = table(failed);
     let new = new_type(failed);
@@ -271,6 +308,9 @@ fn no_cast(failed: &Failed, _: &Known) -> Words {
 }
 
 fn cast_failed(failed: &Failed, _: &Known) -> Words {
+    if let Some(words) = written_by_step(failed, "has a value that its type cannot hold") {
+        return words;
+    }
     let (column, table) = value_column(failed);
     let query = column.as_deref().and_then(|column| {
         let column = written(column, failed.dialect);
@@ -307,6 +347,9 @@ fn sqlite_fields(failed: &Failed) -> Option<(String, Vec<String>)> {
 }
 
 fn null(failed: &Failed, _: &Known) -> Words {
+    if let Some(words) = written_by_step(failed, "leaves NULL in a column that is NOT NULL") {
+        return words;
+    }
     let (column, table) = match sqlite_fields(failed) {
         Some((table, columns)) => (columns.into_iter().next(), Some(table)),
         None if failed.dialect == Some(Dialect::MySql) => (
@@ -342,6 +385,12 @@ fn null(failed: &Failed, _: &Known) -> Words {
 }
 
 fn duplicate(failed: &Failed, _: &Known) -> Words {
+    if let Some(words) = written_by_step(
+        failed,
+        "writes a value that has to be unique and exists already",
+    ) {
+        return words;
+    }
     let (columns, table) = match sqlite_fields(failed) {
         Some((table, columns)) => (Some(columns.join(", ")), Some(table)),
         None => (
@@ -371,111 +420,10 @@ fn duplicate(failed: &Failed, _: &Known) -> Words {
     .then("decide which of them stay")
 }
 
-/// The code of PostgreSQL is the same for both directions; its words are translated, the statement is not.
-fn refers_downwards(failed: &Failed) -> bool {
-    if failed.number.is_some() {
-        return true;
-    }
-    match verb(failed) {
-        Verb::Delete | Verb::DropTable => true,
-        _ => {
-            failed.message.starts_with("update or delete on table")
-                || failed.details.contains("is still referenced")
-        }
-    }
-}
-
-fn still_referenced(failed: &Failed, _: &Known) -> Words {
-    let (parent, constraint, child) = match failed.dialect {
-        Some(Dialect::MySql) => {
-            let child = group(&MYSQL_CHILD, &failed.message);
-            let constraint = named(failed, 2).filter(|_| failed.number == Some(1451));
-            (table(failed), constraint, child)
-        }
-        _ => (
-            named(failed, 0).or_else(|| table(failed)),
-            named(failed, 1),
-            named(failed, 2),
-        ),
-    };
-    let what = if verb(failed) == Verb::DropTable {
-        "table"
-    } else {
-        "rows of table"
-    };
-    let by = child
-        .as_deref()
-        .map_or("by another table".to_owned(), |child| {
-            format!("by table {child}")
-        });
-    let key = constraint.as_deref().map_or(String::new(), |constraint| {
-        format!(" (foreign key {constraint})")
-    });
-    let first = match (&child, &constraint, verb(failed)) {
-        (Some(child), Some(constraint), Verb::DropTable) => format!(
-            "drop the foreign key first: ALTER TABLE {} DROP {} {};",
-            written(child, failed.dialect),
-            if failed.dialect == Some(Dialect::MySql) {
-                "FOREIGN KEY"
-            } else {
-                "CONSTRAINT"
-            },
-            written(constraint, failed.dialect)
-        ),
-        (_, _, Verb::DropTable) => "drop the foreign keys that refer to it first".to_owned(),
-        (Some(child), ..) => {
-            format!("remove or change the rows of {child} that refer to them first")
-        }
-        _ => "remove or change the rows that refer to them first".to_owned(),
-    };
-    Words::new(format!(
-        "{what} {} cannot go while referred to {by}{key}",
-        parent.as_deref().unwrap_or("(not named)")
-    ))
-    .then(first)
-}
-
-fn orphaned(failed: &Failed, _: &Known) -> Words {
-    if failed.is_sqlite() || failed.message.starts_with("FOREIGN KEY constraint failed") {
-        return Words::new("a foreign key does not hold: rows refer to others that are not there")
-            .then("find them: PRAGMA foreign_key_check;")
-            .then("remove them or give them their parent");
-    }
-    let named_by_server = references(&failed.message);
-    let key = named_by_server.or_else(|| references(&failed.sql));
-    let child = match failed.dialect {
-        Some(Dialect::MySql) => group(&MYSQL_CHILD, &failed.message)
-            .filter(|name| !name.starts_with('#'))
-            .or_else(|| table(failed)),
-        _ => named(failed, 0).or_else(|| table(failed)),
-    };
-    let parent = key
-        .as_ref()
-        .map(|(_, parent, _)| parent.clone())
-        .or_else(|| {
-            group(&PARENT_DETAIL, &failed.details)
-                .filter(|_| failed.sql.is_empty() || failed.state.is_some())
-        });
-    let query = child.as_deref().and_then(|child| match &key {
-        Some((ours, parent, theirs)) if !ours.contains(',') => {
-            let name = |name: &str| written(name, failed.dialect);
-            Some(format!(
-                "find them: SELECT c.* FROM {} c LEFT JOIN {} p ON c.{} = p.{} WHERE c.{} IS NOT NULL AND p.{} IS NULL;",
-                name(child), name(parent), name(ours), name(theirs), name(ours), name(theirs)
-            ))
-        }
-        _ => None,
-    });
-    Words::new(format!(
-        "rows of table {} refer to rows of table {} that are not there",
-        child.as_deref().unwrap_or("(not named)"),
-        parent.as_deref().unwrap_or("(not named)")
-    ))
-    .and_then(query)
-    .then("remove them or give them their parent")
-}
-
 fn check(failed: &Failed, _: &Known) -> Words {
+    if let Some(words) = written_by_step(failed, "writes a row that a CHECK forbids") {
+        return words;
+    }
     let (name, table) = match failed.dialect {
         Some(Dialect::MySql) => (group(&MYSQL_CHECK, &failed.message), table(failed)),
         Some(Dialect::Sqlite) => (
@@ -509,6 +457,12 @@ fn check(failed: &Failed, _: &Known) -> Words {
 }
 
 fn exclusion(failed: &Failed, _: &Known) -> Words {
+    if let Some(words) = written_by_step(
+        failed,
+        "writes a row that conflicts with another by an EXCLUDE constraint",
+    ) {
+        return words;
+    }
     Words::new(format!(
         "rows{} conflict with each other by the constraint {}",
         table(failed).map_or(String::new(), |table| format!(" of table {table}")),

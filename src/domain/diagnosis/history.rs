@@ -3,11 +3,24 @@
 use super::Known;
 use super::entry::{Entry, NEXT, Words, group, pattern};
 use super::failed::Failed;
+use super::names::written;
 use super::start::Kind;
+use crate::domain::connection::Dialect;
+use crate::domain::version_rows;
 
 pattern!(DESTINATION = r"Destination (\S+) is not a valid downgrade target");
 pattern!(OVERLAPS = r"[Rr]equested revision (\S+) overlaps with other requested revisions (.+)");
 pattern!(CYCLE_IN = r"in revisions \(([^)]*)\)");
+pattern!(
+    ONE_ROW = r"expected to match one row when (?:updating|deleting) '([^']*)'(?: to '[^']*')? in '([^']+)'; (\d+) found"
+);
+pattern!(
+    VERSION_STATEMENT =
+        r#"(?i)^(?:UPDATE|INSERT INTO) (\S+) (?:SET version_num\s*=|\(version_num\))"#
+);
+pattern!(VERSION_VALUE = r"(?i)(?:SET version_num\s*=\s*|VALUES \()'([^']+)'");
+pattern!(LENGTH = r"(?:varying|varchar|character)\((\d+)\)");
+pattern!(REPAIR = r"(?m)^\s*(supabase migration repair .*\S)\s*$");
 pattern!(HEADS = r"heads? (?:are|is) present(?: for given argument '([^']*)')?");
 
 const NOT_BEGUN: &str = "Alembic stopped before it ran a migration: nothing was changed.";
@@ -65,6 +78,51 @@ pub(super) const ENTRIES: &[Entry] = &[
             "Walked too far",
         ],
         words: not_below,
+        ..NEXT
+    },
+    Entry {
+        code: "version-row-not-one",
+        when: "Alembic changes a row of the version table, and that row is there several times, or not at all, or was put there by another process.",
+        means: "The statements of the step were done, and its row in the version table was not changed.",
+        remedy: "Leave one row for each revision; see that nobody else migrates at the same time.",
+        states: &["23505"],
+        numbers: &[1062],
+        sqlite: &["^UNIQUE constraint failed: "],
+        python: &["expected to match one row when "],
+        and: |failed| !failed.from_server || inserts_version_row(failed),
+        in_a_step: true,
+        words: not_one_row,
+        ..NEXT
+    },
+    Entry {
+        code: "revision-id-too-long",
+        when: "A revision id is longer than the column of the version table.",
+        means: "The row of the version table was not written.",
+        remedy: "Give the revision a shorter id, or make the column wider.",
+        states: &["22001"],
+        numbers: &[1406],
+        english: &["^value too long for type"],
+        and: |failed| VERSION_STATEMENT.is_match(&failed.sql),
+        in_a_step: true,
+        words: id_too_long,
+        ..NEXT
+    },
+    Entry {
+        code: "not-up-to-date",
+        when: "Alembic writes a new revision, or compares, only if the database is at the head of the code, and it is not.",
+        means: NOT_BEGUN,
+        remedy: "Upgrade the database, or stamp it if its schema is already that of the head.",
+        python: &["Target database is not up to date"],
+        words: not_up_to_date,
+        ..NEXT
+    },
+    Entry {
+        code: "history-differs",
+        when: "The Supabase command line finds migrations in the database that are not in the folder.",
+        means: "Nothing was run.",
+        remedy: "Get the missing files, or correct the table of the history.",
+        python: &["^Remote migration versions not found in"],
+        words: history_differs,
         ..NEXT
     },
     Entry {
@@ -146,4 +204,81 @@ fn overlaps(failed: &Failed, _: &Known) -> Words {
     ))
     .then("see them: SELECT version_num FROM alembic_version;")
     .then("find out which row is right, and remove the other one")
+}
+
+/// Whether the statement inserts the row of a revision. The name of the table is the project's own choice.
+fn inserts_version_row(failed: &Failed) -> bool {
+    failed.sql.to_ascii_uppercase().starts_with("INSERT INTO")
+        && VERSION_STATEMENT.is_match(&failed.sql)
+}
+
+fn not_one_row(failed: &Failed, known: &Known) -> Words {
+    let Some(found) = ONE_ROW.captures(&failed.message) else {
+        return Words::new("the version table has the row of this revision already")
+            .then("see whether another process migrates the same database")
+            .then("see the rows: SELECT version_num FROM alembic_version;");
+    };
+    let (id, table, count) = (&found[1], &found[2], &found[3]);
+    if count == "0" {
+        return Words::new(format!(
+            "table {table} had no row {id} when Alembic came to change it"
+        ))
+        .then("see whether another process migrates the same database, or a row security policy hides the row")
+        .then(format!(
+            "see the rows: SELECT version_num FROM {};",
+            written(table, known.dialect)
+        ));
+    }
+    let count = count.parse().unwrap_or(2);
+    Words::new(format!("table {table} has the row {id} {count} times"))
+        .then(format!(
+            "leave one of them: {}",
+            version_rows::leave_one(&written(table, known.dialect), id, count, known.dialect)
+        ))
+        .then(format!(
+            "keep it so: ALTER TABLE {} ADD PRIMARY KEY (version_num);",
+            written(table, known.dialect)
+        ))
+}
+
+fn id_too_long(failed: &Failed, _: &Known) -> Words {
+    let id = group(&VERSION_VALUE, &failed.sql);
+    let table = group(&VERSION_STATEMENT, &failed.sql).unwrap_or_default();
+    let limit = group(&LENGTH, &failed.message);
+    let cause = format!(
+        "the revision id{} is longer than the {} characters of {table}.version_num",
+        id.as_deref().map_or(String::new(), |id| format!(" {id}")),
+        limit.as_deref().unwrap_or("32")
+    );
+    let alter = if failed.dialect == Some(Dialect::MySql) {
+        "MODIFY version_num VARCHAR(255) NOT NULL"
+    } else {
+        "ALTER COLUMN version_num TYPE VARCHAR(255)"
+    };
+    Words::new(cause)
+        .then("give the revision a shorter id, in its file and wherever another file names it")
+        .then(format!(
+            "or make the column wider: ALTER TABLE {table} {alter};"
+        ))
+}
+
+fn not_up_to_date(_: &Failed, known: &Known) -> Words {
+    Words::new("the database is not at the head of the code, which the command needs")
+        .then(format!(
+            "see where it is: {}",
+            known.look.as_deref().unwrap_or("rollback current")
+        ))
+        .then("upgrade it: alembic upgrade head")
+        .then("or, if its schema is that of the head already and only the row is missing: alembic stamp head")
+}
+
+fn history_differs(failed: &Failed, _: &Known) -> Words {
+    Words::new("the database has migrations that are not in the folder of the project")
+        .then("get the files: check out the branch that has them, or run: supabase migration fetch")
+        .and_then(
+            group(&REPAIR, &failed.details).map(|repair| {
+                format!("if they were really reverted, correct the history: {repair}")
+            }),
+        )
+        .then("compare both sides: supabase migration list")
 }

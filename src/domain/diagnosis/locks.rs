@@ -54,6 +54,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..NEXT
     },
     Entry {
+        code: "standby-conflict",
+        when: "A standby of PostgreSQL ended the statement, because it was in the way of what comes from the primary.",
+        means: "The statement was ended. A standby takes no changes at all: the migration was sent to the wrong server.",
+        remedy: "Connect to the primary server.",
+        states: &["57014", "40001"],
+        english: &["due to conflict with recovery"],
+        and: |failed| failed.message.contains("conflict with recovery"),
+        words: standby,
+        ..NEXT
+    },
+    Entry {
         code: "statement-timeout",
         when: "A statement took longer than the server allows.",
         means: "The server ended the statement; it did nothing.",
@@ -138,6 +149,12 @@ fn statement_timeout(failed: &Failed, _: &Known) -> Words {
     Words::new(format!("a statement took longer than statement_timeout{or}"))
         .then("see the limit: SHOW statement_timeout;")
         .then("raise it for the user of the migrations, such as: ALTER ROLE ... SET statement_timeout = '10min';")
+}
+
+fn standby(_: &Failed, _: &Known) -> Words {
+    Words::new("this server is a standby, and what came from its primary ended the statement")
+        .then("see whether it is: SELECT pg_is_in_recovery();")
+        .then("connect to the primary, and run the step there")
 }
 
 fn cancelled(_: &Failed, _: &Known) -> Words {

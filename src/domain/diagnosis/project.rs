@@ -4,8 +4,13 @@ use super::Known;
 use super::entry::{Entry, NEXT, Words, group, pattern};
 use super::failed::{Failed, cut};
 use super::start::Kind;
+use crate::domain::connection::Dialect;
 
+pattern!(UNDEFINED = r"^name '([^']+)' is not defined");
 pattern!(NO_FUNCTION = r"has no attribute '(downgrade|upgrade)'");
+
+/// `ConfigParser` on a value with a single `%`, when it is set and when it is read.
+const INTERPOLATION: &str = "^ValueError: invalid interpolation syntax|InterpolationSyntaxError: ";
 
 const NOT_LOADED: &str = "The project's code was not loaded: no migration was run.";
 
@@ -70,6 +75,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: NOT_LOADED,
         remedy: "Correct the file.",
         kind: |kind| matches!(kind, Kind::BrokenConfiguration),
+        python: &[INTERPOLATION],
         words: broken_configuration,
         ..NEXT
     },
@@ -89,6 +95,77 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "Leave it out, or take another version of the engine.",
         kind: |kind| matches!(kind, Kind::NoSuchOption(_)),
         words: unknown_option,
+        ..NEXT
+    },
+    Entry {
+        code: "several-databases-template",
+        when: "env.py is written for several databases and a version file for one, or the other way round.",
+        means: "The function of the migration was not entered.",
+        remedy: "Give the function the argument `engine_name`, as the template for several databases does, or take the other env.py.",
+        python: &[
+            r"^TypeError: (?:downgrade|upgrade)\(\) missing 1 required positional argument: 'engine_name'",
+            r"^TypeError: (?:downgrade|upgrade)\(\) got an unexpected keyword argument 'engine_name'",
+            r"^TypeError: (?:downgrade|upgrade)\(\) takes 0 positional arguments but 1 was given",
+        ],
+        words: other_template,
+        ..NEXT
+    },
+    Entry {
+        code: "name-not-defined",
+        when: "A Python file uses a name that it neither defines nor imports.",
+        means: "The migration stopped at this line.",
+        remedy: "Import it at the top of the file, and in script.py.mako for those to come.",
+        python: &["^NameError: name '"],
+        in_a_step: true,
+        words: not_defined,
+        ..NEXT
+    },
+    Entry {
+        code: "constraint-unnamed",
+        when: "A migration drops or makes a constraint whose name it gives as None.",
+        means: "The statement was not run.",
+        remedy: "Write the name that the constraint has in the database, or set a naming_convention.",
+        python: &[
+            "^ValueError: Constraint must have a name",
+            "Can't emit (?:DROP|ADD) CONSTRAINT for constraint .*it has no name",
+            "(?:DROP|CREATE) INDEX requires that the index have a name",
+        ],
+        in_a_step: true,
+        words: unnamed,
+        ..NEXT
+    },
+    Entry {
+        code: "constraint-type-missing",
+        when: "A migration drops a constraint of MariaDB or MySQL without its kind.",
+        means: "The statement was not run.",
+        remedy: "Give `type_` to drop_constraint.",
+        python: &["^NotImplementedError: No generic 'DROP CONSTRAINT' in MySQL"],
+        in_a_step: true,
+        words: no_type,
+        ..NEXT
+    },
+    Entry {
+        code: "transaction-already-open",
+        when: "env.py asked the database something between context.configure() and the migrations, which began a transaction.",
+        means: "No migration was run.",
+        remedy: "Commit before context.begin_transaction(), or ask over another connection.",
+        python: &[
+            "^(?:sqlalchemy\\.exc\\.)?InvalidRequestError: This connection has already initialized a SQLAlchemy Transaction",
+        ],
+        words: already_open,
+        ..NEXT
+    },
+    Entry {
+        code: "decryption-key",
+        when: "A migration reads encrypted values, and the key of the application is not the one that they were written with.",
+        means: "The values were not read.",
+        remedy: "Set the key that the values were written with (SECRET_KEY of Superset).",
+        python: &[
+            "StatementError: Invalid decryption key",
+            r"^(?:cryptography\.fernet\.)?InvalidToken",
+        ],
+        in_a_step: true,
+        words: other_key,
         ..NEXT
     },
     Entry {
@@ -225,6 +302,11 @@ fn no_configuration(failed: &Failed, _: &Known) -> Words {
 }
 
 fn broken_configuration(failed: &Failed, _: &Known) -> Words {
+    if failed.line().contains("nterpolation") {
+        // The value is not repeated: it is nearly always a URL with its password.
+        return Words::new("a value of the configuration has a single %, which ConfigParser takes for the beginning of a reference")
+            .then("write %% for each %: in env.py, config.set_main_option(\"sqlalchemy.url\", url.replace(\"%\", \"%%\"))");
+    }
     Words::new(format!(
         "the configuration of Alembic cannot be parsed: {}",
         cut(&failed.message)
@@ -264,6 +346,70 @@ fn no_downgrade(failed: &Failed, known: &Known) -> Words {
         }
         _ => "write it, or go back to a backup from before the upgrade".to_owned(),
     })
+}
+
+/// ` at FILE:LINE` of the migration, or of where it was raised.
+fn at_line(failed: &Failed) -> String {
+    let frame = failed.migration().or(failed.frames.last());
+    frame.map_or(String::new(), |frame| {
+        let file = frame.file.rsplit(['/', '\\']).next().unwrap_or_default();
+        format!(" at {file}:{}", frame.line)
+    })
+}
+
+fn other_template(failed: &Failed, _: &Known) -> Words {
+    if failed.message.contains("missing") {
+        return Words::new("the version file is written for several databases, and env.py runs one")
+            .then("run it with the env.py of the template for several databases, which passes engine_name")
+            .then("or write the function without the argument");
+    }
+    Words::new("env.py is written for several databases, and the version file for one")
+        .then("give the functions of the version file the argument: def downgrade(engine_name)")
+}
+
+fn not_defined(failed: &Failed, _: &Known) -> Words {
+    let name = group(&UNDEFINED, &failed.message);
+    let name = name.as_deref().unwrap_or("a name");
+    let at = at_line(failed);
+    Words::new(format!("{name} is used{at} and not imported or defined there"))
+        .then(format!(
+            "if it is a module, add `import {name}` at the top of that file, and to script.py.mako for new ones"
+        ))
+}
+
+fn unnamed(failed: &Failed, known: &Known) -> Words {
+    let see = match failed.dialect.or(known.dialect) {
+        Some(Dialect::PostgreSql) => "see the names that the database has: \\d TABLE in psql",
+        Some(Dialect::MySql) => "see the names that the database has: SHOW CREATE TABLE ...;",
+        Some(Dialect::Sqlite) => "see the table: SELECT sql FROM sqlite_schema;",
+        None => "see which name it has in the database (psql: \\d TABLE; MySQL: SHOW CREATE TABLE)",
+    };
+    Words::new(format!(
+        "the migration gives None as the name of a constraint or index{}",
+        at_line(failed)
+    ))
+    .then(see)
+    .then("write that name in the migration in place of None, or set a naming_convention in the batch operation")
+}
+
+fn no_type(failed: &Failed, _: &Known) -> Words {
+    Words::new(format!(
+        "the kind of the constraint is not given{}, and MariaDB and MySQL drop each kind in its own way",
+        at_line(failed)
+    ))
+    .then("add it: type_=\"foreignkey\", \"unique\", \"check\" or \"primary\" in op.drop_constraint")
+}
+
+fn already_open(_: &Failed, _: &Known) -> Words {
+    Words::new("a transaction is open on the connection when Alembic begins its own")
+        .then("in env.py, call connection.commit() after what it asks the database, or ask over another connection")
+}
+
+fn other_key(_: &Failed, _: &Known) -> Words {
+    Words::new(
+        "values in the database were encrypted with another key than the application has now",
+    )
+    .then("set the key that they were written with; for Superset, SECRET_KEY in superset_config.py")
 }
 
 fn offline(failed: &Failed, _: &Known) -> Words {

@@ -1,9 +1,11 @@
 //! Objects that are not there, are there already, or have others that depend on them.
 
 use super::Known;
+use super::data::in_catalogue;
 use super::entry::{Entry, NEXT, Words, group, pattern};
 use super::failed::{Failed, cut};
-use super::names::{Verb, column, dropped, named, of_table, quoted, some, table, verb, written};
+use super::names::{Verb, column, dropped, named, of_table, quoted, table, verb, written};
+use super::presence::{exists, missing};
 use crate::domain::connection::Dialect;
 
 pattern!(DEPENDS = r"(?m)^(?:DETAIL:\s+)?((?:\S+ )+on .*)$|^DETAIL:\s+(.*)$");
@@ -16,7 +18,9 @@ pattern!(
 pattern!(PYTHON_NAME = r"'([^']+)'");
 pattern!(LEFTOVER = r"_alembic_tmp_\w+");
 pattern!(MYSQL_KIND = r"Can't DROP (COLUMN|INDEX|KEY|FOREIGN KEY|CONSTRAINT|PRIMARY KEY|CHECK)");
-pattern!(CONSTRAINT_OF = r#"constraint "([^"]+)""#);
+pattern!(
+    KIND = r#"^(type|collation|role|index|constraint|extension|policy|publication|text search configuration|access method|operator class|tablespace|server|language|schema|event trigger|trigger|rule|unrecognized configuration parameter|access method) ["«»„“]"#
+);
 
 const MISSING: &str = "The step counts on something that an earlier step of this rollback, a later revision or a person has removed.";
 const MEND: &str =
@@ -40,9 +44,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "already-exists",
         when: "A table, column, index, constraint, type, schema or function is to be made that is there already.",
-        means: "A step that broke off before had made it, or it was made by hand.",
+        means: "The step makes an object whose name is taken: by an earlier object, or by one that the step made itself.",
         remedy: "Compare it with what the downgrade makes; drop it or rename it, or have the downgrade pass over it.",
-        states: &["42P07", "42701", "42710", "42P06", "42723"],
+        states: &["42P07", "42701", "42710", "42P06", "42723", "23505"],
         numbers: &[1050, 1060, 1061, 1826, 1304, 1359, 121],
         sqlite: &[
             "already exists$",
@@ -52,6 +56,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         english: &[
             r"^(?:relation|column|type|constraint|schema|index|table|function|trigger) .* already exists",
         ],
+        // Of two sessions that make the same at the same time, one fails at a catalogue's own key.
+        and: |failed| failed.state.as_deref() != Some("23505") || in_catalogue(failed),
         in_a_step: true,
         words: exists,
         ..NEXT
@@ -78,16 +84,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         },
         in_a_step: true,
         words: dependents,
-        ..NEXT
-    },
-    Entry {
-        code: "index-needed",
-        when: "An index or column is to be dropped that a foreign key of MariaDB or MySQL needs.",
-        means: "The index or column is still there, and so is the foreign key.",
-        remedy: "Drop the foreign key first, or make another index that begins with its columns.",
-        numbers: &[1553, 1828, 1829],
-        in_a_step: true,
-        words: index_needed,
         ..NEXT
     },
     Entry {
@@ -151,10 +147,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         states: &["42704"],
         numbers: &[1091, 3940, 3821],
         english: &[r#"^constraint "[^"]+" (?:of relation "[^"]+" )?does not exist"#],
-        python: &[
-            "^ValueError: No such constraint",
-            "^ValueError: Constraint must have a name",
-        ],
+        python: &["^ValueError: No such constraint"],
         and: |failed| match failed.number {
             Some(1091) => dropped_kind(failed) == "constraint",
             None if failed.state.is_some() => verb(failed) == Verb::DropConstraint,
@@ -171,10 +164,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "Make the type by hand, or mend the downgrade (`checkfirst=True`); look what removed it.",
         states: &["42704"],
         english: &[r#"^type "[^"]+" does not exist"#],
-        and: |failed| {
-            verb(failed) == Verb::DropType
-                || failed.message.starts_with("type ")
-                || failed.sql.to_ascii_uppercase().contains(" TYPE ")
+        and: |failed| match group(&KIND, &failed.message).as_deref() {
+            Some(kind) => kind == "type",
+            // In another language only the statement says what is missing.
+            None => {
+                verb(failed) == Verb::DropType || failed.sql.to_ascii_uppercase().contains(" TYPE ")
+            }
         },
         in_a_step: true,
         words: |failed, known| missing("type", failed, known),
@@ -187,45 +182,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: MEND,
         states: &["42704", "42883", "3F000"],
         numbers: &[1305, 1360, 1091],
+        and: |failed| !failed.message.starts_with("operator does not exist"),
         sqlite: &["^no such trigger", "^no such function", "^no such module"],
-        english: &[r"^(?:schema|function|trigger|role|extension|operator) .* does not exist"],
+        english: &[r"^(?:schema|function|trigger|role|extension) .* does not exist"],
         in_a_step: true,
         words: |failed, known| missing("object", failed, known),
-        ..NEXT
-    },
-    Entry {
-        code: "sqlite-alter",
-        when: "SQLite has no ALTER for this, and the migration does not work around it.",
-        means: "The migration was written for another server, or lacks a batch operation.",
-        remedy: "Write it as `with op.batch_alter_table(...)`, which copies the table.",
-        sqlite: &[r#"^near "(?:ALTER|CONSTRAINT|MODIFY|DROP|SET|TYPE|CHANGE)": syntax error"#],
-        python: &["^NotImplementedError: No support for ALTER of constraints in SQLite"],
-        in_a_step: true,
-        words: sqlite_alter,
-        ..NEXT
-    },
-    Entry {
-        code: "not-null-without-default",
-        when: "SQLite is to add a NOT NULL column without a default.",
-        means: "The column was not added: the rows that are there would have no value in it.",
-        remedy: "Give the column a `server_default` in the downgrade.",
-        sqlite: &["^Cannot add a NOT NULL column with default value NULL"],
-        english: &["^Cannot add a NOT NULL column with default value NULL"],
-        in_a_step: true,
-        words: no_default,
-        ..NEXT
-    },
-    Entry {
-        code: "sql-syntax",
-        when: "The server does not understand the SQL of the migration.",
-        means: "The statement was not run. It may be written for another kind or version of server.",
-        remedy: "Correct the SQL in the downgrade.",
-        states: &["42601"],
-        numbers: &[1064],
-        sqlite: &["syntax error$", "^incomplete input"],
-        english: &["^syntax error at or near"],
-        in_a_step: true,
-        words: syntax,
         ..NEXT
     },
 ];
@@ -275,7 +236,7 @@ fn sqlite_name(failed: &Failed) -> Option<String> {
 }
 
 /// The name of what the error is about.
-fn name(failed: &Failed) -> Option<String> {
+pub(super) fn name(failed: &Failed) -> Option<String> {
     match failed.dialect {
         Some(Dialect::Sqlite) => sqlite_name(failed),
         Some(Dialect::MySql) => {
@@ -294,19 +255,6 @@ fn name(failed: &Failed) -> Option<String> {
             let message = failed.message.trim();
             (!message.is_empty()).then(|| cut(message))
         }),
-    }
-}
-
-fn exists(failed: &Failed, known: &Known) -> Words {
-    let name = name(failed);
-    let name = name.as_deref().unwrap_or("what the step makes");
-    let words = Words::new(format!("{name} is there already"))
-        .then(format!("compare {name} with what the downgrade makes"));
-    match known.revision.as_deref() {
-        Some(revision) => words.then(format!(
-            "drop or rename it, or mend the downgrade of {revision}"
-        )),
-        None => words.then("drop or rename it, or mend the downgrade"),
     }
 }
 
@@ -380,89 +328,4 @@ fn depend(names: &[String]) -> String {
         [one] => format!("{one} depends"),
         many => format!("{} depend", many.join(", ")),
     }
-}
-
-fn index_needed(failed: &Failed, _: &Known) -> Words {
-    let mut named = quoted(failed).into_iter();
-    let (name, key) = (named.next(), named.next());
-    let table = table(failed);
-    let name = name.as_deref().unwrap_or("what the step drops");
-    let words = Words::new(match &key {
-        Some(key) => format!("{name} is needed by foreign key {key}"),
-        None => format!("{name} is needed by a foreign key"),
-    });
-    let words = match (&key, &table) {
-        (Some(key), Some(table)) => words.then(format!(
-            "drop the foreign key first: ALTER TABLE {} DROP FOREIGN KEY {};",
-            written(table, failed.dialect),
-            written(key, failed.dialect)
-        )),
-        (None, Some(table)) => words.then(format!(
-            "see which one: SHOW CREATE TABLE {};",
-            written(table, failed.dialect)
-        )),
-        _ => words.then("drop the foreign key first"),
-    };
-    words.then("or make another index that begins with the columns of the foreign key")
-}
-
-fn missing(kind: &str, failed: &Failed, known: &Known) -> Words {
-    let mut name = name(failed);
-    if kind == "constraint"
-        && let Some(found) = group(&CONSTRAINT_OF, &failed.message)
-    {
-        name = Some(found);
-    }
-    let table = table(failed).filter(|table| kind != "table" && Some(table) != name.as_ref());
-    let what = match (&name, &table) {
-        (Some(name), Some(table)) => format!("{kind} {name} of table {table}"),
-        (Some(name), None) => format!("{kind} {name}"),
-        (None, _) => some(kind),
-    };
-    let words = match &known.dropped_by {
-        Some(culprit) => Words::new(format!("{what} does not exist: the doing of {culprit}")),
-        None => Words::new(format!("{what} does not exist")).then(format!(
-            "find out what removed it: grep -rn {} in the folder of the migrations",
-            name.as_deref().map_or("NAME".to_owned(), |name| {
-                shlex::try_quote(name)
-                    .map_or_else(|_| "NAME".to_owned(), std::borrow::Cow::into_owned)
-            })
-        )),
-    };
-    words.then(match known.revision.as_deref() {
-        Some(revision) => format!("make it by hand, or mend the downgrade of {revision}"),
-        None => "make it by hand, or mend the downgrade that names it".to_owned(),
-    })
-}
-
-fn sqlite_alter(failed: &Failed, known: &Known) -> Words {
-    let table = table(failed);
-    let table = table.as_deref().unwrap_or("TABLE");
-    Words::new("SQLite has no ALTER for what the step does").then(format!(
-        "write the downgrade{} with `with op.batch_alter_table(\"{table}\") as batch:`, which copies the table",
-        known.revision.as_deref().map_or(String::new(), |revision| format!(" of {revision}"))
-    ))
-}
-
-fn no_default(failed: &Failed, _: &Known) -> Words {
-    Words::new(format!(
-        "a column of table {} is to be NOT NULL without a default, and there are rows",
-        table(failed).as_deref().unwrap_or("(not named)")
-    ))
-    .then("give the column a `server_default` in the downgrade")
-}
-
-fn syntax(failed: &Failed, known: &Known) -> Words {
-    let cause = if known.state.is_some() {
-        "the server does not understand the SQL of the step".to_owned()
-    } else {
-        format!(
-            "the server does not understand the SQL: {}",
-            failed.sentence()
-        )
-    };
-    Words::new(cause).then(match known.revision.as_deref() {
-        Some(revision) => format!("correct the SQL in the downgrade of {revision}"),
-        None => "correct the SQL in the migration".to_owned(),
-    })
 }

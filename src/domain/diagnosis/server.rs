@@ -49,6 +49,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         numbers: &[1290, 1792, 1836],
         sqlite: &["^attempt to write a readonly database"],
         english: &["in a read-only transaction"],
+        // 1290 is said of every option that forbids something.
+        and: |failed| {
+            failed.number != Some(1290)
+                || failed.message.contains("read-only")
+                || failed.message.contains("read_only")
+        },
         in_a_step: true,
         words: read_only,
         ..NEXT
@@ -75,6 +81,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "Put it into `with op.get_context().autocommit_block():`.",
         states: &["25001"],
         english: &["cannot run inside a transaction block"],
+        // The same code stands for what has to come first in a transaction.
+        and: |failed| !failed.message.starts_with("SET TRANSACTION"),
         in_a_step: true,
         words: transaction_block,
         ..NEXT
@@ -100,6 +108,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "because it has pending trigger events",
             "is being used by active queries in this session",
         ],
+        and: |failed| !failed.message.contains("being accessed by other users"),
         in_a_step: true,
         words: in_use,
         ..NEXT

@@ -111,7 +111,7 @@ patterns! {
     IMPORT = r"^(?:ModuleNotFoundError|ImportError): (?:No module named '([^']+)')?";
     KEY_ERROR = r"^KeyError: '([^']+)'";
     NO_CONFIGURATION = r"No config file|No 'script_location' key|Path doesn't exist|No such file or directory: '.*alembic\.ini'";
-    BROKEN_CONFIGURATION = r"^configparser\.|TOMLDecodeError|new scripts folder|version_path_separator|path_separator";
+    BROKEN_CONFIGURATION = r"^configparser\.|^ValueError: invalid interpolation syntax|TOMLDecodeError|new scripts folder|version_path_separator|path_separator";
     LOGIN = r"(?i)password authentication failed|access denied for user|no password supplied|InvalidPasswordError|InvalidAuthorizationSpecification|no pg_hba\.conf entry|role \S+ does not exist|Login failed for user";
     NO_DATABASE = r#"(?i)database "[^"]*" does not exist|unknown database|InvalidCatalogName"#;
     UNREACHABLE = r"(?i)connection refused|could not connect to server|can't connect to (?:local )?(?:mysql )?server|could not translate host name|name or service not known|temporary failure in name resolution|connect call failed|timeout expired|connection timed out|is the server running|server closed the connection|lost connection to";

@@ -1,4 +1,6 @@
 use super::*;
+use crate::domain::operation::Place;
+use crate::domain::revision::RevisionId;
 
 fn code_of(text: &str) -> String {
     diagnose(text, &Known::default()).code
@@ -7,6 +9,17 @@ fn code_of(text: &str) -> String {
 fn said(text: &str) -> String {
     let told = diagnose(text, &Known::default());
     format!("{} {}", told.cause, told.what_to_do.join(" "))
+}
+
+fn culprit(revision: &str, file: &str, line: u32) -> Culprit {
+    Culprit {
+        revision: RevisionId::new(revision),
+        place: Some(Place {
+            file: file.into(),
+            line,
+            column: 1,
+        }),
+    }
 }
 
 /// What no test of ours has a server or a driver for, as their documentation or their users have it.
@@ -277,18 +290,18 @@ fn what_is_known_besides_the_text_is_used_and_not_said_again() {
     let known = Known {
         revision: Some("a1".to_owned()),
         state: Some(State::HalfDone),
-        dropped_by: Some("revision c3 at c3.py:40".to_owned()),
+        dropped_by: Some(culprit("c3", "c3.py", 40)),
         ..Known::default()
     };
     let told = diagnose(text, &known);
     assert_eq!(
         told.cause,
-        "column nick of table users does not exist: the doing of revision c3 at c3.py:40"
+        "column nick of table users does not exist: revision c3 at c3.py:40 removed it"
     );
     assert!(!told.meaning.contains("PostgreSQL"), "{told:#?}");
     assert_eq!(
         told.what_to_do,
-        ["make it by hand, or mend the downgrade of a1"]
+        ["make it by hand, or correct the downgrade of a1"]
     );
 }
 
@@ -318,4 +331,322 @@ fn a_long_text_is_read_in_passing() {
     let line = "web-1  | \"\"\"((((\\\\ Traceback error: ERROR:  x «»\n";
     let text = line.repeat(20_000) + "KeyError: 'x'\n";
     assert_eq!(code_of(&text), OTHER);
+}
+
+/// Logs of other tools and drivers, which repeat a server's sentence in their own way, as their users posted them or
+/// as they were produced with psql, Go's drivers and the clients. Turns red if a form is not read.
+#[test]
+fn what_drivers_and_tools_make_of_a_servers_sentence_is_understood() {
+    for (code, says, text) in [
+        // One space after the severity.
+        (
+            "table-missing",
+            "nope",
+            "ERROR: relation \"nope\" does not exist\n",
+        ),
+        (
+            "already-exists",
+            "tags",
+            "psql:down.sql:1: ERROR: relation \"tags\" already exists\n",
+        ),
+        (
+            "deadlock",
+            "waited",
+            "2026-11-21 09:09:15.123 UTC [4711] ERROR: deadlock detected\n",
+        ),
+        (
+            "duplicate-values",
+            "email",
+            "ERROR: duplicate key value violates unique constraint \"uq_email\"\nDETAIL: Key (email)=(a@b) already exists.\n",
+        ),
+        (
+            "null-in-column",
+            "age",
+            "ERROR: column \"age\" of relation \"pets\" contains null values\n",
+        ),
+        (
+            "login-refused",
+            "app",
+            "FATAL: password authentication failed for user \"app\"\n",
+        ),
+        (
+            "table-missing",
+            "nope",
+            "org.postgresql.util.PSQLException: ERROR: relation \"nope\" does not exist\n  Position: 15\n",
+        ),
+        (
+            "column-missing",
+            "nick",
+            "PG::UndefinedColumn: ERROR:  column \"nick\" does not exist\n",
+        ),
+        (
+            "table-missing",
+            "nope",
+            "error returned from database: relation \"nope\" does not exist\n",
+        ),
+        // A code within the line.
+        (
+            "already-exists",
+            "tags",
+            "Applying migration 20240301120000_add_tags.sql...\nERROR: relation \"tags\" already exists (SQLSTATE 42P07)\n\
+             At statement: 0\nCREATE TABLE tags (id bigint primary key)\nTry rerunning the command with --debug to troubleshoot the error.\n",
+        ),
+        (
+            "objects-depend",
+            "table users",
+            "2024/05/01 10:00:00 goose run: ERROR 00003_x.sql: failed to run SQL migration: failed to execute SQL query \
+             \"DROP TABLE users;\": ERROR: cannot drop table users because other objects depend on it (SQLSTATE 2BP01)\n",
+        ),
+        (
+            "column-missing",
+            "nick",
+            "error: migration failed: ERROR: column \"nick\" does not exist (SQLSTATE 42703)\n",
+        ),
+        (
+            "permission-denied",
+            "notes",
+            "time=2024 level=error msg=failed: ERROR: permission denied for table notes (SQLSTATE 42501)\n",
+        ),
+        // In another language the code is enough.
+        (
+            "table-missing",
+            "nope",
+            "failed: FEHLER: Relation »nope« existiert nicht (SQLSTATE 42P01)\n",
+        ),
+        (
+            "deadlock",
+            "waited",
+            "ERROR: deadlock detected (SQLSTATE: 40P01)\n",
+        ),
+        (
+            "table-missing",
+            "nope",
+            "Error: pq: relation \"nope\" does not exist\n",
+        ),
+        (
+            "table-missing",
+            "nope",
+            "error: pq: relation \"nope\" does not exist in line 0: DROP TABLE nope;\n",
+        ),
+        (
+            "already-exists",
+            "notes",
+            "Error: Error 1050 (42S01): Table 'notes' already exists\n",
+        ),
+        (
+            "lock-timeout",
+            "lock",
+            "goose run: Error 1205 (HY000): Lock wait timeout exceeded; try restarting transaction\n",
+        ),
+        (
+            "sql-syntax",
+            "syntax",
+            "Parse error: near \"SELEC\": syntax error\n",
+        ),
+        // In the wrappings of CI and containers, with CRLF and colours.
+        (
+            "already-exists",
+            "tags",
+            "\u{feff}2026-11-21T09:09:15.1234567Z \u{1b}[31mERROR: relation \"tags\" already exists (SQLSTATE 42P07)\u{1b}[0m\r\n2026-11-21T09:09:15.2234567Z ##[error]Process completed with exit code 1.\r\n",
+        ),
+        (
+            "already-exists",
+            "tags",
+            "migrate\tRun supabase db push\t2026-11-21T09:09:15.1234567Z ERROR: relation \"tags\" already exists (SQLSTATE 42P07)\n",
+        ),
+        (
+            "table-missing",
+            "nope",
+            "db-1   | 2026-11-21 09:09:15.123 UTC [71] ERROR:  relation \"nope\" does not exist at character 13\ndb-1   | 2026-11-21 09:09:15.123 UTC [71] STATEMENT:  DROP TABLE nope\n",
+        ),
+        // Alembic, Supabase, Superset.
+        (
+            "version-row-not-one",
+            "had no row bbbb",
+            "ERROR [alembic.util.messaging] Online migration expected to match one row when deleting 'bbbb' in 'alembic_version'; 0 found\n  FAILED: Online migration expected to match one row when deleting 'bbbb' in 'alembic_version'; 0 found\n",
+        ),
+        (
+            "version-row-not-one",
+            "has the row b 2 times",
+            "  FAILED: Online migration expected to match one row when updating 'b' to 'a' in 'alembic_version'; 2\n  found\n",
+        ),
+        (
+            "not-up-to-date",
+            "alembic upgrade head",
+            "  FAILED: Target database is not up to date.\n",
+        ),
+        (
+            "history-differs",
+            "supabase migration repair --status reverted 20240301120000",
+            "Remote migration versions not found in local migrations directory.\n\nMake sure your local git repo is up-to-date. If the error persists, try repairing the migration history table:\nsupabase migration repair --status reverted 20240301120000\n",
+        ),
+        (
+            "decryption-key",
+            "SECRET_KEY",
+            "sqlalchemy.exc.StatementError: (builtins.ValueError) Invalid decryption key\n",
+        ),
+        (
+            "revision-id-too-long",
+            "2024_11_05_add",
+            "sqlalchemy.exc.DataError: (psycopg2.errors.StringDataRightTruncation) value too long for type character varying(32)\n\n[SQL: UPDATE alembic_version SET version_num='2024_11_05_add_customer_loyalty_points_table' WHERE alembic_version.version_num = '11aa']\n",
+        ),
+        // Servers and poolers that are not here.
+        (
+            "standby-conflict",
+            "primary",
+            "sqlalchemy.exc.OperationalError: (psycopg2.errors.QueryCanceled) canceling statement due to conflict with recovery\n",
+        ),
+        (
+            "standby-conflict",
+            "primary",
+            "psycopg2.errors.SerializationFailure: canceling statement due to conflict with recovery\n",
+        ),
+        (
+            "pooled-statements",
+            "statement_cache_size=0",
+            "sqlalchemy.exc.ProgrammingError: (sqlalchemy.dialects.postgresql.asyncpg.ProgrammingError) <class 'asyncpg.exceptions.DuplicatePreparedStatementError'>: prepared statement \"__asyncpg_stmt_1__\" already exists\n",
+        ),
+        (
+            "several-statements",
+            "op.execute",
+            "sqlalchemy.exc.ProgrammingError: (sqlalchemy.dialects.postgresql.asyncpg.ProgrammingError) <class 'asyncpg.exceptions.PostgresSyntaxError'>: cannot insert multiple commands into a prepared statement\n[SQL: DROP TRIGGER a ON t; DROP FUNCTION f();]\n",
+        ),
+        (
+            "foreign-key-types",
+            "types",
+            "sqlalchemy.exc.OperationalError: (MySQLdb.OperationalError) (3780, \"Referencing column 'a' and referenced column 'b' in foreign key constraint 'fk' are incompatible.\")\n",
+        ),
+        // What is near and something else.
+        (
+            "cast-missing",
+            "the default of column state",
+            "psycopg2.errors.DatatypeMismatch: default for column \"state\" cannot be cast automatically to type mood\n[SQL: ALTER TABLE pets ALTER COLUMN state TYPE mood USING state::mood]\n",
+        ),
+        (
+            "already-exists",
+            "pg_type_typname_nsp_index",
+            "psycopg2.errors.UniqueViolation: duplicate key value violates unique constraint \"pg_type_typname_nsp_index\"\n[SQL: CREATE TYPE mood AS ENUM ('a')]\n",
+        ),
+        (
+            "duplicate-values",
+            "an INSERT of the step",
+            "psycopg2.errors.UniqueViolation: duplicate key value violates unique constraint \"users_pkey\"\n[SQL: INSERT INTO users (id) VALUES (1)]\n",
+        ),
+        (
+            "object-missing",
+            "nope",
+            "psycopg2.errors.UndefinedObject: collation \"nope\" for encoding \"UTF8\" does not exist\n[SQL: ALTER TABLE t ALTER COLUMN c TYPE text COLLATE nope]\n",
+        ),
+    ] {
+        let told = diagnose(text, &Known::default());
+        assert_eq!(told.code, code, "{text}\n{told:#?}");
+        assert!(said(text).contains(says), "{says}\n{text}\n{told:#?}");
+    }
+}
+
+/// Turns red if a rule takes more than it is sure of.
+#[test]
+fn a_sentence_that_only_looks_like_a_servers_is_left_alone() {
+    for text in [
+        "ERROR: Cannot connect to the Docker daemon. Is the docker daemon running?",
+        "ERROR: could not open requirements.txt",
+        "ERROR: No matching distribution found for psycopg2",
+        "ERROR: failed to solve: connection refused",
+        "ERROR: relation to the customer is unclear",
+        "ERROR: value 7 of the form is out of range",
+        "INFO retrying after (SQLSTATE 40001)",
+        "DEBUG ignored: ERROR: deadlock detected (SQLSTATE 40P01)",
+        "WARN  pq: relation \"x\" does not exist",
+        "Error: pq: the printer queue is empty",
+        "psycopg2.errors.DatatypeMismatch: column \"a\" is of type integer but expression is of type text\n[SQL: UPDATE t SET a = 'x'::text]",
+        "psycopg2.errors.ObjectInUse: database \"app\" is being accessed by other users",
+        "psycopg2.errors.ActiveSqlTransaction: SET TRANSACTION ISOLATION LEVEL must be called before any query",
+        "pymysql.err.OperationalError: (1290, 'The MySQL server is running with the --secure-file-priv option so it cannot execute this statement')",
+        "psycopg2.errors.SerializationFailure: could not serialize access due to concurrent update",
+        "TypeError: downgrade() missing 1 required positional argument: 'tenant'",
+        "ValueError: Constraint must be satisfied",
+        "NotImplementedError: No generic solution",
+    ] {
+        let told = diagnose(text, &Known::default());
+        assert_eq!(told.code, OTHER, "{text}\n{told:#?}");
+    }
+}
+
+/// Turns red if the schema before the step is not asked whether the object was there.
+#[test]
+fn the_schema_before_the_step_tells_who_made_and_who_removed_it() {
+    let made = "psycopg2.errors.DuplicateTable: relation \"notes\" already exists\n[SQL: CREATE TABLE notes (id integer)]";
+    let gone =
+        "psycopg2.errors.UndefinedTable: table \"notes\" does not exist\n[SQL: DROP TABLE notes]";
+    let mood = "psycopg2.errors.DuplicateObject: type \"mood\" already exists\n[SQL: CREATE TYPE mood AS ENUM ('a')]";
+    let with: Schema = [
+        "table public.notes".to_owned(),
+        "type public.mood enum ('a')".to_owned(),
+    ]
+    .into();
+    let without: Schema = ["table public.pets".to_owned()].into();
+    let of = |before: &Schema, made_by: Option<Culprit>, dropped_by: Option<Culprit>| Known {
+        revision: Some("b1".to_owned()),
+        state: Some(State::Unchanged),
+        before: Some(before.clone()),
+        made_by,
+        dropped_by,
+        ..Known::default()
+    };
+    let own = || Some(culprit("b1", "b1.py", 17));
+    let other = || Some(culprit("c3", "c3.py", 40));
+    for (text, known, cause) in [
+        (
+            made,
+            of(&with, None, None),
+            "notes existed already before this step",
+        ),
+        (
+            made,
+            of(&with, other(), None),
+            "notes exists already: revision c3 at c3.py:40 made it",
+        ),
+        (
+            made,
+            of(&without, None, None),
+            "notes did not exist before this step, and exists when the step makes it",
+        ),
+        (
+            made,
+            of(&without, own(), None),
+            "the step itself makes notes at b1.py:17, and then makes it again",
+        ),
+        (
+            mood,
+            of(&with, None, None),
+            "mood existed already before this step",
+        ),
+        (
+            mood,
+            of(&without, own(), None),
+            "the step itself makes mood at b1.py:17, and then makes it again",
+        ),
+        // Not every type has a line, so that nothing is known of it.
+        (mood, of(&without, None, None), "mood exists already"),
+        (gone, of(&without, None, None), "table notes does not exist"),
+        (
+            gone,
+            of(&without, None, other()),
+            "table notes does not exist: revision c3 at c3.py:40 removed it",
+        ),
+        (
+            gone,
+            of(&with, None, None),
+            "table notes existed before this step, and does not when the step needs it",
+        ),
+        (
+            gone,
+            of(&with, None, own()),
+            "the step itself removes table notes at b1.py:17, and needs it afterwards",
+        ),
+    ] {
+        let told = diagnose(text, &known);
+        assert_eq!(told.cause, cause, "{text}");
+        assert!(!told.meaning.contains("by hand"), "{told:#?}");
+    }
 }

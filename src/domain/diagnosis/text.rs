@@ -20,7 +20,12 @@ static ESCAPES: LazyLock<Regex> = LazyLock::new(|| {
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"^(?:",
-        r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d| [A-Z]{3,4})? ?",
+        // `gh run view --log` has job and step before the time.
+        r"(?:[^\t]{1,100}\t[^\t]{1,100}\t\u{feff}?)?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d| [A-Z]{3,4})?[ \t]?",
+        // Go's `log`.
+        r"|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)? ",
+        // Heroku and Fly.
+        r"|(?:app|heroku)\[[\w.-]+\](?:: | [a-z]{3} \[\w+\] ?)",
         r"|\[\d{4}-\d\d-\d\d[^\]]*\] ?",
         r"|\[pod/[^\]]+\] ?",
         r"|[A-Za-z0-9][\w.-]* *\| ?",
@@ -42,7 +47,7 @@ pub(super) fn clean(text: &str) -> Vec<String> {
 
 fn line(raw: &str) -> String {
     // A bar of progress draws over itself.
-    let raw = raw.trim_end_matches('\r');
+    let raw = raw.trim_start_matches('\u{feff}').trim_end_matches('\r');
     let raw = raw.rsplit('\r').next().unwrap_or_default();
     let plain = if raw.contains(['\u{1b}', '\u{9b}']) {
         ESCAPES.replace_all(raw, "").into_owned()
@@ -78,6 +83,12 @@ mod tests {
             "  |   File \"a\", line 1",
             "Nov 21 09:09:15 host app[12]:   File \"a\", line 1\r",
             " 10%\r100%\r  File \"a\", line 1",
+            "\u{feff}  File \"a\", line 1",
+            "deploy\tRun migrations\t2026-11-21T09:09:15.1234567Z   File \"a\", line 1",
+            "2024/05/01 10:00:00   File \"a\", line 1",
+            "2026-11-21T09:09:15.123456+00:00 app[release.1]:   File \"a\", line 1",
+            "2026-11-21T09:09:15Z app[17819ee] fra [info]   File \"a\", line 1",
+            "[pod/api-7d9/api]   File \"a\", line 1",
         ] {
             assert_eq!(line(raw), "  File \"a\", line 1", "{raw:?}");
         }

@@ -17,9 +17,21 @@ patterns! {
     USAGE = r"^[\w./-]+(?: [\w-]+)*: error: (.*)$";
     // Every other word before the two spaces is a log's or a translation, which needs its code.
     POSTGRESQL = r"^(?:psql:.*?:\d+: )?(?:psql: )?(?:.*\] )?(?:(?:ERROR|FATAL|PANIC):  |\S+:  ([0-9A-Z]{5}): )(.*)$";
+    // As Go's drivers, the Supabase command line and PDO write a code into the sentence.
+    WITH_STATE = r"^(.*?)\s*[\[(]SQL ?(?:STATE|State|state)[:= ]+([0-9A-Z]{5})[\])]";
+    SEVERITY = r"^.*\b(?:ERROR|FATAL|PANIC|FEHLER|ERREUR): +";
+    // One space after the severity is what everybody writes: then the sentence has to be the server's.
+    LOOSE = r"^(?:psql:.*?:\d+: )?(?:psql: )?(?:.*\] )?(?:.*\b(?:PSQLException|PG::\w+|DatabaseException|goose run): +)?(?:ERROR|FATAL|PANIC): +(.*)$|^(?:.*[ :])?pq: (.*)$|^error returned from database: (.*)$";
+    SERVERS = r#"^(?:(?:relation|table|view|materialized view|sequence|type|schema|index|constraint|trigger|role|extension|policy|column) "[^"]+"(?: (?:of|for) (?:relation|table) "[^"]+")? (?:does not exist|already exists)|column [\w."]+ does not exist|function [\w.]+\(.*\) does not exist|operator does not exist: |duplicate key value violates unique constraint "|(?:insert or update|update or delete) on table "[^"]+" violates|new row for relation "[^"]+" violates|null value in column "|column "[^"]+" (?:of relation "[^"]+" )?contains null values|check constraint "[^"]+" .*is violated by some row|could not create unique index "|cannot drop .* because other objects depend on it|cannot alter type of a column used|column "[^"]+" cannot be cast automatically|cannot cast type |default for column "|syntax error at or near "|deadlock detected$|canceling statement due to |could not obtain lock on |permission denied (?:for|to) (?:table|schema|relation|database|sequence|function|view|type|language|create)|must be owner of |current transaction is aborted|value too long for type |invalid input (?:syntax for type|value for enum) |integer out of range$|bigint out of range$|smallint out of range$|numeric field overflow$|unsafe use of new value|[A-Z][A-Z ]+ cannot run inside a transaction block|cannot execute [A-Z ]+ in a read-only transaction|password authentication failed for user "|database "[^"]*" does not exist|role "[^"]+" is not permitted to log in|no pg_hba\.conf entry for |sorry, too many clients already|remaining connection slots |there is no unique constraint matching given keys|foreign key constraint "[^"]+" cannot be implemented|cannot insert multiple commands into a prepared statement|prepared statement "[^"]+" (?:already exists|does not exist)|the database system is (?:starting up|shutting down|in recovery mode))"#;
+    DETAIL = r"^(?:DETAIL|HINT|CONTEXT|LINE \d+|LOCATION|STATEMENT|Detail|Hint): ";
+    AT_STATEMENT = r"^At statement: \d+$";
+    IN_LINE = r#"(?:query|statement|SQL)[: ]+"([^"]+)": "#;
+    GO_MYSQL = r"^(?:.*[ :])?Error (\d{4}) \([0-9A-Z]{5}\): (.*)$";
+    SUPABASE = r"^Remote migration versions not found in (?:local )?\S+ directory";
+    QUIET = r"^(?:INFO|WARN|WARNING|DEBUG|NOTICE|TRACE)\b";
     PSQL_MORE = r"^(?:psql:.*?:\d+: )?(?:DETAIL|HINT|CONTEXT|LINE \d+|LOCATION|STATEMENT):  ?";
     MARIADB = r"^ERROR (\d{4})(?: \(\w{5}\))?(?: at line \d+)?(?: in file: .*?)?: (.*)$";
-    SQLITE = r"^(?:Parse |Runtime )?[Ee]rror:? (?:near line \d+|in prepare|stepping)[:,] (.*)$";
+    SQLITE = r"^(?:Parse |Runtime )?[Ee]rror:? (?:near line \d+|in prepare|stepping)[:,] (.*)$|^(?:Parse|Runtime) error: (.*)$";
     EXCEPTION = r"^((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Detected|Heads|Violation|Full|Memory)|(?:psycopg2?|asyncpg|pymysql|MySQLdb|sqlite3|sqlalchemy|alembic|click|flask)(?:\.\w+)+)(?:: |$)";
     LOGGED = r"^(?:INFO|WARN|WARNING|DEBUG|ERROR|CRITICAL|NOTICE)\b[ :\[]";
     ABSENT = r"Revision \S+ referenced from .* is not present$";
@@ -241,9 +253,20 @@ fn single(lines: &[String], start: usize) -> Option<(Told, usize)> {
     }
     if let Some(found) = SQLITE.captures(line) {
         return Some((
-            told(Speaker::Sqlite, vec![found[1].to_owned()], None),
+            told(Speaker::Sqlite, vec![first_group(&found).to_owned()], None),
             start + 1,
         ));
+    }
+    if let Some((code, words, next)) = drivers_words(lines, start) {
+        return Some((told(Speaker::PostgreSql, words, code.as_deref()), next));
+    }
+    if let Some(found) = GO_MYSQL.captures(line).filter(|_| !QUIET.is_match(line)) {
+        let words = vec![found[2].to_owned()];
+        return Some((told(Speaker::MariaDb, words, Some(&found[1])), start + 1));
+    }
+    if SUPABASE.is_match(line) {
+        let words = lines[start..].iter().take(LINES).cloned().collect();
+        return Some((told(Speaker::Tool, words, None), lines.len()));
     }
     for pattern in [&*ALEMBIC, &*FLASK, &*CLICK, &*USAGE] {
         let Some(found) = pattern.captures(line) else {
@@ -273,6 +296,56 @@ fn single(lines: &[String], start: usize) -> Option<(Told, usize)> {
         return Some((told(Speaker::Python, words, None), next));
     }
     None
+}
+
+/// A sentence of PostgreSQL's as drivers and other tools repeat it: known by the code in it, else by its words. Gives
+/// the code, the words with what belongs to them, and the line after them.
+fn drivers_words(lines: &[String], start: usize) -> Option<(Option<String>, Vec<String>, usize)> {
+    let line = lines[start].as_str();
+    if QUIET.is_match(line) {
+        return None;
+    }
+    let coded = WITH_STATE
+        .captures(line)
+        .filter(|found| is_state(&found[2]))
+        .map(|found| {
+            let sentence = match SEVERITY.find(&found[1]) {
+                Some(before) => found[1][before.end()..].to_owned(),
+                None => found[1].to_owned(),
+            };
+            (Some(found[2].to_owned()), sentence)
+        });
+    let (code, sentence) = coded.or_else(|| {
+        let found = LOOSE.captures(line)?;
+        let sentence = first_group(&found);
+        SERVERS
+            .is_match(sentence)
+            .then(|| (None, sentence.to_owned()))
+    })?;
+    let mut words = vec![sentence];
+    let more = lines[start + 1..]
+        .iter()
+        .take_while(|line| DETAIL.is_match(line) || line.starts_with([' ', '\t']))
+        .take(LINES);
+    words.extend(more.cloned());
+    let mut next = start + words.len();
+    if let Some(found) = IN_LINE.captures(line) {
+        words.push(format!("STATEMENT:  {}", &found[1]));
+    } else if lines
+        .get(next)
+        .is_some_and(|line| AT_STATEMENT.is_match(line))
+        && let Some(statement) = lines.get(next + 1)
+    {
+        words.push(format!("STATEMENT:  {statement}"));
+        next += 2;
+    }
+    Some((code, words, next))
+}
+
+/// The text of the first group that took part.
+fn first_group<'text>(found: &regex::Captures<'text>) -> &'text str {
+    let group = found.iter().skip(1).flatten().next();
+    group.map_or("", |text| text.as_str())
 }
 
 /// Whether it has the form of an `SQLSTATE`.

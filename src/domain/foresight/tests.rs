@@ -527,6 +527,7 @@ fn a_finding_that_says_so_is_a_failure() {
             evidence: None,
             advice: String::new(),
             place: Some(place(2)),
+            culprit: None,
         };
         if seen.revision.as_str() == "b" {
             vec![finding]

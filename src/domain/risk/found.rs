@@ -1,6 +1,6 @@
 //! A finding while it is made, with what decides which ones are the same.
 
-use super::{Evidence, Finding, Foretold, Level};
+use super::{Culprit, Evidence, Finding, Foretold, Level};
 use crate::domain::operation::Place;
 
 /// A finding with its object and its place in the order of events.
@@ -32,6 +32,7 @@ impl Found {
                 evidence: None,
                 advice: String::new(),
                 place: None,
+                culprit: None,
             },
         }
     }
@@ -58,6 +59,11 @@ impl Found {
 
     pub(super) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.finding.advice = advice.into();
+        self
+    }
+
+    pub(super) fn caused_by(mut self, culprit: Option<Culprit>) -> Self {
+        self.finding.culprit = culprit;
         self
     }
 

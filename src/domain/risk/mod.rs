@@ -11,11 +11,13 @@ pub(crate) mod testing;
 pub mod verdict;
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::Serialize;
 
 use super::foresight::Seen;
 use super::operation::{ColumnType, Place, TableName};
+use super::revision::RevisionId;
 
 /// All findings of one step, in the order in which things happen; one for each object and code.
 ///
@@ -106,6 +108,28 @@ pub struct Finding {
     pub advice: String,
     /// Where in the code.
     pub place: Option<Place>,
+    /// Which revision made or removed the object that a failure is about, if one in sight did.
+    pub culprit: Option<Culprit>,
+}
+
+/// The revision that made or removed an object, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Culprit {
+    /// The revision.
+    pub revision: RevisionId,
+    /// The place in its file.
+    pub place: Option<Place>,
+}
+
+impl fmt::Display for Culprit {
+    /// `revision c3 at c3.py:40`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "revision {}", self.revision)?;
+        match &self.place {
+            Some(place) => write!(formatter, " at {}", place.in_short()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What can be asked of the database, read-only. Names are those that the database has now.

@@ -359,6 +359,7 @@ mod tests {
             }),
             advice: String::new(),
             place: None,
+            culprit: None,
         }
     }
 

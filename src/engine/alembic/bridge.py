@@ -51,7 +51,43 @@ def hook_sqlalchemy(module):
     def note(dialect, connection_record, cargs, cparams):
         attempts.append((dialect, cargs, cparams))
 
+    def committed(connection):
+        for known in contexts:
+            if of_same_transaction(known["context"].connection, connection):
+                known["committed"] = True
+
+    def executed(connection, cursor, statement, parameters, context, executemany):
+        if statement[:8].strip().rstrip(";").upper() == "COMMIT":
+            committed(connection)
+
     event.listen(Engine, "do_connect", note)
+    event.listen(Engine, "commit", silently(committed))
+    event.listen(Engine, "after_cursor_execute", silently(executed))
+
+
+def of_same_transaction(one, other):
+    """Whether two connections of SQLAlchemy's use the same of the driver's."""
+    return one is other or (not one.closed and not other.closed and one.connection is other.connection)
+
+
+@silently
+def begun_before(context):
+    """Whether a transaction was open when `env.py` configured the migrations: Alembic then leaves the commit to it."""
+    if not getattr(context, "_in_external_transaction", False):
+        return False
+    by_itself = getattr(context.connection, "_is_autocommit_isolation", None)
+    if by_itself is not None and by_itself():
+        return False
+    pooled = context.connection.connection
+    raw = getattr(pooled, "driver_connection", None) or getattr(pooled, "connection", None) or pooled
+    # Drivers say it as an attribute (psycopg, pg8000, sqlite3 from 3.12 on), by a method (PyMySQL), or by the level,
+    # which to psycopg2 means another thing.
+    if getattr(raw, "autocommit", False) is True:
+        return False
+    if context.dialect.name == "sqlite" and getattr(raw, "isolation_level", "") is None:
+        return False
+    asked = getattr(raw, "get_autocommit", None)
+    return not (asked is not None and asked())
 
 
 @silently
@@ -195,7 +231,9 @@ def hook_migration(module):
     def created(context, _):
         if not context.as_sql:
             # The connection may be closed at the end, so it is asked now.
-            contexts.append({"context": context, "rows": None, "info": connection_info(context.connection)})
+            known = {"context": context, "rows": None, "info": connection_info(context.connection)}
+            contexts.append(known)
+            known["begun_before"] = begun_before(context)
 
     @silently
     def read(context, rows):
@@ -422,6 +460,7 @@ def context_report(known):
         "transactional_ddl": bool(context.impl.transactional_ddl),
         "transaction_per_migration": bool(context._transaction_per_migration),
         "rows": known["rows"],
+        "left_open": bool(known.get("begun_before") and not known.get("committed")),
         "connection": connection_report(dialect, cargs, cparams, known["info"]) if same or known["info"] else None,
     }
 

@@ -212,7 +212,10 @@ struct Context {
     version_table: String,
     version_table_schema: Option<String>,
     transaction_per_migration: bool,
-    rows: Option<Vec<String>>,
+    rows: Option<Vec<Option<String>>>,
+    /// Whether a transaction was open before the migrations and was not committed after them.
+    #[serde(default)]
+    left_open: bool,
     connection: Option<Connection>,
 }
 
@@ -236,6 +239,8 @@ pub struct Place {
     pub rows: Option<Vec<RevisionId>>,
     /// Whether `env.py` asks for one transaction per revision.
     pub transaction_per_migration: bool,
+    /// Whether `env.py` began a transaction before the migrations and does not commit it.
+    pub left_open: bool,
 }
 
 impl Report {
@@ -328,10 +333,12 @@ impl Context {
                 schema: self.version_table_schema.clone(),
                 rows: RowsAre::Heads,
             },
-            rows: self
-                .rows
-                .as_ref()
-                .map(|rows| rows.iter().map(RevisionId::new).collect()),
+            rows: self.rows.as_ref().map(|rows| {
+                rows.iter()
+                    .map(|row| RevisionId::new(row.as_deref().unwrap_or_default()))
+                    .collect()
+            }),
+            left_open: self.left_open,
             transaction_per_migration: self.transaction_per_migration,
         }
     }

@@ -59,6 +59,11 @@ impl AlembicEngine {
         words
     }
 
+    /// A command of the engine's own, as one would type it.
+    pub fn own_command(&self, verb: &[&str]) -> String {
+        self.typed(verb)
+    }
+
     pub(super) fn typed(&self, verb: &[&str]) -> String {
         let words = self.words(verb);
         shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))

@@ -57,7 +57,10 @@ pub fn find(settings: &Settings, dir: &Path, env: &Environment) -> Result<Found,
         if let Some((what, _)) = refused.iter().find(|(_, set)| *set) {
             return Err(error(
                 format!("`{}` does not take {what}", found.shown_with_args()),
-                vec!["leave it out, or name an `alembic` command with --engine-command".to_owned()],
+                vec![
+                    "leave it out; of several databases, env.py can choose one by an argument of its own: -x KEY=VALUE"
+                        .to_owned(),
+                ],
             ));
         }
     }
@@ -80,7 +83,9 @@ impl Found {
 
 /// Whether the settings or the directory show that there is one, whether or not its program is there.
 pub fn is_shown(settings: &Settings, dir: &Path, env: &Environment) -> bool {
-    settings.engine_command.is_some() || sign(settings, dir, env).is_some()
+    settings.engine_command.is_some()
+        || sign(settings, dir, env).is_some()
+        || application(dir, env).is_some() && uses_flask_migrate(dir)
 }
 
 fn named(words: &[String], dir: &Path, env: &Environment) -> Result<Found, EngineError> {
@@ -129,7 +134,9 @@ fn shown_by_directory(
     dir: &Path,
     env: &Environment,
 ) -> Result<Found, EngineError> {
-    let (sign, name, verb) = sign(settings, dir, env).ok_or_else(|| nothing_found(dir))?;
+    let (sign, name, verb) = sign(settings, dir, env)
+        .or_else(|| application(dir, env).map(|sign| (sign, "flask", Some("db"))))
+        .ok_or_else(|| nothing_found(dir))?;
     let program = beside_project(name, dir, env)
         .or_else(|| find_program(OsStr::new(name), dir, env_path(env)))
         .ok_or_else(|| {
@@ -222,6 +229,65 @@ fn sign(
         .or_else(|| first(&flask).map(|sign| (sign, "flask", Some("db"))))
 }
 
+/// What shows that `flask` would find an application here, which may keep its migrations in any folder. Only the
+/// application itself knows: `flask db` is asked.
+fn application(dir: &Path, env: &Environment) -> Option<&'static str> {
+    let named = env
+        .get(OsStr::new("FLASK_APP"))
+        .is_some_and(|app| !app.is_empty());
+    let in_file = || {
+        let text = std::fs::read_to_string(dir.join(".flaskenv")).unwrap_or_default();
+        text.lines().any(|line| {
+            let line = line.trim_start();
+            let line = line.strip_prefix("export ").unwrap_or(line);
+            line.trim_start().starts_with("FLASK_APP")
+        })
+    };
+    // The files that `flask` takes by itself, which frameworks of other kinds have as well.
+    let usual = || {
+        ["app.py", "wsgi.py"]
+            .iter()
+            .any(|file| dir.join(file).is_file())
+    };
+    if named {
+        Some("FLASK_APP")
+    } else if in_file() {
+        Some("FLASK_APP in .flaskenv")
+    } else if usual() && uses_flask_migrate(dir) {
+        Some("the application of Flask-Migrate in app.py or wsgi.py")
+    } else {
+        None
+    }
+}
+
+/// More files are not read to find out what a project uses.
+const MOST_FILES: usize = 300;
+/// Nor larger ones.
+const LARGEST_FILE: u64 = 512 << 10;
+
+/// Whether a Python file in this directory, or in a folder of it, names Flask-Migrate.
+fn uses_flask_migrate(dir: &Path) -> bool {
+    let python = |folder: &Path| -> Vec<PathBuf> {
+        let mut files = subfolders(folder);
+        files.retain(|file| file.extension() == Some(OsStr::new("py")));
+        files
+    };
+    let folders = subfolders(dir).into_iter().filter(|folder| {
+        let name = folder.file_name().and_then(OsStr::to_str).unwrap_or(".");
+        !name.starts_with('.') && !["venv", "env", "node_modules"].contains(&name)
+    });
+    let files = python(dir)
+        .into_iter()
+        .chain(folders.flat_map(|folder| python(&folder)));
+    files.take(MOST_FILES).any(|file| {
+        std::fs::metadata(&file).is_ok_and(|about| about.is_file() && about.len() <= LARGEST_FILE)
+            && std::fs::read(&file).is_ok_and(|text| {
+                let name = b"flask_migrate";
+                text.windows(name.len()).any(|found| found == name)
+            })
+    })
+}
+
 fn has_tool_alembic(file: &Path) -> bool {
     let Ok(text) = crate::files::read_text(file) else {
         return false;
@@ -303,11 +369,17 @@ fn nothing_found(dir: &Path) -> EngineError {
     } else {
         hints.push("run rollback in the project's directory, or name it with `-C DIR`".to_owned());
     }
+    if uses_flask_migrate(dir) {
+        hints.push(
+            "for Flask-Migrate, set FLASK_APP to the application, or name its command: --engine-command 'flask db'"
+                .to_owned(),
+        );
+    }
     hints.push(ANY_COMMAND.to_owned());
     error(
         format!(
             "no migration engine in {}: looked for alembic.ini, [tool.alembic] in pyproject.toml, \
-             ALEMBIC_CONFIG, FLASK_APP=superset, superset_config.py, SUPERSET_CONFIG_PATH and a \
+             ALEMBIC_CONFIG, FLASK_APP, .flaskenv, superset_config.py, SUPERSET_CONFIG_PATH and a \
              Flask-Migrate folder migrations/",
             dir.display()
         ),

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bridge::Report;
 use super::command_line::{CURRENT, HISTORY};
+use super::discovery::Style;
 use super::{AlembicEngine, output};
 use crate::domain::diagnosis::start::{self as complaint, Kind};
 use crate::domain::graph::Graph;
 use crate::domain::revision::{Revision, RevisionId};
-use crate::engine::{Current, Ended, EngineError, Observation};
+use crate::engine::{Current, Ended, Engine as _, EngineError, Observation};
 use crate::process::{Finished, Interrupt};
 
 impl AlembicEngine {
@@ -126,16 +127,28 @@ impl AlembicEngine {
     }
 
     fn several(&self, places: &[String]) -> EngineError {
-        plain_error(
+        let error = plain_error(
             format!(
-                "`{}` goes through several databases or version tables, and one run can only walk \
-                 one of them back: {}",
+                "`{}` migrates several databases or version tables, and a run rolls back one of them: {}",
                 self.typed(CURRENT),
                 places.join("; ")
             ),
-            "choose one with -n SECTION or -x KEY=VALUE, as the project's env.py reads it"
-                .to_owned(),
-        )
+            String::new(),
+        );
+        let hints = match self.found.style {
+            Style::Alembic => {
+                vec!["choose one with -n SECTION or -x KEY=VALUE, as the project's env.py reads it".to_owned()]
+            }
+            // There are no sections, and the env.py of its template goes through all databases.
+            Style::Flask => vec![
+                format!(
+                    "`{}` has no option for one of them: its env.py migrates all in each command, so that one step would change every database",
+                    self.name()
+                ),
+                "have env.py read an argument, such as `context.get_x_argument(as_dictionary=True).get(\"db\")`, and migrate only the database of that name; then: rollback -x db=NAME plan -1".to_owned(),
+            ],
+        };
+        EngineError { hints, ..error }
     }
 
     /// Both roads' common end: the printed words, and what the bridge adds to them.
@@ -176,6 +189,7 @@ impl AlembicEngine {
             reported_url,
             engine_version: report.and_then(Report::engine_version).map(str::to_owned),
             version_table: place.as_ref().map(|place| place.version_table.clone()),
+            leaves_transaction_open: place.as_ref().is_some_and(|place| place.left_open),
             transaction_per_migration: place.as_ref().map(|place| place.transaction_per_migration),
             connection: place.and_then(|place| place.connection),
         })

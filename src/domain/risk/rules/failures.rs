@@ -3,7 +3,7 @@
 use super::Rule;
 use crate::domain::foresight::{Failure, Seen};
 use crate::domain::risk::found::Found;
-use crate::domain::risk::{Ask, Foretold, Level};
+use crate::domain::risk::{Ask, Culprit, Foretold, Level};
 
 const MISSING: &str = "object-missing";
 const EXISTS: &str = "object-exists";
@@ -40,17 +40,13 @@ fn found(failure: &Failure) -> Found {
     } else {
         (Level::Medium, Foretold::MayFail)
     };
-    let culprit = match &failure.culprit {
-        Some((revision, Some(place))) => {
-            let file = place.file.rsplit('/').next().unwrap_or_default();
-            format!(
-                ": the doing of revision {revision} at {file}:{}",
-                place.line
-            )
-        }
-        Some((revision, None)) => format!(": the doing of revision {revision}"),
-        None => String::new(),
-    };
+    let culprit = failure.culprit.as_ref().map(|(revision, place)| Culprit {
+        revision: revision.clone(),
+        place: place.clone(),
+    });
+    let by = culprit
+        .as_ref()
+        .map_or(String::new(), |culprit| format!(": the doing of {culprit}"));
     // One exception is one finding, whoever told of it, and so is a function that is not there.
     let object = match failure.code {
         IRREVERSIBLE | NO_DOWNGRADE => "",
@@ -60,11 +56,12 @@ fn found(failure: &Failure) -> Found {
         failure.code,
         object,
         level,
-        format!("{}{culprit}", failure.sentence),
+        format!("{}{by}", failure.sentence),
     )
     .at(&failure.place)
     .after(usize::MAX)
     .fails(outcome)
+    .caused_by(culprit)
     .advise(advice(failure))
 }
 

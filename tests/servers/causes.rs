@@ -1,0 +1,207 @@
+//! What a run says about a failure that its own step brought about, and about version rows, on each server.
+
+use crate::project::Project;
+use crate::support::{Kind, TestDatabase};
+
+fn revision(id: &str, below: Option<&str>, upgrade: &str, downgrade: &str) -> String {
+    let below = below.map_or("None".to_owned(), |below| format!("'{below}'"));
+    let body =
+        |text: &str| -> String { text.lines().map(|line| format!("    {line}\n")).collect() };
+    format!(
+        "import sqlalchemy as sa\nfrom alembic import op\n\nrevision = '{id}'\ndown_revision = {below}\n\n\n\
+         def upgrade():\n{}\n\ndef downgrade():\n{}",
+        body(upgrade),
+        body(downgrade)
+    )
+}
+
+/// A project of two revisions, at the newer one.
+fn project(database: &TestDatabase<'_>, first: (&str, &str), second: (&str, &str)) -> Project {
+    let project = Project::alembic("linear").env("DATABASE_URL", database.url());
+    for file in project.files() {
+        if file.starts_with("migrations/versions") {
+            std::fs::remove_file(project.root().join(file)).unwrap();
+        }
+    }
+    let project = project
+        .file(
+            "migrations/versions/aaaa1111.py",
+            revision("aaaa1111", None, first.0, first.1),
+        )
+        .file(
+            "migrations/versions/bbbb1111.py",
+            revision("bbbb1111", Some("aaaa1111"), second.0, second.1),
+        );
+    project.engine("alembic upgrade head");
+    project
+}
+
+const NOTES: (&str, &str) = (
+    "op.create_table('notes', sa.Column('id', sa.Integer, primary_key=True), sa.Column('title', sa.String(20)))",
+    "op.drop_table('notes')",
+);
+
+/// The last account of a run that failed: its diagnosis.
+fn diagnosis(project: &Project, line: &str) -> serde_json::Value {
+    let run = project.run(&format!("{line} --format json"));
+    let lines = run.json_lines();
+    let last = lines.last().unwrap_or_else(|| panic!("{run}"));
+    assert_ne!(last["diagnosis"]["code"], serde_json::Value::Null, "{run}");
+    last["diagnosis"].clone()
+}
+
+/// Turns red if an object that the step makes twice, or removes before it needs it, is said to have been there, or
+/// gone, before the step.
+#[test]
+fn a_step_that_stands_in_its_own_way_is_told_from_what_it_found() {
+    let enum_twice = (
+        "op.drop_table('cfg')\nop.execute('DROP TYPE scope_type')",
+        "scope = sa.Enum('a', 'b', name='scope_type')\nscope.create(op.get_bind(), checkfirst=True)\n\
+         op.create_table('cfg', sa.Column('id', sa.Integer, primary_key=True), sa.Column('scope', scope))",
+    );
+    let with_enum = (
+        "op.create_table('cfg', sa.Column('id', sa.Integer, primary_key=True), sa.Column('scope', sa.Enum('a', 'b', name='scope_type')))",
+        "op.drop_table('cfg')\nop.execute('DROP TYPE scope_type')",
+    );
+    let database = TestDatabase::create(Kind::PostgreSql);
+    let told = diagnosis(
+        &project(&database, with_enum, enum_twice),
+        "downgrade-safe -1 -y",
+    );
+    assert_eq!(told["code"], "already-exists");
+    let cause = told["cause"].as_str().unwrap();
+    assert!(
+        cause.contains("the step itself makes scope_type at bbbb1111.py:13"),
+        "{told:#}"
+    );
+    assert!(
+        told["what_to_do"].to_string().contains("create_type=False"),
+        "{told:#}"
+    );
+
+    for (kind, downgrade, code, says) in [
+        (
+            Kind::PostgreSql,
+            "names = ['made', 'made']\nfor name in names: op.execute(f'CREATE TABLE {name} (id integer)')",
+            "already-exists",
+            "did not exist before this step",
+        ),
+        (
+            Kind::PostgreSql,
+            "name = 'notes'\nop.execute(f'CREATE TABLE {name} (id integer)')",
+            "already-exists",
+            "existed already before this step",
+        ),
+        (
+            Kind::PostgreSql,
+            "names = ['notes', 'notes']\nfor name in names: op.execute(f'DROP TABLE {name}')",
+            "table-missing",
+            "existed before this step",
+        ),
+        (
+            Kind::PostgreSql,
+            "name = 'nothing'\nop.execute(f'DROP TABLE {name}')",
+            "table-missing",
+            "table nothing does not exist",
+        ),
+        (
+            Kind::MariaDb,
+            "name = 'notes'\nop.execute(f'CREATE TABLE {name} (id integer)')",
+            "already-exists",
+            "existed already before this step",
+        ),
+        (
+            Kind::Sqlite,
+            "names = ['made', 'made']\nfor name in names: op.execute(f'CREATE TABLE {name} (id integer)')",
+            "already-exists",
+            "did not exist before this step",
+        ),
+    ] {
+        let database = TestDatabase::create(kind);
+        // What the forecast can follow it refuses; a name out of the environment it cannot.
+        let downgrade = format!("import os\nos.environ.get('HOME')\n{downgrade}");
+        let project = project(&database, NOTES, ("pass", &downgrade));
+        let told = diagnosis(&project, "downgrade-safe -1 -y --allow-failing");
+        assert_eq!(told["code"], code, "{kind:?} {downgrade}\n{told:#}");
+        let cause = told["cause"].as_str().unwrap();
+        assert!(
+            cause.contains(says) || cause.contains("the step itself"),
+            "{kind:?} {downgrade}\n{told:#}"
+        );
+        assert!(
+            !told.to_string().contains("by hand\"") || says.contains("does not exist"),
+            "{told:#}"
+        );
+    }
+}
+
+/// Turns red if repeated rows pass on a server, if the step is begun, or if the suggested statement leaves another
+/// number of rows than one.
+#[test]
+fn repeated_rows_are_refused_and_can_be_corrected() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        let project = project(&database, NOTES, ("pass", "pass"));
+        for statement in [
+            "DROP TABLE alembic_version",
+            "CREATE TABLE alembic_version (version_num VARCHAR(32))",
+            "INSERT INTO alembic_version VALUES ('bbbb1111'), ('bbbb1111'), ('bbbb1111')",
+        ] {
+            database.execute(statement);
+        }
+        let run = project.run("downgrade-safe -1 -y").exits(3);
+        assert!(
+            run.stderr.contains("has the row bbbb1111 3 times"),
+            "{kind:?}: {run}"
+        );
+        let correction = run.stderr.split_once("correct it: ").unwrap().1;
+        database.execute(correction.lines().next().unwrap().trim_end_matches(';'));
+        let rows = database.query("SELECT version_num FROM alembic_version");
+        assert_eq!(rows, [[Some("bbbb1111".to_owned())]], "{kind:?}");
+        project.run("downgrade-safe -1 -y").exits(0);
+    }
+}
+
+/// Turns red if an emptied version table is called rolled back on a server.
+#[test]
+fn an_emptied_version_table_is_refused_on_each_server() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        let project = project(&database, NOTES, ("pass", "pass"));
+        database.execute("DELETE FROM alembic_version");
+        let told = project.run("current").exits(0);
+        assert!(
+            told.stdout.contains("notes (made by aaaa1111)"),
+            "{kind:?}: {told}"
+        );
+        let run = project.run("downgrade-safe -1 -y").exits(3);
+        assert!(
+            run.stderr.contains("alembic stamp REVISION"),
+            "{kind:?}: {run}"
+        );
+    }
+}
+
+/// Turns red if a transaction that env.py leaves open is noticed on SQLite alone.
+#[test]
+fn a_transaction_that_is_left_open_is_refused_on_each_server() {
+    for kind in Kind::ALL {
+        let database = TestDatabase::create(kind);
+        let project = project(&database, NOTES, ("pass", "pass")).edit(
+            "migrations/env.py",
+            "context.configure(connection=connection)",
+            "connection.exec_driver_sql('SELECT 1').scalar()\n        context.configure(connection=connection)",
+        );
+        let run = project.run("downgrade-safe -1 -y").exits(3);
+        assert!(
+            run.stderr.contains("a transaction was open"),
+            "{kind:?}: {run}"
+        );
+        let project = project.edit(
+            "migrations/env.py",
+            "        context.configure(connection=connection)",
+            "        connection.commit()\n        context.configure(connection=connection)",
+        );
+        project.run("downgrade-safe -1 -y").exits(0);
+    }
+}
