@@ -177,6 +177,11 @@ fn each_failure_without_a_server_is_understood() {
                 "migrations/env.py",
                 "context.configure(connection=connection)",
                 "context.configure(connection=connection)\n        connection.exec_driver_sql('SELECT 1').scalar()",
+            )
+            .edit(
+                "migrations/env.py",
+                "context.begin_transaction()",
+                "connection.begin()",
             ),
             "alembic downgrade -1",
         ),
@@ -247,14 +252,14 @@ fn a_log_is_explained_without_a_project() {
     Cause:    table never_created does not exist
     Meaning:  The step counts on something that an earlier step of this rollback, a later revision or a person has removed. With Python's usual settings SQLite keeps what the step did before this statement: it may be half done.
       → find out what removed it: grep -rn never_created in the folder of the migrations
-      → make it by hand, or mend the downgrade that names it
+      → make it by hand, or correct the migration that names it
       → see where the database stands: rollback current
     Code:     table-missing
     ");
     assert_snapshot!(empty.run("explain log.txt --format json").exits(0), @r#"
     exit 0
     --- stdout
-    {"cause":"table never_created does not exist","code":"table-missing","meaning":"The step counts on something that an earlier step of this rollback, a later revision or a person has removed. With Python's usual settings SQLite keeps what the step did before this statement: it may be half done.","version":1,"what_to_do":["find out what removed it: grep -rn never_created in the folder of the migrations","make it by hand, or mend the downgrade that names it","see where the database stands: rollback current"]}
+    {"cause":"table never_created does not exist","code":"table-missing","meaning":"The step counts on something that an earlier step of this rollback, a later revision or a person has removed. With Python's usual settings SQLite keeps what the step did before this statement: it may be half done.","version":1,"what_to_do":["find out what removed it: grep -rn never_created in the folder of the migrations","make it by hand, or correct the migration that names it","see where the database stands: rollback current"]}
     "#);
 }
 

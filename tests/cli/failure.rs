@@ -61,7 +61,7 @@ fn a_step_that_fails_halfway_names_what_is_gone() {
     Current revision: 3333aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → find out what removed it: grep -rn never_created in the folder of the migrations
-      → make it by hand, or mend the downgrade of 3333aaaa
+      → make it by hand, or correct the downgrade of 3333aaaa
       → bring the schema back to what it was before the step, by hand or from a backup: as it is, the step would fail on it again
       → then: rollback downgrade-safe --resume
       → to leave it here: rollback downgrade-safe --abandon

@@ -70,7 +70,14 @@ fn rows_that_cannot_be_true_are_refused_before_a_step() {
 #[test]
 fn a_repeated_row_is_told_with_its_correction() {
     let project = with_rows("('5e6f7a8b9c05'), ('5e6f7a8b9c05')");
-    assert_snapshot!(project.run("downgrade-safe -1 -y"), @"");
+    assert_snapshot!(project.run("downgrade-safe -1 -y"), @"
+    exit 3
+    --- stderr
+    refused: the version table alembic_version has the row 5e6f7a8b9c05 2 times: nothing was changed
+      because Alembic does the statements of a step and then fails at such a row, which leaves the step half done on servers without transactions for DDL
+      → correct it: DELETE FROM alembic_version WHERE version_num = '5e6f7a8b9c05' AND rowid <> (SELECT min(rowid) FROM alembic_version WHERE version_num = '5e6f7a8b9c05');
+      → then see what is applied: rollback current
+    ");
 }
 
 /// Turns red if an emptied version table, or one that is gone, passes for a database in which everything was
@@ -79,10 +86,26 @@ fn a_repeated_row_is_told_with_its_correction() {
 fn tables_without_a_row_are_not_called_rolled_back() {
     let project = Project::alembic("linear").at("heads");
     project.sql("DELETE FROM alembic_version");
-    assert_snapshot!(project.run("plan -1"), @"");
+    assert_snapshot!(project.run("plan -1"), @"
+    exit 3
+    --- stderr
+    refused: the version table is empty: it is not known which revisions are applied
+      because tables of the migrations are in the database: customers (made by 1a2b3c4d5e01), orders (made by 3c4d5e6f7a03), and no revision is recorded for them
+      because the rows may have been deleted, or this is another version table than the migrations used
+      → find out which revision the schema is at: from the last deploy, a backup, or rollback history
+      → then record it, which changes no table: alembic stamp REVISION
+    ");
     project.run("downgrade-safe -1 -y").exits(3);
     project.sql("DROP TABLE alembic_version");
-    assert_snapshot!(project.run("plan -1"), @"");
+    assert_snapshot!(project.run("plan -1"), @"
+    exit 3
+    --- stderr
+    refused: the database has no version table alembic_version: it is not known which revisions are applied
+      because tables of the migrations are in the database: customers (made by 1a2b3c4d5e01), orders (made by 3c4d5e6f7a03), and no revision is recorded for them
+      because the rows may have been deleted, or this is another version table than the migrations used
+      → find out which revision the schema is at: from the last deploy, a backup, or rollback history
+      → then record it, which changes no table: alembic stamp REVISION
+    ");
     project.run("downgrade-safe base -y").exits(3);
 
     // The suggested command, with the revision filled in, makes it a database that can be rolled back.
@@ -126,7 +149,14 @@ fn asks_first(after: &str) -> Project {
 fn an_env_that_leaves_its_transaction_open_is_refused_before_a_step() {
     let project = asks_first("");
     let before = project.bytes();
-    assert_snapshot!(project.run("downgrade-safe -1 -y"), @"");
+    assert_snapshot!(project.run("downgrade-safe -1 -y"), @"
+    exit 3
+    --- stderr
+    refused: env.py leaves a transaction open, so that no migration would be kept: nothing was changed
+      because a transaction was open when env.py called context.configure(): Alembic then leaves the commit to env.py, which does not commit
+      → in env.py, call connection.commit() before context.configure(), or ask the database over another connection
+      → alembic itself exits with 0 there and changes nothing, or on MariaDB, MySQL and SQLite half of it
+    ");
     project.run("guard -y -- true").exits(3);
     assert_eq!(project.bytes(), before);
     let told = project.run("current --format json").exits(0).json();

@@ -71,7 +71,7 @@ fn a_step_that_stands_in_its_own_way_is_told_from_what_it_found() {
     assert_eq!(told["code"], "already-exists");
     let cause = told["cause"].as_str().unwrap();
     assert!(
-        cause.contains("the step itself makes scope_type at bbbb1111.py:13"),
+        cause.contains("the step itself makes scope_type at bbbb1111.py:15"),
         "{told:#}"
     );
     assert!(
@@ -79,59 +79,43 @@ fn a_step_that_stands_in_its_own_way_is_told_from_what_it_found() {
         "{told:#}"
     );
 
-    for (kind, downgrade, code, says) in [
+    // The forecast does not follow how this name comes about.
+    let unseen = "name = bytes.fromhex('6d616465').decode()\nfor _ in range(2): op.execute(f'CREATE TABLE {name} (id integer)')";
+    let made_twice = "op.execute('CREATE TABLE made (id integer)')\nop.execute('CREATE TABLE made (id integer)')";
+    let by_hand = "op.execute('CREATE TABLE by_hand (id integer)')";
+    for (kind, downgrade, code, cause) in [
+        (Kind::PostgreSql, made_twice, "already-exists", "the step itself makes made at bbbb1111.py:13, and then makes it again"),
+        (Kind::Sqlite, made_twice, "already-exists", "the step itself makes made at bbbb1111.py:13, and then makes it again"),
+        (Kind::PostgreSql, unseen, "already-exists", "made did not exist before this step, and exists when the step makes it"),
+        (Kind::MariaDb, unseen, "already-exists", "made did not exist before this step, and exists when the step makes it"),
+        (Kind::PostgreSql, by_hand, "already-exists", "by_hand existed already before this step"),
+        (Kind::MariaDb, by_hand, "already-exists", "by_hand existed already before this step"),
+        (Kind::Sqlite, by_hand, "already-exists", "by_hand existed already before this step"),
         (
             Kind::PostgreSql,
-            "names = ['made', 'made']\nfor name in names: op.execute(f'CREATE TABLE {name} (id integer)')",
+            "op.execute('CREATE TABLE notes (id integer)')",
             "already-exists",
-            "did not exist before this step",
+            "notes exists already: revision aaaa1111 at aaaa1111.py:9 made it",
         ),
         (
             Kind::PostgreSql,
-            "name = 'notes'\nop.execute(f'CREATE TABLE {name} (id integer)')",
-            "already-exists",
-            "existed already before this step",
-        ),
-        (
-            Kind::PostgreSql,
-            "names = ['notes', 'notes']\nfor name in names: op.execute(f'DROP TABLE {name}')",
+            "op.execute('DROP TABLE notes')\nop.execute('DROP TABLE notes')",
             "table-missing",
-            "existed before this step",
+            "the step itself removes table notes at bbbb1111.py:13, and needs it afterwards",
         ),
         (
             Kind::PostgreSql,
-            "name = 'nothing'\nop.execute(f'DROP TABLE {name}')",
+            "op.execute('DROP TABLE nothing')",
             "table-missing",
             "table nothing does not exist",
         ),
-        (
-            Kind::MariaDb,
-            "name = 'notes'\nop.execute(f'CREATE TABLE {name} (id integer)')",
-            "already-exists",
-            "existed already before this step",
-        ),
-        (
-            Kind::Sqlite,
-            "names = ['made', 'made']\nfor name in names: op.execute(f'CREATE TABLE {name} (id integer)')",
-            "already-exists",
-            "did not exist before this step",
-        ),
     ] {
         let database = TestDatabase::create(kind);
-        // What the forecast can follow it refuses; a name out of the environment it cannot.
-        let downgrade = format!("import os\nos.environ.get('HOME')\n{downgrade}");
-        let project = project(&database, NOTES, ("pass", &downgrade));
+        let project = project(&database, NOTES, ("pass", downgrade));
+        database.execute("CREATE TABLE by_hand (id integer)");
         let told = diagnosis(&project, "downgrade-safe -1 -y --allow-failing");
         assert_eq!(told["code"], code, "{kind:?} {downgrade}\n{told:#}");
-        let cause = told["cause"].as_str().unwrap();
-        assert!(
-            cause.contains(says) || cause.contains("the step itself"),
-            "{kind:?} {downgrade}\n{told:#}"
-        );
-        assert!(
-            !told.to_string().contains("by hand\"") || says.contains("does not exist"),
-            "{told:#}"
-        );
+        assert_eq!(told["cause"], cause, "{kind:?} {downgrade}\n{told:#}");
     }
 }
 

@@ -80,7 +80,10 @@ const CASES: &[Case] = &[
         MARIA,
         "pass",
         "op.execute(\"UPDATE pets SET name = REPEAT('x', 30) WHERE id = 1\")",
-        &["column name of table pets is longer"],
+        &[
+            "an UPDATE of the step at tested.py:",
+            "column name of table pets",
+        ],
     ),
     case(
         "value-truncated",
@@ -216,8 +219,7 @@ op.execute('INSERT INTO boxes (id, toy) VALUES (2, 2)')",
         "still-referenced",
         LITE,
         KEY,
-        "op.get_bind().exec_driver_sql('COMMIT')
-op.get_bind().exec_driver_sql('PRAGMA foreign_keys = ON')
+        "op.get_bind().exec_driver_sql('PRAGMA foreign_keys = ON')
 op.drop_table('toys')",
         &["table toys cannot go", "pragma_foreign_key_list", "'toys'"],
     ),
@@ -533,7 +535,7 @@ op.execute('UPDATE owners SET id = NULL')",
         BOTH,
         "pass",
         "op.execute(\"UPDATE pets SET name = '\" + 'x' * 300 + \"'\")",
-        &["an UPDATE of the step at tested.py:", "in table pets"],
+        &["an UPDATE of the step at tested.py:", "pets"],
     ),
     // The version table.
     case(

@@ -158,12 +158,17 @@ pub(super) fn written_by_step(failed: &Failed, problem: &str) -> Option<Words> {
         let file = frame.file.rsplit('/').next().unwrap_or_default();
         format!(" at {file}:{}", frame.line)
     });
-    let table = table(failed);
+    let place = match value_column(failed) {
+        (Some(column), table) => {
+            format!(": {}", of_table("column", Some(&column), table.as_deref()))
+        }
+        (None, Some(table)) => format!(" in table {table}"),
+        (None, None) => String::new(),
+    };
     let words = Words {
         meaning: Some("The statement was not done. The step writes the value itself: the rows from before need not be at fault.".to_owned()),
         ..Words::new(format!(
-            "{article} {verb} of the step{at} {problem}{}",
-            table.map_or(String::new(), |table| format!(" in table {table}"))
+            "{article} {verb} of the step{at} {problem}{place}"
         ))
     };
     Some(words.then("correct what the migration writes"))
