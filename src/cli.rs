@@ -1,15 +1,18 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum as _};
 
 use crate::commands::{
-    backup, backups, check, completions, current, downgrade_safe, explain, guard, history, list,
-    man, plan, restore, show, sql,
+    abandon, backup, backups, check, completions, current, downgrade_safe, explain, guard, history,
+    list, man, plan, restore, resume, show, sql,
 };
 use crate::config::{self, GraphSource, Layer};
-use crate::domain::secret::Secret;
+use crate::database::url;
+use crate::domain::command::ProjectOptions;
+use crate::domain::secret::{Secret, redact};
+use crate::engine::alembic::output::mask;
 use crate::ui::{ColorChoice, Format, Verbosity};
 
 const EXAMPLES: &str = "\
@@ -21,6 +24,8 @@ Examples:
   rollback downgrade-safe -3 --dry-run      The same, as a rehearsal of the next line
   rollback downgrade-safe -3                Take three revisions back, one at a time
   rollback downgrade-safe 363a9b1e8992 -y   Down to a revision, without a question
+  rollback resume                           Resume the run that did not reach its target
+  rollback abandon                          Give that run up; the database is not touched
   rollback backup                           Make a backup, and prove it
   rollback restore latest                   Make the database what it was at the last backup
   rollback history                          Which runs were there?
@@ -69,6 +74,8 @@ pub enum Command {
     List(list::ListArgs),
     Check(check::CheckArgs),
     DowngradeSafe(Box<downgrade_safe::DowngradeSafeArgs>),
+    Resume(Box<resume::ResumeArgs>),
+    Abandon(abandon::AbandonArgs),
     Backup(backup::BackupArgs),
     Backups(backups::BackupsArgs),
     Restore(restore::RestoreArgs),
@@ -165,8 +172,10 @@ impl Global {
     }
 
     /// The options that say which project and database is meant, as they would be typed again.
-    pub fn which_project(&self) -> Vec<String> {
+    pub fn which_project(&self) -> ProjectOptions {
         let text = |path: &PathBuf| path.display().to_string();
+        let of_graph =
+            |source: GraphSource| Some(source.to_possible_value()?.get_name().to_owned());
         let options = [
             ("-C", self.directory.as_ref().map(text)),
             ("--config", self.config.as_ref().map(text)),
@@ -177,6 +186,8 @@ impl Global {
                     .and_then(|words| shlex::try_join(words.0.iter().map(String::as_str)).ok()),
             ),
             ("--alembic-config", self.alembic_config.as_ref().map(text)),
+            ("--database-url", self.database_url.as_ref().and_then(shown)),
+            ("--graph", self.graph.and_then(of_graph)),
             ("-n", self.name.clone()),
             ("--state-dir", self.state_dir.as_ref().map(text)),
             ("--environment", self.environment.clone()),
@@ -185,10 +196,11 @@ impl Global {
             .into_iter()
             .filter_map(|(option, value)| Some((option, value?)));
         let repeated = self.x.iter().map(|pair| ("-x", pair.clone()));
-        given
-            .chain(repeated)
-            .flat_map(|(option, value)| [option.to_owned(), value])
-            .collect()
+        let mut project = ProjectOptions::default();
+        for (option, value) in given.chain(repeated) {
+            project.push(option, value);
+        }
+        project
     }
 
     /// The flags as a layer of settings, over those of the command.
@@ -207,4 +219,12 @@ impl Global {
             ..command
         }
     }
+}
+
+/// A URL as it may be shown. Without its password it does not lead to the database by itself, and to no other one:
+/// a command without it might.
+fn shown(url: &Secret) -> Option<String> {
+    let facts = url::parse(url.reveal(), Path::new("")).ok()?;
+    let passwords: Vec<&Secret> = facts.password.iter().collect();
+    Some(redact(&mask(url.reveal()), &passwords))
 }

@@ -3,6 +3,8 @@
 //! Modules have error types of their own that keep data. They are turned into a [`Failure`] once, in
 //! `commands`; `lib` turns that into text and an exit code.
 
+use std::io;
+
 use crate::engine::EngineError;
 
 /// The exit codes: part of the interface, as flags and JSON are.
@@ -103,6 +105,24 @@ impl Failure {
     }
 }
 
+/// What to do about a file or folder that cannot be made, read or written, as the beginning of a hint.
+pub fn io_hint(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => "check the owner and the rights of that path",
+        io::ErrorKind::ReadOnlyFilesystem => "that file system is read-only: make it writable",
+        io::ErrorKind::StorageFull => "the disk is full: make room on it",
+        io::ErrorKind::QuotaExceeded => "your disk quota is used up: make room in it",
+        io::ErrorKind::FileTooLarge => {
+            "a limit on the size of files was reached (ulimit -f): raise it"
+        }
+        io::ErrorKind::NotFound => "that path does not exist: create its folder",
+        io::ErrorKind::AlreadyExists
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory => "something else has that name: move it away",
+        _ => "fix that",
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     /// For what cannot happen: whatever has no sentence of its own is a fault of this program.
     fn from(error: anyhow::Error) -> Self {
@@ -120,5 +140,29 @@ impl From<EngineError> for Failure {
         failure.hints = error.hints;
         failure.output = [error.stdout, error.stderr].concat();
         failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Red if all of them get one hint again: for EACCES it was "make room there".
+    #[test]
+    fn each_error_of_the_file_system_has_its_own_hint() {
+        for (errno, word) in [
+            (nix::errno::Errno::EACCES, "rights"),
+            (nix::errno::Errno::EPERM, "rights"),
+            (nix::errno::Errno::EROFS, "read-only"),
+            (nix::errno::Errno::ENOSPC, "room on it"),
+            (nix::errno::Errno::EDQUOT, "quota"),
+            (nix::errno::Errno::EFBIG, "ulimit"),
+            (nix::errno::Errno::ENOENT, "does not exist"),
+            (nix::errno::Errno::ENOTDIR, "that name"),
+            (nix::errno::Errno::EIO, "fix that"),
+        ] {
+            let error = io::Error::from_raw_os_error(errno as i32);
+            assert!(io_hint(error.kind()).contains(word), "{errno}");
+        }
     }
 }

@@ -66,6 +66,7 @@ pub fn run(world: &World) -> Exit {
     };
     let flags = cli.global.layer(match &cli.command {
         Command::DowngradeSafe(args) => args.how.layer(),
+        Command::Resume(args) => args.how.layer(),
         Command::Guard(args) => args.how.layer(),
         Command::Plan(args) => args.circumstances.layer(args.probes.layer()),
         Command::List(args) => args.probes.layer(),
@@ -76,7 +77,13 @@ pub fn run(world: &World) -> Exit {
     // Until the settings are read, the flags alone decide how an error about them looks.
     let plain = ui(world, &cli, &flags);
     let told = |failure: Failure, ui: &Ui| {
-        let tells_events = matches!(cli.command, Command::DowngradeSafe(_) | Command::Guard(_));
+        let tells_events = matches!(
+            cli.command,
+            Command::DowngradeSafe(_)
+                | Command::Resume(_)
+                | Command::Abandon(_)
+                | Command::Guard(_)
+        );
         if ui.format == Format::Json && tells_events {
             let _ = ui.json_line(&Ui::refused_event(&failure));
         }
@@ -85,7 +92,7 @@ pub fn run(world: &World) -> Exit {
     };
     if !dir.is_dir() {
         let failure = Failure::user(format!("{} is not a directory", dir.display()))
-            .hint("name the project's directory: rollback -C DIR ...");
+            .hint("name the project's directory: rollback -C <dir> current");
         return told(failure, &plain);
     }
     let mut settings = match config::settle(
@@ -109,7 +116,6 @@ pub fn run(world: &World) -> Exit {
         now: world.now,
         operator: &world.operator,
         interrupt: &world.interrupt,
-        typed: &world.args,
         which_project: cli.global.which_project(),
         ui: &ui,
     };
@@ -120,6 +126,8 @@ pub fn run(world: &World) -> Exit {
         Command::List(_) => commands::list::run(&context).map(done),
         Command::Check(args) => commands::check::run(args, &context).map(done),
         Command::DowngradeSafe(args) => commands::downgrade_safe::run(args, &context),
+        Command::Resume(args) => commands::resume::run(args, &context),
+        Command::Abandon(_) => commands::abandon::run(&context),
         Command::Backup(_) => commands::backup::run(&context).map(done),
         Command::Backups(_) => commands::backups::run(&context).map(done),
         Command::Restore(args) => commands::restore::run(args, &context),

@@ -51,6 +51,6 @@ pub fn run(context: &Context<'_>) -> Result<(), Failure> {
     let verify = context.settings.verify_backup.unwrap_or_default();
     let manifest = keeper.make(None, verify.into())?;
     let path = keeper.backups().file(&manifest);
-    let restore = context.command(&["restore", &manifest.id]);
+    let restore = context.command(&["restore", &manifest.id]).to_string();
     context.ui.backup(&manifest, &path, &restore)
 }

@@ -40,12 +40,18 @@ pub fn run(args: &CheckArgs, context: &Context<'_>) -> Result<(), Failure> {
     let target = plan.spelled(&session.graph);
     let next = match (&target, &removed) {
         (_, Some(id)) if registered.is_some() && plan.steps.len() == 1 => {
-            foreseen.next_command(&["--only", id.as_str()], context)
+            let only = context.command(&["downgrade-safe"]);
+            foreseen.next_command(only.option("--only", id.as_str()), context)
         }
-        (Some(target), _) => foreseen.next_command(&[target], context),
+        (Some(target), _) => {
+            let again = context.command(&["downgrade-safe"]).target(target);
+            foreseen.next_command(again, context)
+        }
         // The first of those that have to go before it.
         (None, Some(_)) if registered.is_some() => match plan.steps.first() {
-            Some(first) => context.command(&["downgrade-safe", "--only", first.removes.as_str()]),
+            Some(first) => context
+                .command(&["downgrade-safe"])
+                .option("--only", first.removes.as_str()),
             None => context.command(&["list"]),
         },
         (None, _) => context.command(&["list"]),
@@ -60,7 +66,7 @@ pub fn run(args: &CheckArgs, context: &Context<'_>) -> Result<(), Failure> {
         reason: &advice.reason,
         ending: Ending {
             verdict: &foreseen.verdict,
-            next: &next,
+            next: &next.to_string(),
             backup: None,
         },
     })

@@ -8,6 +8,7 @@ use super::Context;
 use super::session::{Session, Text};
 use crate::config::{self, Layer};
 use crate::database::evidence::Probes;
+use crate::domain::command::Command;
 use crate::domain::foresight::{Migrations, Seen, foresee, reachable};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
@@ -129,16 +130,16 @@ impl Foreseen {
         }
     }
 
-    /// The command that comes next for a plan that was asked for by these words. It asks for what is at stake:
-    /// consent is not handed out to be copied.
-    pub(super) fn next_command(&self, words: &[&str], context: &Context<'_>) -> String {
+    /// The command that comes next for a plan that `again` runs. It asks for what is at stake: consent is not handed
+    /// out to be copied.
+    pub(super) fn next_command(&self, again: Command, context: &Context<'_>) -> Command {
         match (self.outlook.first_failure(), &self.outlook.reachable) {
             (Some((0, _)), _) | (Some(_), None) => context.command(&["list"]),
             (Some(_), Some(reachable)) => match &reachable.target {
-                Some(target) => context.command(&["downgrade-safe", target]),
+                Some(target) => context.command(&["downgrade-safe"]).target(target),
                 None => context.command(&["list"]),
             },
-            (None, _) => context.command(&[&["downgrade-safe"], words].concat()),
+            (None, _) => again,
         }
     }
 
@@ -177,14 +178,14 @@ impl Foreseen {
                 match &reachable.target {
                     Some(target) => failure.hint(format!(
                         "{words}: {}",
-                        context.command(&["downgrade-safe", target])
+                        context.command(&["downgrade-safe"]).target(target)
                     )),
                     None => failure.hint(words),
                 }
             }
             _ => failure.hint(format!(
                 "it is the first step, so that no way down is open: {}",
-                context.command(&["check", step])
+                context.command(&["check"]).value(step)
             )),
         };
         Err(failure.hint("to begin all the same, and stop there: --allow-failing"))

@@ -9,7 +9,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Context;
-use super::downgrade_safe::{self, DowngradeSafeArgs, HowArgs, Safety, TakingBack, refuse_choice};
+use super::downgrade_safe::{
+    self, DowngradeSafeArgs, HowArgs, Safety, TakingBack, refuse_choice, repeating,
+};
 use super::lock::Lock;
 use super::record;
 use super::ruling::refuse_beforehand;
@@ -18,6 +20,7 @@ use super::sql::sync;
 use super::unfinished;
 use super::whose_run::Purpose;
 use crate::config::{DeployedAt, Layer};
+use crate::domain::command::Command;
 use crate::domain::connection::RowsAre;
 use crate::domain::guard::{Before, Guarded};
 use crate::domain::journal::{self, RunBackup};
@@ -121,7 +124,7 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> 
         return Err(Failure::refused(
             "nobody could be asked after the command: there is no terminal",
         )
-        .hint("consent beforehand, which runs a rollback without a question: -y"));
+        .hint("consent beforehand with -y, which runs a rollback without a question"));
     }
     // Whoever holds the lock now may be at what the command needs; it is free again while the command runs.
     let lock = Lock::new(context, args.how.wait);
@@ -216,7 +219,7 @@ fn of_sql_files(
         context.ui.warn(&format!(
             "not applied yet, and nothing would take it down: {}; write a rollback block first: {}",
             without.join(", "),
-            context.command(&["sql", "template", without[0]])
+            context.command(&["sql", "template"]).value(without[0])
         ));
     }
     Ok(session)
@@ -253,9 +256,11 @@ fn program(args: &GuardArgs, context: &Context<'_>) -> Result<PathBuf, Failure> 
     process::find_program(OsStr::new(name), context.dir, path.map(AsRef::as_ref)).ok_or_else(|| {
         let failure = Failure::user(format!("no program is called {name}"));
         if name.contains(char::is_whitespace) {
+            let guard = repeating(&args.how, context.command(&["guard"]));
+            let guard = ["--", "sh", "-c"].into_iter().fold(guard, Command::flag);
             failure.hint(format!(
-                "a line for the shell is given to one: rollback guard -y -- sh -c {}",
-                shlex::try_quote(name).unwrap_or_default()
+                "give a line for the shell to a shell: {}",
+                guard.value(name)
             ))
         } else {
             failure.hint("name a program of PATH, or a file by its path")

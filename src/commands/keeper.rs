@@ -13,7 +13,7 @@ use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::seconds;
 use crate::domain::lock::new_run_id;
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, io_hint};
 use crate::fault;
 use crate::store::{self, StoreError};
 use crate::ui::{Redact as _, bytes};
@@ -258,7 +258,7 @@ impl<'a> Keeper<'a> {
                 self.backups.folder().display(),
                 bytes(free)
             ))
-            .hint("make room there, or keep the backups elsewhere: --state-dir DIR"))
+            .hint("make room there, or keep the backups elsewhere: --state-dir <dir>"))
     }
 
     fn store_failure(&self, error: &StoreError) -> Failure {
@@ -286,10 +286,10 @@ impl<'a> Keeper<'a> {
             BackupError::NoClient { package, .. } | BackupError::OldClient { package, .. } => {
                 again(&format!("install {package}, then"))
             }
-            BackupError::Io { .. } => {
-                "make room there and check the rights, or keep the backups elsewhere: --state-dir DIR"
-                    .to_owned()
-            }
+            BackupError::Io { source, .. } => format!(
+                "{}, or keep the backups elsewhere: --state-dir <dir>",
+                io_hint(source.kind())
+            ),
             BackupError::Damaged { .. } => again("make another one"),
             BackupError::InUse { .. } => "try again when it has let go".to_owned(),
             BackupError::UnsupportedDialect(_) => {

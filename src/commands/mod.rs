@@ -1,6 +1,7 @@
 //! One file for each subcommand, or a folder: its arguments and its function. Only here are implementations of the
 //! traits picked.
 
+pub mod abandon;
 mod audit;
 pub mod backup;
 pub mod backups;
@@ -23,6 +24,7 @@ mod record;
 mod records;
 mod reports;
 pub mod restore;
+pub mod resume;
 mod revisions;
 mod route;
 mod ruling;
@@ -32,6 +34,8 @@ pub mod sql;
 mod unfinished;
 mod watch;
 mod whose_run;
+
+use crate::domain::command::{Command, ProjectOptions};
 
 /// What every command gets.
 #[derive(Debug)]
@@ -48,27 +52,15 @@ pub struct Context<'a> {
     pub operator: &'a crate::domain::lock::Operator,
     /// The operator's signals.
     pub interrupt: &'a crate::process::Interrupt,
-    /// The command line as typed, for the commands that are suggested.
-    pub typed: &'a [std::ffi::OsString],
-    /// The options that say which project and database is meant, for the same.
-    pub which_project: Vec<String>,
+    /// The options that say which project and database is meant, for the commands that are suggested.
+    pub which_project: ProjectOptions,
     /// Where to print and ask.
     pub ui: &'a crate::ui::Ui,
 }
 
 impl Context<'_> {
-    /// A command of ours on the same project and database, ready to paste.
-    fn command(&self, words: &[&str]) -> String {
-        command(&self.which_project, words)
+    /// A command of this program on the same project and database.
+    fn command(&self, words: &[&str]) -> Command {
+        Command::new(&self.which_project, words)
     }
-}
-
-/// A command of ours, ready to paste.
-fn command(which_project: &[String], words: &[&str]) -> String {
-    let which_project = which_project.iter().map(String::as_str);
-    let words = ["rollback"]
-        .into_iter()
-        .chain(which_project)
-        .chain(words.iter().copied());
-    shlex::try_join(words).unwrap_or_else(|_| "rollback".to_owned())
 }

@@ -63,7 +63,8 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         taken_up: None,
     };
     let ruled = rule(context, &mut session, &plan, &foreseen, manner)?;
-    let next = foreseen.next_command(&[&args.target], context);
+    let again = context.command(&["downgrade-safe"]).target(&args.target);
+    let next = foreseen.next_command(again.clone(), context).to_string();
     let backup = safety.sentence();
     let view = PlanView {
         database: session.identity.as_ref(),
@@ -86,7 +87,6 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     } else {
         context.ui.plan(view)?;
     }
-    let words = [args.target.clone()];
-    Registered::of(&session, &plan, None, false, &words).foretell(context);
+    Registered::of(&session, &plan, None, false, again).foretell(context);
     foreseen.denied(args.deny)
 }

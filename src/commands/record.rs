@@ -16,7 +16,7 @@ use crate::domain::report::{Report, StepDone};
 use crate::domain::schema::Schema;
 use crate::engine::Ended;
 use crate::engine::alembic::output::mask;
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, io_hint};
 use crate::fault;
 use crate::runner::Recorder;
 use crate::store::{Journal, Store, StoreError};
@@ -42,15 +42,10 @@ pub(super) fn append(journal: &mut Journal, entry: Entry) -> Result<(), Failure>
 pub(super) fn store_failure(error: &StoreError) -> Failure {
     let failure = Failure::user(format!("the record of the run cannot be kept: {error}"));
     match error {
-        StoreError::Io { source, .. } => failure.hint(match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "make room there, or keep it elsewhere: --state-dir DIR"
-            }
-            io::ErrorKind::PermissionDenied => {
-                "check its owner and rights, or keep it elsewhere: --state-dir DIR"
-            }
-            _ => "look at it, or keep the record elsewhere: --state-dir DIR",
-        }),
+        StoreError::Io { source, .. } => failure.hint(format!(
+            "{}, or keep the records elsewhere: --state-dir <dir>",
+            io_hint(source.kind())
+        )),
         StoreError::Newer { .. } => Failure {
             exit: Exit::Refused,
             message: format!("the record of an earlier run cannot be read: {error}"),

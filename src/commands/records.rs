@@ -47,7 +47,7 @@ pub(super) fn told(
         Ok(document) => Told::Run {
             // Where the lock cannot be looked at, the record alone counts.
             at_work: store.is_some_and(|store| store.engine_at_work(&run).unwrap_or(false)),
-            resume: context.command(&["downgrade-safe", "--resume"]),
+            resume: context.command(&["resume"]).to_string(),
             document: Box::new(document),
         },
         Err(reason) => Told::Damaged { run, reason },

@@ -183,7 +183,10 @@ fn may_be_restored_here(
             manifest.dialect,
             keeper.dialect()
         ))
-        .hint("choose one of this kind of server: rollback backups"));
+        .hint(format!(
+            "choose one of this kind of server: {}",
+            context.command(&["backups"])
+        )));
     }
     may_be_restored(context, keeper.database(), manifest, args.other_database)
 }
@@ -197,7 +200,10 @@ fn agreed(args: &RestoreArgs, context: &Context<'_>, name: &str) -> Result<(), F
         return Err(Failure::refused(format!(
             "this database is {name}, and --database names {named}: nothing was changed"
         ))
-        .hint("see which database it is: rollback current"));
+        .hint(format!(
+            "see which database it is: {}",
+            context.command(&["current"])
+        )));
     }
     if args.yes && args.database.is_some() {
         return Ok(());

@@ -177,7 +177,7 @@ fn policy(context: &Context<'_>, begun: Option<&Circumstances>) -> Result<Policy
         ))
         .hint(format!(
             "go on with it there: {}",
-            context.command(&["downgrade-safe", "--resume", "--environment", begun])
+            context.command(&["resume"]).option("--environment", begun)
         ))),
         _ => Ok(settings.policy.clone().unwrap_or_default()),
     }

@@ -2,6 +2,7 @@
 //! sentence that does not say where the value stands.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -41,6 +42,16 @@ pub(super) fn codes(texts: &[String]) -> Result<BTreeSet<&'static str>, String> 
             })
         })
         .collect()
+}
+
+impl fmt::Display for DeployedAt {
+    /// As [`deployed_at`] reads it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(moment) => moment.fmt(formatter),
+            Self::Ago(ago) => formatter.write_str(&duration_text(*ago)),
+        }
+    }
 }
 
 /// When a release went out.
@@ -95,6 +106,32 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Err(error) => Err(format!(
             "{text} is no duration such as 90s, 5m or 1h 30m: {error}"
         )),
+    }
+}
+
+/// A duration as [`duration`] reads it, in its largest whole unit.
+pub fn duration_text(duration: Duration) -> String {
+    let nanoseconds = duration.as_nanos();
+    let units = [
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+    ];
+    let whole = units.iter().find(|(unit, _)| nanoseconds % unit == 0);
+    match whole {
+        Some((unit, name)) => format!("{}{name}", nanoseconds / unit),
+        None => format!("{nanoseconds}ns"),
+    }
+}
+
+/// A limit as [`lock_timeout`] reads it.
+pub fn lock_timeout_text(limit: Duration) -> String {
+    if limit.is_zero() {
+        "off".to_owned()
+    } else {
+        duration_text(limit)
     }
 }
 

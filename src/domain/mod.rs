@@ -10,6 +10,7 @@ pub mod backup;
 pub mod blocker;
 pub mod catalogue;
 pub mod checks;
+pub mod command;
 pub mod connection;
 pub mod database_identity;
 pub mod diagnosis;

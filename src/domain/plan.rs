@@ -347,7 +347,10 @@ mod tests {
         let PlanError::Target(error) = error else {
             panic!("{error}")
         };
-        assert_eq!(error.hint(), "did you mean cafe01?");
+        assert_eq!(
+            error.hint(&|words| format!("rollback {}", words.join(" "))),
+            "did you mean cafe01?"
+        );
     }
 
     #[test]

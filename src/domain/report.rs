@@ -232,7 +232,7 @@ impl Report {
                 look("see which database the address leads to"),
                 resume("when it leads to the server of this run again"),
             ],
-            (Cause::NotRecorded(_), _) => vec![resume("make room for the record, then")],
+            (Cause::NotRecorded(_), _) => vec![resume("fix what keeps the record from being written, then")],
             (Cause::CheckFailed(_), _) => {
                 vec![resume("mend what the check found, then go on with")]
             }

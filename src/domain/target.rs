@@ -157,8 +157,8 @@ impl TargetError {
         matches!(self, Self::Unknown { .. })
     }
 
-    /// What to do instead, without the program's name.
-    pub fn hint(&self) -> String {
+    /// What to do instead. `command` makes the text of a command of this program.
+    pub fn hint(&self, command: &dyn Fn(&[&str]) -> String) -> String {
         match self {
             Self::Empty | Self::Zero => {
                 "give a number of steps such as -1, a revision, or base".to_owned()
@@ -185,7 +185,7 @@ impl TargetError {
                 format!("leave the branch away: {revision}")
             }
             Self::Unknown { nearest: None, .. } | Self::NotApplied { .. } => {
-                "see the revisions that are applied: rollback plan base".to_owned()
+                format!("see the revisions that are applied: {}", command(&["plan", "base"]))
             }
             Self::TooManySteps { .. } | Self::BelowBase { .. } => {
                 "to roll back everything: base".to_owned()
@@ -196,7 +196,7 @@ impl TargetError {
             },
             Self::AmbiguousBranch { rows, .. } => match rows.first() {
                 Some(row) => format!("name the head: {row}@-1"),
-                None => "see where the database stands: rollback current".to_owned(),
+                None => format!("see where the database stands: {}", command(&["current"])),
             },
         }
     }

@@ -45,13 +45,13 @@ fn a_folder_that_is_not_there() {
     exit 1
     --- stderr
     error: [PROJECT]/elsewhere is not a directory
-      → name the project's directory: rollback -C DIR ...
+      → name the project's directory: rollback -C <dir> current
     ");
     assert_snapshot!(project.run("-C alembic.ini current"), @r"
     exit 1
     --- stderr
     error: [PROJECT]/alembic.ini is not a directory
-      → name the project's directory: rollback -C DIR ...
+      → name the project's directory: rollback -C <dir> current
     ");
 }
 

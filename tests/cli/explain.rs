@@ -114,7 +114,7 @@ fn each_failure_without_a_server_is_understood() {
         ),
         (
             "configuration-missing",
-            "rollback -C DIR current",
+            "rollback -C <dir> current",
             Project::empty(),
             "alembic current",
         ),

@@ -63,8 +63,8 @@ fn a_step_that_fails_halfway_names_what_is_gone() {
       → find out what removed it: grep -rn never_created in the folder of the migrations
       → make it by hand, or correct the downgrade of 3333aaaa
       → bring the schema back to what it was before the step, by hand or from a backup: as it is, the step would fail on it again
-      → then: rollback downgrade-safe --resume
-      → to leave it here: rollback downgrade-safe --abandon
+      → then: rollback resume
+      → to leave it here: rollback abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     "#);
     run.exits(5);
@@ -104,8 +104,8 @@ fn a_failure_is_marked_in_colour() {
     {bold}Current revision:{/} aaaa2222, read from the database
       {bold}Record:  {/} [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       {cyan}→{/} to get past it, go back to a backup from before the upgrade, or mend the downgrade
-      {cyan}→{/} mend the cause, then: rollback downgrade-safe --resume --color always
-      {cyan}→{/} to leave it here: rollback downgrade-safe --abandon
+      {cyan}→{/} mend the cause, then: rollback resume --color always
+      {cyan}→{/} to leave it here: rollback abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     "#);
 }
@@ -148,8 +148,8 @@ fn a_step_that_refuses_before_it_does_anything_leaves_the_last_good_revision() {
     Current revision: aaaa2222, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → to get past it, go back to a backup from before the upgrade, or mend the downgrade
-      → mend the cause, then: rollback downgrade-safe --resume
-      → to leave it here: rollback downgrade-safe --abandon
+      → mend the cause, then: rollback resume
+      → to leave it here: rollback abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     "#);
     run.exits(4);
@@ -185,8 +185,8 @@ fn a_revision_without_a_downgrade_function_is_a_failure_like_any_other() {
     Current revision: aaaa4444, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → write it in aaaa4444, or go back to a backup from before the upgrade
-      → mend the cause, then: rollback downgrade-safe --resume -q
-      → to leave it here: rollback downgrade-safe --abandon
+      → mend the cause, then: rollback resume -q
+      → to leave it here: rollback abandon
     "#);
     run.exits(4);
 }
@@ -256,8 +256,8 @@ fn a_step_that_hangs_is_ended_when_its_time_is_up() {
       Done:     2 of 3 steps rolled back before it
     Current revision: 3333aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
-      → find out what the step waits for, or give it a longer --timeout, then: rollback downgrade-safe --resume --timeout 4s
-      → to leave it here: rollback downgrade-safe --abandon
+      → find out what the step waits for, or give it a longer --timeout, then: rollback resume --timeout 4s
+      → to leave it here: rollback abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     run.exits(4);
@@ -320,7 +320,7 @@ fn an_engine_that_fails_after_its_work_is_not_called_unchanged() {
       Done:     0 of 2 steps rolled back before it
     Current revision: 4d5e6f7a8b04, by the word of the engine's `current`
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
-      → find out why the engine failed, then go on with: rollback downgrade-safe --resume --engine-command ./grumbler
+      → find out why the engine failed, then go on with: rollback resume --engine-command ./grumbler
       → to leave it here: rollback --engine-command ./grumbler downgrade-safe --abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");

@@ -76,8 +76,8 @@ fn ctrl_c_lets_the_step_finish_and_says_how_to_go_on() {
       Done:     1 of 3 steps rolled back before it
     Current revision: 4444aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
-      → to go on: rollback downgrade-safe --resume -v
-      → to leave it here: rollback downgrade-safe --abandon
+      → to go on: rollback resume -v
+      → to leave it here: rollback abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     run.exits(130);
@@ -129,7 +129,7 @@ fn sigterm_is_heard_in_the_same_way() {
     assert_eq!(last["current"], serde_json::json!(["4444aaaa"]));
     assert_eq!(
         last["next"][0],
-        "to go on: rollback downgrade-safe --resume -v --format json"
+        "to go on: rollback resume -v --format json"
     );
 }
 
@@ -167,8 +167,8 @@ fn a_second_ctrl_c_ends_the_engine_and_the_database_is_looked_at() {
       Done:     0 of 2 steps rolled back before it
     Current revision: 3333aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
-      → to go on: rollback downgrade-safe --resume -v
-      → to leave it here: rollback downgrade-safe --abandon
+      → to go on: rollback resume -v
+      → to leave it here: rollback abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     run.exits(130);

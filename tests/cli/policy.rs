@@ -92,7 +92,7 @@ fn a_script_in_production_without_what_is_asked_for_changes_nothing_and_is_told_
       because a person has to consent at a terminal; -y was given
       → fix forward with a new migration, or restore a backup
       → leave -y away and answer the question, or have allow_yes = true set in the policy
-      → give what is missing: --reason TEXT --incident ID --approved-by NAME --backup --verify-backup restore --deployed-at TIME
+      → give what is missing: --reason <text> --incident <id> --approved-by <name> --backup --verify-backup restore --deployed-at <time>
     ");
     assert_eq!(project.bytes(), bytes);
     assert!(
@@ -174,9 +174,9 @@ fn the_plan_and_a_dry_run_show_each_point_and_are_not_refused() {
 
       met      a reason is required; orders fail
       missing  the record of an incident is required; none is named
-               → --incident ID
+               → --incident <id>
       missing  another person than [USER] has to have approved; nobody is named
-               → --approved-by NAME
+               → --approved-by <name>
       missing  a backup that is restored beside the database and compared with it is required first; none will be made
                → --backup --verify-backup restore
       met      a maintenance window has to be open: 00:00-24:00 (Europe/Berlin); it is [MOMENT]
@@ -185,7 +185,7 @@ fn the_plan_and_a_dry_run_show_each_point_and_are_not_refused() {
       missing  no step may be taken back: migrations only go forward here; the plan has 1 step
                → fix forward with a new migration
       missing  the release may be at most 5m old; it is not said when it went out
-               → --deployed-at TIME
+               → --deployed-at <time>
       met      no finding may be high or worse; the worst is low
       met      these findings are refused: table-dropped, unknown-code; the plan has none of them
 
@@ -205,7 +205,7 @@ fn the_plan_and_a_dry_run_show_each_point_and_are_not_refused() {
     let point = &json["ruling"]["points"][1];
     assert_eq!(point["code"], "incident", "{json:#}");
     assert_eq!(point["met"], false);
-    assert_eq!(point["remedy"], "--incident ID");
+    assert_eq!(point["remedy"], "--incident <id>");
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_place_that_nobody_names_or_knows_is_refused() {
     assert_snapshot!(project.run("downgrade-safe -1 -y --reason r").exits(3).stderr, @"
     refused: the policy is not met: nothing was changed
       because it has to be said which environment this is, one of development, production, staging; nothing says so
-      → give what is missing: --environment NAME
+      → give what is missing: --environment <name>
     ");
     assert_snapshot!(
         project.run("downgrade-safe -1 -y --reason r --environment prodution"),
@@ -268,7 +268,7 @@ fn what_is_at_stake_and_what_the_policy_misses_is_told_together() {
     refused: the policy of staging is not met: nothing was changed
       because a reason is required; none is given
       because column-dropped, high: drops column orders.note with 1 value
-      → give what is missing: --reason TEXT
+      → give what is missing: --reason <text>
       → to allow it by name: --allow column-dropped
     ");
 }
@@ -345,7 +345,7 @@ fn the_makefile_runs() {
     )
     .exits(2);
     assert!(
-        refused.stderr.contains("--reason TEXT --incident ID"),
+        refused.stderr.contains("--reason <text> --incident <id>"),
         "{refused}"
     );
     assert!(refused.stderr.contains("Error 3"), "{refused}");

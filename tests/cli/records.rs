@@ -189,7 +189,7 @@ fn a_crash_leaves_no_report_and_is_told_all_the_same() {
       from      5e6f7a8b9c05 Add a note to orders
       to        3c4d5e6f7a03 Create the orders table (target -2)
       result    no end is recorded: step 2 of 2, 4d5e6f7a8b04, is under way or was broken off
-      next      rollback downgrade-safe --resume
+      next      rollback resume
     ");
 
     // Gone on with, the whole of it is one run.

@@ -297,7 +297,7 @@ fn a_failed_rollback_leaves_all_as_it_was_and_says_how_to_go_on() {
         &[
             "failed before",
             &format!("rollback sql register {NEWSLETTER}"),
-            "rollback downgrade-safe --resume",
+            "rollback resume",
         ],
     );
     project.run(&format!("sql register {NEWSLETTER}")).exits(0);
@@ -316,9 +316,7 @@ fn a_run_of_one_alone_is_gone_on_with() {
     let line = format!("downgrade-safe --only {NOTES} -y --use stored --allow-failing --allow all");
     let failed = project.run(&line).exits(4);
     assert!(
-        failed
-            .stderr
-            .contains("rollback downgrade-safe --resume --use stored"),
+        failed.stderr.contains("rollback resume --use stored"),
         "{failed}"
     );
     set("ALTER TABLE orders DROP COLUMN note;");

@@ -326,7 +326,7 @@ fn a_run_that_lost_its_lock_stops_before_the_next_step() {
         assert!(run.stderr.contains("the lock of this run is gone"), "{run}");
         assert_eq!(rows(&database), ["3333aaaa"]);
         // And the command that it names goes on.
-        let go_on = "rollback downgrade-safe --resume";
+        let go_on = "rollback resume";
         assert!(run.stderr.contains(go_on), "{run}");
         project
             .run("downgrade-safe --resume -y --allow-failing")

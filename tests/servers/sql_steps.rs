@@ -60,7 +60,7 @@ fn a_failing_statement_is_named_and_what_it_left_is_gone_on_with() {
         let state = if whole { "unchanged" } else { "half_done" };
         assert_eq!(stop["database"]["state"], state, "{kind:?}\n{run}");
         if !whole {
-            let next = "have it go on at statement 3: rollback downgrade-safe --resume";
+            let next = "have it go on at statement 3: rollback resume";
             assert!(run.stderr.contains(next), "{run}");
         }
         for words in [

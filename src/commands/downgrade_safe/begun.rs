@@ -78,6 +78,7 @@ pub(super) fn begun(
         messages: messages(session, &plan.steps),
         project: context
             .which_project
+            .words()
             .iter()
             .map(|word| hidden(word))
             .collect(),

@@ -5,6 +5,7 @@ mod begun;
 mod consent;
 mod ended;
 mod next;
+mod options;
 pub(super) mod planned;
 mod recheck;
 mod registered;
@@ -15,6 +16,7 @@ mod way;
 
 pub use self::arguments::{DowngradeSafeArgs, HowArgs};
 pub(super) use self::next::undoing;
+pub(super) use self::options::repeating;
 use self::planned::Planned;
 pub(super) use self::registered::{Registered, refuse_choice};
 use self::safety::Rescue;

@@ -9,11 +9,11 @@ use crate::commands::foresee::Foreseen;
 use crate::commands::ruling::{Manner, Ruled, rule};
 use crate::commands::session::Session;
 use crate::commands::unfinished::TakenUp;
+use crate::domain::command::Command;
 use crate::domain::connection::Dialect;
 use crate::domain::diagnosis::Known;
 use crate::domain::plan::Plan;
 use crate::domain::policy::Consent;
-use crate::domain::sql_files::obstacle::Chosen;
 use crate::error::Failure;
 use crate::ui::{Ending, PlanView};
 
@@ -51,13 +51,8 @@ impl Planned {
             (None, None, None) => session.plan(&target)?,
         };
         let goes_on = taken_up.is_some();
-        let registered = Registered::of(
-            session,
-            &plan,
-            args.how.chosen,
-            goes_on,
-            &typed(args, &plan, session),
-        );
+        let again = same_plan(args, &plan, context, session);
+        let registered = Registered::of(session, &plan, args.how.chosen, goes_on, again);
         let foreseen = Foreseen::of(session, &plan, context);
         let own = match (taken_up, &args.taking_back) {
             (Some(taken_up), _) => Own::of(context, session, &taken_up.run.backups),
@@ -98,9 +93,8 @@ impl Planned {
         context: &Context<'_>,
         session: &Session,
     ) -> Result<(), Failure> {
-        let words = self.words(args, session);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let next = self.foreseen.next_command(&words, context);
+        let again = self.again(args, context, session);
+        let next = self.foreseen.next_command(again, context).to_string();
         let backup = self.safety.sentence();
         let view = PlanView {
             database: session.identity.as_ref(),
@@ -125,15 +119,13 @@ impl Planned {
         Ok(())
     }
 
-    /// What is typed for the same plan, with what was chosen.
-    fn words(&self, args: &DowngradeSafeArgs, session: &Session) -> Vec<String> {
-        let mut words = typed(args, &self.plan, session);
+    /// The command for the same plan, with what was chosen.
+    fn again(&self, args: &DowngradeSafeArgs, context: &Context<'_>, session: &Session) -> Command {
+        let again = same_plan(args, &self.plan, context, session);
         match args.how.chosen {
-            Some(Chosen::Stored) => words.extend(["--use".to_owned(), "stored".to_owned()]),
-            Some(Chosen::File) => words.extend(["--use".to_owned(), "file".to_owned()]),
-            None => {}
+            Some(chosen) => again.option("--use", chosen.name()),
+            None => again,
         }
-        words
     }
 
     /// A refusal of what guard would do, with what to type instead.
@@ -146,9 +138,7 @@ impl Planned {
     ) -> Failure {
         match args.taking_back {
             Some(_) => {
-                let words = self.words(args, session);
-                let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                let by_hand = context.command(&[&["downgrade-safe"], &words[..]].concat());
+                let by_hand = self.again(args, context, session);
                 let failure = failure.hint(format!("or do it by hand: {by_hand}"));
                 match self.own.sound() {
                     Some(backup) => failure.hint(format!(
@@ -177,24 +167,30 @@ impl Planned {
                 dropped_by: self.foreseen.culprit(index, "object-missing"),
                 made_by: self.foreseen.culprit(index, "object-exists"),
                 restore: self.restore.clone(),
-                look: Some(context.command(&["current"])),
+                look: Some(context.command(&["current"]).to_string()),
                 ..Known::default()
             })
             .collect()
     }
 }
 
-/// What is typed for the same plan.
-fn typed(args: &DowngradeSafeArgs, plan: &Plan, session: &Session) -> Vec<String> {
+/// The command for the same plan.
+fn same_plan(
+    args: &DowngradeSafeArgs,
+    plan: &Plan,
+    context: &Context<'_>,
+    session: &Session,
+) -> Command {
     if args.resume {
-        return vec!["--resume".to_owned()];
+        return context.command(&["resume"]);
     }
+    let command = context.command(&["downgrade-safe"]);
     if let Some(only) = &args.only {
-        return vec!["--only".to_owned(), only.clone()];
+        return command.option("--only", only);
     }
     let spelled = args
         .taking_back
         .as_ref()
         .and_then(|_| plan.spelled(&session.graph));
-    vec![spelled.unwrap_or_else(|| args.told_target())]
+    command.target(spelled.unwrap_or_else(|| args.told_target()))
 }

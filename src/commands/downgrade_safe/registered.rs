@@ -4,6 +4,7 @@
 use super::HowArgs;
 use crate::commands::Context;
 use crate::commands::session::Session;
+use crate::domain::command::Command;
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::obstacle::{Chosen, Obstacle, is_changed, is_same, obstacles};
@@ -14,8 +15,8 @@ pub(in super::super) struct Registered {
     obstacles: Vec<(RevisionId, Obstacle)>,
     /// What is odd and stops nothing, a sentence each.
     warnings: Vec<String>,
-    /// What the plan was asked for by.
-    words: Vec<String>,
+    /// The command for the same plan.
+    again: Command,
 }
 
 /// Refuses a choice between two texts where there is one.
@@ -36,13 +37,13 @@ impl Registered {
         plan: &Plan,
         chosen: Option<Chosen>,
         goes_on: bool,
-        words: &[String],
+        again: Command,
     ) -> Self {
         let Some(project) = session.sql() else {
             return Self {
                 obstacles: Vec::new(),
                 warnings: Vec::new(),
-                words: Vec::new(),
+                again,
             };
         };
         let files = project.files();
@@ -74,7 +75,7 @@ impl Registered {
         Self {
             obstacles: obstacles(&project.history, files, ids(), chosen, goes_on),
             warnings,
-            words: words.to_vec(),
+            again,
         }
     }
 
@@ -112,9 +113,9 @@ impl Registered {
         let failures = [
             self.needing(context),
             self.failed(context),
-            self.malformed(context),
+            self.malformed(),
             self.without_sql(context),
-            self.changed(context),
+            self.changed(),
         ];
         match failures.into_iter().flatten().next() {
             Some(failure) => Err(failure),
@@ -176,24 +177,18 @@ impl Registered {
         }
         hints.push(format!(
             "or go on with the run that it failed in, where there is one: {}",
-            context.command(&["downgrade-safe", "--resume"])
+            context.command(&["resume"])
         ));
         failure.hints = hints;
         Some(failure)
     }
 
     /// The same plan with `--use`.
-    fn using(&self, context: &Context<'_>, which: &str) -> String {
-        let words = self.words.iter().map(String::as_str);
-        let words: Vec<&str> = ["downgrade-safe"]
-            .into_iter()
-            .chain(words)
-            .chain(["--use", which])
-            .collect();
-        context.command(&words)
+    fn using(&self, chosen: Chosen) -> Command {
+        self.again.clone().option("--use", chosen.name())
     }
 
-    fn malformed(&self, context: &Context<'_>) -> Option<Failure> {
+    fn malformed(&self) -> Option<Failure> {
         let malformed = self
             .obstacles
             .iter()
@@ -211,7 +206,7 @@ impl Registered {
         }
         Some(failure.hint(format!(
             "mend it, or run what was registered: {}",
-            self.using(context, "stored")
+            self.using(Chosen::Stored)
         )))
     }
 
@@ -254,7 +249,7 @@ impl Registered {
         Some(failure)
     }
 
-    fn changed(&self, context: &Context<'_>) -> Option<Failure> {
+    fn changed(&self) -> Option<Failure> {
         let changed = self
             .obstacles
             .iter()
@@ -278,11 +273,11 @@ impl Registered {
             failure
                 .hint(format!(
                     "to run what was registered: {}",
-                    self.using(context, "stored")
+                    self.using(Chosen::Stored)
                 ))
                 .hint(format!(
                     "to run what the file says, and register that: {}",
-                    self.using(context, "file")
+                    self.using(Chosen::File)
                 )),
         )
     }

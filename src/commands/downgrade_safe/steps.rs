@@ -62,7 +62,7 @@ pub(super) fn run(
         interrupt: context.interrupt,
         options,
     };
-    let report = way.run(plan, &mut parts, ui);
+    let report = way.run(plan, &mut parts, context);
     context.interrupt.tell(None);
     events.finish();
     report

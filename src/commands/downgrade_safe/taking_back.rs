@@ -7,6 +7,7 @@ use crate::commands::Context;
 use crate::commands::lock::Lock;
 use crate::commands::record::Record;
 use crate::commands::session::Session;
+use crate::domain::command::Command;
 use crate::domain::guard::{Before, Guarded, Hindrance, TARGET};
 use crate::domain::journal::{Checked, Entry, RunBackup};
 use crate::domain::plan::Plan;
@@ -59,7 +60,7 @@ impl TakingBack {
                         .because(format!("the database stood at {stood} before it"))
                         .hint(format!(
                             "bring the files back that it ran, then: {}",
-                            context.command(&["downgrade-safe", one_or_target(&self.before.rows)])
+                            target(context.command(&["downgrade-safe"]), &self.before.rows)
                         )),
                     Hindrance::NotAbove { new, .. } => {
                         let failure = failure.because(format!(
@@ -198,10 +199,11 @@ fn listed(ids: &[RevisionId]) -> String {
     in_short(ids.iter().map(RevisionId::as_str))
 }
 
-fn one_or_target(rows: &[RevisionId]) -> &str {
+/// A command that leads to rows, which only one row names.
+fn target(command: Command, rows: &[RevisionId]) -> Command {
     match rows {
-        [] => "base",
-        [one] => one.as_str(),
-        _ => "TARGET",
+        [] => command.target("base"),
+        [one] => command.target(one.as_str()),
+        _ => command.placeholder("target"),
     }
 }

@@ -10,7 +10,6 @@ use crate::domain::report::{Outcome, Report};
 use crate::error::Failure;
 use crate::fault;
 use crate::runner::{self, Parts};
-use crate::ui::Ui;
 
 /// What makes a whole of the steps, where they are to be one. What was begun as a whole goes on as one.
 pub(super) fn whole(
@@ -28,7 +27,7 @@ pub(super) fn whole(
         if begun_so {
             failure.hint(format!(
                 "the run was begun with --atomic; to go another way, give it up and begin anew: {}",
-                context.command(&["downgrade-safe", "--abandon"])
+                context.command(&["abandon"])
             ))
         } else {
             failure
@@ -78,17 +77,23 @@ impl Way {
         }
     }
 
-    pub(super) fn run(&self, plan: &Plan, parts: &mut Parts<'_>, ui: &Ui) -> Report {
+    pub(super) fn run(&self, plan: &Plan, parts: &mut Parts<'_>, context: &Context<'_>) -> Report {
         match self {
             Self::OneByOne => runner::run(plan, parts),
             Self::InOneTransaction => runner::run_as_one(plan, parts),
-            Self::WithACopy(snapshot) => run_with_snapshot(plan, parts, snapshot, ui),
+            Self::WithACopy(snapshot) => run_with_snapshot(plan, parts, snapshot, context),
         }
     }
 }
 
 /// The copy outlives the run where it could not be put back.
-fn run_with_snapshot(plan: &Plan, parts: &mut Parts<'_>, snapshot: &Snapshot, ui: &Ui) -> Report {
+fn run_with_snapshot(
+    plan: &Plan,
+    parts: &mut Parts<'_>,
+    snapshot: &Snapshot,
+    context: &Context<'_>,
+) -> Report {
+    let ui = context.ui;
     let (report, kept) = runner::run_with_a_way_back(plan, parts, || snapshot.put_back());
     if report.outcome() == Outcome::Done || kept.is_ok() {
         for reason in [kept, snapshot.discard()]
@@ -99,8 +104,9 @@ fn run_with_snapshot(plan: &Plan, parts: &mut Parts<'_>, snapshot: &Snapshot, ui
         }
     } else if let Err(reason) = kept {
         ui.warn(&format!(
-            "the file was not put back: {reason}; as it was before the first step it is kept as {}, and --resume puts it back",
-            snapshot.path().display()
+            "the file was not put back: {reason}; as it was before the first step it is kept as {}; to put it back: {}",
+            snapshot.path().display(),
+            context.command(&["resume"])
         ));
     }
     report

@@ -23,8 +23,9 @@ pub(super) use self::sql::{SqlProject, Text};
 use self::unrecorded::Unrecorded;
 pub(super) use self::unrecorded::is_defect;
 pub(super) use self::whole::{Whole, not_as_a_whole};
+use super::Context;
 use super::eyes::Watched;
-use super::{Context, command};
+use crate::domain::command::{Command, ProjectOptions};
 use crate::domain::connection::Identity;
 use crate::domain::graph::Graph;
 use crate::domain::revision::{RevisionId, in_short};
@@ -54,7 +55,7 @@ pub(super) struct Session {
     watched: Watched,
     secrets: Vec<Secret>,
     /// The options that say which project and database is meant, for commands that are suggested.
-    which_project: Vec<String>,
+    which_project: ProjectOptions,
     /// The project's directory.
     dir: PathBuf,
     /// Where a process of ours runs the steps: locked for as long as it may be at one.
@@ -70,9 +71,9 @@ pub(super) enum Source {
 }
 
 impl Session {
-    /// A command of ours on the same project and database, ready to paste.
-    fn command(&self, words: &[&str]) -> String {
-        command(&self.which_project, words)
+    /// A command of this program on the same project and database.
+    pub(super) fn command(&self, words: &[&str]) -> Command {
+        Command::new(&self.which_project, words)
     }
 
     pub(super) fn secrets(&self) -> Secrets {

@@ -38,9 +38,12 @@ impl Session {
                     .because("there a revision goes after all that were applied on top of it")
                     .hint(format!(
                         "see what has to go before it: {}",
-                        context.command(&["check", typed])
+                        context.command(&["check"]).value(typed)
                     ))
-                    .hint("then name a target: rollback downgrade-safe TARGET"),
+                    .hint(format!(
+                        "then name a target: {}",
+                        context.command(&["downgrade-safe"]).placeholder("target")
+                    )),
             );
         };
         let plan = self.plan_removing(typed)?;
@@ -73,7 +76,7 @@ impl Session {
         });
         for step in before.iter().take(MOST_COMMANDS) {
             let id = step.removes.as_str();
-            failure = failure.hint(context.command(&["downgrade-safe", "--only", id]));
+            failure = failure.hint(context.command(&["downgrade-safe"]).option("--only", id));
         }
         if let Some(more) = before.len().checked_sub(MOST_COMMANDS + 1) {
             failure = failure.hint(format!("and {} more", more + 1));
@@ -148,8 +151,9 @@ impl Session {
     }
 
     fn plan_failure(&self, error: &PlanError) -> Failure {
+        let command = |words: &[&str]| self.command(words).to_string();
         if let (Some(project), PlanError::Target(target)) = (self.sql(), error) {
-            return project.no_target(target, &self.command(&["list"]));
+            return project.no_target(target, &command);
         }
         // No number of steps or revision can be below nothing.
         if self.rows.ids().is_empty()
@@ -167,7 +171,7 @@ impl Session {
                     (true, Some(folders)) => failure.hint(format!("the version files were looked for in {folders}")),
                     _ => failure,
                 };
-                failure.hint(target.hint())
+                failure.hint(target.hint(&command))
             }
         }
     }

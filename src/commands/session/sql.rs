@@ -84,7 +84,11 @@ impl SqlProject {
     }
 
     /// What is said where a target is none.
-    pub(super) fn no_target(&self, error: &TargetError, list: &str) -> Failure {
+    pub(super) fn no_target(
+        &self,
+        error: &TargetError,
+        command: &dyn Fn(&[&str]) -> String,
+    ) -> Failure {
         let failure = match error {
             TargetError::Unknown { symbol, .. } => {
                 let table = self.tables.version_table();
@@ -121,6 +125,7 @@ impl SqlProject {
             )),
             error => Failure::user(error.to_string()),
         };
+        let list = command(&["list"]);
         match error {
             TargetError::Unknown { nearest: None, .. } | TargetError::NotApplied { .. } => {
                 failure.hint(format!("see which are applied: {list}"))
@@ -128,7 +133,7 @@ impl SqlProject {
             TargetError::BareNumber { .. }
             | TargetError::Unknown { .. }
             | TargetError::Ambiguous { .. }
-            | TargetError::TooManySteps { .. } => failure.hint(error.hint()),
+            | TargetError::TooManySteps { .. } => failure.hint(error.hint(command)),
             _ => failure.hint(format!(
                 "give a number of steps such as -1, the name of a migration, or base: {list}"
             )),
@@ -352,7 +357,7 @@ impl Session {
             let others = |on: &RevisionId| on == id || verdict.dependents.contains(on);
             project.reasons(dependent, &others)
         };
-        let command = |words: &[&str]| self.command(words);
+        let command = |words: &[&str]| self.command(words).to_string();
         let malformed = project.files().malformed(id).map(ToString::to_string);
         let form = note_on_form(project.files(), id, &command);
         Some(Registered {
@@ -404,7 +409,7 @@ impl Session {
                 ),
             )),
             _ => {
-                let command = |words: &[&str]| self.command(words);
+                let command = |words: &[&str]| self.command(words).to_string();
                 let odd = oddities(&project.history, project.files(), &command);
                 found.extend(odd.into_iter().map(|odd| (odd.code, odd.sentence)));
             }

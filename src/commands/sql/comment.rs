@@ -46,7 +46,7 @@ pub fn run(args: &CommentArgs, context: &Context<'_>) -> Result<(), Failure> {
             format!("What takes {path} down has a file of its own, which is not run with it.")
         }
         None => {
-            let template = context.command(&["sql", "template", one.id.as_str()]);
+            let template = context.command(&["sql", "template"]).value(one.id.as_str());
             format!("There is no rollback block in {path}. One is written by: {template}")
         }
     };
@@ -121,7 +121,7 @@ fn make(
         "The rollback block of {} is a comment now.",
         one.path
     ));
-    let register = context.command(&["sql", "register", one.id.as_str()]);
+    let register = context.command(&["sql", "register"]).value(one.id.as_str());
     context.ui.say(&format!(
         "Where it is registered, write the new checksum down: {register}"
     ));

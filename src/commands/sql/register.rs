@@ -121,7 +121,9 @@ pub(super) fn advise(
             context.ui.warn(&format!(
                 "{} has no rollback SQL; to begin with: {}",
                 file.id,
-                context.command(&["sql", "template", file.id.as_str()])
+                context
+                    .command(&["sql", "template"])
+                    .value(file.id.as_str())
             ));
         }
         plain(file, context);
@@ -134,7 +136,7 @@ pub(super) fn advise(
             ));
             context.ui.say(&format!(
                 "  where a run stopped at it, go on with that: {}",
-                context.command(&["downgrade-safe", "--resume"])
+                context.command(&["resume"])
             ));
         }
     }
@@ -151,7 +153,7 @@ pub(super) fn plain(file: &MigrationFile, context: &Context<'_>) {
             "the rollback block of {} is no comment: a tool that runs the whole file, such as supabase db push, \
              takes the migration back at once; to make it one: {}",
             file.id,
-            context.command(&["sql", "comment", file.id.as_str()])
+            context.command(&["sql", "comment"]).value(file.id.as_str())
         ));
     }
 }
@@ -177,7 +179,7 @@ fn present(id: &RevisionId, folder: &Folder, context: &Context<'_>) -> Result<()
     if let Some(malformed) = malformed {
         return Err(Failure::user(malformed.to_string()).hint(format!(
             "mend the file and type again: {}",
-            context.command(&["sql", "register", id.as_str()])
+            context.command(&["sql", "register"]).value(id.as_str())
         )));
     }
     if folder.files.iter().any(|file| file.id == *id) {
@@ -198,7 +200,10 @@ fn present(id: &RevisionId, folder: &Folder, context: &Context<'_>) -> Result<()
         match nearest.filter(|file| distance(file) * 2 <= id.as_str().len()) {
             Some(file) => failure.hint(format!("did you mean {}?", file.id)),
             None => failure
-                .hint("see which there are: rollback sql sync --dry-run")
+                .hint(format!(
+                    "see which there are: {}",
+                    context.command(&["sql", "sync", "--dry-run"])
+                ))
                 .hint("another folder is named in rollback.toml: migrations = \"FOLDER\""),
         },
     )
@@ -209,12 +214,13 @@ fn refused(obstacle: &Obstacle, ids: &BTreeSet<RevisionId>, context: &Context<'_
     match obstacle {
         Obstacle::RolledBack { on, .. } => failure.hint(format!(
             "apply {on} again, and then write that down: {}",
-            context.command(&["sql", "register", on.as_str()])
+            context.command(&["sql", "register"]).value(on.as_str())
         )),
         Obstacle::NotRegistered { on, .. } => {
-            let mut words = vec!["sql", "register", on.as_str()];
-            words.extend(ids.iter().map(RevisionId::as_str));
-            failure.hint(format!("register both: {}", context.command(&words)))
+            let ids = [on].into_iter().chain(ids);
+            let register = context.command(&["sql", "register"]);
+            let register = ids.fold(register, |command, id| command.value(id.as_str()));
+            failure.hint(format!("register both: {register}"))
         }
         Obstacle::Dependency(error) => failure.hint(error.hint()),
     }

@@ -144,7 +144,7 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
             State::Changed => context.ui.warn(&format!(
                 "{} was changed since it was registered; to write it down anew: {}",
                 entry.id,
-                context.command(&["sql", "register", &entry.id])
+                context.command(&["sql", "register"]).value(&entry.id)
             )),
             State::Same => {
                 let is_it = |file: &&MigrationFile| file.id.as_str() == entry.id;

@@ -77,7 +77,7 @@ pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
         context
             .ui
             .say(&format!("The block was put at the end of {}.", one.path));
-        let register = context.command(&["sql", "register", one.id.as_str()]);
+        let register = context.command(&["sql", "register"]).value(one.id.as_str());
         context.ui.say(&format!(
             "Read it, then, where the migration is applied: {register}"
         ));

@@ -33,7 +33,10 @@ pub(super) fn find(
             format!("the engine of {} is still at work", told(&run)),
         )
         .because("the run itself was killed, and what it had started goes on")
-        .hint("wait for its end; then have it examined: rollback downgrade-safe --resume"));
+        .hint(format!(
+            "wait for its end; then have it examined: {}",
+            session.command(&["resume"])
+        )));
     }
     Ok(Some(run))
 }
@@ -46,8 +49,7 @@ pub(super) fn make_way(
     store: &Store,
     run: &Run,
 ) -> Result<(), Failure> {
-    let moved = session.graph.applied(&run.heads) != session.graph.applied(session.rows.ids());
-    if run.ended_cleanly() && moved {
+    if is_over(session, run) {
         context.ui.warn(&format!(
             "run {} ended before its target, and the database was moved since: it is over",
             run.begun.run
@@ -60,15 +62,18 @@ pub(super) fn make_way(
     ))
     .hint(format!(
         "to go on with it: {}",
-        context.command(&["downgrade-safe", "--resume"])
+        context.command(&["resume"])
     ));
     if let Some(undo) = undoing(context, run) {
         refusal = refusal.hint(format!("to {undo}"));
     }
-    Err(refusal.hint(format!(
-        "to give it up: {}",
-        context.command(&["downgrade-safe", "--abandon"])
-    )))
+    Err(refusal.hint(format!("to give it up: {}", context.command(&["abandon"]))))
+}
+
+/// Whether a run that ended at a revision boundary is over, since somebody has moved the database since.
+pub(super) fn is_over(session: &Session, run: &Run) -> bool {
+    run.ended_cleanly()
+        && session.graph.applied(&run.heads) != session.graph.applied(session.rows.ids())
 }
 
 /// Gives an unfinished run up. The database is not touched.

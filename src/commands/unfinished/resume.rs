@@ -196,7 +196,7 @@ impl TakenUp {
             ))
             .hint(format!(
                 "when nobody else has it open, again: {}",
-                context.command(&["downgrade-safe", "--resume"])
+                context.command(&["resume"])
             ))
         };
         let file = session
@@ -285,6 +285,9 @@ fn plan_the_rest(session: &Session, run: &Run, rows: &[RevisionId]) -> Result<Pl
     run.rest(&session.graph, rows).map_err(|error| {
         Failure::user(format!("run {} cannot be resumed", run.begun.run))
             .because(error.to_string())
-            .hint("check out the code that it was begun with, or give it up: rollback downgrade-safe --abandon")
+            .hint(format!(
+                "check out the code that it was begun with, or give it up: {}",
+                session.command(&["abandon"])
+            ))
     })
 }

@@ -99,7 +99,7 @@ pub(super) fn cannot_go_on(
     run: &Run,
     found: &Found,
 ) -> Failure {
-    let again = |words: &[&str]| context.command(&[&["downgrade-safe"], words].concat());
+    let resume = || context.command(&["resume"]);
     let mut failure = Failure::new(
         Exit::StepChanged,
         format!(
@@ -139,7 +139,7 @@ pub(super) fn cannot_go_on(
     } else {
         format!("{undo}, then")
     };
-    failure = failure.hint(format!("{first}: {}", again(&["--resume"])));
+    failure = failure.hint(format!("{first}: {}", resume()));
     // Only a revision at which it stands can be vouched for, and of a whole only the start or the end.
     let at = session
         .newest()
@@ -152,15 +152,15 @@ pub(super) fn cannot_go_on(
             }
             _ => "or repair it by hand and vouch for it",
         };
-        failure = failure.hint(format!(
-            "{repair}: {}",
-            again(&["--resume", "--accept", at])
-        ));
+        failure = failure.hint(format!("{repair}: {}", resume().option("--accept", at)));
     }
     if let Some(undo) = undoing(context, run) {
         failure = failure.hint(format!("or {undo}"));
     }
-    failure.hint(format!("or give the run up: {}", again(&["--abandon"])))
+    failure.hint(format!(
+        "or give the run up: {}",
+        context.command(&["abandon"])
+    ))
 }
 
 pub(super) fn nothing_unfinished(context: &Context<'_>, store: &Store) -> Failure {
@@ -221,6 +221,6 @@ pub(super) fn nothing_to_resume(
         ))
         .hint(format!(
             "clear away what is left over, then begin anew with the target that the run had: {}",
-            context.command(&["downgrade-safe", "TARGET"])
+            context.command(&["downgrade-safe"]).placeholder("target")
         ))
 }

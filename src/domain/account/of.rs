@@ -8,6 +8,7 @@ use super::{
     Table, VERSION, change,
 };
 use crate::domain::checks::touches;
+use crate::domain::command::Command;
 use crate::domain::journal::{Begun, End, Entry, Line, Rows, Run, Stopped, to_go_back};
 use crate::domain::lock::Operator;
 use crate::domain::policy::{Circumstances, Ruling};
@@ -312,14 +313,8 @@ impl<'a> Telling<'a> {
         }
         match status {
             Status::Unfinished | Status::Failed | Status::Interrupted => vec![
-                format!(
-                    "have it examined and go on: {}",
-                    command(&["downgrade-safe", "--resume"])
-                ),
-                format!(
-                    "or leave it here: {}",
-                    command(&["downgrade-safe", "--abandon"])
-                ),
+                format!("have it examined and go on: {}", command(&["resume"])),
+                format!("or leave it here: {}", command(&["abandon"])),
             ],
             Status::Done | Status::Abandoned | Status::Restored => vec![format!(
                 "see where the database stands: {}",
@@ -339,7 +334,7 @@ impl<'a> Telling<'a> {
         let data = self.data();
         let since = &self.run.since;
         let seconds = self.ended.as_deref().and_then(|end| between(since, end));
-        let restore = |id: &str| command(begun, &["restore", id]);
+        let restore = |id: &str| command(begun, &["restore", id]).to_string();
         let backup = to_go_back(&self.run.backups);
         Document {
             version: VERSION,
@@ -482,15 +477,9 @@ fn listed(heads: &Heads) -> String {
     }
 }
 
-/// A command of ours on the project of the run.
-fn command(begun: &Begun, words: &[&str]) -> String {
-    let project = begun.project.iter().map(String::as_str);
-    let words: Vec<&str> = ["rollback"]
-        .into_iter()
-        .chain(project)
-        .chain(words.iter().copied())
-        .collect();
-    shlex::try_join(words.iter().copied()).unwrap_or_else(|_| words.join(" "))
+/// A command of this program on the project of the run.
+fn command(begun: &Begun, words: &[&str]) -> Command {
+    Command::of_words(&begun.project, words)
 }
 
 fn joined(words: &[String]) -> String {

@@ -150,7 +150,7 @@ fn stopped(step: usize) -> Entry {
         position: "unchanged".into(),
         reason: Some("no such table".into()),
         diagnosis: None,
-        next: vec!["mend it, then: rollback downgrade-safe --resume".into()],
+        next: vec!["mend it, then: rollback resume".into()],
         stdout: String::new(),
         stderr: "Traceback\n".into(),
     }))
@@ -289,10 +289,7 @@ fn a_failure_is_told_with_its_reason_and_the_commands_of_then() {
             "failed at step 2 of 2, b: the engine exited with status 1"
         );
         assert_eq!(states(&told), [StepState::Done, StepState::Failed]);
-        assert_eq!(
-            told.next,
-            ["mend it, then: rollback downgrade-safe --resume"]
-        );
+        assert_eq!(told.next, ["mend it, then: rollback resume"]);
         assert_eq!(told.checks[0].fault.as_deref(), fault);
         assert!(!told.data.counted_after);
     }
@@ -309,7 +306,7 @@ fn a_crash_leaves_an_account_that_says_what_to_type() {
     assert_eq!(states(&told), [StepState::Done, StepState::UnderWay]);
     assert_eq!(
         told.next[0],
-        "have it examined and go on: rollback -C api downgrade-safe --resume"
+        "have it examined and go on: rollback -C api resume"
     );
 }
 
@@ -442,11 +439,7 @@ fn a_journal_of_before_there_were_reports_is_told_as_far_as_it_goes() {
     assert_eq!(told.steps[0].command, "5555aaaa@4444aaaa");
     assert_eq!(told.stands_at[0].revision, RevisionId::from("3333aaaa"));
     assert_eq!(told.data.tables, Some(6));
-    assert!(
-        told.next[0].ends_with("rollback downgrade-safe --resume"),
-        "{:?}",
-        told.next
-    );
+    assert!(told.next[0].ends_with("rollback resume"), "{:?}", told.next);
     assert!(markdown(&told).contains("Rows were not counted."));
 }
 

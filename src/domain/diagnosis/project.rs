@@ -306,7 +306,7 @@ fn no_configuration(failed: &Failed, _: &Known) -> Words {
         "Alembic has no configuration: {}",
         failed.sentence()
     ))
-    .then("run it in the project's folder, or name that: rollback -C DIR current")
+    .then("run it in the project's folder, or name that: rollback -C <dir> current")
 }
 
 fn broken_configuration(failed: &Failed, _: &Known) -> Words {

@@ -44,7 +44,7 @@ impl Policy {
                 format!("it has to be said which environment this is, one of {names}"),
             )
             .missing("nothing says so")
-            .help("--environment NAME")
+            .help("--environment <name>")
         })
     }
 
@@ -53,7 +53,7 @@ impl Policy {
             let required = point("reason", "a reason is required");
             match given(situation.circumstances.reason.as_deref()) {
                 Some(reason) => required.met(reason),
-                None => required.missing("none is given").help("--reason TEXT"),
+                None => required.missing("none is given").help("--reason <text>"),
             }
         })
     }
@@ -63,7 +63,7 @@ impl Policy {
             let required = point("incident", "the record of an incident is required");
             match given(situation.circumstances.incident.as_deref()) {
                 Some(incident) => required.met(incident),
-                None => required.missing("none is named").help("--incident ID"),
+                None => required.missing("none is named").help("--incident <id>"),
             }
         })
     }
@@ -79,10 +79,10 @@ impl Policy {
                 Some(name) if !is_same_person(name, operator) => required.met(name),
                 Some(name) => required
                     .missing(format!("{name} is the same person"))
-                    .help("--approved-by NAME"),
+                    .help("--approved-by <name>"),
                 None => required
                     .missing("nobody is named")
-                    .help("--approved-by NAME"),
+                    .help("--approved-by <name>"),
             }
         })
     }
@@ -204,7 +204,7 @@ impl Policy {
             let Some(at) = deployed.and_then(|at| at.parse::<Timestamp>().ok()) else {
                 return required
                     .missing("it is not said when it went out")
-                    .help("--deployed-at TIME");
+                    .help("--deployed-at <time>");
             };
             let age = situation.now.duration_since(at);
             let Ok(age) = Duration::try_from(age) else {
@@ -213,7 +213,7 @@ impl Policy {
                 } else {
                     required
                         .missing(format!("{at} has not come yet"))
-                        .help("--deployed-at TIME")
+                        .help("--deployed-at <time>")
                 };
             };
             let found = format!("it went out {} ago", told(age));

@@ -131,15 +131,15 @@ fn all_that_is_missing_is_told_at_once_with_what_to_give() {
     assert_eq!(
         told,
         [
-            "reason: a reason is required; none is given -> --reason TEXT",
-            "incident: the record of an incident is required; none is named -> --incident ID",
-            "approver: another person than ada has to have approved; nobody is named -> --approved-by NAME",
+            "reason: a reason is required; none is given -> --reason <text>",
+            "incident: the record of an incident is required; none is named -> --incident <id>",
+            "approver: another person than ada has to have approved; nobody is named -> --approved-by <name>",
             "backup: a backup that is restored beside the database and compared with it is required first; none will be made -> --backup --verify-backup restore",
             "window: a maintenance window has to be open: Mon-Fri 22:00-06:00 (UTC); it is Tue 2026-11-24 12:00 -> wait until Tue 2026-11-24 22:00 (UTC)",
             "clean-schema: nothing may be left over from before, and nothing be at fault in data and indexes; index i of t is not valid -> clear away what was found",
             "validation: the database has to be looked at after each step; validation is switched off -> --validate",
             "steps: at most 2 steps may be taken back; the plan has 3 steps -> take a nearer target, such as -2",
-            "age: the release may be at most 5m old; it is not said when it went out -> --deployed-at TIME",
+            "age: the release may be at most 5m old; it is not said when it went out -> --deployed-at <time>",
             "level: no finding may be high or worse; the worst is unknown -> fix forward with a new migration, or restore a backup",
             "codes: these findings are refused: table-dropped; the plan has table-dropped -> fix forward with a new migration, or restore a backup",
             "consent: a person has to consent at a terminal; -y was given -> leave -y away and answer the question, or have allow_yes = true set in the policy",
@@ -263,7 +263,7 @@ fn an_environment_that_nobody_names_is_missing() {
     assert_eq!(
         missing(&policy, &good()).as_deref(),
         Some(
-            "environment: it has to be said which environment this is, one of production, staging; nothing says so -> --environment NAME"
+            "environment: it has to be said which environment this is, one of production, staging; nothing says so -> --environment <name>"
         )
     );
 }

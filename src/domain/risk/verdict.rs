@@ -1,6 +1,7 @@
 //! What all findings come to: what is lost, what fails, what has to be allowed, what is advised.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::figures::counted;
 use super::{Finding, Foretold, Level, codes};
@@ -323,6 +324,15 @@ impl Allowed {
     /// Whether a finding may be.
     pub fn covers(&self, finding: &Finding) -> bool {
         self.all || self.codes.contains(finding.code)
+    }
+}
+
+impl fmt::Display for Allowed {
+    /// As [`Allowed::parse`] reads it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.all.then_some("all");
+        let words: Vec<&str> = self.codes.iter().copied().chain(all).collect();
+        formatter.write_str(&words.join(","))
     }
 }
 

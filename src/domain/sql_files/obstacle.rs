@@ -15,6 +15,16 @@ pub enum Chosen {
     File,
 }
 
+impl Chosen {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::File => "file",
+        }
+    }
+}
+
 /// What stands in the way of one migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {

@@ -1,0 +1,28 @@
+//! `rollback abandon`.
+
+use clap::Args;
+
+use super::Context;
+use super::downgrade_safe::{self, DowngradeSafeArgs};
+use crate::error::{Exit, Failure};
+
+/// Give up the unfinished run on this database.
+///
+/// Closes its record, so that another run can begin. The database is not touched: it stays where the run left it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rollback abandon                  Give up the run that did not reach its target
+  rollback -C services/api abandon  The one of another project
+
+Exit codes: 0 abandoned, 1 no run is unfinished, 6 another run holds the lock of the database.")]
+pub struct AbandonArgs {}
+
+/// The same as `downgrade-safe --abandon`.
+pub fn run(context: &Context<'_>) -> Result<Exit, Failure> {
+    let args = DowngradeSafeArgs {
+        abandon: true,
+        ..DowngradeSafeArgs::default()
+    };
+    downgrade_safe::run(&args, context)
+}

@@ -1,0 +1,46 @@
+//! `rollback resume`.
+
+use clap::Args;
+
+use super::Context;
+use super::downgrade_safe::{self, DowngradeSafeArgs, HowArgs};
+use crate::error::{Exit, Failure};
+
+/// Resume the unfinished run on this database.
+///
+/// Finds the run that did not reach its target, examines what it left behind, shows the rest of its plan, asks, and
+/// runs it. If the database is not as the record says, nothing is run.
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  rollback resume --dry-run              Show the rest of the plan and stop
+  rollback resume                        Run it, after a question
+  rollback resume -y                     For scripts
+  rollback resume --accept 363a9b1e8992  After a repair by hand
+
+Exit codes: as of downgrade-safe; 1 if no run is unfinished.")]
+pub struct ResumeArgs {
+    /// Show the rest of the plan and change nothing.
+    #[arg(long, conflicts_with = "report")]
+    pub dry_run: bool,
+
+    /// Accept the database as it is: it was repaired by hand, and is at this revision.
+    #[arg(long, value_name = "REV")]
+    pub accept: Option<String>,
+
+    /// How the rest is run.
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// The same as `downgrade-safe --resume`.
+pub fn run(args: &ResumeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+    let args = DowngradeSafeArgs {
+        resume: true,
+        dry_run: args.dry_run,
+        accept: args.accept.clone(),
+        how: args.how.clone(),
+        ..DowngradeSafeArgs::default()
+    };
+    downgrade_safe::run(&args, context)
+}
