@@ -2,13 +2,18 @@
 
 use clap::Args;
 
-use super::Context;
+use super::record::store;
 use super::session::{Rows, Session, is_defect};
+use super::{Context, unfinished};
+use crate::domain::backup::Manifest;
+use crate::domain::journal::Run;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::error::Failure;
-use crate::ui::Standing;
+use crate::ui::{Recorded, Standing, UnfinishedRun};
 
 /// Show the database, its revisions and how far it is behind the code.
+///
+/// Also shows an unfinished run on it and its newest backup.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -39,6 +44,11 @@ pub fn run(context: &Context<'_>) -> Result<(), Failure> {
         let problems = problems(&session, &current, &code_heads);
         (code_heads, behind, problems)
     };
+    let records = Records::read(context, &session);
+    let problems: Vec<_> = problems
+        .into_iter()
+        .chain(records.problem.clone())
+        .collect();
     let titles = |id: &str| {
         graph
             .get(&RevisionId::new(id))
@@ -55,7 +65,74 @@ pub fn run(context: &Context<'_>) -> Result<(), Failure> {
         newest: session.newest(),
         files: session.sql().is_some(),
         titles: &titles,
+        recorded: Recorded {
+            unfinished: records.unfinished(),
+            backup: records.backup.as_ref(),
+            now: (context.now)(),
+        },
     })
+}
+
+/// What the folder of records holds about the database.
+struct Records {
+    run: Option<Run>,
+    at_work: bool,
+    next: Vec<(&'static str, String)>,
+    backup: Option<Manifest>,
+    /// Why it could not be read whole: a stable code and a sentence.
+    problem: Option<(&'static str, String)>,
+}
+
+impl Records {
+    /// Reads them. The database has its position whether they can be read or not.
+    fn read(context: &Context<'_>, session: &Session) -> Self {
+        let store = store(context);
+        let here = session.database_reference();
+        let run = store
+            .unfinished_on(&|recorded| here.relation_to(recorded).is_usable())
+            .map(|runs| runs.into_iter().next())
+            .map(|run| run.filter(|run| !unfinished::is_over(session, run)));
+        let backups = store.backups().list();
+        let problem = [run.as_ref().err(), backups.as_ref().err()]
+            .into_iter()
+            .flatten()
+            .next();
+        let problem = problem.map(|error| {
+            let sentence = format!("the records of runs and backups cannot be read: {error}");
+            ("records_unreadable", sentence)
+        });
+        let run = run.ok().flatten();
+        // If the lock cannot be looked at, the record alone counts.
+        let at_work = run
+            .as_ref()
+            .is_some_and(|run| store.engine_at_work(&run.begun.run).unwrap_or(false));
+        let next = if at_work {
+            Vec::new()
+        } else {
+            let command = |word| context.command(&[word]).to_string();
+            vec![
+                ("to resume it", command("resume")),
+                ("to give it up", command("abandon")),
+            ]
+        };
+        let mut manifests = backups.map_or_else(|_| Vec::new(), |listed| listed.manifests);
+        manifests.retain(|manifest| here.relation_to(&manifest.database_reference()).is_usable());
+        Self {
+            run,
+            at_work,
+            next,
+            backup: manifests.into_iter().next(),
+            problem,
+        }
+    }
+
+    fn unfinished(&self) -> Option<UnfinishedRun<'_>> {
+        Some(UnfinishedRun {
+            run: self.run.as_ref()?,
+            at_work: self.at_work,
+            next: &self.next,
+        })
+    }
 }
 
 fn problems(session: &Session, current: &Heads, code_heads: &Heads) -> Vec<(&'static str, String)> {

@@ -1,7 +1,6 @@
 //! The record of a run.
 
 use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

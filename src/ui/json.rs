@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Ui;
 use super::explain::diagnosis_json;
 use super::findings::{Ending, findings_json, outlook_json};
+use super::standing::{Recorded, backup_json, unfinished_json};
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::Identity;
 use crate::domain::diagnosis::Diagnosis;
@@ -53,6 +54,8 @@ pub struct Standing<'a> {
     pub files: bool,
     /// First lines of the messages, by id.
     pub titles: &'a dyn Fn(&str) -> String,
+    /// The run that is not over, and the newest backup.
+    pub recorded: Recorded<'a>,
 }
 
 /// What a plan is shown with.
@@ -91,6 +94,8 @@ impl Ui {
             "heads": standing.heads,
             "behind": standing.behind,
             "problems": problems,
+            "unfinished": unfinished_json(&standing.recorded),
+            "last_backup": backup_json(&standing.recorded),
         });
         if standing.files {
             value["newest"] = json!(standing.newest);

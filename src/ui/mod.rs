@@ -11,6 +11,7 @@ mod json;
 mod list;
 mod page;
 mod position;
+
 mod progress;
 mod prompt;
 mod registered;
@@ -18,6 +19,7 @@ mod ruling;
 mod snapshots;
 mod sql;
 mod sql_files;
+mod standing;
 mod steps;
 mod terminal;
 
@@ -43,6 +45,7 @@ pub use progress::{Progress, Redact};
 pub use registered::{Entry, State, WrittenDown};
 pub use snapshots::Compared;
 pub use sql_files::{Migrations, Registered};
+pub use standing::{Recorded, UnfinishedRun};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

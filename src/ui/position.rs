@@ -49,6 +49,7 @@ impl Ui {
             Some(behind) => count(behind, "revision"),
         };
         text.push_str(&self.labelled("Behind by", &behind));
+        text.push_str(&self.recorded(&standing.recorded));
         for (_, sentence) in standing.problems {
             text.push_str(&self.odd(sentence));
         }

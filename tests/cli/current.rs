@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use insta::assert_snapshot;
+use regex::Regex;
 use serde_json::json;
 
 use crate::support::Project;
@@ -69,7 +70,103 @@ fn json_is_one_object_with_the_documented_fields() {
             "heads": ["e86f3a7d1c95"],
             "behind": 1,
             "problems": [],
+            "unfinished": null,
+            "last_backup": null,
         })
+    );
+}
+
+/// Red if a run that did not reach its target, or the newest backup of this database, is not shown.
+#[test]
+fn an_unfinished_run_and_the_newest_backup_are_shown() {
+    let project = Project::alembic("linear").at("heads");
+    project.run("backup").exits(0);
+    let killed = project
+        .rollback("downgrade-safe -3 -y --allow all --backup")
+        .env("ROLLBACK_FAULT_POINT", "after_engine:2")
+        .run();
+    assert_eq!(killed.code, None, "{killed}");
+    let run = project.run("-x a=b current").exits(0);
+    let ids = Regex::new(r"\b\d{8}T\d{6}Z-\d+").unwrap();
+    let told = ids.replace_all(&run.stdout, "[ID]");
+    let told = Regex::new(r"by \S+ to -3, started \d+ s ago")
+        .unwrap()
+        .replace(&told, "by [WHO] to -3, started [AGE] ago");
+    let told = Regex::new(r", \d+ s ago, made")
+        .unwrap()
+        .replace(&told, ", [AGE] ago, made");
+    let records: Vec<&str> = told
+        .lines()
+        .skip_while(|line| !line.starts_with("Run:"))
+        .collect();
+    assert_eq!(
+        records,
+        [
+            "Run:       [ID] by [WHO] to -3, started [AGE] ago, is unfinished: 1 of 3 steps done",
+            "Next:      rollback -x a=b resume",
+            "Backup:    [BACKUP], [AGE] ago, made for run [ID]",
+        ],
+        "{run}"
+    );
+    let shown = project.run("current --format json").exits(0).json();
+    let unfinished = &shown["unfinished"];
+    assert_eq!(unfinished["steps_done"], 1, "{shown:#}");
+    assert_eq!(unfinished["steps"], 3);
+    assert_eq!(unfinished["target"], "-3");
+    assert_eq!(unfinished["at_work"], false);
+    assert_eq!(
+        unfinished["next"],
+        json!([
+            "to resume it: rollback resume",
+            "to give it up: rollback abandon"
+        ])
+    );
+    assert_eq!(shown["last_backup"]["run"], unfinished["run"]);
+    project.run("abandon").exits(0);
+    let run = project.run("current").exits(0);
+    assert!(
+        !run.stdout.contains("Run:") && run.stdout.contains("Backup:"),
+        "{run}"
+    );
+}
+
+/// Red if a run is shown as unfinished of which the next run says that it is over, or one of another database.
+#[test]
+fn a_run_that_is_over_and_a_backup_of_another_database_are_not_shown() {
+    let project = Project::alembic("no_downgrade").at("aaaa2222");
+    project
+        .run("downgrade-safe -1 -y --allow all --allow-failing --backup")
+        .exits(4);
+    assert!(
+        project
+            .run("current")
+            .stdout
+            .contains("is unfinished: 0 of 1 step done")
+    );
+    project.engine("alembic upgrade aaaa3333");
+    let run = project.run("current").exits(0);
+    assert!(!run.stdout.contains("unfinished"), "{run}");
+    assert!(run.stdout.contains("Backup:"), "{run}");
+    fs::rename(project.database(), project.root().join("other.db")).unwrap();
+    let project = project.edit("alembic.ini", "/app.db", "/other.db");
+    let run = project.run("current").exits(0);
+    assert!(!run.stdout.contains("Backup:"), "{run}");
+}
+
+/// Red if records that cannot be read keep the position of the database from being shown, or are passed over.
+#[test]
+fn records_that_cannot_be_read_are_odd() {
+    let project = Project::alembic("linear")
+        .at("heads")
+        .file("records/runs", "");
+    let run = project
+        .run("--state-dir records current --format json")
+        .exits(0);
+    let shown = run.json();
+    assert_eq!(shown["current"], json!(["5e6f7a8b9c05"]));
+    assert_eq!(
+        shown["problems"][0]["code"], "records_unreadable",
+        "{shown:#}"
     );
 }
 

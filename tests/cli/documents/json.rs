@@ -48,10 +48,13 @@ fn printed() -> BTreeMap<&'static str, (Project, Value)> {
         let (project, objects) = one(project, line);
         found.insert(heading, (project, objects[0].clone()));
     }
-    let (project, objects) = one(
-        Project::alembic("two_heads").at("heads"),
-        "current --format json",
-    );
+    let project = Project::alembic("two_heads").at("heads");
+    let killed = project
+        .rollback("downgrade-safe bbbb1111@-1 -y --backup")
+        .env("ROLLBACK_FAULT_POINT", "after_backed_up")
+        .run();
+    assert_eq!(killed.code, None, "{killed}");
+    let (project, objects) = one(project, "current --format json");
     found.insert("`current`", (project, objects[0].clone()));
     let (project, objects) = one(
         Project::alembic("diamond").at("b52d08e7f41c"),
@@ -158,7 +161,10 @@ fn of_a_backup(text: &str) -> String {
     let mut text = text.to_owned();
     for (pattern, example) in [
         (r"\b\d{8}T\d{6}Z-\d+", "20261121T040000Z-4711"),
-        (r#""at":"[^"]*""#, r#""at":"2026-11-21T04:00:00.000Z""#),
+        (
+            r#""(at|since)":"[^"]*""#,
+            r#""$1":"2026-11-21T04:00:00.000Z""#,
+        ),
         (
             r#""by":\{[^}]*\}"#,
             r#""by":{"host":"db1","pid":4711,"user":"ada"}"#,
