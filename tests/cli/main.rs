@@ -39,6 +39,7 @@ mod sql_comment;
 mod sql_history;
 mod sql_template;
 mod starts;
+mod suggestions;
 mod targets;
 mod terminal;
 mod untrusted;

@@ -52,6 +52,7 @@ mod sql_template;
 mod sql_walk;
 mod sql_workflows;
 mod sqlite;
+mod suggestions;
 #[path = "../support/mod.rs"]
 mod support;
 mod walk;

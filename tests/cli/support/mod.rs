@@ -4,6 +4,7 @@
 mod filter;
 mod road;
 mod run;
+mod suggested;
 pub mod workflow;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 
 pub use road::Road;
 pub use run::{Call, Run};
+pub use suggested::{refusal, suggested};
 pub use workflow::workflows;
 
 /// What a test starts may take so long to end once it is told to.
@@ -175,7 +177,10 @@ impl Project {
 
     /// A line of a shell in the project's folder, with what the program has around it.
     pub fn shell(&self, line: &str) -> Command {
-        if line.contains("downgrade-safe") || line.contains("rollback guard") {
+        if ["downgrade-safe", "resume", "rollback guard"]
+            .into_iter()
+            .any(|command| line.contains(command))
+        {
             road::note(self.test.as_deref());
         }
         let mut command = Command::new("/bin/sh");

@@ -51,7 +51,7 @@ impl<'a> Call<'a> {
     /// Whether steps of the engine may come of it.
     fn runs_steps(&self) -> bool {
         let said = |word: &str| self.words.iter().any(|one| one == word);
-        (said("downgrade-safe") || said("guard"))
+        ["downgrade-safe", "resume", "guard"].into_iter().any(said)
             && !["--help", "--dry-run", "--abandon"].into_iter().any(said)
             && self.project.has_an_engine()
             && !self.project.takes_both_roads
