@@ -210,19 +210,19 @@ mod tests {
         for (command, text) in [
             (
                 of(&["downgrade-safe"]).target("-3").option("--use", "file"),
-                "rollback -C=-dir downgrade-safe -3 --use file",
+                "rollback '-C=-dir' downgrade-safe -3 --use file",
             ),
             (
                 of(&["downgrade-safe"]).target("-3a").flag("--dry-run"),
-                "rollback -C=-dir downgrade-safe --dry-run -- -3a",
+                "rollback '-C=-dir' downgrade-safe --dry-run -- -3a",
             ),
             (
                 of(&["sql", "register"]).value("a").value("-b"),
-                "rollback -C=-dir sql register -- a -b",
+                "rollback '-C=-dir' sql register -- a -b",
             ),
             (
                 of(&["downgrade-safe"]).option("--only", "-b"),
-                "rollback -C=-dir downgrade-safe --only=-b",
+                "rollback '-C=-dir' downgrade-safe --only=-b",
             ),
             (
                 of(&["resume"]).option("-C", "other"),
@@ -230,7 +230,7 @@ mod tests {
             ),
             (
                 of(&["downgrade-safe"]).placeholder("target"),
-                "rollback -C=-dir downgrade-safe <target>",
+                "rollback '-C=-dir' downgrade-safe <target>",
             ),
         ] {
             assert_eq!(command.to_string(), text);

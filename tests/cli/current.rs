@@ -103,7 +103,7 @@ fn an_unfinished_run_and_the_newest_backup_are_shown() {
         records,
         [
             "Run:       [ID] by [WHO] to -3, started [AGE] ago, is unfinished: 1 of 3 steps done",
-            "Next:      rollback -x a=b resume",
+            "Next:      rollback -x 'a=b' resume",
             "Backup:    [BACKUP], [AGE] ago, made for run [ID]",
         ],
         "{run}"

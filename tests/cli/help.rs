@@ -122,6 +122,6 @@ fn the_manual_has_a_page_for_the_program_and_one_for_each_command() {
     exit 1
     --- stderr
     error: there is no command upgrade
-      → one of: current, plan, list, check, downgrade-safe, backup, backups, restore, history, show, explain, guard, sql, completions, man
+      → one of: current, plan, list, check, downgrade-safe, resume, abandon, backup, backups, restore, history, show, explain, guard, sql, completions, man
     ");
 }

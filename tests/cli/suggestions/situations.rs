@@ -242,13 +242,6 @@ situations! {
         ],
     );
 
-    steps_that_go_together: situation(
-        || Project::alembic("mutual_depends_on").at("heads"),
-        "downgrade-safe base -y --allow all",
-        3,
-        &[then("rollback downgrade-safe base", 3), then("+ --allow-joint-steps", 0)],
-    );
-
     a_lock_of_somebody_else: Situation {
         meanwhile: |project| {
             let held = File::create(project.root().join("app.db.rollback-lock")).unwrap();

@@ -19,7 +19,7 @@ pub fn suggested(output: &str) -> Vec<String> {
     static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
         // The version of a tool is no command, and options are followed by one value at most.
         Regex::new(
-            r"(?:^\s*|: +|→ |\|\s+)(rollback [^0-9].*|--?[a-z][a-z-]*(?: [^-\s]\S*)?(?: --?[a-z][a-z-]*(?: [^-\s]\S*)?)*)$",
+            r"(?:^\s*(?:next +)?|: +|→ |\|\s+)(rollback [^0-9].*|--?[a-z][a-z-]*(?: [^-\s]\S*)?(?: --?[a-z][a-z-]*(?: [^-\s]\S*)?)*)$",
         )
         .expect("a pattern")
     });
