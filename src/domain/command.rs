@@ -222,7 +222,7 @@ mod tests {
             ),
             (
                 of(&["downgrade-safe"]).option("--only", "-b"),
-                "rollback '-C=-dir' downgrade-safe --only=-b",
+                "rollback '-C=-dir' downgrade-safe '--only=-b'",
             ),
             (
                 of(&["resume"]).option("-C", "other"),
