@@ -119,7 +119,9 @@ pub fn duration_text(duration: Duration) -> String {
         (1_000_000, "ms"),
         (1_000, "us"),
     ];
-    let whole = units.iter().find(|(unit, _)| nanoseconds % unit == 0);
+    let whole = units
+        .iter()
+        .find(|(unit, _)| nanoseconds.is_multiple_of(*unit));
     match whole {
         Some((unit, name)) => format!("{}{name}", nanoseconds / unit),
         None => format!("{nanoseconds}ns"),

@@ -131,7 +131,7 @@ impl fmt::Display for Command {
             if is_placeholder(&word) {
                 word
             } else {
-                quoted(word)
+                quoted(&word)
             }
         });
         formatter.write_str(&quoted.collect::<Vec<_>>().join(" "))
@@ -155,10 +155,10 @@ fn option_words(name: &str, value: &str) -> Vec<String> {
 
 /// A word in quotes where a shell would read it otherwise. No command line can hold a zero byte, so that a name
 /// with one is no name that could be typed.
-fn quoted(word: String) -> String {
-    match shlex::try_quote(&word) {
+fn quoted(word: &str) -> String {
+    match shlex::try_quote(word) {
         Ok(quoted) => quoted.into_owned(),
-        Err(_) => quoted(word.replace('\0', "\u{fffd}")),
+        Err(_) => quoted(&word.replace('\0', "\u{fffd}")),
     }
 }
 

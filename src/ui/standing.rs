@@ -103,6 +103,10 @@ pub(super) fn backup_json(recorded: &Recorded<'_>) -> Value {
     })
 }
 
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
 /// How long ago a moment was, given in RFC 3339; the moment itself if the clock is behind it.
 fn ago(moment: &str, now: SystemTime) -> String {
     let elapsed = humantime::parse_rfc3339(moment)
@@ -111,9 +115,6 @@ fn ago(moment: &str, now: SystemTime) -> String {
     let Some(elapsed) = elapsed.map(|elapsed: Duration| elapsed.as_secs()) else {
         return format!("at {moment}");
     };
-    const MINUTE: u64 = 60;
-    const HOUR: u64 = 60 * MINUTE;
-    const DAY: u64 = 24 * HOUR;
     match elapsed {
         ..MINUTE => format!("{elapsed} s ago"),
         MINUTE..HOUR => format!("{} min ago", elapsed / MINUTE),

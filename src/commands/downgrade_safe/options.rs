@@ -47,8 +47,8 @@ pub(super) fn resuming(how: &HowArgs, command: Command) -> Command {
     ];
     let options = [
         ("--timeout", timeout.map(duration_text)),
-        ("--verify-backup", verify_backup.and_then(name)),
-        ("--on-failure", on_failure.and_then(name)),
+        ("--verify-backup", verify_backup.as_ref().and_then(name)),
+        ("--on-failure", on_failure.as_ref().and_then(name)),
         ("--lock-timeout", lock_timeout.map(lock_timeout_text)),
         (
             "--lock-retries",
@@ -57,7 +57,7 @@ pub(super) fn resuming(how: &HowArgs, command: Command) -> Command {
         ("--wait", wait.map(duration_text)),
         ("--use", chosen.map(|chosen| chosen.name().to_owned())),
         ("--probe-timeout", probe_timeout.map(duration_text)),
-        ("--warm", warm.and_then(name)),
+        ("--warm", warm.as_ref().and_then(name)),
     ];
     let command = flags
         .into_iter()
@@ -105,7 +105,7 @@ pub(in super::super) fn repeating(how: &HowArgs, command: Command) -> Command {
 }
 
 /// As it is typed.
-fn name<T: ValueEnum>(value: T) -> Option<String> {
+fn name<T: ValueEnum>(value: &T) -> Option<String> {
     Some(value.to_possible_value()?.get_name().to_owned())
 }
 
