@@ -265,7 +265,7 @@ fn a_resume_of_a_run_without_a_backup_is_undone_to_where_it_began() {
     for words in [
         "the database is as it was when the run was resumed",
         "2 of 5 steps: what was done since the resume was rolled back",
-        "fix the cause, then resume: rollback downgrade-safe --resume",
+        "fix the cause, then resume: rollback resume",
     ] {
         assert!(run.stderr.contains(words), "{words}\n{run}");
     }

@@ -170,7 +170,8 @@ fn a_url_with_a_password_is_suggested_without_it() {
         let call = format!("--database-url {url} plan -1");
         let output = project.rollback(&call).piped().output().unwrap();
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        let masked = url.replacen(PASSWORD, "***", 1);
+        let password = Regex::new(r":[^:@/]+@").unwrap();
+        let masked = password.replace(&url, ":***@");
         assert_ne!(masked, url);
         let words = [
             "rollback",
@@ -181,7 +182,10 @@ fn a_url_with_a_password_is_suggested_without_it() {
         ];
         let command = shlex::try_join(words).unwrap();
         assert!(text.contains(&command), "{kind:?}: no {command}\n{text}");
-        assert!(!text.contains(&format!(":{PASSWORD}@")), "{kind:?}\n{text}");
+        let given = password.find(&url).unwrap().as_str();
+        for password in [given, PASSWORD] {
+            assert!(!text.contains(password), "{kind:?}\n{text}");
+        }
         assert!(suggested(&text).is_empty(), "{kind:?}\n{text}");
     }
 }

@@ -343,7 +343,9 @@ fn none_to_restore() -> Failure {
 
 /// The command that puts a backup back.
 pub(super) fn restoring(context: &Context<'_>, backup: &RunBackup) -> String {
-    context.command(&["restore", &backup.manifest.id]).to_string()
+    context
+        .command(&["restore", &backup.manifest.id])
+        .to_string()
 }
 
 /// Restores the backup of a run that failed after it had changed the database, where that was asked for.
