@@ -127,7 +127,7 @@ pub fn run(world: &World) -> Exit {
         Command::Check(args) => commands::check::run(args, &context).map(done),
         Command::DowngradeSafe(args) => commands::downgrade_safe::run(args, &context),
         Command::Resume(args) => commands::resume::run(args, &context),
-        Command::Abandon(_) => commands::abandon::run(&context),
+        Command::Abandon(args) => commands::abandon::run(args, &context),
         Command::Backup(_) => commands::backup::run(&context).map(done),
         Command::Backups(_) => commands::backups::run(&context).map(done),
         Command::Restore(args) => commands::restore::run(args, &context),

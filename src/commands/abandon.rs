@@ -9,19 +9,24 @@ use crate::error::{Exit, Failure};
 /// Give up the unfinished run on this database.
 ///
 /// Closes its record, so that another run can begin. The database is not touched: it stays where the run left it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
   rollback abandon                  Give up the run that did not reach its target
   rollback -C services/api abandon  The one of another project
 
 Exit codes: 0 abandoned, 1 no run is unfinished, 6 another run holds the lock of the database.")]
-pub struct AbandonArgs {}
+pub struct AbandonArgs {
+    /// Give up a run of another database, which was moved here.
+    #[arg(long)]
+    pub other_database: bool,
+}
 
 /// The same as `downgrade-safe --abandon`.
-pub fn run(context: &Context<'_>) -> Result<Exit, Failure> {
+pub fn run(args: &AbandonArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let args = DowngradeSafeArgs {
         abandon: true,
+        other_database: args.other_database,
         ..DowngradeSafeArgs::default()
     };
     downgrade_safe::run(&args, context)

@@ -28,6 +28,12 @@ pub struct ResumeArgs {
     #[arg(long, value_name = "REV")]
     pub accept: Option<String>,
 
+    /// Resume a run of another database, which was moved here.
+    ///
+    /// For example by dump and load. The record of the run says so.
+    #[arg(long)]
+    pub other_database: bool,
+
     /// How the rest is run.
     #[command(flatten)]
     pub how: HowArgs,
@@ -39,6 +45,7 @@ pub fn run(args: &ResumeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         resume: true,
         dry_run: args.dry_run,
         accept: args.accept.clone(),
+        other_database: args.other_database,
         how: args.how.clone(),
         ..DowngradeSafeArgs::default()
     };

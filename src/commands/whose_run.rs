@@ -127,21 +127,21 @@ fn not_of_this(context: &Context<'_>, here: &DatabaseReference, run: &Run) -> Fa
     } else {
         format!("cannot tell whether the unfinished run {id} is of this database")
     };
-    let command = |words: &[&str]| context.command(&[&["downgrade-safe"], words].concat());
+    let command = |words: &[&str]| context.command(words);
     Failure::refused(format!("{message}: nothing was changed"))
         .because(format!("the run began on {}", run.database.described()))
         .because(format!("this is {}", here.described()))
         .hint(format!(
             "if this is the wrong server, correct the address, then: {}",
-            command(&["--resume"])
+            command(&["resume"])
         ))
         .hint(format!(
             "if the database was moved here: {}",
-            command(&["--resume", "--other-database"])
+            command(&["resume", "--other-database"])
         ))
         .hint(format!(
             "to close the run, which changes no database: {}",
-            command(&["--abandon", "--other-database"])
+            command(&["abandon", "--other-database"])
         ))
 }
 
