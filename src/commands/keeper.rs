@@ -6,10 +6,10 @@ use std::time::Instant;
 use super::Context;
 use super::record;
 use super::route::Route;
-use super::session::{Secrets, Session};
+use super::session::{Secrets, Session, reference};
 use crate::database::backup::{self, BackupError, Backups, Surroundings};
-use crate::domain::backup::{Contents, Manifest, VERSION, Verified};
-use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::backup::{Contents, LeftOut, Manifest, Part, VERSION, Verified};
+use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
 use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::seconds;
 use crate::domain::lock::new_run_id;
@@ -36,8 +36,8 @@ impl<'a> Keeper<'a> {
     /// Of the database that a session found. Nothing is connected or written yet.
     pub(super) fn of(context: &'a Context<'a>, session: &Session) -> Result<Self, Failure> {
         let Some((facts, table)) = session.connection() else {
-            return Err(Failure::user("no backup of this database can be made")
-                .because("there is no connection of our own to it")
+            return Err(Failure::refused("no backup of this database can be made")
+                .because("rollback has no direct connection to it")
                 .hint("name it as SQLAlchemy does, in ROLLBACK_DATABASE_URL"));
         };
         Ok(Self {
@@ -57,6 +57,38 @@ impl<'a> Keeper<'a> {
                 .as_ref()
                 .and_then(|identity| identity.server.clone()),
         })
+    }
+
+    /// Of a database that was reached by its address alone.
+    pub(super) fn at(
+        context: &'a Context<'a>,
+        facts: &ConnectionFacts,
+        table: VersionTable,
+        identity: &Identity,
+    ) -> Self {
+        Self {
+            context,
+            backups: record::store(context).backups(),
+            facts: facts.clone(),
+            table,
+            secrets: Secrets::of(facts.password.as_ref()),
+            route: Some(Route::new(context, facts.clone(), identity)),
+            database: reference(identity),
+            place: identity.to_string(),
+            server: identity.server.clone(),
+        }
+    }
+
+    /// Reads the version rows where a backup says that they were.
+    pub(super) fn with_table_of(mut self, manifest: &Manifest) -> Self {
+        if let Some(table) = &manifest.version_table {
+            self.table = table.into();
+        }
+        self
+    }
+
+    pub(super) fn facts(&self) -> &ConnectionFacts {
+        &self.facts
     }
 
     pub(super) fn backups(&self) -> &store::Backups {
@@ -81,6 +113,21 @@ impl<'a> Keeper<'a> {
 
     /// Makes a backup and proves it. Where it fails, nothing is left that could be taken for one.
     pub(super) fn make(&self, run: Option<&str>, verify: Verified) -> Result<Manifest, Failure> {
+        self.written(run, verify, false)
+    }
+
+    /// Makes a backup of what can be read of a database that cannot be backed up whole. The manifest says what is
+    /// left out.
+    pub(super) fn salvage(&self) -> Result<Manifest, Failure> {
+        self.written(None, Verified::Read, true)
+    }
+
+    fn written(
+        &self,
+        run: Option<&str>,
+        verify: Verified,
+        is_salvage: bool,
+    ) -> Result<Manifest, Failure> {
         self.still_the_same_server()?;
         let started = Instant::now();
         let now = (self.context.now)();
@@ -97,14 +144,24 @@ impl<'a> Keeper<'a> {
         let file = part.file(way.extension());
         let ui = self.context.ui;
         let bar = ui.transfer("writing the backup", size);
-        let contents = way.dump(&file, &mut |done| bar.set(done)).map_err(failed)?;
+        let mut contents = if is_salvage {
+            way.salvage(&file, &mut |done| bar.set(done))
+        } else {
+            way.dump(&file, &mut |done| bar.set(done))
+        }
+        .map_err(failed)?;
         // Two bars at once would be in each other's way.
         drop(bar);
         fault::point("after_dump");
         let length = file_length(&file).map_err(|error| self.store_failure(&error))?;
         let bar = ui.transfer("reading it back", Some(length));
-        way.read_back(&file, &mut |done| bar.set(done))
-            .map_err(failed)?;
+        match way.read_back(&file, &mut |done| bar.set(done)) {
+            // Half a database is more than none.
+            Err(BackupError::Damaged { reason, .. }) if is_salvage => {
+                contents.left_out.push(LeftOut::all(Part::Unknown, reason));
+            }
+            read => read.map_err(failed)?,
+        }
         let sha256 = store::sha256(&file, &mut |done| bar.set(done))
             .map_err(|error| self.store_failure(&error))?;
         drop(bar);
@@ -128,6 +185,9 @@ impl<'a> Keeper<'a> {
             rows: contents.rows,
             verified: verify,
             identity: self.database.identity.clone(),
+            number: Some(part.number()),
+            left_out: contents.left_out,
+            version_table: Some((&self.table).into()),
         };
         if verify == Verified::Restored {
             let bar = ui.transfer("restoring it beside the database", Some(length));
@@ -135,7 +195,7 @@ impl<'a> Keeper<'a> {
                 .rehearse(&file, &mut |done| bar.set(done))
                 .map_err(failed)?;
             differences(&rehearsed, &manifest).map_err(|differences| {
-                let failure = Failure::user("the backup does not hold what it should");
+                let failure = Failure::refused("the backup does not hold what it should");
                 differences.into_iter().fold(failure, Failure::because)
             })?;
         }
@@ -156,20 +216,24 @@ impl<'a> Keeper<'a> {
 
     /// Refuses a backup whose file is not what was written.
     pub(super) fn check(&self, manifest: &Manifest) -> Result<(), Failure> {
+        self.check_file(manifest, &self.backups.file(manifest))
+    }
+
+    /// The same of a file that may be elsewhere.
+    pub(super) fn check_file(&self, manifest: &Manifest, file: &Path) -> Result<(), Failure> {
         let bar = self
             .context
             .ui
             .transfer("reading the backup", Some(manifest.bytes));
         let damaged = |reason: String| {
-            let path = self.backups.file(manifest);
             Failure::user(format!("the backup {} is damaged", manifest.id))
-                .because(format!("{}: {reason}", path.display()))
+                .because(format!("{}: {reason}", file.display()))
                 .hint(format!(
                     "choose another one: {}",
                     self.context.command(&["backups"])
                 ))
         };
-        match self.backups.fault(manifest, &mut |done| bar.set(done)) {
+        match store::fault(file, manifest, &mut |done| bar.set(done)) {
             Ok(None) => {}
             Ok(Some(reason)) => return Err(damaged(reason)),
             Err(error) => return Err(damaged(error.to_string())),
@@ -177,11 +241,41 @@ impl<'a> Keeper<'a> {
         Ok(())
     }
 
+    /// What a file holds that has no manifest, read from a scratch copy of it; `None` if none can be made.
+    pub(super) fn inspect(&self, file: &Path) -> Result<Option<Contents>, Failure> {
+        let part = self
+            .backups
+            .begin("inspecting")
+            .map_err(|error| self.store_failure(&error))?;
+        let mut way = self.way(part.folder())?;
+        let failed = |error: BackupError| self.failure(&error);
+        way.client().map_err(failed)?;
+        let length = file_length(file).map_err(|error| self.store_failure(&error))?;
+        let bar = self.context.ui.transfer("reading the backup", Some(length));
+        way.read_back(file, &mut |done| bar.set(done))
+            .map_err(failed)?;
+        match way.rehearse(file, &mut |done| bar.set(done)) {
+            Ok(contents) => Ok(Some(contents)),
+            Err(BackupError::NoScratch(_)) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     /// Makes the database what it was, and proves it: an error says in a sentence each what is wrong. The
     /// file is checked by whoever calls.
     pub(super) fn put_back(&self, manifest: &Manifest) -> Result<Contents, NotPutBack> {
-        self.still_the_same_server()
-            .map_err(NotPutBack::unchanged)?;
+        self.replace(&Source {
+            manifest,
+            file: &self.backups.file(manifest),
+            is_known: true,
+            try_out: true,
+        })
+    }
+
+    /// The same with a file that may be elsewhere.
+    pub(super) fn replace(&self, source: &Source<'_>) -> Result<Contents, NotPutBack> {
+        self.still_the_same_server().map_err(NotPutBack::refused)?;
+        let Source { manifest, file, .. } = *source;
         let part = self
             .backups
             .begin(&format!("{}-restoring", manifest.id))
@@ -189,26 +283,32 @@ impl<'a> Keeper<'a> {
         let mut way = self.way(part.folder()).map_err(NotPutBack::unchanged)?;
         way.client()
             .map_err(|error| NotPutBack::unchanged(self.failure(&error)))?;
+        self.try_out(way.as_mut(), source)
+            .map_err(NotPutBack::unchanged)?;
         let bar = self.context.ui.transfer("restoring", Some(manifest.bytes));
         fault::point("before_restoring");
-        way.restore(&self.backups.file(manifest), &mut |done| bar.set(done))
-            .map_err(|error| NotPutBack {
-                unchanged: way.is_atomic(),
-                failure: self.failure(&error),
+        way.restore(file, &manifest.left_out, &mut |done| bar.set(done))
+            .map_err(|not| NotPutBack {
+                refused: false,
+                unchanged: !not.began,
+                failure: self.failure(&not.error),
             })?;
         fault::point("after_restoring");
         drop(bar);
         let changed = |failure| NotPutBack {
+            refused: false,
             unchanged: false,
             failure,
         };
         let contents = way
             .contents()
             .map_err(|error| changed(self.failure(&error)))?;
-        differences(&contents, manifest).map_err(|differences| {
-            let failure = Failure::user("what was restored is not what was backed up");
-            changed(differences.into_iter().fold(failure, Failure::because))
-        })?;
+        if source.is_known {
+            differences(&contents, manifest).map_err(|differences| {
+                let failure = Failure::user("what was restored is not what was backed up");
+                changed(differences.into_iter().fold(failure, Failure::because))
+            })?;
+        }
         Ok(contents)
     }
 
@@ -219,6 +319,34 @@ impl<'a> Keeper<'a> {
         };
         route.check().map_err(|cause| {
             Failure::refused("no backup was made or restored").because(cause.to_string())
+        })
+    }
+
+    /// Refuses a backup that this database would not take whole, while nothing of it is changed.
+    fn try_out(&self, way: &mut dyn Backups, source: &Source<'_>) -> Result<(), Failure> {
+        let manifest = source.manifest;
+        let bar = self
+            .context
+            .ui
+            .transfer("trying it beside the database", Some(manifest.bytes));
+        let ready = way
+            .check(source.file, source.try_out, &mut |done| bar.set(done))
+            .map_err(|error| self.failure(&error))?;
+        drop(bar);
+        if let Some(reason) = ready.unproven {
+            let reason = self.secrets.redact(&reason);
+            self.context.ui.warn(&format!(
+                "the backup could not be loaded into a scratch database first: {reason}"
+            ));
+        }
+        let contents = ready.contents.filter(|_| source.is_known);
+        contents.map_or(Ok(()), |contents| {
+            differences(&contents, manifest).map_err(|differences| {
+                let failure = Failure::user(
+                    "a scratch database that the backup was loaded into differs from it",
+                );
+                differences.into_iter().fold(failure, Failure::because)
+            })
         })
     }
 
@@ -250,7 +378,7 @@ impl<'a> Keeper<'a> {
         if needed <= free {
             return Ok(());
         }
-        Err(Failure::user("there is no room for a backup")
+        Err(Failure::refused("there is no room for a backup")
             .because(format!(
                 "the database takes {}, so that up to {} may be needed, and {} has {} left",
                 bytes(size),
@@ -278,9 +406,10 @@ impl<'a> Keeper<'a> {
             BackupError::Interrupted => {
                 return Failure::new(Exit::Interrupted, "no backup was made or put back");
             }
-            BackupError::Damaged { .. } => Failure::user("the backup cannot be read"),
-            BackupError::InUse { .. } => Failure::user("somebody else holds the database"),
-            _ => Failure::user("a backup cannot be made or put back"),
+            BackupError::Damaged { .. } => Failure::refused("the backup cannot be read"),
+            BackupError::InUse { .. } => Failure::refused("another process holds the database"),
+            BackupError::Unfit(_) => Failure::refused("the backup cannot be restored here"),
+            _ => Failure::refused("a backup cannot be made or restored"),
         };
         failure.because(told).hint(match error {
             BackupError::NoClient { package, .. } | BackupError::OldClient { package, .. } => {
@@ -295,21 +424,48 @@ impl<'a> Keeper<'a> {
             BackupError::UnsupportedDialect(_) => {
                 "make one by the means of the server, and run without: --no-backup".to_owned()
             }
-            _ => again("mend the cause, then try it"),
+            BackupError::Unfit(_) => {
+                "fix that on the server, or choose another backup; the database was not changed".to_owned()
+            }
+            BackupError::NoScratch(_) => {
+                "give the user that right, or run without --verify-backup restore".to_owned()
+            }
+            _ => again("fix the cause, then try it"),
         })
     }
 }
 
+/// What a restore reads.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) manifest: &'a Manifest,
+    pub(super) file: &'a Path,
+    /// Whether the manifest says what the backup holds. Of a file that came without one nobody may know.
+    pub(super) is_known: bool,
+    /// Whether it is loaded into a scratch database first, if the restore itself cannot be undone.
+    pub(super) try_out: bool,
+}
+
 /// Why a backup was not put back.
 pub(super) struct NotPutBack {
+    /// Whether it was refused before anything was tried.
+    pub(super) refused: bool,
     /// Whether the database is promised to be as before.
     pub(super) unchanged: bool,
     pub(super) failure: Failure,
 }
 
 impl NotPutBack {
+    fn refused(failure: Failure) -> Self {
+        Self {
+            refused: true,
+            ..Self::unchanged(failure)
+        }
+    }
+
     fn unchanged(failure: Failure) -> Self {
         Self {
+            refused: false,
             unchanged: true,
             failure,
         }

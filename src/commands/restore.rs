@@ -1,41 +1,52 @@
 //! `rollback restore`.
 
+mod by_hand;
+mod chosen;
+mod target;
+
 use std::time::Instant;
 
 use clap::Args;
 
-use super::keeper::Keeper;
+use self::by_hand::by_hand;
+use self::chosen::Chosen;
+use self::target::Target;
+use super::Context;
+use super::keeper::{Keeper, Source};
 use super::lock::Lock;
 use super::record::{append, store, store_failure};
 use super::reports;
-use super::session::Session;
-use super::whose_run::{Purpose, may_be_restored};
-use super::{Context, unfinished};
+use super::whose_run::may_be_restored;
 use crate::domain::backup::{Contents, Manifest, VERSION};
 use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::{Entry, seconds};
 use crate::error::{Exit, Failure};
-use crate::store::{NotFound, Store};
+use crate::store::Store;
 use crate::ui::{Replacement, Restoration};
 
 /// Make the database what it was when a backup was made.
 ///
-/// Everything in it is replaced, and what was written since is lost. Shows what that is, asks for the
-/// database's name, makes a backup of the present state, and reads the database afterwards: version rows,
-/// schema and the rows of each table have to be those of the backup.
+/// Everything in it is replaced, and what was written since is lost. rollback shows what that is, asks for the
+/// database's name, makes a backup of the present state, restores, and then reads the database: version rows,
+/// schema and the rows of each table have to be those of the backup. On MariaDB and MySQL it first loads the
+/// backup into a scratch database beside the real one.
+///
+/// A restore does not need the project: if it cannot be opened, --database-url or ROLLBACK_DATABASE_URL names
+/// the database.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   rollback restore latest                          The newest backup, after a question
   rollback restore 20261121T040000Z-4711           One of those that `rollback backups` shows
+  rollback restore /mnt/app.dump                   A file that was made on another machine
   rollback restore latest -y --database app.db     For scripts, which have to name the database
 
 Exit codes: 0 restored and verified, 1 error before anything was changed, 3 refused or not confirmed,
-4 the restore failed and the database is as before, 5 it failed and a person must look, 6 another run
-holds the lock of the database.")]
+4 the restore failed and the database is as before, 5 it failed and manual intervention is needed, 6 another
+run holds the lock of the database.")]
 pub struct RestoreArgs {
-    /// The id of a backup, the beginning of one, or latest.
-    #[arg(value_name = "ID")]
+    /// The id of a backup, the beginning of one, latest, or the name of a file.
+    #[arg(value_name = "ID|FILE")]
     pub id: String,
 
     /// Do not ask; for scripts. Needs --database.
@@ -53,29 +64,43 @@ pub struct RestoreArgs {
     /// Restore the backup of another database into this one, or of one that was moved here.
     #[arg(long)]
     pub other_database: bool,
+
+    /// On MariaDB and MySQL, do not load the backup into a scratch database first; for servers without room for it.
+    #[arg(long)]
+    pub no_trial: bool,
 }
 
 /// Shows, asks, restores and tells.
 pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let ui = context.ui;
     let store = store(context);
-    let manifest = found(args, context)?;
+    let mut chosen = Chosen::find(&args.id, context)?;
     let lock = Lock::new(context, None);
-    let mut session = Session::open(context, Some(&lock))?;
-    let run = unfinished::find(context, &store, &session, Purpose::Look)?;
-    let keeper = Keeper::of(context, &session)?;
-    let origin = may_be_restored_here(args, context, &keeper, &manifest)?;
-    keeper.check(&manifest)?;
-    let before = keeper.contents()?;
-    let name = session.name_to_type();
+    let mut target = Target::open(context, &lock)?;
+    let run = target.unfinished(context, &store)?;
+    let keeper = target.keeper(context, &chosen.manifest)?;
+    let origin = may_be_restored_here(args, context, &keeper, &chosen)?;
+    keeper.check_file(&chosen.manifest, &chosen.file)?;
+    chosen.inspect(&keeper)?;
+    let before = keeper.contents();
+    if let Err(failure) = &before {
+        let reasons = failure.causes.join(": ");
+        ui.warn(&format!("the present state cannot be read: {reasons}"));
+    }
+    let before = before.ok();
+    let name = target.name_to_type();
+    let unproven = chosen.unproven();
+    let manifest = &chosen.manifest;
     // A backup from before a resume leaves the run to be resumed.
     let ended = run
         .as_ref()
         .filter(|run| !run.is_resumed_from(&manifest.id));
     let replacement = Replacement {
-        database: &session.place(),
-        manifest: &manifest,
-        now: &before,
+        database: &target.place(),
+        manifest,
+        now: before.as_ref(),
+        is_known: chosen.is_known,
+        unproven: &unproven,
         run: ended.map(|run| run.begun.run.as_str()),
         moment: (context.now)(),
     };
@@ -87,33 +112,28 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     agreed(args, context, &name)?;
     if asks {
         session.take_lock(&lock, context)?;
-        still(&keeper, &before, context)?;
+        still(&keeper, before.as_ref(), context)?;
     }
 
-    let saved = if args.no_backup {
-        None
-    } else {
-        let verify = context.settings.verify_backup.unwrap_or_default();
-        let saved = keeper.make(None, verify.into()).map_err(|failure| {
-            failure.hint("to restore without a backup of the present state: --no-backup")
-        })?;
-        ui.say(&format!(
-            "Saved:     the present state, as backup {}.",
-            saved.id
-        ));
-        Some(saved)
-    };
+    let saved = saved(args, context, &keeper)?;
     let started = Instant::now();
-    keeper.put_back(&manifest).map_err(|not| {
-        if not.failure.exit == Exit::Refused {
+    let source = Source {
+        manifest,
+        file: &chosen.file,
+        is_known: chosen.is_known,
+        // A file without a manifest was loaded into one just now.
+        try_out: !args.no_trial && !(chosen.is_bare && chosen.is_known),
+    };
+    keeper.replace(&source).map_err(|not| {
+        if not.refused {
             return not.failure;
         }
-        told(
-            not.failure,
-            not.unchanged && is_unchanged(&keeper, &before),
-            saved.as_ref(),
-            context,
-        )
+        let unchanged = not.unchanged && is_unchanged(&keeper, before.as_ref());
+        let failure = told(not.failure, unchanged, saved.as_ref(), context);
+        match by_hand(keeper.facts(), &chosen.file) {
+            Some(command) => failure.hint(format!("to restore it without rollback: {command}")),
+            None => failure,
+        }
     })?;
     let elapsed = started.elapsed();
     let unfinished = run.as_ref().map(|run| run.begun.run.as_str());
@@ -126,42 +146,54 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         .chain(undone.filter(|run| Some(*run) != unfinished))
         .collect();
     for run in &over {
-        close(context, &store, run, &manifest, origin.as_ref(), elapsed)?;
+        close(context, &store, run, manifest, origin.as_ref(), elapsed)?;
     }
     ui.restored(Restoration {
         replacement,
         saved: saved.as_ref().map(|saved| saved.id.as_str()),
         elapsed,
     })?;
-    for run in over {
-        reports::write(context, &store, &mut session, run, None);
+    // Without the project there is no table of its audit; `show` writes the report again.
+    if let Some(session) = target.session() {
+        for run in over {
+            reports::write(context, &store, session, run, None);
+        }
     }
     Ok(Exit::Done)
 }
 
-/// The backup that was asked for.
-fn found(args: &RestoreArgs, context: &Context<'_>) -> Result<Manifest, Failure> {
-    let backups = store(context).backups();
-    let listed = backups.list().map_err(|error| store_failure(&error))?;
-    let all = context.command(&["backups"]);
-    match listed.find(&args.id) {
-        Ok(manifest) => Ok(manifest.clone()),
-        Err(NotFound::None) => {
-            let failure = Failure::user(format!(
-                "there is no backup {} in {}",
-                args.id,
-                backups.folder().display()
-            ));
-            let failure = listed.damaged.into_iter().fold(failure, Failure::because);
-            Err(failure.hint(format!("see which there are: {all}")))
-        }
-        Err(NotFound::Several(ids)) => Err(Failure::user(format!(
-            "{} is the beginning of several backups: {}",
-            args.id,
-            ids.join(", ")
-        ))
-        .hint(format!("see which they are: {all}"))),
+/// Makes a backup of the present state. What cannot be read never keeps it from being replaced: only if nothing
+/// can be saved, that has to be agreed to.
+fn saved(
+    args: &RestoreArgs,
+    context: &Context<'_>,
+    keeper: &Keeper<'_>,
+) -> Result<Option<Manifest>, Failure> {
+    if args.no_backup {
+        return Ok(None);
     }
+    let ui = context.ui;
+    let verify = context.settings.verify_backup.unwrap_or_default();
+    let whole = match keeper.make(None, verify.into()) {
+        Ok(saved) => {
+            ui.saved(&saved);
+            return Ok(Some(saved));
+        }
+        Err(failure) => failure,
+    };
+    if whole.exit == Exit::Interrupted {
+        return Err(whole);
+    }
+    ui.warn(&format!(
+        "the present state cannot be saved whole: {}",
+        whole.causes.join(": ")
+    ));
+    let part = keeper.salvage().map_err(|failure| {
+        let failure = failure.because("so that nothing of the present state can be saved");
+        failure.hint("to restore without a backup of the present state: --no-backup")
+    })?;
+    ui.saved(&part);
+    Ok(Some(part))
 }
 
 /// Gives the database that the backup is of, if that is not known to be this one and may be another.
@@ -169,8 +201,9 @@ fn may_be_restored_here(
     args: &RestoreArgs,
     context: &Context<'_>,
     keeper: &Keeper<'_>,
-    manifest: &Manifest,
+    chosen: &Chosen,
 ) -> Result<Option<DatabaseReference>, Failure> {
+    let manifest = &chosen.manifest;
     let family = |dialect: &str| match dialect {
         "mariadb" => "mysql".to_owned(),
         "postgres" => "postgresql".to_owned(),
@@ -187,6 +220,9 @@ fn may_be_restored_here(
             "choose one of this kind of server: {}",
             context.command(&["backups"])
         )));
+    }
+    if chosen.is_bare {
+        return Ok(None);
     }
     may_be_restored(context, keeper.database(), manifest, args.other_database)
 }
@@ -232,7 +268,11 @@ fn agreed(args: &RestoreArgs, context: &Context<'_>, name: &str) -> Result<(), F
 }
 
 /// Refuses where the state that would be lost is not the one that was shown.
-fn still(keeper: &Keeper<'_>, before: &Contents, context: &Context<'_>) -> Result<(), Failure> {
+fn still(keeper: &Keeper<'_>, before: Option<&Contents>, context: &Context<'_>) -> Result<(), Failure> {
+    // What could not be read before was not shown either.
+    let Some(before) = before else {
+        return Ok(());
+    };
     if keeper.contents()? == *before {
         return Ok(());
     }
@@ -246,8 +286,9 @@ fn still(keeper: &Keeper<'_>, before: &Contents, context: &Context<'_>) -> Resul
     )))
 }
 
-fn is_unchanged(keeper: &Keeper<'_>, before: &Contents) -> bool {
-    keeper.contents().is_ok_and(|now| now == *before)
+/// Without a reading of before nothing is proven.
+fn is_unchanged(keeper: &Keeper<'_>, before: Option<&Contents>) -> bool {
+    before.is_some_and(|before| keeper.contents().is_ok_and(|now| now == *before))
 }
 
 /// The failure of a restore, by what it left.
@@ -266,11 +307,11 @@ fn told(
         return failure;
     }
     failure.exit = Exit::StepChanged;
-    "the backup was not restored whole: a person must look".clone_into(&mut failure.message);
+    "the restore failed half-way: manual intervention needed".clone_into(&mut failure.message);
     match saved {
         Some(saved) => failure.hint(format!(
-            "to put the state of before back: {}",
-            context.command(&["restore", &saved.id])
+            "to bring back the state from before the restore: {}",
+            context.command(&["restore", &saved.id, "--no-backup"])
         )),
         None => failure,
     }

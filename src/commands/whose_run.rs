@@ -27,10 +27,9 @@ pub(super) enum Purpose {
 pub(super) fn unfinished(
     context: &Context<'_>,
     store: &Store,
-    session: &Session,
+    here: &DatabaseReference,
     purpose: Purpose,
 ) -> Result<Option<Run>, Failure> {
-    let here = session.database_reference();
     let of = |is_meant: &dyn Fn(Relation) -> bool| {
         store
             .unfinished_on(&|recorded| is_meant(here.relation_to(recorded)))
@@ -41,7 +40,7 @@ pub(super) fn unfinished(
         if here.relation_to(&run.database) == Relation::SameAddress && purpose != Purpose::Look {
             context.ui.warn(&by_address_alone(
                 &format!("run {}", run.begun.run),
-                &here,
+                here,
                 &run.database,
             ));
         }
@@ -53,13 +52,13 @@ pub(super) fn unfinished(
             Some(runs) => runs,
             None => of(&|relation| relation == Relation::Other)?,
         };
-        return of_another(context, &here, runs, other_database);
+        return of_another(context, here, runs, other_database);
     }
     let Some(run) = doubtful.into_iter().next() else {
         return Ok(None);
     };
     if purpose == Purpose::Begin && run.database.key == here.key {
-        return Err(not_of_this(context, &here, &run));
+        return Err(not_of_this(context, here, &run));
     }
     context.ui.warn(&format!(
         "run {} is unfinished, and may be of this database: it began on {}, and this is {}",

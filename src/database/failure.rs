@@ -93,7 +93,8 @@ impl Failure {
             1040 | 1203 | 1226 => Self::NotReady,
             // Server shutdown, aborted, killed, idle for too long.
             1053 | 1152 | 1184 | 1927 | 4031 => Self::Broken,
-            1044 | 1045 | 1130 | 1698 | 1820 | 1862 | 3118 => Self::Login,
+            // To have no right on a database (1044) is one of connecting only while connecting.
+            1045 | 1130 | 1698 | 1820 | 1862 | 3118 => Self::Login,
             1049 => Self::NoDatabase,
             1146 => Self::NoTable,
             _ => Self::Other,
@@ -151,6 +152,7 @@ mod tests {
         for (number, failure) in [
             (1146, Failure::NoTable),
             (1142, Failure::Other),
+            (1044, Failure::Other),
             (1045, Failure::Login),
             (1049, Failure::NoDatabase),
             (1040, Failure::NotReady),

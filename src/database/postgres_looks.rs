@@ -180,6 +180,7 @@ impl Asks for Inside<'_> {
                     reason: error.reason,
                 },
                 code: error.code,
+                number: None,
             })
     }
 }

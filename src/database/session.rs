@@ -69,6 +69,8 @@ pub(super) struct SessionError {
     pub(super) failure: Failure,
     /// The server's code, where it was the server that spoke.
     pub(super) code: Option<String>,
+    /// The number of the error on MySQL and MariaDB, whose codes are shared by many errors.
+    pub(super) number: Option<u16>,
     pub(super) report: DatabaseError,
 }
 
@@ -77,6 +79,11 @@ impl SessionError {
         self.code
             .as_deref()
             .is_some_and(|code| codes.contains(&code))
+    }
+
+    /// Whether it is one of these errors of MySQL or MariaDB.
+    pub(super) fn is_number(&self, numbers: &[u16]) -> bool {
+        self.number.is_some_and(|number| numbers.contains(&number))
     }
 }
 
@@ -398,9 +405,14 @@ where
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)
             .map(Into::into);
+        let number = error
+            .as_database_error()
+            .and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>())
+            .map(sqlx::mysql::MySqlDatabaseError::number);
         SessionError {
             failure,
             code,
+            number,
             report,
         }
     }
@@ -512,6 +524,7 @@ fn runtime() -> Result<Runtime, SessionError> {
             SessionError {
                 failure: Failure::Other,
                 code: None,
+                number: None,
                 report,
             }
         })

@@ -98,6 +98,7 @@ impl Sqlite {
         self.metadata().map_err(|report| SessionError {
             failure: Failure::Other,
             code: None,
+            number: None,
             report,
         })?;
         let mut log = self.path.clone().into_os_string();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::connection::Dialect;
+use super::connection::{Dialect, RowsAre, VersionTable};
 use super::database_identity::{DatabaseIdentity, DatabaseReference};
 use super::lock::Operator;
 use super::revision::Heads;
@@ -15,18 +15,69 @@ use super::schema::{Schema, is_comparable};
 /// The version of the format of a manifest; one of another version is not read.
 pub const VERSION: u32 = 1;
 
+/// What a part of a database is that a backup does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// One view.
+    View,
+    /// One table, or its rows.
+    Table,
+    /// All functions, procedures and packages.
+    Routines,
+    /// All triggers.
+    Triggers,
+    /// All events.
+    Events,
+    /// The program that wrote the backup says in its own words what is missing.
+    Unknown,
+}
+
+/// What a backup does not hold, because it could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// What it is.
+    pub part: Part,
+    /// Its name; empty if all of that kind are left out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Why, in the words of the server or the client.
+    pub reason: String,
+    /// The statement that creates it, if the server told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
+}
+
+impl LeftOut {
+    /// All of a kind.
+    pub fn all(part: Part, reason: String) -> Self {
+        Self::named(part, String::new(), reason)
+    }
+
+    /// One object.
+    pub fn named(part: Part, name: String, reason: String) -> Self {
+        Self {
+            part,
+            name,
+            reason,
+            definition: None,
+        }
+    }
+}
+
 /// How far a backup is proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verified {
     /// The file was read back whole, and has its SHA-256.
+    #[default]
     Read,
     /// It was restored beside the database, and schema, rows and version table were as in the database.
     Restored,
 }
 
 /// What is written down beside a backup. Holds no password.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// [`VERSION`] of the program that wrote it.
     pub version: u32,
@@ -67,6 +118,15 @@ pub struct Manifest {
     /// What the database said about its identity; `None` in manifests of before it was written down.
     #[serde(default)]
     pub identity: Option<DatabaseIdentity>,
+    /// Its place in the order in which backups and runs were begun, from 1, whatever the clock says. Older programs wrote none.
+    #[serde(default)]
+    pub number: Option<u64>,
+    /// What it does not hold.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+    /// Where the version rows were.
+    #[serde(default)]
+    pub version_table: Option<StoredTable>,
 }
 
 impl Manifest {
@@ -76,6 +136,41 @@ impl Manifest {
             key: self.database_key.clone(),
             name: self.database.clone(),
             identity: self.identity.clone(),
+        }
+    }
+}
+
+/// Where the version rows are, as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredTable {
+    /// The name of the table.
+    pub name: String,
+    /// Its schema, if it is not the usual one.
+    pub schema: Option<String>,
+    /// Whether it is the history of SQL-file migrations.
+    pub history: bool,
+}
+
+impl From<&VersionTable> for StoredTable {
+    fn from(table: &VersionTable) -> Self {
+        Self {
+            name: table.name.clone(),
+            schema: table.schema.clone(),
+            history: table.rows == RowsAre::History,
+        }
+    }
+}
+
+impl From<&StoredTable> for VersionTable {
+    fn from(table: &StoredTable) -> Self {
+        Self {
+            name: table.name.clone(),
+            schema: table.schema.clone(),
+            rows: if table.history {
+                RowsAre::History
+            } else {
+                RowsAre::Heads
+            },
         }
     }
 }
@@ -104,6 +199,8 @@ pub struct Contents {
     pub schema: String,
     /// The rows of each table, all counted.
     pub rows: BTreeMap<String, u64>,
+    /// What could not be read, so that no backup holds it.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Contents {
@@ -133,7 +230,8 @@ impl Contents {
                 listed(&manifest.heads)
             ));
         }
-        if self.has_schema_of(manifest) == Some(false) {
+        let schema = self.has_schema_of(manifest);
+        if schema == Some(false) {
             differences.push("the schema has another fingerprint".to_owned());
         }
         let tables: std::collections::BTreeSet<&String> =
@@ -143,7 +241,8 @@ impl Contents {
                 rows.map_or("is missing".to_owned(), |rows| format!("has {rows} rows"))
             };
             let (is, was) = (self.rows.get(table), manifest.rows.get(table));
-            if is != was {
+            // An older program did not count every kind of table.
+            if is != was && (schema.is_some() || was.is_some()) {
                 differences.push(format!(
                     "table {table} {}, in the backup it {}",
                     told(is),

@@ -254,6 +254,10 @@ pub struct Begun {
     /// What the database said about its identity; `None` in records of before it was written down.
     #[serde(default)]
     pub identity: Option<DatabaseIdentity>,
+    /// Its place in the order in which runs and backups were begun, from 1, whatever the clock says. The store
+    /// sets it; older programs wrote none.
+    #[serde(default)]
+    pub number: Option<u64>,
 }
 
 impl Begun {

@@ -4,6 +4,7 @@
 //! what has no manifest is no backup. The folder of one that is at work is locked by the kernel, so that a
 //! killed one is known by a lock that nobody holds, and is cleared away by the next.
 
+use std::cmp::Reverse;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -58,6 +59,7 @@ pub struct Backups {
 #[derive(Debug)]
 pub struct Part {
     id: String,
+    number: u64,
     folder: PathBuf,
     place: PathBuf,
     _lock: File,
@@ -98,9 +100,14 @@ impl Backups {
                 Err(reason) => listed.damaged.push(format!("{}: {reason}", path.display())),
             }
         }
+        // Those of older programs have no number and come last.
+        let place = |manifest: &Manifest| {
+            let Manifest { number, at, id, .. } = manifest;
+            (*number, at.clone(), id.clone())
+        };
         listed
             .manifests
-            .sort_by(|one, other| (&other.at, &other.id).cmp(&(&one.at, &one.id)));
+            .sort_by_key(|manifest| Reverse(place(manifest)));
         Ok(listed)
     }
 
@@ -117,6 +124,7 @@ impl Backups {
                 Ok(()) if !taken => {
                     let lock = locked(&part)?;
                     return Ok(Part {
+                        number: self.store.next_number()?,
                         id: name,
                         folder: part,
                         place: self.folder.clone(),
@@ -149,31 +157,6 @@ impl Backups {
             u64::from(space.fragment_size()),
         );
         Ok(blocks.saturating_mul(size))
-    }
-
-    /// What is wrong with the file of a backup, by its size and its SHA-256; `None` where nothing is.
-    pub fn fault(
-        &self,
-        manifest: &Manifest,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<Option<String>, StoreError> {
-        let path = self.file(manifest);
-        let bytes = fs::metadata(&path)
-            .map_err(|source| failed(&path, source))?
-            .len();
-        if bytes != manifest.bytes {
-            return Ok(Some(format!(
-                "it has {bytes} bytes, and had {}",
-                manifest.bytes
-            )));
-        }
-        let sha256 = sha256(&path, progress)?;
-        Ok((sha256 != manifest.sha256).then(|| {
-            format!(
-                "its SHA-256 is {sha256}, and was {}: its content was altered",
-                manifest.sha256
-            )
-        }))
     }
 
     /// Removes what a killed backup left: folders that nobody locks, and files that got no manifest any more.
@@ -251,6 +234,11 @@ impl Part {
         &self.id
     }
 
+    /// Its place in the order of backups and runs.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The folder, its owner's alone.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -302,6 +290,30 @@ impl Drop for Part {
     }
 }
 
+/// What is wrong with the file of a backup, by its size and its SHA-256; `None` where nothing is.
+pub fn fault(
+    path: &Path,
+    manifest: &Manifest,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Option<String>, StoreError> {
+    let bytes = fs::metadata(path)
+        .map_err(|source| failed(path, source))?
+        .len();
+    if bytes != manifest.bytes {
+        return Ok(Some(format!(
+            "it has {bytes} bytes, and had {}",
+            manifest.bytes
+        )));
+    }
+    let sha256 = sha256(path, progress)?;
+    Ok((sha256 != manifest.sha256).then(|| {
+        format!(
+            "its SHA-256 is {sha256}, and was {}: its content was altered",
+            manifest.sha256
+        )
+    }))
+}
+
 /// SHA-256 of a file in hexadecimal.
 pub fn sha256(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<String, StoreError> {
     let mut file = File::open(path).map_err(|source| failed(path, source))?;
@@ -324,6 +336,15 @@ pub fn sha256(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<String, Stor
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect())
+}
+
+/// The manifest beside a file; `None` if there is none, or one of another file.
+pub fn beside(file: &Path) -> Option<Manifest> {
+    let manifest = read(&file.with_extension("json")).ok()?;
+    let is_its_own = file
+        .file_name()
+        .is_some_and(|name| name == manifest.file.as_str());
+    is_its_own.then_some(manifest)
 }
 
 fn read(path: &Path) -> Result<Manifest, String> {
@@ -379,8 +400,6 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::domain::backup::Verified;
-    use crate::domain::lock::Operator;
 
     fn place() -> (tempfile::TempDir, Backups) {
         let folder = tempfile::tempdir().unwrap();
@@ -393,13 +412,8 @@ mod tests {
             version: VERSION,
             id: id.to_owned(),
             at: at.to_owned(),
-            run: None,
-            by: Operator::default(),
             database_key: "sqlite:app.db".to_owned(),
-            database: String::new(),
             dialect: "sqlite".to_owned(),
-            server: None,
-            client: None,
             file: format!("{id}.sqlite"),
             bytes: bytes.len() as u64,
             sha256: Sha256::digest(bytes)
@@ -408,10 +422,8 @@ mod tests {
                 .collect(),
             seconds: 0.5,
             heads: ["a".into()].into(),
-            schema: String::new(),
             rows: [("t".to_owned(), 3)].into(),
-            verified: Verified::Read,
-            identity: None,
+            ..Manifest::default()
         }
     }
 
@@ -419,7 +431,10 @@ mod tests {
         let part = backups.begin(id).unwrap();
         let file = part.file(".sqlite");
         fs::write(&file, "content").unwrap();
-        let manifest = manifest(part.id(), b"content", at);
+        let manifest = Manifest {
+            number: Some(part.number()),
+            ..manifest(part.id(), b"content", at)
+        };
         part.finish(&file, &manifest).unwrap();
         manifest
     }
@@ -541,12 +556,16 @@ mod tests {
     fn a_file_cut_off_and_an_altered_byte_are_noticed() {
         let (_folder, backups) = place();
         let one = made(&backups, "20261121T040000Z-1", "2026-11-21T04:00:00Z");
-        assert_eq!(backups.fault(&one, &mut |_| {}).unwrap(), None);
+        assert_eq!(fault(&backups.file(&one), &one, &mut |_| {}).unwrap(), None);
         fs::write(backups.file(&one), "content".replace('t', "d")).unwrap();
-        let fault = backups.fault(&one, &mut |_| {}).unwrap().unwrap();
+        let fault = fault(&backups.file(&one), &one, &mut |_| {})
+            .unwrap()
+            .unwrap();
         assert!(fault.contains("altered"), "{fault}");
         fs::write(backups.file(&one), "cont").unwrap();
-        let fault = backups.fault(&one, &mut |_| {}).unwrap().unwrap();
+        let fault = fault(&backups.file(&one), &one, &mut |_| {})
+            .unwrap()
+            .unwrap();
         assert_eq!(fault, "it has 4 bytes, and had 7");
     }
 

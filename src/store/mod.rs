@@ -5,6 +5,7 @@
 
 mod backups;
 mod journal;
+mod order;
 mod reports;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -16,7 +17,7 @@ use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::{Begun, Entry, Run};
 use crate::files;
 
-pub use backups::{Backups, Listed, NotFound, Part, sha256};
+pub use backups::{Backups, Listed, NotFound, Part, beside, fault, sha256};
 pub use journal::Journal;
 pub use reports::{JSON, MARKDOWN, Recorded, put};
 
@@ -101,7 +102,7 @@ impl Store {
             runs.extend(Run::read(journal::read(&journal)?));
         }
         runs.retain(|run| is_meant(&run.database));
-        runs.sort_by(|one, other| other.begun.run.cmp(&one.begun.run));
+        runs.sort_by(|one, other| place(&other.begun).cmp(&place(&one.begun)));
         Ok(runs)
     }
 
@@ -120,7 +121,7 @@ impl Store {
                 .filter(|run| is_meant(&run.database) && run.is_unfinished());
             unfinished.extend(run);
         }
-        unfinished.sort_by(|one, other| other.begun.run.cmp(&one.begun.run));
+        unfinished.sort_by(|one, other| place(&other.begun).cmp(&place(&one.begun)));
         Ok(unfinished)
     }
 
@@ -152,9 +153,10 @@ impl Store {
     }
 
     /// Starts the journal of a new run.
-    pub fn begin(&self, begun: Begun) -> Result<Journal, StoreError> {
+    pub fn begin(&self, mut begun: Begun) -> Result<Journal, StoreError> {
         let folder = self.root.join("runs").join(&begun.run);
         self.prepare(&folder)?;
+        begun.number = Some(self.next_number()?);
         let mut journal = Journal::create(folder.join(journal::FILE), self.clock)?;
         journal.append(Entry::Begun(Box::new(begun)))?;
         for folder in [folder.as_path(), &self.root.join("runs"), &self.root] {
@@ -231,6 +233,11 @@ impl Store {
     }
 }
 
+/// The place of a run among others, oldest first. Those of older programs have no number and come first.
+fn place(begun: &Begun) -> (Option<u64>, &str) {
+    (begun.number, &begun.run)
+}
+
 /// Puts the names in a folder on the disk.
 fn sync(folder: &Path) -> Result<(), StoreError> {
     File::open(folder)
@@ -302,6 +309,36 @@ mod tests {
             .map(|run| run.begun.run)
             .collect();
         assert_eq!(runs, ["3", "1"]);
+    }
+
+    /// Turns red if the clock decides which run is the newest: it was set back before the second one.
+    #[test]
+    fn the_run_that_was_begun_last_is_the_newest_whatever_its_id_says() {
+        let (_folder, store) = store();
+        for run in ["20261121T040000Z-1", "20200101T000000Z-1"] {
+            store.begin(begun(run, "db")).unwrap();
+        }
+        fs::create_dir(store.root.join("runs/20230101T000000Z-1")).unwrap();
+        let damaged = store
+            .root
+            .join("runs/20230101T000000Z-1")
+            .join(journal::FILE);
+        fs::write(damaged, "no entry\n").unwrap();
+        let recorded = store.recorded().unwrap();
+        let ids: Vec<&str> = recorded.iter().map(|(run, _)| run.as_str()).collect();
+        assert_eq!(
+            ids,
+            [
+                "20230101T000000Z-1",
+                "20200101T000000Z-1",
+                "20261121T040000Z-1"
+            ]
+        );
+        fs::remove_dir_all(store.root.join("runs/20230101T000000Z-1")).unwrap();
+        let runs = store.runs_on("db").unwrap();
+        assert_eq!(runs[0].begun.run, "20200101T000000Z-1");
+        let newest = store.unfinished_on("db").unwrap().unwrap();
+        assert_eq!(newest.begun.run, "20200101T000000Z-1");
     }
 
     /// Red where a run that goes on is passed over, or one that is over is read whole.

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{Store, StoreError, journal, sync};
-use crate::domain::journal::Line;
+use crate::domain::journal::{Entry, Line};
 use crate::files;
 
 /// The account for programs.
@@ -20,11 +20,24 @@ pub type Recorded = (String, Result<Vec<Line>, StoreError>);
 impl Store {
     /// All runs, newest first. A journal that cannot be read is among them, and hides no other.
     pub fn recorded(&self) -> Result<Vec<Recorded>, StoreError> {
-        let mut runs = Vec::new();
+        let mut runs: Vec<(Option<u64>, Recorded)> = Vec::new();
+        let mut unread: Vec<Recorded> = Vec::new();
         for (run, journal) in self.journals()? {
-            runs.push((run, journal::read(&journal)));
+            let lines = journal::read(&journal);
+            match lines.as_deref().map(begun) {
+                Ok(number) => runs.push((number, (run, lines))),
+                Err(_) => unread.push((run, lines)),
+            }
         }
-        runs.sort_by(|(one, _), (other, _)| other.cmp(one));
+        runs.sort_by(|(number, one), (other_number, other)| {
+            (other_number, &other.0).cmp(&(number, &one.0))
+        });
+        let mut runs: Vec<Recorded> = runs.into_iter().map(|(_, run)| run).collect();
+        // Of one that cannot be read only the id says when it was begun.
+        for run in unread {
+            let place = runs.iter().position(|(id, _)| *id < run.0);
+            runs.insert(place.unwrap_or(runs.len()), run);
+        }
         Ok(runs)
     }
 
@@ -43,6 +56,14 @@ impl Store {
     fn folder(&self, run: &str) -> PathBuf {
         self.root.join("runs").join(run)
     }
+}
+
+/// The number of the run that these lines are of.
+fn begun(lines: &[Line]) -> Option<u64> {
+    lines.iter().find_map(|line| match &line.entry {
+        Entry::Begun(begun) => begun.number,
+        _ => None,
+    })
 }
 
 /// Writes a file of the owner's alone, whole or not at all: under another name first. A link is replaced by the file,

@@ -12,9 +12,12 @@ use serde_json::{Value, json};
 use super::json::{Format, VERSION, rounded};
 use super::steps::ids;
 use super::{Ui, Verbosity, count, seconds, terminal};
-use crate::domain::backup::{Contents, Manifest, Verified};
+use crate::domain::backup::{Contents, LeftOut, Manifest, Part, Verified};
 use crate::domain::journal::RunBackup;
 use crate::error::Failure;
+
+/// Instead of the age of a backup that is younger than the clock.
+const CLOCK_AHEAD: &str = "clock was ahead";
 
 /// `1.50 MiB`.
 pub fn bytes(number: u64) -> String {
@@ -41,8 +44,12 @@ pub struct Replacement<'a> {
     pub database: &'a str,
     /// The backup.
     pub manifest: &'a Manifest,
-    /// What the database holds before it.
-    pub now: &'a Contents,
+    /// What the database holds before it; `None` if it cannot be read.
+    pub now: Option<&'a Contents>,
+    /// Whether the manifest says what the backup holds.
+    pub is_known: bool,
+    /// What nobody can prove of the backup, a sentence each.
+    pub unproven: &'a [&'static str],
     /// The unfinished run that it ends.
     pub run: Option<&'a str>,
     /// What the backup's age is counted from.
@@ -129,6 +136,7 @@ impl Ui {
                     seconds(Duration::from_secs_f64(manifest.seconds))
                 ),
             ),
+            self.left_out(manifest),
             // Not wrapped: it is to be copied.
             self.labelled("Restore", restore),
         ];
@@ -168,7 +176,7 @@ impl Ui {
         rows.extend(shelf.manifests.iter().map(|manifest| {
             [
                 manifest.id.clone(),
-                age(manifest, shelf.now),
+                age(manifest, shelf.now).unwrap_or_else(|| CLOCK_AHEAD.to_owned()),
                 bytes(manifest.bytes),
                 match manifest.verified {
                     Verified::Read => "read",
@@ -216,20 +224,41 @@ impl Ui {
         text.push_str(&self.labelled(
             "Backup",
             &format!(
-                "{}, {} old, {}",
+                "{}, {}, {}",
                 manifest.id,
-                age(manifest, replacement.moment),
+                match age(manifest, replacement.moment) {
+                    Some(age) => format!("{age} old"),
+                    None => CLOCK_AHEAD.to_owned(),
+                },
                 bytes(manifest.bytes)
             ),
         ));
         if replacement.manifest.database != replacement.database {
             text.push_str(&self.labelled("Made of", &manifest.database));
         }
-        text.push_str(&self.labelled("Now", &ids(&now.heads)));
-        text.push_str(&self.labelled("Then", &ids(&manifest.heads)));
+        for reason in replacement.unproven {
+            text.push_str(&self.labelled("Unproven", reason));
+        }
+        text.push_str(&self.left_out(manifest));
+        let unread = "not known: the database cannot be read".to_owned();
+        text.push_str(&self.labelled("Now", &now.map_or(unread, |now| ids(&now.heads))));
+        if let (Some(now), true) = (now, replacement.is_known) {
+            text.push_str(&self.comparison(now, manifest));
+        } else if replacement.is_known {
+            text.push_str(&self.labelled("Then", &ids(&manifest.heads)));
+        }
+        if let Some(run) = replacement.run {
+            text.push_str(&self.labelled("Ends", &format!("the unfinished run {run}")));
+        }
+        self.data(&text)
+    }
+
+    /// How the present state differs from a backup.
+    fn comparison(&self, now: &Contents, manifest: &Manifest) -> String {
+        let mut text = self.labelled("Then", &ids(&manifest.heads));
         let schema = match now.has_schema_of(manifest) {
             Some(true) => "as in the backup",
-            Some(false) => "another than in the backup",
+            Some(false) => "differs from the backup",
             None => "not compared: another version of rollback made the backup",
         };
         text.push_str(&self.labelled("Schema", schema));
@@ -253,10 +282,32 @@ impl Ui {
                 told(then).replace("none", "no table"),
             );
         }
-        if let Some(run) = replacement.run {
-            text.push_str(&self.labelled("Ends", &format!("the unfinished run {run}")));
+        text
+    }
+
+    /// What a backup does not hold, a line each.
+    fn left_out(&self, manifest: &Manifest) -> String {
+        let line = |left: &LeftOut| self.labelled("Left out", &omission(left));
+        manifest.left_out.iter().map(line).collect()
+    }
+
+    /// The state that a restore is about to replace is saved.
+    pub fn saved(&self, manifest: &Manifest) {
+        self.say(&format!(
+            "Saved:     the present state, as backup {}.",
+            manifest.id
+        ));
+        self.warn_of_omissions(manifest);
+    }
+
+    fn warn_of_omissions(&self, manifest: &Manifest) {
+        for left in &manifest.left_out {
+            self.warn(&format!(
+                "the backup {} leaves out {}",
+                manifest.id,
+                omission(left)
+            ));
         }
-        self.data(&text)
     }
 
     /// The end of `rollback restore`.
@@ -264,15 +315,19 @@ impl Ui {
         let Replacement {
             manifest, now, run, ..
         } = restoration.replacement;
-        let what = match now.has_schema_of(manifest) {
-            Some(_) => "version rows, schema and the rows",
-            None => "version rows and the rows",
+        let what = if !restoration.replacement.is_known {
+            "nothing is known to compare the database with".to_owned()
+        } else {
+            let what = match now.map(|now| now.has_schema_of(manifest)) {
+                Some(None) => "version rows and the rows",
+                _ => "version rows, schema and the rows",
+            };
+            format!(
+                "{what} of {} are those of the backup, read from the database",
+                count(manifest.rows.len(), "table")
+            )
         };
-        let title = format!(
-            "✓ Restored in {}: {what} of {} are those of the backup, read from the database",
-            seconds(restoration.elapsed),
-            count(manifest.rows.len(), "table")
-        );
+        let title = format!("✓ Restored in {}: {what}", seconds(restoration.elapsed));
         self.say(&self.err.with(&title, Color::Green));
         if let Some(run) = run {
             self.say(&format!("The unfinished run {run} is over."));
@@ -280,7 +335,8 @@ impl Ui {
         if self.format == Format::Human {
             return Ok(());
         }
-        let tables: Vec<Value> = tables(now, manifest)
+        let unread = Contents::default();
+        let tables: Vec<Value> = tables(now.unwrap_or(&unread), manifest)
             .into_iter()
             .map(|(table, before, after)| json!({ "table": table, "rows_before": before, "rows": after }))
             .collect();
@@ -288,8 +344,10 @@ impl Ui {
             "version": VERSION,
             "backup": manifest.id,
             "database": restoration.replacement.database,
-            "heads_before": now.heads,
+            "heads_before": now.map(|now| &now.heads),
             "heads": manifest.heads,
+            "compared": restoration.replacement.is_known,
+            "left_out": manifest.left_out,
             "tables": tables,
             "saved": restoration.saved,
             "closed_run": run,
@@ -314,6 +372,7 @@ impl Ui {
             verified(manifest.verified),
             seconds(Duration::from_secs_f64(manifest.seconds)),
         ));
+        self.warn_of_omissions(manifest);
         if self.format == Format::Json {
             let mut value = backup_json(manifest, path);
             value["version"] = VERSION.into();
@@ -387,7 +446,21 @@ fn backup_json(manifest: &Manifest, path: &Path) -> Value {
         "tables": manifest.rows.len(),
         "rows": manifest.rows.values().sum::<u64>(),
         "verified": manifest.verified,
+        "left_out": manifest.left_out,
     })
+}
+
+/// What is left out, and why.
+fn omission(left: &LeftOut) -> String {
+    let what = match left.part {
+        Part::View => format!("view {}", left.name),
+        Part::Table => format!("table {}", left.name),
+        Part::Routines => "all routines".to_owned(),
+        Part::Triggers => "all triggers".to_owned(),
+        Part::Events => "all events".to_owned(),
+        Part::Unknown => "what the client could not read".to_owned(),
+    };
+    format!("{what}: {}", left.reason)
 }
 
 fn verified(verified: Verified) -> &'static str {
@@ -416,14 +489,14 @@ fn tables<'a>(
         .collect()
 }
 
-/// `3m`, `2days 4h`: the two largest units.
-fn age(manifest: &Manifest, now: SystemTime) -> String {
+/// `3m`, `2days 4h`: the two largest units; `None` for a time that has not come yet.
+fn age(manifest: &Manifest, now: SystemTime) -> Option<String> {
     let Ok(at) = humantime::parse_rfc3339(&manifest.at) else {
-        return "?".to_owned();
+        return Some("?".to_owned());
     };
-    let age = now.duration_since(at).unwrap_or_default().as_secs();
+    let age = now.duration_since(at).ok()?.as_secs();
     let age = humantime::format_duration(Duration::from_secs(age)).to_string();
-    age.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    Some(age.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -443,25 +516,9 @@ mod tests {
     #[test]
     fn tables_that_differ_are_told_with_both_numbers() {
         let manifest = Manifest {
-            version: 1,
-            id: "a".to_owned(),
             at: "2026-11-21T04:00:00Z".to_owned(),
-            run: None,
-            by: crate::domain::lock::Operator::default(),
-            database_key: String::new(),
-            database: String::new(),
-            dialect: String::new(),
-            server: None,
-            client: None,
-            file: String::new(),
-            bytes: 0,
-            sha256: String::new(),
-            seconds: 0.0,
-            heads: crate::domain::revision::Heads::new(),
-            schema: String::new(),
             rows: contents(&[("gone", 3), ("less", 9), ("same", 1)]).rows,
-            verified: Verified::Read,
-            identity: None,
+            ..Manifest::default()
         };
         assert_eq!(
             tables(
@@ -475,7 +532,8 @@ mod tests {
             ]
         );
         let at = humantime::parse_rfc3339("2026-11-23T05:06:07Z").unwrap();
-        assert_eq!(age(&manifest, at), "2days 1h");
-        assert_eq!(age(&manifest, SystemTime::UNIX_EPOCH), "0s");
+        assert_eq!(age(&manifest, at).as_deref(), Some("2days 1h"));
+        // Turns red if a clock that was set back makes a backup look new.
+        assert_eq!(age(&manifest, SystemTime::UNIX_EPOCH), None);
     }
 }

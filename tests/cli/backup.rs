@@ -247,7 +247,7 @@ fn a_disk_that_is_full_leaves_no_backup_and_says_so() {
             call.get_envs()
                 .filter_map(|(name, value)| Some((name, value?))),
         );
-    let run = project.told(&limited.output().unwrap()).exits(1);
+    let run = project.told(&limited.output().unwrap()).exits(3);
     assert!(run.stderr.contains("disk"), "{run}");
     assert!(listed(&project).is_empty());
     assert!(kept(&project).is_empty(), "{:?}", kept(&project));
@@ -259,7 +259,7 @@ fn without_room_nothing_is_written_and_both_figures_are_told() {
     // A hole takes no room; what the file takes by its length is more than the disk has.
     let file = fs::OpenOptions::new().write(true).open(project.database());
     file.unwrap().set_len(4 << 40).unwrap();
-    let run = project.run("backup").exits(1);
+    let run = project.run("backup").exits(3);
     assert!(run.stderr.contains("the database takes 4.00 TiB"), "{run}");
     assert!(run.stderr.contains(" left"), "{run}");
     assert!(kept(&project).is_empty());
@@ -308,4 +308,55 @@ sys.stdin.read()";
     drop(holder.stdin.take());
     holder.wait().unwrap();
     assert_eq!(content(&project), old);
+}
+
+/// Turns red if the clock decides which backup is the latest, or a time that has not come yet is an age.
+#[test]
+fn the_latest_backup_is_the_one_that_was_made_last_whatever_the_clock_said() {
+    let project = Project::alembic("linear").at("heads");
+    let first = project.run("backup --format json").exits(0).json();
+    let id = first["id"].as_str().unwrap();
+    let manifest = project.root().join(format!(".rollback/backups/{id}.json"));
+    let text = fs::read_to_string(&manifest).unwrap();
+    let at = first["at"].as_str().unwrap();
+    fs::write(&manifest, text.replace(at, "2099-01-01T00:00:00.000Z")).unwrap();
+    project.run("downgrade-safe -1 -y").exits(0);
+    let second = project.run("backup --format json").exits(0).json();
+    let ids: Vec<_> = listed(&project)
+        .into_iter()
+        .map(|backup| backup["id"].clone())
+        .collect();
+    assert_eq!(ids, [second["id"].clone(), first["id"].clone()]);
+    let table = project.run("backups").exits(0).stdout;
+    let last = table.lines().nth(2).unwrap();
+    assert!(last.contains("clock was ahead"), "{table}");
+    project.run("downgrade-safe -1 -y").exits(0);
+    let restored = project
+        .run("restore latest -y --database app.db --no-backup --format json")
+        .exits(0)
+        .json();
+    assert_eq!(restored["backup"], second["id"]);
+}
+
+/// Turns red if a file that is damaged cannot be replaced, because no backup of it can be made.
+#[test]
+fn a_damaged_database_is_restored_and_its_bytes_are_kept() {
+    let project = large();
+    let was = content(&project);
+    project.run("backup").exits(0);
+    let mut bytes = project.bytes();
+    // The root page of the schema.
+    bytes[100..400].fill(0xff);
+    fs::write(project.database(), &bytes).unwrap();
+    let url = format!("sqlite:///{}", project.database().display());
+    let run = project
+        .rollback("restore latest -y --database app.db")
+        .env("ROLLBACK_DATABASE_URL", &url)
+        .run()
+        .exits(0);
+    assert!(run.stderr.contains("copied byte by byte"), "{run}");
+    assert_eq!(content(&project), was);
+    let saved = listed(&project)[0]["id"].clone();
+    let saved = format!(".rollback/backups/{}.sqlite", saved.as_str().unwrap());
+    assert!(fs::read(project.root().join(saved)).unwrap() == bytes);
 }

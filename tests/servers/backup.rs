@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rollback::database::backup::{self, BackupError, Backups, Surroundings};
+use rollback::database::backup::{self, BackupError, Backups, NotRestored, Surroundings};
 use rollback::domain::backup::Contents;
 use rollback::domain::connection::{ConnectionFacts, VersionTable};
 use rollback::process::{Environment, Interrupt};
@@ -77,8 +77,10 @@ pub(crate) fn restore(
     place: &Place,
     database: &TestDatabase<'_>,
     file: &Path,
-) -> Result<(), BackupError> {
-    place.backups(&database.facts()).restore(file, &mut quiet())
+) -> Result<(), NotRestored> {
+    place
+        .backups(&database.facts())
+        .restore(file, &[], &mut quiet())
 }
 
 /// Everything that a backup of PostgreSQL may hold, under names that have to be quoted.
@@ -245,7 +247,7 @@ fn everything_comes_back_on_postgresql() {
     assert_ne!(backups.contents().unwrap(), contents);
     let mut heard = 0;
     backups
-        .restore(&file, &mut |bytes| heard = heard.max(bytes))
+        .restore(&file, &[], &mut |bytes| heard = heard.max(bytes))
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(backups.contents().unwrap(), contents);
     similar(&before, &whole(&database));
@@ -395,7 +397,7 @@ fn a_restore_that_fails_changes_nothing_on_postgresql() {
     let half = place.file("half.dump");
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&half, &bytes[..bytes.len() / 2]).unwrap();
-    let error = restore(&place, &database, &half).unwrap_err();
+    let error = restore(&place, &database, &half).unwrap_err().error;
     assert!(matches!(error, BackupError::Damaged { .. }), "{error}");
     similar(&before, &whole(&database));
 
@@ -425,8 +427,9 @@ fn a_restore_that_fails_changes_nothing_on_postgresql() {
     let interrupt = place.interrupt.clone();
     let error = place
         .backups(&database.facts())
-        .restore(&file, &mut |_| interrupt.raise())
-        .unwrap_err();
+        .restore(&file, &[], &mut |_| interrupt.raise())
+        .unwrap_err()
+        .error;
     assert!(matches!(error, BackupError::Interrupted), "{error}");
     similar(&before, &whole(&database));
     assert_eq!(
@@ -454,7 +457,9 @@ fn somebody_elses_lock_ends_a_backup_and_a_restore_of_postgresql() {
         let mut backups = place.backups(&database.facts());
         for result in [
             backups.dump(&place.file("b.dump"), &mut quiet()).map(drop),
-            backups.restore(&file, &mut quiet()),
+            backups
+                .restore(&file, &[], &mut quiet())
+                .map_err(|not| not.error),
         ] {
             let error = result.unwrap_err().to_string();
             assert!(
@@ -649,12 +654,13 @@ fn a_password_of_any_signs_works_and_is_seen_nowhere() {
                 let contents = backups.dump(&file, &mut quiet()).unwrap();
                 backups.read_back(&file, &mut quiet()).unwrap();
                 assert_eq!(backups.rehearse(&file, &mut quiet()).unwrap(), contents);
-                backups.restore(&file, &mut quiet()).unwrap();
+                backups.restore(&file, &[], &mut quiet()).unwrap();
                 assert_eq!(backups.contents().unwrap(), contents);
                 let mut errors = Vec::new();
                 errors.extend(backups.dump(&file, &mut quiet()).err());
                 std::fs::write(&file, CANARY).unwrap();
-                errors.extend(backups.restore(&file, &mut quiet()).err());
+                let restored = backups.restore(&file, &[], &mut quiet());
+                errors.extend(restored.err().map(|not| not.error));
                 std::fs::remove_file(&file).unwrap();
                 let wrong = as_user(&database, "canary", &format!("{CANARY}!"));
                 errors.extend(place.backups(&wrong).contents().err());

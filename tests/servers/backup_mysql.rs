@@ -64,7 +64,7 @@ fn filled() -> TestDatabase<'static> {
 }
 
 /// Every row, and the text by which each object is made.
-fn whole(database: &TestDatabase<'_>) -> Vec<String> {
+pub(crate) fn whole(database: &TestDatabase<'_>) -> Vec<String> {
     let mut all = Vec::new();
     let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
     let list = |sql: &str| -> Vec<Vec<String>> {
@@ -182,7 +182,9 @@ fn a_rehearsal_has_the_same_contents_and_leaves_nothing_on_mariadb() {
     for result in [
         backups.read_back(&half, &mut quiet()),
         backups.rehearse(&half, &mut quiet()).map(drop),
-        backups.restore(&half, &mut quiet()),
+        backups
+            .restore(&half, &[], &mut quiet())
+            .map_err(|not| not.error),
     ] {
         let error = result.unwrap_err();
         assert!(matches!(error, BackupError::Damaged { .. }), "{error}");
@@ -240,7 +242,7 @@ fn definers_that_may_not_be_named_become_the_user() {
     server.execute("GRANT ALL ON `rollback\\_scratch\\_%`.* TO modest@'%'");
     assert_eq!(backups.rehearse(&file, &mut quiet()).unwrap(), contents);
     backups
-        .restore(&file, &mut quiet())
+        .restore(&file, &[], &mut quiet())
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(backups.contents().unwrap(), contents);
     assert_eq!(

@@ -41,6 +41,8 @@ mod project;
 mod relay;
 mod rendered;
 mod restore;
+mod restore_mysql;
+mod restore_without_project;
 mod rules;
 mod session;
 mod sql_crash;

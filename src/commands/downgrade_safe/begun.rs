@@ -55,6 +55,7 @@ pub(super) fn begun(
         }
     });
     Begun {
+        number: None,
         run: run.to_owned(),
         database_key: session.database_key(),
         identity: session.lasting_identity(),

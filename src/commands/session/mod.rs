@@ -18,6 +18,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::engine::Runs;
+pub(super) use self::names::{name_to_type, reference};
+pub(super) use self::open::Unopened;
 pub(super) use self::rows::Rows;
 pub(super) use self::sql::{SqlProject, Text};
 use self::unrecorded::Unrecorded;
@@ -89,6 +91,13 @@ impl Session {
 /// The passwords that may turn up in what the engine prints; those in URLs are hidden whether known or not.
 #[derive(Debug)]
 pub(super) struct Secrets(Vec<Secret>);
+
+impl Secrets {
+    /// Of one connection.
+    pub(super) fn of(password: Option<&Secret>) -> Self {
+        Self(password.cloned().into_iter().collect())
+    }
+}
 
 impl Redact for Secrets {
     fn redact(&self, text: &str) -> String {

@@ -3,7 +3,40 @@
 use std::path::Path;
 
 use super::{Session, listed};
+use crate::domain::connection::Identity;
 use crate::domain::database_identity::{DatabaseIdentity, DatabaseReference};
+
+/// Names a database the same way each time. The loopback has several names.
+fn key(identity: &Identity) -> String {
+    let host = identity.host.as_deref().map(|host| match host {
+        "localhost" | "127.0.0.1" | "::1" => "localhost".to_owned(),
+        host => host.to_ascii_lowercase(),
+    });
+    let place = match (host, identity.port) {
+        (Some(host), Some(port)) => format!("{host}:{port}/"),
+        (Some(host), None) => format!("{host}/"),
+        (None, _) => String::new(),
+    };
+    format!("{}:{place}{}", identity.dialect, identity.database)
+}
+
+/// The name of a database as it is typed: of SQLite that of the file.
+pub(in super::super) fn name_to_type(identity: &Identity) -> String {
+    let name = Path::new(&identity.database).file_name();
+    name.map_or_else(
+        || identity.database.clone(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// A database that was reached by its address alone, as records name it.
+pub(in super::super) fn reference(identity: &Identity) -> DatabaseReference {
+    DatabaseReference {
+        key: key(identity),
+        name: identity.to_string(),
+        identity: identity.lasting.clone(),
+    }
+}
 
 impl Session {
     /// The address of the database, spelled the same way each time. The loopback has several names.
@@ -11,16 +44,7 @@ impl Session {
         let Some(identity) = &self.identity else {
             return format!("{} in {}", self.engine.name(), self.dir.display());
         };
-        let host = identity.host.as_deref().map(|host| match host {
-            "localhost" | "127.0.0.1" | "::1" => "localhost".to_owned(),
-            host => host.to_ascii_lowercase(),
-        });
-        let place = match (host, identity.port) {
-            (Some(host), Some(port)) => format!("{host}:{port}/"),
-            (Some(host), None) => format!("{host}/"),
-            (None, _) => String::new(),
-        };
-        format!("{}:{place}{}", identity.dialect, identity.database)
+        key(identity)
     }
 
     /// What the database says about its identity; `None` without a connection of our own.
@@ -47,13 +71,7 @@ impl Session {
 
     /// What an operator types to show that this is the database that is meant.
     pub(in super::super) fn name_to_type(&self) -> String {
-        let name = self.identity.as_ref().map(|identity| {
-            let name = Path::new(&identity.database).file_name();
-            name.map_or_else(
-                || identity.database.clone(),
-                |name| name.to_string_lossy().into_owned(),
-            )
-        });
+        let name = self.identity.as_ref().map(name_to_type);
         name.unwrap_or_else(|| "roll back".to_owned())
     }
 

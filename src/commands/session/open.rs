@@ -13,9 +13,17 @@ use crate::commands::sql::project::is_one;
 use crate::commands::watch::Watch;
 use crate::domain::connection::ConnectionFacts;
 use crate::domain::secret::Secret;
-use crate::engine::Engine as _;
 use crate::engine::alembic::{AlembicEngine, cold};
+use crate::engine::{Current, Engine as _, Observation};
 use crate::error::Failure;
+
+/// What stood in the way of a session.
+pub(in super::super) enum Unopened {
+    /// The project: its files, its engine, or version rows that do not fit them.
+    Project(Failure),
+    /// The database, its address or its lock.
+    Database(Failure),
+}
 
 impl Session {
     /// Observes. Nothing is changed, here or by a command that fails afterwards. With a `lock` no other
@@ -33,6 +41,31 @@ impl Session {
         lock: &Lock,
     ) -> Result<Self, Failure> {
         Self::opened(context, Some(lock), true)
+    }
+
+    /// As [`open`](Self::open), and says what stood in the way: a restore needs neither the engine nor version rows
+    /// that make sense.
+    pub(in super::super) fn open_for_restore(
+        context: &Context<'_>,
+        lock: &Lock,
+    ) -> Result<Self, Unopened> {
+        let engine = Unopened::Project;
+        if is_one(context) {
+            return Self::of_sql_files(context, Some(lock)).map_err(engine);
+        }
+        let mut found =
+            AlembicEngine::discover(discovery(context)).map_err(|error| engine(error.into()))?;
+        let given = given_connection(context.settings, context.dir).map_err(Unopened::Database)?;
+        let history = History::read(&mut found, context.settings.graph).map_err(engine)?;
+        let observation = found
+            .observe()
+            .map_err(|error| engine(interrupted_or(error, context)))?;
+        let (session, current) =
+            Self::connected(context, Some(lock), found, given, history, observation)
+                .map_err(Unopened::Database)?;
+        session
+            .with_rows(&current, context, Some(lock))
+            .map_err(engine)
     }
 
     fn opened(
@@ -109,6 +142,20 @@ impl Session {
         let observation = engine
             .observe()
             .map_err(|error| interrupted_or(error, context))?;
+        let (session, current) =
+            Self::connected(context, lock, engine, given, history, observation)?;
+        session.with_rows(&current, context, lock)
+    }
+
+    /// Finds the database of an engine that was observed; the second is what the engine says is applied.
+    fn connected(
+        context: &Context<'_>,
+        lock: Option<&Lock>,
+        engine: AlembicEngine,
+        given: Option<ConnectionFacts>,
+        history: History,
+        observation: Observation,
+    ) -> Result<(Self, Current), Failure> {
         if let Some(reason) = engine.why_cold() {
             context.ui.detail(&cold(&reason));
         }
@@ -136,7 +183,8 @@ impl Session {
             None => (Eyes::Engine(engine.clone()), told_identity(&observation)),
         };
         context.ui.detail(&history.account(&observation.graph));
-        let mut session = Self {
+        let current = observation.current;
+        let session = Self {
             rows: Rows::Told(Vec::new()),
             source: Source::VersionFiles(history.files(&observation.graph)),
             graph: observation.graph,
@@ -155,19 +203,28 @@ impl Session {
             dir: context.dir.to_owned(),
             held: None,
         };
-        session.rows = match session.read_rows(&observation.current) {
+        Ok((session, current))
+    }
+
+    fn with_rows(
+        mut self,
+        current: &Current,
+        context: &Context<'_>,
+        lock: Option<&Lock>,
+    ) -> Result<Self, Failure> {
+        self.rows = match self.read_rows(current) {
             // Another run may have ended between the engine's answer and our lock.
             Err(_) if lock.is_some() => {
-                let current = session
+                let current = self
                     .engine
                     .as_engine()
                     .current()
                     .map_err(|error| interrupted_or(error, context))?;
-                session.read_rows(&current)?
+                self.read_rows(&current)?
             }
             rows => rows?,
         };
-        session.unrecorded = session.find_unrecorded();
-        Ok(session)
+        self.unrecorded = self.find_unrecorded();
+        Ok(self)
     }
 }

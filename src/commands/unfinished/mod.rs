@@ -10,6 +10,7 @@ use super::record::{append, reopen, store_failure};
 use super::session::Session;
 use super::whose_run::{self, Purpose};
 use crate::database::KeptCopy;
+use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::{Entry, Run};
 use crate::error::{Exit, Failure};
 use crate::store::Store;
@@ -21,7 +22,17 @@ pub(super) fn find(
     session: &Session,
     purpose: Purpose,
 ) -> Result<Option<Run>, Failure> {
-    let Some(run) = whose_run::unfinished(context, store, session, purpose)? else {
+    find_of(context, store, &session.database_reference(), purpose)
+}
+
+/// The same of a database that may have been reached without its project.
+pub(super) fn find_of(
+    context: &Context<'_>,
+    store: &Store,
+    here: &DatabaseReference,
+    purpose: Purpose,
+) -> Result<Option<Run>, Failure> {
+    let Some(run) = whose_run::unfinished(context, store, here, purpose)? else {
         return Ok(None);
     };
     if store

@@ -10,7 +10,7 @@ mod sqlite;
 use std::path::{Path, PathBuf};
 
 use super::DatabaseError;
-use crate::domain::backup::Contents;
+use crate::domain::backup::{Contents, LeftOut};
 use crate::domain::connection::{ConnectionFacts, Dialect, VersionTable};
 use crate::process::{Environment, Interrupt};
 
@@ -89,9 +89,35 @@ pub enum BackupError {
     /// There is no way to back this database up.
     #[error("no backup of the dialect {0} can be made")]
     UnsupportedDialect(String),
+    /// This server or user cannot take the backup, which is known before anything is changed.
+    #[error("the backup cannot be restored here: {0}")]
+    Unfit(String),
+    /// No database beside the real one can be made.
+    #[error("no scratch database can be made: {0}")]
+    NoScratch(String),
     /// The operator ended it.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// A restore that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct NotRestored {
+    /// Why.
+    #[source]
+    pub error: BackupError,
+    /// Whether anything of the database was changed before.
+    pub began: bool,
+}
+
+/// What was found out before a restore.
+#[derive(Debug, Default)]
+pub struct Ready {
+    /// What the backup holds, read from a scratch database that it was loaded into.
+    pub contents: Option<Contents>,
+    /// Why it was not loaded into one, although that was wanted.
+    pub unproven: Option<String>,
 }
 
 /// Makes, reads and restores backups of one database.
@@ -110,15 +136,39 @@ pub trait Backups {
     /// left of the file after an error is for the caller to remove.
     fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError>;
 
+    /// As [`dump`](Self::dump), for a database that cannot be written down whole: what cannot be read is left
+    /// out and named.
+    fn salvage(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+        self.dump(file, progress)
+    }
+
     /// Reads a backup whole, as a restore would, and changes nothing.
     fn read_back(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError>;
 
     /// Restores a backup into a scratch database beside the real one, tells what is in it, and drops it again.
     fn rehearse(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError>;
 
-    /// Makes the database what it was: everything of ours in it is replaced. In one transaction where the
-    /// server can, so that an error leaves it as it was ([`is_atomic`](Self::is_atomic)).
-    fn restore(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError>;
+    /// Finds out whether a restore will succeed, if an error in the middle of it could not be undone: the
+    /// file is whole, the server takes its longest value, the user has the rights, and with `try_out` it is
+    /// loaded into a scratch database. Nothing of the database is changed.
+    fn check(
+        &mut self,
+        _file: &Path,
+        _try_out: bool,
+        _progress: Progress<'_>,
+    ) -> Result<Ready, BackupError> {
+        Ok(Ready::default())
+    }
+
+    /// Makes the database what it was: everything of ours in it is replaced, but for objects that the backup
+    /// left out. In one transaction if the server can, so that an error leaves it as it was
+    /// ([`is_atomic`](Self::is_atomic)).
+    fn restore(
+        &mut self,
+        file: &Path,
+        left_out: &[LeftOut],
+        progress: Progress<'_>,
+    ) -> Result<(), NotRestored>;
 
     /// Whether a restore that fails changes nothing.
     fn is_atomic(&self) -> bool;

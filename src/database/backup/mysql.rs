@@ -1,50 +1,37 @@
 //! Backups of MariaDB and MySQL by their own clients, as a script.
 
+mod handover;
+mod load;
+mod objects;
+mod rows;
+mod scratch;
 mod script;
 mod tools;
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter};
+use std::io::BufReader;
 use std::path::Path;
-use std::thread;
 
-use self::script::Without;
+use self::handover::Changes;
+use self::load::Load;
+use self::objects::{LOCK_LIMIT, emptying, lock_tables, one, rows, tables, unreadable, words};
+use self::scratch::{Scratch, prove_rights};
+use self::script::{Survey, Unread};
 use self::tools::Tools;
 use super::client::{self, Call, Stop, Watching};
-use super::{BackupError, Backups, Progress, Surroundings};
+use super::{BackupError, Backups, NotRestored, Progress, Ready, Surroundings};
 use crate::database::mysql::MySql;
 use crate::database::session::{number, text};
 use crate::database::{Database as _, DatabaseError, Look as _, quoted};
-use crate::domain::backup::{Contents, fingerprint};
+use crate::domain::backup::{Contents, LeftOut, Part, fingerprint};
 use crate::domain::connection::{ConnectionFacts, Dialect, VersionRows};
-use crate::process::{Environment, Files, GIVEN, Interrupt};
-
-/// How long is waited for somebody else's lock, in seconds.
-const LOCK_LIMIT: u32 = 10;
-
-/// A lock that was waited for in vain has no class of its own.
-const LOCKED: &str = "HY000";
-
-/// The class of "command denied".
-const NOT_ALLOWED: &str = "42000";
-
-/// The tables with rows.
-const TABLES: &str = "SELECT table_name FROM information_schema.tables \
-     WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name";
-
-/// What a restore takes out, as statements. Triggers and indexes go with their tables.
-const OBJECTS: &str = "
-    SELECT CONCAT('DROP ', CASE table_type WHEN 'VIEW' THEN 'VIEW' WHEN 'SEQUENCE' THEN 'SEQUENCE' ELSE 'TABLE' END,
-        ' IF EXISTS `', REPLACE(table_name, '`', '``'), '`')
-    FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type <> 'SYSTEM VIEW'
-    UNION ALL SELECT CONCAT('DROP ', routine_type, ' IF EXISTS `', REPLACE(routine_name, '`', '``'), '`')
-    FROM information_schema.routines WHERE routine_schema = DATABASE()
-        AND routine_type IN ('FUNCTION', 'PROCEDURE', 'PACKAGE')
-    UNION ALL SELECT CONCAT('DROP EVENT IF EXISTS `', REPLACE(event_name, '`', '``'), '`')
-    FROM information_schema.events WHERE event_schema = DATABASE()";
+use crate::process::{Environment, Files, GIVEN};
 
 const SIZE: &str = "SELECT CAST(COALESCE(SUM(data_length + index_length), 0) AS UNSIGNED) \
      FROM information_schema.tables WHERE table_schema = DATABASE()";
+
+/// Bytes of a packet that may go to what is around a value.
+const ROOM: u64 = 1024;
 
 /// Backups of one database.
 pub(super) struct MySqlBackups {
@@ -115,24 +102,40 @@ impl MySqlBackups {
         &self,
         file: &Path,
         tools: &Tools,
-        is_encrypted: bool,
+        course: &Course<'_>,
         mut begun: impl FnMut(),
         progress: Progress<'_>,
     ) -> Result<(), BackupError> {
         let target = client::create(file)?;
+        let left_out = |part| course.left_out.iter().any(|left| left.part == part);
         let mut args = vec![
             format!("--defaults-file=/dev/fd/{GIVEN}"),
             "--single-transaction".to_owned(),
             "--quick".to_owned(),
-            "--routines".to_owned(),
             "--triggers".to_owned(),
-            "--events".to_owned(),
             "--hex-blob".to_owned(),
             "--no-tablespaces".to_owned(),
             "--no-autocommit".to_owned(),
             // Under these a default that is taken from a sequence could not be.
             "--skip-add-locks".to_owned(),
         ];
+        if !left_out(Part::Routines) {
+            args.push("--routines".to_owned());
+        }
+        if !left_out(Part::Events) {
+            args.push("--events".to_owned());
+        }
+        if tools.keeps_history {
+            args.push("--dump-history".to_owned());
+        }
+        if course.is_salvage {
+            args.push("--force".to_owned());
+        }
+        for left in course.left_out {
+            if matches!(left.part, Part::View | Part::Table) {
+                args.push(format!("--ignore-table={}.{}", self.database(), left.name));
+            }
+        }
         if !tools.is_mariadb {
             args.push("--set-gtid-purged=OFF".to_owned());
             args.push("--column-statistics=0".to_owned());
@@ -145,7 +148,7 @@ impl MySqlBackups {
             files: Files {
                 stdin: None,
                 stdout: Some(client::shared(&target, file)?),
-                given: Some(tools.options(&self.facts, is_encrypted)?.into()),
+                given: Some(tools.options(&self.facts, course.is_encrypted)?.into()),
             },
             password: self.facts.password.as_ref(),
         };
@@ -166,86 +169,198 @@ impl MySqlBackups {
         Ok(())
     }
 
-    /// Runs a script in the database that the facts name.
-    fn load(
+    /// The contents as the transaction of this connection sees them. A salvage leaves out what cannot be counted.
+    fn look(
         &self,
-        file: &Path,
-        facts: &ConnectionFacts,
-        tools: &Tools,
-        without: &Without,
-        interrupt: &Interrupt,
-        progress: Progress<'_>,
-    ) -> Result<(), BackupError> {
-        let mut source = whole(file)?;
-        let is_encrypted = is_encrypted(&mut self.connect_anew()?)?;
-        let (input, input_end) = io::pipe().map_err(|error| client::failed(file, error))?;
-        let call = Call {
-            name: tools.load_name,
-            invocation: client::invocation(
-                &tools.load,
-                &[
-                    &format!("--defaults-file=/dev/fd/{GIVEN}"),
-                    // The data is data: no command of the client's own is looked for in it.
-                    "--binary-mode",
-                    "--batch",
-                    "--",
-                    facts.database.as_deref().unwrap_or_default(),
-                ],
-                &self.environment(),
-            ),
-            files: Files {
-                stdin: Some(input.into()),
-                stdout: None,
-                given: Some(tools.options(facts, is_encrypted)?.into()),
-            },
-            password: self.facts.password.as_ref(),
-        };
-        let script = source
-            .try_clone()
-            .map_err(|error| client::failed(file, error))?;
-        let mut furthest = 0;
-        let mut measure = || client::position(&mut source, &mut furthest);
-        let mut listener = Watching::new(&mut measure, progress);
-        let (ran, passed) = thread::scope(|scope| {
-            let passed = scope.spawn(move || {
-                let script = BufReader::with_capacity(1 << 16, script);
-                script::pass(script, BufWriter::new(input_end), without)
-            });
-            (call.run(interrupt, &mut listener), passed.join())
-        });
-        ran?;
-        // The client was content: then only a file that cannot be read is left to be at fault.
-        match passed {
-            Ok(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(client::failed(file, error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The contents as the transaction of this connection sees them.
-    fn look(&self, database: &mut MySql, stop: &Stop) -> Result<Contents, BackupError> {
+        database: &mut MySql,
+        stop: &Stop,
+        is_salvage: bool,
+    ) -> Result<Contents, BackupError> {
         let mut contents = Contents::default();
+        let prefix = format!("{}.", quoted(&one(database, "SELECT DATABASE()")?, '`'));
+        contents.left_out = unreadable(database)?;
         for table in tables(database)? {
             let sql = format!("SELECT COUNT(*) FROM {}", quoted(&table, '`'));
             let answer = database
                 .session
                 .rows_patiently(&sql, &mut || stop.is_wanted());
             stop.check()?;
-            let answer = answer.map_err(DatabaseError::from)?;
-            let rows = answer.first().and_then(|row| number(row, 0));
-            contents.rows.insert(table, rows.unwrap_or_default());
+            match answer {
+                Ok(answer) => {
+                    let rows = answer.first().and_then(|row| number(row, 0));
+                    contents.rows.insert(table, rows.unwrap_or_default());
+                }
+                Err(error) if is_salvage && error.number.is_some() => {
+                    contents
+                        .left_out
+                        .push(LeftOut::named(Part::Table, table, words(error)));
+                }
+                Err(error) => return Err(DatabaseError::from(error).into()),
+            }
         }
-        contents.schema = fingerprint(&database.schema()?, Dialect::MySql);
+        let left_out = |line: &str| {
+            contents.left_out.iter().any(|left| {
+                left.part == Part::View && line.starts_with(&format!("view {} ", left.name))
+            })
+        };
+        let lines = database.schema()?.into_iter();
+        let lines = lines
+            .filter(|line| !left_out(line))
+            // A sequence is named with its database in the default of a column.
+            .map(|line| line.replace(&prefix, ""));
+        contents.schema = fingerprint(&lines.collect(), Dialect::MySql);
         if let VersionRows::Rows(rows) = database.version_rows(&self.surroundings.version_table)? {
             contents.heads = rows.into_iter().collect();
         }
         Ok(contents)
     }
+
+    fn written(
+        &mut self,
+        file: &Path,
+        is_salvage: bool,
+        progress: Progress<'_>,
+    ) -> Result<Contents, BackupError> {
+        let tools = self.tools()?;
+        let stop = self.stop();
+        let mut keeper = self.connect()?;
+        let mut reader = self.connect()?;
+        let is_encrypted = is_encrypted(&mut reader)?;
+        // Two sessions cannot share a moment here. So nobody writes between the beginnings of the two.
+        let is_locked = lock_tables(&mut keeper, "READ")?;
+        begin(&mut reader)?;
+        let before = if is_salvage {
+            self.look(&mut reader, &stop, true)?.left_out
+        } else {
+            unreadable(&mut reader)?
+        };
+        let course = Course {
+            is_encrypted,
+            is_salvage,
+            left_out: &before,
+        };
+        let mut keeper = Some(keeper);
+        let ended = self.write(file, &tools, &course, || drop(keeper.take()), progress);
+        drop(keeper);
+        let unknown = match ended {
+            // Of what it could not read it says so and goes on.
+            Err(BackupError::Client { reason, .. }) if is_salvage => {
+                Some(LeftOut::all(Part::Unknown, reason))
+            }
+            ended => ended.map(|()| None)?,
+        };
+        drop(whole(file)?);
+        stop.check()?;
+        let mut contents = self.look(&mut reader, &stop, is_salvage)?;
+        drop(reader);
+        if !is_locked && !is_salvage && self.contents()? != contents {
+            return Err(BackupError::Client {
+                program: tools.dump_name,
+                reason: "the database was changed while it was read, and the user has no right to hold it still \
+                         for a moment: GRANT LOCK TABLES"
+                    .to_owned(),
+            });
+        }
+        contents.left_out.extend(unknown);
+        Ok(contents)
+    }
+
+    /// What has to be different of a script for this user, this database and this server.
+    fn changes(&self, database: &mut MySql, file: &Path, to: &str) -> Result<Changes, BackupError> {
+        let mut source = BufReader::new(client::open(file)?);
+        let from = script::source(&mut source).map_err(|error| client::failed(file, error))?;
+        Ok(Changes {
+            definers_but: only_definer(database)?,
+            without_events: false,
+            without_database: from
+                .or_else(|| self.facts.database.clone())
+                .filter(|from| from != to),
+            packet: usize::try_from(packet(database)?).ok(),
+        })
+    }
+
+    /// Refuses a backup that this server would not take whole.
+    fn fits(&self, database: &mut MySql, survey: &Survey) -> Result<(), BackupError> {
+        let packet = packet(database)?;
+        let longest = survey.longest_value.max(survey.longest_statement) + ROOM;
+        if longest > packet {
+            return Err(BackupError::Unfit(format!(
+                "a value or statement in it takes {longest} bytes, and the server's max_allowed_packet is {packet}: \
+                 SET GLOBAL max_allowed_packet = {}",
+                longest.div_ceil(1 << 20) << 20
+            )));
+        }
+        prove_rights(database, survey)
+    }
+
+    /// Reads a script whole.
+    fn survey(&self, file: &Path, progress: Progress<'_>) -> Result<Survey, BackupError> {
+        let stop = self.stop();
+        let mut told = 0;
+        let mut look = |bytes: u64| {
+            if bytes - told > 1 << 24 {
+                told = bytes;
+                progress(bytes);
+            }
+            !stop.is_wanted()
+        };
+        let source = BufReader::with_capacity(1 << 16, client::open(file)?);
+        script::survey(source, &mut look).map_err(|unread| match unread {
+            Unread::Io(error) => client::failed(file, error),
+            Unread::Stopped => BackupError::Interrupted,
+            Unread::Damaged(reason) => BackupError::Damaged {
+                path: file.to_owned(),
+                reason: reason.to_owned(),
+            },
+        })
+    }
+
+    /// Empties the database and loads the script; tells whether anything was changed where it fails.
+    fn replace(
+        &mut self,
+        file: &Path,
+        left_out: &[LeftOut],
+        began: &mut bool,
+        progress: Progress<'_>,
+    ) -> Result<(), BackupError> {
+        let tools = self.tools()?;
+        let stop = self.stop();
+        drop(whole(file)?);
+        let mut database = self.connect()?;
+        let changes = self.changes(&mut database, file, &self.database())?;
+        let is_encrypted = is_encrypted(&mut database)?;
+        // A lock that would stop it half way is better known before.
+        lock_tables(&mut database, "WRITE")?;
+        rows(&mut database, "UNLOCK TABLES")?;
+        stop.check()?;
+        for statement in emptying(&mut database, left_out)? {
+            rows(&mut database, &statement)?;
+            *began |= statement.starts_with("DROP ");
+        }
+        drop(database);
+        *began = true;
+        crate::fault::point("emptied");
+        let load = Load {
+            facts: &self.facts,
+            tools: &tools,
+            environment: self.environment(),
+            interrupt: &self.surroundings.interrupt,
+            is_encrypted,
+        };
+        load.run(file, &changes, progress)
+    }
 }
 
-/// What may not be said to the server by this user.
-fn without(database: &mut MySql) -> Result<Without, BackupError> {
+/// How a backup is written.
+struct Course<'a> {
+    is_encrypted: bool,
+    /// Whatever cannot be read is left out.
+    is_salvage: bool,
+    left_out: &'a [LeftOut],
+}
+
+/// The only definer that this user may name; `None` if all.
+fn only_definer(database: &mut MySql) -> Result<Option<String>, BackupError> {
     let grants: Vec<String> = rows(database, "SHOW GRANTS")?
         .into_iter()
         .flatten()
@@ -265,14 +380,17 @@ fn without(database: &mut MySql) -> Result<Without, BackupError> {
         .any(|right| rights.contains(right))
     });
     if may_name_others {
-        return Ok(Without::default());
+        return Ok(None);
     }
     let user = one(database, "SELECT CURRENT_USER()")?;
     let (name, host) = user.rsplit_once('@').unwrap_or((&user, "%"));
-    Ok(Without {
-        definers_but: Some(format!("{}@{}", quoted(name, '`'), quoted(host, '`'))),
-        events: false,
-    })
+    Ok(Some(format!("{}@{}", quoted(name, '`'), quoted(host, '`'))))
+}
+
+/// The longest packet that the server takes, in bytes.
+fn packet(database: &mut MySql) -> Result<u64, BackupError> {
+    let packet = one(database, "SELECT CAST(@@max_allowed_packet AS CHAR)")?;
+    Ok(packet.parse().unwrap_or(u64::MAX))
 }
 
 /// Begins a transaction that sees one moment.
@@ -285,48 +403,6 @@ fn begin(database: &mut MySql) -> Result<(), BackupError> {
         database,
         "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     )?;
-    Ok(())
-}
-
-fn rows(database: &mut MySql, sql: &str) -> Result<Vec<Option<String>>, BackupError> {
-    let answer = database.session.rows_patiently(sql, &mut || false);
-    let rows = answer.map_err(|error| {
-        let locked = error.is_code(&[LOCKED]);
-        match DatabaseError::from(error) {
-            DatabaseError::Query { place, reason } if locked && reason.contains("timeout") => {
-                DatabaseError::Query {
-                    place,
-                    reason: format!(
-                        "somebody holds a lock on a table for longer than {LOCK_LIMIT}s: {reason}"
-                    ),
-                }
-            }
-            error => error,
-        }
-    })?;
-    Ok(rows.iter().map(|row| text(row, 0)).collect())
-}
-
-fn one(database: &mut MySql, sql: &str) -> Result<String, BackupError> {
-    Ok(rows(database, sql)?
-        .into_iter()
-        .flatten()
-        .next()
-        .unwrap_or_default())
-}
-
-fn tables(database: &mut MySql) -> Result<Vec<String>, BackupError> {
-    Ok(rows(database, TABLES)?.into_iter().flatten().collect())
-}
-
-fn lock_tables(database: &mut MySql, kind: &str) -> Result<(), BackupError> {
-    let tables: Vec<String> = tables(database)?
-        .iter()
-        .map(|table| format!("{} {kind}", quoted(table, '`')))
-        .collect();
-    if !tables.is_empty() {
-        rows(database, &format!("LOCK TABLES {}", tables.join(", ")))?;
-    }
     Ok(())
 }
 
@@ -370,88 +446,47 @@ impl Backups for MySqlBackups {
         let stop = self.stop();
         let mut database = self.connect()?;
         begin(&mut database)?;
-        self.look(&mut database, &stop)
+        self.look(&mut database, &stop, false)
     }
 
     fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
-        let tools = self.tools()?;
-        let stop = self.stop();
-        let mut keeper = self.connect()?;
-        let mut reader = self.connect()?;
-        let is_encrypted = is_encrypted(&mut reader)?;
-        // Two sessions cannot share a moment here. So nobody writes between the beginnings of the two.
-        let is_locked = match lock_tables(&mut keeper, "READ") {
-            Ok(()) => true,
-            Err(BackupError::Database(DatabaseError::Query { reason, .. }))
-                if reason.contains("denied") =>
-            {
-                false
-            }
-            Err(error) => return Err(error),
-        };
-        begin(&mut reader)?;
-        let mut keeper = Some(keeper);
-        self.write(file, &tools, is_encrypted, || drop(keeper.take()), progress)?;
-        drop(keeper);
-        whole(file)?;
-        stop.check()?;
-        let contents = self.look(&mut reader, &stop)?;
-        drop(reader);
-        if !is_locked && self.contents()? != contents {
-            return Err(BackupError::Client {
-                program: tools.dump_name,
-                reason: "the database was changed while it was read, and the user has no right to hold it still \
-                         for a moment: GRANT LOCK TABLES"
-                    .to_owned(),
-            });
-        }
-        Ok(contents)
+        self.written(file, false, progress)
+    }
+
+    fn salvage(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+        self.written(file, true, progress)
     }
 
     fn read_back(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError> {
-        let stop = self.stop();
-        let mut told = 0;
-        let mut look = |bytes: u64| {
-            if bytes - told > 1 << 24 {
-                told = bytes;
-                progress(bytes);
-            }
-            !stop.is_wanted()
-        };
-        let source = BufReader::with_capacity(1 << 16, client::open(file)?);
-        let fault =
-            script::fault(source, &mut look).map_err(|error| client::failed(file, error))?;
-        stop.check()?;
-        match fault {
-            None => Ok(()),
-            Some(reason) => Err(BackupError::Damaged {
-                path: file.to_owned(),
-                reason: reason.to_owned(),
-            }),
-        }
+        self.survey(file, progress).map(drop)
     }
 
     fn rehearse(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
         let tools = self.tools()?;
         let stop = self.stop();
-        whole(file)?;
+        drop(whole(file)?);
         let mut database = self.connect()?;
-        let without = Without {
-            events: true,
-            ..without(&mut database)?
-        };
+        let mut changes = self.changes(&mut database, file, "")?;
+        changes.without_events = true;
+        let is_encrypted = is_encrypted(&mut database)?;
         let scratch = Scratch::create(database)?;
         let facts = ConnectionFacts {
             database: Some(scratch.name.clone()),
             ..self.facts.clone()
         };
         let result = (|| {
-            let interrupt = self.surroundings.interrupt.at_once();
-            self.load(file, &facts, &tools, &without, &interrupt, progress)?;
+            let load = Load {
+                facts: &facts,
+                tools: &tools,
+                environment: self.environment(),
+                interrupt: &self.surroundings.interrupt.at_once(),
+                is_encrypted,
+            };
+            load.run(file, &changes, progress)?;
             stop.check()?;
             let mut copy = MySql::open(&facts)?;
             begin(&mut copy)?;
-            self.look(&mut copy, &stop)
+            self.look(&mut copy, &stop, false)
         })();
         let dropped = scratch.remove();
         let contents = result?;
@@ -459,26 +494,42 @@ impl Backups for MySqlBackups {
         Ok(contents)
     }
 
-    fn restore(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError> {
-        let tools = self.tools()?;
-        let stop = self.stop();
-        drop(whole(file)?);
+    fn check(
+        &mut self,
+        file: &Path,
+        try_out: bool,
+        progress: Progress<'_>,
+    ) -> Result<Ready, BackupError> {
+        self.tools()?;
+        let survey = self.survey(file, &mut |_| {})?;
         let mut database = self.connect()?;
-        let without = without(&mut database)?;
-        // What would stop it half way is better known before: a lock, or a right that is missing.
-        match lock_tables(&mut database, "WRITE") {
-            Err(BackupError::Database(DatabaseError::Query { reason, .. }))
-                if reason.contains("denied") => {}
-            result => result?,
+        self.fits(&mut database, &survey)?;
+        self.idle = Some(database);
+        if !try_out {
+            return Ok(Ready::default());
         }
-        rows(&mut database, "UNLOCK TABLES")?;
-        stop.check()?;
-        for statement in rows(&mut database, OBJECTS)?.into_iter().flatten() {
-            rows(&mut database, &statement)?;
+        match self.rehearse(file, progress) {
+            Ok(contents) => Ok(Ready {
+                contents: Some(contents),
+                unproven: None,
+            }),
+            Err(BackupError::NoScratch(reason)) => Ok(Ready {
+                contents: None,
+                unproven: Some(reason),
+            }),
+            Err(error) => Err(error),
         }
-        drop(database);
-        let interrupt = &self.surroundings.interrupt;
-        self.load(file, &self.facts, &tools, &without, interrupt, progress)
+    }
+
+    fn restore(
+        &mut self,
+        file: &Path,
+        left_out: &[LeftOut],
+        progress: Progress<'_>,
+    ) -> Result<(), NotRestored> {
+        let mut began = false;
+        self.replace(file, left_out, &mut began, progress)
+            .map_err(|error| NotRestored { error, began })
     }
 
     fn is_atomic(&self) -> bool {
@@ -487,72 +538,5 @@ impl Backups for MySqlBackups {
 
     fn extension(&self) -> &'static str {
         ".sql"
-    }
-}
-
-/// A database beside the real one, gone again with its value.
-struct Scratch {
-    database: MySql,
-    name: String,
-    is_there: bool,
-}
-
-impl Scratch {
-    fn create(mut database: MySql) -> Result<Self, BackupError> {
-        let name = one(
-            &mut database,
-            "SELECT CONCAT('rollback_scratch_', UNIX_TIMESTAMP(), '_', CONNECTION_ID())",
-        )?;
-        let like = one(
-            &mut database,
-            "SELECT CONCAT('CHARACTER SET ', @@character_set_database, ' COLLATE ', @@collation_database)",
-        )?;
-        let sql = format!("CREATE DATABASE {} {like}", quoted(&name, '`'));
-        if let Err(error) = database.session.rows_here(&sql) {
-            let is_denied = error.is_code(&[NOT_ALLOWED]);
-            return Err(match DatabaseError::from(error) {
-                DatabaseError::Query { place, reason } | DatabaseError::LoginRefused { place, reason }
-                    if is_denied =>
-                {
-                    DatabaseError::Query {
-                        place,
-                        reason: format!(
-                            "{reason}; a backup is verified in a database beside this one, so the user needs \
-                             all rights on databases named `rollback\\_scratch\\_%`"
-                        ),
-                    }
-                }
-                error => error,
-            }
-            .into());
-        }
-        Ok(Self {
-            database,
-            name,
-            is_there: true,
-        })
-    }
-
-    fn remove(mut self) -> Result<(), BackupError> {
-        self.is_there = false;
-        self.drop_database()
-    }
-
-    fn drop_database(&mut self) -> Result<(), BackupError> {
-        let sql = format!("DROP DATABASE IF EXISTS {}", quoted(&self.name, '`'));
-        self.database
-            .session
-            .rows(&sql)
-            .map_err(DatabaseError::from)?;
-        Ok(())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if self.is_there {
-            // What led here is told; a database that is left over says by its name what it is.
-            let _ = self.drop_database();
-        }
     }
 }

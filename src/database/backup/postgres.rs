@@ -13,13 +13,13 @@ use self::load::Load;
 use self::scratch::Scratch;
 use self::tools::Tools;
 use super::client::{self, Call, Stop, Watching};
-use super::{BackupError, Backups, Progress, Surroundings};
+use super::{BackupError, Backups, NotRestored, Progress, Surroundings};
 use crate::database::failure::Failure;
 use crate::database::postgres::{Postgres, Settings};
 use crate::database::postgres_looks::Asks;
 use crate::database::session::{Session, SessionError, text, texts};
 use crate::database::{DatabaseError, Look as _};
-use crate::domain::backup::{Contents, fingerprint};
+use crate::domain::backup::{Contents, LeftOut, Part, fingerprint};
 use crate::domain::connection::{ConnectionFacts, Dialect, VersionRows, VersionTable};
 use crate::domain::query::TextRows;
 use crate::process::{Environment, Files};
@@ -132,6 +132,7 @@ impl PostgresBackups {
         &mut self,
         file: &Path,
         snapshot: Option<&str>,
+        without: &[String],
         progress: Progress<'_>,
     ) -> Result<(), BackupError> {
         let tools = self.tools()?;
@@ -145,6 +146,8 @@ impl PostgresBackups {
             "--no-subscriptions".to_owned(),
         ];
         args.extend(snapshot.map(|snapshot| format!("--snapshot={snapshot}")));
+        let without = without.iter();
+        args.extend(without.map(|table| format!("--exclude-table-data={table}")));
         let mut invocation = client::invocation(&tools.dump, &args, &self.environment());
         invocation.args.push("--file".into());
         invocation.args.push(file.into());
@@ -159,6 +162,54 @@ impl PostgresBackups {
         call.run(&self.surroundings.interrupt.at_once(), &mut listener)?;
         progress(client::length(file));
         Ok(())
+    }
+
+    /// The tables whose rows cannot be read, found by reading every value of all of them.
+    fn unreadable(&mut self, stop: &Stop) -> Result<Vec<LeftOut>, BackupError> {
+        let mut session = self.connect()?;
+        let tables = Moment::begin(&mut session, stop)?.tables()?;
+        let mut left_out = Vec::new();
+        for table in tables {
+            // An error ends the transaction, so that each table has its own.
+            let mut session = self.connect()?;
+            let mut moment = Moment::begin(&mut session, stop)?;
+            match moment.ask(&format!("SELECT count(t::text) FROM ONLY {table} t")) {
+                Ok(_) => {}
+                Err(BackupError::Database(DatabaseError::Query { reason, .. })) => {
+                    left_out.push(LeftOut::named(Part::Table, table, reason));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(left_out)
+    }
+
+    /// All in one transaction.
+    fn replace(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError> {
+        let tools = self.tools()?;
+        let server = self.server()?;
+        let stop = self.stop();
+        let mut session = self.connect()?;
+        let load = Load {
+            tools: &tools,
+            environment: self.environment(),
+            surroundings: &self.surroundings,
+            password: self.settings.password.as_ref(),
+            major: server.major,
+        };
+        let list = load.list(file)?;
+        let kept = load::kept(&mut session, &list)?;
+        stop.check()?;
+        let first = load::emptying(&list);
+        let wanted = listing::without(&list, &kept);
+        match load.run(file, &first, Some(&wanted), progress) {
+            Ok(()) => Ok(()),
+            // Our word for the end is on its way: only the server knows whether it arrived.
+            Err(failed) if failed.commit_sent && load::is_committed(&mut session, failed.xid)? => {
+                Ok(())
+            }
+            Err(failed) => Err(failed.error),
+        }
     }
 }
 
@@ -205,7 +256,7 @@ impl Backups for PostgresBackups {
         let mut session = self.connect()?;
         let mut moment = Moment::begin(&mut session, &stop)?;
         moment.keep_tables()?;
-        moment.contents(&self.surroundings.version_table)
+        moment.contents(&self.surroundings.version_table, &[])
     }
 
     fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
@@ -217,7 +268,7 @@ impl Backups for PostgresBackups {
             // A server that shares no snapshot: then two looks have to agree.
             drop(session);
             let before = self.contents()?;
-            self.write(file, None, progress)?;
+            self.write(file, None, &[], progress)?;
             stop.check()?;
             return if self.contents()? == before {
                 Ok(before)
@@ -231,9 +282,21 @@ impl Backups for PostgresBackups {
         };
         // Before the client does the same: what it finds cannot be dropped until it is counted here.
         moment.keep_tables()?;
-        self.write(file, Some(&snapshot), progress)?;
+        self.write(file, Some(&snapshot), &[], progress)?;
         stop.check()?;
-        moment.contents(&self.surroundings.version_table)
+        moment.contents(&self.surroundings.version_table, &[])
+    }
+
+    fn salvage(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+        let stop = self.stop();
+        let left_out = self.unreadable(&stop)?;
+        let without: Vec<String> = left_out.iter().map(|left| left.name.clone()).collect();
+        self.write(file, None, &without, progress)?;
+        let mut session = self.connect()?;
+        let mut moment = Moment::begin(&mut session, &stop)?;
+        let mut contents = moment.contents(&self.surroundings.version_table, &without)?;
+        contents.left_out = left_out;
+        Ok(contents)
     }
 
     fn read_back(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError> {
@@ -287,7 +350,7 @@ impl Backups for PostgresBackups {
             let mut session = Postgres::with(settings)?.session;
             let mut moment = Moment::begin(&mut session, &stop)?;
             moment.ask(&manners)?;
-            moment.contents(&self.surroundings.version_table)
+            moment.contents(&self.surroundings.version_table, &[])
         })();
         let dropped = scratch.remove();
         // What went wrong first is what has to be known.
@@ -296,31 +359,17 @@ impl Backups for PostgresBackups {
         Ok(contents)
     }
 
-    fn restore(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError> {
-        let tools = self.tools()?;
-        let server = self.server()?;
-        let stop = self.stop();
-        let mut session = self.connect()?;
-        let load = Load {
-            tools: &tools,
-            environment: self.environment(),
-            surroundings: &self.surroundings,
-            password: self.settings.password.as_ref(),
-            major: server.major,
-        };
-        let list = load.list(file)?;
-        let kept = load::kept(&mut session, &list)?;
-        stop.check()?;
-        let first = load::emptying(&list);
-        let wanted = listing::without(&list, &kept);
-        match load.run(file, &first, Some(&wanted), progress) {
-            Ok(()) => Ok(()),
-            // Our word for the end is on its way: only the server knows whether it arrived.
-            Err(failed) if failed.commit_sent && load::is_committed(&mut session, failed.xid)? => {
-                Ok(())
-            }
-            Err(failed) => Err(failed.error),
-        }
+    fn restore(
+        &mut self,
+        file: &Path,
+        _left_out: &[LeftOut],
+        progress: Progress<'_>,
+    ) -> Result<(), NotRestored> {
+        // It is one transaction.
+        self.replace(file, progress).map_err(|error| NotRestored {
+            error,
+            began: false,
+        })
     }
 
     fn is_atomic(&self) -> bool {
@@ -375,9 +424,17 @@ impl<'a> Moment<'a> {
         Ok(())
     }
 
-    fn contents(&mut self, version_table: &VersionTable) -> Result<Contents, BackupError> {
+    /// All but the rows of some tables.
+    fn contents(
+        &mut self,
+        version_table: &VersionTable,
+        without: &[String],
+    ) -> Result<Contents, BackupError> {
         let mut contents = Contents::default();
         for table in self.tables()? {
+            if without.contains(&table) {
+                continue;
+            }
             let rows = self.ask(&format!("SELECT count(*) FROM ONLY {table}"))?;
             let rows = rows.into_iter().flatten().next().flatten();
             let rows = rows.and_then(|rows| rows.parse().ok()).unwrap_or_default();

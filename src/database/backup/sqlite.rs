@@ -16,8 +16,8 @@ use super::super::checks_sqlite::TABLES;
 use super::super::schema_sqlite::{Row, SCHEMA, lines};
 use super::super::snapshot::users;
 use super::super::{DatabaseError, outline, quoted, version_query};
-use super::{BackupError, Backups, Progress, Surroundings};
-use crate::domain::backup::{Contents, fingerprint};
+use super::{BackupError, Backups, NotRestored, Progress, Surroundings};
+use crate::domain::backup::{Contents, LeftOut, Part, fingerprint};
 use crate::domain::connection::{ConnectionFacts, Dialect, VersionTable};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::fault;
@@ -201,6 +201,31 @@ impl Backups for SqliteBackups {
             .map_err(failed)
     }
 
+    fn salvage(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+        let reason = match self.dump(file, progress) {
+            Err(error @ (BackupError::Damaged { .. } | BackupError::Database(_))) => {
+                error.to_string()
+            }
+            dumped => return dumped,
+        };
+        // The bytes are there, whatever SQLite makes of them.
+        fs::remove_file(file)
+            .and_then(|()| fs::copy(&self.path, file))
+            .map_err(|error| io_error(file, error))?;
+        let mut reasons = vec![format!("{reason}; the file was copied byte by byte")];
+        let log = beside(&self.path, "-wal");
+        if bytes_of(&log) > 0 {
+            reasons.push(format!("{} is not in the copy", log.display()));
+        }
+        Ok(Contents {
+            left_out: reasons
+                .into_iter()
+                .map(|reason| LeftOut::all(Part::Unknown, reason))
+                .collect(),
+            ..Contents::default()
+        })
+    }
+
     fn read_back(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError> {
         let found = sealed(file)
             .and_then(|copy| texts(&copy, "PRAGMA integrity_check(10)"))
@@ -226,8 +251,17 @@ impl Backups for SqliteBackups {
         contents(&target, &self.surroundings.version_table).map_err(failed)
     }
 
-    fn restore(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError> {
-        put_back(self, file, progress)
+    fn restore(
+        &mut self,
+        file: &Path,
+        _left_out: &[LeftOut],
+        progress: Progress<'_>,
+    ) -> Result<(), NotRestored> {
+        // It is one transaction.
+        put_back(self, file, progress).map_err(|error| NotRestored {
+            error,
+            began: false,
+        })
     }
 
     fn is_atomic(&self) -> bool {
@@ -366,6 +400,7 @@ fn contents(connection: &Connection, table: &VersionTable) -> Result<Contents, E
         heads,
         schema: fingerprint(&schema, Dialect::Sqlite),
         rows,
+        left_out: Vec::new(),
     })
 }
 

@@ -11,6 +11,9 @@ use crate::database::mysql::options;
 use crate::domain::connection::ConnectionFacts;
 use crate::process::{Environment, is_executable};
 
+/// The first release of MariaDB whose client writes the history of tables.
+const HISTORY: (u32, u32) = (10, 11);
+
 /// The program that dumps and the one that loads.
 #[derive(Debug, Clone)]
 pub(super) struct Tools {
@@ -23,6 +26,8 @@ pub(super) struct Tools {
     pub(super) load: PathBuf,
     /// Whether they are MariaDB's, which know other options than MySQL's.
     pub(super) is_mariadb: bool,
+    /// Whether the client writes the history of system-versioned tables, and the server reads it.
+    pub(super) keeps_history: bool,
 }
 
 impl Tools {
@@ -82,6 +87,10 @@ impl Tools {
             dump: program.file.clone(),
             load,
             is_mariadb: is_mariadb(program),
+            keeps_history: is_mariadb(program)
+                && for_mariadb
+                && release(number(&program.version)) >= HISTORY
+                && release(server.split(' ').nth(1).unwrap_or_default()) >= HISTORY,
         })
     }
 
@@ -102,6 +111,13 @@ impl Tools {
         writer.write_all(text.as_bytes()).map_err(failed)?;
         Ok(reader)
     }
+}
+
+/// `(10, 11)` of `10.11.14`.
+fn release(version: &str) -> (u32, u32) {
+    let mut numbers = version.split('.').map(|number| number.parse().ok());
+    let mut next = || numbers.next().flatten().unwrap_or_default();
+    (next(), next())
 }
 
 fn is_mariadb(program: &Program) -> bool {

@@ -76,17 +76,15 @@ impl<'a> Scratch<'a> {
             scratch.is_there = false;
             let is_denied = error.is_code(&[NOT_ALLOWED]);
             return Err(match DatabaseError::from(error) {
-                DatabaseError::Query { place, reason } if is_denied => DatabaseError::Query {
-                    place,
-                    reason: format!(
+                DatabaseError::Query { reason, .. } if is_denied => {
+                    BackupError::NoScratch(format!(
                         "{reason}; a backup is verified in a database beside this one, so a superuser \
                          has to allow it: ALTER ROLE {} CREATEDB",
                         quoted(&settings.user, '"')
-                    ),
-                },
-                error => error,
-            }
-            .into());
+                    ))
+                }
+                error => error.into(),
+            });
         }
         Ok(scratch)
     }

@@ -158,7 +158,7 @@ fn there_and_back(before: &str) {
     let mut told = Vec::new();
     let restored = place
         .backups()
-        .restore(&place.copy(), &mut |bytes| told.push(bytes));
+        .restore(&place.copy(), &[], &mut |bytes| told.push(bytes));
     restored.unwrap();
     assert_eq!(place.everything(), was);
     assert_eq!(place.backups().contents().unwrap(), dumped);
@@ -198,7 +198,10 @@ fn what_stands_in_the_log_alone_is_in_the_copy() {
     assert_eq!(place.dumped().rows["t"], 2);
     other.execute_batch("DELETE FROM t").unwrap();
     // Who only has it open is in nobody's way, and sees what was restored.
-    place.backups().restore(&place.copy(), &mut |_| {}).unwrap();
+    place
+        .backups()
+        .restore(&place.copy(), &[], &mut |_| {})
+        .unwrap();
     let rows: i64 = other
         .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
         .unwrap();
@@ -221,7 +224,10 @@ fn modes_and_page_sizes_may_differ() {
         place.dumped();
         place.execute(CHANGES);
         place.execute(then);
-        place.backups().restore(&place.copy(), &mut |_| {}).unwrap();
+        place
+            .backups()
+            .restore(&place.copy(), &[], &mut |_| {})
+            .unwrap();
         assert_eq!(place.everything(), was, "{first} {then}");
     }
 }
@@ -237,10 +243,10 @@ fn whoever_holds_the_file_keeps_a_restore_out_and_nothing_is_changed() {
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let error = place
             .backups()
-            .restore(&place.copy(), &mut |_| {})
+            .restore(&place.copy(), &[], &mut |_| {})
             .unwrap_err();
         assert!(
-            matches!(error, BackupError::InUse { .. }),
+            matches!(error.error, BackupError::InUse { .. }) && !error.began,
             "{mode}: {error}"
         );
         drop(other);
@@ -307,9 +313,12 @@ fn a_file_cut_off_or_another_one_is_no_whole_backup_and_changes_nothing() {
     fs::write(place.copy(), "").unwrap();
     let error = place
         .backups()
-        .restore(&place.copy(), &mut |_| {})
+        .restore(&place.copy(), &[], &mut |_| {})
         .unwrap_err();
-    assert!(matches!(error, BackupError::Damaged { .. }), "{error}");
+    assert!(
+        matches!(error.error, BackupError::Damaged { .. }),
+        "{error}"
+    );
     assert_eq!(place.everything(), was);
 }
 
@@ -336,8 +345,9 @@ fn a_signal_ends_a_backup_and_the_second_a_restore() {
     let other = place.folder.path().join("other");
     let error = backups.dump(&other, &mut |_| {}).unwrap_err();
     assert!(matches!(error, BackupError::Interrupted), "{error}");
-    let error = backups.restore(&place.copy(), &mut |_| interrupt.raise());
-    assert!(matches!(error, Err(BackupError::Interrupted)), "{error:?}");
+    let error = backups.restore(&place.copy(), &[], &mut |_| interrupt.raise());
+    let error = error.unwrap_err().error;
+    assert!(matches!(error, BackupError::Interrupted), "{error:?}");
     assert_eq!(place.everything(), was);
 }
 
