@@ -198,7 +198,8 @@ fn a_restore_that_fails_prints_a_command_that_works() {
         "mariadb-dump",
         &format!("exec {} \"$@\"", real("mariadb-dump").display()),
     );
-    let path = std::env::var("PATH").unwrap();
+    let engine = project.python().parent().unwrap().display().to_string();
+    let path = format!("{engine}:{}", std::env::var("PATH").unwrap());
     let run = project
         .rollback(&format!("restore latest -y --database {}", database.name()))
         .env("PATH", &format!("{}:{path}", folder.path().display()))

@@ -122,20 +122,36 @@ fn views(database: &mut MySql) -> Result<Vec<LeftOut>, BackupError> {
             reason = refused(database, &format!("SHOW CREATE TABLE {name}"), &[])?;
         }
         if let Some(reason) = reason {
-            let answer = database
-                .session
-                .rows_here(&format!("SHOW CREATE VIEW {name}"));
             broken.push(LeftOut {
                 part: Part::View,
+                definition: definition(database, &view)?,
                 name: view,
                 reason,
-                definition: answer
-                    .ok()
-                    .and_then(|rows| rows.first().and_then(|row| text(row, 1))),
             });
         }
     }
     Ok(broken)
+}
+
+/// The statement that creates a view. If its definer is gone, the server tells no more than the query.
+fn definition(database: &mut MySql, view: &str) -> Result<Option<String>, BackupError> {
+    let name = quoted(view, '`');
+    let answer = database
+        .session
+        .rows_here(&format!("SHOW CREATE VIEW {name}"));
+    if let Ok(rows) = answer {
+        return Ok(rows.first().and_then(|row| text(row, 1)));
+    }
+    let text = view.replace('\\', "\\\\").replace('\'', "''");
+    let query = rows(
+        database,
+        &format!(
+            "SELECT view_definition FROM information_schema.views \
+             WHERE table_schema = DATABASE() AND table_name = '{text}'"
+        ),
+    )?;
+    let query = query.into_iter().flatten().find(|query| !query.is_empty());
+    Ok(query.map(|query| format!("CREATE VIEW {name} AS {query}")))
 }
 
 /// A client leaves out all routines or none.
