@@ -558,15 +558,15 @@ mod tests {
         let one = made(&backups, "20261121T040000Z-1", "2026-11-21T04:00:00Z");
         assert_eq!(fault(&backups.file(&one), &one, &mut |_| {}).unwrap(), None);
         fs::write(backups.file(&one), "content".replace('t', "d")).unwrap();
-        let fault = fault(&backups.file(&one), &one, &mut |_| {})
+        let reason = fault(&backups.file(&one), &one, &mut |_| {})
             .unwrap()
             .unwrap();
-        assert!(fault.contains("altered"), "{fault}");
+        assert!(reason.contains("altered"), "{reason}");
         fs::write(backups.file(&one), "cont").unwrap();
-        let fault = fault(&backups.file(&one), &one, &mut |_| {})
+        let reason = fault(&backups.file(&one), &one, &mut |_| {})
             .unwrap()
             .unwrap();
-        assert_eq!(fault, "it has 4 bytes, and had 7");
+        assert_eq!(reason, "it has 4 bytes, and had 7");
     }
 
     #[test]

@@ -335,10 +335,10 @@ mod tests {
             ]
         );
         fs::remove_dir_all(store.root.join("runs/20230101T000000Z-1")).unwrap();
-        let runs = store.runs_on("db").unwrap();
+        let runs = store.runs_on(&is_db).unwrap();
         assert_eq!(runs[0].begun.run, "20200101T000000Z-1");
-        let newest = store.unfinished_on("db").unwrap().unwrap();
-        assert_eq!(newest.begun.run, "20200101T000000Z-1");
+        let unfinished = store.unfinished_on(&is_db).unwrap();
+        assert_eq!(unfinished[0].begun.run, "20200101T000000Z-1");
     }
 
     /// Red where a run that goes on is passed over, or one that is over is read whole.

@@ -394,7 +394,7 @@ fn manifest() -> Manifest {
         schema: "v2:0".into(),
         rows: [("one".to_owned(), 3)].into(),
         verified: crate::domain::backup::Verified::Read,
-        identity: None,
+        ..Manifest::default()
     }
 }
 
