@@ -10,7 +10,11 @@ pub(super) fn by_hand(facts: &ConnectionFacts, file: &Path) -> Option<String> {
     let database = facts.database.clone().unwrap_or_default();
     let mut words: Vec<String> = Vec::new();
     let mut option = |name: &str, value: Option<String>| {
-        words.extend(value.map(|value| format!("--{name}={value}")));
+        words.extend(
+            value
+                .into_iter()
+                .flat_map(|value| [format!("--{name}"), value]),
+        );
     };
     let port = facts.port.map(|port| port.to_string());
     match facts.known_dialect()? {
@@ -65,11 +69,11 @@ mod tests {
         for (url, expected) in [
             (
                 "postgresql://u:s3cret@h:5433/d",
-                "pg_restore --clean --if-exists --single-transaction --host=h --port=5433 --username=u --dbname=d '/a b.dump'",
+                "pg_restore --clean --if-exists --single-transaction --host h --port 5433 --username u --dbname d '/a b.dump'",
             ),
             (
                 "mysql+pymysql://u:s3cret@h/d",
-                "mariadb --protocol=tcp --host=h --user=u --max-allowed-packet=1G --password --binary-mode d < '/a b.dump'",
+                "mariadb --protocol tcp --host h --user u --max-allowed-packet 1G --password --binary-mode d < '/a b.dump'",
             ),
             (
                 "sqlite:////app.db",
