@@ -9,7 +9,7 @@ use super::route::Route;
 use super::session::{Secrets, Session, reference};
 use crate::database::backup::{self, BackupError, Backups, Surroundings};
 use crate::domain::backup::{Contents, LeftOut, Manifest, Part, VERSION, Verified};
-use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionTable};
 use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::seconds;
 use crate::domain::lock::new_run_id;
@@ -72,7 +72,9 @@ impl<'a> Keeper<'a> {
             facts: facts.clone(),
             table,
             secrets: Secrets::of(facts.password.as_ref()),
-            route: Some(Route::new(context, facts.clone(), identity)),
+            // A file is reached by its path each time, and may be damaged.
+            route: (facts.known_dialect() != Some(Dialect::Sqlite))
+                .then(|| Route::new(context, facts.clone(), identity)),
             database: reference(identity),
             place: identity.to_string(),
             server: identity.server.clone(),

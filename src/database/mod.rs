@@ -60,6 +60,17 @@ pub fn open(
     }
 }
 
+/// As [`open`], for a database that is about to be replaced: a SQLite file may be damaged.
+pub fn open_to_replace(
+    facts: &ConnectionFacts,
+    environment: &Environment,
+) -> Result<Box<dyn Database>, DatabaseError> {
+    match facts.known_dialect() {
+        Some(Dialect::Sqlite) => Ok(Box::new(sqlite::Sqlite::unread(facts)?)),
+        _ => open(facts, environment),
+    }
+}
+
 /// Opens a connection over which migrations are run. `lock_timeout` is how long a statement may wait for a lock
 /// of the database; `None` for as long as it takes.
 pub fn execution(

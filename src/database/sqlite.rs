@@ -45,6 +45,14 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     pub(super) fn open(facts: &ConnectionFacts) -> Result<Self, DatabaseError> {
+        let database = Self::unread(facts)?;
+        // The header is read by the first query only, and a text file is no error before.
+        database.rows("SELECT count(*) FROM sqlite_master")?;
+        Ok(database)
+    }
+
+    /// The same of a file that may be damaged: nothing of it is read yet.
+    pub(super) fn unread(facts: &ConnectionFacts) -> Result<Self, DatabaseError> {
         let Some(path) = &facts.database else {
             return Err(DatabaseError::Settings(
                 "the connection names no SQLite file".to_owned(),
@@ -54,8 +62,7 @@ impl Sqlite {
             path: PathBuf::from(path),
             lock: None,
         };
-        // The header is read by the first query only, and a text file is no error before.
-        database.rows("SELECT count(*) FROM sqlite_master")?;
+        database.metadata()?;
         Ok(database)
     }
 

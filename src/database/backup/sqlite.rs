@@ -291,14 +291,23 @@ fn put_back(
     }
     let mut target = opened(&backups.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(of_target)?;
     // A log holds pages of one size.
-    if journal_mode(&target).map_err(of_target)? == "wal"
-        && page_size(&target).map_err(of_target)? != size
+    if is_in_wal_mode(&target).map_err(of_target)? && page_size(&target).map_err(of_target)? != size
     {
         target
             .execute_batch("PRAGMA journal_mode = DELETE")
             .map_err(of_target)?;
     }
     backups.transfer(&copy, &mut target, RESTORING, progress)
+}
+
+/// Of a file that is damaged SQLite does not tell; the pages of the backup replace it anyway.
+fn is_in_wal_mode(target: &Connection) -> Result<bool, Error> {
+    match journal_mode(target) {
+        Err(Error::SqliteFailure(error, _)) if error.code == ErrorCode::DatabaseCorrupt => {
+            Ok(false)
+        }
+        mode => Ok(mode? == "wal"),
+    }
 }
 
 /// Keeps what is read the state of one moment.
