@@ -107,11 +107,11 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     ui.replacement(replacement)?;
     let asks = !(args.yes && args.database.is_some());
     if asks {
-        session.release_lock()?;
+        target.release_lock()?;
     }
     agreed(args, context, &name)?;
     if asks {
-        session.take_lock(&lock, context)?;
+        target.take_lock(&lock, context)?;
         still(&keeper, before.as_ref(), context)?;
     }
 

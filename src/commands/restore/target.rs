@@ -27,7 +27,7 @@ pub(super) struct Address {
     table: VersionTable,
     identity: Identity,
     /// Holds the lock.
-    _database: Box<dyn Database>,
+    database: Box<dyn Database>,
 }
 
 impl Target {
@@ -68,8 +68,27 @@ impl Target {
                 rows: usual.rows,
             },
             identity,
-            _database: database,
+            database,
         })))
+    }
+
+    /// Lets others run while a question waits for its answer.
+    pub(super) fn release_lock(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Project(session) => session.release_lock(),
+            Self::Address(address) => address
+                .database
+                .release_lock()
+                .map_err(|error| database_failure(&error)),
+        }
+    }
+
+    /// Takes the lock again, or waits for it as long as is allowed.
+    pub(super) fn take_lock(&mut self, lock: &Lock, context: &Context<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Project(session) => session.take_lock(lock, context),
+            Self::Address(address) => lock.take(address.database.as_mut(), context),
+        }
     }
 
     /// What makes backups of it and restores them.

@@ -46,7 +46,7 @@ pub(super) fn find_of(
         .because("the run itself was killed, and what it had started goes on")
         .hint(format!(
             "wait for its end; then have it examined: {}",
-            session.command(&["resume"])
+            context.command(&["resume"])
         )));
     }
     Ok(Some(run))
