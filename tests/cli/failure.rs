@@ -104,7 +104,7 @@ fn a_failure_is_marked_in_colour() {
     {bold}Current revision:{/} aaaa2222, read from the database
       {bold}Record:  {/} [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       {cyan}→{/} to get past it, go back to a backup from before the upgrade, or mend the downgrade
-      {cyan}→{/} mend the cause, then: rollback resume --color always
+      {cyan}→{/} mend the cause, then: rollback resume
       {cyan}→{/} to leave it here: rollback abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     "#);
@@ -185,7 +185,7 @@ fn a_revision_without_a_downgrade_function_is_a_failure_like_any_other() {
     Current revision: aaaa4444, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → write it in aaaa4444, or go back to a backup from before the upgrade
-      → mend the cause, then: rollback resume -q
+      → mend the cause, then: rollback resume
       → to leave it here: rollback abandon
     "#);
     run.exits(4);
@@ -288,7 +288,7 @@ fn an_engine_that_lies_about_its_success_is_found_out() {
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
       → the engine said that the step succeeded, and the version table does not show it: does env.py begin a transaction before the migrations and not commit it, or does it migrate another database or version table?
       → see where this one stands: rollback --engine-command ./liar current
-      → to leave it here: rollback --engine-command ./liar downgrade-safe --abandon
+      → to leave it here: rollback --engine-command ./liar abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     run.exits(5);
@@ -320,8 +320,8 @@ fn an_engine_that_fails_after_its_work_is_not_called_unchanged() {
       Done:     0 of 2 steps rolled back before it
     Current revision: 4d5e6f7a8b04, by the word of the engine's `current`
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
-      → find out why the engine failed, then go on with: rollback resume --engine-command ./grumbler
-      → to leave it here: rollback --engine-command ./grumbler downgrade-safe --abandon
+      → find out why the engine failed, then go on with: rollback --engine-command ./grumbler resume
+      → to leave it here: rollback --engine-command ./grumbler abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
     run.exits(5);

@@ -413,7 +413,7 @@ fn code_that_the_command_put_away_is_asked_for() {
       because the command put other migration files in the place of those it ran, or removed them
       because the database stood at 7c1e5f0a93d2, a4d80b2e6f17 before it
       because the command ended with exit status 1, and what it applied was not taken back
-      → bring the files back that it ran, then: rollback downgrade-safe TARGET
+      → bring the files back that it ran, then: rollback downgrade-safe <target>
     ");
     assert_eq!(project.rows(), ["e86f3a7d1c95"]);
 }

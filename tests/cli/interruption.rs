@@ -76,7 +76,7 @@ fn ctrl_c_lets_the_step_finish_and_says_how_to_go_on() {
       Done:     1 of 3 steps rolled back before it
     Current revision: 4444aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
-      → to go on: rollback resume -v
+      → to go on: rollback resume
       → to leave it here: rollback abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");
@@ -127,10 +127,7 @@ fn sigterm_is_heard_in_the_same_way() {
     assert_eq!(last["event"], "finished");
     assert_eq!(last["exit_code"], 130);
     assert_eq!(last["current"], serde_json::json!(["4444aaaa"]));
-    assert_eq!(
-        last["next"][0],
-        "to go on: rollback resume -v --format json"
-    );
+    assert_eq!(last["next"][0], "to go on: rollback resume");
 }
 
 #[test]
@@ -167,7 +164,7 @@ fn a_second_ctrl_c_ends_the_engine_and_the_database_is_looked_at() {
       Done:     0 of 2 steps rolled back before it
     Current revision: 3333aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
-      → to go on: rollback resume -v
+      → to go on: rollback resume
       → to leave it here: rollback abandon
     Report:   [PROJECT]/.rollback/runs/[RUN]/report.md
     ");

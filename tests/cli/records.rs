@@ -125,7 +125,10 @@ fn a_failed_run_reports_where_and_why() {
             stop["stderr"].as_str().unwrap().contains("Traceback"),
             "{stop}"
         );
-        assert!(stop["next"].to_string().contains("--resume"), "{stop}");
+        assert!(
+            stop["next"].to_string().contains("rollback resume"),
+            "{stop}"
+        );
         assert!(text(&project, "report.md").contains("## Where it stopped"));
         assert_eq!(report["data"]["counted_after"], true);
     }

@@ -359,7 +359,7 @@ fn a_copy_that_is_missing_is_for_a_person() {
     let run = resumed(&project, "").exits(5);
     assert!(run.stderr.contains("is missing"), "{run}");
     assert!(!run.stderr.contains("--accept"), "{run}");
-    assert!(run.stderr.contains("--abandon"), "{run}");
+    assert!(run.stderr.contains("rollback abandon"), "{run}");
 
     // Brought back by hand, the database is where the run began.
     std::fs::rename(&aside, database.path()).unwrap();

@@ -52,7 +52,7 @@ fn killed_at_every_gap(kind: Kind) {
         let refused = project
             .run("downgrade-safe base -y --allow-failing")
             .exits(3);
-        assert!(refused.stderr.contains("--resume"), "{refused}");
+        assert!(refused.stderr.contains("rollback resume"), "{refused}");
 
         let resumed = project
             .run("downgrade-safe --resume -y --allow-failing")

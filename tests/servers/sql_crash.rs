@@ -92,7 +92,7 @@ fn killed_at(kind: Kind, down: &str, gaps: &[String], unclear: &[&str]) {
         let refused = project
             .run("downgrade-safe base -y --allow-failing")
             .exits(3);
-        assert!(refused.stderr.contains("--resume"), "{refused}");
+        assert!(refused.stderr.contains("rollback resume"), "{refused}");
 
         let resumed = project.run("downgrade-safe --resume -y --allow-failing");
         if unclear.contains(&gap.as_str()) {

@@ -354,7 +354,10 @@ fn a_failed_rollback_is_mended_and_registered_again() {
         assert_eq!(team.status("002_preferences"), "applied", "{kind:?}");
         // The run that failed is still there to be gone on with.
         let refusal = team.run("downgrade-safe -1 -y").exits(3);
-        assert!(refusal.stderr.contains("--resume"), "{kind:?}: {refusal}");
+        assert!(
+            refusal.stderr.contains("rollback resume"),
+            "{kind:?}: {refusal}"
+        );
         team.run("downgrade-safe --resume -y").exits(0);
         assert!(!team.has("preferences"), "{kind:?}");
         assert_eq!(team.applied(), ["001_projects"], "{kind:?}");
