@@ -187,6 +187,10 @@ pub trait Listener {
         None
     }
 
+    /// Nothing of the step can be in the database: it never began, or the server confirmed that it rolled all of it
+    /// back.
+    fn left_nothing(&mut self) {}
+
     /// Something about how it is run, for those who want to know all.
     fn aside(&mut self, _text: &str) {}
 

@@ -15,16 +15,17 @@ use crate::domain::blocker::Blocker;
 use crate::domain::graph::Graph;
 use crate::domain::journal::{Checked, Statement};
 use crate::domain::plan::{Plan, Step};
+use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::domain::schema::fingerprint;
-use crate::engine::{Ended, Engine, Listener, StepRun};
+use crate::engine::{Ended, Engine, Listener, SessionFacts, StepRun};
 use crate::fault;
 use crate::process::{Channel, Interrupt};
 
 pub use self::as_one::run_as_one;
 pub use self::restored::run_with_a_way_back;
-pub use self::traits::{Events, Glance, Recorder, Witness};
+pub use self::traits::{Events, Findings, Glance, Recorder, Witness};
 
 /// Between two attempts of a step that waited for a lock in vain.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
@@ -151,6 +152,8 @@ struct Following<'a> {
     events: &'a mut dyn Events,
     witness: &'a mut dyn Witness,
     blockers: BTreeMap<u64, Blocker>,
+    session: SessionFacts,
+    left_nothing: bool,
     /// What keeps the record of the statements, and of which step they are.
     record: Option<(usize, &'a mut dyn Recorder)>,
 }
@@ -166,6 +169,8 @@ impl<'a> Following<'a> {
             events,
             witness,
             blockers: BTreeMap::new(),
+            session: SessionFacts::default(),
+            left_nothing: false,
             record: None,
         }
     }
@@ -178,9 +183,23 @@ impl<'a> Following<'a> {
         }
     }
 
-    fn blockers(self) -> Vec<Blocker> {
-        self.blockers.into_values().collect()
+    fn heard(self) -> Heard {
+        Heard {
+            blockers: self.blockers.into_values().collect(),
+            session: self.session.complete(),
+            left_nothing: self.left_nothing,
+        }
     }
+}
+
+/// What was heard while the engine ran.
+struct Heard {
+    /// Who stood in its way.
+    blockers: Vec<Blocker>,
+    /// What is known of its transactions, if that is all of them.
+    session: Option<StepSession>,
+    /// Whether it is known that nothing of the step is in the database.
+    left_nothing: bool,
 }
 
 impl Listener for Following<'_> {
@@ -195,7 +214,13 @@ impl Listener for Following<'_> {
     fn told(&mut self, line: &str, _: &mut dyn Channel) {
         if let Some(limit) = self.engine.lock_limit(line) {
             self.events.lock_limit(&limit);
+        } else if let Some(news) = self.engine.session_news(line) {
+            self.session.hear(news);
         }
+    }
+
+    fn left_nothing(&mut self) {
+        self.left_nothing = true;
     }
 
     fn statement(&mut self, statement: &Statement) -> Result<(), String> {
@@ -219,11 +244,7 @@ impl Listener for Following<'_> {
 
 /// Whether the step waited for a lock, and it is proven that nothing of it is left.
 fn may_be_tried_again(stop: &Stop) -> bool {
-    stop.cause == Cause::LockTimeout
-        && stop.position
-            == Position::Unchanged {
-                schema_compared: true,
-            }
+    stop.cause == Cause::LockTimeout && matches!(stop.position, Position::Unchanged { .. })
 }
 
 /// The end of a run at a step, which may itself be finished.
@@ -250,6 +271,7 @@ impl Stopped {
             stderr: String::new(),
             blockers: Vec::new(),
             schema_before: None,
+            may_be_others: false,
         };
         Box::new(Self { stop, finished })
     }
@@ -316,13 +338,14 @@ impl Parts<'_> {
             return Err(Stopped::between(index, Cause::Interrupted, None));
         }
         let none = Schema::new();
-        let ready = self.witness.may_go_on().and_then(|()| {
-            let before = schema.as_ref().unwrap_or(&none);
-            self.recorder
-                .intent(index, step, before)
-                .map_err(Cause::NotRecorded)
-        });
-        ready.map_err(|cause| Stopped::between(index, cause, None))?;
+        self.witness
+            .may_go_on()
+            .map_err(|cause| Stopped::between(index, cause, None))?;
+        let evidence = self.witness.evidence();
+        let before = schema.as_ref().unwrap_or(&none);
+        self.recorder
+            .intent(index, step, before, evidence.as_ref().ok())
+            .map_err(|reason| Stopped::between(index, Cause::NotRecorded(reason), None))?;
         fault::point("after_intent");
 
         self.warn_of_open_transactions();
@@ -333,7 +356,11 @@ impl Parts<'_> {
         let run = self
             .engine
             .downgrade(&step.argument, self.options.timeout, &mut following);
-        let blockers = following.blockers();
+        let Heard {
+            blockers,
+            session,
+            left_nothing,
+        } = following.heard();
         fault::point("after_engine");
         let recorded = match &run {
             Ok(run) => self.recorder.engine_ended(index, &run.ended),
@@ -353,8 +380,11 @@ impl Parts<'_> {
             &mut Looks {
                 witness: &mut *self.witness,
                 glance: glance.as_ref(),
+                before: schema.as_ref(),
+                evidence,
+                session: session.clone(),
+                left_nothing,
             },
-            schema.as_ref(),
             self.options,
         )
         .map_err(|stop| {
@@ -370,11 +400,15 @@ impl Parts<'_> {
             None => (None, None),
         };
         let difference = Difference::between(schema.as_ref(), after.as_ref());
-        let faults = if self.options.validate {
-            self.witness.faults(step, &difference, health)
+        let found = if self.options.validate {
+            self.witness
+                .faults(step, &difference, health, session.as_ref())
         } else {
-            Vec::new()
+            Findings::default()
         };
+        for warning in &found.warnings {
+            self.events.warning(warning);
+        }
         let mut looks = Vec::new();
         if self.options.validate {
             looks.push(Checked::new(VERSION_TABLE, None));
@@ -395,10 +429,12 @@ impl Parts<'_> {
         self.events.step_finished(index, &finished);
         let cause = match recorded {
             Err(reason) => Cause::NotRecorded(reason),
-            Ok(()) if !faults.is_empty() => Cause::CheckFailed(faults),
+            Ok(()) if !found.faults.is_empty() => Cause::CheckFailed(found.faults),
             Ok(()) => return Ok(finished),
         };
-        Err(Stopped::between(index, cause, Some(finished)))
+        let mut stopped = Stopped::between(index, cause, Some(finished));
+        stopped.stop.may_be_others = found.may_be_others;
+        Err(stopped)
     }
 }
 
@@ -406,6 +442,12 @@ impl Parts<'_> {
 struct Looks<'a> {
     witness: &'a mut dyn Witness,
     glance: Option<&'a Glance>,
+    /// The schema before the step.
+    before: Option<&'a Schema>,
+    /// What was noted before it.
+    evidence: Result<Evidence, Doubt>,
+    session: Option<StepSession>,
+    left_nothing: bool,
 }
 
 impl Looks<'_> {
@@ -422,6 +464,30 @@ impl Looks<'_> {
             None => self.witness.schema(),
         }
     }
+
+    /// Where the database is after a step that left the version table as it was.
+    fn compared(&mut self) -> Position {
+        let after = self.schema();
+        let difference = Difference::between(self.before, after.as_ref());
+        if !difference.is_empty() {
+            return Position::HalfDone(difference);
+        }
+        let schema_compared = self.before.is_some() && after.is_some();
+        let doubts = if self.left_nothing {
+            Vec::new()
+        } else {
+            let proof = match &self.evidence {
+                Ok(evidence) => self.witness.proof(evidence, self.session.as_ref()),
+                Err(doubt) => Proof::none(doubt.clone()),
+            };
+            proof.doubts_with(schema_compared)
+        };
+        if doubts.is_empty() {
+            Position::Unchanged { schema_compared }
+        } else {
+            Position::MayHaveChanged(doubts)
+        }
+    }
 }
 
 /// The heads after a step that went well, or the account of one that did not.
@@ -430,7 +496,6 @@ fn judge(
     step: &Step,
     run: Result<StepRun, crate::engine::EngineError>,
     looks: &mut Looks<'_>,
-    schema: Option<&Schema>,
     options: Options,
 ) -> Result<Heads, Box<Stop>> {
     let kept = run.as_ref().ok().and_then(|run| run.kept);
@@ -467,15 +532,14 @@ fn judge(
             Position::StepHappened
         }
         Ok(heads) if describes(graph, &heads, &step.heads_before) => {
-            let after = looks.schema();
             match kept {
                 // What they did to rows is in no schema.
                 Some((done, of)) => Position::InTheMiddle {
                     done,
                     of,
-                    difference: Difference::between(schema, after.as_ref()),
+                    difference: Difference::between(looks.before, looks.schema().as_ref()),
                 },
-                None => compared(schema, after.as_ref()),
+                None => looks.compared(),
             }
         }
         Ok(heads) => Position::Elsewhere { heads },
@@ -489,22 +553,13 @@ fn judge(
         stderr,
         blockers: Vec::new(),
         schema_before: schema.cloned(),
+        may_be_others: false,
     }))
 }
 
 /// Whether two sets of version rows stand for the same applied revisions.
 fn describes(graph: &Graph, rows: &Heads, predicted: &Heads) -> bool {
     graph.describe_the_same(rows, predicted)
-}
-
-fn compared(before: Option<&Schema>, after: Option<&Schema>) -> Position {
-    let difference = Difference::between(before, after);
-    if !difference.is_empty() {
-        return Position::HalfDone(difference);
-    }
-    Position::Unchanged {
-        schema_compared: before.is_some() && after.is_some(),
-    }
 }
 
 /// A run without validation trusts exit statuses; its end is looked at all the same.
@@ -527,6 +582,7 @@ fn not_at_the_end(plan: &Plan, graph: &Graph, current: Option<&Heads>) -> Option
         stderr: String::new(),
         blockers: Vec::new(),
         schema_before: None,
+        may_be_others: false,
     })
 }
 

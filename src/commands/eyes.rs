@@ -12,13 +12,14 @@ use crate::domain::checks::Health;
 use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
 use crate::domain::journal::Checked;
 use crate::domain::plan::Step;
+use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
 use crate::domain::query::Queries;
 use crate::domain::report::{Cause, Difference, Schema};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::engine::alembic::AlembicEngine;
 use crate::engine::{Current, Engine};
 use crate::error::Failure;
-use crate::runner::{Glance, Witness};
+use crate::runner::{Findings, Glance, Witness};
 
 /// The witness of a run: the eyes, and what is checked with them.
 pub(super) struct Watched {
@@ -98,7 +99,10 @@ impl Witness for Watched {
         glimpse.map(|glimpse| Glance {
             heads: told(glimpse.rows, table),
             schema: Some(glimpse.schema),
-            health: Some(health(glimpse.counts, glimpse.faults, table)),
+            health: Some(Health {
+                snapshot: glimpse.snapshot,
+                ..health(glimpse.counts, glimpse.faults, table)
+            }),
         })
     }
 
@@ -119,6 +123,29 @@ impl Witness for Watched {
         match &mut self.eyes {
             Eyes::Own { database, .. } => database.schema().ok(),
             Eyes::Engine(_) => None,
+        }
+    }
+
+    fn evidence(&mut self) -> Result<Evidence, Doubt> {
+        match &mut self.eyes {
+            Eyes::Own {
+                database, table, ..
+            } => database
+                .evidence(table, self.watch.health())
+                .map_err(|error| Doubt::NotRead(error.to_string())),
+            Eyes::Engine(_) => Err(Doubt::NoConnection),
+        }
+    }
+
+    fn proof(&mut self, before: &Evidence, session: Option<&StepSession>) -> Proof {
+        match &mut self.eyes {
+            Eyes::Own {
+                database, table, ..
+            } => match database.trace(before, session, table, self.watch.budget()) {
+                Ok(after) => Proof::of(before, &after),
+                Err(error) => Proof::none(Doubt::NotRead(error.to_string())),
+            },
+            Eyes::Engine(_) => Proof::none(Doubt::NoConnection),
         }
     }
 
@@ -169,9 +196,15 @@ impl Witness for Watched {
         self.watch.begin_again();
     }
 
-    fn faults(&mut self, _: &Step, difference: &Difference, seen: Option<Health>) -> Vec<String> {
+    fn faults(
+        &mut self,
+        _: &Step,
+        difference: &Difference,
+        seen: Option<Health>,
+        session: Option<&StepSession>,
+    ) -> Findings {
         let (watch, own) = self.parts();
-        watch.after_step(own, seen, difference)
+        watch.after_step(own, seen, difference, session)
     }
 
     fn faults_at_the_end(&mut self) -> Vec<String> {
@@ -198,6 +231,31 @@ fn told(rows: VersionRows, table: &VersionTable) -> Result<Heads, String> {
     }
 }
 
+/// What a transaction has removed so far, of `PostgreSQL`, asked inside it.
+fn removed_so_far(look: &mut dyn Look) -> Option<StepSession> {
+    const LIMIT: Duration = Duration::from_secs(5);
+    let rows = look.query(REMOVED, LIMIT).ok()??;
+    let mut session = StepSession::default();
+    for row in rows {
+        match row.as_slice() {
+            [Some(table), Some(deleted)] => {
+                session.deleted.insert(table.clone(), deleted.parse().ok()?);
+            }
+            [Some(table), None] => session.locked.push(table.clone()),
+            _ => return None,
+        }
+    }
+    Some(session)
+}
+
+/// The rows that were deleted by table, and without a number the tables that are locked for nobody else: `TRUNCATE`
+/// counts nothing.
+const REMOVED: &str = "SELECT quote_ident(schemaname) || '.' || quote_ident(relname), n_tup_del::text \
+     FROM pg_catalog.pg_stat_xact_user_tables WHERE n_tup_del > 0 \
+     UNION ALL SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), NULL FROM pg_catalog.pg_locks l \
+     JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE l.pid = pg_backend_pid() AND l.mode = 'AccessExclusiveLock' AND c.relkind = 'r'";
+
 /// The same witness, looking into a transaction of the engine.
 struct Within<'a> {
     look: Box<dyn Look + 'a>,
@@ -222,9 +280,29 @@ impl Witness for Within<'_> {
         Ok(())
     }
 
-    fn faults(&mut self, _: &Step, difference: &Difference, seen: Option<Health>) -> Vec<String> {
-        self.watch
-            .after_step(Some((&mut *self.look, self.table)), seen, difference)
+    fn evidence(&mut self) -> Result<Evidence, Doubt> {
+        Err(Doubt::NoEvidence)
+    }
+
+    fn proof(&mut self, _: &Evidence, _: Option<&StepSession>) -> Proof {
+        Proof::none(Doubt::NoEvidence)
+    }
+
+    fn faults(
+        &mut self,
+        _: &Step,
+        difference: &Difference,
+        seen: Option<Health>,
+        _: Option<&StepSession>,
+    ) -> Findings {
+        // The transaction itself tells what it did so far.
+        let session = removed_so_far(&mut *self.look);
+        self.watch.after_step(
+            Some((&mut *self.look, self.table)),
+            seen,
+            difference,
+            session.as_ref(),
+        )
     }
 
     fn faults_at_the_end(&mut self) -> Vec<String> {

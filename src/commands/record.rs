@@ -1,5 +1,6 @@
 //! The record of a run.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use crate::domain::backup::Manifest;
 use crate::domain::journal::{self, Begun, Checked, Entry, Finished, Run, RunBackup, Statement};
 use crate::domain::lock::Operator;
 use crate::domain::plan::Step;
+use crate::domain::proof::Evidence;
 use crate::domain::report::{Report, StepDone};
 use crate::domain::schema::Schema;
 use crate::engine::Ended;
@@ -70,6 +72,8 @@ pub(super) struct Record {
     journal: Journal,
     /// The steps that were done before this part of the run.
     offset: usize,
+    /// The rows that the evidence of the steps has counted so far, so that each entry has only what is new.
+    counted: BTreeMap<String, u64>,
 }
 
 impl Record {
@@ -81,7 +85,11 @@ impl Record {
     ) -> Result<Self, Failure> {
         let journal = store.begin(begun).map_err(|error| store_failure(&error))?;
         fault::point("after_begun");
-        let mut record = Self { journal, offset: 0 };
+        let mut record = Self {
+            journal,
+            offset: 0,
+            counted: BTreeMap::new(),
+        };
         if !checks.is_empty() {
             record.add(Entry::Checked { step: None, checks })?;
         }
@@ -104,7 +112,11 @@ impl Record {
         }
         taken_up.discard_the_useless();
         let offset = taken_up.run.begun.removes.len() - taken_up.plan.steps.len();
-        Ok(Self { journal, offset })
+        Ok(Self {
+            journal,
+            offset,
+            counted: BTreeMap::new(),
+        })
     }
 
     /// A backup was made for the run.
@@ -196,10 +208,20 @@ impl Record {
 }
 
 impl Recorder for Record {
-    fn intent(&mut self, index: usize, step: &Step, _: &Schema) -> Result<(), String> {
+    fn intent(
+        &mut self,
+        index: usize,
+        step: &Step,
+        _: &Schema,
+        evidence: Option<&Evidence>,
+    ) -> Result<(), String> {
+        let evidence = evidence
+            .cloned()
+            .map(|evidence| evidence.without(&mut self.counted));
         self.write(Entry::Intent {
             step: self.offset + index,
             removes: step.removes.to_string(),
+            evidence,
         })
     }
 

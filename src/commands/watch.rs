@@ -9,10 +9,12 @@ use crate::database::Look;
 use crate::domain::checks::{Counts, Faults, Health, is_bookkeeping};
 use crate::domain::connection::VersionTable;
 use crate::domain::journal::{Checked, Rows};
+use crate::domain::proof::StepSession;
 use crate::domain::report::Difference;
 use crate::domain::secret::{self, Secret};
 use crate::engine::alembic::output::mask;
 use crate::error::Failure;
+use crate::runner::Findings;
 
 /// For counting rows, and again for looking for faults.
 const BUDGET: Duration = Duration::from_secs(2);
@@ -84,6 +86,11 @@ impl Watch {
         Ok(())
     }
 
+    /// The data as it was looked at last.
+    pub(super) fn health(&self) -> Option<&Health> {
+        self.health.as_ref()
+    }
+
     /// The state that each step is compared with; `seen` where it was looked at already.
     pub(super) fn compare_with(
         &mut self,
@@ -130,32 +137,38 @@ impl Watch {
         mut own: Own<'_>,
         seen: Option<Health>,
         difference: &Difference,
-    ) -> Vec<String> {
-        let mut faults = Vec::new();
+        session: Option<&StepSession>,
+    ) -> Findings {
+        let mut found = Findings::default();
         if let Some((database, table)) = &mut own {
             match seen.map_or_else(|| look(*database, table, self.budget), Ok) {
                 Ok(health) => {
                     if let Some(before) = &self.health {
-                        let lost = health.rows_lost(before, difference, table, &self.may_lose_rows);
+                        let may_lose_rows = &self.may_lose_rows;
+                        let lost =
+                            health.rows_lost(before, difference, table, may_lose_rows, session);
                         let new = health.new_faults(before);
+                        found.may_be_others = !lost.unknown.is_empty();
+                        found.warnings = lost.by_others;
+                        let lost = [lost.by_step, lost.unknown].concat();
                         if !health.counts.is_empty() {
                             self.made.push(checked("rows", &lost));
                         }
                         if health.faults.is_some() {
                             self.made.push(checked("faults", &new));
                         }
-                        faults = [lost, new].concat();
+                        found.faults = [lost, new].concat();
                     }
                     self.health = Some(health);
                 }
                 Err(reason) => {
-                    faults.push(format!("the checks cannot be made: {reason}"));
-                    self.made.push(checked("rows", &faults));
+                    found.faults = vec![format!("the checks cannot be made: {reason}")];
+                    self.made.push(checked("rows", &found.faults));
                 }
             }
         }
-        faults.extend(self.run(When::AfterStep, own));
-        faults
+        found.faults.extend(self.run(When::AfterStep, own));
+        found
     }
 
     /// The project's checks of one moment; a sentence for each that fails.
@@ -251,11 +264,16 @@ fn own_tables(counts: Option<Counts>, table: &VersionTable) -> Counts {
 }
 
 fn look(database: &mut dyn Look, table: &VersionTable, budget: Duration) -> Result<Health, String> {
+    // Before the count, so that what is committed in between is newer.
+    let snapshot = database.snapshot();
     let counts = database
         .row_counts(budget)
         .map_err(|error| error.to_string())?;
     let faults = database.faults(budget).map_err(|error| error.to_string())?;
-    Ok(health(counts, faults, table))
+    Ok(Health {
+        snapshot,
+        ..health(counts, faults, table)
+    })
 }
 
 /// The data as it was counted and looked through.
@@ -271,5 +289,6 @@ pub(super) fn health(
         counts: own_tables(counts, table),
         faults,
         unchecked,
+        snapshot: None,
     }
 }

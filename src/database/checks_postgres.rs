@@ -100,7 +100,7 @@ pub(super) fn counted(database: &mut impl Asks, tables: TextRows, budget: Durati
 }
 
 /// The two columns of a probe's answer.
-fn pair(row: &[Option<String>]) -> Option<(usize, u64)> {
+pub(super) fn pair(row: &[Option<String>]) -> Option<(usize, u64)> {
     match row {
         [Some(at), Some(rows)] => Some((at.parse().ok()?, rows.parse().ok()?)),
         _ => None,

@@ -18,6 +18,9 @@ mod pgpass;
 mod postgres;
 mod postgres_looks;
 mod probe;
+mod proof_mysql;
+mod proof_postgres;
+mod proof_sqlite;
 mod schema_mysql;
 mod schema_postgres;
 mod schema_sqlite;
@@ -35,11 +38,12 @@ use std::time::Duration;
 
 use crate::domain::audit::Row as AuditRow;
 use crate::domain::blocker::Blocker;
-use crate::domain::checks::{Counts, Faults};
+use crate::domain::checks::{Counts, Faults, Health};
 use crate::domain::connection::{
     ConnectionFacts, Dialect, Identity, RowsAre, VersionRows, VersionTable,
 };
 use crate::domain::lock::{Claim, Locked};
+use crate::domain::proof::{Evidence, StepSession, Trace};
 use crate::domain::query::{Execution, Queries, TextRows};
 use crate::domain::report::Schema;
 use crate::process::Environment;
@@ -223,6 +227,8 @@ pub struct Glimpse {
     pub counts: Option<Counts>,
     /// As [`Look::faults`] has it.
     pub faults: Option<(Faults, BTreeSet<String>)>,
+    /// As [`Look::snapshot`] has it, of before the rows were counted.
+    pub snapshot: Option<String>,
 }
 
 /// What is looked at between the steps: over a connection of our own, or inside a transaction of the
@@ -241,7 +247,13 @@ pub trait Look {
     /// Looks for what is wrong with the data or left over. The second is what there was no time for.
     fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)>;
 
-    /// All four at once, in as few round trips as the server allows. `None` where something stood in the
+    /// The server's snapshot of this moment as it writes it, which tells later which rows are newer. `None` if the
+    /// server has none, or does not answer.
+    fn snapshot(&mut self) -> Option<String> {
+        None
+    }
+
+    /// All of these at once, in as few round trips as the server allows. `None` where something stood in the
     /// way: each is asked by itself then, and says what it was. `budget` is for each of the last two.
     fn at_once(&mut self, _table: &VersionTable, _budget: Duration) -> Option<Glimpse> {
         None
@@ -290,6 +302,24 @@ pub trait Database: Look {
 
     /// Each run of that table and its report, newest first; none where there is no such table.
     fn audit(&mut self, beside: &VersionTable) -> Result<Vec<(String, String)>, DatabaseError>;
+
+    /// Notes before a step what shows later whether the step left anything. `health` is the data as it was counted
+    /// last. `table` is the version table, which is compared by itself.
+    fn evidence(
+        &mut self,
+        table: &VersionTable,
+        health: Option<&Health>,
+    ) -> Result<Evidence, DatabaseError>;
+
+    /// Looks after a step for what has to be compared with the evidence. `step` is what is known of the step's own
+    /// session, `budget` the time for counting rows if nothing else decides.
+    fn trace(
+        &mut self,
+        before: &Evidence,
+        step: Option<&StepSession>,
+        table: &VersionTable,
+        budget: Duration,
+    ) -> Result<Trace, DatabaseError>;
 
     /// The same looks inside a transaction of somebody else, which this connection does not see into.
     /// `None` where there are no such transactions.

@@ -12,14 +12,15 @@ use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
 use super::session::{Session, SessionError, number, text, texts, version_rows};
 use super::{
     Database, DatabaseError, Glimpse, Limited, Look, audit, audited, blockers, checks_mysql,
-    left_over, outline, put_or_create, version_query,
+    left_over, outline, proof_mysql, put_or_create, version_query,
 };
 use crate::domain::audit as domain_audit;
 use crate::domain::blocker::Blocker;
-use crate::domain::checks::{Counts, Faults};
+use crate::domain::checks::{Counts, Faults, Health};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::database_identity::{self as identity, DatabaseIdentity};
 use crate::domain::lock::{Claim, Locked};
+use crate::domain::proof::{Evidence, MySqlTrace, StepSession, Trace};
 use crate::domain::report::Schema;
 
 /// `SHOW` passes over the names that a server does not know, where `SELECT @@name` fails. The id of
@@ -160,6 +161,7 @@ impl Look for MySql {
             schema: self.schema_of(&lines).ok()?,
             counts: Some(domain_audit::not_counted(counts, false)),
             faults: Some(checks_mysql::found(self, &left_over, &keys, budget)),
+            snapshot: None,
         })
     }
 
@@ -258,6 +260,27 @@ impl Database for MySql {
         let table = audit::name(Dialect::MySql, beside.schema.as_deref());
         let rows = self.session.rows(&audit::all(&table));
         audited(rows.map(|rows| texts(&rows)))
+    }
+
+    fn evidence(
+        &mut self,
+        table: &VersionTable,
+        health: Option<&Health>,
+    ) -> Result<Evidence, DatabaseError> {
+        proof_mysql::evidence(self, table, health).map(Evidence::Mysql)
+    }
+
+    fn trace(
+        &mut self,
+        before: &Evidence,
+        _: Option<&StepSession>,
+        table: &VersionTable,
+        _: Duration,
+    ) -> Result<Trace, DatabaseError> {
+        let Evidence::Mysql(before) = before else {
+            return Ok(Trace::Mysql(MySqlTrace::default()));
+        };
+        proof_mysql::trace(self, before, table).map(Trace::Mysql)
     }
 
     fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {

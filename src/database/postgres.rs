@@ -14,14 +14,16 @@ use super::lock::postgres::PostgresLock;
 use super::postgres_looks::Inside;
 use super::session::{Session, text, texts};
 use super::{
-    Database, DatabaseError, Environment, Look, audit, audited, blockers, pgpass, put_or_create,
-    quoted,
+    Database, DatabaseError, Environment, Look, audit, audited, blockers, pgpass, proof_postgres,
+    put_or_create, quoted,
 };
 use crate::domain::audit::Row;
 use crate::domain::blocker::Blocker;
+use crate::domain::checks::Health;
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionTable};
 use crate::domain::database_identity::{DATABASE_OID, DatabaseIdentity, SYSTEM_IDENTIFIER};
 use crate::domain::lock::{Claim, Locked};
+use crate::domain::proof::{Evidence, PostgresTrace, StepSession, Trace};
 use crate::domain::query::Queries;
 use crate::domain::secret::Secret;
 
@@ -180,6 +182,27 @@ impl Database for Postgres {
         let table = self.audit_table(beside)?;
         let rows = self.session.rows(&audit::all(&table));
         audited(rows.map(|rows| texts(&rows)))
+    }
+
+    fn evidence(
+        &mut self,
+        _: &VersionTable,
+        health: Option<&Health>,
+    ) -> Result<Evidence, DatabaseError> {
+        proof_postgres::evidence(self, health).map(Evidence::Postgresql)
+    }
+
+    fn trace(
+        &mut self,
+        before: &Evidence,
+        step: Option<&StepSession>,
+        table: &VersionTable,
+        budget: Duration,
+    ) -> Result<Trace, DatabaseError> {
+        let Evidence::Postgresql(before) = before else {
+            return Ok(Trace::Postgresql(PostgresTrace::default()));
+        };
+        proof_postgres::trace(self, before, step, table, budget).map(Trace::Postgresql)
     }
 
     fn inside<'a>(&mut self, transaction: &'a mut dyn Queries) -> Option<Box<dyn Look + 'a>> {

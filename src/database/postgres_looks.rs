@@ -52,9 +52,15 @@ impl<T: Asks> Look for T {
         Ok(faults.map(|faults| (faults, BTreeSet::new())))
     }
 
+    fn snapshot(&mut self) -> Option<String> {
+        let rows = self.ask(SNAPSHOT, None).ok()?;
+        rows.into_iter().flatten().flatten().next()
+    }
+
     fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<Glimpse> {
         let answers = self.ask_together(&[
             READ_ONLY,
+            SNAPSHOT,
             // At some thousand tables the server would compile the statement, which takes longer than it does.
             "SET LOCAL jit = off",
             &version_query(table, '"'),
@@ -63,13 +69,15 @@ impl<T: Asks> Look for T {
             TABLES,
             FAULTS,
         ])?;
-        let [_, _, rows, lines, _, tables, faults] = <[TextRows; 7]>::try_from(answers).ok()?;
+        let [_, snapshot, _, rows, lines, _, tables, faults] =
+            <[TextRows; 8]>::try_from(answers).ok()?;
         let counts = checks_postgres::counted(self, tables, budget);
         Some(Glimpse {
             rows: version_rows(rows),
             schema: schema(lines),
             counts: Some(audit::not_counted(counts, true)),
             faults: Some((checks_postgres::found(faults), BTreeSet::new())),
+            snapshot: snapshot.into_iter().flatten().flatten().next(),
         })
     }
 
@@ -92,6 +100,9 @@ fn schema(rows: TextRows) -> Schema {
 fn statement_timeout(limit: Duration) -> String {
     format!("SET LOCAL statement_timeout = {}", limit.as_millis().max(1))
 }
+
+/// The transactions that are visible now.
+const SNAPSHOT: &str = "SELECT txid_current_snapshot()::text";
 
 const READ_ONLY: &str = "SET LOCAL transaction_read_only = on";
 

@@ -20,13 +20,14 @@ use super::schema_sqlite::{Row, SCHEMA, lines};
 use super::session::{Session, SessionError, text, texts, version_rows};
 use super::{
     Database, DatabaseError, Glimpse, Limited, Look, audit, audited, checks_sqlite, left_over,
-    outline, put_or_create, snapshot, version_query,
+    outline, proof_sqlite, put_or_create, snapshot, version_query,
 };
 use crate::domain::audit as domain_audit;
-use crate::domain::checks::{Counts, Faults};
+use crate::domain::checks::{Counts, Faults, Health};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::database_identity::{CREATED, DatabaseIdentity, INODE};
 use crate::domain::lock::{Claim, Locked};
+use crate::domain::proof::{Evidence, SqliteEvidence, StepSession, Trace};
 use crate::domain::query::TextRows;
 use crate::domain::report::Schema;
 
@@ -76,6 +77,13 @@ impl Sqlite {
     pub(super) fn into_session(self) -> Result<Session<SqliteConnection>, SessionError> {
         let options = self.options().foreign_keys(false);
         Session::open(vec![options], self.place(), None)
+    }
+
+    fn marks(&self) -> Result<SqliteEvidence, DatabaseError> {
+        proof_sqlite::evidence(&self.path).map_err(|error| DatabaseError::Unreachable {
+            place: self.place(),
+            reason: error.to_string(),
+        })
     }
 
     fn metadata(&self) -> Result<Metadata, DatabaseError> {
@@ -168,6 +176,7 @@ impl Look for Sqlite {
             schema,
             counts: counts.map(|counts| domain_audit::not_counted(counts, false)),
             faults,
+            snapshot: None,
         })
     }
 
@@ -291,6 +300,26 @@ impl Database for Sqlite {
     fn audit(&mut self, beside: &VersionTable) -> Result<Vec<(String, String)>, DatabaseError> {
         let table = audit::name(Dialect::Sqlite, beside.schema.as_deref());
         audited(self.rows(&audit::all(&table)).map(|rows| texts(&rows)))
+    }
+
+    fn evidence(
+        &mut self,
+        _: &VersionTable,
+        _: Option<&Health>,
+    ) -> Result<Evidence, DatabaseError> {
+        self.marks().map(Evidence::Sqlite)
+    }
+
+    fn trace(
+        &mut self,
+        _: &Evidence,
+        _: Option<&StepSession>,
+        _: &VersionTable,
+        _: Duration,
+    ) -> Result<Trace, DatabaseError> {
+        // What an engine that was killed left in the file goes back when it is read.
+        self.rows("SELECT count(*) FROM sqlite_master")?;
+        self.marks().map(Trace::Sqlite)
     }
 
     fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {

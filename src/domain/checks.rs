@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::audit;
 use super::connection::{RowsAre, VersionTable};
+use super::proof::StepSession;
 use super::schema::Difference;
 
 /// How many rows a table has.
@@ -29,10 +31,24 @@ pub struct Health {
     pub faults: Option<Faults>,
     /// What was too much for the budget and so is not among the faults, found or not.
     pub unchecked: BTreeSet<String>,
+    /// On PostgreSQL a snapshot of before the rows were counted, as the server writes it.
+    pub snapshot: Option<String>,
+}
+
+/// What a step did to the rows of tables that it had no business with, a sentence each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LostRows {
+    /// The step removed them.
+    pub by_step: Vec<String>,
+    /// The step did not: somebody else removed them while it ran.
+    pub by_others: Vec<String>,
+    /// Nobody can tell who removed them.
+    pub unknown: Vec<String>,
 }
 
 impl Health {
-    /// The tables that lost rows by a step which had no business with them, a sentence each.
+    /// The tables that lost rows while a step ran which had no business with them. `session` is what the step's
+    /// session is known to have removed, if all of it is known.
     ///
     /// Rows may go from a table that the step changed, from the version table, from those that
     /// `may_lose_rows` names, and by a step that changes no schema at all: its data is what it is
@@ -43,21 +59,42 @@ impl Health {
         difference: &Difference,
         version_table: &VersionTable,
         may_lose_rows: &[String],
-    ) -> Vec<String> {
-        let lost = self.counts.iter().filter_map(|(table, now)| {
-            let was = before.counts.get(table)?;
+        session: Option<&StepSession>,
+    ) -> LostRows {
+        let mut lost = LostRows::default();
+        for (table, now) in &self.counts {
+            let Some(was) = before.counts.get(table) else {
+                continue;
+            };
             let excused = difference.is_empty()
                 || touches(difference, table)
                 || is_version_table(table, version_table)
                 || may_lose_rows.iter().any(|name| is_named(table, name));
-            (was.exact && now.exact && now.rows < was.rows && !excused).then(|| {
-                format!(
-                    "table {table} had {} rows and has {}, though the step did not change its schema",
-                    was.rows, now.rows
-                )
-            })
-        });
-        lost.collect()
+            if excused || !was.exact || !now.exact || now.rows >= was.rows {
+                continue;
+            }
+            let counted = format!("table {table} had {} rows and has {}", was.rows, now.rows);
+            match session.and_then(|session| session.may_have_removed(table, was.rows - now.rows)) {
+                Some(false) => lost
+                    .by_others
+                    .push(format!("{counted}: another session removed them")),
+                Some(true) => lost.by_step.push(format!(
+                    "{counted}, though the step did not change its schema"
+                )),
+                None => lost.unknown.push(format!(
+                    "{counted}, though the step did not change its schema"
+                )),
+            }
+        }
+        lost
+    }
+
+    /// The number of rows of each table that was counted to the end.
+    pub fn exact_rows(&self) -> BTreeMap<String, u64> {
+        let exact = self.counts.iter().filter(|(_, count)| count.exact);
+        exact
+            .map(|(table, count)| (table.clone(), count.rows))
+            .collect()
     }
 
     /// The faults that came with a step, a sentence each. One that could not be looked for before may be an
@@ -162,6 +199,13 @@ pub fn is_bookkeeping(table: &str, version: &VersionTable) -> bool {
         && (OF_HISTORY.iter().any(of) || is_named(table, "supabase_migrations.schema_migrations"))
 }
 
+/// Whether rollback itself writes the table, or reads it as the version table: its rows prove nothing about a step.
+pub fn is_rollbacks_own(table: &str, version: &VersionTable) -> bool {
+    is_version_table(table, version)
+        || is_bookkeeping(table, version)
+        || is_named(table, audit::TABLE)
+}
+
 /// Whether a table of the schema is meant by a name with or without its schema; quotes do not count.
 fn is_named(table: &str, name: &str) -> bool {
     let bare = |text: &str| text.replace('"', "");
@@ -202,7 +246,7 @@ mod tests {
         Health {
             counts: counts.collect(),
             faults: Some(faults.iter().map(|(f, n)| ((*f).to_owned(), *n)).collect()),
-            unchecked: BTreeSet::new(),
+            ..Health::default()
         }
     }
 
@@ -211,12 +255,14 @@ mod tests {
             gone: vec![line.to_owned()],
             new: Vec::new(),
         };
-        let mut worse = after.rows_lost(
+        let lost = after.rows_lost(
             before,
             &difference,
             &VersionTable::default(),
             &["r".to_owned()],
+            None,
         );
+        let mut worse = lost.unknown;
         worse.extend(after.new_faults(before));
         worse
     }

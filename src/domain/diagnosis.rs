@@ -73,7 +73,9 @@ impl From<&Position> for State {
             Position::Unchanged { .. } => Self::Unchanged,
             Position::HalfDone(_) | Position::InTheMiddle { .. } => Self::HalfDone,
             Position::StepHappened => Self::Happened,
-            Position::Elsewhere { .. } | Position::Unknown { .. } => Self::Unknown,
+            Position::MayHaveChanged(_) | Position::Elsewhere { .. } | Position::Unknown { .. } => {
+                Self::Unknown
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ use super::diagnosis::Diagnosis;
 use super::guard::Guarded;
 use super::lock::Operator;
 use super::policy::{Circumstances, Ruling};
+use super::proof::Evidence;
 use super::revision::{Heads, RevisionId};
 use super::schema::{Difference, FORM, Schema};
 
@@ -76,6 +77,10 @@ pub enum Entry {
         step: usize,
         /// The revision that is to go.
         removes: String,
+        /// What shows later whether the step left anything; only what is not in an earlier entry of this part of
+        /// the run. `None` if nothing could be noted, and in records of before it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<Evidence>,
     },
     /// A statement of a step that is run one statement after the other.
     Statement {
@@ -358,6 +363,12 @@ pub struct Run {
     pub done: usize,
     /// The step that was begun and of which no end is recorded.
     pub in_flight: Option<usize>,
+    /// What was noted before the step in flight.
+    pub evidence: Option<Evidence>,
+    /// Whether the step in flight is recorded to have ended without leaving anything.
+    pub left_nothing: bool,
+    /// The rows that the evidence counts, as of the last entry of this part of the run.
+    counted: BTreeMap<String, u64>,
     /// The statement that was recorded last of the step under way.
     pub statement: Option<Statement>,
     /// The version rows as last recorded.
@@ -422,6 +433,9 @@ impl Run {
             since,
             done: 0,
             in_flight: None,
+            evidence: None,
+            left_nothing: false,
+            counted: BTreeMap::new(),
             statement: None,
             heads: begun.heads.clone(),
             schema: None,
@@ -458,14 +472,19 @@ impl Run {
             Entry::BackedUp { manifest, before } => self.backed_up(*manifest, before),
             Entry::Restored { backup, heads, .. } => self.restored(&backup, heads),
             Entry::OtherDatabase(database) => self.database = *database,
-            Entry::Resumed { .. } => self.end = None,
-            Entry::Intent { step, .. } => {
+            Entry::Resumed { .. } => {
+                self.end = None;
+                self.counted.clear();
+            }
+            Entry::Intent { step, evidence, .. } => {
                 // Gone on with, it is the same one.
                 if self.in_flight != Some(step) {
                     self.statement = None;
                 }
                 self.in_flight = Some(step);
                 self.touched = true;
+                self.left_nothing = false;
+                self.evidence = evidence.map(|evidence| evidence.with(&mut self.counted));
             }
             Entry::Statement { statement, .. } => self.statement = Some(statement),
             Entry::InTheMiddle { schema, .. } => self.stands_with(Some(schema), form),
@@ -523,7 +542,10 @@ impl Run {
             } if exit_code == 0 || (self.begun.guarded.is_some() && cause.is_none()) => {
                 self.end = Some(End::Target);
             }
-            Entry::Ended { exit_code, .. } => self.end = Some(End::Early(exit_code)),
+            Entry::Ended { exit_code, .. } => {
+                self.end = Some(End::Early(exit_code));
+                self.left_nothing = self.ended_cleanly();
+            }
             Entry::Abandoned { .. } => self.end = Some(End::Abandoned),
         }
     }

@@ -22,6 +22,7 @@ pub mod lock;
 pub mod operation;
 pub mod plan;
 pub mod policy;
+pub mod proof;
 pub mod query;
 pub mod rendering;
 pub mod report;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::blocker::Blocker;
+use super::proof::Doubt;
 use super::revision::{Heads, RevisionId};
 pub use super::schema::{Difference, Schema};
 
@@ -23,11 +24,15 @@ pub struct StepDone {
 /// Where the database stands compared with before a step that did not end well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
-    /// The version table is as before, and so is the outline of the schema where it could be read.
+    /// The step left nothing: version table and rows are as before, and so is the schema.
     Unchanged {
-        /// Whether the schema was compared too.
+        /// Whether the schema was read and compared. If not, nothing was run, or the server shows that nothing was
+        /// kept.
         schema_compared: bool,
     },
+    /// The version table and the schema, as far as it could be read, are as before, and it is not proven that the step
+    /// left nothing: each doubt says why.
+    MayHaveChanged(Vec<Doubt>),
     /// The version table is as before, but the schema is not: half of the step happened.
     HalfDone(Difference),
     /// The version table is as before, and the first statements of the step are done and stay so.
@@ -110,6 +115,8 @@ pub struct Stop {
     pub blockers: Vec<Blocker>,
     /// The schema right before the step, if the step was begun and the schema was read.
     pub schema_before: Option<Schema>,
+    /// Whether what a check found may be somebody else's doing. Then nothing is restored without being asked for.
+    pub may_be_others: bool,
 }
 
 /// How a run ended.
@@ -213,6 +220,18 @@ pub struct Commands {
 }
 
 impl Report {
+    /// The command that accepts the database as it is. Only a revision that it stands at can be accepted, and if there
+    /// are several, `--resume` names them.
+    fn accepting(&self, commands: &Commands) -> Option<String> {
+        let current = self.current.as_ref()?;
+        let at = match current.first() {
+            None => "base",
+            Some(head) if current.len() == 1 => head.as_str(),
+            Some(_) => return Some(commands.resume.clone()),
+        };
+        Some(format!("{} --accept {at}", commands.resume))
+    }
+
     /// What to do next, most urgent first. Empty where everything is done.
     pub fn advice(&self, commands: &Commands) -> Vec<String> {
         let Some(stop) = &self.stop else {
@@ -239,14 +258,11 @@ impl Report {
             (_, Position::StepHappened) => {
                 vec![resume("find out why the engine failed, then go on with")]
             }
-            (Cause::NotVerified, Position::Unchanged { .. }) => vec![
+            (Cause::NotVerified, Position::Unchanged { .. } | Position::MayHaveChanged(_)) => vec![
                 "the engine said that the step succeeded, and the version table does not show it: does env.py begin a transaction before the migrations and not commit it, or does it migrate another database or version table?".to_owned(),
                 look("see where this one stands"),
             ],
-            (cause, Position::Unchanged { schema_compared }) => {
-                let caution = (!schema_compared).then(|| {
-                    "make sure that the step left nothing half done: only the version table could be compared".to_owned()
-                });
+            (cause, Position::Unchanged { .. }) => {
                 let next = match cause {
                     Cause::InterruptedTwice => "to go on",
                     Cause::LockTimeout if stop.blockers.is_empty() => {
@@ -258,7 +274,7 @@ impl Report {
                     }
                     _ => "mend the cause, then",
                 };
-                caution.into_iter().chain([resume(next)]).collect()
+                vec![resume(next)]
             }
             (_, Position::InTheMiddle { done, of, .. }) if done == of => vec![resume(
                 "what is done of the step stays done: have its end written down",
@@ -271,6 +287,15 @@ impl Report {
                 "bring the schema back to what it was before the step, by hand or from a backup: as it is, the step would fail on it again".to_owned(),
                 resume("then"),
             ],
+            (_, Position::MayHaveChanged(_)) => {
+                let mut advice = vec![
+                    "find out whether the step left anything; if it did, undo that by hand or from a backup".to_owned(),
+                ];
+                advice.extend(self.accepting(commands).map(|command| {
+                    format!("then accept the database as it is and run the step again: {command}")
+                }));
+                advice
+            }
             (_, Position::Elsewhere { .. }) => vec![
                 "is somebody else migrating this database? Nothing more was run".to_owned(),
                 look("see where it stands"),
@@ -331,12 +356,21 @@ impl fmt::Display for Position {
         match self {
             Self::Unchanged {
                 schema_compared: true,
-            } => formatter.write_str(
-                "unchanged by this step: version table, tables, columns and indexes are as before",
-            ),
+            } => formatter
+                .write_str("unchanged by this step: version table, schema and rows are as before"),
             Self::Unchanged {
                 schema_compared: false,
-            } => formatter.write_str("the version table is as before this step"),
+            } => formatter.write_str("unchanged by this step: nothing of it was kept"),
+            Self::MayHaveChanged(doubts) => {
+                formatter.write_str("may have changed: ")?;
+                for (at, doubt) in doubts.iter().enumerate() {
+                    if at > 0 {
+                        formatter.write_str("; ")?;
+                    }
+                    doubt.fmt(formatter)?;
+                }
+                Ok(())
+            }
             Self::HalfDone(_) => formatter.write_str(
                 "half done: the version table is as before this step, the schema is not",
             ),

@@ -3,11 +3,13 @@
 pub mod alembic;
 pub mod sql_files;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::graph::Graph;
 use crate::domain::plan::Step;
+use crate::domain::proof::StepSession;
 use crate::domain::query::Queries;
 use crate::domain::revision::{Heads, RevisionId};
 pub use crate::process::{Ended, Listener};
@@ -109,6 +111,57 @@ pub enum LockLimit {
     None(String),
 }
 
+/// What the engine's process tells of its session with the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionNews {
+    /// It opened a connection.
+    Opened,
+    /// It is about to commit. The rows that it deleted, by table, at most, and the tables that it locked for itself.
+    Committing {
+        /// By table.
+        deleted: BTreeMap<String, u64>,
+        /// Each may have been emptied.
+        locked: Vec<String>,
+    },
+    /// It is done with its connection.
+    Ended {
+        /// The server's numbers of its transactions; `None` unless these are all transactions of the process.
+        transactions: Option<Vec<u64>>,
+    },
+}
+
+/// Puts together what is told of the session of a step.
+#[derive(Debug, Default)]
+pub struct SessionFacts {
+    known: StepSession,
+    is_complete: bool,
+}
+
+impl SessionFacts {
+    /// Takes the next news.
+    pub fn hear(&mut self, news: SessionNews) {
+        match news {
+            SessionNews::Opened => self.is_complete = false,
+            SessionNews::Committing { deleted, locked } => {
+                for (table, rows) in deleted {
+                    *self.known.deleted.entry(table).or_default() += rows;
+                }
+                self.known.locked.extend(locked);
+                self.known.commits += 1;
+            }
+            SessionNews::Ended { transactions } => {
+                self.is_complete = transactions.is_some();
+                self.known.transactions = transactions.unwrap_or_default();
+            }
+        }
+    }
+
+    /// All of it; `None` if something may be missing.
+    pub fn complete(self) -> Option<StepSession> {
+        self.is_complete.then_some(self.known)
+    }
+}
+
 /// A program that knows the revisions and can take one back.
 pub trait Engine {
     /// For people: `alembic 1.20.1`, `superset db`.
@@ -140,6 +193,11 @@ pub trait Engine {
         _timeout: Option<Duration>,
         _judge: &mut dyn Judge,
     ) -> Option<Result<StepRun, EngineError>> {
+        None
+    }
+
+    /// Reads a line of [`Listener::told`] about the session with the database.
+    fn session_news(&self, _line: &str) -> Option<SessionNews> {
         None
     }
 

@@ -82,9 +82,10 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
     }
     let none = Schema::new();
     parts.witness.may_go_on().map_err(between)?;
+    let evidence = parts.witness.evidence();
     parts
         .recorder
-        .intent(0, first, before.unwrap_or(&none))
+        .intent(0, first, before.unwrap_or(&none), evidence.as_ref().ok())
         .map_err(|reason| between(Cause::NotRecorded(reason)))?;
     parts.warn_of_open_transactions();
 
@@ -125,8 +126,12 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
     let mut looks = Looks {
         witness: &mut *parts.witness,
         glance: None,
+        before,
+        evidence,
+        session: seen.session.take(),
+        left_nothing: seen.left_nothing,
     };
-    let heads = judge(parts.graph, &whole, run, &mut looks, before, options)
+    let heads = judge(parts.graph, &whole, run, &mut looks, options)
         .map_err(|stop| Box::new(objected(stop.at(index, blockers), &seen)))?;
 
     let after = parts.witness.schema();
@@ -149,7 +154,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
         recorded = recorded.and_then(|()| {
             if index > 0 {
                 // The first one's intent is in the record since it began.
-                recorder.intent(index, &plan.steps[index], &schema)?;
+                recorder.intent(index, &plan.steps[index], &schema, None)?;
             }
             recorder.done(index, &step, &schema, Vec::new())
         });

@@ -7,6 +7,7 @@ use crate::domain::blocker::Blocker;
 use crate::domain::graph::Graph;
 use crate::domain::journal::Checked;
 use crate::domain::plan::Plan;
+use crate::domain::proof::StepSession;
 use crate::domain::query::Queries;
 use crate::domain::report::{Cause, Difference, Schema, StepDone};
 use crate::domain::revision::Heads;
@@ -35,6 +36,10 @@ pub(super) struct Seen {
     pub(super) applied: Vec<(StepDone, Schema)>,
     pub(super) objection: Option<(usize, Cause)>,
     pub(super) blockers: Vec<Blocker>,
+    /// What is known of the transactions of the engine.
+    pub(super) session: Option<StepSession>,
+    /// Whether it is known that nothing is left.
+    pub(super) left_nothing: bool,
 }
 
 impl<'a> Inside<'a> {
@@ -60,10 +65,13 @@ impl<'a> Inside<'a> {
     }
 
     pub(super) fn seen(self) -> Seen {
+        let heard = self.following.heard();
         Seen {
             applied: self.applied,
             objection: self.objection,
-            blockers: self.following.blockers(),
+            blockers: heard.blockers,
+            session: heard.session,
+            left_nothing: heard.left_nothing,
         }
     }
 
@@ -102,7 +110,7 @@ impl<'a> Inside<'a> {
         }
         let schema = witness.schema().ok_or_else(|| unseen("no schema"))?;
         let difference = Difference::between(self.schema.as_ref(), Some(&schema));
-        let faults = witness.faults(step, &difference, None);
+        let found = witness.faults(step, &difference, None, None);
         let looks = [VERSION_TABLE, SCHEMA].map(|name| Checked::new(name, None));
         let looks = looks.into_iter().chain(witness.checked()).collect();
         drop(witness);
@@ -115,10 +123,13 @@ impl<'a> Inside<'a> {
             difference,
             elapsed: now - std::mem::replace(&mut self.since, now),
         };
+        for warning in &found.warnings {
+            self.following.events.warning(warning);
+        }
         self.following.events.step_applied(index, &done);
         self.schema = Some(schema.clone());
         self.applied.push((done, schema));
-        Ok(faults)
+        Ok(found.faults)
     }
 }
 
@@ -129,6 +140,10 @@ impl Listener for Inside<'_> {
 
     fn told(&mut self, line: &str, channel: &mut dyn Channel) {
         self.following.told(line, channel);
+    }
+
+    fn left_nothing(&mut self) {
+        self.following.left_nothing();
     }
 
     fn look_around(&mut self) {

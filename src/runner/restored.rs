@@ -3,6 +3,7 @@
 use super::{Parts, Recorder, run};
 use crate::domain::journal::Checked;
 use crate::domain::plan::{Plan, Step};
+use crate::domain::proof::Evidence;
 use crate::domain::report::{Difference, Outcome, Position, Report, Schema, StepDone};
 use crate::engine::Ended;
 use crate::fault;
@@ -14,9 +15,15 @@ struct Deferred<'a> {
 }
 
 impl Recorder for Deferred<'_> {
-    fn intent(&mut self, index: usize, step: &Step, before: &Schema) -> Result<(), String> {
+    fn intent(
+        &mut self,
+        index: usize,
+        step: &Step,
+        before: &Schema,
+        evidence: Option<&Evidence>,
+    ) -> Result<(), String> {
         if index == 0 {
-            self.recorder.intent(index, step, before)
+            self.recorder.intent(index, step, before, evidence)
         } else {
             Ok(())
         }
@@ -127,7 +134,7 @@ fn record(
     for (index, step, after) in done {
         // The first one's intent is in the record since it began.
         if let (Some(before), Some(planned)) = (before, plan.steps.get(*index)) {
-            recorder.intent(*index, planned, before)?;
+            recorder.intent(*index, planned, before, None)?;
         }
         recorder.engine_ended(*index, &Ended::Exited(0))?;
         recorder.done(*index, step, after, Vec::new())?;

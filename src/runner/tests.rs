@@ -4,6 +4,7 @@ use std::rc::Rc;
 use super::*;
 use crate::domain::checks::Health;
 use crate::domain::graph::drawn;
+use crate::domain::proof::SqliteEvidence;
 use crate::domain::query::{Queries, QueryError, TextRows};
 use crate::domain::report::Outcome;
 use crate::domain::revision::RevisionId;
@@ -18,6 +19,8 @@ struct World {
     intruder: Rc<RefCell<Option<String>>>,
     log: Rc<RefCell<Vec<String>>>,
     checks: Rc<RefCell<Vec<Checked>>>,
+    /// What is not proven of a step that failed.
+    doubts: Rc<RefCell<Vec<Doubt>>>,
     /// Whether it can look at all at once.
     glances: Rc<RefCell<bool>>,
 }
@@ -60,16 +63,33 @@ impl Witness for World {
         Some(self.schema.borrow().clone())
     }
 
+    fn evidence(&mut self) -> Result<Evidence, Doubt> {
+        Ok(Evidence::Sqlite(SqliteEvidence::default()))
+    }
+
+    fn proof(&mut self, _: &Evidence, _: Option<&StepSession>) -> Proof {
+        Proof {
+            doubts: self.doubts.borrow().clone(),
+            with_schema: false,
+        }
+    }
+
     fn may_go_on(&mut self) -> Result<(), Cause> {
         let intruder = self.intruder.borrow().clone();
         intruder.map_or(Ok(()), |intruder| Err(Cause::NotAlone(intruder)))
     }
 
-    fn faults(&mut self, _: &Step, _: &Difference, seen: Option<Health>) -> Vec<String> {
+    fn faults(
+        &mut self,
+        _: &Step,
+        _: &Difference,
+        seen: Option<Health>,
+        _: Option<&StepSession>,
+    ) -> Findings {
         if seen.is_some() {
             self.note("judge what was seen");
         }
-        self.faults.borrow().clone()
+        Findings::of_step(self.faults.borrow().clone())
     }
 
     fn faults_at_the_end(&mut self) -> Vec<String> {
@@ -83,7 +103,13 @@ impl Witness for World {
 }
 
 impl Recorder for World {
-    fn intent(&mut self, index: usize, _: &Step, _: &Schema) -> Result<(), String> {
+    fn intent(
+        &mut self,
+        index: usize,
+        _: &Step,
+        _: &Schema,
+        _: Option<&Evidence>,
+    ) -> Result<(), String> {
         self.note(format!("intent {index}"));
         Ok(())
     }
@@ -410,6 +436,24 @@ fn a_failure_that_leaves_everything_as_it_was_is_told_from_one_that_does_not() {
             new: Vec::new(),
         })
     );
+}
+
+/// Red if a step is called unchanged, or run again, whose rows are not proven to be the same.
+#[test]
+fn without_proof_a_failed_step_is_neither_unchanged_nor_tried_again() {
+    let world = World::at(&["c"]);
+    let doubts = vec![Doubt::RowsChanged(vec!["cents".to_owned()])];
+    world.doubts.borrow_mut().clone_from(&doubts);
+    let report = run_line(&world, &Interrupt::never(), true, |_| Ended::Exited(1));
+    assert_eq!(report.outcome(), Outcome::FailedChanged);
+    let mut stop = report.stop.unwrap();
+    assert_eq!(stop.position, Position::MayHaveChanged(doubts));
+    stop.cause = Cause::LockTimeout;
+    assert!(!may_be_tried_again(&stop));
+    stop.position = Position::Unchanged {
+        schema_compared: true,
+    };
+    assert!(may_be_tried_again(&stop));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::domain::blocker::Blocker;
 use crate::domain::checks::Health;
 use crate::domain::journal::{Checked, Statement};
 use crate::domain::plan::Step;
+use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
 use crate::domain::query::Queries;
 use crate::domain::report::{Cause, Difference, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
@@ -20,6 +21,27 @@ pub struct Glance {
     pub schema: Option<Schema>,
     /// What [`Witness::faults`] judges.
     pub health: Option<Health>,
+}
+
+/// What was found wrong after a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Each is a sentence, and any of them ends the run.
+    pub faults: Vec<String>,
+    /// Each is a sentence about something that the step did not do.
+    pub warnings: Vec<String>,
+    /// Whether a fault may be somebody else's doing. Then nothing is restored without being asked for.
+    pub may_be_others: bool,
+}
+
+impl Findings {
+    /// Faults that only the step can have caused.
+    pub fn of_step(faults: Vec<String>) -> Self {
+        Self {
+            faults,
+            ..Self::default()
+        }
+    }
 }
 
 /// What looks at the database between the steps.
@@ -38,6 +60,13 @@ pub trait Witness {
 
     /// Reads the schema; `None` where that cannot be had.
     fn schema(&mut self) -> Option<Schema>;
+
+    /// Notes before a step what shows later whether it left anything.
+    fn evidence(&mut self) -> Result<Evidence, Doubt>;
+
+    /// What is proven of a step that did not end well, by the evidence of before it. `session` is what is known of
+    /// the step's own transactions.
+    fn proof(&mut self, before: &Evidence, session: Option<&StepSession>) -> Proof;
 
     /// The sessions that others wait for, and those in a transaction for longer than `open_for`.
     /// Nothing where that cannot be told. Asked while a step runs as well.
@@ -61,10 +90,15 @@ pub trait Witness {
     /// What was seen inside the last transaction does not count any more: it was taken back.
     fn forget_inside(&mut self) {}
 
-    /// Everything else that is checked after a step whose version rows are right. Each fault is a
-    /// sentence, and any of them ends the run. `seen` is the data where it was looked at already.
-    fn faults(&mut self, step: &Step, difference: &Difference, seen: Option<Health>)
-    -> Vec<String>;
+    /// Everything else that is checked after a step whose version rows are right. `seen` is the data if it was
+    /// looked at already, `session` what is known of the step's own transactions.
+    fn faults(
+        &mut self,
+        step: &Step,
+        difference: &Difference,
+        seen: Option<Health>,
+        session: Option<&StepSession>,
+    ) -> Findings;
 
     /// What is checked once, after the last step, whether or not each step is. As with `faults`, any
     /// sentence is a failure.
@@ -81,7 +115,13 @@ pub trait Witness {
 pub trait Recorder {
     /// A step is about to be run. The error is a sentence, and ends the run before the step: without
     /// a record nobody could tell later what was going on.
-    fn intent(&mut self, index: usize, step: &Step, before: &Schema) -> Result<(), String>;
+    fn intent(
+        &mut self,
+        index: usize,
+        step: &Step,
+        before: &Schema,
+        evidence: Option<&Evidence>,
+    ) -> Result<(), String>;
 
     /// A statement of a step is about to be sent, or is done, where each one stays done. The error ends the
     /// step before the next one.
@@ -128,6 +168,9 @@ pub trait Events {
 
     /// A step that waited for a lock in vain was taken back by the server, and is run once more.
     fn lock_retry(&mut self, _index: usize, _attempt: u32, _of: u32, _blockers: &[Blocker]) {}
+
+    /// Something that is wrong, and not by the step: a sentence.
+    fn warning(&mut self, _sentence: &str) {}
 
     /// The lock timeout was arranged on a connection of the engine, or could not be.
     fn lock_limit(&mut self, _limit: &LockLimit) {}

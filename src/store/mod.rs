@@ -292,6 +292,7 @@ mod tests {
         Entry::Intent {
             step,
             removes: "b".into(),
+            evidence: None,
         }
     }
 

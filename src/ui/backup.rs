@@ -385,7 +385,7 @@ impl Ui {
     }
 
     /// The backup of a run was restored, and that is verified.
-    pub fn put_back(&self, backup: &RunBackup, elapsed: Duration) {
+    pub fn put_back(&self, backup: &RunBackup, saved: &Manifest, elapsed: Duration) {
         let manifest = &backup.manifest;
         self.say(&format!(
             "\n{} The backup {} was restored in {}: the database is {}",
@@ -401,9 +401,18 @@ impl Ui {
                 "backup": manifest.id,
                 "before": backup.before,
                 "heads": manifest.heads,
+                "saved": saved.id,
                 "seconds": rounded(elapsed),
             }));
         }
+    }
+
+    /// The state that a restore is about to replace was saved.
+    pub fn saved_before_restore(&self, saved: &Manifest) {
+        self.say(&format!(
+            "\nSaved:      the state after the failure, as backup {}",
+            saved.id
+        ));
     }
 
     /// The backup of before a run was not put back.

@@ -296,6 +296,19 @@ fn position(position: &Position) -> Value {
         Position::Unchanged { schema_compared } => {
             json!({ "state": "unchanged", "schema_compared": schema_compared })
         }
+        Position::MayHaveChanged(doubts) => {
+            let unproven: Vec<Value> = doubts
+                .iter()
+                .map(|doubt| {
+                    json!({
+                        "code": doubt.code(),
+                        "objects": doubt.objects(),
+                        "sentence": doubt.to_string(),
+                    })
+                })
+                .collect();
+            json!({ "state": "may_have_changed", "unproven": unproven })
+        }
         Position::InTheMiddle {
             done,
             of,

@@ -202,6 +202,11 @@ impl Events for Progress<'_> {
         ));
     }
 
+    fn warning(&mut self, sentence: &str) {
+        let sentence = self.redact.redact(sentence);
+        self.bar.suspend(|| self.ui.warn(&sentence));
+    }
+
     fn lock_limit(&mut self, limit: &LockLimit) {
         // The connections of all steps have the same fate as a rule, which is worth one line.
         if self.limits.contains(limit) {

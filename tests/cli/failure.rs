@@ -99,7 +99,7 @@ fn a_failure_is_marked_in_colour() {
       {bold}Cause:   {/} the migration itself refuses at aaaa2222_hash_the_names.py:23
       {bold}Meaning: {/} Whoever wrote the migration meant this.
       {bold}File:    {/} [PROJECT]/migrations/versions/aaaa2222_hash_the_names.py
-      {bold}Database:{/} unchanged by this step: version table, tables, columns and indexes are as before
+      {bold}Database:{/} unchanged by this step: version table, schema and rows are as before
       {bold}Done:    {/} 0 of 1 step rolled back before it
     {bold}Current revision:{/} aaaa2222, read from the database
       {bold}Record:  {/} [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
@@ -143,7 +143,7 @@ fn a_step_that_refuses_before_it_does_anything_leaves_the_last_good_revision() {
       Cause:    the migration itself refuses at aaaa2222_hash_the_names.py:23
       Meaning:  Whoever wrote the migration meant this.
       File:     [PROJECT]/migrations/versions/aaaa2222_hash_the_names.py
-      Database: unchanged by this step: version table, tables, columns and indexes are as before
+      Database: unchanged by this step: version table, schema and rows are as before
       Done:     1 of 3 steps rolled back before it
     Current revision: aaaa2222, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
@@ -180,7 +180,7 @@ fn a_revision_without_a_downgrade_function_is_a_failure_like_any_other() {
       Cause:    the version file aaaa4444_add_a_column_for_good_py has no function downgrade
       Meaning:  The migration was not made to be taken back; nothing of it was.
       File:     [PROJECT]/migrations/versions/aaaa4444_add_a_column_for_good.py
-      Database: unchanged by this step: version table, tables, columns and indexes are as before
+      Database: unchanged by this step: version table, schema and rows are as before
       Done:     0 of 1 step rolled back before it
     Current revision: aaaa4444, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
@@ -252,7 +252,7 @@ fn a_step_that_hangs_is_ended_when_its_time_is_up() {
       | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
       | INFO  [alembic.runtime.migration] Running downgrade 3333aaaa -> 2222aaaa, Create the table whose removal hangs
       File:     [PROJECT]/migrations/versions/3333aaaa_create_the_table_whose_removal_hangs.py
-      Database: unchanged by this step: version table, tables, columns and indexes are as before
+      Database: unchanged by this step: version table, schema and rows are as before
       Done:     2 of 3 steps rolled back before it
     Current revision: 3333aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl
@@ -282,7 +282,7 @@ fn an_engine_that_lies_about_its_success_is_found_out() {
       the engine printed nothing on stdout
       the engine printed nothing on stderr
       File:     [PROJECT]/migrations/versions/5e6f7a8b9c05_add_a_note_to_orders.py
-      Database: the version table is as before this step
+      Database: may have changed: rollback has no direct connection, so it could compare only the version table
       Done:     0 of 2 steps rolled back before it
     Current revision: 5e6f7a8b9c05, by the word of the engine's `current`
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl

@@ -160,7 +160,7 @@ fn a_second_ctrl_c_ends_the_engine_and_the_database_is_looked_at() {
       | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
       | INFO  [alembic.runtime.migration] Running downgrade 3333aaaa -> 2222aaaa, Create the table whose removal hangs
       File:     [PROJECT]/migrations/versions/3333aaaa_create_the_table_whose_removal_hangs.py
-      Database: unchanged by this step: version table, tables, columns and indexes are as before
+      Database: unchanged by this step: version table, schema and rows are as before
       Done:     0 of 2 steps rolled back before it
     Current revision: 3333aaaa, read from the database
       Record:   [PROJECT]/.rollback/runs/[RUN]/journal.jsonl

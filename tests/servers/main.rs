@@ -57,6 +57,7 @@ mod sqlite;
 mod suggestions;
 #[path = "../support/mod.rs"]
 mod support;
+mod unchanged;
 mod walk;
 
 /// What a project's plans may put at risk unless a test says otherwise: the scenarios lose rows on purpose.

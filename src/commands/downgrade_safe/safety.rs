@@ -7,7 +7,7 @@ use crate::commands::keeper::Keeper;
 use crate::commands::record::Record;
 use crate::commands::session::Session;
 use crate::config::{BackupWhen, OnFailure};
-use crate::domain::backup::{self, Verified};
+use crate::domain::backup::{self, Manifest, Verified};
 use crate::domain::journal::{BackupMoment, RunBackup, to_go_back};
 use crate::domain::plan::Plan;
 use crate::domain::report::{Outcome, Position, Report};
@@ -373,6 +373,14 @@ pub(super) fn rescue(
     if !changed {
         return Rescue::None;
     }
+    let asked_for = context.settings.on_failure == Some(OnFailure::Restore);
+    if asked_for && report.stop.as_ref().is_some_and(|stop| stop.may_be_others) {
+        context.ui.warn(
+            "the backup was not restored: rows are gone, and rollback cannot tell whether this run or another \
+             session removed them",
+        );
+        return Rescue::None;
+    }
     let rescue = restore(context, session, backup, record);
     if let Rescue::Restored(_) = rescue {
         report.done = Vec::new();
@@ -399,9 +407,9 @@ pub(super) fn restore(
     }
     let started = Instant::now();
     match put_back(context, session, backup) {
-        Ok(()) => {
+        Ok(saved) => {
             let elapsed = started.elapsed();
-            context.ui.put_back(backup, elapsed);
+            context.ui.put_back(backup, &saved, elapsed);
             if let Err(reason) = record.restored(&backup.manifest, context.operator, elapsed) {
                 context
                     .ui
@@ -416,20 +424,36 @@ pub(super) fn restore(
     }
 }
 
+/// Saves the state that is replaced, then restores the backup. Gives the backup of the replaced state: what others
+/// wrote meanwhile is in it and nowhere else. So without it nothing is restored.
 fn put_back(
     context: &Context<'_>,
     session: &mut Session,
     backup: &RunBackup,
-) -> Result<(), Failure> {
+) -> Result<Manifest, Failure> {
     // Whoever has the lock now may have changed what would be replaced.
     let witness = session.parts().2;
     witness
         .may_go_on()
         .map_err(|cause| Failure::user(cause.to_string()))?;
     let keeper = Keeper::of(context, session)?;
-    keeper.check(&backup.manifest)?;
-    keeper
-        .put_back(&backup.manifest)
-        .map_err(|not| not.failure)?;
-    Ok(())
+    let manifest = &backup.manifest;
+    keeper.check(manifest)?;
+    let verify = context.settings.verify_backup.unwrap_or_default();
+    let saved = keeper.make(None, verify.into()).map_err(|failure| {
+        failure
+            .because("the state that the restore would replace could not be saved, so it was not replaced")
+            .hint(format!(
+                "to restore without saving it: {} --no-backup",
+                restoring(context, backup)
+            ))
+    })?;
+    context.ui.saved_before_restore(&saved);
+    keeper.put_back(manifest).map_err(|not| {
+        not.failure.hint(format!(
+            "the state after the failure is saved: {}",
+            context.command(&["restore", &saved.id])
+        ))
+    })?;
+    Ok(saved)
 }

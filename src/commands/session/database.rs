@@ -15,7 +15,8 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
 use crate::domain::foresight::Dialect;
 use crate::domain::graph::Graph;
-use crate::domain::journal::{Checked, Rows};
+use crate::domain::journal::{Checked, Rows, Run};
+use crate::domain::proof::{Doubt, Proof};
 use crate::domain::report::Schema;
 use crate::domain::revision::Heads;
 use crate::error::Failure;
@@ -84,6 +85,20 @@ impl Session {
     /// The version rows as they are now.
     pub(in super::super) fn heads(&mut self) -> Result<Heads, String> {
         self.watched.heads()
+    }
+
+    /// What is not proven about the step of an unfinished run that was in flight. `schema_compared` is whether the
+    /// schema could be read.
+    pub(in super::super) fn doubts(&mut self, run: &Run, schema_compared: bool) -> Vec<Doubt> {
+        if !run.needs_proof() {
+            return Vec::new();
+        }
+        let proof = match (&run.evidence, self.has_own_connection()) {
+            (_, false) => Proof::none(Doubt::NoConnection),
+            (None, _) => Proof::none(Doubt::NoEvidence),
+            (Some(evidence), _) => self.watched.proof(evidence, None),
+        };
+        proof.doubts_with(schema_compared && run.schema.is_some())
     }
 
     /// What looks like the rest of a step that broke off; nothing where it cannot be looked for.

@@ -49,11 +49,16 @@ pub(in super::super) fn take_up(
     };
     let heads = session.rows.ids().iter().cloned().collect();
     let schema = session.schema();
-    let mut found = run.examine(&session.graph, &heads, schema.as_ref());
+    let doubts = session.doubts(&run, schema.is_some());
+    let mut found = run.examine(&session.graph, &heads, schema.as_ref(), &doubts);
     let middle = session.middle(&run, schema.as_ref(), args.accept.is_some());
     if let (
         Some(middle),
-        Found::NothingHappened | Found::HalfDone(_) | Found::OtherForm | Found::AtTheBoundary,
+        Found::NothingHappened
+        | Found::MayHaveChanged(_)
+        | Found::HalfDone(_)
+        | Found::OtherForm
+        | Found::AtTheBoundary,
     ) = (middle, &found)
     {
         found = match middle.done {
@@ -113,6 +118,7 @@ pub(in super::super) fn take_up(
         }),
         (
             Found::HalfDone(_)
+            | Found::MayHaveChanged(_)
             | Found::OtherForm
             | Found::Elsewhere
             | Found::NotAsSeen(_)

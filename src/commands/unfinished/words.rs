@@ -52,6 +52,13 @@ pub(super) fn finding(run: &Run, found: &Found) -> String {
     match found {
         Found::AtTheBoundary => format!("{step}; the database stands where the record ends"),
         Found::NothingHappened => format!("{step}, and nothing of it happened"),
+        Found::MayHaveChanged(doubts) => {
+            let doubts: Vec<String> = doubts.iter().map(ToString::to_string).collect();
+            format!(
+                "{step}; version table and schema are as before it, and it is not proven that it left nothing: {}",
+                doubts.join("; ")
+            )
+        }
         Found::StepHappened => format!("{step}, and it happened without being recorded"),
         Found::HalfDone(_) if run.in_flight.is_some() => {
             format!(

@@ -107,6 +107,7 @@ fn intent(step: usize) -> Entry {
     Entry::Intent {
         step,
         removes: ["c", "b"][step].into(),
+        evidence: None,
     }
 }
 

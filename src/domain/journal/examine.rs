@@ -3,6 +3,7 @@
 use super::Run;
 use crate::domain::graph::Graph;
 use crate::domain::plan::Plan;
+use crate::domain::proof::Doubt;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::schema::{Difference, Schema};
 
@@ -13,6 +14,8 @@ pub enum Found {
     AtTheBoundary,
     /// A step was under way, and nothing of it happened.
     NothingHappened,
+    /// A step was under way, version rows and schema are as before it, and it is not proven that it left nothing.
+    MayHaveChanged(Vec<Doubt>),
     /// A step was under way, and it happened without being recorded.
     StepHappened,
     /// The version rows are right and the schema is not: half of a step, or somebody else's work.
@@ -41,11 +44,23 @@ pub enum Found {
 }
 
 impl Run {
+    /// Whether it has to be proven that the step in flight left nothing. If the run ended at it, that was proven then,
+    /// and what was written since is somebody else's.
+    pub fn needs_proof(&self) -> bool {
+        self.in_flight.is_some() && !self.left_nothing
+    }
+
     /// Compares the record with the database as it is now. `schema` is `None` where it cannot be
-    /// read, and is then not compared.
-    pub fn examine(&self, graph: &Graph, heads: &Heads, schema: Option<&Schema>) -> Found {
+    /// read, and is then not compared. `doubts` is what is not proven about the step in flight.
+    pub fn examine(
+        &self,
+        graph: &Graph,
+        heads: &Heads,
+        schema: Option<&Schema>,
+        doubts: &[Doubt],
+    ) -> Found {
         if let Some(whole) = self.open_whole() {
-            return whole.examine(self, graph, heads, schema);
+            return whole.examine(self, graph, heads, schema, doubts);
         }
         let difference = Difference::between(self.schema.as_ref(), schema);
         let applied = graph.applied(heads);
@@ -53,6 +68,9 @@ impl Run {
             return match (difference.is_empty(), self.in_flight) {
                 (false, _) => Found::HalfDone(difference),
                 (true, Some(_)) if self.other_form && schema.is_some() => Found::OtherForm,
+                (true, Some(_)) if self.needs_proof() && !doubts.is_empty() => {
+                    Found::MayHaveChanged(doubts.to_vec())
+                }
                 (true, Some(_)) => Found::NothingHappened,
                 (true, None) => Found::AtTheBoundary,
             };

@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::graph::drawn;
 use crate::domain::plan::{Plan, Step};
+use crate::domain::proof::{Counted, Doubt, PostgresEvidence};
 
 const LINE: &str = "a; b:a; c:b";
 
@@ -42,6 +43,7 @@ fn intent(step: usize) -> Entry {
     Entry::Intent {
         step,
         removes: "c".into(),
+        evidence: None,
     }
 }
 
@@ -188,14 +190,14 @@ fn a_step_under_way_is_told_from_what_the_database_shows() {
     let run = run(vec![begun("a"), intent(0)]);
     let both = schema(&["table one", "table two"]);
     assert_eq!(
-        run.examine(&graph, &heads(&["c"]), Some(&both)),
+        run.examine(&graph, &heads(&["c"]), Some(&both), &[]),
         Found::NothingHappened
     );
     assert_eq!(
-        run.examine(&graph, &heads(&["b"]), Some(&schema(&["table one"]))),
+        run.examine(&graph, &heads(&["b"]), Some(&schema(&["table one"])), &[]),
         Found::StepHappened
     );
-    let half = run.examine(&graph, &heads(&["c"]), Some(&schema(&["table one"])));
+    let half = run.examine(&graph, &heads(&["c"]), Some(&schema(&["table one"])), &[]);
     assert_eq!(
         half,
         Found::HalfDone(Difference {
@@ -204,7 +206,7 @@ fn a_step_under_way_is_told_from_what_the_database_shows() {
         })
     );
     assert_eq!(
-        run.examine(&graph, &heads(&["a"]), Some(&both)),
+        run.examine(&graph, &heads(&["a"]), Some(&both), &[]),
         Found::Elsewhere
     );
 }
@@ -214,7 +216,7 @@ fn a_step_under_way_is_told_from_what_the_database_shows() {
 fn a_schema_in_another_form_is_compared_with_none() {
     let graph = drawn(LINE);
     let ours = schema(&["table one in the form of today"]);
-    let examine = |run: &Run, at: &str| run.examine(&graph, &heads(&[at]), Some(&ours));
+    let examine = |run: &Run, at: &str| run.examine(&graph, &heads(&[at]), Some(&ours), &[]);
     for form in [None, Some(FORM + 1)] {
         let old = |entry| (entry, form);
         let begun_only = run_in_forms(vec![old(begun("a"))]);
@@ -253,15 +255,15 @@ fn between_steps_the_database_has_to_stand_where_the_record_ends() {
     let run = run(vec![begun("a"), intent(0), done(0, &["b"], &["table two"])]);
     let one = schema(&["table one"]);
     assert_eq!(
-        run.examine(&graph, &heads(&["b"]), Some(&one)),
+        run.examine(&graph, &heads(&["b"]), Some(&one), &[]),
         Found::AtTheBoundary
     );
     assert_eq!(
-        run.examine(&graph, &heads(&["a"]), Some(&one)),
+        run.examine(&graph, &heads(&["a"]), Some(&one), &[]),
         Found::Elsewhere
     );
     assert_eq!(
-        run.examine(&graph, &heads(&["b"]), None),
+        run.examine(&graph, &heads(&["b"]), None, &[]),
         Found::AtTheBoundary
     );
 }
@@ -295,7 +297,7 @@ fn of_a_whole_in_a_transaction_all_or_nothing_is_found() {
     let one = schema(&["table one"]);
     for committing in [false, true] {
         let run = run(whole(None, committing));
-        let found = |rows: &[&str], schema| run.examine(&graph, &heads(rows), Some(schema));
+        let found = |rows: &[&str], schema| run.examine(&graph, &heads(rows), Some(schema), &[]);
         assert_eq!(found(&["c"], &both), Found::NothingHappened);
         assert!(matches!(found(&["c"], &one), Found::HalfDone(_)));
         assert_eq!(found(&["b"], &one), Found::Elsewhere);
@@ -317,7 +319,7 @@ fn what_was_recorded_of_a_whole_is_not_recorded_again() {
     assert_eq!(left, [1]);
     let graph = drawn(LINE);
     assert_eq!(
-        half.examine(&graph, &heads(&["a"]), Some(&schema(&[]))),
+        half.examine(&graph, &heads(&["a"]), Some(&schema(&[])), &[]),
         Found::WholeHappened
     );
     entries.extend(half.unrecorded().into_iter().map(Entry::from));
@@ -332,7 +334,7 @@ fn a_copy_is_put_back_where_our_steps_were_under_way() {
     let run_with_copy = run(whole(Some("copy"), false));
     for rows in ["a", "b"] {
         assert_eq!(
-            run_with_copy.examine(&graph, &heads(&[rows]), Some(&schema(&[]))),
+            run_with_copy.examine(&graph, &heads(&[rows]), Some(&schema(&[])), &[]),
             Found::PartOfAWhole
         );
     }
@@ -340,7 +342,7 @@ fn a_copy_is_put_back_where_our_steps_were_under_way() {
     let mut entries = whole(Some("copy"), false);
     entries.pop();
     assert_eq!(
-        run(entries).examine(&graph, &heads(&["b"]), Some(&schema(&[]))),
+        run(entries).examine(&graph, &heads(&["b"]), Some(&schema(&[])), &[]),
         Found::Elsewhere
     );
     let mut entries = whole(Some("copy"), true);
@@ -587,4 +589,66 @@ fn in_the_middle_of_a_step_the_schema_is_what_was_found_there() {
     let run = run(vec![begun("base"), intent(0), middle]);
     assert_eq!(run.schema, Some(schema(&["table two"])));
     assert_eq!((run.done, run.in_flight), (0, Some(0)));
+}
+
+/// Red if a step in flight is run again although nothing proves that it left nothing, or one is not whose end was
+/// recorded with that proof: what was written since is somebody else's.
+#[test]
+fn a_step_in_flight_is_run_again_only_with_proof() {
+    let graph = drawn(LINE);
+    let both = schema(&["table one", "table two"]);
+    let doubts = [Doubt::RowsChanged(vec!["one".to_owned()])];
+    let found =
+        |entries: Vec<Entry>| run(entries).examine(&graph, &heads(&["c"]), Some(&both), &doubts);
+    let unproven = Found::MayHaveChanged(doubts.to_vec());
+    assert_eq!(found(vec![begun("a"), intent(0)]), unproven);
+    let ended = |exit_code| Entry::Ended {
+        exit_code,
+        cause: None,
+        heads: None,
+    };
+    let resumed = || Entry::Resumed {
+        by: operator(),
+        circumstances: None,
+        ruling: None,
+    };
+    let after = |exit_code| vec![begun("a"), intent(0), ended(exit_code), resumed()];
+    assert_eq!(found(after(4)), Found::NothingHappened);
+    assert_eq!(found(after(130)), Found::NothingHappened);
+    assert_eq!(found(after(5)), unproven);
+    // The next attempt needs a proof of its own.
+    let mut again = after(4);
+    again.push(intent(0));
+    assert_eq!(found(again), unproven);
+    // Steps that are all done or none have a copy to go back to, or a transaction that proves it.
+    let with_copy = run(whole(Some("copy"), false));
+    assert_eq!(
+        with_copy.examine(&graph, &heads(&["c"]), Some(&both), &doubts),
+        Found::PartOfAWhole
+    );
+    assert_eq!(found(whole(None, false)), unproven);
+}
+
+/// Red if the evidence of a step is lost in a record, or that of a record of before counts.
+#[test]
+fn the_evidence_of_the_step_in_flight_is_in_the_record() {
+    let evidence = |rows: u64| {
+        Evidence::Postgresql(PostgresEvidence {
+            snapshot: "1:2:".to_owned(),
+            counted: Some(Counted {
+                rows: [("a".to_owned(), 1), ("b".to_owned(), rows)].into(),
+                ..Counted::default()
+            }),
+            ..PostgresEvidence::default()
+        })
+    };
+    let mut known = BTreeMap::new();
+    let mut with = |rows: u64| Entry::Intent {
+        step: 0,
+        removes: "c".into(),
+        evidence: Some(evidence(rows).without(&mut known)),
+    };
+    let entries = vec![begun("a"), with(1), with(2)];
+    assert_eq!(run(entries).evidence, Some(evidence(2)));
+    assert_eq!(run(vec![begun("a"), intent(0)]).evidence, None);
 }

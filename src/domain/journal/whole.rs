@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, Found, Run};
 use crate::domain::graph::Graph;
+use crate::domain::proof::Doubt;
 use crate::domain::revision::Heads;
 use crate::domain::schema::{Difference, Schema};
 
@@ -87,6 +88,7 @@ impl Whole {
         graph: &Graph,
         heads: &Heads,
         schema: Option<&Schema>,
+        doubts: &[Doubt],
     ) -> Found {
         let applied = graph.applied(heads);
         let stands_at = |heads: &Heads| applied == graph.applied(heads);
@@ -94,10 +96,12 @@ impl Whole {
         let has_copy = self.copy.is_some() && run.in_flight.is_some();
         if stands_at(&self.heads) {
             let difference = Difference::between(self.schema.as_ref(), schema);
+            let unproven = run.needs_proof() && !doubts.is_empty();
             return match (difference.is_empty(), run.in_flight) {
                 // A transaction happens whole or not at all. Without one a step that was cut off may have changed
                 // rows, which neither version table nor schema shows.
                 (true, Some(_)) | (false, _) if has_copy => Found::PartOfAWhole,
+                (true, Some(_)) if unproven => Found::MayHaveChanged(doubts.to_vec()),
                 (true, Some(_)) => Found::NothingHappened,
                 (true, None) => Found::AtTheBoundary,
                 (false, _) => Found::HalfDone(difference),

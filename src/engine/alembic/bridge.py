@@ -7,13 +7,15 @@ the traceback of a failure are what they are without us. REQUEST, a name that th
 - nothing: watch, and write one JSON object into the channel at the end;
 - `lock_timeout`, in milliseconds: no connection of the engine waits longer than that for a lock, and each way in
   which that was arranged is told in the channel by a line of its own;
+- `session`: what the engine's session with the database did is told in the channel, by bridge_session.py, which then
+  stands in front of this text;
 - `range`: the revisions that `downgrade` takes, in one transaction, by bridge_range.py, which then stands in front of this text;
 - `render`: the SQL of each step of a plan, by bridge_render.py, which then stands there;
 - `alone`: nothing at all;
 - `serve`: to fork for command lines to come, by bridge_warm.py, which then stands there. Each of them has a request of
   its own.
 
-The first two are allowed to fail silently: nothing of them may change what the engine does otherwise. Runs on whatever
+The first three are allowed to fail silently: nothing of them may change what the engine does otherwise. Runs on whatever
 Python the engine has, so it keeps to 3.6.
 """
 
@@ -115,6 +117,14 @@ def hook_lock_timeout(module):
     event.listen(Engine, "do_connect", opening)
     event.listen(Pool, "connect", opened)
     event.listen(Engine, "begin", beginning)
+
+
+@silently
+def hook_step(module):
+    if "lock_timeout" in REQUEST:
+        hook_lock_timeout(module)
+    if "session" in REQUEST:
+        hook_session(module)  # noqa: F821
 
 
 IN_TRANSACTIONS = "rollback_lock_timeout_in_transactions"
@@ -325,8 +335,8 @@ def install():
             "alembic.runtime.migration": hook_migration_of_render,  # noqa: F821
             "alembic.script.base": hook_script_of_render,  # noqa: F821
         }
-    elif "lock_timeout" in REQUEST:
-        hooks = {"sqlalchemy": hook_lock_timeout}
+    elif "lock_timeout" in REQUEST or "session" in REQUEST:
+        hooks = {"sqlalchemy": hook_step}
     elif "alone" in REQUEST:
         hooks = {}
     else:

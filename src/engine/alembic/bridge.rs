@@ -15,12 +15,14 @@ use crate::domain::connection::{ConnectionFacts, RowsAre, VersionTable};
 use crate::domain::plan::Step;
 use crate::domain::revision::{Revision, RevisionId};
 use crate::domain::secret::Secret;
-use crate::engine::{LockLimit, Range};
+use crate::engine::{LockLimit, Range, SessionNews};
 use crate::process::{Environment, Invocation};
 
 const SOURCE: &str = include_str!("bridge.py");
 /// What only a range needs; it comes before the rest, which ends by starting the engine.
 const RANGE: &str = include_str!("bridge_range.py");
+/// Stands in front of both if the session with the database is told of.
+const SESSION: &str = include_str!("bridge_session.py");
 /// Stands in front of it where SQL is to be rendered.
 const RENDERER: &str = include_str!("bridge_render.py");
 /// Stands in front of both where command lines are to be run in forks.
@@ -66,6 +68,8 @@ const VERSION: u32 = 1;
 pub struct Request<'a> {
     /// No connection of the engine waits longer than this for a lock.
     pub lock_timeout: Option<Duration>,
+    /// It tells what the engine's session with the database did.
+    pub session: bool,
     /// The steps that `downgrade` takes, in one transaction.
     pub range: Option<&'a Range<'a>>,
     /// The steps of which `downgrade --sql` renders the statements.
@@ -82,6 +86,9 @@ impl Request<'_> {
             // Zero would be no limit.
             let limit = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX).max(1);
             request.insert("lock_timeout".into(), limit.into());
+        }
+        if self.session {
+            request.insert("session".into(), 1.into());
         }
         if let Some(range) = self.range {
             let steps: Vec<Value> = range
@@ -119,7 +126,8 @@ impl Request<'_> {
             (None, Some(_)) => RENDERER,
             (None, None) => "",
         };
-        format!("{addition}{SOURCE}\0{}", self.value())
+        let session = if self.session { SESSION } else { "" };
+        format!("{session}{addition}{SOURCE}\0{}", self.value())
     }
 }
 
@@ -140,6 +148,29 @@ pub fn lock_limit(line: &str) -> Option<LockLimit> {
     })
 }
 
+/// A line of the pipe about the session with the database.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "session", rename_all = "snake_case")]
+enum SessionLine {
+    Opened,
+    Committing {
+        deleted: BTreeMap<String, u64>,
+        locked: Vec<String>,
+    },
+    Ended {
+        transactions: Option<Vec<u64>>,
+    },
+}
+
+/// Reads such a line.
+pub fn session_news(line: &str) -> Option<SessionNews> {
+    Some(match serde_json::from_str(line).ok()? {
+        SessionLine::Opened => SessionNews::Opened,
+        SessionLine::Committing { deleted, locked } => SessionNews::Committing { deleted, locked },
+        SessionLine::Ended { transactions } => SessionNews::Ended { transactions },
+    })
+}
+
 /// The same start as `launch`, with the bridge inside.
 pub fn invocation(
     launch: &Launch,
@@ -152,7 +183,10 @@ pub fn invocation(
 
 /// The same start as `launch`, which runs nothing by itself: it forks for command lines to come.
 pub fn serving(launch: &Launch, cwd: &std::path::Path, env: &Environment) -> Invocation {
-    let source = format!("{SERVER}{RANGE}{SOURCE}\0{}", json!({ "serve": 1 }));
+    let source = format!(
+        "{SERVER}{SESSION}{RANGE}{SOURCE}\0{}",
+        json!({ "serve": 1 })
+    );
     of(launch, cwd, env, source)
 }
 

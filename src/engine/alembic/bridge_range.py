@@ -43,8 +43,7 @@ def hook_sqlalchemy_of_range(module):
             raise NotAsPlanned("a migration commits by itself, so that what follows cannot be taken back with it")
 
     event.listen(Engine, "commit", committing)
-    if "lock_timeout" in REQUEST:
-        hook_lock_timeout(module)
+    hook_step(module)
 
 
 pooled = []  # the pooled connection of the range

@@ -79,7 +79,7 @@ impl AlembicEngine {
     pub(super) fn changing(&self, verb: &[&str], request: bridge::Request<'_>) -> Invocation {
         let mut plain = self.unbuffered(verb);
         plain.held.clone_from(&self.held);
-        if (request.lock_timeout.is_some() || request.range.is_some())
+        if (request.lock_timeout.is_some() || request.range.is_some() || request.session)
             && self.bridged.get()
             && let Some(launch) = self.launch(&plain)
         {

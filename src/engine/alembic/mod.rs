@@ -38,7 +38,7 @@ use self::warm::Warm;
 pub use self::warm::cold;
 use super::{
     Current, Ended, Engine, EngineError, Judge, Listener, LockLimit, Observation, Range, Reach,
-    StepRun,
+    SessionNews, StepRun,
 };
 use crate::domain::diagnosis::start as complaint;
 use crate::domain::graph::Graph;
@@ -257,6 +257,10 @@ impl Engine for AlembicEngine {
         }
         let verb = downgrade_verb(RANGE);
         Some(self.run_changing(&verb, Some(range), timeout, &mut Court(judge)))
+    }
+
+    fn session_news(&self, line: &str) -> Option<SessionNews> {
+        bridge::session_news(line)
     }
 
     fn lock_limit(&self, line: &str) -> Option<LockLimit> {

@@ -64,6 +64,7 @@ impl AlembicEngine {
     ) -> Result<StepRun, EngineError> {
         let request = Request {
             lock_timeout: self.lock_timeout,
+            session: true,
             range,
             alone: true,
             ..Request::default()
@@ -127,8 +128,11 @@ impl AlembicEngine {
         interrupt: &Interrupt,
         listener: &mut dyn Listener,
     ) -> Result<Finished, EngineError> {
-        let finished = process::run_heard(invocation, timeout, interrupt, &mut Masked(listener))
-            .map_err(|error| self.not_started(verb, &error))?;
+        let finished = process::run_heard(invocation, timeout, interrupt, &mut Masked(listener));
+        let finished = finished.map_err(|error| {
+            listener.left_nothing();
+            self.not_started(verb, &error)
+        })?;
         Ok(masked(finished))
     }
 
@@ -162,6 +166,10 @@ impl Listener for Masked<'_> {
 
     fn told(&mut self, line: &str, channel: &mut dyn Channel) {
         self.0.told(line, channel);
+    }
+
+    fn left_nothing(&mut self) {
+        self.0.left_nothing();
     }
 
     fn aside(&mut self, text: &str) {

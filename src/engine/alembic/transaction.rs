@@ -61,6 +61,10 @@ impl Listener for Court<'_> {
         });
     }
 
+    fn left_nothing(&mut self) {
+        self.0.left_nothing();
+    }
+
     fn aside(&mut self, text: &str) {
         self.0.aside(text);
     }

@@ -28,6 +28,7 @@ fn intent(step: usize) -> Entry {
     Entry::Intent {
         step,
         removes: "c".into(),
+        evidence: None,
     }
 }
 

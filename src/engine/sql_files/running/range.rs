@@ -63,7 +63,7 @@ impl SqlFiles {
         };
         let done = whole.run(range.steps, judge);
         if done.is_err() {
-            let _ = whole.step(judge).run("ROLLBACK");
+            whole.step(judge).roll_back();
         }
         fault::point("after_commit");
         let at = whole.at.take();

@@ -105,6 +105,14 @@ impl<'b, 'a> Step<'b, 'a> {
         self.execution.run(sql, &mut || watch.goes_on(listener))
     }
 
+    /// Rolls back what is open. On a connection that is gone the server does so by itself, unless it had got as far as
+    /// the commit: then nobody can say.
+    pub(super) fn roll_back(&mut self) {
+        if self.run("ROLLBACK").is_ok() {
+            self.listener.left_nothing();
+        }
+    }
+
     /// Something of ours; `what` completes "cannot ...".
     pub(super) fn ours(&mut self, what: &'static str, sql: &str) -> Result<TextRows, Trouble> {
         self.run(sql).map_err(|error| Trouble::Ours(what, error))

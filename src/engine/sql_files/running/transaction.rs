@@ -20,8 +20,7 @@ impl SqlFiles {
             step.ours("commit", "COMMIT").map(drop)
         });
         if done.is_err() {
-            // On a connection that is gone it was rolled back already.
-            let _ = step.run("ROLLBACK");
+            step.roll_back();
         }
         fault::point("after_commit");
         done
