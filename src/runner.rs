@@ -552,7 +552,7 @@ fn judge(
         stdout,
         stderr,
         blockers: Vec::new(),
-        schema_before: schema.cloned(),
+        schema_before: looks.before.cloned(),
         may_be_others: false,
     }))
 }

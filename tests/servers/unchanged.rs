@@ -64,19 +64,19 @@ fn everything(database: &TestDatabase<'_>, also: &str) -> Vec<String> {
 }
 
 /// Something that a step does and that stays although the step fails afterwards.
-struct Kept {
-    name: &'static str,
+struct Kept<'a> {
+    name: &'a str,
     /// What there is before the run.
-    prepare: &'static str,
+    prepare: &'a str,
     /// What the step does.
-    body: &'static str,
+    body: &'a str,
     /// A query that shows what is gone.
-    shows: &'static str,
+    shows: &'a str,
 }
 
 /// Without a restore the run ends with 5, and so does going on with it: nothing is done twice. With one the database
 /// is what it was.
-fn is_noticed(kind: Kind, kept: &Kept) {
+fn is_noticed(kind: Kind, kept: &Kept<'_>) {
     for restore in [false, true] {
         let database = TestDatabase::create(kind);
         let project = failing(&database, kept.body);
@@ -381,4 +381,85 @@ fn a_retry_never_repeats_work_on_mariadb() {
         .run("downgrade-safe --resume --accept 5e6f7a8b9c05 -y --allow-failing")
         .exits(0);
     assert_eq!(cents(&database), "3");
+}
+
+/// What is committed in the middle of a step, by what it removes.
+fn committed(statement: &str) -> String {
+    format!("    with op.get_context().autocommit_block():\n        op.execute(\"{statement}\")")
+}
+
+/// Red if an object that is no table, column or index goes unnoticed. Its loss is committed before the failure.
+#[test]
+fn objects_that_postgresql_lost_are_not_called_unchanged() {
+    for (name, prepare, statement, shows) in [
+        (
+            "policy and row security",
+            "ALTER TABLE cents ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON cents USING (id > 0)",
+            "DROP POLICY mine ON cents; ALTER TABLE cents DISABLE ROW LEVEL SECURITY",
+            "SELECT count(*)::text FROM pg_policy",
+        ),
+        (
+            "grant to everybody",
+            "",
+            "GRANT SELECT ON cents TO PUBLIC",
+            "SELECT relacl::text FROM pg_class WHERE oid = 'cents'::regclass",
+        ),
+        (
+            "trigger switched off",
+            "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+             CREATE TRIGGER watcher BEFORE UPDATE ON cents FOR EACH ROW EXECUTE FUNCTION nothing()",
+            "ALTER TABLE cents DISABLE TRIGGER watcher",
+            "SELECT tgenabled::text FROM pg_trigger WHERE tgname = 'watcher'",
+        ),
+        (
+            "domain",
+            "CREATE DOMAIN positive AS integer CHECK (VALUE > 0)",
+            "DROP DOMAIN positive",
+            "SELECT count(*)::text FROM pg_type WHERE typname = 'positive'",
+        ),
+        (
+            "composite type",
+            "CREATE TYPE pair AS (a integer, b integer)",
+            "DROP TYPE pair",
+            "SELECT count(*)::text FROM pg_type WHERE typname = 'pair'",
+        ),
+        (
+            "extension",
+            "CREATE EXTENSION citext",
+            "DROP EXTENSION citext",
+            "SELECT count(*)::text FROM pg_extension WHERE extname = 'citext'",
+        ),
+        (
+            "partition detached",
+            "CREATE TABLE parted (id integer) PARTITION BY RANGE (id);
+             CREATE TABLE part_one PARTITION OF parted FOR VALUES FROM (1) TO (10);
+             INSERT INTO parted VALUES (1)",
+            "ALTER TABLE parted DETACH PARTITION part_one",
+            "SELECT count(*)::text FROM parted",
+        ),
+    ] {
+        is_noticed(
+            Kind::PostgreSql,
+            &Kept {
+                name,
+                prepare,
+                body: &committed(statement),
+                shows,
+            },
+        );
+    }
+}
+
+/// The same on MariaDB.
+#[test]
+fn an_event_that_mariadb_lost_is_not_called_unchanged() {
+    is_noticed(
+        Kind::MariaDb,
+        &Kept {
+            name: "event",
+            prepare: "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DO DELETE FROM cents",
+            body: "    op.execute('DROP EVENT nightly')",
+            shows: "SELECT CAST(count(*) AS CHAR) FROM information_schema.events WHERE event_schema = DATABASE()",
+        },
+    );
 }
