@@ -186,10 +186,10 @@ impl Database for Postgres {
 
     fn evidence(
         &mut self,
-        _: &VersionTable,
+        table: &VersionTable,
         health: Option<&Health>,
     ) -> Result<Evidence, DatabaseError> {
-        proof_postgres::evidence(self, health).map(Evidence::Postgresql)
+        proof_postgres::evidence(self, table, health).map(Evidence::Postgresql)
     }
 
     fn trace(

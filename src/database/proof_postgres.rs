@@ -33,14 +33,17 @@ const SEQUENCES: &str = "(SELECT json_object_agg(quote_ident(schemaname) || '.' 
 /// Notes what a later look is compared with.
 pub(super) fn evidence(
     postgres: &mut Postgres,
+    version: &VersionTable,
     health: Option<&Health>,
 ) -> Result<PostgresEvidence, DatabaseError> {
     let sql = format!("SELECT txid_current_snapshot()::text, clock_timestamp()::text, {SEQUENCES}");
     let rows = postgres.ask(&sql, Some(LIMIT))?;
     let counted = health.and_then(|health| {
+        let mut rows = health.exact_rows();
+        rows.retain(|table, _| !is_rollbacks_own(table, version));
         Some(Counted {
             snapshot: health.snapshot.clone()?,
-            rows: health.exact_rows(),
+            rows,
             gone: Vec::new(),
         })
     });

@@ -363,10 +363,8 @@ pub struct Run {
     pub done: usize,
     /// The step that was begun and of which no end is recorded.
     pub in_flight: Option<usize>,
-    /// What was noted before the step in flight.
-    pub evidence: Option<Evidence>,
-    /// Whether the step in flight is recorded to have ended without leaving anything.
-    pub left_nothing: bool,
+    /// What is known of the rows that the step in flight left.
+    pub remains: Remains,
     /// The rows that the evidence counts, as of the last entry of this part of the run.
     counted: BTreeMap<String, u64>,
     /// The statement that was recorded last of the step under way.
@@ -390,6 +388,15 @@ pub struct Run {
     pub database: DatabaseReference,
     /// Whether a step was begun of which it is not proven that nothing is left.
     touched: bool,
+}
+
+/// What is known of the rows that a step in flight left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remains {
+    /// The run ended at the step, and it was proven then that the step left nothing.
+    Nothing,
+    /// It is for a look at the database to prove, by what was noted before the step.
+    Unproven(Option<Evidence>),
 }
 
 /// The end of a run.
@@ -433,8 +440,7 @@ impl Run {
             since,
             done: 0,
             in_flight: None,
-            evidence: None,
-            left_nothing: false,
+            remains: Remains::Unproven(None),
             counted: BTreeMap::new(),
             statement: None,
             heads: begun.heads.clone(),
@@ -483,8 +489,8 @@ impl Run {
                 }
                 self.in_flight = Some(step);
                 self.touched = true;
-                self.left_nothing = false;
-                self.evidence = evidence.map(|evidence| evidence.with(&mut self.counted));
+                self.remains =
+                    Remains::Unproven(evidence.map(|evidence| evidence.with(&mut self.counted)));
             }
             Entry::Statement { statement, .. } => self.statement = Some(statement),
             Entry::InTheMiddle { schema, .. } => self.stands_with(Some(schema), form),
@@ -544,7 +550,9 @@ impl Run {
             }
             Entry::Ended { exit_code, .. } => {
                 self.end = Some(End::Early(exit_code));
-                self.left_nothing = self.ended_cleanly();
+                if self.ended_cleanly() {
+                    self.remains = Remains::Nothing;
+                }
             }
             Entry::Abandoned { .. } => self.end = Some(End::Abandoned),
         }

@@ -463,3 +463,27 @@ fn an_event_that_mariadb_lost_is_not_called_unchanged() {
         },
     );
 }
+
+/// In fallback mode the step's transactions are not known, so the tables decide once another session has committed. Red
+/// if that is no proof although all rows are those of before.
+#[test]
+fn in_fallback_mode_the_tables_prove_it_on_postgresql() {
+    let database = TestDatabase::create(Kind::PostgreSql);
+    let elsewhere = TestDatabase::create(Kind::PostgreSql);
+    elsewhere.execute("CREATE TABLE events_seen (id integer); CREATE TABLE other (id integer)");
+    elsewhere.execute("INSERT INTO other VALUES (1)");
+    let meanwhile = application(&database, "other").replace(
+        "os.environ['DATABASE_URL']",
+        &format!("'{}'", elsewhere.url()),
+    );
+    let body = format!("    op.execute('DELETE FROM cents')\n{meanwhile}");
+    let project = failing(&database, &body)
+        .env("ROLLBACK_DATABASE_URL", database.url())
+        .file("engine", "#!/bin/sh\nexec alembic \"$@\"\n");
+    project.make_executable("engine");
+    let run = project
+        .run(&format!("{RUN} --engine-command ./engine"))
+        .exits(4);
+    assert_eq!(database_of(&run)["state"], "unchanged", "{run}");
+    assert_eq!(cents(&database), "30000");
+}

@@ -93,7 +93,7 @@ impl Session {
         if !run.needs_proof() {
             return Vec::new();
         }
-        let proof = match (&run.evidence, self.has_own_connection()) {
+        let proof = match (run.evidence(), self.has_own_connection()) {
             (_, false) => Proof::none(Doubt::NoConnection),
             (None, _) => Proof::none(Doubt::NoEvidence),
             (Some(evidence), _) => self.watched.proof(evidence, None),

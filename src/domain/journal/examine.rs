@@ -1,9 +1,9 @@
 //! What a look at the database says about an unfinished run.
 
-use super::Run;
+use super::{Remains, Run};
 use crate::domain::graph::Graph;
 use crate::domain::plan::Plan;
-use crate::domain::proof::Doubt;
+use crate::domain::proof::{Doubt, Evidence};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::schema::{Difference, Schema};
 
@@ -47,7 +47,15 @@ impl Run {
     /// Whether it has to be proven that the step in flight left nothing. If the run ended at it, that was proven then,
     /// and what was written since is somebody else's.
     pub fn needs_proof(&self) -> bool {
-        self.in_flight.is_some() && !self.left_nothing
+        self.in_flight.is_some() && self.remains != Remains::Nothing
+    }
+
+    /// What was noted before the step in flight.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match &self.remains {
+            Remains::Unproven(evidence) => evidence.as_ref(),
+            Remains::Nothing => None,
+        }
     }
 
     /// Compares the record with the database as it is now. `schema` is `None` where it cannot be

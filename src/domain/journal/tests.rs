@@ -649,6 +649,6 @@ fn the_evidence_of_the_step_in_flight_is_in_the_record() {
         evidence: Some(evidence(rows).without(&mut known)),
     };
     let entries = vec![begun("a"), with(1), with(2)];
-    assert_eq!(run(entries).evidence, Some(evidence(2)));
-    assert_eq!(run(vec![begun("a"), intent(0)]).evidence, None);
+    assert_eq!(run(entries).evidence(), Some(&evidence(2)));
+    assert_eq!(run(vec![begun("a"), intent(0)]).evidence(), None);
 }

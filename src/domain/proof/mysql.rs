@@ -101,16 +101,15 @@ impl MySqlEvidence {
         }
         emptied.retain(|table| !changed.contains(table));
         unknown.dedup();
-        let kinds: [(Vec<String>, fn(Vec<String>) -> Doubt); 3] = [
-            (changed, Doubt::RowsChanged),
-            (emptied, Doubt::Emptied),
-            (unknown, Doubt::NotCompared),
+        let found = [
+            Doubt::RowsChanged(changed),
+            Doubt::Emptied(emptied),
+            Doubt::NotCompared(unknown),
         ];
         doubts.extend(
-            kinds
+            found
                 .into_iter()
-                .filter(|(tables, _)| !tables.is_empty())
-                .map(|(tables, doubt)| doubt(tables)),
+                .filter(|doubt| !doubt.objects().is_empty()),
         );
         doubts
     }
