@@ -318,8 +318,9 @@ fn the_latest_backup_is_the_one_that_was_made_last_whatever_the_clock_said() {
     let id = first["id"].as_str().unwrap();
     let manifest = project.root().join(format!(".rollback/backups/{id}.json"));
     let text = fs::read_to_string(&manifest).unwrap();
-    let at = first["at"].as_str().unwrap();
-    fs::write(&manifest, text.replace(at, "2099-01-01T00:00:00.000Z")).unwrap();
+    let mut written: serde_json::Value = serde_json::from_str(&text).unwrap();
+    written["at"] = "2099-01-01T00:00:00.000Z".into();
+    fs::write(&manifest, written.to_string()).unwrap();
     project.run("downgrade-safe -1 -y").exits(0);
     let second = project.run("backup --format json").exits(0).json();
     let ids: Vec<_> = listed(&project)

@@ -194,7 +194,7 @@ fn where_no_backup_can_be_made_the_run_is_refused_unless_told_otherwise() {
     let bytes = project.bytes();
     let plain = "--engine-command 'env alembic'";
     let run = run(&project, &format!("{FAILING} {plain}")).exits(3);
-    assert!(run.stderr.contains("no connection of our own"), "{run}");
+    assert!(run.stderr.contains("no direct connection"), "{run}");
     assert!(run.stderr.contains("--no-backup"), "{run}");
     let told = self::run(&project, &format!("plan base {plain}"))
         .exits(0)
