@@ -427,7 +427,8 @@ impl<'a> Keeper<'a> {
                 "make one by the means of the server, and run without: --no-backup".to_owned()
             }
             BackupError::Unfit(_) => {
-                "fix that on the server, or choose another backup; the database was not changed".to_owned()
+                "fix that on the server, or choose another backup; the database was not changed"
+                    .to_owned()
             }
             BackupError::NoScratch(_) => {
                 "give the user that right, or run without --verify-backup restore".to_owned()

@@ -268,7 +268,11 @@ fn agreed(args: &RestoreArgs, context: &Context<'_>, name: &str) -> Result<(), F
 }
 
 /// Refuses where the state that would be lost is not the one that was shown.
-fn still(keeper: &Keeper<'_>, before: Option<&Contents>, context: &Context<'_>) -> Result<(), Failure> {
+fn still(
+    keeper: &Keeper<'_>,
+    before: Option<&Contents>,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
     // What could not be read before was not shown either.
     let Some(before) = before else {
         return Ok(());

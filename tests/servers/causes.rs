@@ -84,13 +84,48 @@ fn a_step_that_stands_in_its_own_way_is_told_from_what_it_found() {
     let made_twice = "op.execute('CREATE TABLE made (id integer)')\nop.execute('CREATE TABLE made (id integer)')";
     let by_hand = "op.execute('CREATE TABLE by_hand (id integer)')";
     for (kind, downgrade, code, cause) in [
-        (Kind::PostgreSql, made_twice, "already-exists", "the step itself makes made at bbbb1111.py:13, and then makes it again"),
-        (Kind::Sqlite, made_twice, "already-exists", "the step itself makes made at bbbb1111.py:13, and then makes it again"),
-        (Kind::PostgreSql, unseen, "already-exists", "made did not exist before this step, and exists when the step makes it"),
-        (Kind::MariaDb, unseen, "already-exists", "made did not exist before this step, and exists when the step makes it"),
-        (Kind::PostgreSql, by_hand, "already-exists", "by_hand existed already before this step"),
-        (Kind::MariaDb, by_hand, "already-exists", "by_hand existed already before this step"),
-        (Kind::Sqlite, by_hand, "already-exists", "by_hand existed already before this step"),
+        (
+            Kind::PostgreSql,
+            made_twice,
+            "already-exists",
+            "the step itself makes made at bbbb1111.py:13, and then makes it again",
+        ),
+        (
+            Kind::Sqlite,
+            made_twice,
+            "already-exists",
+            "the step itself makes made at bbbb1111.py:13, and then makes it again",
+        ),
+        (
+            Kind::PostgreSql,
+            unseen,
+            "already-exists",
+            "made did not exist before this step, and exists when the step makes it",
+        ),
+        (
+            Kind::MariaDb,
+            unseen,
+            "already-exists",
+            "made did not exist before this step, and exists when the step makes it",
+        ),
+        (
+            Kind::PostgreSql,
+            by_hand,
+            "already-exists",
+            "by_hand existed already before this step",
+        ),
+        (
+            Kind::MariaDb,
+            by_hand,
+            "already-exists",
+            "by_hand existed already before this step",
+        ),
+        (
+            Kind::Sqlite,
+            by_hand,
+            "already-exists",
+            "by_hand existed already before this step",
+        ),
         (
             Kind::PostgreSql,
             "op.execute('CREATE TABLE notes (id integer)')",
