@@ -31,7 +31,7 @@ use crate::ui::{Replacement, Restoration};
 /// schema and the rows of each table have to be those of the backup. On MariaDB and MySQL it first loads the
 /// backup into a scratch database beside the real one.
 ///
-/// A restore does not need the project: if it cannot be opened, --database-url or ROLLBACK_DATABASE_URL names
+/// A restore does not need the project: if it cannot be opened, --database-url or `ROLLBACK_DATABASE_URL` names
 /// the database.
 #[derive(Debug, Args)]
 #[command(after_help = "\

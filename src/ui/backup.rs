@@ -315,9 +315,7 @@ impl Ui {
         let Replacement {
             manifest, now, run, ..
         } = restoration.replacement;
-        let what = if !restoration.replacement.is_known {
-            "nothing is known to compare the database with".to_owned()
-        } else {
+        let what = if restoration.replacement.is_known {
             let what = match now.map(|now| now.has_schema_of(manifest)) {
                 Some(None) => "version rows and the rows",
                 _ => "version rows, schema and the rows",
@@ -326,6 +324,8 @@ impl Ui {
                 "{what} of {} are those of the backup, read from the database",
                 count(manifest.rows.len(), "table")
             )
+        } else {
+            "nothing is known to compare the database with".to_owned()
         };
         let title = format!("✓ Restored in {}: {what}", seconds(restoration.elapsed));
         self.say(&self.err.with(&title, Color::Green));

@@ -30,13 +30,10 @@ pub(super) fn by_hand(facts: &ConnectionFacts, file: &Path) -> Option<String> {
             ))
         }
         Dialect::MySql => {
-            match &facts.socket {
-                Some(socket) => option("socket", Some(socket.clone())),
-                None => {
-                    option("protocol", Some("tcp".to_owned()));
-                    option("host", facts.host.clone());
-                    option("port", port);
-                }
+            if let Some(socket) = &facts.socket { option("socket", Some(socket.clone())) } else {
+                option("protocol", Some("tcp".to_owned()));
+                option("host", facts.host.clone());
+                option("port", port);
             }
             option("user", facts.user.clone());
             option("max-allowed-packet", Some("1G".to_owned()));

@@ -63,7 +63,7 @@ impl Session {
                 };
                 match &**operation {
                     Operation::CreateTable { table, .. } => {
-                        made.push((table.name.clone(), id.clone()))
+                        made.push((table.name.clone(), id.clone()));
                     }
                     Operation::RenameTable { to, .. } => made.push((to.clone(), id.clone())),
                     _ => {}

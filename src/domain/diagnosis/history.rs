@@ -16,7 +16,7 @@ pattern!(
 );
 pattern!(
     VERSION_STATEMENT =
-        r#"(?i)^(?:UPDATE|INSERT INTO) (\S+) (?:SET version_num\s*=|\(version_num\))"#
+        r"(?i)^(?:UPDATE|INSERT INTO) (\S+) (?:SET version_num\s*=|\(version_num\))"
 );
 pattern!(VERSION_VALUE = r"(?i)(?:SET version_num\s*=\s*|VALUES \()'([^']+)'");
 pattern!(LENGTH = r"(?:varying|varchar|character)\((\d+)\)");

@@ -12,7 +12,7 @@ use crate::domain::risk::Culprit;
 use crate::domain::schema_names::{self, Kind};
 
 pattern!(CONSTRAINT_OF = r#"constraint "([^"]+)""#);
-pattern!(ENGLISH = r#"^(relation|table|view|sequence|column|index|constraint|type) "#);
+pattern!(ENGLISH = r"^(relation|table|view|sequence|column|index|constraint|type) ");
 pattern!(OF_TABLE = r#" (?:of|for) (?:relation|table) "([^"]+)""#);
 
 /// What kind of object the error is about, as far as code or words tell.
