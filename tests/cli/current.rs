@@ -147,7 +147,8 @@ fn a_run_that_is_over_and_a_backup_of_another_database_are_not_shown() {
     let run = project.run("current").exits(0);
     assert!(!run.stdout.contains("unfinished"), "{run}");
     assert!(run.stdout.contains("Backup:"), "{run}");
-    fs::rename(project.database(), project.root().join("other.db")).unwrap();
+    // A renamed file is still the same database, a copy is not.
+    fs::copy(project.database(), project.root().join("other.db")).unwrap();
     let project = project.edit("alembic.ini", "/app.db", "/other.db");
     let run = project.run("current").exits(0);
     assert!(!run.stdout.contains("Backup:"), "{run}");

@@ -162,6 +162,7 @@ fn a_backup_before_a_run() {
 /// Red if a URL is left out of a command, which may then lead to another database, or its password is shown.
 #[test]
 fn a_url_with_a_password_is_suggested_without_it() {
+    let password = Regex::new(r":[^:@/]+@").unwrap();
     for kind in Kind::SERVERS {
         let database = TestDatabase::create(kind);
         let project = Project::alembic("linear").env("DATABASE_URL", database.url());
@@ -170,7 +171,6 @@ fn a_url_with_a_password_is_suggested_without_it() {
         let call = format!("--database-url {url} plan -1");
         let output = project.rollback(&call).piped().output().unwrap();
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        let password = Regex::new(r":[^:@/]+@").unwrap();
         let masked = password.replace(&url, ":***@");
         assert_ne!(masked, url);
         let words = [

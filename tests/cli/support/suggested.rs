@@ -50,7 +50,9 @@ fn in_json(line: &str) -> Option<Vec<String>> {
     fn collect(value: &serde_json::Value, found: &mut Vec<String>) {
         match value {
             serde_json::Value::Array(values) => {
-                values.iter().for_each(|value| collect(value, found));
+                for value in values {
+                    collect(value, found);
+                }
             }
             serde_json::Value::Object(fields) => {
                 for (name, value) in fields {
