@@ -44,6 +44,7 @@ Examples:
 Exit codes: 0 restored and verified, 1 error before anything was changed, 3 refused or not confirmed,
 4 the restore failed and the database is as before, 5 it failed and manual intervention is needed, 6 another
 run holds the lock of the database.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RestoreArgs {
     /// The id of a backup, the beginning of one, latest, or the name of a file.
     #[arg(value_name = "ID|FILE")]
@@ -122,7 +123,7 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         file: &chosen.file,
         is_known: chosen.is_known,
         // A file without a manifest was loaded into one just now.
-        try_out: !args.no_trial && !(chosen.is_bare && chosen.is_known),
+        try_out: !(args.no_trial || chosen.is_bare && chosen.is_known),
     };
     keeper.replace(&source).map_err(|not| {
         if not.refused {

@@ -30,7 +30,9 @@ pub(super) fn by_hand(facts: &ConnectionFacts, file: &Path) -> Option<String> {
             ))
         }
         Dialect::MySql => {
-            if let Some(socket) = &facts.socket { option("socket", Some(socket.clone())) } else {
+            if let Some(socket) = &facts.socket {
+                option("socket", Some(socket.clone()));
+            } else {
                 option("protocol", Some("tcp".to_owned()));
                 option("host", facts.host.clone());
                 option("port", port);

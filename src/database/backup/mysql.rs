@@ -280,7 +280,7 @@ impl MySqlBackups {
     }
 
     /// Refuses a backup that this server would not take whole.
-    fn fits(&self, database: &mut MySql, survey: &Survey) -> Result<(), BackupError> {
+    fn fits(database: &mut MySql, survey: &Survey) -> Result<(), BackupError> {
         let packet = packet(database)?;
         let longest = survey.longest_value.max(survey.longest_statement) + ROOM;
         if longest > packet {
@@ -503,7 +503,7 @@ impl Backups for MySqlBackups {
         self.tools()?;
         let survey = self.survey(file, &mut |_| {})?;
         let mut database = self.connect()?;
-        self.fits(&mut database, &survey)?;
+        Self::fits(&mut database, &survey)?;
         self.idle = Some(database);
         if !try_out {
             return Ok(Ready::default());

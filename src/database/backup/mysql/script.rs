@@ -217,6 +217,10 @@ pub(super) fn source(script: &mut impl BufRead) -> io::Result<Option<String>> {
 
 /// What is known of a dump that was read whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a kind of object that needs a right of its own"
+)]
 pub(super) struct Survey {
     /// Bytes of the longest value of a row, of those rows that are longer than [`LONG`].
     pub(super) longest_value: u64,
