@@ -352,6 +352,7 @@ fn the_database_and_its_states_are_described() {
         [
             "elsewhere",
             "half_done",
+            "may_have_changed",
             "step_happened",
             "unchanged",
             "unknown"
