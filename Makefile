@@ -1,7 +1,7 @@
 # The commands of the project. CI runs nothing that is not a target here.
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test accuracy bench lint clean tools
+.PHONY: build demo test accuracy bench storm lint clean tools
 
 tools:
 	@command -v cargo >/dev/null 2>&1 || { echo "cargo is needed: install Rust with rustup (https://rustup.rs)." >&2; exit 1; }
@@ -42,6 +42,12 @@ bench: build
 	scripts/setup-servers
 	scripts/setup-bench
 	scripts/bench
+
+# Kills runs at random moments, resumes them, and compares where they end with an undisturbed run. About half an hour.
+storm: build
+	scripts/setup-python alembic-current
+	scripts/setup-servers
+	scripts/storm
 
 clean:
 	cargo clean
