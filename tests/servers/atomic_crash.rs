@@ -363,7 +363,10 @@ fn a_copy_that_is_missing_is_for_a_person() {
 
     // Brought back by hand, the database is where the run began.
     std::fs::rename(&aside, database.path()).unwrap();
-    resumed(&project, "").exits(0);
+    // It is another file, which only the operator can know to be the same database.
+    let refused = resumed(&project, "").exits(3);
+    assert!(refused.stderr.contains("--other-database"), "{refused}");
+    resumed(&project, "--other-database").exits(0);
     assert_eq!(rows(&database), ["r07"]);
 }
 

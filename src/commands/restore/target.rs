@@ -52,7 +52,7 @@ impl Target {
             "the project could not be opened, so the database is the one that the URL names: {}",
             failure.message
         ));
-        let mut database = database::open(&facts, context.environment)
+        let mut database = database::open_to_replace(&facts, context.environment)
             .map_err(|error| database_failure(&error))?;
         let identity = database
             .identity()
