@@ -185,7 +185,7 @@ fn json_is_one_event_per_line() {
             "version": 1, "event": "finished", "exit_code": 0,
             "current": ["7c1e5f0a93d2", "a4d80b2e6f17"],
             "removed": ["e86f3a7d1c95", "b52d08e7f41c"],
-            "validated": true, "seconds": 0.0, "next": [], "diagnosis": null,
+            "validated": true, "seconds": 0.0, "next": [], "diagnosis": null, "steps_done": 2,
         })
     );
 }
