@@ -366,7 +366,12 @@ fn a_copy_that_is_missing_is_for_a_person() {
     // It is another file, which only the operator can know to be the same database.
     let refused = resumed(&project, "").exits(3);
     assert!(refused.stderr.contains("--other-database"), "{refused}");
-    resumed(&project, "--other-database").exits(0);
+    // Without the copy nothing proves which rows are in it, so the record is closed and another run begins.
+    resumed(&project, "--other-database").exits(5);
+    project.run("abandon --other-database").exits(0);
+    project
+        .run("downgrade-safe -3 -y --allow-failing --atomic")
+        .exits(0);
     assert_eq!(rows(&database), ["r07"]);
 }
 
