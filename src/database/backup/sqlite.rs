@@ -208,10 +208,12 @@ impl Backups for SqliteBackups {
             }
             dumped => return dumped,
         };
-        // The bytes are there, whatever SQLite makes of them.
-        fs::remove_file(file)
-            .and_then(|()| fs::copy(&self.path, file))
-            .map_err(|error| io_error(file, error))?;
+        // The bytes are there, whatever SQLite makes of them. What it wrote of a copy is in the way.
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::copy(&self.path, file),
+        }
+        .map_err(|error| io_error(file, error))?;
         let mut reasons = vec![format!("{reason}; the file was copied byte by byte")];
         let log = beside(&self.path, "-wal");
         if bytes_of(&log) > 0 {
