@@ -359,7 +359,7 @@ fn what_a_step_left_is_told_before_a_run_and_where_the_record_is_lost() {
             "no other run holds its lock",
             "nothing in it looks like the rest of a step",
             "rollback current",
-            "rollback downgrade-safe TARGET",
+            "rollback downgrade-safe <target>",
         ] {
             assert!(run.stderr.contains(words), "{kind:?}: {words}\n{run}");
         }
