@@ -229,7 +229,7 @@ fn another_way_to_the_same_server_leads_to_the_same_run() {
         killed(&project);
         let project = project.env("DATABASE_URL", database.socket_url());
         let refused = project.run("downgrade-safe -1 -y --allow all").exits(3);
-        assert!(refused.stderr.contains("--resume"), "{refused}");
+        assert!(refused.stderr.contains("rollback resume"), "{refused}");
         project.run(RESUME).exits(0);
         assert_eq!(rows(&database), [""; 0], "{kind:?}");
         let line = format!("restore latest -y --database {}", database.name());
