@@ -60,12 +60,13 @@ fn a_link_in_the_place_of_the_record_is_refused() {
     let record = project.root().join(".rollback");
     symlink(&elsewhere, &record).unwrap();
     let bytes = project.bytes();
-    for line in [
-        "downgrade-safe -1 -y",
-        "backup",
-        "downgrade-safe -1 -y --backup",
+    // Where a backup cannot be made, that is a refusal.
+    for (line, exit) in [
+        ("downgrade-safe -1 -y", 1),
+        ("backup", 3),
+        ("downgrade-safe -1 -y --backup", 3),
     ] {
-        let run = project.run(line).exits(1);
+        let run = project.run(line).exits(exit);
         assert!(
             run.stderr.contains(".rollback: it is a link"),
             "{line}\n{run}"
@@ -83,13 +84,13 @@ fn a_link_in_the_place_of_the_record_is_refused() {
 /// Red when one of the files of a record is opened through a link.
 #[test]
 fn a_link_among_the_records_is_refused() {
-    for name in ["runs", "backups"] {
+    for (name, exit) in [("runs", 1), ("backups", 3)] {
         let project = at_heads();
         fs::create_dir(project.root().join(".rollback")).unwrap();
         let elsewhere = project.root().join("elsewhere");
         fs::create_dir(&elsewhere).unwrap();
         symlink(&elsewhere, project.root().join(".rollback").join(name)).unwrap();
-        let run = project.run("downgrade-safe -1 -y --backup").exits(1);
+        let run = project.run("downgrade-safe -1 -y --backup").exits(exit);
         assert!(run.stderr.contains("it is a link"), "{run}");
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
         assert_eq!(project.rows(), ["e86f3a7d1c95"]);

@@ -52,7 +52,7 @@ macro_rules! both_roads_see_the_same_in {
 both_roads_see_the_same_in! {
     branches custom_version_table depends_on diamond failing forest labels linear lists losses
     merge_of_ancestor merge_of_merges mutual_depends_on no_downgrade odd_messages
-    three_way_merge two_heads
+    tangled tangled_rows three_way_merge two_heads
 }
 
 /// The projects that the tests above leave out, and why.
