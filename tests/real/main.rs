@@ -228,8 +228,19 @@ fn superset_goes_back_over_its_first_merge_and_up_to_the_revision_that_cannot() 
     let (output, starts) =
         superset.rollback(&["plan", "base", "--format", "json", "--database-url", &url]);
     assert!(output.status.success(), "{}", shown(&output));
-    let by_files = &json_lines(&output)[0];
-    assert_eq!(without_times(by_files), without_times(plan));
+    let mut by_files = json_lines(&output).swap_remove(0);
+    // The command to type next repeats the option by which this plan was reached, without the password.
+    let (user, server) = url.rsplit_once('@').unwrap();
+    let (user, _) = user.rsplit_once(':').unwrap();
+    let hidden = format!("{user}:***@{server}");
+    let next = plan["verdict"]["next"].as_str().unwrap();
+    let arguments = next.strip_prefix("rollback ").unwrap();
+    assert_eq!(
+        by_files["verdict"]["next"].take(),
+        format!("rollback --database-url '{hidden}' {arguments}")
+    );
+    by_files["verdict"]["next"] = plan["verdict"]["next"].clone();
+    assert_eq!(without_times(&by_files), without_times(plan));
     assert_eq!(starts, 0);
 
     // What cannot be reached is refused before anything runs, with a way that can.
