@@ -16,6 +16,7 @@ mod checks;
 mod connection;
 mod crash;
 mod diagnosis;
+mod dump;
 mod effort;
 mod evidence;
 mod failures;

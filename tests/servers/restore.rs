@@ -1,5 +1,6 @@
 //! A run that fails half-way, and the backup of before it: put back by the run itself, or by hand.
 
+use crate::dump::dump;
 use crate::project::{Call, Project};
 use crate::support::{Kind, TestDatabase};
 use crate::walk::{events, rows, upgraded};
@@ -22,25 +23,14 @@ fn failing(database: &TestDatabase<'_>) -> Project {
     project
 }
 
-/// Schema, version rows and the rows of the tables, value by value.
-fn everything(database: &TestDatabase<'_>) -> Vec<String> {
-    let mut all: Vec<String> = database.open().schema().unwrap().into_iter().collect();
-    all.extend(rows(database));
-    for table in ["fifth", "e1b", "first"] {
-        let rows = database.query(&format!("SELECT id, name FROM {table} ORDER BY id"));
-        all.push(format!("{table}: {rows:?}"));
-    }
-    all
-}
-
 fn undone_by_the_run(kind: Kind) {
     let database = TestDatabase::create(kind);
     let project = failing(&database);
-    let was = everything(&database);
+    let was = dump(&database, &[]);
     let run = with_backups(&project, &format!("{FAILING} --on-failure restore"))
         .run()
         .exits(4);
-    assert_eq!(everything(&database), was, "{kind:?}\n{run}");
+    assert_eq!(dump(&database, &[]), was, "{kind:?}\n{run}");
     let lines = run.json_lines();
     let made = events(&lines, "backup_finished");
     assert_eq!(made[0]["verified"], "read", "{kind:?}\n{run}");
@@ -68,7 +58,7 @@ fn a_run_that_fails_is_undone_on_mariadb() {
 fn undone_by_hand(kind: Kind) {
     let database = TestDatabase::create(kind);
     let project = failing(&database);
-    let was = everything(&database);
+    let was = dump(&database, &[]);
     let exit = if kind == Kind::PostgreSql { 4 } else { 5 };
     let line = format!("{FAILING} --verify-backup restore");
     let run = with_backups(&project, &line).run().exits(exit);
@@ -84,7 +74,7 @@ fn undone_by_hand(kind: Kind) {
         .run(&format!("restore {id} -y --database {name} --format json"))
         .exits(0)
         .json();
-    assert_eq!(everything(&database), was, "{kind:?}");
+    assert_eq!(dump(&database, &[]), was, "{kind:?}");
     assert!(restored["closed_run"].is_string(), "{restored}");
     let gone = restored["tables"].as_array().unwrap();
     assert!(
@@ -121,7 +111,7 @@ fn a_run_that_failed_is_undone_by_hand_on_mariadb() {
 fn a_resumed_run_goes_back_to_before_its_first_step(kind: Kind) {
     let database = TestDatabase::create(kind);
     let project = failing(&database);
-    let was = everything(&database);
+    let was = dump(&database, &[]);
     let killed = with_backups(&project, FAILING)
         .env("ROLLBACK_FAULT_POINT", "after_done:1")
         .run();
@@ -139,7 +129,7 @@ fn a_resumed_run_goes_back_to_before_its_first_step(kind: Kind) {
     let run = with_backups(&project, &format!("{resume} --on-failure restore"))
         .run()
         .exits(4);
-    assert_eq!(everything(&database), was, "{kind:?}\n{run}");
+    assert_eq!(dump(&database, &[]), was, "{kind:?}\n{run}");
     assert!(
         run.stderr
             .contains("the database is as it was before the run"),

@@ -1,15 +1,13 @@
 //! What `rollback sql template` writes is the inverse: a database is afterwards as it was before.
 
-use std::process::Command;
-
 use rollback::domain::foresight::Dialect;
 use rollback::domain::revision::RevisionId;
 use rollback::domain::sql_files::file;
 use rollback::domain::sql_files::script;
 use rollback::domain::sql_files::template::template;
 
-use crate::backup::real;
-use crate::support::{Kind, PASSWORD, TestDatabase, USER};
+use crate::dump::dump;
+use crate::support::{Kind, TestDatabase};
 
 /// A server has its roles for all its databases, so that these are ours.
 const ROLES: &str = "CREATE ROLE template_reader NOLOGIN; CREATE ROLE template_owner NOLOGIN;";
@@ -246,28 +244,12 @@ const EXPLAINED: &[(&str, &str)] = &[
 
 /// The schema, functions, rights, policies and comments, the lines of the fingerprint, and the roles.
 fn state(database: &TestDatabase<'_>) -> Vec<String> {
-    let facts = database.facts();
-    let dump = Command::new(real("pg_dump"))
-        .args(["--schema-only", "--host=127.0.0.1", "--username", USER])
-        .arg(format!("--port={}", facts.port.unwrap()))
-        .arg(format!("--dbname={}", database.name()))
-        .env("PGPASSWORD", PASSWORD)
-        .output()
-        .unwrap();
-    assert!(
-        dump.status.success(),
-        "{}",
-        String::from_utf8_lossy(&dump.stderr)
-    );
-    // Newer versions put a word of chance around the text.
-    let text = String::from_utf8(dump.stdout).unwrap();
-    let lines = text.lines().filter(|line| !line.contains("restrict "));
     let roles = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'template_%' ORDER BY 1";
     let members = "SELECT roleid::regrole || ' ' || member::regrole FROM pg_auth_members
                    WHERE roleid::regrole::text LIKE 'template_%' ORDER BY 1";
     let rows = [roles, members].map(|sql| database.query(sql)).concat();
-    lines
-        .map(str::to_owned)
+    dump(database, &["--schema-only"])
+        .into_iter()
         .chain(database.open().schema().unwrap())
         .chain(rows.into_iter().flatten().flatten())
         .collect()
