@@ -94,11 +94,11 @@ impl Registered {
     /// The same where nothing is to run, with what would refuse it.
     pub(in super::super) fn foretell(&self, context: &Context<'_>) {
         self.show(context);
-        if let Err(failure) = self.refuse(context) {
-            let message = failure.message.replace(": nothing was changed", "");
-            context
-                .ui
-                .warn(&format!("this will not be run as it is: {message}"));
+        if let Some(failure) = self.obstacle(context) {
+            context.ui.warn(&format!(
+                "this will not be run as it is: {}",
+                failure.message
+            ));
             for cause in &failure.causes {
                 context.ui.say(&format!("  {cause}"));
             }
@@ -110,6 +110,15 @@ impl Registered {
 
     /// Refuses what cannot or must not run.
     pub(super) fn refuse(&self, context: &Context<'_>) -> Result<(), Failure> {
+        let Some(mut failure) = self.obstacle(context) else {
+            return Ok(());
+        };
+        failure.message.push_str(": nothing was changed");
+        Err(failure)
+    }
+
+    /// The first reason why the plan cannot or must not run.
+    fn obstacle(&self, context: &Context<'_>) -> Option<Failure> {
         let failures = [
             self.needing(context),
             self.failed(context),
@@ -117,10 +126,7 @@ impl Registered {
             self.without_sql(context),
             self.changed(),
         ];
-        match failures.into_iter().flatten().next() {
-            Some(failure) => Err(failure),
-            None => Ok(()),
-        }
+        failures.into_iter().flatten().next()
     }
 
     fn needing(&self, context: &Context<'_>) -> Option<Failure> {
@@ -133,9 +139,7 @@ impl Registered {
             });
         let mut missing = missing.peekable();
         missing.peek()?;
-        let mut failure = Failure::user(
-            "a migration of the plan depends on what is not applied: nothing was changed",
-        );
+        let mut failure = Failure::user("a migration of the plan depends on what is not applied");
         let mut hints = Vec::new();
         for (id, on) in missing {
             failure = failure.because(format!("{id} depends on {on}, which is not applied"));
@@ -163,9 +167,7 @@ impl Registered {
             });
         let mut failed = failed.peekable();
         let (first, _) = *failed.peek()?;
-        let mut failure = Failure::refused(format!(
-            "the rollback of {first} failed before: nothing was changed"
-        ));
+        let mut failure = Failure::refused(format!("the rollback of {first} failed before"));
         let mut hints = Vec::new();
         for (id, error) in failed {
             let error = error.as_deref().unwrap_or("it is not known why");
@@ -198,9 +200,8 @@ impl Registered {
             });
         let mut malformed = malformed.peekable();
         malformed.peek()?;
-        let mut failure = Failure::refused(
-            "a file of the plan cannot be read, and --use file wants it: nothing was changed",
-        );
+        let mut failure =
+            Failure::refused("a file of the plan cannot be read, and --use file wants it");
         for one in malformed {
             failure = failure.because(one.to_string());
         }
@@ -221,9 +222,9 @@ impl Registered {
         let lacking: Vec<_> = lacking.collect();
         let mut failure = match &lacking[..] {
             [] => return None,
-            [(id, _)] => Failure::refused(format!("{id} has no rollback SQL: nothing was changed")),
+            [(id, _)] => Failure::refused(format!("{id} has no rollback SQL")),
             many => Failure::refused(format!(
-                "{} migrations of the plan have no rollback SQL: nothing was changed",
+                "{} migrations of the plan have no rollback SQL",
                 many.len()
             )),
         };
@@ -257,11 +258,9 @@ impl Registered {
         let changed: Vec<&str> = changed.map(|(id, _)| id.as_str()).collect();
         let message = match &changed[..] {
             [] => return None,
-            [id] => format!(
-                "the file of {id} says another rollback than what was registered: nothing was changed"
-            ),
+            [id] => format!("the file of {id} says another rollback than what was registered"),
             many => format!(
-                "{} files of the plan say another rollback than what was registered: nothing was changed",
+                "{} files of the plan say another rollback than what was registered",
                 many.len()
             ),
         };
