@@ -46,6 +46,8 @@ pub enum NotFound {
     None,
     /// Several do.
     Several(Vec<String>),
+    /// A manifest that cannot be read may be of a newer one than this, the newest that can.
+    NotSurelyLatest(String),
 }
 
 /// The folder of all backups of a project.
@@ -205,7 +207,11 @@ impl Listed {
     /// The backup whose id begins with what was typed, or the `latest`.
     pub fn find(&self, typed: &str) -> Result<&Manifest, NotFound> {
         if typed == "latest" {
-            return self.manifests.first().ok_or(NotFound::None);
+            let newest = self.manifests.first().ok_or(NotFound::None)?;
+            if !self.damaged.is_empty() {
+                return Err(NotFound::NotSurelyLatest(newest.id.clone()));
+            }
+            return Ok(newest);
         }
         if let Some(exact) = self.manifests.iter().find(|found| found.id == typed) {
             return Ok(exact);
@@ -496,6 +502,12 @@ mod tests {
         assert_eq!(listed.find("20261121").unwrap().id, ids[1]);
         assert_eq!(listed.find("2025"), Err(NotFound::None));
         assert_eq!(listed.find(""), Err(NotFound::None));
+        let mut damaged = backups.list().unwrap();
+        damaged.damaged.push("torn".to_owned());
+        assert_eq!(
+            damaged.find("latest"),
+            Err(NotFound::NotSurelyLatest(ids[0].to_owned()))
+        );
         let several = ids.iter().map(|&id| id.to_owned()).collect();
         assert_eq!(listed.find("202611"), Err(NotFound::Several(several)));
     }

@@ -53,6 +53,16 @@ impl Chosen {
                 let failure = listed.damaged.into_iter().fold(failure, Failure::because);
                 Err(failure.hint(format!("see which there are: {all}")))
             }
+            Err(NotFound::NotSurelyLatest(id)) => {
+                let failure = Failure::refused("which backup is the latest is unknown");
+                let failure = listed.damaged.into_iter().fold(failure, Failure::because);
+                Err(failure
+                    .hint(format!("see which there are: {all}"))
+                    .hint(format!(
+                        "the newest of those that can be read: {}",
+                        context.command(&["restore", &id])
+                    )))
+            }
             Err(NotFound::Several(ids)) => Err(Failure::user(format!(
                 "{typed} is the beginning of several backups: {}",
                 ids.join(", ")
