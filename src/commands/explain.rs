@@ -44,8 +44,12 @@ pub fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         Failure::user(format!("cannot read {}: {error}", args.file))
             .hint("name a log that can be read, or hand it over: ... | rollback explain -")
     })?;
+    let known = Known {
+        look: Some(context.command(&["current"]).to_string()),
+        ..Known::default()
+    };
     // What is quoted of it is shown: without the passwords of its URLs.
-    let diagnosis = diagnosis::diagnose(&mask(&text), &Known::default());
+    let diagnosis = diagnosis::diagnose(&mask(&text), &known);
     context.ui.explained(&diagnosis)?;
     Ok(if diagnosis.is_known() {
         Exit::Done

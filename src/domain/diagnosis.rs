@@ -97,10 +97,17 @@ pub struct Known {
     pub before: Option<Schema>,
     /// The command that puts the database back to a backup of before the run.
     pub restore: Option<String>,
-    /// The command that tells where the database stands.
+    /// The command that tells where the database stands, with the options of this run.
     pub look: Option<String>,
     /// The sessions that stood in the way.
     pub blockers: Vec<Blocker>,
+}
+
+impl Known {
+    /// The command that tells where the database stands.
+    fn current(&self) -> &str {
+        self.look.as_deref().unwrap_or("rollback current")
+    }
 }
 
 /// Every entry, in the order in which they are tried.
@@ -199,7 +206,7 @@ fn told(entry: &Entry, failed: &Failed, known: &Known) -> Diagnosis {
     if known.state.is_none() && entry.in_a_step {
         what_to_do.push(format!(
             "see where the database stands: {}",
-            known.look.as_deref().unwrap_or("rollback current")
+            known.current()
         ));
     }
     Diagnosis {
@@ -237,10 +244,7 @@ fn other(failed: Option<&Failed>, known: &Known) -> Diagnosis {
     } else {
         vec![
             "read the last lines of the text, and the migration that they name".to_owned(),
-            format!(
-                "see where the database stands: {}",
-                known.look.as_deref().unwrap_or("rollback current")
-            ),
+            format!("see where the database stands: {}", known.current()),
         ]
     };
     Diagnosis {

@@ -149,7 +149,7 @@ fn place(failed: &Failed) -> Option<String> {
     }
 }
 
-fn login(failed: &Failed, _: &Known) -> Words {
+fn login(failed: &Failed, known: &Known) -> Words {
     let user = group(&USER, &failed.message);
     let who = user
         .as_deref()
@@ -161,17 +161,22 @@ fn login(failed: &Failed, _: &Known) -> Words {
             "allow this user from this address in pg_hba.conf, then: SELECT pg_reload_conf();",
         );
     }
-    words.then("correct user and password where the project sets them, then try: rollback current")
+    words.then(format!(
+        "correct user and password where the project sets them, then try: {}",
+        known.current()
+    ))
 }
 
-fn no_database(failed: &Failed, _: &Known) -> Words {
+fn no_database(failed: &Failed, known: &Known) -> Words {
     let name = match failed.dialect {
         Some(Dialect::MySql) => named(failed, 0),
         _ => group(&DATABASE, &failed.message),
     };
     let name = name.as_deref().unwrap_or("of that name");
-    Words::new(format!("the server has no database {name}"))
-        .then("correct its name where the project sets it, then try: rollback current")
+    Words::new(format!("the server has no database {name}")).then(format!(
+        "correct its name where the project sets it, then try: {}",
+        known.current()
+    ))
 }
 
 fn too_many(failed: &Failed, _: &Known) -> Words {
@@ -206,17 +211,22 @@ fn lost(failed: &Failed, known: &Known) -> Words {
     words
 }
 
-fn unreachable(failed: &Failed, _: &Known) -> Words {
+fn unreachable(failed: &Failed, known: &Known) -> Words {
     let at = place(failed).map_or(String::new(), |place| format!(" at {place}"));
     Words::new(if failed.state.as_deref() == Some("57P03") {
         format!("the server{at} is starting or stopping and lets nobody in yet")
     } else {
         format!("no server answers{at}")
     })
-    .then("start the server, or correct host and port where the project sets them, then try: rollback current")
+    .then(format!(
+        "start the server, or correct host and port where the project sets them, then try: {}",
+        known.current()
+    ))
 }
 
-fn no_file(_: &Failed, _: &Known) -> Words {
-    Words::new("the file of the SQLite database cannot be opened")
-        .then("create its folder, or correct its path where the project sets it, then try: rollback current")
+fn no_file(_: &Failed, known: &Known) -> Words {
+    Words::new("the file of the SQLite database cannot be opened").then(format!(
+        "create its folder, or correct its path where the project sets it, then try: {}",
+        known.current()
+    ))
 }

@@ -150,7 +150,7 @@ fn missing(failed: &Failed, known: &Known) -> Words {
         .then("check out the code that belongs to this database, or restore the file")
         .then(format!(
             "see where the database stands: {}",
-            known.look.as_deref().unwrap_or("rollback current")
+            known.current()
         ))
 }
 
@@ -189,7 +189,7 @@ fn not_below(failed: &Failed, known: &Known) -> Words {
     ))
     .then(format!(
         "see where the database stands: {}",
-        known.look.as_deref().unwrap_or("rollback current")
+        known.current()
     ))
     .then("see what is below it: rollback list")
 }
@@ -266,7 +266,7 @@ fn not_up_to_date(_: &Failed, known: &Known) -> Words {
     Words::new("the database is not at the head of the code, which the command needs")
         .then(format!(
             "see where it is: {}",
-            known.look.as_deref().unwrap_or("rollback current")
+            known.current()
         ))
         .then("upgrade it: alembic upgrade head")
         .then("or, if its schema is that of the head already and only the row is missing: alembic stamp head")

@@ -295,10 +295,11 @@ fn x_argument(failed: &Failed, _: &Known) -> Words {
     .then(format!("add it: -x {name}=VALUE"))
 }
 
-fn url(_: &Failed, _: &Known) -> Words {
-    Words::new("the project gives no database URL that can be used").then(
-        "set it where the project reads it (`sqlalchemy.url` in alembic.ini, or its env.py) until this works: rollback current",
-    )
+fn url(_: &Failed, known: &Known) -> Words {
+    Words::new("the project gives no database URL that can be used").then(format!(
+        "set it where the project reads it (`sqlalchemy.url` in alembic.ini, or its env.py) until this works: {}",
+        known.current()
+    ))
 }
 
 fn no_configuration(failed: &Failed, _: &Known) -> Words {
@@ -309,7 +310,7 @@ fn no_configuration(failed: &Failed, _: &Known) -> Words {
     .then("run it in the project's folder, or name that: rollback -C <dir> current")
 }
 
-fn broken_configuration(failed: &Failed, _: &Known) -> Words {
+fn broken_configuration(failed: &Failed, known: &Known) -> Words {
     if failed.line().contains("nterpolation") {
         // The value is not repeated: it is nearly always a URL with its password.
         return Words::new("a value of the configuration has a single %, which ConfigParser takes for the beginning of a reference")
@@ -319,7 +320,7 @@ fn broken_configuration(failed: &Failed, _: &Known) -> Words {
         "the configuration of Alembic cannot be parsed: {}",
         cut(&failed.message)
     ))
-    .then("correct it until this works: rollback current")
+    .then(format!("correct it until this works: {}", known.current()))
 }
 
 fn no_flask(failed: &Failed, _: &Known) -> Words {
