@@ -33,10 +33,12 @@ const SHAPES: [&str; 15] = [
 /// A fixture on a database, upgraded to its heads.
 pub(crate) fn upgraded(case: &str, database: &TestDatabase<'_>) -> Project {
     let project = Project::alembic(case).env("DATABASE_URL", database.url());
-    if case == "custom_version_table" && database.kind() == Kind::PostgreSql {
-        database.execute("CREATE SCHEMA bookkeeping");
-    }
-    project.engine("alembic upgrade heads");
+    database.filled(case, || {
+        if case == "custom_version_table" && database.kind() == Kind::PostgreSql {
+            database.execute("CREATE SCHEMA bookkeeping");
+        }
+        project.engine("alembic upgrade heads");
+    });
     project
 }
 

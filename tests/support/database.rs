@@ -63,6 +63,13 @@ impl<'server> TestDatabase<'server> {
         }
     }
 
+    pub(super) fn server(&self) -> Option<&Server> {
+        match &self.place {
+            Place::Server(server) => Some(server),
+            Place::File(_) => None,
+        }
+    }
+
     /// The name on the server, or the path of the file.
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -19,12 +19,13 @@ mod keeper;
 mod mariadb;
 mod postgres;
 mod server;
+mod template;
 
 pub(crate) use database::{TestDatabase, database_environment};
 pub(crate) use server::{PASSWORD, Server, USER};
 
 /// The databases that every scenario has to hold on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     PostgreSql,
     MariaDb,

@@ -189,6 +189,14 @@ impl Server {
         database::query(self.kind, &self.admin(), sql);
     }
 
+    pub(super) fn try_execute(&self, sql: &str) -> Result<(), sqlx::Error> {
+        database::try_query(self.kind, &self.admin(), sql).map(drop)
+    }
+
+    pub(super) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        database::query(self.kind, &self.admin(), sql)
+    }
+
     fn admin(&self) -> ConnectionFacts {
         self.facts(if self.kind == Kind::PostgreSql {
             "postgres"
