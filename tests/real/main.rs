@@ -42,6 +42,8 @@ const FIRST_BROKEN: &str = "6f139c533bea";
 const FIRST_MERGE: &str = "eb1c288c71c4";
 /// The steps from the head to it, itself included.
 const STEPS_OVER_THE_FIRST_MERGE: usize = 16;
+/// Those of them for which the engine is started each time: the merge point and the step before it.
+const STARTED_STEPS: usize = 2;
 
 struct Superset {
     database: TestDatabase<'static>,
@@ -306,10 +308,18 @@ fn superset_goes_back_over_its_first_merge_and_up_to_the_revision_that_cannot() 
     let heads: Vec<&str> = heads.iter().map(|id| id.as_str().unwrap()).collect();
     assert_eq!(superset.version(), heads.join(" "));
 
-    // The same where each step is a start of the engine.
+    // The same where each step is a start of the engine: for the last steps, because a start takes seconds.
+    let (output, _) = plain.rollback(&[
+        "downgrade-safe",
+        &format!("-{}", STEPS_OVER_THE_FIRST_MERGE - STARTED_STEPS),
+        "-y",
+        "--allow",
+        "all",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
     let (output, starts) = plain.rollback(&[
         "downgrade-safe",
-        &target,
+        &format!("-{STARTED_STEPS}"),
         "-y",
         "--allow",
         "all",
@@ -325,8 +335,9 @@ fn superset_goes_back_over_its_first_merge_and_up_to_the_revision_that_cannot() 
             .map(|event| ["removes", "heads"].map(|key| event[key].clone()))
             .collect()
     };
-    assert_eq!(steps_of(&json_lines(&output)), steps_of(&lines));
-    assert_eq!(starts, STEPS_OVER_THE_FIRST_MERGE + 1);
+    let last = &steps_of(&lines)[STEPS_OVER_THE_FIRST_MERGE - STARTED_STEPS..];
+    assert_eq!(steps_of(&json_lines(&output)), last);
+    assert_eq!(starts, STARTED_STEPS + 1);
     assert_eq!(plain.version(), superset.version());
     assert_eq!(plain.contents(), superset.contents());
 
