@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::untrusted::on_one_line;
+
 /// The id of one revision, complete; prefixes are resolved in [`target`](super::target) only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -22,9 +24,10 @@ impl RevisionId {
     }
 }
 
+/// For people, on one line. Programs and servers get [`as_str`](RevisionId::as_str).
 impl fmt::Display for RevisionId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
+        formatter.pad(&on_one_line(&self.0))
     }
 }
 
@@ -51,8 +54,8 @@ pub fn in_short<'names>(names: impl IntoIterator<Item = &'names str>) -> String 
 
 /// The same, with no more than so many one by one.
 pub fn by_the_last<'names>(names: impl IntoIterator<Item = &'names str>, told: usize) -> String {
-    let names: Vec<&str> = names.into_iter().collect();
-    match names[..] {
+    let names: Vec<_> = names.into_iter().map(on_one_line).collect();
+    match &names[..] {
         [] => "base".to_owned(),
         [.., last] if names.len() > told => format!("{last}, and {} more", names.len() - 1),
         _ => names.join(", "),

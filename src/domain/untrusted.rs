@@ -3,6 +3,8 @@
 //! A terminal obeys control characters, and a reader is misled by marks that turn the direction of a line or have
 //! no width. Here they are made visible. Printing is in `ui::terminal`, which lets nothing past this module.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// Whether a character is obeyed or invisible, instead of shown: control characters, marks of direction, characters
@@ -43,6 +45,16 @@ pub fn visible(text: &str) -> String {
         push_visible(&mut shown, character);
     }
     shown
+}
+
+/// A name on one line: tab and line feed are written out as well, because a name with a line feed could pretend to be
+/// the next line of ours.
+pub fn on_one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(['\t', '\n']) {
+        text.replace('\t', "\\t").replace('\n', "\\n").into()
+    } else {
+        text.into()
+    }
 }
 
 /// Adds one character, written out where it is hidden.
@@ -94,6 +106,18 @@ mod tests {
         );
         let plain = "naïve — 数据 ✓ \u{1f600} \u{600}";
         assert_eq!(visible(plain), plain);
+    }
+
+    /// Red when the id of a revision, which may come from any database, can begin a line.
+    #[test]
+    fn a_name_has_one_line() {
+        assert_eq!(on_one_line("a\tb\nok"), "a\\tb\\nok");
+        let id = crate::domain::revision::RevisionId::new("abc\nCurrent:   head");
+        assert_eq!(id.to_string(), "abc\\nCurrent:   head");
+        assert_eq!(
+            format!("{:>4}", crate::domain::revision::RevisionId::new("a")),
+            "   a"
+        );
     }
 
     /// Red when JSON loses a value, or holds one of these characters itself.

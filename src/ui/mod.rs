@@ -220,8 +220,9 @@ impl Ui {
     /// A caution on stderr.
     pub fn warn(&self, text: &str) {
         self.say(&format!(
-            "{} {text}",
-            self.err.with("warning:", Color::Yellow)
+            "{} {}",
+            self.err.with("warning:", Color::Yellow),
+            continued(text)
         ));
     }
 
@@ -256,9 +257,10 @@ impl Ui {
             Exit::Interrupted => self.err.with("interrupted:", Color::Yellow),
             _ => self.err.with("error:", Color::Red),
         };
-        insist(&format!("{word} {}", failure.message));
+        insist(&format!("{word} {}", continued(&failure.message)));
         for cause in &failure.causes {
-            insist(&format!("  {} {cause}", self.err.dimmed("because")));
+            let because = self.err.dimmed("because");
+            insist(&format!("  {because} {}", continued(cause)));
         }
         let output = failure.output.trim_end();
         if !output.is_empty() && self.verbosity == Verbosity::Verbose {
@@ -267,7 +269,8 @@ impl Ui {
             }
         }
         for hint in &failure.hints {
-            insist(&format!("  {} {hint}", self.err.with("→", Color::Cyan)));
+            let arrow = self.err.with("→", Color::Cyan);
+            insist(&format!("  {arrow} {}", continued(hint)));
         }
         if !output.is_empty() && self.verbosity < Verbosity::Verbose {
             insist(&format!(
@@ -276,6 +279,11 @@ impl Ui {
             ));
         }
     }
+}
+
+/// A text whose further lines cannot be taken for lines of their own.
+fn continued(text: &str) -> String {
+    text.replace('\n', "\n    ")
 }
 
 /// Says something on stderr in any case. Where nobody listens any more (a closed terminal) the run

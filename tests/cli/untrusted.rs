@@ -135,3 +135,22 @@ fn json_keeps_the_value() {
     assert!(message.contains("[2J"), "{run}");
     assert!(run.stdout.contains(r"\u202e\u200b\u2028"), "{run}");
 }
+
+/// Red when a row of the version table looks like a line of the program's own.
+#[test]
+fn the_id_of_a_revision_has_one_line() {
+    let project = Project::alembic("linear").at("heads");
+    let forged = "Current:   5e6f7a8b9c05";
+    project.sql(&format!(
+        "UPDATE alembic_version SET version_num = 'abc' || char(10) || '{forged}'"
+    ));
+    for line in ["current", "list", "plan -1", "downgrade-safe -1 -y"] {
+        let run = project.run(line);
+        let text = format!("{}{}", run.stdout, run.stderr);
+        assert!(text.contains(&format!("abc\\n{forged}")), "{line}\n{run}");
+        assert!(
+            !text.lines().any(|line| line.starts_with(forged)),
+            "{line}\n{run}"
+        );
+    }
+}
