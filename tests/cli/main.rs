@@ -11,6 +11,11 @@ mod support;
 /// What a project's plans may put at risk unless a test says otherwise: nothing.
 const CONSENT: &str = "";
 
+/// The folders of the clients of servers; there is only SQLite here.
+fn folders() -> [std::path::PathBuf; 0] {
+    []
+}
+
 mod backup;
 mod bad_input;
 mod current;

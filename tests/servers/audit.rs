@@ -82,7 +82,7 @@ fn a_run_that_fails_or_is_taken_back_is_in_the_table() {
         let project = ten(&database, FAILS).file("rollback.toml", WANTED);
         let line = "downgrade-safe base -y --allow-failing";
         let code = match kind {
-            Kind::MariaDb => project.run(line).code,
+            Kind::MariaDb | Kind::MySql => project.run(line).code,
             _ => project.run(&format!("{line} --atomic")).code,
         };
         let code = code.unwrap().to_string();

@@ -22,7 +22,7 @@ impl Place {
         Self {
             folder: tempfile::tempdir().unwrap(),
             interrupt: Interrupt::never(),
-            path: std::env::var("PATH").unwrap(),
+            path: crate::support::search_path().into_string().unwrap(),
         }
     }
 
@@ -528,13 +528,11 @@ fn what_is_written_meanwhile_is_neither_in_the_file_nor_in_its_contents() {
 /// Turns red if a backup goes on after the operator's first signal, or is taken for one.
 #[test]
 fn the_first_signal_ends_a_backup() {
-    for (kind, client) in [
-        (Kind::PostgreSql, "pg_dump"),
-        (Kind::MariaDb, "mariadb-dump"),
-    ] {
+    for kind in Kind::SERVERS {
+        let (client, loader) = kind.clients();
         let database = TestDatabase::create(kind);
         let mut place = Place::new();
-        for name in ["psql", "pg_restore", "mariadb"] {
+        for name in [loader, "pg_restore"] {
             place.program(name, &format!("exec {} \"$@\"", real(name).display()));
         }
         let version = format!("exec {} --version", real(client).display());
@@ -596,8 +594,7 @@ fn a_full_disk_is_told() {
 }
 
 pub(crate) fn real(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap();
-    std::env::split_paths(&path)
+    std::env::split_paths(&crate::support::search_path())
         .map(|folder| folder.join(name))
         .find(|file| file.is_file())
         .unwrap_or_else(|| panic!("{name} is not installed"))
@@ -620,21 +617,20 @@ fn a_password_of_any_signs_works_and_is_seen_nowhere() {
     for kind in Kind::SERVERS {
         let server = crate::support::Server::start(kind);
         let database = server.create_database();
-        let (client, loader) = if kind == Kind::PostgreSql {
+        let (client, loader) = kind.clients();
+        if kind == Kind::PostgreSql {
             fill_postgres(&database);
             server.execute(&format!(
                 "CREATE ROLE canary LOGIN SUPERUSER PASSWORD '{}'",
                 CANARY.replace('\'', "''")
             ));
-            ("pg_dump", "psql")
         } else {
             crate::backup_mysql::fill(&database);
             server.execute(&format!(
                 "CREATE USER canary@'%' IDENTIFIED BY '{}'; GRANT ALL ON *.* TO canary@'%'",
                 CANARY.replace('\\', "\\\\").replace('\'', "\\'")
             ));
-            ("mariadb-dump", "mariadb")
-        };
+        }
         let place = Place::new();
         let facts = as_user(&database, "canary", CANARY);
         let is_over = AtomicBool::new(false);

@@ -129,7 +129,10 @@ fn everything_comes_back_on_mariadb() {
     let before = whole(&database);
     let mut backups = place.backups(&database.facts());
     let client = backups.client().unwrap().unwrap();
-    assert!(client.starts_with("mariadb-dump 1"), "{client}");
+    assert!(
+        client.starts_with(&format!("{} ", Kind::MariaDb.clients().0)),
+        "{client}"
+    );
     assert!(backups.size().unwrap().unwrap() > 50_000);
     assert!(!backups.is_atomic());
 
@@ -202,10 +205,10 @@ fn a_rehearsal_has_the_same_contents_and_leaves_nothing_on_mariadb() {
 
     let mut slow = Place::new();
     slow.program(
-        "mariadb-dump",
-        &format!("exec {} \"$@\"", real("mariadb-dump").display()),
+        Kind::MariaDb.clients().0,
+        &format!("exec {} \"$@\"", real(Kind::MariaDb.clients().0).display()),
     );
-    slow.program("mariadb", "sleep 60");
+    slow.program(Kind::MariaDb.clients().1, "sleep 60");
     let interrupt = slow.interrupt.clone();
     let error = slow
         .backups(&database.facts())
@@ -281,14 +284,14 @@ fn a_full_disk_and_a_change_meanwhile_are_told_on_mariadb() {
     let database = filled();
     let mut place = Place::new();
     place.program(
-        "mariadb",
-        &format!("exec {} \"$@\"", real("mariadb").display()),
+        Kind::MariaDb.clients().1,
+        &format!("exec {} \"$@\"", real(Kind::MariaDb.clients().1).display()),
     );
     place.program(
-        "mariadb-dump",
+        Kind::MariaDb.clients().0,
         &format!(
             "trap '' XFSZ; ulimit -f 16; exec {} \"$@\"",
-            real("mariadb-dump").display()
+            real(Kind::MariaDb.clients().0).display()
         ),
     );
     let mut backups = place.backups(&database.facts());
@@ -296,15 +299,18 @@ fn a_full_disk_and_a_change_meanwhile_are_told_on_mariadb() {
         .dump(&place.file("full.sql"), &mut quiet())
         .unwrap_err()
         .to_string();
-    assert!(error.starts_with("mariadb-dump failed: "), "{error}");
+    assert!(
+        error.starts_with(&format!("{} failed: ", Kind::MariaDb.clients().0)),
+        "{error}"
+    );
     assert!(error.contains("27") || error.contains("write"), "{error}");
 
     // Somebody writes as soon as anybody may.
     place.program(
-        "mariadb-dump",
+        Kind::MariaDb.clients().0,
         &format!(
             "{} \"$@\"; status=$?; sleep 1; exit $status",
-            real("mariadb-dump").display()
+            real(Kind::MariaDb.clients().0).display()
         ),
     );
     let (file, contents) = std::thread::scope(|scope| {

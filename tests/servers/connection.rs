@@ -29,7 +29,8 @@ fn the_server_says_what_it_is() {
         let server = identity.server.clone().unwrap();
         let name = match kind {
             Kind::PostgreSql => "PostgreSQL ",
-            Kind::MariaDb => "MariaDB ",
+            Kind::MariaDb | Kind::MySql if kind.is_mysql() => "MySQL ",
+            Kind::MariaDb | Kind::MySql => "MariaDB ",
             Kind::Sqlite => "SQLite ",
         };
         let version = server
@@ -83,7 +84,7 @@ fn a_table_may_have_any_name() {
         let database = TestDatabase::create(kind);
         let name = "odd \"name\" `of` a 'table'; DROP";
         let quoted = match kind {
-            Kind::MariaDb => format!("`{}`", name.replace('`', "``")),
+            Kind::MariaDb | Kind::MySql => format!("`{}`", name.replace('`', "``")),
             _ => format!("\"{}\"", name.replace('"', "\"\"")),
         };
         database.execute(&format!("CREATE TABLE {quoted} (version_num VARCHAR(32))"));

@@ -20,8 +20,8 @@ pub(crate) fn dump(database: &TestDatabase<'_>, options: &[&str]) -> Vec<String>
                 .env("PGPASSWORD", PASSWORD);
             client
         }
-        Kind::MariaDb => {
-            let mut client = Command::new(real("mariadb-dump"));
+        Kind::MariaDb | Kind::MySql => {
+            let mut client = Command::new(real(database.kind().clients().0));
             client
                 .args(["--host=127.0.0.1", "--user", USER])
                 .arg(port())

@@ -17,7 +17,7 @@ const EACH: Duration = Duration::from_secs(5);
 fn dialect(kind: Kind) -> Dialect {
     match kind {
         Kind::PostgreSql => Dialect::Postgresql,
-        Kind::MariaDb => Dialect::Mysql,
+        Kind::MariaDb | Kind::MySql => Dialect::Mysql,
         Kind::Sqlite => Dialect::Sqlite,
     }
 }
@@ -352,7 +352,7 @@ fn a_locked_table_is_not_waited_for() {
         let mut holder = Session::of(&database);
         holder.execute(match kind {
             Kind::PostgreSql => "BEGIN; LOCK TABLE people IN ACCESS EXCLUSIVE MODE",
-            Kind::MariaDb => "LOCK TABLES people WRITE",
+            Kind::MariaDb | Kind::MySql => "LOCK TABLES people WRITE",
             // It keeps readers out only while it commits.
             Kind::Sqlite => "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
         });
@@ -388,7 +388,7 @@ fn a_table_beyond_the_budget_is_estimated() {
                 "CREATE TABLE large (id INTEGER, x TEXT); \
                  INSERT INTO large SELECT n, CASE WHEN n % 2 = 0 THEN 'x' END FROM generate_series(1, {rows}) n; ANALYZE large"
             ),
-            Kind::MariaDb => format!(
+            Kind::MariaDb | Kind::MySql => format!(
                 "CREATE TABLE large (id INTEGER, x TEXT); \
                  INSERT INTO large SELECT seq, 'x' FROM seq_1_to_{rows}; ANALYZE TABLE large"
             ),

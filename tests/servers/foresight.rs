@@ -332,7 +332,7 @@ fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mu
     database.execute(&statements.join(";\n"));
     let (dialect, default) = match kind {
         Kind::PostgreSql => (Dialect::Postgresql, Some("public")),
-        Kind::MariaDb => (Dialect::Mysql, None),
+        Kind::MariaDb | Kind::MySql => (Dialect::Mysql, None),
         Kind::Sqlite => (Dialect::Sqlite, None),
     };
     let lines = database.open().schema().unwrap();

@@ -50,7 +50,7 @@ fn take_the_lock_away(database: &TestDatabase<'_>) {
             );
             assert_eq!(ended.len(), 1);
         }
-        Kind::MariaDb => {
+        Kind::MariaDb | Kind::MySql => {
             let id = database.query_one(
                 "SELECT IS_USED_LOCK(CONCAT('rollback', LEFT(SHA2(DATABASE(), 256), 40)))",
             );

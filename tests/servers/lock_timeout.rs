@@ -46,45 +46,49 @@ fn event(run: &Run, name: &str) -> Value {
 #[test]
 fn a_step_that_waits_for_a_lock_gives_up_and_names_the_holder() {
     for kind in Kind::SERVERS {
-        let database = TestDatabase::create(kind);
-        let project = upgraded(&database);
-        let holder = reader(&database, "fourth");
-        let before = database.open().schema().unwrap();
-        let run = project
-            .run("downgrade-safe -2 -y --allow-failing --lock-timeout 2s --format json")
-            .exits(4);
-        let failed = event(&run, "step_failed");
-        assert_eq!(failed["removes"], "4444aaaa", "{kind:?}\n{run}");
-        assert_eq!(failed["database"]["state"], "unchanged", "{kind:?}\n{run}");
-        assert_eq!(failed["database"]["schema_compared"], true);
-        assert_eq!(
-            failed["blockers"][0]["pid"],
-            holder.pid(),
-            "{kind:?}\n{run}"
-        );
-        assert_eq!(failed["blockers"].as_array().unwrap().len(), 1, "{run}");
-        assert_eq!(failed["blockers"][0]["user"], USER);
-        assert!(
-            run.stderr
-                .contains(&format!("Blocked by: pid {}, user {USER}", holder.pid())),
-            "{run}"
-        );
-        if kind == Kind::PostgreSql {
-            assert_eq!(failed["blockers"][0]["application"], "the worker");
-            assert_eq!(failed["blockers"][0]["state"], "idle in transaction");
-        }
-        // The step before it went, and nothing else.
-        assert_eq!(rows(&database), ["4444aaaa"]);
-        let after = database.open().schema().unwrap();
-        let gone: Vec<_> = before.difference(&after).collect();
-        assert!(gone.iter().all(|line| line.contains("fifth")), "{gone:?}");
-        holder.end();
-        // And the advice holds.
-        project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(0);
-        assert_eq!(rows(&database), ["3333aaaa"]);
+        gives_up_and_names_the_holder(kind);
     }
+}
+
+pub(crate) fn gives_up_and_names_the_holder(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded(&database);
+    let holder = reader(&database, "fourth");
+    let before = database.open().schema().unwrap();
+    let run = project
+        .run("downgrade-safe -2 -y --allow-failing --lock-timeout 2s --format json")
+        .exits(4);
+    let failed = event(&run, "step_failed");
+    assert_eq!(failed["removes"], "4444aaaa", "{kind:?}\n{run}");
+    assert_eq!(failed["database"]["state"], "unchanged", "{kind:?}\n{run}");
+    assert_eq!(failed["database"]["schema_compared"], true);
+    assert_eq!(
+        failed["blockers"][0]["pid"],
+        holder.pid(),
+        "{kind:?}\n{run}"
+    );
+    assert_eq!(failed["blockers"].as_array().unwrap().len(), 1, "{run}");
+    assert_eq!(failed["blockers"][0]["user"], USER);
+    assert!(
+        run.stderr
+            .contains(&format!("Blocked by: pid {}, user {USER}", holder.pid())),
+        "{run}"
+    );
+    if kind == Kind::PostgreSql {
+        assert_eq!(failed["blockers"][0]["application"], "the worker");
+        assert_eq!(failed["blockers"][0]["state"], "idle in transaction");
+    }
+    // The step before it went, and nothing else.
+    assert_eq!(rows(&database), ["4444aaaa"]);
+    let after = database.open().schema().unwrap();
+    let gone: Vec<_> = before.difference(&after).collect();
+    assert!(gone.iter().all(|line| line.contains("fifth")), "{gone:?}");
+    holder.end();
+    // And the advice holds.
+    project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(0);
+    assert_eq!(rows(&database), ["3333aaaa"]);
 }
 
 /// An application's query queues behind the step, as the step behind the holder. Turns red if it

@@ -110,7 +110,7 @@ fn contents(database: &TestDatabase<'_>) -> BTreeMap<&'static str, Rows> {
             continue;
         }
         let text = |column: &str| match database.kind() {
-            Kind::MariaDb => format!("concat({column}, '')"),
+            Kind::MariaDb | Kind::MySql => format!("concat({column}, '')"),
             Kind::PostgreSql | Kind::Sqlite => format!("{column} || ''"),
         };
         let columns: Vec<&str> = columns.iter().copied().filter(|it| is_there(it)).collect();

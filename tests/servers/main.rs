@@ -31,6 +31,7 @@ mod identity;
 mod lock;
 mod lock_timeout;
 mod losses;
+mod mysql;
 mod pooler;
 #[path = "../cli/support/mod.rs"]
 #[expect(
@@ -63,3 +64,5 @@ mod walk;
 
 /// What a project's plans may put at risk unless a test says otherwise: the scenarios lose rows on purpose.
 const CONSENT: &str = "all";
+
+use support::folders;

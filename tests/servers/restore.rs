@@ -55,7 +55,7 @@ fn a_run_that_fails_is_undone_on_mariadb() {
 }
 
 /// With the backup proven by a restore beside the database, and a table made since that has to go again.
-fn undone_by_hand(kind: Kind) {
+pub(crate) fn undone_by_hand(kind: Kind) {
     let database = TestDatabase::create(kind);
     let project = failing(&database);
     let was = dump(&database, &[]);

@@ -187,19 +187,19 @@ fn a_restore_that_fails_prints_a_command_that_works() {
     // A client that loads into scratch databases alone: the restore fails after the tables are gone.
     program(
         folder.path(),
-        "mariadb",
+        Kind::MariaDb.clients().1,
         &format!(
             "for last; do :; done\ncase \"$last\" in rollback_scratch_*|--version) exec {} \"$@\";; esac\nexit 3",
-            real("mariadb").display()
+            real(Kind::MariaDb.clients().1).display()
         ),
     );
     program(
         folder.path(),
-        "mariadb-dump",
-        &format!("exec {} \"$@\"", real("mariadb-dump").display()),
+        Kind::MariaDb.clients().0,
+        &format!("exec {} \"$@\"", real(Kind::MariaDb.clients().0).display()),
     );
     let engine = project.python().parent().unwrap().display().to_string();
-    let path = format!("{engine}:{}", std::env::var("PATH").unwrap());
+    let path = format!("{engine}:{}", crate::support::search_path().display());
     let run = project
         .rollback(&format!("restore latest -y --database {}", database.name()))
         .env("PATH", &format!("{}:{path}", folder.path().display()))

@@ -40,7 +40,7 @@ impl Session {
                     .ssl_mode(PgSslMode::Disable);
                 Connection::Postgres(runtime.block_on(options.connect()).unwrap())
             }
-            Kind::MariaDb => {
+            Kind::MariaDb | Kind::MySql => {
                 let (host, port) = server();
                 let options = MySqlConnectOptions::new()
                     .host(&host)
@@ -61,7 +61,7 @@ impl Session {
         };
         let own = match database.kind() {
             Kind::PostgreSql => "SELECT pg_backend_pid()::text",
-            Kind::MariaDb => "SELECT CAST(CONNECTION_ID() AS CHAR)",
+            Kind::MariaDb | Kind::MySql => "SELECT CAST(CONNECTION_ID() AS CHAR)",
             Kind::Sqlite => "SELECT '0'",
         };
         session.pid = session.one(own).parse().unwrap();

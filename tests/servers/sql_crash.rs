@@ -27,7 +27,7 @@ fn alone(kind: Kind) -> String {
     let alone = match kind {
         Kind::PostgreSql => "DROP INDEX CONCURRENTLY b_n;",
         Kind::Sqlite => "VACUUM;",
-        Kind::MariaDb => "ALTER TABLE b DROP COLUMN n;",
+        Kind::MariaDb | Kind::MySql => "ALTER TABLE b DROP COLUMN n;",
     };
     DOWN.replace("UPDATE a SET x = x + 10;", alone)
 }

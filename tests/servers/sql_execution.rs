@@ -22,7 +22,7 @@ fn run(execution: &mut dyn Execution, sql: &str) -> Vec<Vec<Option<String>>> {
 pub(crate) fn endless(kind: Kind) -> &'static str {
     match kind {
         Kind::PostgreSql => "SELECT pg_sleep(600)",
-        Kind::MariaDb => "SELECT SLEEP(600)",
+        Kind::MariaDb | Kind::MySql => "SELECT SLEEP(600)",
         Kind::Sqlite => {
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
         }
@@ -36,7 +36,7 @@ pub(crate) fn until_it_is_gone(database: &TestDatabase<'_>) {
             "SELECT count(*)::text FROM pg_stat_activity WHERE datname = '{}' AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()",
             database.name()
         ),
-        Kind::MariaDb => format!(
+        Kind::MariaDb | Kind::MySql => format!(
             "SELECT CAST(count(*) AS CHAR) FROM information_schema.processlist WHERE db = '{}' AND info LIKE '%SLEEP(600)%' AND id <> CONNECTION_ID()",
             database.name()
         ),

@@ -28,7 +28,7 @@ fn dialect(kind: Kind) -> Dialect {
     match kind {
         Kind::Sqlite => Dialect::Sqlite,
         Kind::PostgreSql => Dialect::Postgresql,
-        Kind::MariaDb => Dialect::Mysql,
+        Kind::MariaDb | Kind::MySql => Dialect::Mysql,
     }
 }
 

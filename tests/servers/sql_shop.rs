@@ -51,7 +51,7 @@ fn migrations(down: &str) -> [(&'static str, &'static str, String); 3] {
 pub(crate) fn dialect(kind: Kind) -> Dialect {
     match kind {
         Kind::PostgreSql => Dialect::Postgresql,
-        Kind::MariaDb => Dialect::Mysql,
+        Kind::MariaDb | Kind::MySql => Dialect::Mysql,
         Kind::Sqlite => Dialect::Sqlite,
     }
 }

@@ -84,7 +84,7 @@ impl Team {
     fn table(&self) -> &'static str {
         match self.database.kind() {
             Kind::PostgreSql => "rollback.migration_history",
-            Kind::Sqlite | Kind::MariaDb => "migration_history",
+            Kind::Sqlite | Kind::MariaDb | Kind::MySql => "migration_history",
         }
     }
 

@@ -44,7 +44,7 @@ fn database_of(run: &Run) -> Value {
 fn cents(database: &TestDatabase<'_>) -> String {
     database.query_one(match database.kind() {
         Kind::PostgreSql => "SELECT coalesce(sum(cents), 0)::text FROM cents",
-        Kind::MariaDb => "SELECT CAST(coalesce(sum(cents), 0) AS CHAR) FROM cents",
+        Kind::MariaDb | Kind::MySql => "SELECT CAST(coalesce(sum(cents), 0) AS CHAR) FROM cents",
         Kind::Sqlite => "SELECT CAST(coalesce(sum(cents), 0) AS TEXT) FROM cents",
     })
 }
@@ -260,7 +260,7 @@ fn application(database: &TestDatabase<'_>, deletes_from: &str) -> String {
         Kind::PostgreSql => {
             "import psycopg2; own = psycopg2.connect(os.environ['DATABASE_URL'].replace('+psycopg2', ''))"
         }
-        Kind::MariaDb => {
+        Kind::MariaDb | Kind::MySql => {
             "import pymysql, sqlalchemy; url = sqlalchemy.engine.make_url(os.environ['DATABASE_URL']); \
              own = pymysql.connect(host=url.host, port=url.port, user=url.username, password=url.password, database=url.database)"
         }

@@ -9,7 +9,7 @@ use rollback::domain::connection::{VersionRows, VersionTable};
 use serde_json::{Value, json};
 
 use crate::project::{Project, Run};
-use crate::support::{Kind, PASSWORD, Server, TestDatabase};
+use crate::support::{Kind, PASSWORD, Server, TestDatabase, mysql_folder};
 
 /// Every fixture whose migrations can be taken back.
 const SHAPES: [&str; 15] = [
@@ -32,7 +32,10 @@ const SHAPES: [&str; 15] = [
 
 /// A fixture on a database, upgraded to its heads.
 pub(crate) fn upgraded(case: &str, database: &TestDatabase<'_>) -> Project {
-    let project = Project::alembic(case).env("DATABASE_URL", database.url());
+    let mut project = Project::alembic(case).env("DATABASE_URL", database.url());
+    if database.kind() == Kind::MySql {
+        project = project.clients_first(&mysql_folder());
+    }
     database.filled(case, || {
         if case == "custom_version_table" && database.kind() == Kind::PostgreSql {
             database.execute("CREATE SCHEMA bookkeeping");

@@ -248,7 +248,7 @@ pub(super) fn try_query(
                 .ssl_mode(PgSslMode::Disable),
             sql,
         ),
-        Kind::MariaDb => rows(
+        Kind::MariaDb | Kind::MySql => rows(
             &MySqlConnectOptions::new()
                 .host(&text(&facts.host))
                 .port(facts.port.unwrap_or(3306))

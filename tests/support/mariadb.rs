@@ -19,18 +19,7 @@ pub(super) fn commands(directory: &Path, port: u16) -> Commands {
         &places,
     ));
     let server = shell_word(&program(&["mariadbd", "mysqld"], &places));
-    let password = PASSWORD.replace('\\', "\\\\").replace('\'', "\\'");
-    // For both ways in: on a socket the host is `localhost`, which `%` does not always include.
-    let users: String = ["%", "localhost"]
-        .iter()
-        .map(|host| {
-            format!(
-                "CREATE USER IF NOT EXISTS '{USER}'@'{host}' IDENTIFIED BY '{password}';\n\
-                 GRANT ALL ON *.* TO '{USER}'@'{host}' WITH GRANT OPTION;\n"
-            )
-        })
-        .collect();
-    fs::write(directory.join("users.sql"), users).unwrap();
+    fs::write(directory.join("users.sql"), users()).unwrap();
     Commands {
         fill: format!(
             "{install} --no-defaults --datadir=\"$PWD/data\" --skip-test-db --skip-name-resolve \
@@ -48,6 +37,21 @@ pub(super) fn commands(directory: &Path, port: u16) -> Commands {
         end_signal: "KILL",
         afterwards: "",
     }
+}
+
+/// Makes the owner of everything.
+pub(super) fn users() -> String {
+    let password = PASSWORD.replace('\\', "\\\\").replace('\'', "\\'");
+    // For both ways in: on a socket the host is `localhost`, which `%` does not always include.
+    ["%", "localhost"]
+        .iter()
+        .map(|host| {
+            format!(
+                "CREATE USER IF NOT EXISTS '{USER}'@'{host}' IDENTIFIED BY '{password}';\n\
+                 GRANT ALL ON *.* TO '{USER}'@'{host}' WITH GRANT OPTION;\n"
+            )
+        })
+        .collect()
 }
 
 pub(super) fn socket(directory: &Path) -> String {

@@ -7,9 +7,7 @@ use super::keeper::Commands;
 use super::server::{PASSWORD, USER, program, shell_word};
 
 pub(super) fn commands(directory: &Path, port: u16) -> Commands {
-    let places = versions();
-    let initdb = shell_word(&program(&["initdb"], &places));
-    let postgres = shell_word(&program(&["postgres"], &places));
+    let (initdb, postgres) = programs();
     fs::write(directory.join("password"), format!("{PASSWORD}\n")).unwrap();
     Commands {
         fill: format!(
@@ -21,7 +19,7 @@ pub(super) fn commands(directory: &Path, port: u16) -> Commands {
             "{postgres} -D data -p {port} -c listen_addresses=127.0.0.1 \
              -c unix_socket_directories=\"$PWD\" -c fsync=off -c synchronous_commit=off \
              -c full_page_writes=off -c shared_buffers=16MB -c max_connections=60 -c jit=off \
-             -c autovacuum=off"
+             -c autovacuum=off -c timezone=UTC -c log_timezone=UTC"
         ),
         stop_signal: "INT",
         end_signal: "QUIT",
@@ -29,6 +27,25 @@ pub(super) fn commands(directory: &Path, port: u16) -> Commands {
         afterwards: "[ -f data/postmaster.pid ] && \
              ipcrm -m $(sed -n 7p data/postmaster.pid | awk '{print $2}')",
     }
+}
+
+/// Of the folder that `ROLLBACK_TEST_PG_BIN` names, or else the newest ones of this machine.
+fn programs() -> (String, String) {
+    if let Some(folder) = std::env::var_os("ROLLBACK_TEST_PG_BIN") {
+        let named = |name: &str| {
+            let file = Path::new(&folder).join(name);
+            assert!(
+                file.is_file(),
+                "ROLLBACK_TEST_PG_BIN names {}, which has no {name}",
+                Path::new(&folder).display()
+            );
+            shell_word(&file)
+        };
+        return (named("initdb"), named("postgres"));
+    }
+    let places = versions();
+    let found = |name: &str| shell_word(&program(&[name], &places));
+    (found("initdb"), found("postgres"))
 }
 
 /// Debian and Homebrew keep the server's programs out of the search path. The newest first.

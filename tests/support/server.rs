@@ -17,7 +17,7 @@ use rollback::domain::secret::Secret;
 use tempfile::TempDir;
 
 use super::keeper::{Commands, Keeper};
-use super::{Kind, TestDatabase, database, mariadb, postgres};
+use super::{Kind, TestDatabase, database, mariadb, mysql, postgres};
 
 /// Owner of everything.
 pub(crate) const USER: &str = "rollback";
@@ -41,9 +41,11 @@ impl Server {
     pub(crate) fn shared(kind: Kind) -> &'static Self {
         static POSTGRES: OnceLock<Server> = OnceLock::new();
         static MARIADB: OnceLock<Server> = OnceLock::new();
+        static MYSQL: OnceLock<Server> = OnceLock::new();
         match kind {
             Kind::PostgreSql => &POSTGRES,
             Kind::MariaDb => &MARIADB,
+            Kind::MySql => &MYSQL,
             Kind::Sqlite => panic!("SQLite has no server"),
         }
         .get_or_init(|| Self::start(kind))
@@ -66,7 +68,10 @@ impl Server {
             .port();
         let commands = match kind {
             Kind::PostgreSql => postgres::commands(directory.path(), port),
-            Kind::MariaDb => mariadb::commands(directory.path(), port),
+            Kind::MariaDb | Kind::MySql if kind.is_mysql() => {
+                mysql::commands(directory.path(), port)
+            }
+            Kind::MariaDb | Kind::MySql => mariadb::commands(directory.path(), port),
             Kind::Sqlite => panic!("SQLite has no server"),
         };
         Self::with(kind, directory, port, &commands)
@@ -75,6 +80,8 @@ impl Server {
     fn with(kind: Kind, directory: TempDir, port: u16, commands: &Commands) -> Self {
         let user = match kind {
             Kind::PostgreSql => user_for_servers(directory.path(), "postgres"),
+            // Its programs may be in a folder that no other user may enter.
+            kind if kind.is_mysql() => None,
             _ => user_for_servers(directory.path(), "mysql"),
         };
         let mut keeper = Keeper::new(directory.path().to_owned(), commands, user);
@@ -161,6 +168,7 @@ impl Server {
     /// PostgreSQL: the directory; MariaDB: the file.
     pub(crate) fn socket(&self) -> String {
         match self.kind {
+            kind if kind.is_mysql() => mysql::socket(&self.directory),
             Kind::MariaDb => mariadb::socket(&self.directory),
             _ => self.directory.display().to_string(),
         }

@@ -171,7 +171,8 @@ def limit_session(connection, dialect):
     elif dialect in ("mysql", "mariadb"):
         seconds = max(1, (milliseconds + 999) // 1000)
         statement = "SET SESSION " + ", ".join(
-            "%s = LEAST(@@SESSION.%s, %d)" % (name, name, seconds)
+            # MySQL refuses what LEAST returns as it is: "incorrect argument type" (1232).
+            "%s = CAST(LEAST(@@SESSION.%s, %d) AS UNSIGNED)" % (name, name, seconds)
             for name in ("lock_wait_timeout", "innodb_lock_wait_timeout")
         )
     else:

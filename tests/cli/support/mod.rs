@@ -84,12 +84,15 @@ impl Project {
             "{} is missing: `make test` installs it.",
             python.display()
         );
-        let path = [
-            bin().parent().expect("a folder of the binary"),
-            &python.join("bin"),
-            Path::new("/usr/bin"),
-            Path::new("/bin"),
+        let engine = [
+            bin()
+                .parent()
+                .expect("a folder of the binary")
+                .to_path_buf(),
+            python.join("bin"),
         ];
+        let system = ["/usr/bin", "/bin"].map(PathBuf::from);
+        let path = engine.into_iter().chain(crate::folders()).chain(system);
         let path = std::env::join_paths(path).expect("no colon in the paths");
         Self {
             temporary,
@@ -115,6 +118,14 @@ impl Project {
     pub fn on(mut self, road: Road) -> Self {
         self.takes_both_roads = true;
         self.env("ROLLBACK_WARM", road.setting())
+    }
+
+    /// Finds the clients of a server in this folder before those of `PATH`.
+    pub fn clients_first(self, folder: &Path) -> Self {
+        let path = &self.environment[OsStr::new("PATH")];
+        let all = std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(path));
+        let path = std::env::join_paths(all).expect("no colon in the paths");
+        self.env("PATH", path)
     }
 
     /// Sets a variable for the program and the engine.
