@@ -88,6 +88,7 @@ pub fn query_of(dialect: Dialect, question: &Question) -> Option<String> {
             of(table, format!("{column}{cast} IN ({})", words.join(", ")))
         }
         Question::Size { table } => size(dialect, table),
+        Question::ColumnChange { table } => column_change(dialect, table),
     }
 }
 
@@ -115,7 +116,7 @@ pub(super) fn rows_to_read(dialect: Dialect, question: &Question) -> Option<Stri
     match question {
         // SQLite's highest row number says little, and its files are small: the time limit decides.
         _ if dialect == Dialect::Sqlite => None,
-        Question::Size { .. } => None,
+        Question::Size { .. } | Question::ColumnChange { .. } => None,
         Question::Rows { table }
         | Question::Values { table, .. }
         | Question::Nulls { table, .. }
@@ -201,6 +202,28 @@ fn size(dialect: Dialect, table: &TableName) -> Option<String> {
             literal(dialect, &table.name)?
         ),
     })
+}
+
+/// `10.11.14-MariaDB` as 10011014.
+const RELEASE: &str = "CAST(SUBSTRING_INDEX(VERSION(), '.', 1) AS UNSIGNED) * 1000000 \
+     + CAST(SUBSTRING_INDEX(SUBSTRING_INDEX(VERSION(), '.', 2), '.', -1) AS UNSIGNED) * 1000 \
+     + CAST(SUBSTRING_INDEX(SUBSTRING_INDEX(VERSION(), '.', 3), '.', -1) AS UNSIGNED)";
+
+/// The numbers are those of `domain::risk::instant`.
+fn column_change(dialect: Dialect, table: &TableName) -> Option<String> {
+    if dialect != Dialect::Mysql {
+        return None;
+    }
+    let table = of_mysql(table)?;
+    Some(format!(
+        "SELECT CASE WHEN engine <> 'InnoDB' THEN 1 WHEN row_format = 'Compressed' THEN 2 \
+         WHEN EXISTS (SELECT 1 FROM information_schema.statistics \
+         WHERE {table} AND index_type = 'FULLTEXT') THEN 3 \
+         WHEN {RELEASE} < IF(VERSION() LIKE '%MariaDB%', 10003002, 8000012) THEN 4 \
+         WHEN {RELEASE} < IF(VERSION() LIKE '%MariaDB%', 10004000, 8000029) THEN 5 \
+         WHEN VERSION() LIKE '%MariaDB%' THEN 7 ELSE 6 END \
+         FROM information_schema.tables WHERE {table}"
+    ))
 }
 
 /// PostgreSQL counts while it analyzes; before that the size tells something.

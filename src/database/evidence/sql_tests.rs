@@ -67,6 +67,16 @@ fn a_name_stays_between_its_quotes() {
     );
 }
 
+/// Turns red if a server is asked what only MySQL's kind of server knows, or about the table of another schema.
+#[test]
+fn what_a_change_of_columns_costs_is_asked_of_mysql_alone() {
+    let question = Question::ColumnChange { table: evil() };
+    assert_eq!(query_of(Dialect::Postgresql, &question), None);
+    assert_eq!(query_of(Dialect::Sqlite, &question), None);
+    let query = query_of(Dialect::Mysql, &question).unwrap();
+    assert!(query.contains("table_schema = DATABASE()"), "{query}");
+}
+
 #[test]
 fn a_backslash_means_nothing() {
     let texts = ALL.map(|dialect| literal(dialect, "a\\'").unwrap());

@@ -3,6 +3,7 @@
 pub mod figures;
 pub mod fit;
 mod found;
+mod instant;
 pub mod outlook;
 mod rules;
 mod scene;
@@ -219,6 +220,12 @@ pub enum Question {
     },
     /// How many bytes a table takes with its indexes.
     Size {
+        /// The table.
+        table: TableName,
+    },
+    /// What keeps a server of MySQL's kind from adding or dropping a column without writing the rows: a code of
+    /// `instant.rs`.
+    ColumnChange {
         /// The table.
         table: TableName,
     },

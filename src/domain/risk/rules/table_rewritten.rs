@@ -5,6 +5,7 @@ use crate::domain::foresight::{Dialect, EventKind, Happened, Seen};
 use crate::domain::operation::{ColumnType, Family, Operation, Place, TableName};
 use crate::domain::risk::fit::is_same;
 use crate::domain::risk::found::Found;
+use crate::domain::risk::instant::{Reason, column_change};
 use crate::domain::risk::scene::{Scene, Stock, is_recreated, scenes};
 use crate::domain::risk::{Ask, Level};
 
@@ -27,8 +28,9 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
         else {
             continue;
         };
-        if rewrites(&scene) {
-            all.extend(told(&scene, table, ask));
+        match rewrites(&scene, table, ask) {
+            Rewrite::No => {}
+            Rewrite::Yes(reason) => all.extend(told(&scene, table, reason, ask)),
         }
     }
     all
@@ -52,7 +54,7 @@ fn recreated(seen: &Seen, order: usize, happened: &Happened, ask: &mut dyn Ask) 
         return None;
     }
     let scene = of_batch(seen, order, happened, &happened.event.place, operation);
-    told(&scene, table, ask)
+    told(&scene, table, None, ask)
 }
 
 fn of_batch<'a>(
@@ -73,7 +75,12 @@ fn of_batch<'a>(
     }
 }
 
-fn told(scene: &Scene<'_>, table: &TableName, ask: &mut dyn Ask) -> Option<Found> {
+fn told(
+    scene: &Scene<'_>,
+    table: &TableName,
+    reason: Option<Reason>,
+    ask: &mut dyn Ask,
+) -> Option<Found> {
     if matches!(scene.stock(table), Stock::Nothing | Stock::Absent) {
         return None;
     }
@@ -85,7 +92,13 @@ fn told(scene: &Scene<'_>, table: &TableName, ask: &mut dyn Ask) -> Option<Found
         Some(Dialect::Sqlite) => ", and nobody else writes meanwhile",
         None => "",
     };
-    let sentence = format!("writes every row of {name}{} again{lock}", size.words());
+    let reason = reason.map_or(String::new(), |reason| {
+        format!(", because {}", reason.words())
+    });
+    let sentence = format!(
+        "writes every row of {name}{} again{reason}{lock}",
+        size.words()
+    );
     let found = scene
         .found(CODE, name, size.level(), sentence)
         .because(size.evidence());
@@ -98,8 +111,37 @@ fn told(scene: &Scene<'_>, table: &TableName, ask: &mut dyn Ask) -> Option<Found
     })
 }
 
-/// Whether a plain `ALTER` writes the rows again.
-fn rewrites(scene: &Scene<'_>) -> bool {
+/// Whether a plain `ALTER` writes the rows again, and why if that is known.
+enum Rewrite {
+    No,
+    Yes(Option<Reason>),
+}
+
+fn rewrites(scene: &Scene<'_>, table: &TableName, ask: &mut dyn Ask) -> Rewrite {
+    let drops = matches!(scene.operation, Operation::DropColumn { .. });
+    let adds = matches!(scene.operation, Operation::AddColumn { .. });
+    if scene.dialect != Some(Dialect::Mysql) || !(drops || adds) {
+        return if always_rewrites(scene) {
+            Rewrite::Yes(None)
+        } else {
+            Rewrite::No
+        };
+    }
+    let known = match scene.stock(table) {
+        Stock::Live { table: live, .. } => column_change(scene, table, live, ask),
+        _ => None,
+    };
+    match known {
+        Some(Some(reason)) => Rewrite::Yes(Some(reason)),
+        Some(None) => Rewrite::No,
+        // What all releases since MySQL 8.0.12 and MariaDB 10.3 can do, and what some cannot.
+        None if drops => Rewrite::Yes(None),
+        None => Rewrite::No,
+    }
+}
+
+/// Whether it does on any table.
+fn always_rewrites(scene: &Scene<'_>) -> bool {
     match (scene.dialect, scene.operation) {
         (
             Some(Dialect::Postgresql),
@@ -146,7 +188,6 @@ fn rewrites(scene: &Scene<'_>) -> bool {
                 .is_some_and(|nullable| known.is_none_or(|known| known.nullable != nullable));
             is_type || is_null
         }
-        (Some(Dialect::Mysql), Operation::DropColumn { .. }) => true,
         _ => false,
     }
 }
@@ -170,9 +211,11 @@ fn is_binary(from: &ColumnType, to: &ColumnType) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::operation::{ColumnChange, Recreate};
+    use crate::domain::catalogue::{Catalogue, Index, Presence};
+    use crate::domain::operation::{ColumnChange, Name, Recreate};
+    use crate::domain::risk::Question;
     use crate::domain::risk::testing::{
-        Told, column, found, kind, only, place, schema, step, table,
+        Told, column, edit, found, kind, only, place, schema, step, table,
     };
 
     fn altering(column: &str, to: &str) -> Operation {
@@ -229,5 +272,78 @@ mod tests {
             vec![batch(altering("email", "TEXT"))],
         );
         assert!(found(CODE, &seen, Told::all(10)).is_empty());
+    }
+
+    /// The sentences of a column that goes and one that comes, if the server answers so.
+    fn of_columns(before: &Catalogue, answer: Option<u64>) -> [Option<String>; 2] {
+        let told = || {
+            Told::by(move |question| match question {
+                Question::ColumnChange { .. } => answer,
+                _ => Some(10),
+            })
+        };
+        let drop = Operation::DropColumn {
+            table: table("users"),
+            column: "age".to_owned(),
+            if_exists: false,
+            cascade: false,
+        };
+        let add = Operation::AddColumn {
+            table: table("users"),
+            column: column("x", "TEXT"),
+            if_not_exists: false,
+        };
+        [drop, add].map(|operation| {
+            let seen = step(before, vec![operation]);
+            let mut findings = found(CODE, &seen, told());
+            findings.pop().map(|finding| finding.sentence)
+        })
+    }
+
+    /// Turns red if a change of columns is called a rewrite where `ALGORITHM=INSTANT` works, or the other way round.
+    #[test]
+    fn mysql_writes_again_where_a_column_cannot_change_instantly() {
+        let before = schema(Dialect::Mysql);
+        let because = |reason: &str| {
+            Some(format!(
+                "writes every row of users (10 bytes) again, because {reason}, and writers wait"
+            ))
+        };
+        for (answer, reason) in [
+            (1, "its engine is not InnoDB"),
+            (2, "its ROW_FORMAT is COMPRESSED"),
+            (3, "it has a FULLTEXT index"),
+            (4, "this version of the server has no INSTANT change for it"),
+        ] {
+            let expected = [because(reason), because(reason)];
+            assert_eq!(of_columns(&before, Some(answer)), expected);
+        }
+        let old = because("this version of the server has no INSTANT change for it");
+        assert_eq!(of_columns(&before, Some(5)), [old, None]);
+        for both in [6, 7] {
+            assert_eq!(of_columns(&before, Some(both)), [None, None]);
+        }
+        let unknown = "writes every row of users (10 bytes) again, and writers wait";
+        assert_eq!(of_columns(&before, None), [Some(unknown.to_owned()), None]);
+    }
+
+    /// MariaDB leaves the rows alone and drops the index.
+    #[test]
+    fn a_column_in_an_index_is_no_instant_change_on_mysql() {
+        let mut before = schema(Dialect::Mysql);
+        edit(&mut before, "users", |users| {
+            users.indexes.push(Index {
+                name: Name::Known("ix_users_age".to_owned()),
+                columns: vec![Some("email".to_owned()), Some("age".to_owned())],
+                unique: false,
+                presence: Presence::Certain,
+            });
+        });
+        let reason = "writes every row of users (10 bytes) again, because an index includes the column, and writers wait";
+        assert_eq!(
+            of_columns(&before, Some(6)),
+            [Some(reason.to_owned()), None]
+        );
+        assert_eq!(of_columns(&before, Some(7)), [None, None]);
     }
 }
