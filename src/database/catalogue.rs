@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Look;
-use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::{Catalogue, Release};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::TableName;
 use crate::domain::schema::Schema;
@@ -26,6 +26,7 @@ const USED_BY_VIEWS: &str = "
 
 /// Reads what the lines of a schema leave open. Without an answer it stays open.
 pub fn catalogue(database: &mut dyn Look, schema: &Schema, dialect: Dialect) -> Catalogue {
+    let library = database.library().and_then(Release::of);
     let mut try_ask = |sql: &str| database.query(sql, CATALOGUE_LIMIT).ok().flatten();
     let uses = match dialect {
         Dialect::Postgresql => try_ask(USED_BY_VIEWS),
@@ -37,6 +38,7 @@ pub fn catalogue(database: &mut dyn Look, schema: &Schema, dialect: Dialect) -> 
         _ => None,
     };
     let mut catalogue = Catalogue::read(schema, dialect, default_schema.flatten().as_deref());
+    catalogue.library = library;
     if dialect == Dialect::Sqlite {
         let tables = ask("SELECT name, sql FROM sqlite_master WHERE type = 'table'");
         let tables = tables.iter().filter_map(|row| match row.as_slice() {

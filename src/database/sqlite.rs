@@ -42,6 +42,8 @@ const CANNOT_MAKE_A_LOG: [&str; 3] = ["14", "1288", "1544"];
 pub(super) struct Sqlite {
     path: PathBuf,
     lock: Option<SqliteLock>,
+    /// The version of the library that the engine uses.
+    library: Option<String>,
 }
 
 impl Sqlite {
@@ -62,6 +64,7 @@ impl Sqlite {
         let database = Self {
             path: PathBuf::from(path),
             lock: None,
+            library: facts.library.clone(),
         };
         database.metadata()?;
         Ok(database)
@@ -145,6 +148,10 @@ impl Sqlite {
 }
 
 impl Look for Sqlite {
+    fn library(&self) -> Option<&str> {
+        self.library.as_deref()
+    }
+
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
         version_rows(self.rows(&version_query(table, '"')), &[Failure::NoTable])
     }
@@ -242,11 +249,11 @@ impl Database for Sqlite {
     fn identity(&mut self) -> Result<Identity, DatabaseError> {
         let metadata = self.metadata()?;
         // The library says it, so that a damaged file has an identity as well.
-        let server = Some(format!("SQLite {}", rusqlite::version()));
+        let named = |version: &str| Some(format!("SQLite {version}"));
         Ok(Identity {
             dialect: "sqlite".to_owned(),
-            lasting: Some(file_identity(&metadata, server.clone())),
-            server,
+            lasting: Some(file_identity(&metadata, named(rusqlite::version()))),
+            server: named(self.library.as_deref().unwrap_or(rusqlite::version())),
             host: None,
             port: None,
             database: self.path.display().to_string(),

@@ -53,6 +53,8 @@ pub struct ConnectionFacts {
     pub password: Option<Secret>,
     /// Further parameters under the driver's own names (`sslmode`, `sslrootcert`, `ssl_ca`...).
     pub options: Vec<(String, String)>,
+    /// SQLite: the version of the library that the engine uses (`3.33.0`), which may be another than ours.
+    pub library: Option<String>,
 }
 
 impl ConnectionFacts {

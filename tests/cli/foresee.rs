@@ -178,3 +178,26 @@ fn a_certain_failure_is_refused_before_anything_runs() {
     // What is named instead is reached.
     project.run("downgrade-safe 3333aaaa -y").exits(0);
 }
+
+/// Turns red if the forecast goes by the library of this program, which is newer than that of many machines.
+#[test]
+fn an_old_library_of_the_engine_is_known_before_it_fails() {
+    let project = Project::alembic("diamond").at("heads");
+    let env = std::fs::read_to_string(project.root().join("migrations/env.py")).unwrap();
+    let old = format!("import sqlite3\n\nsqlite3.sqlite_version = \"3.34.1\"\n{env}");
+    let project = project.file("migrations/env.py", old);
+    let plan = project.run("plan -1 --format json").exits(0).json();
+    let findings = plan["steps"][0]["findings"].as_array().unwrap();
+    let found = findings
+        .iter()
+        .find(|finding| finding["code"] == "not-supported")
+        .unwrap_or_else(|| panic!("{plan}"));
+    assert_eq!(found["outcome"], "will_fail", "{plan}");
+    assert!(
+        found["sentence"]
+            .as_str()
+            .unwrap()
+            .contains("SQLite is 3.34.1"),
+        "{plan}"
+    );
+}

@@ -85,6 +85,7 @@ fn catalogue(dialect: Dialect) -> Catalogue {
         views: BTreeMap::new(),
         enums: BTreeMap::new(),
         doubtful: false,
+        library: None,
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) use apply::made_anew;
 pub use subject::{Effect, Obstacle, Subject, Trouble, effects};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use super::foresight::Dialect;
@@ -169,4 +170,29 @@ pub struct Catalogue {
     pub enums: BTreeMap<TableName, Vec<String>>,
     /// Whether code that cannot be followed may have changed anything.
     pub doubtful: bool,
+    /// The library of SQLite that runs the steps, if the engine tells.
+    pub library: Option<Release>,
+}
+
+/// `3.33.0` of a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Release(pub u32, pub u32, pub u32);
+
+impl Release {
+    /// The first release of SQLite with `DROP COLUMN`: <https://sqlite.org/releaselog/3_35_0.html>.
+    pub(crate) const DROPS_COLUMNS: Self = Self(3, 35, 0);
+
+    /// Reads up to three numbers with points between them.
+    pub fn of(text: &str) -> Option<Self> {
+        let mut numbers = text.split('.').map(str::parse);
+        let first = numbers.next()?.ok()?;
+        let mut next = || numbers.next().and_then(Result::ok).unwrap_or_default();
+        Some(Self(first, next(), next()))
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}.{}", self.0, self.1, self.2)
+    }
 }

@@ -37,6 +37,7 @@ impl Catalogue {
                 views: BTreeMap::new(),
                 enums: BTreeMap::new(),
                 doubtful: false,
+                library: None,
             },
             tables: BTreeMap::new(),
         };

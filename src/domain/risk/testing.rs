@@ -97,6 +97,7 @@ pub(crate) fn schema(dialect: Dialect) -> Catalogue {
         views: BTreeMap::new(),
         enums: BTreeMap::new(),
         doubtful: false,
+        library: None,
     };
     add(
         &mut catalogue,

@@ -391,6 +391,9 @@ def connection_info(connection):
         for name in ("host", "port", "unix_socket", "user", "password", "db"):
             value = getattr(raw, name, None)
             info[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    elif connection.dialect.name == "sqlite":
+        # The library that runs the steps may be older than rollback's own.
+        info["sqlite_version"] = getattr(connection.dialect.dbapi, "sqlite_version", None)
     return info
 
 
@@ -464,6 +467,8 @@ def context_report(known):
     same = [attempt for attempt in attempts if attempt[0] is dialect]
     # An engine with a `creator` opens its connections past the listener; the driver may still know.
     _, cargs, cparams = same[-1] if same else (dialect, [], {})
+    # A driver of SQLite says nothing of the file.
+    known_place = known["info"] and dialect.name != "sqlite"
     return {
         "from_environment": context.environment_context is not None,
         "version_table": context.version_table,
@@ -472,7 +477,7 @@ def context_report(known):
         "transaction_per_migration": bool(context._transaction_per_migration),
         "rows": known["rows"],
         "left_open": bool(known.get("begun_before") and not known.get("committed")),
-        "connection": connection_report(dialect, cargs, cparams, known["info"]) if same or known["info"] else None,
+        "connection": connection_report(dialect, cargs, cparams, known["info"]) if same or known_place else None,
     }
 
 

@@ -431,6 +431,7 @@ impl Connection {
                 .first()
                 .filter(|file| *file != ":memory:")
                 .cloned();
+            facts.library = self.text(&["sqlite_version"]);
             return facts.database.is_some().then_some(facts);
         }
         facts.host = self.text(&["host"]);

@@ -1,7 +1,7 @@
 //! Columns and constraints that go.
 
 use super::super::text::{mentions, reads};
-use super::super::{Presence, Subject};
+use super::super::{Presence, Release, Subject};
 use super::removal::{checked, only_column, present, remove, same, take_default, without_column};
 use super::{Applying, Flow, Trouble};
 use crate::domain::foresight::Dialect;
@@ -39,7 +39,19 @@ impl Applying<'_> {
                 self.views_in_the_way(&subject, &key, Some(&known), cascade)?;
             }
             Dialect::Mysql => self.mysql_column_goes(&subject, &key, &known)?,
-            Dialect::Sqlite => self.sqlite_column_goes(&subject, &key, &known)?,
+            Dialect::Sqlite => {
+                if let Some(old) = self.catalogue.library
+                    && old < Release::DROPS_COLUMNS
+                {
+                    let sentence = format!(
+                        "the engine's SQLite is {old}, which has no DROP COLUMN (since {}): drop {column} of table \
+                         {name} in a batch operation",
+                        Release::DROPS_COLUMNS
+                    );
+                    return self.unsupported(subject, sentence, true);
+                }
+                self.sqlite_column_goes(&subject, &key, &known)?;
+            }
         }
         let certain = self.act.certain;
         let keeps_parts = self.dialect() == Dialect::Mysql;

@@ -413,6 +413,26 @@ fn the_names_of_sqlite_are_unknown_until_they_are_read() {
     assert_eq!(outcome(&mut catalogue, &drops), "may object-missing t.zz");
 }
 
+/// Turns red if the forecast goes by the SQLite that rollback brings along.
+#[test]
+fn an_old_sqlite_of_the_engine_drops_no_column() {
+    let outcome_with = |library: Option<&str>, operation: &Operation| {
+        let mut catalogue = read(Dialect::Sqlite);
+        catalogue.library = library.and_then(Release::of);
+        outcome(&mut catalogue, operation)
+    };
+    let drops = drop_column("w", "y");
+    for new in [None, Some("3.35.0"), Some("3.51.3"), Some("4")] {
+        assert_eq!(outcome_with(new, &drops), "ok", "{new:?}");
+    }
+    for old in ["3.34.1", "3.7.17"] {
+        let expected = "will not-supported w.y";
+        assert_eq!(outcome_with(Some(old), &drops), expected, "{old}");
+        let copies = batch(vec![drop_column("t", "b")]);
+        assert_eq!(outcome_with(Some(old), &copies), "ok", "{old}");
+    }
+}
+
 #[test]
 fn a_leftover_of_a_batch_stands_in_the_way() {
     let mut catalogue = read(Dialect::Sqlite);

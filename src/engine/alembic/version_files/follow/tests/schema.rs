@@ -81,6 +81,7 @@ fn catalogue() -> Catalogue {
         views: BTreeMap::new(),
         enums: BTreeMap::new(),
         doubtful: false,
+        library: None,
     }
 }
 
