@@ -87,6 +87,7 @@ impl Registered<'_> {
             Form::Plain => "plain",
             Form::Commented => "commented",
             Form::Companion => "companion",
+            Form::Section => "section",
         });
         let dependents = self.verdict.dependents.iter().zip(&self.reasons);
         let dependents: Vec<Value> = dependents
@@ -235,6 +236,7 @@ impl Ui {
                     Some(Form::Plain) => ", with a block that is no comment",
                     Some(Form::Commented) => ", with a block in comments",
                     Some(Form::Companion) => ", with a file beside it",
+                    Some(Form::Section) => ", with a section that takes it down",
                     None => ", without a rollback block",
                 };
                 let changed = if one.changed {

@@ -1,6 +1,7 @@
 //! `rollback sql comment`.
 
 use std::fs;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -44,6 +45,11 @@ pub fn run(args: &CommentArgs, context: &Context<'_>) -> Result<(), Failure> {
         Some(Form::Commented) => format!("The block of {path} is a comment already."),
         Some(Form::Companion) => {
             format!("What takes {path} down has a file of its own, which is not run with it.")
+        }
+        Some(Form::Section) => {
+            format!(
+                "What takes {path} down has a section of its own, which the tool that applies it leaves out."
+            )
         }
         None => {
             let template = context.command(&["sql", "template"]).value(one.id.as_str());
@@ -90,7 +96,7 @@ pub(super) fn typed<'a>(
     if let Some(one) = folder.files.iter().find(|one| one.id == id) {
         return Ok(one);
     }
-    let names = [format!("{id}.sql"), format!("{id}.down.sql")];
+    let names = [".sql", ".up.sql", ".down.sql"].map(|end| format!("{id}{end}"));
     let malformed = folder.malformed.iter().find(|one| {
         let file = one.file.rsplit('/').next().unwrap_or(&one.file);
         names.iter().any(|name| name == file)
@@ -104,13 +110,19 @@ pub(super) fn typed<'a>(
     })
 }
 
+/// Where the file is.
+pub(super) fn file_of(one: &MigrationFile, folder: &Folder) -> PathBuf {
+    let name = one.path.rsplit('/').next().unwrap_or(&one.path);
+    folder.path.join(name)
+}
+
 fn make(
     one: &MigrationFile,
     folder: &Folder,
     dialect: Dialect,
     context: &Context<'_>,
 ) -> Result<(), Failure> {
-    let path = folder.path.join(format!("{}.sql", one.id));
+    let path = file_of(one, folder);
     let text = fs::read_to_string(&path)
         .map_err(|error| Failure::user(format!("cannot read {}: {error}", one.path)))?;
     let made = file::commented(&one.path, &text, dialect)

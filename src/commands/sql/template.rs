@@ -4,7 +4,7 @@ use std::fs;
 
 use clap::Args;
 
-use super::comment::typed;
+use super::comment::{file_of, typed};
 use super::project::files;
 use crate::commands::Context;
 use crate::domain::sql_files::file::{self, MigrationFile};
@@ -55,7 +55,7 @@ pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
             one.path
         ));
     } else if args.write {
-        let path = folder.path.join(format!("{}.sql", one.id));
+        let path = file_of(one, &folder);
         let text = fs::read_to_string(&path)
             .map_err(|error| Failure::user(format!("cannot read {}: {error}", one.path)))?;
         let text = with_block(&text, &template.text);

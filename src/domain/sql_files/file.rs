@@ -5,6 +5,7 @@
 
 mod block;
 mod notes;
+mod sections;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,8 @@ pub enum Form {
     Commented,
     /// In a file of its own, `NAME.down.sql`.
     Companion,
+    /// In a section of the file that the tool which applies it knows: of dbmate, goose or sql-migrate.
+    Section,
 }
 
 /// The SQL that takes a migration down.
@@ -85,10 +88,13 @@ pub enum NameError {
     NoName(String),
 }
 
-/// The migration that an operator or a comment names, with or without `.sql`.
+/// The migration that an operator or a comment names, with or without `.sql` or `.up.sql`.
 pub fn named(text: &str) -> Result<RevisionId, NameError> {
     let name = text.trim();
-    let name = name.strip_suffix(".sql").unwrap_or(name);
+    let name = match name.strip_suffix(".sql") {
+        Some(name) => name.strip_suffix(".up").unwrap_or(name),
+        None => name,
+    };
     if name.contains(['/', '\\']) || name == ".." || name == "." {
         return Err(NameError::Path(text.to_owned()));
     }
@@ -135,6 +141,37 @@ pub fn read(
             file: path.to_owned(),
             line: line_of(&parts.comments, id),
             reason: format!("{id} names itself"),
+        });
+    }
+    let sections = sections::sections(path, text, &parts.comments)?;
+    if let Some(sections) = &sections {
+        let other = match (&parts.block, companion) {
+            (Some(_), _) => Some("a rollback block".to_owned()),
+            (None, Some((other, _))) => Some(format!("the file {other}")),
+            (None, None) => None,
+        };
+        if let Some(other) = other {
+            return Err(Malformed {
+                file: path.to_owned(),
+                line: sections.line,
+                reason: format!("there is a section here and {other} as well"),
+            });
+        }
+    }
+    if let Some(sections) = sections {
+        let rollback = match sections.down {
+            Some(down) => of_section(path, down, dialect)?,
+            None => None,
+        };
+        return Ok(MigrationFile {
+            id,
+            path: path.to_owned(),
+            description,
+            up: sections.up.to_owned(),
+            rollback,
+            depends_on,
+            independent_of,
+            checksum: checksum(text, None),
         });
     }
     let rollback = match (&parts.block, companion) {
@@ -194,6 +231,24 @@ fn of_block(path: &str, block: &Block<'_>, dialect: Dialect) -> Result<Rollback,
         line: block.line + 1,
     };
     examined(rollback, block.line, dialect)
+}
+
+/// The tools write an empty section for what cannot be taken back.
+fn of_section(
+    path: &str,
+    (text, line): (&str, usize),
+    dialect: Dialect,
+) -> Result<Option<Rollback>, Malformed> {
+    let rollback = Rollback {
+        form: Form::Section,
+        sql: text.to_owned(),
+        file: path.to_owned(),
+        line,
+    };
+    match script::statements(text, dialect) {
+        Ok(all) if all.is_empty() => Ok(None),
+        _ => examined(rollback, line, dialect).map(Some),
+    }
 }
 
 fn of_companion(path: &str, text: &str, dialect: Dialect) -> Result<Rollback, Malformed> {
@@ -298,7 +353,7 @@ pub fn commented(path: &str, text: &str, dialect: Dialect) -> Result<String, Mal
     })
 }
 
-/// Whether a text has a line that looks like a mark, wherever it stands. Cheap, and says nothing more.
+/// Whether a text has a line that looks like a mark of a block or of a section that takes it down, wherever it stands. Cheap, and says nothing more.
 pub fn has_mark(text: &str) -> bool {
-    block::lines(text).any(|line| block::is_mark(line.trim()))
+    block::lines(text).any(|line| block::is_mark(line.trim())) || sections::has_way_down(text)
 }

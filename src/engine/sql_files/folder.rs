@@ -21,9 +21,11 @@ pub struct Folder {
 }
 
 const COMPANION: &str = ".down";
+/// What goes up, where both ways have a file of their own: `NAME.up.sql` and `NAME.down.sql`.
+const UP: &str = ".up";
 
 impl Folder {
-    /// Reads the files of a folder: `NAME.sql` and, beside it, `NAME.down.sql`. Folders in it, hidden files and what
+    /// Reads the files of a folder: `NAME.sql` or `NAME.up.sql` and, beside it, `NAME.down.sql`. Folders in it, hidden files and what
     /// has another ending are left out; a link that leads out of it, and what is not UTF-8, is malformed. `project`
     /// is what shown paths start at. The error is a sentence.
     pub fn read(path: &Path, project: &Path, dialect: Dialect) -> Result<Self, String> {
@@ -66,17 +68,29 @@ impl Folder {
     fn take_in(&mut self, texts: &BTreeMap<String, (String, String)>, dialect: Dialect) {
         for (stem, (at, text)) in texts {
             if let Some(of) = stem.strip_suffix(COMPANION) {
-                if !texts.contains_key(of) {
+                if !texts.contains_key(of) && !texts.contains_key(&format!("{of}{UP}")) {
                     self.refuse(
                         at.clone(),
                         1,
-                        format!("there is no {of}.sql that it could take down"),
+                        format!("there is no {of}.sql and no {of}.up.sql that it could take down"),
                     );
                 }
                 continue;
             }
-            let id = match file::named(stem) {
-                Ok(id) if id.as_str() == stem => id,
+            if let Some(of) = undone_by(stem, texts) {
+                let reason = format!(
+                    "this is Flyway's way to take {of}.sql down, which is not read: name it {of}.down.sql"
+                );
+                self.refuse(at.clone(), 1, reason);
+                continue;
+            }
+            let name = stem.strip_suffix(UP).unwrap_or(stem);
+            if name != stem && texts.contains_key(name) {
+                self.refuse(at.clone(), 1, format!("there is {name}.sql as well"));
+                continue;
+            }
+            let id = match file::named(name) {
+                Ok(id) if id.as_str() == name => id,
                 Ok(_) => {
                     self.refuse(at.clone(), 1, "there is white space around its name");
                     continue;
@@ -87,7 +101,7 @@ impl Folder {
                 }
             };
             let companion = texts
-                .get(&format!("{stem}{COMPANION}"))
+                .get(&format!("{name}{COMPANION}"))
                 .map(|(at, text)| (at.as_str(), text.as_str()));
             match file::read(id, at, text, companion, dialect) {
                 Ok(file) => self.files.push(file),
@@ -115,6 +129,17 @@ impl Folder {
             _ => file::named(text),
         }
     }
+}
+
+/// The migration `V1__name` that `U1__name` takes down, if both are there.
+fn undone_by<'a>(stem: &str, texts: &'a BTreeMap<String, (String, String)>) -> Option<&'a str> {
+    let (version, _) = stem.strip_prefix('U')?.split_once("__")?;
+    let applied = format!("V{version}__");
+    let is_number = version.starts_with(|first: char| first.is_ascii_digit());
+    let mut names = texts
+        .keys()
+        .filter(|name| is_number && name.starts_with(&applied));
+    names.next().map(String::as_str)
 }
 
 /// As it is shown: from the project's directory, where it is in there.

@@ -145,7 +145,7 @@ pub(super) fn parts<'a>(
 }
 
 /// Where the line of `at` begins.
-fn line_start(text: &str, at: usize) -> usize {
+pub(super) fn line_start(text: &str, at: usize) -> usize {
     let before = text.get(..at).unwrap_or_default();
     // The mark at the beginning of a file stays behind with what is before.
     let first = if text.starts_with('\u{feff}') { 3 } else { 0 };
@@ -155,7 +155,7 @@ fn line_start(text: &str, at: usize) -> usize {
 }
 
 /// Where the line after that of `at` begins.
-fn line_end(text: &str, at: usize) -> usize {
+pub(super) fn line_end(text: &str, at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     at + lines(rest).next().map_or(0, str::len)
 }

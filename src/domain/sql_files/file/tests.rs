@@ -396,3 +396,84 @@ fn names_and_versions_are_read_off_files() {
         assert!(matches!(named(name), Err(NameError::NoName(_))), "{name:?}");
     }
 }
+
+#[test]
+fn sections_of_other_tools_are_both_ways() {
+    for text in [
+        "-- migrate:up transaction:false\nCREATE TABLE a (b int);\n\n-- migrate:down\nDROP TABLE a;\n",
+        "-- +goose Up\nCREATE TABLE a (b int);\n\n-- +goose Down\nDROP TABLE a;\n",
+        "-- +migrate Up\nCREATE TABLE a (b int);\n\n--+migrate Down notransaction\nDROP TABLE a;\n",
+    ] {
+        for dialect in ALL {
+            let file = read_as(text, dialect).unwrap();
+            assert_eq!(file.up, "CREATE TABLE a (b int);\n\n", "{text}");
+            let rollback = file.rollback.unwrap();
+            assert_eq!(rollback.form, Form::Section);
+            assert_eq!(rollback.sql, "DROP TABLE a;\n");
+            assert_eq!((rollback.file.as_str(), rollback.line), ("m/2_b.sql", 5));
+        }
+        assert!(has_mark(text));
+    }
+    let routine = "-- +goose Up\n-- +goose StatementBegin\nCREATE FUNCTION f() RETURNS int AS $$ SELECT 1; $$;\n\
+                   -- +goose StatementEnd\n-- +goose Down\n-- +goose StatementBegin\nDROP FUNCTION f();\n\
+                   -- +goose StatementEnd\n";
+    assert!(sql_of(routine).1.contains("DROP FUNCTION f();"));
+    // What cannot be taken back has an empty section.
+    let nothing = "-- migrate:up\nSELECT 1;\n-- migrate:down\n\n";
+    assert_eq!(read_as(nothing, Postgresql).unwrap().rollback, None);
+    assert!(!has_mark("-- migrate:up\nSELECT 1;\n"));
+}
+
+#[test]
+fn sections_that_do_not_fit_are_refused() {
+    for (text, reason) in [
+        (
+            "-- migrate:up\nSELECT 1;\n-- migrate:up\nSELECT 2;\n",
+            "m/2_b.sql:3: a second section \"up\" begins here",
+        ),
+        (
+            "-- +goose Down\nSELECT 1;\n",
+            "m/2_b.sql:1: there is no section \"up\" beside this one",
+        ),
+        (
+            "-- why\nSELECT 1;\n-- migrate:up\nSELECT 2;\n",
+            "m/2_b.sql:2: this stands before the first section, and belongs to none",
+        ),
+        (
+            "-- migrate:up\nSELECT 1;\n-- ROLLBACK START\n-- SELECT 2;\n-- ROLLBACK END\n",
+            "m/2_b.sql:1: there is a section here and a rollback block as well",
+        ),
+        (
+            "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 1;\nCOMMIT;\n",
+            "m/2_b.sql:5: COMMIT in a rollback: it is run in a transaction of its own",
+        ),
+    ] {
+        assert_eq!(refused(text), reason, "{text}");
+    }
+    for (text, format) in [
+        (
+            "-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 2;\n",
+            "node-pg-migrate",
+        ),
+        (
+            "--liquibase formatted sql\nSELECT 1;\n--rollback SELECT 2;\n",
+            "Liquibase",
+        ),
+        ("-- +goose Up\n-- +goose ENVSUB ON\nSELECT 1;\n", "goose"),
+    ] {
+        let said = refused(text);
+        assert!(said.contains(format), "{said}");
+        assert!(said.contains("-- ROLLBACK START"), "{said}");
+    }
+    let both = read(
+        id("2_b"),
+        "m/2_b.sql",
+        "-- migrate:up\nSELECT 1;\n",
+        Some(("m/2_b.down.sql", "SELECT 2;")),
+        Sqlite,
+    );
+    assert_eq!(
+        both.unwrap_err().to_string(),
+        "m/2_b.sql:1: there is a section here and the file m/2_b.down.sql as well"
+    );
+}

@@ -56,6 +56,49 @@ fn files_come_by_name_with_their_companions() {
 }
 
 #[test]
+fn both_ways_in_files_of_their_own_are_one_migration() {
+    let project = Project::new(&[
+        ("m/1_a.up.sql", b"CREATE TABLE a (b int);"),
+        ("m/1_a.down.sql", b"DROP TABLE a;"),
+        ("m/2_b.up.sql", b"SELECT 1;"),
+        ("m/3_c.up.sql", b"SELECT 1;"),
+        ("m/3_c.sql", b"SELECT 1;"),
+    ]);
+    let folder = project.read();
+    assert_eq!(names(&folder), ["1_a", "2_b", "3_c"]);
+    assert_eq!(
+        faults(&folder),
+        ["m/3_c.up.sql:1: there is 3_c.sql as well"]
+    );
+    assert_eq!(folder.files[0].path, "m/1_a.up.sql");
+    let rollback = folder.files[0].rollback.as_ref().unwrap();
+    assert_eq!(rollback.file, "m/1_a.down.sql");
+    assert_eq!(folder.files[1].rollback, None);
+    for text in ["1_a", "1_a.up.sql", "m/1_a.up.sql"] {
+        let id = folder.typed(text, project.0.path()).unwrap();
+        assert_eq!(id.as_str(), "1_a", "{text}");
+    }
+}
+
+/// Turns red if what takes a migration down counts as another migration.
+#[test]
+fn pairs_of_flyway_are_refused_by_name() {
+    let project = Project::new(&[
+        ("m/V1__a.sql", b"CREATE TABLE a (b int);"),
+        ("m/U1__a.sql", b"DROP TABLE a;"),
+        ("m/U2__b.sql", b"SELECT 1;"),
+    ]);
+    let folder = project.read();
+    assert_eq!(names(&folder), ["U2__b", "V1__a"]);
+    assert_eq!(
+        faults(&folder),
+        [
+            "m/U1__a.sql:1: this is Flyway's way to take V1__a.sql down, which is not read: name it V1__a.down.sql"
+        ]
+    );
+}
+
+#[test]
 fn what_cannot_be_read_is_told_with_its_line() {
     let project = Project::new(&[
         ("m/1_a.sql", b"SELECT 1;\n\nSELECT '\xff';"),
@@ -77,7 +120,7 @@ fn what_cannot_be_read_is_told_with_its_line() {
             "m/ 4_d.sql:1: there is white space around its name",
             "m/1_a.sql:3: what stands here is not UTF-8",
             "m/2_b.sql:2: a block ends here that did not begin",
-            "m/3_c.down.sql:1: there is no 3_c.sql that it could take down",
+            "m/3_c.down.sql:1: there is no 3_c.sql and no 3_c.up.sql that it could take down",
             "m/5_e.sql:1: it is a link that leads out of the folder",
         ]
     );
@@ -142,6 +185,10 @@ fn folders_with_a_way_down_are_found() {
     );
     assert_eq!(
         found(&[("db/migrations/a.down.sql", b"")]),
+        Some("db/migrations".into())
+    );
+    assert_eq!(
+        found(&[("db/migrations/a.sql", b"-- migrate:up\n-- migrate:down\n")]),
         Some("db/migrations".into())
     );
     assert_eq!(
