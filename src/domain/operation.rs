@@ -297,6 +297,68 @@ pub enum RowChange {
     Some,
 }
 
+/// The kinds of objects besides tables, indexes, views and enums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ObjectKind {
+    /// A function.
+    Function,
+    /// A procedure.
+    Procedure,
+    /// An aggregate.
+    Aggregate,
+    /// A trigger of a table.
+    Trigger,
+    /// A trigger of the whole database.
+    EventTrigger,
+    /// A rule of a table.
+    Rule,
+    /// A policy of a table that lets see or change rows. One that forbids is only a [`Operation::ChangeRights`].
+    Policy,
+    /// A domain.
+    Domain,
+    /// A composite type, a range type or a base type.
+    Type,
+    /// An extension.
+    Extension,
+    /// A publication.
+    Publication,
+    /// A table in a publication.
+    PublishedTable,
+}
+
+impl ObjectKind {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Function => "function",
+            Self::Procedure => "procedure",
+            Self::Aggregate => "aggregate",
+            Self::Trigger => "trigger",
+            Self::EventTrigger => "event trigger",
+            Self::Rule => "rule",
+            Self::Policy => "policy",
+            Self::Domain => "domain",
+            Self::Type => "type",
+            Self::Extension => "extension",
+            Self::Publication | Self::PublishedTable => "publication",
+        }
+    }
+}
+
+/// An object besides tables, indexes, views and enums.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaObject {
+    /// Its kind.
+    pub kind: ObjectKind,
+    /// Its name.
+    pub name: TableName,
+    /// The table that it is of, or that is published.
+    pub table: Option<TableName>,
+    /// The arguments of a routine, each in its words; `None` where they are not said. Of a routine that is made they
+    /// may begin with a name.
+    pub arguments: Option<Vec<Vec<String>>>,
+}
+
 /// One directive or statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
@@ -482,6 +544,47 @@ pub enum Operation {
         /// The statement, where there is one.
         sql: Option<String>,
     },
+    /// An object besides tables is made, or replaced.
+    CreateObject {
+        /// The object.
+        object: SchemaObject,
+        /// `OR REPLACE` or `IF NOT EXISTS`: there may be one already.
+        may_exist: bool,
+    },
+    /// An object besides tables goes. With `CASCADE` only where nothing depends on objects of that kind.
+    DropObject {
+        /// The object.
+        object: SchemaObject,
+    },
+    /// A table is made from the rows of a query.
+    CreateTableAs {
+        /// Its name.
+        table: TableName,
+        /// The only table that the query reads; `None` for any other query.
+        source: Option<TableName>,
+        /// The columns of that table and their new names; `None` for all columns as they are.
+        columns: Option<Vec<(String, String)>>,
+        /// No error if there is one.
+        if_not_exists: bool,
+    },
+    /// Said before or after the operation that does it: every row of one table is read and written to another.
+    CopyRows {
+        /// The table that is read.
+        from: TableName,
+        /// The table that is written.
+        to: TableName,
+        /// The columns that are read; `None` for all of them.
+        columns: Option<Vec<String>>,
+    },
+    /// PostgreSQL: an index gets another name.
+    RenameIndex {
+        /// The old name.
+        name: TableName,
+        /// The new one, in the same schema.
+        to: String,
+        /// No error if there is none.
+        if_exists: bool,
+    },
     /// Data is read; nothing changes. Fails where the table or one of the columns is not there.
     ReadRows {
         /// The table, where it is known.
@@ -493,6 +596,8 @@ pub enum Operation {
     ChangeRights {
         /// Whether more may be seen or done afterwards, or by more people.
         loosens: bool,
+        /// The only table that it is about, where it is about one.
+        table: Option<TableName>,
         /// The statement.
         sql: String,
     },

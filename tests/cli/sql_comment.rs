@@ -112,7 +112,7 @@ fn malformed_files_and_paths_are_refused() {
       because migrations/0011_no_string_end.sql:2: a string begins here and never ends
       because migrations/0012_path.sql:1: "../0001_sound.sql" is a path, and a migration is named by its file alone
       because migrations/0013_both.sql:3: there is a block here and the file migrations/0013_both.down.sql as well
-      because migrations/0014_alone.down.sql:1: there is no 0014_alone.sql that it could take down
+      because migrations/0014_alone.down.sql:1: there is no 0014_alone.sql and no 0014_alone.up.sql that it could take down
       because migrations/0015_psql.sql:4: \echo is a command of psql, and no SQL
       → mend them, or name one migration at a time
     "#);

@@ -84,6 +84,7 @@ fn catalogue(dialect: Dialect) -> Catalogue {
         tables: tables.into(),
         views: BTreeMap::new(),
         enums: BTreeMap::new(),
+        types: std::collections::BTreeSet::new(),
         doubtful: false,
         library: None,
     }
@@ -119,6 +120,7 @@ fn findings(database: &TestDatabase<'_>, dialect: Dialect, operation: Operation)
     let seen = Seen {
         revision: RevisionId::new("a1"),
         is_merge: false,
+        is_sql_file: false,
         dialect: Some(dialect),
         downgrade: function(vec![happened]),
         upgrade: function(Vec::new()).into(),

@@ -51,6 +51,7 @@ mod sql_crash;
 mod sql_execution;
 mod sql_history;
 mod sql_shop;
+mod sql_statements;
 mod sql_steps;
 mod sql_template;
 mod sql_walk;

@@ -522,6 +522,15 @@ op.execute('CREATE VIEW all_toys AS SELECT id FROM toys')",
             leaves: &[("SELECT sum(age) FROM pets", Some("12"))],
             ..NEXT
         },
+        // Objects without rows.
+        Case {
+            code: "object-dropped",
+            servers: PG,
+            downgrade: "op.execute('DROP FUNCTION IF EXISTS nothing()')",
+            level: "medium",
+            object: "function nothing",
+            ..NEXT
+        },
         // Who may do what.
         Case {
             code: "rights-loosened",

@@ -56,7 +56,7 @@ impl Catalogue {
 
     /// Whether a name may stand for something of which the catalogue knows nothing: in another
     /// database, of the server's own, or further down the search path.
-    pub(super) fn beyond(&self, name: &TableName) -> bool {
+    pub(in crate::domain) fn beyond(&self, name: &TableName) -> bool {
         let schema = name.schema.as_deref();
         match self.dialect {
             Dialect::Mysql => schema.is_some(),

@@ -168,6 +168,8 @@ pub struct Catalogue {
     pub views: BTreeMap<TableName, View>,
     /// Its enum types with their words in order.
     pub enums: BTreeMap<TableName, Vec<String>>,
+    /// Its other types: domains, composite types, ranges.
+    pub types: BTreeSet<TableName>,
     /// Whether code that cannot be followed may have changed anything.
     pub doubtful: bool,
     /// The library of SQLite that runs the steps, if the engine tells.

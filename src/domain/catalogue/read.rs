@@ -2,7 +2,7 @@
 //!
 //! What is not understood is left out: a line more in a later release must not stop anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::parts::{indexed, on_delete, plain_names, split_column, without_options};
@@ -13,10 +13,11 @@ use crate::domain::operation::{Name, TableName};
 use crate::domain::schema::Schema;
 
 /// What a line may begin with. The longer ones come first.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "primary key ",
     "foreign key ",
     "column ",
+    "domain ",
     "unique ",
     "check ",
     "index ",
@@ -36,6 +37,7 @@ impl Catalogue {
                 tables: BTreeMap::new(),
                 views: BTreeMap::new(),
                 enums: BTreeMap::new(),
+                types: BTreeSet::new(),
                 doubtful: false,
                 library: None,
             },
@@ -49,15 +51,20 @@ impl Catalogue {
             })
             .collect();
         // A name without quotes is only known by the table that has it, and so on.
-        for wanted in [&["table", "type", "view"][..], &["column"], &KINDS] {
+        for wanted in [
+            &["table", "type", "domain", "view"][..],
+            &["column"],
+            &KINDS,
+        ] {
             for (kind, rest) in &lines {
                 if wanted.len() == KINDS.len() || wanted.contains(kind) {
                     let _: Option<()> = match *kind {
                         "table" if wanted.contains(kind) => reader.table(rest),
-                        "type" if wanted.contains(kind) => reader.enumeration(rest),
+                        "type" if wanted.contains(kind) => reader.type_line(rest),
+                        "domain" if wanted.contains(kind) => reader.domain(rest),
                         "view" if wanted.contains(kind) => reader.view(rest),
                         "column" if wanted.contains(kind) => reader.column(rest),
-                        "table" | "type" | "view" | "column" => None,
+                        "table" | "type" | "domain" | "view" | "column" => None,
                         other => reader.part(other, rest),
                     };
                 }
@@ -122,9 +129,31 @@ impl Reader {
         Some(())
     }
 
-    fn enumeration(&mut self, rest: &str) -> Option<()> {
+    fn domain(&mut self, rest: &str) -> Option<()> {
+        let (names, _) = path(rest)?;
+        // Its checks have lines of their own: `domain check name.check ...`.
+        if names != ["check"] {
+            let key = self.qualified(names)?;
+            self.catalogue.types.insert(key);
+        }
+        Some(())
+    }
+
+    fn type_line(&mut self, rest: &str) -> Option<()> {
         let (names, rest) = path(rest)?;
-        let (words, _) = bracketed(rest.trim_start().strip_prefix("enum")?.trim_start())?;
+        let rest = rest.trim_start();
+        let Some(words) = rest.strip_prefix("enum (") else {
+            // Not its rights, which stand in a line of the same kind.
+            if ["composite (", "range (", "base"]
+                .iter()
+                .any(|kind| rest.starts_with(kind))
+            {
+                let key = self.qualified(names)?;
+                self.catalogue.types.insert(key);
+            }
+            return Some(());
+        };
+        let (words, _) = bracketed(rest.get(rest.len() - words.len() - 1..)?)?;
         let words = parts(words)
             .into_iter()
             .map(|word| word.trim_matches('\'').replace("''", "'"))

@@ -99,8 +99,14 @@ pub enum Effect {
 pub fn effects(operation: &Operation) -> Vec<Effect> {
     use Effect::{Gone, Made};
     match operation {
-        Operation::CreateTable { table, .. } => vec![Made(Subject::Table(table.clone()))],
+        Operation::CreateTable { table, .. } | Operation::CreateTableAs { table, .. } => {
+            vec![Made(Subject::Table(table.clone()))]
+        }
         Operation::DropTable { table, .. } => vec![Gone(Subject::Table(table.clone()))],
+        Operation::RenameIndex { name, to, .. } => vec![
+            Gone(Subject::Index(None, name.name.clone())),
+            Made(Subject::Index(None, to.clone())),
+        ],
         Operation::RenameTable { table, to } => {
             let to = TableName {
                 schema: table.schema.clone(),

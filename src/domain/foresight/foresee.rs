@@ -65,6 +65,7 @@ pub fn foresee(
         let seen = Seen {
             revision: step.removes.clone(),
             is_merge: step.is_merge,
+            is_sql_file: migrations.are_sql_files(),
             dialect,
             downgrade: followed.function,
             upgrade: migrations.upgrade(&step.removes, dialect),

@@ -168,6 +168,11 @@ pub trait Migrations {
         format!("revision {revision} has no function downgrade")
     }
 
+    /// Whether they are files of SQL, which have no functions.
+    fn are_sql_files(&self) -> bool {
+        false
+    }
+
     /// Whether their connection may be one that commits each statement by itself, without a transaction.
     fn may_autocommit(&self) -> bool;
 }
@@ -216,6 +221,8 @@ pub struct Seen {
     pub revision: RevisionId,
     /// Whether it is a merge point.
     pub is_merge: bool,
+    /// Whether it is a file of SQL, which has no functions.
+    pub is_sql_file: bool,
     /// The server, where known.
     pub dialect: Option<Dialect>,
     /// Its `downgrade`, over the schema at that point of the plan.

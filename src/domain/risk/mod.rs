@@ -4,6 +4,7 @@ pub mod figures;
 pub mod fit;
 mod found;
 mod instant;
+mod objects;
 pub mod outlook;
 mod rules;
 mod scene;

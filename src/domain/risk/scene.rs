@@ -142,7 +142,8 @@ impl<'a> Scene<'a> {
             return Stock::Unknown;
         };
         let Some((full, table)) = self.table(name) else {
-            return if catalogue.doubtful {
+            // PostgreSQL may find it further down the search path.
+            return if catalogue.doubtful || catalogue.beyond(name) {
                 Stock::Unknown
             } else {
                 Stock::Absent

@@ -96,6 +96,7 @@ pub(crate) fn schema(dialect: Dialect) -> Catalogue {
         tables: BTreeMap::new(),
         views: BTreeMap::new(),
         enums: BTreeMap::new(),
+        types: std::collections::BTreeSet::new(),
         doubtful: false,
         library: None,
     };
@@ -191,6 +192,7 @@ pub(crate) fn step(catalogue: &Catalogue, downgrade: Vec<Operation>) -> Seen {
     Seen {
         revision: RevisionId::new("a1"),
         is_merge: false,
+        is_sql_file: false,
         dialect: Some(catalogue.dialect),
         downgrade: function(Some(catalogue), downgrade),
         upgrade: Arc::new(function(None, Vec::new())),

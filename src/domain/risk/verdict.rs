@@ -25,6 +25,10 @@ pub struct Losses {
     pub changes_uncounted: u64,
     /// Tables and columns that go and whose contents are not known.
     pub uncounted: u64,
+    /// Archives that go after the step restored something from them.
+    pub archives: u64,
+    /// Functions, views and other objects that the migration may not make again as they are.
+    pub definitions: u64,
     /// Whether any of the figures is an estimate.
     pub estimated: bool,
 }
@@ -36,6 +40,8 @@ impl Losses {
             Some((count, evidence.exact))
         });
         let is_drop = matches!(finding.code, "table-dropped" | "column-dropped");
+        let is_definition = finding.code == "object-dropped" && finding.level > Level::Low;
+        self.definitions += u64::from(is_definition);
         let Some((count, exact)) = known else {
             // What the plan itself makes, or an empty table, is low and needs no figure; so is what a
             // prior calls low, and there the advice says what was not looked at.
@@ -50,6 +56,7 @@ impl Losses {
                 self.columns += 1;
                 self.values = self.values.saturating_add(count);
             }
+            "table-dropped" if count > 0 && finding.level < Level::High => self.archives += 1,
             "table-dropped" if count > 0 => {
                 self.tables += 1;
                 self.rows = self.rows.saturating_add(count);
@@ -108,6 +115,16 @@ impl Losses {
         }
         if self.changes_uncounted > 0 {
             parts.push("deletes or changes rows that were not counted".to_owned());
+        }
+        if self.archives > 0 {
+            let archives = plain(self.archives, "archive", "archives");
+            parts.push(format!("drops {archives} after restoring from it"));
+        }
+        if self.definitions > 0 {
+            let definitions = plain(self.definitions, "definition", "definitions");
+            parts.push(format!(
+                "drops {definitions} that the migration may not bring back"
+            ));
         }
         (!parts.is_empty()).then(|| parts.join(", "))
     }
@@ -250,7 +267,11 @@ pub fn advise(findings: &[Finding]) -> Advice {
         .iter()
         .filter(|finding| finding.level >= Level::High || finding.outcome.is_some())
         .max_by_key(|finding| finding.level);
-    match worst {
+    let reparable = with("object-dropped", Level::Medium).or(with("table-dropped", Level::Medium));
+    match worst.or(reparable) {
+        Some(lost) if lost.level == Level::Medium && lost.outcome.is_none() => {
+            advice(Way::RollBack, format!("it {}", lost.sentence))
+        }
         Some(open) => advice(Way::LookFirst, format!("it {}", open.sentence)),
         None if verdict.level == Some(Level::Medium) => advice(
             Way::RollBack,
@@ -513,6 +534,24 @@ mod tests {
         let mut failing = finding("unique-restored", Level::High, Some(2));
         failing.outcome = Some(Foretold::WillFail);
         assert_eq!(advise(&[failing]).reason, "it fails: does unique-restored");
+    }
+
+    /// Turns red if a lost definition or an archive is called nothing, or an archive's rows are called lost.
+    #[test]
+    fn a_definition_and_an_archive_are_told_apart_from_rows() {
+        let archive = finding("table-dropped", Level::Medium, Some(3));
+        let function = finding("object-dropped", Level::Medium, None);
+        assert_eq!(
+            Verdict::over([&archive, &function]).sentence(),
+            "drops 1 archive after restoring from it, drops 1 definition that the migration may not bring back"
+        );
+        assert_eq!(
+            advise(&[function]),
+            Advice {
+                way: Way::RollBack,
+                reason: "it does object-dropped".to_owned(),
+            }
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! SQL as far as it has to be understood: what a statement does, and what a type holds.
 
+mod copies;
+mod objects;
 mod split;
 mod statement;
 mod table;

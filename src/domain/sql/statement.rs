@@ -1,9 +1,9 @@
 //! One statement, in the words of directives.
 
 use sqlparser::ast::{
-    AlterTypeOperation, AssignmentTarget, CascadeOption, CreateIndex, CreatePolicyType, CreateView,
+    AlterTypeOperation, AssignmentTarget, CascadeOption, CreateIndex, CreateTable, CreateView,
     Delete, Expr, FromTable, Ident, IndexColumn, Insert, ObjectName, ObjectNamePart, ObjectType,
-    Query, ReferentialAction, Select, SelectItem, SetExpr, Statement, TableFactor, TableObject,
+    Query, Select, SelectInto, SelectItem, SetExpr, Statement, TableFactor, TableObject,
     TableWithJoins, Update, UserDefinedTypeRepresentation,
 };
 use sqlparser::parser::Parser;
@@ -11,7 +11,7 @@ use sqlparser::tokenizer::Token;
 
 use super::Effect;
 use super::split::{self, Single, grammar, has_hole};
-use super::table;
+use super::{copies, objects, table};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{Alike, Among, Name, Operation, RowChange, TableName};
 
@@ -77,6 +77,24 @@ fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> Option<T> + Send) -> Option<T
 }
 
 fn read(single: &Single, dialect: Dialect) -> Option<Vec<Effect>> {
+    let names = Names(dialect);
+    if let Some(mut operations) = objects::read(&single.tokens, names) {
+        if has_hole(&format!("{operations:?}")) {
+            return None;
+        }
+        if objects::does_more(&operations, &single.tokens) {
+            operations.push(Operation::Sql {
+                text: single.text.clone(),
+            });
+        }
+        let sql = in_words(single);
+        for operation in &mut operations {
+            if let Operation::ChangeRights { sql: text, .. } = operation {
+                text.clone_from(&sql);
+            }
+        }
+        return Some(operations.into_iter().map(Effect::of).collect());
+    }
     let mut tokens = single.tokens.clone();
     // The parser knows it of an index that is made, not of one that goes.
     let concurrently = says(&tokens, &["DROP", "INDEX", "CONCURRENTLY"]);
@@ -96,15 +114,10 @@ fn read(single: &Single, dialect: Dialect) -> Option<Vec<Effect>> {
     if ends_transaction(statement, dialect) {
         return Some(vec![Effect::EndsTransaction]);
     }
-    let sql: String = single
-        .text
-        .iter()
-        .map(|piece| piece.as_deref().unwrap_or("{...}"))
-        .collect();
     let mut reader = Reader {
-        names: Names(dialect),
+        names,
         tokens: &single.tokens,
-        sql,
+        sql: in_words(single),
     };
     let mut operations = reader.operations(statement)?;
     if has_hole(&format!("{operations:?}")) {
@@ -121,6 +134,14 @@ fn read(single: &Single, dialect: Dialect) -> Option<Vec<Effect>> {
         }
     }
     Some(operations.into_iter().map(Effect::of).collect())
+}
+
+/// For people.
+fn in_words(single: &Single) -> String {
+    let pieces = single.text.iter();
+    pieces
+        .map(|piece| piece.as_deref().unwrap_or("{...}"))
+        .collect()
 }
 
 /// Statements that change nothing that is looked at, in forms that the parser does not know.
@@ -191,6 +212,7 @@ impl Reader<'_> {
     fn operations(&mut self, statement: &Statement) -> Option<Vec<Operation>> {
         let names = self.names;
         Some(match statement {
+            Statement::CreateTable(it) if it.query.is_some() => self.create_table_as(it)?,
             Statement::CreateTable(it) => table::create(names, it)?,
             Statement::AlterTable(it) => table::alter(names, it)?,
             Statement::RenameTable(renames) => renames
@@ -262,26 +284,11 @@ impl Reader<'_> {
                 vec![rights(true)]
             }
             Statement::Revoke(_) | Statement::Deny(_) => vec![rights(false)],
-            Statement::CreatePolicy(it) => {
-                vec![rights(!matches!(
-                    it.policy_type,
-                    Some(CreatePolicyType::Restrictive)
-                ))]
-            }
             // Which rows are seen afterwards depends on the others.
-            Statement::DropPolicy(_) | Statement::AlterPolicy(_) => vec![rights(true)],
-            Statement::DropExtension(it) => {
-                let cascade = matches!(it.cascade_or_restrict, Some(ReferentialAction::Cascade));
-                let crypto = it.names.iter().all(|name| name.value == "pgcrypto");
-                if cascade || !crypto {
-                    return None;
-                }
-                vec![rights(true)]
-            }
+            Statement::AlterPolicy(_) => vec![rights(true)],
             Statement::Explain { analyze: false, .. }
             | Statement::Analyze(_)
             | Statement::Comment { .. }
-            | Statement::CreateExtension(_)
             | Statement::CreateSchema { .. }
             | Statement::Deallocate { .. }
             | Statement::Discard { .. }
@@ -334,6 +341,47 @@ impl Reader<'_> {
             concurrently: it.concurrently,
             if_not_exists: it.if_not_exists,
         })
+    }
+
+    /// Not a temporary one: it is gone with the connection, and what it holds as well.
+    fn create_table_as(&mut self, it: &CreateTable) -> Option<Vec<Operation>> {
+        let query = it.query.as_deref()?;
+        let plain = !it.temporary
+            && !it.or_replace
+            && it.columns.is_empty()
+            && it.constraints.is_empty()
+            && it.inherits.is_none();
+        let table = self.names.table(&it.name).filter(|_| plain)?;
+        let start = self.tokens.iter().position(|token| {
+            says(std::slice::from_ref(token), &["SELECT"])
+                || says(std::slice::from_ref(token), &["WITH"])
+        })?;
+        self.tokens = &self.tokens[start..];
+        let mut operations = self.query(query)?;
+        operations.extend(copies::table_as(self.names, table, query, it.if_not_exists));
+        Some(operations)
+    }
+
+    fn select_into(&mut self, query: &Query, into: &SelectInto) -> Option<Vec<Operation>> {
+        let [Expr::Identifier(_) | Expr::CompoundIdentifier(_)] = into.targets.as_slice() else {
+            return None;
+        };
+        if self.names.0 != Dialect::Postgresql || into.temporary {
+            return None;
+        }
+        let parts: Vec<Ident> = match into.targets.first()? {
+            Expr::Identifier(name) => vec![name.clone()],
+            Expr::CompoundIdentifier(names) => names.clone(),
+            _ => return None,
+        };
+        let table = self.names.table(&ObjectName::from(parts))?;
+        let mut plain = query.clone();
+        if let SetExpr::Select(select) = plain.body.as_mut() {
+            select.into = None;
+        }
+        let mut operations = self.query(&plain)?;
+        operations.extend(copies::table_as(self.names, table, &plain, false));
+        Some(operations)
     }
 
     fn create_view(&self, it: &CreateView) -> Option<Operation> {
@@ -401,6 +449,7 @@ impl Reader<'_> {
             columns.extend(self.assigned(&assignment.target)?);
         }
         let mut operations = Vec::new();
+        let mut copied = None;
         let mut conditional = it.ignore || it.on.is_some() || it.or.is_some();
         match it
             .source
@@ -409,13 +458,16 @@ impl Reader<'_> {
         {
             None | Some((_, SetExpr::Values(_))) => {}
             Some((source, _)) => {
-                conditional = true;
+                let spares_some = std::mem::replace(&mut conditional, true);
                 let query = self.tokens.iter().position(|token| {
                     says(std::slice::from_ref(token), &["SELECT"])
                         || says(std::slice::from_ref(token), &["WITH"])
                 });
                 self.tokens = &self.tokens[query?..];
                 operations = self.query(source)?;
+                copied = copies::read(self.names, source)
+                    .filter(|_| !spares_some)
+                    .map(|copy| copy.into(table.clone()));
             }
         }
         // It may take the place of a row that is there.
@@ -425,6 +477,7 @@ impl Reader<'_> {
             RowChange::Insert
         };
         operations.push(rows(change, table, columns, conditional));
+        operations.extend(copied);
         Some(operations)
     }
 
@@ -522,8 +575,8 @@ impl Reader<'_> {
                 columns: Vec::new(),
             }]);
         };
-        if select.into.is_some() {
-            return None;
+        if let Some(into) = &select.into {
+            return self.select_into(query, into);
         }
         let hidden: Vec<String> = query
             .with
@@ -679,6 +732,7 @@ fn rows(change: RowChange, table: TableName, columns: Vec<String>, conditional: 
 fn rights(loosens: bool) -> Operation {
     Operation::ChangeRights {
         loosens,
+        table: None,
         sql: String::new(),
     }
 }

@@ -248,6 +248,7 @@ fn change(names: Names, table: &TableName, it: &AlterTableOperation) -> Option<V
 fn rights(table: &TableName, loosens: bool, it: &AlterTableOperation) -> Operation {
     Operation::ChangeRights {
         loosens,
+        table: Some(table.clone()),
         sql: format!("ALTER TABLE {table} {it}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::operation::{
-    Alike, Among, ColumnChange, ColumnDefinition, Constraint, Name, RowChange,
+    Alike, Among, ColumnChange, ColumnDefinition, Constraint, Name, RowChange, SchemaObject,
 };
 use Dialect::{Mysql, Postgresql, Sqlite};
 
@@ -277,11 +277,61 @@ fn operation_in_short(operation: &Operation) -> String {
                 columns.join(",")
             )
         }
+        Operation::CreateTableAs {
+            table,
+            source,
+            columns,
+            if_not_exists,
+        } => {
+            let columns = columns.iter().flatten();
+            let columns: Vec<String> = columns.map(|(from, to)| format!("{from}>{to}")).collect();
+            format!(
+                "table {table} from {}({}){}",
+                source.as_ref().map_or("?".to_owned(), ToString::to_string),
+                columns.join(","),
+                flags(&[("if not exists", *if_not_exists)])
+            )
+        }
+        Operation::CopyRows { from, to, columns } => format!(
+            "copy {from}({}) to {to}",
+            columns.as_ref().map_or("*".to_owned(), |all| all.join(","))
+        ),
+        Operation::RenameIndex {
+            name,
+            to,
+            if_exists,
+        } => format!(
+            "rename index {name} to {to}{}",
+            flags(&[("if exists", *if_exists)])
+        ),
+        Operation::CreateObject { object, may_exist } => format!(
+            "make {}{}",
+            object_in_short(object),
+            flags(&[("may exist", *may_exist)])
+        ),
+        Operation::DropObject { object } => format!("drop {}", object_in_short(object)),
         Operation::ChangeRights { loosens, .. } => {
             if *loosens { "loosen" } else { "tighten" }.to_owned()
         }
         other => format!("{other:?}"),
     }
+}
+
+fn object_in_short(object: &SchemaObject) -> String {
+    let arguments = object
+        .arguments
+        .iter()
+        .flatten()
+        .map(|words| words.join(" "));
+    let arguments: Vec<String> = arguments.collect();
+    let on = object.table.iter().map(|table| format!(" on {table}"));
+    format!(
+        "{:?} {}({}){}",
+        object.kind,
+        object.name,
+        arguments.join(","),
+        on.collect::<String>()
+    )
 }
 
 fn all(dialect: Dialect, cases: &[(&str, &[&str])]) {
@@ -312,7 +362,7 @@ fn tables() {
                 "create table if not exists a.b (x int, primary key (x))",
                 &["create table a.b if not exists (x:Integer not null key; primary -(x))"],
             ),
-            ("CREATE TABLE a AS SELECT 1", &["unknown"]),
+            ("CREATE TABLE a AS SELECT 1", &["table a from ?()"]),
             ("CREATE TABLE a (LIKE b)", &["unknown"]),
             (
                 "CREATE TABLE a (b int) PARTITION BY RANGE (b)",
@@ -553,7 +603,6 @@ fn rows() {
             ("SELECT 1", &[]),
             ("SELECT id FROM (SELECT 1) AS x", &["read ?()"]),
             ("SELECT create_hypertable('a', 'b')", &["unknown"]),
-            ("SELECT * INTO b FROM a", &["unknown"]),
             ("SELECT id FROM a FOR UPDATE", &["read a(id)"]),
         ],
     );
@@ -589,15 +638,20 @@ fn rights_and_what_has_no_effect() {
         &[
             ("GRANT SELECT ON a TO b", &["loosen"]),
             ("REVOKE ALL ON TABLE a FROM PUBLIC", &["tighten"]),
-            ("CREATE POLICY p ON a FOR SELECT USING (true)", &["loosen"]),
+            (
+                "CREATE POLICY p ON a FOR SELECT USING (true)",
+                &["loosen", "make Policy p() on a"],
+            ),
             (
                 "CREATE POLICY p ON a AS RESTRICTIVE USING (x)",
                 &["tighten"],
             ),
-            ("DROP POLICY IF EXISTS p ON a", &["loosen"]),
             ("ALTER TABLE a DISABLE ROW LEVEL SECURITY", &["loosen"]),
             ("ALTER TABLE a ENABLE ROW LEVEL SECURITY", &["tighten"]),
-            ("DROP EXTENSION IF EXISTS pgcrypto", &["loosen"]),
+            (
+                "DROP EXTENSION IF EXISTS pgcrypto",
+                &["drop Extension pgcrypto()"],
+            ),
             ("DROP EXTENSION postgis CASCADE", &["unknown"]),
             ("COMMENT ON COLUMN a.b IS 'x'", &[]),
             ("SET lock_timeout = '5s'; SET LOCAL search_path TO x", &[]),
@@ -613,7 +667,10 @@ fn rights_and_what_has_no_effect() {
                 "SAVEPOINT x; ROLLBACK TO SAVEPOINT x; ROLLBACK",
                 &["ends transaction"],
             ),
-            ("CREATE EXTENSION IF NOT EXISTS \"uuid-ossp\"", &[]),
+            (
+                "CREATE EXTENSION IF NOT EXISTS \"uuid-ossp\"",
+                &["make Extension uuid-ossp() may exist"],
+            ),
         ],
     );
     all(
@@ -645,9 +702,8 @@ fn several_statements_and_routines() {
             ),
             (
                 "CREATE FUNCTION f() RETURNS trigger AS $x$ BEGIN DELETE FROM a; RETURN NEW; END; $x$ LANGUAGE plpgsql; DROP TABLE b",
-                &["unknown", "drop table b"],
+                &["make Function f()", "drop table b"],
             ),
-            ("DROP FUNCTION f()", &["unknown"]),
             ("DROP TABLE 'unclosed", &["unknown"]),
             ("", &[]),
             (" ; ;", &[]),
@@ -762,5 +818,133 @@ fn hostile_statements_are_unknown_and_never_the_end() {
     assert_eq!(
         read(&format!("INSERT INTO a VALUES (1, 'a'){rows}"), Postgresql),
         ["insert a()"]
+    );
+}
+
+#[test]
+fn objects_besides_tables() {
+    all(
+        Postgresql,
+        &[
+            (
+                "CREATE OR REPLACE FUNCTION \"S\".Touch(n numeric(5, 2) DEFAULT 1) RETURNS trigger AS $$ BEGIN; END $$ LANGUAGE plpgsql",
+                &["make Function S.touch(n numeric ( 5 , 2 ) default 1) may exist"],
+            ),
+            (
+                "DROP FUNCTION IF EXISTS f, g(int, text) RESTRICT",
+                &["drop Function f()", "drop Function g(int,text)"],
+            ),
+            ("DROP FUNCTION f CASCADE", &["unknown"]),
+            (
+                "CREATE CONSTRAINT TRIGGER t AFTER UPDATE OF a ON auth.users DEFERRABLE FOR EACH ROW EXECUTE FUNCTION f()",
+                &["make Trigger t() on auth.users"],
+            ),
+            (
+                "DROP TRIGGER t ON users CASCADE",
+                &["drop Trigger t() on users"],
+            ),
+            (
+                "CREATE POLICY \"own; rows\" ON a USING (true)",
+                &["loosen", "make Policy own; rows() on a"],
+            ),
+            ("CREATE POLICY p ON a AS RESTRICTIVE", &["tighten"]),
+            ("DROP POLICY IF EXISTS p ON a", &["drop Policy p() on a"]),
+            ("CREATE TYPE pair AS (a int, b int)", &["make Type pair()"]),
+            (
+                "DROP EXTENSION IF EXISTS citext, hstore",
+                &["drop Extension citext()", "drop Extension hstore()"],
+            ),
+            (
+                "ALTER PUBLICATION p ADD TABLE ONLY a, b (x, y) WHERE (x > 1)",
+                &[
+                    "loosen",
+                    "make PublishedTable p() on a",
+                    "loosen",
+                    "make PublishedTable p() on b",
+                ],
+            ),
+            (
+                "ALTER PUBLICATION p DROP TABLE a",
+                &["drop PublishedTable p() on a"],
+            ),
+            ("ALTER PUBLICATION p OWNER TO b", &["unknown"]),
+            (
+                "ALTER INDEX IF EXISTS s.i RENAME TO J",
+                &["rename index s.i to j if exists"],
+            ),
+            ("DROP FUNCTION {}()", &["unknown"]),
+            // Behind a body with a semicolon may stand anything.
+            (
+                "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; DROP TABLE a",
+                &["make Function f()", "unknown"],
+            ),
+        ],
+    );
+    all(
+        Mysql,
+        &[
+            (
+                "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET NEW.x = 1",
+                &["make Trigger t() on a"],
+            ),
+            ("DROP TRIGGER IF EXISTS t", &["drop Trigger t()"]),
+            ("ALTER INDEX i RENAME TO j", &["unknown"]),
+        ],
+    );
+}
+
+#[test]
+fn copies_of_tables() {
+    all(
+        Postgresql,
+        &[
+            (
+                "CREATE TABLE b AS SELECT * FROM s.a",
+                &["read s.a()", "table b from s.a()", "copy s.a(*) to b"],
+            ),
+            (
+                "CREATE TABLE b AS SELECT a.id, email AS mail FROM a",
+                &[
+                    "read a(email)",
+                    "table b from a(id>id,email>mail)",
+                    "copy a(id,email) to b",
+                ],
+            ),
+            (
+                "CREATE TABLE IF NOT EXISTS b AS SELECT * FROM a",
+                &["read a()", "table b from a() if not exists"],
+            ),
+            (
+                "CREATE TABLE b AS SELECT * FROM a WHERE id > 1",
+                &["read a()", "table b from ?()"],
+            ),
+            (
+                "CREATE TABLE b AS SELECT * FROM a LIMIT 5",
+                &["read a()", "table b from ?()"],
+            ),
+            (
+                "CREATE TABLE b AS SELECT DISTINCT id FROM a",
+                &["read a(id)", "table b from ?()"],
+            ),
+            ("CREATE TABLE b AS SELECT grab(id) FROM a", &["unknown"]),
+            ("CREATE TEMP TABLE b AS SELECT * FROM a", &["unknown"]),
+            (
+                "SELECT * INTO b FROM a",
+                &["read a()", "table b from a()", "copy a(*) to b"],
+            ),
+            ("SELECT * INTO TEMP b FROM a", &["unknown"]),
+            (
+                "INSERT INTO b SELECT * FROM a",
+                &["read a()", "insert b() some", "copy a(*) to b"],
+            ),
+            (
+                "INSERT INTO b (id) SELECT id FROM a ON CONFLICT DO NOTHING",
+                &["read a(id)", "change b(id) some"],
+            ),
+            (
+                "INSERT INTO b SELECT a.* FROM a JOIN c ON c.id = a.id",
+                &["read a()", "read c()", "insert b() some"],
+            ),
+        ],
     );
 }

@@ -186,6 +186,11 @@ pub(super) enum Action<'a> {
         trigger: Part,
         on: bool,
     },
+    /// A table is put into a publication, or taken out of it.
+    Publish {
+        table: Name,
+        added: bool,
+    },
     AddValue {
         value: String,
     },

@@ -64,6 +64,10 @@ impl Migrations for SqlMigrations {
         format!("migration {revision} has no rollback SQL")
     }
 
+    fn are_sql_files(&self) -> bool {
+        true
+    }
+
     /// Whatever can be run in a transaction is.
     fn may_autocommit(&self) -> bool {
         false

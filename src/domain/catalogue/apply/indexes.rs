@@ -104,6 +104,46 @@ impl Applying<'_> {
             .map(|index| index.presence)
     }
 
+    /// PostgreSQL. The index of a key has the key's name.
+    pub(super) fn rename_index(&mut self, name: &TableName, to: &str, if_exists: bool) -> Flow {
+        let key = self.catalogue.key(name);
+        let called = |one: &Name| one.known() == Some(key.name.as_str());
+        let has = |table: &Table| {
+            table.keys().any(|one| called(&one.name))
+                || table.indexes.iter().any(|index| called(&index.name))
+        };
+        let mut tables = self.catalogue.tables.iter();
+        let found = tables.find(|(table, known)| table.schema == key.schema && has(known));
+        let Some(owner) = found.map(|(table, _)| table.clone()) else {
+            if if_exists {
+                return Ok(());
+            }
+            // The server may have named it.
+            let subject = Subject::Index(None, name.name.clone());
+            return self.missing(subject, format!("index {name} may not exist"), false);
+        };
+        let taken = TableName {
+            schema: key.schema.clone(),
+            name: to.to_owned(),
+        };
+        if let Some(presence) = self.catalogue.relation(&taken) {
+            let subject = Subject::Index(Some(owner.clone()), to.to_owned());
+            self.exists(subject, format!("{to} already exists"), presence)?;
+        }
+        if self.act.certain
+            && let Some(table) = self.catalogue.table_mut(&owner)
+        {
+            let keys = table.primary_key.iter_mut().chain(&mut table.uniques);
+            let names = keys.map(|key| &mut key.name);
+            for one in names.chain(table.indexes.iter_mut().map(|index| &mut index.name)) {
+                if called(one) {
+                    *one = Name::Known(to.to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn drop_index(
         &mut self,
         name: &Name,

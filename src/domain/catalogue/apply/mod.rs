@@ -150,6 +150,28 @@ impl Applying<'_> {
                 Ok(())
             }
             Operation::ReadRows { table, columns } => self.rows(table.as_ref(), columns),
+            Operation::CreateTableAs {
+                table,
+                source,
+                columns,
+                if_not_exists,
+            } => self.create_table_as(table, source.as_ref(), columns.as_deref(), *if_not_exists),
+            Operation::CopyRows { from, columns, .. } => {
+                self.rows(Some(from), columns.as_deref().unwrap_or_default())
+            }
+            Operation::RenameIndex {
+                name,
+                to,
+                if_exists,
+            } => self.rename_index(name, to, *if_exists),
+            Operation::CreateObject { object, .. } => {
+                self.type_is_there(object, true);
+                Ok(())
+            }
+            Operation::DropObject { object } => {
+                self.type_is_there(object, false);
+                Ok(())
+            }
             Operation::ChangeRights { .. } | Operation::Sql { .. } => Ok(()),
         }
     }

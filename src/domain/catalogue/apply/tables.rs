@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::text::{mentions, reads, renamed, sources};
-use super::super::{Presence, Subject, Table};
+use super::super::{Column, Presence, Subject, Table};
 use super::{Applying, Flow};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{ColumnDefinition, Constraint, TableName};
@@ -51,6 +51,68 @@ impl Applying<'_> {
             };
         }
         outcome
+    }
+
+    /// A table from a query. Where its columns are not known, neither is the schema any more.
+    pub(super) fn create_table_as(
+        &mut self,
+        name: &TableName,
+        source: Option<&TableName>,
+        columns: Option<&[(String, String)]>,
+        if_not_exists: bool,
+    ) -> Flow {
+        let there = self
+            .catalogue
+            .tables
+            .contains_key(&self.catalogue.key(name));
+        let mut copied = None;
+        if let Some(source) = source {
+            let key = self.catalogue.key(source);
+            let names: Vec<String> = columns
+                .into_iter()
+                .flatten()
+                .map(|(from, _)| from.clone())
+                .collect();
+            self.rows(Some(source), &names)?;
+            copied = self.catalogue.tables.get(&key).and_then(|table| {
+                let column = |from: &str, to: &str| {
+                    let column = table.columns.get(from)?;
+                    Some(Column {
+                        name: to.to_owned(),
+                        nullable: true,
+                        default: None,
+                        origin: self.made(),
+                        ..column.clone()
+                    })
+                };
+                match columns {
+                    Some(columns) => columns.iter().map(|(from, to)| column(from, to)).collect(),
+                    None => table
+                        .columns
+                        .keys()
+                        .map(|name| column(name, name))
+                        .collect(),
+                }
+            });
+        }
+        self.create_table(name, &[], &[], if_not_exists)?;
+        if there && if_not_exists {
+            return Ok(());
+        }
+        let copied: Option<Vec<Column>> =
+            copied.filter(|columns: &Vec<Column>| !columns.is_empty());
+        if copied.is_none() {
+            self.catalogue.doubtful = true;
+        }
+        let key = self.catalogue.key(name);
+        if let Some(table) = self.catalogue.table_mut(&key) {
+            let columns = copied.into_iter().flatten();
+            table
+                .columns
+                .extend(columns.map(|column| (column.name.clone(), column)));
+            table.rows_changed = true;
+        }
+        Ok(())
     }
 
     fn fill(

@@ -3,7 +3,7 @@
 use super::super::{Presence, Subject, View};
 use super::{Applying, Flow};
 use crate::domain::foresight::Dialect;
-use crate::domain::operation::TableName;
+use crate::domain::operation::{ObjectKind, SchemaObject, TableName};
 
 impl Applying<'_> {
     pub(super) fn create_enum(
@@ -35,12 +35,19 @@ impl Applying<'_> {
         }
         let key = self.catalogue.key(name);
         let subject = Subject::Type(name.clone());
+        if self.catalogue.types.contains(&key) {
+            if self.act.certain {
+                self.catalogue.types.remove(&key);
+            }
+            // It may take columns along.
+            self.catalogue.doubtful |= cascade;
+            return Ok(());
+        }
         if !self.catalogue.enums.contains_key(&key) {
             if if_exists {
                 return Ok(());
             }
             let sure = !self.catalogue.beyond(name);
-            // Domains and composite types are not told.
             let sentence = format!("type {name} does not exist");
             return self.missing(subject, sentence, sure);
         }
@@ -75,6 +82,19 @@ impl Applying<'_> {
             self.catalogue.enums.remove(&key);
         }
         Ok(())
+    }
+
+    /// Domains, composite types and ranges. What is only perhaps made or dropped may be there.
+    pub(super) fn type_is_there(&mut self, object: &SchemaObject, made: bool) {
+        if !matches!(object.kind, ObjectKind::Domain | ObjectKind::Type) {
+            return;
+        }
+        let key = self.catalogue.key(&object.name);
+        if made {
+            self.catalogue.types.insert(key);
+        } else if self.act.certain {
+            self.catalogue.types.remove(&key);
+        }
     }
 
     pub(super) fn add_enum_value(

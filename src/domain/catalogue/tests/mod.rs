@@ -1,6 +1,7 @@
 //! Lines as the servers' queries make them.
 
 mod apply;
+mod objects;
 
 use super::*;
 use crate::domain::operation::Family;

@@ -5,6 +5,7 @@ use crate::domain::foresight::Seen;
 use crate::domain::operation::{Operation, RowChange, TableName};
 use crate::domain::risk::figures::evidence;
 use crate::domain::risk::found::Found;
+use crate::domain::risk::objects::restored_from;
 use crate::domain::risk::scene::{Scene, Stock, is_same, operations, scenes};
 use crate::domain::risk::{Ask, Level, Question};
 
@@ -47,6 +48,13 @@ fn brought_back(seen: &Seen, scene: &Scene<'_>, made: &TableName) -> Option<Foun
             .found(CODE, name.clone(), level, sentence)
             .advise(ADVICE)
     };
+    if let Some(copy) = restored_from(seen, made, None) {
+        let sentence = format!(
+            "brings table {name} back with rows of {}, the copy that the migration made",
+            scene.say(copy)
+        );
+        return Some(scene.found(CODE, name, Level::Low, sentence));
+    }
     Some(if is_filled(seen, made) {
         found(Level::Medium, "and fills it from elsewhere")
     } else {
@@ -69,10 +77,17 @@ fn column_brought_back(
         return None;
     }
     let name = format!("{}.{made}", scene.say(owner));
-    let found = |level, rest| {
+    let found = |level, rest: &str| {
         let sentence = format!("brings column {name} back {rest}");
         scene.found(CODE, name.clone(), level, sentence)
     };
+    if let Some(copy) = restored_from(seen, owner, Some(made)) {
+        let rest = format!(
+            "with values of {}, the copy that the migration made",
+            scene.say(copy)
+        );
+        return Some(found(Level::Low, &rest));
+    }
     let rows = match scene.stock(owner) {
         Stock::Absent => return None,
         Stock::Nothing => return Some(found(Level::Low, "in a table that the plan makes")),
@@ -201,6 +216,49 @@ mod tests {
         assert_eq!(only(CODE, &seen, Told::all(5)).level, Level::High);
         assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::High);
         assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
+    }
+
+    /// Turns red if a copy that lacks rows or the column counts, or one that the downgrade does not read.
+    #[test]
+    fn what_comes_back_from_the_copy_of_the_upgrade_is_not_lost() {
+        let copy = |columns: Option<&[&str]>| Operation::CopyRows {
+            from: table("users"),
+            to: table("archive"),
+            columns: columns.map(|all| all.iter().map(|one| (*one).to_owned()).collect()),
+        };
+        let add = Operation::AddColumn {
+            table: table("users"),
+            column: column("old", "TEXT"),
+            if_not_exists: false,
+        };
+        let fill = |sql: &str| Operation::ChangeRows {
+            change: RowChange::Update,
+            table: Some(table("users")),
+            columns: vec!["old".to_owned()],
+            conditional: true,
+            sql: Some(sql.to_owned()),
+        };
+        let dropped = Operation::DropColumn {
+            table: table("users"),
+            column: "old".to_owned(),
+            if_exists: false,
+            cascade: false,
+        };
+        let reads = "UPDATE users SET old = a.old FROM archive a WHERE a.id = users.id";
+        let level = |copies: Vec<Operation>, sql: &str| {
+            let up = copies.into_iter().chain([dropped.clone()]).collect();
+            let before = schema(Dialect::Postgresql);
+            let seen = undoing(step(&before, vec![add.clone(), fill(sql)]), up);
+            only(CODE, &seen, Told::all(5)).level
+        };
+        assert_eq!(level(vec![copy(None)], reads), Level::Low);
+        assert_eq!(level(vec![copy(Some(&["id", "old"]))], reads), Level::Low);
+        assert_eq!(level(vec![copy(Some(&["id"]))], reads), Level::Medium);
+        assert_eq!(level(Vec::new(), reads), Level::Medium);
+        assert_eq!(
+            level(vec![copy(None)], "UPDATE users SET old = ''"),
+            Level::Medium
+        );
     }
 
     #[test]

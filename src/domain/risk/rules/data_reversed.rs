@@ -63,6 +63,14 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
                 format!("{verb} {name}{set}{rest}"),
             )
         };
+        let fills_new_columns = *change == RowChange::Update
+            && !columns.is_empty()
+            && columns.iter().all(|column| scene.is_new(table, column));
+        if fills_new_columns && scene.table(table).is_some() {
+            let rest = ", in what the plan itself adds".to_owned();
+            all.push(found(Level::Low, rest));
+            continue;
+        }
         let answer = match scene.stock(table) {
             Stock::Absent => continue,
             Stock::Nothing => {
@@ -110,6 +118,37 @@ mod tests {
             conditional,
             sql: None,
         }
+    }
+
+    /// Nothing is overwritten in a column that was not there.
+    #[test]
+    fn to_fill_what_the_plan_adds_takes_nothing_away() {
+        let mut before = schema(Dialect::Postgresql);
+        edit(&mut before, "users", |table| {
+            table.columns.get_mut("email").unwrap().origin = made();
+        });
+        let seen = step(&before, vec![changing(RowChange::Update, true)]);
+        let finding = only(CODE, &seen, Told::all(88));
+        assert_eq!(finding.level, Level::Low);
+        assert_eq!(
+            finding.sentence,
+            "updates users (email), in what the plan itself adds"
+        );
+        let Operation::ChangeRows { mut columns, .. } = changing(RowChange::Update, true) else {
+            unreachable!()
+        };
+        columns.push("age".to_owned());
+        let both = Operation::ChangeRows {
+            change: RowChange::Update,
+            table: Some(table("users")),
+            columns,
+            conditional: true,
+            sql: None,
+        };
+        assert_eq!(
+            only(CODE, &step(&before, vec![both]), Told::all(88)).level,
+            Level::High
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::Rule;
 use crate::domain::foresight::{Dialect, Seen};
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::found::Found;
+use crate::domain::risk::objects::names;
 use crate::domain::risk::scene::{Scene, scenes};
 use crate::domain::risk::{Ask, Foretold, Level};
 
@@ -103,14 +104,6 @@ fn views(
                 .advise(format!("drop the view {view} before and make it anew"))
         })
         .collect()
-}
-
-/// Whether a query has a name as a word of its own.
-fn names(query: &str, name: &str) -> bool {
-    let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    query.match_indices(name).any(|(at, _)| {
-        !query[..at].ends_with(is_part) && !query[at + name.len()..].starts_with(is_part)
-    })
 }
 
 #[cfg(test)]

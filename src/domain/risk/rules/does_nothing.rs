@@ -37,9 +37,10 @@ fn changes(function: &Function) -> bool {
         .happened
         .iter()
         .any(|happened| match &happened.event.kind {
-            EventKind::Operation(operation) => {
-                !matches!(operation.as_ref(), Operation::ReadRows { .. })
-            }
+            EventKind::Operation(operation) => !matches!(
+                operation.as_ref(),
+                Operation::ReadRows { .. } | Operation::CopyRows { .. }
+            ),
             EventKind::Unknown { may_change, .. } => *may_change > Extent::Nothing,
             EventKind::EndsTransaction | EventKind::Raises { .. } => false,
         })

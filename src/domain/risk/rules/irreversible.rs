@@ -16,10 +16,21 @@ pub(super) const RULE: Rule = Rule {
 fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
     let mut all = Vec::new();
     if seen.downgrade.followed == Followed::Missing {
+        let (what, advice) = if seen.is_sql_file {
+            (
+                "has no rollback SQL",
+                "write the rollback SQL, or restore a backup from before the migration",
+            )
+        } else {
+            (
+                "has no downgrade function",
+                "write the downgrade, or restore a backup from before the upgrade",
+            )
+        };
         all.push(
-            Found::new(MISSING, "", Level::High, "has no downgrade function")
+            Found::new(MISSING, "", Level::High, what)
                 .fails(Foretold::WillFail)
-                .advise("write the downgrade, or restore a backup from before the upgrade"),
+                .advise(advice),
         );
     }
     for (order, happened) in seen.downgrade.happened.iter().enumerate() {
@@ -46,6 +57,26 @@ mod tests {
     use super::*;
     use crate::domain::foresight::{Dialect, Happened};
     use crate::domain::risk::testing::{Told, event, only, schema, step};
+
+    /// A file of SQL has no functions.
+    #[test]
+    fn what_is_missing_is_called_by_its_name() {
+        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        seen.downgrade.followed = Followed::Missing;
+        let said = |seen: &Seen| {
+            let finding = only(MISSING, seen, Told::nothing());
+            (finding.sentence, finding.advice)
+        };
+        assert_eq!(said(&seen).0, "has no downgrade function");
+        seen.is_sql_file = true;
+        assert_eq!(
+            said(&seen),
+            (
+                "has no rollback SQL".to_owned(),
+                "write the rollback SQL, or restore a backup from before the migration".to_owned()
+            )
+        );
+    }
 
     fn raising(certain: bool) -> Seen {
         let mut seen = step(&schema(Dialect::Postgresql), Vec::new());

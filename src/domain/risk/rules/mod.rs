@@ -14,6 +14,7 @@ mod index_dropped;
 mod irreversible;
 mod merge;
 mod not_null_restored;
+mod object_dropped;
 mod rights_loosened;
 mod table_dropped;
 mod table_rewritten;
@@ -35,7 +36,7 @@ pub(super) struct Rule {
 }
 
 /// All rules.
-pub(super) const RULES: [Rule; 21] = [
+pub(super) const RULES: [Rule; 22] = [
     table_dropped::RULE,
     column_dropped::RULE,
     type_changed::RULE,
@@ -50,6 +51,7 @@ pub(super) const RULES: [Rule; 21] = [
     does_nothing::RULE,
     irreversible::RULE,
     failures::RULE,
+    object_dropped::RULE,
     rights_loosened::RULE,
     index_dropped::RULE,
     index_built::RULE,

@@ -2,8 +2,9 @@
 
 use super::Rule;
 use crate::domain::foresight::Seen;
-use crate::domain::operation::Operation;
+use crate::domain::operation::{ObjectKind, Operation};
 use crate::domain::risk::found::Found;
+use crate::domain::risk::objects::{Definition, DroppedTables, definition};
 use crate::domain::risk::scene::scenes;
 use crate::domain::risk::{Ask, Level};
 
@@ -19,11 +20,31 @@ pub(super) const RULE: Rule = Rule {
 
 fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
     let mut all = Vec::new();
+    let dropped = DroppedTables::of(seen);
     for scene in scenes(seen) {
-        let Operation::ChangeRights { loosens: true, sql } = scene.operation else {
-            continue;
+        let (table, words) = match scene.operation {
+            Operation::ChangeRights {
+                loosens: true,
+                table,
+                sql,
+            } => (table, sql.split_whitespace().collect::<Vec<_>>().join(" ")),
+            // Without a policy that lets see rows, fewer of them are seen. What any other policy does is not known.
+            Operation::DropObject { object }
+                if object.kind == ObjectKind::Policy
+                    && definition(seen, object) == Definition::Elsewhere =>
+            {
+                let on = object.table.iter().map(|table| format!(" ON {table}"));
+                let on: String = on.collect();
+                (&object.table, format!("DROP POLICY {}{on}", object.name))
+            }
+            _ => continue,
         };
-        let words = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        if table
+            .as_ref()
+            .is_some_and(|table| dropped.has(table, &scene))
+        {
+            continue;
+        }
         let mut shown: String = words.chars().take(SHOWN).collect();
         if shown.len() < words.len() {
             shown.push_str("...");
@@ -46,13 +67,14 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
 mod tests {
     use super::*;
     use crate::domain::foresight::Dialect;
-    use crate::domain::risk::testing::{Told, found, only, schema, step};
+    use crate::domain::risk::testing::{Told, found, only, schema, step, table};
 
     #[test]
     fn only_what_loosens_is_told() {
         let rights = |loosens| {
             let operation = Operation::ChangeRights {
                 loosens,
+                table: Some(table("users")),
                 sql: "ALTER TABLE users\n  DISABLE ROW LEVEL SECURITY".to_owned(),
             };
             step(&schema(Dialect::Postgresql), vec![operation])

@@ -5,6 +5,7 @@ use crate::domain::foresight::Seen;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::found::Found;
+use crate::domain::risk::objects::{archived_columns, copy_of};
 use crate::domain::risk::scene::{Stock, is_same, operations, scenes};
 use crate::domain::risk::{Ask, Level, Question};
 
@@ -30,8 +31,17 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
                 format!("drops table {name}{rest}"),
             )
         };
+        let archive = archived_columns(seen, &scene, table);
         let advice = format!("dump table {name} before, if its rows are still wanted");
-        all.push(match scene.stock(table) {
+        let stock = scene.stock(table);
+        if stock != Stock::Nothing
+            && let Some(copy) = copy_of(seen, &scene, table)
+        {
+            let rest = format!(" after copying every row to {}", scene.say(copy));
+            all.push(found(Level::Low, rest));
+            continue;
+        }
+        all.push(match stock {
             Stock::Absent => continue,
             Stock::Nothing => found(Level::Low, ", which the plan itself makes".to_owned()),
             Stock::Live { table: live, .. } => {
@@ -40,6 +50,12 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
                     Some(answer) if answer.count == 0 && answer.exact => {
                         found(Level::Low, ", which is empty".to_owned())
                             .because(evidence(&answer, "row", "rows"))
+                    }
+                    Some(answer) if archive.is_some() => {
+                        let rows = counted(answer.count, answer.exact, "row", "rows");
+                        let of = archive.map(|table| scene.say(table)).unwrap_or_default();
+                        let rest = format!(" with {rows} after restoring {of} from it");
+                        found(Level::Medium, rest).because(evidence(&answer, "row", "rows"))
                     }
                     Some(answer) => {
                         let rows = counted(answer.count, answer.exact, "row", "rows");
@@ -79,8 +95,9 @@ fn prior(seen: &Seen, dropped: &TableName) -> Level {
 mod tests {
     use super::*;
     use crate::domain::foresight::Dialect;
+    use crate::domain::operation::{ObjectKind, RowChange, SchemaObject};
     use crate::domain::risk::testing::{
-        Told, edit, event, found, live, made, only, schema, step, table, undoing,
+        Told, add, edit, event, found, live, made, only, schema, step, table, undoing,
     };
 
     fn dropping(name: &str) -> Operation {
@@ -101,6 +118,146 @@ mod tests {
         assert_eq!((evidence.count, evidence.exact), (Some(1_204_331), true));
         assert!(evidence.query.is_some());
         assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
+    }
+
+    fn copied(columns: Option<&[&str]>) -> Operation {
+        let owned = |columns: &[&str]| columns.iter().map(|one| (*one).to_owned()).collect();
+        Operation::CopyRows {
+            from: table("users"),
+            to: table("copy"),
+            columns: columns.map(owned),
+        }
+    }
+
+    /// The schema with a copy of `users` that the plan makes.
+    fn with_a_copy(email: &str) -> crate::domain::catalogue::Catalogue {
+        let mut before = schema(Dialect::Postgresql);
+        let columns = [("id", "INTEGER"), ("email", email), ("age", "BIGINT")];
+        add(&mut before, "copy", &columns);
+        edit(&mut before, "copy", |table| table.origin = made());
+        before
+    }
+
+    /// Turns red if a copy that may lack something counts as one.
+    #[test]
+    fn rows_that_were_copied_whole_are_not_lost() {
+        let level = |before, operations: Vec<Operation>| {
+            let seen = step(&before, operations);
+            let all = found(CODE, &seen, Told::all(5));
+            all[0].level
+        };
+        let whole = || with_a_copy("VARCHAR(255)");
+        let seen = step(&whole(), vec![copied(None), dropping("users")]);
+        let finding = only(CODE, &seen, Told::all(5));
+        assert_eq!(
+            finding.sentence,
+            "drops table users after copying every row to copy"
+        );
+        assert_eq!(finding.level, Level::Low);
+        let all = Some(&["age", "email", "id"][..]);
+        assert_eq!(
+            level(whole(), vec![copied(all), dropping("users")]),
+            Level::Low
+        );
+        let some = Some(&["email", "id"][..]);
+        let changes = |name: &str| Operation::ChangeRows {
+            change: RowChange::Delete,
+            table: Some(table(name)),
+            columns: Vec::new(),
+            conditional: true,
+            sql: None,
+        };
+        let trigger = Operation::CreateObject {
+            object: SchemaObject {
+                kind: ObjectKind::Trigger,
+                name: table("skip"),
+                table: Some(table("copy")),
+                arguments: None,
+            },
+            may_exist: false,
+        };
+        let unknown = Operation::Sql {
+            text: vec![Some("DO $$ $$".to_owned())],
+        };
+        let narrow = with_a_copy("VARCHAR(10)");
+        let mut older = whole();
+        edit(&mut older, "copy", |table| {
+            table.origin = live("copy");
+        });
+        for (before, operations) in [
+            (whole(), vec![copied(some), dropping("users")]),
+            (narrow, vec![copied(None), dropping("users")]),
+            (older, vec![copied(None), dropping("users")]),
+            (whole(), vec![dropping("users"), copied(None)]),
+            (
+                whole(),
+                vec![copied(None), dropping("users"), dropping("copy")],
+            ),
+            (
+                whole(),
+                vec![copied(None), changes("copy"), dropping("users")],
+            ),
+            (
+                whole(),
+                vec![copied(None), changes("users"), dropping("users")],
+            ),
+            (whole(), vec![trigger, copied(None), dropping("users")]),
+            (whole(), vec![copied(None), unknown, dropping("users")]),
+        ] {
+            assert_eq!(
+                level(before, operations.clone()),
+                Level::High,
+                "{operations:?}"
+            );
+        }
+        let mut perhaps = step(&whole(), vec![copied(None), dropping("users")]);
+        perhaps.downgrade.happened[0].event.certain = false;
+        assert_eq!(only(CODE, &perhaps, Told::all(5)).level, Level::High);
+    }
+
+    /// An archive that goes after its values were put back is neither nothing nor a loss of its rows.
+    #[test]
+    fn an_archive_goes_after_it_was_read() {
+        let restore = |sql: &str| Operation::ChangeRows {
+            change: RowChange::Update,
+            table: Some(table("users")),
+            columns: vec!["email".to_owned()],
+            conditional: true,
+            sql: Some(sql.to_owned()),
+        };
+        let mut before = schema(Dialect::Postgresql);
+        add(
+            &mut before,
+            "archive",
+            &[("id", "INTEGER"), ("email", "TEXT")],
+        );
+        let archived = Operation::CopyRows {
+            from: table("users"),
+            to: table("archive"),
+            columns: Some(vec!["id".to_owned(), "email".to_owned()]),
+        };
+        let dropped = |operations| {
+            let seen = undoing(step(&before, operations), vec![archived.clone()]);
+            only(CODE, &seen, Told::all(2))
+        };
+        let reads = "UPDATE users u SET email = a.email FROM archive a WHERE a.id = u.id";
+        let finding = dropped(vec![restore(reads), dropping("archive")]);
+        assert_eq!(finding.level, Level::Medium);
+        assert_eq!(
+            finding.sentence,
+            "drops table archive with 2 rows after restoring users from it"
+        );
+        assert_eq!(finding.advice, "");
+        for operations in [
+            vec![dropping("archive"), restore(reads)],
+            vec![restore("UPDATE users SET email = ''"), dropping("archive")],
+            vec![
+                restore("UPDATE users SET email = archived"),
+                dropping("archive"),
+            ],
+        ] {
+            assert_eq!(dropped(operations).level, Level::High);
+        }
     }
 
     #[test]
@@ -159,6 +316,20 @@ mod tests {
             only(CODE, &seen, told).sentence,
             "drops table users with 3 rows"
         );
+    }
+
+    /// Turns red if nothing is said of a table that the server finds in a later schema of the search path.
+    #[test]
+    fn a_table_of_another_schema_may_be_meant() {
+        let mut before = schema(Dialect::Postgresql);
+        add(&mut before, "logs", &[("id", "INTEGER")]);
+        before.default_schema = Some("rollback".to_owned());
+        let finding = only(CODE, &step(&before, vec![dropping("logs")]), Told::all(3));
+        assert_eq!(
+            finding.sentence,
+            "drops table logs, whose rows are not known"
+        );
+        assert_eq!(finding.level, Level::High);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use super::Rule;
 use crate::domain::foresight::{EventKind, Extent, Followed, Seen};
-use crate::domain::operation::Operation;
+use crate::domain::operation::{ObjectKind, Operation, SchemaObject};
 use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::scenes;
+use crate::domain::risk::scene::{is_same, scenes};
 use crate::domain::risk::{Ask, Foretold, Level};
 
 const CONDITIONAL: &str = "conditional-code";
@@ -60,6 +60,7 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
             );
         }
     }
+    all.extend(new_triggers(seen));
     for scene in scenes(seen) {
         let Operation::Sql { text } = scene.operation else {
             continue;
@@ -83,6 +84,39 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
         );
     }
     all
+}
+
+/// Rows that change under a trigger which the same step makes: what it does is not followed.
+fn new_triggers(seen: &Seen) -> Vec<Found> {
+    let mut triggers: Vec<&SchemaObject> = Vec::new();
+    let mut found = Vec::new();
+    for scene in scenes(seen) {
+        match scene.operation {
+            Operation::CreateObject { object, .. } if object.kind == ObjectKind::Trigger => {
+                triggers.push(object);
+            }
+            Operation::ChangeRows { table, .. } => {
+                let fires = |trigger: &&&SchemaObject| match (table, &trigger.table) {
+                    (Some(changed), Some(of)) => is_same(changed, of),
+                    _ => true,
+                };
+                if let Some(trigger) = triggers.iter().find(fires) {
+                    let sentence = format!(
+                        "changes rows under the trigger {}, which is not followed",
+                        trigger.name
+                    );
+                    let object = scene.place.to_string();
+                    found.push(
+                        scene
+                            .found(UNKNOWN, object, Level::Unknown, sentence)
+                            .advise(ADVICE),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 #[cfg(test)]

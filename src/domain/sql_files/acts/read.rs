@@ -224,11 +224,12 @@ fn alter(mut reader: Reader<'_>) -> Option<Act<'_>> {
     } else {
         None
     };
-    let actions = reader
-        .list()
-        .into_iter()
-        .flat_map(|one| action(one, kind))
-        .collect();
+    let actions = if kind == Object::Publication {
+        published(reader)
+    } else {
+        let all = reader.list().into_iter();
+        all.flat_map(|one| action(one, kind)).collect()
+    };
     Some(Act::Alter {
         kind,
         name,
@@ -236,6 +237,21 @@ fn alter(mut reader: Reader<'_>) -> Option<Act<'_>> {
         arguments,
         actions,
     })
+}
+
+/// `ADD TABLE a, b` and `ADD TABLE a, TABLE b` are the same.
+fn published(mut reader: Reader<'_>) -> Vec<Action<'_>> {
+    let added = reader.eats("ADD TABLE");
+    if !added && !reader.eats("DROP TABLE") {
+        return vec![one_action(reader, Object::Publication).unwrap_or(Action::Other)];
+    }
+    let tables = reader.list().into_iter().map(|mut one| {
+        one.eats("TABLE");
+        one.eats("ONLY");
+        one.name()
+            .map_or(Action::Other, |table| Action::Publish { table, added })
+    });
+    tables.collect()
 }
 
 fn action(reader: Reader<'_>, kind: Object) -> Vec<Action<'_>> {

@@ -156,6 +156,13 @@ fn one(target: &Target<'_>, action: &Action<'_>, known: &Known) -> Vec<Piece> {
             let word = if *on { "DISABLE" } else { "ENABLE" };
             vec![target.sql(&format!("{word} TRIGGER {}", trigger.written))]
         }
+        Action::Publish { table, added: true } => {
+            vec![target.sql(&format!("DROP TABLE {}", table.written()))]
+        }
+        Action::Publish { table, .. } => vec![
+            note("If it was published with a list of columns or a condition, add that."),
+            target.sql(&format!("ADD TABLE {}", table.written())),
+        ],
         Action::AddValue { value } => vec![target.lost(&format!(
             "PostgreSQL cannot take a value of an enum away. Where nothing needs the value gone, let it be. Otherwise change the rows that have {value}, make a type without it, change the columns to that type, drop this one and give its name to the new one."
         ))],

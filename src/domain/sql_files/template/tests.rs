@@ -280,6 +280,22 @@ fn names_are_given_back() {
                 "ALTER TABLE t RENAME CONSTRAINT b TO a;",
             ),
             ("ALTER INDEX i RENAME TO j", "ALTER INDEX j RENAME TO i;"),
+            (
+                "ALTER PUBLICATION p ADD TABLE public.t",
+                "ALTER PUBLICATION p DROP TABLE public.t;",
+            ),
+            (
+                "ALTER PUBLICATION p ADD TABLE ONLY t (id) WHERE (id > 1), TABLE u",
+                "ALTER PUBLICATION p DROP TABLE u; ALTER PUBLICATION p DROP TABLE t;",
+            ),
+            (
+                "ALTER PUBLICATION p DROP TABLE t",
+                "ALTER PUBLICATION p ADD TABLE t;",
+            ),
+            (
+                "ALTER PUBLICATION p RENAME TO q",
+                "ALTER PUBLICATION q RENAME TO p;",
+            ),
             ("ALTER VIEW v RENAME TO w", "ALTER VIEW w RENAME TO v;"),
             (
                 "ALTER MATERIALIZED VIEW app.v RENAME TO w",

@@ -80,6 +80,7 @@ fn catalogue() -> Catalogue {
         ]),
         views: BTreeMap::new(),
         enums: BTreeMap::new(),
+        types: std::collections::BTreeSet::new(),
         doubtful: false,
         library: None,
     }

@@ -1,0 +1,168 @@
+//! Copies of tables, indexes with new names, and types besides enums.
+
+use super::*;
+use crate::domain::operation::{ObjectKind, Operation, Place, SchemaObject};
+
+/// `will` or `may` with the code and the object of each obstacle.
+fn outcome(catalogue: &mut Catalogue, operation: &Operation) -> String {
+    let place = Place {
+        file: "m.sql".into(),
+        line: 1,
+        column: 1,
+    };
+    let by = RevisionId::from("r");
+    let act = Act {
+        place: &place,
+        certain: true,
+        by: &by,
+        directive: false,
+    };
+    let told = catalogue.apply(operation, act).into_iter().map(|obstacle| {
+        let failure = obstacle.failure;
+        let sure = if failure.certain { "will" } else { "may" };
+        format!("{sure} {} {}", failure.code, failure.object)
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
+fn public(name: &str) -> TableName {
+    TableName {
+        schema: Some("public".to_owned()),
+        name: name.to_owned(),
+    }
+}
+
+fn copy(source: Option<&str>, columns: Option<&[(&str, &str)]>) -> Operation {
+    let owned = |(from, to): &(&str, &str)| ((*from).to_owned(), (*to).to_owned());
+    Operation::CreateTableAs {
+        table: TableName::plain("copy"),
+        source: source.map(TableName::plain),
+        columns: columns.map(|columns| columns.iter().map(owned).collect()),
+        if_not_exists: false,
+    }
+}
+
+#[test]
+fn a_copy_has_the_columns_of_its_query() {
+    let mut catalogue = read(Dialect::Postgresql);
+    assert_eq!(
+        outcome(&mut catalogue, &copy(Some("t"), Some(&[("a", "z")]))),
+        ""
+    );
+    let made = &catalogue.tables[&public("copy")];
+    assert_eq!(made.columns.keys().collect::<Vec<_>>(), ["z"]);
+    assert_eq!(
+        made.columns["z"].kind,
+        catalogue.tables[&public("t")].columns["a"].kind
+    );
+    // It is not empty.
+    assert!(made.rows_changed && !catalogue.doubtful);
+    assert_eq!(
+        outcome(&mut catalogue, &copy(Some("t"), None)),
+        "will object-exists copy"
+    );
+
+    let mut catalogue = read(Dialect::Postgresql);
+    assert_eq!(outcome(&mut catalogue, &copy(Some("t"), None)), "");
+    let columns = |name: &str| {
+        catalogue.tables[&public(name)]
+            .columns
+            .keys()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(columns("copy"), columns("t"));
+
+    let mut catalogue = read(Dialect::Postgresql);
+    assert_eq!(
+        outcome(&mut catalogue, &copy(Some("none"), None)),
+        "will object-missing none"
+    );
+}
+
+/// Turns red if a column of it is said to be missing for certain.
+#[test]
+fn what_a_query_hands_over_may_not_be_known() {
+    let mut catalogue = read(Dialect::Postgresql);
+    assert_eq!(outcome(&mut catalogue, &copy(None, None)), "");
+    assert!(catalogue.doubtful);
+    let drop = Operation::DropColumn {
+        table: TableName::plain("copy"),
+        column: "a".to_owned(),
+        if_exists: false,
+        cascade: false,
+    };
+    assert_eq!(outcome(&mut catalogue, &drop), "may object-missing copy.a");
+}
+
+#[test]
+fn an_index_has_its_new_name() {
+    let mut catalogue = read(Dialect::Postgresql);
+    let rename = |name: &str, to: &str| Operation::RenameIndex {
+        name: TableName::plain(name),
+        to: to.to_owned(),
+        if_exists: false,
+    };
+    assert_eq!(outcome(&mut catalogue, &rename("ix", "iy")), "");
+    let drop = |name: &str| Operation::DropIndex {
+        name: Name::Known(name.to_owned()),
+        table: None,
+        concurrently: false,
+        if_exists: false,
+    };
+    assert_eq!(
+        outcome(&mut catalogue.clone(), &drop("ix")),
+        "will object-missing ix"
+    );
+    assert_eq!(
+        outcome(&mut catalogue.clone(), &rename("iy", "t")),
+        "will object-exists t"
+    );
+    assert_eq!(
+        outcome(&mut catalogue.clone(), &rename("none", "x")),
+        "may object-missing none"
+    );
+    assert_eq!(outcome(&mut catalogue, &drop("iy")), "");
+}
+
+/// Turns red if a composite type or a domain that is there is called missing.
+#[test]
+fn types_besides_enums_are_known() {
+    let lines = [
+        "type public.pair composite (a integer, b integer)",
+        "type public.span range (integer)",
+        "type public.mood enum ('low')",
+        "domain public.email text not null",
+        "domain check public.email.ck CHECK (VALUE <> '')",
+        "type public.rights {a=U/b}",
+    ];
+    let lines: Schema = lines.iter().map(|line| (*line).to_owned()).collect();
+    let mut catalogue = Catalogue::read(&lines, Dialect::Postgresql, Some("public"));
+    let known: Vec<&str> = catalogue
+        .types
+        .iter()
+        .map(|name| name.name.as_str())
+        .collect();
+    assert_eq!(known, ["email", "pair", "span"]);
+    let drop = |name: &str| Operation::DropType {
+        name: TableName::plain(name),
+        if_exists: false,
+        cascade: false,
+    };
+    assert_eq!(outcome(&mut catalogue, &drop("pair")), "");
+    assert_eq!(
+        outcome(&mut catalogue, &drop("pair")),
+        "will object-missing pair"
+    );
+    let object = SchemaObject {
+        kind: ObjectKind::Type,
+        name: TableName::plain("pair"),
+        table: None,
+        arguments: None,
+    };
+    let made = Operation::CreateObject {
+        object,
+        may_exist: false,
+    };
+    assert_eq!(outcome(&mut catalogue, &made), "");
+    assert_eq!(outcome(&mut catalogue, &drop("pair")), "");
+}
