@@ -3,13 +3,14 @@
 use clap::Args;
 
 use super::record::store;
-use super::session::{Rows, Session, is_defect};
+use super::session::{Rows, Session, SqlProject, is_defect};
 use super::{Context, unfinished};
 use crate::domain::backup::Manifest;
 use crate::domain::journal::Run;
 use crate::domain::revision::{Heads, RevisionId};
+use crate::domain::sql_files::supabase::{RemoteMigration, row_of};
 use crate::error::Failure;
-use crate::ui::{Recorded, Standing, UnfinishedRun};
+use crate::ui::{Recorded, RemoteHistory, Standing, UnfinishedRun};
 
 /// Show the database, its revisions and how far it is behind the code.
 ///
@@ -64,12 +65,34 @@ pub fn run(context: &Context<'_>) -> Result<(), Failure> {
         is_recorded: !session.has_unrecorded(),
         newest: session.newest(),
         files: session.sql().is_some(),
+        supabase: session.sql().and_then(remote),
         titles: &titles,
         recorded: Recorded {
             unfinished: records.unfinished(),
             backup: records.backup.as_ref(),
             now: (context.now)(),
         },
+    })
+}
+
+/// What Supabase's own table says, newest last by version.
+fn remote(project: &SqlProject) -> Option<RemoteHistory> {
+    let rows = project.history.supabase.as_ref()?;
+    let files = &project.folder.files;
+    let is_missing = |name: &String| {
+        let row = rows.iter().find(|row| row.file_name() == *name);
+        row.is_some_and(|row| {
+            let mut of_files = files.iter();
+            !of_files.any(|file| row_of(&project.history, files, &file.id) == Some(row))
+        })
+    };
+    let mut sorted: Vec<&RemoteMigration> = rows.iter().collect();
+    sorted.sort_by_key(|row| row.order());
+    let names: Vec<String> = sorted.iter().map(|row| row.file_name()).collect();
+    Some(RemoteHistory {
+        applied: names.len(),
+        newest: names.last().cloned(),
+        without_file: names.into_iter().filter(is_missing).collect(),
     })
 }
 

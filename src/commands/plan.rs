@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Context;
-use super::downgrade_safe::{Registered, Safety};
+use super::downgrade_safe::{Extent, Registered, Safety};
 use super::foresee::{Foreseen, ProbeArgs};
 use super::ruling::{CircumstanceArgs, Manner, rule};
 use super::session::Session;
@@ -87,6 +87,8 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     } else {
         context.ui.plan(view)?;
     }
-    Registered::of(&session, &plan, None, false, again).foretell(context);
+    let registered = Registered::of(&session, &plan, None, Extent::Newest, again);
+    registered.refuse_not_newest(context)?;
+    registered.foretell(context);
     foreseen.denied(args.deny)
 }

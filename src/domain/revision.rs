@@ -81,6 +81,8 @@ pub struct Revision {
     pub path: Option<String>,
     /// `Create Date` as the script's docstring has it.
     pub created: Option<String>,
+    /// When a migration of SQL files was registered, if it is not known when it was applied: RFC 3339 in UTC.
+    pub registered: Option<String>,
 }
 
 impl Revision {

@@ -52,10 +52,23 @@ pub struct Standing<'a> {
     pub newest: Option<&'a RevisionId>,
     /// Whether the code is a folder of SQL files.
     pub files: bool,
+    /// What Supabase's own table says; `None` if there is none.
+    pub supabase: Option<RemoteHistory>,
     /// First lines of the messages, by id.
     pub titles: &'a dyn Fn(&str) -> String,
     /// The run that is not over, and the newest backup.
     pub recorded: Recorded<'a>,
+}
+
+/// What Supabase's own table says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteHistory {
+    /// How many rows it has.
+    pub applied: usize,
+    /// The newest of them: its version and name.
+    pub newest: Option<String>,
+    /// The rows that are no file here.
+    pub without_file: Vec<String>,
 }
 
 /// What a plan is shown with.
@@ -99,6 +112,13 @@ impl Ui {
         });
         if standing.files {
             value["newest"] = json!(standing.newest);
+        }
+        if let Some(remote) = &standing.supabase {
+            value["supabase"] = json!({
+                "applied": remote.applied,
+                "newest": remote.newest,
+                "without_file": remote.without_file,
+            });
         }
         value
     }

@@ -2,10 +2,20 @@
 
 use colored::Color;
 
-use super::json::{Format, Standing};
+use super::json::{Format, RemoteHistory, Standing};
 use super::{Ui, count};
 use crate::domain::revision::Heads;
 use crate::error::Failure;
+
+fn remote_text(remote: &RemoteHistory) -> String {
+    let applied = format!("{} in its table", count(remote.applied, "migration"));
+    let newest = remote.newest.as_ref().map(|newest| {
+        let is_missing = remote.without_file.contains(newest);
+        let file = if is_missing { ", no file here" } else { "" };
+        format!("; newest: {newest}{file}")
+    });
+    format!("{applied}{}", newest.unwrap_or_default())
+}
 
 impl Ui {
     /// The answer of `rollback current`.
@@ -49,6 +59,9 @@ impl Ui {
             Some(behind) => count(behind, "revision"),
         };
         text.push_str(&self.labelled("Behind by", &behind));
+        if let Some(remote) = &standing.supabase {
+            text.push_str(&self.labelled("Supabase", &remote_text(remote)));
+        }
         text.push_str(&self.recorded(&standing.recorded));
         for (_, sentence) in standing.problems {
             text.push_str(&self.odd(sentence));

@@ -47,10 +47,53 @@ pub enum State {
     Changed,
     /// It is rolled back.
     RolledBack,
-    /// Supabase has not applied it.
-    NotApplied,
+    /// It is not applied.
+    NotApplied(NotRegistered),
+    /// It is not known whether it is applied.
+    Unknown(NotRegistered),
     /// It cannot be written down: a sentence.
     Refused(String),
+}
+
+/// Why a migration that could be registered was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotRegistered {
+    /// Supabase's table has no row of its version.
+    NotInSupabase,
+    /// Supabase's table has its version under another name.
+    OtherName,
+    /// Supabase's table has its version without a name, and several migrations have that version.
+    Ambiguous,
+    /// What it creates does not exist: the missing objects.
+    Missing(Vec<String>),
+    /// Only a part of what it creates exists: what does, and what does not.
+    Partly(Vec<String>, Vec<String>),
+    /// It creates nothing that could be looked for.
+    NothingToLookFor,
+}
+
+impl NotRegistered {
+    fn sentence(&self) -> String {
+        match self {
+            Self::NotInSupabase => "not in supabase_migrations.schema_migrations".to_owned(),
+            Self::OtherName => {
+                "supabase_migrations.schema_migrations has its version under another name"
+                    .to_owned()
+            }
+            Self::Ambiguous => {
+                "supabase_migrations.schema_migrations has its version without a name, and several \
+                                migrations have that version"
+                    .to_owned()
+            }
+            Self::Missing(missing) => format!("missing: {}", in_short(missing)),
+            Self::Partly(present, missing) => format!(
+                "exists: {}; missing: {}",
+                in_short(present),
+                in_short(missing)
+            ),
+            Self::NothingToLookFor => "the schema does not show whether it is applied".to_owned(),
+        }
+    }
 }
 
 impl State {
@@ -64,7 +107,8 @@ impl State {
             Self::Same => "unchanged",
             Self::Changed => "changed",
             Self::RolledBack => "rolled_back",
-            Self::NotApplied => "not_applied",
+            Self::NotApplied(_) => "not_applied",
+            Self::Unknown(_) => "unknown",
             Self::Refused(_) => "refused",
         }
     }
@@ -73,8 +117,8 @@ impl State {
         match self {
             Self::Written(_) => Color::Green,
             Self::Refused(_) => Color::Red,
-            Self::Changed => Color::Yellow,
-            Self::Same | Self::RolledBack | Self::NotApplied => Color::White,
+            Self::Changed | Self::Unknown(_) => Color::Yellow,
+            Self::Same | Self::RolledBack | Self::NotApplied(_) => Color::White,
         }
     }
 }
@@ -126,6 +170,16 @@ impl Ui {
     }
 }
 
+/// The first names, and how many more there are.
+fn in_short(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let first = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => first,
+        more => format!("{first}, and {more} more"),
+    }
+}
+
 fn remark(entry: &Entry) -> String {
     match &entry.state {
         State::Written(_) => {
@@ -149,7 +203,7 @@ fn remark(entry: &Entry) -> String {
         }
         State::Refused(reason) => reason.clone(),
         State::Changed => "its file is not what was registered".to_owned(),
-        State::NotApplied => "not in supabase_migrations.schema_migrations".to_owned(),
+        State::NotApplied(reason) | State::Unknown(reason) => reason.sentence(),
         State::Same | State::RolledBack => String::new(),
     }
 }
@@ -188,10 +242,14 @@ fn totals(told: &WrittenDown<'_>) -> String {
         parts.push(format!("{same} there before"));
     }
     let out = number(told, |state| {
-        matches!(state, State::RolledBack | State::NotApplied)
+        matches!(state, State::RolledBack | State::NotApplied(_))
     });
     if out > 0 {
         parts.push(format!("{out} not applied"));
+    }
+    let unknown = number(told, |state| matches!(state, State::Unknown(_)));
+    if unknown > 0 {
+        parts.push(format!("{unknown} unknown"));
     }
     if refused > 0 {
         parts.push(format!("{refused} refused"));
@@ -210,7 +268,8 @@ fn registration_json(told: &WrittenDown<'_>) -> Value {
                 .map(|one| json!({ "on": one.on, "kind": one.kind, "object": one.object }))
                 .collect();
             let reason = match &entry.state {
-                State::Refused(reason) => Some(reason),
+                State::Refused(reason) => Some(reason.clone()),
+                State::NotApplied(reason) | State::Unknown(reason) => Some(reason.sentence()),
                 _ => None,
             };
             json!({

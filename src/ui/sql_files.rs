@@ -30,6 +30,8 @@ const ROOM_FOR_REASONS: usize = 30;
 pub struct Registered<'a> {
     /// Its row.
     pub record: &'a Record,
+    /// Who pushed it, as Supabase's table says.
+    pub pushed_by: Option<String>,
     /// Whether it can be taken down now.
     pub verdict: Verdict,
     /// Its file, where it is there and could be read.
@@ -99,8 +101,16 @@ impl Registered<'_> {
             json!((!self.verdict.can_rollback).then_some(&self.verdict.reason));
         value["dependents"] = dependents.into();
         value["has_rollback"] = self.record.has_rollback().into();
-        value["applied_at"] = json!(self.record.applied_at);
-        value["applied_by"] = json!(self.record.applied_by);
+        let (at, by) = (&self.record.applied_at, &self.record.applied_by);
+        let (applied, registered) = if self.record.is_registration() {
+            ((None, None), (at.as_ref(), by.as_ref()))
+        } else {
+            ((at.as_ref(), by.as_ref()), (None, None))
+        };
+        value["applied_at"] = json!(applied.0);
+        value["applied_by"] = json!(applied.1.or(self.pushed_by.as_ref()));
+        value["registered_at"] = json!(registered.0);
+        value["registered_by"] = json!(registered.1);
         value["file_changed"] = self.changed.into();
         value["block"] = json!(form);
         value["notes"] = json!(self.notes);
@@ -156,6 +166,14 @@ impl Ui {
             .max()
             .unwrap_or_default()
             .clamp("migration".len(), WIDEST_NAME);
+        // What is known of most of them. The two words need the same room.
+        let registrations = migrations.registered.iter();
+        let registrations = registrations.filter(|one| one.record.is_registration());
+        let moment = if registrations.count() * 2 >= migrations.registered.len() {
+            "registered (UTC)"
+        } else {
+            "applied at (UTC)"
+        };
         let taken = name + "  can  applied at (UTC)  sql  ".len();
         let beside = self
             .surroundings
@@ -165,7 +183,7 @@ impl Ui {
             text.push_str(&self.labelled("Applied", "nothing"));
         } else {
             let why = if beside { "  why" } else { "" };
-            let head = format!("{:<name$}  can  applied at (UTC)  sql{why}", "migration");
+            let head = format!("{:<name$}  can  {moment}  sql{why}", "migration");
             let _ = writeln!(text, "\n{}", self.out.bold(&head));
         }
         for (index, one) in migrations.registered.iter().enumerate() {
@@ -225,10 +243,18 @@ impl Ui {
         let Registered {
             record, verdict, ..
         } = one;
+        if let Some(by) = &one.pushed_by {
+            text.push_str(&self.labelled("Pushed", &format!("by {by}")));
+        }
         if let Some(at) = &record.applied_at {
             let by = record.applied_by.as_ref().map(|by| format!(" by {by}"));
-            let applied = format!("{} UTC{}", minute(Some(at)), by.unwrap_or_default());
-            text.push_str(&self.labelled("Applied", &applied));
+            let moment = format!("{} UTC{}", minute(Some(at)), by.unwrap_or_default());
+            let label = if record.is_registration() {
+                "Registered"
+            } else {
+                "Applied"
+            };
+            text.push_str(&self.labelled(label, &moment));
         }
         let file = match (one.file, record.status) {
             (Some(file), _) => {

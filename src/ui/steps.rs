@@ -90,6 +90,9 @@ impl Ui {
         );
         let indent = " ".repeat(width + 4);
         let mut facts = Vec::new();
+        if let Some(registered) = &step.revision.registered {
+            facts.push(format!("registered {}", moment(registered)));
+        }
         if let Some(created) = &step.revision.created {
             facts.push(if step.is_of_a_sequence() {
                 format!("applied {}", moment(created))

@@ -45,7 +45,7 @@ fn set(project: &Project, name: &str, status: &str) {
 fn what_needs_the_tables_names_the_command_that_makes_them() {
     let project = shop(false);
     for line in [
-        "sql sync",
+        "sql sync --assume-applied",
         "sql register 20250108090000_create_orders",
         "sql snapshot list",
         "sql snapshot create",
@@ -76,7 +76,7 @@ fn sync_writes_down_what_is_not_and_nothing_twice() {
     let before = project.bytes();
     project.run("sql sync --dry-run").exits(0);
     assert_eq!(project.bytes(), before, "a dry run writes nothing");
-    assert_snapshot!(project.run("sql sync").exits(0));
+    assert_snapshot!(project.run("sql sync --assume-applied").exits(0));
     let again = project.run("sql sync --format json").exits(0);
     assert_eq!(again.json()["registered"], 0, "{again}");
     assert!(
@@ -107,7 +107,7 @@ fn a_malformed_file_is_told_with_its_line_and_the_others_are_registered() {
             "migrations/20250112_needs_it.sql",
             "-- Depends on: 20250111_broken\nCREATE TABLE y (id int);\n",
         );
-    let run = project.run("sql sync").exits(1);
+    let run = project.run("sql sync --assume-applied").exits(1);
     assert_snapshot!(run);
     assert_eq!(project.sql("SELECT count(*) FROM migration_history"), ["5"]);
     let run = project.run("sql register 20250111_broken").exits(1);
@@ -123,7 +123,11 @@ fn a_plain_block_is_told_with_the_command_that_mends_it() {
         "migrations/20250111_plain.sql",
         "CREATE TABLE x (id int);\n-- ROLLBACK START\nDROP TABLE x;\n-- ROLLBACK END\n",
     );
-    for line in ["sql sync", "sql sync", "sql register 20250111_plain"] {
+    for line in [
+        "sql sync --assume-applied",
+        "sql sync",
+        "sql register 20250111_plain",
+    ] {
         let run = project.run(line).exits(0);
         assert!(
             run.stderr.contains("rollback sql comment 20250111_plain"),
@@ -135,7 +139,7 @@ fn a_plain_block_is_told_with_the_command_that_mends_it() {
 #[test]
 fn to_register_again_brings_the_row_up_to_the_file() {
     let project = shop(true);
-    project.run("sql sync").exits(0);
+    project.run("sql sync --assume-applied").exits(0);
     let project = project
         .file(
             "migrations/20250109090000_add_order_notes.sql",
@@ -150,7 +154,7 @@ fn to_register_again_brings_the_row_up_to_the_file() {
         ))
     };
     assert_eq!(stored(), ["applied 0 0 1"]);
-    project.run("sql sync").exits(0);
+    project.run("sql sync --assume-applied").exits(0);
     assert_eq!(
         stored(),
         ["applied 0 0 1"],

@@ -53,6 +53,7 @@ mod sql_history;
 mod sql_shop;
 mod sql_statements;
 mod sql_steps;
+mod sql_supabase;
 mod sql_template;
 mod sql_walk;
 mod sql_workflows;

@@ -11,6 +11,7 @@ use rollback::domain::sql_files::file::{Form, MigrationFile, Rollback};
 use rollback::domain::sql_files::history::{
     CAN, Dependency, History, Kind as From, Progress, Status,
 };
+use rollback::domain::sql_files::supabase::RemoteMigration;
 use rollback::engine::sql_files::history_table::{By, Installation, Tables};
 
 use crate::project::Project;
@@ -59,6 +60,10 @@ fn file(name: &str, down: &str) -> MigrationFile {
         independent_of: Vec::new(),
         checksum: "c".to_owned(),
     }
+}
+
+fn pushed(version: &str) -> RemoteMigration {
+    RemoteMigration::new(version, None)
 }
 
 fn needs(of: &str, on: &str) -> Dependency {
@@ -251,7 +256,7 @@ fn a_row_goes_through_its_states() {
             Some("2020-01-01T00:00:00Z"),
             "{kind:?}"
         );
-        kept.done(&tables.rolled_back(&id, &by(), false));
+        kept.done(&tables.rolled_back(&id, &by(), None));
         let row = kept.read().records.remove(0);
         assert_eq!(row.status, Status::RolledBack, "{kind:?}");
         assert_eq!(
@@ -271,7 +276,7 @@ fn a_row_goes_through_its_states() {
         );
         assert_eq!(row.metadata.others["theirs"][0], 1, "{kind:?}");
         for gone in ["1", "no such name"] {
-            let again = tables.rolled_back(&RevisionId::new(gone), &by(), false);
+            let again = tables.rolled_back(&RevisionId::new(gone), &by(), None);
             assert!(kept.try_done(&again).is_err(), "{kind:?} {gone}");
         }
         kept.register(&file("1", ""), &[]);
@@ -373,7 +378,7 @@ fn a_history_kept_before_in_public_is_gone_on_with() {
     kept.register(&file("20250121_c", ""), &[]);
     let tables = kept.tables.clone();
     kept.done(&tables.failed(&id("20250119_a"), &by(), "no"));
-    kept.done(&tables.rolled_back(&id("20250120_b"), &by(), false));
+    kept.done(&tables.rolled_back(&id("20250120_b"), &by(), None));
     // Who may write a row decides what somebody else runs.
     let refused = database.try_execute(
         "SET ROLE anon; UPDATE public.migration_history SET rollback_sql = 'DROP TABLE t'",
@@ -603,7 +608,7 @@ fn a_rollback_in_sql_is_whole_or_nothing() {
             .unwrap()
             .contains("no_such_table")
     );
-    assert_eq!(history.supabase, Some(vec!["1".to_owned(), "2".to_owned()]));
+    assert_eq!(history.supabase, Some(vec![pushed("1"), pushed("2")]));
 
     kept.register(&file("2_b", "DROP TABLE b"), &[needs("2_b", "1_a")]);
     let (high, low) = POSTGRES_KEY;
@@ -631,7 +636,7 @@ fn a_rollback_in_sql_is_whole_or_nothing() {
         "and it was not tried"
     );
     let tables = kept.tables.clone();
-    kept.done(&tables.rolled_back(&id("3_c"), &by(), true));
+    kept.done(&tables.rolled_back(&id("3_c"), &by(), None));
 
     // The path of the database, though the function has none of it and the session another one.
     let done = owner(
@@ -658,7 +663,7 @@ fn a_rollback_in_sql_is_whole_or_nothing() {
         Some(Vec::new()),
         "the rows of Supabase go as well"
     );
-    assert!(history.disagreement().is_empty());
+    assert!(history.disagreement(&[]).is_empty());
 }
 
 /// Turns red if a command of the history does not do on a server what it does on SQLite.
@@ -670,7 +675,9 @@ fn a_folder_is_written_down_on_each_server() {
             .env("ROLLBACK_DATABASE_URL", database.url());
         project.run("sql install").exits(0);
         project.run("sql install").exits(0);
-        let run = project.run("sql sync --format json").exits(0);
+        let run = project
+            .run("sql sync --assume-applied --format json")
+            .exits(0);
         assert_eq!(run.json()["registered"], 5, "{kind:?}\n{run}");
         let run = project.run("sql sync --format json").exits(0);
         assert_eq!(run.json()["registered"], 0, "{kind:?}\n{run}");
@@ -757,18 +764,20 @@ fn only_what_supabase_has_applied_is_registered() {
     );
     let last = id("20250107090000_create_products");
     let mut kept = Kept::of(&database, None);
-    let statements = kept.tables.rolled_back(&last, &by(), true);
+    let statements = kept
+        .tables
+        .rolled_back(&last, &by(), Some(&pushed("20250107090000")));
     kept.done(&statements);
     assert_eq!(
         kept.read().supabase,
-        Some(vec!["20250106090000".to_owned()]),
+        Some(vec![pushed("20250106090000")]),
         "so that the next push applies it again"
     );
     let run = project.run("sql sync").exits(0);
     assert!(run.stdout.contains("0 migrations registered"), "{run}");
     database.execute("INSERT INTO supabase_migrations.schema_migrations VALUES ('20250107090000')");
     assert_eq!(
-        kept.read().disagreement().rolled_back_here,
+        kept.read().disagreement(&[]).rolled_back_here,
         std::slice::from_ref(&last)
     );
     let run = project.run("sql sync").exits(0);
@@ -852,9 +861,9 @@ fn a_rollback_takes_the_row_of_supabase_with_it() {
     let history = kept.read();
     assert_eq!(
         history.supabase.as_deref(),
-        Some(&["20250106090000", "20250107090000", "20250108090000"].map(str::to_owned)[..])
+        Some(&["20250106090000", "20250107090000", "20250108090000"].map(pushed)[..])
     );
-    assert!(history.disagreement().is_empty(), "{history:#?}");
+    assert!(history.disagreement(&[]).is_empty(), "{history:#?}");
     let run = project.run("sql sync").exits(0);
     assert!(run.stdout.contains("0 migrations registered"), "{run}");
 }

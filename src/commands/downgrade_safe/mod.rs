@@ -18,7 +18,7 @@ pub use self::arguments::{DowngradeSafeArgs, HowArgs};
 pub(super) use self::next::undoing;
 pub(super) use self::options::repeating;
 use self::planned::Planned;
-pub(super) use self::registered::{Registered, refuse_choice};
+pub(super) use self::registered::{Extent, Registered, refuse_choice};
 use self::safety::Rescue;
 pub(super) use self::safety::Safety;
 pub(super) use self::taking_back::TakingBack;
@@ -94,6 +94,9 @@ fn recording(
     }?;
     planned.show(args, context, session)?;
     if args.dry_run || planned.plan.steps.is_empty() {
+        if args.dry_run {
+            planned.registered.refuse_not_newest(context)?;
+        }
         if let (Some(taken_up), false) = (&taken_up, args.dry_run) {
             *recorded = Some(taken_up.run.begun.run.clone());
         }

@@ -1,7 +1,7 @@
 //! The plan of this run with all that is shown of it.
 
 use super::next::undoing;
-use super::registered::Registered;
+use super::registered::{Extent, Registered};
 use super::safety::{Own, restoring};
 use super::{DowngradeSafeArgs, Safety};
 use crate::commands::Context;
@@ -50,9 +50,13 @@ impl Planned {
             (None, None, Some(only)) => session.plan_only(only, context)?,
             (None, None, None) => session.plan(&target)?,
         };
-        let goes_on = taken_up.is_some();
+        let extent = match (taken_up, &args.only) {
+            (Some(_), _) => Extent::Rest,
+            (None, Some(_)) => Extent::Only,
+            (None, None) => Extent::Newest,
+        };
         let again = same_plan(args, &plan, context, session);
-        let registered = Registered::of(session, &plan, args.how.chosen, goes_on, again);
+        let registered = Registered::of(session, &plan, args.how.chosen, extent, again);
         let foreseen = Foreseen::of(session, &plan, context);
         let own = match (taken_up, &args.taking_back) {
             (Some(taken_up), _) => Own::of(context, session, &taken_up.run.backups),

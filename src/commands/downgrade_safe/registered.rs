@@ -6,8 +6,9 @@ use crate::commands::Context;
 use crate::commands::session::Session;
 use crate::domain::command::Command;
 use crate::domain::plan::Plan;
-use crate::domain::revision::RevisionId;
+use crate::domain::revision::{RevisionId, in_short};
 use crate::domain::sql_files::obstacle::{Chosen, Obstacle, is_changed, is_same, obstacles};
+use crate::domain::sql_files::supabase::{UnknownRemote, newer_rows};
 use crate::error::Failure;
 
 /// What stands in the way of a plan, nothing for a project of Alembic.
@@ -15,8 +16,23 @@ pub(in super::super) struct Registered {
     obstacles: Vec<(RevisionId, Obstacle)>,
     /// What is odd and stops nothing, a sentence each.
     warnings: Vec<String>,
+    /// What Supabase has applied after the oldest migration of the plan, and what is not known to be applied here.
+    newer: Vec<UnknownRemote>,
+    /// The only migration of the plan.
+    single: Option<RevisionId>,
     /// The command for the same plan.
     again: Command,
+}
+
+/// Which migrations a plan is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Extent {
+    /// The newest ones, down to a target.
+    Newest,
+    /// One that was named.
+    Only,
+    /// The rest of a recorded run.
+    Rest,
 }
 
 /// Refuses a choice between two texts where there is one.
@@ -31,18 +47,20 @@ pub(in super::super) fn refuse_choice(how: &HowArgs, session: &Session) -> Resul
 }
 
 impl Registered {
-    /// Looks the migrations of a plan through. `goes_on` is whether an unfinished run is taken up.
+    /// Looks the migrations of a plan through.
     pub(in super::super) fn of(
         session: &Session,
         plan: &Plan,
         chosen: Option<Chosen>,
-        goes_on: bool,
+        extent: Extent,
         again: Command,
     ) -> Self {
         let Some(project) = session.sql() else {
             return Self {
                 obstacles: Vec::new(),
                 warnings: Vec::new(),
+                newer: Vec::new(),
+                single: None,
                 again,
             };
         };
@@ -72,9 +90,30 @@ impl Registered {
                 }
             }
         }
+        let newer = match extent {
+            Extent::Newest | Extent::Only => newer_rows(&project.history, files.read, ids()),
+            Extent::Rest => Vec::new(),
+        };
+        let newer = if extent == Extent::Only {
+            warnings.extend(newer.iter().map(|one| {
+                format!(
+                    "{} is newer in Supabase's table and not registered here: whether it needs this migration is unknown",
+                    one.row.file_name()
+                )
+            }));
+            Vec::new()
+        } else {
+            newer
+        };
+        let goes_on = extent == Extent::Rest;
         Self {
             obstacles: obstacles(&project.history, files, ids(), chosen, goes_on),
             warnings,
+            newer,
+            single: match &plan.steps[..] {
+                [step] => Some(step.removes.clone()),
+                _ => None,
+            },
             again,
         }
     }
@@ -94,7 +133,8 @@ impl Registered {
     /// The same where nothing is to run, with what would refuse it.
     pub(in super::super) fn foretell(&self, context: &Context<'_>) {
         self.show(context);
-        if let Some(failure) = self.obstacle(context) {
+        // That one ends the command, and says so itself.
+        if let Some(failure) = self.obstacle(context).filter(|_| self.newer.is_empty()) {
             context.ui.warn(&format!(
                 "this will not be run as it is: {}",
                 failure.message
@@ -120,6 +160,7 @@ impl Registered {
     /// The first reason why the plan cannot or must not run.
     fn obstacle(&self, context: &Context<'_>) -> Option<Failure> {
         let failures = [
+            self.not_the_newest(context),
             self.needing(context),
             self.failed(context),
             self.malformed(),
@@ -127,6 +168,57 @@ impl Registered {
             self.changed(),
         ];
         failures.into_iter().flatten().next()
+    }
+
+    /// Refuses a plan that only seems to begin with the newest migration, also if nothing is to run.
+    pub(in super::super) fn refuse_not_newest(&self, context: &Context<'_>) -> Result<(), Failure> {
+        self.not_the_newest(context).map_or(Ok(()), Err)
+    }
+
+    fn not_the_newest(&self, context: &Context<'_>) -> Option<Failure> {
+        let names: Vec<String> = self.newer.iter().map(|one| one.row.file_name()).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let mut failure = Failure::refused(format!(
+            "Supabase has applied a newer migration than those of the plan: {}",
+            in_short(names.iter().map(String::as_str))
+        ));
+        let (with_file, without): (Vec<_>, Vec<_>) =
+            self.newer.iter().partition(|one| one.has_file);
+        for one in &without {
+            failure = failure.because(format!(
+                "{} is in supabase_migrations.schema_migrations and has no file here, so what it changed is unknown",
+                one.row.file_name()
+            ));
+        }
+        for one in &with_file {
+            failure = failure.because(format!(
+                "{} is in supabase_migrations.schema_migrations and not registered as applied here",
+                one.row.file_name()
+            ));
+        }
+        let sync = context.command(&["sql", "sync"]);
+        failure = if let Some(one) = without.first() {
+            failure
+                .hint(format!(
+                    "get its file, then register it: supabase migration fetch && {sync}"
+                ))
+                .hint(format!(
+                    "or, if it is not applied, correct Supabase's table: supabase migration repair --status reverted {}",
+                    one.row.version
+                ))
+        } else {
+            failure.hint(format!("register it: {sync}"))
+        };
+        if let Some(id) = &self.single {
+            let only = context.command(&["downgrade-safe"]);
+            failure = failure.hint(format!(
+                "or roll back exactly {id}, if nothing newer needs it: {}",
+                only.option("--only", id.as_str())
+            ));
+        }
+        Some(failure)
     }
 
     fn needing(&self, context: &Context<'_>) -> Option<Failure> {

@@ -25,8 +25,8 @@ use crate::domain::sql_files::history::{
 };
 use crate::domain::sql_files::obstacle::{self, Chosen, Files};
 use crate::domain::sql_files::oddity::{note_on_form, oddities};
-use crate::domain::sql_files::script;
 use crate::domain::sql_files::way::{Way, way};
+use crate::domain::sql_files::{script, supabase};
 use crate::domain::target::TargetError;
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::sql_files::folder::Folder;
@@ -248,9 +248,16 @@ impl Session {
                 context.command(&["sql", "install"])
             ))
         })?;
-        drop(execution);
         let has_tables = read.is_some();
-        let history = read.unwrap_or_default();
+        let history = match read {
+            Some(history) => history,
+            // What Supabase has applied is known without the tables.
+            None => History {
+                supabase: tables.supabase(execution.as_mut()).ok().flatten(),
+                ..History::default()
+            },
+        };
+        drop(execution);
         let graph = history
             .graph(&project.folder.files)
             .map_err(|error| no_order(&error, context))?;
@@ -259,7 +266,15 @@ impl Session {
             who: format!("{}@{}", context.operator.user, context.operator.host),
             run: lock.map(|lock| lock.run().to_owned()),
         };
-        let supabase = history.supabase.is_some();
+        let files = &project.folder.files;
+        let supabase = history
+            .records
+            .iter()
+            .filter_map(|record| {
+                let row = supabase::row_of(&history, files, &record.id)?;
+                Some((record.id.clone(), row.clone()))
+            })
+            .collect();
         let known = SqlProject {
             folder: project.folder,
             history,
@@ -360,8 +375,10 @@ impl Session {
         let command = |words: &[&str]| self.command(words).to_string();
         let malformed = project.files().malformed(id).map(ToString::to_string);
         let form = note_on_form(project.files(), id, &command);
+        let row = supabase::row_of(&project.history, &project.folder.files, id);
         Some(Registered {
             record,
+            pushed_by: row.and_then(|row| row.pushed_by.clone()),
             file: project.file(id),
             changed: project.is_changed(record),
             reasons: verdict.dependents.iter().map(above).collect(),
@@ -397,7 +414,7 @@ impl Session {
             Rows::NoTable(table) => found.push((
                 "no_history_table",
                 format!(
-                    "there is no table {table}, so that nothing is registered; to make it: {}",
+                    "there is no table {table}, or it is one of an older version, so nothing is registered; to make it: {}",
                     self.command(&["sql", "install"])
                 ),
             )),

@@ -5,31 +5,43 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::keeping::{Keeping, WaitArgs};
+use super::keeping::{Keeping, WaitArgs, told};
 use super::register::{advise, entry, name, plain, unread};
 use crate::commands::Context;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::file::MigrationFile;
+use crate::domain::sql_files::live::{SchemaEvidence, evidence};
+use crate::domain::sql_files::oddity::duplicate;
 use crate::domain::sql_files::registration::{Change, Found, Obstacle, Registration};
+use crate::domain::sql_files::supabase::duplicate_versions;
 use crate::engine::sql_files::history_table::writable;
+use crate::engine::sql_files::live_schema;
 use crate::error::{Exit, Failure};
-use crate::ui::{Entry, State, WrittenDown};
+use crate::ui::{Entry, NotRegistered, State, WrittenDown};
 
-/// Write all migrations down that are applied and not registered yet.
+/// Register the applied migrations that are not registered yet.
 ///
-/// Each file of the folder counts as applied, unless Supabase keeps its own table in the database: then what is
-/// in that one is. What is registered already stays as it is. Exit 1 where a file cannot be read; the others are
-/// written down.
+/// If the database has Supabase's own table, that table says which migrations are applied. Otherwise each file is
+/// checked against the live schema: if all that it creates exists, it is registered; if not, or if the schema does not
+/// show it, it is listed, and --assume-applied registers it. Registered migrations stay as they are. Exit 1 if a file
+/// cannot be read; the other files are registered.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   rollback sql sync
   rollback sql sync --dry-run        Show what would be written
+  rollback sql sync --assume-applied Register every file, whatever the schema shows
   rollback sql sync --format json")]
 pub struct SyncArgs {
     /// Show what would be written and change nothing.
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Register every file, also those that the live schema does not show as applied.
+    ///
+    /// With Supabase's table it is refused: that table says what is applied.
+    #[arg(long)]
+    pub assume_applied: bool,
 
     /// How another run is waited for.
     #[command(flatten)]
@@ -48,6 +60,7 @@ pub(in super::super) fn silently(
 ) -> Result<(), Failure> {
     let args = SyncArgs {
         dry_run: false,
+        assume_applied: false,
         wait: WaitArgs { wait },
     };
     sync(&args, context, false)
@@ -57,10 +70,19 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
     let mut keeping = Keeping::open(context, &args.wait, !args.dry_run)?;
     let history = keeping.history(context)?;
     let folder = keeping.project.folder.clone();
+    if args.assume_applied && history.supabase.is_some() {
+        return Err(Failure::user(
+            "--assume-applied is not for a database with Supabase's table: that table says what is applied",
+        )
+        .hint(format!(
+            "register one migration anyway: {}",
+            context.command(&["sql", "register"]).placeholder("NAME")
+        )));
+    }
     let found: BTreeMap<&RevisionId, Found> = folder
         .files
         .iter()
-        .map(|file| (&file.id, Found::of(file, &history)))
+        .map(|file| (&file.id, Found::of(file, &history, &folder.files)))
         .collect();
     let mut these: BTreeSet<&RevisionId> = found
         .iter()
@@ -74,6 +96,13 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
         }
     }
     these.retain(|id| !waiting.contains_key(id));
+    let mut not_shown = if history.supabase.is_some() || args.assume_applied {
+        BTreeMap::new()
+    } else {
+        not_shown(&mut keeping, &folder.files, &these)?
+    };
+    these.retain(|id| !not_shown.contains_key(id));
+    let left_out = not_shown.len();
     let unread = unread(&folder);
     let registration = Registration {
         files: &folder.files,
@@ -103,14 +132,18 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
         .files
         .iter()
         .map(|file| {
-            let state = match (waiting.remove(&file.id), found.get(&file.id)) {
-                (Some(reason), _) => State::Refused(reason),
+            let left_out = waiting.remove(&file.id).map(State::Refused);
+            let left_out = left_out.or_else(|| not_shown.remove(&file.id));
+            let state = match (left_out, found.get(&file.id)) {
+                (Some(state), _) => state,
                 (None, Some(Found::New | Found::Again)) => {
                     State::Written(Change::of(history.get(&file.id)))
                 }
                 (None, Some(Found::Changed)) => State::Changed,
                 (None, Some(Found::RolledBack)) => State::RolledBack,
-                (None, Some(Found::NotApplied)) => State::NotApplied,
+                (None, Some(Found::NotApplied)) => State::NotApplied(NotRegistered::NotInSupabase),
+                (None, Some(Found::OtherName)) => State::NotApplied(NotRegistered::OtherName),
+                (None, Some(Found::Ambiguous)) => State::Unknown(NotRegistered::Ambiguous),
                 (None, Some(Found::Same) | None) => State::Same,
             };
             // What is not written stays as it is stored.
@@ -138,6 +171,22 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
             entries: &entries,
         })?;
         advise(&entries, &folder.files, &history, context);
+        if left_out > 0 {
+            context.ui.warn(&format!(
+                "{} not shown as applied by the schema and not registered; to register one that is applied: {}; to \
+                 register all of them: {}",
+                if left_out == 1 {
+                    "1 file is".to_owned()
+                } else {
+                    format!("{left_out} files are")
+                },
+                context.command(&["sql", "register"]).placeholder("NAME"),
+                context.command(&["sql", "sync", "--assume-applied"])
+            ));
+        }
+        for (version, ids) in duplicate_versions(&history, &folder.files) {
+            context.ui.warn(&duplicate(version, &ids));
+        }
     }
     for entry in entries.iter().filter(|_| aloud) {
         match entry.state {
@@ -177,10 +226,42 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
     if !aloud {
         failure.causes = refused.into_iter().map(str::to_owned).collect();
     }
-    Err(failure.hint(format!(
-        "mend them and type again: {}",
-        context.command(&["sql", "sync"])
-    )))
+    let again = context.command(&["sql", "sync"]);
+    let again = if args.assume_applied {
+        again.flag("--assume-applied")
+    } else {
+        again
+    };
+    Err(failure.hint(format!("correct them and type again: {again}")))
+}
+
+/// The files that the live schema does not show as applied, each with what is known about it.
+fn not_shown<'a>(
+    keeping: &mut Keeping,
+    files: &'a [MigrationFile],
+    these: &BTreeSet<&RevisionId>,
+) -> Result<BTreeMap<&'a RevisionId, State>, Failure> {
+    if these.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let live = live_schema::read(keeping.execution.as_mut(), keeping.project.dialect)
+        .map_err(|error| told("the schema cannot be read", error))?;
+    let states = evidence(files, &live)
+        .into_iter()
+        .filter_map(|(id, found)| {
+            let state = match found {
+                SchemaEvidence::Applied => return None,
+                SchemaEvidence::NotApplied(missing) => {
+                    State::NotApplied(NotRegistered::Missing(missing))
+                }
+                SchemaEvidence::Partly { present, missing } => {
+                    State::Unknown(NotRegistered::Partly(present, missing))
+                }
+                SchemaEvidence::Nothing => State::Unknown(NotRegistered::NothingToLookFor),
+            };
+            these.contains(id).then_some((id, state))
+        });
+    Ok(states.collect())
 }
 
 fn circle(obstacle: &Obstacle) -> Failure {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::file::{MigrationFile, version};
+use super::supabase::{RemoteMigration, UnknownRemote, row_of, unknown_rows};
 use crate::domain::graph::{Graph, GraphError};
 use crate::domain::revision::{Revision, RevisionId};
 use crate::domain::schema::Schema;
@@ -121,8 +122,8 @@ pub struct History {
     pub records: Vec<Record>,
     /// By name.
     pub dependencies: Vec<Dependency>,
-    /// The versions that `supabase_migrations.schema_migrations` has; `None` where there is no such table.
-    pub supabase: Option<Vec<String>>,
+    /// The rows of `supabase_migrations.schema_migrations`; `None` if there is no such table.
+    pub supabase: Option<Vec<RemoteMigration>>,
 }
 
 /// Whether a migration can be taken down, by the rows alone. The functions of the database give the same.
@@ -173,8 +174,8 @@ pub struct Disagreement {
     pub not_in_supabase: Vec<RevisionId>,
     /// In theirs, and registered here as rolled back.
     pub rolled_back_here: Vec<RevisionId>,
-    /// Versions in theirs that were never registered here.
-    pub not_registered: Vec<String>,
+    /// Rows of theirs that belong to no migration registered here.
+    pub not_registered: Vec<UnknownRemote>,
 }
 
 impl Disagreement {
@@ -205,6 +206,12 @@ impl Status {
 }
 
 impl Record {
+    /// Whether `applied_at` and `applied_by` are those of the registration: rollback registers what something else
+    /// has applied, and does not learn when. A row that a team wrote itself has its own.
+    pub fn is_registration(&self) -> bool {
+        self.metadata.up_sql.is_some()
+    }
+
     /// Whether it is in the database.
     pub fn is_applied(&self) -> bool {
         self.status != Status::RolledBack
@@ -387,32 +394,22 @@ impl History {
         }
     }
 
-    /// Where our table and that of Supabase do not say the same; nothing where Supabase has none.
-    pub fn disagreement(&self) -> Disagreement {
-        let Some(supabase) = &self.supabase else {
+    /// Where our table and that of Supabase do not say the same; nothing if Supabase has none.
+    pub fn disagreement(&self, files: &[MigrationFile]) -> Disagreement {
+        if self.supabase.is_none() {
             return Disagreement::default();
-        };
-        let theirs: BTreeSet<&str> = supabase.iter().map(String::as_str).collect();
-        let known: BTreeSet<&str> = self
-            .records
-            .iter()
-            .map(|record| version(&record.id))
-            .collect();
+        }
         let of = |is_applied: bool, is_theirs: bool| {
             let found = self.records.iter().filter(|record| {
                 record.is_applied() == is_applied
-                    && theirs.contains(version(&record.id)) == is_theirs
+                    && row_of(self, files, &record.id).is_some() == is_theirs
             });
             found.map(|record| record.id.clone()).collect()
         };
         Disagreement {
             not_in_supabase: of(true, false),
             rolled_back_here: of(false, true),
-            not_registered: theirs
-                .into_iter()
-                .filter(|version| !known.contains(version))
-                .map(str::to_owned)
-                .collect(),
+            not_registered: unknown_rows(self, files),
         }
     }
 }
@@ -430,14 +427,19 @@ fn revision(
     let path = file
         .map(|file| file.path.clone())
         .or_else(|| stored.and_then(|stored| stored.path.clone()));
+    let applied = record.filter(|record| record.is_applied());
+    let moment = |is_registration: bool| {
+        applied
+            .filter(|record| record.is_registration() == is_registration)
+            .and_then(|record| record.applied_at.clone())
+    };
     Revision {
         id: id.as_str().to_owned(),
         depends_on,
         message: description.unwrap_or_else(|| words(id)),
         path,
-        created: record
-            .filter(|record| record.is_applied())
-            .and_then(|record| record.applied_at.clone()),
+        created: moment(false),
+        registered: moment(true),
         ..Revision::default()
     }
 }

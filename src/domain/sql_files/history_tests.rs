@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::sql_files::file::{Form, Rollback};
+use crate::domain::sql_files::supabase::UnknownRemote;
 
 fn id(name: &str) -> RevisionId {
     RevisionId::new(name)
@@ -189,18 +190,26 @@ fn what_needs_something_that_is_gone_is_told() {
 #[test]
 fn supabase_and_we_may_disagree() {
     let mut history = history("20250101_a 20250102_b -20250103_c -20250104_d");
-    assert!(history.disagreement().is_empty());
-    history.supabase = Some(
-        ["20250101", "20250103", "20250109"]
-            .map(str::to_owned)
-            .into(),
-    );
+    assert!(history.disagreement(&[]).is_empty());
+    let rows = [
+        RemoteMigration::new("20250101", Some("a")),
+        // The version of another migration's row.
+        RemoteMigration::new("20250102", Some("other")),
+        RemoteMigration::new("20250103", None),
+        RemoteMigration::new("20250109", Some("gone")),
+    ];
+    history.supabase = Some(rows.to_vec());
+    let unknown = |row: &RemoteMigration| UnknownRemote {
+        row: row.clone(),
+        files: Vec::new(),
+        has_file: false,
+    };
     assert_eq!(
-        history.disagreement(),
+        history.disagreement(&[]),
         Disagreement {
             not_in_supabase: vec![id("20250102_b")],
             rolled_back_here: vec![id("20250103_c")],
-            not_registered: vec!["20250109".to_owned()],
+            not_registered: vec![unknown(&rows[1]), unknown(&rows[3])],
         }
     );
 }

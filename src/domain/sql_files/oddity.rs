@@ -1,8 +1,9 @@
 //! What is odd about a database and the files of its migrations: told, and stopping nothing by itself.
 
-use super::file::Form;
-use super::history::{History, Status};
+use super::file::{Form, MigrationFile};
+use super::history::{Disagreement, History, Status};
 use super::obstacle::{Files, is_changed, is_same};
+use super::supabase::{UnknownRemote, duplicate_versions};
 use crate::domain::revision::RevisionId;
 
 /// Something odd.
@@ -62,7 +63,7 @@ pub fn oddities(
             format!("{of} depends on {on}, which is not applied"),
         );
     }
-    let theirs = history.disagreement();
+    let theirs = history.disagreement(files.read);
     if !theirs.not_in_supabase.is_empty() {
         odd(
             "not_in_supabase",
@@ -82,16 +83,7 @@ pub fn oddities(
             ),
         );
     }
-    if !theirs.not_registered.is_empty() {
-        odd(
-            "only_in_supabase",
-            format!(
-                "in Supabase's table, and not registered here: {}; write them down: {}",
-                names(theirs.not_registered.iter().map(String::as_str)),
-                command(&["sql", "sync"])
-            ),
-        );
-    }
+    supabase_oddities(history, files.read, &theirs, command, &mut odd);
     let unregistered: Vec<RevisionId> = files
         .read
         .iter()
@@ -146,6 +138,73 @@ pub fn oddities(
         }
     }
     found
+}
+
+/// Rows of Supabase's table that no registered migration has, and files that cannot all be in it.
+fn supabase_oddities(
+    history: &History,
+    files: &[MigrationFile],
+    theirs: &Disagreement,
+    command: &dyn Fn(&[&str]) -> String,
+    odd: &mut dyn FnMut(&'static str, String),
+) {
+    let (with_file, rest): (Vec<&UnknownRemote>, Vec<&UnknownRemote>) =
+        theirs.not_registered.iter().partition(|one| one.has_file);
+    let file_names = |rows: &[&UnknownRemote]| {
+        rows.iter()
+            .map(|one| one.row.file_name())
+            .collect::<Vec<_>>()
+    };
+    if !with_file.is_empty() {
+        let rows = file_names(&with_file);
+        odd(
+            "only_in_supabase",
+            format!(
+                "in Supabase's table, and not registered here: {}; register them: {}",
+                names(rows.iter().map(String::as_str)),
+                command(&["sql", "sync"])
+            ),
+        );
+    }
+    let (of_others, without_file): (Vec<&UnknownRemote>, Vec<&UnknownRemote>) =
+        rest.into_iter().partition(|one| !one.files.is_empty());
+    if !without_file.is_empty() {
+        let rows = file_names(&without_file);
+        odd(
+            "remote_without_file",
+            format!(
+                "in Supabase's table, and without a file here: {}; get the files: supabase migration fetch",
+                names(rows.iter().map(String::as_str)),
+            ),
+        );
+    }
+    for one in of_others {
+        let row = match &one.row.name {
+            Some(name) if !name.is_empty() => format!("as {name}"),
+            _ => "without a name".to_owned(),
+        };
+        odd(
+            "version_of_another",
+            format!(
+                "Supabase's table has version {} {row}, and the files of that version here are {}",
+                one.row.version,
+                texts(&one.files)
+            ),
+        );
+    }
+    for (version, ids) in duplicate_versions(history, files) {
+        odd("duplicate_version", duplicate(version, &ids));
+    }
+}
+
+/// What is wrong with files of the same version beside Supabase's table.
+pub fn duplicate(version: &str, ids: &[&RevisionId]) -> String {
+    format!(
+        "{} files have the version {version}: {}; Supabase's table can hold only one of them, so give each file a \
+         version of its own",
+        ids.len(),
+        names(ids.iter().map(|id| id.as_str()))
+    )
 }
 
 /// What is said of a block that is run with the rest of its file by whoever runs the whole file.

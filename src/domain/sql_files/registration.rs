@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dependency::{Candidate, DependencyError, dependencies};
-use super::file::{MigrationFile, version};
+use super::file::MigrationFile;
 use super::history::{Dependency, History, Kind, Record, Status};
+use super::supabase::{RemoteStatus, remote_status};
 use crate::domain::foresight::Dialect;
 use crate::domain::revision::RevisionId;
 
@@ -23,18 +24,21 @@ pub enum Found {
     RolledBack,
     /// Supabase has not applied it.
     NotApplied,
+    /// Supabase has applied its version under another name.
+    OtherName,
+    /// Supabase has applied its version without a name, and several migrations have that version.
+    Ambiguous,
 }
 
 impl Found {
     /// What is true of a file, by the rows alone. Where Supabase keeps a table, only what is in it is applied.
-    pub fn of(file: &MigrationFile, history: &History) -> Self {
-        let theirs = history
-            .supabase
-            .as_ref()
-            .map(|versions| versions.iter().any(|one| one == version(&file.id)));
+    pub fn of(file: &MigrationFile, history: &History, files: &[MigrationFile]) -> Self {
+        let theirs = remote_status(history, files, &file.id);
         match (history.get(&file.id), theirs) {
-            (None, None | Some(true)) => Self::New,
-            (None, Some(false)) => Self::NotApplied,
+            (None, None | Some(RemoteStatus::Applied(_))) => Self::New,
+            (None, Some(RemoteStatus::Absent)) => Self::NotApplied,
+            (None, Some(RemoteStatus::OtherName(_))) => Self::OtherName,
+            (None, Some(RemoteStatus::Ambiguous(_))) => Self::Ambiguous,
             (Some(record), _) if record.is_applied() => {
                 if record.checksum.as_deref() == Some(&file.checksum) {
                     Self::Same
@@ -42,8 +46,8 @@ impl Found {
                     Self::Changed
                 }
             }
-            (Some(_), Some(true)) => Self::Again,
-            (Some(_), None | Some(false)) => Self::RolledBack,
+            (Some(_), Some(RemoteStatus::Applied(_))) => Self::Again,
+            (Some(_), _) => Self::RolledBack,
         }
     }
 

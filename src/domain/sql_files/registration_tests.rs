@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::sql_files::history::Metadata;
+use crate::domain::sql_files::supabase::RemoteMigration;
 
 fn id(name: &str) -> RevisionId {
     RevisionId::new(name)
@@ -68,9 +69,10 @@ fn what_is_applied_by_the_rows_of_supabase_is_new() {
         ..History::default()
     };
     let found = |history: &History| -> Vec<Found> {
-        ["1_a", "2_b", "3_c", "4_d", "5_e"]
+        let files = ["1_a", "2_b", "3_c", "4_d", "5_e"].map(|name| file(name, "", &[], &[]));
+        files
             .iter()
-            .map(|name| Found::of(&file(name, "", &[], &[]), history))
+            .map(|file| Found::of(file, history, &files))
             .collect()
     };
     assert_eq!(
@@ -83,7 +85,11 @@ fn what_is_applied_by_the_rows_of_supabase_is_new() {
             Found::New
         ]
     );
-    history.supabase = Some(["1", "2", "5"].map(str::to_owned).into());
+    let rows = [("1", None), ("2", None), ("5", Some("e"))];
+    history.supabase = Some(
+        rows.map(|(version, name)| RemoteMigration::new(version, name))
+            .into(),
+    );
     assert_eq!(
         found(&history),
         [
@@ -96,6 +102,29 @@ fn what_is_applied_by_the_rows_of_supabase_is_new() {
     );
     history.records[0].checksum = None;
     assert_eq!(found(&history)[0], Found::Changed);
+}
+
+/// Fails if a file is registered because another one of its version was pushed.
+#[test]
+fn of_files_with_one_version_only_the_pushed_one_is_new() {
+    let files = ["1_a", "1_b", "2_a", "2_b"].map(|name| file(name, "", &[], &[]));
+    let history = History {
+        supabase: Some(vec![
+            RemoteMigration::new("1", Some("b")),
+            RemoteMigration::new("2", None),
+        ]),
+        ..History::default()
+    };
+    let found = files.iter().map(|file| Found::of(file, &history, &files));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [
+            Found::OtherName,
+            Found::New,
+            Found::Ambiguous,
+            Found::Ambiguous
+        ]
+    );
 }
 
 #[test]

@@ -354,6 +354,7 @@ impl Script {
             message,
             path: Some(self.path.clone()),
             created,
+            registered: None,
         }
     }
 }

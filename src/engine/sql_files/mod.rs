@@ -2,5 +2,6 @@
 
 pub mod folder;
 pub mod history_table;
+pub mod live_schema;
 pub mod running;
 pub mod writing;

@@ -18,6 +18,7 @@ use crate::domain::query::Execution;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::ENGINE;
 use crate::domain::sql_files::script::{self, Statement};
+use crate::domain::sql_files::supabase::RemoteMigration;
 use crate::domain::sql_files::way::{Way, way};
 use crate::engine::{Current, Engine, EngineError, Judge, Observation, Range, StepRun};
 use crate::process::{Interrupt, Listener};
@@ -50,8 +51,8 @@ pub struct SqlFiles {
     pub scripts: BTreeMap<RevisionId, Script>,
     /// Who runs them.
     pub by: By,
-    /// Whether Supabase keeps a table of its own.
-    pub supabase: bool,
+    /// The rows of Supabase's table that go with each migration.
+    pub supabase: BTreeMap<RevisionId, RemoteMigration>,
     /// The operator's signals; a second one ends a step.
     pub interrupt: Interrupt,
     /// What the record of an unfinished run tells of the step that was under way.

@@ -41,7 +41,11 @@ fn printed() -> BTreeMap<&'static str, (Project, Value)> {
         let project = Project::copy_of("sql/shop", "project", "alembic-current")
             .env("ROLLBACK_DATABASE_URL", "sqlite:///app.db")
             .file("app.db", "");
-        for line in ["sql install", "sql sync", "sql snapshot create --note why"] {
+        for line in [
+            "sql install",
+            "sql sync --assume-applied",
+            "sql snapshot create --note why",
+        ] {
             project.run(line).exits(0);
         }
         project.sql("CREATE TABLE orders (id INTEGER)");

@@ -58,6 +58,7 @@ pub(super) fn read(module: &ModModule, path: &Path) -> Result<Revision, Reason> 
         message,
         path: Some(path.to_string_lossy().into_owned()),
         created,
+        registered: None,
     })
 }
 

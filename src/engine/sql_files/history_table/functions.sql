@@ -146,8 +146,14 @@ BEGIN
             SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE n.nspname = 'supabase_migrations' AND c.relname = 'schema_migrations'
         ) THEN
-            EXECUTE 'DELETE FROM supabase_migrations.schema_migrations WHERE version = $1'
-            USING stored.migration_version;
+            -- By version and name: the row of the same version may be another migration's. A repaired row has no name.
+            EXECUTE 'DELETE FROM supabase_migrations.schema_migrations AS remote
+                WHERE remote.version = $1 AND CASE coalesce(to_jsonb(remote) ->> ''name'', '''')
+                    WHEN '''' THEN $3 ELSE remote.version || ''_'' || (to_jsonb(remote) ->> ''name'') = $2 END'
+            USING stored.migration_version, migration, (
+                SELECT count(*) = 1 FROM {schema}.migration_history h
+                WHERE h.migration_version = stored.migration_version
+            );
         END IF;
     EXCEPTION WHEN OTHERS THEN
         failure := coalesce(nullif(SQLERRM, ''), SQLSTATE);

@@ -7,7 +7,7 @@ use crate::domain::foresight::Dialect;
 use crate::domain::sql_files::literal::identifier;
 
 /// The version of the tables and of the functions. It goes up with every change of either.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 pub(super) const HISTORY: &str = "migration_history";
 pub(super) const DEPENDENCIES: &str = "migration_dependencies";

@@ -6,6 +6,7 @@ use crate::domain::foresight::Dialect;
 use crate::domain::query::{Execution, RunError};
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::history::{Dependency, History, Kind, Metadata, Record, Status};
+use crate::domain::sql_files::supabase::RemoteMigration;
 
 /// What Supabase keeps of its own.
 pub(super) const SUPABASE: &str = "supabase_migrations.schema_migrations";
@@ -74,22 +75,41 @@ impl Tables {
         Ok(has(HISTORY).then_some(found))
     }
 
-    /// The versions that Supabase has as applied; `None` where it has no such table.
-    fn supabase(&self, execution: &mut dyn Execution) -> Result<Option<Vec<String>>, RunError> {
+    /// The rows of Supabase's table; `None` if there is no such table. Old CLI versions made it without names, and
+    /// only newer ones have `created_by`.
+    pub fn supabase(
+        &self,
+        execution: &mut dyn Execution,
+    ) -> Result<Option<Vec<RemoteMigration>>, RunError> {
         if self.dialect != Dialect::Postgresql {
             return Ok(None);
         }
-        let there = "SELECT 1 FROM pg_catalog.pg_class c \
-                     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                     WHERE n.nspname = 'supabase_migrations' AND c.relname = 'schema_migrations'";
-        if run(execution, there)?.is_empty() {
+        let columns = "SELECT a.attname FROM pg_catalog.pg_class c \
+                       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                       JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
+                       WHERE n.nspname = 'supabase_migrations' AND c.relname = 'schema_migrations' \
+                       AND a.attnum > 0 AND NOT a.attisdropped";
+        let columns: Vec<String> = run(execution, columns)?
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
+        if columns.is_empty() {
             return Ok(None);
         }
+        let column = |name: &'static str| {
+            let is_there = columns.iter().any(|column| column == name);
+            if is_there { name } else { "NULL::text" }
+        };
         let rows = run(
             execution,
-            &format!("SELECT version FROM {SUPABASE} ORDER BY version COLLATE \"C\""),
+            &format!(
+                "SELECT version, {}, {} FROM {SUPABASE} ORDER BY version COLLATE \"C\"",
+                column("name"),
+                column("created_by")
+            ),
         )?;
-        Ok(Some(rows.into_iter().flatten().flatten().collect()))
+        Ok(Some(rows.into_iter().filter_map(remote).collect()))
     }
 
     /// A moment as RFC 3339 in UTC to the second.
@@ -102,6 +122,15 @@ impl Tables {
             Dialect::Sqlite => format!("strftime('%Y-%m-%dT%H:%M:%SZ', {column})"),
         }
     }
+}
+
+fn remote(row: Vec<Option<String>>) -> Option<RemoteMigration> {
+    let [version, name, pushed_by] = <[Option<String>; 3]>::try_from(row).ok()?;
+    Some(RemoteMigration {
+        version: version?,
+        name,
+        pushed_by,
+    })
 }
 
 fn record(row: Vec<Option<String>>) -> Result<Record, RunError> {

@@ -258,7 +258,7 @@ fn a_row_goes_through_its_states() {
     );
     assert_eq!(row.status, Status::Failed);
     assert_eq!(row.metadata.error.as_deref(), Some("it's \u{fffd} no"));
-    let row = done(&mut memory, &tables.rolled_back(&a, &by(Some("r2")), true));
+    let row = done(&mut memory, &tables.rolled_back(&a, &by(Some("r2")), None));
     assert_eq!(row.status, Status::RolledBack);
     assert_eq!(row.rollback_by.as_deref(), Some("o'neil@host"));
     assert!(row.rollback_at.is_some());
@@ -269,10 +269,10 @@ fn a_row_goes_through_its_states() {
     assert_eq!(row.metadata.others.len(), 1, "what is theirs stays");
 
     let error = tables
-        .transact(&mut memory, &tables.rolled_back(&a, &by(None), false))
+        .transact(&mut memory, &tables.rolled_back(&a, &by(None), None))
         .unwrap_err();
     assert!(error.reason.contains("migration_audit.action"), "{error}");
-    let absent = tables.rolled_back(&id("b"), &by(None), false);
+    let absent = tables.rolled_back(&id("b"), &by(None), None);
     tables.transact(&mut memory, &absent).unwrap_err();
 
     let again = tables.register(&file("a", None), &[], &by(None));

@@ -11,6 +11,7 @@ use crate::domain::sql_files::file::{MigrationFile, version};
 use crate::domain::sql_files::history::{Dependency, Kind, Progress};
 use crate::domain::sql_files::literal::{has_nul, optional};
 use crate::domain::sql_files::script;
+use crate::domain::sql_files::supabase::RemoteMigration;
 
 /// Why a migration cannot be written down.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,9 +170,14 @@ impl Tables {
 
     /// Statements that write down that a migration was taken down, to be run in its own transaction, one right
     /// after the other. They fail where the row says something else than `applied` or `failed`: the action of the
-    /// audit row is null then, which that column cannot be. `supabase` is whether the row of
-    /// `supabase_migrations.schema_migrations` goes as well.
-    pub fn rolled_back(&self, id: &RevisionId, by: &By, supabase: bool) -> Vec<String> {
+    /// audit row is null then, which that column cannot be. `remote` is the row of
+    /// `supabase_migrations.schema_migrations` that goes as well.
+    pub fn rolled_back(
+        &self,
+        id: &RevisionId,
+        by: &By,
+        remote: Option<&RemoteMigration>,
+    ) -> Vec<String> {
         let name = self.text(id.as_str());
         let update = format!(
             "UPDATE {} SET status = 'rolled_back', rollback_at = {}, rollback_by = {}, metadata = {} \
@@ -198,10 +204,13 @@ impl Tables {
                 vec![update, self.audit(&name, action, by, "")]
             }
         };
-        if supabase && self.dialect == Dialect::Postgresql {
+        // By version and name: the row of the same version may be another migration's. The column may be missing.
+        if let (Some(remote), Dialect::Postgresql) = (remote, self.dialect) {
             statements.push(format!(
-                "DELETE FROM {SUPABASE} WHERE version = {}",
-                self.text(version(id))
+                "DELETE FROM {SUPABASE} AS remote WHERE remote.version = {} \
+                 AND coalesce(to_jsonb(remote) ->> 'name', '') = {}",
+                self.text(&remote.version),
+                self.text(remote.name.as_deref().unwrap_or_default()),
             ));
         }
         statements

@@ -118,7 +118,7 @@ fn down(
             who: "a@b".to_owned(),
             run: None,
         },
-        supabase: false,
+        supabase: BTreeMap::new(),
         interrupt: Interrupt::never(),
         cut_off: None,
     };

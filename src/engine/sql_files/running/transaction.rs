@@ -49,7 +49,8 @@ impl SqlFiles {
         step: &mut Step<'_, '_>,
         id: &RevisionId,
     ) -> Result<(), Trouble> {
-        for sql in self.tables.rolled_back(id, &self.by, self.supabase) {
+        let remote = self.supabase.get(id);
+        for sql in self.tables.rolled_back(id, &self.by, remote) {
             step.ours("write down that it is rolled back", &sql)?;
         }
         Ok(())
