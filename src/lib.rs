@@ -123,7 +123,7 @@ pub fn run(world: &World) -> Exit {
     let result = match &cli.command {
         Command::Current(_) => commands::current::run(&context).map(done),
         Command::Plan(args) => commands::plan::run(args, &context),
-        Command::List(_) => commands::list::run(&context).map(done),
+        Command::List(args) => commands::list::run(args, &context).map(done),
         Command::Check(args) => commands::check::run(args, &context).map(done),
         Command::DowngradeSafe(args) => commands::downgrade_safe::run(args, &context),
         Command::Resume(args) => commands::resume::run(args, &context),

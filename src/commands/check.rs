@@ -31,7 +31,8 @@ pub fn run(args: &CheckArgs, context: &Context<'_>) -> Result<(), Failure> {
     let mut session = Session::look(context)?;
     if let Some((id, verdict)) = session.not_applied(&args.revision)? {
         let database = session.identity.as_ref();
-        return context.ui.not_applied(database, &id, &verdict);
+        let record = session.sql().and_then(|sql| sql.history.get(&id));
+        return context.ui.not_applied(database, &id, record, &verdict);
     }
     let plan = session.plan_removing(&args.revision)?;
     let foreseen = Foreseen::of(&mut session, &plan, context);

@@ -1,10 +1,17 @@
 //! `rollback list`.
 
+use std::time::{Duration, SystemTime};
+
 use clap::Args;
 
 use super::Context;
 use super::foresee::{Foreseen, ProbeArgs};
 use super::session::Session;
+use crate::config;
+use crate::domain::plan::Plan;
+use crate::domain::risk::outlook::Outlook;
+use crate::domain::sql_files::history::Record;
+use crate::domain::sql_files::selection::{Selection, Which};
 use crate::error::Failure;
 use crate::ui::{Listing, Migrations};
 
@@ -17,29 +24,105 @@ use crate::ui::{Listing, Migrations};
 Examples:
   rollback list
   rollback list --no-probe         Without asking the database what the tables hold
+  rollback list --rolled-back --since 7d   SQL files: who rolled back what this week, and why
   rollback list --format json")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ListArgs {
+    /// Show all registered migrations of SQL files, also those that were rolled back.
+    #[arg(long, group = "which")]
+    pub all: bool,
+
+    /// Show the migrations of SQL files whose rollback failed.
+    #[arg(long, group = "which")]
+    pub failed: bool,
+
+    /// Show the applied migrations of SQL files that have no rollback SQL.
+    #[arg(long, group = "which")]
+    pub without_sql: bool,
+
+    /// Show the migrations of SQL files that were rolled back: who did it, when and why.
+    #[arg(long, group = "which")]
+    pub rolled_back: bool,
+
+    /// Show only migrations of SQL files that were recorded in this time, such as 7d.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    pub since: Option<Duration>,
+
     /// How the database is asked.
     #[command(flatten)]
     pub probes: ProbeArgs,
 }
 
+impl ListArgs {
+    fn selection(&self, now: SystemTime) -> Selection {
+        let which = [
+            (self.all, Which::All),
+            (self.failed, Which::Failed),
+            (self.without_sql, Which::WithoutSql),
+            (self.rolled_back, Which::RolledBack),
+        ];
+        let which = which.into_iter().find(|(is_asked, _)| *is_asked);
+        let since = self.since.and_then(|since| now.checked_sub(since));
+        Selection {
+            which: which.map_or(Which::Applied, |(_, which)| which),
+            since: since.map(|since| humantime::format_rfc3339_seconds(since).to_string()),
+        }
+    }
+}
+
 /// Shows the list.
-pub fn run(context: &Context<'_>) -> Result<(), Failure> {
+pub fn run(args: &ListArgs, context: &Context<'_>) -> Result<(), Failure> {
     let mut session = Session::look(context)?;
+    let selection = args.selection((context.now)());
+    if selection != Selection::default() && session.sql().is_none() {
+        return Err(Failure::user(
+            "--all, --failed, --without-sql, --rolled-back and --since are for SQL files",
+        )
+        .because("the version table of Alembic has the applied revisions and nothing else")
+        .hint(format!("list them: {}", context.command(&["list"])))
+        .hint(format!(
+            "for the runs and their reasons: {}",
+            context.command(&["history"])
+        )));
+    }
     let plan = session.plan("base")?;
     let foreseen = Foreseen::of(&mut session, &plan, context);
     if let Some(project) = session.sql() {
         let ids = plan.steps.iter().map(|step| &step.removes);
         let registered: Vec<_> = ids.filter_map(|id| session.registered(id)).collect();
-        let gone = project.history.records.iter();
+        let needed_by = session.graph.needed_by(&plan);
+        let is_shown: Vec<bool> = registered
+            .iter()
+            .map(|one| selection.shows(one.record))
+            .collect();
+        let gone: Vec<&Record> = project
+            .history
+            .records
+            .iter()
+            .filter(|record| !record.is_applied())
+            .collect();
+        let shown_plan = Plan {
+            steps: shown(&plan.steps, &is_shown),
+            ..plan.clone()
+        };
+        let outlook = Outlook {
+            steps: shown(&foreseen.outlook.steps, &is_shown),
+            ..foreseen.outlook.clone()
+        };
+        let shown_gone: Vec<&Record> = gone
+            .iter()
+            .copied()
+            .filter(|record| selection.shows(record))
+            .collect();
         return context.ui.migrations(Migrations {
             database: session.identity.as_ref(),
-            plan: &plan,
-            registered: &registered,
-            needed_by: &session.graph.needed_by(&plan),
-            outlook: &foreseen.outlook,
-            rolled_back: gone.filter(|record| !record.is_applied()).count(),
+            plan: &shown_plan,
+            registered: &shown(&registered, &is_shown),
+            needed_by: &shown(&needed_by, &is_shown),
+            outlook: &outlook,
+            rolled_back: gone.len(),
+            gone: &shown_gone,
+            hidden: is_shown.iter().filter(|is_shown| !**is_shown).count(),
             problems: &session.oddities(),
         });
     }
@@ -49,4 +132,13 @@ pub fn run(context: &Context<'_>) -> Result<(), Failure> {
         needed_by: &session.graph.needed_by(&plan),
         outlook: &foreseen.outlook,
     })
+}
+
+/// Those of a list that are shown.
+fn shown<T: Clone>(all: &[T], is_shown: &[bool]) -> Vec<T> {
+    let pairs = all.iter().zip(is_shown);
+    pairs
+        .filter(|(_, is_shown)| **is_shown)
+        .map(|(one, _)| one.clone())
+        .collect()
 }

@@ -23,12 +23,17 @@ Examples:
   rollback plan 363a                  Down to the revision whose id begins with 363a
   rollback plan base --format json    Everything, for a program
   rollback plan -3 --sql > down.sql   The statements of each step
+  rollback plan --only 20250120_add_tags   Exactly this one, of SQL files
   rollback plan 363a9b1e8992 -v       With the commands, the queries that were asked, and advice
   rollback plan base --deny high      For CI: exit 3 where data would be lost, or nobody can tell")]
 pub struct PlanArgs {
     /// -N steps, a revision, the beginning of one, base, LABEL@base, LABEL@REV or REV-N.
-    #[arg(allow_negative_numbers = true)]
-    pub target: String,
+    #[arg(allow_negative_numbers = true, required_unless_present = "only")]
+    pub target: Option<String>,
+
+    /// Plan exactly this migration, of SQL files. Refused while others depend on it.
+    #[arg(long, value_name = "NAME", conflicts_with = "target")]
+    pub only: Option<String>,
 
     /// Exit with 3 where something of this level or worse is found; unknown is worse than high.
     #[arg(long, value_name = "LEVEL")]
@@ -53,7 +58,18 @@ pub struct PlanArgs {
 /// Shows the plan. Exit 3 where it holds what is denied.
 pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let mut session = Session::look(context)?;
-    let plan = session.plan(&args.target)?;
+    let (plan, target, extent, again) = if let Some(only) = &args.only {
+        (
+            session.plan_only(only, context)?,
+            format!("--only {only}"),
+            Extent::Only,
+            context.command(&["downgrade-safe"]).option("--only", only),
+        )
+    } else {
+        let target = args.target.clone().unwrap_or_default();
+        let again = context.command(&["downgrade-safe"]).target(&target);
+        (session.plan(&target)?, target, Extent::Newest, again)
+    };
     let foreseen = Foreseen::of(&mut session, &plan, context);
     let safety = Safety::judge(context, &session, &plan, &foreseen.outlook);
     let manner = Manner {
@@ -63,12 +79,11 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         taken_up: None,
     };
     let ruled = rule(context, &mut session, &plan, &foreseen, manner)?;
-    let again = context.command(&["downgrade-safe"]).target(&args.target);
     let next = foreseen.next_command(again.clone(), context).to_string();
     let backup = safety.sentence();
     let view = PlanView {
         database: session.identity.as_ref(),
-        target: &args.target,
+        target: &target,
         plan: &plan,
         commands: &session.command_lines(&plan),
         ways: &session.ways(&plan),
@@ -87,7 +102,7 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     } else {
         context.ui.plan(view)?;
     }
-    let registered = Registered::of(&session, &plan, None, Extent::Newest, again);
+    let registered = Registered::of(&session, &plan, None, extent, again);
     registered.refuse_not_newest(context)?;
     registered.foretell(context);
     foreseen.denied(args.deny)

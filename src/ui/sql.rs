@@ -7,7 +7,7 @@ use serde_json::json;
 use super::json::{Format, PlanView};
 use super::steps::ids;
 use super::{Ui, count, terminal};
-use crate::domain::plan::Step;
+use crate::domain::plan::{Plan, Step};
 use crate::domain::rendering::{Obstacle, Rendering};
 use crate::error::Failure;
 
@@ -59,6 +59,22 @@ impl Ui {
             ));
         }
         Ok(())
+    }
+
+    /// The SQL of each step of a dry run, for people. Programs ask `plan --sql`.
+    pub fn sql_of_dry_run(&self, plan: &Plan, renderings: &[Rendering]) -> Result<(), Failure> {
+        if self.format == Format::Json || plan.steps.is_empty() {
+            return Ok(());
+        }
+        let mut text = format!("\n{}\n", self.out.bold("SQL that would run:"));
+        for (step, rendering) in plan.steps.iter().zip(renderings) {
+            let _ = writeln!(text, "\n-- {}", step.removes);
+            match rendering {
+                Ok(sql) => text.push_str(sql),
+                Err(obstacle) => text.push_str(&comment(&missing(step, obstacle))),
+            }
+        }
+        self.data(&text)
     }
 }
 

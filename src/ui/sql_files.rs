@@ -59,6 +59,10 @@ pub struct Migrations<'a> {
     pub outlook: &'a Outlook,
     /// How many were rolled back, and not applied since.
     pub rolled_back: usize,
+    /// Those of them that are shown.
+    pub gone: &'a [&'a Record],
+    /// How many applied ones are not shown.
+    pub hidden: usize,
     /// What is odd: a stable code and a sentence.
     pub problems: &'a [(&'static str, String)],
 }
@@ -160,8 +164,9 @@ impl Ui {
         if let Some(database) = migrations.database {
             text.push_str(&self.labelled("Database", &database.to_string()));
         }
-        let names = migrations.registered.iter();
-        let name = names.map(|one| one.record.id.as_str().chars().count());
+        let names = migrations.registered.iter().map(|one| one.record);
+        let names = names.chain(migrations.gone.iter().copied());
+        let name = names.map(|record| record.id.as_str().chars().count());
         let name = name
             .max()
             .unwrap_or_default()
@@ -179,8 +184,12 @@ impl Ui {
             .surroundings
             .width
             .is_none_or(|width| width >= taken + ROOM_FOR_REASONS);
-        if migrations.registered.is_empty() {
-            text.push_str(&self.labelled("Applied", "nothing"));
+        if migrations.registered.is_empty() && migrations.gone.is_empty() {
+            let nothing = match migrations.hidden {
+                0 => "nothing".to_owned(),
+                _ => "nothing of what was asked for".to_owned(),
+            };
+            text.push_str(&self.labelled("Applied", &nothing));
         } else {
             let why = if beside { "  why" } else { "" };
             let head = format!("{:<name$}  can  {moment}  sql{why}", "migration");
@@ -217,6 +226,25 @@ impl Ui {
                 (None, _) => text.push('\n'),
             }
         }
+        for record in migrations.gone {
+            let sql = if record.has_rollback() { "yes" } else { "no " };
+            let _ = write!(
+                text,
+                "{}  {}  {:<16}  {sql}",
+                self.out
+                    .with(&format!("{:<name$}", record.id.as_str()), Color::Cyan),
+                self.out.with("no ", Color::Red),
+                minute(record.applied_at.as_deref()),
+            );
+            let known = record.metadata.rolled_back.as_ref();
+            let reason = known.and_then(|known| known.reason.as_ref());
+            let reason = reason.map(|reason| format!(": {reason}"));
+            let why = format!("{}{}", rolled_back_text(record), reason.unwrap_or_default());
+            let under = if beside { taken } else { 4 };
+            let why = self.wrapped(&why, under, &" ".repeat(under));
+            let before = if beside { "  " } else { "\n    " };
+            let _ = writeln!(text, "{before}{why}");
+        }
         let can = migrations
             .registered
             .iter()
@@ -229,6 +257,9 @@ impl Ui {
         );
         if migrations.rolled_back > 0 {
             let _ = write!(text, "; {} rolled back before", migrations.rolled_back);
+        }
+        if migrations.hidden > 0 {
+            let _ = write!(text, "; {} not shown", migrations.hidden);
         }
         text.push('\n');
         for (_, sentence) in migrations.problems {
@@ -243,18 +274,22 @@ impl Ui {
         let Registered {
             record, verdict, ..
         } = one;
-        if let Some(by) = &one.pushed_by {
-            text.push_str(&self.labelled("Pushed", &format!("by {by}")));
-        }
-        if let Some(at) = &record.applied_at {
+        let at = record.applied_at.as_deref();
+        let moment = at.map(|at| {
             let by = record.applied_by.as_ref().map(|by| format!(" by {by}"));
-            let moment = format!("{} UTC{}", minute(Some(at)), by.unwrap_or_default());
-            let label = if record.is_registration() {
-                "Registered"
-            } else {
-                "Applied"
-            };
-            text.push_str(&self.labelled(label, &moment));
+            format!("{} UTC{}", minute(Some(at)), by.unwrap_or_default())
+        });
+        let pushed = one.pushed_by.as_ref().map(|by| format!("pushed by {by}"));
+        let known = match (record.is_registration(), moment) {
+            (false, moment) => moment.or(pushed),
+            (true, moment) => {
+                let registered = moment.map(|moment| format!("registered {moment}"));
+                let parts = [pushed, registered].into_iter().flatten();
+                Some(parts.collect::<Vec<_>>().join("; "))
+            }
+        };
+        if let Some(known) = known {
+            text.push_str(&self.labelled("Applied", &self.wrapped(&known, 11, &under)));
         }
         let file = match (one.file, record.status) {
             (Some(file), _) => {
@@ -300,31 +335,78 @@ impl Ui {
         }
     }
 
-    /// The answer of `rollback check` where a migration is not applied.
+    /// The answer of `rollback check` for a migration that is not applied.
     pub fn not_applied(
         &self,
         database: Option<&Identity>,
         id: &RevisionId,
+        record: Option<&Record>,
         verdict: &Verdict,
     ) -> Result<(), Failure> {
+        let rolled_back = record.filter(|record| record.status == Status::RolledBack);
         match self.format {
-            Format::Json => self.json_line(&json!({
-                "version": VERSION,
-                "database": database,
-                "revision": { "revision": id, "can_rollback": false, "blocking_reason": verdict.reason },
-            })),
+            Format::Json => {
+                let mut revision = json!({
+                    "revision": id,
+                    "can_rollback": false,
+                    "blocking_reason": verdict.reason,
+                });
+                if let Some(record) = rolled_back {
+                    rolled_back_json(record, &mut revision);
+                }
+                self.json_line(&json!({
+                    "version": VERSION,
+                    "database": database,
+                    "revision": revision,
+                }))
+            }
             Format::Human => {
                 let mut text = String::new();
+                let under = " ".repeat(11);
                 if let Some(database) = database {
                     text.push_str(&self.labelled("Database", &database.to_string()));
                 }
                 text.push_str(&self.labelled("Migration", id.as_str()));
                 let no = self.out.with("no", Color::Red);
                 text.push_str(&self.labelled("Can go", &format!("{no}: {}", verdict.reason)));
+                if let Some(record) = rolled_back {
+                    text.push_str(&self.labelled("Status", &rolled_back_text(record)));
+                    let known = record.metadata.rolled_back.as_ref();
+                    let reason = known.and_then(|known| known.reason.as_deref());
+                    let reason = reason.unwrap_or("no reason was given");
+                    text.push_str(&self.labelled("Reason", &self.wrapped(reason, 11, &under)));
+                }
                 self.data(&text)
             }
         }
     }
+}
+
+/// Who rolled a migration back, when, and in which run.
+fn rolled_back_text(record: &Record) -> String {
+    let at = record.rollback_at.as_deref();
+    let at = at.map(|at| format!(" {} UTC", minute(Some(at))));
+    let by = record.rollback_by.as_ref().map(|by| format!(" by {by}"));
+    let run = record.metadata.rolled_back.as_ref();
+    let run = run
+        .and_then(|known| known.run.as_ref())
+        .map(|run| format!(" in run {run}"));
+    format!(
+        "rolled back{}{}{}",
+        at.unwrap_or_default(),
+        by.unwrap_or_default(),
+        run.unwrap_or_default()
+    )
+}
+
+fn rolled_back_json(record: &Record, value: &mut Value) {
+    let known = record.metadata.rolled_back.as_ref();
+    value["status"] = json!(record.status);
+    value["rollback_at"] = json!(record.rollback_at);
+    value["rollback_by"] = json!(record.rollback_by);
+    value["run"] = json!(known.and_then(|known| known.run.as_ref()));
+    value["reason"] = json!(known.and_then(|known| known.reason.as_ref()));
+    value["notes"] = json!(record.notes);
 }
 
 fn findings(outlook: &Outlook, index: usize) -> &[Finding] {
@@ -351,6 +433,12 @@ fn migrations_json(migrations: Migrations<'_>) -> Value {
     let revisions: Vec<Value> = steps.enumerate().map(one).collect();
     let can = migrations.registered.iter();
     let can = can.filter(|one| one.verdict.can_rollback).count();
+    let gone = migrations.gone.iter().map(|record| {
+        let mut value = json!({ "revision": record.id });
+        rolled_back_json(record, &mut value);
+        value
+    });
+    let gone: Vec<Value> = gone.collect();
     let problems: Vec<Value> = migrations
         .problems
         .iter()
@@ -365,6 +453,8 @@ fn migrations_json(migrations: Migrations<'_>) -> Value {
         "total": migrations.registered.len(),
         "can_rollback": can,
         "rolled_back": migrations.rolled_back,
+        "no_longer_applied": gone,
+        "not_shown": migrations.hidden,
         "problems": problems,
     })
 }

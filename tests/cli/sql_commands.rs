@@ -114,6 +114,107 @@ fn list_says_of_each_whether_it_can_go_and_why_not() {
     assert_eq!(first["why"], format!("{CUSTOMERS} (declared)"));
 }
 
+/// Fails if it is not recorded who rolled a migration back and why, or if a list shows another kind than was asked for.
+#[test]
+fn what_was_rolled_back_is_listed_with_who_and_why() {
+    let project = shop();
+    let run = project
+        .run("downgrade-safe -1 -y --reason 'too slow' --use stored")
+        .exits(0);
+    let known = project.sql(
+        "SELECT count(*) FROM migration_history WHERE notes LIKE 'rolled back by %@% in run %: too slow' \
+         AND notes = (SELECT detail FROM migration_audit WHERE action = 'rolled_back')",
+    );
+    assert_eq!(known, ["1"], "{run}");
+    let check = project.run(&format!("check {NEWSLETTER}")).exits(0);
+    assert!(
+        check.stdout.contains("Status:    rolled back 20"),
+        "{check}"
+    );
+    assert!(check.stdout.contains("Reason:    too slow"), "{check}");
+    let answer = project
+        .run(&format!("check {NEWSLETTER} --format json"))
+        .exits(0)
+        .json();
+    assert_eq!(answer["revision"]["reason"], "too slow");
+    assert!(answer["revision"]["run"].is_string(), "{answer}");
+
+    project.sql(&format!(
+        "UPDATE migration_history SET status = 'failed' WHERE migration_name = '{NOTES}'"
+    ));
+    project.sql(&format!(
+        "UPDATE migration_history SET rollback_sql = NULL WHERE migration_name = '{PRODUCTS}'"
+    ));
+    let names = |options: &str| -> Vec<String> {
+        let answer = project
+            .run(&format!("list --format json {options}"))
+            .exits(0)
+            .json();
+        let lists = ["revisions", "no_longer_applied"];
+        let lists = lists.iter().flat_map(|key| answer[key].as_array().unwrap());
+        lists
+            .map(|one| one["revision"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(""), [NOTES, ORDERS, PRODUCTS, CUSTOMERS]);
+    assert_eq!(
+        names("--all"),
+        [NOTES, ORDERS, PRODUCTS, CUSTOMERS, NEWSLETTER]
+    );
+    assert_eq!(names("--failed"), [NOTES]);
+    assert_eq!(names("--without-sql"), [PRODUCTS]);
+    assert_eq!(names("--rolled-back"), [NEWSLETTER]);
+    // The others were registered in January 2025.
+    assert_eq!(names("--all --since 7d"), [NEWSLETTER]);
+    assert_eq!(names("--since 7d"), [""; 0]);
+    let list = project.run("list --rolled-back").exits(0);
+    assert!(list.stdout.contains("too slow"), "{list}");
+    assert!(list.stdout.contains("4 not shown"), "{list}");
+    project.run("list --failed --all").exits(2);
+    let alembic = Project::alembic("linear").at("heads");
+    refused(&alembic.run("list --failed"), 1, &["are for SQL files"]);
+}
+
+/// Fails if a plan for one migration is another one, or if a dry run does not show what would run.
+#[test]
+fn a_plan_and_a_dry_run_of_one_migration_show_what_would_run() {
+    let project = shop();
+    let plan = project
+        .run(&format!("plan --only {NEWSLETTER} --format json"))
+        .exits(0)
+        .json();
+    let steps = plan["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 1);
+    assert_eq!(steps[0]["removes"], NEWSLETTER);
+    refused(
+        &project.run(&format!("plan --only {ORDERS}")),
+        3,
+        &["cannot be rolled back alone"],
+    );
+    project.run("plan").exits(2);
+    project.run(&format!("plan -1 --only {ORDERS}")).exits(2);
+    let before = project.bytes();
+    let dry = project
+        .run(&format!("downgrade-safe --only {NEWSLETTER} --dry-run"))
+        .exits(0);
+    let shown = format!("SQL that would run:\n\n-- {NEWSLETTER}\nDROP TABLE newsletter;\n");
+    assert!(dry.stdout.contains(&shown), "{dry}");
+    assert_eq!(project.bytes(), before);
+}
+
+/// Fails if the name of a snapshot is taken for the section of Alembic's configuration.
+#[test]
+fn a_snapshot_is_named_beside_the_global_options() {
+    let project = shop();
+    project
+        .run(&format!("-n section sql snapshot create {ORDERS}"))
+        .exits(0);
+    assert_eq!(
+        project.sql("SELECT migration_name FROM migration_snapshots"),
+        [ORDERS]
+    );
+}
+
 #[test]
 fn check_names_what_has_to_go_before_and_who_says_so() {
     let project = shop().edit(&path(NEWSLETTER), "-- DROP TABLE", "DROP TABLE");

@@ -41,6 +41,7 @@ fn by() -> By {
     By {
         who: "o'neil@\\host".to_owned(),
         run: Some("run".to_owned()),
+        reason: None,
     }
 }
 
@@ -357,10 +358,15 @@ fn a_history_kept_before_in_public_is_gone_on_with() {
     let mut kept = Kept::of(&database, Some("public"));
     let installation = kept.install();
     assert_eq!(installation.found, Some(0));
-    let reason = installation.without_functions.unwrap();
-    assert!(reason.contains("the schema public"), "{reason}");
-    let functions = "SELECT 1 FROM pg_proc WHERE proname LIKE '%migration%'";
-    assert!(kept.run(functions).is_empty());
+    assert!(installation.functions_in_public, "{installation:?}");
+    let refused = database
+        .try_execute("SET ROLE anon; SELECT public.execute_migration_rollback('20250120_b', true)");
+    assert!(
+        format!("{refused:?}").contains("permission denied"),
+        "{refused:?}"
+    );
+    let tables = kept.tables.clone();
+    assert_eq!(tables.callers(kept.execution.as_mut()).unwrap(), [USER]);
     assert!(kept.install().statements.is_empty());
 
     let history = kept.read();
@@ -387,6 +393,21 @@ fn a_history_kept_before_in_public_is_gone_on_with() {
         format!("{refused:?}").contains("permission denied"),
         "{refused:?}"
     );
+}
+
+/// Fails if functions that somebody else made are replaced.
+#[test]
+fn functions_of_others_in_public_stay() {
+    let database = TestDatabase::create(Kind::PostgreSql);
+    database.execute(BEFORE);
+    database.execute(
+        "CREATE FUNCTION can_rollback_migration(name text) RETURNS boolean LANGUAGE sql AS 'SELECT true'",
+    );
+    let installation = Kept::of(&database, Some("public")).install();
+    let reason = installation.without_functions.unwrap();
+    assert!(reason.contains("rollback did not make"), "{reason}");
+    assert!(!installation.functions_in_public);
+    assert_eq!(owner(&database, "SELECT can_rollback_migration('x')"), "t");
 }
 
 /// A schema that the clients of a web API come into has no function that runs stored SQL.
@@ -802,8 +823,24 @@ fn a_history_in_public_is_offered_and_not_doubled() {
         "engine = \"sql\"\nmigrations = \"migrations\"\nhistory_schema = \"public\"\n",
     );
     let run = project.run("sql install").exits(0);
-    assert!(run.stderr.contains("the functions are not made"), "{run}");
+    let own = format!("; {USER} and superusers may call them");
+    assert!(run.stderr.contains(&own), "{run}");
     project.run("sql sync").exits(0);
+    // As a team calls them that has such a history: without the schema.
+    database.execute(
+        "UPDATE migration_history SET rollback_sql = 'SELECT 1' WHERE migration_name = '20250120_b'",
+    );
+    let answer = owner(
+        &database,
+        "SELECT can_rollback FROM can_rollback_migration('20250120_b');
+         SELECT success FROM execute_migration_rollback('20250120_b', true);
+         SELECT count(*) > 0 FROM list_rollbackable_migrations()",
+    );
+    assert_eq!(answer, "t\nt\nt");
+    let indexes = "SELECT count(*)::text FROM pg_indexes WHERE schemaname = 'public' AND indexname IN (
+        'idx_migration_history_version', 'idx_migration_history_status', 'idx_migration_history_applied_at',
+        'idx_migration_deps_migration', 'idx_migration_deps_depends_on')";
+    assert_eq!(database.query_one(indexes), "5");
 }
 
 #[test]

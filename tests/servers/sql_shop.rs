@@ -87,6 +87,7 @@ pub(crate) fn applied(database: &TestDatabase<'_>, down: &str) -> Project {
     let by = By {
         who: "a@b".to_owned(),
         run: None,
+        reason: None,
     };
     for (name, up, down) in migrations(down) {
         database.execute(up);

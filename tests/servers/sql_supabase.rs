@@ -158,7 +158,9 @@ fn three_files_of_one_version_are_three_migrations() {
 
     let check = shop.project.run(&format!("check {SETTINGS}")).exits(0);
     assert!(
-        check.stdout.contains("Pushed:    by ada@example.org"),
+        check
+            .stdout
+            .contains("Applied:   pushed by ada@example.org; registered 20"),
         "{check}"
     );
     let check = shop.project.run(&format!("check {TAGS}")).exits(0);

@@ -81,8 +81,8 @@ fn recording(
     }
     let mut taken_up = take_up(args, context, session, store, unfinished)?;
     refuse_choice(&args.how, session)?;
-    let run = taken_up.as_ref().map(|taken_up| &*taken_up.run.begun.run);
-    session.settle(args.how.chosen.unwrap_or(Chosen::Stored), run);
+    let begun = taken_up.as_ref().map(|taken_up| &taken_up.run.begun);
+    session.settle(args.how.chosen.unwrap_or(Chosen::Stored), begun);
     warn_of_leftovers(context, session);
 
     let mut planned = match taken_up.as_ref().and_then(TakenUp::copy_to_put_back) {

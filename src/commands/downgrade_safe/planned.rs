@@ -115,6 +115,10 @@ impl Planned {
             },
         };
         context.ui.plan_of_run(view, args.dry_run)?;
+        if args.dry_run && session.sql().is_some() {
+            let sql = session.render(&self.plan, context)?;
+            context.ui.sql_of_dry_run(&self.plan, &sql)?;
+        }
         if args.dry_run {
             self.registered.foretell(context);
         } else {

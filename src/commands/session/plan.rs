@@ -98,10 +98,10 @@ impl Session {
             .because("no migration was ever run here, or this is another database than you think")
             .hint(see())),
             (Rows::NoTable(table), Some(_)) => {
-                Err(Failure::user(format!("the database has no table {table}"))
-                    .because("it was not prepared yet, or this is another database than you think")
+                Err(Failure::user(format!("the database has no table {table} of this version"))
+                    .because("it was not prepared yet, an older rollback prepared it, or this is another database than you think")
                     .hint(see())
-                    .hint(format!("to make the tables: {}", self.command(&["sql", "install"]))))
+                    .hint(format!("to make or update the tables: {}", self.command(&["sql", "install"]))))
             }
             (_, Some(project)) if project.history.records.is_empty() => Err(Failure::user(
                 "no migration is registered in this database",

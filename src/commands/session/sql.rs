@@ -14,10 +14,11 @@ use crate::database;
 use crate::domain::connection::ConnectionFacts;
 use crate::domain::foresight::Dialect;
 use crate::domain::graph::GraphError;
+use crate::domain::journal::Begun;
 use crate::domain::plan::Plan;
 use crate::domain::rendering::{self, Rendering};
 use crate::domain::revision::RevisionId;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, redact};
 use crate::domain::sql_files::ahead::{self, SqlMigrations};
 use crate::domain::sql_files::file::MigrationFile;
 use crate::domain::sql_files::history::{
@@ -265,6 +266,10 @@ impl Session {
         let by = By {
             who: format!("{}@{}", context.operator.user, context.operator.host),
             run: lock.map(|lock| lock.run().to_owned()),
+            reason: context.settings.reason.as_deref().map(|reason| {
+                let secrets: Vec<&Secret> = secrets.iter().collect();
+                redact(reason, &secrets)
+            }),
         };
         let files = &project.folder.files;
         let supabase = history
@@ -435,12 +440,15 @@ impl Session {
     }
 
     /// Settles what takes changed migrations down, and to which run the steps belong.
-    pub(in super::super) fn settle(&mut self, chosen: Chosen, run: Option<&str>) {
+    pub(in super::super) fn settle(&mut self, chosen: Chosen, begun: Option<&Begun>) {
         if let (Runs::SqlFiles(engine), Source::SqlFiles(project)) =
             (&mut self.engine, &self.source)
         {
-            if let Some(run) = run {
-                engine.by.run = Some(run.to_owned());
+            if let Some(begun) = begun {
+                engine.by.run = Some(begun.run.clone());
+                if engine.by.reason.is_none() {
+                    engine.by.reason.clone_from(&begun.reason);
+                }
             }
             engine.scripts = project.scripts(chosen, &engine.by);
         }

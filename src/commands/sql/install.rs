@@ -65,6 +65,12 @@ pub fn run(args: &InstallArgs, context: &Context<'_>) -> Result<(), Failure> {
     if let Some(reason) = &installation.without_functions {
         context.ui.warn(reason);
     }
+    if installation.functions_in_public && !installation.statements.is_empty() {
+        let callers = tables
+            .callers(keeping.execution.as_mut())
+            .unwrap_or_default();
+        context.ui.warn(&in_public(&callers));
+    }
     context
         .ui
         .say(&sentence(&installation, args.dry_run, &table.to_string()));
@@ -75,6 +81,20 @@ pub fn run(args: &InstallArgs, context: &Context<'_>) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Who may call functions that everybody finds. Nobody is known in a dry run before the first installation.
+fn in_public(callers: &[String]) -> String {
+    let who = if callers.is_empty() {
+        "their owner".to_owned()
+    } else {
+        callers.join(", ")
+    };
+    format!(
+        "the functions are in the schema public, where everybody finds them; {who} and superusers may call them, and \
+         execute_migration_rollback runs stored SQL with the rights of its caller; to take that from a role: \
+         REVOKE EXECUTE ON FUNCTION public.execute_migration_rollback(text, boolean) FROM ROLE"
+    )
 }
 
 fn sentence(installation: &Installation, dry_run: bool, table: &str) -> String {

@@ -47,6 +47,7 @@ impl Keeping {
             by: By {
                 who: format!("{}@{}", operator.user, operator.host),
                 run: None,
+                reason: None,
             },
         })
     }

@@ -42,7 +42,8 @@ pub enum SnapshotCommand {
     /// Keep the schema as it is now.
     Create {
         /// The migration that it is taken for.
-        name: Option<String>,
+        #[arg(value_name = "NAME")]
+        migration: Option<String>,
 
         /// Why.
         #[arg(long, value_name = "TEXT")]
@@ -78,9 +79,11 @@ pub fn run(args: &SnapshotArgs, context: &Context<'_>) -> Result<(), Failure> {
         Ok(keeping)
     };
     match &args.command {
-        SnapshotCommand::Create { name, note, wait } => {
-            create(name.as_deref(), note.as_deref(), wait, context)
-        }
+        SnapshotCommand::Create {
+            migration,
+            note,
+            wait,
+        } => create(migration.as_deref(), note.as_deref(), wait, context),
         SnapshotCommand::List => {
             let all = all(&mut read()?, false)?;
             context.ui.snapshots(&all)

@@ -72,9 +72,21 @@ pub struct Metadata {
     /// How far a rollback came that runs statement by statement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// Why and in which run it was rolled back, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolledBack>,
     /// What somebody else has put there.
     #[serde(flatten)]
     pub others: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What is recorded of a rollback beside its moment and operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// The run.
+    pub run: Option<String>,
+    /// What `--reason` said.
+    pub reason: Option<String>,
 }
 
 /// How far a rollback came that runs statement by statement.

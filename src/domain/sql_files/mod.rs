@@ -17,6 +17,7 @@ pub mod obstacle;
 pub mod oddity;
 pub mod registration;
 pub mod script;
+pub mod selection;
 pub mod supabase;
 pub mod template;
 pub mod way;

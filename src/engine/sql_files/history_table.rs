@@ -38,6 +38,23 @@ pub struct By {
     pub who: String,
     /// The run; `None` outside one.
     pub run: Option<String>,
+    /// What `--reason` says.
+    pub reason: Option<String>,
+}
+
+impl By {
+    /// What is noted about a rollback, for people who read the tables.
+    fn note(&self) -> String {
+        let run = self.run.as_ref().map(|run| format!(" in run {run}"));
+        let reason = self.reason.as_ref().map(|reason| format!(": {reason}"));
+        format!(
+            "rolled back by {}{}{}",
+            self.who,
+            run.unwrap_or_default(),
+            reason.unwrap_or_default()
+        )
+        .replace('\0', "\u{fffd}")
+    }
 }
 
 impl Tables {

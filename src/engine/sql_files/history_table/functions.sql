@@ -135,7 +135,9 @@ BEGIN
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         UPDATE {schema}.migration_history h
         SET status = 'rolled_back', rollback_at = now(), rollback_by = current_user,
-            metadata = coalesce(h.metadata, '{}') - 'error'::text - 'progress'::text
+            notes = concat_ws(E'\n', nullif(h.notes, ''),
+                'rolled back by ' || current_user || ' with execute_migration_rollback'),
+            metadata = coalesce(h.metadata, '{}') - 'error'::text - 'progress'::text - 'rolled_back'::text
         WHERE h.migration_name = migration AND h.status = 'applied';
         IF NOT FOUND THEN
             RAISE EXCEPTION 'its row was changed meanwhile';

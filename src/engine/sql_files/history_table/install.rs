@@ -1,7 +1,7 @@
 //! Making the tables, and bringing older ones up to now.
 
 use super::functions::{FUNCTIONS, form, from};
-use super::layout::{ALL, DEPENDENCIES, FORMAT, HISTORY, VERSION};
+use super::layout::{ALL, DEPENDENCIES, FORMAT, HISTORY, INDEXES, VERSION};
 use super::{SCHEMA, Tables, refused, run};
 use crate::domain::foresight::Dialect;
 use crate::domain::query::{Execution, RunError};
@@ -19,6 +19,8 @@ pub struct Installation {
     pub statements: Vec<String>,
     /// Why the functions are not made, where they are not: a sentence.
     pub without_functions: Option<String>,
+    /// Whether the functions are in the schema `public`, where everybody finds them.
+    pub functions_in_public: bool,
     /// Whether such tables stand in the schema `public` and other ones are to be made.
     pub others_in_public: bool,
 }
@@ -26,11 +28,13 @@ pub struct Installation {
 /// What of PostgreSQL the tables live with.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four facts that do not depend on each other"
+    reason = "facts that do not depend on each other"
 )]
 struct Surroundings {
     has_schema: bool,
     has_functions: bool,
+    /// Functions of these names that rollback did not make.
+    has_other_functions: bool,
     /// The roles of an API that are there.
     web: Vec<String>,
     /// Whether others than the owner come into the schema.
@@ -90,6 +94,9 @@ impl Tables {
                 )
             }));
         }
+        if found != Some(VERSION) {
+            statements.extend(self.indexes(execution)?);
+        }
         let mut installation = Installation {
             found,
             ..Installation::default()
@@ -107,7 +114,13 @@ impl Tables {
                 statements.extend(self.closed(&around));
             }
             let schema = self.schema.as_deref().unwrap_or(SCHEMA);
-            if schema == "public" || around.is_open {
+            let is_public = schema == "public";
+            if around.has_other_functions {
+                installation.without_functions = Some(format!(
+                    "the functions are not made, because the schema {schema} has functions of these names that \
+                     rollback did not make; drop or rename them, then install again"
+                ));
+            } else if around.is_open && !is_public {
                 installation.without_functions = Some(format!(
                     "the functions are not made, because others come into the schema {schema}, such as the \
                      clients of a web API: whoever calls them runs stored SQL"
@@ -115,6 +128,8 @@ impl Tables {
             } else if changed || !around.has_functions {
                 statements.extend(self.functions(outline, &around.web));
             }
+            installation.functions_in_public =
+                is_public && installation.without_functions.is_none();
             installation.others_in_public = schema != "public" && around.others_in_public;
         }
         if found != Some(VERSION) {
@@ -129,6 +144,54 @@ impl Tables {
     fn schema_name(&self) -> String {
         let schema = self.schema.as_deref().unwrap_or(SCHEMA);
         crate::domain::sql_files::literal::identifier(self.dialect, schema)
+    }
+
+    /// The statements that make the indexes that are missing.
+    fn indexes(&self, execution: &mut dyn Execution) -> Result<Vec<String>, RunError> {
+        // MySQL knows no IF NOT EXISTS here.
+        let there: Vec<String> = match self.dialect {
+            Dialect::Mysql => run(
+                execution,
+                "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = database()",
+            )?
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect(),
+            Dialect::Postgresql | Dialect::Sqlite => Vec::new(),
+        };
+        let missing = INDEXES
+            .iter()
+            .filter(|(name, ..)| !there.iter().any(|there| there == name));
+        let unless = match self.dialect {
+            Dialect::Mysql => "",
+            Dialect::Postgresql | Dialect::Sqlite => "IF NOT EXISTS ",
+        };
+        Ok(missing
+            .map(|(name, table, column)| {
+                format!(
+                    "CREATE INDEX {unless}{name} ON {} ({column})",
+                    self.table(table)
+                )
+            })
+            .collect())
+    }
+
+    /// The roles that may call the function that runs stored SQL, superusers not counted.
+    pub fn callers(&self, execution: &mut dyn Execution) -> Result<Vec<String>, RunError> {
+        let schema = self.text(self.schema.as_deref().unwrap_or(SCHEMA));
+        let rows = run(
+            execution,
+            &format!(
+                "SELECT DISTINCT coalesce(r.rolname, 'PUBLIC') FROM pg_catalog.pg_proc p \
+                 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+                 CROSS JOIN pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a \
+                 LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
+                 WHERE n.nspname = {schema} AND p.proname = 'execute_migration_rollback' \
+                 AND a.privilege_type = 'EXECUTE' ORDER BY 1"
+            ),
+        )?;
+        Ok(rows.into_iter().flatten().flatten().collect())
     }
 
     /// Tables that somebody else made may leave ids to who writes a row, and statuses open.
@@ -183,6 +246,14 @@ impl Tables {
             functions.len(),
             self.text(&form())
         ))?;
+        // What rollback makes has this path, in all versions.
+        let has_other_functions = is_true(format!(
+            "SELECT 1 FROM pg_catalog.pg_proc p \
+             JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+             WHERE n.nspname = {schema} AND p.proname IN ({}) AND NOT coalesce( \
+             p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)",
+            functions.join(", "),
+        ))?;
         let is_open = is_true(format!(
             "SELECT 1 FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a \
              LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
@@ -202,6 +273,7 @@ impl Tables {
         Ok(Surroundings {
             has_schema,
             has_functions,
+            has_other_functions,
             web: web.into_iter().flatten().flatten().collect(),
             is_open,
             others_in_public,

@@ -16,6 +16,23 @@ pub(super) const AUDIT: &str = "migration_audit";
 /// One row, which has the [`VERSION`] that the others are of.
 pub(super) const FORMAT: &str = "migration_history_version";
 
+/// Each with its table and its column.
+pub(super) const INDEXES: [(&str, &str, &str); 5] = [
+    (
+        "idx_migration_history_version",
+        HISTORY,
+        "migration_version",
+    ),
+    ("idx_migration_history_status", HISTORY, "status"),
+    ("idx_migration_history_applied_at", HISTORY, "applied_at"),
+    (
+        "idx_migration_deps_migration",
+        DEPENDENCIES,
+        "migration_name",
+    ),
+    ("idx_migration_deps_depends_on", DEPENDENCIES, "depends_on"),
+];
+
 /// A table.
 pub(super) struct Table {
     pub(super) name: &'static str,

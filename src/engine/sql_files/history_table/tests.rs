@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 use super::*;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::file::{Form, MigrationFile, Rollback};
-use crate::domain::sql_files::history::{Dependency, History, Kind, Progress, Status};
+use crate::domain::sql_files::history::{Dependency, History, Kind, Progress, RolledBack, Status};
 
 /// SQLite in memory, as the connection of a run sees it.
 struct Memory(rusqlite::Connection);
@@ -52,6 +52,7 @@ fn by(run: Option<&str>) -> By {
     By {
         who: "o'neil@host".to_owned(),
         run: run.map(str::to_owned),
+        reason: run.map(|_| "it's slow".to_owned()),
     }
 }
 
@@ -262,6 +263,16 @@ fn a_row_goes_through_its_states() {
     assert_eq!(row.status, Status::RolledBack);
     assert_eq!(row.rollback_by.as_deref(), Some("o'neil@host"));
     assert!(row.rollback_at.is_some());
+    let rolled_back = RolledBack {
+        run: Some("r2".to_owned()),
+        reason: Some("it's slow".to_owned()),
+    };
+    assert_eq!(row.metadata.rolled_back, Some(rolled_back));
+    let note = "rolled back by o'neil@host in run r2: it's slow";
+    assert_eq!(row.notes.as_deref(), Some(note));
+    let details =
+        memory.try_rows("SELECT detail FROM migration_audit WHERE action = 'rolled_back'");
+    assert_eq!(details.unwrap(), [[Some(note.to_owned())]]);
     assert_eq!(
         (&row.metadata.error, &row.metadata.progress),
         (&None, &None)
@@ -281,6 +292,12 @@ fn a_row_goes_through_its_states() {
     assert_ne!(row.applied_at.as_deref(), Some("2020-01-01T00:00:00Z"));
     assert_eq!((&row.rollback_at, &row.rollback_by), (&None, &None));
     assert_eq!((&row.rollback_sql, row.metadata.line), (&None, None));
+    assert_eq!(row.metadata.rolled_back, None);
+    assert_eq!(
+        row.notes.as_deref(),
+        Some(note),
+        "what happened stays noted"
+    );
     assert_eq!(
         actions(&memory),
         ["a registered", "a failed", "a rolled_back", "a applied"]

@@ -86,6 +86,7 @@ impl Tables {
             "alone": rollback.and_then(|rollback| self.alone(&rollback.sql)),
             "error": null,
             "progress": null,
+            "rolled_back": null,
         });
         let history = self.table(HISTORY);
         let values = [
@@ -179,29 +180,38 @@ impl Tables {
         remote: Option<&RemoteMigration>,
     ) -> Vec<String> {
         let name = self.text(id.as_str());
+        let note = by.note();
         let update = format!(
-            "UPDATE {} SET status = 'rolled_back', rollback_at = {}, rollback_by = {}, metadata = {} \
+            "UPDATE {} SET status = 'rolled_back', rollback_at = {}, rollback_by = {}, notes = {}, metadata = {} \
              WHERE migration_name = {name} AND status IN ('applied', 'failed')",
             self.table(HISTORY),
             self.now(),
             self.text(&by.who),
-            self.patched("metadata", &json!({"error": null, "progress": null})),
+            self.noted(&note),
+            self.patched(
+                "metadata",
+                &json!({
+                    "error": null,
+                    "progress": null,
+                    "rolled_back": { "run": by.run, "reason": by.reason },
+                })
+            ),
         );
         let mut statements = match self.dialect {
             Dialect::Postgresql => {
                 let action = "(SELECT 'rolled_back' FROM gone)";
-                let insert = self.audit(&name, action, by, "");
+                let insert = self.audit(&name, action, by, &note);
                 vec![format!(
                     "WITH gone AS ({update} RETURNING migration_name) {insert}"
                 )]
             }
             Dialect::Mysql => {
                 let action = "CASE row_count() WHEN 1 THEN 'rolled_back' END";
-                vec![update, self.audit(&name, action, by, "")]
+                vec![update, self.audit(&name, action, by, &note)]
             }
             Dialect::Sqlite => {
                 let action = "CASE changes() WHEN 1 THEN 'rolled_back' END";
-                vec![update, self.audit(&name, action, by, "")]
+                vec![update, self.audit(&name, action, by, &note)]
             }
         };
         // By version and name: the row of the same version may be another migration's. The column may be missing.
@@ -239,6 +249,17 @@ impl Tables {
             self.patched("metadata", &json!({ "progress": progress })),
             self.text(id.as_str()),
         )]
+    }
+
+    /// `notes` with one more line: those of others stay.
+    fn noted(&self, note: &str) -> String {
+        let note = self.text(note);
+        let joined = match self.dialect {
+            Dialect::Postgresql => format!("notes || chr(10) || {note}"),
+            Dialect::Mysql => format!("concat(notes, char(10 USING utf8mb4), {note})"),
+            Dialect::Sqlite => format!("notes || char(10) || {note}"),
+        };
+        format!("CASE WHEN coalesce(notes, '') = '' THEN {note} ELSE {joined} END")
     }
 
     /// A row of the audit. `action` is an expression, `name` a literal.

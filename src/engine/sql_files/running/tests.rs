@@ -115,6 +115,7 @@ fn down(
         tables: Tables::new(dialect, None),
         scripts: BTreeMap::from([(RevisionId::from("1"), script)]),
         by: By {
+            reason: None,
             who: "a@b".to_owned(),
             run: None,
         },
