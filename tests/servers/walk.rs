@@ -34,7 +34,10 @@ const SHAPES: [&str; 15] = [
 pub(crate) fn upgraded(case: &str, database: &TestDatabase<'_>) -> Project {
     let mut project = Project::alembic(case).env("DATABASE_URL", database.url());
     if database.kind() == Kind::MySql {
-        project = project.clients_first(&mysql_folder());
+        // MariaDB's clients have the same names.
+        let engine = project.python().parent().unwrap().to_path_buf();
+        let folders = [mysql_folder(), engine, "/usr/bin".into(), "/bin".into()];
+        project = project.env("PATH", std::env::join_paths(folders).unwrap());
     }
     database.filled(case, || {
         if case == "custom_version_table" && database.kind() == Kind::PostgreSql {

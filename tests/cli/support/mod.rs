@@ -120,14 +120,6 @@ impl Project {
         self.env("ROLLBACK_WARM", road.setting())
     }
 
-    /// Finds the clients of a server in this folder before those of `PATH`.
-    pub fn clients_first(self, folder: &Path) -> Self {
-        let path = &self.environment[OsStr::new("PATH")];
-        let all = std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(path));
-        let path = std::env::join_paths(all).expect("no colon in the paths");
-        self.env("PATH", path)
-    }
-
     /// Sets a variable for the program and the engine.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.insert(name.into(), value.into());
