@@ -69,7 +69,7 @@ pub(super) const SCHEMA: &str = "
     WHERE c.constraint_schema = DATABASE() */
     UNION ALL
     SELECT CONCAT('trigger ', event_object_table, '.', trigger_name, ' ', LOWER(action_timing), ' ',
-        LOWER(event_manipulation), ' ', action_statement)
+        LOWER(event_manipulation), ' ', TRIM(TRAILING ';' FROM action_statement))
     FROM information_schema.triggers WHERE trigger_schema = DATABASE()
     UNION ALL
     SELECT CONCAT_WS(' ', 'options', table_name, IF(engine = 'InnoDB', NULL, CONCAT('engine ', engine)),
@@ -89,7 +89,7 @@ pub(super) const SCHEMA: &str = "
     UNION ALL
     SELECT CONCAT(LOWER(r.routine_type), ' ', r.routine_name, COALESCE(CONCAT(' returns ', r.dtd_identifier), ''), ' ',
         LEFT(SHA2(CONCAT_WS('|', p.parameters, r.is_deterministic, r.sql_data_access, r.security_type, r.sql_mode,
-            r.routine_definition), 256), 32))
+            TRIM(TRAILING ';' FROM r.routine_definition)), 256), 32))
     FROM information_schema.routines r LEFT JOIN (SELECT specific_name, routine_type,
             BIT_XOR(CAST(CONV(LEFT(SHA2(CONCAT_WS('|', ordinal_position, parameter_mode, parameter_name, dtd_identifier,
                 collation_name), 256), 15), 16, 10) AS UNSIGNED)) AS parameters
@@ -101,7 +101,7 @@ pub(super) const SCHEMA: &str = "
         COALESCE(CONCAT(' at ', execute_at), CONCAT(' every ', interval_value, ' ', LOWER(interval_field))),
         COALESCE(CONCAT(' starts ', starts), ''), COALESCE(CONCAT(' ends ', ends), ''), ' ', time_zone,
         IF(on_completion = 'PRESERVE', ' preserve ', ' '),
-        LEFT(SHA2(CONCAT_WS('|', sql_mode, event_definition), 256), 32))
+        LEFT(SHA2(CONCAT_WS('|', sql_mode, TRIM(TRAILING ';' FROM event_definition)), 256), 32))
     FROM information_schema.events WHERE event_schema = DATABASE()
     UNION ALL
     SELECT CONCAT('definer view ', table_name, ' ', definer)

@@ -184,7 +184,7 @@ fn a_certain_failure_is_refused_before_anything_runs() {
 fn an_old_library_of_the_engine_is_known_before_it_fails() {
     let project = Project::alembic("diamond").at("heads");
     let env = std::fs::read_to_string(project.root().join("migrations/env.py")).unwrap();
-    let old = format!("import sqlite3\n\nsqlite3.sqlite_version = \"3.34.1\"\n{env}");
+    let old = format!("from sqlite3 import dbapi2\n\ndbapi2.sqlite_version = \"3.34.1\"\n{env}");
     let project = project.file("migrations/env.py", old);
     let plan = project.run("plan -1 --format json").exits(0).json();
     let findings = plan["steps"][0]["findings"].as_array().unwrap();

@@ -389,8 +389,10 @@ fn a_table_beyond_the_budget_is_estimated() {
                  INSERT INTO large SELECT n, CASE WHEN n % 2 = 0 THEN 'x' END FROM generate_series(1, {rows}) n; ANALYZE large"
             ),
             Kind::MariaDb | Kind::MySql => format!(
-                "CREATE TABLE large (id INTEGER, x TEXT); \
-                 INSERT INTO large SELECT seq, 'x' FROM seq_1_to_{rows}; ANALYZE TABLE large"
+                "CREATE TABLE large (id INTEGER, x TEXT); CREATE TABLE digit (n INTEGER); \
+                 INSERT INTO digit VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9); \
+                 INSERT INTO large SELECT 1, 'x' FROM digit a, digit b, digit c, digit d, digit e, digit f \
+                 LIMIT {rows}; ANALYZE TABLE large"
             ),
             Kind::Sqlite => format!(
                 "CREATE TABLE large (id INTEGER, x TEXT); \
