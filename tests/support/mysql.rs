@@ -60,7 +60,8 @@ pub(super) fn commands(directory: &Path, port: u16) -> Commands {
         serve: format!(
             "{server} {common} --port={port} --bind-address=127.0.0.1 --socket=\"$PWD/mysql.sock\" \
              --pid-file=\"$PWD/data/mysql.pid\" --tmpdir=\"$PWD\" --secure-file-priv=\"$PWD\" \
-             --init-file=\"$PWD/users.sql\" --skip-name-resolve --skip-log-bin --mysqlx=OFF"
+             --init-file=\"$PWD/users.sql\" --skip-name-resolve --skip-log-bin --mysqlx=OFF \
+             --event-scheduler=OFF"
         ),
         stop_signal: "TERM",
         end_signal: "KILL",

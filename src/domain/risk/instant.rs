@@ -39,6 +39,14 @@ impl Reason {
     }
 }
 
+/// How the server adds or drops a column.
+pub(super) enum Change {
+    /// By its description alone.
+    Instant,
+    /// By writing every row.
+    Rows(Reason),
+}
+
 /// The answer to [`Question::ColumnChange`], in the order in which its query looks.
 mod answers {
     pub(super) const ENGINE: u64 = 1;
@@ -52,14 +60,13 @@ mod answers {
     pub(super) const BOTH_MARIADB: u64 = 7;
 }
 
-/// What is known of a column that is added or dropped: `None` if nobody can be asked, else whether the rows are
-/// written, and why.
+/// What is known of a column that is added or dropped; `None` if nobody can be asked.
 pub(super) fn column_change(
     scene: &Scene<'_>,
     table: &TableName,
     live: TableName,
     ask: &mut dyn Ask,
-) -> Option<Option<Reason>> {
+) -> Option<Change> {
     let answer = ask.ask(&Question::ColumnChange { table: live })?;
     let dropped = match scene.operation {
         Operation::DropColumn { column, .. } => Some(column),
@@ -74,7 +81,7 @@ pub(super) fn column_change(
         let keys = table.primary_key.iter().flat_map(|key| &key.columns);
         keys.into_iter().any(|name| name == column)
     });
-    Some(match answer.count {
+    let reason = match answer.count {
         answers::ENGINE => Some(Reason::Engine),
         answers::COMPRESSED => Some(Reason::Compressed),
         answers::FULL_TEXT => Some(Reason::FullText),
@@ -86,5 +93,6 @@ pub(super) fn column_change(
         answers::BOTH_MYSQL => in_index.then_some(Reason::Index),
         answers::BOTH_MARIADB => None,
         _ => return None,
-    })
+    };
+    Some(reason.map_or(Change::Instant, Change::Rows))
 }

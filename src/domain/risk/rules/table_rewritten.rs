@@ -5,7 +5,7 @@ use crate::domain::foresight::{Dialect, EventKind, Happened, Seen};
 use crate::domain::operation::{ColumnType, Family, Operation, Place, TableName};
 use crate::domain::risk::fit::is_same;
 use crate::domain::risk::found::Found;
-use crate::domain::risk::instant::{Reason, column_change};
+use crate::domain::risk::instant::{Change, Reason, column_change};
 use crate::domain::risk::scene::{Scene, Stock, is_recreated, scenes};
 use crate::domain::risk::{Ask, Level};
 
@@ -132,11 +132,10 @@ fn rewrites(scene: &Scene<'_>, table: &TableName, ask: &mut dyn Ask) -> Rewrite 
         _ => None,
     };
     match known {
-        Some(Some(reason)) => Rewrite::Yes(Some(reason)),
-        Some(None) => Rewrite::No,
+        Some(Change::Rows(reason)) => Rewrite::Yes(Some(reason)),
         // What all releases since MySQL 8.0.12 and MariaDB 10.3 can do, and what some cannot.
         None if drops => Rewrite::Yes(None),
-        None => Rewrite::No,
+        Some(Change::Instant) | None => Rewrite::No,
     }
 }
 
