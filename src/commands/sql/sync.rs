@@ -30,7 +30,7 @@ use crate::ui::{Entry, NotRegistered, State, WrittenDown};
 Examples:
   rollback sql sync
   rollback sql sync --dry-run        Show what would be written
-  rollback sql sync --assume-applied Register every file, whatever the schema shows
+  rollback sql sync --assume-applied   Register every file, whatever the schema shows
   rollback sql sync --format json")]
 pub struct SyncArgs {
     /// Show what would be written and change nothing.

@@ -152,7 +152,7 @@ fn placed(project: &Project, text: &str) -> String {
             r"\b\d{8}T\d{6}Z-\d+\b",
             r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  \S+@\S+",
             // When a migration of SQL files was written down, and by whom.
-            r"applied \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC",
+            r"registered \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC",
             r"\d{4}-\d\d-\d\d \d\d:\d\d UTC by \S+@\S+",
             r"(yes|no )  \d{4}-\d\d-\d\d \d\d:\d\d  ",
         ]

@@ -143,13 +143,17 @@ fn renamed(to: &str) -> ColumnChange {
 }
 
 fn batch(operations: Vec<Operation>) -> Operation {
+    batch_of("t", operations)
+}
+
+fn batch_of(table: &str, operations: Vec<Operation>) -> Operation {
     let place = Place {
         file: "m.py".into(),
         line: 2,
         column: 1,
     };
     Operation::Batch {
-        table: t(),
+        table: TableName::plain(table),
         recreate: Recreate::Auto,
         copy_from: false,
         naming_convention: false,
@@ -428,7 +432,7 @@ fn an_old_sqlite_of_the_engine_drops_no_column() {
     for old in ["3.34.1", "3.7.17"] {
         let expected = "will not-supported w.y";
         assert_eq!(outcome_with(Some(old), &drops), expected, "{old}");
-        let copies = batch(vec![drop_column("t", "b")]);
+        let copies = batch_of("w", vec![drop_column("w", "y")]);
         assert_eq!(outcome_with(Some(old), &copies), "ok", "{old}");
     }
 }
