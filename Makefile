@@ -11,8 +11,8 @@ build: tools
 	cargo build --release --locked
 
 lint: tools
-	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 # Builds a SQLite project with a merge in it, shows a dry run and rolls it back. Installs one Python environment.
 demo: tools
@@ -24,8 +24,8 @@ demo: tools
 test: tools
 	scripts/setup-python
 	scripts/setup-servers
-	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 	scripts/run-tests
 
 # Runs every downgrade of the real Superset on PostgreSQL and on SQLite, and holds what `rollback plan` says of them

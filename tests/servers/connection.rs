@@ -49,6 +49,32 @@ fn the_server_says_what_it_is() {
     }
 }
 
+/// Red if a driver refuses a password that the clients of the servers take.
+#[test]
+fn a_password_may_have_a_tab() {
+    for kind in Kind::SERVERS {
+        let server = Server::shared(kind);
+        let database = server.create_database();
+        let password = "a\tb";
+        server.execute(&match kind {
+            Kind::PostgreSql => format!("CREATE ROLE tabbed LOGIN PASSWORD '{password}'"),
+            _ => format!("CREATE USER tabbed IDENTIFIED BY '{password}'"),
+        });
+        if kind != Kind::PostgreSql {
+            database.execute(&format!("GRANT ALL ON {}.* TO tabbed", database.name()));
+        }
+        let url = database.url();
+        let (scheme, _) = url.split_once("://").unwrap();
+        let (_, place) = url.rsplit_once('@').unwrap();
+        let identity = reached(&format!("{scheme}://tabbed:a%09b@{place}"));
+        server.execute(match kind {
+            Kind::PostgreSql => "DROP ROLE tabbed",
+            _ => "DROP USER tabbed",
+        });
+        assert_eq!(identity.user.as_deref(), Some("tabbed"), "{kind:?}");
+    }
+}
+
 #[test]
 fn the_version_table_is_read_as_it_changes() {
     for kind in Kind::ALL {
