@@ -12,8 +12,8 @@ fn an_ambiguous_beginning_lists_the_candidates() {
     --- stderr
     error: pppp is the beginning of 2 revisions
       → write more of it:
-      pppp1111  Create p
-      pppp2222  Second revision of p
+          pppp1111  Create p
+          pppp2222  Second revision of p
     ");
 }
 

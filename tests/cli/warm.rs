@@ -664,12 +664,12 @@ def downgrade():
 ";
     let (effort, outcome) = alike(
         |road| ready(linear(road), "3c4d5e6f7a03").edit(ORDERS, "def downgrade():\n", starts_more),
-        "downgrade-safe base -y --timeout 2s",
+        "downgrade-safe base -y --timeout 6s",
     );
     // That nothing is left is looked at where each project ends.
     assert_eq!(outcome.run.code, Some(4), "{}", outcome.run);
     assert!(
-        outcome.run.stderr.contains("the time limit of 2 s"),
+        outcome.run.stderr.contains("the time limit of 6 s"),
         "{}",
         outcome.run
     );

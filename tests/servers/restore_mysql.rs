@@ -90,7 +90,7 @@ fn packages_history_and_long_rows_come_back() {
     let values = || {
         [
             "SET sql_mode = ORACLE; SELECT pack.f(1) || ''",
-            "SELECT GROUP_CONCAT(x, row_end > NOW() ORDER BY row_start) FROM versioned FOR SYSTEM_TIME ALL",
+            "SELECT GROUP_CONCAT(x, row_end > NOW(6) ORDER BY row_start) FROM versioned FOR SYSTEM_TIME ALL",
             "SELECT GROUP_CONCAT(id, ':', MD5(raw), MD5(words) ORDER BY id) FROM large",
         ]
         .map(|sql| database.query_one(sql))
