@@ -483,7 +483,8 @@ fn supabase_can_push_again_what_was_rolled_back() {
     assert_eq!(team.status("20250121090000_notes"), "applied");
     assert_eq!(team.applied().len(), 2);
     let current = team.run("current").exits(0).to_string();
-    assert!(!current.contains("Supabase"), "{current}");
+    let disagree = |line: &str| line.starts_with("odd:") && line.contains("Supabase");
+    assert!(!current.lines().any(disagree), "{current}");
 }
 
 /// Turns red if the row goes where the rollback did not.
