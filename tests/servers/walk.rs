@@ -285,9 +285,18 @@ fn a_server_that_stops_during_a_step_leaves_the_state_unknown_until_it_is_back()
         server.start_again();
         let current = project.run("current --format json").exits(0).json();
         assert_eq!(current["current"], json!(["4444aaaa"]), "{kind:?}");
-        project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(0);
+        let resume = "downgrade-safe --resume -y --allow-failing";
+        if kind == Kind::PostgreSql {
+            project.run(resume).exits(0);
+        } else {
+            // It forgets when tables were written, so that nothing proves what the step left.
+            let refused = project.run(resume).exits(5);
+            assert!(
+                refused.stderr.contains("the server was restarted since"),
+                "{refused}"
+            );
+            project.run(&format!("{resume} --accept 4444aaaa")).exits(0);
+        }
     }
 }
 
