@@ -235,7 +235,12 @@ fn of_two_runs_at_once_one_runs_and_one_leaves_and_names_the_other() {
 fn whoever_waits_goes_on_from_where_the_first_has_ended() {
     for kind in Kind::ALL {
         let database = TestDatabase::create(kind);
-        let project = upgraded("slow", &database);
+        // The second run has to find the first one at work, also on a busy machine.
+        let project = upgraded("slow", &database).edit(
+            "migrations/versions/4444aaaa_create_the_fourth_table.py",
+            "time.sleep(1)",
+            "time.sleep(6)",
+        );
         let (child, seen) = until_step(
             &project,
             "downgrade-safe -2 -y --allow-failing --format json",
