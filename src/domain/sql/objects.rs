@@ -40,6 +40,20 @@ pub(super) fn does_more(operations: &[Operation], tokens: &[Token]) -> bool {
     })
 }
 
+/// The objects that can be made and dropped, by the words after `CREATE` and `DROP`.
+const KINDS: [(&[&str], ObjectKind); 10] = [
+    (&["FUNCTION"], ObjectKind::Function),
+    (&["PROCEDURE"], ObjectKind::Procedure),
+    (&["AGGREGATE"], ObjectKind::Aggregate),
+    (&["TRIGGER"], ObjectKind::Trigger),
+    (&["EVENT", "TRIGGER"], ObjectKind::EventTrigger),
+    (&["RULE"], ObjectKind::Rule),
+    (&["POLICY"], ObjectKind::Policy),
+    (&["DOMAIN"], ObjectKind::Domain),
+    (&["EXTENSION"], ObjectKind::Extension),
+    (&["PUBLICATION"], ObjectKind::Publication),
+];
+
 struct Reader<'a> {
     tokens: &'a [Token],
     names: Names,
@@ -157,34 +171,19 @@ impl Reader<'_> {
         }
     }
 
+    /// Goes past the words of a kind: one that can be made and dropped, or one of those that `also` fit here.
+    fn kind(&mut self, also: &[(&[&str], ObjectKind)]) -> Option<ObjectKind> {
+        let mut known = KINDS.iter().chain(also);
+        known.find_map(|(words, kind)| self.takes(words).then_some(*kind))
+    }
+
     fn create(&mut self) -> Option<Vec<Operation>> {
         use ObjectKind as Kind;
         let mut may_exist = self.takes(&["OR", "REPLACE"]);
-        let kind = if self.takes(&["FUNCTION"]) {
-            Kind::Function
-        } else if self.takes(&["PROCEDURE"]) {
-            Kind::Procedure
-        } else if self.takes(&["AGGREGATE"]) {
-            Kind::Aggregate
-        } else if self.takes(&["TRIGGER"]) || self.takes(&["CONSTRAINT", "TRIGGER"]) {
-            Kind::Trigger
-        } else if self.takes(&["EVENT", "TRIGGER"]) {
-            Kind::EventTrigger
-        } else if self.takes(&["RULE"]) {
-            Kind::Rule
-        } else if self.takes(&["POLICY"]) {
-            Kind::Policy
-        } else if self.takes(&["DOMAIN"]) {
-            Kind::Domain
-        } else if self.takes(&["TYPE"]) {
-            Kind::Type
-        } else if self.takes(&["EXTENSION"]) {
-            Kind::Extension
-        } else if self.takes(&["PUBLICATION"]) {
-            Kind::Publication
-        } else {
-            return None;
-        };
+        let kind = self.kind(&[
+            (&["CONSTRAINT", "TRIGGER"], Kind::Trigger),
+            (&["TYPE"], Kind::Type),
+        ])?;
         may_exist |= self.takes(&["IF", "NOT", "EXISTS"]);
         let name = self.name()?;
         let mut object = Self::object(kind, name, None);
@@ -232,29 +231,7 @@ impl Reader<'_> {
 
     fn drop(&mut self) -> Option<Vec<Operation>> {
         use ObjectKind as Kind;
-        let kind = if self.takes(&["FUNCTION"]) || self.takes(&["ROUTINE"]) {
-            Kind::Function
-        } else if self.takes(&["PROCEDURE"]) {
-            Kind::Procedure
-        } else if self.takes(&["AGGREGATE"]) {
-            Kind::Aggregate
-        } else if self.takes(&["TRIGGER"]) {
-            Kind::Trigger
-        } else if self.takes(&["EVENT", "TRIGGER"]) {
-            Kind::EventTrigger
-        } else if self.takes(&["RULE"]) {
-            Kind::Rule
-        } else if self.takes(&["POLICY"]) {
-            Kind::Policy
-        } else if self.takes(&["DOMAIN"]) {
-            Kind::Domain
-        } else if self.takes(&["EXTENSION"]) {
-            Kind::Extension
-        } else if self.takes(&["PUBLICATION"]) {
-            Kind::Publication
-        } else {
-            return None;
-        };
+        let kind = self.kind(&[(&["ROUTINE"], Kind::Function)])?;
         self.takes(&["IF", "EXISTS"]);
         let mut dropped = Vec::new();
         loop {
