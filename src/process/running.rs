@@ -224,7 +224,7 @@ pub(super) struct Watch<'a> {
 struct Ending {
     why: Ended,
     since: Instant,
-    killed: bool,
+    killed: Option<Instant>,
     status: Option<ExitStatus>,
 }
 
@@ -281,19 +281,20 @@ impl<'a> Watch<'a> {
                 self.ending = Some(Ending {
                     why,
                     since: Instant::now(),
-                    killed: false,
+                    killed: None,
                     status: None,
                 });
             }
             return Ok(status);
         };
         ending.status = ending.status.or(status);
-        if !ending.killed && ending.since.elapsed() >= GRACE {
+        if ending.killed.is_none() && ending.since.elapsed() >= GRACE {
             self.group.send(Signal::SIGKILL);
-            ending.killed = true;
+            ending.killed = Some(Instant::now());
         }
-        // The child may be gone while a grandchild still works on the database.
-        let over = ending.killed || !self.group.exists();
+        // The child may be gone while a grandchild still works on the database. One that nobody reaps never goes.
+        let given_up = ending.killed.is_some_and(|at| at.elapsed() >= GRACE);
+        let over = given_up || !self.group.exists();
         Ok(ending.status.filter(|_| over))
     }
 

@@ -186,15 +186,7 @@ fn a_step_that_hangs_is_ended_with_all_its_processes() {
         );
         assert_eq!(rows(&database), ["3333aaaa"]);
         assert!(run.stderr.contains("the time limit of 3 s"), "{run}");
-        let marker = project.root().display().to_string();
-        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let folder = std::fs::read_link(process.path().join("cwd")).unwrap_or_default();
-            assert!(
-                !folder.starts_with(&marker),
-                "{kind:?}: {} is left",
-                process.path().display()
-            );
-        }
+        // That none of its processes is left is looked at where each project ends.
     }
 }
 
