@@ -14,9 +14,8 @@ use super::session::{SessionError, number, text};
 use super::{Limited, left_over, quoted};
 use crate::domain::checks::{Count, Counts, Faults};
 
-/// MariaDB's `ER_STATEMENT_TIMEOUT`, and the class without a state of its own, to which MySQL's
-/// timeout and the wait for a lock belong.
-const OVER_TIME: [&str; 2] = ["70100", "HY000"];
+/// `ER_STATEMENT_TIMEOUT` of MariaDB, `ER_QUERY_TIMEOUT` of MySQL, and `ER_LOCK_WAIT_TIMEOUT` of both.
+const OVER_TIME: [u16; 3] = [1969, 3024, 1205];
 
 pub(super) const TABLES: &str = "
     SELECT table_name, table_rows, GREATEST(table_rows, data_length DIV 100)
@@ -66,7 +65,7 @@ pub(super) fn ask(
     limit: Duration,
 ) -> Result<Option<Vec<MySqlRow>>, SessionError> {
     match mysql.session.rows(&limited(sql.trim_start(), limit)) {
-        Err(error) if error.is_code(&OVER_TIME) => Ok(None),
+        Err(error) if error.is_number(&OVER_TIME) => Ok(None),
         result => result.map(Some),
     }
 }
@@ -89,7 +88,7 @@ pub(super) fn query(
         answer = mysql.session.rows_here(&text);
     }
     let answer = match answer {
-        Err(error) if error.is_code(&OVER_TIME) => Ok(None),
+        Err(error) if error.is_number(&OVER_TIME) => Ok(None),
         answer => answer.map(Some),
     };
     if may_stay_in_the_way(sql) {

@@ -3,7 +3,7 @@
 use rollback::database::backup::BackupError;
 
 use crate::backup::{Place, as_user, dumped, left_in, quiet, real, restore, scratches, similar};
-use crate::support::{Kind, Server, TestDatabase};
+use crate::support::{Kind, Server, TestDatabase, USER};
 
 /// Everything that a backup of MariaDB may hold, under names that have to be quoted.
 const FILLING: &str = r#"
@@ -72,7 +72,7 @@ const ON_MYSQL: [(&str, &str); 8] = [
 ];
 
 /// The statements as the server takes them.
-fn spoken(kind: Kind, sql: &str) -> String {
+pub(crate) fn spoken(kind: Kind, sql: &str) -> String {
     if !kind.is_mysql() {
         return sql.to_owned();
     }
@@ -280,6 +280,23 @@ fn definers_that_may_not_be_named_become_the_user() {
     assert!(error.contains("rollback\\_scratch\\_%"), "{error}");
     server.execute("GRANT ALL ON `rollback\\_scratch\\_%`.* TO modest@'%'");
     assert_eq!(backups.rehearse(&file, &mut quiet()).unwrap(), contents);
+    if server.kind().is_mysql() {
+        // There only a user with SYSTEM_USER drops what another one defined, even with all rights on the database.
+        database.execute("CREATE DEFINER = modest@'%' PROCEDURE a_first_one() SELECT 1");
+        let not = backups.restore(&file, &[], &mut quiet()).unwrap_err();
+        let reason = not.error.to_string();
+        assert!(
+            reason.contains("SYSTEM_USER")
+                && reason.contains("(DROP PROCEDURE IF EXISTS `nothing`)"),
+            "{reason}"
+        );
+        assert!(!not.began, "{reason}");
+        database.execute("DROP PROCEDURE a_first_one");
+        assert_eq!(backups.contents().unwrap(), contents);
+        server.execute(&format!(
+            "REVOKE SYSTEM_USER ON *.* FROM {USER}@'%', {USER}@localhost"
+        ));
+    }
     backups
         .restore(&file, &[], &mut quiet())
         .unwrap_or_else(|error| panic!("{error}"));

@@ -268,6 +268,17 @@ fn a_query_that_takes_too_long_is_ended() {
     }
 }
 
+/// Turns red if an error of a class that a timeout belongs to passes for one.
+#[test]
+fn a_query_that_fails_is_not_one_that_takes_too_long() {
+    let database = TestDatabase::create(Kind::MariaDb);
+    let answer = database
+        .open()
+        .query("SELECT ExtractValue('<a/>', '/[')", Duration::from_secs(5));
+    let error = answer.unwrap_err().to_string();
+    assert!(error.contains("XPATH"), "{error}");
+}
+
 /// Turns red if a check can change what it looks at.
 #[test]
 fn a_query_cannot_change_anything() {

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use rollback::database;
 use rollback::domain::connection::ConnectionFacts;
-use rollback::domain::database_identity::{DATABASE_OID, SERVER_UID, SYSTEM_IDENTIFIER};
+use rollback::domain::database_identity::{
+    DATABASE_OID, SERVER_UID, SERVER_UUID, SYSTEM_IDENTIFIER,
+};
 use rollback::domain::secret::Secret;
 use serde_json::Value;
 
@@ -77,6 +79,7 @@ impl Two {
             let identity = database.open().identity().unwrap().lasting.unwrap();
             let mark = match self.kind() {
                 Kind::PostgreSql => SYSTEM_IDENTIFIER,
+                kind if kind.is_mysql() => SERVER_UUID,
                 _ => SERVER_UID,
             };
             let id = &identity.marks[mark];

@@ -90,6 +90,8 @@ const TROUBLES: [Trouble; 4] = [
         said: &[
             r#"column "email""#,
             "column 'email'",
+            // MySQL names nothing.
+            "Invalid use of NULL value",
             "_alembic_tmp_authors.email",
         ],
         mends: "UPDATE authors SET email = 'x@example.org' WHERE id = 15",

@@ -1,10 +1,10 @@
 //! Healthy databases of MariaDB that a backup has to hold, and restores that may not lose them.
 
 use rollback::database::backup::BackupError;
-use rollback::domain::backup::Part;
+use rollback::domain::backup::{Contents, Part};
 
 use crate::backup::{Place, as_user, dumped, quiet, restore, scratches, similar};
-use crate::backup_mysql::{fill, whole};
+use crate::backup_mysql::{fill, spoken, whole};
 use crate::support::{Kind, Server, TestDatabase};
 
 /// Names, texts and views that a line-by-line reading of a dump takes for something else.
@@ -58,8 +58,16 @@ fn a_healthy_database_can_be_backed_up_whatever_its_names_and_views() {
     backups
         .restore(&file, &contents.left_out, &mut quiet())
         .unwrap_or_else(|error| panic!("{error}"));
-    // The broken views stayed as they were.
-    assert_eq!(backups.contents().unwrap(), contents);
+    // The broken views stayed as they were. MySQL has other words for one of them once its function was made again.
+    let told = |mut contents: Contents| {
+        for left in &mut contents.left_out {
+            if server.kind().is_mysql() {
+                left.reason.clear();
+            }
+        }
+        contents
+    };
+    assert_eq!(told(backups.contents().unwrap()), told(contents));
     let routines = "SELECT CONCAT(COUNT(*), '') FROM information_schema.routines WHERE routine_schema = DATABASE()";
     assert_eq!(database.query_one(routines), "2");
 }
@@ -76,36 +84,46 @@ fn packages_history_and_long_rows_come_back() {
     database.execute(
         "CREATE TABLE large (id int PRIMARY KEY, raw longblob, words longtext) CHARACTER SET utf8mb4; \
          INSERT INTO large VALUES (1, REPEAT(UNHEX('00FF27'), 1000000), REPEAT(CONCAT(CHAR(39), 'ü'), 1000000)), \
-             (2, 'x', 'y'); \
-         CREATE TABLE versioned (x int) WITH SYSTEM VERSIONING; \
-         INSERT INTO versioned VALUES (1); UPDATE versioned SET x = 2",
+             (2, 'x', 'y')",
     );
-    database.execute(
-        "SET sql_mode = ORACLE; CREATE PACKAGE pack AS FUNCTION f(x INT) RETURN INT; END;",
-    );
-    database.execute(
-        "SET sql_mode = ORACLE; CREATE PACKAGE BODY pack AS \
-         FUNCTION f(x INT) RETURN INT AS BEGIN RETURN x + 1; END; END;",
-    );
-    let values = || {
-        [
+    // MySQL has neither packages nor a history of rows.
+    let is_mysql = server.kind().is_mysql();
+    if !is_mysql {
+        database.execute(
+            "CREATE TABLE versioned (x int) WITH SYSTEM VERSIONING; \
+             INSERT INTO versioned VALUES (1); UPDATE versioned SET x = 2",
+        );
+        database.execute(
+            "SET sql_mode = ORACLE; CREATE PACKAGE pack AS FUNCTION f(x INT) RETURN INT; END;",
+        );
+        database.execute(
+            "SET sql_mode = ORACLE; CREATE PACKAGE BODY pack AS \
+             FUNCTION f(x INT) RETURN INT AS BEGIN RETURN x + 1; END; END;",
+        );
+    }
+    let values = || -> Vec<String> {
+        let all = [
+            "SELECT GROUP_CONCAT(id, ':', SHA2(raw, 256), SHA2(words, 256) ORDER BY id) FROM large",
             "SET sql_mode = ORACLE; SELECT pack.f(1) || ''",
             "SELECT GROUP_CONCAT(x, row_end > NOW(6) ORDER BY row_start) FROM versioned FOR SYSTEM_TIME ALL",
-            "SELECT GROUP_CONCAT(id, ':', MD5(raw), MD5(words) ORDER BY id) FROM large",
-        ]
-        .map(|sql| database.query_one(sql))
+        ];
+        let there = if is_mysql { &all[..1] } else { &all[..] };
+        there.iter().map(|sql| database.query_one(sql)).collect()
     };
     let (before, was) = (whole(&database), values());
     let place = Place::new();
     let (file, contents) = dumped(&place, &database, "a.sql");
-    assert_eq!(contents.rows["versioned"], 1);
+    assert_eq!(contents.rows.get("versioned"), (!is_mysql).then_some(&1));
     let mut backups = place.backups(&database.facts());
     let ready = backups
         .check(&file, true, &mut quiet())
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(ready.contents.as_ref(), Some(&contents));
-    database.execute("SET sql_mode = ORACLE; DROP PACKAGE pack");
-    database.execute("DROP TABLE large; DELETE FROM versioned");
+    database.execute("DROP TABLE large");
+    if !is_mysql {
+        database.execute("SET sql_mode = ORACLE; DROP PACKAGE pack");
+        database.execute("DELETE FROM versioned");
+    }
     restore(&place, &database, &file).unwrap_or_else(|error| panic!("{error}"));
     similar(&before, &whole(&database));
     assert_eq!(values(), was);
@@ -130,11 +148,12 @@ fn a_user_without_lock_tables_can_make_a_backup() {
     let database = server.create_database();
     fill(&database);
     let name = database.name();
-    server.execute(&format!(
+    let rights = format!(
         "CREATE USER modest@'%' IDENTIFIED BY 'modest'; \
          GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON {name}.* TO modest@'%'; \
          GRANT SELECT ON mysql.proc TO modest@'%'"
-    ));
+    );
+    server.execute(&spoken(server.kind(), &rights));
     let place = Place::new();
     let mut backups = place.backups(&as_user(&database, "modest", "modest"));
     let contents = backups
@@ -144,10 +163,11 @@ fn a_user_without_lock_tables_can_make_a_backup() {
     assert_eq!(contents.rows["kind"], 20_000);
 
     // What it may not see is named, and is not a reason to have no backup.
-    server.execute(&format!(
+    let rights = format!(
         "REVOKE TRIGGER, EVENT ON {name}.* FROM modest@'%'; REVOKE SELECT ON mysql.proc FROM modest@'%'; \
          GRANT EXECUTE ON {name}.* TO modest@'%'"
-    ));
+    );
+    server.execute(&spoken(server.kind(), &rights));
     let mut backups = place.backups(&as_user(&database, "modest", "modest"));
     let contents = backups
         .dump(&place.file("b.sql"), &mut quiet())

@@ -500,6 +500,7 @@ op.execute('CREATE VIEW all_toys AS SELECT id FROM toys')",
             end: End::Fails(&[
                 "no unique constraint matching given keys for referenced table \"owners\"",
                 "Foreign key constraint is incorrectly formed",
+                "Missing unique key for constraint",
             ]),
             object: "owners",
             leaves: &[ALL_THERE],

@@ -14,7 +14,9 @@ use std::path::Path;
 
 use self::handover::Changes;
 use self::load::Load;
-use self::objects::{LOCK_LIMIT, emptying, lock_tables, one, rows, tables, unreadable, words};
+use self::objects::{
+    LOCK_LIMIT, drop_object, emptying, lock_tables, one, rows, tables, unreadable, words,
+};
 use self::scratch::{Scratch, prove_rights};
 use self::script::{Survey, Unread};
 use self::tools::Tools;
@@ -334,7 +336,7 @@ impl MySqlBackups {
         rows(&mut database, "UNLOCK TABLES")?;
         stop.check()?;
         for statement in emptying(&mut database, left_out)? {
-            rows(&mut database, &statement)?;
+            drop_object(&mut database, &statement)?;
             *began |= statement.starts_with("DROP ");
         }
         drop(database);

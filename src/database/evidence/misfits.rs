@@ -9,6 +9,8 @@ use crate::domain::risk::fit::{is_cast_to_number, is_number, is_text, range};
 const INTEGER: &str = "^[[:space:]]*[-+]?[0-9]+[[:space:]]*$";
 const NUMBER: &str =
     "^[[:space:]]*[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?[[:space:]]*$";
+/// MariaDB refuses to change the text `1.5` to an integer. MySQL rounds it.
+const IS_MARIADB: &str = "VERSION() LIKE '%MariaDB%'";
 const UUID: &str = "^[{]?[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}[}]?$";
 
 /// The values that the new type has no place for. `None` where there is no way to ask, among them
@@ -30,6 +32,11 @@ pub(super) fn misfits(
             Some(format!("{function}({column}) > {}", to.length?))
         }
         Family::SmallInteger | Family::Integer | Family::BigInteger if is_text(from.family) => {
+            if dialect == Dialect::Mysql {
+                return Some(format!(
+                    "{text} NOT REGEXP IF({IS_MARIADB}, '{INTEGER}', '{NUMBER}')"
+                ));
+            }
             not_matching(dialect, &text, INTEGER)
         }
         Family::Numeric | Family::Float if is_text(from.family) => {
@@ -97,6 +104,12 @@ pub(super) fn changes(
             Family::Numeric | Family::Float,
             Family::SmallInteger | Family::Integer | Family::BigInteger,
         ) => Some(format!("{column} <> round({column})")),
+        (
+            Family::String | Family::Text,
+            Family::SmallInteger | Family::Integer | Family::BigInteger,
+        ) if dialect == Dialect::Mysql => Some(format!(
+            "NOT ({IS_MARIADB}) AND {column} REGEXP '{NUMBER}' AND {column} <> round({column})"
+        )),
         (Family::DateTime, Family::Date) => Some(match dialect {
             Dialect::Postgresql => format!("{column}::time <> '00:00'"),
             Dialect::Mysql | Dialect::Sqlite => format!("time({column}) <> '00:00:00'"),

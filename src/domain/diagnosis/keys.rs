@@ -10,6 +10,9 @@ use crate::domain::connection::Dialect;
 pattern!(MYSQL_CHILD = r"\(`[^`]*`\.`([^`]*)`");
 pattern!(PARENT_DETAIL = r#"["«»„“”]([^"«»„“”]+)["«»„“”]"#);
 
+/// MySQL's `ER_FK_INCOMPATIBLE_COLUMNS`: of a new foreign key, or of a column that is changed under one.
+const INCOMPATIBLE: u32 = 3780;
+
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "foreign-key-types",
@@ -17,9 +20,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "The foreign key was not made.",
         remedy: "Give both columns the same type first.",
         states: &["42804"],
-        numbers: &[3780],
+        numbers: &[INCOMPATIBLE],
         english: &["^foreign key constraint .* cannot be implemented"],
-        and: |failed| failed.number.is_some() || failed.message.ends_with("cannot be implemented"),
+        and: |failed| match failed.number {
+            Some(_) => !changes_key_column(failed),
+            None => failed.message.ends_with("cannot be implemented"),
+        },
         in_a_step: true,
         words: key_types,
         ..NEXT
@@ -30,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "The foreign key was not made.",
         remedy: "Make a unique constraint on the columns that are referred to first.",
         states: &["42830"],
-        numbers: &[1822],
+        numbers: &[1822, 6125],
         sqlite: &["^foreign key mismatch"],
         english: &["^there is no unique constraint matching given keys"],
         in_a_step: true,
@@ -89,12 +95,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "A column is to change that a foreign key of MariaDB or MySQL uses.",
         means: "The column is as it was.",
         remedy: "Drop the foreign key, change the column, and make the foreign key again.",
-        numbers: &[1832, 1833],
+        numbers: &[1832, 1833, INCOMPATIBLE],
         in_a_step: true,
         words: key_column,
         ..NEXT
     },
 ];
+
+/// Whether the foreign key was there before the statement.
+fn changes_key_column(failed: &Failed) -> bool {
+    !failed.sql.is_empty() && references(&failed.sql).is_none()
+}
 
 fn key_types(failed: &Failed, _: &Known) -> Words {
     let key = references(&failed.sql).or_else(|| references(&failed.message));
@@ -294,14 +305,27 @@ fn auto_increment(failed: &Failed, _: &Known) -> Words {
 
 fn key_column(failed: &Failed, _: &Known) -> Words {
     let mut named = quoted(failed).into_iter();
-    let (column, key) = (named.next(), named.next());
+    let (mut column, mut key) = (named.next(), named.next());
     // 1833 is about a foreign key of another table, which it names last.
-    let owner = match failed.number {
+    let mut owner = match failed.number {
         Some(1833) => named
             .next()
             .map(|name| name.rsplit('.').next().unwrap_or(&name).to_owned()),
         _ => table(failed),
     };
+    if failed.number == Some(INCOMPATIBLE) {
+        // The column that refers, the one it refers to, and the key; the statement says which of them it changes.
+        let referenced = std::mem::replace(&mut key, named.next());
+        let is_in = |name: &Option<String>| {
+            name.as_deref()
+                .is_some_and(|name| has_word(&failed.sql, name))
+        };
+        match (is_in(&column), is_in(&referenced)) {
+            (true, false) => {}
+            (false, true) => (column, owner) = (referenced, None),
+            _ => (column, owner) = (None, None),
+        }
+    }
     let column = of_table("column", column.as_deref(), table(failed).as_deref());
     let words = Words::new(match &key {
         Some(key) => format!("{column} is used in foreign key {key} and cannot be changed"),
@@ -313,7 +337,19 @@ fn key_column(failed: &Failed, _: &Known) -> Words {
             written(owner, failed.dialect),
             written(key, failed.dialect)
         )),
+        (Some(key), None) if failed.number == Some(INCOMPATIBLE) => words
+            .then(format!(
+                "see which table has it: SELECT table_name FROM information_schema.referential_constraints \
+                 WHERE constraint_schema = DATABASE() AND constraint_name = '{}';",
+                key.replace('\'', "''")
+            ))
+            .then("drop the foreign key before"),
         _ => words.then("drop the foreign key before"),
     }
     .then("make it again after the column was changed")
+}
+
+fn has_word(sql: &str, word: &str) -> bool {
+    sql.split(|sign: char| !sign.is_alphanumeric() && sign != '_' && sign != '$')
+        .any(|other| other.eq_ignore_ascii_case(word))
 }

@@ -134,7 +134,11 @@ fn locked(_: &Failed, _: &Known) -> Words {
 
 fn statement_timeout(failed: &Failed, _: &Known) -> Words {
     if failed.dialect == Some(Dialect::MySql) {
-        return Words::new("a statement took longer than max_statement_time")
+        let limit = match failed.number {
+            Some(3024) => "max_execution_time",
+            _ => "max_statement_time",
+        };
+        return Words::new(format!("a statement took longer than {limit}"))
             .then("see the limit: SHOW VARIABLES LIKE 'max_%time%';")
             .then(
                 "raise it for the user of the migrations, or run the step when there is less to do",

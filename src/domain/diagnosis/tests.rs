@@ -516,6 +516,16 @@ fn what_drivers_and_tools_make_of_a_servers_sentence_is_understood() {
             "types",
             "sqlalchemy.exc.OperationalError: (MySQLdb.OperationalError) (3780, \"Referencing column 'a' and referenced column 'b' in foreign key constraint 'fk' are incompatible.\")\n",
         ),
+        (
+            "foreign-key-column",
+            "constraint_name = 'fk_boxes_toy'",
+            "sqlalchemy.exc.OperationalError: (MySQLdb.OperationalError) (3780, \"Referencing column 'toy' and referenced column 'id' in foreign key constraint 'fk_boxes_toy' are incompatible.\")\n[SQL: ALTER TABLE toys MODIFY id VARCHAR(20) NOT NULL]\n",
+        ),
+        (
+            "foreign-key-types",
+            "column toy of table boxes to toys.id",
+            "sqlalchemy.exc.OperationalError: (MySQLdb.OperationalError) (3780, \"Referencing column 'toy' and referenced column 'id' in foreign key constraint 'fk_boxes_toy' are incompatible.\")\n[SQL: ALTER TABLE boxes ADD CONSTRAINT fk_boxes_toy FOREIGN KEY(toy) REFERENCES toys (id)]\n",
+        ),
         // What is near and something else.
         (
             "cast-missing",

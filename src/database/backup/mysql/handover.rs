@@ -17,6 +17,9 @@ const DEFINERS: [&[u8]; 3] = [
 /// How a view begins, and where its definer is: on a line of its own.
 const VIEW: (&[u8], &[u8]) = (b"/*!50001 CREATE ALGORITHM", b"\n/*!50013 DEFINER=");
 
+/// How a trigger begins.
+const TRIGGER: &[u8] = b"/*!50003 CREATE*/";
+
 /// How a table begins.
 const TABLE: &[u8] = b"CREATE TABLE ";
 
@@ -65,6 +68,10 @@ pub(super) fn hand_over(
             continue;
         }
         let mut statement = Cow::from(&part[..]);
+        if let Some(whole) = without_inner_end(&part, script.delimiter()) {
+            part = whole;
+            statement = Cow::from(&part[..]);
+        }
         if let Some(own) = &changes.definers_but {
             statement = without_definer(&part, own);
         }
@@ -76,6 +83,22 @@ pub(super) fn hand_over(
         input.write_all(&statement)?;
     }
     input.flush()
+}
+
+/// A trigger or an event without the `;` before the end of its comment. MySQL keeps the `;` of a body that was one of
+/// several statements, its client writes it down, and the server takes it for the end of the statement.
+fn without_inner_end(statement: &[u8], delimiter: &[u8]) -> Option<Vec<u8>> {
+    if !statement.starts_with(TRIGGER) && !statement.starts_with(EVENT) {
+        return None;
+    }
+    let body = statement
+        .trim_ascii_end()
+        .strip_suffix(delimiter)?
+        .trim_ascii_end()
+        .strip_suffix(b"*/")?
+        .trim_ascii_end()
+        .strip_suffix(b";")?;
+    Some([body, b" */", delimiter, b"\n"].concat())
 }
 
 fn without_definer<'a>(statement: &'a [u8], own: &str) -> Cow<'a, [u8]> {
@@ -237,6 +260,22 @@ mod tests {
         ] {
             assert_eq!(handed(script, &changes), expected);
         }
+    }
+
+    /// Turns red if a body that MySQL keeps with its `;` cannot be loaded, or if another one is changed.
+    #[test]
+    fn a_body_of_mysql_does_not_end_the_statement() {
+        let trigger = |end: &str| {
+            format!(
+                "DELIMITER ;;\n/*!50003 CREATE*/ /*!50003 TRIGGER t BEFORE INSERT ON t FOR EACH ROW SET @a = ';'{end}"
+            )
+        };
+        let changes = Changes::default();
+        let whole = trigger(" */;;\nDELIMITER ;\n");
+        assert_eq!(handed(&trigger("; */;;\nDELIMITER ;\n"), &changes), whole);
+        assert_eq!(handed(&whole, &changes), whole);
+        let view = "/*!50001 CREATE VIEW v AS SELECT 1; */;\n";
+        assert_eq!(handed(view, &changes), view);
     }
 
     #[test]

@@ -25,19 +25,22 @@ const VIEWS: &str = "SELECT table_name FROM information_schema.tables \
 const ROUTINES: &str = "SELECT CONCAT('SHOW CREATE ', routine_type, ' `', REPLACE(routine_name, '`', '``'), '`') \
      FROM information_schema.routines WHERE routine_schema = DATABASE()";
 
-/// What a restore takes out: kind and name. Triggers and indexes go with their tables. The rows go last, since
-/// the right to drop what somebody else defined may be missing.
+/// What a restore drops: kind and name. Triggers and indexes go with their tables. Objects of other definers come
+/// first and tables last: the right to drop what somebody else defined may be missing, and is then missing before
+/// anything was dropped.
 const OBJECTS: &str = "
     SELECT kind, name FROM (
-        SELECT 1 AS place, routine_type AS kind, routine_name AS name
+        SELECT 1 AS place, routine_type AS kind, routine_name AS name, definer
         FROM information_schema.routines WHERE routine_schema = DATABASE()
             AND routine_type IN ('FUNCTION', 'PROCEDURE', 'PACKAGE')
-        UNION ALL SELECT 2, 'EVENT', event_name
+        UNION ALL SELECT 2, 'EVENT', event_name, definer
         FROM information_schema.events WHERE event_schema = DATABASE()
-        UNION ALL SELECT CASE table_type WHEN 'VIEW' THEN 3 WHEN 'SEQUENCE' THEN 5 ELSE 4 END,
-            CASE table_type WHEN 'VIEW' THEN 'VIEW' WHEN 'SEQUENCE' THEN 'SEQUENCE' ELSE 'TABLE' END, table_name
-        FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type <> 'SYSTEM VIEW'
-    ) objects ORDER BY place, name";
+        UNION ALL SELECT 3, 'VIEW', table_name, definer
+        FROM information_schema.views WHERE table_schema = DATABASE()
+        UNION ALL SELECT CASE table_type WHEN 'SEQUENCE' THEN 5 ELSE 4 END,
+            CASE table_type WHEN 'SEQUENCE' THEN 'SEQUENCE' ELSE 'TABLE' END, table_name, NULL
+        FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type NOT IN ('VIEW', 'SYSTEM VIEW')
+    ) objects ORDER BY place > 3, definer = CURRENT_USER(), place, name";
 
 /// The first column of the answer to a question that may take long.
 pub(super) fn rows(database: &mut MySql, sql: &str) -> Result<Vec<Option<String>>, BackupError> {
@@ -58,6 +61,22 @@ fn failed(error: SessionError) -> BackupError {
         error => error,
     }
     .into()
+}
+
+/// Runs a statement that drops an object. MySQL lets nobody without `SYSTEM_USER` drop what a user with it defined.
+pub(super) fn drop_object(database: &mut MySql, sql: &str) -> Result<(), BackupError> {
+    match database.session.rows_patiently(sql, &mut || false) {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_number(&NOT_ALLOWED) => match DatabaseError::from(error) {
+            DatabaseError::Query { place, reason } => Err(DatabaseError::Query {
+                place,
+                reason: format!("{reason} ({sql})"),
+            }
+            .into()),
+            error => Err(error.into()),
+        },
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// The first value.

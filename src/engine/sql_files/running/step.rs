@@ -154,7 +154,7 @@ impl<'b, 'a> Step<'b, 'a> {
         let ask = match dialect {
             Dialect::Postgresql => "SELECT pg_try_advisory_lock(1919904876, 1937007984)::int::text",
             Dialect::Mysql => {
-                "SELECT CAST(GET_LOCK(CONCAT('rollback-step-', MD5(DATABASE())), 0) AS CHAR)"
+                "SELECT CAST(GET_LOCK(CONCAT('rollback-step-', LEFT(SHA2(DATABASE(), 256), 32)), 0) AS CHAR)"
             }
             Dialect::Sqlite => return Ok(()),
         };
