@@ -16,6 +16,7 @@ mod checks;
 mod connection;
 mod crash;
 mod diagnosis;
+mod drivers;
 mod dump;
 mod effort;
 mod evidence;

@@ -59,7 +59,12 @@ impl Project {
 
     /// A folder with nothing in it.
     pub fn empty() -> Self {
-        Self::new("project", "alembic-current")
+        Self::empty_of("alembic-current")
+    }
+
+    /// As `empty`, with an environment that `fixtures/python` pins.
+    pub fn empty_of(python: &str) -> Self {
+        Self::new("project", python)
     }
 
     /// Any fixture, in a folder of any name.
