@@ -69,9 +69,12 @@ fn there_and_back(kind: Kind, base: &str, changes: &[Change]) {
             let lines = lines.iter();
             // MySQL's integers have no width.
             lines
-                .map(|line| match kind.is_mysql() {
-                    true => line.replace("int(11)", "int"),
-                    false => (*line).to_owned(),
+                .map(|line| {
+                    if kind.is_mysql() {
+                        line.replace("int(11)", "int")
+                    } else {
+                        (*line).to_owned()
+                    }
                 })
                 .collect()
         };
