@@ -1076,7 +1076,10 @@ for folder, url in zip(sys.argv[1::2], sys.argv[2::2]):
 /// Turns red if one step on that server does not end as its finding says.
 fn foretold(kind: Kind) {
     let mut cases = cases();
-    cases.retain(|case| case.servers.contains(&kind));
+    // MySQL has nobody of the name PUBLIC.
+    cases.retain(|case| {
+        case.servers.contains(&kind) && !(kind.is_mysql() && case.object.contains("PUBLIC"))
+    });
     let all: Vec<(Case, TestDatabase<'_>, Project)> = cases
         .into_iter()
         .map(|case| {
