@@ -39,6 +39,11 @@ pub fn catalogue(database: &mut dyn Look, schema: &Schema, dialect: Dialect) -> 
     };
     let mut catalogue = Catalogue::read(schema, dialect, default_schema.flatten().as_deref());
     catalogue.library = library;
+    if dialect == Dialect::Mysql {
+        let rows = ask("SELECT CAST(VERSION() LIKE '%MariaDB%' AS CHAR)");
+        let is_mariadb = rows.into_iter().flatten().next().flatten();
+        catalogue.is_mysql_itself = is_mariadb.as_deref() == Some("0");
+    }
     if dialect == Dialect::Sqlite {
         let tables = ask("SELECT name, sql FROM sqlite_master WHERE type = 'table'");
         let tables = tables.iter().filter_map(|row| match row.as_slice() {

@@ -229,9 +229,14 @@ fn each_question_has_its_right_answer_on_every_server() {
         for (question, expected) in &cases {
             let answer = probes.ask(question);
             let count = answer.as_ref().map(|answer| (answer.count, answer.exact));
+            // MySQL rounds the text 1.5 to an integer.
+            let rounds = kind.is_mysql()
+                && matches!(question, Question::Misfits { column, to, .. }
+                    if column == "code" && to.0.family == Family::Integer);
+            let expected = expected[at].map(|count| count - u64::from(rounds));
             assert_eq!(
                 count,
-                expected[at].map(|count| (count, true)),
+                expected.map(|count| (count, true)),
                 "{kind:?}: {question:?}\n{answer:?}"
             );
             // What is shown is what was asked.

@@ -86,6 +86,7 @@ fn catalogue(dialect: Dialect) -> Catalogue {
         enums: BTreeMap::new(),
         types: std::collections::BTreeSet::new(),
         doubtful: false,
+        is_mysql_itself: dialect == Dialect::Mysql && Kind::MariaDb.is_mysql(),
         library: None,
     }
 }

@@ -172,6 +172,8 @@ pub struct Catalogue {
     pub types: BTreeSet<TableName>,
     /// Whether code that cannot be followed may have changed anything.
     pub doubtful: bool,
+    /// Whether a server of MySQL's kind is MySQL itself. MariaDB ignores what it does not like of a primary key.
+    pub is_mysql_itself: bool,
     /// The library of SQLite that runs the steps, if the engine tells.
     pub library: Option<Release>,
 }

@@ -39,6 +39,7 @@ impl Catalogue {
                 enums: BTreeMap::new(),
                 types: BTreeSet::new(),
                 doubtful: false,
+                is_mysql_itself: false,
                 library: None,
             },
             tables: BTreeMap::new(),

@@ -98,6 +98,7 @@ pub(crate) fn schema(dialect: Dialect) -> Catalogue {
         enums: BTreeMap::new(),
         types: std::collections::BTreeSet::new(),
         doubtful: false,
+        is_mysql_itself: false,
         library: None,
     };
     add(

@@ -178,7 +178,8 @@ impl Applying<'_> {
             return Ok(());
         };
         self.type_may_change(name, &key, &known, change)?;
-        if change.nullable == Some(true) && self.dialect() == Dialect::Postgresql {
+        let refused = self.dialect() == Dialect::Postgresql || self.catalogue.is_mysql_itself;
+        if change.nullable == Some(true) && refused {
             let primary = self
                 .catalogue
                 .tables

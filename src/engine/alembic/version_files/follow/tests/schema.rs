@@ -82,6 +82,7 @@ fn catalogue() -> Catalogue {
         enums: BTreeMap::new(),
         types: std::collections::BTreeSet::new(),
         doubtful: false,
+        is_mysql_itself: false,
         library: None,
     }
 }
