@@ -70,6 +70,25 @@ const DATA: &str = "
     INSERT INTO pets VALUES (1, 1), (2, 9), (3, NULL), (4, 8);
     CREATE TABLE vacant (id INTEGER PRIMARY KEY);";
 
+/// MySQL rounds the text `1.5` to an integer: one value that MariaDB refuses is changed there.
+fn on_server(kind: Kind, question: &Question, expected: Option<u64>) -> Option<u64> {
+    let expected = expected?;
+    Some(match question {
+        _ if !kind.is_mysql() => expected,
+        Question::Misfits { column, to, .. }
+            if column == "code" && to.0.family == Family::Integer =>
+        {
+            expected - 1
+        }
+        Question::Changes { column, to, .. }
+            if column == "code" && to.0.family == Family::Integer =>
+        {
+            expected + 1
+        }
+        _ => expected,
+    })
+}
+
 /// Turns red if a server counts something else than what the question says.
 #[test]
 fn each_question_has_its_right_answer_on_every_server() {
@@ -173,7 +192,7 @@ fn each_question_has_its_right_answer_on_every_server() {
         ),
         (
             changes("code", name(), plain(Family::Integer)),
-            [None, None, Some(2)],
+            [None, Some(0), Some(2)],
         ),
         (duplicates(&["name"]), same(1)),
         (duplicates(&["team"]), same(1)),
@@ -229,14 +248,9 @@ fn each_question_has_its_right_answer_on_every_server() {
         for (question, expected) in &cases {
             let answer = probes.ask(question);
             let count = answer.as_ref().map(|answer| (answer.count, answer.exact));
-            // MySQL rounds the text 1.5 to an integer.
-            let rounds = kind.is_mysql()
-                && matches!(question, Question::Misfits { column, to, .. }
-                    if column == "code" && to.0.family == Family::Integer);
-            let expected = expected[at].map(|count| count - u64::from(rounds));
             assert_eq!(
                 count,
-                expected.map(|count| (count, true)),
+                on_server(kind, question, expected[at]).map(|count| (count, true)),
                 "{kind:?}: {question:?}\n{answer:?}"
             );
             // What is shown is what was asked.

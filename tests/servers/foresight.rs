@@ -337,6 +337,7 @@ fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mu
     };
     let lines = database.open().schema().unwrap();
     let mut catalogue = Catalogue::read(&lines, dialect, default);
+    catalogue.is_mysql_itself = kind.is_mysql();
     if kind == Kind::Sqlite {
         let tables = database.query("SELECT name, sql FROM sqlite_master WHERE type = 'table'");
         let pairs = tables

@@ -179,7 +179,13 @@ impl Applying<'_> {
         };
         self.type_may_change(name, &key, &known, change)?;
         let refused = self.dialect() == Dialect::Postgresql || self.catalogue.is_mysql_itself;
-        if change.nullable == Some(true) && refused {
+        // MySQL's statement names the column whole, and without `existing_nullable`, which was not followed, as
+        // nullable.
+        let named_whole = self.catalogue.is_mysql_itself
+            && self.act.directive
+            && change.nullable.is_none()
+            && (rename.is_some() || change.changes_type);
+        if refused && (change.nullable == Some(true) || named_whole) {
             let primary = self
                 .catalogue
                 .tables
@@ -190,7 +196,8 @@ impl Applying<'_> {
                 .map(|primary| primary.presence);
             if let Some(presence) = presence {
                 let sentence = format!("column {column} of table {name} is in the primary key");
-                self.dependents(subject.clone(), sentence, presence == Presence::Certain)?;
+                let certain = presence == Presence::Certain && !named_whole;
+                self.dependents(subject.clone(), sentence, certain)?;
             }
         }
         if rename.is_some() && self.dialect() == Dialect::Sqlite {
