@@ -269,6 +269,8 @@ pub struct ColumnChange {
     pub new_name: Option<String>,
     /// `existing_type`.
     pub existing_kind: Option<ColumnType>,
+    /// `existing_nullable`; `None` if it is not given or was not followed.
+    pub existing_nullable: Option<bool>,
     /// `postgresql_using`, or `USING` in SQL.
     pub using: Option<String>,
 }

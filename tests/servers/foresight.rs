@@ -203,6 +203,7 @@ fn told(value: &Value) -> Operation {
                 server_default: None,
                 new_name: value["rename"].as_str().map(str::to_owned),
                 existing_kind: Some(kind("integer")),
+                existing_nullable: None,
                 using: None,
             },
         },

@@ -179,13 +179,13 @@ impl Applying<'_> {
         };
         self.type_may_change(name, &key, &known, change)?;
         let refused = self.dialect() == Dialect::Postgresql || self.catalogue.is_mysql_itself;
-        // MySQL's statement names the column whole, and without `existing_nullable`, which was not followed, as
-        // nullable.
-        let named_whole = self.catalogue.is_mysql_itself
+        // MySQL's statement names the column whole, and as nullable where nothing says otherwise.
+        let perhaps_nullable = self.catalogue.is_mysql_itself
             && self.act.directive
             && change.nullable.is_none()
+            && change.existing_nullable != Some(false)
             && (rename.is_some() || change.changes_type);
-        if refused && (change.nullable == Some(true) || named_whole) {
+        if refused && (change.nullable == Some(true) || perhaps_nullable) {
             let primary = self
                 .catalogue
                 .tables
@@ -196,7 +196,7 @@ impl Applying<'_> {
                 .map(|primary| primary.presence);
             if let Some(presence) = presence {
                 let sentence = format!("column {column} of table {name} is in the primary key");
-                let certain = presence == Presence::Certain && !named_whole;
+                let certain = presence == Presence::Certain && !perhaps_nullable;
                 self.dependents(subject.clone(), sentence, certain)?;
             }
         }

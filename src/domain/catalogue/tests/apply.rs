@@ -550,3 +550,29 @@ fn what_a_view_uses_is_certain_where_it_is_told() {
         "will dependents n.z"
     );
 }
+
+/// Turns red if a primary key that MySQL would have to make nullable is not foretold, or one that stays as it is.
+#[test]
+fn mysql_refuses_a_primary_key_that_may_be_null() {
+    let outcome_on = |is_mysql_itself: bool, change: &ColumnChange| {
+        let mut catalogue = read(Dialect::Mysql);
+        catalogue.is_mysql_itself = is_mysql_itself;
+        outcome(&mut catalogue, &alter("id", change.clone()))
+    };
+    let kept = renamed("n");
+    let with = |nullable, existing_nullable| ColumnChange {
+        nullable,
+        existing_nullable,
+        ..kept.clone()
+    };
+    for (change, on_mysql) in [
+        (with(Some(true), None), "will dependents t.id"),
+        // Nothing says how it was, or what says it was not followed.
+        (with(None, None), "may dependents t.id"),
+        (with(None, Some(false)), "ok"),
+        (with(Some(false), None), "ok"),
+    ] {
+        assert_eq!(outcome_on(true, &change), on_mysql, "{change:?}");
+        assert_eq!(outcome_on(false, &change), "ok", "{change:?}");
+    }
+}

@@ -99,6 +99,7 @@ impl Machine<'_> {
             server_default,
             new_name,
             existing_kind: given(&["existing_type"]).and_then(types::of_value),
+            existing_nullable: given(&["existing_nullable"]).and_then(Value::truth),
             using: directive.named("postgresql_using"),
         };
         self.emit(
