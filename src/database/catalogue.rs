@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Look;
+use super::mysql::IS_MARIADB;
 use crate::domain::catalogue::{Catalogue, Release};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::TableName;
@@ -40,7 +41,7 @@ pub fn catalogue(database: &mut dyn Look, schema: &Schema, dialect: Dialect) -> 
     let mut catalogue = Catalogue::read(schema, dialect, default_schema.flatten().as_deref());
     catalogue.library = library;
     if dialect == Dialect::Mysql {
-        let rows = ask("SELECT CAST(VERSION() LIKE '%MariaDB%' AS CHAR)");
+        let rows = ask(&format!("SELECT CAST({IS_MARIADB} AS CHAR)"));
         let is_mariadb = rows.into_iter().flatten().next().flatten();
         catalogue.is_mysql_itself = is_mariadb.as_deref() == Some("0");
     }

@@ -28,6 +28,9 @@ use crate::domain::report::Schema;
 const IDENTITY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_uuid', \
      'server_uid', 'hostname', 'port', 'datadir', 'lower_case_table_names')";
 
+/// SQL that holds on MariaDB and not on MySQL.
+pub(super) const IS_MARIADB: &str = "VERSION() LIKE '%MariaDB%'";
+
 /// The class of "command denied".
 const NOT_ALLOWED: &str = "42000";
 

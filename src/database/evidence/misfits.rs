@@ -1,6 +1,7 @@
 //! Which values do not fit another type: a condition over one column, per server.
 
 use super::sql::{literal, number_text};
+use crate::database::mysql::IS_MARIADB;
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{ColumnType, Family};
 use crate::domain::risk::fit::{is_cast_to_number, is_number, is_text, range};
@@ -9,8 +10,6 @@ use crate::domain::risk::fit::{is_cast_to_number, is_number, is_text, range};
 const INTEGER: &str = "^[[:space:]]*[-+]?[0-9]+[[:space:]]*$";
 const NUMBER: &str =
     "^[[:space:]]*[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?[[:space:]]*$";
-/// MariaDB refuses to change the text `1.5` to an integer. MySQL rounds it.
-const IS_MARIADB: &str = "VERSION() LIKE '%MariaDB%'";
 const UUID: &str = "^[{]?[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}[}]?$";
 
 /// The values that the new type has no place for. `None` where there is no way to ask, among them
@@ -33,6 +32,7 @@ pub(super) fn misfits(
         }
         Family::SmallInteger | Family::Integer | Family::BigInteger if is_text(from.family) => {
             if dialect == Dialect::Mysql {
+                // MariaDB refuses the text `1.5`. MySQL rounds it.
                 return Some(format!(
                     "{text} NOT REGEXP IF({IS_MARIADB}, '{INTEGER}', '{NUMBER}')"
                 ));

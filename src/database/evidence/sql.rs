@@ -5,6 +5,7 @@
 
 use super::constant::{condition, constant};
 use super::misfits::{changes, misfits};
+use crate::database::mysql::IS_MARIADB;
 use crate::database::quoted;
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::TableName;
@@ -219,9 +220,9 @@ fn column_change(dialect: Dialect, table: &TableName) -> Option<String> {
         "SELECT CASE WHEN engine <> 'InnoDB' THEN 1 WHEN row_format = 'Compressed' THEN 2 \
          WHEN EXISTS (SELECT 1 FROM information_schema.statistics \
          WHERE {table} AND index_type = 'FULLTEXT') THEN 3 \
-         WHEN {RELEASE} < IF(VERSION() LIKE '%MariaDB%', 10003002, 8000012) THEN 4 \
-         WHEN {RELEASE} < IF(VERSION() LIKE '%MariaDB%', 10004000, 8000029) THEN 5 \
-         WHEN VERSION() LIKE '%MariaDB%' THEN 7 ELSE 6 END \
+         WHEN {RELEASE} < IF({IS_MARIADB}, 10003002, 8000012) THEN 4 \
+         WHEN {RELEASE} < IF({IS_MARIADB}, 10004000, 8000029) THEN 5 \
+         WHEN {IS_MARIADB} THEN 7 ELSE 6 END \
          FROM information_schema.tables WHERE {table}"
     ))
 }

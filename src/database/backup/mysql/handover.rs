@@ -67,11 +67,10 @@ pub(super) fn hand_over(
             }
             continue;
         }
-        let mut statement = Cow::from(&part[..]);
         if let Some(whole) = without_inner_end(&part, script.delimiter()) {
             part = whole;
-            statement = Cow::from(&part[..]);
         }
+        let mut statement = Cow::from(&part[..]);
         if let Some(own) = &changes.definers_but {
             statement = without_definer(&part, own);
         }
