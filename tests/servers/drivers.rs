@@ -3,7 +3,7 @@
 
 use crate::project::Project;
 use crate::support::{Kind, TestDatabase};
-use crate::walk::{events, rows};
+use crate::walk::{events, rows, tables};
 
 /// A table with an index, and rows in it.
 fn revision(number: usize) -> String {
@@ -88,13 +88,7 @@ fn rolled_back(kind: Kind, cases: &[(&str, &str)]) {
         assert_eq!(backups.len(), usize::from(at == 0), "{story}\n{run}");
         assert!(!run.stderr.contains("warning"), "{story}\n{run}");
         assert_eq!(rows(&database), [""; 0], "{story}\n{run}");
-        let tables: Vec<String> = database
-            .open()
-            .schema()
-            .unwrap()
-            .into_iter()
-            .filter(|line| line.starts_with("table "))
-            .collect();
+        let tables = tables(&database);
         assert_eq!(tables.len(), 1, "{story}: {tables:?}");
     }
 }

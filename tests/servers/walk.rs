@@ -55,6 +55,12 @@ pub(crate) fn rows(database: &TestDatabase<'_>) -> Vec<String> {
     }
 }
 
+/// The lines of the schema that name a table.
+pub(crate) fn tables(database: &TestDatabase<'_>) -> Vec<String> {
+    let lines = database.open().schema().unwrap().into_iter();
+    lines.filter(|line| line.starts_with("table ")).collect()
+}
+
 pub(crate) fn events(lines: &[Value], name: &str) -> Vec<Value> {
     lines
         .iter()
@@ -84,13 +90,7 @@ fn walk_every_shape(kind: Kind) {
             json!([]),
             "{shape} on {kind:?}\n{run}"
         );
-        let tables: Vec<String> = database
-            .open()
-            .schema()
-            .unwrap()
-            .into_iter()
-            .filter(|line| line.starts_with("table "))
-            .collect();
+        let tables = tables(&database);
         assert_eq!(tables.len(), 1, "{shape} on {kind:?} leaves {tables:?}");
     }
 }
