@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::domain::journal::Statement;
 use crate::domain::lock::Operator;
@@ -206,6 +207,9 @@ pub trait Channel {
     /// Writes a line and waits for the next one; `None` where none comes, because the child ended or
     /// was ended meanwhile. Time limit and signals count as ever.
     fn ask(&mut self, line: &str) -> Option<String>;
+
+    /// What it printed so far belongs to what is over, and the time limit counts anew.
+    fn cut(&mut self) {}
 }
 
 /// Hears the printed lines only.
@@ -321,14 +325,17 @@ fn spawn(invocation: &Invocation, files: Files) -> Result<Spawned, SpawnError> {
     drop(command);
 
     let (sender, chunks) = mpsc::channel();
+    let mut printed = Vec::new();
     if let Some(pipe) = child.stdout.take() {
+        printed.extend(pipe.as_fd().try_clone_to_owned());
         read_in_thread(Pipe::Stdout, pipe, sender.clone());
     }
     if let Some(pipe) = child.stderr.take() {
+        printed.extend(pipe.as_fd().try_clone_to_owned());
         read_in_thread(Pipe::Stderr, pipe, sender.clone());
     }
     let channel = side.map(|(ours, reader)| {
-        read_in_thread(Pipe::Side, reader, sender);
+        read_in_thread(Pipe::Side, InOrder { reader, printed }, sender);
         ours
     });
     if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), invocation.stdin.clone()) {
@@ -365,6 +372,32 @@ fn classify(invocation: &Invocation, source: io::Error) -> SpawnError {
         }
         _ => SpawnError::Other { program, source },
     }
+}
+
+/// The side channel, read behind what was printed before it was written to.
+struct InOrder {
+    reader: UnixStream,
+    printed: Vec<OwnedFd>,
+}
+
+impl Read for InOrder {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        const PATIENCE: Duration = Duration::from_millis(50);
+        let length = self.reader.read(buffer)?;
+        let since = Instant::now();
+        while self.printed.iter().any(is_unread) && since.elapsed() < PATIENCE {
+            thread::yield_now();
+        }
+        Ok(length)
+    }
+}
+
+fn is_unread(pipe: &OwnedFd) -> bool {
+    let mut asked = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+    poll(&mut asked, PollTimeout::ZERO).is_ok()
+        && asked[0]
+            .revents()
+            .is_some_and(|seen| seen.contains(PollFlags::POLLIN))
 }
 
 /// The thread is never joined: a pipe that a grandchild holds open would hold us as well.

@@ -6,6 +6,7 @@
 mod as_one;
 mod inside;
 mod restored;
+mod sequence;
 mod traits;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::domain::schema::fingerprint;
-use crate::engine::{Ended, Engine, Listener, SessionFacts, StepRun};
+use crate::engine::{Ended, Engine, EngineError, Listener, SessionFacts, StepRun};
 use crate::fault;
 use crate::process::{Channel, Interrupt};
 
@@ -41,6 +42,8 @@ pub struct Options {
     pub lock_retries: u32,
     /// From what age on an open transaction is worth a warning.
     pub old_transaction: Duration,
+    /// Whether each step is run by a process of its own although several could share one.
+    pub process_per_step: bool,
 }
 
 /// All that a run works with.
@@ -73,16 +76,24 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     } else {
         None
     };
-    for (index, step) in plan.steps.iter().enumerate() {
-        match parts.step(index, step, &mut schema) {
-            Ok(finished) => done.push(finished),
-            Err(stopped) => {
-                let Stopped { stop: at, finished } = *stopped;
-                done.extend(finished);
-                parts.events.stopped(&at, step);
-                stop = Some(at);
-                break;
-            }
+    let mut alone = parts.runs_alone(plan);
+    while let Some(step) = plan.steps.get(done.len()) {
+        let ran = if alone {
+            parts
+                .step(done.len(), step, &mut schema)
+                .map(|finished| done.push(finished))
+        } else {
+            parts.together(plan, &mut schema, &mut done).map(|why| {
+                alone = true;
+                parts.tell_why_alone(why);
+            })
+        };
+        if let Err(stopped) = ran {
+            let Stopped { stop: at, finished } = *stopped;
+            done.extend(finished);
+            parts.events.stopped(&at, &plan.steps[at.index]);
+            stop = Some(at);
+            break;
         }
     }
     let current = match (&stop, done.last()) {
@@ -146,14 +157,54 @@ const VERSION_TABLE: &str = "version table";
 /// The same of the schema, which is read and compared with what it was.
 const SCHEMA: &str = "schema";
 
+/// What is heard while the engine runs.
+#[derive(Default)]
+struct Hearing {
+    blockers: BTreeMap<u64, Blocker>,
+    session: SessionFacts,
+    left_nothing: bool,
+}
+
+impl Hearing {
+    fn told(&mut self, line: &str, engine: &dyn Engine, events: &mut dyn Events) {
+        if let Some(limit) = engine.lock_limit(line) {
+            events.lock_limit(&limit);
+        } else if let Some(news) = engine.session_news(line) {
+            self.session.hear(news);
+        }
+    }
+
+    fn look_around(&mut self, witness: &mut dyn Witness) {
+        let seen = witness.blockers(Duration::MAX);
+        let seen = seen.into_iter().filter(|session| session.blocks);
+        self.blockers
+            .extend(seen.map(|session| (session.pid, session)));
+    }
+
+    /// Of a step that is over while the engine goes on to the next one.
+    fn of_step(&mut self) -> Heard {
+        Heard {
+            blockers: std::mem::take(&mut self.blockers).into_values().collect(),
+            session: self.session.take_step(),
+            left_nothing: false,
+        }
+    }
+
+    fn complete(self) -> Heard {
+        Heard {
+            blockers: self.blockers.into_values().collect(),
+            session: self.session.complete(),
+            left_nothing: self.left_nothing,
+        }
+    }
+}
+
 /// Hears of the engine for the events, and looks meanwhile who stands in its way.
 struct Following<'a> {
     engine: &'a dyn Engine,
     events: &'a mut dyn Events,
     witness: &'a mut dyn Witness,
-    blockers: BTreeMap<u64, Blocker>,
-    session: SessionFacts,
-    left_nothing: bool,
+    hearing: Hearing,
     /// What keeps the record of the statements, and of which step they are.
     record: Option<(usize, &'a mut dyn Recorder)>,
 }
@@ -168,9 +219,7 @@ impl<'a> Following<'a> {
             engine,
             events,
             witness,
-            blockers: BTreeMap::new(),
-            session: SessionFacts::default(),
-            left_nothing: false,
+            hearing: Hearing::default(),
             record: None,
         }
     }
@@ -184,11 +233,7 @@ impl<'a> Following<'a> {
     }
 
     fn heard(self) -> Heard {
-        Heard {
-            blockers: self.blockers.into_values().collect(),
-            session: self.session.complete(),
-            left_nothing: self.left_nothing,
-        }
+        self.hearing.complete()
     }
 }
 
@@ -212,15 +257,11 @@ impl Listener for Following<'_> {
     }
 
     fn told(&mut self, line: &str, _: &mut dyn Channel) {
-        if let Some(limit) = self.engine.lock_limit(line) {
-            self.events.lock_limit(&limit);
-        } else if let Some(news) = self.engine.session_news(line) {
-            self.session.hear(news);
-        }
+        self.hearing.told(line, self.engine, &mut *self.events);
     }
 
     fn left_nothing(&mut self) {
-        self.left_nothing = true;
+        self.hearing.left_nothing = true;
     }
 
     fn statement(&mut self, statement: &Statement) -> Result<(), String> {
@@ -235,10 +276,7 @@ impl Listener for Following<'_> {
     }
 
     fn look_around(&mut self) {
-        let seen = self.witness.blockers(Duration::MAX);
-        let seen = seen.into_iter().filter(|session| session.blocks);
-        self.blockers
-            .extend(seen.map(|session| (session.pid, session)));
+        self.hearing.look_around(&mut *self.witness);
     }
 }
 
@@ -327,6 +365,30 @@ impl Parts<'_> {
         }
     }
 
+    /// What is looked at and written down before a step. Gives what shows later whether the step left anything.
+    fn begin(
+        &mut self,
+        index: usize,
+        step: &Step,
+        schema: Option<&Schema>,
+    ) -> Result<Result<Evidence, Doubt>, Box<Stopped>> {
+        if self.interrupt.count() > 0 {
+            return Err(Stopped::between(index, Cause::Interrupted, None));
+        }
+        self.witness
+            .may_go_on()
+            .map_err(|cause| Stopped::between(index, cause, None))?;
+        let evidence = self.witness.evidence();
+        let none = Schema::new();
+        self.recorder
+            .intent(index, step, schema.unwrap_or(&none), evidence.as_ref().ok())
+            .map_err(|reason| Stopped::between(index, Cause::NotRecorded(reason), None))?;
+        fault::point("after_intent");
+        self.warn_of_open_transactions();
+        self.events.step_started(index, step);
+        Ok(evidence)
+    }
+
     /// One step from the look before it to the record after it.
     fn attempt(
         &mut self,
@@ -334,34 +396,39 @@ impl Parts<'_> {
         step: &Step,
         schema: &mut Option<Schema>,
     ) -> Result<StepDone, Box<Stopped>> {
-        if self.interrupt.count() > 0 {
-            return Err(Stopped::between(index, Cause::Interrupted, None));
-        }
-        let none = Schema::new();
-        self.witness
-            .may_go_on()
-            .map_err(|cause| Stopped::between(index, cause, None))?;
-        let evidence = self.witness.evidence();
-        let before = schema.as_ref().unwrap_or(&none);
-        self.recorder
-            .intent(index, step, before, evidence.as_ref().ok())
-            .map_err(|reason| Stopped::between(index, Cause::NotRecorded(reason), None))?;
-        fault::point("after_intent");
-
-        self.warn_of_open_transactions();
         let started = Instant::now();
-        self.events.step_started(index, step);
+        let evidence = self.begin(index, step, schema.as_ref())?;
         let mut following = Following::new(self.engine, &mut *self.events, &mut *self.witness)
             .recording(index, &mut *self.recorder);
         let run = self
             .engine
             .downgrade(&step.argument, self.options.timeout, &mut following);
-        let Heard {
-            blockers,
-            session,
-            left_nothing,
-        } = following.heard();
+        let heard = following.heard();
         fault::point("after_engine");
+        let ran = Ran {
+            index,
+            step,
+            started,
+            evidence,
+            heard,
+        };
+        self.ended(ran, run, schema)
+    }
+
+    /// A step whose process is over, from the look at the database to the record.
+    fn ended(
+        &mut self,
+        ran: Ran<'_>,
+        run: Result<StepRun, EngineError>,
+        schema: &mut Option<Schema>,
+    ) -> Result<StepDone, Box<Stopped>> {
+        let Ran {
+            index,
+            step,
+            started,
+            evidence,
+            heard,
+        } = ran;
         let recorded = match &run {
             Ok(run) => self.recorder.engine_ended(index, &run.ended),
             Err(_) => Ok(()),
@@ -382,18 +449,42 @@ impl Parts<'_> {
                 glance: glance.as_ref(),
                 before: schema.as_ref(),
                 evidence,
-                session: session.clone(),
-                left_nothing,
+                session: heard.session.clone(),
+                left_nothing: heard.left_nothing,
             },
             self.options,
         )
         .map_err(|stop| {
             Box::new(Stopped {
-                stop: stop.at(index, blockers),
+                stop: stop.at(index, heard.blockers),
                 finished: None,
             })
         })?;
         fault::point("after_look");
+        let seen = Found {
+            heads,
+            glance,
+            session: heard.session,
+            started,
+        };
+        self.finish(index, step, seen, schema, recorded)
+    }
+
+    /// What is looked at and written down after a step that the version table shows as done.
+    fn finish(
+        &mut self,
+        index: usize,
+        step: &Step,
+        found: Found,
+        schema: &mut Option<Schema>,
+        recorded: Result<(), String>,
+    ) -> Result<StepDone, Box<Stopped>> {
+        let Found {
+            heads,
+            glance,
+            session,
+            started,
+        } = found;
         let (after, health) = match glance {
             Some(glance) => (glance.schema, glance.health),
             None if self.options.validate => (self.witness.schema(), None),
@@ -421,6 +512,7 @@ impl Parts<'_> {
             elapsed: started.elapsed(),
         };
         let looks = self.looks(looks);
+        let none = Schema::new();
         let after_it = after.as_ref().unwrap_or(&none);
         let recorded =
             recorded.and_then(|()| self.recorder.done(index, &finished, after_it, looks));
@@ -436,6 +528,23 @@ impl Parts<'_> {
         stopped.stop.may_be_others = found.may_be_others;
         Err(stopped)
     }
+}
+
+/// A step that the engine is done with.
+struct Ran<'a> {
+    index: usize,
+    step: &'a Step,
+    started: Instant,
+    evidence: Result<Evidence, Doubt>,
+    heard: Heard,
+}
+
+/// A step that the version table shows as done.
+struct Found {
+    heads: Heads,
+    glance: Option<Glance>,
+    session: Option<StepSession>,
+    started: Instant,
 }
 
 /// What a step is judged by: what was seen at a glance, and else what is looked at now.
@@ -494,7 +603,7 @@ impl Looks<'_> {
 fn judge(
     graph: &Graph,
     step: &Step,
-    run: Result<StepRun, crate::engine::EngineError>,
+    run: Result<StepRun, EngineError>,
     looks: &mut Looks<'_>,
     options: Options,
 ) -> Result<Heads, Box<Stop>> {

@@ -6,6 +6,8 @@ pub mod sql_files;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::graph::Graph;
 use crate::domain::plan::Step;
@@ -80,13 +82,27 @@ pub struct StepRun {
     pub elapsed: Duration,
 }
 
-/// A range of steps for one process and one transaction.
+/// Steps that one process runs.
 #[derive(Debug, Clone)]
-pub struct Range<'a> {
+pub struct Sequence<'a> {
     /// The version rows at the start.
     pub before: &'a Heads,
     /// The steps, newest first.
     pub steps: &'a [Step],
+    /// What becomes of them.
+    pub keep: Keep,
+}
+
+/// What becomes of the steps of a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// One transaction for each, which is committed before the next begins.
+    Each,
+    /// One transaction for all.
+    End,
+    /// One transaction for all, which is rolled back when the last step is done.
+    Never,
 }
 
 /// How far a lock timeout reaches.
@@ -134,6 +150,7 @@ pub enum SessionNews {
 #[derive(Debug, Default)]
 pub struct SessionFacts {
     known: StepSession,
+    opened: usize,
     is_complete: bool,
 }
 
@@ -141,7 +158,10 @@ impl SessionFacts {
     /// Takes the next news.
     pub fn hear(&mut self, news: SessionNews) {
         match news {
-            SessionNews::Opened => self.is_complete = false,
+            SessionNews::Opened => {
+                self.opened += 1;
+                self.is_complete = false;
+            }
             SessionNews::Committing { deleted, locked } => {
                 for (table, rows) in deleted {
                     *self.known.deleted.entry(table).or_default() += rows;
@@ -154,6 +174,13 @@ impl SessionFacts {
                 self.known.transactions = transactions.unwrap_or_default();
             }
         }
+    }
+
+    /// What is known of a step that is over while the session goes on, and no more of it afterwards; `None` if
+    /// another session may have been at work.
+    pub fn take_step(&mut self) -> Option<StepSession> {
+        let known = std::mem::take(&mut self.known);
+        (self.opened == 1).then_some(known)
     }
 
     /// All of it; `None` if something may be missing.
@@ -185,11 +212,17 @@ pub trait Engine {
         listener: &mut dyn Listener,
     ) -> Result<StepRun, EngineError>;
 
-    /// Runs the steps one after the other in one process and one transaction, or none of them: what
-    /// `judge` does not allow is not committed. `None` where the engine has no way to do so.
-    fn downgrade_range(
+    /// Whether several steps may share a process that keeps each: only if nothing of one can reach into the next.
+    /// The error is a sentence.
+    fn shares_a_process(&self) -> Result<(), String> {
+        Err("this engine runs each step by itself".to_owned())
+    }
+
+    /// Runs the steps one after the other in one process. What `judge` does not allow is not committed. The time limit
+    /// counts for each step that is kept by itself. `None` where the engine has no way to do so.
+    fn run_sequence(
         &self,
-        _range: &Range<'_>,
+        _sequence: &Sequence<'_>,
         _timeout: Option<Duration>,
         _judge: &mut dyn Judge,
     ) -> Option<Result<StepRun, EngineError>> {
@@ -207,11 +240,28 @@ pub trait Engine {
     }
 }
 
-/// Hears of a range and decides inside its transaction whether it goes on. Each error is a sentence, upon
-/// which the engine takes everything back.
+/// Hears of a sequence and decides inside its transactions whether it goes on. Each error is a sentence, upon
+/// which the engine takes back what is not committed.
 pub trait Judge: Listener {
-    /// The transaction is open, and nothing was done in it.
-    fn begun(&mut self, transaction: &mut dyn Queries) -> Result<(), String>;
+    /// The one transaction of all steps is open, and nothing was done in it.
+    fn begun(&mut self, _transaction: &mut dyn Queries) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The transaction of the step at this position is open, and nothing was done in it. Not told where the server has
+    /// no transactional DDL.
+    fn starting(&mut self, _index: usize, _transaction: &mut dyn Queries) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The step at this position is committed, and no transaction is open. `judged` says whether [`Self::applied`] saw
+    /// it as a whole before. The error is not shown: the engine does not go on to the next step.
+    fn kept(&mut self, _index: usize, _judged: bool) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The engine does not run the next steps in this process, for this reason; nothing of them was begun.
+    fn left(&mut self, _reason: &str) {}
 
     /// The step at this position is done; the version rows are the engine's word.
     fn applied(
@@ -221,6 +271,8 @@ pub trait Judge: Listener {
         transaction: &mut dyn Queries,
     ) -> Result<(), String>;
 
-    /// All steps are done, and after this everything is committed.
-    fn finished(&mut self, transaction: &mut dyn Queries) -> Result<(), String>;
+    /// All steps of the one transaction are done, and after this everything is committed, if anything is.
+    fn finished(&mut self, _transaction: &mut dyn Queries) -> Result<(), String> {
+        Ok(())
+    }
 }

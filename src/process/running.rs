@@ -82,8 +82,8 @@ impl<'a> Running<'a> {
         Finished {
             ended: self.watch.verdict(status),
             elapsed: started.elapsed(),
-            stdout: text(&self.collected.stdout),
-            stderr: text(&self.collected.stderr),
+            stdout: text(&self.collected.stdout[self.collected.cut.0..]),
+            stderr: text(&self.collected.stderr[self.collected.cut.1..]),
             side_channel: self.collected.side_channel,
         }
     }
@@ -125,6 +125,11 @@ impl Channel for Running<'_> {
         }
     }
 
+    fn cut(&mut self) {
+        self.collected.cut = (self.collected.stdout.len(), self.collected.stderr.len());
+        self.watch.started = Instant::now();
+    }
+
     fn ask(&mut self, line: &str) -> Option<String> {
         self.say(line);
         while self.status.is_none() && self.channel.is_some() {
@@ -151,6 +156,8 @@ struct Collected {
     /// Where the first line of each that was not handed on begins.
     stdout_shown: usize,
     stderr_shown: usize,
+    /// Where what belongs to the present begins, of each.
+    cut: (usize, usize),
     side_shown: usize,
     /// The lines that nobody has heard yet.
     lines: VecDeque<(Pipe, String)>,

@@ -7,7 +7,7 @@ use super::{Following, Looks, Parts, SCHEMA, Stopped, VERSION_TABLE, judge, may_
 use crate::domain::journal::Checked;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
-use crate::engine::{EngineError, Range};
+use crate::engine::{EngineError, Keep, Sequence};
 use crate::fault;
 
 /// Runs the plan inside one transaction of the engine. Each step is judged in there, and nothing is
@@ -94,9 +94,10 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
     options.validate = true;
     options.timeout = for_all(options.timeout, plan.steps.len());
     parts.events.step_started(0, first);
-    let range = Range {
+    let sequence = Sequence {
         before: &plan.current,
         steps: &plan.steps,
+        keep: Keep::End,
     };
     let mut inside = Inside::new(
         plan,
@@ -107,7 +108,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
     );
     let run = parts
         .engine
-        .downgrade_range(&range, options.timeout, &mut inside)
+        .run_sequence(&sequence, options.timeout, &mut inside)
         .unwrap_or_else(|| Err(no_way()));
     let mut seen = inside.seen();
     fault::point("after_engine");

@@ -8,7 +8,7 @@ use crate::domain::proof::SqliteEvidence;
 use crate::domain::query::{Queries, QueryError, TextRows};
 use crate::domain::report::Outcome;
 use crate::domain::revision::RevisionId;
-use crate::engine::{Current, EngineError, Judge, Observation, Range};
+use crate::engine::{Current, EngineError, Judge, Observation, Sequence};
 
 /// A database and everything that happened around it, in order.
 #[derive(Clone, Default)]
@@ -202,9 +202,9 @@ impl Engine for Scripted {
         })
     }
 
-    fn downgrade_range(
+    fn run_sequence(
         &self,
-        range: &Range<'_>,
+        range: &Sequence<'_>,
         _: Option<Duration>,
         judge: &mut dyn Judge,
     ) -> Option<Result<StepRun, EngineError>> {
@@ -281,6 +281,7 @@ fn run_line_by(
             events: &mut world.clone(),
             interrupt,
             options: Options {
+                process_per_step: false,
                 validate,
                 timeout: None,
                 lock_retries: 0,

@@ -36,6 +36,7 @@ pub(super) fn run(
         validate,
         timeout: context.settings.timeout,
         lock_retries: context.settings.lock_retries.unwrap_or(0),
+        process_per_step: context.settings.warm == Some(config::Warm::Never),
         old_transaction: lock_timeout(context.settings).unwrap_or(config::LOCK_TIMEOUT),
     };
     let secrets = session.secrets();

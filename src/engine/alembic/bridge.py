@@ -9,7 +9,7 @@ the traceback of a failure are what they are without us. REQUEST, a name that th
   which that was arranged is told in the channel by a line of its own;
 - `session`: what the engine's session with the database did is told in the channel, by bridge_session.py, which then
   stands in front of this text;
-- `range`: the revisions that `downgrade` takes, in one transaction, by bridge_range.py, which then stands in front of this text;
+- `range`: the revisions that `downgrade` takes, by bridge_sequence.py, which then stands in front of this text;
 - `render`: the SQL of each step of a plan, by bridge_render.py, which then stands there;
 - `alone`: nothing at all;
 - `serve`: to fork for command lines to come, by bridge_warm.py, which then stands there. Each of them has a request of
@@ -329,7 +329,7 @@ class Watcher:
 @silently
 def install():
     if "range" in REQUEST:
-        hooks = hooks_of_range()  # noqa: F821
+        hooks = hooks_of_sequence()  # noqa: F821
     elif "render" in REQUEST:
         hooks = {
             "sqlalchemy": hook_sqlalchemy_of_render,  # noqa: F821

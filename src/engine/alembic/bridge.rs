@@ -4,6 +4,7 @@
 //! the files. A listener inside its process sees them all: see `bridge.py`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -15,12 +16,12 @@ use crate::domain::connection::{ConnectionFacts, RowsAre, VersionTable};
 use crate::domain::plan::Step;
 use crate::domain::revision::{Revision, RevisionId};
 use crate::domain::secret::Secret;
-use crate::engine::{LockLimit, Range, SessionNews};
+use crate::engine::{LockLimit, Sequence, SessionNews};
 use crate::process::{Environment, Invocation};
 
 const SOURCE: &str = include_str!("bridge.py");
-/// What only a range needs; it comes before the rest, which ends by starting the engine.
-const RANGE: &str = include_str!("bridge_range.py");
+/// What only a sequence needs; it comes before the rest, which ends by starting the engine.
+const SEQUENCE: &str = include_str!("bridge_sequence.py");
 /// Stands in front of both if the session with the database is told of.
 const SESSION: &str = include_str!("bridge_session.py");
 /// Stands in front of it where SQL is to be rendered.
@@ -70,8 +71,8 @@ pub struct Request<'a> {
     pub lock_timeout: Option<Duration>,
     /// It tells what the engine's session with the database did.
     pub session: bool,
-    /// The steps that `downgrade` takes, in one transaction.
-    pub range: Option<&'a Range<'a>>,
+    /// The steps that `downgrade` takes.
+    pub sequence: Option<&'a Sequence<'a>>,
     /// The steps of which `downgrade --sql` renders the statements.
     pub render: Option<&'a [Step]>,
     /// Nothing: neither to change anything nor to watch.
@@ -90,13 +91,14 @@ impl Request<'_> {
         if self.session {
             request.insert("session".into(), 1.into());
         }
-        if let Some(range) = self.range {
-            let steps: Vec<Value> = range
+        if let Some(sequence) = self.sequence {
+            let steps: Vec<Value> = sequence
                 .steps
                 .iter()
                 .map(|step| json!({ "removes": step.removes, "after": step.heads_after }))
                 .collect();
-            request.insert("before".into(), json!(range.before));
+            request.insert("before".into(), json!(sequence.before));
+            request.insert("keep".into(), json!(sequence.keep));
             request.insert("range".into(), steps.into());
         }
         if let Some(steps) = self.render {
@@ -121,8 +123,8 @@ impl Request<'_> {
     }
 
     fn source(&self) -> String {
-        let addition = match (self.range, self.render) {
-            (Some(_), _) => RANGE,
+        let addition = match (self.sequence, self.render) {
+            (Some(_), _) => SEQUENCE,
             (None, Some(_)) => RENDERER,
             (None, None) => "",
         };
@@ -174,7 +176,7 @@ pub fn session_news(line: &str) -> Option<SessionNews> {
 /// The same start as `launch`, with the bridge inside.
 pub fn invocation(
     launch: &Launch,
-    cwd: &std::path::Path,
+    cwd: &Path,
     env: &Environment,
     request: Request<'_>,
 ) -> Invocation {
@@ -182,15 +184,15 @@ pub fn invocation(
 }
 
 /// The same start as `launch`, which runs nothing by itself: it forks for command lines to come.
-pub fn serving(launch: &Launch, cwd: &std::path::Path, env: &Environment) -> Invocation {
+pub fn serving(launch: &Launch, cwd: &Path, env: &Environment) -> Invocation {
     let source = format!(
-        "{SERVER}{SESSION}{RANGE}{SOURCE}\0{}",
+        "{SERVER}{SESSION}{SEQUENCE}{SOURCE}\0{}",
         json!({ "serve": 1 })
     );
     of(launch, cwd, env, source)
 }
 
-fn of(launch: &Launch, cwd: &std::path::Path, env: &Environment, source: String) -> Invocation {
+fn of(launch: &Launch, cwd: &Path, env: &Environment, source: String) -> Invocation {
     let (kind, name) = match &launch.target {
         Target::Script(path) => ("script", path.clone().into_os_string()),
         Target::Module(name) => ("module", name.clone()),
@@ -294,6 +296,11 @@ impl Report {
     pub fn revisions(&self) -> Option<Vec<Revision>> {
         let history = self.history.as_ref().filter(|history| history.whole)?;
         Some(history.revisions.iter().map(Script::revision).collect())
+    }
+
+    /// The folder of `env.py`.
+    pub fn directory(&self) -> Option<&Path> {
+        self.history.as_ref().map(|history| Path::new(&history.directory))
     }
 
     /// The folders in which Alembic looks for version files.

@@ -91,6 +91,11 @@ def hook_session(module):
     event.listen(Pool, "checkin", returned)
 
 
+def forget_transactions(connection):
+    """Between two steps of a sequence: what is told at the end is then of the last one alone."""
+    connection.info.pop(NOTED, None)
+
+
 def follow_each_other(noted, last):
     """Whether the session had these transactions and, up to the last one, no other."""
     if last is None or None in noted:

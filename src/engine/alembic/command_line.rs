@@ -10,9 +10,9 @@ use crate::process::{Environment, Invocation};
 pub(super) const CURRENT: &[&str] = &["current", "--verbose"];
 pub(super) const HISTORY: &[&str] = &["history", "--verbose"];
 
-/// Where a range is run, the target is in the request alone. Should the bridge not have got in,
+/// Where a sequence is run, the target is in the request alone. Should the bridge not have got in,
 /// Alembic finds no such revision and does nothing.
-pub(super) const RANGE: &str = "the-planned-range";
+pub(super) const SEQUENCE: &str = "the-planned-range";
 
 impl AlembicEngine {
     pub(super) fn invocation(&self, verb: &[&str]) -> Invocation {
@@ -79,7 +79,7 @@ impl AlembicEngine {
     pub(super) fn changing(&self, verb: &[&str], request: bridge::Request<'_>) -> Invocation {
         let mut plain = self.unbuffered(verb);
         plain.held.clone_from(&self.held);
-        if (request.lock_timeout.is_some() || request.range.is_some() || request.session)
+        if (request.lock_timeout.is_some() || request.sequence.is_some() || request.session)
             && self.bridged.get()
             && let Some(launch) = self.launch(&plain)
         {

@@ -14,6 +14,7 @@ pub mod ini;
 pub mod launcher;
 pub mod layout;
 mod observation;
+mod ordinary;
 pub mod output;
 mod render;
 mod running;
@@ -23,7 +24,7 @@ pub mod version_files;
 mod warm;
 mod watched;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
@@ -31,14 +32,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::bridge::Report;
-use self::command_line::{CURRENT, RANGE, downgrade_verb};
+use self::command_line::{CURRENT, SEQUENCE, downgrade_verb};
 use self::discovery::Found;
 use self::transaction::Court;
 use self::warm::Warm;
 pub use self::warm::cold;
 use super::{
-    Current, Ended, Engine, EngineError, Judge, Listener, LockLimit, Observation, Range, Reach,
-    SessionNews, StepRun,
+    Current, Ended, Engine, EngineError, Judge, Listener, LockLimit, Observation, Reach,
+    Sequence, SessionNews, StepRun,
 };
 use crate::domain::diagnosis::start as complaint;
 use crate::domain::graph::Graph;
@@ -88,6 +89,8 @@ pub struct AlembicEngine {
     lock_timeout: Option<Duration>,
     /// Whether the bridge has got into the engine and told of it.
     bridged: Cell<bool>,
+    /// Whether `env.py` lets steps share a process; else why not.
+    is_ordinary: RefCell<Result<(), String>>,
     /// Whether `PGOPTIONS` keep the engine from its database.
     options_refused: Cell<bool>,
     /// A history that is taken instead of the engine's own.
@@ -147,6 +150,7 @@ impl AlembicEngine {
             held: None,
             lock_timeout: settings.lock_timeout,
             bridged: Cell::new(false),
+            is_ordinary: RefCell::new(Err("the engine's process cannot be looked into".to_owned())),
             options_refused: Cell::new(false),
             believed: None,
             wants_warmth: settings.warm,
@@ -219,6 +223,7 @@ impl Engine for AlembicEngine {
                 }
                 if let Some(report) = Report::read(&finished.side_channel) {
                     self.bridged.set(true);
+                    *self.is_ordinary.borrow_mut() = ordinary::read(report.directory());
                     return self.observation(&finished, Some(&report), &interrupt);
                 }
             }
@@ -246,17 +251,21 @@ impl Engine for AlembicEngine {
         self.run_changing(&downgrade_verb(argument), None, timeout, listener)
     }
 
-    fn downgrade_range(
+    fn shares_a_process(&self) -> Result<(), String> {
+        self.is_ordinary.borrow().clone()
+    }
+
+    fn run_sequence(
         &self,
-        range: &Range<'_>,
+        sequence: &Sequence<'_>,
         timeout: Option<Duration>,
         judge: &mut dyn Judge,
     ) -> Option<Result<StepRun, EngineError>> {
         if !self.can_run_a_range() {
             return None;
         }
-        let verb = downgrade_verb(RANGE);
-        Some(self.run_changing(&verb, Some(range), timeout, &mut Court(judge)))
+        let verb = downgrade_verb(SEQUENCE);
+        Some(self.run_changing(&verb, Some(sequence), timeout, &mut Court(judge)))
     }
 
     fn session_news(&self, line: &str) -> Option<SessionNews> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::bridge::Request;
 use super::command_line::{CURRENT, limit_by_libpq};
 use super::{AlembicEngine, bridge, complaint, output};
-use crate::engine::{Ended, EngineError, Listener, Range, StepRun};
+use crate::engine::{Ended, EngineError, Listener, Sequence, StepRun};
 use crate::process::{self, Channel, Finished, Interrupt, Invocation, SpawnError};
 
 impl AlembicEngine {
@@ -58,14 +58,14 @@ impl AlembicEngine {
     pub(super) fn run_changing(
         &self,
         verb: &[&str],
-        range: Option<&Range<'_>>,
+        sequence: Option<&Sequence<'_>>,
         timeout: Option<Duration>,
         listener: &mut dyn Listener,
     ) -> Result<StepRun, EngineError> {
         let request = Request {
             lock_timeout: self.lock_timeout,
             session: true,
-            range,
+            sequence,
             alone: true,
             ..Request::default()
         };

@@ -19,6 +19,20 @@ enum Told {
     Applied(usize, Vec<String>),
     /// All steps are done inside, and nothing but the commit is left.
     Finished,
+    /// The transaction of the step at this position is open, and nothing was done in it.
+    Starting(usize),
+    /// The step at this position is committed; whether it was seen whole before.
+    Kept(usize, bool),
+}
+
+/// A line of the bridge about its end, which waits for nothing.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    /// The next steps are not run in this process, and why.
+    Left(String),
+    /// What was not committed is rolled back.
+    TakenBack,
 }
 
 /// A line of the bridge that answers a question.
@@ -41,6 +55,11 @@ impl Listener for Court<'_> {
     }
 
     fn told(&mut self, line: &str, channel: &mut dyn Channel) {
+        match serde_json::from_str(line) {
+            Ok(End::Left(reason)) => return self.0.left(&reason),
+            Ok(End::TakenBack) => return,
+            Err(_) => {}
+        }
         let Ok(told) = serde_json::from_str(line) else {
             // Nothing that waits for a verdict.
             self.0.told(line, channel);
@@ -54,6 +73,11 @@ impl Listener for Court<'_> {
                 self.0.applied(index, &heads, &mut transaction)
             }
             Told::Finished => self.0.finished(&mut transaction),
+            Told::Starting(index) => self.0.starting(index, &mut transaction),
+            Told::Kept(index, judged) => {
+                channel.cut();
+                self.0.kept(index, judged)
+            }
         };
         channel.say(&match verdict {
             Ok(()) => json!({ "go_on": true }).to_string(),

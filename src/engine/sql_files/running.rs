@@ -20,7 +20,7 @@ use crate::domain::sql_files::ENGINE;
 use crate::domain::sql_files::script::{self, Statement};
 use crate::domain::sql_files::supabase::RemoteMigration;
 use crate::domain::sql_files::way::{Way, way};
-use crate::engine::{Current, Engine, EngineError, Judge, Observation, Range, StepRun};
+use crate::engine::{Current, Engine, EngineError, Judge, Observation, Sequence, StepRun};
 use crate::process::{Interrupt, Listener};
 
 /// What takes one migration down.
@@ -190,9 +190,9 @@ impl Engine for SqlFiles {
         outcome.told()
     }
 
-    fn downgrade_range(
+    fn run_sequence(
         &self,
-        range: &Range<'_>,
+        range: &Sequence<'_>,
         timeout: Option<Duration>,
         judge: &mut dyn Judge,
     ) -> Option<Result<StepRun, EngineError>> {

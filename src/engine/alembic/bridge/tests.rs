@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::engine::Keep;
 
 fn connection(dialect: &str, driver: &str, parameters: &Value, info: &Value) -> Value {
     json!({"dialect": dialect, "driver": driver, "arguments": [], "parameters": parameters, "info": info})
@@ -34,7 +35,7 @@ fn facts(connection: Value) -> Option<ConnectionFacts> {
 #[test]
 fn no_name_is_defined_twice_where_the_sources_stand_together() {
     let defines = regex::Regex::new(r"(?m)^(?:def |class )?([A-Za-z_]+)(?:\(| =|:)").unwrap();
-    let text = format!("{SERVER}{RANGE}{SOURCE}");
+    let text = format!("{SERVER}{SEQUENCE}{SOURCE}");
     let words = ["else", "try", "if"];
     let mut names: Vec<&str> = defines
         .captures_iter(&text)
@@ -51,13 +52,14 @@ fn no_name_is_defined_twice_where_the_sources_stand_together() {
 /// Python reads what is JSON here.
 #[test]
 fn a_request_has_none_of_the_words_that_python_does_not_know() {
-    let range = Range {
+    let sequence = Sequence {
         before: &["a".into()].into(),
         steps: &[],
+        keep: Keep::Each,
     };
     let all = Request {
         lock_timeout: Some(Duration::from_secs(5)),
-        range: Some(&range),
+        sequence: Some(&sequence),
         alone: true,
         ..Request::default()
     };
@@ -67,7 +69,7 @@ fn a_request_has_none_of_the_words_that_python_does_not_know() {
     };
     assert_eq!(
         all.value().to_string(),
-        r#"{"before":["a"],"lock_timeout":5000,"range":[]}"#
+        r#"{"before":["a"],"keep":"each","lock_timeout":5000,"range":[]}"#
     );
     assert_eq!(alone.value().to_string(), r#"{"alone":1}"#);
     assert_eq!(Request::default().value().to_string(), "{}");

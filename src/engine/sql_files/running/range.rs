@@ -8,7 +8,7 @@ use crate::domain::plan::Step as Planned;
 use crate::domain::query::{Execution, Queries, QueryError, RunError, TextRows};
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::way::{Way, way};
-use crate::engine::{Ended, EngineError, Judge, Range, StepRun};
+use crate::engine::{Ended, EngineError, Judge, Sequence, StepRun};
 use crate::fault;
 
 /// What a judge asks is taken back to here.
@@ -44,7 +44,7 @@ impl SqlFiles {
 
     pub(super) fn as_one(
         &self,
-        range: &Range<'_>,
+        range: &Sequence<'_>,
         timeout: Option<Duration>,
         judge: &mut dyn Judge,
     ) -> Result<StepRun, EngineError> {

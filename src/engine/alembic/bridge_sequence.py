@@ -1,0 +1,456 @@
+"""Several planned revisions in one process, judged by the parent process before anything of them is kept.
+
+Stands before `bridge.py` in the same text. REQUEST["range"] has the steps, newest first, and REQUEST["keep"] says what
+becomes of them:
+
+- `each`: one transaction for each revision. The parent is asked before the commit where the server has transactional
+  DDL, and hears of each revision after it, while no transaction is open;
+- `end`: one transaction for all, which the parent allows or not;
+- `never`: the same, and it is rolled back in any case.
+
+The parent may ask for what SQL finds inside the transaction before it says whether to go on. None of these hooks is
+silent: whatever is not as planned, and whatever the parent does not allow, takes the transaction back. Without the hooks
+Alembic looks for a revision of the name that the parent put where a target belongs, and there is none.
+"""
+
+
+class Sequence:
+    """What is planned, and how far the one run of migrations of this process is."""
+
+    keep = "end"
+    steps = []  # newest first
+    context = None
+    pooled = None  # SQLAlchemy's holder of the driver's connection
+    transaction = None  # the server's number of the transaction that must not change, where there is such a number
+    fingerprint = None  # of the session at the start of the first step
+    applied = 0  # how many revisions Alembic has taken back
+    waiting = None  # version rows after a step that is not committed yet
+    judged = False  # whether the parent has allowed the running step inside its transaction
+    allowed = False  # whether it has allowed the commit of all
+
+
+run = Sequence()
+
+
+def raw_connection():
+    return getattr(run.pooled, "dbapi_connection", None) or run.pooled.connection
+
+
+def cursor_of():
+    """Past SQLAlchemy, whose listeners and counters are none of ours."""
+    return raw_connection().cursor()
+
+
+def first_row(statement):
+    cursor = cursor_of()
+    try:
+        cursor.execute(statement)
+        return cursor.fetchone()
+    finally:
+        cursor.close()
+
+
+def is_postgresql():
+    return run.context.dialect.name == "postgresql"
+
+
+def number_of_transaction():
+    return first_row("SELECT txid_current()")[0] if is_postgresql() else None
+
+
+def same_transaction():
+    if number_of_transaction() != run.transaction:
+        raise NotAsPlanned("a migration ended the transaction that all steps were to happen in")
+
+
+def hook_sqlalchemy_of_sequence(module):
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def committing(connection):
+        # Before it happens, so that it does not.
+        if run.transaction and not run.allowed and connection.connection is run.pooled:
+            raise NotAsPlanned("a migration commits by itself, so that what follows cannot be taken back with it")
+
+    if run.keep != "each":
+        event.listen(Engine, "commit", committing)
+    hook_step(module)
+
+
+def hook_migration_of_sequence(module):
+    from functools import wraps
+
+    cls = module.MigrationContext
+    create = cls.__init__
+    run_migrations = cls.run_migrations
+
+    @wraps(create)
+    def created(self, *args, **kwargs):
+        create(self, *args, **kwargs)
+        if run.keep == "each" and not self.as_sql:
+            self._transaction_per_migration = True
+
+    @wraps(run_migrations)
+    def running(self, *args, **kwargs):
+        if self.as_sql or run.context is not None:
+            raise NotAsPlanned("env.py runs migrations more than once")
+        run.context = self
+        run.pooled = self.connection.connection
+        self.on_version_apply_callbacks = tuple(self.on_version_apply_callbacks) + (follow,)
+        if run.keep == "each":
+            one_by_one(run_migrations, args, kwargs)
+        else:
+            as_a_whole(run_migrations, args, kwargs)
+
+    def autocommit_block(self):
+        raise NotAsPlanned("a migration uses autocommit_block, which no transaction takes back")
+
+    cls.__init__ = created
+    cls.run_migrations = running
+    if run.keep != "each":
+        cls.autocommit_block = autocommit_block
+
+
+def hook_script_of_sequence(module):
+    def planned(self, destination, current_rev):
+        if run.context is None:
+            raise NotAsPlanned("this Alembic is not known well enough")
+        if not stand_for_the_same(sorted(texts(current_rev)), REQUEST["before"]):
+            raise NotAsPlanned("the version table holds %s, which was not planned for" % sorted(texts(current_rev)))
+        return with_pauses(self) if run.keep == "each" else [step_of(self, planned) for planned in run.steps]
+
+    module.ScriptDirectory._downgrade_revs = planned
+
+
+def step_of(directory, planned):
+    from alembic.runtime.migration import MigrationStep
+
+    return MigrationStep.downgrade_from_script(directory.revision_map, directory.get_revision(planned["removes"]))
+
+
+def hooks_of_sequence():
+    run.keep = REQUEST["keep"]
+    run.steps = list(REQUEST["range"])
+    return {
+        "sqlalchemy": hook_sqlalchemy_of_sequence,
+        "alembic.runtime.migration": hook_migration_of_sequence,
+        "alembic.script.base": hook_script_of_sequence,
+    }
+
+
+def follow(ctx, step, heads, run_args, **others):
+    planned = run.steps[run.applied]
+    heads = sorted(heads)
+    if step.is_upgrade or planned["removes"] not in texts(step.up_revision_id):
+        raise NotAsPlanned("%s was run where %s was planned" % (step.up_revision_id, planned["removes"]))
+    if not stand_for_the_same(heads, planned["after"]):
+        raise NotAsPlanned("after %s the version table holds %s" % (planned["removes"], heads))
+    run.applied += 1
+    if run.keep == "each":
+        run.waiting = heads
+        return
+    same_transaction()
+    demand({"applied": [run.applied - 1, heads]})
+
+
+def stand_for_the_same(heads, planned):
+    """Alembic may keep a row that another one implies."""
+    if heads == planned:
+        return True
+    below = [everything_below(run.context.script.revision_map, rows) for rows in (heads, planned)]
+    return below[0] == below[1]
+
+
+# --- one transaction for all -----------------------------------------------------------------------------------------
+
+
+def as_a_whole(run_migrations, args, kwargs):
+    context = run.context
+    if not context.impl.transactional_ddl or context._transaction_per_migration:
+        raise NotAsPlanned("env.py does not ask for one transaction around all revisions")
+    run.transaction = number_of_transaction()
+    if number_of_transaction() != run.transaction:
+        raise NotAsPlanned("env.py migrates over a connection in autocommit mode")
+    demand("begun")
+    run_migrations(context, *args, **kwargs)
+    if run.applied != len(run.steps):
+        raise NotAsPlanned("%d of %d steps were run" % (run.applied, len(run.steps)))
+    same_transaction()
+    demand("finished")
+    if run.keep == "never":
+        take_back(0)
+    run.allowed = True
+
+
+# --- one transaction for each ----------------------------------------------------------------------------------------
+
+
+def one_by_one(run_migrations, args, kwargs):
+    context = run.context
+    reason = why_not_shared(context)
+    if reason is not None:
+        # Alembic then finds nothing to do, and env.py comes to its own end.
+        run_no_more(reason)
+    else:
+        judge_commits(context.dialect)
+    run_migrations(context, *args, **kwargs)
+
+
+def why_not_shared(context):
+    if getattr(context, "_in_external_transaction", False) or is_in_transaction(context.connection):
+        return "env.py has begun a transaction when the migrations begin"
+    if not context.impl.transactional_ddl or not is_postgresql():
+        return None
+    both = [number_of_transaction() for _ in range(2)]
+    context.dialect.do_rollback(run.pooled)
+    return "env.py migrates over a connection in autocommit mode" if both[0] != both[1] else None
+
+
+def is_in_transaction(connection):
+    """Drivers begin one by themselves, of which SQLAlchemy before 1.4 knows nothing."""
+    if connection.in_transaction():
+        return True
+    raw = raw_connection()
+    raw = getattr(raw, "driver_connection", None) or raw
+    driver = type(raw).__module__.split(".")[0]
+    if driver in ("psycopg2", "psycopg"):
+        return int(raw.info.transaction_status) != 0
+    if driver in ("pymysql", "aiomysql", "asyncmy"):
+        return bool(getattr(raw, "server_status", 0) & 1)
+    return bool(getattr(raw, "in_transaction", False)) if driver == "sqlite3" else False
+
+
+def run_no_more(reason):
+    run.steps = []
+    tell({"left": reason})
+
+
+def with_pauses(directory):
+    """The steps for Alembic's own loop, which asks for the next one when the transaction of the last is committed."""
+    for index in range(len(run.steps)):
+        step = step_of(directory, run.steps[index])
+        step.migration_fn = from_its_start(index, step.migration_fn)
+        run.judged = False
+        yield step
+        if not pause(index):
+            return
+
+
+def from_its_start(index, migration_fn):
+    from functools import wraps
+
+    @wraps(migration_fn)  # Alembic logs its name
+    def migrate(**kwargs):
+        rows = sorted(texts(run.context.get_current_heads()))
+        expected = run.steps[index - 1]["after"] if index else REQUEST["before"]
+        if not stand_for_the_same(rows, expected):
+            refuse("the version table holds %s, which was not planned for" % (rows,))
+        seen = fingerprint_of_session()
+        if index == 0:
+            run.fingerprint = seen
+        elif seen != run.fingerprint:
+            run.context.dialect.do_rollback(run.pooled)
+            run_no_more("step %d left something behind in the session" % index)
+            vanish(0)
+        if run.context.impl.transactional_ddl and is_postgresql():
+            run.transaction = number_of_transaction()
+            refuse(consult({"starting": index}))
+        return migration_fn(**kwargs)
+
+    return migrate
+
+
+# What one step may leave to the next. Each is one statement, and the answer is compared as it is.
+FINGERPRINTS = {
+    "postgresql": (
+        "SELECT pg_catalog.pg_backend_pid(), current_user, pg_catalog.current_setting('search_path'),"
+        " (SELECT pg_catalog.string_agg(name || '=' || setting, ';' ORDER BY name) FROM pg_catalog.pg_settings"
+        " WHERE source = 'session'),"
+        " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()),"
+        " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema())"
+    ),
+    "mysql": (
+        "SELECT CONNECTION_ID(), CURRENT_USER(), DATABASE(), @@SESSION.autocommit, @@SESSION.sql_mode,"
+        " @@SESSION.foreign_key_checks, @@SESSION.unique_checks, @@SESSION.sql_safe_updates, @@SESSION.time_zone,"
+        " @@SESSION.character_set_client, @@SESSION.collation_connection, @@SESSION.lock_wait_timeout,"
+        " @@SESSION.innodb_lock_wait_timeout, @@SESSION.default_storage_engine"
+    ),
+    "sqlite": (
+        "SELECT (SELECT foreign_keys FROM pragma_foreign_keys), (SELECT defer_foreign_keys FROM pragma_defer_foreign_keys),"
+        " (SELECT legacy_alter_table FROM pragma_legacy_alter_table),"
+        " (SELECT ignore_check_constraints FROM pragma_ignore_check_constraints),"
+        " (SELECT recursive_triggers FROM pragma_recursive_triggers), (SELECT group_concat(name) FROM pragma_database_list),"
+        " (SELECT group_concat(name) FROM sqlite_temp_master)"
+    ),
+}
+FINGERPRINTS["mariadb"] = FINGERPRINTS["mysql"]
+
+
+def fingerprint_of_session():
+    statement = FINGERPRINTS.get(run.context.dialect.name)
+    try:
+        return statement and [None if value is None else str(value) for value in first_row(statement)]
+    except Exception as error:
+        return "it cannot be read: %s" % type(error).__name__
+
+
+def judge_commits(dialect):
+    """As late as possible: listeners of the project's own run before the driver commits."""
+    do_commit = dialect.do_commit
+
+    def committing(pooled):
+        if run.waiting is not None and pooled is run.pooled:
+            heads, run.waiting = run.waiting, None
+            if run.transaction is not None:
+                judge_step(heads)
+        do_commit(pooled)
+
+    dialect.do_commit = committing
+
+
+def judge_step(heads):
+    # Deferred triggers run at the commit, after everything was looked at.
+    cursor = cursor_of()
+    try:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    finally:
+        cursor.close()
+    if number_of_transaction() != run.transaction:
+        # The step has committed a part by itself: what there is to judge is not in here.
+        return
+    try:
+        reason = consult({"applied": [run.applied - 1, heads]})
+    except NotAsPlanned as error:
+        reason = str(error)
+    refuse(reason)
+    run.judged = True
+
+
+def pause(index):
+    """Whether the next step may begin. Nothing is told of a step whose transaction is still open."""
+    flush_output()
+    if is_in_transaction(run.context.connection):
+        return False
+    forget_transactions(run.context.connection)
+    return consult({"kept": [index, run.judged]}) is None
+
+
+# --- the parent's verdict --------------------------------------------------------------------------------------------
+
+heard = []  # what was read of a line that is not whole yet
+
+
+def hear():
+    import json
+
+    while True:
+        line, end, rest = b"".join(heard).partition(b"\n")
+        if end:
+            heard[:] = [rest]
+            return json.loads(line.decode())
+        data = os.read(CHANNEL, 65536)
+        if not data:
+            raise NotAsPlanned("rollback is gone, and nobody is left to allow the commit")
+        heard.append(data)
+
+
+def consult(news):
+    """Tells the parent and answers its questions. Why it does not want to go on; nothing where it does."""
+    tell(news)
+    while True:
+        message = hear()
+        if "ask" in message:
+            tell(answer(message["ask"]))
+        elif message["go_on"]:
+            return None
+        else:
+            return message["reason"]
+
+
+def demand(news):
+    reason = consult(news)
+    if reason is not None:
+        raise NotAsPlanned(reason)
+
+
+def refuse(reason):
+    """Takes the running step back where there is a reason to. Past env.py, which might commit or begin again."""
+    if reason is not None:
+        sys.stderr.write("%s\n" % reason)
+        take_back(1)
+
+
+def take_back(status):
+    run.context.dialect.do_rollback(run.pooled)
+    tell("taken_back")
+    vanish(status)
+
+
+def vanish(status):
+    flush_output()
+    os._exit(status)
+
+
+def flush_output():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+
+
+def answer(statements):
+    """What the last statement finds. Nothing of it stays, and an error in it spoils nothing."""
+    cursor = cursor_of()
+    try:
+        every_value_as_text(cursor)
+        cursor.execute("SAVEPOINT rollback_looks")
+        try:
+            for statement in statements:
+                cursor.execute(statement)
+            rows = cursor.fetchall() if cursor.description else []
+            found = {"rows": [[text_of(value) for value in row] for row in rows]}
+        except Exception as error:
+            found = {"error": {"code": code_of(error), "reason": str(error).strip()}}
+        try:
+            cursor.execute("ROLLBACK TO SAVEPOINT rollback_looks")
+            cursor.execute("RELEASE SAVEPOINT rollback_looks")
+        except Exception:
+            raise NotAsPlanned("the transaction that the steps were to happen in is lost: %s" % (found,))
+    finally:
+        cursor.close()
+    same_transaction()
+    return found
+
+
+def code_of(error):
+    for name in ("sqlstate", "pgcode"):
+        code = getattr(error, name, None)
+        if code:
+            return str(code)
+    # pg8000 has what the server sent.
+    fields = error.args[0] if error.args else None
+    return fields.get("C") if isinstance(fields, dict) else None
+
+
+def every_value_as_text(cursor):
+    """psycopg2 hands out what the server wrote, if asked; the others make Python's objects of it."""
+    module = sys.modules.get("psycopg2.extensions")
+    if module is not None and isinstance(cursor, module.cursor):
+        types = tuple(module.string_types)
+        module.register_type(module.new_type(types, "TEXT", lambda value, cursor: value), cursor)
+
+
+def text_of(value):
+    """As the server writes it, for the types that a check is likely to name."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, float) and value.is_integer():
+        return "%d" % value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return "\\x" + bytes(value).hex()
+    return str(value)
+
+
