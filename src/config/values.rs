@@ -23,7 +23,11 @@ pub fn allowed(text: &str) -> Result<Allowed, String> {
     Allowed::parse(text).map_err(|error| {
         format!(
             "{error}; the findings are {}",
-            risk::codes().into_iter().collect::<Vec<_>>().join(", ")
+            risk::codes()
+                .into_iter()
+                .chain([risk::UNANNOUNCED])
+                .collect::<Vec<_>>()
+                .join(", ")
         )
     })
 }

@@ -9,6 +9,8 @@ mod catalogue;
 mod checks_mysql;
 mod checks_postgres;
 mod checks_sqlite;
+pub mod effects_counted;
+pub mod effects_postgres;
 pub mod evidence;
 mod execution;
 mod failure;

@@ -14,6 +14,7 @@ pub mod command;
 pub mod connection;
 pub mod database_identity;
 pub mod diagnosis;
+pub mod effect;
 pub mod foresight;
 pub mod graph;
 pub mod guard;

@@ -38,6 +38,10 @@ pub fn examine(seen: &Seen, ask: &mut dyn Ask) -> Vec<Finding> {
     found::merged(all)
 }
 
+/// What `--allow` takes for effects that are measured and were not announced. No finding has it, and `all` does not
+/// include it: nobody agrees in advance to what nobody knows.
+pub const UNANNOUNCED: &str = "unannounced";
+
 /// The codes that findings can have.
 pub fn codes() -> BTreeSet<&'static str> {
     let all = rules::RULES.iter().flat_map(|rule| rule.codes);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::figures::counted;
-use super::{Finding, Foretold, Level, codes};
+use super::{Finding, Foretold, Level, UNANNOUNCED, codes};
 
 /// What goes, summed over steps. A figure with an estimate in it is one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -334,12 +334,18 @@ impl Allowed {
                 allowed.all = true;
                 continue;
             }
-            let code = codes().into_iter().find(|code| *code == word);
+            let known = codes().into_iter().chain([UNANNOUNCED]);
+            let code = known.into_iter().find(|code| *code == word);
             allowed
                 .codes
                 .insert(code.ok_or_else(|| NoSuchCode(word.to_owned()))?);
         }
         Ok(allowed)
+    }
+
+    /// Whether effects may be kept that the plan did not announce. `all` is about findings and does not say so.
+    pub fn covers_unannounced(&self) -> bool {
+        self.codes.contains(UNANNOUNCED)
     }
 
     /// Whether a finding may be.
@@ -565,6 +571,10 @@ mod tests {
         assert_eq!(left(""), ["column-dropped", "unknown-code"].into());
         assert_eq!(left("column-dropped, merge"), ["unknown-code"].into());
         assert!(left("all").is_empty());
+        let unannounced = |text: &str| Allowed::parse(text).unwrap().covers_unannounced();
+        assert!(!unannounced("all") && !unannounced("table-dropped"));
+        assert!(unannounced("unannounced") && unannounced("all,unannounced"));
+        assert!(left("unannounced").contains("table-dropped"));
         assert_eq!(
             Allowed::parse("colum-dropped").unwrap_err().to_string(),
             "there is no finding \"colum-dropped\""

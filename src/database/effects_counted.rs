@@ -1,0 +1,37 @@
+//! What a step did, by counting before and after it: SQLite, MySQL and MariaDB.
+//!
+//! No transaction is open between two calls, because on MySQL and MariaDB it would keep the step's DDL waiting.
+
+use std::time::Duration;
+
+use super::{DatabaseError, Look};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::checks::Counts;
+use crate::domain::connection::VersionTable;
+use crate::domain::effect::CountedInventory;
+use crate::domain::foresight::Dialect;
+use crate::domain::schema::Schema;
+
+/// Notes the tables of a schema and counts their rows, the smallest table first. Those that `budget` does not suffice
+/// for are not counted, and [`CountedInventory::not_counted`] says which.
+pub fn inventory(
+    database: &mut dyn Look,
+    schema: &Schema,
+    dialect: Dialect,
+    version: &VersionTable,
+    budget: Duration,
+) -> Result<CountedInventory, DatabaseError> {
+    let counts = database.row_counts(budget)?.unwrap_or_default();
+    Ok(of_counts(schema, dialect, version, &counts))
+}
+
+/// The same from rows that were counted already.
+pub fn of_counts(
+    schema: &Schema,
+    dialect: Dialect,
+    version: &VersionTable,
+    counts: &Counts,
+) -> CountedInventory {
+    let catalogue = Catalogue::read(schema, dialect, None);
+    CountedInventory::new(&catalogue, counts, version)
+}
