@@ -18,6 +18,7 @@ mod crash;
 mod diagnosis;
 mod drivers;
 mod dump;
+mod effects;
 mod effort;
 mod evidence;
 mod failures;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::TableIdentity;
-use crate::domain::catalogue::{Catalogue, made_anew};
+use crate::domain::catalogue::made_anew;
 use crate::domain::foresight::{Dialect, EventKind, Extent, Followed, Seen};
 use crate::domain::operation::{Operation, RowChange, TableName};
 use crate::domain::risk::{Finding, Level};
@@ -24,7 +24,7 @@ pub enum Unfollowed {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Announced {
     /// The schema of names without one; `None` if that is not known, or the server has no schemas.
-    pub(super) default_schema: Option<String>,
+    default_schema: Option<String>,
     /// Whether names that differ in case only are two names.
     case_sensitive: bool,
     /// What could not be followed, and was shown as `unknown-code`.
@@ -56,17 +56,22 @@ pub(super) struct Expected {
 }
 
 impl Announced {
+    /// Nothing yet. `default_schema` is the schema of names without one, on a server that has schemas.
+    pub fn new(default_schema: Option<String>, dialect: Option<Dialect>) -> Self {
+        Self {
+            default_schema,
+            case_sensitive: dialect == Some(Dialect::Postgresql),
+            ..Self::default()
+        }
+    }
+
     /// What the followed downgrade of a step and its findings say. Each operation counts, whether it is certain or
     /// behind a condition.
     pub fn of(seen: &Seen, findings: &[Finding]) -> Self {
         let happened = &seen.downgrade.happened;
         let catalogue = happened.iter().find_map(|happened| happened.before.clone());
-        let mut announced = Self {
-            default_schema: catalogue
-                .and_then(|one: std::sync::Arc<Catalogue>| one.default_schema.clone()),
-            case_sensitive: seen.dialect == Some(Dialect::Postgresql),
-            ..Self::default()
-        };
+        let default_schema = catalogue.and_then(|catalogue| catalogue.default_schema.clone());
+        let mut announced = Self::new(default_schema, seen.dialect);
         if matches!(seen.downgrade.followed, Followed::Unreadable(_)) {
             announced.may_do(Unfollowed::Anything);
         }

@@ -574,7 +574,7 @@ mod tests {
         let unannounced = |text: &str| Allowed::parse(text).unwrap().covers_unannounced();
         assert!(!unannounced("all") && !unannounced("table-dropped"));
         assert!(unannounced("unannounced") && unannounced("all,unannounced"));
-        assert!(left("unannounced").contains("table-dropped"));
+        assert!(left("unannounced").contains("column-dropped"));
         assert_eq!(
             Allowed::parse("colum-dropped").unwrap_err().to_string(),
             "there is no finding \"colum-dropped\""
