@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::domain::blocker::Blocker;
+use crate::domain::effect::{Effect, Surprise, Verdict};
 use crate::domain::graph::Graph;
 use crate::domain::journal::{Checked, Statement};
 use crate::domain::plan::{Plan, Step};
@@ -26,7 +27,7 @@ use crate::process::{Channel, Interrupt};
 
 pub use self::as_one::run_as_one;
 pub use self::restored::run_with_a_way_back;
-pub use self::traits::{Events, Findings, Glance, Recorder, Witness};
+pub use self::traits::{Events, Findings, Glance, Measured, Recorder, Witness};
 
 /// Between two attempts of a step that waited for a lock in vain.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
@@ -80,7 +81,7 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     while let Some(step) = plan.steps.get(done.len()) {
         let ran = if alone {
             parts
-                .step(done.len(), step, &mut schema)
+                .step(plan, done.len(), step, &mut schema)
                 .map(|finished| done.push(finished))
         } else {
             parts.together(plan, &mut schema, &mut done).map(|why| {
@@ -326,13 +327,14 @@ impl Parts<'_> {
     /// that of before, and of after when it returns well.
     fn step(
         &mut self,
+        plan: &Plan,
         index: usize,
         step: &Step,
         schema: &mut Option<Schema>,
     ) -> Result<StepDone, Box<Stopped>> {
         let retries = self.options.lock_retries;
         for attempt in 1..=retries {
-            match self.attempt(index, step, schema) {
+            match self.attempt(plan, index, step, schema) {
                 Err(stopped) if may_be_tried_again(&stopped.stop) => {
                     self.events
                         .lock_retry(index, attempt, retries, &stopped.stop.blockers);
@@ -341,7 +343,7 @@ impl Parts<'_> {
                 result => return result,
             }
         }
-        self.attempt(index, step, schema)
+        self.attempt(plan, index, step, schema)
     }
 
     /// What was looked at, our own looks first.
@@ -389,8 +391,29 @@ impl Parts<'_> {
         Ok(evidence)
     }
 
-    /// One step from the look before it to the record after it.
+    /// One step from the look before it to the record after it. One that would have been taken back for nothing is
+    /// run once more.
     fn attempt(
+        &mut self,
+        plan: &Plan,
+        index: usize,
+        step: &Step,
+        schema: &mut Option<Schema>,
+    ) -> Result<StepDone, Box<Stopped>> {
+        loop {
+            match self.judged_alone(plan, index, schema) {
+                Some(Ok(finished)) => return Ok(finished),
+                Some(Err(stopped)) => match self.confirmed(stopped) {
+                    Some(stopped) => return Err(stopped),
+                    None => continue,
+                },
+                None => return self.unjudged(index, step, schema),
+            }
+        }
+    }
+
+    /// A step that the engine runs without handing over control.
+    fn unjudged(
         &mut self,
         index: usize,
         step: &Step,
@@ -411,8 +434,25 @@ impl Parts<'_> {
             started,
             evidence,
             heard,
+            effect: None,
         };
         self.ended(ran, run, schema)
+    }
+
+    /// What is left of the end of a run after what a step would have lost was counted; `None` if that is nothing.
+    fn confirmed(&mut self, mut stopped: Box<Stopped>) -> Option<Box<Stopped>> {
+        let Cause::Unannounced(surprises) = &mut stopped.stop.cause else {
+            return Some(stopped);
+        };
+        if !matches!(stopped.stop.position, Position::Unchanged { .. }) {
+            return Some(stopped);
+        }
+        let left = self.witness.confirm(std::mem::take(surprises));
+        if left.is_empty() {
+            return None;
+        }
+        *surprises = left;
+        Some(stopped)
     }
 
     /// A step whose process is over, from the look at the database to the record.
@@ -428,6 +468,7 @@ impl Parts<'_> {
             started,
             evidence,
             heard,
+            effect,
         } = ran;
         let recorded = match &run {
             Ok(run) => self.recorder.engine_ended(index, &run.ended),
@@ -466,6 +507,7 @@ impl Parts<'_> {
             glance,
             session: heard.session,
             started,
+            effect,
         };
         self.finish(index, step, seen, schema, recorded)
     }
@@ -484,6 +526,7 @@ impl Parts<'_> {
             glance,
             session,
             started,
+            effect,
         } = found;
         let (after, health) = match glance {
             Some(glance) => (glance.schema, glance.health),
@@ -500,6 +543,8 @@ impl Parts<'_> {
         for warning in &found.warnings {
             self.events.warning(warning);
         }
+        let (effect, verdict) = self.measured(index, effect, schema.as_ref(), after.as_ref());
+        let surprises = self.told(verdict);
         let mut looks = Vec::new();
         if self.options.validate {
             looks.push(Checked::new(VERSION_TABLE, None));
@@ -509,6 +554,7 @@ impl Parts<'_> {
             removes: step.removes.clone(),
             heads,
             difference,
+            effect,
             elapsed: started.elapsed(),
         };
         let looks = self.looks(looks);
@@ -522,11 +568,54 @@ impl Parts<'_> {
         let cause = match recorded {
             Err(reason) => Cause::NotRecorded(reason),
             Ok(()) if !found.faults.is_empty() => Cause::CheckFailed(found.faults),
+            Ok(()) if !surprises.is_empty() => Cause::Unannounced(surprises),
             Ok(()) => return Ok(finished),
         };
         let mut stopped = Stopped::between(index, cause, Some(finished));
         stopped.stop.may_be_others = found.may_be_others;
         Err(stopped)
+    }
+}
+
+impl Parts<'_> {
+    /// What a step that is done did, and whether it should have been.
+    fn measured(
+        &mut self,
+        index: usize,
+        effect: Option<Effect>,
+        before: Option<&Schema>,
+        after: Option<&Schema>,
+    ) -> (Option<Effect>, Verdict) {
+        let schema = Difference::between(before, after);
+        if let Some(effect) = effect {
+            let effect = Effect { schema, ..effect };
+            let verdict = self.witness.judge(index, &effect);
+            return (Some(effect), verdict);
+        }
+        let nothing = Verdict::Keep { notes: Vec::new() };
+        if !self.options.validate {
+            return (None, nothing);
+        }
+        match self
+            .witness
+            .measure_afterwards(index, before, after, &schema)
+        {
+            Some(Measured { effect, verdict }) => (Some(effect), verdict),
+            None => (None, nothing),
+        }
+    }
+
+    /// Tells what was kept although the plan did not name it. Gives what may not be.
+    fn told(&mut self, verdict: Verdict) -> Vec<Surprise> {
+        match verdict {
+            Verdict::Keep { notes } => {
+                for note in notes {
+                    self.events.unannounced(&note);
+                }
+                Vec::new()
+            }
+            Verdict::Undo(surprises) => surprises,
+        }
     }
 }
 
@@ -537,6 +626,8 @@ struct Ran<'a> {
     started: Instant,
     evidence: Result<Evidence, Doubt>,
     heard: Heard,
+    /// As it was measured inside the transaction.
+    effect: Option<Effect>,
 }
 
 /// A step that the version table shows as done.
@@ -545,6 +636,7 @@ struct Found {
     glance: Option<Glance>,
     session: Option<StepSession>,
     started: Instant,
+    effect: Option<Effect>,
 }
 
 /// What a step is judged by: what was seen at a glance, and else what is looked at now.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Context;
+use super::measure::Measure;
 use super::route::Route;
 use super::watch::{Own, Watch, health};
 use crate::checks::When;
@@ -10,6 +11,8 @@ use crate::database::{Database, Look};
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::Health;
 use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
+use crate::domain::effect::{Effect, Surprise, Verdict};
+use crate::domain::foresight::Dialect;
 use crate::domain::journal::Checked;
 use crate::domain::plan::Step;
 use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
@@ -19,12 +22,13 @@ use crate::domain::revision::{Heads, RevisionId};
 use crate::engine::alembic::AlembicEngine;
 use crate::engine::{Current, Engine};
 use crate::error::Failure;
-use crate::runner::{Findings, Glance, Witness};
+use crate::runner::{Findings, Glance, Measured, Witness};
 
 /// The witness of a run: the eyes, and what is checked with them.
 pub(super) struct Watched {
     pub(super) eyes: Eyes,
     pub(super) watch: Watch,
+    pub(super) measure: Measure,
 }
 
 /// Who looks at the database between the steps.
@@ -205,6 +209,54 @@ impl Witness for Watched {
     ) -> Findings {
         let (watch, own) = self.parts();
         watch.after_step(own, seen, difference, session)
+    }
+
+    fn begins(&mut self, index: usize, transaction: &mut dyn Queries) -> Result<(), String> {
+        match &self.eyes {
+            Eyes::Own { table, .. } => self.measure.begins(index, transaction, table),
+            Eyes::Engine(_) => Ok(()),
+        }
+    }
+
+    fn measure(
+        &mut self,
+        index: usize,
+        transaction: &mut dyn Queries,
+    ) -> Result<Option<Measured>, String> {
+        match &self.eyes {
+            Eyes::Own { table, .. } => self.measure.measure(index, transaction, table),
+            Eyes::Engine(_) => Ok(None),
+        }
+    }
+
+    fn judge(&self, index: usize, effect: &Effect) -> Verdict {
+        self.measure.judge(index, effect)
+    }
+
+    fn confirm(&mut self, surprises: Vec<Surprise>) -> Vec<Surprise> {
+        match &mut self.eyes {
+            Eyes::Own { database, .. } => self.measure.confirm(surprises, &mut **database),
+            Eyes::Engine(_) => surprises,
+        }
+    }
+
+    fn measure_afterwards(
+        &mut self,
+        index: usize,
+        before: Option<&Schema>,
+        after: Option<&Schema>,
+        difference: &Difference,
+    ) -> Option<Measured> {
+        let Eyes::Own { facts, table, .. } = &self.eyes else {
+            return None;
+        };
+        let dialect = Dialect::of(&facts.dialect).filter(|one| *one != Dialect::Postgresql)?;
+        let healths = self.watch.around_the_step()?;
+        let schemas = (before?, after?);
+        Some(
+            self.measure
+                .afterwards(index, schemas, healths, difference, (dialect, table)),
+        )
     }
 
     fn faults_at_the_end(&mut self) -> Vec<String> {

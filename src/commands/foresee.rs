@@ -9,6 +9,7 @@ use super::session::{Session, Text};
 use crate::config::{self, Layer};
 use crate::database::evidence::Probes;
 use crate::domain::command::Command;
+use crate::domain::effect::Announced;
 use crate::domain::foresight::{Migrations, Seen, foresee, reachable};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
@@ -62,6 +63,8 @@ pub(super) struct Foreseen {
     pub(super) verdict: String,
     /// What will be lost, such as `drops 3 tables with 88 rows`; `None` where nothing is known to be.
     pub(super) losses: Option<String>,
+    /// What each step may do by what was shown of it.
+    pub(super) announced: Vec<Announced>,
 }
 
 impl Foreseen {
@@ -115,6 +118,11 @@ impl Foreseen {
             "no version file of the plan is at hand, so that nothing is known of the steps"
                 .to_owned()
         });
+        let announced = steps.iter().map(|step| match unread {
+            Some(_) => Announced::anything(),
+            None => Announced::of(&step.seen, &step.findings),
+        });
+        let announced = announced.collect();
         let steps: Vec<_> = steps.into_iter().map(|step| step.findings).collect();
         let verdict = Verdict::over(steps.iter().flatten());
         let outlook = Outlook {
@@ -126,6 +134,7 @@ impl Foreseen {
         Self {
             verdict: in_one_line(&outlook, &verdict),
             losses: verdict.losses.sentence(),
+            announced,
             outlook,
         }
     }

@@ -19,6 +19,7 @@ mod keeper;
 pub mod list;
 mod lock;
 pub mod man;
+mod measure;
 pub mod plan;
 mod record;
 mod records;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Context;
 use super::unfinished::TakenUp;
 use crate::domain::backup::Manifest;
+use crate::domain::effect::Effect;
 use crate::domain::journal::{self, Begun, Checked, Entry, Finished, Run, RunBackup, Statement};
 use crate::domain::lock::Operator;
 use crate::domain::plan::Step;
@@ -253,6 +254,7 @@ impl Recorder for Record {
             heads: done.heads.clone(),
             // Without validation nothing was read, and nothing can be compared later.
             difference: (!after.is_empty()).then(|| done.difference.clone()),
+            effect: done.effect.clone().map(Effect::without_schema),
             schema: digest(after),
             seconds: journal::seconds(done.elapsed),
         };

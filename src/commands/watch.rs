@@ -30,6 +30,8 @@ pub(super) struct Watch {
     may_lose_rows: Vec<String>,
     secrets: Vec<Secret>,
     health: Option<Health>,
+    /// As it was looked at before that.
+    previous: Option<Health>,
     /// As it was before the first step.
     start: Option<Health>,
     /// The checks that were made and are not written down yet.
@@ -52,6 +54,7 @@ impl Watch {
             may_lose_rows: settings.may_lose_rows.clone().unwrap_or_default(),
             secrets,
             health: None,
+            previous: None,
             start: None,
             made: Vec::new(),
             each_by_itself: false,
@@ -89,6 +92,11 @@ impl Watch {
     /// The data as it was looked at last.
     pub(super) fn health(&self) -> Option<&Health> {
         self.health.as_ref()
+    }
+
+    /// The data before and after the step that was looked at last.
+    pub(super) fn around_the_step(&self) -> Option<(&Health, &Health)> {
+        Some((self.previous.as_ref()?, self.health.as_ref()?))
     }
 
     /// The state that each step is compared with; `seen` where it was looked at already.
@@ -159,7 +167,7 @@ impl Watch {
                         }
                         found.faults = [lost, new].concat();
                     }
-                    self.health = Some(health);
+                    self.previous = self.health.replace(health);
                 }
                 Err(reason) => {
                     found.faults = vec![format!("the checks cannot be made: {reason}")];

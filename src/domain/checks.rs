@@ -207,7 +207,8 @@ pub fn is_rollbacks_own(table: &str, version: &VersionTable) -> bool {
 }
 
 /// Whether a table of the schema is meant by a name with or without its schema; quotes do not count.
-fn is_named(table: &str, name: &str) -> bool {
+/// Whether a table is meant by a name that may lack the schema.
+pub fn is_named(table: &str, name: &str) -> bool {
     let bare = |text: &str| text.replace('"', "");
     let (table, name) = (bare(table), bare(name));
     table == name || table.ends_with(&format!(".{name}"))

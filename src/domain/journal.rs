@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::backup::Manifest;
 use super::database_identity::{DatabaseIdentity, DatabaseReference};
 use super::diagnosis::Diagnosis;
+use super::effect::Effect;
 use super::guard::Guarded;
 use super::lock::Operator;
 use super::policy::{Circumstances, Ruling};
@@ -115,6 +116,9 @@ pub enum Entry {
         heads: Heads,
         /// What it did to the schema; `None` where it was done before it could be recorded.
         difference: Option<Difference>,
+        /// What it did, as measured; `None` where that was not possible.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        effect: Option<Effect>,
         /// SHA-256 of the schema after it.
         schema: String,
         /// Seconds it took, to the millisecond.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::blocker::Blocker;
+use super::effect::{Effect, Surprise};
 use super::proof::Doubt;
 use super::revision::{Heads, RevisionId};
 pub use super::schema::{Difference, Schema};
@@ -17,6 +18,8 @@ pub struct StepDone {
     pub heads: Heads,
     /// What it did to the schema.
     pub difference: Difference,
+    /// What it did, as measured; `None` where that was not possible.
+    pub effect: Option<Effect>,
     /// Wall time of the engine and the reading together.
     pub elapsed: Duration,
 }
@@ -90,6 +93,10 @@ pub enum Cause {
     NotRecorded(String),
     /// The step is done, and a check after it failed; each sentence is one fault.
     CheckFailed(Vec<String>),
+    /// The step did, or would have done, what nobody announced or agreed to.
+    Unannounced(Vec<Surprise>),
+    /// What the step did could not be measured; the sentence says why.
+    NotMeasured(String),
     /// The operator asked to stop between two steps.
     Interrupted,
     /// The operator insisted, and the engine was ended.
@@ -198,7 +205,8 @@ impl Report {
                 Cause::Interrupted | Cause::InterruptedTwice,
                 Position::Unchanged { .. } | Position::StepHappened,
             ) => Outcome::Interrupted,
-            (Cause::NotVerified | Cause::CheckFailed(_), _) => Outcome::FailedChanged,
+            (Cause::NotVerified | Cause::CheckFailed(_), _)
+            | (Cause::Unannounced(_), Position::StepHappened) => Outcome::FailedChanged,
             // The step may be done, and the database stands where it was verified to stand.
             (Cause::NotRecorded(_), _) | (_, Position::Unchanged { .. }) => {
                 Outcome::FailedUnchanged
@@ -312,6 +320,17 @@ impl Report {
 impl fmt::Display for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unannounced(surprises) => {
+                formatter.write_str("the plan did not announce that the step would ")?;
+                for (at, surprise) in surprises.iter().enumerate() {
+                    let comma = if at == 0 { "" } else { ", and " };
+                    write!(formatter, "{comma}{surprise}")?;
+                }
+                Ok(())
+            }
+            Self::NotMeasured(reason) => {
+                write!(formatter, "what the step did cannot be measured: {reason}")
+            }
             Self::EngineFailed(status) => {
                 write!(formatter, "the engine exited with status {status}")
             }

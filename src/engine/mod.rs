@@ -103,6 +103,8 @@ pub enum Keep {
     End,
     /// One transaction for all, which is rolled back when the last step is done.
     Never,
+    /// One step, run by the command line that names it, in whatever transaction the project makes for it.
+    Own,
 }
 
 /// How far a lock timeout reaches.
@@ -212,6 +214,11 @@ pub trait Engine {
         listener: &mut dyn Listener,
     ) -> Result<StepRun, EngineError>;
 
+    /// Whether [`Self::run_sequence`] can run a step by itself and be judged before the commit.
+    fn hands_over_control(&self) -> bool {
+        false
+    }
+
     /// Whether several steps may share a process that keeps each: only if nothing of one can reach into the next.
     /// The error is a sentence.
     fn shares_a_process(&self) -> Result<(), String> {
@@ -219,7 +226,7 @@ pub trait Engine {
     }
 
     /// Runs the steps one after the other in one process. What `judge` does not allow is not committed. The time limit
-    /// counts for each step that is kept by itself. `None` where the engine has no way to do so.
+    /// counts for each step that is kept by itself. `None` where the engine has no way to do so: then nothing was run.
     fn run_sequence(
         &self,
         _sequence: &Sequence<'_>,

@@ -121,6 +121,7 @@ impl<'a> Inside<'a> {
             removes: step.removes.clone(),
             heads,
             difference,
+            effect: None,
             elapsed: now - std::mem::replace(&mut self.since, now),
         };
         for warning in &found.warnings {

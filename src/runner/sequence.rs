@@ -1,16 +1,19 @@
 //! Several steps in one process, each kept by itself: the engine hands over control before each commit and after it.
 
+use std::ops::{Bound, RangeBounds};
+use std::slice::SliceIndex;
 use std::time::Instant;
 
 use super::{
-    Found, Glance, Heard, Hearing, Parts, Ran, Stopped, describes, may_be_tried_again,
+    Found, Glance, Heard, Hearing, Measured, Parts, Ran, Stopped, describes, may_be_tried_again,
 };
+use crate::domain::effect::{Effect, Verdict};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::proof::{Doubt, Evidence};
 use crate::domain::query::Queries;
-use crate::domain::report::{Cause, Position, Schema, StepDone};
+use crate::domain::report::{Cause, Position, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
-use crate::engine::{Ended, EngineError, Judge, Keep, Listener, Sequence};
+use crate::engine::{EngineError, Judge, Keep, Listener, Sequence, StepRun};
 use crate::fault;
 use crate::process::Channel;
 
@@ -49,6 +52,11 @@ impl Parts<'_> {
         let mut at = done.len();
         loop {
             match self.sequence(plan, schema, done) {
+                Err(stopped) if matches!(stopped.stop.cause, Cause::Unannounced(_)) => {
+                    if let Some(stopped) = self.confirmed(stopped) {
+                        return Err(stopped);
+                    }
+                }
                 Err(stopped) if may_be_tried_again(&stopped.stop) => {
                     if stopped.stop.index != at {
                         (at, attempt) = (stopped.stop.index, 0);
@@ -73,49 +81,23 @@ impl Parts<'_> {
         done: &mut Vec<StepDone>,
     ) -> Result<Option<String>, Box<Stopped>> {
         let first = done.len();
-        let started = Instant::now();
         let evidence = self.begin(first, &plan.steps[first], schema.as_ref())?;
-        let sequence = Sequence {
-            before: &plan.steps[first].heads_before,
-            steps: &plan.steps[first..],
-            keep: Keep::Each,
+        let ran = self.in_one_process(plan, first.., Keep::Each, evidence, schema);
+        let Some((state, run)) = ran else {
+            return Ok(Some("this engine runs each step by itself".to_owned()));
         };
-        let mut together = Together {
-            plan,
-            first,
-            parts: Parts {
-                graph: self.graph,
-                before: None,
-                engine: self.engine,
-                witness: &mut *self.witness,
-                recorder: &mut *self.recorder,
-                events: &mut *self.events,
-                interrupt: self.interrupt,
-                options: self.options,
-            },
-            schema: &mut *schema,
-            done: &mut *done,
-            heard: Hearing::default(),
-            evidence,
-            started,
-            stopped: None,
-            objection: None,
-            left: None,
-        };
-        let run = self
-            .engine
-            .run_sequence(&sequence, self.options.timeout, &mut together)
-            .unwrap_or_else(|| Err(no_way()));
-        let Together {
+        let State {
+            index,
+            done: kept,
             heard,
             evidence,
             started,
+            effect,
             stopped,
             objection,
             left,
-            ..
-        } = together;
-        fault::point("after_engine");
+        } = state;
+        done.extend(kept);
         if let Some(stopped) = stopped {
             return Err(stopped);
         }
@@ -123,46 +105,117 @@ impl Parts<'_> {
             return Ok(left);
         }
         let all = plan.steps.len();
-        if done.len() == all {
+        if index == all {
             return self.after_all(plan, run, schema.as_ref());
         }
-        let index = done.len();
-        let exited = run.as_ref().is_ok_and(|run| run.ended == Ended::Exited(0));
-        let ran = Ran {
+        let step = &plan.steps[index];
+        let ended = Ran {
             index,
-            step: &plan.steps[index],
+            step,
             started,
             evidence,
             heard: heard.complete(),
+            effect,
         };
-        match self.ended(ran, run, schema) {
+        match self.ended(ended, run, schema) {
             Ok(finished) => {
                 done.push(finished);
                 Ok((done.len() < all).then(|| "the engine ended after a step".to_owned()))
             }
-            Err(mut stopped) => {
-                if let Some(cause) = objection {
-                    stopped.stop.cause = cause;
-                    stopped.stop.reason = None;
-                    return Err(stopped);
-                }
-                let failed = matches!(stopped.stop.cause, Cause::EngineFailed(_)) || exited;
-                if failed && matches!(stopped.stop.position, Position::Unchanged { .. }) {
-                    return Ok(Some(format!(
-                        "{} failed and left nothing, which may be due to the steps before it",
-                        plan.steps[index].removes
-                    )));
-                }
-                Err(stopped)
-            }
+            Err(stopped) if objection.is_some() => Err(objected(stopped, objection)),
+            Err(stopped) if is_worth_a_process(&stopped.stop) => Ok(Some(format!(
+                "{} failed and left nothing, which may be due to the steps before it",
+                step.removes
+            ))),
+            Err(stopped) => Err(stopped),
         }
+    }
+
+    /// One step by itself, judged before its commit where the server can take it back. `None` where the engine does
+    /// not hand over control: then nothing was run.
+    pub(super) fn judged_alone(
+        &mut self,
+        plan: &Plan,
+        index: usize,
+        schema: &mut Option<Schema>,
+    ) -> Option<Result<StepDone, Box<Stopped>>> {
+        if !self.options.validate || !self.engine.hands_over_control() {
+            return None;
+        }
+        let step = &plan.steps[index];
+        let evidence = match self.begin(index, step, schema.as_ref()) {
+            Ok(evidence) => evidence,
+            Err(stopped) => return Some(Err(stopped)),
+        };
+        let (state, run) =
+            self.in_one_process(plan, index..=index, Keep::Own, evidence, schema)?;
+        let ended = Ran {
+            index,
+            step,
+            started: state.started,
+            evidence: state.evidence,
+            heard: state.heard.complete(),
+            effect: state.effect,
+        };
+        let ended = self.ended(ended, run, schema);
+        Some(ended.map_err(|stopped| objected(stopped, state.objection)))
+    }
+
+    fn in_one_process(
+        &mut self,
+        plan: &Plan,
+        steps: impl RangeBounds<usize> + SliceIndex<[Step], Output = [Step]>,
+        keep: Keep,
+        evidence: Result<Evidence, Doubt>,
+        schema: &mut Option<Schema>,
+    ) -> Option<(State, Result<StepRun, EngineError>)> {
+        let first = match steps.start_bound() {
+            Bound::Included(first) => *first,
+            _ => 0,
+        };
+        let sequence = Sequence {
+            before: &plan.steps[first].heads_before,
+            steps: &plan.steps[steps],
+            keep,
+        };
+        let engine = self.engine;
+        let timeout = self.options.timeout;
+        let mut together = Together {
+            plan,
+            first,
+            parts: Parts {
+                graph: self.graph,
+                before: None,
+                engine,
+                witness: &mut *self.witness,
+                recorder: &mut *self.recorder,
+                events: &mut *self.events,
+                interrupt: self.interrupt,
+                options: self.options,
+            },
+            schema,
+            state: State {
+                index: first,
+                done: Vec::new(),
+                heard: Hearing::default(),
+                evidence,
+                started: Instant::now(),
+                effect: None,
+                stopped: None,
+                objection: None,
+                left: None,
+            },
+        };
+        let run = engine.run_sequence(&sequence, timeout, &mut together)?;
+        fault::point("after_engine");
+        Some((together.state, run))
     }
 
     /// The end of the process after its last step: what it did since then would have been seen by nobody.
     fn after_all(
         &mut self,
         plan: &Plan,
-        run: Result<crate::engine::StepRun, EngineError>,
+        run: Result<StepRun, EngineError>,
         schema: Option<&Schema>,
     ) -> Result<Option<String>, Box<Stopped>> {
         let index = plan.steps.len() - 1;
@@ -185,6 +238,21 @@ impl Parts<'_> {
     }
 }
 
+/// The engine failed because it was told to: the cause is ours.
+fn objected(mut stopped: Box<Stopped>, objection: Option<Cause>) -> Box<Stopped> {
+    if let (Some(cause), Cause::EngineFailed(_)) = (objection, &stopped.stop.cause) {
+        stopped.stop.cause = cause;
+        stopped.stop.reason = None;
+    }
+    stopped
+}
+
+/// Whether a step that failed beside others may do better by itself.
+fn is_worth_a_process(stop: &Stop) -> bool {
+    matches!(stop.cause, Cause::EngineFailed(_) | Cause::NotVerified)
+        && matches!(stop.position, Position::Unchanged { .. })
+}
+
 /// What hears of a sequence and looks at the database in its pauses.
 struct Together<'a> {
     plan: &'a Plan,
@@ -193,11 +261,20 @@ struct Together<'a> {
     parts: Parts<'a>,
     /// The schema as last seen.
     schema: &'a mut Option<Schema>,
-    done: &'a mut Vec<StepDone>,
+    state: State,
+}
+
+/// How far a process is, and what was seen of it.
+struct State {
+    /// The place in the plan of the step that runs, or would be next.
+    index: usize,
+    done: Vec<StepDone>,
     heard: Hearing,
     /// Of the running step.
     evidence: Result<Evidence, Doubt>,
     started: Instant,
+    /// What the running step did, as measured before its commit.
+    effect: Option<Effect>,
     /// The end of the run, which was found in a pause.
     stopped: Option<Box<Stopped>>,
     /// Why the running step is taken back.
@@ -207,21 +284,16 @@ struct Together<'a> {
 }
 
 impl Together<'_> {
-    /// The step that runs, or would be next.
-    fn index(&self) -> usize {
-        self.done.len()
-    }
-
     /// Looks at a step that is committed, and at what has to be before the next one. The error is for nobody.
     fn pause(&mut self, index: usize) -> Result<(), Option<Box<Stopped>>> {
         let step = self
             .plan
             .steps
             .get(index)
-            .filter(|_| index == self.index())
+            .filter(|_| index == self.state.index)
             .ok_or(None)?;
         fault::point("after_engine");
-        let Heard { session, .. } = self.heard.of_step();
+        let Heard { session, .. } = self.state.heard.of_step();
         let glance = self.parts.witness.glance();
         let heads = self.heads(glance.as_ref(), step).ok_or(None)?;
         fault::point("after_look");
@@ -229,13 +301,15 @@ impl Together<'_> {
             heads,
             glance,
             session,
-            started: self.started,
+            started: self.state.started,
+            effect: self.state.effect.take(),
         };
         let finished = self.parts.finish(index, step, found, self.schema, Ok(()))?;
-        self.done.push(finished);
-        self.started = Instant::now();
+        self.state.done.push(finished);
+        self.state.index += 1;
+        self.state.started = Instant::now();
         if let Some(next) = self.plan.steps.get(index + 1) {
-            self.evidence = self.parts.begin(index + 1, next, self.schema.as_ref())?;
+            self.state.evidence = self.parts.begin(index + 1, next, self.schema.as_ref())?;
         }
         Ok(())
     }
@@ -262,47 +336,64 @@ impl Listener for Together<'_> {
     }
 
     fn told(&mut self, line: &str, _: &mut dyn Channel) {
-        self.heard
+        self.state.heard
             .told(line, self.parts.engine, &mut *self.parts.events);
     }
 
     fn left_nothing(&mut self) {
-        self.heard.left_nothing = true;
+        self.state.heard.left_nothing = true;
     }
 
     fn look_around(&mut self) {
-        self.heard.look_around(&mut *self.parts.witness);
+        self.state.heard.look_around(&mut *self.parts.witness);
+    }
+}
+
+impl Together<'_> {
+    fn object(&mut self, cause: Cause) -> Result<(), String> {
+        let sentence = cause.to_string();
+        self.state.objection = Some(cause);
+        Err(sentence)
     }
 }
 
 impl Judge for Together<'_> {
+    fn starting(&mut self, _: usize, transaction: &mut dyn Queries) -> Result<(), String> {
+        match self.parts.witness.begins(self.state.index, transaction) {
+            Ok(()) => Ok(()),
+            Err(reason) => self.object(Cause::NotMeasured(reason)),
+        }
+    }
+
     fn applied(
         &mut self,
         _: usize,
         _: &Heads,
-        _: &mut dyn Queries,
+        transaction: &mut dyn Queries,
     ) -> Result<(), String> {
+        let measured = self.parts.witness.measure(self.state.index, transaction);
         fault::point("inside_step");
-        Ok(())
+        match measured {
+            Err(reason) => self.object(Cause::NotMeasured(reason)),
+            Ok(None) => Ok(()),
+            Ok(Some(Measured { effect, verdict })) => {
+                if let Verdict::Undo(surprises) = verdict {
+                    return self.object(Cause::Unannounced(surprises));
+                }
+                self.state.effect = Some(effect);
+                Ok(())
+            }
+        }
     }
 
     fn kept(&mut self, index: usize, _: bool) -> Result<(), String> {
         self.pause(self.first + index).map_err(|stopped| {
-            self.stopped = stopped;
+            self.state.stopped = stopped;
             "the run ends here".to_owned()
         })
     }
 
     fn left(&mut self, reason: &str) {
-        self.left = Some(reason.to_owned());
-    }
-}
-
-fn no_way() -> EngineError {
-    EngineError {
-        summary: "this engine cannot run several steps in one process".to_owned(),
-        stdout: String::new(),
-        stderr: String::new(),
-        hints: Vec::new(),
+        self.state.left = Some(reason.to_owned());
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::Health;
+use crate::domain::effect::{Effect, Surprise, Verdict};
 use crate::domain::journal::{Checked, Statement};
 use crate::domain::plan::Step;
 use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
@@ -42,6 +43,15 @@ impl Findings {
             ..Self::default()
         }
     }
+}
+
+/// What a step did, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// As it was measured.
+    pub effect: Effect,
+    /// Whether it may be kept.
+    pub verdict: Verdict,
 }
 
 /// What looks at the database between the steps.
@@ -99,6 +109,44 @@ pub trait Witness {
         seen: Option<Health>,
         session: Option<&StepSession>,
     ) -> Findings;
+
+    /// Notes what there is when the step at this position of the plan begins, inside its transaction. The error is a
+    /// sentence, and the step is not run: what it did could not be measured.
+    fn begins(&mut self, _index: usize, _transaction: &mut dyn Queries) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Measures and judges what the step did, inside its transaction right before the commit. The error is a
+    /// sentence, and the step is taken back.
+    fn measure(
+        &mut self,
+        _index: usize,
+        _transaction: &mut dyn Queries,
+    ) -> Result<Option<Measured>, String> {
+        Ok(None)
+    }
+
+    /// Judges an effect as it was measured, with what was seen since.
+    fn judge(&self, _index: usize, _effect: &Effect) -> Verdict {
+        Verdict::Keep { notes: Vec::new() }
+    }
+
+    /// Counts what a step that was taken back would have lost. What is left of the surprises; those that cost
+    /// nothing are agreed to from now on.
+    fn confirm(&mut self, surprises: Vec<Surprise>) -> Vec<Surprise> {
+        surprises
+    }
+
+    /// The same for a step that is kept already, by what was read before and after it.
+    fn measure_afterwards(
+        &mut self,
+        _index: usize,
+        _before: Option<&Schema>,
+        _after: Option<&Schema>,
+        _difference: &Difference,
+    ) -> Option<Measured> {
+        None
+    }
 
     /// What is checked once, after the last step, whether or not each step is. As with `faults`, any
     /// sentence is a failure.
@@ -174,6 +222,9 @@ pub trait Events {
 
     /// The lock timeout was arranged on a connection of the engine, or could not be.
     fn lock_limit(&mut self, _limit: &LockLimit) {}
+
+    /// The running step did this as well, which the plan did not name and which is kept.
+    fn unannounced(&mut self, _effect: &Surprise) {}
 
     /// How the engine is run, for those who want to know all.
     fn aside(&mut self, _text: &str) {}

@@ -12,6 +12,7 @@ use super::steps::rows;
 use super::{Ui, Verbosity, insist, seconds, terminal};
 use crate::domain::blocker::Blocker;
 use crate::domain::diagnosis::{self, Known};
+use crate::domain::effect::Surprise;
 use crate::domain::plan::Step;
 use crate::domain::report::{StepDone, Stop};
 use crate::engine::LockLimit;
@@ -205,6 +206,14 @@ impl Events for Progress<'_> {
     fn warning(&mut self, sentence: &str) {
         let sentence = self.redact.redact(sentence);
         self.bar.suspend(|| self.ui.warn(&sentence));
+    }
+
+    fn unannounced(&mut self, effect: &Surprise) {
+        let effect = self.redact.redact(&effect.to_string());
+        self.line(&format!(
+            "      {} it did {effect}: the plan did not say so",
+            self.ui.err.with("!", Color::Yellow)
+        ));
     }
 
     fn lock_limit(&mut self, limit: &LockLimit) {

@@ -4,12 +4,24 @@ use super::planned::Planned;
 use super::way::Way;
 use crate::commands::Context;
 use crate::commands::connection::lock_timeout;
+use crate::commands::measure::Measure;
 use crate::commands::record::Record;
 use crate::commands::session::Session;
 use crate::config;
+use crate::domain::effect::Consent;
 use crate::domain::report::{Report, Schema};
+use crate::domain::risk::verdict::Allowed;
 use crate::runner::{Options, Parts};
 use crate::ui::{Progress, Verbosity};
+
+/// What the operator agreed to beyond the plan.
+fn consent(context: &Context<'_>) -> Consent {
+    let allowed = context.settings.allow.as_ref();
+    Consent {
+        unannounced: allowed.is_some_and(Allowed::covers_unannounced),
+        ..Consent::default()
+    }
+}
 
 /// What the first step finds.
 pub(super) struct Start {
@@ -39,6 +51,11 @@ pub(super) fn run(
         process_per_step: context.settings.warm == Some(config::Warm::Never),
         old_transaction: lock_timeout(context.settings).unwrap_or(config::LOCK_TIMEOUT),
     };
+    session.judge_by(Measure::new(
+        planned.foreseen.announced.clone(),
+        consent(context),
+        context.settings.may_lose_rows.clone().unwrap_or_default(),
+    ));
     let secrets = session.secrets();
     let known = planned.known(context, session);
     let progress = Progress::new(ui, plan.steps.len(), &secrets)

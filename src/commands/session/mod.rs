@@ -27,6 +27,7 @@ pub(super) use self::unrecorded::is_defect;
 pub(super) use self::whole::{Whole, not_as_a_whole};
 use super::Context;
 use super::eyes::Watched;
+use super::measure::Measure;
 use crate::domain::command::{Command, ProjectOptions};
 use crate::domain::connection::Identity;
 use crate::domain::graph::Graph;
@@ -80,6 +81,11 @@ impl Session {
 
     pub(super) fn secrets(&self) -> Secrets {
         Secrets(self.secrets.clone())
+    }
+
+    /// Has each step judged by what was announced of it and agreed to.
+    pub(super) fn judge_by(&mut self, measure: Measure) {
+        self.watched.measure = measure;
     }
 
     /// What the runner needs.

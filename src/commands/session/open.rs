@@ -7,6 +7,7 @@ use crate::commands::connection::{
 };
 use crate::commands::eyes::{Eyes, Watched};
 use crate::commands::lock::Lock;
+use crate::commands::measure::Measure;
 use crate::commands::revisions::History;
 use crate::commands::route::Route;
 use crate::commands::sql::project::is_one;
@@ -122,6 +123,7 @@ impl Session {
                         locked: false,
                     },
                     watch: Watch::new(context, secrets.clone()),
+                    measure: Measure::default(),
                 },
                 secrets,
                 which_project: context.which_project.clone(),
@@ -197,6 +199,7 @@ impl Session {
             watched: Watched {
                 eyes,
                 watch: Watch::new(context, secrets.clone()),
+                measure: Measure::default(),
             },
             secrets,
             which_project: context.which_project.clone(),

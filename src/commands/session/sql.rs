@@ -7,6 +7,7 @@ use crate::commands::Context;
 use crate::commands::connection::lock_timeout;
 use crate::commands::eyes::{Eyes, Watched};
 use crate::commands::lock::Lock;
+use crate::commands::measure::Measure;
 use crate::commands::route::Route;
 use crate::commands::sql::project::Project;
 use crate::commands::watch::Watch;
@@ -327,6 +328,7 @@ impl Session {
                     locked: lock.is_some(),
                 },
                 watch: Watch::new(context, secrets.clone()),
+                measure: Measure::default(),
             },
             identity: Some(project.identity),
             secrets,

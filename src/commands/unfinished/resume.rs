@@ -113,6 +113,7 @@ pub(in super::super) fn take_up(
             removes: run.in_flight_revision().unwrap_or_default().to_owned(),
             heads,
             difference: Some(Difference::between(run.schema.as_ref(), schema.as_ref())),
+            effect: None,
             schema: schema.as_ref().map(digest).unwrap_or_default(),
             seconds: 0.0,
         }),

@@ -117,6 +117,7 @@ fn done(step: usize) -> Entry {
         removes: ["c", "b"][step].into(),
         heads: heads(&[["b", "a"][step]]),
         difference: Some(difference(step)),
+        effect: None,
         schema: String::new(),
         seconds: 1.5,
     }

@@ -82,6 +82,17 @@ pub struct Effect {
     pub unmeasured: Vec<Unmeasured>,
 }
 
+impl Effect {
+    /// The same without the schema's lines, for a record that has them already.
+    #[must_use]
+    pub fn without_schema(self) -> Self {
+        Self {
+            schema: Difference::default(),
+            ..self
+        }
+    }
+}
+
 /// A table that is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DroppedTable {

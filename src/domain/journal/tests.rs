@@ -52,6 +52,7 @@ fn done(step: usize, rows: &[&str], gone: &[&str]) -> Entry {
         step,
         removes: "c".into(),
         heads: heads(rows),
+        effect: None,
         difference: Some(Difference {
             gone: gone.iter().map(ToString::to_string).collect(),
             new: Vec::new(),

@@ -32,6 +32,7 @@ impl From<Finished> for Entry {
             removes: step.removes,
             heads: step.heads,
             difference: Some(step.difference),
+            effect: None,
             schema: step.schema,
             seconds: step.seconds,
         }

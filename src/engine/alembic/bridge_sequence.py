@@ -6,7 +6,9 @@ becomes of them:
 - `each`: one transaction for each revision. The parent is asked before the commit where the server has transactional
   DDL, and hears of each revision after it, while no transaction is open;
 - `end`: one transaction for all, which the parent allows or not;
-- `never`: the same, and it is rolled back in any case.
+- `never`: the same, and it is rolled back in any case;
+- `own`: one step, in whatever transaction `env.py` makes for it and by the command line that names it. The parent is
+  asked before the commit where the server has transactional DDL.
 
 The parent may ask for what SQL finds inside the transaction before it says whether to go on. None of these hooks is
 silent: whatever is not as planned, and whatever the parent does not allow, takes the transaction back. Without the hooks
@@ -72,7 +74,7 @@ def hook_sqlalchemy_of_sequence(module):
         if run.transaction and not run.allowed and connection.connection is run.pooled:
             raise NotAsPlanned("a migration commits by itself, so that what follows cannot be taken back with it")
 
-    if run.keep != "each":
+    if run.keep in ("end", "never"):
         event.listen(Engine, "commit", committing)
     hook_step(module)
 
@@ -99,6 +101,8 @@ def hook_migration_of_sequence(module):
         self.on_version_apply_callbacks = tuple(self.on_version_apply_callbacks) + (follow,)
         if run.keep == "each":
             one_by_one(run_migrations, args, kwargs)
+        elif run.keep == "own":
+            as_env_has_it(run_migrations, args, kwargs)
         else:
             as_a_whole(run_migrations, args, kwargs)
 
@@ -107,7 +111,7 @@ def hook_migration_of_sequence(module):
 
     cls.__init__ = created
     cls.run_migrations = running
-    if run.keep != "each":
+    if run.keep in ("end", "never"):
         cls.autocommit_block = autocommit_block
 
 
@@ -119,7 +123,8 @@ def hook_script_of_sequence(module):
             raise NotAsPlanned("the version table holds %s, which was not planned for" % sorted(texts(current_rev)))
         return with_pauses(self) if run.keep == "each" else [step_of(self, planned) for planned in run.steps]
 
-    module.ScriptDirectory._downgrade_revs = planned
+    if run.keep != "own":
+        module.ScriptDirectory._downgrade_revs = planned
 
 
 def step_of(directory, planned):
@@ -139,8 +144,11 @@ def hooks_of_sequence():
 
 
 def follow(ctx, step, heads, run_args, **others):
-    planned = run.steps[run.applied]
     heads = sorted(heads)
+    if run.keep == "own":
+        run.waiting = heads
+        return
+    planned = run.steps[run.applied]
     if step.is_upgrade or planned["removes"] not in texts(step.up_revision_id):
         raise NotAsPlanned("%s was run where %s was planned" % (step.up_revision_id, planned["removes"]))
     if not stand_for_the_same(heads, planned["after"]):
@@ -180,6 +188,36 @@ def as_a_whole(run_migrations, args, kwargs):
     if run.keep == "never":
         take_back(0)
     run.allowed = True
+
+
+# --- one step as env.py runs it --------------------------------------------------------------------------------------
+
+
+def as_env_has_it(run_migrations, args, kwargs):
+    context = run.context
+    steps = context._migrations_fn
+    begun = []
+
+    def noted(migration_fn):
+        from functools import wraps
+
+        @wraps(migration_fn)
+        def migrate(**kwargs):
+            if not begun:
+                begun.append(migration_fn)
+                begin_to_measure(0)
+            return migration_fn(**kwargs)
+
+        return migrate
+
+    def migrations(rows, context):
+        for step in steps(rows, context):
+            step.migration_fn = noted(step.migration_fn)
+            yield step
+
+    context._migrations_fn = migrations
+    judge_commits(context.dialect)
+    run_migrations(context, *args, **kwargs)
 
 
 # --- one transaction for each ----------------------------------------------------------------------------------------
@@ -252,12 +290,16 @@ def from_its_start(index, migration_fn):
             run.context.dialect.do_rollback(run.pooled)
             run_no_more("step %d left something behind in the session" % index)
             vanish(0)
-        if run.context.impl.transactional_ddl and is_postgresql():
-            run.transaction = number_of_transaction()
-            refuse(consult({"starting": index}))
+        begin_to_measure(index)
         return migration_fn(**kwargs)
 
     return migrate
+
+
+def begin_to_measure(index):
+    if run.context.impl.transactional_ddl and is_postgresql():
+        run.transaction = number_of_transaction()
+        refuse(consult({"starting": index}))
 
 
 # What one step may leave to the next. Each is one statement, and the answer is compared as it is.
@@ -319,7 +361,7 @@ def judge_step(heads):
         # The step has committed a part by itself: what there is to judge is not in here.
         return
     try:
-        reason = consult({"applied": [run.applied - 1, heads]})
+        reason = consult({"applied": [max(run.applied, 1) - 1, heads]})
     except NotAsPlanned as error:
         reason = str(error)
     refuse(reason)

@@ -38,7 +38,7 @@ use self::transaction::Court;
 use self::warm::Warm;
 pub use self::warm::cold;
 use super::{
-    Current, Ended, Engine, EngineError, Judge, Listener, LockLimit, Observation, Reach,
+    Current, Ended, Engine, EngineError, Judge, Keep, Listener, LockLimit, Observation, Reach,
     Sequence, SessionNews, StepRun,
 };
 use crate::domain::diagnosis::start as complaint;
@@ -251,6 +251,10 @@ impl Engine for AlembicEngine {
         self.run_changing(&downgrade_verb(argument), None, timeout, listener)
     }
 
+    fn hands_over_control(&self) -> bool {
+        self.bridged.get()
+    }
+
     fn shares_a_process(&self) -> Result<(), String> {
         self.is_ordinary.borrow().clone()
     }
@@ -264,7 +268,12 @@ impl Engine for AlembicEngine {
         if !self.can_run_a_range() {
             return None;
         }
-        let verb = downgrade_verb(SEQUENCE);
+        let target = match (sequence.keep, sequence.steps) {
+            (Keep::Own, [step]) => &step.argument,
+            (Keep::Own, _) => return None,
+            (Keep::Each | Keep::End | Keep::Never, _) => SEQUENCE,
+        };
+        let verb = downgrade_verb(target);
         Some(self.run_changing(&verb, Some(sequence), timeout, &mut Court(judge)))
     }
 

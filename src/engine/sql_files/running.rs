@@ -20,7 +20,7 @@ use crate::domain::sql_files::ENGINE;
 use crate::domain::sql_files::script::{self, Statement};
 use crate::domain::sql_files::supabase::RemoteMigration;
 use crate::domain::sql_files::way::{Way, way};
-use crate::engine::{Current, Engine, EngineError, Judge, Observation, Sequence, StepRun};
+use crate::engine::{Current, Engine, EngineError, Judge, Keep, Observation, Sequence, StepRun};
 use crate::process::{Interrupt, Listener};
 
 /// What takes one migration down.
@@ -196,8 +196,9 @@ impl Engine for SqlFiles {
         timeout: Option<Duration>,
         judge: &mut dyn Judge,
     ) -> Option<Result<StepRun, EngineError>> {
-        (self.tables.dialect == crate::domain::foresight::Dialect::Postgresql)
-            .then(|| self.as_one(range, timeout, judge))
+        let possible = self.tables.dialect == crate::domain::foresight::Dialect::Postgresql
+            && range.keep == Keep::End;
+        possible.then(|| self.as_one(range, timeout, judge))
     }
 }
 

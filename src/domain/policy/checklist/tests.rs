@@ -38,6 +38,7 @@ fn done(step: usize) -> Entry {
         removes: "c".into(),
         heads: heads(&["b"]),
         difference: Some(Difference::default()),
+        effect: None,
         schema: String::new(),
         seconds: 0.0,
     }
