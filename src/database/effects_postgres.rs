@@ -210,7 +210,7 @@ pub fn look_up_emptied(
             continue;
         };
         let sql = format!(
-            "SELECT pg_catalog.count(*)::pg_catalog.text FROM (SELECT FROM ONLY {} LIMIT {}) some",
+            "SELECT pg_catalog.count(*)::pg_catalog.text FROM (SELECT FROM ONLY {} LIMIT {}) head",
             full_name(now),
             rewritten.inserted.saturating_add(1)
         );

@@ -183,6 +183,12 @@ impl Announced {
                 let table = self.table(table);
                 table.deletes |= matches!(change, RowChange::Delete | RowChange::Some);
             }
+            // New rows take nothing away, wherever they go.
+            Operation::ChangeRows {
+                change: RowChange::Insert,
+                table: None,
+                ..
+            } => {}
             Operation::ChangeRows { table: None, .. } => self.may_do(Unfollowed::Rows),
             // The forecast shows it as unknown code.
             Operation::Sql { .. } => self.may_do(Unfollowed::Anything),
