@@ -40,6 +40,10 @@ pub struct Announced {
 
 /// What may happen to one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each may hold with each of the others"
+)]
 pub(super) struct Expected {
     /// It may go.
     pub(super) dropped: bool,
@@ -183,13 +187,11 @@ impl Announced {
                 let table = self.table(table);
                 table.deletes |= matches!(change, RowChange::Delete | RowChange::Some);
             }
-            // New rows take nothing away, wherever they go.
             Operation::ChangeRows {
-                change: RowChange::Insert,
+                change,
                 table: None,
                 ..
-            } => {}
-            Operation::ChangeRows { table: None, .. } => self.may_do(Unfollowed::Rows),
+            } if *change != RowChange::Insert => self.may_do(Unfollowed::Rows),
             // The forecast shows it as unknown code.
             Operation::Sql { .. } => self.may_do(Unfollowed::Anything),
             Operation::AddColumn { table, .. }
@@ -197,11 +199,8 @@ impl Announced {
             | Operation::CopyRows { to: table, .. } => {
                 self.table(table);
             }
-            Operation::CreateIndex { name, table, .. } => {
-                self.table(table);
-                self.objects.extend(name.known().map(str::to_owned));
-            }
-            Operation::DropConstraint { table, name, .. } => {
+            Operation::CreateIndex { name, table, .. }
+            | Operation::DropConstraint { table, name, .. } => {
                 self.table(table);
                 self.objects.extend(name.known().map(str::to_owned));
             }
@@ -226,7 +225,8 @@ impl Announced {
                 self.objects
                     .extend(table.iter().map(|table| table.name.clone()));
             }
-            Operation::ReadRows { .. } => {}
+            // New rows take nothing away, wherever they go.
+            Operation::ChangeRows { .. } | Operation::ReadRows { .. } => {}
         }
     }
 
