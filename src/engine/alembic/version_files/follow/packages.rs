@@ -40,7 +40,37 @@ pub(super) fn is_harmless(name: &str) -> bool {
     )
 }
 
+/// Functions of `os` that start a program.
+const PROGRAMS: [&str; 20] = [
+    "execl",
+    "execle",
+    "execlp",
+    "execlpe",
+    "execv",
+    "execve",
+    "execvp",
+    "execvpe",
+    "fork",
+    "popen",
+    "posix_spawn",
+    "posix_spawnp",
+    "spawnl",
+    "spawnle",
+    "spawnlp",
+    "spawnv",
+    "spawnve",
+    "spawnvp",
+    "startfile",
+    "system",
+];
+
 impl Machine<'_> {
+    /// A program is started, which may do anything to the database.
+    fn program(&mut self, name: &str) -> Evaluated<Option<Value>> {
+        self.unknown(format!("the program that {name} starts"), Extent::Schema)?;
+        Ok(Some(UNKNOWN))
+    }
+
     /// Calls something of a package outside the project; `None` where it is not known what it does.
     pub(super) fn call_foreign(
         &mut self,
@@ -71,6 +101,19 @@ impl Machine<'_> {
                     ("tqdm" | "trange", Some(values)) => values.clone(),
                     _ => Value::thing(Thing::Silent),
                 }))
+            }
+            "subprocess" | "pty" | "sh" | "plumbum" | "invoke" | "fabric" => self.program(name),
+            "os" if PROGRAMS.contains(&last) => self.program(name),
+            "asyncio" if last.starts_with("create_subprocess") => self.program(name),
+            "sqlite3" | "psycopg2" | "psycopg" | "asyncpg" | "pg8000" | "pymysql" | "MySQLdb"
+            | "mysql" | "aiosqlite" | "aiomysql" | "asyncmy" | "mariadb"
+                if matches!(last, "connect" | "Connection" | "create_pool") =>
+            {
+                self.unknown(
+                    format!("what is done over the connection of {name}"),
+                    Extent::Schema,
+                )?;
+                Ok(Some(Value::Unknown(true)))
             }
             "importlib" => match arguments.positional.first().and_then(Value::as_text) {
                 Some(dotted) if last == "import_module" => {
