@@ -29,9 +29,13 @@ pub struct Announced {
     case_sensitive: bool,
     /// What could not be followed, and was shown as `unknown-code`.
     unfollowed: Unfollowed,
+    /// Whether it says that rows go, and not of which table.
+    deletes_anywhere: bool,
     tables: BTreeMap<TableName, Expected>,
     /// The names of all objects that statements change, make or drop, tables included.
     objects: BTreeSet<String>,
+    /// Whether a finding says that a table goes with what it holds, or the step copies rows, so that they may stay.
+    shows_lost_tables: bool,
     /// Where a renamed table comes from: by its new name.
     origins: BTreeMap<TableName, TableName>,
     /// The same of columns: by the original table and the new name.
@@ -65,6 +69,7 @@ impl Announced {
         Self {
             default_schema,
             case_sensitive: dialect == Some(Dialect::Postgresql),
+            shows_lost_tables: true,
             ..Self::default()
         }
     }
@@ -85,6 +90,9 @@ impl Announced {
         if findings.iter().any(is_unknown) {
             announced.may_do(Unfollowed::Rows);
         }
+        announced.shows_lost_tables = findings
+            .iter()
+            .any(|finding| finding.code == "table-dropped" && finding.level >= Level::Medium);
         for one in happened {
             match &one.event.kind {
                 EventKind::Operation(operation) => announced.add(operation, seen.dialect),
@@ -117,25 +125,9 @@ impl Announced {
         self.unfollowed
     }
 
-    /// Takes over what another step of the same transaction announced, the later one.
-    pub fn extend(&mut self, later: &Self) {
-        self.may_do(later.unfollowed);
-        self.objects.extend(later.objects.iter().cloned());
-        for (name, expected) in &later.tables {
-            let table = self.table(name);
-            table.dropped |= expected.dropped;
-            table.recreated |= expected.recreated;
-            table.renamed |= expected.renamed;
-            table.deletes |= expected.deletes;
-            let columns = &expected.dropped_columns;
-            table.dropped_columns.extend(columns.iter().cloned());
-            let columns = &expected.changed_columns;
-            table.changed_columns.extend(columns.iter().cloned());
-        }
-        for (now, before) in &later.origins {
-            let first = self.origin(before);
-            self.origins.insert(now.clone(), first);
-        }
+    /// Whether the plan says that rows go from a table that it cannot name.
+    pub fn deletes_anywhere(&self) -> bool {
+        self.deletes_anywhere
     }
 
     /// Tables that the plan renames: the first name and the last. For servers on which a table is known by nothing
@@ -191,12 +183,17 @@ impl Announced {
                 change,
                 table: None,
                 ..
-            } if *change != RowChange::Insert => self.may_do(Unfollowed::Rows),
+            } if *change != RowChange::Insert => {
+                self.may_do(Unfollowed::Rows);
+                self.deletes_anywhere |= *change == RowChange::Delete;
+            }
             // The forecast shows it as unknown code.
             Operation::Sql { .. } => self.may_do(Unfollowed::Anything),
-            Operation::AddColumn { table, .. }
-            | Operation::AddConstraint { table, .. }
-            | Operation::CopyRows { to: table, .. } => {
+            Operation::AddColumn { table, .. } | Operation::AddConstraint { table, .. } => {
+                self.table(table);
+            }
+            Operation::CopyRows { to: table, .. } => {
+                self.shows_lost_tables = true;
                 self.table(table);
             }
             Operation::CreateIndex { name, table, .. }
@@ -207,9 +204,12 @@ impl Announced {
             Operation::DropIndex { name, .. } => {
                 self.objects.extend(name.known().map(str::to_owned));
             }
+            Operation::CreateTableAs { table, .. } => {
+                self.shows_lost_tables = true;
+                self.objects.insert(table.name.clone());
+            }
             Operation::RenameIndex { name, .. }
             | Operation::CreateTable { table: name, .. }
-            | Operation::CreateTableAs { table: name, .. }
             | Operation::CreateEnum { name, .. }
             | Operation::DropType { name, .. }
             | Operation::AddEnumValue { name, .. }
@@ -299,6 +299,11 @@ impl Announced {
 
     pub(super) fn may(&self, table: &TableIdentity, allows: impl Fn(&Expected) -> bool) -> bool {
         self.expected(table).any(allows)
+    }
+
+    /// Whether the plan showed that tables go with what they hold.
+    pub(super) fn shows_lost_tables(&self) -> bool {
+        self.shows_lost_tables
     }
 
     pub(super) fn is_in(&self, columns: &BTreeSet<String>, column: &str) -> bool {

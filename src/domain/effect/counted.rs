@@ -1,8 +1,7 @@
-//! The same by counting, for servers whose transactions cannot be looked into: SQLite, MySQL and MariaDB.
+//! The same by counting: on SQLite, MySQL and MariaDB, whose transactions cannot be looked into, and on PostgreSQL for a step
+//! that does not keep to one.
 
 use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
 
 use super::{
     Announced, ChangedRows, DroppedColumn, DroppedTable, Effect, RetypedColumn, TableIdentity,
@@ -11,18 +10,21 @@ use super::{
 use crate::domain::catalogue::Catalogue;
 use crate::domain::checks::{Counts, is_rollbacks_own};
 use crate::domain::connection::VersionTable;
+use crate::domain::operation::TableName;
 use crate::domain::schema::Difference;
 
 /// Every table by its name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CountedInventory {
     /// The tables.
     pub tables: BTreeMap<String, CountedTable>,
 }
 
 /// A table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedTable {
+    /// Its name, in parts.
+    pub name: TableName,
     /// Its rows; `None` if there was no time to count them.
     pub rows: Option<u64>,
     /// The type of each column, in the server's words.
@@ -32,8 +34,8 @@ pub struct CountedTable {
 impl CountedInventory {
     /// Puts together what the schema and the counts say. The version table and what rollback writes is left out.
     pub fn new(catalogue: &Catalogue, counts: &Counts, version: &VersionTable) -> Self {
-        let tables = catalogue.tables.iter().filter_map(|(name, table)| {
-            let name = name.to_string();
+        let tables = catalogue.tables.iter().filter_map(|(parts, table)| {
+            let name = parts.to_string();
             let written = |kind: &crate::domain::operation::ColumnType| kind.written.clone();
             let columns = table.columns.iter().map(|(name, column)| {
                 (
@@ -43,6 +45,7 @@ impl CountedInventory {
             });
             let count = counts.get(&name).filter(|count| count.exact);
             let table = CountedTable {
+                name: parts.clone(),
                 rows: count.map(|count| count.rows),
                 columns: columns.collect(),
             };
@@ -76,15 +79,21 @@ impl Effect {
         };
         let mut not_counted = Vec::new();
         for (name, table) in &before.tables {
+            let TableName {
+                schema: of,
+                name: own,
+            } = table.name.clone();
+            let renamed = announced.renames().find_map(|(first, last)| {
+                let is_it = |table: &&CountedTable| table.name.name == last.name;
+                let was_it = first.name.eq_ignore_ascii_case(&own);
+                was_it.then(|| after.tables.values().find(is_it)).flatten()
+            });
             let identity = TableIdentity {
-                name: name.clone(),
-                unqualified: true,
+                unqualified: of.as_ref().is_none_or(|schema| schema == "public"),
+                schema: of,
+                name: own,
                 ..TableIdentity::default()
             };
-            let renamed = announced.renames().find_map(|(first, last)| {
-                let is_it = first.name.eq_ignore_ascii_case(name);
-                is_it.then(|| after.tables.get(&last.name)).flatten()
-            });
             let Some(now) = renamed.or_else(|| after.tables.get(name)) else {
                 effect.dropped_tables.push(DroppedTable {
                     table: identity,

@@ -32,7 +32,9 @@ pub fn judge(effect: &Effect, announced: &Announced, consent: &Consent) -> Verdi
     let mut surprises = Vec::new();
     for surprise in unannounced(effect, announced) {
         let tolerated = surprise.is_schema_only() && !consent.strict;
+        // Who agreed to code that nobody could read did not agree to a loss that is known by now.
         let unfollowed = match announced.unfollowed() {
+            _ if surprise.is_loss() => announced.deletes_anywhere() && surprise.is_of_rows(),
             Unfollowed::Nothing => false,
             Unfollowed::Rows => surprise.is_of_rows(),
             Unfollowed::Anything => true,
@@ -76,15 +78,16 @@ fn unannounced(effect: &Effect, announced: &Announced) -> Vec<Surprise> {
 
 fn tables(effect: &Effect, announced: &Announced, found: &mut Vec<Surprise>) {
     for dropped in &effect.dropped_tables {
-        let announced = announced.may(&dropped.table, |expected| {
+        let named = announced.may(&dropped.table, |expected| {
             expected.dropped || dropped.replaced && expected.recreated
         });
-        if !announced && dropped.held_data {
+        let shown = named && (dropped.replaced || announced.shows_lost_tables());
+        if !shown && dropped.held_data {
             found.push(Surprise::TableDropped {
                 table: dropped.table.clone(),
                 rows: dropped.rows,
             });
-        } else if !announced {
+        } else if !named {
             found.push(Surprise::ObjectDropped {
                 object: "table".to_owned(),
                 name: dropped.table.to_string(),

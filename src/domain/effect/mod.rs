@@ -91,6 +91,35 @@ impl Effect {
             ..self
         }
     }
+
+    /// The losses of a later look that this effect does not show: what was measured inside the transaction of a step
+    /// has been judged, and what is missing from it happened elsewhere.
+    pub fn unseen(&self, surprises: Vec<Surprise>) -> Vec<Surprise> {
+        let is_unseen = |surprise: &Surprise| match surprise {
+            Surprise::TableDropped { table, .. }
+            | Surprise::ColumnDropped { table, .. }
+            | Surprise::RowsDeleted { table, .. }
+            | Surprise::TableEmptied { table, .. } => !self.shows(table),
+            _ => false,
+        };
+        surprises.into_iter().filter(is_unseen).collect()
+    }
+
+    /// Whether data of the table was moved or went.
+    fn shows(&self, table: &TableIdentity) -> bool {
+        let rows = self.changed_rows.iter();
+        let rows = rows.filter(|rows| rows.deleted > 0 || rows.moved > 0);
+        let partitions = self.detached_partitions.iter();
+        let columns = self.dropped_columns.iter().map(|column| &column.table);
+        let all = self.dropped_tables.iter().map(|dropped| &dropped.table);
+        all.chain(&self.renamed_tables)
+            .chain(partitions.flat_map(|one| [&one.partition, &one.parent]))
+            .chain(columns)
+            .chain(rows.map(|rows| &rows.table))
+            .chain(self.rewritten_tables.iter().map(|one| &one.table))
+            .flat_map(|one| std::iter::once(one).chain(&one.related))
+            .any(|one| one.before() == table.before())
+    }
 }
 
 /// A table that is gone.

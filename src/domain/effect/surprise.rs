@@ -119,8 +119,19 @@ impl Surprise {
         }
     }
 
+    /// Whether data is gone.
+    pub fn is_loss(&self) -> bool {
+        matches!(
+            self,
+            Self::TableDropped { .. }
+                | Self::ColumnDropped { .. }
+                | Self::RowsDeleted { .. }
+                | Self::TableEmptied { .. }
+        )
+    }
+
     /// Whether it is about rows alone.
-    pub(super) fn is_of_rows(&self) -> bool {
+    pub fn is_of_rows(&self) -> bool {
         matches!(
             self,
             Self::RowsDeleted { .. }

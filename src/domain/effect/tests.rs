@@ -616,20 +616,33 @@ fn what_holds_no_data_is_a_note() {
 
 #[test]
 fn what_was_not_followed_may_do_what_it_was_shown_to_do() {
+    let updated = after(rows(BILLING, 0, 3, 0));
     let deleted = after(rows(BILLING, 0, 0, 3));
     let dropped = after(without(BILLING));
     for (unfollowed, keeps) in [
-        (Unfollowed::Nothing, [false, false]),
-        (Unfollowed::Rows, [true, false]),
-        (Unfollowed::Anything, [true, true]),
+        (Unfollowed::Nothing, [false, false, false]),
+        (Unfollowed::Rows, [true, false, false]),
+        (Unfollowed::Anything, [true, false, false]),
     ] {
         let mut announced = announced(&[]);
         announced.may_do(unfollowed);
-        let kept = [&deleted, &dropped]
+        let kept = [&updated, &deleted, &dropped]
             .map(|effect| words(&judge(effect, &announced, &Consent::default())));
-        assert_eq!([kept[0].0, kept[1].0], keeps, "{unfollowed:?}");
+        assert_eq!([kept[0].0, kept[1].0, kept[2].0], keeps, "{unfollowed:?}");
         // It is told even so.
-        assert_eq!(kept[0].1, ["also delete up to 3 rows of billing"]);
+        assert_eq!(kept[0].1, ["also update up to 3 rows of billing"]);
+    }
+    let somewhere = Operation::ChangeRows {
+        change: RowChange::Delete,
+        table: None,
+        columns: Vec::new(),
+        conditional: true,
+        sql: None,
+    };
+    let announced_somewhere = announced(&[somewhere]);
+    for (effect, keeps) in [(&updated, true), (&deleted, true), (&dropped, false)] {
+        let verdict = judge(effect, &announced_somewhere, &Consent::default());
+        assert_eq!(words(&verdict).0, keeps, "{effect:?}");
     }
     assert_eq!(Announced::anything().unfollowed(), Unfollowed::Anything);
     let sql = Operation::Sql {
@@ -698,7 +711,8 @@ fn a_name_without_a_schema_means_the_first_table_in_the_search_path() {
 
 #[test]
 fn counted_tables_are_compared_by_name() {
-    let one = |rows: Option<u64>| CountedTable {
+    let one = |name: &str, rows: Option<u64>| CountedTable {
+        name: TableName::plain(name),
         rows,
         columns: [("id", "INTEGER"), ("note", "TEXT")]
             .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
@@ -707,12 +721,12 @@ fn counted_tables_are_compared_by_name() {
     let with = |tables: &[(&str, Option<u64>)]| CountedInventory {
         tables: tables
             .iter()
-            .map(|(name, rows)| ((*name).to_owned(), one(*rows)))
+            .map(|(name, rows)| ((*name).to_owned(), one(name, *rows)))
             .collect(),
     };
     let before = with(&[("billing", Some(3)), ("orders", Some(2))]);
     let verdict = |after: &CountedInventory, operations: &[Operation]| {
-        let mut announced = Announced::default();
+        let mut announced = Announced::new(None, Some(Dialect::Sqlite));
         for operation in operations {
             announced.add(operation, Some(Dialect::Sqlite));
         }
