@@ -12,6 +12,10 @@ use crate::domain::schema::Schema;
 /// How long the small questions about the catalogue may take.
 const CATALOGUE_LIMIT: Duration = Duration::from_secs(2);
 
+/// PostgreSQL: where a table without a schema is, or would be made. The server's own schema may stand before it.
+const DEFAULT_SCHEMA: &str = "SELECT schema::text FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) schema \
+     WHERE schema <> 'pg_catalog' LIMIT 1";
+
 /// PostgreSQL: each view with a column that it uses, for which the server keeps the column from going.
 const USED_BY_VIEWS: &str = "
     SELECT of.nspname, v.relname, n.nspname, t.relname, a.attname
@@ -35,7 +39,7 @@ pub fn catalogue(database: &mut dyn Look, schema: &Schema, dialect: Dialect) -> 
     };
     let mut ask = |sql: &str| try_ask(sql).unwrap_or_default();
     let default_schema = match dialect {
-        Dialect::Postgresql => ask("SELECT current_schema()").into_iter().flatten().next(),
+        Dialect::Postgresql => ask(DEFAULT_SCHEMA).into_iter().flatten().next(),
         _ => None,
     };
     let mut catalogue = Catalogue::read(schema, dialect, default_schema.flatten().as_deref());
