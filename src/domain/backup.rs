@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Dialect, RowsAre, VersionTable};
 use super::database_identity::{DatabaseIdentity, DatabaseReference};
+use super::foresight;
 use super::lock::Operator;
 use super::revision::Heads;
 use super::risk::outlook::Outlook;
-use super::risk::{Foretold, Level};
+use super::risk::{Finding, Foretold, Level};
 use super::schema::{Schema, is_comparable};
 
 /// The version of the format of a manifest; one of another version is not read.
@@ -256,7 +257,10 @@ impl Contents {
 
 /// Why a plan wants a backup before it, as the end of "a backup is made first: "; `None` where no step
 /// can destroy data and all of them could be looked into.
-pub fn wanted(outlook: &Outlook) -> Option<String> {
+///
+/// SQLite has a table made anew for most changes, and what the code leaves out of the new one, or what points at the old
+/// one, may be lost with nothing said of it.
+pub fn wanted(outlook: &Outlook, dialect: Option<foresight::Dialect>) -> Option<String> {
     if let Some(reason) = &outlook.unread {
         return Some(format!("the steps could not be looked into: {reason}"));
     }
@@ -265,6 +269,11 @@ pub fn wanted(outlook: &Outlook) -> Option<String> {
         .filter(|finding| finding.level >= Level::Medium)
         // A step that fails destroys least; it is the reason where there is no other.
         .max_by_key(|finding| (finding.outcome != Some(Foretold::WillFail), finding.level))
+        .or_else(|| {
+            let made_anew = |finding: &&Finding| finding.code == "table-rewritten";
+            let is_sqlite = dialect == Some(foresight::Dialect::Sqlite);
+            outlook.findings().find(|one| is_sqlite && made_anew(one))
+        })
         .map(|finding| finding.sentence.clone())
 }
 

@@ -106,7 +106,9 @@ impl Safety {
                 let another = match (when, backup.before) {
                     (BackupWhen::Never, _) => None,
                     // What was written since the command is in none.
-                    (_, BackupMoment::Command) if !covers_steps => backup::wanted(outlook),
+                    (_, BackupMoment::Command) if !covers_steps => {
+                        backup::wanted(outlook, session.dialect())
+                    }
                     (BackupWhen::Always, BackupMoment::Run | BackupMoment::Resume) => {
                         Some("one is made before every run, as asked".to_owned())
                     }
@@ -154,7 +156,7 @@ impl Safety {
             }
             BackupWhen::Never => None,
             BackupWhen::Always => Some("one is made before every run, as asked".to_owned()),
-            BackupWhen::Auto => backup::wanted(outlook).or_else(|| {
+            BackupWhen::Auto => backup::wanted(outlook, session.dialect()).or_else(|| {
                 to_be_restored
                     .then(|| "a failure is to be undone (--on-failure restore)".to_owned())
             }),

@@ -113,10 +113,7 @@ impl<'a> Scene<'a> {
     /// A table of the schema, with its name there.
     pub(super) fn table(&self, name: &TableName) -> Option<(&'a TableName, &'a Table)> {
         let catalogue = self.before?;
-        let mut full = name.clone();
-        if full.schema.is_none() {
-            full.schema.clone_from(&catalogue.default_schema);
-        }
+        let full = catalogue.key(name);
         let (name, table) = catalogue.tables.get_key_value(&full)?;
         Some((name, table))
     }
