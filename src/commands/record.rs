@@ -201,6 +201,13 @@ impl Record {
             .map_err(|error| store_failure(&error))
     }
 
+    /// What the version table shows as well: the disk is waited for with the intent of the next step, or the end.
+    fn note(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<(), String> {
+        self.journal
+            .write(entries)
+            .map_err(|error| error.to_string())
+    }
+
     fn write(&mut self, entry: Entry) -> Result<(), String> {
         self.journal
             .append(entry)
@@ -234,10 +241,10 @@ impl Recorder for Record {
     }
 
     fn engine_ended(&mut self, index: usize, ended: &Ended) -> Result<(), String> {
-        self.write(Entry::EngineEnded {
+        self.note([Entry::EngineEnded {
             step: self.offset + index,
             ended: format!("{ended:?}"),
-        })
+        }])
     }
 
     fn done(
@@ -262,9 +269,7 @@ impl Recorder for Record {
             step: Some(step),
             checks,
         });
-        self.journal
-            .append_all([Some(done), checked].into_iter().flatten())
-            .map_err(|error| error.to_string())
+        self.note([Some(done), checked].into_iter().flatten())
     }
 
     fn checked(&mut self, index: Option<usize>, checks: Vec<Checked>) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! One journal: JSON lines, appended and synced one by one.
+//! One journal: JSON lines, appended and synced.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -62,6 +62,14 @@ impl Journal {
         &mut self,
         entries: impl IntoIterator<Item = Entry>,
     ) -> Result<(), StoreError> {
+        self.write(entries)?;
+        self.file.sync_data().map_err(|source| self.error(source))
+    }
+
+    /// Writes entries that a crash of the program does not lose. The disk is waited for with the next entry that is
+    /// appended: until then a crash of the machine leaves the journal as it was before, and what they say has to be
+    /// found in the database.
+    pub fn write(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<(), StoreError> {
         if !files::is_at(&self.file, &self.path) {
             return Err(StoreError::Gone {
                 path: self.path.clone(),
@@ -80,9 +88,8 @@ impl Journal {
             text.push('\n');
         }
         // One write, so that a full disk cuts off one line at the most.
-        let written = self.file.write_all(text.as_bytes());
-        written
-            .and_then(|()| self.file.sync_data())
+        self.file
+            .write_all(text.as_bytes())
             .map_err(|source| self.error(source))
     }
 

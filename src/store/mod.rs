@@ -11,7 +11,8 @@ mod reports;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::{Begun, Entry, Run};
@@ -182,11 +183,23 @@ impl Store {
         )
     }
 
-    /// Whether an engine that a run started is still at work, although the run itself is gone.
+    /// Whether an engine that a run started is still at work, although the run itself is gone. One that was between two
+    /// steps ends as soon as it hears of that, and is given the time.
     pub fn engine_at_work(&self, run: &str) -> Result<bool, StoreError> {
+        const TO_HEAR_OF_IT: Duration = Duration::from_secs(1);
         let path = self.root.join("runs").join(run).join(journal::ENGINE_LOCK);
         match files::own(&path, OpenOptions::new().read(true)) {
-            Ok(file) => Ok(matches!(file.try_lock(), Err(TryLockError::WouldBlock))),
+            Ok(file) => {
+                let since = Instant::now();
+                let is_held = || matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+                while is_held() {
+                    if since.elapsed() > TO_HEAR_OF_IT {
+                        return Ok(true);
+                    }
+                    thread::sleep(Duration::from_millis(10));
+                }
+                Ok(false)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(StoreError::Io { path, source }),
         }
