@@ -5,10 +5,10 @@
 //! drained while it runs, and ending it means ending the whole group. The one exception is the command that
 //! `guard` runs for somebody: it has what we have, and is nobody's to end.
 
-mod forks;
 mod inherited;
 mod interrupt;
 mod running;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -30,10 +30,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::domain::journal::Statement;
 use crate::domain::lock::Operator;
 
-pub use self::forks::{Fork, ForkServer, NoFork};
 pub use self::inherited::run_inherited;
 pub use self::interrupt::Interrupt;
-use self::running::{Running, Subject, Watch};
+use self::running::{Running, Watch};
+pub use self::waiting::Waiting;
 
 /// The descriptor on which a child finds the side channel.
 pub const SIDE_CHANNEL: i32 = 3;
@@ -89,8 +89,6 @@ pub enum Ended {
     TimedOut,
     /// We ended it: the operator insisted.
     Interrupted,
-    /// In a way that nobody can tell any more: the process that it was forked from went before it.
-    Lost,
 }
 
 /// A process that is over.
@@ -250,16 +248,22 @@ pub fn run_with(
     interrupt: &Interrupt,
     listener: &mut dyn Listener,
 ) -> Result<Finished, SpawnError> {
-    // After the second signal only the next one ends what we start to look at the damage.
-    let ends_at = interrupt.limit();
-    let started = Instant::now();
-    let (child, chunks, channel) = spawn(invocation, files)?;
-    let watch = Watch::new(Subject::Child(child), started, timeout, interrupt, ends_at);
-    let mut running = Running::new(watch, chunks, channel);
+    let mut running = started(invocation, files, timeout, interrupt)?;
     let status = running
         .until_its_end(listener)
         .map_err(|source| other(invocation, source))?;
-    Ok(running.finished(status, started))
+    Ok(running.finished(status))
+}
+
+fn started(
+    invocation: &Invocation,
+    files: Files,
+    timeout: Option<Duration>,
+    interrupt: &Interrupt,
+) -> Result<Running, SpawnError> {
+    let (child, chunks, channel) = spawn(invocation, files)?;
+    let watch = Watch::new(child, timeout, interrupt);
+    Ok(Running::new(watch, chunks, channel))
 }
 
 fn other(invocation: &Invocation, source: io::Error) -> SpawnError {

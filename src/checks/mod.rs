@@ -117,7 +117,6 @@ impl Check {
             Ended::Signalled(signal) => format!("{name} was ended by signal {signal}"),
             Ended::TimedOut => format!("{name} took longer than {} s", self.timeout.as_secs_f64()),
             Ended::Interrupted => format!("{name} was ended, as asked"),
-            Ended::Lost => format!("how {name} ended was lost"),
         };
         let last = |text: &str| {
             text.lines()

@@ -288,7 +288,7 @@ fn watch(args: &GuardArgs, context: &Context<'_>, shown: &str) -> Result<Guarded
     let (exit_status, signal) = match ended {
         Ended::Exited(status) => (Some(status), None),
         Ended::Signalled(signal) => (None, Some(signal)),
-        Ended::TimedOut | Ended::Interrupted | Ended::Lost => (None, None),
+        Ended::TimedOut | Ended::Interrupted => (None, None),
     };
     Ok(Guarded {
         command: shown.to_owned(),

@@ -2,7 +2,9 @@
 //! when its time is up or the operator insists.
 
 use std::collections::VecDeque;
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, IoSlice, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus};
@@ -11,16 +13,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::Pid;
 
 use super::{Channel, Chunk, Ended, Finished, Interrupt, Listener, Pipe};
 
 /// How long a group may take to end itself after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a child that waits for us may take to end once it hears that we do not go on.
+const TO_GO_BY_ITSELF: Duration = Duration::from_secs(1);
 /// How long to wait for the end of the pipes once the child is gone: somebody else may hold them.
 const PIPE_PATIENCE: Duration = Duration::from_secs(1);
-/// How long whoever forked a child may take to tell how it ended, once the child has closed everything.
-const TO_BE_TOLD: Duration = Duration::from_secs(10);
 /// How often the child and the signal counter are looked at while it is silent.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 /// The same once it has closed all its pipes.
@@ -29,29 +32,22 @@ const ABOUT_TO_END: Duration = Duration::from_millis(1);
 const LOOK_AROUND: Duration = Duration::from_millis(400);
 
 /// A child with all that connects it to us.
-pub(super) struct Running<'a> {
-    watch: Watch<'a>,
+pub(super) struct Running {
+    watch: Watch,
     chunks: Receiver<Chunk>,
     /// Our end of the side channel.
     channel: Option<UnixStream>,
     collected: Collected,
-    /// Of its three.
-    open_pipes: usize,
     /// The end, as soon as it is known.
     status: Option<io::Result<ExitStatus>>,
 }
 
-impl<'a> Running<'a> {
-    pub(super) fn new(
-        watch: Watch<'a>,
-        chunks: Receiver<Chunk>,
-        channel: Option<UnixStream>,
-    ) -> Self {
+impl Running {
+    pub(super) fn new(watch: Watch, chunks: Receiver<Chunk>, channel: Option<UnixStream>) -> Self {
         Self {
             watch,
             chunks,
             collected: Collected::default(),
-            open_pipes: if channel.is_some() { 3 } else { 2 },
             channel,
             status: None,
         }
@@ -78,10 +74,69 @@ impl<'a> Running<'a> {
         Ok(status)
     }
 
-    pub(super) fn finished(self, status: ExitStatus, started: Instant) -> Finished {
+    /// The next line of the side channel that is wanted; the others are handed on later. `None` where the child ended.
+    pub(super) fn hear(&mut self, is_wanted: &dyn Fn(&str) -> bool) -> Option<String> {
+        let mut seen = 0;
+        loop {
+            let lines = &mut self.collected.lines;
+            let wanted = |(pipe, line): &(Pipe, String)| *pipe == Pipe::Side && is_wanted(line);
+            if let Some(at) = lines.range(seen..).position(wanted) {
+                return lines.remove(seen + at).map(|(_, line)| line);
+            }
+            seen = lines.len();
+            if self.status.is_some() {
+                return None;
+            }
+            self.go_on();
+        }
+    }
+
+    pub(super) fn has_ended(&mut self) -> bool {
+        // An error is one of the wait for its end, which then comes again.
+        !matches!(self.watch.child.try_wait(), Ok(None))
+    }
+
+    /// Says a line and hands a file over with it. The child is watched anew, and by these limits.
+    pub(super) fn begin(
+        &mut self,
+        line: &str,
+        file: Option<&File>,
+        timeout: Option<Duration>,
+        interrupt: &Interrupt,
+    ) -> io::Result<()> {
+        self.watch.limit(timeout, interrupt);
+        let Some(channel) = &mut self.channel else {
+            return Ok(());
+        };
+        let line = format!("{line}\n");
+        let given: Vec<_> = file.iter().map(|file| file.as_raw_fd()).collect();
+        let rights = [ControlMessage::ScmRights(&given)];
+        let sent = sendmsg::<()>(
+            channel.as_raw_fd(),
+            &[IoSlice::new(line.as_bytes())],
+            if given.is_empty() { &[] } else { &rights },
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        )?;
+        channel.write_all(&line.as_bytes()[sent..])
+    }
+
+    /// Ends a child that waits for us and is not to go on: it hears that nobody will answer.
+    pub(super) fn dismiss(mut self) {
+        self.channel = None;
+        let since = Instant::now();
+        while self.status.is_none() && since.elapsed() < TO_GO_BY_ITSELF {
+            self.go_on();
+        }
+        if self.status.is_none() {
+            self.watch.kill();
+        }
+    }
+
+    pub(super) fn finished(self, status: ExitStatus) -> Finished {
         Finished {
+            elapsed: self.watch.started.elapsed(),
             ended: self.watch.verdict(status),
-            elapsed: started.elapsed(),
             stdout: text(&self.collected.stdout[self.collected.cut.0..]),
             stderr: text(&self.collected.stderr[self.collected.cut.1..]),
             side_channel: self.collected.side_channel,
@@ -100,15 +155,7 @@ impl<'a> Running<'a> {
     /// Takes what comes next, and does what is due.
     fn go_on(&mut self) {
         match self.chunks.recv_timeout(TICK) {
-            Ok(chunk) => {
-                if chunk.1.is_none() {
-                    self.open_pipes = self.open_pipes.saturating_sub(1);
-                    if self.open_pipes == 0 {
-                        self.watch.silent_since = Some(Instant::now());
-                    }
-                }
-                self.collected.take(chunk);
-            }
+            Ok(chunk) => self.collected.take(chunk),
             Err(RecvTimeoutError::Timeout) => {}
             // All pipes are closed: as a rule it is about to end, yet the child may live on.
             Err(RecvTimeoutError::Disconnected) => thread::sleep(ABOUT_TO_END),
@@ -117,7 +164,7 @@ impl<'a> Running<'a> {
     }
 }
 
-impl Channel for Running<'_> {
+impl Channel for Running {
     fn say(&mut self, line: &str) {
         if let Some(channel) = &mut self.channel {
             // A child that is gone does not read: its end is noticed by itself.
@@ -200,29 +247,13 @@ impl Collected {
     }
 }
 
-/// Is told for how long nobody has held the pipes of a fork, and tells its status once it has ended; the error is that
-/// nobody will tell it.
-type Ends<'a> = Box<dyn FnMut(Option<Duration>) -> Result<Option<ExitStatus>, ()> + 'a>;
-
-/// Whose end is waited for.
-pub(super) enum Subject<'a> {
-    /// One that we started ourselves.
-    Child(Child),
-    /// One that was forked for us.
-    Fork { group: Group, ends: Ends<'a> },
-}
-
 /// A running child, and what may end it.
-pub(super) struct Watch<'a> {
-    subject: Subject<'a>,
+pub(super) struct Watch {
+    child: Child,
     group: Group,
-    /// Whoever would tell how it ended is gone, or does not tell it.
-    lost: bool,
-    /// Since when nobody holds its pipes any more.
-    silent_since: Option<Instant>,
     started: Instant,
     timeout: Option<Duration>,
-    interrupt: &'a Interrupt,
+    interrupt: Interrupt,
     ends_at: usize,
     ending: Option<Ending>,
 }
@@ -235,51 +266,35 @@ struct Ending {
     status: Option<ExitStatus>,
 }
 
-impl<'a> Watch<'a> {
-    pub(super) fn new(
-        subject: Subject<'a>,
-        started: Instant,
-        timeout: Option<Duration>,
-        interrupt: &'a Interrupt,
-        ends_at: usize,
-    ) -> Self {
+impl Watch {
+    pub(super) fn new(child: Child, timeout: Option<Duration>, interrupt: &Interrupt) -> Self {
         Self {
-            group: match &subject {
-                Subject::Child(child) => Group::of(child),
-                Subject::Fork { group, .. } => *group,
-            },
-            subject,
-            lost: false,
-            silent_since: None,
-            started,
+            group: Group::of(&child),
+            child,
+            started: Instant::now(),
             timeout,
-            interrupt,
-            ends_at,
+            interrupt: interrupt.clone(),
+            // After the second signal only the next one ends what we start to look at the damage.
+            ends_at: interrupt.limit(),
             ending: None,
         }
     }
 
-    /// The exit status once it has ended.
-    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        match &mut self.subject {
-            Subject::Child(child) => child.try_wait(),
-            Subject::Fork { group, ends } => {
-                let silent = self.silent_since.map(|since| since.elapsed());
-                let over = match ends(silent) {
-                    Ok(Some(status)) => return Ok(Some(status)),
-                    Ok(None) => silent.is_some_and(|silent| silent > TO_BE_TOLD) && !group.is_led(),
-                    // Where nobody reaps it, its number stays taken although it is gone.
-                    Err(()) => silent.is_some() || !group.exists(),
-                };
-                self.lost |= over;
-                Ok(over.then(ExitStatus::default))
-            }
-        }
+    fn limit(&mut self, timeout: Option<Duration>, interrupt: &Interrupt) {
+        self.started = Instant::now();
+        self.timeout = timeout;
+        self.interrupt = interrupt.clone();
+        self.ends_at = interrupt.limit();
+    }
+
+    fn kill(&mut self) {
+        self.group.send(Signal::SIGKILL);
+        let _ = self.child.wait();
     }
 
     /// Does what is due now; the exit status once nothing is left to wait for.
     fn look(&mut self) -> io::Result<Option<ExitStatus>> {
-        let status = self.try_wait()?;
+        let status = self.child.try_wait()?;
         let Some(ending) = &mut self.ending else {
             if status.is_none()
                 && let Some(why) = self.reason_to_end()
@@ -321,7 +336,6 @@ impl<'a> Watch<'a> {
     fn verdict(self, status: ExitStatus) -> Ended {
         match (self.ending, status.code(), status.signal()) {
             (Some(ending), _, _) => ending.why,
-            (None, _, _) if self.lost => Ended::Lost,
             (None, Some(code), _) => Ended::Exited(code),
             (None, None, signal) => Ended::Signalled(signal.unwrap_or_default()),
         }
@@ -333,10 +347,6 @@ impl<'a> Watch<'a> {
 pub(super) struct Group(Option<Pid>);
 
 impl Group {
-    pub(super) fn led_by(leader: Pid) -> Self {
-        Self(Some(leader))
-    }
-
     fn of(child: &Child) -> Self {
         Self(i32::try_from(child.id()).ok().map(Pid::from_raw))
     }
@@ -346,18 +356,6 @@ impl Group {
             // It may have ended in between, which is what we want.
             let _ = killpg(leader, signal);
         }
-    }
-
-    /// Whether its leader is seen to live: it may have closed its pipes and work on.
-    fn is_led(self) -> bool {
-        let stat = self
-            .0
-            .and_then(|leader| std::fs::read_to_string(format!("/proc/{leader}/stat")).ok());
-        let state = stat
-            .as_deref()
-            .and_then(|stat| stat.rsplit_once(") "))
-            .and_then(|(_, rest)| rest.chars().next());
-        state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
     }
 
     fn exists(self) -> bool {

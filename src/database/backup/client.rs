@@ -127,7 +127,6 @@ impl Call<'_> {
             Ended::Exited(status) => format!("exit status {status}"),
             Ended::Signalled(signal) => format!("ended by signal {signal}"),
             Ended::TimedOut => "it took too long".to_owned(),
-            Ended::Lost => "how it ended was lost".to_owned(),
         };
         let said = last_words(&finished.stderr, password);
         Err(BackupError::Client {
