@@ -24,12 +24,19 @@ pub(super) fn discovery(context: &Context<'_>) -> Discovery {
             name: settings.name.clone(),
             x: settings.x.clone().unwrap_or_default(),
             lock_timeout: lock_timeout(settings),
-            warm: settings.warm.unwrap_or_default() == Warm::Auto,
+            process_per_step: process_per_step(settings),
         },
         dir: context.dir.to_owned(),
         env: context.environment.clone(),
         interrupt: context.interrupt.clone(),
     }
+}
+
+/// Whether each step is a start of the engine.
+pub(super) fn process_per_step(settings: &Layer) -> bool {
+    settings
+        .process_per_step
+        .unwrap_or(settings.warm == Some(Warm::Never))
 }
 
 /// How long a step may wait for a lock of the database; `None` for as long as it takes.

@@ -26,6 +26,7 @@ struct File {
     graph: Option<String>,
     version_table: Option<String>,
     version_table_schema: Option<String>,
+    process_per_step: Option<bool>,
     warm: Option<String>,
     timeout: Option<String>,
     lock_timeout: Option<String>,
@@ -34,6 +35,7 @@ struct File {
     state_dir: Option<PathBuf>,
     check_budget: Option<String>,
     may_lose_rows: Option<Vec<String>>,
+    strict: Option<bool>,
     allow: Option<Vec<String>>,
     probe: Option<bool>,
     probe_timeout: Option<String>,
@@ -49,7 +51,7 @@ struct File {
 }
 
 /// Every key of [`File`], for the check that names the nearest.
-pub(super) const KEYS: [&str; 31] = [
+pub(super) const KEYS: [&str; 33] = [
     "engine",
     "migrations",
     "history_schema",
@@ -61,6 +63,7 @@ pub(super) const KEYS: [&str; 31] = [
     "graph",
     "version_table",
     "version_table_schema",
+    "process_per_step",
     "warm",
     "timeout",
     "lock_timeout",
@@ -69,6 +72,7 @@ pub(super) const KEYS: [&str; 31] = [
     "state_dir",
     "check_budget",
     "may_lose_rows",
+    "strict",
     "allow",
     "probe",
     "probe_timeout",
@@ -127,6 +131,7 @@ pub(super) fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         graph: source.read("graph", file.graph, |text| one_of(&text))?,
         version_table: file.version_table,
         version_table_schema: file.version_table_schema,
+        process_per_step: file.process_per_step,
         warm: source.read("warm", file.warm, |text| one_of(&text))?,
         timeout: source.read("timeout", file.timeout, |text| duration(&text))?,
         lock_timeout: source.read("lock_timeout", file.lock_timeout, |text| {
@@ -137,6 +142,7 @@ pub(super) fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         state_dir: file.state_dir.map(|dir| source.resolve(&dir)),
         check_budget: source.read("check_budget", file.check_budget, |text| duration(&text))?,
         may_lose_rows: file.may_lose_rows,
+        strict: file.strict,
         allow: source.read("allow", file.allow, |codes| allowed(&codes.join(",")))?,
         probe: file.probe,
         probe_timeout: source.read("probe_timeout", file.probe_timeout, |text| duration(&text))?,

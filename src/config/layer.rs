@@ -21,11 +21,10 @@ pub enum GraphSource {
     Engine,
 }
 
-/// Whether a step may be forked off an engine that was started before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+/// What `warm` of version 0.1 said, which still counts in 0.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Warm {
-    /// Where that is sound.
-    #[default]
+    /// Nothing.
     Auto,
     /// Each step is a start of the engine.
     Never,
@@ -65,7 +64,9 @@ pub struct Layer {
     pub version_table: Option<String>,
     /// The version table's schema.
     pub version_table_schema: Option<String>,
-    /// Whether a step may be forked off an engine that was started before.
+    /// Whether each step of Alembic's has a process of its own.
+    pub process_per_step: Option<bool>,
+    /// The same in the words of version 0.1.
     pub warm: Option<Warm>,
     /// The longest time one step may take.
     pub timeout: Option<Duration>,
@@ -81,6 +82,8 @@ pub struct Layer {
     pub check_budget: Option<Duration>,
     /// Tables whose rows a downgrade may take away.
     pub may_lose_rows: Option<Vec<String>>,
+    /// Whether a change of the schema that the plan did not announce ends the run although it costs no data.
+    pub strict: Option<bool>,
     /// The findings that need no consent of their own.
     pub allow: Option<Allowed>,
     /// Whether the database is asked what a plan puts at risk.
@@ -132,12 +135,14 @@ impl Layer {
             graph: self.graph.or(below.graph),
             version_table: self.version_table.or(below.version_table),
             version_table_schema: self.version_table_schema.or(below.version_table_schema),
+            process_per_step: self.process_per_step.or(below.process_per_step),
             warm: self.warm.or(below.warm),
             timeout: self.timeout.or(below.timeout),
             lock_timeout: self.lock_timeout.or(below.lock_timeout),
             lock_retries: self.lock_retries.or(below.lock_retries),
             validate: self.validate.or(below.validate),
             state_dir: self.state_dir.or(below.state_dir),
+            strict: self.strict.or(below.strict),
             check_budget: self.check_budget.or(below.check_budget),
             may_lose_rows: self.may_lose_rows.or(below.may_lose_rows),
             allow: self.allow.or(below.allow),

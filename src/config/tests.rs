@@ -38,13 +38,14 @@ fn an_unknown_key_names_the_nearest() {
 fn every_key_of_the_file_is_known_to_the_check() {
     let file = "engine = 'sql'\nmigrations = 'm'\nhistory_schema = 'h'\nengine_command = 'alembic'\nalembic_config = 'a.ini'\nname = 'n'\nx = ['k=v']\n\
                 database_url = 'sqlite:///a'\nversion_table = 't'\nversion_table_schema = 's'\n\
-                warm = 'never'\ntimeout = '90s'\nlock_timeout = 'off'\nlock_retries = 2\nvalidate = false\nstate_dir = 'd'\n\
-                graph = 'files'\ncheck_budget = '5s'\nmay_lose_rows = ['t']\nallow = ['all']\nprobe = false\nprobe_timeout = '3s'\ncheck = []\n\
+                process_per_step = true\nwarm = 'never'\ntimeout = '90s'\nlock_timeout = 'off'\nlock_retries = 2\nvalidate = false\nstate_dir = 'd'\n\
+                graph = 'files'\ncheck_budget = '5s'\nmay_lose_rows = ['t']\nstrict = true\nallow = ['all']\nprobe = false\nprobe_timeout = '3s'\ncheck = []\n\
                 environment = 'staging'\npolicy = {}\nbackup = 'never'\nverify_backup = 'restore'\non_failure = 'restore'\naudit = {}\ncolor = 'never'\nformat = 'json'";
     let settled = settled(file, &[], Layer::default()).unwrap();
     assert_eq!(settled.engine, Some(EngineKind::Sql));
     assert!(settled.migrations.unwrap().ends_with("m"));
     assert_eq!(settled.engine_command.unwrap(), ["alembic"]);
+    assert_eq!(settled.process_per_step, Some(true));
     assert_eq!(settled.warm, Some(Warm::Never));
     assert_eq!(settled.timeout, Some(Duration::from_secs(90)));
     assert_eq!(settled.lock_timeout, Some(Duration::ZERO));

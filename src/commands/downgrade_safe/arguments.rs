@@ -163,9 +163,15 @@ pub struct HowArgs {
     pub chosen: Option<Chosen>,
 
     /// Consent by name to what the plan puts at risk: codes of findings, separated by commas, or all.
-    /// Without it a high or unknown finding has to be confirmed by typing, and is refused with -y.
+    /// Without it a high or unknown finding has to be confirmed by typing, and is refused with -y. With unannounced, a
+    /// step may also lose what the plan did not announce, which all does not include.
     #[arg(long, value_name = "CODE", value_parser = config::allowed)]
     pub allow: Option<Allowed>,
+
+    /// Stop at every change of the schema that the plan did not announce, also at one that costs no data, such as an
+    /// index or a view that goes. Without it such a change is only shown.
+    #[arg(long)]
+    pub strict: bool,
 
     /// Begin a plan although one of its steps is sure to fail.
     #[arg(long)]
@@ -183,11 +189,13 @@ pub struct HowArgs {
     #[arg(long, value_name = "FILE", value_parser = reports::file)]
     pub report: Option<PathBuf>,
 
-    /// Start the engine once and fork each step off it, which spares each the engine's start. A step is a process
-    /// of its own all the same. Where forking is not sound, and after a change of the project's files, the engine is
-    /// started anew. With never it is started for each step: where a step fails that works by hand, say, or where
-    /// the memory of one more process is not to be had.
-    #[arg(long, value_name = "WHEN")]
+    /// Start the engine for each step. Without it, steps share one process if env.py has one of the usual shapes;
+    /// each step is still committed, checked and recorded by itself.
+    #[arg(long)]
+    pub process_per_step: bool,
+
+    /// Replaced by --process-per-step.
+    #[arg(long, value_name = "WHEN", hide = true)]
     pub warm: Option<Warm>,
 
     /// Run steps that remove several revisions because they depend on each other.
@@ -207,6 +215,7 @@ impl HowArgs {
                 (_, true) => Some(false),
                 _ => None,
             },
+            strict: self.strict.then_some(true),
             allow: self.allow.clone(),
             backup: match (self.backup, self.no_backup) {
                 (true, _) => Some(BackupWhen::Always),
@@ -215,6 +224,7 @@ impl HowArgs {
             },
             verify_backup: self.verify.verify_backup,
             on_failure: self.on_failure,
+            process_per_step: self.process_per_step.then_some(true),
             warm: self.warm,
             ..self.circumstances.layer(self.probes.layer())
         }

@@ -26,6 +26,7 @@ pub(super) fn resuming(how: &HowArgs, command: Command) -> Command {
         wait,
         chosen,
         allow: _,
+        strict,
         allow_failing: _,
         probes: ProbeArgs {
             no_probe,
@@ -33,6 +34,7 @@ pub(super) fn resuming(how: &HowArgs, command: Command) -> Command {
         },
         circumstances: _,
         report: _,
+        process_per_step,
         warm,
         allow_joint_steps,
     } = how;
@@ -42,7 +44,9 @@ pub(super) fn resuming(how: &HowArgs, command: Command) -> Command {
         ("--atomic", atomic),
         ("--backup", backup),
         ("--no-backup", no_backup),
+        ("--strict", strict),
         ("--no-probe", no_probe),
+        ("--process-per-step", process_per_step),
         ("--allow-joint-steps", allow_joint_steps),
     ];
     let options = [
@@ -160,7 +164,7 @@ mod tests {
         for line in [
             "--no-validate --timeout 1h --no-backup --no-probe --wait 90s",
             "--validate --atomic --backup --verify-backup restore --on-failure restore --timeout 1500ms",
-            "--lock-timeout off --lock-retries 3 --use file --probe-timeout 2m --warm never --allow-joint-steps",
+            "--lock-timeout off --lock-retries 3 --use file --probe-timeout 2m --process-per-step --warm never --allow-joint-steps",
             "--lock-timeout 1h1s --use stored --warm auto --on-failure stop --timeout 1us",
         ] {
             let words = resume(line);
