@@ -43,8 +43,6 @@ pub struct Options {
     pub lock_retries: u32,
     /// From what age on an open transaction is worth a warning.
     pub old_transaction: Duration,
-    /// Whether each step is run by a process of its own although several could share one.
-    pub process_per_step: bool,
 }
 
 /// All that a run works with.
@@ -65,6 +63,8 @@ pub struct Parts<'a> {
     pub interrupt: &'a Interrupt,
     /// How to run.
     pub options: Options,
+    /// A step that was told to begin already and is tried in another way.
+    pub begun: Option<usize>,
 }
 
 /// Runs the plan, newest step first, to its end or to the first thing that is not as predicted.
@@ -77,7 +77,7 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
     } else {
         None
     };
-    let mut alone = parts.runs_alone(plan);
+    let mut alone = parts.runs_alone();
     while let Some(step) = plan.steps.get(done.len()) {
         let ran = if alone {
             parts
@@ -86,6 +86,7 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
         } else {
             parts.together(plan, &mut schema, &mut done).map(|why| {
                 alone = true;
+                parts.begun = Some(done.len());
                 parts.tell_why_alone(why);
             })
         };
@@ -387,7 +388,9 @@ impl Parts<'_> {
             .map_err(|reason| Stopped::between(index, Cause::NotRecorded(reason), None))?;
         fault::point("after_intent");
         self.warn_of_open_transactions();
-        self.events.step_started(index, step);
+        if self.begun.take() != Some(index) {
+            self.events.step_started(index, step);
+        }
         Ok(evidence)
     }
 
@@ -405,7 +408,7 @@ impl Parts<'_> {
                 Some(Ok(finished)) => return Ok(finished),
                 Some(Err(stopped)) => match self.confirmed(stopped) {
                     Some(stopped) => return Err(stopped),
-                    None => continue,
+                    None => self.begun = Some(index),
                 },
                 None => return self.unjudged(index, step, schema),
             }
@@ -441,18 +444,18 @@ impl Parts<'_> {
 
     /// What is left of the end of a run after what a step would have lost was counted; `None` if that is nothing.
     fn confirmed(&mut self, mut stopped: Box<Stopped>) -> Option<Box<Stopped>> {
-        let Cause::Unannounced(surprises) = &mut stopped.stop.cause else {
-            return Some(stopped);
+        self.is_confirmed(&mut stopped.stop).then_some(stopped)
+    }
+
+    fn is_confirmed(&mut self, stop: &mut Stop) -> bool {
+        let (Cause::Unannounced(surprises), Position::Unchanged { .. }) =
+            (&mut stop.cause, &stop.position)
+        else {
+            return true;
         };
-        if !matches!(stopped.stop.position, Position::Unchanged { .. }) {
-            return Some(stopped);
-        }
         let left = self.witness.confirm(std::mem::take(surprises));
-        if left.is_empty() {
-            return None;
-        }
         *surprises = left;
-        Some(stopped)
+        !surprises.is_empty()
     }
 
     /// A step whose process is over, from the look at the database to the record.
@@ -571,8 +574,10 @@ impl Parts<'_> {
             Ok(()) if !surprises.is_empty() => Cause::Unannounced(surprises),
             Ok(()) => return Ok(finished),
         };
+        // Rows that were counted after the commit may have been removed by others.
+        let counted = matches!(&cause, Cause::Unannounced(surprises) if surprises.iter().any(Surprise::is_of_rows));
         let mut stopped = Stopped::between(index, cause, Some(finished));
-        stopped.stop.may_be_others = found.may_be_others;
+        stopped.stop.may_be_others = found.may_be_others || counted;
         Err(stopped)
     }
 }
@@ -589,7 +594,24 @@ impl Parts<'_> {
         let schema = Difference::between(before, after);
         if let Some(effect) = effect {
             let effect = Effect { schema, ..effect };
-            let verdict = self.witness.judge(index, &effect);
+            let verdict = match self.witness.judge(index, &effect) {
+                // Nothing of another connection is seen inside the transaction.
+                keep @ Verdict::Keep { .. } if self.witness.may_act_elsewhere(index) => {
+                    let measured =
+                        self.witness
+                            .measure_afterwards(index, before, after, &effect.schema);
+                    let elsewhere = match measured.map(|measured| measured.verdict) {
+                        Some(Verdict::Undo(surprises)) => effect.unseen(surprises),
+                        _ => Vec::new(),
+                    };
+                    if elsewhere.is_empty() {
+                        keep
+                    } else {
+                        Verdict::Undo(elsewhere)
+                    }
+                }
+                verdict => verdict,
+            };
             return (Some(effect), verdict);
         }
         let nothing = Verdict::Keep { notes: Vec::new() };
@@ -713,7 +735,6 @@ fn judge(
                 Ended::Signalled(signal) => Cause::EngineKilled(signal),
                 Ended::TimedOut => Cause::TimedOut(options.timeout.unwrap_or_default()),
                 Ended::Interrupted => Cause::InterruptedTwice,
-                Ended::Lost => Cause::EngineLost,
             };
             (cause, run.reason, run.stdout, run.stderr)
         }

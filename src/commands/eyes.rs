@@ -233,6 +233,10 @@ impl Witness for Watched {
         self.measure.judge(index, effect)
     }
 
+    fn may_act_elsewhere(&self, index: usize) -> bool {
+        self.measure.may_act_elsewhere(index)
+    }
+
     fn confirm(&mut self, surprises: Vec<Surprise>) -> Vec<Surprise> {
         match &mut self.eyes {
             Eyes::Own { database, .. } => self.measure.confirm(surprises, &mut **database),
@@ -250,7 +254,7 @@ impl Witness for Watched {
         let Eyes::Own { facts, table, .. } = &self.eyes else {
             return None;
         };
-        let dialect = Dialect::of(&facts.dialect).filter(|one| *one != Dialect::Postgresql)?;
+        let dialect = Dialect::of(&facts.dialect)?;
         let healths = self.watch.around_the_step()?;
         let schemas = (before?, after?);
         Some(

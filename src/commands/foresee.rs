@@ -5,11 +5,12 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Context;
+use super::record::store;
 use super::session::{Session, Text};
 use crate::config::{self, Layer};
 use crate::database::evidence::Probes;
 use crate::domain::command::Command;
-use crate::domain::effect::Announced;
+use crate::domain::effect::{Announced, Surprise};
 use crate::domain::foresight::{Migrations, Seen, foresee, reachable};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
@@ -65,6 +66,8 @@ pub(super) struct Foreseen {
     pub(super) losses: Option<String>,
     /// What each step may do by what was shown of it.
     pub(super) announced: Vec<Announced>,
+    /// What earlier runs measured of the steps and did not keep. It is shown among the findings.
+    pub(super) measured: Vec<Surprise>,
 }
 
 impl Foreseen {
@@ -123,7 +126,12 @@ impl Foreseen {
             None => Announced::of(&step.seen, &step.findings),
         });
         let announced = announced.collect();
-        let steps: Vec<_> = steps.into_iter().map(|step| step.findings).collect();
+        let measured = measured_before(session, plan, context);
+        let steps: Vec<_> = steps
+            .into_iter()
+            .zip(&measured)
+            .map(|(step, measured)| [step.findings, risk::measured(measured)].concat())
+            .collect();
         let verdict = Verdict::over(steps.iter().flatten());
         let outlook = Outlook {
             steps,
@@ -135,6 +143,7 @@ impl Foreseen {
             verdict: in_one_line(&outlook, &verdict),
             losses: verdict.losses.sentence(),
             announced,
+            measured: measured.concat(),
             outlook,
         }
     }
@@ -263,6 +272,24 @@ impl Foreseen {
     pub(super) fn advice(&self) -> Advice {
         advise(self.outlook.steps.last().map_or(&[][..], Vec::as_slice))
     }
+}
+
+/// What the newest run on this database that ended at a step measured of it, for each step of the plan. A record that
+/// cannot be read tells nothing here: what the run itself writes down is refused with its reason.
+fn measured_before(session: &Session, plan: &Plan, context: &Context<'_>) -> Vec<Vec<Surprise>> {
+    if plan.steps.is_empty() {
+        return Vec::new();
+    }
+    let here = session.database_reference();
+    let runs = store(context).runs_on(&|recorded| here.relation_to(recorded).is_usable());
+    let runs = runs.unwrap_or_default();
+    let steps = plan.steps.iter().map(|step| {
+        let found = runs
+            .iter()
+            .find_map(|run| run.unannounced.get(step.removes.as_str()));
+        found.cloned().unwrap_or_default()
+    });
+    steps.collect()
 }
 
 /// What the settings allow.

@@ -7,7 +7,7 @@ use crate::database::{Look, effects_counted, effects_postgres};
 use crate::domain::checks::{Health, is_named};
 use crate::domain::connection::VersionTable;
 use crate::domain::effect::{
-    self, Announced, Consent, CountRequest, Effect, Inventory, Surprise, Verdict,
+    self, Announced, Consent, CountRequest, Effect, Inventory, Surprise, Unfollowed, Verdict,
 };
 use crate::domain::foresight::Dialect;
 use crate::domain::query::Queries;
@@ -94,6 +94,12 @@ impl Measure {
         Ok(Some(Measured { effect, verdict }))
     }
 
+    /// Whether a part of the step was not followed, so that it may use another connection or start a program.
+    pub(super) fn may_act_elsewhere(&self, index: usize) -> bool {
+        let announced = self.announced.get(index);
+        announced.is_none_or(|announced| announced.unfollowed() != Unfollowed::Nothing)
+    }
+
     pub(super) fn judge(&self, index: usize, effect: &Effect) -> Verdict {
         let nothing = Announced::default();
         let announced = self.announced.get(index).unwrap_or(&nothing);
@@ -140,7 +146,9 @@ impl Measure {
                     return Some(surprise);
                 };
                 let now = counted.iter().find(|(one, _)| *one == request);
-                let confirmed = surprise.clone().counted(before, now.and_then(|(_, now)| *now));
+                let confirmed = surprise
+                    .clone()
+                    .counted(before, now.and_then(|(_, now)| *now));
                 if confirmed.is_none() {
                     self.consent.measured.push(surprise);
                 }
@@ -149,8 +157,8 @@ impl Measure {
             .collect()
     }
 
-    /// Measures a step that is kept already by what was read and counted around it. Rows that went are not judged
-    /// here: who removed them is asked with the other checks.
+    /// Measures a step that is kept already by what was read and counted around it. Tables that were not counted are
+    /// no surprise: that was said before the run.
     pub(super) fn afterwards(
         &self,
         index: usize,
@@ -170,13 +178,12 @@ impl Measure {
             difference.clone(),
             announced,
         );
-        let about_objects = Effect {
-            changed_rows: Vec::new(),
+        let counted = Effect {
             unmeasured: Vec::new(),
             ..effect.clone()
         };
         Measured {
-            verdict: self.judge(index, &about_objects),
+            verdict: self.judge(index, &counted),
             effect,
         }
     }

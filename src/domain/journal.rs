@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::backup::Manifest;
 use super::database_identity::{DatabaseIdentity, DatabaseReference};
 use super::diagnosis::Diagnosis;
-use super::effect::Effect;
+use super::effect::{Effect, Surprise};
 use super::guard::Guarded;
 use super::lock::Operator;
 use super::policy::{Circumstances, Ruling};
@@ -344,6 +344,9 @@ pub struct Stopped {
     pub cause: String,
     /// What the database shows, in one sentence.
     pub position: String,
+    /// What the step did or would have done beyond its plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unannounced: Vec<Surprise>,
     /// The line of the engine's output that tells why.
     pub reason: Option<String>,
     /// What that means and what to do.
@@ -390,6 +393,8 @@ pub struct Run {
     pub backups: Vec<RunBackup>,
     /// The database that it is about, as last recorded.
     pub database: DatabaseReference,
+    /// What was measured of steps beyond their plans, by revision.
+    pub unannounced: BTreeMap<String, Vec<Surprise>>,
     /// Whether a step was begun of which it is not proven that nothing is left.
     touched: bool,
 }
@@ -454,6 +459,7 @@ impl Run {
             as_a_whole: false,
             whole: None,
             backups: Vec::new(),
+            unannounced: BTreeMap::new(),
             touched: false,
             database: begun.database_reference(),
             begun: *begun,
@@ -477,8 +483,11 @@ impl Run {
             Entry::Begun(_)
             | Entry::EngineEnded { .. }
             | Entry::Checked { .. }
-            | Entry::Counted { .. }
-            | Entry::Stopped(_) => {}
+            | Entry::Counted { .. } => {}
+            Entry::Stopped(stopped) => {
+                self.unannounced
+                    .insert(stopped.revision, stopped.unannounced);
+            }
             Entry::BackedUp { manifest, before } => self.backed_up(*manifest, before),
             Entry::Restored { backup, heads, .. } => self.restored(&backup, heads),
             Entry::OtherDatabase(database) => self.database = *database,

@@ -77,8 +77,6 @@ pub enum Cause {
     LockTimeout,
     /// The engine was ended by this signal, which was not ours.
     EngineKilled(i32),
-    /// The engine ended in a way that nobody can tell any more.
-    EngineLost,
     /// The engine took longer than the time limit and was ended.
     TimedOut(Duration),
     /// The engine could not be started.
@@ -221,6 +219,8 @@ impl Report {
 pub struct Commands {
     /// Go on with this run.
     pub resume: String,
+    /// The same, and let a step do what the plan does not announce.
+    pub resume_unannounced: String,
     /// Give it up.
     pub abandon: String,
     /// Where does the database stand?
@@ -262,6 +262,13 @@ impl Report {
             (Cause::NotRecorded(_), _) => vec![resume("fix what keeps the record from being written, then")],
             (Cause::CheckFailed(_), _) => {
                 vec![resume("mend what the check found, then go on with")]
+            }
+            (Cause::Unannounced(_), Position::Unchanged { .. }) => vec![format!(
+                "if that is wanted, let the step do it: {}",
+                commands.resume_unannounced
+            )],
+            (Cause::Unannounced(_), _) => {
+                vec![resume("if that was wanted, go on with the next step")]
             }
             (_, Position::StepHappened) => {
                 vec![resume("find out why the engine failed, then go on with")]
@@ -342,9 +349,6 @@ impl fmt::Display for Cause {
             Self::EngineKilled(signal) => {
                 write!(formatter, "the engine was ended by signal {signal}")
             }
-            Self::EngineLost => formatter.write_str(
-                "the process that the engine was forked from does not answer any more, and so nobody can tell how the engine ended",
-            ),
             Self::TimedOut(limit) => write!(
                 formatter,
                 "the engine took longer than the time limit of {} s and was ended",

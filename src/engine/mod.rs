@@ -179,10 +179,10 @@ impl SessionFacts {
     }
 
     /// What is known of a step that is over while the session goes on, and no more of it afterwards; `None` if
-    /// another session may have been at work.
+    /// another session may have been at work, or nothing was told of the commit.
     pub fn take_step(&mut self) -> Option<StepSession> {
         let known = std::mem::take(&mut self.known);
-        (self.opened == 1).then_some(known)
+        (self.opened == 1 && known.commits > 0).then_some(known)
     }
 
     /// All of it; `None` if something may be missing.
@@ -254,6 +254,10 @@ pub trait Judge: Listener {
     fn begun(&mut self, _transaction: &mut dyn Queries) -> Result<(), String> {
         Ok(())
     }
+
+    /// The step at this position begins; until then nothing of it can have happened. Not told of the steps of one
+    /// transaction, nor of a step that is run by the command line that names it.
+    fn began(&mut self, _index: usize) {}
 
     /// The transaction of the step at this position is open, and nothing was done in it. Not told where the server has
     /// no transactional DDL.

@@ -29,7 +29,13 @@ pub fn run_as_one(plan: &Plan, parts: &mut Parts<'_>) -> Report {
                     .lock_retry(stop.index, attempt, retries, &stop.blockers);
                 parts.let_others_through();
             }
-            end => break end,
+            Err(mut stop) => {
+                // Else what was measured is nothing, and the whole is run once more.
+                if parts.is_confirmed(&mut stop) {
+                    break Err(stop);
+                }
+            }
+            end @ Ok(_) => break end,
         }
     };
     let (done, stop) = match end {

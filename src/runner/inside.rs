@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Following, Recorder, SCHEMA, VERSION_TABLE, describes};
+use super::{Following, Measured, Recorder, SCHEMA, VERSION_TABLE, describes};
 use crate::domain::blocker::Blocker;
+use crate::domain::effect::{Effect, Verdict};
 use crate::domain::graph::Graph;
 use crate::domain::journal::Checked;
 use crate::domain::plan::Plan;
@@ -85,6 +86,41 @@ impl<'a> Inside<'a> {
         Err(sentence)
     }
 
+    fn begins(&mut self, index: usize, transaction: &mut dyn Queries) -> Result<(), String> {
+        match self.following.witness.begins(index, transaction) {
+            Ok(()) => Ok(()),
+            Err(reason) => self.object(index, Cause::NotMeasured(reason)),
+        }
+    }
+
+    /// Measures a step that was looked at; the error is why it must not be kept.
+    fn measure(&mut self, index: usize, transaction: &mut dyn Queries) -> Result<(), Cause> {
+        let witness = &mut *self.following.witness;
+        let measured = witness
+            .measure(index, transaction)
+            .map_err(Cause::NotMeasured)?;
+        let (Some(Measured { effect, verdict }), Some((done, _))) =
+            (measured, self.applied.last_mut())
+        else {
+            return Ok(());
+        };
+        if let Verdict::Undo(surprises) = verdict {
+            return Err(Cause::Unannounced(surprises));
+        }
+        let schema = done.difference.clone();
+        let effect = Effect { schema, ..effect };
+        match witness.judge(index, &effect) {
+            Verdict::Undo(surprises) => return Err(Cause::Unannounced(surprises)),
+            Verdict::Keep { notes } => {
+                for note in notes {
+                    self.following.events.unannounced(&note);
+                }
+            }
+        }
+        done.effect = Some(effect);
+        Ok(())
+    }
+
     /// Looks at a step that the engine calls done.
     fn step(
         &mut self,
@@ -156,11 +192,11 @@ impl Judge for Inside<'_> {
     fn begun(&mut self, transaction: &mut dyn Queries) -> Result<(), String> {
         let witness = self.following.witness.inside(transaction);
         self.schema = witness.and_then(|mut witness| witness.schema());
-        if self.schema.is_some() {
-            return Ok(());
+        if self.schema.is_none() {
+            let reason = "the schema cannot be read inside the transaction";
+            return self.object(0, Cause::CheckFailed(vec![reason.to_owned()]));
         }
-        let reason = "the schema cannot be read inside the transaction";
-        self.object(0, Cause::CheckFailed(vec![reason.to_owned()]))
+        self.begins(0, transaction)
     }
 
     fn applied(
@@ -176,13 +212,17 @@ impl Judge for Inside<'_> {
         if !faults.is_empty() {
             return self.object(index, Cause::CheckFailed(faults));
         }
-        if let Some(next) = self.plan.steps.get(index + 1) {
-            if self.interrupt.count() > 0 {
-                return self.object(index + 1, Cause::Interrupted);
-            }
-            self.following.events.step_started(index + 1, next);
+        if let Err(cause) = self.measure(index, transaction) {
+            return self.object(index, cause);
         }
-        Ok(())
+        let Some(next) = self.plan.steps.get(index + 1) else {
+            return Ok(());
+        };
+        if self.interrupt.count() > 0 {
+            return self.object(index + 1, Cause::Interrupted);
+        }
+        self.following.events.step_started(index + 1, next);
+        self.begins(index + 1, transaction)
     }
 
     fn finished(&mut self, transaction: &mut dyn Queries) -> Result<(), String> {

@@ -75,6 +75,7 @@ pub fn run_with_a_way_back(
             events: &mut *parts.events,
             interrupt: parts.interrupt,
             options: parts.options,
+            begun: None,
         },
     );
     if report.outcome() == Outcome::Done {

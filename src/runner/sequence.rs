@@ -13,14 +13,14 @@ use crate::domain::proof::{Doubt, Evidence};
 use crate::domain::query::Queries;
 use crate::domain::report::{Cause, Position, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
-use crate::engine::{EngineError, Judge, Keep, Listener, Sequence, StepRun};
+use crate::engine::{Ended, EngineError, Judge, Keep, Listener, Sequence, StepRun};
 use crate::fault;
 use crate::process::Channel;
 
 impl Parts<'_> {
     /// Whether each step has a process of its own from the beginning.
-    pub(super) fn runs_alone(&mut self, plan: &Plan) -> bool {
-        if plan.steps.len() < 2 || self.options.process_per_step || !self.options.validate {
+    pub(super) fn runs_alone(&mut self) -> bool {
+        if !self.options.validate {
             return true;
         }
         match self.engine.shares_a_process() {
@@ -56,6 +56,7 @@ impl Parts<'_> {
                     if let Some(stopped) = self.confirmed(stopped) {
                         return Err(stopped);
                     }
+                    self.begun = Some(done.len());
                 }
                 Err(stopped) if may_be_tried_again(&stopped.stop) => {
                     if stopped.stop.index != at {
@@ -92,6 +93,7 @@ impl Parts<'_> {
             heard,
             evidence,
             started,
+            has_begun,
             effect,
             stopped,
             objection,
@@ -109,6 +111,14 @@ impl Parts<'_> {
             return self.after_all(plan, run, schema.as_ref());
         }
         let step = &plan.steps[index];
+        // Whoever killed it may not want the step.
+        let by_itself = |run: &StepRun| matches!(run.ended, Ended::Exited(_));
+        if !has_begun && run.as_ref().is_ok_and(by_itself) {
+            return Ok(Some(format!(
+                "the process had ended when {} was due",
+                step.removes
+            )));
+        }
         let ended = Ran {
             index,
             step,
@@ -123,10 +133,13 @@ impl Parts<'_> {
                 Ok((done.len() < all).then(|| "the engine ended after a step".to_owned()))
             }
             Err(stopped) if objection.is_some() => Err(objected(stopped, objection)),
-            Err(stopped) if is_worth_a_process(&stopped.stop) => Ok(Some(format!(
-                "{} failed and left nothing, which may be due to the steps before it",
-                step.removes
-            ))),
+            // The first one had a process of its own.
+            Err(stopped) if index > first && is_worth_a_process(&stopped.stop) => {
+                Ok(Some(format!(
+                    "{} failed and left nothing, which may be due to the steps before it",
+                    step.removes
+                )))
+            }
             Err(stopped) => Err(stopped),
         }
     }
@@ -147,8 +160,7 @@ impl Parts<'_> {
             Ok(evidence) => evidence,
             Err(stopped) => return Some(Err(stopped)),
         };
-        let (state, run) =
-            self.in_one_process(plan, index..=index, Keep::Own, evidence, schema)?;
+        let (state, run) = self.in_one_process(plan, index..=index, Keep::Own, evidence, schema)?;
         let ended = Ran {
             index,
             step,
@@ -192,6 +204,7 @@ impl Parts<'_> {
                 events: &mut *self.events,
                 interrupt: self.interrupt,
                 options: self.options,
+                begun: None,
             },
             schema,
             state: State {
@@ -200,6 +213,7 @@ impl Parts<'_> {
                 heard: Hearing::default(),
                 evidence,
                 started: Instant::now(),
+                has_begun: false,
                 effect: None,
                 stopped: None,
                 objection: None,
@@ -227,14 +241,20 @@ impl Parts<'_> {
             session: None,
             left_nothing: false,
         };
-        super::judge(self.graph, &plan.steps[index], run, &mut looks, self.options)
-            .map(|_| None)
-            .map_err(|stop| {
-                Box::new(Stopped {
-                    stop: stop.at(index, Vec::new()),
-                    finished: None,
-                })
+        super::judge(
+            self.graph,
+            &plan.steps[index],
+            run,
+            &mut looks,
+            self.options,
+        )
+        .map(|_| None)
+        .map_err(|stop| {
+            Box::new(Stopped {
+                stop: stop.at(index, Vec::new()),
+                finished: None,
             })
+        })
     }
 }
 
@@ -273,6 +293,8 @@ struct State {
     /// Of the running step.
     evidence: Result<Evidence, Doubt>,
     started: Instant,
+    /// Whether the step has begun.
+    has_begun: bool,
     /// What the running step did, as measured before its commit.
     effect: Option<Effect>,
     /// The end of the run, which was found in a pause.
@@ -308,6 +330,7 @@ impl Together<'_> {
         self.state.done.push(finished);
         self.state.index += 1;
         self.state.started = Instant::now();
+        self.state.has_begun = false;
         if let Some(next) = self.plan.steps.get(index + 1) {
             self.state.evidence = self.parts.begin(index + 1, next, self.schema.as_ref())?;
         }
@@ -336,7 +359,8 @@ impl Listener for Together<'_> {
     }
 
     fn told(&mut self, line: &str, _: &mut dyn Channel) {
-        self.state.heard
+        self.state
+            .heard
             .told(line, self.parts.engine, &mut *self.parts.events);
     }
 
@@ -391,6 +415,10 @@ impl Judge for Together<'_> {
             self.state.stopped = stopped;
             "the run ends here".to_owned()
         })
+    }
+
+    fn began(&mut self, _: usize) {
+        self.state.has_begun = true;
     }
 
     fn left(&mut self, reason: &str) {

@@ -284,12 +284,12 @@ fn run_line_by(
             events: &mut world.clone(),
             interrupt,
             options: Options {
-                process_per_step: false,
                 validate,
                 timeout: None,
                 lock_retries: 0,
                 old_transaction: Duration::MAX,
             },
+            begun: None,
         },
     )
 }

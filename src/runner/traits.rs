@@ -131,6 +131,11 @@ pub trait Witness {
         Verdict::Keep { notes: Vec::new() }
     }
 
+    /// Whether the step may use another connection or start a program, so that its own transaction does not show all.
+    fn may_act_elsewhere(&self, _index: usize) -> bool {
+        false
+    }
+
     /// Counts what a step that was taken back would have lost. What is left of the surprises; those that cost
     /// nothing are agreed to from now on.
     fn confirm(&mut self, surprises: Vec<Surprise>) -> Vec<Surprise> {

@@ -5,7 +5,7 @@ use crate::commands::record::Record;
 use crate::commands::session::Session;
 use crate::domain::diagnosis::{self, Known};
 use crate::domain::journal::{Entry, Stopped};
-use crate::domain::report::Report;
+use crate::domain::report::{Cause, Report};
 use crate::error::{Exit, Failure};
 use crate::ui::{Redact as _, hidden};
 
@@ -50,6 +50,10 @@ fn stopped(
         revision: step.removes.to_string(),
         cause: redacted(&stop.cause.to_string()),
         position: redacted(&stop.position.to_string()),
+        unannounced: match &stop.cause {
+            Cause::Unannounced(surprises) => surprises.clone(),
+            _ => Vec::new(),
+        },
         reason: stop.reason.as_deref().map(redacted),
         diagnosis,
         next: next.iter().map(|text| redacted(text)).collect(),

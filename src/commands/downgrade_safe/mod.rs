@@ -203,7 +203,8 @@ fn observe(
     lock: Option<&Lock>,
 ) -> Result<Session, Failure> {
     match lock {
-        Some(lock) => Session::open_for_steps(context, lock),
+        Some(lock) if !args.how.atomic => Session::open_for_steps(context, lock),
+        Some(lock) => Session::open(context, Some(lock)),
         None if args.how.atomic => Session::open(context, None),
         None => Session::look(context),
     }

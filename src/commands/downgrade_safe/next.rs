@@ -6,6 +6,7 @@ use super::safety::{Rescue, restoring};
 use crate::commands::Context;
 use crate::domain::journal::{BackupMoment, RunBackup};
 use crate::domain::report::{Commands, Report};
+use crate::domain::risk::UNANNOUNCED;
 
 /// What to do next, most urgent first.
 pub(super) fn advice(
@@ -59,8 +60,10 @@ pub(in crate::commands) fn undoing(backup: &RunBackup) -> String {
 
 /// The commands that may come next.
 fn next_commands(args: &DowngradeSafeArgs, context: &Context<'_>) -> Commands {
+    let resume = resuming(&args.how, context.command(&["resume"]));
     Commands {
-        resume: resuming(&args.how, context.command(&["resume"])).to_string(),
+        resume_unannounced: resume.clone().option("--allow", UNANNOUNCED).to_string(),
+        resume: resume.to_string(),
         abandon: context.command(&["abandon"]).to_string(),
         current: context.command(&["current"]).to_string(),
     }

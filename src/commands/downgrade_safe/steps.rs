@@ -8,19 +8,17 @@ use crate::commands::measure::Measure;
 use crate::commands::record::Record;
 use crate::commands::session::Session;
 use crate::config;
-use crate::domain::effect::Consent;
+use crate::domain::effect::{Announced, Consent};
 use crate::domain::report::{Report, Schema};
 use crate::domain::risk::verdict::Allowed;
+use crate::fault;
 use crate::runner::{Options, Parts};
 use crate::ui::{Progress, Verbosity};
 
-/// What the operator agreed to beyond the plan.
-fn consent(context: &Context<'_>) -> Consent {
+/// Whether the operator agreed to whatever is measured.
+fn allows_surprises(context: &Context<'_>) -> bool {
     let allowed = context.settings.allow.as_ref();
-    Consent {
-        unannounced: allowed.is_some_and(Allowed::covers_unannounced),
-        ..Consent::default()
-    }
+    allowed.is_some_and(Allowed::covers_unannounced)
 }
 
 /// What the first step finds.
@@ -48,12 +46,19 @@ pub(super) fn run(
         validate,
         timeout: context.settings.timeout,
         lock_retries: context.settings.lock_retries.unwrap_or(0),
-        process_per_step: context.settings.warm == Some(config::Warm::Never),
         old_transaction: lock_timeout(context.settings).unwrap_or(config::LOCK_TIMEOUT),
     };
+    let mut announced = planned.foreseen.announced.clone();
+    if fault::is_blind() {
+        announced.fill(Announced::default());
+    }
     session.judge_by(Measure::new(
-        planned.foreseen.announced.clone(),
-        consent(context),
+        announced,
+        Consent {
+            unannounced: allows_surprises(context),
+            measured: planned.foreseen.measured.clone(),
+            strict: context.settings.strict.unwrap_or(false),
+        },
         context.settings.may_lose_rows.clone().unwrap_or_default(),
     ));
     let secrets = session.secrets();
@@ -79,6 +84,7 @@ pub(super) fn run(
         events: &mut events,
         interrupt: context.interrupt,
         options,
+        begun: None,
     };
     let report = way.run(plan, &mut parts, context);
     context.interrupt.tell(None);
@@ -89,6 +95,9 @@ pub(super) fn run(
 /// Says what protects this run less than another one.
 fn warn_of_limits(context: &Context<'_>, session: &Session, validate: bool) {
     let ui = context.ui;
+    if context.settings.warm.is_some() {
+        ui.warn("`warm` is replaced by `process_per_step` (--process-per-step) and will be refused by the next release");
+    }
     if !session.has_own_connection() {
         let asked = if validate {
             ", and after each step the engine's own `current` is asked"

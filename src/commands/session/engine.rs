@@ -40,6 +40,13 @@ impl Runs {
         }
     }
 
+    /// Ends the process that waits for the steps, which may have the database open.
+    pub(super) fn dismiss(&self) {
+        if let Self::Alembic(engine) = self {
+            engine.dismiss();
+        }
+    }
+
     /// How far the lock timeout reaches; `None` where there is none, or where it reaches everything.
     fn reach(&self) -> Option<Reach> {
         match self {
@@ -106,6 +113,11 @@ impl Session {
             )),
             _ => None,
         }
+    }
+
+    /// Ends the process that waits for the steps, which may have the database open.
+    pub(in super::super) fn dismiss(&self) {
+        self.engine.dismiss();
     }
 
     /// Has the processes of steps keep a file open, or our own where we run them ourselves.

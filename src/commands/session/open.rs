@@ -14,7 +14,7 @@ use crate::commands::sql::project::is_one;
 use crate::commands::watch::Watch;
 use crate::domain::connection::ConnectionFacts;
 use crate::domain::secret::Secret;
-use crate::engine::alembic::{AlembicEngine, cold};
+use crate::engine::alembic::AlembicEngine;
 use crate::engine::{Current, Engine as _, Observation};
 use crate::error::Failure;
 
@@ -36,7 +36,7 @@ impl Session {
         Self::opened(context, lock, false)
     }
 
-    /// The same where steps follow, for which the engine is made ready meanwhile.
+    /// The same where steps follow, each kept by itself: they are run by the process that is asked, if it may.
     pub(in super::super) fn open_for_steps(
         context: &Context<'_>,
         lock: &Lock,
@@ -80,7 +80,7 @@ impl Session {
         let mut engine = AlembicEngine::discover(discovery(context))?;
         let given = given_connection(context.settings, context.dir)?;
         if steps_follow {
-            engine.warm_up();
+            engine.start_ahead();
         }
         let history = History::read(&mut engine, context.settings.graph)?;
         Self::observe(context, lock, engine, given, history)
@@ -158,9 +158,6 @@ impl Session {
         history: History,
         observation: Observation,
     ) -> Result<(Self, Current), Failure> {
-        if let Some(reason) = engine.why_cold() {
-            context.ui.detail(&cold(&reason));
-        }
         let secrets: Vec<Secret> = [&given, &observation.connection]
             .into_iter()
             .flatten()

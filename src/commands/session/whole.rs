@@ -24,6 +24,7 @@ pub(in super::super) fn not_as_a_whole(reason: &str) -> Failure {
 impl Session {
     /// How a plan can be run as a whole or not at all.
     pub(in super::super) fn as_a_whole(&self, plan: &Plan) -> Result<Whole, Failure> {
+        self.dismiss();
         let dialect = self
             .identity
             .as_ref()

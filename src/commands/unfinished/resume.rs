@@ -175,6 +175,7 @@ impl TakenUp {
             self.discard_the_useless();
             return Ok(());
         };
+        session.dismiss();
         if context.settings.backup != Some(BackupWhen::Never) {
             let saved = Keeper::of(context, session)
                 .and_then(|keeper| keeper.make(None, Verified::Read))

@@ -150,6 +150,7 @@ fn stopped(step: usize) -> Entry {
         revision: ["c", "b"][step].into(),
         cause: "the engine exited with status 1".into(),
         position: "unchanged".into(),
+        unannounced: Vec::new(),
         reason: Some("no such table".into()),
         diagnosis: None,
         next: vec!["mend it, then: rollback resume".into()],

@@ -17,6 +17,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::effect::Surprise;
 use super::foresight::Seen;
 use super::operation::{ColumnType, Place, TableName};
 use super::revision::RevisionId;
@@ -42,10 +43,28 @@ pub fn examine(seen: &Seen, ask: &mut dyn Ask) -> Vec<Finding> {
 /// include it: nobody agrees in advance to what nobody knows.
 pub const UNANNOUNCED: &str = "unannounced";
 
+/// What an earlier run measured of a step and rolled back.
+pub const MEASURED: &str = "measured";
+
+/// A finding for each effect that an earlier run measured and did not keep. Such evidence counts more than reading.
+pub fn measured(effects: &[Surprise]) -> Vec<Finding> {
+    let finding = |effect: &Surprise| Finding {
+        code: MEASURED,
+        level: Level::High,
+        outcome: None,
+        sentence: format!("would {effect}, as an earlier run measured"),
+        evidence: None,
+        advice: String::new(),
+        place: None,
+        culprit: None,
+    };
+    effects.iter().map(finding).collect()
+}
+
 /// The codes that findings can have.
 pub fn codes() -> BTreeSet<&'static str> {
     let all = rules::RULES.iter().flat_map(|rule| rule.codes);
-    all.copied().collect()
+    all.copied().chain([MEASURED]).collect()
 }
 
 /// How bad. Unknown is a level of its own and stands above high where something has to be allowed.

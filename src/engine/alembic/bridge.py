@@ -10,10 +10,8 @@ the traceback of a failure are what they are without us. REQUEST, a name that th
 - `session`: what the engine's session with the database did is told in the channel, by bridge_session.py, which then
   stands in front of this text;
 - `range`: the revisions that `downgrade` takes, by bridge_sequence.py, which then stands in front of this text;
-- `render`: the SQL of each step of a plan, by bridge_render.py, which then stands there;
-- `alone`: nothing at all;
-- `serve`: to fork for command lines to come, by bridge_warm.py, which then stands there. Each of them has a request of
-  its own.
+- `observe`: to tell what it sees and then wait for `range`, by bridge_sequence.py as well;
+- `render`: the SQL of each step of a plan, by bridge_render.py, which then stands there.
 
 The first three are allowed to fail silently: nothing of them may change what the engine does otherwise. Runs on whatever
 Python the engine has, so it keeps to 3.6.
@@ -245,15 +243,29 @@ def hook_migration(module):
             known = {"context": context, "rows": None, "info": connection_info(context.connection)}
             contexts.append(known)
             known["begun_before"] = begun_before(context)
+            known["per_migration"] = context._transaction_per_migration
 
     @silently
     def read(context, rows):
         for known in contexts:
-            if known["context"] is context:
+            if known["context"] is context and known["rows"] is None:
                 known["rows"] = list(rows)
+                known["search_path"] = search_path(context)
 
     after("__init__", created)
     after("get_current_heads", read)
+
+
+@silently
+def search_path(context):
+    """Where `env.py` has the server look for names that lack a schema, if it is not where the server would. The
+    transaction that the rows were read in is still open."""
+    if context.dialect.name != "postgresql":
+        return None
+    return execute(
+        context.connection.connection,
+        "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'search_path' AND setting <> reset_val",
+    )
 
 
 @silently
@@ -283,6 +295,8 @@ def hook_script(module):
         created(self)
 
     module.ScriptDirectory.__init__ = wrapped
+    if REQUEST:
+        return
     # `current` compares each applied revision with each other one to leave out those that others imply, which takes
     # a minute for 10,000. What it prints of the rows is not read here.
     module.revision.RevisionMap._get_all_current = rows_alone
@@ -326,9 +340,16 @@ class Watcher:
         loader.exec_module = exec_module
 
 
+OBSERVING = {
+    "sqlalchemy": hook_sqlalchemy,
+    "alembic.runtime.migration": hook_migration,
+    "alembic.script.base": hook_script,
+}
+
+
 @silently
 def install():
-    if "range" in REQUEST:
+    if "range" in REQUEST or "observe" in REQUEST:
         hooks = hooks_of_sequence()  # noqa: F821
     elif "render" in REQUEST:
         hooks = {
@@ -336,16 +357,10 @@ def install():
             "alembic.runtime.migration": hook_migration_of_render,  # noqa: F821
             "alembic.script.base": hook_script_of_render,  # noqa: F821
         }
-    elif "lock_timeout" in REQUEST or "session" in REQUEST:
+    elif REQUEST:
         hooks = {"sqlalchemy": hook_step}
-    elif "alone" in REQUEST:
-        hooks = {}
     else:
-        hooks = {
-            "sqlalchemy": hook_sqlalchemy,
-            "alembic.runtime.migration": hook_migration,
-            "alembic.script.base": hook_script,
-        }
+        hooks = OBSERVING
     for name in list(hooks):
         if name in sys.modules:
             hooks.pop(name)(sys.modules[name])
@@ -474,8 +489,9 @@ def context_report(known):
         "version_table": context.version_table,
         "version_table_schema": context.version_table_schema,
         "transactional_ddl": bool(context.impl.transactional_ddl),
-        "transaction_per_migration": bool(context._transaction_per_migration),
+        "transaction_per_migration": bool(known.get("per_migration", context._transaction_per_migration)),
         "rows": known["rows"],
+        "search_path": known.get("search_path"),
         "left_open": bool(known.get("begun_before") and not known.get("committed")),
         "connection": connection_report(dialect, cargs, cparams, known["info"]) if same or known_place else None,
     }
@@ -543,17 +559,23 @@ def tell(value, end=b"\n"):
         data = data[os.write(CHANNEL, data) :]
 
 
-@silently
 def report(succeeded):
     alembic = sys.modules.get("alembic")
-    told = {
+    return {
         "rollback_bridge": VERSION,
         "alembic": getattr(alembic, "__version__", None),
         "history": history_report(succeeded),
         "contexts": [item for item in map(context_report, contexts) if item],
         "attempts": [item for item in (connection_report(*attempt) for attempt in attempts[-8:]) if item],
     }
-    tell(told, end=b"")
+
+
+@silently
+def report_at_end(succeeded):
+    if not REQUEST:
+        tell(report(succeeded), end=b"")
+    elif "observe" in REQUEST:
+        observed_at_end(succeeded)  # noqa: F821
 
 
 # --- the engine ------------------------------------------------------------------------------------------------------
@@ -599,8 +621,7 @@ def run_engine(kind, name):
         sys.excepthook(type(error), error, error.__traceback__)
         code = 1
     finally:
-        if not REQUEST:
-            report(succeeded)
+        report_at_end(succeeded)
         try:
             os.close(CHANNEL)
         except OSError:
@@ -620,7 +641,4 @@ def main():
 
 
 main_module = sys.modules["__main__"]  # its names would vanish with the last reference
-if "serve" in REQUEST:
-    serve()  # noqa: F821
-else:
-    main()
+main()

@@ -4,7 +4,7 @@
 //! the files. A listener inside its process sees them all: see `bridge.py`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -26,11 +26,6 @@ const SEQUENCE: &str = include_str!("bridge_sequence.py");
 const SESSION: &str = include_str!("bridge_session.py");
 /// Stands in front of it where SQL is to be rendered.
 const RENDERER: &str = include_str!("bridge_render.py");
-/// Stands in front of both where command lines are to be run in forks.
-const SERVER: &str = concat!(
-    include_str!("bridge_warm.py"),
-    include_str!("bridge_kept.py")
-);
 /// Fits into the argument list and into any process listing: the rest comes through stdin.
 ///
 /// The request is JSON without its three words, and such JSON is Python: a module for JSON would have to be
@@ -71,12 +66,12 @@ pub struct Request<'a> {
     pub lock_timeout: Option<Duration>,
     /// It tells what the engine's session with the database did.
     pub session: bool,
+    /// It tells what it sees, and then waits to hear which steps `downgrade` takes.
+    pub observe: bool,
     /// The steps that `downgrade` takes.
     pub sequence: Option<&'a Sequence<'a>>,
     /// The steps of which `downgrade --sql` renders the statements.
     pub render: Option<&'a [Step]>,
-    /// Nothing: neither to change anything nor to watch.
-    pub alone: bool,
 }
 
 impl Request<'_> {
@@ -90,6 +85,9 @@ impl Request<'_> {
         }
         if self.session {
             request.insert("session".into(), 1.into());
+        }
+        if self.observe {
+            request.insert("observe".into(), 1.into());
         }
         if let Some(sequence) = self.sequence {
             let steps: Vec<Value> = sequence
@@ -116,17 +114,14 @@ impl Request<'_> {
                 .collect();
             request.insert("render".into(), steps.into());
         }
-        if self.alone && request.is_empty() {
-            request.insert("alone".into(), 1.into());
-        }
         Value::from(request)
     }
 
     fn source(&self) -> String {
-        let addition = match (self.sequence, self.render) {
-            (Some(_), _) => SEQUENCE,
-            (None, Some(_)) => RENDERER,
-            (None, None) => "",
+        let addition = match self.render {
+            Some(_) => RENDERER,
+            None if self.observe || self.sequence.is_some() => SEQUENCE,
+            None => "",
         };
         let session = if self.session { SESSION } else { "" };
         format!("{session}{addition}{SOURCE}\0{}", self.value())
@@ -180,19 +175,6 @@ pub fn invocation(
     env: &Environment,
     request: Request<'_>,
 ) -> Invocation {
-    of(launch, cwd, env, request.source())
-}
-
-/// The same start as `launch`, which runs nothing by itself: it forks for command lines to come.
-pub fn serving(launch: &Launch, cwd: &Path, env: &Environment) -> Invocation {
-    let source = format!(
-        "{SERVER}{SESSION}{SEQUENCE}{SOURCE}\0{}",
-        json!({ "serve": 1 })
-    );
-    of(launch, cwd, env, source)
-}
-
-fn of(launch: &Launch, cwd: &Path, env: &Environment, source: String) -> Invocation {
     let (kind, name) = match &launch.target {
         Target::Script(path) => ("script", path.clone().into_os_string()),
         Target::Module(name) => ("module", name.clone()),
@@ -205,7 +187,7 @@ fn of(launch: &Launch, cwd: &Path, env: &Environment, source: String) -> Invocat
         args,
         cwd: cwd.to_owned(),
         env: env.clone(),
-        stdin: Some(source.into_bytes()),
+        stdin: Some(request.source().into_bytes()),
         side_channel: true,
         held: None,
     }
@@ -221,6 +203,41 @@ pub struct Report {
     contexts: Vec<Context>,
     #[serde(default)]
     attempts: Vec<Connection>,
+    /// Whether it waits for the steps.
+    #[serde(default)]
+    waits: bool,
+    /// Why steps do not share its process.
+    #[serde(default)]
+    left: Option<String>,
+}
+
+/// A line of the side channel that asks whether the `env.py` of this folder may be run.
+#[derive(Deserialize)]
+struct Found {
+    directory: PathBuf,
+}
+
+/// Reads such a line.
+pub fn directory(line: &str) -> Option<PathBuf> {
+    let found: Found = serde_json::from_str(line).ok()?;
+    Some(found.directory)
+}
+
+/// A line of the side channel with a report.
+#[derive(Deserialize)]
+struct Observed {
+    observed: Report,
+}
+
+/// Whether a line is one.
+pub fn is_observed(line: &str) -> bool {
+    line.starts_with("{\"observed\":")
+}
+
+/// Reads such a line; `None` where it is no report of this version.
+pub fn observed(line: &str) -> Option<Report> {
+    let told: Observed = serde_json::from_str(line).ok()?;
+    told.observed.of_this_version()
 }
 
 #[derive(Deserialize)]
@@ -249,6 +266,9 @@ struct Context {
     version_table_schema: Option<String>,
     transaction_per_migration: bool,
     rows: Option<Vec<Option<String>>>,
+    /// PostgreSQL: what `env.py` has set for the session.
+    #[serde(default)]
+    search_path: Option<String>,
     /// Whether a transaction was open before the migrations and was not committed after them.
     #[serde(default)]
     left_open: bool,
@@ -282,8 +302,30 @@ pub struct Place {
 impl Report {
     /// Reads what came through the pipe; `None` where it is no report of this version.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let report: Self = serde_json::from_slice(bytes).ok()?;
-        (report.rollback_bridge == VERSION).then_some(report)
+        serde_json::from_slice::<Self>(bytes)
+            .ok()?
+            .of_this_version()
+    }
+
+    fn of_this_version(self) -> Option<Self> {
+        (self.rollback_bridge == VERSION).then_some(self)
+    }
+
+    /// Whether the process waits for the steps.
+    pub fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// Why steps do not share the process.
+    pub fn left(&self) -> Option<&str> {
+        self.left.as_deref()
+    }
+
+    /// Whether nothing has to be asked in another way: the history, and where each database is and stands.
+    pub fn says_all(&self) -> bool {
+        let is_told = |place: &Place| place.connection.is_some() && place.rows.is_some();
+        let places = self.places();
+        self.revisions().is_some() && !places.is_empty() && places.iter().all(is_told)
     }
 
     /// Alembic's version.
@@ -300,7 +342,9 @@ impl Report {
 
     /// The folder of `env.py`.
     pub fn directory(&self) -> Option<&Path> {
-        self.history.as_ref().map(|history| Path::new(&history.directory))
+        self.history
+            .as_ref()
+            .map(|history| Path::new(&history.directory))
     }
 
     /// The folders in which Alembic looks for version files.
@@ -367,9 +411,23 @@ impl Script {
 }
 
 impl Context {
+    /// Our own connection looks for names where the engine does.
+    fn facts(&self) -> Option<ConnectionFacts> {
+        let mut facts = self.connection.as_ref()?.facts()?;
+        if let Some(path) = &self.search_path {
+            let escaped = path.replace('\\', r"\\").replace(' ', r"\ ");
+            let setting = format!("-csearch_path={escaped}");
+            match facts.options.iter_mut().find(|(name, _)| name == "options") {
+                Some((_, options)) => options.extend([" ", &setting]),
+                None => facts.options.push(("options".to_owned(), setting)),
+            }
+        }
+        Some(facts)
+    }
+
     fn place(&self) -> Place {
         Place {
-            connection: self.connection.as_ref().and_then(Connection::facts),
+            connection: self.facts(),
             version_table: VersionTable {
                 name: self.version_table.clone(),
                 schema: self.version_table_schema.clone(),

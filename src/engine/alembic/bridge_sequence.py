@@ -1,7 +1,8 @@
 """Several planned revisions in one process, judged by the parent process before anything of them is kept.
 
 Stands before `bridge.py` in the same text. REQUEST["range"] has the steps, newest first, and REQUEST["keep"] says what
-becomes of them:
+becomes of them; with REQUEST["observe"] the parent first hears what `bridge.py` sees, and then says both. Until then
+no transaction is open and nothing was done:
 
 - `each`: one transaction for each revision. The parent is asked before the commit where the server has transactional
   DDL, and hears of each revision after it, while no transaction is open;
@@ -29,6 +30,9 @@ class Sequence:
     waiting = None  # version rows after a step that is not committed yet
     judged = False  # whether the parent has allowed the running step inside its transaction
     allowed = False  # whether it has allowed the commit of all
+    observes = False  # whether the parent has yet to say what is planned
+    left = None  # why steps do not share this process
+    given = None  # a descriptor of the parent's that stays open as long as we are there
 
 
 run = Sequence()
@@ -89,7 +93,7 @@ def hook_migration_of_sequence(module):
     @wraps(create)
     def created(self, *args, **kwargs):
         create(self, *args, **kwargs)
-        if run.keep == "each" and not self.as_sql:
+        if run.keep == "each" and not self.as_sql:  # what it was is noted by then
             self._transaction_per_migration = True
 
     @wraps(run_migrations)
@@ -119,12 +123,31 @@ def hook_script_of_sequence(module):
     def planned(self, destination, current_rev):
         if run.context is None:
             raise NotAsPlanned("this Alembic is not known well enough")
+        if run.observes and run.left is None:
+            tell_and_wait(self)
         if not stand_for_the_same(sorted(texts(current_rev)), REQUEST["before"]):
             raise NotAsPlanned("the version table holds %s, which was not planned for" % sorted(texts(current_rev)))
         return with_pauses(self) if run.keep == "each" else [step_of(self, planned) for planned in run.steps]
 
     if run.keep != "own":
         module.ScriptDirectory._downgrade_revs = planned
+    if run.observes:
+        ask_before_env(module.ScriptDirectory)
+
+
+def ask_before_env(cls):
+    """Nobody may have read the env.py that comes next, and it would be run under another command than `current`."""
+    from functools import wraps
+
+    run_env = cls.run_env
+
+    @wraps(run_env)
+    def running(self):
+        if run.observes and consult({"directory": os.path.abspath(str(self.dir))}) is not None:
+            vanish(0)
+        return run_env(self)
+
+    cls.run_env = running
 
 
 def step_of(directory, planned):
@@ -134,13 +157,26 @@ def step_of(directory, planned):
 
 
 def hooks_of_sequence():
-    run.keep = REQUEST["keep"]
-    run.steps = list(REQUEST["range"])
-    return {
+    hooks = {
         "sqlalchemy": hook_sqlalchemy_of_sequence,
         "alembic.runtime.migration": hook_migration_of_sequence,
         "alembic.script.base": hook_script_of_sequence,
     }
+    run.observes = "observe" in REQUEST
+    if not run.observes:
+        run.keep = REQUEST["keep"]
+        run.steps = list(REQUEST["range"])
+        return hooks
+    run.keep = "each"
+    return dict((name, one_after_the_other(OBSERVING[name], hook)) for name, hook in hooks.items())  # noqa: F821
+
+
+def one_after_the_other(first, second):
+    def hook(module):
+        first(module)
+        second(module)
+
+    return hook
 
 
 def follow(ctx, step, heads, run_args, **others):
@@ -157,6 +193,8 @@ def follow(ctx, step, heads, run_args, **others):
     if run.keep == "each":
         run.waiting = heads
         return
+    if run.applied == len(run.steps):
+        run_deferred_triggers()
     same_transaction()
     demand({"applied": [run.applied - 1, heads]})
 
@@ -220,11 +258,69 @@ def as_env_has_it(run_migrations, args, kwargs):
     run_migrations(context, *args, **kwargs)
 
 
+# --- before it is known what is planned ------------------------------------------------------------------------------
+
+
+def tell_and_wait(directory):
+    directory.revision_map._revision_map  # a history that cannot be loaded is an error at this point, as ever
+    leave_transaction()
+    flush_output()
+    tell({"observed": dict(report(True), waits=True)})  # noqa: F821
+    said, run.given = hear_and_take()
+    if said is None:
+        # There is nothing to do, and env.py has nothing to come to an end with.
+        vanish(1)
+    run.observes = False
+    REQUEST.update(said["run"])
+    run.steps = list(REQUEST["range"])
+
+
+def leave_transaction():
+    """The one that the version rows were read in."""
+    current = getattr(run.context.connection, "get_transaction", None)
+    transaction = current and current()
+    if transaction is not None:
+        transaction.rollback()
+    run.context.dialect.do_rollback(run.pooled)
+    forget_transactions(run.context.connection)
+
+
+def hear_and_take():
+    """The next line, and the descriptor that came with it; nothing where nobody is left to say one."""
+    import _socket
+    import json
+
+    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, CHANNEL)
+    channel.settimeout(None)  # whatever the project has for sockets of its own
+    size = _socket.CMSG_SPACE(4)
+    taken = None
+    data = b""
+    while not data.endswith(b"\n"):
+        more, ancillary, _, _ = channel.recvmsg(65536, size)
+        if not more:
+            return None, None
+        data += more
+        for level, kind, content in ancillary:
+            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+                taken = int.from_bytes(content[:4], sys.byteorder)
+                os.set_inheritable(taken, True)
+    channel.detach()
+    return json.loads(data.decode()), taken
+
+
+def observed_at_end(succeeded):
+    if run.observes:
+        tell({"observed": dict(report(succeeded), waits=False, left=run.left)})  # noqa: F821
+
+
 # --- one transaction for each ----------------------------------------------------------------------------------------
 
 
 def one_by_one(run_migrations, args, kwargs):
     context = run.context
+    if run.observes:
+        # To look does not make a version table where there is none.
+        context.opts = dict(context.opts, dont_mutate=True)
     reason = why_not_shared(context)
     if reason is not None:
         # Alembic then finds nothing to do, and env.py comes to its own end.
@@ -260,7 +356,9 @@ def is_in_transaction(connection):
 
 def run_no_more(reason):
     run.steps = []
-    tell({"left": reason})
+    run.left = reason
+    if not run.observes:
+        tell({"left": reason})
 
 
 def with_pauses(directory):
@@ -279,7 +377,12 @@ def from_its_start(index, migration_fn):
 
     @wraps(migration_fn)  # Alembic logs its name
     def migrate(**kwargs):
-        rows = sorted(texts(run.context.get_current_heads()))
+        try:
+            rows = sorted(texts(run.context.get_current_heads()))
+        except Exception as error:
+            run_no_more("the version table cannot be read any more: %s" % type(error).__name__)
+            vanish(0)
+        tell({"began": index})
         expected = run.steps[index - 1]["after"] if index else REQUEST["before"]
         if not stand_for_the_same(rows, expected):
             refuse("the version table holds %s, which was not planned for" % (rows,))
@@ -299,6 +402,10 @@ def from_its_start(index, migration_fn):
 def begin_to_measure(index):
     if run.context.impl.transactional_ddl and is_postgresql():
         run.transaction = number_of_transaction()
+        if number_of_transaction() != run.transaction:
+            # Each statement commits by itself: what it did is counted afterwards.
+            run.transaction = None
+            return
         refuse(consult({"starting": index}))
 
 
@@ -350,13 +457,19 @@ def judge_commits(dialect):
     dialect.do_commit = committing
 
 
-def judge_step(heads):
-    # Deferred triggers run at the commit, after everything was looked at.
+def run_deferred_triggers():
+    """They run at the commit otherwise, after everything was looked at."""
+    if not is_postgresql():
+        return
     cursor = cursor_of()
     try:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     finally:
         cursor.close()
+
+
+def judge_step(heads):
+    run_deferred_triggers()
     if number_of_transaction() != run.transaction:
         # The step has committed a part by itself: what there is to judge is not in here.
         return
@@ -374,7 +487,11 @@ def pause(index):
     if is_in_transaction(run.context.connection):
         return False
     forget_transactions(run.context.connection)
-    return consult({"kept": [index, run.judged]}) is None
+    try:
+        return consult({"kept": [index, run.judged]}) is None
+    except NotAsPlanned:  # noqa: F821
+        # Nobody is left to take the next step for, and nothing is open.
+        vanish(1)
 
 
 # --- the parent's verdict --------------------------------------------------------------------------------------------

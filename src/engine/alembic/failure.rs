@@ -38,7 +38,6 @@ impl AlembicEngine {
             Ended::Signalled(signal) => format!("ended by signal {signal}"),
             Ended::TimedOut => "stopped by the time limit".to_owned(),
             Ended::Interrupted => "stopped, as you asked".to_owned(),
-            Ended::Lost => "how it ended was lost".to_owned(),
         };
         let mut hints = match finished.ended {
             Ended::Exited(_) => complaint.kind.hints(&command),

@@ -21,8 +21,7 @@ mod running;
 mod statements;
 mod transaction;
 pub mod version_files;
-mod warm;
-mod watched;
+mod waiting;
 
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
@@ -35,8 +34,7 @@ use self::bridge::Report;
 use self::command_line::{CURRENT, SEQUENCE, downgrade_verb};
 use self::discovery::Found;
 use self::transaction::Court;
-use self::warm::Warm;
-pub use self::warm::cold;
+use self::waiting::Ahead;
 use super::{
     Current, Ended, Engine, EngineError, Judge, Keep, Listener, LockLimit, Observation, Reach,
     Sequence, SessionNews, StepRun,
@@ -58,8 +56,8 @@ pub struct Settings {
     pub x: Vec<String>,
     /// How long a step may wait for a lock of the database.
     pub lock_timeout: Option<Duration>,
-    /// Whether a step may be forked off an engine that was started before.
-    pub warm: bool,
+    /// Whether each step has a process of its own, whatever the project is like.
+    pub process_per_step: bool,
 }
 
 /// Where the engine is looked for.
@@ -95,8 +93,8 @@ pub struct AlembicEngine {
     options_refused: Cell<bool>,
     /// A history that is taken instead of the engine's own.
     believed: Option<Arc<Graph>>,
-    wants_warmth: bool,
-    warm: Warm,
+    process_per_step: bool,
+    ahead: Ahead,
 }
 
 impl AlembicEngine {
@@ -104,7 +102,6 @@ impl AlembicEngine {
     /// still at work after we are gone.
     pub fn hold(&mut self, file: Arc<File>) {
         self.held = Some(file);
-        self.fork_ahead();
     }
 
     /// Takes this history for the engine's, which is then not asked for its own.
@@ -153,8 +150,8 @@ impl AlembicEngine {
             is_ordinary: RefCell::new(Err("the engine's process cannot be looked into".to_owned())),
             options_refused: Cell::new(false),
             believed: None,
-            wants_warmth: settings.warm,
-            warm: Warm::default(),
+            process_per_step: settings.process_per_step,
+            ahead: Ahead::default(),
         })
     }
 
@@ -208,14 +205,14 @@ impl Engine for AlembicEngine {
                 hints: Vec::new(),
             });
         }
+        if let Some(observation) = self.observe_ahead(&interrupt)? {
+            return Ok(observation);
+        }
         let plain = self.invocation(CURRENT);
         if let Some(launch) = self.launch(&plain) {
-            let request = bridge::Request::default();
-            let warm = self.ask_warm(CURRENT, request, &interrupt);
-            let finished = warm.unwrap_or_else(|| {
-                let bridged = bridge::invocation(&launch, &self.dir, &self.env, request);
-                self.run(CURRENT, &bridged, None, &interrupt, &mut |_| {})
-            });
+            let bridged =
+                bridge::invocation(&launch, &self.dir, &self.env, bridge::Request::default());
+            let finished = self.run(CURRENT, &bridged, None, &interrupt, &mut |_| {});
             // Without a report nobody knows what ran there: the engine is asked again, plainly.
             if let Ok(finished) = finished {
                 if finished.ended == Ended::Interrupted {
@@ -224,12 +221,12 @@ impl Engine for AlembicEngine {
                 if let Some(report) = Report::read(&finished.side_channel) {
                     self.bridged.set(true);
                     *self.is_ordinary.borrow_mut() = ordinary::read(report.directory());
-                    return self.observation(&finished, Some(&report), &interrupt);
+                    return self.observation(Some(&finished), Some(&report), &interrupt);
                 }
             }
         }
         let finished = self.ask_with_options(&interrupt)?;
-        self.observation(&finished, None, &interrupt)
+        self.observation(Some(&finished), None, &interrupt)
     }
 
     fn current(&self) -> Result<Current, EngineError> {
@@ -256,6 +253,9 @@ impl Engine for AlembicEngine {
     }
 
     fn shares_a_process(&self) -> Result<(), String> {
+        if self.process_per_step {
+            return Err("you asked for it".to_owned());
+        }
         self.is_ordinary.borrow().clone()
     }
 

@@ -151,10 +151,10 @@ impl AlembicEngine {
         EngineError { hints, ..error }
     }
 
-    /// Both roads' common end: the printed words, and what the bridge adds to them.
+    /// What the engine printed, if it was asked for its `current`, and what the bridge adds or says alone.
     pub(super) fn observation(
         &self,
-        finished: &Finished,
+        printed: Option<&Finished>,
         report: Option<&Report>,
         interrupt: &Interrupt,
     ) -> Result<Observation, EngineError> {
@@ -171,7 +171,10 @@ impl AlembicEngine {
             // The engine fails at this row, at times without a word.
             (Some(id), _) => (None, Current::UnknownRevision(id)),
             (None, rows) => {
-                let (url, printed) = self.printed_current(finished, report)?;
+                let (url, printed) = match printed {
+                    Some(finished) => self.printed_current(finished, report)?,
+                    None => (None, Current::Rows(Vec::new())),
+                };
                 match (printed, rows) {
                     (Current::Rows(_), Some(rows)) => (url, Current::Rows(rows)),
                     (printed, _) => (url, printed),

@@ -49,7 +49,8 @@ const TELLING: [&str; 2] = ["fn", "on_version_apply"];
 /// Reads the file in this folder; the error says why it is not ordinary.
 pub(super) fn read(directory: Option<&Path>) -> Result<(), String> {
     let file = directory.ok_or("the folder of env.py is not known")?;
-    let text = source::read(&file.join("env.py")).map_err(|reason| format!("env.py {reason}"))?;
+    let text = source::read(&file.join("env.py"))
+        .map_err(|reason| format!("env.py cannot be read: {reason}"))?;
     of(&text).map_err(|reason| format!("env.py is not one of the known shapes: {reason}"))
 }
 
@@ -81,6 +82,17 @@ struct Shape<'a> {
     online: Vec<Option<&'a str>>,
     runs: usize,
     placed_runs: usize,
+    /// How many loops are around the present place.
+    loops: usize,
+    /// Calls of functions that have a name, and where they stand.
+    calls: Vec<Called<'a>>,
+}
+
+struct Called<'a> {
+    function: &'a str,
+    /// The function that it stands in.
+    within: Option<&'a str>,
+    in_a_loop: bool,
 }
 
 impl Shape<'_> {
@@ -91,8 +103,13 @@ impl Shape<'_> {
         let [online] = self.online.as_slice() else {
             return Err("it does not configure one connection".to_owned());
         };
+        if !self.is_reached_once(*online) {
+            return Err("it may run migrations more than once".to_owned());
+        }
         if self.runs != self.placed_runs {
-            return Err("run_migrations stands elsewhere than alone in begin_transaction".to_owned());
+            return Err(
+                "run_migrations stands elsewhere than alone in begin_transaction".to_owned(),
+            );
         }
         for (function, name) in &self.handed {
             if Some(*function) == *online {
@@ -111,13 +128,41 @@ impl Shape<'_> {
 }
 
 impl<'a> Shape<'a> {
+    /// Whether a function, and whatever calls it, is called in one place only, and in no loop. Projects of several
+    /// databases run the same function for each.
+    fn is_reached_once(&self, function: Option<&'a str>) -> bool {
+        let mut next = function;
+        let mut seen = BTreeSet::new();
+        while let Some(name) = next {
+            let mut calls = self.calls.iter().filter(|call| call.function == name);
+            let (Some(call), None) = (calls.next(), calls.next()) else {
+                return false;
+            };
+            if call.in_a_loop || self.reads.get(name) != Some(&1) || !seen.insert(name) {
+                return false;
+            }
+            next = call.within;
+        }
+        true
+    }
+
+    fn called(&mut self, function: &'a str) {
+        self.calls.push(Called {
+            function,
+            within: self.functions.last().copied(),
+            in_a_loop: self.loops > 0,
+        });
+    }
+
     /// The statements behind `configure`: the run, and nothing that could act on the connection.
-    fn runs_alone(&self, behind: &'a [Stmt]) -> bool {
+    fn runs_alone(behind: &'a [Stmt]) -> bool {
         let (first, rest) = match behind.split_first() {
-            Some((Stmt::Try(tried), rest)) if only_closes(tried) => match tried.body.split_first() {
-                Some((first, inner)) if inner.iter().all(is_plain_call) => (first, rest),
-                _ => return false,
-            },
+            Some((Stmt::Try(tried), rest)) if only_closes(tried) => {
+                match tried.body.split_first() {
+                    Some((first, inner)) if inner.iter().all(is_plain_call) => (first, rest),
+                    _ => return false,
+                }
+            }
             Some(found) => found,
             None => return false,
         };
@@ -131,6 +176,7 @@ impl<'a> Shape<'a> {
         };
         match &*call.func {
             Expr::Name(function) => {
+                self.called(&function.id);
                 self.handed
                     .extend(argument.map(|name| (function.id.as_str(), name)));
             }
@@ -142,7 +188,10 @@ impl<'a> Shape<'a> {
                 match (method.attr.as_str(), of, argument) {
                     ("run_migrations", ..) => self.runs += 1,
                     ("close", Some(name), None) => *self.idle_reads.entry(name).or_default() += 1,
-                    ("run_sync", Some(name), Some(function)) => self.handed.push((function, name)),
+                    ("run_sync", Some(name), Some(function)) => {
+                        self.called(function);
+                        self.handed.push((function, name));
+                    }
                     _ => {}
                 }
             }
@@ -152,6 +201,9 @@ impl<'a> Shape<'a> {
 
     /// Of `configure`: the connection that it is given.
     fn configured(&mut self, call: &'a ExprCall) {
+        if self.loops > 0 {
+            self.acting = Some("a loop around configure");
+        }
         for keyword in &call.arguments.keywords {
             match keyword.arg.as_deref() {
                 Some(name) if TELLING.contains(&name) => self.acting = Some("callbacks"),
@@ -176,7 +228,7 @@ impl<'a> Visitor<'a> for Shape<'a> {
         for (at, statement) in body.iter().enumerate() {
             if let Some(call) = call_of(statement, "configure") {
                 self.configured(call);
-                if self.runs_alone(&body[at + 1..]) {
+                if Self::runs_alone(&body[at + 1..]) {
                     self.placed_runs += 1;
                 }
             }
@@ -190,6 +242,12 @@ impl<'a> Visitor<'a> for Shape<'a> {
                 self.functions.push(&function.name);
                 visitor::walk_stmt(self, statement);
                 self.functions.pop();
+                return;
+            }
+            Stmt::For(_) | Stmt::While(_) => {
+                self.loops += 1;
+                visitor::walk_stmt(self, statement);
+                self.loops -= 1;
                 return;
             }
             Stmt::Assign(assigned) if is_call_of(&assigned.value, "connect") => {
@@ -233,6 +291,12 @@ impl<'a> Visitor<'a> for Shape<'a> {
                 }
             }
             Expr::Call(call) => self.call(call),
+            Expr::ListComp(_) | Expr::SetComp(_) | Expr::DictComp(_) | Expr::Generator(_) => {
+                self.loops += 1;
+                visitor::walk_expr(self, expression);
+                self.loops -= 1;
+                return;
+            }
             _ => {}
         }
         visitor::walk_expr(self, expression);

@@ -76,7 +76,6 @@ impl AlembicEngine {
             Ended::Signalled(signal) => format!("by signal {signal}"),
             Ended::Exited(status) => format!("with exit status {status}"),
             Ended::TimedOut | Ended::Interrupted => "by us".to_owned(),
-            Ended::Lost => "in a way that was lost".to_owned(),
         };
         let mut missing = Obstacle::of_engine(&format!("ends the engine's process, {ending}"));
         Ok(renderings

@@ -16,26 +16,7 @@ impl AlembicEngine {
         verb: &[&str],
         interrupt: &Interrupt,
     ) -> Result<Finished, EngineError> {
-        let alone = Request {
-            alone: true,
-            ..Request::default()
-        };
-        if let Some(finished) = self.ask_warm(verb, alone, interrupt) {
-            return finished;
-        }
         self.run(verb, &self.invocation(verb), None, interrupt, &mut |_| {})
-    }
-
-    /// The same in a fork, which may be asked for more than it prints; `None` where none is to be had.
-    pub(super) fn ask_warm(
-        &self,
-        verb: &[&str],
-        request: Request<'_>,
-        interrupt: &Interrupt,
-    ) -> Option<Result<Finished, EngineError>> {
-        let silent = &mut process::Lines(&mut |_| {});
-        let finished = self.in_a_fork(verb, &request, None, interrupt, silent)?;
-        Some(self.heard(verb, finished))
     }
 
     /// Asks `current` with the options that the steps are to have, and where a pooler refuses those,
@@ -66,11 +47,11 @@ impl AlembicEngine {
             lock_timeout: self.lock_timeout,
             session: true,
             sequence,
-            alone: true,
             ..Request::default()
         };
-        let warm = self.run_warm(verb, &request, timeout, &mut Masked(listener));
-        let (finished, entered) = if let Some(finished) = warm {
+        let ahead =
+            sequence.and_then(|sequence| self.run_ahead(sequence, timeout, &mut Masked(listener)));
+        let (finished, entered) = if let Some(finished) = ahead {
             (self.heard(verb, finished)?, true)
         } else {
             let plain = self.changing(verb, request);

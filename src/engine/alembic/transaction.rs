@@ -25,10 +25,12 @@ enum Told {
     Kept(usize, bool),
 }
 
-/// A line of the bridge about its end, which waits for nothing.
+/// A line of the bridge that waits for nothing.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum End {
+enum News {
+    /// The step at this position is next, and the version rows were read for it.
+    Began(usize),
     /// The next steps are not run in this process, and why.
     Left(String),
     /// What was not committed is rolled back.
@@ -56,8 +58,9 @@ impl Listener for Court<'_> {
 
     fn told(&mut self, line: &str, channel: &mut dyn Channel) {
         match serde_json::from_str(line) {
-            Ok(End::Left(reason)) => return self.0.left(&reason),
-            Ok(End::TakenBack) => return,
+            Ok(News::Began(index)) => return self.0.began(index),
+            Ok(News::Left(reason)) => return self.0.left(&reason),
+            Ok(News::TakenBack) => return,
             Err(_) => {}
         }
         let Ok(told) = serde_json::from_str(line) else {

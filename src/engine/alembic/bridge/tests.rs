@@ -35,14 +35,14 @@ fn facts(connection: Value) -> Option<ConnectionFacts> {
 #[test]
 fn no_name_is_defined_twice_where_the_sources_stand_together() {
     let defines = regex::Regex::new(r"(?m)^(?:def |class )?([A-Za-z_]+)(?:\(| =|:)").unwrap();
-    let text = format!("{SERVER}{SEQUENCE}{SOURCE}");
+    let text = format!("{SESSION}{SEQUENCE}{SOURCE}");
     let words = ["else", "try", "if"];
     let mut names: Vec<&str> = defines
         .captures_iter(&text)
         .filter_map(|found| Some(found.get(1)?.as_str()))
         .filter(|name| !words.contains(name) && *name != "main")
         .collect();
-    assert!(names.contains(&"serve") && names.contains(&"run_engine"));
+    assert!(names.contains(&"hook_session") && names.contains(&"run_engine"));
     names.sort_unstable();
     let all = names.len();
     names.dedup();
@@ -60,18 +60,21 @@ fn a_request_has_none_of_the_words_that_python_does_not_know() {
     let all = Request {
         lock_timeout: Some(Duration::from_secs(5)),
         sequence: Some(&sequence),
-        alone: true,
         ..Request::default()
     };
-    let alone = Request {
-        alone: true,
+    let observing = Request {
+        observe: true,
+        session: true,
         ..Request::default()
     };
     assert_eq!(
         all.value().to_string(),
         r#"{"before":["a"],"keep":"each","lock_timeout":5000,"range":[]}"#
     );
-    assert_eq!(alone.value().to_string(), r#"{"alone":1}"#);
+    assert_eq!(
+        observing.value().to_string(),
+        r#"{"observe":1,"session":1}"#
+    );
     assert_eq!(Request::default().value().to_string(), "{}");
 }
 
