@@ -123,8 +123,6 @@ fn verbose_shows_the_engines_own_lines() {
     assert_snapshot!(project.run("downgrade-safe -1 -y -v").stderr, @"
     History:   5 revisions, read from the version files
     [1/1] Rolling back e86f3a7d1c95 ... Add a currency to invoices
-          | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
-          | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
           | INFO  [alembic.runtime.migration] Running downgrade e86f3a7d1c95 -> b52d08e7f41c, Add a currency to invoices
           ✓ [TIME], now at b52d08e7f41c
           - column invoices.currency varchar(3)
@@ -311,8 +309,6 @@ fn flask_migrate_goes_down_in_the_same_way() {
     assert_snapshot!(project.run("downgrade-safe base -y -v").stderr, @"
     History:   the engine's: an application of Flask says in code where its version files are
     [1/3] Rolling back aaaa3333 ... Create the comments table
-          | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
-          | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
           | INFO  [alembic.runtime.migration] Running downgrade aaaa3333 -> aaaa2222, Create the comments table
           ✓ [TIME], now at aaaa2222
           - column comments.id integer not null
@@ -320,14 +316,10 @@ fn flask_migrate_goes_down_in_the_same_way() {
           - primary key comments (id)
           - table comments
     [2/3] Rolling back aaaa2222 ... Add an author to posts
-          | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
-          | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
           | INFO  [alembic.runtime.migration] Running downgrade aaaa2222 -> aaaa1111, Add an author to posts
           ✓ [TIME], now at aaaa1111
           - column posts.author varchar(80)
     [3/3] Rolling back aaaa1111 ... Create the posts table
-          | INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
-          | INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
           | INFO  [alembic.runtime.migration] Running downgrade aaaa1111 -> , Create the posts table
           ✓ [TIME], now at base
           - column posts.id integer not null

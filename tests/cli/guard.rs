@@ -70,8 +70,6 @@ fn a_command_that_succeeds_is_all_that_happens() {
     --- stderr
     on guard: SQLite [VERSION], file [PROJECT]/app.db at 7c1e5f0a93d2, a4d80b2e6f17
       $ sh -c 'alembic -q upgrade head && echo deployed'
-    INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
-    INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
     INFO  [alembic.runtime.migration] Running upgrade 7c1e5f0a93d2, a4d80b2e6f17 -> b52d08e7f41c, Merge invoices and sessions
     INFO  [alembic.runtime.migration] Running upgrade b52d08e7f41c -> e86f3a7d1c95, Add a currency to invoices
     ✓ the command succeeded; nothing else was done
@@ -110,8 +108,6 @@ fn what_a_failed_deploy_applied_goes_and_what_was_there_stays() {
     --- stderr
     on guard: SQLite [VERSION], file [PROJECT]/app.db at 7c1e5f0a93d2, a4d80b2e6f17
       $ sh -c 'alembic -q upgrade head; exit 7'
-    INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
-    INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
     INFO  [alembic.runtime.migration] Running upgrade 7c1e5f0a93d2, a4d80b2e6f17 -> b52d08e7f41c, Merge invoices and sessions
     INFO  [alembic.runtime.migration] Running upgrade b52d08e7f41c -> e86f3a7d1c95, Add a currency to invoices
     failed: the command ended with exit status 7 after [TIME]; looking at what it applied
@@ -325,8 +321,6 @@ fn what_a_rollback_may_lose_needs_consent_that_was_given_before() {
     --- stderr
     on guard: SQLite [VERSION], file [PROJECT]/app.db at 2b3c4d5e6f02
       $ sh deploy
-    INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
-    INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
     INFO  [alembic.runtime.migration] Running upgrade 2b3c4d5e6f02 -> 3c4d5e6f7a03, Create the orders table
     INFO  [alembic.runtime.migration] Running upgrade 3c4d5e6f7a03 -> 4d5e6f7a8b04, Index orders by customer
     INFO  [alembic.runtime.migration] Running upgrade 4d5e6f7a8b04 -> 5e6f7a8b9c05, Add a note to orders
@@ -379,8 +373,6 @@ fn a_database_that_is_not_above_where_it_was_is_left_alone() {
     --- stderr
     on guard: SQLite [VERSION], file [PROJECT]/app.db at 7c1e5f0a93d2, a4d80b2e6f17
       $ sh -c 'alembic -q downgrade 7c1e5f0a93d2@3f9a1b6c2d84; exit 1'
-    INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
-    INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
     INFO  [alembic.runtime.migration] Running downgrade 7c1e5f0a93d2 -> 3f9a1b6c2d84, Add invoices
     failed: the command ended with exit status 1 after [TIME]; looking at what it applied
     error: the database is not above where it was: 7c1e5f0a93d2 went
@@ -404,8 +396,6 @@ fn code_that_the_command_put_away_is_asked_for() {
     --- stderr
     on guard: SQLite [VERSION], file [PROJECT]/app.db at 7c1e5f0a93d2, a4d80b2e6f17
       $ sh -c 'alembic -q upgrade head; rm migrations/versions/e86f3a7d1c95*; exit 1'
-    INFO  [alembic.runtime.migration] Context impl SQLiteImpl.
-    INFO  [alembic.runtime.migration] Will assume non-transactional DDL.
     INFO  [alembic.runtime.migration] Running upgrade 7c1e5f0a93d2, a4d80b2e6f17 -> b52d08e7f41c, Merge invoices and sessions
     INFO  [alembic.runtime.migration] Running upgrade b52d08e7f41c -> e86f3a7d1c95, Add a currency to invoices
     failed: the command ended with exit status 1 after [TIME]; looking at what it applied

@@ -66,7 +66,7 @@ fn without_a_url_the_engine_is_asked_once_and_started_once_for_each_step() {
         let (starts, run) = counted.run(line);
         assert_eq!((starts, run.code), (1, Some(0)), "{line}\n{run}");
     }
-    let plain = [("ROLLBACK_WARM", "never")];
+    let plain = [("ROLLBACK_PROCESS_PER_STEP", "1")];
     let (starts, run) = counted.with("downgrade-safe -2 -y", &plain);
     assert_eq!((starts, run.code), (1 + 2, Some(0)), "{run}");
 }
@@ -77,7 +77,7 @@ fn a_url_and_going_on_change_nothing_in_that() {
     let counted = Counted::of(Project::alembic("diamond").at("heads"));
     let url = url(&counted.project);
     let plain = [
-        ("ROLLBACK_WARM", "never"),
+        ("ROLLBACK_PROCESS_PER_STEP", "1"),
         ("ROLLBACK_DATABASE_URL", url.as_str()),
     ];
     let killed = [plain[0], plain[1], ("ROLLBACK_FAULT_POINT", "after_done:1")];
@@ -91,7 +91,7 @@ fn a_url_and_going_on_change_nothing_in_that() {
 #[test]
 fn guard_asks_before_its_command_and_after_it_failed() {
     let counted = Counted::of(Project::alembic("linear").at("1a2b3c4d5e01"));
-    let plain = [("ROLLBACK_WARM", "never")];
+    let plain = [("ROLLBACK_PROCESS_PER_STEP", "1")];
     let (starts, run) = counted.with("guard -y -- true", &plain);
     assert_eq!((starts, run.code), (1, Some(0)), "{run}");
     let (starts, run) = counted.with("guard -y -- sh -c 'alembic upgrade +1; exit 1'", &plain);

@@ -323,8 +323,7 @@ fn superset_goes_back_over_its_first_merge_and_up_to_the_revision_that_cannot() 
         "-y",
         "--allow",
         "all",
-        "--warm",
-        "never",
+        "--process-per-step",
         "--format",
         "json",
     ]);

@@ -33,6 +33,7 @@ mod identity;
 mod lock;
 mod lock_timeout;
 mod losses;
+mod measured;
 mod mysql;
 mod pooler;
 #[path = "../cli/support/mod.rs"]
@@ -48,6 +49,7 @@ mod restore;
 mod restore_mysql;
 mod restore_without_project;
 mod rules;
+mod sequence;
 mod session;
 mod sql_crash;
 mod sql_execution;

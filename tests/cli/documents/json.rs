@@ -164,7 +164,7 @@ fn printed() -> BTreeMap<&'static str, (Project, Value)> {
 fn of_a_backup(text: &str) -> String {
     let mut text = text.to_owned();
     for (pattern, example) in [
-        (r"\b\d{8}T\d{6}Z-\d+", "20261121T040000Z-4711"),
+        (r"\b\d{8}T\d{6}Z-\d+(-\d+)?", "20261121T040000Z-4711"),
         (
             r#""(at|since)":"[^"]*""#,
             r#""$1":"2026-11-21T04:00:00.000Z""#,

@@ -15,10 +15,13 @@ static VOLATILE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // Where it is told of a record; who holds a lock is compared by its process.
         (r"\b\d{8}T\d{6}Z-\d+( of \S+@|/journal|/report)", "[RUN]$1"),
         (
-            r"(?m)(backups/|restore |as backup |Backup:    )\d{8}T\d{6}Z-\d+",
+            r"(?m)(backups/|restore |as backup |Backup:    )\d{8}T\d{6}Z-\d+(-\d+)?",
             "$1[BACKUP]",
         ),
-        (r"(?m)^\d{8}T\d{6}Z-\d+ +\d+[a-z]\S* +", "[BACKUP]  [AGE]  "),
+        (
+            r"(?m)^\d{8}T\d{6}Z-\d+(-\d+)? +\d+[a-z]\S* +",
+            "[BACKUP]  [AGE]  ",
+        ),
         (r"(?m)^id +age +size", "id  age  size"),
         (r"\[BACKUP\], \S+( \S+)? old", "[BACKUP], [AGE] old"),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[WHEN]"),
@@ -32,6 +35,15 @@ static VOLATILE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // Where an engine is shown by its full path, and in tracebacks.
         (r"python3\.\d+/", "python3/"),
         (r"(sqlalche\.me/e)/\d+/", "$1/[VERSION]/"),
+        // Once for each process: steps may share one.
+        (
+            r"(?m)^[ |]*INFO  \[alembic\.runtime\.migration\] (Context impl|Will assume) .*\n",
+            "",
+        ),
+        (
+            r#"INFO  \[alembic\.runtime\.migration\] (Context impl|Will assume) [^\n"\\]*\\n"#,
+            "",
+        ),
     ]
     .map(|(pattern, with)| (Regex::new(pattern).expect("a pattern"), with))
     .into()

@@ -107,7 +107,7 @@ impl Project {
             test: std::thread::current().name().map(str::to_owned),
             takes_both_roads: false,
         }
-        .env("ROLLBACK_WARM", Road::here().setting())
+        .env("ROLLBACK_PROCESS_PER_STEP", Road::here().setting())
         .env("PATH", path)
         .env("HOME", top)
         .env("LC_ALL", "C.UTF-8")
@@ -122,7 +122,7 @@ impl Project {
     /// Takes a road whichever the tests are run on.
     pub fn on(mut self, road: Road) -> Self {
         self.takes_both_roads = true;
-        self.env("ROLLBACK_WARM", road.setting())
+        self.env("ROLLBACK_PROCESS_PER_STEP", road.setting())
     }
 
     /// Sets a variable for the program and the engine.
@@ -163,7 +163,7 @@ impl Project {
             file.hash(&mut state);
         }
         let mut environment: Vec<_> = self.environment.iter().collect();
-        environment.retain(|(name, _)| *name != "HOME" && *name != "ROLLBACK_WARM");
+        environment.retain(|(name, _)| *name != "HOME" && *name != "ROLLBACK_PROCESS_PER_STEP");
         environment.sort();
         (environment, &self.python, target).hash(&mut state);
         state.finish()

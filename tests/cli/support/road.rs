@@ -1,8 +1,8 @@
-//! The two roads that a step can take: every scenario has to end in the same way on both.
+//! The two ways in which steps are run: every scenario has to end the same in both.
 //!
-//! A test says nothing of it. `cargo test` takes the road that the program takes by itself, and with
-//! `ROLLBACK_TEST_ROAD=plain` the same tests take the other one, with the same snapshots. `scripts/run-tests` does both:
-//! the first time every test writes down that it lets a step of the engine run, and those alone are run a second time.
+//! A test says nothing of it. `cargo test` runs as the program does by itself, and with `ROLLBACK_TEST_ROAD=alone` the
+//! same tests have a process for each step, with the same snapshots. `scripts/run-tests` runs a sample of them so a second
+//! time: every test writes down that it lets a step of the engine run.
 
 use std::fs::{File, create_dir_all};
 use std::io::Write as _;
@@ -12,32 +12,32 @@ use std::sync::LazyLock;
 /// Which process runs a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Road {
-    /// A fork of an engine that was started before, where that is sound.
-    Warm,
-    /// A start of the engine.
-    Plain,
+    /// The one that observed, where steps may share it.
+    Shared,
+    /// One of its own.
+    Alone,
 }
 
 impl Road {
     /// Both.
-    pub const BOTH: [Self; 2] = [Self::Warm, Self::Plain];
+    pub const BOTH: [Self; 2] = [Self::Shared, Self::Alone];
 
-    /// The road of this run of the tests.
+    /// That of this run of the tests.
     pub fn here() -> Self {
         static HERE: LazyLock<Road> =
             LazyLock::new(|| match std::env::var("ROLLBACK_TEST_ROAD").as_deref() {
-                Ok("plain") => Road::Plain,
-                Ok("warm" | "") | Err(_) => Road::Warm,
-                Ok(other) => panic!("ROLLBACK_TEST_ROAD is warm or plain, not {other}"),
+                Ok("alone") => Road::Alone,
+                Ok("shared" | "") | Err(_) => Road::Shared,
+                Ok(other) => panic!("ROLLBACK_TEST_ROAD is shared or alone, not {other}"),
             });
         *HERE
     }
 
-    /// The setting `warm`.
+    /// The setting `process_per_step`.
     pub fn setting(self) -> &'static str {
         match self {
-            Self::Warm => "auto",
-            Self::Plain => "never",
+            Self::Shared => "0",
+            Self::Alone => "1",
         }
     }
 }
