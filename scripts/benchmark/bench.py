@@ -31,7 +31,7 @@ class Bench:
         self.sqitch = shutil.which("sqitch")
         self.work = Path(tempfile.mkdtemp(prefix="rollback-bench-"))
         self.running = {}
-        self.warm = "--warm" in self.ask([self.rollback, "downgrade-safe", "--help"])
+        self.per_step = "--process-per-step" in self.ask([self.rollback, "downgrade-safe", "--help"])
 
     def say(self, text):
         print(f"  {text}", file=sys.stderr, flush=True)
@@ -112,10 +112,10 @@ class Bench:
             return ""
         return shell.output()
 
-    def downgrade(self, target, *more, warm=None):
+    def downgrade(self, target, *more, per_step=False):
         """The words of a run: everything is allowed, so that nobody has to be asked."""
         words = [self.rollback, "downgrade-safe", target, "-y", "--allow", "all", *more]
-        return words + (["--warm", warm] if warm and self.warm else [])
+        return words + (["--process-per-step"] if per_step else [])
 
     def history(self, name, make):
         """A folder with a generated history, made once."""

@@ -9,7 +9,7 @@ from .part_steps import GOAL, NUMBERS
 from .superset import FIRST_MERGE, STEPS
 
 RAW = {"steps": "alembic, one command", "superset": "superset, one command"}
-NEVER = "rollback, --warm never"
+NEVER = "rollback, --process-per-step"
 LABELS = {
     "rollback": "**rollback**",
     "alembic, one command": "`alembic downgrade REV`, one command",
@@ -17,7 +17,7 @@ LABELS = {
     "naive loop": "naive loop",
     "sqitch revert": "`sqitch revert --to CHANGE`",
     "sqlx migrate revert": "`sqlx migrate revert --target-version N`",
-    NEVER: "rollback `--warm never`",
+    NEVER: "rollback `--process-per-step`",
     "plan": "`rollback plan base`, with the URL given",
     "history": "the engine's `history`",
     "plan, engine asked": "`rollback plan base`, without the URL",
@@ -471,5 +471,5 @@ def method(results):
 - The naive loop is `current`, then for each step `downgrade -1` and `current`: 2 N + 1 starts. At Superset's merge point `downgrade -1` is
   refused; there it is given the argument that works.
 - Memory is the kernel's high-water mark of the Rust process itself (`VmHWM`), looked at every millisecond in a run whose time is not
-  counted. Python starts are counted by a `sitecustomize` that each interpreter runs at its start; a fork is none. Connections are counted in the
+  counted. Python starts are counted by a `sitecustomize` that each interpreter runs at its start. Connections are counted in the
   server's log, by the name that each gives."""

@@ -53,7 +53,7 @@ def one(bench, length, tables, roads):
 
     def ours(steps, *more):
         def run():
-            seconds = shell.run(*bench.downgrade(f"-{steps}", *more, warm="auto"))
+            seconds = shell.run(*bench.downgrade(f"-{steps}", *more))
             processor.setdefault(" ".join([str(steps), *more]), []).append(shell.processor_seconds)
             return seconds
 
@@ -78,7 +78,7 @@ def one(bench, length, tables, roads):
     result = {"runs": compare(found, bench.runs, 2 * bench.budget, bench.say), "processor": processor}
     prepare()
     try:
-        result["peak"] = peak_memory(shell, bench.downgrade(f"-{LONG}", warm="auto"))
+        result["peak"] = peak_memory(shell, bench.downgrade(f"-{LONG}"))
     except Unavailable:
         result["peak"] = None
     if roads == SIZE:
@@ -101,7 +101,7 @@ def at_head(bench, server, folder, length, tables, name):
 def in_server(bench, server, shell, prepare, steps):
     """The seconds that the server spent on all statements of ours in a run, by its own log."""
     prepare()
-    lines = server.logged(lambda: shell.run(*bench.downgrade(f"-{steps}", warm="auto")))
+    lines = server.logged(lambda: shell.run(*bench.downgrade(f"-{steps}")))
     durations = [
         re.search(r"duration: ([0-9.]+) ms", line) for application, line in lines if application.startswith("rollback")
     ]

@@ -34,12 +34,12 @@ def run(bench):
     shell = bench.shell(folder, bench.alembic, BENCH_URL=server.url)
     target = history.revision(history.STEPS - 1 - STEPS)
     roads = {
-        "rollback": lambda: shell.run(*bench.downgrade(f"-{STEPS}", warm="auto")),
+        "rollback": lambda: shell.run(*bench.downgrade(f"-{STEPS}")),
         "alembic, one command": lambda: shell.run(bench.alembic, "downgrade", target),
         "naive loop": lambda: naive(shell, bench.alembic, STEPS),
     }
-    if bench.warm:
-        roads["rollback, --warm never"] = lambda: shell.run(*bench.downgrade(f"-{STEPS}", warm="never"))
+    if bench.per_step:
+        roads["rollback, --process-per-step"] = lambda: shell.run(*bench.downgrade(f"-{STEPS}", per_step=True))
     found = {}
     for name, road in roads.items():
         server.restore("linear")
@@ -49,13 +49,13 @@ def run(bench):
         ours = sum("application_name=rollback" in line for line in opened)
         found[name] = {"starts": bench.starts(), "ours": ours, "theirs": len(opened) - ours, "peak": None}
         bench.say(f"{name}: {found[name]}")
-    for name, warm in [("rollback", "auto"), ("rollback, --warm never", "never")]:
+    for name, per_step in [("rollback", False), ("rollback, --process-per-step", True)]:
         if name not in roads:
             continue
         server.restore("linear")
         bench.forget()
         try:
-            found[name]["peak"] = peak_memory(shell, bench.downgrade(f"-{STEPS}", warm=warm))
+            found[name]["peak"] = peak_memory(shell, bench.downgrade(f"-{STEPS}", per_step=per_step))
         except Unavailable:
             pass
     return found

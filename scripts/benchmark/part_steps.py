@@ -90,13 +90,13 @@ class Stages:
                 raise Failed(f"the database stands at {', '.join(server.heads())}")
             check()
 
-        def ours(warm):
+        def ours(per_step):
             def run():
-                seconds = self.shell.run(*bench.downgrade(f"-{number}", warm=warm))
-                if warm == "auto" and number == GOAL:
+                seconds = self.shell.run(*bench.downgrade(f"-{number}", per_step=per_step))
+                if not per_step and number == GOAL:
                     self.profiles.append(bench.profile(self.shell.began, seconds))
-                if warm == "auto" and bench.warm and bench.starts() > 2:
-                    bench.say(f"{bench.starts()} Python starts: a reason was found to fork no steps")
+                if not per_step and bench.per_step and bench.starts() > 2:
+                    bench.say(f"{bench.starts()} Python starts: a reason was found to share no process")
                 return seconds
 
             return run
@@ -106,14 +106,14 @@ class Stages:
 
         alembic = prepare("linear")
         found = [
-            Contender("rollback", ours("auto"), alembic, check_revision),
+            Contender("rollback", ours(per_step=False), alembic, check_revision),
             Contender("alembic, one command", raw, alembic, check_revision),
             self.of("sqitch", lambda: self.sqitch_revert(last - number), check),
             self.of("sqlx", lambda: self.sqlx_revert(last - number), check),
             Contender("naive loop", lambda: naive(self.shell, bench.alembic, number), alembic, check_revision),
         ]
-        if bench.warm:
-            found.append(Contender("rollback, --warm never", ours("never"), alembic, check_revision))
+        if bench.per_step:
+            found.append(Contender("rollback, --process-per-step", ours(per_step=True), alembic, check_revision))
         return found
 
     def of(self, name, run, check):

@@ -35,10 +35,10 @@ def measure(bench):
 
         return look
 
-    def ours(warm):
+    def ours(per_step):
         def run():
-            seconds = shell.run(*bench.downgrade(f"-{STEPS}", warm=warm))
-            if warm == "auto":
+            seconds = shell.run(*bench.downgrade(f"-{STEPS}", per_step=per_step))
+            if not per_step:
                 profiles.append(bench.profile(shell.began, seconds))
             return seconds
 
@@ -61,17 +61,17 @@ def measure(bench):
         return time.perf_counter() - begun
 
     found = [
-        Contender("rollback", ours("auto"), prepare, check("rollback")),
+        Contender("rollback", ours(per_step=False), prepare, check("rollback")),
         Contender("superset, one command", raw, prepare, check("superset, one command")),
         Contender("naive loop", loop, prepare, check("naive loop")),
     ]
-    if bench.warm:
-        name = "rollback, --warm never"
-        found.append(Contender(name, ours("never"), prepare, check(name)))
+    if bench.per_step:
+        name = "rollback, --process-per-step"
+        found.append(Contender(name, ours(per_step=True), prepare, check(name)))
     result = compare(found, bench.runs, MORE * bench.budget, bench.say)
     prepare()
     try:
-        peak = peak_memory(shell, bench.downgrade(f"-{STEPS}", warm="auto"))
+        peak = peak_memory(shell, bench.downgrade(f"-{STEPS}"))
     except Unavailable:
         peak = None
     return {"runs": result, "starts": starts, "peak": peak, "profiles": profiles}
