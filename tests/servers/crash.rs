@@ -148,7 +148,7 @@ fn a_crash_of_a_run_that_goes_on_is_gone_on_with_too() {
 }
 
 /// Waits until the second step of `slow` is at work. What is said afterwards goes nowhere as soon as that is dropped.
-fn until_told(child: &mut Child, what: &str) -> BufReader<ChildStderr> {
+pub(super) fn until_told(child: &mut Child, what: &str) -> BufReader<ChildStderr> {
     let mut words = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains(what) {

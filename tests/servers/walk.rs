@@ -1,6 +1,6 @@
 //! The program against all three databases: the same project, the same answer.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Child;
 
 use nix::sys::signal::{Signal, kill};
@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use rollback::domain::connection::{VersionRows, VersionTable};
 use serde_json::{Value, json};
 
+use crate::crash::until_told;
 use crate::project::{Project, Run};
 use crate::support::{Kind, PASSWORD, Server, TestDatabase, mysql_folder};
 
@@ -255,13 +256,16 @@ fn a_server_that_stops_during_a_step_leaves_the_state_unknown_until_it_is_back()
         let server = Server::start(kind);
         let database = server.create_database();
         let project = upgraded("slow", &database);
-        let (child, seen) = until_step(
+        let (mut child, seen) = until_step(
             &project,
-            "downgrade-safe base -y --allow-failing --format json",
+            "downgrade-safe base -y --allow-failing -v --format json",
             2,
         );
+        let mut words = until_told(&mut child, "Running downgrade 4444aaaa");
         server.stop();
         let run = end_of(&project, child, seen).exits(5);
+        let mut said = String::new();
+        words.read_to_string(&mut said).unwrap();
         let lines = run.json_lines();
         assert_eq!(
             events(&lines, "step_failed")[0]["database"]["state"],
@@ -273,7 +277,7 @@ fn a_server_that_stops_during_a_step_leaves_the_state_unknown_until_it_is_back()
             Value::Null,
             "{run}"
         );
-        assert!(run.stderr.contains("rollback resume"), "{run}");
+        assert!(said.contains("rollback resume"), "{said}");
         server.start_again();
         let current = project.run("current --format json").exits(0).json();
         assert_eq!(current["current"], json!(["4444aaaa"]), "{kind:?}");
