@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice, Write as _};
+use std::net::Shutdown;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
@@ -123,7 +124,10 @@ impl Running {
 
     /// Ends a child that waits for us and is not to go on: it hears that nobody will answer.
     pub(super) fn dismiss(mut self) {
-        self.channel = None;
+        if let Some(channel) = self.channel.take() {
+            // To close it would not do: the thread that reads has a copy.
+            let _ = channel.shutdown(Shutdown::Write);
+        }
         let since = Instant::now();
         while self.status.is_none() && since.elapsed() < TO_GO_BY_ITSELF {
             self.go_on();

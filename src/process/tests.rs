@@ -384,3 +384,20 @@ fn a_child_that_does_not_answer_is_not_waited_for_longer_than_it_lives() {
     assert_eq!(finished.ended, Ended::TimedOut);
     assert_eq!(asking.answers, [None]);
 }
+
+/// Turns red if a child that waits does not hear that nobody goes on with it, and has to be killed.
+#[test]
+fn a_child_that_waits_ends_by_itself_when_it_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ended");
+    let mut invocation = shell(&format!(
+        "echo ready >&3; cat <&3 >/dev/null; echo > {}",
+        file.display()
+    ));
+    invocation.side_channel = true;
+    let mut waiting = Waiting::start(&invocation, &Interrupt::never()).unwrap();
+    let told = waiting.hear(&|line| line == "ready");
+    assert_eq!(told.as_deref(), Some("ready"));
+    drop(waiting);
+    assert!(file.exists());
+}

@@ -129,7 +129,7 @@ impl AlembicEngine {
     }
 }
 
-fn masked(finished: Finished) -> Finished {
+pub(super) fn masked(finished: Finished) -> Finished {
     Finished {
         stdout: output::mask(&finished.stdout),
         stderr: output::mask(&finished.stderr),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::bridge::{self, Report, Request};
 use super::command_line::{CURRENT, SEQUENCE, downgrade_verb};
+use super::running::masked;
 use super::{AlembicEngine, ordinary};
 use crate::domain::revision::Heads;
 use crate::engine::{Current, Ended, EngineError, Keep, Listener, Observation, Sequence};
@@ -33,11 +34,14 @@ impl AlembicEngine {
     /// Starts the process that will observe and then run the steps, unless `env.py` is known not to let steps share one.
     /// Returns at once.
     pub fn start_ahead(&self) {
+        if self.process_per_step {
+            return;
+        }
         let layout = self.assumed_layout().ok();
         let known = layout.filter(|layout| layout.directory.join("env.py").is_file());
         let is_unusual =
             known.is_some_and(|layout| ordinary::read(Some(&layout.directory)).is_err());
-        if self.process_per_step || is_unusual {
+        if is_unusual {
             return;
         }
         let plain = self.unbuffered(&downgrade_verb(SEQUENCE));
@@ -100,7 +104,7 @@ impl AlembicEngine {
 
     /// How a process ended that does not wait; `None` where nobody knows.
     fn came_to_its_end(&self, process: Waiting) -> Result<Option<Finished>, EngineError> {
-        let finished = process.end().ok();
+        let finished = process.end().ok().map(masked);
         match finished {
             Some(finished) if finished.ended == Ended::Interrupted => {
                 Err(self.failed(CURRENT, &finished, None))
