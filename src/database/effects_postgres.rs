@@ -43,16 +43,14 @@ const LOCKED_COLUMNS: &str = "SELECT l.relation AS owner, a.attnum, a.attname, a
 
 /// The step must not be lost to a limit that was set for its own statements. To compile the query would take longer
 /// than to run it, and before release 11 the server has no such setting.
-const SETTINGS: [&str; 4] = [
-    "SET LOCAL statement_timeout = 0",
-    "SET LOCAL idle_in_transaction_session_timeout = 0",
-    "SET LOCAL lock_timeout = '2s'",
-    "SELECT CASE WHEN pg_catalog.current_setting('jit', true) IS NOT NULL \
-     THEN pg_catalog.set_config('jit', 'off', true) END",
-];
-
-/// A count must not leave out rows that a policy hides: the server refuses it instead.
-const ALL_ROWS: &str = "SET LOCAL row_security = off";
+///
+/// A count must not leave out rows that a policy hides: without `row_security` the server refuses it instead.
+const SETTINGS: &str = "SELECT pg_catalog.set_config('statement_timeout', '0', true), \
+     pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true), \
+     pg_catalog.set_config('lock_timeout', '2s', true), \
+     pg_catalog.set_config('row_security', 'off', true), \
+     CASE WHEN pg_catalog.current_setting('jit', true) IS NOT NULL \
+     THEN pg_catalog.set_config('jit', 'off', true) END";
 
 /// Notes every table but the version table, those of rollback and those of extensions. To be called at the start of
 /// the first step of a session, before its first statement.
@@ -111,8 +109,7 @@ fn is_lock_timeout(error: &QueryError) -> bool {
 }
 
 fn ask(transaction: &mut dyn Queries, sql: &str) -> Result<TextRows, QueryError> {
-    let statements: Vec<&str> = SETTINGS.into_iter().chain([ALL_ROWS, sql]).collect();
-    transaction.rows(&statements)
+    transaction.rows(&[SETTINGS, sql])
 }
 
 /// The answer to [`INVENTORY`].

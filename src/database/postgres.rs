@@ -45,6 +45,8 @@ pub(super) struct Postgres {
     pub(super) session: Session<PgConnection>,
     lock: Option<PostgresLock>,
     settings: Settings,
+    /// The connection, by its number, in which the statement is prepared that reads the schema.
+    pub(super) schema_prepared: Option<u32>,
 }
 
 impl Postgres {
@@ -62,7 +64,12 @@ impl Postgres {
             session,
             lock: None,
             settings,
+            schema_prepared: None,
         })
+    }
+
+    pub(super) fn has_lock(&self) -> bool {
+        self.lock.is_some()
     }
 }
 

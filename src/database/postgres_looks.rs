@@ -22,6 +22,11 @@ pub(super) trait Asks {
     /// Of the two ends of a query that takes too long, a `limit` is the server's.
     fn ask(&mut self, sql: &str, limit: Option<Duration>) -> Result<TextRows, SessionError>;
 
+    /// The statement that reads the schema.
+    fn schema_statement(&mut self) -> &'static str {
+        SCHEMA
+    }
+
     /// Sends statements together, which are one transaction: the rows of each. `None` where one of them failed,
     /// or they cannot be sent together.
     fn ask_together(&mut self, _statements: &[&str]) -> Option<Vec<TextRows>> {
@@ -39,7 +44,12 @@ impl<T: Asks> Look for T {
     }
 
     fn schema(&mut self) -> Result<Schema, DatabaseError> {
-        Ok(schema(self.ask(SCHEMA, None)?))
+        let statement = self.schema_statement();
+        match self.ask(statement, None) {
+            // A connection that was replaced for it has nothing prepared.
+            Err(_) if statement != SCHEMA => Ok(schema(self.ask(SCHEMA, None)?)),
+            rows => Ok(schema(rows?)),
+        }
     }
 
     fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
@@ -58,13 +68,14 @@ impl<T: Asks> Look for T {
     }
 
     fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<Glimpse> {
+        let schema_statement = self.schema_statement();
         let answers = self.ask_together(&[
             READ_ONLY,
             SNAPSHOT,
             // At some thousand tables the server would compile the statement, which takes longer than it does.
             "SET LOCAL jit = off",
             &version_query(table, '"'),
-            SCHEMA,
+            schema_statement,
             &statement_timeout(budget),
             TABLES,
             FAULTS,
@@ -106,6 +117,9 @@ const SNAPSHOT: &str = "SELECT txid_current_snapshot()::text";
 
 const READ_ONLY: &str = "SET LOCAL transaction_read_only = on";
 
+/// The prepared statement that reads the schema.
+const EXECUTE: &str = "EXECUTE rollback_schema";
+
 /// Whether a query of a project may say `BEGIN` or `START TRANSACTION`.
 fn may_open_a_transaction(sql: &str) -> bool {
     let sql = sql.to_ascii_lowercase();
@@ -129,6 +143,23 @@ impl Asks for Postgres {
             None => self.session.rows(sql),
         };
         rows.map(|rows| texts(&rows))
+    }
+
+    /// The server plans the statement for longer than it runs it. So it is planned once, in a session that is known to
+    /// stay ours: the lock is refused behind a pooler.
+    fn schema_statement(&mut self) -> &'static str {
+        if !self.has_lock() {
+            return SCHEMA;
+        }
+        let connection = self.session.connections();
+        if self.schema_prepared != Some(connection) {
+            let prepare = format!("PREPARE rollback_schema AS {SCHEMA}");
+            if self.session.rows_here(&prepare).is_err() {
+                return SCHEMA;
+            }
+            self.schema_prepared = Some(connection);
+        }
+        EXECUTE
     }
 
     fn ask_together(&mut self, statements: &[&str]) -> Option<Vec<TextRows>> {

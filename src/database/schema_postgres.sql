@@ -18,12 +18,12 @@ WITH place AS (
     SELECT p.oid, p.prokind, p.proowner, p.proacl, n.name || '.' || quote_ident(p.proname)
         || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS name
     FROM pg_proc p JOIN place n ON n.oid = p.pronamespace
-    WHERE p.oid NOT IN (SELECT objid FROM member WHERE classid = 'pg_proc'::regclass)
+    WHERE p.oid >= 16384 AND p.oid NOT IN (SELECT objid FROM member WHERE classid = 'pg_proc'::regclass)
 ), own_type AS (
     SELECT t.oid, t.typtype, t.typowner, t.typacl, t.typrelid, t.typbasetype, t.typtypmod, t.typnotnull,
         t.typcollation, t.typdefaultbin, n.name || '.' || quote_ident(t.typname) AS name
     FROM pg_type t JOIN place n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
-    WHERE t.typtype IN ('b', 'c', 'd', 'e', 'r') AND (t.typtype <> 'b' OR t.typcategory <> 'A')
+    WHERE t.oid >= 16384 AND t.typtype IN ('b', 'c', 'd', 'e', 'r') AND (t.typtype <> 'b' OR t.typcategory <> 'A')
         AND (c.oid IS NULL OR c.relkind = 'c')
         AND t.oid NOT IN (SELECT objid FROM member WHERE classid = 'pg_type'::regclass)
 ), access (object, acl, base) AS (
@@ -31,7 +31,7 @@ WITH place AS (
     FROM relation WHERE relacl IS NOT NULL AND NOT is_member
     UNION ALL SELECT relation.name || '.' || quote_ident(a.attname), a.attacl, acldefault('c', relation.relowner)
     FROM relation JOIN pg_attribute a ON a.attrelid = relation.oid
-    WHERE a.attacl IS NOT NULL AND a.attnum > 0 AND NOT a.attisdropped AND NOT relation.is_member
+    WHERE a.attrelid >= 16384 AND a.attacl IS NOT NULL AND a.attnum > 0 AND NOT a.attisdropped AND NOT relation.is_member
     UNION ALL SELECT 'schema ' || name, coalesce(nspacl, acldefault('n', nspowner)), acldefault('n', nspowner)
         || CASE WHEN nspname = 'public' THEN ARRAY[makeaclitem(0, nspowner, 'USAGE', false)] END
         || CASE WHEN nspname = 'public' AND current_setting('server_version_num')::int < 150000
@@ -73,7 +73,7 @@ SELECT 'column ' || relation.name || '.' || quote_ident(a.attname)
 FROM (SELECT ''::"char" AS attgenerated) older, relation JOIN pg_attribute a ON a.attrelid = relation.oid
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE relation.relkind IN ('r', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped
+WHERE relation.relkind IN ('r', 'p', 'f') AND a.attrelid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
 SELECT 'index ' || owner.name || ' ' || pg_get_indexdef(i.indexrelid)
     || CASE WHEN i.indisvalid THEN '' ELSE ' invalid' END

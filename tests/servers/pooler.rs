@@ -167,7 +167,7 @@ fn a_lock_timeout_that_cannot_be_set_is_warned_of_once() {
              import psycopg2.extensions\n\n\n\
              class Stubborn(psycopg2.extensions.cursor):\n    \
                  def execute(self, sql, *others):\n        \
-                     if \"set_config('lock_timeout'\" in str(sql):\n            \
+                     if \"SELECT set_config('lock_timeout'\" in str(sql):\n            \
                          raise psycopg2.Error('not here')\n        \
                      return super().execute(sql, *others)\n\n",
         )
