@@ -40,7 +40,7 @@ pub(super) fn open(
             let mut session = Sqlite::open(facts)?.into_session()?;
             let end = End::Flag(session.end_by_a_flag()?);
             let limit = lock_timeout.map_or(LONGEST, |limit| limit.as_millis().min(LONGEST));
-            let mut runs = Runs { session, end };
+            let mut runs = Runs::new(session, end, None);
             set(&mut runs, &format!("PRAGMA busy_timeout = {limit}"))?;
             Ok(Box::new(runs))
         }
@@ -59,13 +59,18 @@ fn postgres(
         format!("SELECT pg_cancel_backend({pid})"),
         format!("SELECT pg_terminate_backend({pid})"),
     ]);
-    let mut runs = Runs { session, end };
     let milliseconds = lock_timeout.map_or(0, |limit| limit.as_millis());
-    set(&mut runs, &format!("SET lock_timeout = {milliseconds}"))?;
-    // Where this program is killed, the server ends the statement within a second. Only from release 14 on, and
-    // not on every system.
-    let _ = runs.run("SET client_connection_check_interval = '1s'", &mut always);
+    let limit = format!("SET lock_timeout = {milliseconds}");
+    let mut runs = Runs::new(session, end, Some(limit.clone()));
+    set(&mut runs, &limit)?;
+    notice_our_end(&mut runs);
     Ok(Box::new(runs))
+}
+
+/// If this program is killed, the server ends the statement within a second. Only from release 14 on, and not on every
+/// system.
+fn notice_our_end(execution: &mut dyn Execution) {
+    let _ = execution.run("SET client_connection_check_interval = '1s'", &mut always);
 }
 
 fn mysql(
@@ -76,7 +81,7 @@ fn mysql(
     let id = rows.first().and_then(|row| text(row, 0));
     let id = id.unwrap_or_default();
     let end = End::Over(vec![format!("KILL QUERY {id}"), format!("KILL {id}")]);
-    let mut runs = Runs { session, end };
+    let mut runs = Runs::new(session, end, None);
     let seconds = lock_timeout.map_or(A_YEAR, |limit| limit.as_secs().max(1));
     let limits = format!(
         "SET SESSION autocommit = 1, SESSION lock_wait_timeout = {seconds}, \
@@ -93,10 +98,22 @@ fn set(execution: &mut dyn Execution, sql: &str) -> Result<(), DatabaseError> {
     }
 }
 
-/// A session that is used once and never replaced.
+/// A session that is never replaced.
 struct Runs<C: Connection> {
     session: Session<C>,
     end: End,
+    /// What limits the wait for locks, if all else of the session can be reset.
+    limit: Option<String>,
+}
+
+impl<C: Connection> Runs<C> {
+    fn new(session: Session<C>, end: End, limit: Option<String>) -> Self {
+        Self {
+            session,
+            end,
+            limit,
+        }
+    }
 }
 
 impl<C> Execution for Runs<C>
@@ -109,6 +126,16 @@ where
     fn run(&mut self, sql: &str, goes_on: &mut dyn FnMut() -> bool) -> Result<TextRows, RunError> {
         let answer = self.session.once(sql, goes_on, &self.end);
         answer.map(|rows| texts(&rows)).map_err(told)
+    }
+
+    fn renew(&mut self) -> bool {
+        let Some(limit) = self.limit.clone() else {
+            return false;
+        };
+        let is_renewed =
+            self.run("DISCARD ALL", &mut always).is_ok() && self.run(&limit, &mut always).is_ok();
+        notice_our_end(self);
+        is_renewed
     }
 }
 

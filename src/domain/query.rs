@@ -26,6 +26,12 @@ pub trait Execution {
     /// Runs a text of one or more statements and gives the rows of the last one. `goes_on` is asked some times
     /// a second, and a no ends the statement on the server and the connection.
     fn run(&mut self, sql: &str, goes_on: &mut dyn FnMut() -> bool) -> Result<TextRows, RunError>;
+
+    /// Takes back all that was set, locked and left in the session. Whether it is as it was when it was opened; if not,
+    /// it must not be used any more.
+    fn renew(&mut self) -> bool {
+        false
+    }
 }
 
 /// Why a text did not come to its end.

@@ -225,6 +225,12 @@ pub trait Engine {
         Err("this engine runs each step by itself".to_owned())
     }
 
+    /// Whether the steps of a sequence that keeps each share a connection, so that a later one cannot come to another
+    /// server.
+    fn stays_connected(&self) -> bool {
+        true
+    }
+
     /// Runs the steps one after the other in one process. What `judge` does not allow is not committed. The time limit
     /// counts for each step that is kept by itself. `None` where the engine has no way to do so: then nothing was run.
     fn run_sequence(

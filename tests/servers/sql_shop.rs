@@ -108,9 +108,14 @@ pub(crate) fn applied(database: &TestDatabase<'_>, down: &str) -> Project {
 
 /// Replaces the rollback that is written down, as somebody who mends it does.
 pub(crate) fn mended(database: &TestDatabase<'_>, down: &str) {
+    replaced(database, MIDDLE, down);
+}
+
+/// The same of any migration.
+pub(crate) fn replaced(database: &TestDatabase<'_>, migration: &str, down: &str) {
     let tables = Tables::new(dialect(database.kind()), None);
     database.execute(&format!(
-        "UPDATE {} SET rollback_sql = '{}' WHERE migration_name = '{MIDDLE}'",
+        "UPDATE {} SET rollback_sql = '{}' WHERE migration_name = '{migration}'",
         tables.version_table(),
         down.replace('\'', "''")
     ));

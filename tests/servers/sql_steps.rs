@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::session::Session;
 use crate::sql_execution::{endless, until_it_is_gone};
-use crate::sql_shop::{DOWN, applied, count, mended, metadata, statuses};
+use crate::sql_shop::{DOWN, applied, count, mended, metadata, replaced, statuses};
 use crate::support::{Kind, TestDatabase};
 
 /// A statement that no server has a table for, in the middle.
@@ -270,6 +270,60 @@ fn all_steps_are_one_transaction_on_postgresql() {
     for words in ["002_middle.sql:7", "DROP INDEX CONCURRENTLY b_n"] {
         assert!(run.stderr.contains(words), "{words}\n{run}");
     }
+}
+
+/// Red if a step has a connection of its own, or if what one leaves in its session is there in the next.
+#[test]
+fn steps_share_a_connection_and_nothing_of_its_session_on_postgresql() {
+    let database = TestDatabase::create(Kind::PostgreSql);
+    database.execute("CREATE TABLE seen (pid integer, memory text, locks bigint, tables bigint)");
+    let look = "INSERT INTO seen SELECT pg_backend_pid(), current_setting('work_mem'), \
+        (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), \
+        (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema());";
+    let down = format!(
+        "{look} SET work_mem = '3MB'; SELECT pg_advisory_lock(7); CREATE TEMPORARY TABLE own (id integer); {DOWN}"
+    );
+    let project = applied(&database, &down);
+    replaced(&database, "001_first", look);
+    project
+        .run("downgrade-safe -3 -y --allow all --allow-failing")
+        .exits(0);
+    let seen = database.query("SELECT pid::text, memory, locks::text, tables::text FROM seen");
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0][3].as_deref(), Some("0"), "{seen:?}");
+}
+
+/// Red if a step of SQL is kept that does more than the plan announced, or if it cannot be agreed to.
+#[test]
+fn what_nobody_announced_is_rolled_back_on_postgresql() {
+    let database = TestDatabase::create(Kind::PostgreSql);
+    let project = applied(&database, DOWN);
+    database.execute(
+        "CREATE TABLE kept (id integer PRIMARY KEY);
+         INSERT INTO kept VALUES (1), (2);
+         CREATE FUNCTION also() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM kept; RETURN NULL; END';
+         CREATE TRIGGER also AFTER UPDATE ON a EXECUTE FUNCTION also()",
+    );
+    let kept = || database.query_one("SELECT count(*)::text FROM kept");
+    let run = project
+        .run("downgrade-safe -2 -y --allow all --allow-failing --format json")
+        .exits(4);
+    assert!(run.stderr.contains("also delete 2 rows of kept"), "{run}");
+    assert_eq!(stopped(&run.json_lines())["database"]["state"], "unchanged");
+    assert_eq!((kept(), count(&database)), ("2".to_owned(), "0".to_owned()));
+    assert_eq!(
+        statuses(&database),
+        ["applied", "applied", "rolled_back"],
+        "{run}"
+    );
+    project
+        .run("downgrade-safe --resume -y --allow all,unannounced --allow-failing")
+        .exits(0);
+    assert_eq!(
+        (kept(), count(&database)),
+        ("0".to_owned(), "111".to_owned())
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! one.
 
 mod by_statement;
+mod each;
 mod range;
 mod step;
 mod transaction;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use self::step::{Step, Watch};
 use super::history_table::{By, Tables};
+use crate::domain::foresight::Dialect;
 use crate::domain::query::Execution;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::ENGINE;
@@ -42,8 +44,8 @@ pub type Connect = Box<dyn Fn() -> Result<Box<dyn Execution>, String>>;
 
 /// The engine of SQL files.
 pub struct SqlFiles {
-    /// Opens the connection of each step: what a script sets for its session ends with it, and of SQLite
-    /// nothing is held open between two steps.
+    /// Opens a connection for a step, or for several if its session can be reset between them: what a script sets does
+    /// not outlast its step, and of SQLite nothing is held open between two.
     pub connect: Connect,
     /// Where they are written down.
     pub tables: Tables,
@@ -116,7 +118,7 @@ impl SqlFiles {
     fn begin(&self) -> &'static str {
         match self.tables.dialect {
             // The lock is taken now, while nothing is done yet, and not in the middle.
-            crate::domain::foresight::Dialect::Sqlite => "BEGIN IMMEDIATE",
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
             _ => "BEGIN",
         }
     }
@@ -190,15 +192,29 @@ impl Engine for SqlFiles {
         outcome.told()
     }
 
+    fn hands_over_control(&self) -> bool {
+        true
+    }
+
+    fn shares_a_process(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn stays_connected(&self) -> bool {
+        self.tables.dialect == Dialect::Postgresql
+    }
+
     fn run_sequence(
         &self,
         range: &Sequence<'_>,
         timeout: Option<Duration>,
         judge: &mut dyn Judge,
     ) -> Option<Result<StepRun, EngineError>> {
-        let possible = self.tables.dialect == crate::domain::foresight::Dialect::Postgresql
-            && range.keep == Keep::End;
-        possible.then(|| self.as_one(range, timeout, judge))
+        match range.keep {
+            Keep::Each | Keep::Own => Some(self.one_by_one(range, timeout, judge)),
+            Keep::End if self.stays_connected() => Some(self.as_one(range, timeout, judge)),
+            Keep::End | Keep::Never => None,
+        }
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::step::{Outcome, Step, Trouble, Watch};
+use super::step::{Step, Trouble, Watch};
 use super::{SqlFiles, not_run};
 use crate::domain::plan::Step as Planned;
 use crate::domain::query::{Execution, Queries, QueryError, RunError, TextRows};
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::way::{Way, way};
-use crate::engine::{Ended, EngineError, Judge, Sequence, StepRun};
+use crate::engine::{EngineError, Judge, Sequence, StepRun};
 use crate::fault;
 
 /// What a judge asks is taken back to here.
@@ -55,77 +55,70 @@ impl SqlFiles {
             }
         }
         let execution = (self.connect)().map_err(not_run)?;
-        let mut whole = Whole {
-            engine: self,
-            execution,
-            watch: Watch::new(&self.interrupt, timeout),
-            at: None,
-        };
-        let done = whole.run(range.steps, judge);
+        let mut whole = Connected::new(self, execution, timeout);
+        let mut at = None;
+        let done = whole.run(range.steps, judge, &mut at);
         if done.is_err() {
             whole.step(judge).roll_back();
         }
         fault::point("after_commit");
-        let at = whole.at.take();
         let outcome = whole.step(judge).ended(done, started);
         drop(whole);
         if let (Some(id), Some(reason)) = (at, outcome.failure()) {
             self.write_the_failure(&id, reason);
         }
-        match outcome {
-            // The judge's own objection, which the runner knows.
-            Outcome::Said(sentence) => Ok(objected(sentence, started)),
-            outcome => outcome.told(),
+        outcome.told()
+    }
+}
+
+/// A connection and what ends its steps before their end.
+pub(super) struct Connected<'a> {
+    pub(super) engine: &'a SqlFiles,
+    pub(super) execution: Box<dyn Execution>,
+    watch: Watch<'a>,
+}
+
+impl<'a> Connected<'a> {
+    pub(super) fn new(
+        engine: &'a SqlFiles,
+        execution: Box<dyn Execution>,
+        timeout: Option<Duration>,
+    ) -> Self {
+        Self {
+            engine,
+            execution,
+            watch: Watch::new(&engine.interrupt, timeout),
         }
     }
-}
 
-/// A range that was taken back as the judge would have it.
-fn objected(sentence: String, started: Instant) -> StepRun {
-    StepRun {
-        ended: Ended::Exited(1),
-        stdout: String::new(),
-        stderr: format!("{sentence}\n"),
-        reason: Some(sentence),
-        lock_timeout: false,
-        statement: None,
-        kept: None,
-        elapsed: started.elapsed(),
-    }
-}
-
-/// The transaction of a range.
-struct Whole<'a> {
-    engine: &'a SqlFiles,
-    execution: Box<dyn Execution>,
-    watch: Watch<'a>,
-    /// The migration under way.
-    at: Option<RevisionId>,
-}
-
-impl<'a> Whole<'a> {
-    fn step<'b>(&'b mut self, judge: &'b mut dyn Judge) -> Step<'b, 'a> {
+    pub(super) fn step<'b>(&'b mut self, judge: &'b mut dyn Judge) -> Step<'b, 'a> {
         Step::new(self.execution.as_mut(), &mut self.watch, judge)
     }
 
-    fn look(&mut self) -> Look<'_, 'a> {
+    pub(super) fn look(&mut self) -> Look<'_, 'a> {
         Look {
             execution: self.execution.as_mut(),
             watch: &mut self.watch,
         }
     }
 
-    fn run(&mut self, planned: &[Planned], judge: &mut dyn Judge) -> Result<(), Trouble> {
+    /// Takes all of them down; `at` is the one under way.
+    fn run(
+        &mut self,
+        planned: &[Planned],
+        judge: &mut dyn Judge,
+        at: &mut Option<RevisionId>,
+    ) -> Result<(), Trouble> {
         let engine = self.engine;
         let mut step = self.step(judge);
         step.alone(engine.tables.dialect)?;
         let limit = step.ours("ask for the lock timeout", "SHOW lock_timeout")?;
         let limit = limit.into_iter().flatten().flatten().next();
         step.ours("begin a transaction", engine.begin())?;
-        judge.begun(&mut self.look()).map_err(Trouble::Said)?;
+        judge.begun(&mut self.look()).map_err(Trouble::Objection)?;
         for (index, planned) in planned.iter().enumerate() {
             let id = &planned.removes;
-            self.at = Some(id.clone());
+            *at = Some(id.clone());
             let (script, statements) = engine
                 .script(id)
                 .map_err(|error| Trouble::Said(error.summary))?;
@@ -142,16 +135,18 @@ impl<'a> Whole<'a> {
             }
             judge
                 .applied(index, &planned.heads_after, &mut self.look())
-                .map_err(Trouble::Said)?;
+                .map_err(Trouble::Objection)?;
         }
-        judge.finished(&mut self.look()).map_err(Trouble::Said)?;
+        judge
+            .finished(&mut self.look())
+            .map_err(Trouble::Objection)?;
         fault::point("before_commit");
         self.step(judge).ours("commit", "COMMIT").map(drop)
     }
 }
 
 /// The open transaction, which questions can be put to.
-struct Look<'b, 'a> {
+pub(super) struct Look<'b, 'a> {
     execution: &'b mut dyn Execution,
     watch: &'b mut Watch<'a>,
 }

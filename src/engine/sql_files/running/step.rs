@@ -34,6 +34,8 @@ pub(super) enum Trouble {
     Ours(&'static str, RunError),
     /// Something else, in one sentence.
     Said(String),
+    /// Whoever judges the step does not allow it, and knows why.
+    Objection(String),
 }
 
 /// One step, for as long as it has its connection for itself.
@@ -220,6 +222,11 @@ impl<'b, 'a> Step<'b, 'a> {
             Trouble::Said(sentence) => {
                 return Outcome::Said(sentence);
             }
+            Trouble::Objection(sentence) => {
+                run.stderr = format!("{sentence}\n");
+                run.reason = Some(sentence);
+                return Outcome::Ran(run);
+            }
         };
         run.stderr.push_str(&said(&error));
         run.lock_timeout = error.kind == RunErrorKind::LockTimeout;
@@ -250,6 +257,10 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    pub(super) fn is_success(&self) -> bool {
+        matches!(self, Self::Ran(run) if run.ended == Ended::Exited(0))
+    }
+
     /// For the runner. Of a text of ours that failed, the reason is the whole account.
     pub(super) fn told(self) -> Result<StepRun, EngineError> {
         match self {

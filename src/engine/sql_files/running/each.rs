@@ -1,0 +1,118 @@
+//! Migrations one after the other, each kept by itself and on PostgreSQL judged before its commit.
+
+use std::time::{Duration, Instant};
+
+use super::range::Connected;
+use super::step::{Outcome, Trouble};
+use super::{Script, SqlFiles, not_run};
+use crate::domain::foresight::Dialect;
+use crate::domain::plan::Step as Planned;
+use crate::domain::sql_files::script::Statement;
+use crate::domain::sql_files::way::{Way, way};
+use crate::engine::{Engine as _, EngineError, Judge, Keep, Sequence, StepRun};
+use crate::fault;
+
+/// Deferred constraints and triggers run at the commit otherwise, when nothing is judged any more.
+const IMMEDIATE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
+impl SqlFiles {
+    /// Over one connection where its session can be reset after each, and else over one for each.
+    pub(super) fn one_by_one(
+        &self,
+        range: &Sequence<'_>,
+        timeout: Option<Duration>,
+        judge: &mut dyn Judge,
+    ) -> Result<StepRun, EngineError> {
+        let started = Instant::now();
+        let mut open = None;
+        let mut ran = None;
+        for (index, planned) in range.steps.iter().enumerate() {
+            let (script, statements) = self.script(&planned.removes)?;
+            let execution = match open.take() {
+                Some(open) => open,
+                None => (self.connect)().map_err(not_run)?,
+            };
+            if range.keep == Keep::Each {
+                judge.began(index);
+            }
+            let mut connected = Connected::new(self, execution, timeout);
+            let outcome = connected.one((index, planned), script, &statements, judge, started);
+            let mut execution = connected.execution;
+            if !outcome.is_success() {
+                drop(execution);
+                if let Some(reason) = outcome.failure() {
+                    self.write_the_failure(&planned.removes, reason);
+                }
+                return outcome.told();
+            }
+            open = execution.renew().then_some(execution);
+            ran = Some(outcome.told()?);
+            if range.keep != Keep::Each || judge.kept(index, true).is_err() {
+                break;
+            }
+            if self.stays_connected() && open.is_none() {
+                judge.left("the session cannot be reset");
+                break;
+            }
+        }
+        ran.ok_or_else(|| not_run("there is nothing to run".to_owned()))
+    }
+}
+
+impl Connected<'_> {
+    fn one(
+        &mut self,
+        planned: (usize, &Planned),
+        script: &Script,
+        statements: &[Statement],
+        judge: &mut dyn Judge,
+        started: Instant,
+    ) -> Outcome {
+        let engine = self.engine;
+        let dialect = engine.tables.dialect;
+        let id = &planned.1.removes;
+        let mut step = self.step(judge);
+        let mut ended = step.alone(dialect);
+        if ended.is_ok() {
+            ended = match way(statements, dialect) {
+                Way::ByStatement(_) => {
+                    engine.statement_by_statement(&mut step, id, script, statements)
+                }
+                Way::Transaction if dialect == Dialect::Postgresql => {
+                    let ended = self.judged(planned, script, statements, judge);
+                    step = self.step(judge);
+                    if ended.is_err() {
+                        step.roll_back();
+                    }
+                    fault::point("after_commit");
+                    ended
+                }
+                Way::Transaction => engine.in_one_transaction(&mut step, id, script, statements),
+            };
+        }
+        step.ended(ended, started)
+    }
+
+    fn judged(
+        &mut self,
+        (index, planned): (usize, &Planned),
+        script: &Script,
+        statements: &[Statement],
+        judge: &mut dyn Judge,
+    ) -> Result<(), Trouble> {
+        let engine = self.engine;
+        self.step(judge)
+            .ours("begin a transaction", engine.begin())?;
+        judge
+            .starting(index, &mut self.look())
+            .map_err(Trouble::Objection)?;
+        let mut step = self.step(judge);
+        engine.inside(&mut step, &planned.removes, script, statements)?;
+        step.ours("check what is deferred", IMMEDIATE)?;
+        judge
+            .applied(index, &planned.heads_after, &mut self.look())
+            .map_err(Trouble::Objection)?;
+        fault::point("before_commit");
+        self.step(judge).ours("commit", "COMMIT").map(drop)
+    }
+}
