@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::domain::blocker::Blocker;
+use crate::domain::checks::Removed;
 use crate::domain::effect::{Effect, Surprise, Verdict};
 use crate::domain::graph::Graph;
 use crate::domain::journal::{Checked, Statement};
@@ -65,6 +66,8 @@ pub struct Parts<'a> {
     pub options: Options,
     /// A step that was told to begin already and is tried in another way.
     pub begun: Option<usize>,
+    /// When old transactions were last looked for.
+    pub warned: Option<Instant>,
 }
 
 /// Runs the plan, newest step first, to its end or to the first thing that is not as predicted.
@@ -353,7 +356,15 @@ impl Parts<'_> {
         own
     }
 
+    /// Not again within a second: the look takes longer than a small step.
     fn warn_of_open_transactions(&mut self) {
+        if self
+            .warned
+            .is_some_and(|at| at.elapsed() < Duration::from_secs(1))
+        {
+            return;
+        }
+        self.warned = Some(Instant::now());
         let old = self.witness.blockers(self.options.old_transaction);
         if !old.is_empty() {
             self.events.open_transactions(&old);
@@ -368,18 +379,20 @@ impl Parts<'_> {
         }
     }
 
-    /// What is looked at and written down before a step. Gives what shows later whether the step left anything.
+    /// What is looked at and written down before a step, which may be about to connect. Gives what shows later whether
+    /// the step left anything.
     fn begin(
         &mut self,
         index: usize,
         step: &Step,
         schema: Option<&Schema>,
+        connects: bool,
     ) -> Result<Result<Evidence, Doubt>, Box<Stopped>> {
         if self.interrupt.count() > 0 {
             return Err(Stopped::between(index, Cause::Interrupted, None));
         }
         self.witness
-            .may_go_on()
+            .may_go_on(connects)
             .map_err(|cause| Stopped::between(index, cause, None))?;
         let evidence = self.witness.evidence();
         let none = Schema::new();
@@ -423,7 +436,7 @@ impl Parts<'_> {
         schema: &mut Option<Schema>,
     ) -> Result<StepDone, Box<Stopped>> {
         let started = Instant::now();
-        let evidence = self.begin(index, step, schema.as_ref())?;
+        let evidence = self.begin(index, step, schema.as_ref(), true)?;
         let mut following = Following::new(self.engine, &mut *self.events, &mut *self.witness)
             .recording(index, &mut *self.recorder);
         let run = self
@@ -537,9 +550,12 @@ impl Parts<'_> {
             None => (None, None),
         };
         let difference = Difference::between(schema.as_ref(), after.as_ref());
+        let removed = Removed {
+            session: session.as_ref(),
+            judged: effect.as_ref(),
+        };
         let found = if self.options.validate {
-            self.witness
-                .faults(step, &difference, health, session.as_ref())
+            self.witness.faults(step, &difference, health, removed)
         } else {
             Findings::default()
         };
@@ -601,7 +617,7 @@ impl Parts<'_> {
                         self.witness
                             .measure_afterwards(index, before, after, &effect.schema);
                     let elsewhere = match measured.map(|measured| measured.verdict) {
-                        Some(Verdict::Undo(surprises)) => effect.unseen(surprises),
+                        Some(Verdict::Undo(surprises)) => effect.elsewhere(surprises),
                         _ => Vec::new(),
                     };
                     if elsewhere.is_empty() {

@@ -9,7 +9,7 @@ use super::watch::{Own, Watch, health};
 use crate::checks::When;
 use crate::database::{Database, Look};
 use crate::domain::blocker::Blocker;
-use crate::domain::checks::Health;
+use crate::domain::checks::{Health, Removed};
 use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
 use crate::domain::effect::{Effect, Surprise, Verdict};
 use crate::domain::foresight::Dialect;
@@ -161,24 +161,26 @@ impl Witness for Watched {
         }
     }
 
-    fn may_go_on(&mut self) -> Result<(), Cause> {
-        match &mut self.eyes {
-            Eyes::Own {
-                database,
-                route,
-                locked: true,
-                ..
-            } => match database.holds_lock() {
-                Ok(true) => route.check(),
-                Ok(false) => Err(Cause::NotAlone(
-                    "the lock of this run is gone, and another run may have begun: the connection that held it was closed, or its file was removed"
-                        .to_owned(),
-                )),
-                Err(error) => Err(Cause::NotAlone(format!(
-                    "cannot tell whether the lock of this run still holds: {error}"
-                ))),
-            },
-            Eyes::Own { .. } | Eyes::Engine(_) => Ok(()),
+    fn may_go_on(&mut self, connects: bool) -> Result<(), Cause> {
+        let Eyes::Own {
+            database,
+            route,
+            locked: true,
+            ..
+        } = &mut self.eyes
+        else {
+            return Ok(());
+        };
+        match database.holds_lock() {
+            Ok(true) if connects => route.check(),
+            Ok(true) => route.check_now_and_then(),
+            Ok(false) => Err(Cause::NotAlone(
+                "the lock of this run is gone, and another run may have begun: the connection that held it was closed, or its file was removed"
+                    .to_owned(),
+            )),
+            Err(error) => Err(Cause::NotAlone(format!(
+                "cannot tell whether the lock of this run still holds: {error}"
+            ))),
         }
     }
 
@@ -205,10 +207,10 @@ impl Witness for Watched {
         _: &Step,
         difference: &Difference,
         seen: Option<Health>,
-        session: Option<&StepSession>,
+        removed: Removed<'_>,
     ) -> Findings {
         let (watch, own) = self.parts();
-        watch.after_step(own, seen, difference, session)
+        watch.after_step(own, seen, difference, removed)
     }
 
     fn begins(&mut self, index: usize, transaction: &mut dyn Queries) -> Result<(), String> {
@@ -332,7 +334,7 @@ impl Witness for Within<'_> {
         self.look.schema().ok()
     }
 
-    fn may_go_on(&mut self) -> Result<(), Cause> {
+    fn may_go_on(&mut self, _: bool) -> Result<(), Cause> {
         Ok(())
     }
 
@@ -349,7 +351,7 @@ impl Witness for Within<'_> {
         _: &Step,
         difference: &Difference,
         seen: Option<Health>,
-        _: Option<&StepSession>,
+        _: Removed<'_>,
     ) -> Findings {
         // The transaction itself tells what it did so far.
         let session = removed_so_far(&mut *self.look);
@@ -357,7 +359,10 @@ impl Witness for Within<'_> {
             Some((&mut *self.look, self.table)),
             seen,
             difference,
-            session.as_ref(),
+            Removed {
+                session: session.as_ref(),
+                judged: None,
+            },
         )
     }
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 use super::Context;
 use crate::checks::{Check, Place, What, When};
 use crate::database::Look;
-use crate::domain::checks::{Counts, Faults, Health, is_bookkeeping};
+use crate::domain::checks::{Counts, Faults, Health, Removed, is_bookkeeping};
 use crate::domain::connection::VersionTable;
 use crate::domain::journal::{Checked, Rows};
-use crate::domain::proof::StepSession;
 use crate::domain::report::Difference;
 use crate::domain::secret::{self, Secret};
 use crate::engine::alembic::output::mask;
@@ -145,7 +144,7 @@ impl Watch {
         mut own: Own<'_>,
         seen: Option<Health>,
         difference: &Difference,
-        session: Option<&StepSession>,
+        removed: Removed<'_>,
     ) -> Findings {
         let mut found = Findings::default();
         if let Some((database, table)) = &mut own {
@@ -154,7 +153,7 @@ impl Watch {
                     if let Some(before) = &self.health {
                         let may_lose_rows = &self.may_lose_rows;
                         let lost =
-                            health.rows_lost(before, difference, table, may_lose_rows, session);
+                            health.rows_lost(before, difference, table, may_lose_rows, removed);
                         let new = health.new_faults(before);
                         found.may_be_others = !lost.unknown.is_empty();
                         found.warnings = lost.by_others;

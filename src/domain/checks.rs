@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::audit;
 use super::connection::{RowsAre, VersionTable};
+use super::effect::Effect;
 use super::proof::StepSession;
 use super::schema::Difference;
 
@@ -46,9 +47,17 @@ pub struct LostRows {
     pub unknown: Vec<String>,
 }
 
+/// What is known of the rows that a step removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Removed<'a> {
+    /// By its own session, if all of that is known.
+    pub session: Option<&'a StepSession>,
+    /// As it was measured inside its transaction, judged and kept.
+    pub judged: Option<&'a Effect>,
+}
+
 impl Health {
-    /// The tables that lost rows while a step ran which had no business with them. `session` is what the step's
-    /// session is known to have removed, if all of it is known.
+    /// The tables that lost rows while a step ran which had no business with them.
     ///
     /// Rows may go from a table that the step changed, from the version table, from those that
     /// `may_lose_rows` names, and by a step that changes no schema at all: its data is what it is
@@ -59,7 +68,7 @@ impl Health {
         difference: &Difference,
         version_table: &VersionTable,
         may_lose_rows: &[String],
-        session: Option<&StepSession>,
+        removed: Removed<'_>,
     ) -> LostRows {
         let mut lost = LostRows::default();
         for (table, now) in &self.counts {
@@ -74,10 +83,19 @@ impl Health {
                 continue;
             }
             let counted = format!("table {table} had {} rows and has {}", was.rows, now.rows);
-            match session.and_then(|session| session.may_have_removed(table, was.rows - now.rows)) {
-                Some(false) => lost
-                    .by_others
-                    .push(format!("{counted}: another session removed them")),
+            let gone = was.rows - now.rows;
+            let judged = removed
+                .judged
+                .and_then(|effect| effect.may_have_removed(table, gone));
+            if judged == Some(true) {
+                continue;
+            }
+            let session = removed.session;
+            let session = session.and_then(|session| session.may_have_removed(table, gone));
+            match judged.or(session) {
+                Some(false) => lost.by_others.push(format!(
+                    "{counted}: the step's own session did not remove them"
+                )),
                 Some(true) => lost.by_step.push(format!(
                     "{counted}, though the step did not change its schema"
                 )),
@@ -261,7 +279,7 @@ mod tests {
             &difference,
             &VersionTable::default(),
             &["r".to_owned()],
-            None,
+            Removed::default(),
         );
         let mut worse = lost.unknown;
         worse.extend(after.new_faults(before));

@@ -87,7 +87,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
         return Err(between(Cause::Interrupted));
     }
     let none = Schema::new();
-    parts.witness.may_go_on().map_err(between)?;
+    parts.witness.may_go_on(true).map_err(between)?;
     let evidence = parts.witness.evidence();
     parts
         .recorder

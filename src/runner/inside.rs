@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Following, Measured, Recorder, SCHEMA, VERSION_TABLE, describes};
 use crate::domain::blocker::Blocker;
+use crate::domain::checks::Removed;
 use crate::domain::effect::{Effect, Verdict};
 use crate::domain::graph::Graph;
 use crate::domain::journal::Checked;
@@ -146,7 +147,7 @@ impl<'a> Inside<'a> {
         }
         let schema = witness.schema().ok_or_else(|| unseen("no schema"))?;
         let difference = Difference::between(self.schema.as_ref(), Some(&schema));
-        let found = witness.faults(step, &difference, None, None);
+        let found = witness.faults(step, &difference, None, Removed::default());
         let looks = [VERSION_TABLE, SCHEMA].map(|name| Checked::new(name, None));
         let looks = looks.into_iter().chain(witness.checked()).collect();
         drop(witness);

@@ -76,6 +76,7 @@ pub fn run_with_a_way_back(
             interrupt: parts.interrupt,
             options: parts.options,
             begun: None,
+            warned: None,
         },
     );
     if report.outcome() == Outcome::Done {

@@ -8,11 +8,13 @@ use super::{
     Found, Glance, Heard, Hearing, Measured, Parts, Ran, Stopped, describes, may_be_tried_again,
 };
 use crate::domain::effect::{Effect, Verdict};
+use crate::domain::journal::Statement;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::proof::{Doubt, Evidence};
 use crate::domain::query::Queries;
 use crate::domain::report::{Cause, Position, Schema, StepDone, Stop};
 use crate::domain::revision::Heads;
+use crate::domain::schema::fingerprint;
 use crate::engine::{Ended, EngineError, Judge, Keep, Listener, Sequence, StepRun};
 use crate::fault;
 use crate::process::Channel;
@@ -82,7 +84,7 @@ impl Parts<'_> {
         done: &mut Vec<StepDone>,
     ) -> Result<Option<String>, Box<Stopped>> {
         let first = done.len();
-        let evidence = self.begin(first, &plan.steps[first], schema.as_ref())?;
+        let evidence = self.begin(first, &plan.steps[first], schema.as_ref(), true)?;
         let ran = self.in_one_process(plan, first.., Keep::Each, evidence, schema);
         let Some((state, run)) = ran else {
             return Ok(Some("this engine runs each step by itself".to_owned()));
@@ -156,7 +158,7 @@ impl Parts<'_> {
             return None;
         }
         let step = &plan.steps[index];
-        let evidence = match self.begin(index, step, schema.as_ref()) {
+        let evidence = match self.begin(index, step, schema.as_ref(), true) {
             Ok(evidence) => evidence,
             Err(stopped) => return Some(Err(stopped)),
         };
@@ -205,6 +207,7 @@ impl Parts<'_> {
                 interrupt: self.interrupt,
                 options: self.options,
                 begun: None,
+                warned: self.warned,
             },
             schema,
             state: State {
@@ -332,7 +335,10 @@ impl Together<'_> {
         self.state.started = Instant::now();
         self.state.has_begun = false;
         if let Some(next) = self.plan.steps.get(index + 1) {
-            self.state.evidence = self.parts.begin(index + 1, next, self.schema.as_ref())?;
+            let connects = !self.parts.engine.stays_connected();
+            self.state.evidence =
+                self.parts
+                    .begin(index + 1, next, self.schema.as_ref(), connects)?;
         }
         Ok(())
     }
@@ -366,6 +372,14 @@ impl Listener for Together<'_> {
 
     fn left_nothing(&mut self) {
         self.state.heard.left_nothing = true;
+    }
+
+    fn statement(&mut self, statement: &Statement) -> Result<(), String> {
+        self.parts.recorder.statement(self.state.index, statement)
+    }
+
+    fn schema(&mut self) -> Option<String> {
+        self.parts.witness.schema().as_ref().map(fingerprint)
     }
 
     fn look_around(&mut self) {

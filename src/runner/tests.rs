@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::*;
-use crate::domain::checks::Health;
+use crate::domain::checks::{Health, Removed};
 use crate::domain::graph::drawn;
 use crate::domain::proof::SqliteEvidence;
 use crate::domain::query::{Queries, QueryError, TextRows};
@@ -74,7 +74,7 @@ impl Witness for World {
         }
     }
 
-    fn may_go_on(&mut self) -> Result<(), Cause> {
+    fn may_go_on(&mut self, _: bool) -> Result<(), Cause> {
         let intruder = self.intruder.borrow().clone();
         intruder.map_or(Ok(()), |intruder| Err(Cause::NotAlone(intruder)))
     }
@@ -84,7 +84,7 @@ impl Witness for World {
         _: &Step,
         _: &Difference,
         seen: Option<Health>,
-        _: Option<&StepSession>,
+        _: Removed<'_>,
     ) -> Findings {
         if seen.is_some() {
             self.note("judge what was seen");
@@ -290,6 +290,7 @@ fn run_line_by(
                 old_transaction: Duration::MAX,
             },
             begun: None,
+            warned: None,
         },
     )
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::blocker::Blocker;
-use crate::domain::checks::Health;
+use crate::domain::checks::{Health, Removed};
 use crate::domain::effect::{Effect, Surprise, Verdict};
 use crate::domain::journal::{Checked, Statement};
 use crate::domain::plan::Step;
@@ -84,9 +84,9 @@ pub trait Witness {
         Vec::new()
     }
 
-    /// Asked before each step: whether the database is still the same, and ours alone. The error ends the run
-    /// before the step.
-    fn may_go_on(&mut self) -> Result<(), Cause>;
+    /// Asked before each step: whether the database is still the same, and ours alone. Where the address leads is asked
+    /// if the step is about to connect, and else only now and then. The error ends the run before the step.
+    fn may_go_on(&mut self, connects: bool) -> Result<(), Cause>;
 
     /// The same looks and checks inside an open transaction of the engine, which are compared with what
     /// was seen before it. `None` where it cannot be looked into.
@@ -107,7 +107,7 @@ pub trait Witness {
         step: &Step,
         difference: &Difference,
         seen: Option<Health>,
-        session: Option<&StepSession>,
+        removed: Removed<'_>,
     ) -> Findings;
 
     /// Notes what there is when the step at this position of the plan begins, inside its transaction. The error is a

@@ -258,11 +258,8 @@ fn a_url_that_is_the_engines_own_is_connected_to_once() {
         .env("ROLLBACK_DATABASE_URL", &url)
         .run()
         .exits(0);
-    // The one with the lock has the claim as its name, which begins so as well. Before each of the five steps one sees
-    // where the address leads.
-    assert_eq!(
-        relay.connections_of("application_name\0rollback"),
-        2 + 5,
-        "{run}"
-    );
+    // The one with the lock has the claim as its name, which begins so as well. Before the first step one sees where
+    // the address leads, and before the other four, which share its connection, at most once a second.
+    let seen = relay.connections_of("application_name\0rollback");
+    assert!((3..=7).contains(&seen), "{seen}\n{run}");
 }

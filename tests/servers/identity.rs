@@ -267,6 +267,8 @@ fn a_run_stops_before_the_step_that_would_reach_another_server() {
             sleep(Duration::from_millis(20));
         }
         two.lead_to_the_second();
+        // Steps that share a connection look only once a second.
+        sleep(Duration::from_secs(1));
         fs::remove_file(&pause).unwrap();
         let output = run.wait_with_output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);

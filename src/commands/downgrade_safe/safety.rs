@@ -436,7 +436,7 @@ fn put_back(
     // Whoever has the lock now may have changed what would be replaced.
     let witness = session.parts().2;
     witness
-        .may_go_on()
+        .may_go_on(true)
         .map_err(|cause| Failure::user(cause.to_string()))?;
     let keeper = Keeper::of(context, session)?;
     let manifest = &backup.manifest;

@@ -85,6 +85,7 @@ pub(super) fn run(
         interrupt: context.interrupt,
         options,
         begun: None,
+        warned: None,
     };
     let report = way.run(plan, &mut parts, context);
     context.interrupt.tell(None);

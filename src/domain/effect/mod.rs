@@ -22,6 +22,7 @@ pub use surprise::{CountRequest, Surprise};
 
 use serde::{Deserialize, Serialize};
 
+use super::checks::is_named;
 use super::operation::TableName;
 use super::schema::Difference;
 
@@ -94,7 +95,7 @@ impl Effect {
 
     /// The losses of a later look that this effect does not show: what was measured inside the transaction of a step
     /// has been judged, and what is missing from it happened elsewhere.
-    pub fn unseen(&self, surprises: Vec<Surprise>) -> Vec<Surprise> {
+    pub fn elsewhere(&self, surprises: Vec<Surprise>) -> Vec<Surprise> {
         let is_unseen = |surprise: &Surprise| match surprise {
             Surprise::TableDropped { table, .. }
             | Surprise::ColumnDropped { table, .. }
@@ -102,7 +103,20 @@ impl Effect {
             | Surprise::TableEmptied { table, .. } => !self.shows(table),
             _ => false,
         };
-        surprises.into_iter().filter(is_unseen).collect()
+        let unseen = surprises.into_iter().filter(is_unseen).map(Box::new);
+        unseen.map(|what| Surprise::Elsewhere { what }).collect()
+    }
+
+    /// Whether so many rows of a table, by the name that the schema gives it, may be gone by this effect; `None` if not
+    /// all of it was measured.
+    pub fn may_have_removed(&self, table: &str, rows: u64) -> Option<bool> {
+        let is_it = |one: &TableIdentity| is_named(table, &one.before().to_string());
+        let deleted = self.changed_rows.iter().filter(|one| is_it(&one.table));
+        let deleted: u64 = deleted.map(|one| one.deleted + one.moved).sum();
+        let may = deleted >= rows
+            || self.dropped_tables.iter().any(|one| is_it(&one.table))
+            || self.rewritten_tables.iter().any(|one| is_it(&one.table));
+        (may || self.unmeasured.is_empty()).then_some(may)
     }
 
     /// Whether data of the table was moved or went.

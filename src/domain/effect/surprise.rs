@@ -90,6 +90,12 @@ pub enum Surprise {
         /// Its name.
         name: String,
     },
+    /// Data went that the step's own transaction did not touch: over another connection of the step, or by the doing of
+    /// another session.
+    Elsewhere {
+        /// What.
+        what: Box<Surprise>,
+    },
     /// Rows were not measured, so that nobody can tell.
     NotMeasured {
         /// Why.
@@ -121,24 +127,26 @@ impl Surprise {
 
     /// Whether data is gone.
     pub fn is_loss(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::TableDropped { .. }
-                | Self::ColumnDropped { .. }
-                | Self::RowsDeleted { .. }
-                | Self::TableEmptied { .. }
-        )
+            | Self::ColumnDropped { .. }
+            | Self::RowsDeleted { .. }
+            | Self::TableEmptied { .. } => true,
+            Self::Elsewhere { what } => what.is_loss(),
+            _ => false,
+        }
     }
 
     /// Whether it is about rows alone.
     pub fn is_of_rows(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::RowsDeleted { .. }
-                | Self::RowsUpdated { .. }
-                | Self::TableEmptied { .. }
-                | Self::NotMeasured { .. }
-        )
+            | Self::RowsUpdated { .. }
+            | Self::TableEmptied { .. }
+            | Self::NotMeasured { .. } => true,
+            Self::Elsewhere { what } => what.is_of_rows(),
+            _ => false,
+        }
     }
 
     /// What to count so that [`counted`](Self::counted) can confirm it; `None` if it is as certain as it gets.
@@ -283,6 +291,7 @@ impl Surprise {
                     rows: more,
                 },
             ) => same(table, other) && more <= rows,
+            (Self::Elsewhere { what }, Self::Elsewhere { what: other }) => what.covers(other),
             _ => self == other,
         }
     }
@@ -306,8 +315,16 @@ fn rows(number: u64) -> String {
 /// Completes "step 2 would ...": `also delete 3 rows of billing`.
 impl fmt::Display for Surprise {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("also ")?;
+        if !matches!(self, Self::Elsewhere { .. }) {
+            formatter.write_str("also ")?;
+        }
         match self {
+            Self::Elsewhere { what } => {
+                write!(
+                    formatter,
+                    "{what} over another connection, unless another session did"
+                )
+            }
             Self::TableDropped { table, rows: None } => write!(formatter, "drop table {table}"),
             Self::TableDropped {
                 table,
