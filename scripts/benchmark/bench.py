@@ -93,13 +93,11 @@ class Bench:
         [journal] = (self.work / "state").rglob("journal.jsonl")
         entries = [json.loads(line) for line in journal.read_text().splitlines()]
         entries = [(entry["entry"], moment(entry["at"])) for entry in entries]
-        at = {kind: [when for of, when in entries if of == kind] for kind in ("intent", "engine_ended", "done")}
-        engine = sum(end - begin for begin, end in zip(at["intent"], at["engine_ended"]))
+        at = {kind: [when for of, when in entries if of == kind] for kind in ("intent", "done")}
         return {
             "steps": len(at["done"]),
             "before": at["intent"][0] - began,
-            "engine": engine,
-            "ours": at["done"][-1] - at["intent"][0] - engine,
+            "all": at["done"][-1] - at["intent"][0],
             "after": began + seconds - at["done"][-1],
         }
 

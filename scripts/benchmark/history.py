@@ -269,6 +269,25 @@ def sqlx(folder, dialect):
     return folder
 
 
+def sql_files(folder):
+    """The same for PostgreSQL as files of rollback's own engine."""
+    (folder / "migrations").mkdir(parents=True)
+    (folder / "rollback.toml").write_text('engine = "sql"\nmigrations = "migrations"\n')
+    for index in range(STEPS):
+        up, down = change(index).sql("postgresql")
+        (folder / "migrations" / f"{index + 1:04}_step.sql").write_text(up + "\n")
+        (folder / "migrations" / f"{index + 1:04}_step.down.sql").write_text(down + "\n")
+    return folder
+
+
+def transactions(folder, number):
+    """A script for psql that takes the last steps back, each in a transaction."""
+    downs = [change(index).sql("postgresql")[1] for index in reversed(range(STEPS - number, STEPS))]
+    script = folder / f"back_{number}.sql"
+    script.write_text("".join(f"BEGIN;\n{down}\nCOMMIT;\n" for down in downs))
+    return script
+
+
 def rows():
     """Statements that put rows into every table, the same for all."""
     statements = []

@@ -1,4 +1,4 @@
-"""(b) N steps on each database: rollback, the engine in one command, the naive loop, Sqitch and sqlx."""
+"""(b) N steps on each database: rollback, the engine in one command, the naive loop, Sqitch, sqlx, and SQL files."""
 
 import time
 
@@ -39,7 +39,10 @@ class Stages:
         bench.at_head(server, self.folder, "linear")
         self.shell = bench.shell(self.folder, bench.alembic, BENCH_URL=server.url)
         self.missing = {}
-        for name, prepare in [("sqitch", self.prepare_sqitch), ("sqlx", self.prepare_sqlx)]:
+        others = [("sqitch", self.prepare_sqitch), ("sqlx", self.prepare_sqlx)]
+        if server.key == "postgresql":
+            others.append(("sql", self.prepare_sql))
+        for name, prepare in others:
             try:
                 prepare()
             except (Failed, Unavailable) as error:
@@ -69,6 +72,18 @@ class Stages:
         self.sqlx.run(bench.sqlx, "migrate", "run", "--source", folder)
         server.ask(history.rows())
         server.save("sqlx")
+
+    def prepare_sql(self):
+        bench, server = self.bench, self.server
+        folder = history.sql_files(bench.work / "sql_files")
+        self.sql = bench.shell(folder, ROLLBACK_DATABASE_URL=server.url)
+        server.empty()
+        for index in range(history.STEPS):
+            server.ask(history.change(index).sql("postgresql")[0])
+        self.sql.run(bench.rollback, "sql", "install")
+        self.sql.run(bench.rollback, "sql", "sync")
+        server.ask(history.rows())
+        server.save("sql")
 
     def contenders(self, number):
         bench, server = self.bench, self.server
@@ -112,6 +127,14 @@ class Stages:
             self.of("sqlx", lambda: self.sqlx_revert(last - number), check),
             Contender("naive loop", lambda: naive(self.shell, bench.alembic, number), alembic, check_revision),
         ]
+        if server.key == "postgresql":
+            script = history.transactions(bench.work, number)
+            words = [server.psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script, server.sqlx_url]
+            sql = bench.downgrade(f"-{number}")
+            found += [
+                self.of("sql", lambda: self.sql.run(*sql), check),
+                Contender("psql", lambda: self.shell.run(*words), alembic, check),
+            ]
         if bench.per_step:
             found.append(Contender("rollback, --process-per-step", ours(per_step=True), alembic, check_revision))
         return found
@@ -121,8 +144,9 @@ class Stages:
             if name in self.missing:
                 raise Unavailable(self.missing[name])
             self.server.restore(name)
+            self.bench.forget()
 
-        label = {"sqitch": "sqitch revert", "sqlx": "sqlx migrate revert"}[name]
+        label = {"sqitch": "sqitch revert", "sqlx": "sqlx migrate revert", "sql": "rollback, SQL files"}[name]
         return Contender(label, run, restore, check)
 
     def sqitch_revert(self, stays):
