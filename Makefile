@@ -19,13 +19,9 @@ demo: tools
 	scripts/setup-python alembic-current
 	scripts/demo
 
-# Installs real engines into .cache/python and, where missing, the server programs. The tests come last, so that their
-# own summary is the last thing on the screen.
+# Installs real engines into .cache/python and, if they are missing, the server programs; checks the format and the lints;
+# runs all tests. The test runner's own summary is the last thing on the screen.
 test: tools
-	scripts/setup-python
-	scripts/setup-servers
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
 	scripts/run-tests
 
 # Runs every downgrade of the real Superset on PostgreSQL and on SQLite, and holds what `rollback plan` says of them

@@ -176,6 +176,7 @@ impl Project {
             .args(&words[1..])
             .current_dir(&self.root)
             .env_clear()
+            .env("PYTHONPATH", source().join("tests/support/quick"))
             .envs(&self.environment)
             .output()
             .expect("the engine");
