@@ -254,15 +254,15 @@ const SHAPES: [(&str, &str, bool); 7] = [
         false,
     ),
     (
-        "words after the migrations",
-        "        with context.begin_transaction():\n            context.run_migrations()\n        print('done')\n",
-        true,
-    ),
-    (
         "a lock of the session",
         "        connection.exec_driver_sql('SELECT pg_advisory_lock(7)')\n        connection.commit()\n\
          \x20       with context.begin_transaction():\n            context.run_migrations()\n",
         false,
+    ),
+    (
+        "words after the migrations",
+        "        with context.begin_transaction():\n            context.run_migrations()\n        print('done')\n",
+        true,
     ),
 ];
 
@@ -275,13 +275,27 @@ pub(super) fn counted(project: Project) -> Project {
         .file("watch/sitecustomize.py", at_start)
 }
 
+/// Each shape on one Alembic, and what most projects have on all of them.
+fn zoo() -> impl Iterator<Item = (&'static str, (&'static str, &'static str, bool))> {
+    let versions = ["alembic-current", "alembic-1.13", "alembic-1.6"];
+    let usual = versions.into_iter().zip([SHAPES[0]; 3]);
+    usual.chain(versions.into_iter().cycle().zip(SHAPES.into_iter().skip(1)))
+}
+
 /// Turns red if steps share a process under an `env.py` that could make one reach into the next, or end elsewhere
 /// than steps of their own.
 #[test]
 fn steps_share_a_process_only_where_nothing_of_one_reaches_into_the_next() {
-    for (name, end, shared) in SHAPES {
+    let one_by_one = TestDatabase::create(Kind::PostgreSql);
+    let project = Project::alembic("linear").env("DATABASE_URL", one_by_one.url());
+    project.engine("alembic upgrade heads");
+    for _ in 0..5 {
+        project.engine("alembic downgrade -1");
+    }
+    let expected = one_by_one.open().schema().unwrap();
+    for (python, (name, end, shared)) in zoo() {
         let database = TestDatabase::create(Kind::PostgreSql);
-        let project = Project::alembic("linear").env("DATABASE_URL", database.url());
+        let project = Project::alembic_of(python, "linear").env("DATABASE_URL", database.url());
         project.engine("alembic upgrade heads");
         let project = project.edit("migrations/env.py", BEGINS, end);
         let project = counted(project);
@@ -291,12 +305,14 @@ fn steps_share_a_process_only_where_nothing_of_one_reaches_into_the_next() {
         let processes = std::fs::read_to_string(project.root().join("starts")).unwrap();
         let processes = processes.lines().count();
         // One that observed beside one for each of the five steps.
+        let name = format!("{name}, {python}");
         assert_eq!(processes, if shared { 1 } else { 6 }, "{name}\n{run}");
         let says_why = run
             .stderr
             .contains("each step has a process of its own: env.py");
         assert_eq!(says_why, !shared, "{name}\n{run}");
         assert_eq!(rows(&database), [""; 0], "{name}");
+        assert_eq!(database.open().schema().unwrap(), expected, "{name}");
     }
 }
 
