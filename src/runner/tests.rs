@@ -4,11 +4,13 @@ use std::rc::Rc;
 use super::*;
 use crate::domain::checks::{Health, Removed};
 use crate::domain::graph::drawn;
-use crate::domain::proof::SqliteEvidence;
+use crate::domain::proof::{Proof, SqliteEvidence, StepSession};
 use crate::domain::query::{Queries, QueryError, TextRows};
-use crate::domain::report::Outcome;
+use crate::domain::report::{Difference, Outcome};
 use crate::domain::revision::RevisionId;
-use crate::engine::{Current, EngineError, Judge, Keep, Observation, Sequence};
+use crate::engine::{
+    Current, Ended, EngineError, Judge, Keep, Listener, Observation, Sequence, StepRun,
+};
 
 /// A database and everything that happened around it, in order.
 #[derive(Clone, Default)]
