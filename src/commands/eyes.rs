@@ -209,6 +209,10 @@ impl Witness for Watched {
         seen: Option<Health>,
         removed: Removed<'_>,
     ) -> Findings {
+        let removed = Removed {
+            all_agreed: self.measure.all_agreed(),
+            ..removed
+        };
         let (watch, own) = self.parts();
         watch.after_step(own, seen, difference, removed)
     }
@@ -361,7 +365,7 @@ impl Witness for Within<'_> {
             difference,
             Removed {
                 session: session.as_ref(),
-                judged: None,
+                ..Removed::default()
             },
         )
     }

@@ -100,6 +100,11 @@ impl Measure {
         announced.is_none_or(|announced| announced.unfollowed() != Unfollowed::Nothing)
     }
 
+    /// Whether effects may be kept that the plan did not announce.
+    pub(super) fn all_agreed(&self) -> bool {
+        self.consent.unannounced
+    }
+
     pub(super) fn judge(&self, index: usize, effect: &Effect) -> Verdict {
         let nothing = Announced::default();
         let announced = self.announced.get(index).unwrap_or(&nothing);

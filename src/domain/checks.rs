@@ -54,6 +54,8 @@ pub struct Removed<'a> {
     pub session: Option<&'a StepSession>,
     /// As it was measured inside its transaction, judged and kept.
     pub judged: Option<&'a Effect>,
+    /// Whether the operator agreed to whatever is measured there.
+    pub all_agreed: bool,
 }
 
 impl Health {
@@ -87,7 +89,7 @@ impl Health {
             let judged = removed
                 .judged
                 .and_then(|effect| effect.may_have_removed(table, gone));
-            if judged == Some(true) {
+            if judged == Some(true) && removed.all_agreed {
                 continue;
             }
             let session = removed.session;

@@ -98,6 +98,7 @@ impl Parts<'_> {
         let removed = Removed {
             session: session.as_ref(),
             judged: effect.as_ref(),
+            ..Removed::default()
         };
         let found = if self.options.validate {
             self.witness.faults(step, &difference, health, removed)
