@@ -27,8 +27,8 @@ pub trait Execution {
     /// a second, and a no ends the statement on the server and the connection.
     fn run(&mut self, sql: &str, goes_on: &mut dyn FnMut() -> bool) -> Result<TextRows, RunError>;
 
-    /// Takes back all that was set, locked and left in the session. Whether it is as it was when it was opened; if not,
-    /// it must not be used any more.
+    /// Resets all that was set, locked and left in the session. Whether it is as it was when it was opened; if not, it must
+    /// not be used any more.
     fn renew(&mut self) -> bool {
         false
     }

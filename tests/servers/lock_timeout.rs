@@ -233,7 +233,7 @@ fn the_limit_can_be_switched_off_and_a_shorter_one_of_the_project_stays() {
     holder(&project, "downgrade-safe -1 -y --allow-failing", "700ms");
 }
 
-fn until(holds: impl Fn() -> bool) {
+pub(crate) fn until(holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds() {
         assert!(Instant::now() < deadline, "it never came to that");

@@ -1,10 +1,8 @@
 //! "Unchanged" is said only with proof: about rows as well as about the schema.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 
+use crate::lock_timeout::until;
 use crate::project::{Call, Project, Run};
 use crate::session::Session;
 use crate::support::{Kind, TestDatabase};
@@ -308,15 +306,11 @@ fn a_false_alarm_destroys_nothing() {
                 application(&database, "written_by_others")
             ),
         );
-        let run = with_backups(&project, RESTORING).run();
+        let run = with_backups(&project, RESTORING).run().exits(5);
         assert_eq!(seen(&database), 52, "{kind:?}\n{run}");
-        assert!(
-            run.stderr
-                .contains("written_by_others had 2 rows and has 1"),
-            "{kind:?}\n{run}"
-        );
+        let lost = "written_by_others had 2 rows and has 1";
+        assert!(run.stderr.contains(lost), "{kind:?}\n{run}");
         assert_eq!(events(&run.json_lines(), "restored").len(), 0, "{run}");
-        let run = run.exits(5);
         assert!(run.stderr.contains("the backup was not restored"), "{run}");
         if kind == Kind::PostgreSql {
             let cause = "also delete 1 row of written_by_others over another connection, unless another session did";
@@ -335,11 +329,7 @@ fn what_another_session_removed_is_not_the_steps_doing_on_postgresql() {
     other.execute("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE");
     let child = with_backups(&project, RESTORING).piped().spawn().unwrap();
     let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'orders'::regclass)::text";
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while database.query_one(waits) != "true" {
-        assert!(Instant::now() < deadline, "the step did not wait");
-        sleep(Duration::from_millis(50));
-    }
+    until(|| database.query_one(waits) == "true");
     other.execute("DELETE FROM written_by_others WHERE id = 1; COMMIT");
     let run = end_of(&project, child, Vec::new()).exits(0);
     let warning =
