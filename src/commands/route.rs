@@ -34,15 +34,6 @@ impl Route {
         }
     }
 
-    /// The same for a step that is to run over a connection that is open: whoever took over from its server did so a
-    /// moment ago at most.
-    pub(super) fn check_now_and_then(&self) -> Result<(), Cause> {
-        match self.checked.get() {
-            Some(at) if at.elapsed() < NOW_AND_THEN => Ok(()),
-            _ => self.check(),
-        }
-    }
-
     /// Connects once more and compares.
     pub(super) fn check(&self) -> Result<(), Cause> {
         self.checked.set(Some(Instant::now()));
@@ -64,5 +55,13 @@ impl Route {
             )));
         }
         Ok(())
+    }
+
+    /// The same unless it was done a moment ago: for a step over a connection that is open already.
+    pub(super) fn check_now_and_then(&self) -> Result<(), Cause> {
+        match self.checked.get() {
+            Some(at) if at.elapsed() < NOW_AND_THEN => Ok(()),
+            _ => self.check(),
+        }
     }
 }

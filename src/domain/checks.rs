@@ -94,7 +94,8 @@ impl Health {
             }
             let session = removed.session;
             let session = session.and_then(|session| session.may_have_removed(table, gone));
-            match judged.or(session) {
+            // What the session told is by partition; what was measured is summed at their root.
+            match session.or(judged) {
                 Some(false) => lost.by_others.push(format!(
                     "{counted}: the step's own session did not remove them"
                 )),
@@ -237,6 +238,7 @@ pub fn is_named(table: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::effect::{DroppedTable, TableIdentity};
 
     /// Red where a step that is written down is taken for one that lost rows.
     #[test]
@@ -307,6 +309,58 @@ mod tests {
             let [before, after] = [3, 2].map(|rows| health(&[(table, rows, true)], &[]));
             assert_eq!(worse(&before, &after, ""), [""; 0], "{table}");
         }
+    }
+
+    /// Red if a measured effect outweighs what the session told, or excuses rows without consent.
+    #[test]
+    fn rows_are_held_against_whoever_removed_them() {
+        let before = health(&[("t", 3, true)], &[]);
+        let after = health(&[("t", 2, true)], &[]);
+        let difference = Difference {
+            gone: vec!["table u".to_owned()],
+            new: Vec::new(),
+        };
+        let lost = |removed: Removed<'_>| {
+            let lost =
+                after.rows_lost(&before, &difference, &VersionTable::default(), &[], removed);
+            [lost.by_step.len(), lost.by_others.len(), lost.unknown.len()]
+        };
+        let mut session = StepSession::default();
+        let effect = Effect::default();
+        let by_effect = Removed {
+            judged: Some(&effect),
+            ..Removed::default()
+        };
+        assert_eq!(lost(Removed::default()), [0, 0, 1]);
+        assert_eq!(lost(by_effect), [0, 1, 0]);
+        session.deleted.insert("t".to_owned(), 1);
+        let both = Removed {
+            session: Some(&session),
+            ..by_effect
+        };
+        assert_eq!(lost(both), [1, 0, 0]);
+        let emptied = Effect {
+            dropped_tables: vec![DroppedTable {
+                table: TableIdentity {
+                    name: "t".to_owned(),
+                    ..TableIdentity::default()
+                },
+                held_data: true,
+                rows: None,
+                replaced: true,
+            }],
+            ..Effect::default()
+        };
+        let by_emptied = Removed {
+            judged: Some(&emptied),
+            ..Removed::default()
+        };
+        assert_eq!(lost(by_emptied), [1, 0, 0]);
+        let agreed = Removed {
+            all_agreed: true,
+            ..by_emptied
+        };
+        assert_eq!(lost(agreed), [0, 0, 0]);
     }
 
     #[test]

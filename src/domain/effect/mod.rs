@@ -110,12 +110,13 @@ impl Effect {
     /// Whether so many rows of a table, by the name that the schema gives it, may be gone by this effect; `None` if not
     /// all of it was measured.
     pub fn may_have_removed(&self, table: &str, rows: u64) -> Option<bool> {
-        let is_it = |one: &TableIdentity| is_named(table, &one.before().to_string());
+        let is_it = |one: &TableIdentity| {
+            let mut names = std::iter::once(one).chain(&one.related);
+            names.any(|one| is_named(table, &one.before().to_string()))
+        };
         let deleted = self.changed_rows.iter().filter(|one| is_it(&one.table));
         let deleted: u64 = deleted.map(|one| one.deleted + one.moved).sum();
-        let may = deleted >= rows
-            || self.dropped_tables.iter().any(|one| is_it(&one.table))
-            || self.rewritten_tables.iter().any(|one| is_it(&one.table));
+        let may = deleted >= rows || self.replaced().any(is_it);
         (may || self.unmeasured.is_empty()).then_some(may)
     }
 
@@ -123,16 +124,22 @@ impl Effect {
     fn shows(&self, table: &TableIdentity) -> bool {
         let rows = self.changed_rows.iter();
         let rows = rows.filter(|rows| rows.deleted > 0 || rows.moved > 0);
-        let partitions = self.detached_partitions.iter();
         let columns = self.dropped_columns.iter().map(|column| &column.table);
-        let all = self.dropped_tables.iter().map(|dropped| &dropped.table);
-        all.chain(&self.renamed_tables)
-            .chain(partitions.flat_map(|one| [&one.partition, &one.parent]))
+        self.replaced()
             .chain(columns)
             .chain(rows.map(|rows| &rows.table))
-            .chain(self.rewritten_tables.iter().map(|one| &one.table))
             .flat_map(|one| std::iter::once(one).chain(&one.related))
             .any(|one| one.before() == table.before())
+    }
+
+    /// The tables that do not stand where they stood with what they held.
+    fn replaced(&self) -> impl Iterator<Item = &TableIdentity> {
+        let partitions = self.detached_partitions.iter();
+        let dropped = self.dropped_tables.iter().map(|one| &one.table);
+        dropped
+            .chain(&self.renamed_tables)
+            .chain(partitions.flat_map(|one| [&one.partition, &one.parent]))
+            .chain(self.rewritten_tables.iter().map(|one| &one.table))
     }
 }
 

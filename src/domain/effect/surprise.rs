@@ -90,8 +90,8 @@ pub enum Surprise {
         /// Its name.
         name: String,
     },
-    /// Data went that the step's own transaction did not touch: over another connection of the step, or by the doing of
-    /// another session.
+    /// Data is gone that the step's own transaction did not touch: another connection of the step removed it, or another
+    /// session did.
     Elsewhere {
         /// What.
         what: Box<Surprise>,

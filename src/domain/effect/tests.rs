@@ -804,6 +804,45 @@ fn columns_that_get_another_name_keep_their_first_one() {
     assert!(words(&judge(&effect, &announced, &Consent::default())).0);
 }
 
+/// Red if rows of a partition, which are summed at its root, are taken for somebody else's doing.
+#[test]
+fn an_effect_knows_which_rows_it_may_have_removed() {
+    let effect = after(rows(PART_ONE, 0, 0, 2));
+    assert_eq!(effect.may_have_removed("public.part_one", 2), Some(true));
+    assert_eq!(effect.may_have_removed("public.parted", 2), Some(true));
+    assert_eq!(effect.may_have_removed("public.part_one", 3), Some(false));
+    assert_eq!(effect.may_have_removed("public.billing", 1), Some(false));
+    let dropped = after(without(BILLING));
+    assert_eq!(dropped.may_have_removed("public.billing", 99), Some(true));
+    let not_counted = after(|after| after.track_counts = false);
+    assert_eq!(not_counted.may_have_removed("public.billing", 1), None);
+}
+
+/// Red if what another session removed is said to be unseen: it went elsewhere, and stays of the same kind.
+#[test]
+fn what_is_missing_from_an_effect_went_elsewhere() {
+    let lost = |name: &str| Surprise::RowsDeleted {
+        table: TableIdentity {
+            schema: Some("public".to_owned()),
+            name: name.to_owned(),
+            ..TableIdentity::default()
+        },
+        rows: 1,
+        inserted: 0,
+        exact: true,
+    };
+    let effect = after(rows(BILLING, 0, 0, 1));
+    let [found] = effect
+        .elsewhere(vec![lost("billing"), lost("orders")])
+        .try_into()
+        .unwrap();
+    assert!(found.is_loss() && found.is_of_rows() && found.covers(&found));
+    assert_eq!(
+        found.to_string(),
+        "also delete 1 row of public.orders over another connection, unless another session did"
+    );
+}
+
 proptest! {
     /// What moved is neither more than what went nor more than what came, and none of it stayed where it was.
     #[test]
