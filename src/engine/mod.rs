@@ -271,9 +271,9 @@ pub trait Judge: Listener {
         Ok(())
     }
 
-    /// The step at this position is committed, and no transaction is open. `judged` says whether [`Self::applied`] saw
-    /// it as a whole before. The error is not shown: the engine does not go on to the next step.
-    fn kept(&mut self, _index: usize, _judged: bool) -> Result<(), String> {
+    /// The step at this position is committed, and no transaction is open. The error is not shown: the engine does not go
+    /// on to the next step.
+    fn kept(&mut self, _index: usize) -> Result<(), String> {
         Ok(())
     }
 

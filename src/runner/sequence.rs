@@ -424,7 +424,7 @@ impl Judge for Together<'_> {
         }
     }
 
-    fn kept(&mut self, index: usize, _: bool) -> Result<(), String> {
+    fn kept(&mut self, index: usize) -> Result<(), String> {
         self.pause(self.first + index).map_err(|stopped| {
             self.state.stopped = stopped;
             "the run ends here".to_owned()

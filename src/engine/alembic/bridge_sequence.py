@@ -28,7 +28,6 @@ class Sequence:
     fingerprint = None  # of the session at the start of the first step
     applied = 0  # how many revisions Alembic has taken back
     waiting = None  # version rows after a step that is not committed yet
-    judged = False  # whether the parent has allowed the running step inside its transaction
     allowed = False  # whether it has allowed the commit of all
     observes = False  # whether the parent has yet to say what is planned
     left = None  # why steps do not share this process
@@ -366,7 +365,6 @@ def with_pauses(directory):
     for index in range(len(run.steps)):
         step = step_of(directory, run.steps[index])
         step.migration_fn = from_its_start(index, step.migration_fn)
-        run.judged = False
         yield step
         if not pause(index):
             return
@@ -478,7 +476,6 @@ def judge_step(heads):
     except NotAsPlanned as error:
         reason = str(error)
     refuse(reason)
-    run.judged = True
 
 
 def pause(index):
@@ -488,7 +485,7 @@ def pause(index):
         return False
     forget_transactions(run.context.connection)
     try:
-        return consult({"kept": [index, run.judged]}) is None
+        return consult({"kept": index}) is None
     except NotAsPlanned:  # noqa: F821
         # Nobody is left to take the next step for, and nothing is open.
         vanish(1)

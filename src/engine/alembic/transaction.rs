@@ -22,7 +22,7 @@ enum Told {
     /// The transaction of the step at this position is open, and nothing was done in it.
     Starting(usize),
     /// The step at this position is committed; whether it was seen whole before.
-    Kept(usize, bool),
+    Kept(usize),
 }
 
 /// A line of the bridge that waits for nothing.
@@ -77,9 +77,9 @@ impl Listener for Court<'_> {
             }
             Told::Finished => self.0.finished(&mut transaction),
             Told::Starting(index) => self.0.starting(index, &mut transaction),
-            Told::Kept(index, judged) => {
+            Told::Kept(index) => {
                 channel.cut();
-                self.0.kept(index, judged)
+                self.0.kept(index)
             }
         };
         channel.say(&match verdict {

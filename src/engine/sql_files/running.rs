@@ -13,7 +13,7 @@ mod transaction;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use self::step::{Step, Watch};
+use self::step::{Outcome, Step, Watch};
 use super::history_table::{By, Tables};
 use crate::domain::foresight::Dialect;
 use crate::domain::query::Execution;
@@ -123,6 +123,15 @@ impl SqlFiles {
         }
     }
 
+    /// For the runner, when the connection is closed: what became of a migration, of which the database is told if it
+    /// failed.
+    fn told(&self, id: Option<&RevisionId>, outcome: Outcome) -> Result<StepRun, EngineError> {
+        if let (Some(id), Some(reason)) = (id, outcome.failure()) {
+            self.write_the_failure(id, reason);
+        }
+        outcome.told()
+    }
+
     /// Writes down that a step failed, if that can be. What is told of the failure does not depend on it.
     fn write_the_failure(&self, id: &RevisionId, reason: &str) {
         let Ok(mut execution) = (self.connect)() else {
@@ -186,10 +195,7 @@ impl Engine for SqlFiles {
             });
         let outcome = step.ended(ended, started);
         drop(execution);
-        if let Some(reason) = outcome.failure() {
-            self.write_the_failure(&id, reason);
-        }
-        outcome.told()
+        self.told(Some(&id), outcome)
     }
 
     fn hands_over_control(&self) -> bool {

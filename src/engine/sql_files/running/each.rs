@@ -40,14 +40,11 @@ impl SqlFiles {
             let mut execution = connected.execution;
             if !outcome.is_success() {
                 drop(execution);
-                if let Some(reason) = outcome.failure() {
-                    self.write_the_failure(&planned.removes, reason);
-                }
-                return outcome.told();
+                return self.told(Some(&planned.removes), outcome);
             }
             open = execution.renew().then_some(execution);
             ran = Some(outcome.told()?);
-            if range.keep != Keep::Each || judge.kept(index, true).is_err() {
+            if range.keep != Keep::Each || judge.kept(index).is_err() {
                 break;
             }
             if self.stays_connected() && open.is_none() {

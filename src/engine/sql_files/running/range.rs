@@ -64,10 +64,7 @@ impl SqlFiles {
         fault::point("after_commit");
         let outcome = whole.step(judge).ended(done, started);
         drop(whole);
-        if let (Some(id), Some(reason)) = (at, outcome.failure()) {
-            self.write_the_failure(&id, reason);
-        }
-        outcome.told()
+        self.told(at.as_ref(), outcome)
     }
 }
 
