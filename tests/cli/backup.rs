@@ -292,6 +292,8 @@ sys.stdin.read()";
             call.get_envs()
                 .filter_map(|(name, value)| Some((name, value?))),
         )
+        // A fork would hold the file under a number of its own.
+        .env_remove("TEST_PRELOADED")
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .spawn()

@@ -35,6 +35,8 @@ mod plan;
 mod plan_sql;
 mod planted;
 mod policy;
+#[cfg(target_os = "linux")]
+mod preloaded;
 mod processes;
 mod records;
 mod roads;

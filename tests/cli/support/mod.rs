@@ -2,6 +2,7 @@
 //! engine, an environment that holds nothing of the machine, and the whole answer as one text.
 
 mod filter;
+mod preloaded;
 mod road;
 mod run;
 mod suggested;
@@ -99,7 +100,8 @@ impl Project {
         let system = ["/usr/bin", "/bin"].map(PathBuf::from);
         let path = engine.into_iter().chain(crate::folders()).chain(system);
         let path = std::env::join_paths(path).expect("no colon in the paths");
-        Self {
+        let preloaded = preloaded::folder(&python);
+        let project = Self {
             temporary,
             root,
             python,
@@ -117,6 +119,11 @@ impl Project {
         .env("ROLLBACK_BACKUP", "never")
         // What is left in the project afterwards was then left there by the program.
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONPATH", preloaded::at_start());
+        match preloaded {
+            Some(folder) => project.env("TEST_PRELOADED", folder),
+            None => project,
+        }
     }
 
     /// Takes a road whichever the tests are run on.
@@ -176,7 +183,6 @@ impl Project {
             .args(&words[1..])
             .current_dir(&self.root)
             .env_clear()
-            .env("PYTHONPATH", source().join("tests/support/quick"))
             .envs(&self.environment)
             .output()
             .expect("the engine");
