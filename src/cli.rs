@@ -172,7 +172,7 @@ impl Global {
     }
 
     /// The options that say which project and database is meant, as they would be typed again.
-    pub fn which_project(&self) -> ProjectOptions {
+    pub fn project_args(&self) -> ProjectOptions {
         let text = |path: &PathBuf| path.display().to_string();
         let of_graph =
             |source: GraphSource| Some(source.to_possible_value()?.get_name().to_owned());

@@ -23,16 +23,16 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, Parser as _};
 
 use cli::{Cli, Command};
-use commands::Context;
+use commands::CommandContext;
 use domain::lock::Operator;
 use domain::untrusted::{is_hidden, visible};
 use error::{Exit, Failure};
 use process::{Environment, Interrupt};
-use ui::{Format, Surroundings, Ui};
+use ui::{Format, Terminal, Ui};
 
 /// What the program finds around it. It looks at nothing else.
 #[derive(Debug)]
-pub struct World {
+pub struct Env {
     /// The command line, the program's name first.
     pub args: Vec<OsString>,
     /// The environment.
@@ -46,11 +46,11 @@ pub struct World {
     /// The operator's signals.
     pub interrupt: Interrupt,
     /// Stdin, stdout and stderr.
-    pub surroundings: Surroundings,
+    pub surroundings: Terminal,
 }
 
 /// Runs one command and tells how it ended. Everything there is to say has been said then.
-pub fn run(world: &World) -> Exit {
+pub fn run(world: &Env) -> Exit {
     let cli = match Cli::try_parse_from(&world.args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -109,14 +109,14 @@ pub fn run(world: &World) -> Exit {
     // Some time ago is meant from now on, not from when another run has made way.
     settings.deployed_at = settings.deployed_at.map(|at| at.settled((world.now)()));
     let ui = ui(world, &cli, &settings);
-    let context = Context {
+    let context = CommandContext {
         settings: &settings,
         dir: &dir,
         environment: &world.environment,
         now: world.now,
         operator: &world.operator,
         interrupt: &world.interrupt,
-        which_project: cli.global.which_project(),
+        which_project: cli.global.project_args(),
         ui: &ui,
     };
     let done = |()| Exit::Done;
@@ -156,7 +156,7 @@ fn harmless(error: clap::Error, args: &[OsString]) -> clap::Error {
     }
 }
 
-fn ui(world: &World, cli: &Cli, settings: &config::Layer) -> Ui {
+fn ui(world: &Env, cli: &Cli, settings: &config::Layer) -> Ui {
     Ui::new(
         settings.format.unwrap_or_default(),
         cli.global.verbosity(),

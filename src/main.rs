@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use rollback::World;
+use rollback::Env;
 use rollback::error::{Exit, Failure};
 use rollback::process::Interrupt;
-use rollback::ui::{ColorChoice, Format, Surroundings, Ui, Verbosity};
+use rollback::ui::{ColorChoice, Format, Terminal, Ui, Verbosity};
 
 /// Trees and schemas are many small pieces: a quarter of a long plan's time went into the system's allocator.
 #[global_allocator]
@@ -13,9 +13,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let environment = std::env::vars_os().collect();
-    let surroundings = Surroundings::observe(rollback::no_color(&environment));
+    let surroundings = Terminal::observe(rollback::no_color(&environment));
     let world = match (std::env::current_dir(), Interrupt::install()) {
-        (Ok(cwd), Ok(interrupt)) => World {
+        (Ok(cwd), Ok(interrupt)) => Env {
             args: std::env::args_os().collect(),
             environment,
             cwd,
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn early_failure(failure: &Failure, surroundings: Surroundings) -> ExitCode {
+fn early_failure(failure: &Failure, surroundings: Terminal) -> ExitCode {
     Ui::new(
         Format::Human,
         Verbosity::Normal,

@@ -32,7 +32,7 @@ use crate::domain::lock::Operator;
 
 pub use self::inherited::run_inherited;
 pub use self::interrupt::Interrupt;
-use self::running::{Running, Watch};
+use self::running::{Running, Supervision};
 pub use self::waiting::Waiting;
 
 /// The descriptor on which a child finds the side channel.
@@ -173,7 +173,7 @@ pub trait Listener {
     fn line(&mut self, line: &str);
 
     /// It wrote a line into the side channel, and may be answered there.
-    fn told(&mut self, _line: &str, _channel: &mut dyn Channel) {}
+    fn on_message(&mut self, _line: &str, _channel: &mut dyn Channel) {}
 
     /// A statement of a script is about to be sent, or is done, where each one stays done. The error is a
     /// sentence, and ends the step before the next one.
@@ -191,20 +191,20 @@ pub trait Listener {
     fn left_nothing(&mut self) {}
 
     /// Something about how it is run, for those who want to know all.
-    fn aside(&mut self, _text: &str) {}
+    fn on_debug(&mut self, _text: &str) {}
 
     /// About twice a second, unless it is being talked with. While this lasts nobody looks at the time limit.
-    fn look_around(&mut self) {}
+    fn on_tick(&mut self) {}
 }
 
 /// The way back to a child through the side channel.
 pub trait Channel {
     /// Writes a line. Whether it is read is for the child to say.
-    fn say(&mut self, line: &str);
+    fn send(&mut self, line: &str);
 
     /// Writes a line and waits for the next one; `None` where none comes, because the child ended or
     /// was ended meanwhile. Time limit and signals count as ever.
-    fn ask(&mut self, line: &str) -> Option<String>;
+    fn request(&mut self, line: &str) -> Option<String>;
 
     /// What it printed so far belongs to what is over, and the time limit counts anew.
     fn cut(&mut self) {}
@@ -262,7 +262,7 @@ fn started(
     interrupt: &Interrupt,
 ) -> Result<Running, SpawnError> {
     let (child, chunks, channel) = spawn(invocation, files)?;
-    let watch = Watch::new(child, timeout, interrupt);
+    let watch = Supervision::new(child, timeout, interrupt);
     Ok(Running::new(watch, chunks, channel))
 }
 

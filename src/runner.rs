@@ -18,18 +18,18 @@ use crate::domain::graph::Graph;
 use crate::domain::journal::Checked;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::proof::{Doubt, Evidence};
-use crate::domain::report::{Cause, Position, Report, Schema, StepDone, Stop};
+use crate::domain::report::{Cause, Position, RunOutcome, SchemaLines, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::engine::Engine;
 use crate::fault;
 use crate::process::Interrupt;
 
-pub use self::as_one::run_as_one;
-use self::ending::{Found, Ran};
+pub use self::as_one::run_in_transaction;
+use self::ending::{AppliedStep, EndedStep};
 use self::hearing::{Following, Heard, Hearing};
-use self::judging::{Looks, judge};
-pub use self::restored::run_with_a_way_back;
-pub use self::traits::{Events, Findings, Glance, Measured, Recorder, Witness};
+use self::judging::{StepObservation, judge};
+pub use self::restored::run_with_snapshot;
+pub use self::traits::{Events, Findings, Measured, PostStepSnapshot, Recorder, Verifier};
 
 /// Between two attempts of a step that waited for a lock in vain.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
@@ -52,11 +52,11 @@ pub struct Parts<'a> {
     /// The revisions of the code.
     pub graph: &'a Graph,
     /// The schema before the first step, where it was read just now.
-    pub before: Option<Schema>,
+    pub before: Option<SchemaLines>,
     /// What takes a revision back.
     pub engine: &'a dyn Engine,
     /// What looks at the database.
-    pub witness: &'a mut dyn Witness,
+    pub witness: &'a mut dyn Verifier,
     /// What keeps the record.
     pub recorder: &'a mut dyn Recorder,
     /// What hears of the progress.
@@ -72,7 +72,7 @@ pub struct Parts<'a> {
 }
 
 /// Runs the plan, newest step first, to its end or to the first thing that is not as predicted.
-pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
+pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
     let started = Instant::now();
     let mut done = Vec::new();
     let mut stop = None;
@@ -145,7 +145,7 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> Report {
         let looks = parts.looks(vec![stands]);
         let _ = parts.recorder.checked(None, looks);
     }
-    Report {
+    RunOutcome {
         planned: plan.steps.len(),
         undone: false,
         done,
@@ -200,7 +200,7 @@ impl Stopped {
 
 impl Parts<'_> {
     /// The schema before the first step.
-    fn schema_before(&mut self) -> Option<Schema> {
+    fn schema_before(&mut self) -> Option<SchemaLines> {
         let read = self.before.take();
         read.or_else(|| self.witness.schema())
     }
@@ -212,7 +212,7 @@ impl Parts<'_> {
         plan: &Plan,
         index: usize,
         step: &Step,
-        schema: &mut Option<Schema>,
+        schema: &mut Option<SchemaLines>,
     ) -> Result<StepDone, Box<Stopped>> {
         let retries = self.options.lock_retries;
         for attempt in 1..=retries {
@@ -263,7 +263,7 @@ impl Parts<'_> {
         &mut self,
         index: usize,
         step: &Step,
-        schema: Option<&Schema>,
+        schema: Option<&SchemaLines>,
         connects: bool,
     ) -> Result<Result<Evidence, Doubt>, Box<Stopped>> {
         if self.interrupt.count() > 0 {
@@ -273,7 +273,7 @@ impl Parts<'_> {
             .may_go_on(connects)
             .map_err(|cause| Stopped::between(index, cause, None))?;
         let evidence = self.witness.evidence();
-        let none = Schema::new();
+        let none = SchemaLines::new();
         self.recorder
             .intent(index, step, schema.unwrap_or(&none), evidence.as_ref().ok())
             .map_err(|reason| Stopped::between(index, Cause::NotRecorded(reason), None))?;
@@ -292,7 +292,7 @@ impl Parts<'_> {
         plan: &Plan,
         index: usize,
         step: &Step,
-        schema: &mut Option<Schema>,
+        schema: &mut Option<SchemaLines>,
     ) -> Result<StepDone, Box<Stopped>> {
         loop {
             match self.judged_alone(plan, index, schema) {
@@ -311,7 +311,7 @@ impl Parts<'_> {
         &mut self,
         index: usize,
         step: &Step,
-        schema: &mut Option<Schema>,
+        schema: &mut Option<SchemaLines>,
     ) -> Result<StepDone, Box<Stopped>> {
         let started = Instant::now();
         let evidence = self.begin(index, step, schema.as_ref(), true)?;
@@ -322,7 +322,7 @@ impl Parts<'_> {
             .downgrade(&step.argument, self.options.timeout, &mut following);
         let heard = following.heard();
         fault::point("after_engine");
-        let ran = Ran {
+        let ran = EndedStep {
             index,
             step,
             started,

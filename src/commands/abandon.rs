@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Context;
+use super::CommandContext;
 use super::downgrade_safe::{self, DowngradeSafeArgs};
 use crate::error::{Exit, Failure};
 
@@ -23,7 +23,7 @@ pub struct AbandonArgs {
 }
 
 /// The same as `downgrade-safe --abandon`.
-pub fn run(args: &AbandonArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+pub fn run(args: &AbandonArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let args = DowngradeSafeArgs {
         abandon: true,
         other_database: args.other_database,

@@ -1,20 +1,20 @@
 //! The table of `[audit]`: the same account of a run in the database that it was about.
 
-use super::Context;
+use super::CommandContext;
 use super::records;
-use super::session::Session;
-use crate::domain::account::Document;
+use super::session::Project;
+use crate::domain::account::RunReport;
 use crate::domain::audit::{Row, TABLE};
 use crate::domain::journal::{self, Begun, Entry, Line};
 use crate::domain::schema::FORM;
 use crate::domain::untrusted;
 use crate::error::Failure;
-use crate::ui::Told;
+use crate::ui::HistoryRow;
 
 /// Writes the row of a run that is about to begin.
 pub(super) fn announce(
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     begun: &Begun,
 ) -> Result<(), Failure> {
     let line = Line {
@@ -23,7 +23,7 @@ pub(super) fn announce(
         form: FORM,
         entry: Entry::Begun(Box::new(begun.clone())),
     };
-    match Document::of(&[line]) {
+    match RunReport::of(&[line]) {
         Some(document) => write(context, session, &document),
         None => Ok(()),
     }
@@ -31,9 +31,9 @@ pub(super) fn announce(
 
 /// Writes the row of a run, where the table is wanted.
 pub(super) fn write(
-    context: &Context<'_>,
-    session: &mut Session,
-    document: &Document,
+    context: &CommandContext<'_>,
+    session: &mut Project,
+    document: &RunReport,
 ) -> Result<(), Failure> {
     if context.settings.audit_table != Some(true) {
         return Ok(());
@@ -49,8 +49,8 @@ pub(super) fn write(
 }
 
 /// All runs that the table has, newest first, and where it is.
-pub(super) fn runs(context: &Context<'_>) -> Result<(Vec<Told>, String), Failure> {
-    let mut session = Session::look(context)?;
+pub(super) fn runs(context: &CommandContext<'_>) -> Result<(Vec<HistoryRow>, String), Failure> {
+    let mut session = Project::look(context)?;
     let place = format!("the table {TABLE} of {}", session.place());
     let rows = session.audit().map_err(|reason| {
         Failure::user(format!("{place} cannot be read"))
@@ -61,7 +61,7 @@ pub(super) fn runs(context: &Context<'_>) -> Result<(Vec<Told>, String), Failure
             ))
     })?;
     let told = rows.into_iter().map(|(run, report)| {
-        let document = serde_json::from_str::<Document>(&report)
+        let document = serde_json::from_str::<RunReport>(&report)
             .map_err(|error| format!("its report is of another version: {error}"));
         records::told(run, document, None, context)
     });

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::Context;
-use super::keeper::Keeper;
-use super::session::Session;
+use super::CommandContext;
+use super::keeper::BackupService;
+use super::session::Project;
 use crate::config::{self, VerifyBackup};
 use crate::error::Failure;
 
@@ -45,9 +45,9 @@ impl VerifyArgs {
 }
 
 /// Makes it and says where it is.
-pub fn run(context: &Context<'_>) -> Result<(), Failure> {
-    let session = Session::look(context)?;
-    let keeper = Keeper::of(context, &session)?;
+pub fn run(context: &CommandContext<'_>) -> Result<(), Failure> {
+    let session = Project::look(context)?;
+    let keeper = BackupService::of(context, &session)?;
     let verify = context.settings.verify_backup.unwrap_or_default();
     let manifest = keeper.make(None, verify.into())?;
     let path = keeper.backups().file(&manifest);

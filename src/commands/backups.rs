@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::{Context, record};
+use super::{CommandContext, record};
 use crate::error::Failure;
-use crate::ui::Shelf;
+use crate::ui::BackupList;
 
 /// Show the backups of the project, newest first.
 ///
@@ -17,7 +17,7 @@ Examples:
 pub struct BackupsArgs {}
 
 /// Shows the table.
-pub fn run(context: &Context<'_>) -> Result<(), Failure> {
+pub fn run(context: &CommandContext<'_>) -> Result<(), Failure> {
     let backups = record::store(context).backups();
     let listed = backups
         .list()
@@ -25,7 +25,7 @@ pub fn run(context: &Context<'_>) -> Result<(), Failure> {
     for damaged in &listed.damaged {
         context.ui.warn(&format!("not a backup: {damaged}"));
     }
-    context.ui.backups(Shelf {
+    context.ui.backups(BackupList {
         manifests: &listed.manifests,
         damaged: &listed.damaged,
         path: &|manifest| backups.file(manifest),

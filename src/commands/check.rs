@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::Context;
-use super::foresee::{Foreseen, ProbeArgs};
-use super::session::Session;
+use super::CommandContext;
+use super::foresee::{ProbeArgs, ShownForecast};
+use super::session::Project;
 use crate::error::Failure;
-use crate::ui::{Ending, Examination};
+use crate::ui::{CheckView, PlanFooter};
 
 /// Show all that is known of taking one applied revision back.
 ///
@@ -27,15 +27,15 @@ pub struct CheckArgs {
 }
 
 /// Shows what is known.
-pub fn run(args: &CheckArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let mut session = Session::look(context)?;
+pub fn run(args: &CheckArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
+    let mut session = Project::look(context)?;
     if let Some((id, verdict)) = session.not_applied(&args.revision)? {
         let database = session.identity.as_ref();
         let record = session.sql().and_then(|sql| sql.history.get(&id));
         return context.ui.not_applied(database, &id, record, &verdict);
     }
     let plan = session.plan_removing(&args.revision)?;
-    let foreseen = Foreseen::of(&mut session, &plan, context);
+    let foreseen = ShownForecast::of(&mut session, &plan, context);
     let removed = plan.steps.last().map(|step| step.removes.clone());
     let registered = removed.as_ref().and_then(|id| session.registered(id));
     let target = plan.spelled(&session.graph);
@@ -58,14 +58,14 @@ pub fn run(args: &CheckArgs, context: &Context<'_>) -> Result<(), Failure> {
         (None, _) => context.command(&["list"]),
     };
     let advice = foreseen.advice();
-    context.ui.examination(Examination {
+    context.ui.examination(CheckView {
         database: session.identity.as_ref(),
         plan: &plan,
         registered: registered.as_ref(),
         outlook: &foreseen.outlook,
-        advice: advice.way.words(),
+        advice: advice.recommendation.words(),
         reason: &advice.reason,
-        ending: Ending {
+        ending: PlanFooter {
             verdict: &foreseen.verdict,
             next: &next.to_string(),
             backup: None,

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::Context;
+use super::CommandContext;
 use super::revisions::FromFiles;
 use crate::config::{self, Layer, Warm};
 use crate::database::{self, Database, DatabaseError};
@@ -15,7 +15,7 @@ use crate::engine::alembic::{AlembicEngine, Discovery, Settings};
 use crate::engine::{Engine, Observation};
 use crate::error::Failure;
 
-pub(super) fn discovery(context: &Context<'_>) -> Discovery {
+pub(super) fn discovery(context: &CommandContext<'_>) -> Discovery {
     let settings = context.settings;
     Discovery {
         settings: Settings {
@@ -74,7 +74,7 @@ pub(super) type Opened = (Box<dyn Database>, Identity, VersionTable, ConnectionF
 /// engine's; else to the one that the engine was seen to use. `None` where there is no such way. The second is the
 /// address that the steps connect to, as far as we can connect to it as well.
 pub(super) fn open_eyes(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     engine: &AlembicEngine,
     given: Option<ConnectionFacts>,
     observation: &Observation,
@@ -113,7 +113,7 @@ pub(super) fn open_eyes(
 /// The database of the URL and its version rows, without a word of the engine's. Only where the files
 /// of the history show that the rows are theirs: `env.py` may keep them in another table.
 pub(super) fn by_url_alone(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     given: &ConnectionFacts,
     read: &FromFiles,
 ) -> Result<Option<(Opened, Vec<RevisionId>)>, Failure> {
@@ -160,7 +160,7 @@ fn keeps_the_usual_table(layout: &Layout) -> bool {
 /// Refuses a URL that names another database than the one that the engine uses. Gives the engine's own address if we
 /// reach it, else the URL's.
 fn same_database(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     given: &ConnectionFacts,
     identity: &Identity,
     seen: Option<&ConnectionFacts>,

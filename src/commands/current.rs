@@ -3,14 +3,14 @@
 use clap::Args;
 
 use super::record::store;
-use super::session::{Rows, Session, SqlProject, is_defect};
-use super::{Context, unfinished};
+use super::session::{Project, Rows, SqlProject, is_defect};
+use super::{CommandContext, unfinished};
 use crate::domain::backup::Manifest;
 use crate::domain::journal::Run;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::sql_files::supabase::{RemoteMigration, row_of};
 use crate::error::Failure;
-use crate::ui::{Recorded, RemoteHistory, Standing, UnfinishedRun};
+use crate::ui::{CurrentView, Recorded, RemoteHistory, UnfinishedRun};
 
 /// Show the database, its revisions and how far it is behind the code.
 ///
@@ -25,8 +25,8 @@ Examples:
 pub struct CurrentArgs {}
 
 /// Shows where the database stands. A position that is odd is reported, not refused.
-pub fn run(context: &Context<'_>) -> Result<(), Failure> {
-    let session = Session::look(context)?;
+pub fn run(context: &CommandContext<'_>) -> Result<(), Failure> {
+    let session = Project::look(context)?;
     let graph = &session.graph;
     let current: Heads = session.rows.ids().iter().cloned().collect();
     let (code_heads, behind, problems) = if let Some(project) = session.sql() {
@@ -55,7 +55,7 @@ pub fn run(context: &Context<'_>) -> Result<(), Failure> {
             .get(&RevisionId::new(id))
             .map_or_else(String::new, |found| found.title().to_owned())
     };
-    context.ui.current(&Standing {
+    context.ui.current(&CurrentView {
         database: session.identity.as_ref(),
         engine: &session.engine_name(),
         current: &current,
@@ -108,7 +108,7 @@ struct Records {
 
 impl Records {
     /// Reads them. The database has its position whether they can be read or not.
-    fn read(context: &Context<'_>, session: &Session) -> Self {
+    fn read(context: &CommandContext<'_>, session: &Project) -> Self {
         let store = store(context);
         let here = session.database_reference();
         let run = store
@@ -158,7 +158,7 @@ impl Records {
     }
 }
 
-fn problems(session: &Session, current: &Heads, code_heads: &Heads) -> Vec<(&'static str, String)> {
+fn problems(session: &Project, current: &Heads, code_heads: &Heads) -> Vec<(&'static str, String)> {
     let graph = &session.graph;
     let mut problems = Vec::new();
     match &session.rows {

@@ -6,8 +6,8 @@ use std::io::{self, Read};
 
 use clap::Args;
 
-use super::Context;
-use crate::domain::diagnosis::{self, Known};
+use super::CommandContext;
+use crate::domain::diagnosis::{self, DiagnosisContext};
 use crate::engine::alembic::output::mask;
 use crate::error::{Exit, Failure};
 
@@ -34,7 +34,7 @@ pub struct ExplainArgs {
 }
 
 /// Reads, and tells.
-pub fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+pub fn run(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let text = if args.file == "-" {
         end_of(io::stdin().lock())
     } else {
@@ -44,9 +44,9 @@ pub fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         Failure::user(format!("cannot read {}: {error}", args.file))
             .hint("name a log that can be read, or hand it over: ... | rollback explain -")
     })?;
-    let known = Known {
+    let known = DiagnosisContext {
         look: Some(context.command(&["current"]).to_string()),
-        ..Known::default()
+        ..DiagnosisContext::default()
     };
     // What is quoted of it is shown: without the passwords of its URLs.
     let diagnosis = diagnosis::diagnose(&mask(&text), &known);

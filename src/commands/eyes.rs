@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::Context;
+use super::CommandContext;
 use super::measure::Measure;
 use super::route::Route;
-use super::watch::{Own, Watch, health};
+use super::watch::{HealthChecks, Own, health};
 use crate::checks::When;
-use crate::database::{Database, Look};
+use crate::database::{Database, DatabaseReader};
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Health, Removed};
 use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
@@ -17,23 +17,23 @@ use crate::domain::journal::Checked;
 use crate::domain::plan::Step;
 use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
 use crate::domain::query::Queries;
-use crate::domain::report::{Cause, Difference, Schema};
+use crate::domain::report::{Cause, Difference, SchemaLines};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::engine::alembic::AlembicEngine;
 use crate::engine::{Current, Engine};
 use crate::error::Failure;
-use crate::runner::{Findings, Glance, Measured, Witness};
+use crate::runner::{Findings, Measured, PostStepSnapshot, Verifier};
 
 /// The witness of a run: the eyes, and what is checked with them.
-pub(super) struct Watched {
-    pub(super) eyes: Eyes,
-    pub(super) watch: Watch,
+pub(super) struct StepVerifier {
+    pub(super) eyes: DatabaseAccess,
+    pub(super) watch: HealthChecks,
     pub(super) measure: Measure,
 }
 
 /// Who looks at the database between the steps.
-pub(super) enum Eyes {
-    Own {
+pub(super) enum DatabaseAccess {
+    Direct {
         database: Box<dyn Database>,
         table: VersionTable,
         /// What it was opened with.
@@ -44,17 +44,17 @@ pub(super) enum Eyes {
         locked: bool,
     },
     /// The engine's `current`, one more process each time.
-    Engine(AlembicEngine),
+    ViaEngine(AlembicEngine),
 }
 
-impl Watched {
+impl StepVerifier {
     /// The state that the steps are compared with, as [`Watch::compare_with`] has it. Gives the schema where it
     /// was seen with it.
     pub(super) fn check_before(
         &mut self,
         validate: bool,
-        context: &Context<'_>,
-    ) -> Result<Option<Schema>, Failure> {
+        context: &CommandContext<'_>,
+    ) -> Result<Option<SchemaLines>, Failure> {
         let (watch, own) = self.parts();
         watch.before(own)?;
         if !validate {
@@ -69,27 +69,27 @@ impl Watched {
         Ok(schema)
     }
 
-    pub(super) fn parts(&mut self) -> (&mut Watch, Own<'_>) {
+    pub(super) fn parts(&mut self) -> (&mut HealthChecks, Own<'_>) {
         let own: Own<'_> = match &mut self.eyes {
-            Eyes::Own {
+            DatabaseAccess::Direct {
                 database, table, ..
             } => Some((&mut **database, table)),
-            Eyes::Engine(_) => None,
+            DatabaseAccess::ViaEngine(_) => None,
         };
         (&mut self.watch, own)
     }
 }
 
-impl Witness for Watched {
+impl Verifier for StepVerifier {
     fn name(&self) -> &'static str {
         match &self.eyes {
-            Eyes::Own { .. } => "read from the database",
-            Eyes::Engine(_) => "by the word of the engine's `current`",
+            DatabaseAccess::Direct { .. } => "read from the database",
+            DatabaseAccess::ViaEngine(_) => "by the word of the engine's `current`",
         }
     }
 
-    fn glance(&mut self) -> Option<Glance> {
-        let Eyes::Own {
+    fn glance(&mut self) -> Option<PostStepSnapshot> {
+        let DatabaseAccess::Direct {
             database, table, ..
         } = &mut self.eyes
         else {
@@ -100,7 +100,7 @@ impl Witness for Watched {
         }
         let glimpse = database.at_once(table, self.watch.budget());
         self.watch.each_by_itself = glimpse.is_none();
-        glimpse.map(|glimpse| Glance {
+        glimpse.map(|glimpse| PostStepSnapshot {
             heads: told(glimpse.rows, table),
             schema: Some(glimpse.schema),
             health: Some(Health {
@@ -112,10 +112,10 @@ impl Witness for Watched {
 
     fn heads(&mut self) -> Result<Heads, String> {
         match &mut self.eyes {
-            Eyes::Own {
+            DatabaseAccess::Direct {
                 database, table, ..
             } => heads(&mut **database, table),
-            Eyes::Engine(engine) => match engine.current() {
+            DatabaseAccess::ViaEngine(engine) => match engine.current() {
                 Ok(Current::Rows(ids)) => Ok(ids.into_iter().collect()),
                 Ok(Current::UnknownRevision(id)) => Ok([RevisionId::new(id)].into()),
                 Err(error) => Err(error.summary),
@@ -123,46 +123,48 @@ impl Witness for Watched {
         }
     }
 
-    fn schema(&mut self) -> Option<Schema> {
+    fn schema(&mut self) -> Option<SchemaLines> {
         match &mut self.eyes {
-            Eyes::Own { database, .. } => database.schema().ok(),
-            Eyes::Engine(_) => None,
+            DatabaseAccess::Direct { database, .. } => database.schema().ok(),
+            DatabaseAccess::ViaEngine(_) => None,
         }
     }
 
     fn evidence(&mut self) -> Result<Evidence, Doubt> {
         match &mut self.eyes {
-            Eyes::Own {
+            DatabaseAccess::Direct {
                 database, table, ..
             } => database
                 .evidence(table, self.watch.health())
                 .map_err(|error| Doubt::NotRead(error.to_string())),
-            Eyes::Engine(_) => Err(Doubt::NoConnection),
+            DatabaseAccess::ViaEngine(_) => Err(Doubt::NoConnection),
         }
     }
 
     fn proof(&mut self, before: &Evidence, session: Option<&StepSession>) -> Proof {
         match &mut self.eyes {
-            Eyes::Own {
+            DatabaseAccess::Direct {
                 database, table, ..
             } => match database.trace(before, session, table, self.watch.budget()) {
                 Ok(after) => Proof::of(before, &after),
                 Err(error) => Proof::none(Doubt::NotRead(error.to_string())),
             },
-            Eyes::Engine(_) => Proof::none(Doubt::NoConnection),
+            DatabaseAccess::ViaEngine(_) => Proof::none(Doubt::NoConnection),
         }
     }
 
     fn blockers(&mut self, open_for: Duration) -> Vec<Blocker> {
         match &mut self.eyes {
             // A user may not be allowed to see the others; the run does not depend on it.
-            Eyes::Own { database, .. } => database.blockers(open_for).unwrap_or_default(),
-            Eyes::Engine(_) => Vec::new(),
+            DatabaseAccess::Direct { database, .. } => {
+                database.blockers(open_for).unwrap_or_default()
+            }
+            DatabaseAccess::ViaEngine(_) => Vec::new(),
         }
     }
 
     fn may_go_on(&mut self, connects: bool) -> Result<(), Cause> {
-        let Eyes::Own {
+        let DatabaseAccess::Direct {
             database,
             route,
             locked: true,
@@ -184,14 +186,17 @@ impl Witness for Watched {
         }
     }
 
-    fn inside<'a>(&'a mut self, transaction: &'a mut dyn Queries) -> Option<Box<dyn Witness + 'a>> {
-        let Eyes::Own {
+    fn inside<'a>(
+        &'a mut self,
+        transaction: &'a mut dyn Queries,
+    ) -> Option<Box<dyn Verifier + 'a>> {
+        let DatabaseAccess::Direct {
             database, table, ..
         } = &mut self.eyes
         else {
             return None;
         };
-        Some(Box::new(Within {
+        Some(Box::new(InTransactionVerifier {
             look: database.inside(transaction)?,
             table,
             watch: &mut self.watch,
@@ -219,8 +224,8 @@ impl Witness for Watched {
 
     fn begins(&mut self, index: usize, transaction: &mut dyn Queries) -> Result<(), String> {
         match &self.eyes {
-            Eyes::Own { table, .. } => self.measure.begins(index, transaction, table),
-            Eyes::Engine(_) => Ok(()),
+            DatabaseAccess::Direct { table, .. } => self.measure.begins(index, transaction, table),
+            DatabaseAccess::ViaEngine(_) => Ok(()),
         }
     }
 
@@ -230,8 +235,8 @@ impl Witness for Watched {
         transaction: &mut dyn Queries,
     ) -> Result<Option<Measured>, String> {
         match &self.eyes {
-            Eyes::Own { table, .. } => self.measure.measure(index, transaction, table),
-            Eyes::Engine(_) => Ok(None),
+            DatabaseAccess::Direct { table, .. } => self.measure.measure(index, transaction, table),
+            DatabaseAccess::ViaEngine(_) => Ok(None),
         }
     }
 
@@ -245,19 +250,21 @@ impl Witness for Watched {
 
     fn confirm(&mut self, surprises: Vec<Surprise>) -> Vec<Surprise> {
         match &mut self.eyes {
-            Eyes::Own { database, .. } => self.measure.confirm(surprises, &mut **database),
-            Eyes::Engine(_) => surprises,
+            DatabaseAccess::Direct { database, .. } => {
+                self.measure.confirm(surprises, &mut **database)
+            }
+            DatabaseAccess::ViaEngine(_) => surprises,
         }
     }
 
     fn measure_afterwards(
         &mut self,
         index: usize,
-        before: Option<&Schema>,
-        after: Option<&Schema>,
+        before: Option<&SchemaLines>,
+        after: Option<&SchemaLines>,
         difference: &Difference,
     ) -> Option<Measured> {
-        let Eyes::Own { facts, table, .. } = &self.eyes else {
+        let DatabaseAccess::Direct { facts, table, .. } = &self.eyes else {
             return None;
         };
         let dialect = Dialect::of(&facts.dialect)?;
@@ -279,7 +286,7 @@ impl Witness for Watched {
     }
 }
 
-fn heads(look: &mut dyn Look, table: &VersionTable) -> Result<Heads, String> {
+fn heads(look: &mut dyn DatabaseReader, table: &VersionTable) -> Result<Heads, String> {
     match look.version_rows(table) {
         Ok(rows) => told(rows, table),
         Err(error) => Err(error.to_string()),
@@ -294,7 +301,7 @@ fn told(rows: VersionRows, table: &VersionTable) -> Result<Heads, String> {
 }
 
 /// What a transaction has removed so far, of `PostgreSQL`, asked inside it.
-fn removed_so_far(look: &mut dyn Look) -> Option<StepSession> {
+fn removed_so_far(look: &mut dyn DatabaseReader) -> Option<StepSession> {
     const LIMIT: Duration = Duration::from_secs(5);
     let rows = look.query(REMOVED, LIMIT).ok()??;
     let mut session = StepSession::default();
@@ -319,13 +326,13 @@ const REMOVED: &str = "SELECT quote_ident(schemaname) || '.' || quote_ident(reln
      WHERE l.pid = pg_backend_pid() AND l.mode = 'AccessExclusiveLock' AND c.relkind = 'r'";
 
 /// The same witness, looking into a transaction of the engine.
-struct Within<'a> {
-    look: Box<dyn Look + 'a>,
+struct InTransactionVerifier<'a> {
+    look: Box<dyn DatabaseReader + 'a>,
     table: &'a VersionTable,
-    watch: &'a mut Watch,
+    watch: &'a mut HealthChecks,
 }
 
-impl Witness for Within<'_> {
+impl Verifier for InTransactionVerifier<'_> {
     fn name(&self) -> &'static str {
         "read inside the transaction"
     }
@@ -334,7 +341,7 @@ impl Witness for Within<'_> {
         heads(&mut *self.look, self.table)
     }
 
-    fn schema(&mut self) -> Option<Schema> {
+    fn schema(&mut self) -> Option<SchemaLines> {
         self.look.schema().ok()
     }
 

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Context;
+use super::CommandContext;
 use super::record::store;
-use super::session::{Session, Text};
+use super::session::{Project, Text};
 use crate::config::{self, Layer};
-use crate::database::evidence::Probes;
+use crate::database::evidence::DatabaseProbe;
 use crate::domain::command::Command;
 use crate::domain::effect::{Announced, Surprise};
-use crate::domain::foresight::{Migrations, Seen, foresee, reachable};
+use crate::domain::foresight::{Migrations, StepTrace, foresee, reachable};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
-use crate::domain::risk::outlook::{Asked, Outlook};
-use crate::domain::risk::verdict::{Advice, Allowed, Verdict, advise, to_be_allowed};
-use crate::domain::risk::{self, Answer, Ask, Culprit, Level, Question};
+use crate::domain::risk::outlook::{PlanForecast, ProbeUsage};
+use crate::domain::risk::verdict::{Advice, Allowed, RiskSummary, advise, to_be_allowed};
+use crate::domain::risk::{self, Answer, Culprit, Level, Probe, Question};
 use crate::engine::alembic::version_files::follow::following_ahead;
 use crate::error::{Exit, Failure};
 
@@ -51,15 +51,15 @@ impl ProbeArgs {
 /// Nobody to ask.
 struct Nobody;
 
-impl Ask for Nobody {
+impl Probe for Nobody {
     fn ask(&mut self, _: &Question) -> Option<Answer> {
         None
     }
 }
 
 /// What is foretold of a plan, and what that comes to.
-pub(super) struct Foreseen {
-    pub(super) outlook: Outlook,
+pub(super) struct ShownForecast {
+    pub(super) outlook: PlanForecast,
     /// In one line.
     pub(super) verdict: String,
     /// What will be lost, such as `drops 3 tables with 88 rows`; `None` where nothing is known to be.
@@ -70,10 +70,10 @@ pub(super) struct Foreseen {
     pub(super) measured: Vec<Surprise>,
 }
 
-impl Foreseen {
+impl ShownForecast {
     /// Reads the migrations of a plan and follows them over the schema as it is, asking the database
     /// what is at stake.
-    pub(super) fn of(session: &mut Session, plan: &Plan, context: &Context<'_>) -> Self {
+    pub(super) fn of(session: &mut Project, plan: &Plan, context: &CommandContext<'_>) -> Self {
         let settings = context.settings;
         let text = session.text();
         let dialect = session.dialect();
@@ -84,19 +84,19 @@ impl Foreseen {
             } else {
                 session.catalogue()
             };
-            let (graph, database) = session.looks();
-            let look = |ask: &mut dyn Ask| {
-                let mut examine = |seen: &Seen| risk::examine(seen, ask);
+            let (graph, database) = session.graph_and_database();
+            let look = |ask: &mut dyn Probe| {
+                let mut examine = |seen: &StepTrace| risk::examine(seen, ask);
                 foresee(plan, graph, migrations, dialect, catalogue, &mut examine)
             };
             match (database, dialect) {
                 _ if settings.probe == Some(false) => {
-                    (look(&mut Nobody), Asked::Not("--no-probe".to_owned()))
+                    (look(&mut Nobody), ProbeUsage::Not("--no-probe".to_owned()))
                 }
                 (Some(database), Some(dialect)) => {
-                    let mut probes = Probes::new(database, dialect, budget, budget / 4);
+                    let mut probes = DatabaseProbe::new(database, dialect, budget, budget / 4);
                     let steps = look(&mut probes);
-                    let asked = Asked::Within {
+                    let asked = ProbeUsage::Within {
                         answers: probes.answered(),
                         unanswered: probes.unanswered().len(),
                         took: probes.used(),
@@ -106,7 +106,7 @@ impl Foreseen {
                 }
                 _ => (
                     look(&mut Nobody),
-                    Asked::Not("there is no connection of our own".to_owned()),
+                    ProbeUsage::Not("there is no connection of our own".to_owned()),
                 ),
             }
         };
@@ -114,7 +114,7 @@ impl Foreseen {
             Text::VersionFiles(files) => following_ahead(files, plan, dialect, &mut follow),
             Text::SqlFiles(migrations) => follow(migrations),
         };
-        let (graph, _) = session.looks();
+        let (graph, _) = session.graph_and_database();
         let reachable = reachable(graph, plan, |index| steps[index].will_fail());
         let nothing_read = matches!(&text, Text::VersionFiles(files) if files.files.is_empty());
         let unread = (!plan.steps.is_empty() && nothing_read).then(|| {
@@ -132,8 +132,8 @@ impl Foreseen {
             .zip(&measured)
             .map(|(step, measured)| [step.findings, risk::measured(measured)].concat())
             .collect();
-        let verdict = Verdict::over(steps.iter().flatten());
-        let outlook = Outlook {
+        let verdict = RiskSummary::over(steps.iter().flatten());
+        let outlook = PlanForecast {
             steps,
             unread,
             asked,
@@ -150,7 +150,7 @@ impl Foreseen {
 
     /// The command that comes next for a plan that `again` runs. It asks for what is at stake: consent is not handed
     /// out to be copied.
-    pub(super) fn next_command(&self, again: Command, context: &Context<'_>) -> Command {
+    pub(super) fn next_command(&self, again: Command, context: &CommandContext<'_>) -> Command {
         match (self.outlook.first_failure(), &self.outlook.reachable) {
             (Some((0, _)), _) | (Some(_), None) => context.command(&["list"]),
             (Some(_), Some(reachable)) => match &reachable.target {
@@ -162,7 +162,11 @@ impl Foreseen {
     }
 
     /// Refuses a plan with a step that is sure to fail.
-    pub(super) fn refuse_failure(&self, plan: &Plan, context: &Context<'_>) -> Result<(), Failure> {
+    pub(super) fn refuse_failure(
+        &self,
+        plan: &Plan,
+        context: &CommandContext<'_>,
+    ) -> Result<(), Failure> {
         let Some((index, finding)) = self.outlook.first_failure() else {
             return Ok(());
         };
@@ -210,7 +214,7 @@ impl Foreseen {
     }
 
     /// The codes of what is high or unknown and not allowed.
-    pub(super) fn lacking_consent(&self, context: &Context<'_>) -> Vec<&'static str> {
+    pub(super) fn lacking_consent(&self, context: &CommandContext<'_>) -> Vec<&'static str> {
         to_be_allowed(self.outlook.findings(), &allowed(context))
             .into_iter()
             .collect()
@@ -276,7 +280,11 @@ impl Foreseen {
 
 /// What the newest run on this database that ended at a step measured of it, for each step of the plan. A record that
 /// cannot be read tells nothing here: what the run itself writes down is refused with its reason.
-fn measured_before(session: &Session, plan: &Plan, context: &Context<'_>) -> Vec<Vec<Surprise>> {
+fn measured_before(
+    session: &Project,
+    plan: &Plan,
+    context: &CommandContext<'_>,
+) -> Vec<Vec<Surprise>> {
     if plan.steps.is_empty() {
         return Vec::new();
     }
@@ -293,11 +301,11 @@ fn measured_before(session: &Session, plan: &Plan, context: &Context<'_>) -> Vec
 }
 
 /// What the settings allow.
-fn allowed(context: &Context<'_>) -> Allowed {
+fn allowed(context: &CommandContext<'_>) -> Allowed {
     context.settings.allow.clone().unwrap_or_default()
 }
 
-fn in_one_line(outlook: &Outlook, verdict: &Verdict) -> String {
+fn in_one_line(outlook: &PlanForecast, verdict: &RiskSummary) -> String {
     let level = verdict.level.map_or("low", Level::name);
     match outlook.first_failure() {
         Some((index, _)) => format!(

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Context;
+use super::CommandContext;
 use super::downgrade_safe::{
-    self, DowngradeSafeArgs, HowArgs, Safety, TakingBack, refuse_choice, repeating,
+    self, BackupDecision, DowngradeSafeArgs, GuardRollback, HowArgs, refuse_choice, repeating,
 };
 use super::lock::Lock;
 use super::record;
 use super::ruling::refuse_beforehand;
-use super::session::{Rows, Session};
+use super::session::{Project, Rows};
 use super::sql::sync;
 use super::unfinished;
 use super::whose_run::Purpose;
@@ -29,7 +29,7 @@ use crate::domain::secret::redact_command;
 use crate::engine::Ended;
 use crate::error::{Exit, Failure};
 use crate::process::{self, Invocation};
-use crate::ui::{Format, Redact as _, Watched};
+use crate::ui::{Format, GuardedCommand, Redact as _};
 
 /// Run a command, and take back what it did to the migrations where it fails.
 ///
@@ -79,7 +79,7 @@ pub struct GuardArgs {
 }
 
 /// What happened to the command is told apart from what was done about it.
-pub fn run(args: &GuardArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+pub fn run(args: &GuardArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let settings = Layer {
         // Unless it is said, what is taken back is the release that begins now.
         deployed_at: context
@@ -88,7 +88,7 @@ pub fn run(args: &GuardArgs, context: &Context<'_>) -> Result<Exit, Failure> {
             .or_else(|| Some(DeployedAt::Ago(Duration::ZERO).settled((context.now)()))),
         ..context.settings.clone()
     };
-    let context = Context {
+    let context = CommandContext {
         settings: &settings,
         which_project: context.which_project.clone(),
         ..*context
@@ -118,7 +118,7 @@ struct Remembered {
 }
 
 /// Remembers where the database is, and refuses what would refuse a rollback whatever the command does.
-fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> {
+fn look(args: &GuardArgs, context: &CommandContext<'_>) -> Result<Remembered, Failure> {
     program(args, context)?;
     if !args.how.yes && !context.ui.can_ask() {
         return Err(Failure::refused(
@@ -128,7 +128,7 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> 
     }
     // Whoever holds the lock now may be at what the command needs; it is free again while the command runs.
     let lock = Lock::new(context, args.how.wait);
-    let mut session = Session::open(context, Some(&lock))?;
+    let mut session = Project::open(context, Some(&lock))?;
     refuse_choice(&args.how, &session)?;
     session.has_sound_rows()?;
     session.keeps_its_steps()?;
@@ -149,18 +149,18 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> 
                 context.command(&["current"])
             ))
     })?;
-    let backup = Safety::beforehand(context, &session)?;
+    let backup = BackupDecision::beforehand(context, &session)?;
     let consent = if args.how.yes {
         Consent::Yes
     } else {
         Consent::Terminal
     };
     refuse_beforehand(context, &mut session, consent, backup)?;
-    let backup = Safety::before_the_command(context, &session)?;
+    let backup = BackupDecision::before_the_command(context, &session)?;
     let words = args.command.iter().map(String::as_str);
     let line = shlex::try_join(words).unwrap_or_else(|_| args.command.join(" "));
     let shown = redact_command(&session.secrets().redact(&line));
-    context.ui.guard_began(Watched {
+    context.ui.guard_began(GuardedCommand {
         command: &shown,
         database: &session.place(),
         rows: &rows,
@@ -187,10 +187,10 @@ fn look(args: &GuardArgs, context: &Context<'_>) -> Result<Remembered, Failure> 
 /// table does. What is missing in them would pass for what the command applied.
 fn of_sql_files(
     args: &GuardArgs,
-    context: &Context<'_>,
-    session: Session,
+    context: &CommandContext<'_>,
+    session: Project,
     lock: &Lock,
-) -> Result<Session, Failure> {
+) -> Result<Project, Failure> {
     if let Rows::NoTable(table) = &session.rows {
         return Err(Failure::user(format!(
             "the tables of the migration history are not there: {table}"
@@ -204,7 +204,7 @@ fn of_sql_files(
         // Its lock is needed for that.
         drop(session);
         sync::silently(context, args.how.wait)?;
-        Session::open(context, Some(lock))?
+        Project::open(context, Some(lock))?
     } else {
         session
     };
@@ -225,14 +225,14 @@ fn of_sql_files(
     Ok(session)
 }
 
-fn has_supabase(session: &Session) -> bool {
+fn has_supabase(session: &Project) -> bool {
     session
         .sql()
         .is_some_and(|sql| sql.history.supabase.is_some())
 }
 
 /// The tables that tell what is applied: a command may be the first to make them.
-fn bookkeeping(session: &Session) -> Vec<String> {
+fn bookkeeping(session: &Project) -> Vec<String> {
     const OF_SQL_FILES: [&str; 5] = [
         "migration_history",
         "migration_dependencies",
@@ -250,7 +250,7 @@ fn bookkeeping(session: &Session) -> Vec<String> {
 }
 
 /// The file of the command.
-fn program(args: &GuardArgs, context: &Context<'_>) -> Result<PathBuf, Failure> {
+fn program(args: &GuardArgs, context: &CommandContext<'_>) -> Result<PathBuf, Failure> {
     let name = args.command.first().map_or("", String::as_str);
     let path = context.environment.get(OsStr::new("PATH"));
     process::find_program(OsStr::new(name), context.dir, path.map(AsRef::as_ref)).ok_or_else(|| {
@@ -269,7 +269,7 @@ fn program(args: &GuardArgs, context: &Context<'_>) -> Result<PathBuf, Failure> 
 }
 
 /// Runs the command to its end.
-fn watch(args: &GuardArgs, context: &Context<'_>, shown: &str) -> Result<Guarded, Failure> {
+fn watch(args: &GuardArgs, context: &CommandContext<'_>, shown: &str) -> Result<Guarded, Failure> {
     let invocation = Invocation {
         program: program(args, context)?,
         args: args.command.iter().skip(1).map(Into::into).collect(),
@@ -302,21 +302,21 @@ fn watch(args: &GuardArgs, context: &Context<'_>, shown: &str) -> Result<Guarded
 /// Brings the database back to where it was before the command that failed.
 fn take_back(
     args: &GuardArgs,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     remembered: Remembered,
     guarded: &Guarded,
 ) -> Result<Exit, Failure> {
     let before = remembered.before;
     // The signals so far were the command's.
     let interrupt = context.interrupt.anew();
-    let context = Context {
+    let context = CommandContext {
         interrupt: &interrupt,
         which_project: context.which_project.clone(),
         ..*context
     };
     let run = DowngradeSafeArgs {
         how: args.how.clone(),
-        taking_back: Some(TakingBack {
+        taking_back: Some(GuardRollback {
             before: before.clone(),
             guarded: guarded.clone(),
             backup: remembered.backup,
@@ -350,8 +350,8 @@ fn take_back(
 }
 
 /// Brings the history of SQL files up to what Supabase has applied.
-fn write_down(args: &GuardArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let session = Session::look(context)?;
+fn write_down(args: &GuardArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
+    let session = Project::look(context)?;
     let supabase = has_supabase(&session);
     drop(session);
     if supabase {

@@ -2,10 +2,10 @@
 
 use clap::Args;
 
-use super::Context;
+use super::CommandContext;
 use super::records::{self, Source};
 use crate::error::Failure;
-use crate::ui::Told;
+use crate::ui::HistoryRow;
 
 /// Show the recorded runs of the project, newest first.
 ///
@@ -29,13 +29,13 @@ pub struct HistoryArgs {
 }
 
 /// Shows the runs.
-pub fn run(args: &HistoryArgs, context: &Context<'_>) -> Result<(), Failure> {
+pub fn run(args: &HistoryArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
     let (mut runs, place) = records::all(&args.source, context)?;
     if let Some(wanted) = &args.database {
         // Of a damaged one nobody can tell, so it stays.
         runs.retain(|told| match told {
-            Told::Run { document, .. } => document.database.contains(wanted.as_str()),
-            Told::Damaged { .. } => true,
+            HistoryRow::Run { document, .. } => document.database.contains(wanted.as_str()),
+            HistoryRow::Damaged { .. } => true,
         });
     }
     context.ui.history(&runs, &place)

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::Context;
+use super::CommandContext;
 use super::record;
 use super::route::Route;
-use super::session::{Secrets, Session, reference};
-use crate::database::backup::{self, BackupError, Backups, Surroundings};
-use crate::domain::backup::{Contents, LeftOut, Manifest, Part, VERSION, Verified};
+use super::session::{Project, Secrets, reference};
+use crate::database::backup::{self, BackupContext, BackupDriver, BackupError};
+use crate::domain::backup::{DatabaseDigest, LeftOut, Manifest, Part, VERSION, Verified};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionTable};
 use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::seconds;
@@ -19,9 +19,9 @@ use crate::store::{self, StoreError};
 use crate::ui::{Redact as _, bytes};
 
 /// Who keeps the backups of one database.
-pub(super) struct Keeper<'a> {
-    context: &'a Context<'a>,
-    backups: store::Backups,
+pub(super) struct BackupService<'a> {
+    context: &'a CommandContext<'a>,
+    backups: store::BackupStore,
     facts: ConnectionFacts,
     table: VersionTable,
     secrets: Secrets,
@@ -32,9 +32,9 @@ pub(super) struct Keeper<'a> {
     server: Option<String>,
 }
 
-impl<'a> Keeper<'a> {
+impl<'a> BackupService<'a> {
     /// Of the database that a session found. Nothing is connected or written yet.
-    pub(super) fn of(context: &'a Context<'a>, session: &Session) -> Result<Self, Failure> {
+    pub(super) fn of(context: &'a CommandContext<'a>, session: &Project) -> Result<Self, Failure> {
         let Some((facts, table)) = session.connection() else {
             return Err(Failure::refused("no backup of this database can be made")
                 .because("rollback has no direct connection to it")
@@ -61,7 +61,7 @@ impl<'a> Keeper<'a> {
 
     /// Of a database that was reached by its address alone.
     pub(super) fn at(
-        context: &'a Context<'a>,
+        context: &'a CommandContext<'a>,
         facts: &ConnectionFacts,
         table: VersionTable,
         identity: &Identity,
@@ -93,7 +93,7 @@ impl<'a> Keeper<'a> {
         &self.facts
     }
 
-    pub(super) fn backups(&self) -> &store::Backups {
+    pub(super) fn backups(&self) -> &store::BackupStore {
         &self.backups
     }
 
@@ -211,7 +211,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// What the database holds now.
-    pub(super) fn contents(&self) -> Result<Contents, Failure> {
+    pub(super) fn contents(&self) -> Result<DatabaseDigest, Failure> {
         let mut way = self.way(self.backups.folder())?;
         way.contents().map_err(|error| self.failure(&error))
     }
@@ -244,7 +244,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// What a file holds that has no manifest, read from a scratch copy of it; `None` if none can be made.
-    pub(super) fn inspect(&self, file: &Path) -> Result<Option<Contents>, Failure> {
+    pub(super) fn inspect(&self, file: &Path) -> Result<Option<DatabaseDigest>, Failure> {
         let part = self
             .backups
             .begin("inspecting")
@@ -265,7 +265,7 @@ impl<'a> Keeper<'a> {
 
     /// Makes the database what it was, and proves it: an error says in a sentence each what is wrong. The
     /// file is checked by whoever calls.
-    pub(super) fn put_back(&self, manifest: &Manifest) -> Result<Contents, NotPutBack> {
+    pub(super) fn put_back(&self, manifest: &Manifest) -> Result<DatabaseDigest, NotPutBack> {
         self.replace(&Source {
             manifest,
             file: &self.backups.file(manifest),
@@ -275,7 +275,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// The same with a file that may be elsewhere.
-    pub(super) fn replace(&self, source: &Source<'_>) -> Result<Contents, NotPutBack> {
+    pub(super) fn replace(&self, source: &Source<'_>) -> Result<DatabaseDigest, NotPutBack> {
         self.still_the_same_server().map_err(NotPutBack::refused)?;
         let Source { manifest, file, .. } = *source;
         let part = self
@@ -325,7 +325,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// Refuses a backup that this database would not take whole, while nothing of it is changed.
-    fn try_out(&self, way: &mut dyn Backups, source: &Source<'_>) -> Result<(), Failure> {
+    fn try_out(&self, way: &mut dyn BackupDriver, source: &Source<'_>) -> Result<(), Failure> {
         let manifest = source.manifest;
         let bar = self
             .context
@@ -352,8 +352,8 @@ impl<'a> Keeper<'a> {
         })
     }
 
-    fn way(&self, folder: &Path) -> Result<Box<dyn Backups>, Failure> {
-        let surroundings = Surroundings {
+    fn way(&self, folder: &Path) -> Result<Box<dyn BackupDriver>, Failure> {
+        let surroundings = BackupContext {
             environment: self.context.environment.clone(),
             interrupt: self.context.interrupt.clone(),
             folder: folder.to_owned(),
@@ -362,7 +362,7 @@ impl<'a> Keeper<'a> {
         backup::open(&self.facts, surroundings).map_err(|error| self.failure(&error))
     }
 
-    fn has_room(&self, way: &mut dyn Backups, verify: Verified) -> Result<(), Failure> {
+    fn has_room(&self, way: &mut dyn BackupDriver, verify: Verified) -> Result<(), Failure> {
         let Some(size) = way.size().map_err(|error| self.failure(&error))? else {
             return Ok(());
         };
@@ -475,8 +475,8 @@ impl NotPutBack {
     }
 }
 
-fn differences(contents: &Contents, manifest: &Manifest) -> Result<(), Vec<String>> {
-    let differences = contents.other_than(manifest);
+fn differences(contents: &DatabaseDigest, manifest: &Manifest) -> Result<(), Vec<String>> {
+    let differences = contents.differences(manifest);
     if differences.is_empty() {
         Ok(())
     } else {

@@ -4,13 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
-use super::Context;
-use super::foresee::{Foreseen, ProbeArgs};
-use super::session::Session;
+use super::CommandContext;
+use super::foresee::{ProbeArgs, ShownForecast};
+use super::session::Project;
 use crate::config;
 use crate::domain::plan::Plan;
-use crate::domain::risk::outlook::Outlook;
-use crate::domain::sql_files::history::Record;
+use crate::domain::risk::outlook::PlanForecast;
+use crate::domain::sql_files::history::HistoryRecord;
 use crate::domain::sql_files::selection::{Selection, Which};
 use crate::error::Failure;
 use crate::ui::{Listing, Migrations};
@@ -71,8 +71,8 @@ impl ListArgs {
 }
 
 /// Shows the list.
-pub fn run(args: &ListArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let mut session = Session::look(context)?;
+pub fn run(args: &ListArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
+    let mut session = Project::look(context)?;
     let selection = args.selection((context.now)());
     if selection != Selection::default() && session.sql().is_none() {
         return Err(Failure::user(
@@ -86,7 +86,7 @@ pub fn run(args: &ListArgs, context: &Context<'_>) -> Result<(), Failure> {
         )));
     }
     let plan = session.plan("base")?;
-    let foreseen = Foreseen::of(&mut session, &plan, context);
+    let foreseen = ShownForecast::of(&mut session, &plan, context);
     if let Some(project) = session.sql() {
         let ids = plan.steps.iter().map(|step| &step.removes);
         let registered: Vec<_> = ids.filter_map(|id| session.registered(id)).collect();
@@ -95,7 +95,7 @@ pub fn run(args: &ListArgs, context: &Context<'_>) -> Result<(), Failure> {
             .iter()
             .map(|one| selection.shows(one.record))
             .collect();
-        let gone: Vec<&Record> = project
+        let gone: Vec<&HistoryRecord> = project
             .history
             .records
             .iter()
@@ -105,11 +105,11 @@ pub fn run(args: &ListArgs, context: &Context<'_>) -> Result<(), Failure> {
             steps: shown(&plan.steps, &is_shown),
             ..plan.clone()
         };
-        let outlook = Outlook {
+        let outlook = PlanForecast {
             steps: shown(&foreseen.outlook.steps, &is_shown),
             ..foreseen.outlook.clone()
         };
-        let shown_gone: Vec<&Record> = gone
+        let shown_gone: Vec<&HistoryRecord> = gone
             .iter()
             .copied()
             .filter(|record| selection.shows(record))

@@ -3,10 +3,10 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::Context;
+use super::CommandContext;
 use super::connection::database_failure;
 use crate::database::Database;
-use crate::domain::lock::{Claim, Holder, Locked, new_run_id};
+use crate::domain::lock::{Holder, LockOwner, Locked, new_run_id};
 use crate::error::{Exit, Failure};
 
 /// How often the holder is asked after.
@@ -21,18 +21,18 @@ const TICK: Duration = Duration::from_millis(50);
 /// A wish to have the database alone.
 #[derive(Debug)]
 pub(super) struct Lock {
-    claim: Claim,
+    claim: LockOwner,
     /// How long to wait for somebody else's run.
     wait: Option<Duration>,
 }
 
 impl Lock {
     /// For a run that begins now.
-    pub(super) fn new(context: &Context<'_>, wait: Option<Duration>) -> Self {
+    pub(super) fn new(context: &CommandContext<'_>, wait: Option<Duration>) -> Self {
         let now = (context.now)();
         let run = new_run_id(now, context.operator.pid);
         Self {
-            claim: Claim::new(&run, context.operator, now),
+            claim: LockOwner::new(&run, context.operator, now),
             wait,
         }
     }
@@ -46,7 +46,7 @@ impl Lock {
     pub(super) fn take(
         &self,
         database: &mut dyn Database,
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
     ) -> Result<(), Failure> {
         let started = Instant::now();
         let mut told: Option<Instant> = None;
@@ -78,7 +78,7 @@ impl Lock {
         }
     }
 
-    fn held(&self, holder: &Holder, context: &Context<'_>) -> Failure {
+    fn held(&self, holder: &Holder, context: &CommandContext<'_>) -> Failure {
         let message = "another run holds the lock of this database; nothing was changed";
         let failure = Failure::new(Exit::Locked, message).because(format!("it is {holder}"));
         match self.wait {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::database::{Look, effects_counted, effects_postgres};
+use crate::database::{DatabaseReader, effects_counted, effects_postgres};
 use crate::domain::checks::{Health, is_named};
 use crate::domain::connection::VersionTable;
 use crate::domain::effect::{
@@ -11,7 +11,7 @@ use crate::domain::effect::{
 };
 use crate::domain::foresight::Dialect;
 use crate::domain::query::Queries;
-use crate::domain::report::{Difference, Schema};
+use crate::domain::report::{Difference, SchemaLines};
 use crate::runner::Measured;
 
 /// For each count that confirms a surprise. The step is taken back by then, and the run waits for nothing else.
@@ -137,7 +137,7 @@ impl Measure {
     pub(super) fn confirm(
         &mut self,
         surprises: Vec<Surprise>,
-        database: &mut dyn Look,
+        database: &mut dyn DatabaseReader,
     ) -> Vec<Surprise> {
         let counted = std::mem::take(&mut self.counted);
         surprises
@@ -167,12 +167,12 @@ impl Measure {
     pub(super) fn afterwards(
         &self,
         index: usize,
-        schemas: (&Schema, &Schema),
+        schemas: (&SchemaLines, &SchemaLines),
         healths: (&Health, &Health),
         difference: &Difference,
         (dialect, table): (Dialect, &VersionTable),
     ) -> Measured {
-        let read = |schema: &Schema, health: &Health| {
+        let read = |schema: &SchemaLines, health: &Health| {
             effects_counted::of_counts(schema, dialect, table, &health.counts)
         };
         let nothing = Announced::default();
@@ -194,7 +194,7 @@ impl Measure {
     }
 }
 
-fn number(database: &mut dyn Look, sql: &str) -> Option<u64> {
+fn number(database: &mut dyn DatabaseReader, sql: &str) -> Option<u64> {
     let rows = database.query(sql, LIMIT).ok()??;
     rows.first()?.first()?.as_deref()?.parse().ok()
 }

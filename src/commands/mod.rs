@@ -40,7 +40,7 @@ use crate::domain::command::{Command, ProjectOptions};
 
 /// What every command gets.
 #[derive(Debug)]
-pub struct Context<'a> {
+pub struct CommandContext<'a> {
     /// The settings, all layers together.
     pub settings: &'a crate::config::Layer,
     /// The project's directory.
@@ -59,7 +59,7 @@ pub struct Context<'a> {
     pub ui: &'a crate::ui::Ui,
 }
 
-impl Context<'_> {
+impl CommandContext<'_> {
     /// A command of this program on the same project and database.
     fn command(&self, words: &[&str]) -> Command {
         Command::new(&self.which_project, words)

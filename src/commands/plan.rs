@@ -2,15 +2,15 @@
 
 use clap::Args;
 
-use super::Context;
-use super::downgrade_safe::{Extent, Registered, Safety};
-use super::foresee::{Foreseen, ProbeArgs};
-use super::ruling::{CircumstanceArgs, Manner, rule};
-use super::session::Session;
+use super::CommandContext;
+use super::downgrade_safe::{BackupDecision, FileChecks, PlanScope};
+use super::foresee::{ProbeArgs, ShownForecast};
+use super::ruling::{CircumstanceArgs, RunConditions, rule};
+use super::session::Project;
 use crate::domain::policy::Consent;
 use crate::domain::risk::Level;
 use crate::error::{Exit, Failure};
-use crate::ui::{Ending, PlanView};
+use crate::ui::{PlanFooter, PlanView};
 
 /// Show the steps down to a target without taking them, and what they would destroy.
 ///
@@ -56,23 +56,23 @@ pub struct PlanArgs {
 }
 
 /// Shows the plan. Exit 3 where it holds what is denied.
-pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
-    let mut session = Session::look(context)?;
+pub fn run(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
+    let mut session = Project::look(context)?;
     let (plan, target, extent, again) = if let Some(only) = &args.only {
         (
             session.plan_only(only, context)?,
             format!("--only {only}"),
-            Extent::Only,
+            PlanScope::Only,
             context.command(&["downgrade-safe"]).option("--only", only),
         )
     } else {
         let target = args.target.clone().unwrap_or_default();
         let again = context.command(&["downgrade-safe"]).target(&target);
-        (session.plan(&target)?, target, Extent::Newest, again)
+        (session.plan(&target)?, target, PlanScope::Newest, again)
     };
-    let foreseen = Foreseen::of(&mut session, &plan, context);
-    let safety = Safety::judge(context, &session, &plan, &foreseen.outlook);
-    let manner = Manner {
+    let foreseen = ShownForecast::of(&mut session, &plan, context);
+    let safety = BackupDecision::judge(context, &session, &plan, &foreseen.outlook);
+    let manner = RunConditions {
         consent: Consent::Terminal,
         validate: context.settings.validate.unwrap_or(true),
         backup: safety.intended(context),
@@ -89,7 +89,7 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
         ways: &session.ways(&plan),
         outlook: &foreseen.outlook,
         ruling: ruled.ruling.as_ref(),
-        ending: Ending {
+        ending: PlanFooter {
             verdict: &foreseen.verdict,
             next: &next,
             backup: backup.as_deref(),
@@ -102,7 +102,7 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     } else {
         context.ui.plan(view)?;
     }
-    let registered = Registered::of(&session, &plan, None, extent, again);
+    let registered = FileChecks::of(&session, &plan, None, extent, again);
     registered.refuse_not_newest(context)?;
     registered.foretell(context);
     foreseen.denied(args.deny)

@@ -6,16 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Context;
-use super::unfinished::TakenUp;
+use super::CommandContext;
+use super::unfinished::ResumedRun;
 use crate::domain::backup::Manifest;
 use crate::domain::effect::Effect;
 use crate::domain::journal::{self, Begun, Checked, Entry, Finished, Run, RunBackup, Statement};
 use crate::domain::lock::Operator;
 use crate::domain::plan::Step;
 use crate::domain::proof::Evidence;
-use crate::domain::report::{Report, StepDone};
-use crate::domain::schema::Schema;
+use crate::domain::report::{RunOutcome, StepDone};
+use crate::domain::schema::SchemaLines;
 use crate::engine::Ended;
 use crate::engine::alembic::output::mask;
 use crate::error::{Exit, Failure, io_hint};
@@ -24,7 +24,7 @@ use crate::runner::Recorder;
 use crate::store::{Journal, Store, StoreError};
 
 /// The record of the project.
-pub(super) fn store(context: &Context<'_>) -> Store {
+pub(super) fn store(context: &CommandContext<'_>) -> Store {
     match &context.settings.state_dir {
         Some(named) => Store::new(context.dir.join(named), context.now).named(),
         None => Store::new(context.dir.join(".rollback"), context.now),
@@ -64,12 +64,12 @@ pub(super) fn store_failure(error: &StoreError) -> Failure {
     }
 }
 
-pub(super) fn digest(schema: &Schema) -> String {
+pub(super) fn digest(schema: &SchemaLines) -> String {
     crate::domain::schema::fingerprint(schema)
 }
 
 /// Writes down what the loop does.
-pub(super) struct Record {
+pub(super) struct RunRecorder {
     journal: Journal,
     /// The steps that were done before this part of the run.
     offset: usize,
@@ -77,7 +77,7 @@ pub(super) struct Record {
     counted: BTreeMap<String, u64>,
 }
 
-impl Record {
+impl RunRecorder {
     /// Of a run that begins now, with the checks that were made before it.
     pub(super) fn begin(
         store: &Store,
@@ -100,7 +100,7 @@ impl Record {
     /// Of a run that goes on.
     pub(super) fn go_on(
         store: &Store,
-        mut taken_up: TakenUp,
+        mut taken_up: ResumedRun,
         checks: Vec<Checked>,
     ) -> Result<Self, Failure> {
         let mut journal = reopen(store, &taken_up.run)?;
@@ -184,7 +184,7 @@ impl Record {
     pub(super) fn end(
         &mut self,
         what_there_is: Vec<Entry>,
-        report: &Report,
+        report: &RunOutcome,
         exit: Exit,
     ) -> Result<(), Failure> {
         fault::point("before_ended");
@@ -215,12 +215,12 @@ impl Record {
     }
 }
 
-impl Recorder for Record {
+impl Recorder for RunRecorder {
     fn intent(
         &mut self,
         index: usize,
         step: &Step,
-        _: &Schema,
+        _: &SchemaLines,
         evidence: Option<&Evidence>,
     ) -> Result<(), String> {
         let evidence = evidence
@@ -251,7 +251,7 @@ impl Recorder for Record {
         &mut self,
         index: usize,
         done: &StepDone,
-        after: &Schema,
+        after: &SchemaLines,
         checks: Vec<Checked>,
     ) -> Result<(), String> {
         let step = self.offset + index;
@@ -279,8 +279,8 @@ impl Recorder for Record {
         })
     }
 
-    fn committing(&mut self, steps: &[(StepDone, Schema)]) -> Result<(), String> {
-        let finished = |(index, (done, after)): (usize, &(StepDone, Schema))| Finished {
+    fn committing(&mut self, steps: &[(StepDone, SchemaLines)]) -> Result<(), String> {
+        let finished = |(index, (done, after)): (usize, &(StepDone, SchemaLines))| Finished {
             step: self.offset + index,
             removes: done.removes.to_string(),
             heads: done.heads.clone(),

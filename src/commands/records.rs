@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use super::Context;
+use super::CommandContext;
 use super::record::{store, store_failure};
-use crate::domain::account::Document;
+use crate::domain::account::RunReport;
 use crate::error::Failure;
 use crate::store::Store;
-use crate::ui::Told;
+use crate::ui::HistoryRow;
 
 /// Where runs are looked for.
 #[derive(Debug, Args)]
@@ -19,7 +19,10 @@ pub struct Source {
 }
 
 /// All runs, newest first, and where they were looked for.
-pub(super) fn all(source: &Source, context: &Context<'_>) -> Result<(Vec<Told>, String), Failure> {
+pub(super) fn all(
+    source: &Source,
+    context: &CommandContext<'_>,
+) -> Result<(Vec<HistoryRow>, String), Failure> {
     if source.from_database {
         return super::audit::runs(context);
     }
@@ -29,7 +32,8 @@ pub(super) fn all(source: &Source, context: &Context<'_>) -> Result<(Vec<Told>, 
     let told = recorded.into_iter().map(|(run, lines)| {
         let lines = lines.map_err(|error| error.to_string());
         let document = lines.and_then(|lines| {
-            Document::of(&lines).ok_or_else(|| "its first line is no beginning of a run".to_owned())
+            RunReport::of(&lines)
+                .ok_or_else(|| "its first line is no beginning of a run".to_owned())
         });
         told(run, document, Some(&store), context)
     });
@@ -39,18 +43,18 @@ pub(super) fn all(source: &Source, context: &Context<'_>) -> Result<(Vec<Told>, 
 /// A run as it is told in a list.
 pub(super) fn told(
     run: String,
-    document: Result<Document, String>,
+    document: Result<RunReport, String>,
     store: Option<&Store>,
-    context: &Context<'_>,
-) -> Told {
+    context: &CommandContext<'_>,
+) -> HistoryRow {
     match document {
-        Ok(document) => Told::Run {
+        Ok(document) => HistoryRow::Run {
             // Where the lock cannot be looked at, the record alone counts.
             at_work: store.is_some_and(|store| store.engine_at_work(&run).unwrap_or(false)),
             resume: context.command(&["resume"]).to_string(),
             document: Box::new(document),
         },
-        Err(reason) => Told::Damaged { run, reason },
+        Err(reason) => HistoryRow::Damaged { run, reason },
     }
 }
 
@@ -58,11 +62,11 @@ pub(super) fn told(
 pub(super) fn find(
     typed: &str,
     source: &Source,
-    context: &Context<'_>,
-) -> Result<Document, Failure> {
+    context: &CommandContext<'_>,
+) -> Result<RunReport, Failure> {
     let (runs, place) = all(source, context)?;
     let look = || format!("see which there are: {}", context.command(&["history"]));
-    let mut meant: Vec<Told> = runs
+    let mut meant: Vec<HistoryRow> = runs
         .into_iter()
         .filter(|told| typed == "latest" || id(told).starts_with(typed))
         .collect();
@@ -78,8 +82,8 @@ pub(super) fn find(
             .hint("type more of its id"));
     }
     match meant.pop() {
-        Some(Told::Run { document, .. }) => Ok(*document),
-        Some(Told::Damaged { run, reason }) => Err(Failure::user(format!(
+        Some(HistoryRow::Run { document, .. }) => Ok(*document),
+        Some(HistoryRow::Damaged { run, reason }) => Err(Failure::user(format!(
             "the record of run {run} cannot be read"
         ))
         .because(reason)
@@ -90,9 +94,9 @@ pub(super) fn find(
     }
 }
 
-fn id(told: &Told) -> &str {
+fn id(told: &HistoryRow) -> &str {
     match told {
-        Told::Run { document, .. } => &document.run,
-        Told::Damaged { run, .. } => run,
+        HistoryRow::Run { document, .. } => &document.run,
+        HistoryRow::Damaged { run, .. } => run,
     }
 }

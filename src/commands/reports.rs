@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Context;
-use super::session::Session;
-use crate::domain::account::Document;
+use super::CommandContext;
+use super::session::Project;
+use crate::domain::account::RunReport;
 use crate::domain::account::markdown::markdown;
 use crate::domain::untrusted;
 use crate::store::{self, JSON, MARKDOWN, Store, StoreError};
@@ -23,14 +23,14 @@ pub(super) fn file(text: &str) -> Result<PathBuf, String> {
 /// Writes the reports of a run as its record stands now, and says where. What cannot be written is a warning:
 /// the record has it all, and `rollback show` makes it anew.
 pub(super) fn write(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     store: &Store,
-    session: &mut Session,
+    session: &mut Project,
     run: &str,
     elsewhere: Option<&Path>,
 ) {
     let warn = |reason: String| context.ui.warn(&reason);
-    let document = match store.lines(run).map(|lines| Document::of(&lines)) {
+    let document = match store.lines(run).map(|lines| RunReport::of(&lines)) {
         Ok(Some(document)) => document,
         Ok(None) => return,
         Err(error) => return warn(format!("the report cannot be made: {error}")),
@@ -57,13 +57,13 @@ pub(super) fn write(
 }
 
 /// Beside the record; gives the path of the one for people.
-fn put(store: &Store, document: &Document) -> Result<PathBuf, StoreError> {
+fn put(store: &Store, document: &RunReport) -> Result<PathBuf, StoreError> {
     store.put_report(&document.run, JSON, &json(document))?;
     store.put_report(&document.run, MARKDOWN, &markdown(document))
 }
 
 /// As it is written to a file.
-pub(super) fn json(document: &Document) -> String {
+pub(super) fn json(document: &RunReport) -> String {
     // A value of strings and numbers always has a JSON form.
     untrusted::pretty_json(document).unwrap_or_default() + "\n"
 }

@@ -11,13 +11,13 @@ use clap::Args;
 use self::by_hand::by_hand;
 use self::chosen::Chosen;
 use self::target::Target;
-use super::Context;
-use super::keeper::{Keeper, Source};
+use super::CommandContext;
+use super::keeper::{BackupService, Source};
 use super::lock::Lock;
 use super::record::{append, store, store_failure};
 use super::reports;
 use super::whose_run::may_be_restored;
-use crate::domain::backup::{Contents, Manifest, VERSION};
+use crate::domain::backup::{DatabaseDigest, Manifest, VERSION};
 use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::{Entry, seconds};
 use crate::error::{Exit, Failure};
@@ -72,7 +72,7 @@ pub struct RestoreArgs {
 }
 
 /// Shows, asks, restores and tells.
-pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+pub fn run(args: &RestoreArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let ui = context.ui;
     let store = store(context);
     let mut chosen = Chosen::find(&args.id, context)?;
@@ -167,8 +167,8 @@ pub fn run(args: &RestoreArgs, context: &Context<'_>) -> Result<Exit, Failure> {
 /// can be saved, that has to be agreed to.
 fn saved(
     args: &RestoreArgs,
-    context: &Context<'_>,
-    keeper: &Keeper<'_>,
+    context: &CommandContext<'_>,
+    keeper: &BackupService<'_>,
 ) -> Result<Option<Manifest>, Failure> {
     if args.no_backup {
         return Ok(None);
@@ -200,8 +200,8 @@ fn saved(
 /// Gives the database that the backup is of, if that is not known to be this one and may be another.
 fn may_be_restored_here(
     args: &RestoreArgs,
-    context: &Context<'_>,
-    keeper: &Keeper<'_>,
+    context: &CommandContext<'_>,
+    keeper: &BackupService<'_>,
     chosen: &Chosen,
 ) -> Result<Option<DatabaseReference>, Failure> {
     let manifest = &chosen.manifest;
@@ -229,7 +229,7 @@ fn may_be_restored_here(
 }
 
 /// Asks for the name of the database. Scripts have to know it.
-fn agreed(args: &RestoreArgs, context: &Context<'_>, name: &str) -> Result<(), Failure> {
+fn agreed(args: &RestoreArgs, context: &CommandContext<'_>, name: &str) -> Result<(), Failure> {
     let ui = context.ui;
     if let Some(named) = &args.database
         && named != name
@@ -270,9 +270,9 @@ fn agreed(args: &RestoreArgs, context: &Context<'_>, name: &str) -> Result<(), F
 
 /// Refuses where the state that would be lost is not the one that was shown.
 fn still(
-    keeper: &Keeper<'_>,
-    before: Option<&Contents>,
-    context: &Context<'_>,
+    keeper: &BackupService<'_>,
+    before: Option<&DatabaseDigest>,
+    context: &CommandContext<'_>,
 ) -> Result<(), Failure> {
     // What could not be read before was not shown either.
     let Some(before) = before else {
@@ -292,7 +292,7 @@ fn still(
 }
 
 /// Without a reading of before nothing is proven.
-fn is_unchanged(keeper: &Keeper<'_>, before: Option<&Contents>) -> bool {
+fn is_unchanged(keeper: &BackupService<'_>, before: Option<&DatabaseDigest>) -> bool {
     before.is_some_and(|before| keeper.contents().is_ok_and(|now| now == *before))
 }
 
@@ -301,7 +301,7 @@ fn told(
     mut failure: Failure,
     unchanged: bool,
     saved: Option<&Manifest>,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
 ) -> Failure {
     failure.causes.insert(0, failure.message.clone());
     if unchanged {
@@ -324,7 +324,7 @@ fn told(
 
 /// A run is over: the database is what it was at another time.
 fn close(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     store: &Store,
     run: &str,
     manifest: &Manifest,

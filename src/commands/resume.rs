@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Context;
+use super::CommandContext;
 use super::downgrade_safe::{self, DowngradeSafeArgs, HowArgs};
 use crate::error::{Exit, Failure};
 
@@ -40,7 +40,7 @@ pub struct ResumeArgs {
 }
 
 /// The same as `downgrade-safe --resume`.
-pub fn run(args: &ResumeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+pub fn run(args: &ResumeArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let args = DowngradeSafeArgs {
         resume: true,
         dry_run: args.dry_run,

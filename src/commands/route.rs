@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use super::Context;
+use super::CommandContext;
 use crate::database;
 use crate::domain::connection::{ConnectionFacts, Identity};
 use crate::domain::database_identity::DatabaseIdentity;
@@ -25,7 +25,11 @@ pub(super) struct Route {
 const NOW_AND_THEN: Duration = Duration::from_secs(1);
 
 impl Route {
-    pub(super) fn new(context: &Context<'_>, facts: ConnectionFacts, identity: &Identity) -> Self {
+    pub(super) fn new(
+        context: &CommandContext<'_>,
+        facts: ConnectionFacts,
+        identity: &Identity,
+    ) -> Self {
         Self {
             facts,
             environment: context.environment.clone(),

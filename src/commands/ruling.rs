@@ -6,15 +6,15 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::Context;
-use super::foresee::Foreseen;
-use super::session::Session;
-use super::unfinished::TakenUp;
+use super::CommandContext;
+use super::foresee::ShownForecast;
+use super::session::Project;
+use super::unfinished::ResumedRun;
 use crate::config::{self, DeployedAt, Layer};
 use crate::domain::backup::Verified;
 use crate::domain::plan::Plan;
 use crate::domain::policy::environment::normal;
-use crate::domain::policy::{Circumstances, Consent, Policy, Ruling, Situation};
+use crate::domain::policy::{Consent, Policy, PolicyDecision, RunContext, Situation};
 use crate::domain::risk::Level;
 use crate::error::Failure;
 
@@ -56,10 +56,10 @@ impl CircumstanceArgs {
 
 /// What was said, and what the policy makes of it.
 #[derive(Debug, Clone)]
-pub(super) struct Ruled {
-    pub(super) circumstances: Circumstances,
+pub(super) struct PolicyCheck {
+    pub(super) circumstances: RunContext,
     /// `None` where there is no policy, or no step to rule on.
-    pub(super) ruling: Option<Ruling>,
+    pub(super) ruling: Option<PolicyDecision>,
     pub(super) policy: Policy,
     /// What the ruling was made of.
     situation: Option<Situation>,
@@ -67,29 +67,29 @@ pub(super) struct Ruled {
 
 /// How a rollback is about to be run.
 #[derive(Clone, Copy)]
-pub(super) struct Manner<'a> {
+pub(super) struct RunConditions<'a> {
     pub(super) consent: Consent,
     /// Whether each step is looked at.
     pub(super) validate: bool,
     /// The backup that will be made before the first step, and how far it will be proven.
     pub(super) backup: Option<Verified>,
     /// The run that is gone on with.
-    pub(super) taken_up: Option<&'a TakenUp>,
+    pub(super) taken_up: Option<&'a ResumedRun>,
 }
 
 /// Asks the policy about a plan. Of a run that goes on it takes what was said when it was begun, where it is not
 /// said anew.
 pub(super) fn rule(
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     plan: &Plan,
-    foreseen: &Foreseen,
-    manner: Manner<'_>,
-) -> Result<Ruled, Failure> {
-    let begun = manner.taken_up.map(TakenUp::circumstances);
+    foreseen: &ShownForecast,
+    manner: RunConditions<'_>,
+) -> Result<PolicyCheck, Failure> {
+    let begun = manner.taken_up.map(ResumedRun::circumstances);
     let circumstances = circumstances(context, begun.as_ref());
     let policy = policy(context, begun.as_ref())?;
-    let mut ruled = Ruled {
+    let mut ruled = PolicyCheck {
         circumstances,
         ruling: None,
         policy,
@@ -127,13 +127,13 @@ pub(super) fn rule(
 /// Refuses what the policy would refuse of any plan with a step: for whoever cannot come back later to mend it.
 /// `backup` is the one that may be made.
 pub(super) fn refuse_beforehand(
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     consent: Consent,
     backup: Option<Verified>,
 ) -> Result<(), Failure> {
     let policy = policy(context, None)?;
-    let mut ruled = Ruled {
+    let mut ruled = PolicyCheck {
         circumstances: circumstances(context, None),
         ruling: None,
         policy,
@@ -159,12 +159,12 @@ pub(super) fn refuse_beforehand(
     ruled.refusal().map_or(Ok(()), Err)
 }
 
-fn now(context: &Context<'_>) -> Timestamp {
+fn now(context: &CommandContext<'_>) -> Timestamp {
     Timestamp::try_from((context.now)()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// The rules. A run that goes on stays where it was begun, whether a variable still says so or not.
-fn policy(context: &Context<'_>, begun: Option<&Circumstances>) -> Result<Policy, Failure> {
+fn policy(context: &CommandContext<'_>, begun: Option<&RunContext>) -> Result<Policy, Failure> {
     let settings = context.settings;
     let begun = begun.and_then(|begun| begun.environment.as_deref());
     match (settings.environment.as_deref(), begun) {
@@ -183,11 +183,11 @@ fn policy(context: &Context<'_>, begun: Option<&Circumstances>) -> Result<Policy
     }
 }
 
-fn circumstances(context: &Context<'_>, begun: Option<&Circumstances>) -> Circumstances {
+fn circumstances(context: &CommandContext<'_>, begun: Option<&RunContext>) -> RunContext {
     let settings = context.settings;
     let begun = begun.cloned().unwrap_or_default();
     let deployed_at = settings.deployed_at.map(|at| at.moment((context.now)()));
-    Circumstances {
+    RunContext {
         environment: settings.environment.clone().or(begun.environment),
         reason: settings.reason.clone().or(begun.reason),
         incident: settings.incident.clone().or(begun.incident),
@@ -198,19 +198,19 @@ fn circumstances(context: &Context<'_>, begun: Option<&Circumstances>) -> Circum
 
 /// What is left over and at fault. What a run that goes on has kept beside the database is its own.
 fn faults(
-    context: &Context<'_>,
-    session: &mut Session,
-    taken_up: Option<&TakenUp>,
+    context: &CommandContext<'_>,
+    session: &mut Project,
+    taken_up: Option<&ResumedRun>,
 ) -> Option<Vec<String>> {
     let budget = context.settings.check_budget.unwrap_or(BUDGET);
     let mut faults = session.faults(budget)?;
-    if let Some(copy) = taken_up.and_then(TakenUp::useless_copy) {
+    if let Some(copy) = taken_up.and_then(ResumedRun::useless_copy) {
         faults.retain(|fault| !fault.ends_with(&copy));
     }
     Some(faults)
 }
 
-impl Ruled {
+impl PolicyCheck {
     fn decide(&mut self, situation: Situation) {
         let ruling = self.policy.decide(&situation);
         self.ruling = (!ruling.points.is_empty()).then_some(ruling);
@@ -218,7 +218,7 @@ impl Ruled {
     }
 
     /// Asks the policy once more after the question: a person may have read for long, and a window may have closed.
-    pub(super) fn still_met(&mut self, context: &Context<'_>) -> Result<(), Failure> {
+    pub(super) fn still_met(&mut self, context: &CommandContext<'_>) -> Result<(), Failure> {
         if let Some(situation) = self.situation.take() {
             let now = now(context);
             self.decide(Situation { now, ..situation });

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Context;
+use super::CommandContext;
 use super::records::{self, Source};
 use crate::error::Failure;
 
@@ -30,7 +30,7 @@ pub struct ShowArgs {
 }
 
 /// Shows the report.
-pub fn run(args: &ShowArgs, context: &Context<'_>) -> Result<(), Failure> {
+pub fn run(args: &ShowArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
     let document = records::find(&args.run, &args.source, context)?;
     context.ui.report(&document, args.markdown)
 }

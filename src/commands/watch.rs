@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Context;
+use super::CommandContext;
 use crate::checks::{Check, Place, What, When};
-use crate::database::Look;
+use crate::database::DatabaseReader;
 use crate::domain::checks::{Counts, Faults, Health, Removed, is_bookkeeping};
 use crate::domain::connection::VersionTable;
 use crate::domain::journal::{Checked, Rows};
@@ -19,10 +19,10 @@ use crate::runner::Findings;
 const BUDGET: Duration = Duration::from_secs(2);
 
 /// What is looked through, with the version table, where there is such a way.
-pub(super) type Own<'a> = Option<(&'a mut (dyn Look + 'a), &'a VersionTable)>;
+pub(super) type Own<'a> = Option<(&'a mut (dyn DatabaseReader + 'a), &'a VersionTable)>;
 
 /// The checks of a run and what they saw last.
-pub(super) struct Watch {
+pub(super) struct HealthChecks {
     checks: Vec<Check>,
     place: Place,
     budget: Duration,
@@ -39,8 +39,8 @@ pub(super) struct Watch {
     pub(super) each_by_itself: bool,
 }
 
-impl Watch {
-    pub(super) fn new(context: &Context<'_>, secrets: Vec<Secret>) -> Self {
+impl HealthChecks {
+    pub(super) fn new(context: &CommandContext<'_>, secrets: Vec<Secret>) -> Self {
         let settings = context.settings;
         Self {
             checks: settings.checks.clone().unwrap_or_default(),
@@ -103,7 +103,7 @@ impl Watch {
         &mut self,
         own: Own<'_>,
         seen: Option<Health>,
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
     ) -> Result<(), Failure> {
         if let Some((database, table)) = own {
             let health = seen.map_or_else(|| look(database, table, self.budget), Ok);
@@ -254,7 +254,7 @@ fn borrowed<'a>(own: &'a mut Own<'_>) -> Own<'a> {
 
 /// The rows of the project's own tables.
 fn counts(
-    database: &mut dyn Look,
+    database: &mut dyn DatabaseReader,
     table: &VersionTable,
     budget: Duration,
 ) -> Result<Counts, String> {
@@ -270,7 +270,11 @@ fn own_tables(counts: Option<Counts>, table: &VersionTable) -> Counts {
     counts
 }
 
-fn look(database: &mut dyn Look, table: &VersionTable, budget: Duration) -> Result<Health, String> {
+fn look(
+    database: &mut dyn DatabaseReader,
+    table: &VersionTable,
+    budget: Duration,
+) -> Result<Health, String> {
     // Before the count, so that what is committed in between is newer.
     let snapshot = database.snapshot();
     let counts = database

@@ -1,8 +1,8 @@
 //! Whether a recorded run or backup is of the database that is there now, and what is said if it is not.
 
-use super::Context;
+use super::CommandContext;
 use super::record::store_failure;
-use super::session::Session;
+use super::session::Project;
 use crate::domain::backup::Manifest;
 use crate::domain::database_identity::{DatabaseReference, Relation};
 use crate::domain::journal::{Entry, Run};
@@ -25,7 +25,7 @@ pub(super) enum Purpose {
 
 /// The newest unfinished run of this database, or the one that the operator says is its.
 pub(super) fn unfinished(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     store: &Store,
     here: &DatabaseReference,
     purpose: Purpose,
@@ -75,7 +75,7 @@ fn not_empty(runs: Vec<Run>) -> Option<Vec<Run>> {
 
 /// A run that is to be resumed or abandoned, and that is not known to be of this database.
 fn of_another(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     here: &DatabaseReference,
     mut runs: Vec<Run>,
     allowed: bool,
@@ -119,7 +119,7 @@ fn of_another(
 }
 
 /// The refusal of a run that began on another server at this address, or perhaps did.
-fn not_of_this(context: &Context<'_>, here: &DatabaseReference, run: &Run) -> Failure {
+fn not_of_this(context: &CommandContext<'_>, here: &DatabaseReference, run: &Run) -> Failure {
     let id = &run.begun.run;
     let message = if here.relation_to(&run.database) == Relation::Replaced {
         format!("run {id} is unfinished on another database that had this address")
@@ -145,7 +145,7 @@ fn not_of_this(context: &Context<'_>, here: &DatabaseReference, run: &Run) -> Fa
 }
 
 /// What is recorded of a run that goes on or ends on another database than it began on.
-pub(super) fn moved(session: &Session, run: &Run) -> Option<Entry> {
+pub(super) fn moved(session: &Project, run: &Run) -> Option<Entry> {
     let here = session.database_reference();
     let is_usable = here.relation_to(&run.database).is_usable();
     (!is_usable).then(|| Entry::OtherDatabase(Box::new(here)))
@@ -154,7 +154,7 @@ pub(super) fn moved(session: &Session, run: &Run) -> Option<Entry> {
 /// Refuses a backup that is not known to be of this database, unless the operator says that it may be of another.
 /// Then gives that other one.
 pub(super) fn may_be_restored(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     here: &DatabaseReference,
     manifest: &Manifest,
     other_database: bool,

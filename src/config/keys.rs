@@ -18,7 +18,7 @@ struct File {
     engine: Option<String>,
     migrations: Option<PathBuf>,
     history_schema: Option<String>,
-    engine_command: Option<Words>,
+    engine_command: Option<StringOrList>,
     alembic_config: Option<PathBuf>,
     name: Option<String>,
     x: Option<Vec<String>>,
@@ -98,12 +98,12 @@ const AUDIT_KEYS: [&str; 1] = ["table"];
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Words {
+enum StringOrList {
     Line(String),
     List(Vec<String>),
 }
 
-impl Words {
+impl StringOrList {
     fn read(self) -> Result<Vec<String>, String> {
         match self {
             Self::Line(line) => words(&line),
@@ -123,7 +123,7 @@ pub(super) fn layer(path: &Path, table: toml::Table) -> Result<Layer, Failure> {
         engine: source.read("engine", file.engine, |text| one_of(&text))?,
         migrations: file.migrations.map(|folder| source.resolve(&folder)),
         history_schema: file.history_schema,
-        engine_command: source.read("engine_command", file.engine_command, Words::read)?,
+        engine_command: source.read("engine_command", file.engine_command, StringOrList::read)?,
         alembic_config: file.alembic_config.map(|config| source.resolve(&config)),
         name: file.name,
         x: file.x,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 
 use super::DatabaseError;
-use super::session::{Session, text};
+use super::session::{Connection, text};
 use crate::domain::blocker::{Blocker, shortened};
 
 /// `pg_blocking_pids` names who holds a lock that conflicts and who stands before in its queue. A
@@ -65,7 +65,7 @@ const MARIADB_SESSIONS: &str = r"
         AND p.id IN ";
 
 pub(super) fn of_postgres(
-    session: &mut Session<sqlx::PgConnection>,
+    session: &mut Connection<sqlx::PgConnection>,
     open_for: Duration,
 ) -> Result<Vec<Blocker>, DatabaseError> {
     let rows = session.glance(&format!("{POSTGRES}{}", open_for.as_secs_f64()))?;
@@ -76,7 +76,7 @@ pub(super) fn of_postgres(
 }
 
 pub(super) fn of_mysql(
-    session: &mut Session<sqlx::MySqlConnection>,
+    session: &mut Connection<sqlx::MySqlConnection>,
     open_for: Duration,
     tells_holders: &mut bool,
 ) -> Result<Vec<Blocker>, DatabaseError> {

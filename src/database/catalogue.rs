@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::Look;
+use super::DatabaseReader;
 use super::mysql::IS_MARIADB;
-use crate::domain::catalogue::{Catalogue, Release};
+use crate::domain::catalogue::{Release, SchemaModel};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::TableName;
-use crate::domain::schema::Schema;
+use crate::domain::schema::SchemaLines;
 
 /// How long the small questions about the catalogue may take.
 const CATALOGUE_LIMIT: Duration = Duration::from_secs(2);
@@ -30,7 +30,11 @@ const USED_BY_VIEWS: &str = "
         AND d.refobjsubid > 0 AND of.nspname NOT IN ('pg_catalog', 'information_schema')";
 
 /// Reads what the lines of a schema leave open. Without an answer it stays open.
-pub fn catalogue(database: &mut dyn Look, schema: &Schema, dialect: Dialect) -> Catalogue {
+pub fn catalogue(
+    database: &mut dyn DatabaseReader,
+    schema: &SchemaLines,
+    dialect: Dialect,
+) -> SchemaModel {
     let library = database.library().and_then(Release::of);
     let mut try_ask = |sql: &str| database.query(sql, CATALOGUE_LIMIT).ok().flatten();
     let uses = match dialect {
@@ -42,7 +46,7 @@ pub fn catalogue(database: &mut dyn Look, schema: &Schema, dialect: Dialect) -> 
         Dialect::Postgresql => ask(DEFAULT_SCHEMA).into_iter().flatten().next(),
         _ => None,
     };
-    let mut catalogue = Catalogue::read(schema, dialect, default_schema.flatten().as_deref());
+    let mut catalogue = SchemaModel::read(schema, dialect, default_schema.flatten().as_deref());
     catalogue.library = library;
     if dialect == Dialect::Mysql {
         let rows = ask(&format!("SELECT CAST({IS_MARIADB} AS CHAR)"));

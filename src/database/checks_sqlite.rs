@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::probe::pairs;
-use super::session::{Session, SessionError, number, text};
+use super::session::{Connection, SessionError, number, text};
 use super::sqlite::Sqlite;
 use super::{Limited, left_over, quoted};
 use crate::domain::checks::{Count, Counts, Faults};
@@ -30,7 +30,7 @@ pub(super) const LEFTOVERS: &str = r"SELECT name FROM sqlite_master WHERE type =
 
 /// A statement that is ended when the time is over; `None` where it was.
 fn ask(
-    session: &mut Session<SqliteConnection>,
+    session: &mut Connection<SqliteConnection>,
     sql: &str,
     end: Instant,
 ) -> Result<Option<Vec<SqliteRow>>, SessionError> {
@@ -59,7 +59,7 @@ pub(super) fn counts(sqlite: &Sqlite, budget: Duration) -> Limited<Counts> {
 
 /// The same over an open file.
 pub(super) fn counted(
-    session: &mut Session<SqliteConnection>,
+    session: &mut Connection<SqliteConnection>,
     end: Instant,
 ) -> Result<Option<Counts>, SessionError> {
     let Some(tables) = ask(session, TABLES, end)? else {
@@ -101,7 +101,7 @@ pub(super) fn faults(sqlite: &Sqlite, budget: Duration) -> Limited<(Faults, BTre
 
 /// The same over an open file.
 pub(super) fn found(
-    session: &mut Session<SqliteConnection>,
+    session: &mut Connection<SqliteConnection>,
     end: Instant,
 ) -> Result<Option<(Faults, BTreeSet<String>)>, SessionError> {
     let mut faults = Faults::new();

@@ -4,19 +4,19 @@
 
 use std::time::Duration;
 
-use super::{DatabaseError, Look};
-use crate::domain::catalogue::Catalogue;
+use super::{DatabaseError, DatabaseReader};
+use crate::domain::catalogue::SchemaModel;
 use crate::domain::checks::Counts;
 use crate::domain::connection::VersionTable;
 use crate::domain::effect::CountedInventory;
 use crate::domain::foresight::Dialect;
-use crate::domain::schema::Schema;
+use crate::domain::schema::SchemaLines;
 
 /// Notes the tables of a schema and counts their rows, the smallest table first. Those that `budget` does not suffice
 /// for are not counted, and [`CountedInventory::not_counted`] says which.
 pub fn inventory(
-    database: &mut dyn Look,
-    schema: &Schema,
+    database: &mut dyn DatabaseReader,
+    schema: &SchemaLines,
     dialect: Dialect,
     version: &VersionTable,
     budget: Duration,
@@ -27,11 +27,11 @@ pub fn inventory(
 
 /// The same from rows that were counted already.
 pub fn of_counts(
-    schema: &Schema,
+    schema: &SchemaLines,
     dialect: Dialect,
     version: &VersionTable,
     counts: &Counts,
 ) -> CountedInventory {
-    let catalogue = Catalogue::read(schema, dialect, None);
+    let catalogue = SchemaModel::read(schema, dialect, None);
     CountedInventory::new(&catalogue, counts, version)
 }

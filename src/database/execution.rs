@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnection, MySqlDatabaseError};
 use sqlx::postgres::{PgConnection, PgDatabaseError};
-use sqlx::{Connection, Executor};
+use sqlx::{Connection as SqlxConnection, Executor};
 
 use super::failure::Failure;
 use super::mysql::MySql;
 use super::postgres::Postgres;
-use super::session::{End, Session, Undone, text, texts};
+use super::session::{Connection, End, ExecutionError, text, texts};
 use super::sqlite::Sqlite;
 use super::{DatabaseError, Environment};
 use crate::domain::connection::{ConnectionFacts, Dialect};
@@ -49,7 +49,7 @@ pub(super) fn open(
 }
 
 fn postgres(
-    mut session: Session<PgConnection>,
+    mut session: Connection<PgConnection>,
     lock_timeout: Option<Duration>,
 ) -> Result<Box<dyn Execution>, DatabaseError> {
     let rows = session.rows_here("SELECT pg_backend_pid()::text")?;
@@ -74,7 +74,7 @@ fn notice_our_end(execution: &mut dyn Execution) {
 }
 
 fn mysql(
-    mut session: Session<MySqlConnection>,
+    mut session: Connection<MySqlConnection>,
     lock_timeout: Option<Duration>,
 ) -> Result<Box<dyn Execution>, DatabaseError> {
     let rows = session.rows_here("SELECT CAST(CONNECTION_ID() AS CHAR)")?;
@@ -99,15 +99,15 @@ fn set(execution: &mut dyn Execution, sql: &str) -> Result<(), DatabaseError> {
 }
 
 /// A session that is never replaced.
-struct Runs<C: Connection> {
-    session: Session<C>,
+struct Runs<C: SqlxConnection> {
+    session: Connection<C>,
     end: End,
     /// What limits the wait for locks, if all else of the session can be reset.
     limit: Option<String>,
 }
 
-impl<C: Connection> Runs<C> {
-    fn new(session: Session<C>, end: End, limit: Option<String>) -> Self {
+impl<C: SqlxConnection> Runs<C> {
+    fn new(session: Connection<C>, end: End, limit: Option<String>) -> Self {
         Self {
             session,
             end,
@@ -118,7 +118,7 @@ impl<C: Connection> Runs<C> {
 
 impl<C> Execution for Runs<C>
 where
-    C: Connection,
+    C: SqlxConnection,
     for<'c> &'c mut C: Executor<'c, Database = C::Database>,
     usize: sqlx::ColumnIndex<<C::Database as sqlx::Database>::Row>,
     for<'r> String: sqlx::Decode<'r, C::Database>,
@@ -139,16 +139,16 @@ where
     }
 }
 
-fn told(undone: Undone) -> RunError {
+fn told(undone: ExecutionError) -> RunError {
     let (error, source) = match undone {
-        Undone::GivenUp => {
+        ExecutionError::GivenUp => {
             return RunError {
                 kind: RunErrorKind::GivenUp,
                 code: None,
                 reason: "it was ended before it was done".to_owned(),
             };
         }
-        Undone::Failed(failed) => *failed,
+        ExecutionError::Failed(failed) => *failed,
     };
     let database = source.as_database_error();
     // The driver gives the class of an error as its code, which is the same for very different ones.

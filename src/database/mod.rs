@@ -33,7 +33,7 @@ pub mod url;
 
 pub use self::catalogue::catalogue;
 pub use self::schema_postgres::SCHEMA as SCHEMA_OF_POSTGRES;
-pub use self::snapshot::{KeptCopy, Snapshot};
+pub use self::snapshot::{LeftoverSnapshot, Snapshot};
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -44,10 +44,10 @@ use crate::domain::checks::{Counts, Faults, Health};
 use crate::domain::connection::{
     ConnectionFacts, Dialect, Identity, RowsAre, VersionRows, VersionTable,
 };
-use crate::domain::lock::{Claim, Locked};
+use crate::domain::lock::{LockOwner, Locked};
 use crate::domain::proof::{Evidence, StepSession, Trace};
 use crate::domain::query::{Execution, Queries, TextRows};
-use crate::domain::report::Schema;
+use crate::domain::report::SchemaLines;
 use crate::process::Environment;
 
 /// Opens a connection and proves that it works: a wrong password is an error here, not later.
@@ -112,7 +112,7 @@ fn version_query(table: &VersionTable, quote: char) -> String {
 }
 
 /// The lines of an outline, each on one line whatever its expressions look like.
-fn outline(lines: impl Iterator<Item = String>) -> Schema {
+fn outline(lines: impl Iterator<Item = String>) -> SchemaLines {
     lines
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect()
@@ -220,11 +220,11 @@ pub type Limited<T> = Result<Option<T>, DatabaseError>;
 
 /// What is looked at after a step, as of one moment.
 #[derive(Debug)]
-pub struct Glimpse {
+pub struct DatabaseSnapshot {
     /// As [`Look::version_rows`] has it.
     pub rows: VersionRows,
     /// As [`Look::schema`] has it.
-    pub schema: Schema,
+    pub schema: SchemaLines,
     /// As [`Look::row_counts`] has it.
     pub counts: Option<Counts>,
     /// As [`Look::faults`] has it.
@@ -235,7 +235,7 @@ pub struct Glimpse {
 
 /// What is looked at between the steps: over a connection of our own, or inside a transaction of the
 /// engine.
-pub trait Look {
+pub trait DatabaseReader {
     /// The version of the library that the engine uses on this database, if that is no server: `3.33.0` of SQLite.
     fn library(&self) -> Option<&str> {
         None
@@ -245,7 +245,7 @@ pub trait Look {
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError>;
 
     /// Reads the schema in one query, without the server's own objects.
-    fn schema(&mut self) -> Result<Schema, DatabaseError>;
+    fn schema(&mut self) -> Result<SchemaLines, DatabaseError>;
 
     /// Counts the rows of the tables, the smallest first; those that the budget does not allow have
     /// the server's estimate, on SQLite, which has none, 0.
@@ -262,7 +262,7 @@ pub trait Look {
 
     /// All of these at once, in as few round trips as the server allows. `None` where something stood in the
     /// way: each is asked by itself then, and says what it was. `budget` is for each of the last two.
-    fn at_once(&mut self, _table: &VersionTable, _budget: Duration) -> Option<Glimpse> {
+    fn at_once(&mut self, _table: &VersionTable, _budget: Duration) -> Option<DatabaseSnapshot> {
         None
     }
 
@@ -277,14 +277,14 @@ pub trait Look {
 /// and open a new connection where the old one broke: once per call, and for about five seconds
 /// where the server does not answer, because it may be restarting after the failure that the caller
 /// is about to look at.
-pub trait Database: Look {
+pub trait Database: DatabaseReader {
     /// Asks the server what it is. One round trip.
     fn identity(&mut self) -> Result<Identity, DatabaseError>;
 
     /// Locks the database against every other run, at once or not at all; it may be asked again. The
     /// lock is no transaction and blocks nobody but other runs. It is let go of with this value, or
     /// when the process ends, however it ends.
-    fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError>;
+    fn lock(&mut self, claim: &LockOwner) -> Result<Locked, DatabaseError>;
 
     /// Lets go of the lock, at once: whoever asks next gets it.
     fn release_lock(&mut self) -> Result<(), DatabaseError>;
@@ -330,7 +330,10 @@ pub trait Database: Look {
 
     /// The same looks inside a transaction of somebody else, which this connection does not see into.
     /// `None` where there are no such transactions.
-    fn inside<'a>(&mut self, _transaction: &'a mut dyn Queries) -> Option<Box<dyn Look + 'a>> {
+    fn inside<'a>(
+        &mut self,
+        _transaction: &'a mut dyn Queries,
+    ) -> Option<Box<dyn DatabaseReader + 'a>> {
         None
     }
 }

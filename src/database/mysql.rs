@@ -9,19 +9,19 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 use super::failure::Failure;
 use super::lock::mysql::MySqlLock;
 use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
-use super::session::{Session, SessionError, number, text, texts, version_rows};
+use super::session::{Connection, SessionError, number, text, texts, version_rows};
 use super::{
-    Database, DatabaseError, Glimpse, Limited, Look, audit, audited, blockers, checks_mysql,
-    left_over, outline, proof_mysql, put_or_create, version_query,
+    Database, DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, audit, audited, blockers,
+    checks_mysql, left_over, outline, proof_mysql, put_or_create, version_query,
 };
 use crate::domain::audit as domain_audit;
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults, Health};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::database_identity::{self as identity, DatabaseIdentity};
-use crate::domain::lock::{Claim, Locked};
+use crate::domain::lock::{LockOwner, Locked};
 use crate::domain::proof::{Evidence, MySqlTrace, StepSession, Trace};
-use crate::domain::report::Schema;
+use crate::domain::report::SchemaLines;
 
 /// `SHOW` passes over the names that a server does not know, where `SELECT @@name` fails. The id of
 /// a server is copied with its files, so its place counts as well.
@@ -36,7 +36,7 @@ const NOT_ALLOWED: &str = "42000";
 
 /// An open connection.
 pub(super) struct MySql {
-    pub(super) session: Session<MySqlConnection>,
+    pub(super) session: Connection<MySqlConnection>,
     lock: Option<MySqlLock>,
     facts: ConnectionFacts,
     database: String,
@@ -54,7 +54,7 @@ impl MySql {
                 server(facts)
             )));
         };
-        let session = Session::open(
+        let session = Connection::open(
             options(facts)?,
             place(facts, &database),
             facts.password.clone(),
@@ -99,7 +99,7 @@ impl MySql {
     }
 
     /// The answer to [`SCHEMA`], with what else is to be said of sequences.
-    fn schema_of(&mut self, rows: &[MySqlRow]) -> Result<Schema, DatabaseError> {
+    fn schema_of(&mut self, rows: &[MySqlRow]) -> Result<SchemaLines, DatabaseError> {
         let mut lines: Vec<String> = rows.iter().filter_map(|row| text(row, 0)).collect();
         let names: Vec<&str> = lines
             .iter()
@@ -125,7 +125,7 @@ impl MySql {
     }
 }
 
-impl Look for MySql {
+impl DatabaseReader for MySql {
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
         // A schema is a database here, and our own one was there when we connected.
         version_rows(
@@ -134,7 +134,7 @@ impl Look for MySql {
         )
     }
 
-    fn schema(&mut self) -> Result<Schema, DatabaseError> {
+    fn schema(&mut self) -> Result<SchemaLines, DatabaseError> {
         let rows = self.session.rows(SCHEMA)?;
         self.schema_of(&rows)
     }
@@ -147,7 +147,7 @@ impl Look for MySql {
         checks_mysql::faults(self, budget)
     }
 
-    fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<Glimpse> {
+    fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<DatabaseSnapshot> {
         let limited = |sql: &str| checks_mysql::limited(sql.trim_start(), budget);
         let answers = self.session.results(&[
             &version_query(table, '`'),
@@ -159,7 +159,7 @@ impl Look for MySql {
         let answers = <[Vec<MySqlRow>; 5]>::try_from(answers.ok()?).ok()?;
         let [rows, lines, tables, left_over, keys] = answers;
         let counts = checks_mysql::counted(self, &tables, budget);
-        Some(Glimpse {
+        Some(DatabaseSnapshot {
             rows: version_rows(Ok(rows), &[]).ok()?,
             schema: self.schema_of(&lines).ok()?,
             counts: Some(domain_audit::not_counted(counts, false)),
@@ -209,7 +209,7 @@ impl Database for MySql {
         blockers::of_mysql(&mut self.session, open_for, &mut self.tells_holders)
     }
 
-    fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {
+    fn lock(&mut self, claim: &LockOwner) -> Result<Locked, DatabaseError> {
         let mut lock = match self.lock.take() {
             Some(lock) => lock,
             None => MySqlLock::open(

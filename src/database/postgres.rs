@@ -12,17 +12,17 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use super::failure::Failure;
 use super::lock::postgres::PostgresLock;
 use super::postgres_looks::Inside;
-use super::session::{Session, text, texts};
+use super::session::{Connection, text, texts};
 use super::{
-    Database, DatabaseError, Environment, Look, audit, audited, blockers, pgpass, proof_postgres,
-    put_or_create, quoted,
+    Database, DatabaseError, DatabaseReader, Environment, audit, audited, blockers, pgpass,
+    proof_postgres, put_or_create, quoted,
 };
 use crate::domain::audit::Row;
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::Health;
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionTable};
 use crate::domain::database_identity::{DATABASE_OID, DatabaseIdentity, SYSTEM_IDENTIFIER};
-use crate::domain::lock::{Claim, Locked};
+use crate::domain::lock::{LockOwner, Locked};
 use crate::domain::proof::{Evidence, PostgresTrace, StepSession, Trace};
 use crate::domain::query::Queries;
 use crate::domain::secret::Secret;
@@ -42,7 +42,7 @@ const SYSTEM: &str = ", (SELECT system_identifier FROM pg_catalog.pg_control_sys
 
 /// An open connection.
 pub(super) struct Postgres {
-    pub(super) session: Session<PgConnection>,
+    pub(super) session: Connection<PgConnection>,
     lock: Option<PostgresLock>,
     settings: Settings,
     /// The connection, by its number, in which the statement is prepared that reads the schema.
@@ -59,7 +59,7 @@ impl Postgres {
 
     pub(super) fn with(settings: Settings) -> Result<Self, DatabaseError> {
         let place = settings.place();
-        let session = Session::open(settings.options(), place, settings.password.clone())?;
+        let session = Connection::open(settings.options(), place, settings.password.clone())?;
         Ok(Self {
             session,
             lock: None,
@@ -143,7 +143,7 @@ impl Database for Postgres {
         blockers::of_postgres(&mut self.session, open_for)
     }
 
-    fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {
+    fn lock(&mut self, claim: &LockOwner) -> Result<Locked, DatabaseError> {
         let mut lock = match self.lock.take() {
             Some(lock) => lock,
             None => PostgresLock::open(
@@ -212,7 +212,10 @@ impl Database for Postgres {
         proof_postgres::trace(self, before, step, table, budget).map(Trace::Postgresql)
     }
 
-    fn inside<'a>(&mut self, transaction: &'a mut dyn Queries) -> Option<Box<dyn Look + 'a>> {
+    fn inside<'a>(
+        &mut self,
+        transaction: &'a mut dyn Queries,
+    ) -> Option<Box<dyn DatabaseReader + 'a>> {
         let inside = Inside::new(self, transaction, self.settings.place());
         Some(Box::new(inside))
     }

@@ -9,12 +9,12 @@ use super::failure::Failure;
 use super::postgres::Postgres;
 use super::schema_postgres::SCHEMA;
 use super::session::{SessionError, texts};
-use super::{DatabaseError, Glimpse, Limited, Look, outline, version_query};
+use super::{DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, outline, version_query};
 use crate::domain::audit;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{VersionRows, VersionTable};
 use crate::domain::query::{Queries, TextRows};
-use crate::domain::report::Schema;
+use crate::domain::report::SchemaLines;
 use crate::domain::revision::RevisionId;
 
 /// Puts one query to the server, each value of the answer as text.
@@ -34,7 +34,7 @@ pub(super) trait Asks {
     }
 }
 
-impl<T: Asks> Look for T {
+impl<T: Asks> DatabaseReader for T {
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
         match self.ask(&version_query(table, '"'), None) {
             Ok(rows) => Ok(version_rows(rows)),
@@ -43,7 +43,7 @@ impl<T: Asks> Look for T {
         }
     }
 
-    fn schema(&mut self) -> Result<Schema, DatabaseError> {
+    fn schema(&mut self) -> Result<SchemaLines, DatabaseError> {
         let statement = self.schema_statement();
         match self.ask(statement, None) {
             // A connection that was replaced for it has nothing prepared.
@@ -67,7 +67,7 @@ impl<T: Asks> Look for T {
         rows.into_iter().flatten().flatten().next()
     }
 
-    fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<Glimpse> {
+    fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<DatabaseSnapshot> {
         let schema_statement = self.schema_statement();
         let answers = self.ask_together(&[
             READ_ONLY,
@@ -83,7 +83,7 @@ impl<T: Asks> Look for T {
         let [_, snapshot, _, rows, lines, _, tables, faults] =
             <[TextRows; 8]>::try_from(answers).ok()?;
         let counts = checks_postgres::counted(self, tables, budget);
-        Some(Glimpse {
+        Some(DatabaseSnapshot {
             rows: version_rows(rows),
             schema: schema(lines),
             counts: Some(audit::not_counted(counts, true)),
@@ -103,7 +103,7 @@ fn version_rows(rows: TextRows) -> VersionRows {
     VersionRows::Rows(ids.map(RevisionId::new).collect())
 }
 
-fn schema(rows: TextRows) -> Schema {
+fn schema(rows: TextRows) -> SchemaLines {
     let schema = outline(rows.into_iter().flatten().flatten());
     audit::without(schema, true)
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::report::Schema;
+use crate::domain::report::SchemaLines;
 
 /// Kind, table, name, what is said of it, and a default. The columns of a virtual table need a module
 /// that we may not have, so that one is told by its statement.
@@ -63,7 +63,7 @@ pub(super) struct Row {
 }
 
 /// The lines of all rows of [`SCHEMA`].
-pub(super) fn lines(rows: &[Row]) -> Schema {
+pub(super) fn lines(rows: &[Row]) -> SchemaLines {
     let statements: BTreeMap<&str, Table> = rows
         .iter()
         .filter(|row| row.kind == "table")

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as SqlxConnection, Either, Executor};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
@@ -45,7 +45,7 @@ pub(super) enum End {
 }
 
 /// Why a text did not come to its end.
-pub(super) enum Undone {
+pub(super) enum ExecutionError {
     /// It was ended as asked, or never sent; it may have been done before that.
     GivenUp,
     /// For another reason.
@@ -53,7 +53,7 @@ pub(super) enum Undone {
 }
 
 /// What every dialect's connection has in common.
-pub(super) struct Session<C: Connection> {
+pub(super) struct Connection<C: SqlxConnection> {
     runtime: Runtime,
     /// Tried in turn while the encrypted channel cannot be built.
     options: Vec<C::Options>,
@@ -93,9 +93,9 @@ impl From<SessionError> for DatabaseError {
     }
 }
 
-impl<C> Session<C>
+impl<C> Connection<C>
 where
-    C: Connection,
+    C: SqlxConnection,
     for<'c> &'c mut C: Executor<'c, Database = C::Database>,
 {
     /// Connects once. `place` is what errors call the server and the database.
@@ -219,17 +219,17 @@ where
         sql: &str,
         goes_on: &mut dyn FnMut() -> bool,
         end: &End,
-    ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, Undone> {
+    ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, ExecutionError> {
         let Some(mut connection) = self.connection.take() else {
             let error = lost();
-            return Err(Undone::Failed(Box::new((
+            return Err(ExecutionError::Failed(Box::new((
                 self.error(Failure::Broken, &error),
                 error,
             ))));
         };
         if !goes_on() {
             self.close(connection);
-            return Err(Undone::GivenUp);
+            return Err(ExecutionError::GivenUp);
         }
         let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         let mut answer = Box::pin(statement.fetch_all(&mut connection));
@@ -253,7 +253,7 @@ where
             // Whether it was done all the same is for the database to say: a server may call it so.
             Some(_) if given_up => {
                 self.close(connection);
-                Err(Undone::GivenUp)
+                Err(ExecutionError::GivenUp)
             }
             Some(Ok(rows)) => {
                 self.connection = Some(connection);
@@ -262,12 +262,12 @@ where
             Some(Err(error)) => {
                 let failure = Failure::of(&error);
                 self.keep_unless_broken(connection, failure, &error);
-                Err(Undone::Failed(Box::new((
+                Err(ExecutionError::Failed(Box::new((
                     self.error(failure, &error),
                     error,
                 ))))
             }
-            None => Err(Undone::GivenUp),
+            None => Err(ExecutionError::GivenUp),
         }
     }
 
@@ -418,7 +418,7 @@ where
     }
 }
 
-impl Session<sqlx::sqlite::SqliteConnection> {
+impl Connection<sqlx::sqlite::SqliteConnection> {
     /// A flag that ends whatever is being run once it is set.
     pub(super) fn end_by_a_flag(&mut self) -> Result<Arc<AtomicBool>, SessionError> {
         let flag = Arc::new(AtomicBool::new(false));
@@ -474,7 +474,7 @@ impl Session<sqlx::sqlite::SqliteConnection> {
     }
 }
 
-impl<C: Connection> Drop for Session<C> {
+impl<C: SqlxConnection> Drop for Connection<C> {
     /// Says goodbye, so that the server's log has no line about a lost client.
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
@@ -494,7 +494,7 @@ async fn gather<C>(
     results: &mut Vec<Vec<<C::Database as sqlx::Database>::Row>>,
 ) -> Result<(), (Failure, sqlx::Error)>
 where
-    C: Connection,
+    C: SqlxConnection,
     for<'c> &'c mut C: Executor<'c, Database = C::Database>,
 {
     let all = async {

@@ -14,9 +14,9 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-pub use self::kept::KeptCopy;
+pub use self::kept::LeftoverSnapshot;
 pub(super) use self::kept::copies_beside;
-use super::session::{Session, text};
+use super::session::{Connection, text};
 use crate::files;
 
 /// Somebody who only reads is through by then.
@@ -93,7 +93,7 @@ impl Snapshot {
     }
 
     /// Keeps everybody else away until it is dropped.
-    fn lock(&self, first: &str) -> Result<Session<SqliteConnection>, String> {
+    fn lock(&self, first: &str) -> Result<Connection<SqliteConnection>, String> {
         let users = users(&self.file);
         if !users.is_empty() {
             return Err(format!(
@@ -108,7 +108,7 @@ impl Snapshot {
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
         let place = format!("the SQLite file {}", self.file.display());
-        let mut session = Session::<SqliteConnection>::open(vec![options], place, None)
+        let mut session = Connection::<SqliteConnection>::open(vec![options], place, None)
             .map_err(|error| error.report.to_string())?;
         for statement in [first, "BEGIN EXCLUSIVE"] {
             let rows = session

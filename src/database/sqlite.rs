@@ -17,19 +17,19 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use super::failure::Failure;
 use super::lock::sqlite::SqliteLock;
 use super::schema_sqlite::{Row, SCHEMA, lines};
-use super::session::{Session, SessionError, text, texts, version_rows};
+use super::session::{Connection, SessionError, text, texts, version_rows};
 use super::{
-    Database, DatabaseError, Glimpse, Limited, Look, audit, audited, checks_sqlite, left_over,
-    outline, proof_sqlite, put_or_create, snapshot, version_query,
+    Database, DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, audit, audited,
+    checks_sqlite, left_over, outline, proof_sqlite, put_or_create, snapshot, version_query,
 };
 use crate::domain::audit as domain_audit;
 use crate::domain::checks::{Counts, Faults, Health};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::database_identity::{CREATED, DatabaseIdentity, INODE};
-use crate::domain::lock::{Claim, Locked};
+use crate::domain::lock::{LockOwner, Locked};
 use crate::domain::proof::{Evidence, SqliteEvidence, StepSession, Trace};
 use crate::domain::query::TextRows;
-use crate::domain::report::Schema;
+use crate::domain::report::SchemaLines;
 
 /// The step has ended when we look; a lock that lasts is somebody else's and worth a report.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -77,9 +77,9 @@ impl Sqlite {
     /// A session that stays open, for what changes the file. Foreign keys are as SQLite itself leaves them to its
     /// clients: not enforced. The driver would enforce them, and a table that is made anew, as SQLite's own
     /// documents have it, would take the rows along that refer to it.
-    pub(super) fn into_session(self) -> Result<Session<SqliteConnection>, SessionError> {
+    pub(super) fn into_session(self) -> Result<Connection<SqliteConnection>, SessionError> {
         let options = self.options().foreign_keys(false);
-        Session::open(vec![options], self.place(), None)
+        Connection::open(vec![options], self.place(), None)
     }
 
     fn marks(&self) -> Result<SqliteEvidence, DatabaseError> {
@@ -111,7 +111,7 @@ impl Sqlite {
     /// Opens the file for some questions.
     pub(super) fn on<T>(
         &self,
-        ask: impl Fn(&mut Session<SqliteConnection>) -> Result<T, SessionError>,
+        ask: impl Fn(&mut Connection<SqliteConnection>) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
         self.metadata().map_err(|report| SessionError {
             failure: Failure::Other,
@@ -123,7 +123,7 @@ impl Sqlite {
         log.push("-wal");
         let has_log = fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0);
         let query = |options: SqliteConnectOptions| {
-            ask(&mut Session::open(vec![options], self.place(), None)?)
+            ask(&mut Connection::open(vec![options], self.place(), None)?)
         };
         // With a log we open read-only, so that closing does not copy it; without one we could be
         // the ones to leave an empty log behind, so we open for writing and write nothing.
@@ -147,7 +147,7 @@ impl Sqlite {
     }
 }
 
-impl Look for Sqlite {
+impl DatabaseReader for Sqlite {
     fn library(&self) -> Option<&str> {
         self.library.as_deref()
     }
@@ -156,7 +156,7 @@ impl Look for Sqlite {
         version_rows(self.rows(&version_query(table, '"')), &[Failure::NoTable])
     }
 
-    fn schema(&mut self) -> Result<Schema, DatabaseError> {
+    fn schema(&mut self) -> Result<SchemaLines, DatabaseError> {
         Ok(self.on(schema)?)
     }
 
@@ -169,7 +169,7 @@ impl Look for Sqlite {
         checks_sqlite::faults(self, budget)
     }
 
-    fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<Glimpse> {
+    fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<DatabaseSnapshot> {
         let all = self.on(|session| {
             let rows = session.rows(&version_query(table, '"'))?;
             let schema = schema(session)?;
@@ -178,7 +178,7 @@ impl Look for Sqlite {
             Ok((rows, schema, counts, faults))
         });
         let (rows, schema, counts, faults) = all.ok()?;
-        Some(Glimpse {
+        Some(DatabaseSnapshot {
             rows: version_rows(Ok(rows), &[]).ok()?,
             schema,
             counts: counts.map(|counts| domain_audit::not_counted(counts, false)),
@@ -193,7 +193,7 @@ impl Look for Sqlite {
 }
 
 /// Reads [`SCHEMA`].
-fn schema(session: &mut Session<SqliteConnection>) -> Result<Schema, SessionError> {
+fn schema(session: &mut Connection<SqliteConnection>) -> Result<SchemaLines, SessionError> {
     let rows = match in_one_value(session) {
         Some(rows) => rows,
         None => texts(&session.rows(SCHEMA)?),
@@ -218,7 +218,7 @@ fn schema(session: &mut Session<SqliteConnection>) -> Result<Schema, SessionErro
 
 /// The same as one value: each row on its own would be handed from the driver's thread to ours, which takes longer
 /// than reading it. `None` where a text is none, such as a default that is a BLOB.
-fn in_one_value(session: &mut Session<SqliteConnection>) -> Option<TextRows> {
+fn in_one_value(session: &mut Connection<SqliteConnection>) -> Option<TextRows> {
     let sql = format!(
         "WITH line (kind, owner, name, detail, other) AS ({SCHEMA}) \
          SELECT json_group_array(json_array(kind, owner, name, detail, other)) FROM line"
@@ -262,7 +262,7 @@ impl Database for Sqlite {
         })
     }
 
-    fn lock(&mut self, claim: &Claim) -> Result<Locked, DatabaseError> {
+    fn lock(&mut self, claim: &LockOwner) -> Result<Locked, DatabaseError> {
         if self.lock.as_ref().is_some_and(SqliteLock::holds) {
             return Ok(Locked::Taken);
         }
@@ -293,7 +293,7 @@ impl Database for Sqlite {
         let table = audit::name(Dialect::Sqlite, beside.schema.as_deref());
         // A session of its own, so that nobody finds the file open afterwards.
         let mut session =
-            Session::<SqliteConnection>::open(vec![self.options()], self.place(), None)?;
+            Connection::<SqliteConnection>::open(vec![self.options()], self.place(), None)?;
         put_or_create(
             |statement| session.rows_here(statement).map(drop),
             &audit::put(Dialect::Sqlite, &table, row),

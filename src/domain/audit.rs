@@ -3,9 +3,9 @@
 //! It is ours and no part of what is rolled back, so it is taken out of whatever is compared: a run with the
 //! table shows no other difference than one without.
 
-use super::account::{Document, Named};
+use super::account::{Named, RunReport};
 use super::checks::{Counts, object};
-use super::schema::Schema;
+use super::schema::SchemaLines;
 
 /// Its name.
 pub const TABLE: &str = "rollback_audit";
@@ -34,7 +34,7 @@ pub enum Value {
 
 impl Row {
     /// The row of a run; `report` is its account as JSON.
-    pub fn of(document: &Document, report: String) -> Self {
+    pub fn of(document: &RunReport, report: String) -> Self {
         let text = |text: &str| Value::Text(Some(text.to_owned()));
         let optional = |text: &Option<String>| Value::Text(text.clone());
         Self {
@@ -72,7 +72,7 @@ fn ids(revisions: &[Named]) -> String {
 }
 
 /// A schema without the table. `qualified` is whether its lines name tables with their schema.
-pub fn without(mut schema: Schema, qualified: bool) -> Schema {
+pub fn without(mut schema: SchemaLines, qualified: bool) -> SchemaLines {
     schema.retain(|line| {
         let name = object(line).and_then(|name| unqualified(name, qualified));
         !name

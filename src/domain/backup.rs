@@ -9,9 +9,9 @@ use super::database_identity::{DatabaseIdentity, DatabaseReference};
 use super::foresight;
 use super::lock::Operator;
 use super::revision::Heads;
-use super::risk::outlook::Outlook;
-use super::risk::{Finding, Foretold, Level};
-use super::schema::{Schema, is_comparable};
+use super::risk::outlook::PlanForecast;
+use super::risk::{FailurePrediction, Finding, Level};
+use super::schema::{SchemaLines, is_comparable};
 
 /// The version of the format of a manifest; one of another version is not read.
 pub const VERSION: u32 = 1;
@@ -181,7 +181,7 @@ impl From<&StoredTable> for VersionTable {
 /// Left out is what a dump does not carry or what depends on who restores it: owners and definers, and on PostgreSQL
 /// the state of the triggers of foreign keys and subscriptions. On MySQL and MariaDB also rights, which belong to
 /// the server and stay as they are, and events, which the copy for a rehearsal must not run.
-pub fn fingerprint(schema: &Schema, dialect: Dialect) -> String {
+pub fn fingerprint(schema: &SchemaLines, dialect: Dialect) -> String {
     let left_out: &[&str] = match dialect {
         Dialect::PostgreSql => &["owner ", "constraint trigger ", "subscription "],
         Dialect::MySql => &["definer ", "grant ", "event "],
@@ -193,7 +193,7 @@ pub fn fingerprint(schema: &Schema, dialect: Dialect) -> String {
 
 /// What a database or a scratch copy of it holds, for comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Contents {
+pub struct DatabaseDigest {
     /// The version rows.
     pub heads: Heads,
     /// The [`fingerprint`] of the schema.
@@ -204,14 +204,14 @@ pub struct Contents {
     pub left_out: Vec<LeftOut>,
 }
 
-impl Contents {
+impl DatabaseDigest {
     /// Whether the schema is that of the backup; `None` if the manifest has a fingerprint of another form.
     pub fn has_schema_of(&self, manifest: &Manifest) -> Option<bool> {
         is_comparable(&self.schema, &manifest.schema).then(|| self.schema == manifest.schema)
     }
 
     /// What is other than in the manifest, a sentence each; nothing where all is the same.
-    pub fn other_than(&self, manifest: &Manifest) -> Vec<String> {
+    pub fn differences(&self, manifest: &Manifest) -> Vec<String> {
         let mut differences = Vec::new();
         if self.heads != manifest.heads {
             let listed = |heads: &Heads| {
@@ -260,7 +260,7 @@ impl Contents {
 ///
 /// SQLite has a table made anew for most changes, and what the code leaves out of the new one, or what points at the old
 /// one, may be lost with nothing said of it.
-pub fn wanted(outlook: &Outlook, dialect: Option<foresight::Dialect>) -> Option<String> {
+pub fn wanted(outlook: &PlanForecast, dialect: Option<foresight::Dialect>) -> Option<String> {
     if let Some(reason) = &outlook.unread {
         return Some(format!("the steps could not be looked into: {reason}"));
     }
@@ -268,7 +268,12 @@ pub fn wanted(outlook: &Outlook, dialect: Option<foresight::Dialect>) -> Option<
         .findings()
         .filter(|finding| finding.level >= Level::Medium)
         // A step that fails destroys least; it is the reason where there is no other.
-        .max_by_key(|finding| (finding.outcome != Some(Foretold::WillFail), finding.level))
+        .max_by_key(|finding| {
+            (
+                finding.outcome != Some(FailurePrediction::WillFail),
+                finding.level,
+            )
+        })
         .or_else(|| {
             let made_anew = |finding: &&Finding| finding.code == "table-rewritten";
             let is_sqlite = dialect == Some(foresight::Dialect::Sqlite);
@@ -281,10 +286,10 @@ pub fn wanted(outlook: &Outlook, dialect: Option<foresight::Dialect>) -> Option<
 mod tests {
     use super::*;
 
-    fn contents(schema: &str) -> Contents {
-        Contents {
+    fn contents(schema: &str) -> DatabaseDigest {
+        DatabaseDigest {
             schema: schema.to_owned(),
-            ..Contents::default()
+            ..DatabaseDigest::default()
         }
     }
 
@@ -309,7 +314,7 @@ mod tests {
             ("v2:aa", None, 0),
         ] {
             assert_eq!(now.has_schema_of(&manifest(schema)), same, "{schema}");
-            assert_eq!(now.other_than(&manifest(schema)).len(), differences);
+            assert_eq!(now.differences(&manifest(schema)).len(), differences);
         }
     }
 

@@ -25,10 +25,10 @@ use serde::{Deserialize, Serialize};
 
 use super::blocker::Blocker;
 use super::connection::Dialect;
-use super::report::{Cause, Position, Schema, Stop};
+use super::report::{Cause, Position, SchemaLines, Stop};
 use super::risk::Culprit;
 
-use self::entry::{Entry, Words};
+use self::entry::{Entry, Wording};
 use self::failed::Failed;
 
 /// The code of what nothing in the catalogue fits.
@@ -82,7 +82,7 @@ impl From<&Position> for State {
 
 /// What is known besides the text. Of a log that somebody found it is nothing.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub struct DiagnosisContext {
     /// The kind of server.
     pub dialect: Option<Dialect>,
     /// The revision of the step.
@@ -94,7 +94,7 @@ pub struct Known {
     /// Who made what the step makes once more, as far as the plan could see.
     pub made_by: Option<Culprit>,
     /// The schema right before the step, if it was read.
-    pub before: Option<Schema>,
+    pub before: Option<SchemaLines>,
     /// The command that puts the database back to a backup of before the run.
     pub restore: Option<String>,
     /// The command that tells where the database stands, with the options of this run.
@@ -103,7 +103,7 @@ pub struct Known {
     pub blockers: Vec<Blocker>,
 }
 
-impl Known {
+impl DiagnosisContext {
     /// The command that tells where the database stands.
     fn current(&self) -> &str {
         self.look.as_deref().unwrap_or("rollback current")
@@ -154,7 +154,7 @@ pub fn rows() -> Vec<Row> {
 
 /// What a text of any program says about the failure that ended it. `text` is what was printed, oldest
 /// first; of two streams the one with the errors comes last.
-pub fn diagnose(text: &str, known: &Known) -> Diagnosis {
+pub fn diagnose(text: &str, known: &DiagnosisContext) -> Diagnosis {
     let lines = text::clean(text);
     let Some(telling) = trace::telling(&lines) else {
         return other(None, known);
@@ -171,14 +171,14 @@ pub fn diagnose(text: &str, known: &Known) -> Diagnosis {
 }
 
 /// What a run that stopped at a step says. `None` where no engine failed.
-pub fn of_stop(stop: &Stop, known: &Known) -> Option<Diagnosis> {
+pub fn of_stop(stop: &Stop, known: &DiagnosisContext) -> Option<Diagnosis> {
     if !matches!(
         stop.cause,
         Cause::EngineFailed(_) | Cause::StatementFailed { .. } | Cause::LockTimeout
     ) {
         return None;
     }
-    let known = Known {
+    let known = DiagnosisContext {
         state: Some(State::from(&stop.position)),
         blockers: stop.blockers.clone(),
         before: stop.schema_before.clone(),
@@ -190,8 +190,8 @@ pub fn of_stop(stop: &Stop, known: &Known) -> Option<Diagnosis> {
     ))
 }
 
-fn told(entry: &Entry, failed: &Failed, known: &Known) -> Diagnosis {
-    let Words {
+fn told(entry: &Entry, failed: &Failed, known: &DiagnosisContext) -> Diagnosis {
+    let Wording {
         cause,
         meaning,
         mut what_to_do,
@@ -234,7 +234,7 @@ fn left_behind(dialect: Option<Dialect>) -> &'static str {
 }
 
 /// The answer where nothing fits: it says so, and what can be done about any failure.
-fn other(failed: Option<&Failed>, known: &Known) -> Diagnosis {
+fn other(failed: Option<&Failed>, known: &DiagnosisContext) -> Diagnosis {
     let cause = match failed {
         Some(failed) => format!("not in the catalogue: {}", failed.line()),
         None => "nothing in the text is an error that is known".to_owned(),

@@ -6,7 +6,7 @@ use super::database_identity::DatabaseReference;
 use super::graph::{Graph, UnknownRevision};
 use super::plan::Plan;
 use super::revision::{Heads, RevisionId};
-use super::schema::{Difference, Schema};
+use super::schema::{Difference, SchemaLines};
 
 /// What the target of a run is called that takes back what a command applied.
 pub const TARGET: &str = "where it stood before the command";
@@ -47,14 +47,14 @@ pub struct Before {
     /// All that was applied.
     pub applied: Heads,
     /// The schema; `None` where it could not be read.
-    pub schema: Option<Schema>,
+    pub schema: Option<SchemaLines>,
     /// The tables in which it is written down what is applied: they may come with the command, and stay.
     pub bookkeeping: Vec<String>,
 }
 
 /// Why what the command applied cannot be taken back by itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Hindrance {
+pub enum GuardRefusal {
     /// The database stands where the code knows nothing.
     #[error(transparent)]
     Unknown(#[from] UnknownRevision),
@@ -82,7 +82,7 @@ fn told(ids: &[RevisionId]) -> String {
 impl Before {
     /// The plan that leads back from `rows`, and takes nothing that was there before; it has no step where
     /// nothing was applied since.
-    pub fn way_back(&self, graph: &Graph, rows: &[RevisionId]) -> Result<Plan, Hindrance> {
+    pub fn way_back(&self, graph: &Graph, rows: &[RevisionId]) -> Result<Plan, GuardRefusal> {
         let applied = graph.applied(rows)?;
         let difference = |one: &Heads, other: &Heads| -> Vec<RevisionId> {
             one.difference(other).cloned().collect()
@@ -90,7 +90,7 @@ impl Before {
         let gone = difference(&self.applied, &applied);
         let new = difference(&applied, &self.applied);
         if !gone.is_empty() {
-            return Err(Hindrance::NotAbove { gone, new });
+            return Err(GuardRefusal::NotAbove { gone, new });
         }
         if new.is_empty() {
             return Ok(Plan::nothing(rows));
@@ -101,7 +101,7 @@ impl Before {
         if left == self.applied {
             Ok(plan)
         } else {
-            Err(Hindrance::NotAlone { new })
+            Err(GuardRefusal::NotAlone { new })
         }
     }
 }
@@ -109,7 +109,7 @@ impl Before {
 impl Before {
     /// What the schema lacks or has too much, where it should be what it was: a migration that broke off, or a
     /// downgrade that is no inverse. Nothing where either schema is not known.
-    pub fn left_over(&self, now: Option<&Schema>) -> Difference {
+    pub fn left_over(&self, now: Option<&SchemaLines>) -> Difference {
         let mut difference = Difference::between(self.schema.as_ref(), now);
         let is_own = |line: &String| {
             let mut words = line.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
@@ -145,7 +145,7 @@ mod tests {
     }
 
     /// What goes, and what is left in the version table.
-    fn back(drawing: &str, from: &[&str], to: &[&str]) -> Result<(String, String), Hindrance> {
+    fn back(drawing: &str, from: &[&str], to: &[&str]) -> Result<(String, String), GuardRefusal> {
         let graph = drawn(drawing);
         let plan = before(&graph, from).way_back(&graph, &ids(to))?;
         let steps: Vec<RevisionId> = plan.steps.iter().map(|step| step.removes.clone()).collect();
@@ -188,7 +188,7 @@ mod tests {
     fn a_database_that_went_down_is_left_alone() {
         assert_eq!(
             back(DIAMOND, &["top"], &["a1"]),
-            Err(Hindrance::NotAbove {
+            Err(GuardRefusal::NotAbove {
                 gone: ids(&["b1", "m", "top"]),
                 new: Vec::new(),
             })
@@ -206,7 +206,7 @@ mod tests {
         let graph = drawn("a; b:a");
         let stood = before(&graph, &["a"]);
         let error = stood.way_back(&graph, &ids(&["c"])).unwrap_err();
-        assert!(matches!(error, Hindrance::Unknown(_)), "{error}");
+        assert!(matches!(error, GuardRefusal::Unknown(_)), "{error}");
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
         let rewritten = drawn("a; b:a; c:b; d:c");
         assert_eq!(
             stood.way_back(&rewritten, &ids(&["d"])),
-            Err(Hindrance::NotAlone {
+            Err(GuardRefusal::NotAlone {
                 new: ids(&["b", "d"])
             })
         );
@@ -223,7 +223,12 @@ mod tests {
 
     #[test]
     fn what_is_left_of_a_migration_is_seen_and_the_version_table_is_not() {
-        let schema = |lines: &[&str]| lines.iter().map(ToString::to_string).collect::<Schema>();
+        let schema = |lines: &[&str]| {
+            lines
+                .iter()
+                .map(ToString::to_string)
+                .collect::<SchemaLines>()
+        };
         let stood = Before {
             schema: Some(schema(&["table a", "column a.id int"])),
             ..before(&drawn("a"), &[])

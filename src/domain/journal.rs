@@ -21,16 +21,16 @@ use super::diagnosis::Diagnosis;
 use super::effect::{Effect, Surprise};
 use super::guard::Guarded;
 use super::lock::Operator;
-use super::policy::{Circumstances, Ruling};
+use super::policy::{PolicyDecision, RunContext};
 use super::proof::Evidence;
 use super::revision::{Heads, RevisionId};
-use super::schema::{Difference, FORM, Schema};
+use super::schema::{Difference, FORM, SchemaLines};
 
 pub use self::backups::{BackupMoment, RunBackup, to_go_back};
-pub use self::examine::Found;
+pub use self::examine::CrashState;
 pub use self::rest::RestError;
 pub use self::statement::{State as StatementState, Statement};
-pub use self::whole::{Finished, Whole};
+pub use self::whole::{AtomicRun, Finished};
 
 /// The version of the format; a journal of another one is not read.
 pub const VERSION: u32 = 1;
@@ -67,10 +67,10 @@ pub enum Entry {
         /// What was said then or before; this and what follows is `None` in records of before they were
         /// written down.
         #[serde(default)]
-        circumstances: Option<Circumstances>,
+        circumstances: Option<RunContext>,
         /// What the policy said then.
         #[serde(default)]
-        ruling: Option<Ruling>,
+        ruling: Option<PolicyDecision>,
     },
     /// A step is about to be run.
     Intent {
@@ -97,7 +97,7 @@ pub enum Entry {
         /// How many of its statements are done.
         statements: usize,
         /// The schema as it is after them, whole.
-        schema: Schema,
+        schema: SchemaLines,
     },
     /// The engine came to its end, whatever the database says.
     EngineEnded {
@@ -141,7 +141,7 @@ pub enum Entry {
         /// The version rows.
         heads: Heads,
         /// The schema, whole.
-        schema: Schema,
+        schema: SchemaLines,
     },
     /// A backup was made and verified.
     BackedUp {
@@ -225,17 +225,17 @@ pub struct Begun {
     /// The version rows at the start.
     pub heads: Heads,
     /// The schema at the start, whole; empty where it could not be read.
-    pub schema: Schema,
+    pub schema: SchemaLines,
     /// The server and its version; this and what follows is `None` or empty in records of before they
     /// were written down.
     #[serde(default)]
     pub server: Option<String>,
     /// Where, for what incident and with whose consent.
     #[serde(default)]
-    pub circumstances: Circumstances,
+    pub circumstances: RunContext,
     /// What the policy said.
     #[serde(default)]
-    pub ruling: Option<Ruling>,
+    pub ruling: Option<PolicyDecision>,
     /// What was known of each step.
     #[serde(default)]
     pub steps: Vec<Planned>,
@@ -299,12 +299,12 @@ pub struct Planned {
     /// The command line of the engine.
     pub command: Vec<String>,
     /// Its findings.
-    pub findings: Vec<Foreseen>,
+    pub findings: Vec<RecordedFinding>,
 }
 
 /// A finding, as it was shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Foreseen {
+pub struct RecordedFinding {
     /// Its code.
     pub code: String,
     /// Its level.
@@ -380,7 +380,7 @@ pub struct Run {
     pub heads: Heads,
     /// The schema as last recorded; `None` where a step was recorded without its difference, or in
     /// another form.
-    pub schema: Option<Schema>,
+    pub schema: Option<SchemaLines>,
     /// Whether the schema is `None` because another version wrote it, in another form.
     pub other_form: bool,
     /// How it ended, if it did.
@@ -388,7 +388,7 @@ pub struct Run {
     /// Whether its steps are all to be done or none, as far as they are left.
     pub as_a_whole: bool,
     /// The whole that was begun last, unless it was taken back.
-    pub whole: Option<Whole>,
+    pub whole: Option<AtomicRun>,
     /// The backups that were made for it, in order.
     pub backups: Vec<RunBackup>,
     /// The database that it is about, as last recorded.
@@ -473,7 +473,7 @@ impl Run {
     }
 
     /// Lines of two forms differ without a difference of the schema.
-    fn stands_with(&mut self, schema: Option<Schema>, form: u32) {
+    fn stands_with(&mut self, schema: Option<SchemaLines>, form: u32) {
         self.other_form = schema.is_some() && form != FORM;
         self.schema = schema.filter(|_| form == FORM);
     }
@@ -525,7 +525,7 @@ impl Run {
             }
             Entry::Whole { copy } => {
                 self.as_a_whole = true;
-                self.whole = Some(Whole {
+                self.whole = Some(AtomicRun {
                     done: self.done,
                     heads: self.heads.clone(),
                     schema: self.schema.clone(),

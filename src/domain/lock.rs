@@ -16,7 +16,7 @@ pub const POSTGRES_KEY: (i32, i32) = (0x726f_6c6c, 0x6261_636b);
 const MARK: &str = "rollback";
 
 /// One of a claim's names.
-type Part = fn(&mut Claim) -> &mut String;
+type Part = fn(&mut LockOwner) -> &mut String;
 
 /// The person and the process of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub struct Operator {
 /// `rollback RUN [SECONDS-PID ]USER@HOST`, the part in brackets only where the run's id does not begin
 /// with the same moment and process, as that of a run which another process goes on with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
+pub struct LockOwner {
     /// The id of the run, without blanks.
     pub run: String,
     /// Whose process.
@@ -50,7 +50,7 @@ pub fn new_run_id(now: SystemTime, pid: u32) -> String {
     format!("{}-{pid}", moment.replace(['-', ':'], ""))
 }
 
-impl Claim {
+impl LockOwner {
     /// A claim as it can be written: names lose what is not printable ASCII, and their ends where the
     /// text would be too long.
     pub fn new(run: &str, operator: &Operator, since: SystemTime) -> Self {
@@ -103,7 +103,7 @@ impl Claim {
     }
 }
 
-impl fmt::Display for Claim {
+impl fmt::Display for LockOwner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             run,
@@ -175,7 +175,7 @@ pub enum Locked {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Holder {
     /// In its own words.
-    pub claim: Option<Claim>,
+    pub claim: Option<LockOwner>,
     /// In the server's words, such as `session 4711 of the database user app from 10.0.0.5`.
     pub session: Option<String>,
 }
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_read_back_as_it_was_written() {
-        let claim = Claim::new(
+        let claim = LockOwner::new(
             &new_run_id(moment(), 4711),
             &operator("anna", "build-7"),
             moment(),
@@ -243,19 +243,19 @@ mod tests {
             claim.to_string(),
             "rollback 20261121T040000Z-4711 anna@build-7"
         );
-        assert_eq!(Claim::parse(&claim.to_string()), Some(claim));
+        assert_eq!(LockOwner::parse(&claim.to_string()), Some(claim));
     }
 
     #[test]
     fn a_run_that_another_process_goes_on_with_names_both() {
         let later = moment() + Duration::from_hours(1);
         for run in ["20261121T040000Z-99", "nightly", "20261121T040000Z-x"] {
-            let claim = Claim::new(run, &operator("anna", "b7"), later);
+            let claim = LockOwner::new(run, &operator("anna", "b7"), later);
             assert_eq!(
                 claim.to_string(),
                 format!("rollback {run} 1795237200-4711 anna@b7")
             );
-            assert_eq!(Claim::parse(&claim.to_string()), Some(claim));
+            assert_eq!(LockOwner::parse(&claim.to_string()), Some(claim));
         }
     }
 
@@ -274,15 +274,15 @@ mod tests {
                     pid,
                     ..operator(user, host)
                 };
-                let claim = Claim::new(run, &operator, moment());
+                let claim = LockOwner::new(run, &operator, moment());
                 let text = claim.to_string();
                 assert!(text.len() <= CLAIM_BYTES, "{text}");
                 assert!(text.bytes().all(|byte| matches!(byte, 32..=126)), "{text}");
                 assert_eq!(claim.operator.pid, pid);
-                assert_eq!(Claim::parse(&text), Some(claim), "{text}");
+                assert_eq!(LockOwner::parse(&text), Some(claim), "{text}");
             }
         }
-        let claim = Claim::new("20261121T040000Z-4711", &operator("anna", &long), moment());
+        let claim = LockOwner::new("20261121T040000Z-4711", &operator("anna", &long), moment());
         assert_eq!(claim.operator.user, "anna");
     }
 
@@ -302,13 +302,13 @@ mod tests {
             "rollback x 18446744073709551615-2 anna@b",
             "rollback ÄÄÄÄTÄÄÄZ-1 anna@b",
         ] {
-            assert_eq!(Claim::parse(text), None, "{text}");
+            assert_eq!(LockOwner::parse(text), None, "{text}");
         }
     }
 
     #[test]
     fn a_holder_is_told_as_far_as_it_is_known() {
-        let claim = Claim::new("20261121T040000Z-4711", &operator("anna", "b7"), moment());
+        let claim = LockOwner::new("20261121T040000Z-4711", &operator("anna", "b7"), moment());
         let mut holder = Holder {
             claim: Some(claim),
             session: Some("session 9 of the database user app".to_owned()),

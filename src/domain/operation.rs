@@ -185,9 +185,9 @@ pub struct Reference {
 /// Which rows a unique key compares, and how. By itself all, by the values of their columns, and NULLs are
 /// never alike.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Alike {
+pub struct UniqueScope {
     /// The rows of a partial index.
-    pub among: Among,
+    pub among: IndexRows,
     /// PostgreSQL's `NULLS NOT DISTINCT`.
     pub nulls: bool,
     /// It compares something else than whole values: on MariaDB their first letters.
@@ -196,12 +196,12 @@ pub struct Alike {
 
 /// The rows that an index is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Among {
+pub enum IndexRows {
     /// All.
     #[default]
     All,
     /// Those that a condition in SQL holds for.
-    Those(String),
+    Where(String),
     /// Those of a condition that is not known.
     Unknown,
 }
@@ -223,7 +223,7 @@ pub enum Constraint {
         /// Its columns.
         columns: Vec<String>,
         /// Which rows it compares.
-        alike: Alike,
+        alike: UniqueScope,
     },
     /// Foreign key.
     ForeignKey {
@@ -433,7 +433,7 @@ pub enum Operation {
         /// Whether it is unique.
         unique: bool,
         /// Which rows it compares, where it is.
-        alike: Alike,
+        alike: UniqueScope,
         /// PostgreSQL's `CONCURRENTLY`.
         concurrently: bool,
         /// No error where there is one.

@@ -1,11 +1,11 @@
 //! What a step's statements are, as far as they can be told without a database.
 
 /// The statements of one step, or what keeps them from being told.
-pub type Rendering = Result<String, Obstacle>;
+pub type Rendering = Result<String, RenderError>;
 
 /// Why a step cannot be rendered, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obstacle {
+pub struct RenderError {
     /// What the migration wants that only a database has, and its own error; no full stop.
     pub sentence: String,
     /// The version file, where the step came as far as that.
@@ -28,7 +28,7 @@ pub struct Raised<'a> {
 /// How much of an error's message is shown: SQLAlchemy's hold whole statements.
 const LONGEST_ERROR: usize = 240;
 
-impl Obstacle {
+impl RenderError {
     /// An obstacle that is no line of a migration.
     pub fn of_engine(said: &str) -> Self {
         Self {
@@ -121,7 +121,7 @@ mod tests {
             source: Some(source),
             within: None,
         };
-        Obstacle::raised(raised, None, None).sentence
+        RenderError::raised(raised, None, None).sentence
     }
 
     #[test]
@@ -188,9 +188,9 @@ mod tests {
             source: None,
             within: Some("/app/helpers.py:12"),
         };
-        let obstacle = Obstacle::raised(raised, Some("/app/a.py".to_owned()), Some(3));
+        let obstacle = RenderError::raised(raised, Some("/app/a.py".to_owned()), Some(3));
         assert!(obstacle.sentence.ends_with("é…, at /app/helpers.py:12)"));
         assert_eq!(obstacle.place().unwrap(), "/app/a.py:3");
-        assert_eq!(Obstacle::of_engine("No  way.\n").sentence, "No way");
+        assert_eq!(RenderError::of_engine("No  way.\n").sentence, "No way");
     }
 }

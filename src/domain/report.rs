@@ -7,7 +7,7 @@ use super::blocker::Blocker;
 use super::effect::{Effect, Surprise};
 use super::proof::Doubt;
 use super::revision::{Heads, RevisionId};
-pub use super::schema::{Difference, Schema};
+pub use super::schema::{Difference, SchemaLines};
 
 /// One step that was run and, unless validation is off, seen in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +119,7 @@ pub struct Stop {
     /// The sessions that stood in the way when it failed by a lock timeout.
     pub blockers: Vec<Blocker>,
     /// The schema right before the step, if the step was begun and the schema was read.
-    pub schema_before: Option<Schema>,
+    pub schema_before: Option<SchemaLines>,
     /// Whether what a check found may be somebody else's doing. Then nothing is restored without being asked for.
     pub may_be_others: bool,
 }
@@ -139,7 +139,7 @@ pub enum Outcome {
 
 /// The account of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct RunOutcome {
     /// How many steps were planned.
     pub planned: usize,
     /// Those that were done, and still are.
@@ -173,7 +173,7 @@ impl Stop {
     }
 }
 
-impl Report {
+impl RunOutcome {
     /// The account of a run that had nothing to do, or was not to do anything.
     pub fn nothing_to_do(current: Heads) -> Self {
         Self {
@@ -227,7 +227,7 @@ pub struct Commands {
     pub current: String,
 }
 
-impl Report {
+impl RunOutcome {
     /// The command that accepts the database as it is. Only a revision that it stands at can be accepted, and if there
     /// are several, `--resume` names them.
     fn accepting(&self, commands: &Commands) -> Option<String> {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 /// One line for each object and for each property of its own, such as `column users.email varchar(100) not null`
 /// or `grant public.users SELECT to reader`. Compared as a set.
-pub type Schema = BTreeSet<String>;
+pub type SchemaLines = BTreeSet<String>;
 
 /// The form of the lines. It goes up with every change of what a server's lines look like, because
 /// fingerprints of two forms say nothing about each other.
@@ -17,7 +17,7 @@ pub const FORM: u32 = 3;
 /// each ended by a newline, in UTF-8. `sort | sha256sum` in the C locale gives the same.
 ///
 /// docs/safety.md lists what the lines contain and what they leave out.
-pub fn fingerprint(schema: &Schema) -> String {
+pub fn fingerprint(schema: &SchemaLines) -> String {
     let mut hash = Sha256::new();
     for line in schema {
         hash.update(line.as_bytes());
@@ -48,7 +48,7 @@ pub struct Difference {
 
 impl Difference {
     /// What changed from one to the other; nothing where either is not known.
-    pub fn between(before: Option<&Schema>, after: Option<&Schema>) -> Self {
+    pub fn between(before: Option<&SchemaLines>, after: Option<&SchemaLines>) -> Self {
         let (Some(before), Some(after)) = (before, after) else {
             return Self::default();
         };
@@ -65,7 +65,7 @@ impl Difference {
 
     /// The schema that results when this happens to `schema`.
     #[must_use]
-    pub fn applied_to(&self, mut schema: Schema) -> Schema {
+    pub fn applied_to(&self, mut schema: SchemaLines) -> SchemaLines {
         for line in &self.gone {
             schema.remove(line);
         }
@@ -81,7 +81,7 @@ mod tests {
     /// Turns red if stored fingerprints lose their meaning without a new form.
     #[test]
     fn a_fingerprint_is_what_sha256sum_says_of_the_lines() {
-        let schema: Schema = ["table b", "table a"].map(str::to_owned).into();
+        let schema: SchemaLines = ["table b", "table a"].map(str::to_owned).into();
         assert_eq!(
             fingerprint(&schema),
             "v3:9457cd290bcb387b7b49991241c2f1cf5367fc59307121c4965225d9b52b3b57"

@@ -3,7 +3,7 @@
 //! The lines are made for comparison; of their form only the beginning is read here: the kind, and the name with the
 //! schema and the table before it.
 
-use super::report::Schema;
+use super::report::SchemaLines;
 
 /// A kind of object that has lines in the schema of every server that has such objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum Kind {
 
 /// Whether the schema has an object; `None` if its lines cannot show that. Names are compared without regard to
 /// upper and lower case and without the schema in front of them; `table` is asked for only if it is given.
-pub fn has(schema: &Schema, kind: Kind, table: Option<&str>, name: &str) -> Option<bool> {
+pub fn has(schema: &SchemaLines, kind: Kind, table: Option<&str>, name: &str) -> Option<bool> {
     if schema.is_empty() {
         return None;
     }
@@ -55,7 +55,7 @@ pub fn has(schema: &Schema, kind: Kind, table: Option<&str>, name: &str) -> Opti
 }
 
 /// Whether constraints have names in the lines of this server.
-fn names_constraints(schema: &Schema) -> bool {
+fn names_constraints(schema: &SchemaLines) -> bool {
     let mut objects = schema.iter().filter_map(|line| object(line));
     objects.any(|object| {
         matches!(
@@ -143,7 +143,7 @@ fn last_part(name: &str) -> String {
 }
 
 /// The names of all tables, without the schemas that they are in.
-pub fn tables(schema: &Schema) -> Vec<String> {
+pub fn tables(schema: &SchemaLines) -> Vec<String> {
     schema
         .iter()
         .filter_map(|line| object(line))
@@ -156,7 +156,7 @@ pub fn tables(schema: &Schema) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn schema() -> Schema {
+    fn schema() -> SchemaLines {
         [
             "table public.cfg",
             "table public.\"My Table\"",
@@ -199,7 +199,7 @@ mod tests {
             let found = has(&schema(), kind, table, name);
             assert_eq!(found, expected, "{kind:?} {table:?} {name}");
         }
-        assert_eq!(has(&Schema::new(), Kind::Relation, None, "cfg"), None);
+        assert_eq!(has(&SchemaLines::new(), Kind::Relation, None, "cfg"), None);
         assert_eq!(tables(&schema()), ["My Table", "cfg", "users"]);
     }
 }

@@ -109,7 +109,7 @@ pub enum Keep {
 
 /// How far a lock timeout reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub enum LockTimeoutScope {
     /// Every connection that the engine opens.
     Connection,
     /// PostgreSQL alone, by what libpq reads from the environment.

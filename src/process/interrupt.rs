@@ -116,7 +116,7 @@ impl Interrupt {
 
     /// Has each later signal told to `listener` as it comes, from another thread: the run itself
     /// may be waiting for a silent engine. `None` tells nobody any more.
-    pub fn tell(&self, listener: Option<Listener>) {
+    pub fn on_signal(&self, listener: Option<Listener>) {
         let over = self.over;
         if let Ok(mut place) = self.listener.lock() {
             *place = listener.map(|listener| -> Listener {

@@ -34,7 +34,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(400);
 
 /// A child with all that connects it to us.
 pub(super) struct Running {
-    watch: Watch,
+    watch: Supervision,
     chunks: Receiver<Chunk>,
     /// Our end of the side channel.
     channel: Option<UnixStream>,
@@ -44,7 +44,11 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(watch: Watch, chunks: Receiver<Chunk>, channel: Option<UnixStream>) -> Self {
+    pub(super) fn new(
+        watch: Supervision,
+        chunks: Receiver<Chunk>,
+        channel: Option<UnixStream>,
+    ) -> Self {
         Self {
             watch,
             chunks,
@@ -64,7 +68,7 @@ impl Running {
                 break status?;
             }
             if looked.elapsed() >= LOOK_AROUND {
-                listener.look_around();
+                listener.on_tick();
                 looked = Instant::now();
             }
         };
@@ -150,7 +154,7 @@ impl Running {
     fn hand_on(&mut self, listener: &mut dyn Listener) {
         while let Some((pipe, line)) = self.collected.lines.pop_front() {
             match pipe {
-                Pipe::Side => listener.told(&line, self),
+                Pipe::Side => listener.on_message(&line, self),
                 Pipe::Stdout | Pipe::Stderr => listener.line(&line),
             }
         }
@@ -169,7 +173,7 @@ impl Running {
 }
 
 impl Channel for Running {
-    fn say(&mut self, line: &str) {
+    fn send(&mut self, line: &str) {
         if let Some(channel) = &mut self.channel {
             // A child that is gone does not read: its end is noticed by itself.
             let _ = channel.write_all(format!("{line}\n").as_bytes());
@@ -181,8 +185,8 @@ impl Channel for Running {
         self.watch.started = Instant::now();
     }
 
-    fn ask(&mut self, line: &str) -> Option<String> {
-        self.say(line);
+    fn request(&mut self, line: &str) -> Option<String> {
+        self.send(line);
         while self.status.is_none() && self.channel.is_some() {
             let lines = &mut self.collected.lines;
             if let Some(at) = lines.iter().position(|(pipe, _)| *pipe == Pipe::Side) {
@@ -252,25 +256,25 @@ impl Collected {
 }
 
 /// A running child, and what may end it.
-pub(super) struct Watch {
+pub(super) struct Supervision {
     child: Child,
     group: Group,
     started: Instant,
     timeout: Option<Duration>,
     interrupt: Interrupt,
     ends_at: usize,
-    ending: Option<Ending>,
+    ending: Option<ProcessEnd>,
 }
 
 /// We are ending the group: why, and since when.
-struct Ending {
+struct ProcessEnd {
     why: Ended,
     since: Instant,
     killed: Option<Instant>,
     status: Option<ExitStatus>,
 }
 
-impl Watch {
+impl Supervision {
     pub(super) fn new(child: Child, timeout: Option<Duration>, interrupt: &Interrupt) -> Self {
         Self {
             group: Group::of(&child),
@@ -304,7 +308,7 @@ impl Watch {
                 && let Some(why) = self.reason_to_end()
             {
                 self.group.send(Signal::SIGTERM);
-                self.ending = Some(Ending {
+                self.ending = Some(ProcessEnd {
                     why,
                     since: Instant::now(),
                     killed: None,

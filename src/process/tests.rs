@@ -231,7 +231,7 @@ fn signals_that_are_over_do_not_count() {
     assert_eq!((interrupt.count(), anew.count()), (1, 0));
     let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
     let listener = Arc::clone(&heard);
-    anew.tell(Some(Box::new(move |count| {
+    anew.on_signal(Some(Box::new(move |count| {
         listener.lock().unwrap().push(count);
     })));
     interrupt.raise();
@@ -341,10 +341,10 @@ impl Listener for Asking {
         self.told.push(line.to_owned());
     }
 
-    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
+    fn on_message(&mut self, line: &str, channel: &mut dyn Channel) {
         self.told.push(line.to_owned());
-        self.answers.push(channel.ask("what"));
-        channel.say("go on");
+        self.answers.push(channel.request("what"));
+        channel.send("go on");
     }
 }
 

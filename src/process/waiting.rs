@@ -32,7 +32,7 @@ impl Waiting {
     /// Says a line. One that is gone does not hear it.
     pub fn say(&mut self, line: &str) {
         if let Some(running) = &mut self.0 {
-            running.say(line);
+            running.send(line);
         }
     }
 

@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
-use super::inside::{Inside, Seen, for_all};
-use super::{Following, Looks, Parts, SCHEMA, Stopped, VERSION_TABLE, judge, may_be_tried_again};
+use super::inside::{RangeObservations, TransactionJudge, for_all};
+use super::{
+    Following, Parts, SCHEMA, StepObservation, Stopped, VERSION_TABLE, judge, may_be_tried_again,
+};
 use crate::domain::journal::Checked;
 use crate::domain::plan::{Plan, Step};
-use crate::domain::report::{Cause, Difference, Position, Report, Schema, StepDone, Stop};
+use crate::domain::report::{Cause, Difference, Position, RunOutcome, SchemaLines, StepDone, Stop};
 use crate::engine::{EngineError, Keep, Sequence};
 use crate::fault;
 
@@ -15,7 +17,7 @@ use crate::fault;
 /// engine is gone.
 ///
 /// The time limit counts for each step, so the range has as many times as long.
-pub fn run_as_one(plan: &Plan, parts: &mut Parts<'_>) -> Report {
+pub fn run_in_transaction(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
     let started = Instant::now();
     let before = parts.schema_before();
     let retries = parts.options.lock_retries;
@@ -63,7 +65,7 @@ pub fn run_as_one(plan: &Plan, parts: &mut Parts<'_>) -> Report {
         // Without the entry, going on with the run finds out by itself.
         let _ = parts.recorder.taken_back();
     }
-    Report {
+    RunOutcome {
         planned: plan.steps.len(),
         undone,
         done,
@@ -78,7 +80,7 @@ pub fn run_as_one(plan: &Plan, parts: &mut Parts<'_>) -> Report {
 /// The steps that were done, with the end of the run where a check failed after them.
 type Ended = Result<(Vec<StepDone>, Option<Stop>), Box<Stop>>;
 
-fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
+fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&SchemaLines>) -> Ended {
     let between = |cause| Box::new(Stopped::between(0, cause, None).stop);
     let (Some(first), Some(last)) = (plan.steps.first(), plan.steps.last()) else {
         return Ok((Vec::new(), None));
@@ -86,7 +88,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
     if parts.interrupt.count() > 0 {
         return Err(between(Cause::Interrupted));
     }
-    let none = Schema::new();
+    let none = SchemaLines::new();
     parts.witness.may_go_on(true).map_err(between)?;
     let evidence = parts.witness.evidence();
     parts
@@ -105,7 +107,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
         steps: &plan.steps,
         keep: Keep::End,
     };
-    let mut inside = Inside::new(
+    let mut inside = TransactionJudge::new(
         plan,
         parts.graph,
         &mut *parts.recorder,
@@ -130,7 +132,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
     };
     let index = seen.at(plan.steps.len());
     let blockers = std::mem::take(&mut seen.blockers);
-    let mut looks = Looks {
+    let mut looks = StepObservation {
         witness: &mut *parts.witness,
         glance: None,
         before,
@@ -181,7 +183,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&Schema>) -> Ended {
 }
 
 /// The engine fails because it was told to: the reason is ours.
-fn objected(stop: Stop, seen: &Seen) -> Stop {
+fn objected(stop: Stop, seen: &RangeObservations) -> Stop {
     match (&seen.objection, &stop.cause) {
         (Some((_, cause)), Cause::EngineFailed(_)) => Stop {
             cause: cause.clone(),
@@ -193,7 +195,7 @@ fn objected(stop: Stop, seen: &Seen) -> Stop {
 }
 
 /// What was committed has to be what was judged.
-fn not_as_inside(inside: Option<&Schema>, after: Option<&Schema>) -> Vec<String> {
+fn not_as_inside(inside: Option<&SchemaLines>, after: Option<&SchemaLines>) -> Vec<String> {
     let (Some(inside), Some(after)) = (inside, after) else {
         return vec!["the schema cannot be read after the commit".to_owned()];
     };

@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use super::hearing::Heard;
-use super::judging::{Looks, judge};
-use super::{Findings, Glance, Measured, Parts, SCHEMA, Stopped, VERSION_TABLE};
+use super::judging::{StepObservation, judge};
+use super::{Findings, Measured, Parts, PostStepSnapshot, SCHEMA, Stopped, VERSION_TABLE};
 use crate::domain::checks::Removed;
 use crate::domain::effect::{Effect, Surprise, Verdict};
 use crate::domain::journal::Checked;
 use crate::domain::plan::Step;
 use crate::domain::proof::{Doubt, Evidence, StepSession};
-use crate::domain::report::{Cause, Difference, Schema, StepDone};
+use crate::domain::report::{Cause, Difference, SchemaLines, StepDone};
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, EngineError, StepRun};
 use crate::fault;
@@ -19,11 +19,11 @@ impl Parts<'_> {
     /// A step whose process is over, from the look at the database to the record.
     pub(super) fn ended(
         &mut self,
-        ran: Ran<'_>,
+        ran: EndedStep<'_>,
         run: Result<StepRun, EngineError>,
-        schema: &mut Option<Schema>,
+        schema: &mut Option<SchemaLines>,
     ) -> Result<StepDone, Box<Stopped>> {
-        let Ran {
+        let EndedStep {
             index,
             step,
             started,
@@ -46,7 +46,7 @@ impl Parts<'_> {
             self.graph,
             step,
             run,
-            &mut Looks {
+            &mut StepObservation {
                 witness: &mut *self.witness,
                 glance: glance.as_ref(),
                 before: schema.as_ref(),
@@ -63,7 +63,7 @@ impl Parts<'_> {
             })
         })?;
         fault::point("after_look");
-        let seen = Found {
+        let seen = AppliedStep {
             heads,
             glance,
             session: heard.session,
@@ -78,11 +78,11 @@ impl Parts<'_> {
         &mut self,
         index: usize,
         step: &Step,
-        found: Found,
-        schema: &mut Option<Schema>,
+        found: AppliedStep,
+        schema: &mut Option<SchemaLines>,
         recorded: Result<(), String>,
     ) -> Result<StepDone, Box<Stopped>> {
-        let Found {
+        let AppliedStep {
             heads,
             glance,
             session,
@@ -123,7 +123,7 @@ impl Parts<'_> {
             elapsed: started.elapsed(),
         };
         let looks = self.looks(looks);
-        let none = Schema::new();
+        let none = SchemaLines::new();
         let after_it = after.as_ref().unwrap_or(&none);
         let recorded =
             recorded.and_then(|()| self.recorder.done(index, &finished, after_it, looks));
@@ -148,8 +148,8 @@ impl Parts<'_> {
         &mut self,
         index: usize,
         effect: Option<Effect>,
-        before: Option<&Schema>,
-        after: Option<&Schema>,
+        before: Option<&SchemaLines>,
+        after: Option<&SchemaLines>,
     ) -> (Option<Effect>, Verdict) {
         let schema = Difference::between(before, after);
         if let Some(effect) = effect {
@@ -202,7 +202,7 @@ impl Parts<'_> {
 }
 
 /// A step that the engine is done with.
-pub(super) struct Ran<'a> {
+pub(super) struct EndedStep<'a> {
     pub(super) index: usize,
     pub(super) step: &'a Step,
     pub(super) started: Instant,
@@ -213,9 +213,9 @@ pub(super) struct Ran<'a> {
 }
 
 /// A step that the version table shows as done.
-pub(super) struct Found {
+pub(super) struct AppliedStep {
     pub(super) heads: Heads,
-    pub(super) glance: Option<Glance>,
+    pub(super) glance: Option<PostStepSnapshot>,
     pub(super) session: Option<StepSession>,
     pub(super) started: Instant,
     pub(super) effect: Option<Effect>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Events, Recorder, Witness};
+use super::{Events, Recorder, Verifier};
 use crate::domain::blocker::Blocker;
 use crate::domain::journal::Statement;
 use crate::domain::proof::StepSession;
@@ -28,7 +28,7 @@ impl Hearing {
         }
     }
 
-    pub(super) fn look_around(&mut self, witness: &mut dyn Witness) {
+    pub(super) fn look_around(&mut self, witness: &mut dyn Verifier) {
         let seen = witness.blockers(Duration::MAX);
         let seen = seen.into_iter().filter(|session| session.blocks);
         self.blockers
@@ -57,7 +57,7 @@ impl Hearing {
 pub(super) struct Following<'a> {
     pub(super) engine: &'a dyn Engine,
     pub(super) events: &'a mut dyn Events,
-    pub(super) witness: &'a mut dyn Witness,
+    pub(super) witness: &'a mut dyn Verifier,
     pub(super) hearing: Hearing,
     /// What keeps the record of the statements, and of which step they are.
     pub(super) record: Option<(usize, &'a mut dyn Recorder)>,
@@ -67,7 +67,7 @@ impl<'a> Following<'a> {
     pub(super) fn new(
         engine: &'a dyn Engine,
         events: &'a mut dyn Events,
-        witness: &'a mut dyn Witness,
+        witness: &'a mut dyn Verifier,
     ) -> Self {
         Self {
             engine,
@@ -106,11 +106,11 @@ impl Listener for Following<'_> {
         self.events.engine_line(line);
     }
 
-    fn aside(&mut self, text: &str) {
+    fn on_debug(&mut self, text: &str) {
         self.events.aside(text);
     }
 
-    fn told(&mut self, line: &str, _: &mut dyn Channel) {
+    fn on_message(&mut self, line: &str, _: &mut dyn Channel) {
         self.hearing.told(line, self.engine, &mut *self.events);
     }
 
@@ -129,7 +129,7 @@ impl Listener for Following<'_> {
         self.witness.schema().as_ref().map(fingerprint)
     }
 
-    fn look_around(&mut self) {
+    fn on_tick(&mut self) {
         self.hearing.look_around(&mut *self.witness);
     }
 }

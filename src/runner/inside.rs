@@ -11,31 +11,31 @@ use crate::domain::journal::Checked;
 use crate::domain::plan::Plan;
 use crate::domain::proof::StepSession;
 use crate::domain::query::Queries;
-use crate::domain::report::{Cause, Difference, Schema, StepDone};
+use crate::domain::report::{Cause, Difference, SchemaLines, StepDone};
 use crate::domain::revision::Heads;
 use crate::engine::{Judge, Listener};
 use crate::fault;
 use crate::process::{Channel, Interrupt};
 
 /// Judges each step of a range as a step of its own is judged, through the engine's transaction.
-pub(super) struct Inside<'a> {
+pub(super) struct TransactionJudge<'a> {
     plan: &'a Plan,
     graph: &'a Graph,
     recorder: &'a mut dyn Recorder,
     interrupt: &'a Interrupt,
     following: Following<'a>,
     /// The schema as last seen.
-    schema: Option<Schema>,
+    schema: Option<SchemaLines>,
     /// Those that are done, each with the schema after it.
-    applied: Vec<(StepDone, Schema)>,
+    applied: Vec<(StepDone, SchemaLines)>,
     /// Why everything is taken back, and at which step.
     objection: Option<(usize, Cause)>,
     since: Instant,
 }
 
 /// What came of a range, as seen inside.
-pub(super) struct Seen {
-    pub(super) applied: Vec<(StepDone, Schema)>,
+pub(super) struct RangeObservations {
+    pub(super) applied: Vec<(StepDone, SchemaLines)>,
     pub(super) objection: Option<(usize, Cause)>,
     pub(super) blockers: Vec<Blocker>,
     /// What is known of the transactions of the engine.
@@ -44,7 +44,7 @@ pub(super) struct Seen {
     pub(super) left_nothing: bool,
 }
 
-impl<'a> Inside<'a> {
+impl<'a> TransactionJudge<'a> {
     pub(super) fn new(
         plan: &'a Plan,
         graph: &'a Graph,
@@ -66,9 +66,9 @@ impl<'a> Inside<'a> {
         }
     }
 
-    pub(super) fn seen(self) -> Seen {
+    pub(super) fn seen(self) -> RangeObservations {
         let heard = self.following.heard();
-        Seen {
+        RangeObservations {
             applied: self.applied,
             objection: self.objection,
             blockers: heard.blockers,
@@ -171,25 +171,25 @@ impl<'a> Inside<'a> {
     }
 }
 
-impl Listener for Inside<'_> {
+impl Listener for TransactionJudge<'_> {
     fn line(&mut self, line: &str) {
         self.following.line(line);
     }
 
-    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
-        self.following.told(line, channel);
+    fn on_message(&mut self, line: &str, channel: &mut dyn Channel) {
+        self.following.on_message(line, channel);
     }
 
     fn left_nothing(&mut self) {
         self.following.left_nothing();
     }
 
-    fn look_around(&mut self) {
-        self.following.look_around();
+    fn on_tick(&mut self) {
+        self.following.on_tick();
     }
 }
 
-impl Judge for Inside<'_> {
+impl Judge for TransactionJudge<'_> {
     fn begun(&mut self, transaction: &mut dyn Queries) -> Result<(), String> {
         let witness = self.following.witness.inside(transaction);
         self.schema = witness.and_then(|mut witness| witness.schema());
@@ -250,9 +250,9 @@ impl Judge for Inside<'_> {
     }
 }
 
-impl Seen {
+impl RangeObservations {
     /// What the last step left.
-    pub(super) fn last_schema(&self) -> Option<&Schema> {
+    pub(super) fn last_schema(&self) -> Option<&SchemaLines> {
         self.applied.last().map(|(_, schema)| schema)
     }
 

@@ -1,26 +1,26 @@
 //! What became of a step, by the end of its process and what the database shows.
 
-use super::{Glance, Options, Witness, describes};
+use super::{Options, PostStepSnapshot, Verifier, describes};
 use crate::domain::graph::Graph;
 use crate::domain::plan::Step;
 use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
-use crate::domain::report::{Cause, Difference, Position, Schema, Stop};
+use crate::domain::report::{Cause, Difference, Position, SchemaLines, Stop};
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, EngineError, StepRun};
 
 /// What a step is judged by: what was seen at a glance, and else what is looked at now.
-pub(super) struct Looks<'a> {
-    pub(super) witness: &'a mut dyn Witness,
-    pub(super) glance: Option<&'a Glance>,
+pub(super) struct StepObservation<'a> {
+    pub(super) witness: &'a mut dyn Verifier,
+    pub(super) glance: Option<&'a PostStepSnapshot>,
     /// The schema before the step.
-    pub(super) before: Option<&'a Schema>,
+    pub(super) before: Option<&'a SchemaLines>,
     /// What was noted before it.
     pub(super) evidence: Result<Evidence, Doubt>,
     pub(super) session: Option<StepSession>,
     pub(super) left_nothing: bool,
 }
 
-impl Looks<'_> {
+impl StepObservation<'_> {
     pub(super) fn heads(&mut self) -> Result<Heads, String> {
         match self.glance {
             Some(glance) => glance.heads.clone(),
@@ -28,7 +28,7 @@ impl Looks<'_> {
         }
     }
 
-    pub(super) fn schema(&mut self) -> Option<Schema> {
+    pub(super) fn schema(&mut self) -> Option<SchemaLines> {
         match self.glance {
             Some(glance) => glance.schema.clone(),
             None => self.witness.schema(),
@@ -65,7 +65,7 @@ pub(super) fn judge(
     graph: &Graph,
     step: &Step,
     run: Result<StepRun, EngineError>,
-    looks: &mut Looks<'_>,
+    looks: &mut StepObservation<'_>,
     options: Options,
 ) -> Result<Heads, Box<Stop>> {
     let kept = run.as_ref().ok().and_then(|run| run.kept);

@@ -4,14 +4,14 @@ use super::{Parts, Recorder, run};
 use crate::domain::journal::Checked;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::proof::Evidence;
-use crate::domain::report::{Difference, Outcome, Position, Report, Schema, StepDone};
+use crate::domain::report::{Difference, Outcome, Position, RunOutcome, SchemaLines, StepDone};
 use crate::engine::Ended;
 use crate::fault;
 
 /// Records that steps are done only when all are: until then they may be taken back.
 struct Deferred<'a> {
     recorder: &'a mut dyn Recorder,
-    done: Vec<(usize, StepDone, Schema)>,
+    done: Vec<(usize, StepDone, SchemaLines)>,
 }
 
 impl Recorder for Deferred<'_> {
@@ -19,7 +19,7 @@ impl Recorder for Deferred<'_> {
         &mut self,
         index: usize,
         step: &Step,
-        before: &Schema,
+        before: &SchemaLines,
         evidence: Option<&Evidence>,
     ) -> Result<(), String> {
         if index == 0 {
@@ -37,7 +37,7 @@ impl Recorder for Deferred<'_> {
         &mut self,
         index: usize,
         done: &StepDone,
-        after: &Schema,
+        after: &SchemaLines,
         checks: Vec<Checked>,
     ) -> Result<(), String> {
         self.done.push((index, done.clone(), after.clone()));
@@ -54,11 +54,11 @@ impl Recorder for Deferred<'_> {
 
 /// Runs the plan as [`run`] does; where it does not come to its end, `put_back` brings the database
 /// back to what it was, which is then read from it. The error is a sentence.
-pub fn run_with_a_way_back(
+pub fn run_with_snapshot(
     plan: &Plan,
     parts: &mut Parts<'_>,
     put_back: impl FnOnce() -> Result<(), String>,
-) -> (Report, Result<(), String>) {
+) -> (RunOutcome, Result<(), String>) {
     let before = parts.schema_before();
     let mut deferred = Deferred {
         recorder: &mut *parts.recorder,
@@ -124,15 +124,15 @@ pub fn run_with_a_way_back(
 fn record(
     plan: &Plan,
     recorder: &mut dyn Recorder,
-    done: &[(usize, StepDone, Schema)],
+    done: &[(usize, StepDone, SchemaLines)],
 ) -> Result<(), String> {
-    let steps: Vec<(StepDone, Schema)> = done
+    let steps: Vec<(StepDone, SchemaLines)> = done
         .iter()
         .map(|(_, step, after)| (step.clone(), after.clone()))
         .collect();
     recorder.committing(&steps)?;
     fault::point("after_committing");
-    let mut before: Option<&Schema> = None;
+    let mut before: Option<&SchemaLines> = None;
     for (index, step, after) in done {
         // The first one's intent is in the record since it began.
         if let (Some(before), Some(planned)) = (before, plan.steps.get(*index)) {

@@ -5,14 +5,15 @@ use std::slice::SliceIndex;
 use std::time::Instant;
 
 use super::{
-    Found, Glance, Heard, Hearing, Measured, Parts, Ran, Stopped, describes, may_be_tried_again,
+    AppliedStep, EndedStep, Heard, Hearing, Measured, Parts, PostStepSnapshot, Stopped, describes,
+    may_be_tried_again,
 };
 use crate::domain::effect::{Effect, Verdict};
 use crate::domain::journal::Statement;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::proof::{Doubt, Evidence};
 use crate::domain::query::Queries;
-use crate::domain::report::{Cause, Position, Schema, StepDone, Stop};
+use crate::domain::report::{Cause, Position, SchemaLines, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::domain::schema::fingerprint;
 use crate::engine::{Ended, EngineError, Judge, Keep, Listener, Sequence, StepRun};
@@ -46,7 +47,7 @@ impl Parts<'_> {
     pub(super) fn together(
         &mut self,
         plan: &Plan,
-        schema: &mut Option<Schema>,
+        schema: &mut Option<SchemaLines>,
         done: &mut Vec<StepDone>,
     ) -> Result<Option<String>, Box<Stopped>> {
         let retries = self.options.lock_retries;
@@ -80,7 +81,7 @@ impl Parts<'_> {
     fn sequence(
         &mut self,
         plan: &Plan,
-        schema: &mut Option<Schema>,
+        schema: &mut Option<SchemaLines>,
         done: &mut Vec<StepDone>,
     ) -> Result<Option<String>, Box<Stopped>> {
         let first = done.len();
@@ -121,7 +122,7 @@ impl Parts<'_> {
                 step.removes
             )));
         }
-        let ended = Ran {
+        let ended = EndedStep {
             index,
             step,
             started,
@@ -152,7 +153,7 @@ impl Parts<'_> {
         &mut self,
         plan: &Plan,
         index: usize,
-        schema: &mut Option<Schema>,
+        schema: &mut Option<SchemaLines>,
     ) -> Option<Result<StepDone, Box<Stopped>>> {
         if !self.options.validate || !self.engine.hands_over_control() {
             return None;
@@ -163,7 +164,7 @@ impl Parts<'_> {
             Err(stopped) => return Some(Err(stopped)),
         };
         let (state, run) = self.in_one_process(plan, index..=index, Keep::Own, evidence, schema)?;
-        let ended = Ran {
+        let ended = EndedStep {
             index,
             step,
             started: state.started,
@@ -181,7 +182,7 @@ impl Parts<'_> {
         steps: impl RangeBounds<usize> + SliceIndex<[Step], Output = [Step]>,
         keep: Keep,
         evidence: Result<Evidence, Doubt>,
-        schema: &mut Option<Schema>,
+        schema: &mut Option<SchemaLines>,
     ) -> Option<(State, Result<StepRun, EngineError>)> {
         let first = match steps.start_bound() {
             Bound::Included(first) => *first,
@@ -233,10 +234,10 @@ impl Parts<'_> {
         &mut self,
         plan: &Plan,
         run: Result<StepRun, EngineError>,
-        schema: Option<&Schema>,
+        schema: Option<&SchemaLines>,
     ) -> Result<Option<String>, Box<Stopped>> {
         let index = plan.steps.len() - 1;
-        let mut looks = super::Looks {
+        let mut looks = super::StepObservation {
             witness: &mut *self.witness,
             glance: None,
             before: schema,
@@ -283,7 +284,7 @@ struct Together<'a> {
     first: usize,
     parts: Parts<'a>,
     /// The schema as last seen.
-    schema: &'a mut Option<Schema>,
+    schema: &'a mut Option<SchemaLines>,
     state: State,
 }
 
@@ -322,7 +323,7 @@ impl Together<'_> {
         let glance = self.parts.witness.glance();
         let heads = self.heads(glance.as_ref(), step).ok_or(None)?;
         fault::point("after_look");
-        let found = Found {
+        let found = AppliedStep {
             heads,
             glance,
             session,
@@ -344,7 +345,7 @@ impl Together<'_> {
     }
 
     /// The version rows, if they are those of after the step. Else it is judged when the process is gone.
-    fn heads(&mut self, glance: Option<&Glance>, step: &Step) -> Option<Heads> {
+    fn heads(&mut self, glance: Option<&PostStepSnapshot>, step: &Step) -> Option<Heads> {
         let heads = match glance {
             Some(glance) => glance.heads.clone(),
             None => self.parts.witness.heads(),
@@ -360,11 +361,11 @@ impl Listener for Together<'_> {
         self.parts.events.engine_line(line);
     }
 
-    fn aside(&mut self, text: &str) {
+    fn on_debug(&mut self, text: &str) {
         self.parts.events.aside(text);
     }
 
-    fn told(&mut self, line: &str, _: &mut dyn Channel) {
+    fn on_message(&mut self, line: &str, _: &mut dyn Channel) {
         self.state
             .heard
             .told(line, self.parts.engine, &mut *self.parts.events);
@@ -382,7 +383,7 @@ impl Listener for Together<'_> {
         self.parts.witness.schema().as_ref().map(fingerprint)
     }
 
-    fn look_around(&mut self) {
+    fn on_tick(&mut self) {
         self.state.heard.look_around(&mut *self.parts.witness);
     }
 }

@@ -14,9 +14,9 @@ use crate::engine::{
 
 /// A database and everything that happened around it, in order.
 #[derive(Clone, Default)]
-struct World {
+struct FakeDatabase {
     rows: Rc<RefCell<Heads>>,
-    schema: Rc<RefCell<Schema>>,
+    schema: Rc<RefCell<SchemaLines>>,
     faults: Rc<RefCell<Vec<String>>>,
     intruder: Rc<RefCell<Option<String>>>,
     log: Rc<RefCell<Vec<String>>>,
@@ -27,7 +27,7 @@ struct World {
     glances: Rc<RefCell<bool>>,
 }
 
-impl World {
+impl FakeDatabase {
     fn at(rows: &[&str]) -> Self {
         let world = Self::default();
         *world.rows.borrow_mut() = heads(rows);
@@ -39,17 +39,17 @@ impl World {
     }
 }
 
-impl Witness for World {
+impl Verifier for FakeDatabase {
     fn name(&self) -> &'static str {
         "read from a test"
     }
 
-    fn glance(&mut self) -> Option<Glance> {
+    fn glance(&mut self) -> Option<PostStepSnapshot> {
         if !*self.glances.borrow() {
             return None;
         }
         self.note("glance");
-        Some(Glance {
+        Some(PostStepSnapshot {
             heads: Ok(self.rows.borrow().clone()),
             schema: Some(self.schema.borrow().clone()),
             health: Some(Health::default()),
@@ -61,7 +61,7 @@ impl Witness for World {
         Ok(self.rows.borrow().clone())
     }
 
-    fn schema(&mut self) -> Option<Schema> {
+    fn schema(&mut self) -> Option<SchemaLines> {
         Some(self.schema.borrow().clone())
     }
 
@@ -99,17 +99,17 @@ impl Witness for World {
         Vec::new()
     }
 
-    fn inside<'a>(&'a mut self, _: &'a mut dyn Queries) -> Option<Box<dyn Witness + 'a>> {
+    fn inside<'a>(&'a mut self, _: &'a mut dyn Queries) -> Option<Box<dyn Verifier + 'a>> {
         Some(Box::new(self.clone()))
     }
 }
 
-impl Recorder for World {
+impl Recorder for FakeDatabase {
     fn intent(
         &mut self,
         index: usize,
         _: &Step,
-        _: &Schema,
+        _: &SchemaLines,
         _: Option<&Evidence>,
     ) -> Result<(), String> {
         self.note(format!("intent {index}"));
@@ -125,7 +125,7 @@ impl Recorder for World {
         &mut self,
         index: usize,
         _: &StepDone,
-        _: &Schema,
+        _: &SchemaLines,
         checks: Vec<Checked>,
     ) -> Result<(), String> {
         self.note(format!("done {index}"));
@@ -133,7 +133,7 @@ impl Recorder for World {
         Ok(())
     }
 
-    fn committing(&mut self, steps: &[(StepDone, Schema)]) -> Result<(), String> {
+    fn committing(&mut self, steps: &[(StepDone, SchemaLines)]) -> Result<(), String> {
         self.note(format!("committing {}", steps.len()));
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Recorder for World {
     }
 }
 
-impl Events for World {
+impl Events for FakeDatabase {
     fn step_started(&mut self, index: usize, _: &Step) {
         self.note(format!("start {index}"));
     }
@@ -163,7 +163,7 @@ impl Events for World {
 type Behaviour = Box<dyn Fn(&str) -> Ended>;
 
 struct Scripted {
-    world: World,
+    world: FakeDatabase,
     behaviour: Behaviour,
 }
 
@@ -253,22 +253,22 @@ fn heads(ids: &[&str]) -> Heads {
 
 /// Runs `c; b; a` down to base; the engine does as told.
 fn run_line(
-    world: &World,
+    world: &FakeDatabase,
     interrupt: &Interrupt,
     validate: bool,
     behaviour: impl Fn(&str) -> Ended + 'static,
-) -> Report {
+) -> RunOutcome {
     run_line_by(run, world, interrupt, validate, behaviour)
 }
 
 /// The same by one of the ways to run.
 fn run_line_by(
-    way: fn(&Plan, &mut Parts<'_>) -> Report,
-    world: &World,
+    way: fn(&Plan, &mut Parts<'_>) -> RunOutcome,
+    world: &FakeDatabase,
     interrupt: &Interrupt,
     validate: bool,
     behaviour: impl Fn(&str) -> Ended + 'static,
-) -> Report {
+) -> RunOutcome {
     let graph = drawn("a; b:a; c:b");
     let plan = Plan::new(&graph, &["c".into()], &"base".parse().unwrap()).unwrap();
     let engine = Scripted {
@@ -298,7 +298,7 @@ fn run_line_by(
 }
 
 /// Does what Alembic does with `REV@PARENT` on a line.
-fn obeys(world: &World) -> impl Fn(&str) -> Ended + 'static {
+fn obeys(world: &FakeDatabase) -> impl Fn(&str) -> Ended + 'static {
     let rows = Rc::clone(&world.rows);
     move |argument| {
         let parent = argument.split_once('@').unwrap().1;
@@ -313,7 +313,7 @@ fn obeys(world: &World) -> impl Fn(&str) -> Ended + 'static {
 
 #[test]
 fn each_step_is_recorded_run_looked_up_and_recorded_before_the_next() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     let report = run_line(&world, &Interrupt::never(), true, obeys(&world));
     assert_eq!(report.outcome(), Outcome::Done);
     assert_eq!(
@@ -348,7 +348,7 @@ fn each_step_is_recorded_run_looked_up_and_recorded_before_the_next() {
 /// Red where a step is looked at twice, or not all of what was seen is judged.
 #[test]
 fn what_can_be_seen_at_once_is_looked_at_once() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     *world.glances.borrow_mut() = true;
     let report = run_line(&world, &Interrupt::never(), true, obeys(&world));
     assert_eq!(report.outcome(), Outcome::Done);
@@ -375,11 +375,11 @@ fn what_can_be_seen_at_once_is_looked_at_once() {
 /// Red where a failure is judged by a glance that may not be had, or a lie by what was seen before the engine ran.
 #[test]
 fn a_lie_is_seen_at_a_glance_and_a_failure_is_looked_at_piece_by_piece() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     *world.glances.borrow_mut() = true;
     let report = run_line(&world, &Interrupt::never(), true, |_| Ended::Exited(0));
     assert_eq!(report.stop.unwrap().cause, Cause::NotVerified);
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     *world.glances.borrow_mut() = true;
     let report = run_line(&world, &Interrupt::never(), true, |_| Ended::Exited(1));
     assert_eq!(report.outcome(), Outcome::FailedUnchanged);
@@ -388,7 +388,7 @@ fn a_lie_is_seen_at_a_glance_and_a_failure_is_looked_at_piece_by_piece() {
 
 #[test]
 fn without_validation_only_the_end_is_looked_up() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     let report = run_line(&world, &Interrupt::never(), false, obeys(&world));
     assert_eq!(report.outcome(), Outcome::Done);
     assert_eq!(
@@ -404,14 +404,14 @@ fn without_validation_only_the_end_is_looked_up() {
 
 #[test]
 fn without_validation_a_lie_is_found_at_the_end() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     let report = run_line(&world, &Interrupt::never(), false, |_| Ended::Exited(0));
     assert_eq!(report.outcome(), Outcome::FailedChanged);
 }
 
 #[test]
 fn a_success_that_the_database_does_not_show_ends_the_run() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     let report = run_line(&world, &Interrupt::never(), true, |_| Ended::Exited(0));
     assert_eq!(report.outcome(), Outcome::FailedChanged);
     assert_eq!(report.stop.unwrap().cause, Cause::NotVerified);
@@ -425,7 +425,7 @@ fn a_success_that_the_database_does_not_show_ends_the_run() {
 
 #[test]
 fn a_failure_that_leaves_everything_as_it_was_is_told_from_one_that_does_not() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     world.schema.borrow_mut().insert("table e1b".into());
     let report = run_line(&world, &Interrupt::never(), true, |_| Ended::Exited(1));
     assert_eq!(report.outcome(), Outcome::FailedUnchanged);
@@ -448,7 +448,7 @@ fn a_failure_that_leaves_everything_as_it_was_is_told_from_one_that_does_not() {
 /// Red if a step is called unchanged, or run again, whose rows are not proven to be the same.
 #[test]
 fn without_proof_a_failed_step_is_neither_unchanged_nor_tried_again() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     let doubts = vec![Doubt::RowsChanged(vec!["cents".to_owned()])];
     world.doubts.borrow_mut().clone_from(&doubts);
     let report = run_line(&world, &Interrupt::never(), true, |_| Ended::Exited(1));
@@ -465,7 +465,7 @@ fn without_proof_a_failed_step_is_neither_unchanged_nor_tried_again() {
 
 #[test]
 fn an_engine_that_fails_after_its_work_is_not_called_unchanged() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     let obey = obeys(&world);
     let report = run_line(&world, &Interrupt::never(), true, move |argument| {
         obey(argument);
@@ -477,7 +477,7 @@ fn an_engine_that_fails_after_its_work_is_not_called_unchanged() {
 
 #[test]
 fn a_signal_lets_the_step_finish_and_stops_before_the_next() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     let interrupt = Interrupt::never();
     let obey = obeys(&world);
     let signal = interrupt.clone();
@@ -498,7 +498,7 @@ fn a_signal_lets_the_step_finish_and_stops_before_the_next() {
 
 #[test]
 fn whoever_is_not_alone_any_more_does_not_begin_the_next_step() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     let during = world.clone();
     let report = run_line(&world, &Interrupt::never(), true, move |_| {
         *during.rows.borrow_mut() = heads(&["b"]);
@@ -517,13 +517,15 @@ fn whoever_is_not_alone_any_more_does_not_begin_the_next_step() {
 }
 
 /// Runs the line as a whole.
-fn run_whole(world: &World, interrupt: &Interrupt) -> Report {
-    run_line_by(run_as_one, world, interrupt, true, |_| Ended::Exited(0))
+fn run_whole(world: &FakeDatabase, interrupt: &Interrupt) -> RunOutcome {
+    run_line_by(run_in_transaction, world, interrupt, true, |_| {
+        Ended::Exited(0)
+    })
 }
 
 #[test]
 fn a_whole_is_judged_and_recorded_before_it_is_committed() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     let report = run_whole(&world, &Interrupt::never());
     assert_eq!(report.outcome(), Outcome::Done);
     assert_eq!(report.done.len(), 3);
@@ -557,7 +559,7 @@ fn a_whole_is_judged_and_recorded_before_it_is_committed() {
 
 #[test]
 fn a_fault_inside_is_a_no_and_nothing_is_left() {
-    let world = World::at(&["c"]);
+    let world = FakeDatabase::at(&["c"]);
     *world.faults.borrow_mut() = vec!["rows are gone".to_owned()];
     let report = run_whole(&world, &Interrupt::never());
     assert_eq!(report.outcome(), Outcome::FailedUnchanged);

@@ -9,17 +9,17 @@ use crate::domain::journal::{Checked, Statement};
 use crate::domain::plan::Step;
 use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
 use crate::domain::query::Queries;
-use crate::domain::report::{Cause, Difference, Schema, StepDone, Stop};
+use crate::domain::report::{Cause, Difference, SchemaLines, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, LockLimit};
 
 /// What is looked at after a step, as of one moment.
 #[derive(Debug)]
-pub struct Glance {
+pub struct PostStepSnapshot {
     /// As [`Witness::heads`] has them.
     pub heads: Result<Heads, String>,
     /// As [`Witness::schema`] has it, until it is made use of.
-    pub schema: Option<Schema>,
+    pub schema: Option<SchemaLines>,
     /// What [`Witness::faults`] judges.
     pub health: Option<Health>,
 }
@@ -55,13 +55,13 @@ pub struct Measured {
 }
 
 /// What looks at the database between the steps.
-pub trait Witness {
+pub trait Verifier {
     /// Who looks, as it completes `Current revision: ..., `.
     fn name(&self) -> &'static str;
 
     /// Looks at all at once that is looked at after a step. `None` where that cannot be had: then each is asked
     /// for by itself.
-    fn glance(&mut self) -> Option<Glance> {
+    fn glance(&mut self) -> Option<PostStepSnapshot> {
         None
     }
 
@@ -69,7 +69,7 @@ pub trait Witness {
     fn heads(&mut self) -> Result<Heads, String>;
 
     /// Reads the schema; `None` where that cannot be had.
-    fn schema(&mut self) -> Option<Schema>;
+    fn schema(&mut self) -> Option<SchemaLines>;
 
     /// Notes before a step what shows later whether it left anything.
     fn evidence(&mut self) -> Result<Evidence, Doubt>;
@@ -93,7 +93,7 @@ pub trait Witness {
     fn inside<'a>(
         &'a mut self,
         _transaction: &'a mut dyn Queries,
-    ) -> Option<Box<dyn Witness + 'a>> {
+    ) -> Option<Box<dyn Verifier + 'a>> {
         None
     }
 
@@ -146,8 +146,8 @@ pub trait Witness {
     fn measure_afterwards(
         &mut self,
         _index: usize,
-        _before: Option<&Schema>,
-        _after: Option<&Schema>,
+        _before: Option<&SchemaLines>,
+        _after: Option<&SchemaLines>,
         _difference: &Difference,
     ) -> Option<Measured> {
         None
@@ -172,7 +172,7 @@ pub trait Recorder {
         &mut self,
         index: usize,
         step: &Step,
-        before: &Schema,
+        before: &SchemaLines,
         evidence: Option<&Evidence>,
     ) -> Result<(), String>;
 
@@ -190,7 +190,7 @@ pub trait Recorder {
         &mut self,
         index: usize,
         done: &StepDone,
-        after: &Schema,
+        after: &SchemaLines,
         checks: Vec<Checked>,
     ) -> Result<(), String>;
 
@@ -201,7 +201,7 @@ pub trait Recorder {
 
     /// All steps of a whole are done and will be kept now, each with the schema after it. The error has
     /// everything taken back.
-    fn committing(&mut self, _steps: &[(StepDone, Schema)]) -> Result<(), String> {
+    fn committing(&mut self, _steps: &[(StepDone, SchemaLines)]) -> Result<(), String> {
         Ok(())
     }
 

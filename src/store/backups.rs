@@ -52,14 +52,14 @@ pub enum NotFound {
 
 /// The folder of all backups of a project.
 #[derive(Debug, Clone)]
-pub struct Backups {
+pub struct BackupStore {
     store: Store,
     folder: PathBuf,
 }
 
 /// A folder for one backup while it is made, or for what a restore needs. It goes with this value.
 #[derive(Debug)]
-pub struct Part {
+pub struct PendingBackup {
     id: String,
     number: u64,
     folder: PathBuf,
@@ -69,15 +69,15 @@ pub struct Part {
 
 impl Store {
     /// The backups of the project.
-    pub fn backups(&self) -> Backups {
-        Backups {
+    pub fn backups(&self) -> BackupStore {
+        BackupStore {
             store: self.clone(),
             folder: self.root().join(FOLDER),
         }
     }
 }
 
-impl Backups {
+impl BackupStore {
     /// Where they are.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -114,7 +114,7 @@ impl Backups {
     }
 
     /// A place to make a backup in. Clears away what killed ones left.
-    pub fn begin(&self, id: &str) -> Result<Part, StoreError> {
+    pub fn begin(&self, id: &str) -> Result<PendingBackup, StoreError> {
         self.store.prepare(&self.folder)?;
         self.clear_away()?;
         let mut name = id.to_owned();
@@ -125,7 +125,7 @@ impl Backups {
             match fs::create_dir(&part) {
                 Ok(()) if !taken => {
                     let lock = locked(&part)?;
-                    return Ok(Part {
+                    return Ok(PendingBackup {
                         number: self.store.next_number()?,
                         id: name,
                         folder: part,
@@ -234,7 +234,7 @@ impl Listed {
     }
 }
 
-impl Part {
+impl PendingBackup {
     /// The id that the backup will have.
     pub fn id(&self) -> &str {
         &self.id
@@ -289,7 +289,7 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for PendingBackup {
     fn drop(&mut self) {
         // What stays is cleared away by the next.
         let _ = fs::remove_dir_all(&self.folder);
@@ -407,7 +407,7 @@ mod tests {
 
     use super::*;
 
-    fn place() -> (tempfile::TempDir, Backups) {
+    fn place() -> (tempfile::TempDir, BackupStore) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().join(".rollback"), || UNIX_EPOCH);
         (folder, store.backups())
@@ -433,7 +433,7 @@ mod tests {
         }
     }
 
-    fn made(backups: &Backups, id: &str, at: &str) -> Manifest {
+    fn made(backups: &BackupStore, id: &str, at: &str) -> Manifest {
         let part = backups.begin(id).unwrap();
         let file = part.file(".sqlite");
         fs::write(&file, "content").unwrap();
@@ -445,7 +445,7 @@ mod tests {
         manifest
     }
 
-    fn names(backups: &Backups) -> Vec<String> {
+    fn names(backups: &BackupStore) -> Vec<String> {
         let names = backups.names().unwrap();
         let name = |path: PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
         names.into_iter().map(name).collect()

@@ -18,7 +18,7 @@ use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::{Begun, Entry, Run};
 use crate::files;
 
-pub use backups::{Backups, Listed, NotFound, Part, beside, fault, sha256};
+pub use backups::{BackupStore, Listed, NotFound, PendingBackup, beside, fault, sha256};
 pub use journal::Journal;
 pub use reports::{JSON, MARKDOWN, Recorded, put};
 

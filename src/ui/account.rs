@@ -7,20 +7,20 @@ use super::progress::Redact;
 use super::steps::{is_sequence, rows, shown};
 use super::{Ui, count, insist, seconds};
 use crate::domain::blocker::Blocker;
-use crate::domain::diagnosis::{self, Diagnosis, Known};
+use crate::domain::diagnosis::{self, Diagnosis, DiagnosisContext};
 use crate::domain::plan::Plan;
-use crate::domain::report::{Cause, Outcome, Position, Report, Stop};
+use crate::domain::report::{Cause, Outcome, Position, RunOutcome, Stop};
 use crate::error::{Exit, Failure};
 
 /// What an account needs besides the report.
 #[derive(Debug, Clone, Copy)]
-pub struct Account<'a> {
+pub struct RunSummary<'a> {
     /// What was to be done.
     pub plan: &'a Plan,
     /// The command line of each step.
     pub commands: &'a [Vec<String>],
     /// How it went.
-    pub report: &'a Report,
+    pub report: &'a RunOutcome,
     /// Where it is written down.
     pub record: &'a str,
     /// What to do next.
@@ -32,7 +32,7 @@ pub struct Account<'a> {
     /// How many come before the first of the plan in the whole run.
     pub offset: usize,
     /// What is known of each step besides its output.
-    pub known: &'a [Known],
+    pub known: &'a [DiagnosisContext],
     /// Hides passwords in what the engine printed.
     pub redact: &'a dyn Redact,
 }
@@ -50,7 +50,7 @@ impl Ui {
     /// Ends the events of a run that had no step to run; of one that was resumed so many are done.
     pub fn nothing_was_run(
         &self,
-        report: &Report,
+        report: &RunOutcome,
         exit: Exit,
         before: usize,
     ) -> Result<(), Failure> {
@@ -61,7 +61,7 @@ impl Ui {
     }
 
     /// Tells how a run ended, whatever the verbosity where it did not end well.
-    pub fn account(&self, account: Account<'_>) {
+    pub fn account(&self, account: RunSummary<'_>) {
         let report = account.report;
         let diagnosis = report.stop.as_ref().and_then(|stop| {
             let known = account.known.get(stop.index).cloned().unwrap_or_default();
@@ -87,7 +87,7 @@ impl Ui {
         }
     }
 
-    fn account_of_success(&self, account: &Account<'_>) {
+    fn account_of_success(&self, account: &RunSummary<'_>) {
         let report = account.report;
         let done = report.done.len();
         let what = match account.offset {
@@ -107,7 +107,12 @@ impl Ui {
         self.position(report, is_sequence(account.plan));
     }
 
-    fn account_of_stop(&self, account: &Account<'_>, stop: &Stop, diagnosis: Option<&Diagnosis>) {
+    fn account_of_stop(
+        &self,
+        account: &RunSummary<'_>,
+        stop: &Stop,
+        diagnosis: Option<&Diagnosis>,
+    ) {
         let report = account.report;
         let Some(step) = account.plan.steps.get(stop.index) else {
             return;
@@ -221,7 +226,7 @@ impl Ui {
         }
     }
 
-    fn times(&self, report: &Report) {
+    fn times(&self, report: &RunOutcome) {
         let width = report
             .done
             .iter()
@@ -237,7 +242,7 @@ impl Ui {
         }
     }
 
-    fn position(&self, report: &Report, is_sequence: bool) {
+    fn position(&self, report: &RunOutcome, is_sequence: bool) {
         let position = match &report.current {
             Some(heads) => format!("{}, {}", rows(heads, is_sequence), report.witness),
             None => "unknown: it could not be read".to_owned(),
@@ -248,7 +253,7 @@ impl Ui {
         );
     }
 
-    fn insist_unless_done(&self, report: &Report, text: &str) {
+    fn insist_unless_done(&self, report: &RunOutcome, text: &str) {
         if report.stop.is_some() {
             insist(text);
         } else {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::json::{Format, VERSION, rounded};
 use super::steps::ids;
 use super::{Ui, Verbosity, count, seconds, terminal};
-use crate::domain::backup::{Contents, LeftOut, Manifest, Part, Verified};
+use crate::domain::backup::{DatabaseDigest, LeftOut, Manifest, Part, Verified};
 use crate::domain::journal::RunBackup;
 use crate::error::Failure;
 
@@ -26,7 +26,7 @@ pub fn bytes(number: u64) -> String {
 
 /// The backups of a project.
 #[derive(Clone, Copy)]
-pub struct Shelf<'a> {
+pub struct BackupList<'a> {
     /// Newest first.
     pub manifests: &'a [Manifest],
     /// What cannot be read, a sentence each.
@@ -45,7 +45,7 @@ pub struct Replacement<'a> {
     /// The backup.
     pub manifest: &'a Manifest,
     /// What the database holds before it; `None` if it cannot be read.
-    pub now: Option<&'a Contents>,
+    pub now: Option<&'a DatabaseDigest>,
     /// Whether the manifest says what the backup holds.
     pub is_known: bool,
     /// What nobody can prove of the backup, a sentence each.
@@ -144,7 +144,7 @@ impl Ui {
     }
 
     /// The answer of `rollback backups`.
-    pub fn backups(&self, shelf: Shelf<'_>) -> Result<(), Failure> {
+    pub fn backups(&self, shelf: BackupList<'_>) -> Result<(), Failure> {
         match self.format {
             Format::Json => {
                 let backups: Vec<Value> = shelf
@@ -162,7 +162,7 @@ impl Ui {
         }
     }
 
-    fn backups_text(&self, shelf: Shelf<'_>) -> String {
+    fn backups_text(&self, shelf: BackupList<'_>) -> String {
         if shelf.manifests.is_empty() {
             return "There is no backup yet.\n".to_owned();
         }
@@ -254,7 +254,7 @@ impl Ui {
     }
 
     /// How the present state differs from a backup.
-    fn comparison(&self, now: &Contents, manifest: &Manifest) -> String {
+    fn comparison(&self, now: &DatabaseDigest, manifest: &Manifest) -> String {
         let mut text = self.labelled("Then", &ids(&manifest.heads));
         let schema = match now.has_schema_of(manifest) {
             Some(true) => "as in the backup",
@@ -335,7 +335,7 @@ impl Ui {
         if self.format == Format::Human {
             return Ok(());
         }
-        let unread = Contents::default();
+        let unread = DatabaseDigest::default();
         let tables: Vec<Value> = tables(now.unwrap_or(&unread), manifest)
             .into_iter()
             .map(|(table, before, after)| json!({ "table": table, "rows_before": before, "rows": after }))
@@ -481,7 +481,7 @@ fn verified(verified: Verified) -> &'static str {
 
 /// The tables whose number of rows differs: now, and in the backup.
 fn tables<'a>(
-    now: &'a Contents,
+    now: &'a DatabaseDigest,
     manifest: &'a Manifest,
 ) -> Vec<(&'a str, Option<u64>, Option<u64>)> {
     let names: BTreeSet<&String> = now.rows.keys().chain(manifest.rows.keys()).collect();
@@ -512,13 +512,13 @@ fn age(manifest: &Manifest, now: SystemTime) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn contents(rows: &[(&str, u64)]) -> Contents {
-        Contents {
+    fn contents(rows: &[(&str, u64)]) -> DatabaseDigest {
+        DatabaseDigest {
             rows: rows
                 .iter()
                 .map(|(name, rows)| ((*name).to_owned(), *rows))
                 .collect(),
-            ..Contents::default()
+            ..DatabaseDigest::default()
         }
     }
 

@@ -6,15 +6,15 @@ use colored::Color;
 use serde_json::{Value, json};
 
 use super::{Paint, Ui, Verbosity, count, seconds};
-use crate::domain::risk::outlook::{Asked, Outlook};
-use crate::domain::risk::{Finding, Foretold, Level};
+use crate::domain::risk::outlook::{PlanForecast, ProbeUsage};
+use crate::domain::risk::{FailurePrediction, Finding, Level};
 
 /// So wide is the longest tag, `will fail`.
 const TAG: usize = 9;
 
 /// What is shown under a plan.
 #[derive(Debug, Clone, Copy)]
-pub struct Ending<'a> {
+pub struct PlanFooter<'a> {
     /// What it comes to, in one line.
     pub verdict: &'a str,
     /// What to type next.
@@ -26,8 +26,8 @@ pub struct Ending<'a> {
 /// The word that a finding is read by first, and its colour.
 pub(super) fn finding_tag(finding: &Finding) -> (&'static str, Color) {
     match (finding.outcome, finding.level) {
-        (Some(Foretold::WillFail), _) => ("will fail", Color::Red),
-        (Some(Foretold::MayFail), _) => ("may fail", Color::Yellow),
+        (Some(FailurePrediction::WillFail), _) => ("will fail", Color::Red),
+        (Some(FailurePrediction::MayFail), _) => ("may fail", Color::Yellow),
         (None, level) => (level.name(), color(level)),
     }
 }
@@ -131,7 +131,12 @@ impl Ui {
     }
 
     /// What stands under a plan: how much was looked at, what it comes to, what to type.
-    pub(super) fn ending_text(&self, text: &mut String, outlook: &Outlook, ending: Ending<'_>) {
+    pub(super) fn ending_text(
+        &self,
+        text: &mut String,
+        outlook: &PlanForecast,
+        ending: PlanFooter<'_>,
+    ) {
         text.push('\n');
         let mut line = |label: &str, value: &str| {
             let under = " ".repeat(11);
@@ -150,10 +155,10 @@ impl Ui {
     }
 }
 
-fn asked(asked: &Asked) -> String {
+fn asked(asked: &ProbeUsage) -> String {
     match asked {
-        Asked::Not(reason) => format!("nothing of the database: {reason}"),
-        Asked::Within {
+        ProbeUsage::Not(reason) => format!("nothing of the database: {reason}"),
+        ProbeUsage::Within {
             answers,
             unanswered: 0,
             took,
@@ -164,7 +169,7 @@ fn asked(asked: &Asked) -> String {
             seconds(*took),
             seconds(*budget)
         ),
-        Asked::Within {
+        ProbeUsage::Within {
             answers,
             unanswered,
             took,
@@ -197,10 +202,10 @@ fn finding_json(finding: &Finding) -> Value {
 }
 
 /// What is foretold of a whole plan.
-pub(super) fn outlook_json(outlook: &Outlook, ending: Ending<'_>) -> Value {
+pub(super) fn outlook_json(outlook: &PlanForecast, ending: PlanFooter<'_>) -> Value {
     let asked = match &outlook.asked {
-        Asked::Not(reason) => json!({ "reason": reason }),
-        Asked::Within {
+        ProbeUsage::Not(reason) => json!({ "reason": reason }),
+        ProbeUsage::Within {
             answers,
             unanswered,
             took,

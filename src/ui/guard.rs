@@ -11,7 +11,7 @@ use crate::error::Failure;
 
 /// A command that is about to be run.
 #[derive(Debug, Clone, Copy)]
-pub struct Watched<'a> {
+pub struct GuardedCommand<'a> {
     /// Its command line, without passwords.
     pub command: &'a str,
     /// The database, for people.
@@ -22,7 +22,7 @@ pub struct Watched<'a> {
 
 impl Ui {
     /// Before the command: where the database is. Fails where the event cannot be written.
-    pub fn guard_began(&self, watched: Watched<'_>) -> Result<(), Failure> {
+    pub fn guard_began(&self, watched: GuardedCommand<'_>) -> Result<(), Failure> {
         if self.format == Format::Json {
             return self.json_line(&json!({
                 "version": VERSION,

@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 
 use super::Ui;
 use super::explain::diagnosis_json;
-use super::findings::{Ending, findings_json, outlook_json};
+use super::findings::{PlanFooter, findings_json, outlook_json};
 use super::standing::{Recorded, backup_json, unfinished_json};
 use crate::domain::blocker::Blocker;
 use crate::domain::connection::Identity;
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::lock::Holder;
 use crate::domain::plan::{Plan, Step};
-use crate::domain::policy::Ruling;
-use crate::domain::report::{Position, Report, StepDone, Stop};
+use crate::domain::policy::PolicyDecision;
+use crate::domain::report::{Position, RunOutcome, StepDone, Stop};
 use crate::domain::revision::{Heads, RevisionId};
-use crate::domain::risk::outlook::Outlook;
+use crate::domain::risk::outlook::PlanForecast;
 use crate::error::{Exit, Failure};
 
 /// The version of every object below; it goes up when a field changes its meaning or goes away.
@@ -33,7 +33,7 @@ pub enum Format {
 }
 
 /// What `rollback current` found.
-pub struct Standing<'a> {
+pub struct CurrentView<'a> {
     /// The database; `None` where only the engine's word is known and it named none.
     pub database: Option<&'a Identity>,
     /// The engine, for people.
@@ -85,15 +85,15 @@ pub struct PlanView<'a> {
     /// How each step runs where that is not in one transaction; nothing for Alembic.
     pub ways: &'a [Vec<String>],
     /// What is foretold of the steps.
-    pub outlook: &'a Outlook,
+    pub outlook: &'a PlanForecast,
     /// What the policy says of it; `None` where there is none.
-    pub ruling: Option<&'a Ruling>,
+    pub ruling: Option<&'a PolicyDecision>,
     /// What that comes to.
-    pub ending: Ending<'a>,
+    pub ending: PlanFooter<'a>,
 }
 
 impl Ui {
-    pub(super) fn current_json(standing: &Standing<'_>) -> Value {
+    pub(super) fn current_json(standing: &CurrentView<'_>) -> Value {
         let problems: Vec<Value> = standing
             .problems
             .iter()
@@ -261,7 +261,7 @@ impl Ui {
     }
 
     pub(super) fn finished_event(
-        report: &Report,
+        report: &RunOutcome,
         exit: Exit,
         before: usize,
         next: &[String],

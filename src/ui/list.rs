@@ -4,17 +4,17 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::findings::{Ending, finding_tag, findings_json};
+use super::findings::{PlanFooter, finding_tag, findings_json};
 use super::json::{Format, VERSION};
-use super::sql_files::Registered;
+use super::sql_files::RegisteredMigration;
 use super::steps::without_fraction;
 use super::{Ui, count};
 use crate::domain::connection::Identity;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::RevisionId;
-use crate::domain::risk::outlook::Outlook;
+use crate::domain::risk::outlook::PlanForecast;
 use crate::domain::risk::verdict::most_telling;
-use crate::domain::risk::{Finding, Foretold};
+use crate::domain::risk::{FailurePrediction, Finding};
 use crate::error::Failure;
 
 /// What `rollback list` found.
@@ -27,33 +27,33 @@ pub struct Listing<'a> {
     /// How many others have to go before each.
     pub needed_by: &'a [usize],
     /// What is foretold of each, if all before it have gone.
-    pub outlook: &'a Outlook,
+    pub outlook: &'a PlanForecast,
 }
 
 /// What `rollback check` found.
 #[derive(Debug, Clone, Copy)]
-pub struct Examination<'a> {
+pub struct CheckView<'a> {
     /// The database; `None` where only the engine's word is known and it named none.
     pub database: Option<&'a Identity>,
     /// What has to go, the revision itself last.
     pub plan: &'a Plan,
     /// What the history of the database has of it, for SQL files.
-    pub registered: Option<&'a Registered<'a>>,
+    pub registered: Option<&'a RegisteredMigration<'a>>,
     /// What is foretold of it.
-    pub outlook: &'a Outlook,
+    pub outlook: &'a PlanForecast,
     /// Whether to roll back, restore or fix forward.
     pub advice: &'a str,
     /// Why.
     pub reason: &'a str,
     /// The verdict, and what to type.
-    pub ending: Ending<'a>,
+    pub ending: PlanFooter<'a>,
 }
 
 /// Whether a step comes to its end, as far as is known.
 fn comes_to_its_end(findings: &[Finding]) -> Option<bool> {
     match findings.iter().filter_map(|finding| finding.outcome).max() {
-        Some(Foretold::WillFail) => Some(false),
-        Some(Foretold::MayFail) => None,
+        Some(FailurePrediction::WillFail) => Some(false),
+        Some(FailurePrediction::MayFail) => None,
         None => Some(true),
     }
 }
@@ -148,14 +148,14 @@ impl Ui {
     }
 
     /// The answer of `rollback check`.
-    pub fn examination(&self, examination: Examination<'_>) -> Result<(), Failure> {
+    pub fn examination(&self, examination: CheckView<'_>) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.json_line(&examination_json(examination)),
             Format::Human => self.data(&self.examination_text(examination)),
         }
     }
 
-    fn examination_text(&self, examination: Examination<'_>) -> String {
+    fn examination_text(&self, examination: CheckView<'_>) -> String {
         let mut text = String::new();
         let Some((step, before)) = examination.plan.steps.split_last() else {
             return text;
@@ -239,7 +239,7 @@ fn list_json(listing: Listing<'_>) -> Value {
     })
 }
 
-fn examination_json(examination: Examination<'_>) -> Value {
+fn examination_json(examination: CheckView<'_>) -> Value {
     let Some((step, before)) = examination.plan.steps.split_last() else {
         return Value::Null;
     };

@@ -33,18 +33,18 @@ use crate::domain::lock::Holder;
 use crate::domain::untrusted;
 use crate::error::{Exit, Failure};
 
-pub use account::Account;
+pub use account::RunSummary;
 pub(crate) use account::hidden;
-pub use backup::{Replacement, Restoration, Shelf, Transfer, bytes};
-pub use findings::Ending;
-pub use guard::Watched;
-pub use json::{Format, PlanView, RemoteHistory, Standing};
-pub use list::{Examination, Listing};
-pub use page::Told;
+pub use backup::{BackupList, Replacement, Restoration, Transfer, bytes};
+pub use findings::PlanFooter;
+pub use guard::GuardedCommand;
+pub use json::{CurrentView, Format, PlanView, RemoteHistory};
+pub use list::{CheckView, Listing};
+pub use page::HistoryRow;
 pub use progress::{Progress, Redact};
-pub use registered::{Entry, NotRegistered, State, WrittenDown};
-pub use snapshots::Compared;
-pub use sql_files::{Migrations, Registered};
+pub use registered::{Entry, NotRegistered, RegistrationResult, State};
+pub use snapshots::SnapshotDiffView;
+pub use sql_files::{Migrations, RegisteredMigration};
 pub use standing::{Recorded, UnfinishedRun};
 
 /// When to colour.
@@ -76,7 +76,7 @@ pub enum Verbosity {
     clippy::struct_excessive_bools,
     reason = "four facts that do not depend on each other"
 )]
-pub struct Surroundings {
+pub struct Terminal {
     /// Stdout is a terminal.
     pub stdout_is_terminal: bool,
     /// Stderr is a terminal.
@@ -89,7 +89,7 @@ pub struct Surroundings {
     pub width: Option<usize>,
 }
 
-impl Surroundings {
+impl Terminal {
     /// Looks at the three streams.
     #[expect(
         clippy::disallowed_methods,
@@ -145,7 +145,7 @@ pub struct Ui {
     pub format: Format,
     /// How much is said.
     pub verbosity: Verbosity,
-    surroundings: Surroundings,
+    surroundings: Terminal,
     out: Paint,
     err: Paint,
 }
@@ -156,7 +156,7 @@ impl Ui {
         format: Format,
         verbosity: Verbosity,
         color: ColorChoice,
-        surroundings: Surroundings,
+        surroundings: Terminal,
     ) -> Self {
         let paint = |is_terminal: bool| {
             Paint(match color {

@@ -9,7 +9,7 @@ use super::Ui;
 use super::json::{Format, VERSION};
 use crate::domain::account::markdown::markdown;
 use crate::domain::account::page::{Block, Cell, TITLE, moment, page};
-use crate::domain::account::{Document, Named, Status};
+use crate::domain::account::{Named, RunReport, Status};
 use crate::domain::revision::by_the_last;
 use crate::domain::untrusted::visible;
 use crate::error::Failure;
@@ -19,11 +19,11 @@ const NARROWEST: usize = 10;
 
 /// A run of the list.
 #[derive(Debug)]
-pub enum Told {
+pub enum HistoryRow {
     /// What its journal says.
     Run {
         /// The account.
-        document: Box<Document>,
+        document: Box<RunReport>,
         /// Whether it, or an engine that it started, is at work now.
         at_work: bool,
         /// The command that goes on with it, where it has no end.
@@ -40,7 +40,7 @@ pub enum Told {
 
 impl Ui {
     /// The answer of `rollback history`.
-    pub fn history(&self, runs: &[Told], place: &str) -> Result<(), Failure> {
+    pub fn history(&self, runs: &[HistoryRow], place: &str) -> Result<(), Failure> {
         if self.format == Format::Json {
             return self.json_line(&history_json(runs));
         }
@@ -52,14 +52,14 @@ impl Ui {
         self.data(&told.join("\n"))
     }
 
-    fn run_text(&self, told: &Told) -> String {
+    fn run_text(&self, told: &HistoryRow) -> String {
         let (document, at_work, resume) = match told {
-            Told::Run {
+            HistoryRow::Run {
                 document,
                 at_work,
                 resume,
             } => (document, *at_work, resume),
-            Told::Damaged { run, reason } => {
+            HistoryRow::Damaged { run, reason } => {
                 let mut text = format!("{}  cannot be read\n", self.out.bold(run));
                 self.line(&mut text, "why", reason);
                 return text;
@@ -114,7 +114,7 @@ impl Ui {
     }
 
     /// The answer of `rollback show`.
-    pub fn report(&self, document: &Document, as_markdown: bool) -> Result<(), Failure> {
+    pub fn report(&self, document: &RunReport, as_markdown: bool) -> Result<(), Failure> {
         if as_markdown {
             return self.data(&markdown(document));
         }
@@ -125,7 +125,7 @@ impl Ui {
         self.data(&self.page_text(document))
     }
 
-    fn page_text(&self, document: &Document) -> String {
+    fn page_text(&self, document: &RunReport) -> String {
         let mut text = format!("{}\n", self.out.bold(TITLE));
         for section in page(document) {
             let _ = write!(text, "\n{}\n", self.out.bold(section.title));
@@ -241,7 +241,7 @@ fn named(revisions: &[Named], told: usize) -> String {
     by_the_last(all.iter().map(String::as_str), told)
 }
 
-fn history_json(runs: &[Told]) -> Value {
+fn history_json(runs: &[HistoryRow]) -> Value {
     let ids = |revisions: &[Named]| -> Vec<Value> {
         revisions
             .iter()
@@ -252,7 +252,7 @@ fn history_json(runs: &[Told]) -> Value {
     let mut damaged = Vec::new();
     for run in runs {
         match run {
-            Told::Run {
+            HistoryRow::Run {
                 document, at_work, ..
             } => told.push(json!({
                 "run": document.run,
@@ -272,7 +272,7 @@ fn history_json(runs: &[Told]) -> Value {
                 "incident": document.incident,
                 "next": document.next,
             })),
-            Told::Damaged { run, reason } => {
+            HistoryRow::Damaged { run, reason } => {
                 damaged.push(json!({ "run": run, "reason": reason }));
             }
         }

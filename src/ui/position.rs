@@ -2,7 +2,7 @@
 
 use colored::Color;
 
-use super::json::{Format, RemoteHistory, Standing};
+use super::json::{CurrentView, Format, RemoteHistory};
 use super::{Ui, count};
 use crate::domain::revision::Heads;
 use crate::error::Failure;
@@ -19,7 +19,7 @@ fn remote_text(remote: &RemoteHistory) -> String {
 
 impl Ui {
     /// The answer of `rollback current`.
-    pub fn current(&self, standing: &Standing<'_>) -> Result<(), Failure> {
+    pub fn current(&self, standing: &CurrentView<'_>) -> Result<(), Failure> {
         if self.format == Format::Json {
             return self.json_line(&Self::current_json(standing));
         }
@@ -74,7 +74,13 @@ impl Ui {
         format!("{} {sentence}\n", self.out.with("odd:", Color::Yellow))
     }
 
-    fn revisions(&self, label: &str, ids: &Heads, standing: &Standing<'_>, none: &str) -> String {
+    fn revisions(
+        &self,
+        label: &str,
+        ids: &Heads,
+        standing: &CurrentView<'_>,
+        none: &str,
+    ) -> String {
         if ids.is_empty() {
             return self.labelled(label, none);
         }

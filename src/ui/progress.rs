@@ -11,7 +11,7 @@ use super::json::Format;
 use super::steps::rows;
 use super::{Ui, Verbosity, insist, seconds, terminal};
 use crate::domain::blocker::Blocker;
-use crate::domain::diagnosis::{self, Known};
+use crate::domain::diagnosis::{self, DiagnosisContext};
 use crate::domain::effect::Surprise;
 use crate::domain::plan::Step;
 use crate::domain::report::{StepDone, Stop};
@@ -29,7 +29,7 @@ pub struct Progress<'a> {
     /// Hides passwords in what the engine prints.
     redact: &'a dyn Redact,
     /// What is known of each step besides its output.
-    known: &'a [Known],
+    known: &'a [DiagnosisContext],
     /// The sessions that were warned of.
     warned: BTreeSet<u64>,
     /// What was said of the lock timeout.
@@ -76,7 +76,7 @@ impl<'a> Progress<'a> {
 
     /// The same with what is known of each step.
     #[must_use]
-    pub fn knowing(self, known: &'a [Known]) -> Self {
+    pub fn knowing(self, known: &'a [DiagnosisContext]) -> Self {
         Self { known, ..self }
     }
 

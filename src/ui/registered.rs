@@ -14,7 +14,7 @@ use crate::error::Failure;
 
 /// What was written down, and what was not.
 #[derive(Debug, Clone, Copy)]
-pub struct WrittenDown<'a> {
+pub struct RegistrationResult<'a> {
     /// The database.
     pub database: &'a Identity,
     /// Whether nothing was written.
@@ -125,14 +125,14 @@ impl State {
 
 impl Ui {
     /// Tells what was written down.
-    pub fn written_down(&self, told: &WrittenDown<'_>) -> Result<(), Failure> {
+    pub fn written_down(&self, told: &RegistrationResult<'_>) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.json_line(&registration_json(told)),
             Format::Human => self.data(&self.registration_text(told)),
         }
     }
 
-    fn registration_text(&self, told: &WrittenDown<'_>) -> String {
+    fn registration_text(&self, told: &RegistrationResult<'_>) -> String {
         let mut text = self.labelled("Database", &told.database.to_string());
         // What was there before is many, and says nothing new.
         let shown: Vec<&Entry> = told
@@ -208,19 +208,19 @@ fn remark(entry: &Entry) -> String {
     }
 }
 
-fn number(told: &WrittenDown<'_>, is: fn(&State) -> bool) -> usize {
+fn number(told: &RegistrationResult<'_>, is: fn(&State) -> bool) -> usize {
     told.entries.iter().filter(|entry| is(&entry.state)).count()
 }
 
-fn written(told: &WrittenDown<'_>) -> usize {
+fn written(told: &RegistrationResult<'_>) -> usize {
     number(told, |state| matches!(state, State::Written(_)))
 }
 
-fn refused(told: &WrittenDown<'_>) -> usize {
+fn refused(told: &RegistrationResult<'_>) -> usize {
     number(told, |state| matches!(state, State::Refused(_)))
 }
 
-fn totals(told: &WrittenDown<'_>) -> String {
+fn totals(told: &RegistrationResult<'_>) -> String {
     let done = if told.dry_run {
         "would be registered"
     } else {
@@ -257,7 +257,7 @@ fn totals(told: &WrittenDown<'_>) -> String {
     parts.join(", ")
 }
 
-fn registration_json(told: &WrittenDown<'_>) -> Value {
+fn registration_json(told: &RegistrationResult<'_>) -> Value {
     let entries: Vec<Value> = told
         .entries
         .iter()

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use colored::Color;
 
 use super::{Ui, count};
-use crate::domain::policy::Ruling;
+use crate::domain::policy::PolicyDecision;
 
 /// So wide is the longest tag, `missing`, with what sets it in and off.
 const TAG: usize = 11;
 
 impl Ui {
     /// Each requirement, and under those that are missing what to give.
-    pub(super) fn ruling_text(&self, text: &mut String, ruling: &Ruling) {
+    pub(super) fn ruling_text(&self, text: &mut String, ruling: &PolicyDecision) {
         let paint = self.out;
         let of = ruling
             .environment

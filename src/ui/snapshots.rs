@@ -13,7 +13,7 @@ use crate::error::Failure;
 
 /// Two snapshots beside each other.
 #[derive(Debug, Clone, Copy)]
-pub struct Compared<'a> {
+pub struct SnapshotDiffView<'a> {
     /// The older one.
     pub one: &'a Snapshot,
     /// The newer one; `None` for the database as it is.
@@ -82,7 +82,7 @@ impl Ui {
     }
 
     /// What lies between two.
-    pub fn compared(&self, told: &Compared<'_>) -> Result<(), Failure> {
+    pub fn compared(&self, told: &SnapshotDiffView<'_>) -> Result<(), Failure> {
         if self.format == Format::Json {
             return self.json_line(&json!({
                 "version": VERSION,

@@ -8,7 +8,7 @@ use super::json::{Format, PlanView};
 use super::steps::ids;
 use super::{Ui, count, terminal};
 use crate::domain::plan::{Plan, Step};
-use crate::domain::rendering::{Obstacle, Rendering};
+use crate::domain::rendering::{RenderError, Rendering};
 use crate::error::Failure;
 
 impl Ui {
@@ -95,7 +95,7 @@ fn heading(number: usize, of: usize, step: &Step) -> String {
     )
 }
 
-fn missing(step: &Step, obstacle: &Obstacle) -> String {
+fn missing(step: &Step, obstacle: &RenderError) -> String {
     let id = &step.removes;
     if step.is_of_a_sequence() {
         return format!("{id} {}\n", obstacle.sentence);

@@ -12,11 +12,11 @@ use super::{Ui, Verbosity, count, insist};
 use crate::domain::connection::Identity;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::{RevisionId, in_short};
-use crate::domain::risk::outlook::Outlook;
+use crate::domain::risk::outlook::PlanForecast;
 use crate::domain::risk::verdict::most_telling;
 use crate::domain::risk::{Finding, Level};
 use crate::domain::sql_files::file::{Form, MigrationFile};
-use crate::domain::sql_files::history::{NEEDED, Record, Status, Verdict};
+use crate::domain::sql_files::history::{HistoryRecord, NEEDED, Removability, Status};
 use crate::error::Failure;
 
 /// The widest column of names: what is longer pushes its own line alone.
@@ -27,13 +27,13 @@ const ROOM_FOR_REASONS: usize = 30;
 
 /// An applied migration, as `rollback list` and `rollback check` know it.
 #[derive(Debug, Clone)]
-pub struct Registered<'a> {
+pub struct RegisteredMigration<'a> {
     /// Its row.
-    pub record: &'a Record,
+    pub record: &'a HistoryRecord,
     /// Who pushed it, as Supabase's table says.
     pub pushed_by: Option<String>,
     /// Whether it can be taken down now.
-    pub verdict: Verdict,
+    pub verdict: Removability,
     /// Its file, where it is there and could be read.
     pub file: Option<&'a MigrationFile>,
     /// Whether the file is another than the one that was registered.
@@ -52,25 +52,25 @@ pub struct Migrations<'a> {
     /// All of them, newest first: as they would go.
     pub plan: &'a Plan,
     /// What is known of each, in the same order.
-    pub registered: &'a [Registered<'a>],
+    pub registered: &'a [RegisteredMigration<'a>],
     /// How many others have to go before each.
     pub needed_by: &'a [usize],
     /// What is foretold of each, if all before it have gone.
-    pub outlook: &'a Outlook,
+    pub outlook: &'a PlanForecast,
     /// How many were rolled back, and not applied since.
     pub rolled_back: usize,
     /// Those of them that are shown.
-    pub gone: &'a [&'a Record],
+    pub gone: &'a [&'a HistoryRecord],
     /// How many applied ones are not shown.
     pub hidden: usize,
     /// What is odd: a stable code and a sentence.
     pub problems: &'a [(&'static str, String)],
 }
 
-impl Registered<'_> {
+impl RegisteredMigration<'_> {
     /// Why it cannot be taken down; `None` where it can.
     fn obstacle(&self) -> Option<String> {
-        let Verdict {
+        let Removability {
             can_rollback,
             reason,
             dependents,
@@ -269,9 +269,9 @@ impl Ui {
     }
 
     /// What `rollback check` says of a migration beside what is foretold of it.
-    pub(super) fn registered_text(&self, text: &mut String, one: &Registered<'_>) {
+    pub(super) fn registered_text(&self, text: &mut String, one: &RegisteredMigration<'_>) {
         let under = " ".repeat(11);
-        let Registered {
+        let RegisteredMigration {
             record, verdict, ..
         } = one;
         let at = record.applied_at.as_deref();
@@ -340,8 +340,8 @@ impl Ui {
         &self,
         database: Option<&Identity>,
         id: &RevisionId,
-        record: Option<&Record>,
-        verdict: &Verdict,
+        record: Option<&HistoryRecord>,
+        verdict: &Removability,
     ) -> Result<(), Failure> {
         let rolled_back = record.filter(|record| record.status == Status::RolledBack);
         match self.format {
@@ -383,7 +383,7 @@ impl Ui {
 }
 
 /// Who rolled a migration back, when, and in which run.
-fn rolled_back_text(record: &Record) -> String {
+fn rolled_back_text(record: &HistoryRecord) -> String {
     let at = record.rollback_at.as_deref();
     let at = at.map(|at| format!(" {} UTC", minute(Some(at))));
     let by = record.rollback_by.as_ref().map(|by| format!(" by {by}"));
@@ -399,7 +399,7 @@ fn rolled_back_text(record: &Record) -> String {
     )
 }
 
-fn rolled_back_json(record: &Record, value: &mut Value) {
+fn rolled_back_json(record: &HistoryRecord, value: &mut Value) {
     let known = record.metadata.rolled_back.as_ref();
     value["status"] = json!(record.status);
     value["rollback_at"] = json!(record.rollback_at);
@@ -409,12 +409,12 @@ fn rolled_back_json(record: &Record, value: &mut Value) {
     value["notes"] = json!(record.notes);
 }
 
-fn findings(outlook: &Outlook, index: usize) -> &[Finding] {
+fn findings(outlook: &PlanForecast, index: usize) -> &[Finding] {
     outlook.steps.get(index).map_or(&[][..], Vec::as_slice)
 }
 
 /// What keeps a migration from going, else what is worst about its going.
-fn why(one: &Registered<'_>, findings: &[Finding]) -> Option<String> {
+fn why(one: &RegisteredMigration<'_>, findings: &[Finding]) -> Option<String> {
     one.obstacle().or_else(|| {
         let worst = most_telling(findings)?;
         let matters = worst.outcome.is_some() || worst.level > Level::Low;
@@ -423,7 +423,7 @@ fn why(one: &Registered<'_>, findings: &[Finding]) -> Option<String> {
 }
 
 fn migrations_json(migrations: Migrations<'_>) -> Value {
-    let one = |(index, (step, registered)): (usize, (&Step, &Registered<'_>))| {
+    let one = |(index, (step, registered)): (usize, (&Step, &RegisteredMigration<'_>))| {
         let mut value = revision_json(step, findings(migrations.outlook, index));
         value["needed_by"] = migrations.needed_by.get(index).copied().into();
         registered.json(&mut value);

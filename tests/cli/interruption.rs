@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use insta::assert_snapshot;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rollback::domain::lock::{Claim, Operator};
+use rollback::domain::lock::{LockOwner, Operator};
 
 use crate::support::{Project, Run};
 
@@ -91,7 +91,7 @@ fn who_waits_is_told_so_and_ctrl_c_ends_that_at_once() {
         host: "b7".to_owned(),
         pid: 4711,
     };
-    let claim = Claim::new("20261121T040000Z-4711", &operator, SystemTime::now());
+    let claim = LockOwner::new("20261121T040000Z-4711", &operator, SystemTime::now());
     let path = project.root().join("app.db.rollback-lock");
     std::fs::write(&path, format!("{claim}\n")).unwrap();
     let lock = File::open(&path).unwrap();

@@ -28,8 +28,8 @@ use std::time::Instant;
 use assert_cmd::assert::OutputAssertExt as _;
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
-use rollback::database::backup::{self, Surroundings};
-use rollback::domain::backup::Contents;
+use rollback::database::backup::{self, BackupContext};
+use rollback::domain::backup::DatabaseDigest;
 use rollback::domain::connection::VersionTable;
 use rollback::process::Interrupt;
 use serde_json::Value;
@@ -129,8 +129,8 @@ impl Superset {
     }
 
     /// Fingerprint of the schema and counts of all rows, as the program takes them.
-    fn contents(&self) -> Contents {
-        let surroundings = Surroundings {
+    fn contents(&self) -> DatabaseDigest {
+        let surroundings = BackupContext {
             environment: std::env::vars_os().collect(),
             interrupt: Interrupt::default(),
             folder: self.home.path().to_owned(),

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use rollback::domain::schema::Schema;
+use rollback::domain::schema::SchemaLines;
 
 use crate::atomic::{FAILS, events, everything, rows, ten};
 use crate::project::{Project, Run};
@@ -36,7 +36,7 @@ const WITH_A_COPY: [&str; 10] = [
     "before_ended",
 ];
 
-fn schema(database: &TestDatabase<'_>) -> Schema {
+fn schema(database: &TestDatabase<'_>) -> SchemaLines {
     database.open().schema().unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! The table of `[audit]`: it has every run, and shows in nothing else.
 
-use rollback::domain::schema::Schema;
+use rollback::domain::schema::SchemaLines;
 use serde_json::Value;
 
 use crate::atomic::{FAILS, ten};
@@ -33,7 +33,7 @@ fn told(project: &Project) -> Value {
         .collect()
 }
 
-fn schema(database: &TestDatabase<'_>) -> Schema {
+fn schema(database: &TestDatabase<'_>) -> SchemaLines {
     database.open().schema().unwrap()
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use rollback::database::backup::{self, BackupError, Backups, NotRestored, Surroundings};
-use rollback::domain::backup::Contents;
+use rollback::database::backup::{self, BackupContext, BackupDriver, BackupError, NotRestored};
+use rollback::domain::backup::DatabaseDigest;
 use rollback::domain::connection::{ConnectionFacts, VersionTable};
 use rollback::process::{Environment, Interrupt};
 
@@ -26,8 +26,8 @@ impl Place {
         }
     }
 
-    pub(crate) fn backups(&self, facts: &ConnectionFacts) -> Box<dyn Backups> {
-        let surroundings = Surroundings {
+    pub(crate) fn backups(&self, facts: &ConnectionFacts) -> Box<dyn BackupDriver> {
+        let surroundings = BackupContext {
             environment: Environment::from([("PATH".into(), self.path.clone().into())]),
             interrupt: self.interrupt.clone(),
             folder: self.folder.path().to_owned(),
@@ -64,7 +64,7 @@ pub(crate) fn dumped(
     place: &Place,
     database: &TestDatabase<'_>,
     name: &str,
-) -> (PathBuf, Contents) {
+) -> (PathBuf, DatabaseDigest) {
     let file = place.file(name);
     let contents = place
         .backups(&database.facts())

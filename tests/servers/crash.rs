@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rollback::domain::schema::Schema;
+use rollback::domain::schema::SchemaLines;
 use serde_json::json;
 
 use crate::project::Project;
@@ -25,12 +25,12 @@ const GAPS: [&str; 6] = [
     "before_ended",
 ];
 
-fn schema(database: &TestDatabase<'_>) -> Schema {
+fn schema(database: &TestDatabase<'_>) -> SchemaLines {
     database.open().schema().unwrap()
 }
 
 /// What a run to the same target leaves that nothing disturbs.
-fn undisturbed(case: &str, kind: Kind, target: &str) -> (Vec<String>, Schema) {
+fn undisturbed(case: &str, kind: Kind, target: &str) -> (Vec<String>, SchemaLines) {
     let database = TestDatabase::create(kind);
     upgraded(case, &database)
         .run(&format!("downgrade-safe {target} -y --allow-failing"))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rollback::domain::diagnosis::{self, Known};
+use rollback::domain::diagnosis::{self, DiagnosisContext};
 
 use crate::project::Project;
 use crate::rules::{BASE, BOTH, EVERY, LITE, MARIA, PG};
@@ -1106,7 +1106,7 @@ fn told(kind: Kind) {
     let mut wrong = Vec::new();
     for (case, _, project) in &all {
         let log = std::fs::read_to_string(project.root().join("log.txt")).unwrap();
-        let said = diagnosis::diagnose(&log, &Known::default());
+        let said = diagnosis::diagnose(&log, &DiagnosisContext::default());
         let words = format!("{}\n{}", said.cause, said.what_to_do.join("\n"));
         let lacking: Vec<&&str> = case
             .says

@@ -10,7 +10,7 @@ use rollback::domain::effect::{
 };
 use rollback::domain::foresight::Dialect;
 use rollback::domain::query::{Queries, QueryError, TextRows};
-use rollback::domain::schema::{Difference, Schema};
+use rollback::domain::schema::{Difference, SchemaLines};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
@@ -97,7 +97,7 @@ impl Transaction {
             .unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
-    fn schema(&mut self) -> Schema {
+    fn schema(&mut self) -> SchemaLines {
         let rows = self.rows(&[SCHEMA_OF_POSTGRES]).unwrap();
         rows.into_iter()
             .flatten()
@@ -123,7 +123,7 @@ impl Transaction {
         effect
     }
 
-    fn measure(&mut self, start: &Inventory, lines: &Schema) -> Effect {
+    fn measure(&mut self, start: &Inventory, lines: &SchemaLines) -> Effect {
         let (end, after) = (self.end(start), self.schema());
         let difference = Difference::between(Some(lines), Some(&after));
         let mut effect = Effect::between(start, &end, difference);
@@ -509,7 +509,7 @@ fn surprises_are_confirmed_by_counting() {
         transaction.execute("BEGIN");
         let start = transaction.inventory();
         transaction.execute(statements);
-        let effect = transaction.measure(&start, &Schema::new());
+        let effect = transaction.measure(&start, &SchemaLines::new());
         let Verdict::Undo(surprises) = judge(&effect, &Announced::default(), &Consent::default())
         else {
             panic!("{statements}: {effect:?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollback::database::{self, Database, Glimpse};
+use rollback::database::{self, Database, DatabaseSnapshot};
 use rollback::domain::connection::{ConnectionFacts, RowsAre, VersionRows, VersionTable};
 
 use crate::relay::Relay;
@@ -31,7 +31,7 @@ fn tables(kind: Kind, from: usize, to: usize) -> String {
     (from..to).map(table).collect()
 }
 
-fn at_once(database: &mut dyn Database) -> Glimpse {
+fn at_once(database: &mut dyn Database) -> DatabaseSnapshot {
     database
         .at_once(&VersionTable::default(), BUDGET)
         .expect("all at once")

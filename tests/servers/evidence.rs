@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use rollback::database::Database;
-use rollback::database::evidence::{Probes, query_of};
+use rollback::database::evidence::{DatabaseProbe, query_of};
 use rollback::domain::foresight::Dialect;
 use rollback::domain::operation::{ColumnType, Family, TableName};
-use rollback::domain::risk::{Answer, Ask as _, Kind as Type, Question};
+use rollback::domain::risk::{Answer, Kind as Type, Probe as _, Question};
 
 use crate::session::Session;
 use crate::support::{Kind, TestDatabase};
@@ -22,8 +22,8 @@ fn dialect(kind: Kind) -> Dialect {
     }
 }
 
-fn probes(kind: Kind, database: &mut dyn Database) -> Probes<'_> {
-    Probes::new(database, dialect(kind), BUDGET, EACH)
+fn probes(kind: Kind, database: &mut dyn Database) -> DatabaseProbe<'_> {
+    DatabaseProbe::new(database, dialect(kind), BUDGET, EACH)
 }
 
 fn table(name: &str) -> TableName {
@@ -383,7 +383,7 @@ fn a_locked_table_is_not_waited_for() {
             continue;
         };
         let limit = Duration::from_millis(700);
-        let mut probes = Probes::new(ours.as_mut(), dialect(kind), BUDGET, limit);
+        let mut probes = DatabaseProbe::new(ours.as_mut(), dialect(kind), BUDGET, limit);
         let question = Question::Nulls {
             table: table("people"),
             column: "team".to_owned(),
@@ -422,7 +422,7 @@ fn a_table_beyond_the_budget_is_estimated() {
         database.execute(&fill);
         let mut ours = database.open();
         let short = Duration::from_micros(200);
-        let mut probes = Probes::new(ours.as_mut(), dialect(kind), BUDGET, short);
+        let mut probes = DatabaseProbe::new(ours.as_mut(), dialect(kind), BUDGET, short);
         let answer = probes
             .ask(&Question::Rows {
                 table: table("large"),
@@ -460,7 +460,7 @@ fn the_same_is_asked_once_and_nothing_after_the_budget() {
         let used = asked.used();
         assert_eq!((asked.ask(&rows), asked.used()), (first, used));
         let mut ours = database.open();
-        let mut none = Probes::new(ours.as_mut(), dialect(kind), Duration::ZERO, EACH);
+        let mut none = DatabaseProbe::new(ours.as_mut(), dialect(kind), Duration::ZERO, EACH);
         assert_eq!((none.ask(&rows), none.ask(&rows)), (None, None));
         assert_eq!(none.unanswered(), std::slice::from_ref(&rows));
         assert!(query_of(dialect(kind), &rows).is_some());

@@ -1,6 +1,6 @@
 //! The fingerprint of a schema: equal however it came to be, different for every kind of change.
 
-use rollback::domain::schema::{Difference, Schema, fingerprint};
+use rollback::domain::schema::{Difference, SchemaLines, fingerprint};
 
 use crate::project::Project;
 use crate::support::{Kind, TestDatabase};
@@ -12,7 +12,7 @@ type Change = (
     &'static [&'static str],
 );
 
-fn schema(database: &TestDatabase<'_>) -> Schema {
+fn schema(database: &TestDatabase<'_>) -> SchemaLines {
     database.open().schema().unwrap()
 }
 

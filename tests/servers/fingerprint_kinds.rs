@@ -3,7 +3,7 @@
 
 use rollback::domain::backup;
 use rollback::domain::connection::Dialect;
-use rollback::domain::schema::{Difference, Schema, fingerprint};
+use rollback::domain::schema::{Difference, SchemaLines, fingerprint};
 
 use crate::support::{Kind, TestDatabase};
 
@@ -15,7 +15,7 @@ type Change = (
     &'static [&'static str],
 );
 
-fn schema(database: &TestDatabase<'_>) -> Schema {
+fn schema(database: &TestDatabase<'_>) -> SchemaLines {
     database.open().schema().unwrap()
 }
 

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use rollback::database::evidence::Probes;
+use rollback::database::evidence::DatabaseProbe;
 use rollback::domain::foresight::Dialect;
 use rollback::domain::operation::{ColumnType, Family, TableName};
-use rollback::domain::risk::fit::{Fit, fit};
-use rollback::domain::risk::{Ask as _, Kind as Type, Question};
+use rollback::domain::risk::fit::{TypeFit, fit};
+use rollback::domain::risk::{Kind as Type, Probe as _, Question};
 
 use crate::support::{Kind, TestDatabase};
 
@@ -134,7 +134,7 @@ fn a_change_of_type_goes_as_foretold() {
         database.execute(&tables.join("; "));
         let mut ours = database.open();
         let minute = Duration::from_mins(1);
-        let mut probes = Probes::new(ours.as_mut(), dialect, minute, minute);
+        let mut probes = DatabaseProbe::new(ours.as_mut(), dialect, minute, minute);
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for (at, (from, to, value)) in (0..).zip(changes) {
             let table = format!("t{at}");
@@ -168,17 +168,17 @@ fn a_change_of_type_goes_as_foretold() {
 
 /// Whether the change succeeds; `None` where that is left open.
 fn foretold(
-    probes: &mut Probes<'_>,
+    probes: &mut DatabaseProbe<'_>,
     table: &str,
     dialect: Dialect,
     (from, to): (Case, Case),
 ) -> Option<bool> {
     let (from, to) = (kind(from), kind(to));
     match fit(&from, &to, dialect) {
-        Fit::All => Some(true),
-        Fit::NeedsConversion => Some(false),
-        Fit::Unknown => None,
-        Fit::Some => {
+        TypeFit::All => Some(true),
+        TypeFit::NeedsConversion => Some(false),
+        TypeFit::Unknown => None,
+        TypeFit::Some => {
             let misfits = probes.ask(&Question::Misfits {
                 table: TableName::plain(table),
                 column: "x".to_owned(),

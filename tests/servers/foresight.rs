@@ -4,14 +4,14 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rollback::domain::catalogue::Catalogue;
+use rollback::domain::catalogue::SchemaModel;
 use rollback::domain::foresight::{
     Dialect, Direction, Event, EventKind, Failure, Followed, Host, Migrations, foresee,
 };
 use rollback::domain::graph::Graph;
 use rollback::domain::operation::{
-    Alike, ColumnChange, ColumnDefinition, Constraint, ConstraintKind, Name, Operation, Place,
-    Recreate, Reference, RowChange, TableName,
+    ColumnChange, ColumnDefinition, Constraint, ConstraintKind, Name, Operation, Place, Recreate,
+    Reference, RowChange, TableName, UniqueScope,
 };
 use rollback::domain::plan::Plan;
 use rollback::domain::revision::{Revision, RevisionId};
@@ -212,7 +212,7 @@ fn told(value: &Value) -> Operation {
             table,
             columns: vec![Some(text(value, "column"))],
             unique: false,
-            alike: Alike::default(),
+            alike: UniqueScope::default(),
             concurrently: false,
             if_not_exists: false,
         },
@@ -227,7 +227,7 @@ fn told(value: &Value) -> Operation {
             constraint: Constraint::Unique {
                 name: name(),
                 columns: vec![text(value, "column")],
-                alike: Alike::default(),
+                alike: UniqueScope::default(),
             },
         },
         "foreign" => Operation::AddConstraint {
@@ -337,7 +337,7 @@ fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mu
         Kind::Sqlite => (Dialect::Sqlite, None),
     };
     let lines = database.open().schema().unwrap();
-    let mut catalogue = Catalogue::read(&lines, dialect, default);
+    let mut catalogue = SchemaModel::read(&lines, dialect, default);
     catalogue.is_mysql_itself = kind.is_mysql();
     if kind == Kind::Sqlite {
         let tables = database.query("SELECT name, sql FROM sqlite_master WHERE type = 'table'");

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollback::database::evidence::Probes;
-use rollback::domain::catalogue::{Catalogue, Column, Key, Origin, Presence, Table};
-use rollback::domain::foresight::{Dialect, Event, EventKind, Followed, Function, Happened, Seen};
+use rollback::database::evidence::DatabaseProbe;
+use rollback::domain::catalogue::{Column, Key, Origin, Presence, SchemaModel, Table};
+use rollback::domain::foresight::{
+    Dialect, Event, EventKind, Followed, Function, Happened, StepTrace,
+};
 use rollback::domain::operation::{
-    Alike, ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Operation, Place,
-    Reference, TableName,
+    ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Operation, Place,
+    Reference, TableName, UniqueScope,
 };
 use rollback::domain::revision::RevisionId;
-use rollback::domain::risk::{Finding, Foretold, examine};
+use rollback::domain::risk::{FailurePrediction, Finding, examine};
 
 use crate::support::{Kind, TestDatabase};
 
@@ -45,7 +47,7 @@ fn live(name: &str) -> Origin {
     }
 }
 
-fn catalogue(dialect: Dialect) -> Catalogue {
+fn catalogue(dialect: Dialect) -> SchemaModel {
     let tables = TABLES.map(|(name, columns)| {
         let columns: BTreeMap<String, Column> = columns
             .iter()
@@ -78,7 +80,7 @@ fn catalogue(dialect: Dialect) -> Catalogue {
         };
         (named(dialect, name), Arc::new(table))
     });
-    Catalogue {
+    SchemaModel {
         dialect,
         default_schema: named(dialect, "").schema,
         tables: tables.into(),
@@ -118,7 +120,7 @@ fn findings(database: &TestDatabase<'_>, dialect: Dialect, operation: Operation)
         happened,
         failures: Vec::new(),
     };
-    let seen = Seen {
+    let seen = StepTrace {
         revision: RevisionId::new("a1"),
         is_merge: false,
         is_sql_file: false,
@@ -130,7 +132,7 @@ fn findings(database: &TestDatabase<'_>, dialect: Dialect, operation: Operation)
     let second = Duration::from_secs(5);
     examine(
         &seen,
-        &mut Probes::new(ours.as_mut(), dialect, second, second),
+        &mut DatabaseProbe::new(ours.as_mut(), dialect, second, second),
     )
 }
 
@@ -188,7 +190,7 @@ fn cases() -> Vec<Case> {
                 table: pets(),
                 columns: ["owner", "name"].map(|name| Some(name.to_owned())).into(),
                 unique: true,
-                alike: Alike::default(),
+                alike: UniqueScope::default(),
                 concurrently: false,
                 if_not_exists: false,
             },
@@ -258,7 +260,7 @@ fn what_is_said_to_fail_fails_and_nothing_else() {
                 let findings = findings(&database, dialect, case.operation.clone());
                 let outcome = findings.iter().filter_map(|finding| finding.outcome).max();
                 let done = database.try_execute(statement);
-                let expected = done.is_err().then_some(Foretold::WillFail);
+                let expected = done.is_err().then_some(FailurePrediction::WillFail);
                 assert_eq!(
                     outcome, expected,
                     "{kind:?}: {statement} over {rows}\n{done:?}\n{findings:#?}"

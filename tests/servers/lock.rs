@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rollback::domain::connection::VersionTable;
-use rollback::domain::lock::{Claim, Holder, Locked, Operator};
+use rollback::domain::lock::{Holder, LockOwner, Locked, Operator};
 use serde_json::json;
 
 use crate::session::Session;
@@ -16,13 +16,13 @@ use crate::walk::{end_of, events, rows, until_step, upgraded};
 
 const RUN: &str = "downgrade-safe base -y --allow-failing --format json";
 
-fn claim(user: &str) -> Claim {
+fn claim(user: &str) -> LockOwner {
     let operator = Operator {
         user: user.to_owned(),
         host: "build-7".to_owned(),
         pid: 4711,
     };
-    Claim::new("20261121T040000Z-4711", &operator, UNIX_EPOCH)
+    LockOwner::new("20261121T040000Z-4711", &operator, UNIX_EPOCH)
 }
 
 fn holder(locked: Locked) -> Holder {

@@ -1,7 +1,7 @@
 //! Healthy databases of MariaDB that a backup has to hold, and restores that may not lose them.
 
 use rollback::database::backup::BackupError;
-use rollback::domain::backup::{Contents, Part};
+use rollback::domain::backup::{DatabaseDigest, Part};
 
 use crate::backup::{Place, as_user, dumped, quiet, restore, scratches, similar};
 use crate::backup_mysql::{fill, spoken, whole};
@@ -59,7 +59,7 @@ fn a_healthy_database_can_be_backed_up_whatever_its_names_and_views() {
         .restore(&file, &contents.left_out, &mut quiet())
         .unwrap_or_else(|error| panic!("{error}"));
     // The broken views stayed as they were. MySQL has other words for one of them once its function was made again.
-    let told = |mut contents: Contents| {
+    let told = |mut contents: DatabaseDigest| {
         for left in &mut contents.left_out {
             if server.kind().is_mysql() {
                 left.reason.clear();

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead as _, BufReader};
 
-use rollback::domain::schema::Schema;
+use rollback::domain::schema::SchemaLines;
 
 use crate::sql_shop::{DOWN, applied, count, statuses};
 use crate::support::{Kind, Server, TestDatabase};
@@ -60,7 +60,7 @@ fn by_statement(begun: usize, first: usize, noted: usize) -> Vec<String> {
     gaps
 }
 
-type End = (String, Vec<String>, Schema);
+type End = (String, Vec<String>, SchemaLines);
 
 fn end(database: &TestDatabase<'_>) -> End {
     let schema = database.open().schema().unwrap();

@@ -1,7 +1,7 @@
 //! Every fixture of SQL files on the real servers: up, down one by one, up again, down in one run. After each step
 //! the schema is what it was before the migration.
 
-use rollback::domain::schema::{Difference, Schema, fingerprint};
+use rollback::domain::schema::{Difference, SchemaLines, fingerprint};
 use rollback::domain::sql_files::file::MigrationFile;
 use rollback::domain::sql_files::script::statements;
 use rollback::engine::sql_files::folder::{Folder, find};
@@ -40,12 +40,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn schema(&self) -> Schema {
+    fn schema(&self) -> SchemaLines {
         self.database.open().schema().unwrap()
     }
 
     /// Applies all of them as a tool would, and writes them down. The schemas are those before each.
-    fn up(&self) -> Vec<Schema> {
+    fn up(&self) -> Vec<SchemaLines> {
         let mut before = Vec::new();
         for file in &self.files {
             before.push(self.schema());
@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
     }
 
     #[track_caller]
-    fn is(&self, was: &Schema, after: &str) {
+    fn is(&self, was: &SchemaLines, after: &str) {
         let now = self.schema();
         let difference = Difference::between(Some(was), Some(&now));
         let kind = self.database.kind();

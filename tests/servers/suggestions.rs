@@ -4,7 +4,7 @@
 use std::any::Any;
 
 use regex::Regex;
-use rollback::domain::lock::{Claim, Locked, Operator};
+use rollback::domain::lock::{LockOwner, Locked, Operator};
 
 use crate::project::{Project, refusal, suggested};
 use crate::session::Session;
@@ -114,7 +114,7 @@ fn a_lock_of_another_run() {
                 pid: 4711,
             };
             let mut held = database.open();
-            let claim = Claim::new(
+            let claim = LockOwner::new(
                 "20261121T040000Z-4711",
                 &operator,
                 std::time::SystemTime::now(),

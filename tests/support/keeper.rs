@@ -55,14 +55,14 @@ pub(super) struct Commands {
 }
 
 /// A directory, its server and the shell that keeps both.
-pub(super) struct Keeper {
+pub(super) struct ServerSupervisor {
     shell: Child,
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     directory: PathBuf,
 }
 
-impl Keeper {
+impl ServerSupervisor {
     /// Hands `directory` over to `user`, if we are root, and starts the shell; it runs no server yet.
     pub(super) fn new(directory: PathBuf, commands: &Commands, user: Option<(u32, u32)>) -> Self {
         let mut shell = Command::new("sh");
@@ -127,7 +127,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for ServerSupervisor {
     fn drop(&mut self) {
         drop(self.commands.take());
         self.shell.wait().expect("the keeper ends");

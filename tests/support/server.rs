@@ -16,7 +16,7 @@ use rollback::domain::secret::Secret;
 
 use tempfile::TempDir;
 
-use super::keeper::{Commands, Keeper};
+use super::keeper::{Commands, ServerSupervisor};
 use super::{Kind, TestDatabase, database, mariadb, mysql, postgres};
 
 /// Owner of everything.
@@ -33,7 +33,7 @@ pub(crate) struct Server {
     kind: Kind,
     directory: PathBuf,
     port: u16,
-    keeper: Mutex<Keeper>,
+    keeper: Mutex<ServerSupervisor>,
 }
 
 impl Server {
@@ -84,7 +84,7 @@ impl Server {
             kind if kind.is_mysql() => None,
             _ => user_for_servers(directory.path(), "mysql"),
         };
-        let mut keeper = Keeper::new(directory.path().to_owned(), commands, user);
+        let mut keeper = ServerSupervisor::new(directory.path().to_owned(), commands, user);
         // From here on the keeper removes it.
         let directory = directory.keep();
         let status = keeper.tell("fill");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
 
-use super::taking_back::TakingBack;
+use super::taking_back::GuardRollback;
 use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
 use crate::commands::reports;
@@ -74,7 +74,7 @@ pub struct DowngradeSafeArgs {
 
     /// In the place of a target: back to where a command under guard began.
     #[arg(skip)]
-    pub(in super::super) taking_back: Option<TakingBack>,
+    pub(in super::super) taking_back: Option<GuardRollback>,
 }
 
 impl DowngradeSafeArgs {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{DowngradeSafeArgs, Planned};
-use crate::commands::Context;
-use crate::commands::session::Session;
-use crate::domain::journal::{Begun, Foreseen, Planned as PlannedStep};
+use crate::commands::CommandContext;
+use crate::commands::session::Project;
+use crate::domain::journal::{Begun, Planned as PlannedStep, RecordedFinding};
 use crate::domain::plan::Step;
-use crate::domain::policy::Circumstances;
-use crate::domain::report::Schema;
+use crate::domain::policy::RunContext;
+use crate::domain::report::SchemaLines;
 use crate::domain::risk::Finding;
 use crate::domain::risk::verdict::{Allowed, to_be_allowed};
 use crate::ui::Redact;
@@ -16,11 +16,11 @@ use crate::ui::Redact;
 /// Puts it together.
 pub(super) fn begun(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
-    session: &Session,
+    context: &CommandContext<'_>,
+    session: &Project,
     run: &str,
     planned: &Planned,
-    schema: Option<&Schema>,
+    schema: Option<&SchemaLines>,
 ) -> Begun {
     let plan = &planned.plan;
     let typed = match &args.only {
@@ -38,7 +38,7 @@ pub(super) fn begun(
     let hidden = |text: &str| secrets.redact(text);
     let said = &planned.ruled.circumstances;
     let told = |text: &Option<String>| text.as_deref().map(hidden);
-    let circumstances = Circumstances {
+    let circumstances = RunContext {
         reason: told(&said.reason),
         incident: told(&said.incident),
         approved_by: told(&said.approved_by),
@@ -95,8 +95,8 @@ fn texts<T: ToString>(values: impl Iterator<Item = T>) -> Vec<String> {
     values.map(|value| value.to_string()).collect()
 }
 
-fn foreseen(finding: &Finding, hidden: &dyn Fn(&str) -> String) -> Foreseen {
-    Foreseen {
+fn foreseen(finding: &Finding, hidden: &dyn Fn(&str) -> String) -> RecordedFinding {
+    RecordedFinding {
         code: finding.code.to_owned(),
         level: finding.level.name().to_owned(),
         sentence: hidden(&finding.sentence),
@@ -104,7 +104,7 @@ fn foreseen(finding: &Finding, hidden: &dyn Fn(&str) -> String) -> Foreseen {
 }
 
 /// Of the revisions at both ends of the way.
-fn messages(session: &Session, steps: &[Step]) -> BTreeMap<String, String> {
+fn messages(session: &Project, steps: &[Step]) -> BTreeMap<String, String> {
     let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
         return BTreeMap::new();
     };

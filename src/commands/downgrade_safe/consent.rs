@@ -1,8 +1,8 @@
 //! Whether a plan may be run: what refuses it, and the question.
 
 use super::{DowngradeSafeArgs, Planned};
-use crate::commands::Context;
-use crate::commands::session::Session;
+use crate::commands::CommandContext;
+use crate::commands::session::Project;
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};
@@ -10,7 +10,7 @@ use crate::error::{Exit, Failure};
 /// Refuses what no question can allow. What is left are the findings that have to be consented to.
 pub(super) fn judge(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     planned: &Planned,
 ) -> Result<Vec<&'static str>, Failure> {
     let Planned { plan, foreseen, .. } = planned;
@@ -51,7 +51,7 @@ fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failu
 }
 
 /// Refuses where there is nobody to be asked.
-pub(super) fn ask_whether(context: &Context<'_>, planned: &Planned) -> Result<(), Failure> {
+pub(super) fn ask_whether(context: &CommandContext<'_>, planned: &Planned) -> Result<(), Failure> {
     if !context.ui.can_ask() {
         let failure = Failure::refused("not confirmed: there is no terminal to ask on");
         return Err(if planned.ruled.policy.forbid_yes {
@@ -68,8 +68,8 @@ pub(super) fn ask_whether(context: &Context<'_>, planned: &Planned) -> Result<()
 
 /// Asks. No answer is No.
 pub(super) fn ask(
-    context: &Context<'_>,
-    session: &Session,
+    context: &CommandContext<'_>,
+    session: &Project,
     planned: &Planned,
     lacking: &[&'static str],
 ) -> Result<(), Failure> {
@@ -79,7 +79,7 @@ pub(super) fn ask(
         &session.place(),
         planned.foreseen.losses.as_deref(),
     );
-    let word = session.name_to_type();
+    let word = session.confirmation_word();
     let place = planned.ruled.circumstances.environment.as_deref();
     let why = match (lacking, place) {
         ([], _) if !planned.ruled.policy.typed_confirmation => None,

@@ -1,21 +1,21 @@
 //! The last entries of a record: where a run ended, and what there is then.
 
 use super::Planned;
-use crate::commands::record::Record;
-use crate::commands::session::Session;
-use crate::domain::diagnosis::{self, Known};
+use crate::commands::record::RunRecorder;
+use crate::commands::session::Project;
+use crate::domain::diagnosis::{self, DiagnosisContext};
 use crate::domain::journal::{Entry, Stopped};
-use crate::domain::report::{Cause, Report};
+use crate::domain::report::{Cause, RunOutcome};
 use crate::error::{Exit, Failure};
 use crate::ui::{Redact as _, hidden};
 
 /// Writes them. `next` are the commands that the operator is told to type.
 pub(super) fn write(
-    session: &mut Session,
+    session: &mut Project,
     planned: &Planned,
-    known: &[Known],
-    record: &mut Record,
-    report: &Report,
+    known: &[DiagnosisContext],
+    record: &mut RunRecorder,
+    report: &RunOutcome,
     next: &[String],
     exit: Exit,
 ) -> Result<(), Failure> {
@@ -32,10 +32,10 @@ pub(super) fn write(
 }
 
 fn stopped(
-    session: &Session,
+    session: &Project,
     planned: &Planned,
-    known: &[Known],
-    report: &Report,
+    known: &[DiagnosisContext],
+    report: &RunOutcome,
     next: &[String],
 ) -> Option<Stopped> {
     let stop = report.stop.as_ref()?;

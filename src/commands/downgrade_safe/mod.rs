@@ -18,29 +18,29 @@ pub use self::arguments::{DowngradeSafeArgs, HowArgs};
 pub(super) use self::next::undoing;
 pub(super) use self::options::repeating;
 use self::planned::Planned;
-pub(super) use self::registered::{Extent, Registered, refuse_choice};
-use self::safety::Rescue;
-pub(super) use self::safety::Safety;
-pub(super) use self::taking_back::TakingBack;
-use self::way::Way;
-use super::Context;
+pub(super) use self::registered::{FileChecks, PlanScope, refuse_choice};
+pub(super) use self::safety::BackupDecision;
+use self::safety::RestoreOutcome;
+pub(super) use self::taking_back::GuardRollback;
+use self::way::ExecutionMode;
+use super::CommandContext;
 use super::audit;
 use super::lock::Lock;
-use super::record::{self, Record};
+use super::record::{self, RunRecorder};
 use super::reports;
-use super::session::Session;
-use super::unfinished::{self, TakenUp};
+use super::session::Project;
+use super::unfinished::{self, ResumedRun};
 use crate::database::Snapshot;
 use crate::domain::journal::{BackupMoment, Run, RunBackup};
 use crate::domain::plan::Plan;
-use crate::domain::report::{Outcome, Report};
+use crate::domain::report::{Outcome, RunOutcome};
 use crate::domain::sql_files::obstacle::Chosen;
 use crate::error::{Exit, Failure};
 use crate::store::Store;
-use crate::ui::Account;
+use crate::ui::RunSummary;
 
 /// Plans, asks, runs and tells, and leaves a report of every run that was begun, gone on with or given up.
-pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+pub fn run(args: &DowngradeSafeArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let lock = (!args.dry_run).then(|| Lock::new(context, args.how.wait));
     let mut session = observe(args, context, lock.as_ref())?;
     let store = record::store(context);
@@ -63,9 +63,9 @@ pub fn run(args: &DowngradeSafeArgs, context: &Context<'_>) -> Result<Exit, Fail
 /// The same without the report; `recorded` becomes the run whose record was written to.
 fn recording(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     lock: Option<&Lock>,
-    session: &mut Session,
+    session: &mut Project,
     store: &Store,
     recorded: &mut Option<String>,
 ) -> Result<Exit, Failure> {
@@ -85,7 +85,7 @@ fn recording(
     session.settle(args.how.chosen.unwrap_or(Chosen::Stored), begun);
     warn_of_leftovers(context, session);
 
-    let mut planned = match taken_up.as_ref().and_then(TakenUp::copy_to_put_back) {
+    let mut planned = match taken_up.as_ref().and_then(ResumedRun::copy_to_put_back) {
         // What is planned, predicted and agreed to is what will be there when the steps run.
         Some(copy) => session.looking_at(context, &copy, |session| {
             Planned::new(args, context, session, taken_up.as_ref())
@@ -145,7 +145,7 @@ fn recording(
     }
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
     let seen = session.check_before(validate, context)?;
-    let way = Way::prepare(whole)?;
+    let way = ExecutionMode::prepare(whole)?;
     // A copy of the database takes its time, and what was seen before it is old.
     let before = seen
         .filter(|_| way.copy().is_none())
@@ -153,29 +153,29 @@ fn recording(
     let record = if let Some(mut taken_up) = taken_up {
         taken_up.consented(&planned.ruled);
         *recorded = Some(taken_up.run.begun.run.clone());
-        Record::go_on(store, taken_up, session.take_checks())
+        RunRecorder::go_on(store, taken_up, session.take_checks())
     } else {
         let run = lock.map_or("", Lock::run);
         let begun = begun::begun(args, context, session, run, &planned, before.as_ref());
         // The row first: where it cannot be written, no run begins.
         audit::announce(context, session, &begun).and_then(|()| {
             *recorded = Some(run.to_owned());
-            Record::begin(store, begun, session.take_checks())
+            RunRecorder::begin(store, begun, session.take_checks())
         })
     };
     let mut record = record
         .and_then(|mut record| {
-            let of_the_command = args.taking_back.iter().flat_map(TakingBack::backups);
+            let of_the_command = args.taking_back.iter().flat_map(GuardRollback::backups);
             for backup in of_the_command.chain(&made) {
                 record.backed_up(backup)?;
             }
-            if way.is_a_whole() {
+            if way.is_atomic() {
                 record.as_a_whole(way.copy().map(Snapshot::path))?;
             }
             Ok(record)
         })
         .map_err(|failure| way.not_gone(failure))?;
-    session.hold(record.engine_lock()?);
+    session.set_engine_lock(record.engine_lock()?);
     let mut report = steps::run(
         context,
         session,
@@ -187,7 +187,8 @@ fn recording(
             schema: before,
         },
     );
-    let rescue = safety::rescue(context, session, backup.as_ref(), &mut record, &mut report);
+    let rescue =
+        safety::restore_on_failure(context, session, backup.as_ref(), &mut record, &mut report);
     let after = After {
         report: &report,
         rescue,
@@ -199,25 +200,25 @@ fn recording(
 /// Finds engine and database, and locks it. Whether a plan can be run as a whole is for the engine to say.
 fn observe(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     lock: Option<&Lock>,
-) -> Result<Session, Failure> {
+) -> Result<Project, Failure> {
     match lock {
-        Some(lock) if !args.how.atomic => Session::open_for_steps(context, lock),
-        Some(lock) => Session::open(context, Some(lock)),
-        None if args.how.atomic => Session::open(context, None),
-        None => Session::look(context),
+        Some(lock) if !args.how.atomic => Project::open_for_steps(context, lock),
+        Some(lock) => Project::open(context, Some(lock)),
+        None if args.how.atomic => Project::open(context, None),
+        None => Project::look(context),
     }
 }
 
 /// The run that is gone on with. A new one needs the way clear, unless it only shows its plan.
 fn take_up(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     store: &Store,
     unfinished: Option<Run>,
-) -> Result<Option<TakenUp>, Failure> {
+) -> Result<Option<ResumedRun>, Failure> {
     if args.resume {
         return unfinished::take_up(args, context, session, store, unfinished).map(Some);
     }
@@ -228,7 +229,7 @@ fn take_up(
     Ok(None)
 }
 
-fn warn_of_leftovers(context: &Context<'_>, session: &mut Session) {
+fn warn_of_leftovers(context: &CommandContext<'_>, session: &mut Project) {
     for leftover in session.leftovers() {
         context.ui.warn(&format!(
             "{leftover}: a step or a run may have broken off here before"
@@ -239,21 +240,21 @@ fn warn_of_leftovers(context: &Context<'_>, session: &mut Session) {
 /// Of a dry run, and where no step is left.
 fn end_without_a_step(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     store: &Store,
     plan: &Plan,
-    taken_up: Option<TakenUp>,
+    taken_up: Option<ResumedRun>,
 ) -> Result<Exit, Failure> {
     if args.dry_run {
         context.ui.say("\nDry run: nothing was changed.");
     }
-    let report = Report::nothing_to_do(plan.current.clone());
+    let report = RunOutcome::nothing_to_do(plan.current.clone());
     let before = taken_up
         .as_ref()
         .map_or(0, |taken_up| taken_up.run.begun.removes.len());
     let before = before.saturating_sub(plan.steps.len());
     if let Some(taken_up) = taken_up.filter(|_| !args.dry_run) {
-        Record::go_on(store, taken_up, Vec::new())?.end(Vec::new(), &report, Exit::Done)?;
+        RunRecorder::go_on(store, taken_up, Vec::new())?.end(Vec::new(), &report, Exit::Done)?;
     }
     context.ui.nothing_was_run(&report, Exit::Done, before)?;
     Ok(Exit::Done)
@@ -261,8 +262,8 @@ fn end_without_a_step(
 
 /// A run that is over, with what was done about its failure.
 struct After<'a> {
-    report: &'a Report,
-    rescue: Rescue,
+    report: &'a RunOutcome,
+    rescue: RestoreOutcome,
     /// The one to go back to.
     backup: Option<&'a RunBackup>,
 }
@@ -270,15 +271,15 @@ struct After<'a> {
 /// Ends the record and says what was done.
 fn tell(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     planned: &Planned,
-    record: &mut Record,
+    record: &mut RunRecorder,
     after: &After<'_>,
 ) -> Exit {
     let report = after.report;
     let (exit, rest) = match report.outcome() {
-        _ if matches!(after.rescue, Rescue::Failed(_)) => (Exit::StepChanged, None),
+        _ if matches!(after.rescue, RestoreOutcome::Failed(_)) => (Exit::StepChanged, None),
         Outcome::Done => args.done(context, session, record),
         Outcome::FailedUnchanged => (Exit::StepFailed, None),
         Outcome::FailedChanged => (Exit::StepChanged, None),
@@ -287,7 +288,7 @@ fn tell(
     let advice = next::advice(args, context, report, &after.rescue, after.backup);
     let known = planned.known(context, session);
     let ended = ended::write(session, planned, &known, record, report, &advice, exit);
-    context.ui.account(Account {
+    context.ui.account(RunSummary {
         plan: &planned.plan,
         commands: &planned.commands,
         report,
@@ -297,7 +298,7 @@ fn tell(
         exit,
         before: match after.rescue {
             // Nothing of the run is left.
-            Rescue::Restored(BackupMoment::Command | BackupMoment::Run) => 0,
+            RestoreOutcome::Restored(BackupMoment::Command | BackupMoment::Run) => 0,
             _ => record.offset(),
         },
         offset: record.offset(),

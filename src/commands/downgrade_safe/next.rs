@@ -2,35 +2,35 @@
 
 use super::DowngradeSafeArgs;
 use super::options::resuming;
-use super::safety::{Rescue, restoring};
-use crate::commands::Context;
+use super::safety::{RestoreOutcome, restoring};
+use crate::commands::CommandContext;
 use crate::domain::journal::{BackupMoment, RunBackup};
-use crate::domain::report::{Commands, Report};
+use crate::domain::report::{Commands, RunOutcome};
 use crate::domain::risk::UNANNOUNCED;
 
 /// What to do next, most urgent first.
 pub(super) fn advice(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
-    report: &Report,
-    rescue: &Rescue,
+    context: &CommandContext<'_>,
+    report: &RunOutcome,
+    rescue: &RestoreOutcome,
     backup: Option<&RunBackup>,
 ) -> Vec<String> {
     let commands = next_commands(args, context);
     match rescue {
-        Rescue::Restored(BackupMoment::Command | BackupMoment::Run) => {
+        RestoreOutcome::Restored(BackupMoment::Command | BackupMoment::Run) => {
             return vec![format!(
                 "nothing of the run is left; see where the database stands, fix the cause, then start again: {}",
                 commands.current
             )];
         }
-        Rescue::Restored(BackupMoment::Resume) => {
+        RestoreOutcome::Restored(BackupMoment::Resume) => {
             return vec![
                 format!("fix the cause, then resume: {}", commands.resume),
                 format!("to leave it here: {}", commands.abandon),
             ];
         }
-        Rescue::None | Rescue::Failed(_) => {}
+        RestoreOutcome::None | RestoreOutcome::Failed(_) => {}
     }
     let mut advice = report.advice(&commands);
     if let (Some(backup), Some(last)) = (backup, advice.len().checked_sub(1)) {
@@ -39,7 +39,7 @@ pub(super) fn advice(
             format!("to {}: {}", undoing(backup), restoring(context, backup)),
         );
     }
-    if let Rescue::Failed(failure) = rescue {
+    if let RestoreOutcome::Failed(failure) = rescue {
         advice.splice(0..0, failure.hints.iter().cloned());
     }
     advice
@@ -59,7 +59,7 @@ pub(in crate::commands) fn undoing(backup: &RunBackup) -> String {
 }
 
 /// The commands that may come next.
-fn next_commands(args: &DowngradeSafeArgs, context: &Context<'_>) -> Commands {
+fn next_commands(args: &DowngradeSafeArgs, context: &CommandContext<'_>) -> Commands {
     let resume = resuming(&args.how, context.command(&["resume"]));
     Commands {
         resume_unannounced: resume.clone().option("--allow", UNANNOUNCED).to_string(),

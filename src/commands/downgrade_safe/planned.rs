@@ -1,21 +1,21 @@
 //! The plan of this run with all that is shown of it.
 
 use super::next::undoing;
-use super::registered::{Extent, Registered};
+use super::registered::{FileChecks, PlanScope};
 use super::safety::{Own, restoring};
-use super::{DowngradeSafeArgs, Safety};
-use crate::commands::Context;
-use crate::commands::foresee::Foreseen;
-use crate::commands::ruling::{Manner, Ruled, rule};
-use crate::commands::session::Session;
-use crate::commands::unfinished::TakenUp;
+use super::{BackupDecision, DowngradeSafeArgs};
+use crate::commands::CommandContext;
+use crate::commands::foresee::ShownForecast;
+use crate::commands::ruling::{PolicyCheck, RunConditions, rule};
+use crate::commands::session::Project;
+use crate::commands::unfinished::ResumedRun;
 use crate::domain::command::Command;
 use crate::domain::connection::Dialect;
-use crate::domain::diagnosis::Known;
+use crate::domain::diagnosis::DiagnosisContext;
 use crate::domain::plan::Plan;
 use crate::domain::policy::Consent;
 use crate::error::Failure;
-use crate::ui::{Ending, PlanView};
+use crate::ui::{PlanFooter, PlanView};
 
 pub(in super::super) struct Planned {
     /// As typed, or in words.
@@ -23,25 +23,25 @@ pub(in super::super) struct Planned {
     pub(in super::super) plan: Plan,
     /// The command line of each step.
     pub(in super::super) commands: Vec<Vec<String>>,
-    pub(in super::super) foreseen: Foreseen,
-    pub(in super::super) ruled: Ruled,
+    pub(in super::super) foreseen: ShownForecast,
+    pub(in super::super) ruled: PolicyCheck,
     /// Whether there is a backup before the first step.
-    pub(in super::super) safety: Safety,
+    pub(in super::super) safety: BackupDecision,
     /// The backup that the run has already.
     pub(super) own: Own,
     /// The command that restores the backup to go back to, once there is one.
     pub(super) restore: Option<String>,
     /// What keeps SQL files from being run.
-    pub(super) registered: Registered,
+    pub(super) registered: FileChecks,
 }
 
 impl Planned {
     /// Plans the way to the target, or takes the plan of a run that goes on.
     pub(in super::super) fn new(
         args: &DowngradeSafeArgs,
-        context: &Context<'_>,
-        session: &mut Session,
-        taken_up: Option<&TakenUp>,
+        context: &CommandContext<'_>,
+        session: &mut Project,
+        taken_up: Option<&ResumedRun>,
     ) -> Result<Self, Failure> {
         let target = args.told_target();
         let plan = match (taken_up, &args.taking_back, &args.only) {
@@ -51,21 +51,21 @@ impl Planned {
             (None, None, None) => session.plan(&target)?,
         };
         let extent = match (taken_up, &args.only) {
-            (Some(_), _) => Extent::Rest,
-            (None, Some(_)) => Extent::Only,
-            (None, None) => Extent::Newest,
+            (Some(_), _) => PlanScope::Rest,
+            (None, Some(_)) => PlanScope::Only,
+            (None, None) => PlanScope::Newest,
         };
         let again = same_plan(args, &plan, context, session);
-        let registered = Registered::of(session, &plan, args.how.chosen, extent, again);
-        let foreseen = Foreseen::of(session, &plan, context);
+        let registered = FileChecks::of(session, &plan, args.how.chosen, extent, again);
+        let foreseen = ShownForecast::of(session, &plan, context);
         let own = match (taken_up, &args.taking_back) {
             (Some(taken_up), _) => Own::of(context, session, &taken_up.run.backups),
             (None, Some(taking_back)) => Own::of(context, session, taking_back.backups()),
             (None, None) => Own::None,
         };
-        let safety = Safety::of_run(context, session, &plan, &foreseen.outlook, &own);
+        let safety = BackupDecision::of_run(context, session, &plan, &foreseen.outlook, &own);
         let begun_as_a_whole = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
-        let manner = Manner {
+        let manner = RunConditions {
             consent: if args.how.yes {
                 Consent::Yes
             } else {
@@ -94,8 +94,8 @@ impl Planned {
     pub(in super::super) fn show(
         &self,
         args: &DowngradeSafeArgs,
-        context: &Context<'_>,
-        session: &Session,
+        context: &CommandContext<'_>,
+        session: &Project,
     ) -> Result<(), Failure> {
         let again = self.again(args, context, session);
         let next = self.foreseen.next_command(again, context).to_string();
@@ -108,7 +108,7 @@ impl Planned {
             ways: &session.ways(&self.plan),
             outlook: &self.foreseen.outlook,
             ruling: self.ruled.ruling.as_ref(),
-            ending: Ending {
+            ending: PlanFooter {
                 verdict: &self.foreseen.verdict,
                 next: &next,
                 backup: backup.as_deref(),
@@ -128,7 +128,12 @@ impl Planned {
     }
 
     /// The command for the same plan, with what was chosen.
-    fn again(&self, args: &DowngradeSafeArgs, context: &Context<'_>, session: &Session) -> Command {
+    fn again(
+        &self,
+        args: &DowngradeSafeArgs,
+        context: &CommandContext<'_>,
+        session: &Project,
+    ) -> Command {
         let again = same_plan(args, &self.plan, context, session);
         match args.how.chosen {
             Some(chosen) => again.option("--use", chosen.name()),
@@ -141,8 +146,8 @@ impl Planned {
         &self,
         failure: Failure,
         args: &DowngradeSafeArgs,
-        context: &Context<'_>,
-        session: &Session,
+        context: &CommandContext<'_>,
+        session: &Project,
     ) -> Failure {
         match args.taking_back {
             Some(_) => {
@@ -162,21 +167,25 @@ impl Planned {
     }
 
     /// What is known of each step, should it fail.
-    pub(super) fn known(&self, context: &Context<'_>, session: &Session) -> Vec<Known> {
+    pub(super) fn known(
+        &self,
+        context: &CommandContext<'_>,
+        session: &Project,
+    ) -> Vec<DiagnosisContext> {
         let dialect = session
             .identity
             .as_ref()
             .and_then(|identity| Dialect::named(&identity.dialect));
         let steps = self.plan.steps.iter().enumerate();
         steps
-            .map(|(index, step)| Known {
+            .map(|(index, step)| DiagnosisContext {
                 dialect,
                 revision: Some(step.removes.to_string()),
                 dropped_by: self.foreseen.culprit(index, "object-missing"),
                 made_by: self.foreseen.culprit(index, "object-exists"),
                 restore: self.restore.clone(),
                 look: Some(context.command(&["current"]).to_string()),
-                ..Known::default()
+                ..DiagnosisContext::default()
             })
             .collect()
     }
@@ -186,8 +195,8 @@ impl Planned {
 fn same_plan(
     args: &DowngradeSafeArgs,
     plan: &Plan,
-    context: &Context<'_>,
-    session: &Session,
+    context: &CommandContext<'_>,
+    session: &Project,
 ) -> Command {
     if args.resume {
         return context.command(&["resume"]);

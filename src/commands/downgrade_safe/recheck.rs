@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 
 use super::{DowngradeSafeArgs, Planned, consent};
-use crate::commands::Context;
+use crate::commands::CommandContext;
 use crate::commands::lock::Lock;
-use crate::commands::session::Session;
-use crate::commands::unfinished::{self, TakenUp};
+use crate::commands::session::Project;
+use crate::commands::unfinished::{self, ResumedRun};
 use crate::domain::connection::Identity;
 use crate::domain::journal::Run;
-use crate::domain::report::Schema;
+use crate::domain::report::SchemaLines;
 use crate::domain::risk::Level;
 use crate::error::Failure;
 use crate::store::Store;
@@ -21,7 +21,7 @@ use crate::store::Store;
 struct Basis {
     identity: Option<Identity>,
     /// `None` where it cannot be read.
-    schema: Option<Schema>,
+    schema: Option<SchemaLines>,
     unfinished: Option<Run>,
 }
 
@@ -31,8 +31,8 @@ type Stake = (usize, &'static str, Level);
 impl Basis {
     fn read(
         args: &DowngradeSafeArgs,
-        context: &Context<'_>,
-        session: &mut Session,
+        context: &CommandContext<'_>,
+        session: &mut Project,
         store: &Store,
     ) -> Result<Self, Failure> {
         Ok(Self {
@@ -75,12 +75,12 @@ fn same_database(shown: Option<&Identity>, now: Option<&Identity>) -> bool {
 /// `planned` becomes what is seen under the lock.
 pub(super) fn ask_and_lock(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     store: &Store,
     lock: &Lock,
     planned: &mut Planned,
-    taken_up: Option<&TakenUp>,
+    taken_up: Option<&ResumedRun>,
 ) -> Result<(), Failure> {
     let lacking = consent::judge(args, context, planned)?;
     consent::ask_whether(context, planned)?;
@@ -113,7 +113,7 @@ pub(super) fn ask_and_lock(
     }
 }
 
-fn changed(context: &Context<'_>, reason: String) -> Failure {
+fn changed(context: &CommandContext<'_>, reason: String) -> Failure {
     Failure::refused(
         "the database changed while you were reading the plan: nothing was changed by this run",
     )

@@ -2,18 +2,18 @@
 //! be clear, and whole.
 
 use super::HowArgs;
-use crate::commands::Context;
-use crate::commands::session::Session;
+use crate::commands::CommandContext;
+use crate::commands::session::Project;
 use crate::domain::command::Command;
 use crate::domain::plan::Plan;
 use crate::domain::revision::{RevisionId, in_short};
-use crate::domain::sql_files::obstacle::{Chosen, Obstacle, is_changed, is_same, obstacles};
+use crate::domain::sql_files::obstacle::{Chosen, RollbackBlocker, is_changed, is_same, obstacles};
 use crate::domain::sql_files::supabase::{UnknownRemote, newer_rows};
 use crate::error::Failure;
 
 /// What stands in the way of a plan, nothing for a project of Alembic.
-pub(in super::super) struct Registered {
-    obstacles: Vec<(RevisionId, Obstacle)>,
+pub(in super::super) struct FileChecks {
+    obstacles: Vec<(RevisionId, RollbackBlocker)>,
     /// What is odd and stops nothing, a sentence each.
     warnings: Vec<String>,
     /// What Supabase has applied after the oldest migration of the plan, and what is not known to be applied here.
@@ -26,7 +26,7 @@ pub(in super::super) struct Registered {
 
 /// Which migrations a plan is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Extent {
+pub(in super::super) enum PlanScope {
     /// The newest ones, down to a target.
     Newest,
     /// One that was named.
@@ -36,7 +36,7 @@ pub(in super::super) enum Extent {
 }
 
 /// Refuses a choice between two texts where there is one.
-pub(in super::super) fn refuse_choice(how: &HowArgs, session: &Session) -> Result<(), Failure> {
+pub(in super::super) fn refuse_choice(how: &HowArgs, session: &Project) -> Result<(), Failure> {
     if how.chosen.is_none() || session.sql().is_some() {
         return Ok(());
     }
@@ -46,13 +46,13 @@ pub(in super::super) fn refuse_choice(how: &HowArgs, session: &Session) -> Resul
     )
 }
 
-impl Registered {
+impl FileChecks {
     /// Looks the migrations of a plan through.
     pub(in super::super) fn of(
-        session: &Session,
+        session: &Project,
         plan: &Plan,
         chosen: Option<Chosen>,
-        extent: Extent,
+        extent: PlanScope,
         again: Command,
     ) -> Self {
         let Some(project) = session.sql() else {
@@ -91,10 +91,10 @@ impl Registered {
             }
         }
         let newer = match extent {
-            Extent::Newest | Extent::Only => newer_rows(&project.history, files.read, ids()),
-            Extent::Rest => Vec::new(),
+            PlanScope::Newest | PlanScope::Only => newer_rows(&project.history, files.read, ids()),
+            PlanScope::Rest => Vec::new(),
         };
-        let newer = if extent == Extent::Only {
+        let newer = if extent == PlanScope::Only {
             warnings.extend(newer.iter().map(|one| {
                 format!(
                     "{} is newer in Supabase's table and not registered here: whether it needs this migration is unknown",
@@ -105,7 +105,7 @@ impl Registered {
         } else {
             newer
         };
-        let goes_on = extent == Extent::Rest;
+        let goes_on = extent == PlanScope::Rest;
         Self {
             obstacles: obstacles(&project.history, files, ids(), chosen, goes_on),
             warnings,
@@ -119,19 +119,19 @@ impl Registered {
     }
 
     /// Says what is odd, and how changed files differ.
-    pub(super) fn show(&self, context: &Context<'_>) {
+    pub(super) fn show(&self, context: &CommandContext<'_>) {
         for warning in &self.warnings {
             context.ui.warn(warning);
         }
         for (id, obstacle) in &self.obstacles {
-            if let Obstacle::Changed(difference) = obstacle {
+            if let RollbackBlocker::Changed(difference) = obstacle {
                 context.ui.difference(id, difference);
             }
         }
     }
 
     /// The same where nothing is to run, with what would refuse it.
-    pub(in super::super) fn foretell(&self, context: &Context<'_>) {
+    pub(in super::super) fn foretell(&self, context: &CommandContext<'_>) {
         self.show(context);
         // That one ends the command, and says so itself.
         if let Some(failure) = self.obstacle(context).filter(|_| self.newer.is_empty()) {
@@ -149,7 +149,7 @@ impl Registered {
     }
 
     /// Refuses what cannot or must not run.
-    pub(super) fn refuse(&self, context: &Context<'_>) -> Result<(), Failure> {
+    pub(super) fn refuse(&self, context: &CommandContext<'_>) -> Result<(), Failure> {
         let Some(mut failure) = self.obstacle(context) else {
             return Ok(());
         };
@@ -158,7 +158,7 @@ impl Registered {
     }
 
     /// The first reason why the plan cannot or must not run.
-    fn obstacle(&self, context: &Context<'_>) -> Option<Failure> {
+    fn obstacle(&self, context: &CommandContext<'_>) -> Option<Failure> {
         let failures = [
             self.not_the_newest(context),
             self.needing(context),
@@ -171,11 +171,14 @@ impl Registered {
     }
 
     /// Refuses a plan that only seems to begin with the newest migration, also if nothing is to run.
-    pub(in super::super) fn refuse_not_newest(&self, context: &Context<'_>) -> Result<(), Failure> {
+    pub(in super::super) fn refuse_not_newest(
+        &self,
+        context: &CommandContext<'_>,
+    ) -> Result<(), Failure> {
         self.not_the_newest(context).map_or(Ok(()), Err)
     }
 
-    fn not_the_newest(&self, context: &Context<'_>) -> Option<Failure> {
+    fn not_the_newest(&self, context: &CommandContext<'_>) -> Option<Failure> {
         let names: Vec<String> = self.newer.iter().map(|one| one.row.file_name()).collect();
         if names.is_empty() {
             return None;
@@ -221,12 +224,12 @@ impl Registered {
         Some(failure)
     }
 
-    fn needing(&self, context: &Context<'_>) -> Option<Failure> {
+    fn needing(&self, context: &CommandContext<'_>) -> Option<Failure> {
         let missing = self
             .obstacles
             .iter()
             .filter_map(|(id, obstacle)| match obstacle {
-                Obstacle::Needs(on) => Some((id, on)),
+                RollbackBlocker::Needs(on) => Some((id, on)),
                 _ => None,
             });
         let mut missing = missing.peekable();
@@ -249,12 +252,12 @@ impl Registered {
         Some(failure)
     }
 
-    fn failed(&self, context: &Context<'_>) -> Option<Failure> {
+    fn failed(&self, context: &CommandContext<'_>) -> Option<Failure> {
         let failed = self
             .obstacles
             .iter()
             .filter_map(|(id, obstacle)| match obstacle {
-                Obstacle::Failed(error) => Some((id, error)),
+                RollbackBlocker::Failed(error) => Some((id, error)),
                 _ => None,
             });
         let mut failed = failed.peekable();
@@ -287,7 +290,7 @@ impl Registered {
             .obstacles
             .iter()
             .filter_map(|(_, obstacle)| match obstacle {
-                Obstacle::Malformed(malformed) => Some(malformed),
+                RollbackBlocker::Malformed(malformed) => Some(malformed),
                 _ => None,
             });
         let mut malformed = malformed.peekable();
@@ -303,12 +306,12 @@ impl Registered {
         )))
     }
 
-    fn without_sql(&self, context: &Context<'_>) -> Option<Failure> {
+    fn without_sql(&self, context: &CommandContext<'_>) -> Option<Failure> {
         let lacking = self
             .obstacles
             .iter()
             .filter_map(|(id, obstacle)| match obstacle {
-                Obstacle::NoSql { file_has } => Some((id, *file_has)),
+                RollbackBlocker::NoSql { file_has } => Some((id, *file_has)),
                 _ => None,
             });
         let lacking: Vec<_> = lacking.collect();
@@ -346,7 +349,7 @@ impl Registered {
         let changed = self
             .obstacles
             .iter()
-            .filter(|(_, obstacle)| matches!(obstacle, Obstacle::Changed(_)));
+            .filter(|(_, obstacle)| matches!(obstacle, RollbackBlocker::Changed(_)));
         let changed: Vec<&str> = changed.map(|(id, _)| id.as_str()).collect();
         let message = match &changed[..] {
             [] => return None,

@@ -2,24 +2,24 @@
 
 use std::time::Instant;
 
-use crate::commands::Context;
-use crate::commands::keeper::Keeper;
-use crate::commands::record::Record;
-use crate::commands::session::Session;
+use crate::commands::CommandContext;
+use crate::commands::keeper::BackupService;
+use crate::commands::record::RunRecorder;
+use crate::commands::session::Project;
 use crate::config::{BackupWhen, OnFailure};
 use crate::domain::backup::{self, Manifest, Verified};
 use crate::domain::journal::{BackupMoment, RunBackup, to_go_back};
 use crate::domain::plan::Plan;
-use crate::domain::report::{Outcome, Position, Report};
-use crate::domain::risk::outlook::Outlook;
+use crate::domain::report::{Outcome, Position, RunOutcome};
+use crate::domain::risk::outlook::PlanForecast;
 use crate::error::Failure;
 
 /// Whether a backup is made before the first step that is run now.
-pub(in crate::commands) enum Safety {
+pub(in crate::commands) enum BackupDecision {
     /// It is not: it was not wanted, or there is nothing to lose.
-    None,
+    NotNeeded,
     /// It is, and this is why.
-    Backup(String),
+    Needed(String),
     /// The run has one already, which is sound.
     Kept(Box<RunBackup>),
     /// It should be and cannot: why it should, and the refusal.
@@ -44,7 +44,11 @@ pub(super) enum Own {
 
 impl Own {
     /// Looks for it, and reads its file.
-    pub(super) fn of(context: &Context<'_>, session: &Session, backups: &[RunBackup]) -> Self {
+    pub(super) fn of(
+        context: &CommandContext<'_>,
+        session: &Project,
+        backups: &[RunBackup],
+    ) -> Self {
         let Some(backup) = to_go_back(backups) else {
             return Self::None;
         };
@@ -52,7 +56,8 @@ impl Own {
         let covers_steps = backups
             .iter()
             .any(|backup| backup.before != BackupMoment::Command);
-        let sound = Keeper::of(context, session).and_then(|keeper| keeper.check(&backup.manifest));
+        let sound =
+            BackupService::of(context, session).and_then(|keeper| keeper.check(&backup.manifest));
         match sound {
             Ok(()) => Self::Sound {
                 backup,
@@ -75,7 +80,7 @@ impl Own {
 }
 
 /// What became of a database after a run that failed.
-pub(super) enum Rescue {
+pub(super) enum RestoreOutcome {
     /// It stayed as the run left it.
     None,
     /// It is what it was before this.
@@ -84,13 +89,13 @@ pub(super) enum Rescue {
     Failed(Failure),
 }
 
-impl Safety {
+impl BackupDecision {
     /// What the settings and the plan ask for where the run has a backup already or not.
     pub(super) fn of_run(
-        context: &Context<'_>,
-        session: &Session,
+        context: &CommandContext<'_>,
+        session: &Project,
         plan: &Plan,
-        outlook: &Outlook,
+        outlook: &PlanForecast,
         own: &Own,
     ) -> Self {
         let settings = context.settings;
@@ -137,13 +142,13 @@ impl Safety {
 
     /// What the settings and the plan ask for, and whether it can be had. Nothing is written.
     pub(in crate::commands) fn judge(
-        context: &Context<'_>,
-        session: &Session,
+        context: &CommandContext<'_>,
+        session: &Project,
         plan: &Plan,
-        outlook: &Outlook,
+        outlook: &PlanForecast,
     ) -> Self {
         if plan.steps.is_empty() {
-            return Self::None;
+            return Self::NotNeeded;
         }
         let settings = context.settings;
         let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
@@ -163,16 +168,17 @@ impl Safety {
         };
         match reason {
             Some(reason) => Self::wanted(context, session, reason),
-            None => Self::None,
+            None => Self::NotNeeded,
         }
     }
 
     /// Whether the backup can be made that is wanted for this reason.
-    fn wanted(context: &Context<'_>, session: &Session, reason: String) -> Self {
+    fn wanted(context: &CommandContext<'_>, session: &Project, reason: String) -> Self {
         let verify = context.settings.verify_backup.unwrap_or_default();
-        let ready = Keeper::of(context, session).and_then(|keeper| keeper.ready(verify.into()));
+        let ready =
+            BackupService::of(context, session).and_then(|keeper| keeper.ready(verify.into()));
         match ready {
-            Ok(()) => Self::Backup(reason),
+            Ok(()) => Self::Needed(reason),
             Err(failure) => {
                 let mut refusal = Failure::refused("no backup can be made: nothing was changed")
                     .because(format!("one is wanted: {reason}"))
@@ -187,8 +193,8 @@ impl Safety {
     /// Refuses a backup that is wanted in any case and cannot be made, and gives how far one would be proven that
     /// may be made, for whoever has no plan yet.
     pub(in crate::commands) fn beforehand(
-        context: &Context<'_>,
-        session: &Session,
+        context: &CommandContext<'_>,
+        session: &Project,
     ) -> Result<Option<Verified>, Failure> {
         let settings = context.settings;
         let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
@@ -201,7 +207,8 @@ impl Safety {
             };
         }
         let verify = settings.verify_backup.unwrap_or_default();
-        let ready = Keeper::of(context, session).and_then(|keeper| keeper.ready(verify.into()));
+        let ready =
+            BackupService::of(context, session).and_then(|keeper| keeper.ready(verify.into()));
         match ready {
             Ok(()) => Ok(Some(verify.into())),
             Err(failure) if when == BackupWhen::Always || to_be_restored => Err(failure
@@ -220,8 +227,8 @@ impl Safety {
     /// Makes the backup from before a command under guard, where one is to be made in any case. Whether what the
     /// command will apply puts data at risk is only known afterwards.
     pub(in crate::commands) fn before_the_command(
-        context: &Context<'_>,
-        session: &Session,
+        context: &CommandContext<'_>,
+        session: &Project,
     ) -> Result<Option<RunBackup>, Failure> {
         let settings = context.settings;
         let reason = match (settings.backup.unwrap_or_default(), settings.on_failure) {
@@ -243,20 +250,20 @@ impl Safety {
     }
 
     /// How far the backup that will be made will be proven.
-    pub(in crate::commands) fn intended(&self, context: &Context<'_>) -> Option<Verified> {
+    pub(in crate::commands) fn intended(&self, context: &CommandContext<'_>) -> Option<Verified> {
         let verify = context.settings.verify_backup.unwrap_or_default();
         match self {
-            Self::Backup(_) => Some(verify.into()),
+            Self::Needed(_) => Some(verify.into()),
             Self::Kept(backup) => Some(backup.manifest.verified),
-            Self::None | Self::Impossible(..) => None,
+            Self::NotNeeded | Self::Impossible(..) => None,
         }
     }
 
     /// In a line of a plan.
     pub(in crate::commands) fn sentence(&self) -> Option<String> {
         match self {
-            Self::None => None,
-            Self::Backup(reason) => Some(format!("is made first: {reason}")),
+            Self::NotNeeded => None,
+            Self::Needed(reason) => Some(format!("is made first: {reason}")),
             Self::Kept(backup) => Some(format!(
                 "{}, made {}",
                 backup.manifest.id,
@@ -271,7 +278,7 @@ impl Safety {
 
     /// Refuses a run that should have a backup and cannot.
     pub(super) fn refuse(&mut self) -> Result<(), Failure> {
-        match std::mem::replace(self, Self::None) {
+        match std::mem::replace(self, Self::NotNeeded) {
             Self::Impossible(_, failure) => Err(failure),
             own => {
                 *self = own;
@@ -283,12 +290,12 @@ impl Safety {
     /// Makes the backup that is wanted for a run.
     pub(super) fn make(
         &self,
-        context: &Context<'_>,
-        session: &Session,
+        context: &CommandContext<'_>,
+        session: &Project,
         run: &str,
         before: BackupMoment,
     ) -> Result<Option<RunBackup>, Failure> {
-        let Self::Backup(reason) = self else {
+        let Self::Needed(reason) = self else {
             return Ok(None);
         };
         context.ui.backing_up(reason);
@@ -303,13 +310,13 @@ impl Safety {
 
 /// Makes a backup and says where it is.
 fn made(
-    context: &Context<'_>,
-    session: &Session,
+    context: &CommandContext<'_>,
+    session: &Project,
     run: Option<&str>,
     before: BackupMoment,
     reason: &str,
 ) -> Result<RunBackup, Failure> {
-    let keeper = Keeper::of(context, session)?;
+    let keeper = BackupService::of(context, session)?;
     let verify = context.settings.verify_backup.unwrap_or_default();
     let manifest = keeper.make(run, verify.into())?;
     let path = keeper.backups().file(&manifest);
@@ -344,22 +351,22 @@ fn none_to_restore() -> Failure {
 }
 
 /// The command that puts a backup back.
-pub(super) fn restoring(context: &Context<'_>, backup: &RunBackup) -> String {
+pub(super) fn restoring(context: &CommandContext<'_>, backup: &RunBackup) -> String {
     context
         .command(&["restore", &backup.manifest.id])
         .to_string()
 }
 
 /// Restores the backup of a run that failed after it had changed the database, where that was asked for.
-pub(super) fn rescue(
-    context: &Context<'_>,
-    session: &mut Session,
+pub(super) fn restore_on_failure(
+    context: &CommandContext<'_>,
+    session: &mut Project,
     backup: Option<&RunBackup>,
-    record: &mut Record,
-    report: &mut Report,
-) -> Rescue {
+    record: &mut RunRecorder,
+    report: &mut RunOutcome,
+) -> RestoreOutcome {
     let Some(backup) = backup else {
-        return Rescue::None;
+        return RestoreOutcome::None;
     };
     // What the command did, or an earlier part of the run, is undone as well.
     let earlier = match backup.before {
@@ -373,7 +380,7 @@ pub(super) fn rescue(
         Outcome::Done | Outcome::Interrupted => false,
     };
     if !changed {
-        return Rescue::None;
+        return RestoreOutcome::None;
     }
     let asked_for = context.settings.on_failure == Some(OnFailure::Restore);
     if asked_for && report.stop.as_ref().is_some_and(|stop| stop.may_be_others) {
@@ -381,10 +388,10 @@ pub(super) fn rescue(
             "the backup was not restored: rows are gone, and rollback cannot tell whether this run or another \
              session removed them",
         );
-        return Rescue::None;
+        return RestoreOutcome::None;
     }
     let rescue = restore(context, session, backup, record);
-    if let Rescue::Restored(_) = rescue {
+    if let RestoreOutcome::Restored(_) = rescue {
         report.done = Vec::new();
         report.undone = true;
         report.current = Some(backup.manifest.heads.clone());
@@ -399,13 +406,13 @@ pub(super) fn rescue(
 
 /// Restores a backup where the operator asked for that on a failure.
 pub(super) fn restore(
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     backup: &RunBackup,
-    record: &mut Record,
-) -> Rescue {
+    record: &mut RunRecorder,
+) -> RestoreOutcome {
     if context.settings.on_failure != Some(OnFailure::Restore) {
-        return Rescue::None;
+        return RestoreOutcome::None;
     }
     let started = Instant::now();
     match put_back(context, session, backup) {
@@ -417,11 +424,11 @@ pub(super) fn restore(
                     .ui
                     .warn(&format!("that is not in the record of the run: {reason}"));
             }
-            Rescue::Restored(backup.before)
+            RestoreOutcome::Restored(backup.before)
         }
         Err(failure) => {
             context.ui.not_put_back(&backup.manifest, &failure);
-            Rescue::Failed(failure)
+            RestoreOutcome::Failed(failure)
         }
     }
 }
@@ -429,16 +436,16 @@ pub(super) fn restore(
 /// Saves the state that is replaced, then restores the backup. Gives the backup of the replaced state: what others
 /// wrote meanwhile is in it and nowhere else. So without it nothing is restored.
 fn put_back(
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     backup: &RunBackup,
 ) -> Result<Manifest, Failure> {
     // Whoever has the lock now may have changed what would be replaced.
-    let witness = session.parts().2;
+    let witness = session.runner_parts().2;
     witness
         .may_go_on(true)
         .map_err(|cause| Failure::user(cause.to_string()))?;
-    let keeper = Keeper::of(context, session)?;
+    let keeper = BackupService::of(context, session)?;
     let manifest = &backup.manifest;
     keeper.check(manifest)?;
     let verify = context.settings.verify_backup.unwrap_or_default();

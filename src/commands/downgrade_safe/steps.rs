@@ -1,22 +1,22 @@
 //! The steps of a run, with all that hears of them.
 
 use super::planned::Planned;
-use super::way::Way;
-use crate::commands::Context;
+use super::way::ExecutionMode;
+use crate::commands::CommandContext;
 use crate::commands::connection::lock_timeout;
 use crate::commands::measure::Measure;
-use crate::commands::record::Record;
-use crate::commands::session::Session;
+use crate::commands::record::RunRecorder;
+use crate::commands::session::Project;
 use crate::config;
 use crate::domain::effect::{Announced, Consent};
-use crate::domain::report::{Report, Schema};
+use crate::domain::report::{RunOutcome, SchemaLines};
 use crate::domain::risk::verdict::Allowed;
 use crate::fault;
 use crate::runner::{Options, Parts};
 use crate::ui::{Progress, Verbosity};
 
 /// Whether the operator agreed to whatever is measured.
-fn allows_surprises(context: &Context<'_>) -> bool {
+fn allows_surprises(context: &CommandContext<'_>) -> bool {
     let allowed = context.settings.allow.as_ref();
     allowed.is_some_and(Allowed::covers_unannounced)
 }
@@ -26,18 +26,18 @@ pub(super) struct Start {
     /// Whether the database is looked at after each step.
     pub(super) validate: bool,
     /// The schema, read just now.
-    pub(super) schema: Option<Schema>,
+    pub(super) schema: Option<SchemaLines>,
 }
 
 /// Runs them.
 pub(super) fn run(
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     planned: &Planned,
-    way: &Way,
-    record: &mut Record,
+    way: &ExecutionMode,
+    record: &mut RunRecorder,
     start: Start,
-) -> Report {
+) -> RunOutcome {
     let ui = context.ui;
     let plan = &planned.plan;
     let validate = start.validate;
@@ -68,13 +68,13 @@ pub(super) fn run(
         .knowing(&known);
     context
         .interrupt
-        .tell(Some(progress.on_signal(if way.is_a_whole() {
+        .on_signal(Some(progress.on_signal(if way.is_atomic() {
             "after the running step everything is taken back, unless it is the last"
         } else {
             "the running step is finished first"
         })));
     let mut events = progress;
-    let (engine, graph, witness) = session.parts();
+    let (engine, graph, witness) = session.runner_parts();
     let mut parts = Parts {
         graph,
         before: start.schema,
@@ -88,13 +88,13 @@ pub(super) fn run(
         warned: None,
     };
     let report = way.run(plan, &mut parts, context);
-    context.interrupt.tell(None);
+    context.interrupt.on_signal(None);
     events.finish();
     report
 }
 
 /// Says what protects this run less than another one.
-fn warn_of_limits(context: &Context<'_>, session: &Session, validate: bool) {
+fn warn_of_limits(context: &CommandContext<'_>, session: &Project, validate: bool) {
     let ui = context.ui;
     if context.settings.warm.is_some() {
         ui.warn("`warm` is replaced by `process_per_step` (--process-per-step) and will be refused by the next release");

@@ -1,17 +1,17 @@
 //! The run that takes back what a command under guard applied: its plan is where the database stood, and it ends
 //! with an exit code of its own.
 
-use super::safety::{self, Rescue};
+use super::safety::{self, RestoreOutcome};
 use super::{DowngradeSafeArgs, Planned, audit, begun};
-use crate::commands::Context;
+use crate::commands::CommandContext;
 use crate::commands::lock::Lock;
-use crate::commands::record::Record;
-use crate::commands::session::Session;
+use crate::commands::record::RunRecorder;
+use crate::commands::session::Project;
 use crate::domain::command::Command;
-use crate::domain::guard::{Before, Guarded, Hindrance, TARGET};
+use crate::domain::guard::{Before, GuardRefusal, Guarded, TARGET};
 use crate::domain::journal::{Checked, Entry, RunBackup};
 use crate::domain::plan::Plan;
-use crate::domain::report::Report;
+use crate::domain::report::RunOutcome;
 use crate::domain::revision::{RevisionId, in_short};
 use crate::error::{Exit, Failure};
 use crate::store::Store;
@@ -21,7 +21,7 @@ const SHOWN_LINES: usize = 20;
 
 /// What has to be taken back, and why.
 #[derive(Debug, Clone)]
-pub(in super::super) struct TakingBack {
+pub(in super::super) struct GuardRollback {
     /// Where the database stood.
     pub(in super::super) before: Before,
     /// The command that failed.
@@ -30,14 +30,18 @@ pub(in super::super) struct TakingBack {
     pub(in super::super) backup: Option<RunBackup>,
 }
 
-impl TakingBack {
+impl GuardRollback {
     /// What a run has for a start.
     pub(super) fn backups(&self) -> &[RunBackup] {
         self.backup.as_slice()
     }
 
     /// The plan back to where it was.
-    pub(super) fn plan(&self, context: &Context<'_>, session: &Session) -> Result<Plan, Failure> {
+    pub(super) fn plan(
+        &self,
+        context: &CommandContext<'_>,
+        session: &Project,
+    ) -> Result<Plan, Failure> {
         let to_look = || format!("see where it stands: {}", context.command(&["current"]));
         let now = session.database_reference();
         if !now.relation_to(&self.before.database).is_usable() {
@@ -55,17 +59,17 @@ impl TakingBack {
                 let failure = person(hindrance.to_string());
                 let stood = listed(&self.before.rows);
                 match &hindrance {
-                    Hindrance::Unknown(_) => failure
+                    GuardRefusal::Unknown(_) => failure
                         .because("the command put other migration files in the place of those it ran, or removed them")
                         .because(format!("the database stood at {stood} before it"))
                         .hint(format!(
                             "bring the files back that it ran, then: {}",
                             target(context.command(&["downgrade-safe"]), &self.before.rows)
                         )),
-                    Hindrance::NotAbove { new, .. } => {
+                    GuardRefusal::NotAbove { new, .. } => {
                         let failure = failure.because(format!(
                             "it stood at {stood} before the command, and stands at {} now",
-                            session.standing()
+                            session.current_rows()
                         ));
                         let failure = if new.is_empty() {
                             failure
@@ -77,7 +81,7 @@ impl TakingBack {
                             .hint(to_look())
                             .hint(format!("where that is not what it should be, have the engine bring it to {stood}"))
                     }
-                    Hindrance::NotAlone { .. } => failure
+                    GuardRefusal::NotAlone { .. } => failure
                         .because("the command rewrote the history of the migrations")
                         .hint(to_look()),
                 }
@@ -87,9 +91,9 @@ impl TakingBack {
     /// What is left of the command where nothing should be; written down as a check.
     pub(super) fn look_for_rest(
         &self,
-        context: &Context<'_>,
-        session: &mut Session,
-        record: &mut Record,
+        context: &CommandContext<'_>,
+        session: &mut Project,
+        record: &mut RunRecorder,
     ) -> Result<Option<Failure>, Failure> {
         let left = self.before.left_over(session.schema().as_ref());
         let gone = left.gone.iter().map(|line| format!("gone: {line}"));
@@ -126,8 +130,8 @@ impl TakingBack {
 /// A command that failed without having applied anything is written down as well.
 pub(super) fn nothing_to_take_back(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     store: &Store,
     lock: Option<&Lock>,
     planned: &Planned,
@@ -138,9 +142,9 @@ pub(super) fn nothing_to_take_back(
     let begun = begun::begun(args, context, session, run, planned, schema.as_ref());
     audit::announce(context, session, &begun)?;
     *recorded = Some(run.to_owned());
-    let report = Report::nothing_to_do(planned.plan.current.clone());
-    let mut record = Record::begin(store, begun, Vec::new())?;
-    for backup in args.taking_back.iter().flat_map(TakingBack::backups) {
+    let report = RunOutcome::nothing_to_do(planned.plan.current.clone());
+    let mut record = RunRecorder::begin(store, begun, Vec::new())?;
+    for backup in args.taking_back.iter().flat_map(GuardRollback::backups) {
         record.backed_up(backup)?;
     }
     let (exit, rest) = args.done(context, session, &mut record);
@@ -166,9 +170,9 @@ impl DowngradeSafeArgs {
     /// What a run ends with that comes to its target, and what is wrong there.
     pub(super) fn done(
         &self,
-        context: &Context<'_>,
-        session: &mut Session,
-        record: &mut Record,
+        context: &CommandContext<'_>,
+        session: &mut Project,
+        record: &mut RunRecorder,
     ) -> (Exit, Option<Failure>) {
         let Some(taking_back) = &self.taking_back else {
             return (Exit::Done, None);
@@ -178,7 +182,7 @@ impl DowngradeSafeArgs {
             Ok(Some(failure)) => {
                 let restored = taking_back.backup.as_ref().is_some_and(|backup| {
                     let rescue = safety::restore(context, session, backup, record);
-                    matches!(rescue, Rescue::Restored(_))
+                    matches!(rescue, RestoreOutcome::Restored(_))
                 });
                 if restored {
                     (Exit::Guarded, None)

@@ -1,12 +1,12 @@
 //! How the steps are run: each for itself, or all of them or none.
 
 use super::DowngradeSafeArgs;
-use crate::commands::Context;
-use crate::commands::session::{Session, Whole, not_as_a_whole};
-use crate::commands::unfinished::TakenUp;
+use crate::commands::CommandContext;
+use crate::commands::session::{AtomicMethod, Project, not_as_a_whole};
+use crate::commands::unfinished::ResumedRun;
 use crate::database::Snapshot;
 use crate::domain::plan::Plan;
-use crate::domain::report::{Outcome, Report};
+use crate::domain::report::{Outcome, RunOutcome};
 use crate::error::Failure;
 use crate::fault;
 use crate::runner::{self, Parts};
@@ -14,11 +14,11 @@ use crate::runner::{self, Parts};
 /// What makes a whole of the steps, where they are to be one. What was begun as a whole goes on as one.
 pub(super) fn whole(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
-    session: &Session,
+    context: &CommandContext<'_>,
+    session: &Project,
     plan: &Plan,
-    taken_up: Option<&TakenUp>,
-) -> Result<Option<Whole>, Failure> {
+    taken_up: Option<&ResumedRun>,
+) -> Result<Option<AtomicMethod>, Failure> {
     let begun_so = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
     if !args.how.atomic && !begun_so {
         return Ok(None);
@@ -37,35 +37,35 @@ pub(super) fn whole(
 }
 
 /// How the steps are run, with all that has to be there for it.
-pub(super) enum Way {
-    OneByOne,
-    InOneTransaction,
+pub(super) enum ExecutionMode {
+    StepByStep,
+    Transaction,
     /// To be put back where the steps do not come to their end.
-    WithACopy(Snapshot),
+    FileSnapshot(Snapshot),
 }
 
-impl Way {
+impl ExecutionMode {
     /// Takes the copy where there is to be one.
-    pub(super) fn prepare(whole: Option<Whole>) -> Result<Self, Failure> {
+    pub(super) fn prepare(whole: Option<AtomicMethod>) -> Result<Self, Failure> {
         Ok(match whole {
-            None => Self::OneByOne,
-            Some(Whole::Transaction) => Self::InOneTransaction,
-            Some(Whole::File(file)) => {
+            None => Self::StepByStep,
+            Some(AtomicMethod::Transaction) => Self::Transaction,
+            Some(AtomicMethod::File(file)) => {
                 let taken = Snapshot::take(&file).map_err(|reason| not_as_a_whole(&reason))?;
                 fault::point("after_copy");
-                Self::WithACopy(taken)
+                Self::FileSnapshot(taken)
             }
         })
     }
 
-    pub(super) fn is_a_whole(&self) -> bool {
-        !matches!(self, Self::OneByOne)
+    pub(super) fn is_atomic(&self) -> bool {
+        !matches!(self, Self::StepByStep)
     }
 
     pub(super) fn copy(&self) -> Option<&Snapshot> {
         match self {
-            Self::WithACopy(snapshot) => Some(snapshot),
-            Self::OneByOne | Self::InOneTransaction => None,
+            Self::FileSnapshot(snapshot) => Some(snapshot),
+            Self::StepByStep | Self::Transaction => None,
         }
     }
 
@@ -77,11 +77,16 @@ impl Way {
         }
     }
 
-    pub(super) fn run(&self, plan: &Plan, parts: &mut Parts<'_>, context: &Context<'_>) -> Report {
+    pub(super) fn run(
+        &self,
+        plan: &Plan,
+        parts: &mut Parts<'_>,
+        context: &CommandContext<'_>,
+    ) -> RunOutcome {
         match self {
-            Self::OneByOne => runner::run(plan, parts),
-            Self::InOneTransaction => runner::run_as_one(plan, parts),
-            Self::WithACopy(snapshot) => run_with_snapshot(plan, parts, snapshot, context),
+            Self::StepByStep => runner::run(plan, parts),
+            Self::Transaction => runner::run_in_transaction(plan, parts),
+            Self::FileSnapshot(snapshot) => run_with_snapshot(plan, parts, snapshot, context),
         }
     }
 }
@@ -91,10 +96,10 @@ fn run_with_snapshot(
     plan: &Plan,
     parts: &mut Parts<'_>,
     snapshot: &Snapshot,
-    context: &Context<'_>,
-) -> Report {
+    context: &CommandContext<'_>,
+) -> RunOutcome {
     let ui = context.ui;
-    let (report, kept) = runner::run_with_a_way_back(plan, parts, || snapshot.put_back());
+    let (report, kept) = runner::run_with_snapshot(plan, parts, || snapshot.put_back());
     if report.outcome() == Outcome::Done || kept.is_ok() {
         for reason in [kept, snapshot.discard()]
             .into_iter()

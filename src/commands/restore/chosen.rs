@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::commands::Context;
-use crate::commands::keeper::Keeper;
+use crate::commands::CommandContext;
+use crate::commands::keeper::BackupService;
 use crate::commands::record::{store, store_failure};
 use crate::domain::backup::{Manifest, VERSION};
 use crate::error::Failure;
@@ -32,7 +32,7 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// The backup of that id, or the file of that name. Relative names begin at the project's directory.
-    pub(super) fn find(typed: &str, context: &Context<'_>) -> Result<Self, Failure> {
+    pub(super) fn find(typed: &str, context: &CommandContext<'_>) -> Result<Self, Failure> {
         let backups = store(context).backups();
         let listed = backups.list().map_err(|error| store_failure(&error))?;
         let all = context.command(&["backups"]);
@@ -115,7 +115,7 @@ impl Chosen {
     }
 
     /// Learns what a file without a manifest holds, from a scratch copy of it.
-    pub(super) fn inspect(&mut self, keeper: &Keeper<'_>) -> Result<(), Failure> {
+    pub(super) fn inspect(&mut self, keeper: &BackupService<'_>) -> Result<(), Failure> {
         if self.is_known {
             return Ok(());
         }

@@ -1,11 +1,11 @@
 //! The database that a restore replaces: that of the project, or one that is reached by its address alone.
 
 use crate::commands::connection::{database_failure, given_connection};
-use crate::commands::keeper::Keeper;
+use crate::commands::keeper::BackupService;
 use crate::commands::lock::Lock;
-use crate::commands::session::{Session, Unopened, name_to_type, reference};
+use crate::commands::session::{Project, Unopened, name_to_type, reference};
 use crate::commands::whose_run::Purpose;
-use crate::commands::{Context, unfinished};
+use crate::commands::{CommandContext, unfinished};
 use crate::database::{self, Database};
 use crate::domain::backup::Manifest;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
@@ -16,7 +16,7 @@ use crate::store::Store;
 /// The database that is replaced, locked for as long as this value lives.
 pub(super) enum Target {
     /// The project and its engine say which it is.
-    Project(Box<Session>),
+    Project(Box<Project>),
     /// The settings alone say which it is, because the project could not be opened.
     Address(Box<Address>),
 }
@@ -32,8 +32,8 @@ pub(super) struct Address {
 
 impl Target {
     /// Opens and locks the database. A project that is gone or broken is a warning if an address is set.
-    pub(super) fn open(context: &Context<'_>, lock: &Lock) -> Result<Self, Failure> {
-        let failure = match Session::open_for_restore(context, lock) {
+    pub(super) fn open(context: &CommandContext<'_>, lock: &Lock) -> Result<Self, Failure> {
+        let failure = match Project::open_for_restore(context, lock) {
             Ok(session) => return Ok(Self::Project(Box::new(session))),
             Err(Unopened::Database(failure)) => return Err(failure),
             Err(Unopened::Project(failure))
@@ -84,7 +84,11 @@ impl Target {
     }
 
     /// Takes the lock again, or waits for it as long as is allowed.
-    pub(super) fn take_lock(&mut self, lock: &Lock, context: &Context<'_>) -> Result<(), Failure> {
+    pub(super) fn take_lock(
+        &mut self,
+        lock: &Lock,
+        context: &CommandContext<'_>,
+    ) -> Result<(), Failure> {
         match self {
             Self::Project(session) => session.take_lock(lock, context),
             Self::Address(address) => lock.take(address.database.as_mut(), context),
@@ -94,12 +98,12 @@ impl Target {
     /// What makes backups of it and restores them.
     pub(super) fn keeper<'a>(
         &self,
-        context: &'a Context<'a>,
+        context: &'a CommandContext<'a>,
         manifest: &Manifest,
-    ) -> Result<Keeper<'a>, Failure> {
+    ) -> Result<BackupService<'a>, Failure> {
         match self {
-            Self::Project(session) => Keeper::of(context, session),
-            Self::Address(address) => Ok(Keeper::at(
+            Self::Project(session) => BackupService::of(context, session),
+            Self::Address(address) => Ok(BackupService::at(
                 context,
                 &address.facts,
                 address.table.clone(),
@@ -120,7 +124,7 @@ impl Target {
     /// What an operator types to show that this is the database that is meant.
     pub(super) fn name_to_type(&self) -> String {
         match self {
-            Self::Project(session) => session.name_to_type(),
+            Self::Project(session) => session.confirmation_word(),
             Self::Address(address) => name_to_type(&address.identity),
         }
     }
@@ -128,7 +132,7 @@ impl Target {
     /// The run that a restore ends.
     pub(super) fn unfinished(
         &self,
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
         store: &Store,
     ) -> Result<Option<Run>, Failure> {
         let here = match self {
@@ -139,7 +143,7 @@ impl Target {
     }
 
     /// The project, if it could be opened.
-    pub(super) fn session(&mut self) -> Option<&mut Session> {
+    pub(super) fn session(&mut self) -> Option<&mut Project> {
         match self {
             Self::Project(session) => Some(session),
             Self::Address(_) => None,

@@ -4,48 +4,50 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use super::Session;
-use crate::commands::Context;
+use super::Project;
+use crate::commands::CommandContext;
 use crate::commands::connection::database_failure;
-use crate::commands::eyes::Eyes;
+use crate::commands::eyes::DatabaseAccess;
 use crate::commands::lock::Lock;
 use crate::database::{self, Database};
 use crate::domain::audit::Row;
-use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::SchemaModel;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
 use crate::domain::foresight::Dialect;
 use crate::domain::graph::Graph;
 use crate::domain::journal::{Checked, Rows, Run};
 use crate::domain::proof::{Doubt, Proof};
-use crate::domain::report::Schema;
+use crate::domain::report::SchemaLines;
 use crate::domain::revision::Heads;
 use crate::error::Failure;
-use crate::runner::Witness as _;
+use crate::runner::Verifier as _;
 
 /// Without one nobody can write or read the table of `[audit]`.
 const NOT_OURS: &str = "there is no connection of our own to this database";
 
-impl Session {
+impl Project {
     /// The server, where it is one of those that are known well enough.
     pub(in super::super) fn dialect(&self) -> Option<Dialect> {
         Dialect::of(&self.identity.as_ref()?.dialect)
     }
 
     /// The schema as objects; `None` where it cannot be read.
-    pub(in super::super) fn catalogue(&mut self) -> Option<Catalogue> {
+    pub(in super::super) fn catalogue(&mut self) -> Option<SchemaModel> {
         let dialect = self.dialect()?;
         let schema = self.schema()?;
-        let Eyes::Own { database, .. } = &mut self.watched.eyes else {
+        let DatabaseAccess::Direct { database, .. } = &mut self.watched.eyes else {
             return None;
         };
         Some(database::catalogue(database.as_mut(), &schema, dialect))
     }
 
     /// What looking ahead needs.
-    pub(in super::super) fn looks(&mut self) -> (&Graph, Option<&mut (dyn Database + 'static)>) {
+    pub(in super::super) fn graph_and_database(
+        &mut self,
+    ) -> (&Graph, Option<&mut (dyn Database + 'static)>) {
         let database = match &mut self.watched.eyes {
-            Eyes::Own { database, .. } => Some(database.as_mut()),
-            Eyes::Engine(_) => None,
+            DatabaseAccess::Direct { database, .. } => Some(database.as_mut()),
+            DatabaseAccess::ViaEngine(_) => None,
         };
         (&self.graph, database)
     }
@@ -53,11 +55,11 @@ impl Session {
     /// Puts every question of `ask` to this SQLite file in place of the database, which stays locked.
     pub(in super::super) fn looking_at<T>(
         &mut self,
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
         file: &Path,
         ask: impl FnOnce(&mut Self) -> T,
     ) -> Result<T, Failure> {
-        let Eyes::Own {
+        let DatabaseAccess::Direct {
             database, facts, ..
         } = &mut self.watched.eyes
         else {
@@ -71,14 +73,14 @@ impl Session {
             .map_err(|error| database_failure(&error))?;
         let own = std::mem::replace(database, other);
         let answer = ask(self);
-        if let Eyes::Own { database, .. } = &mut self.watched.eyes {
+        if let DatabaseAccess::Direct { database, .. } = &mut self.watched.eyes {
             *database = own;
         }
         Ok(answer)
     }
 
     /// The schema as it is now; `None` where it cannot be read.
-    pub(in super::super) fn schema(&mut self) -> Option<Schema> {
+    pub(in super::super) fn schema(&mut self) -> Option<SchemaLines> {
         self.watched.schema()
     }
 
@@ -104,14 +106,14 @@ impl Session {
     /// What looks like the rest of a step that broke off; nothing where it cannot be looked for.
     pub(in super::super) fn leftovers(&mut self) -> Vec<String> {
         match &mut self.watched.eyes {
-            Eyes::Own { database, .. } => database.leftovers().unwrap_or_default(),
-            Eyes::Engine(_) => Vec::new(),
+            DatabaseAccess::Direct { database, .. } => database.leftovers().unwrap_or_default(),
+            DatabaseAccess::ViaEngine(_) => Vec::new(),
         }
     }
 
     /// What is left over and what is at fault, a sentence each; `None` where it could not all be looked for.
     pub(in super::super) fn faults(&mut self, budget: Duration) -> Option<Vec<String>> {
-        let Eyes::Own { database, .. } = &mut self.watched.eyes else {
+        let DatabaseAccess::Direct { database, .. } = &mut self.watched.eyes else {
             return None;
         };
         let left_over = database.leftovers().ok()?;
@@ -130,26 +132,26 @@ impl Session {
     pub(in super::super) fn check_before(
         &mut self,
         validate: bool,
-        context: &Context<'_>,
-    ) -> Result<Option<Schema>, Failure> {
+        context: &CommandContext<'_>,
+    ) -> Result<Option<SchemaLines>, Failure> {
         self.watched.check_before(validate, context)
     }
 
     /// What the server says it is now; `None` without a connection of our own.
     pub(in super::super) fn identity_now(&mut self) -> Result<Option<Identity>, Failure> {
         match &mut self.watched.eyes {
-            Eyes::Own { database, .. } => database
+            DatabaseAccess::Direct { database, .. } => database
                 .identity()
                 .map(Some)
                 .map_err(|error| database_failure(&error)),
-            Eyes::Engine(_) => Ok(None),
+            DatabaseAccess::ViaEngine(_) => Ok(None),
         }
     }
 
     /// Lets others have the database for as long as somebody thinks.
     pub(in super::super) fn release_lock(&mut self) -> Result<(), Failure> {
         match &mut self.watched.eyes {
-            Eyes::Own {
+            DatabaseAccess::Direct {
                 database, locked, ..
             } => {
                 *locked = false;
@@ -157,7 +159,7 @@ impl Session {
                     .release_lock()
                     .map_err(|error| database_failure(&error))
             }
-            Eyes::Engine(_) => Ok(()),
+            DatabaseAccess::ViaEngine(_) => Ok(()),
         }
     }
 
@@ -165,30 +167,30 @@ impl Session {
     pub(in super::super) fn take_lock(
         &mut self,
         lock: &Lock,
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
     ) -> Result<(), Failure> {
         match &mut self.watched.eyes {
-            Eyes::Own {
+            DatabaseAccess::Direct {
                 database, locked, ..
             } => {
                 lock.take(database.as_mut(), context)?;
                 *locked = true;
                 Ok(())
             }
-            Eyes::Engine(_) => Ok(()),
+            DatabaseAccess::ViaEngine(_) => Ok(()),
         }
     }
 
     /// What our own connection was opened with, and where the version rows are; `None` without one.
     pub(in super::super) fn connection(&self) -> Option<(&ConnectionFacts, &VersionTable)> {
         match &self.watched.eyes {
-            Eyes::Own { facts, table, .. } => Some((facts, table)),
-            Eyes::Engine(_) => None,
+            DatabaseAccess::Direct { facts, table, .. } => Some((facts, table)),
+            DatabaseAccess::ViaEngine(_) => None,
         }
     }
 
     pub(in super::super) fn has_own_connection(&self) -> bool {
-        matches!(self.watched.eyes, Eyes::Own { .. })
+        matches!(self.watched.eyes, DatabaseAccess::Direct { .. })
     }
 
     /// The checks that were made since this was asked last.
@@ -214,22 +216,22 @@ impl Session {
     /// Puts a row into the table of `[audit]`. The error is a sentence.
     pub(in super::super) fn write_audit(&mut self, row: &Row) -> Result<(), String> {
         match &mut self.watched.eyes {
-            Eyes::Own {
+            DatabaseAccess::Direct {
                 database, table, ..
             } => database
                 .write_audit(table, row)
                 .map_err(|error| error.to_string()),
-            Eyes::Engine(_) => Err(NOT_OURS.to_owned()),
+            DatabaseAccess::ViaEngine(_) => Err(NOT_OURS.to_owned()),
         }
     }
 
     /// Each run of the table of `[audit]` and its report, newest first. The error is a sentence.
     pub(in super::super) fn audit(&mut self) -> Result<Vec<(String, String)>, String> {
         match &mut self.watched.eyes {
-            Eyes::Own {
+            DatabaseAccess::Direct {
                 database, table, ..
             } => database.audit(table).map_err(|error| error.to_string()),
-            Eyes::Engine(_) => Err(NOT_OURS.to_owned()),
+            DatabaseAccess::ViaEngine(_) => Err(NOT_OURS.to_owned()),
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use super::{Session, Source, interrupted_or};
-use crate::commands::Context;
+use super::{Project, Source, interrupted_or};
+use crate::commands::CommandContext;
 use crate::domain::plan::Plan;
-use crate::domain::rendering::{Obstacle, Rendering};
+use crate::domain::rendering::{RenderError, Rendering};
 use crate::engine::alembic::AlembicEngine;
 use crate::engine::sql_files::running::SqlFiles;
-use crate::engine::{Engine, Reach};
+use crate::engine::{Engine, LockTimeoutScope};
 use crate::error::Failure;
 use crate::ui::Redact as _;
 
@@ -48,7 +48,7 @@ impl Runs {
     }
 
     /// How far the lock timeout reaches; `None` where there is none, or where it reaches everything.
-    fn reach(&self) -> Option<Reach> {
+    fn reach(&self) -> Option<LockTimeoutScope> {
         match self {
             Self::Alembic(engine) => engine.reach(),
             Self::SqlFiles(_) => None,
@@ -56,7 +56,7 @@ impl Runs {
     }
 }
 
-impl Session {
+impl Project {
     /// The command line of each step.
     pub(in super::super) fn command_lines(&self, plan: &Plan) -> Vec<Vec<String>> {
         plan.steps
@@ -69,7 +69,7 @@ impl Session {
     pub(in super::super) fn render(
         &self,
         plan: &Plan,
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
     ) -> Result<Vec<Rendering>, Failure> {
         let secrets = self.secrets();
         let redact = |text: String| secrets.redact(&text);
@@ -83,7 +83,7 @@ impl Session {
         Ok(renderings
             .into_iter()
             .map(|rendering| {
-                rendering.map(redact).map_err(|obstacle| Obstacle {
+                rendering.map(redact).map_err(|obstacle| RenderError {
                     sentence: redact(obstacle.sentence),
                     ..obstacle
                 })
@@ -98,16 +98,16 @@ impl Session {
             .as_ref()
             .map(|identity| identity.dialect.as_str());
         match (self.engine.reach()?, dialect) {
-            (Reach::Libpq, Some("mysql" | "mariadb")) => Some((
+            (LockTimeoutScope::Libpq, Some("mysql" | "mariadb")) => Some((
                 "the lock timeout does not reach this engine's connection: the server's own limit holds",
                 true,
             )),
-            (Reach::Refused, Some("postgresql") | None) => Some((
+            (LockTimeoutScope::Refused, Some("postgresql") | None) => Some((
                 "the lock timeout does not reach this engine's connection, since a pooler there takes no \
                  PGOPTIONS: the server's own limit holds",
                 true,
             )),
-            (Reach::Libpq, Some("postgresql") | None) => Some((
+            (LockTimeoutScope::Libpq, Some("postgresql") | None) => Some((
                 "the lock timeout reaches this engine through PGOPTIONS, which libpq alone reads",
                 false,
             )),
@@ -121,7 +121,7 @@ impl Session {
     }
 
     /// Has the processes of steps keep a file open, or our own where we run them ourselves.
-    pub(in super::super) fn hold(&mut self, file: Arc<File>) {
+    pub(in super::super) fn set_engine_lock(&mut self, file: Arc<File>) {
         match &mut self.engine {
             Runs::Alembic(engine) => engine.hold(file),
             Runs::SqlFiles(_) => self.held = Some(file),

@@ -1,35 +1,35 @@
 //! A step of SQL files that was cut off between two of its statements.
 
-use super::{Runs, Session};
+use super::{Project, Runs};
 use crate::domain::journal::Run;
 use crate::domain::revision::RevisionId;
-use crate::domain::schema::{Schema, fingerprint};
-use crate::engine::sql_files::running::CutOff;
+use crate::domain::schema::{SchemaLines, fingerprint};
+use crate::engine::sql_files::running::InterruptedStep;
 
 /// What the database knows of it.
-pub(in super::super) struct Middle {
+pub(in super::super) struct PartialStep {
     /// How many of its statements are done, or why that cannot be told.
     pub(in super::super) done: Result<usize, String>,
     /// How many it has.
     pub(in super::super) of: usize,
 }
 
-impl Session {
+impl Project {
     /// What is known of the step that was under way, where the database has a note of it; the engine is told what
     /// the record knows.
     pub(in super::super) fn middle(
         &mut self,
         run: &Run,
-        schema: Option<&Schema>,
+        schema: Option<&SchemaLines>,
         vouched: bool,
-    ) -> Option<Middle> {
+    ) -> Option<PartialStep> {
         let id = RevisionId::new(run.in_flight_revision()?);
         let progress = self.sql()?.history.get(&id)?.metadata.progress.clone()?;
         let server = self.identity.as_ref().and_then(|it| it.server.clone());
         let Runs::SqlFiles(engine) = &mut self.engine else {
             return None;
         };
-        engine.cut_off = Some(CutOff {
+        engine.cut_off = Some(InterruptedStep {
             migration: id.clone(),
             in_flight: run
                 .statement_in_flight()
@@ -43,6 +43,6 @@ impl Session {
         if let (Some(cut_off), Ok(done)) = (&mut engine.cut_off, &done) {
             cut_off.done = *done;
         }
-        Some(Middle { done, of })
+        Some(PartialStep { done, of })
     }
 }

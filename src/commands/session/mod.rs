@@ -24,9 +24,9 @@ pub(super) use self::rows::Rows;
 pub(super) use self::sql::{SqlProject, Text};
 use self::unrecorded::Unrecorded;
 pub(super) use self::unrecorded::is_defect;
-pub(super) use self::whole::{Whole, not_as_a_whole};
-use super::Context;
-use super::eyes::Watched;
+pub(super) use self::whole::{AtomicMethod, not_as_a_whole};
+use super::CommandContext;
+use super::eyes::StepVerifier;
 use super::measure::Measure;
 use crate::domain::command::{Command, ProjectOptions};
 use crate::domain::connection::Identity;
@@ -37,11 +37,11 @@ use crate::engine::alembic::output::mask;
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::{Engine, EngineError};
 use crate::error::{Exit, Failure};
-use crate::runner::Witness;
+use crate::runner::Verifier;
 use crate::ui::Redact;
 
 /// A project and its database, observed.
-pub(super) struct Session {
+pub(super) struct Project {
     pub(super) graph: Graph,
     /// The text of the migrations, as far as it can be read.
     pub(super) source: Source,
@@ -55,7 +55,7 @@ pub(super) struct Session {
     leaves_transaction_open: bool,
     /// The tables of a database without version rows.
     unrecorded: Unrecorded,
-    watched: Watched,
+    watched: StepVerifier,
     secrets: Vec<Secret>,
     /// The options that say which project and database is meant, for commands that are suggested.
     which_project: ProjectOptions,
@@ -73,7 +73,7 @@ pub(super) enum Source {
     SqlFiles(Box<SqlProject>),
 }
 
-impl Session {
+impl Project {
     /// A command of this program on the same project and database.
     pub(super) fn command(&self, words: &[&str]) -> Command {
         Command::new(&self.which_project, words)
@@ -89,7 +89,7 @@ impl Session {
     }
 
     /// What the runner needs.
-    pub(super) fn parts(&mut self) -> (&dyn Engine, &Graph, &mut dyn Witness) {
+    pub(super) fn runner_parts(&mut self) -> (&dyn Engine, &Graph, &mut dyn Verifier) {
         (self.engine.as_engine(), &self.graph, &mut self.watched)
     }
 }
@@ -112,7 +112,7 @@ impl Redact for Secrets {
 }
 
 /// Ctrl-C ends the engine while it is only asked, and that is no error of the engine.
-fn interrupted_or(error: EngineError, context: &Context<'_>) -> Failure {
+fn interrupted_or(error: EngineError, context: &CommandContext<'_>) -> Failure {
     if context.interrupt.count() > 0 {
         return Failure::new(Exit::Interrupted, "nothing was changed");
     }

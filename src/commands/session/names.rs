@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Session, listed};
+use super::{Project, listed};
 use crate::domain::connection::Identity;
 use crate::domain::database_identity::{DatabaseIdentity, DatabaseReference};
 
@@ -38,7 +38,7 @@ pub(in super::super) fn reference(identity: &Identity) -> DatabaseReference {
     }
 }
 
-impl Session {
+impl Project {
     /// The address of the database, spelled the same way each time. The loopback has several names.
     pub(in super::super) fn database_key(&self) -> String {
         let Some(identity) = &self.identity else {
@@ -70,13 +70,13 @@ impl Session {
     }
 
     /// What an operator types to show that this is the database that is meant.
-    pub(in super::super) fn name_to_type(&self) -> String {
+    pub(in super::super) fn confirmation_word(&self) -> String {
         let name = self.identity.as_ref().map(name_to_type);
         name.unwrap_or_else(|| "roll back".to_owned())
     }
 
     /// The version rows, for people.
-    pub(in super::super) fn standing(&self) -> String {
+    pub(in super::super) fn current_rows(&self) -> String {
         listed(self.rows.ids())
     }
 

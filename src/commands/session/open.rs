@@ -1,17 +1,17 @@
 //! How a session is opened: by the engine's word, or without it where the files and a URL say enough.
 
-use super::{Rows, Runs, Session, Source, Unrecorded, interrupted_or};
-use crate::commands::Context;
+use super::{Project, Rows, Runs, Source, Unrecorded, interrupted_or};
+use crate::commands::CommandContext;
 use crate::commands::connection::{
     by_url_alone, discovery, given_connection, open_eyes, told_identity, version_table,
 };
-use crate::commands::eyes::{Eyes, Watched};
+use crate::commands::eyes::{DatabaseAccess, StepVerifier};
 use crate::commands::lock::Lock;
 use crate::commands::measure::Measure;
 use crate::commands::revisions::History;
 use crate::commands::route::Route;
-use crate::commands::sql::project::is_one;
-use crate::commands::watch::Watch;
+use crate::commands::sql::project::is_sql_project;
+use crate::commands::watch::HealthChecks;
 use crate::domain::connection::ConnectionFacts;
 use crate::domain::secret::Secret;
 use crate::engine::alembic::AlembicEngine;
@@ -26,11 +26,11 @@ pub(in super::super) enum Unopened {
     Database(Failure),
 }
 
-impl Session {
+impl Project {
     /// Observes. Nothing is changed, here or by a command that fails afterwards. With a `lock` no other
     /// run comes between what is read here and the end of this value.
     pub(in super::super) fn open(
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
         lock: Option<&Lock>,
     ) -> Result<Self, Failure> {
         Self::opened(context, lock, false)
@@ -38,7 +38,7 @@ impl Session {
 
     /// The same where steps follow, each kept by itself: they are run by the process that is asked, if it may.
     pub(in super::super) fn open_for_steps(
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
         lock: &Lock,
     ) -> Result<Self, Failure> {
         Self::opened(context, Some(lock), true)
@@ -47,11 +47,11 @@ impl Session {
     /// As [`open`](Self::open), and says what stood in the way: a restore needs neither the engine nor version rows
     /// that make sense.
     pub(in super::super) fn open_for_restore(
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
         lock: &Lock,
     ) -> Result<Self, Unopened> {
         let engine = Unopened::Project;
-        if is_one(context) {
+        if is_sql_project(context) {
             return Self::of_sql_files(context, Some(lock)).map_err(engine);
         }
         let mut found =
@@ -70,11 +70,11 @@ impl Session {
     }
 
     fn opened(
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
         lock: Option<&Lock>,
         steps_follow: bool,
     ) -> Result<Self, Failure> {
-        if is_one(context) {
+        if is_sql_project(context) {
             return Self::of_sql_files(context, lock);
         }
         let mut engine = AlembicEngine::discover(discovery(context))?;
@@ -88,8 +88,8 @@ impl Session {
 
     /// Observes for an answer that changes nothing: without the engine, where a URL leads to the
     /// database, the version files tell the history, and the version table fits that history.
-    pub(in super::super) fn look(context: &Context<'_>) -> Result<Self, Failure> {
-        if is_one(context) {
+    pub(in super::super) fn look(context: &CommandContext<'_>) -> Result<Self, Failure> {
+        if is_sql_project(context) {
             return Self::of_sql_files(context, None);
         }
         let mut engine = AlembicEngine::discover(discovery(context))?;
@@ -114,15 +114,15 @@ impl Session {
                 transaction_per_migration: None,
                 leaves_transaction_open: false,
                 unrecorded: Unrecorded::default(),
-                watched: Watched {
-                    eyes: Eyes::Own {
+                watched: StepVerifier {
+                    eyes: DatabaseAccess::Direct {
                         database,
                         table,
                         facts,
                         route,
                         locked: false,
                     },
-                    watch: Watch::new(context, secrets.clone()),
+                    watch: HealthChecks::new(context, secrets.clone()),
                     measure: Measure::default(),
                 },
                 secrets,
@@ -135,7 +135,7 @@ impl Session {
     }
 
     fn observe(
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
         lock: Option<&Lock>,
         engine: AlembicEngine,
         given: Option<ConnectionFacts>,
@@ -151,7 +151,7 @@ impl Session {
 
     /// Finds the database of an engine that was observed; the second is what the engine says is applied.
     fn connected(
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
         lock: Option<&Lock>,
         engine: AlembicEngine,
         given: Option<ConnectionFacts>,
@@ -170,7 +170,7 @@ impl Session {
                 if let Some(lock) = lock {
                     lock.take(database.as_mut(), context)?;
                 }
-                let eyes = Eyes::Own {
+                let eyes = DatabaseAccess::Direct {
                     database,
                     table,
                     facts,
@@ -179,7 +179,10 @@ impl Session {
                 };
                 (eyes, Some(identity))
             }
-            None => (Eyes::Engine(engine.clone()), told_identity(&observation)),
+            None => (
+                DatabaseAccess::ViaEngine(engine.clone()),
+                told_identity(&observation),
+            ),
         };
         context.ui.detail(&history.account(&observation.graph));
         let current = observation.current;
@@ -193,9 +196,9 @@ impl Session {
             transaction_per_migration: observation.transaction_per_migration,
             leaves_transaction_open: observation.leaves_transaction_open,
             unrecorded: Unrecorded::default(),
-            watched: Watched {
+            watched: StepVerifier {
                 eyes,
-                watch: Watch::new(context, secrets.clone()),
+                watch: HealthChecks::new(context, secrets.clone()),
                 measure: Measure::default(),
             },
             secrets,
@@ -209,7 +212,7 @@ impl Session {
     fn with_rows(
         mut self,
         current: &Current,
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
         lock: Option<&Lock>,
     ) -> Result<Self, Failure> {
         self.rows = match self.read_rows(current) {

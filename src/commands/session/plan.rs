@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use super::{Rows, Session, listed};
-use crate::commands::Context;
+use super::{Project, Rows, listed};
+use crate::commands::CommandContext;
 use crate::domain::plan::{Plan, PlanError};
 use crate::domain::revision::RevisionId;
 use crate::domain::target::Target;
 use crate::error::Failure;
-use crate::runner::Witness as _;
+use crate::runner::Verifier as _;
 
 /// How many commands are worth showing one by one.
 const MOST_COMMANDS: usize = 10;
 
-impl Session {
+impl Project {
     /// Plans the way to a target as typed.
     pub(in super::super) fn plan(&self, target: &str) -> Result<Plan, Failure> {
         self.has_a_history()?;
@@ -30,7 +30,7 @@ impl Session {
     pub(in super::super) fn plan_only(
         &self,
         typed: &str,
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
     ) -> Result<Plan, Failure> {
         let Some(project) = self.sql() else {
             return Err(

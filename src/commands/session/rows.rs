@@ -1,8 +1,8 @@
 //! The version rows: who said what they are, and whether the engine and the table agree.
 
-use super::{Session, listed};
+use super::{Project, listed};
 use crate::commands::connection::database_failure;
-use crate::commands::eyes::Eyes;
+use crate::commands::eyes::DatabaseAccess;
 use crate::domain::connection::{VersionRows, VersionTable};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::version_rows::defects;
@@ -29,9 +29,9 @@ impl Rows {
     }
 }
 
-impl Session {
+impl Project {
     /// Whether the database stands at a revision, as typed; at `base` where nothing is applied.
-    pub(in super::super) fn stands_at(&self, typed: &str) -> bool {
+    pub(in super::super) fn is_at(&self, typed: &str) -> bool {
         let ids = self.rows.ids();
         if ids.is_empty() {
             return typed == "base";
@@ -57,7 +57,7 @@ impl Session {
 
     /// Reads the rows, and holds them against what the engine says of the same database.
     pub(super) fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
-        let Eyes::Own {
+        let DatabaseAccess::Direct {
             database, table, ..
         } = &mut self.watched.eyes
         else {

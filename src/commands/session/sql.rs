@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Rows, Runs, Session, Source};
-use crate::commands::Context;
+use super::{Project, Rows, Runs, Source};
+use crate::commands::CommandContext;
 use crate::commands::connection::lock_timeout;
-use crate::commands::eyes::{Eyes, Watched};
+use crate::commands::eyes::{DatabaseAccess, StepVerifier};
 use crate::commands::lock::Lock;
 use crate::commands::measure::Measure;
 use crate::commands::route::Route;
-use crate::commands::sql::project::Project;
-use crate::commands::watch::Watch;
+use crate::commands::sql::project::OpenSqlProject;
+use crate::commands::watch::HealthChecks;
 use crate::database;
 use crate::domain::connection::ConnectionFacts;
 use crate::domain::foresight::Dialect;
@@ -23,11 +23,11 @@ use crate::domain::secret::{Secret, redact};
 use crate::domain::sql_files::ahead::{self, SqlMigrations};
 use crate::domain::sql_files::file::MigrationFile;
 use crate::domain::sql_files::history::{
-    Dependency, GONE, History, Kind, Record, UNKNOWN, Verdict,
+    Dependency, GONE, History, HistoryRecord, Kind, Removability, UNKNOWN,
 };
 use crate::domain::sql_files::obstacle::{self, Chosen, Files};
-use crate::domain::sql_files::oddity::{note_on_form, oddities};
-use crate::domain::sql_files::way::{Way, way};
+use crate::domain::sql_files::oddity::{inconsistencies, note_on_form};
+use crate::domain::sql_files::way::{ScriptMode, way};
 use crate::domain::sql_files::{script, supabase};
 use crate::domain::target::TargetError;
 use crate::engine::alembic::version_files::VersionFiles;
@@ -35,7 +35,7 @@ use crate::engine::sql_files::folder::Folder;
 use crate::engine::sql_files::history_table::{By, Tables, writable};
 use crate::engine::sql_files::running::{Connect, Script, SqlFiles};
 use crate::error::Failure;
-use crate::ui::Registered;
+use crate::ui::RegisteredMigration;
 
 /// What is known of a project of SQL files beside the order of its migrations.
 #[derive(Debug, Clone)]
@@ -58,13 +58,13 @@ impl SqlProject {
     }
 
     /// The applied ones, in the order of the rows.
-    pub(in super::super) fn applied(&self) -> impl Iterator<Item = &Record> {
+    pub(in super::super) fn applied(&self) -> impl Iterator<Item = &HistoryRecord> {
         let records = self.history.records.iter();
         records.filter(|record| record.is_applied())
     }
 
     /// Whether the file is another than the one that was registered.
-    pub(in super::super) fn is_changed(&self, record: &Record) -> bool {
+    pub(in super::super) fn is_changed(&self, record: &HistoryRecord) -> bool {
         self.file(&record.id)
             .is_some_and(|file| obstacle::is_changed(record, file))
     }
@@ -151,7 +151,7 @@ impl SqlProject {
 
     /// What takes each applied migration down.
     fn scripts(&self, chosen: Chosen, by: &By) -> BTreeMap<RevisionId, Script> {
-        let of = |record: &Record| {
+        let of = |record: &HistoryRecord| {
             let file = self.file(&record.id).filter(|_| self.is_changed(record));
             let script = match (chosen, file) {
                 (Chosen::File, Some(file)) => self.of_file(file, by)?,
@@ -164,7 +164,7 @@ impl SqlProject {
 
     /// What went up, as it was registered, else as the file has it.
     fn up(&self) -> BTreeMap<RevisionId, ahead::Text> {
-        let of = |record: &Record| {
+        let of = |record: &HistoryRecord| {
             let file = self.file(&record.id);
             let stored = record.metadata.up_sql.clone();
             let sql = stored.or_else(|| file.map(|file| file.up.clone()))?;
@@ -180,7 +180,7 @@ impl SqlProject {
         self.applied().filter_map(of).collect()
     }
 
-    fn stored(&self, record: &Record) -> Option<Script> {
+    fn stored(&self, record: &HistoryRecord) -> Option<Script> {
         let sql = record.rollback_sql.clone();
         let sql = sql.filter(|sql| !sql.trim().is_empty())?;
         let registered = record.metadata.path.clone().zip(record.metadata.line);
@@ -220,7 +220,7 @@ impl SqlProject {
     pub(super) fn render(&self, plan: &Plan, engine: &SqlFiles) -> Vec<Rendering> {
         let of = |id: &RevisionId| match engine.scripts.get(id) {
             Some(script) => Ok(format!("{}\n", script.sql.trim_end())),
-            None => Err(rendering::Obstacle {
+            None => Err(rendering::RenderError {
                 sentence: "has no rollback SQL".to_owned(),
                 file: self.file(id).map(|file| file.path.clone()),
                 line: None,
@@ -230,14 +230,14 @@ impl SqlProject {
     }
 }
 
-impl Session {
+impl Project {
     /// Observes a project of SQL files. Without the tables there is nothing applied, and that is told by
     /// [`Rows::NoTable`].
     pub(super) fn of_sql_files(
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
         lock: Option<&Lock>,
     ) -> Result<Self, Failure> {
-        let mut project = Project::open(context)?;
+        let mut project = OpenSqlProject::open(context)?;
         if let Some(lock) = lock {
             lock.take(project.database.as_mut(), context)?;
         }
@@ -315,8 +315,8 @@ impl Session {
             transaction_per_migration: None,
             leaves_transaction_open: false,
             unrecorded: super::Unrecorded::default(),
-            watched: Watched {
-                eyes: Eyes::Own {
+            watched: StepVerifier {
+                eyes: DatabaseAccess::Direct {
                     database: project.database,
                     table,
                     route: Box::new(Route::new(
@@ -327,7 +327,7 @@ impl Session {
                     facts: project.facts,
                     locked: lock.is_some(),
                 },
-                watch: Watch::new(context, secrets.clone()),
+                watch: HealthChecks::new(context, secrets.clone()),
                 measure: Measure::default(),
             },
             identity: Some(project.identity),
@@ -371,7 +371,7 @@ impl Session {
     }
 
     /// What is known of an applied migration of SQL files.
-    pub(in super::super) fn registered(&self, id: &RevisionId) -> Option<Registered<'_>> {
+    pub(in super::super) fn registered(&self, id: &RevisionId) -> Option<RegisteredMigration<'_>> {
         let project = self.sql()?;
         let record = project.history.get(id)?;
         let verdict = project.history.verdict(id);
@@ -383,7 +383,7 @@ impl Session {
         let malformed = project.files().malformed(id).map(ToString::to_string);
         let form = note_on_form(project.files(), id, &command);
         let row = supabase::row_of(&project.history, &project.folder.files, id);
-        Some(Registered {
+        Some(RegisteredMigration {
             record,
             pushed_by: row.and_then(|row| row.pushed_by.clone()),
             file: project.file(id),
@@ -398,7 +398,7 @@ impl Session {
     pub(in super::super) fn not_applied(
         &self,
         typed: &str,
-    ) -> Result<Option<(RevisionId, Verdict)>, Failure> {
+    ) -> Result<Option<(RevisionId, Removability)>, Failure> {
         let Some(project) = self.sql() else {
             return Ok(None);
         };
@@ -434,7 +434,7 @@ impl Session {
             )),
             _ => {
                 let command = |words: &[&str]| self.command(words).to_string();
-                let odd = oddities(&project.history, project.files(), &command);
+                let odd = inconsistencies(&project.history, project.files(), &command);
                 found.extend(odd.into_iter().map(|odd| (odd.code, odd.sentence)));
             }
         }
@@ -474,7 +474,7 @@ fn way_of(script: &Script, dialect: Dialect) -> Vec<String> {
     let Ok(statements) = script::statements(&script.sql, dialect) else {
         return Vec::new();
     };
-    let Way::ByStatement(alone) = way(&statements, dialect) else {
+    let ScriptMode::PerStatement(alone) = way(&statements, dialect) else {
         return Vec::new();
     };
     let mut told = vec!["runs statement by statement, each of which stays done".to_owned()];
@@ -502,7 +502,7 @@ fn source(dependency: &Dependency) -> Option<String> {
 }
 
 /// How a connection is opened for each step.
-fn connecting(facts: &ConnectionFacts, context: &Context<'_>) -> Connect {
+fn connecting(facts: &ConnectionFacts, context: &CommandContext<'_>) -> Connect {
     let (facts, environment) = (facts.clone(), context.environment.clone());
     let limit = lock_timeout(context.settings);
     Box::new(move || {
@@ -511,7 +511,7 @@ fn connecting(facts: &ConnectionFacts, context: &Context<'_>) -> Connect {
 }
 
 /// Dependencies that make no order.
-fn no_order(error: &GraphError, context: &Context<'_>) -> Failure {
+fn no_order(error: &GraphError, context: &CommandContext<'_>) -> Failure {
     let failure = match error {
         GraphError::DuplicateId { id, .. } => {
             Failure::user(format!("there are two migrations {id}"))

@@ -1,7 +1,7 @@
 //! A version table whose rows say nothing that can be true: rows that are wrong, or none beside tables that the
 //! migrations make.
 
-use super::{Runs, Session, Source};
+use super::{Project, Runs, Source};
 use crate::domain::connection::{self, VersionTable};
 use crate::domain::foresight::{EventKind, Migrations as _};
 use crate::domain::operation::Operation;
@@ -19,7 +19,7 @@ pub(super) struct Unrecorded {
     others: usize,
 }
 
-impl Session {
+impl Project {
     /// Looks for them, if there are no version rows.
     pub(super) fn find_unrecorded(&mut self) -> Unrecorded {
         if !self.rows.ids().is_empty() || self.sql().is_some() {

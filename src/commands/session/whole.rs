@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{Runs, Session};
+use super::{Project, Runs};
 use crate::domain::plan::Plan;
 use crate::error::Failure;
 
 /// What makes a whole of the steps.
-pub(in super::super) enum Whole {
+pub(in super::super) enum AtomicMethod {
     /// One transaction of the server.
     Transaction,
     /// A copy of this file, to be put back.
@@ -21,9 +21,9 @@ pub(in super::super) fn not_as_a_whole(reason: &str) -> Failure {
         .hint("run the steps one by one, each verified: leave --atomic away")
 }
 
-impl Session {
+impl Project {
     /// How a plan can be run as a whole or not at all.
-    pub(in super::super) fn as_a_whole(&self, plan: &Plan) -> Result<Whole, Failure> {
+    pub(in super::super) fn as_a_whole(&self, plan: &Plan) -> Result<AtomicMethod, Failure> {
         self.dismiss();
         let dialect = self
             .identity
@@ -63,7 +63,7 @@ impl Session {
         };
         match (dialect, one_per_migration, &self.identity) {
             (Some("sqlite"), _, Some(identity)) => {
-                Ok(Whole::File(PathBuf::from(&identity.database)))
+                Ok(AtomicMethod::File(PathBuf::from(&identity.database)))
             }
             (_, Some(false), _) => match self.watched.watch.check_without_a_query() {
                 Some(check) => Err(not_as_a_whole(&format!(
@@ -71,7 +71,7 @@ impl Session {
                     check.name
                 ))
                 .hint("or write it as sql, or for when = \"before\"")),
-                None => Ok(Whole::Transaction),
+                None => Ok(AtomicMethod::Transaction),
             },
             (_, Some(true), _) => {
                 refused("env.py asks for one transaction per revision (transaction_per_migration)")

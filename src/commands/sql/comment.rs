@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::project::files;
-use crate::commands::Context;
+use crate::commands::CommandContext;
 use crate::domain::foresight::Dialect;
 use crate::domain::sql_files::file::{self, Form, MigrationFile};
 use crate::engine::sql_files::folder::Folder;
@@ -33,7 +33,7 @@ pub struct CommentArgs {
 }
 
 /// Does it.
-pub fn run(args: &CommentArgs, context: &Context<'_>) -> Result<(), Failure> {
+pub fn run(args: &CommentArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
     let (folder, dialect) = files(context)?;
     let Some(name) = &args.migration else {
         return all(&folder, dialect, context);
@@ -61,7 +61,7 @@ pub fn run(args: &CommentArgs, context: &Context<'_>) -> Result<(), Failure> {
 }
 
 /// All that have a plain block. A file that cannot be read may have one, so then nothing is written.
-fn all(folder: &Folder, dialect: Dialect, context: &Context<'_>) -> Result<(), Failure> {
+fn all(folder: &Folder, dialect: Dialect, context: &CommandContext<'_>) -> Result<(), Failure> {
     if !folder.malformed.is_empty() {
         let failure = Failure::user("some files cannot be read, so that none was changed");
         let failure = folder
@@ -88,7 +88,7 @@ fn all(folder: &Folder, dialect: Dialect, context: &Context<'_>) -> Result<(), F
 pub(super) fn typed<'a>(
     name: &str,
     folder: &'a Folder,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
 ) -> Result<&'a MigrationFile, Failure> {
     let id = folder.typed(name, context.dir).map_err(|error| {
         Failure::user(error.to_string()).hint("name a file of the folder, without .sql")
@@ -120,7 +120,7 @@ fn make(
     one: &MigrationFile,
     folder: &Folder,
     dialect: Dialect,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
 ) -> Result<(), Failure> {
     let path = file_of(one, folder);
     let text = fs::read_to_string(&path)

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::keeping::{Keeping, WaitArgs, told};
-use crate::commands::Context;
+use super::keeping::{HistoryWriter, WaitArgs, told};
+use crate::commands::CommandContext;
 use crate::database::SCHEMA_OF_POSTGRES;
 use crate::engine::sql_files::history_table::{Installation, VERSION};
 use crate::error::Failure;
@@ -28,8 +28,8 @@ pub struct InstallArgs {
 }
 
 /// Does it.
-pub fn run(args: &InstallArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let mut keeping = Keeping::open(context, &args.wait, !args.dry_run)?;
+pub fn run(args: &InstallArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
+    let mut keeping = HistoryWriter::open(context, &args.wait, !args.dry_run)?;
     let tables = keeping.project.tables.clone();
     let table = tables.version_table();
     let installation = tables

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::project::Project;
-use crate::commands::Context;
+use super::project::OpenSqlProject;
+use crate::commands::CommandContext;
 use crate::commands::lock::Lock;
 use crate::config;
 use crate::domain::query::{Execution, RunError};
@@ -22,20 +22,20 @@ pub struct WaitArgs {
 }
 
 /// A project whose tables can be written.
-pub(super) struct Keeping {
-    pub(super) project: Project,
+pub(super) struct HistoryWriter {
+    pub(super) project: OpenSqlProject,
     pub(super) execution: Box<dyn Execution>,
     pub(super) by: By,
 }
 
-impl Keeping {
+impl HistoryWriter {
     /// Opens it, and takes the lock unless nothing is going to be written.
     pub(super) fn open(
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
         wait: &WaitArgs,
         writes: bool,
     ) -> Result<Self, Failure> {
-        let mut project = Project::open(context)?;
+        let mut project = OpenSqlProject::open(context)?;
         if writes {
             Lock::new(context, wait.wait).take(project.database.as_mut(), context)?;
         }
@@ -53,7 +53,7 @@ impl Keeping {
     }
 
     /// The rows; without the tables there is a command to type first.
-    pub(super) fn history(&mut self, context: &Context<'_>) -> Result<History, Failure> {
+    pub(super) fn history(&mut self, context: &CommandContext<'_>) -> Result<History, Failure> {
         let read = self.project.tables.read(self.execution.as_mut());
         let table = self.project.tables.version_table();
         match read.map_err(|error| told(&format!("{table} cannot be read"), error))? {

@@ -11,7 +11,7 @@ pub mod template;
 
 use clap::{Args, Subcommand};
 
-use super::Context;
+use super::CommandContext;
 use crate::error::Failure;
 
 /// What only a project of SQL-file migrations needs: its tables, its files, its snapshots.
@@ -44,7 +44,7 @@ pub enum SqlCommand {
 }
 
 /// Does what is asked.
-pub fn run(args: &SqlArgs, context: &Context<'_>) -> Result<(), Failure> {
+pub fn run(args: &SqlArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
     match &args.command {
         SqlCommand::Install(args) => install::run(args, context),
         SqlCommand::Register(args) => register::run(args, context),

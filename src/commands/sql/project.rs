@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use crate::commands::Context;
+use crate::commands::CommandContext;
 use crate::commands::connection::{database_failure, discovery, lock_timeout};
 use crate::config::EngineKind;
 use crate::database::{self, Database};
@@ -20,7 +20,7 @@ use crate::error::Failure;
 const VARIABLES: [&str; 2] = ["SUPABASE_DB_URL", "DATABASE_URL"];
 
 /// A project of SQL files with its database.
-pub(in super::super) struct Project {
+pub(in super::super) struct OpenSqlProject {
     pub(in super::super) dialect: Dialect,
     pub(in super::super) facts: ConnectionFacts,
     pub(in super::super) identity: Identity,
@@ -30,7 +30,7 @@ pub(in super::super) struct Project {
 }
 
 /// The folder of the migrations, where this is a project of SQL files.
-pub(in super::super) fn folder(context: &Context<'_>) -> Option<PathBuf> {
+pub(in super::super) fn folder(context: &CommandContext<'_>) -> Option<PathBuf> {
     let settings = context.settings;
     match (settings.engine, &settings.migrations) {
         (Some(EngineKind::Alembic), _) => None,
@@ -41,7 +41,7 @@ pub(in super::super) fn folder(context: &Context<'_>) -> Option<PathBuf> {
 
 /// Whether migrations are SQL files here. The setting `engine` decides; then a project of Alembic, as it always
 /// did; then a folder that looks like one.
-pub(in super::super) fn is_one(context: &Context<'_>) -> bool {
+pub(in super::super) fn is_sql_project(context: &CommandContext<'_>) -> bool {
     let settings = context.settings;
     match (settings.engine, &settings.migrations) {
         (Some(kind), _) => kind == EngineKind::Sql,
@@ -53,7 +53,7 @@ pub(in super::super) fn is_one(context: &Context<'_>) -> bool {
 }
 
 /// What the URL says that leads to the database.
-fn connection(context: &Context<'_>) -> Result<ConnectionFacts, Failure> {
+fn connection(context: &CommandContext<'_>) -> Result<ConnectionFacts, Failure> {
     let variable = |name: &&str| {
         let value = context.environment.get(OsStr::new(name))?.to_str()?;
         (!value.is_empty()).then(|| Secret::new(value))
@@ -82,7 +82,7 @@ fn dialect(facts: &ConnectionFacts) -> Result<Dialect, Failure> {
 }
 
 /// Reads the folder alone. Without a URL the files are read as PostgreSQL's.
-pub(in super::super) fn files(context: &Context<'_>) -> Result<(Folder, Dialect), Failure> {
+pub(in super::super) fn files(context: &CommandContext<'_>) -> Result<(Folder, Dialect), Failure> {
     let Some(path) = folder(context) else {
         return Err(Failure::user("no folder of SQL migrations was found")
             .hint("name it in rollback.toml: migrations = \"FOLDER\""));
@@ -96,7 +96,7 @@ pub(in super::super) fn files(context: &Context<'_>) -> Result<(Folder, Dialect)
 
 fn read(
     path: &std::path::Path,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     dialect: Dialect,
 ) -> Result<Folder, Failure> {
     Folder::read(path, context.dir, dialect).map_err(|reason| {
@@ -104,10 +104,10 @@ fn read(
     })
 }
 
-impl Project {
+impl OpenSqlProject {
     /// Finds the database and reads the folder. A folder that is not there is an empty one: what was registered
     /// can be taken back without it.
-    pub(in super::super) fn open(context: &Context<'_>) -> Result<Self, Failure> {
+    pub(in super::super) fn open(context: &CommandContext<'_>) -> Result<Self, Failure> {
         let facts = connection(context)?;
         let dialect = dialect(&facts)?;
         let mut database = database::open(&facts, context.environment)
@@ -132,7 +132,7 @@ impl Project {
     /// A connection that changes the database.
     pub(in super::super) fn execution(
         &self,
-        context: &Context<'_>,
+        context: &CommandContext<'_>,
     ) -> Result<Box<dyn Execution>, Failure> {
         database::execution(
             &self.facts,

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use super::keeping::{Keeping, WaitArgs};
-use crate::commands::Context;
+use super::keeping::{HistoryWriter, WaitArgs};
+use crate::commands::CommandContext;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::file::{Form, Malformed, MigrationFile, named};
 use crate::domain::sql_files::history::{Dependency, History};
-use crate::domain::sql_files::registration::{Change, Obstacle, Registration};
+use crate::domain::sql_files::registration::{Change, Registration, RegistrationIssue};
 use crate::engine::sql_files::folder::Folder;
 use crate::engine::sql_files::history_table::writable;
 use crate::error::Failure;
-use crate::ui::{Entry, State, WrittenDown};
+use crate::ui::{Entry, RegistrationResult, State};
 
 /// Write migrations down as applied, with their rollback SQL; once more for one whose file was changed.
 ///
@@ -40,8 +40,8 @@ pub struct RegisterArgs {
 }
 
 /// Does it.
-pub fn run(args: &RegisterArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let mut keeping = Keeping::open(context, &args.wait, !args.dry_run)?;
+pub fn run(args: &RegisterArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
+    let mut keeping = HistoryWriter::open(context, &args.wait, !args.dry_run)?;
     let history = keeping.history(context)?;
     let folder = keeping.project.folder.clone();
     let mut ids = BTreeSet::new();
@@ -81,7 +81,7 @@ pub fn run(args: &RegisterArgs, context: &Context<'_>) -> Result<(), Failure> {
     if !args.dry_run {
         keeping.transact("nothing was registered", &statements)?;
     }
-    context.ui.written_down(&WrittenDown {
+    context.ui.written_down(&RegistrationResult {
         database: &keeping.project.identity,
         dry_run: args.dry_run,
         entries: &entries,
@@ -109,7 +109,7 @@ pub(super) fn advise(
     entries: &[Entry],
     files: &[MigrationFile],
     history: &History,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
 ) {
     let written = |file: &&MigrationFile| {
         entries
@@ -143,7 +143,7 @@ pub(super) fn advise(
 }
 
 /// A block that is no comment is run by whoever runs the file.
-pub(super) fn plain(file: &MigrationFile, context: &Context<'_>) {
+pub(super) fn plain(file: &MigrationFile, context: &CommandContext<'_>) {
     if file
         .rollback
         .as_ref()
@@ -171,7 +171,7 @@ pub(super) fn name(malformed: &Malformed) -> Option<RevisionId> {
     Some(RevisionId::new(name))
 }
 
-fn present(id: &RevisionId, folder: &Folder, context: &Context<'_>) -> Result<(), Failure> {
+fn present(id: &RevisionId, folder: &Folder, context: &CommandContext<'_>) -> Result<(), Failure> {
     let malformed = folder
         .malformed
         .iter()
@@ -209,19 +209,23 @@ fn present(id: &RevisionId, folder: &Folder, context: &Context<'_>) -> Result<()
     )
 }
 
-fn refused(obstacle: &Obstacle, ids: &BTreeSet<RevisionId>, context: &Context<'_>) -> Failure {
+fn refused(
+    obstacle: &RegistrationIssue,
+    ids: &BTreeSet<RevisionId>,
+    context: &CommandContext<'_>,
+) -> Failure {
     let failure = Failure::user(format!("nothing was registered: {obstacle}"));
     match obstacle {
-        Obstacle::RolledBack { on, .. } => failure.hint(format!(
+        RegistrationIssue::RolledBack { on, .. } => failure.hint(format!(
             "apply {on} again, and then write that down: {}",
             context.command(&["sql", "register"]).value(on.as_str())
         )),
-        Obstacle::NotRegistered { on, .. } => {
+        RegistrationIssue::NotRegistered { on, .. } => {
             let ids = [on].into_iter().chain(ids);
             let register = context.command(&["sql", "register"]);
             let register = ids.fold(register, |command, id| command.value(id.as_str()));
             failure.hint(format!("register both: {register}"))
         }
-        Obstacle::Dependency(error) => failure.hint(error.hint()),
+        RegistrationIssue::Dependency(error) => failure.hint(error.hint()),
     }
 }

@@ -5,19 +5,19 @@ use std::time::UNIX_EPOCH;
 use clap::{Args, Subcommand};
 use sha2::{Digest as _, Sha256};
 
-use super::keeping::{Keeping, WaitArgs, told};
-use crate::commands::Context;
+use super::keeping::{HistoryWriter, WaitArgs, told};
+use crate::commands::CommandContext;
 use crate::commands::connection::database_failure;
 use crate::database::SCHEMA_OF_POSTGRES;
 use crate::domain::audit;
 use crate::domain::foresight::Dialect;
 use crate::domain::query::{RunError, always};
 use crate::domain::revision::RevisionId;
-use crate::domain::schema::{Difference, Schema};
+use crate::domain::schema::{Difference, SchemaLines};
 use crate::domain::sql_files::file::named;
 use crate::domain::sql_files::history::Snapshot;
 use crate::error::Failure;
-use crate::ui::Compared;
+use crate::ui::SnapshotDiffView;
 
 /// Keep the schema as it is, and compare it later.
 ///
@@ -71,10 +71,10 @@ pub enum SnapshotCommand {
 }
 
 /// Does it.
-pub fn run(args: &SnapshotArgs, context: &Context<'_>) -> Result<(), Failure> {
-    let read = || -> Result<Keeping, Failure> {
+pub fn run(args: &SnapshotArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
+    let read = || -> Result<HistoryWriter, Failure> {
         let wait = WaitArgs { wait: None };
-        let mut keeping = Keeping::open(context, &wait, false)?;
+        let mut keeping = HistoryWriter::open(context, &wait, false)?;
         keeping.history(context)?;
         Ok(keeping)
     };
@@ -101,11 +101,11 @@ pub fn run(args: &SnapshotArgs, context: &Context<'_>) -> Result<(), Failure> {
                 None => None,
             };
             let now = match other {
-                Some(_) => Schema::new(),
+                Some(_) => SchemaLines::new(),
                 None => schema(&mut keeping)?,
             };
             let after = other.map_or(&now, |other| &other.schema);
-            context.ui.compared(&Compared {
+            context.ui.compared(&SnapshotDiffView {
                 one,
                 other,
                 difference: &Difference::between(Some(&one.schema), Some(after)),
@@ -118,7 +118,7 @@ fn create(
     name: Option<&str>,
     note: Option<&str>,
     wait: &WaitArgs,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
 ) -> Result<(), Failure> {
     let name = match name {
         Some(name) => Some(named(name).map_err(|error| {
@@ -126,7 +126,7 @@ fn create(
         })?),
         None => None,
     };
-    let mut keeping = Keeping::open(context, wait, true)?;
+    let mut keeping = HistoryWriter::open(context, wait, true)?;
     keeping.history(context)?;
     let schema = schema(&mut keeping)?;
     let id = id(context, &schema);
@@ -145,7 +145,7 @@ fn create(
 }
 
 /// All snapshots, without the tables of ours.
-fn all(keeping: &mut Keeping, lines: bool) -> Result<Vec<Snapshot>, Failure> {
+fn all(keeping: &mut HistoryWriter, lines: bool) -> Result<Vec<Snapshot>, Failure> {
     let tables = keeping.project.tables.clone();
     let mut all = tables
         .snapshots(keeping.execution.as_mut(), lines)
@@ -159,7 +159,7 @@ fn all(keeping: &mut Keeping, lines: bool) -> Result<Vec<Snapshot>, Failure> {
 fn find<'a>(
     typed: &str,
     all: &'a [Snapshot],
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
 ) -> Result<&'a Snapshot, Failure> {
     let list = || {
         format!(
@@ -188,7 +188,7 @@ fn find<'a>(
 ///
 /// On PostgreSQL with a fixed search path, as the function of the database has it: it decides which names the
 /// server writes with their schema, and two snapshots have to be comparable, whoever took them.
-fn schema(keeping: &mut Keeping) -> Result<Schema, Failure> {
+fn schema(keeping: &mut HistoryWriter) -> Result<SchemaLines, Failure> {
     let schema = if keeping.project.dialect == Dialect::Postgresql {
         let mut ask = |sql: &str| keeping.execution.run(sql, &mut always);
         let mut outline = || -> Result<_, RunError> {
@@ -211,7 +211,7 @@ fn schema(keeping: &mut Keeping) -> Result<Schema, Failure> {
 }
 
 /// A schema without the tables of ours, which come and change with this program and not with the project.
-fn theirs(schema: Schema, keeping: &Keeping) -> Schema {
+fn theirs(schema: SchemaLines, keeping: &HistoryWriter) -> SchemaLines {
     let qualified = keeping.project.dialect == Dialect::Postgresql;
     let tables = &keeping.project.tables;
     let mut schema = audit::without(schema, qualified);
@@ -220,7 +220,7 @@ fn theirs(schema: Schema, keeping: &Keeping) -> Schema {
 }
 
 /// A new id: nobody takes two snapshots of the same schema at the same moment from the same process.
-fn id(context: &Context<'_>, schema: &Schema) -> String {
+fn id(context: &CommandContext<'_>, schema: &SchemaLines) -> String {
     let now = (context.now)().duration_since(UNIX_EPOCH);
     let mut hash = Sha256::new();
     hash.update(now.unwrap_or_default().as_nanos().to_be_bytes());

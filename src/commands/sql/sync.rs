@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::keeping::{Keeping, WaitArgs, told};
+use super::keeping::{HistoryWriter, WaitArgs, told};
 use super::register::{advise, entry, name, plain, unread};
-use crate::commands::Context;
+use crate::commands::CommandContext;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::file::MigrationFile;
 use crate::domain::sql_files::live::{SchemaEvidence, evidence};
 use crate::domain::sql_files::oddity::duplicate;
-use crate::domain::sql_files::registration::{Change, Found, Obstacle, Registration};
+use crate::domain::sql_files::registration::{Change, FileStatus, Registration, RegistrationIssue};
 use crate::domain::sql_files::supabase::duplicate_versions;
 use crate::engine::sql_files::history_table::writable;
 use crate::engine::sql_files::live_schema;
 use crate::error::{Exit, Failure};
-use crate::ui::{Entry, NotRegistered, State, WrittenDown};
+use crate::ui::{Entry, NotRegistered, RegistrationResult, State};
 
 /// Register the applied migrations that are not registered yet.
 ///
@@ -49,13 +49,13 @@ pub struct SyncArgs {
 }
 
 /// Does it.
-pub fn run(args: &SyncArgs, context: &Context<'_>) -> Result<(), Failure> {
+pub fn run(args: &SyncArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
     sync(args, context, true)
 }
 
 /// The same for a command that has something else to say: only what cannot be written down is told, by the failure.
 pub(in super::super) fn silently(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     wait: Option<Duration>,
 ) -> Result<(), Failure> {
     let args = SyncArgs {
@@ -66,8 +66,8 @@ pub(in super::super) fn silently(
     sync(&args, context, false)
 }
 
-fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failure> {
-    let mut keeping = Keeping::open(context, &args.wait, !args.dry_run)?;
+fn sync(args: &SyncArgs, context: &CommandContext<'_>, aloud: bool) -> Result<(), Failure> {
+    let mut keeping = HistoryWriter::open(context, &args.wait, !args.dry_run)?;
     let history = keeping.history(context)?;
     let folder = keeping.project.folder.clone();
     if args.assume_applied && history.supabase.is_some() {
@@ -79,10 +79,10 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
             context.command(&["sql", "register"]).placeholder("NAME")
         )));
     }
-    let found: BTreeMap<&RevisionId, Found> = folder
+    let found: BTreeMap<&RevisionId, FileStatus> = folder
         .files
         .iter()
-        .map(|file| (&file.id, Found::of(file, &history, &folder.files)))
+        .map(|file| (&file.id, FileStatus::of(file, &history, &folder.files)))
         .collect();
     let mut these: BTreeSet<&RevisionId> = found
         .iter()
@@ -136,15 +136,17 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
             let left_out = left_out.or_else(|| not_shown.remove(&file.id));
             let state = match (left_out, found.get(&file.id)) {
                 (Some(state), _) => state,
-                (None, Some(Found::New | Found::Again)) => {
+                (None, Some(FileStatus::New | FileStatus::Again)) => {
                     State::Written(Change::of(history.get(&file.id)))
                 }
-                (None, Some(Found::Changed)) => State::Changed,
-                (None, Some(Found::RolledBack)) => State::RolledBack,
-                (None, Some(Found::NotApplied)) => State::NotApplied(NotRegistered::NotInSupabase),
-                (None, Some(Found::OtherName)) => State::NotApplied(NotRegistered::OtherName),
-                (None, Some(Found::Ambiguous)) => State::Unknown(NotRegistered::Ambiguous),
-                (None, Some(Found::Same) | None) => State::Same,
+                (None, Some(FileStatus::Changed)) => State::Changed,
+                (None, Some(FileStatus::RolledBack)) => State::RolledBack,
+                (None, Some(FileStatus::NotApplied)) => {
+                    State::NotApplied(NotRegistered::NotInSupabase)
+                }
+                (None, Some(FileStatus::OtherName)) => State::NotApplied(NotRegistered::OtherName),
+                (None, Some(FileStatus::Ambiguous)) => State::Unknown(NotRegistered::Ambiguous),
+                (None, Some(FileStatus::Same) | None) => State::Same,
             };
             // What is not written stays as it is stored.
             let depends_on = match state {
@@ -165,7 +167,7 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
         keeping.transact("nothing was registered", &statements)?;
     }
     if aloud {
-        context.ui.written_down(&WrittenDown {
+        context.ui.written_down(&RegistrationResult {
             database: &keeping.project.identity,
             dry_run: args.dry_run,
             entries: &entries,
@@ -237,7 +239,7 @@ fn sync(args: &SyncArgs, context: &Context<'_>, aloud: bool) -> Result<(), Failu
 
 /// The files that the live schema does not show as applied, each with what is known about it.
 fn not_shown<'a>(
-    keeping: &mut Keeping,
+    keeping: &mut HistoryWriter,
     files: &'a [MigrationFile],
     these: &BTreeSet<&RevisionId>,
 ) -> Result<BTreeMap<&'a RevisionId, State>, Failure> {
@@ -264,10 +266,10 @@ fn not_shown<'a>(
     Ok(states.collect())
 }
 
-fn circle(obstacle: &Obstacle) -> Failure {
+fn circle(obstacle: &RegistrationIssue) -> Failure {
     let failure = Failure::user(format!("nothing was registered: {obstacle}"));
     match obstacle {
-        Obstacle::Dependency(error) => failure.hint(error.hint()),
+        RegistrationIssue::Dependency(error) => failure.hint(error.hint()),
         _ => failure,
     }
 }

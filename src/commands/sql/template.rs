@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::comment::{file_of, typed};
 use super::project::files;
-use crate::commands::Context;
+use crate::commands::CommandContext;
 use crate::domain::sql_files::file::{self, MigrationFile};
 use crate::domain::sql_files::template::{Template, template};
 use crate::engine::sql_files::writing;
@@ -32,7 +32,7 @@ pub struct TemplateArgs {
 }
 
 /// Does it.
-pub fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<(), Failure> {
+pub fn run(args: &TemplateArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
     let (folder, dialect) = files(context)?;
     let one = typed(&args.migration, &folder, context)?;
     let before: Vec<&str> = folder

@@ -3,13 +3,13 @@
 mod resume;
 mod words;
 
-pub(super) use self::resume::{TakenUp, take_up};
+pub(super) use self::resume::{ResumedRun, take_up};
 use self::words::{nothing_unfinished, told, undoing};
-use super::Context;
+use super::CommandContext;
 use super::record::{append, reopen, store_failure};
-use super::session::Session;
+use super::session::Project;
 use super::whose_run::{self, Purpose};
-use crate::database::KeptCopy;
+use crate::database::LeftoverSnapshot;
 use crate::domain::database_identity::DatabaseReference;
 use crate::domain::journal::{Entry, Run};
 use crate::error::{Exit, Failure};
@@ -17,9 +17,9 @@ use crate::store::Store;
 
 /// The newest run on this database that did not reach its target and was not given up.
 pub(super) fn find(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     store: &Store,
-    session: &Session,
+    session: &Project,
     purpose: Purpose,
 ) -> Result<Option<Run>, Failure> {
     find_of(context, store, &session.database_reference(), purpose)
@@ -27,7 +27,7 @@ pub(super) fn find(
 
 /// The same of a database that may have been reached without its project.
 pub(super) fn find_of(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     store: &Store,
     here: &DatabaseReference,
     purpose: Purpose,
@@ -55,8 +55,8 @@ pub(super) fn find_of(
 /// Refuses a new run while another one is unfinished. One that ended at a revision boundary is over
 /// as soon as somebody has moved the database since.
 pub(super) fn make_way(
-    context: &Context<'_>,
-    session: &Session,
+    context: &CommandContext<'_>,
+    session: &Project,
     store: &Store,
     run: &Run,
 ) -> Result<(), Failure> {
@@ -82,15 +82,15 @@ pub(super) fn make_way(
 }
 
 /// Whether a run that ended at a revision boundary is over, since somebody has moved the database since.
-pub(super) fn is_over(session: &Session, run: &Run) -> bool {
+pub(super) fn is_over(session: &Project, run: &Run) -> bool {
     run.ended_cleanly()
         && session.graph.applied(&run.heads) != session.graph.applied(session.rows.ids())
 }
 
 /// Gives an unfinished run up. The database is not touched.
 pub(super) fn abandon(
-    context: &Context<'_>,
-    session: &Session,
+    context: &CommandContext<'_>,
+    session: &Project,
     store: &Store,
     run: Option<&Run>,
 ) -> Result<(), Failure> {
@@ -116,11 +116,11 @@ pub(super) fn abandon(
 }
 
 /// The copy that a whole left behind, as long as it is there.
-fn kept_copy(run: &Run) -> Option<KeptCopy> {
-    KeptCopy::find(run.whole.as_ref()?.copy.as_deref()?)
+fn kept_copy(run: &Run) -> Option<LeftoverSnapshot> {
+    LeftoverSnapshot::find(run.whole.as_ref()?.copy.as_deref()?)
 }
 
-fn abandoned(context: &Context<'_>) -> Entry {
+fn abandoned(context: &CommandContext<'_>) -> Entry {
     Entry::Abandoned {
         by: context.operator.clone(),
     }

@@ -4,19 +4,19 @@ use std::path::PathBuf;
 
 use super::kept_copy;
 use super::words::{cannot_go_on, finding, nothing_to_resume, told};
-use crate::commands::Context;
+use crate::commands::CommandContext;
 use crate::commands::downgrade_safe::DowngradeSafeArgs;
-use crate::commands::keeper::Keeper;
+use crate::commands::keeper::BackupService;
 use crate::commands::record::{append, digest, reopen};
-use crate::commands::ruling::Ruled;
-use crate::commands::session::Session;
+use crate::commands::ruling::PolicyCheck;
+use crate::commands::session::Project;
 use crate::commands::whose_run;
 use crate::config::BackupWhen;
-use crate::database::KeptCopy;
+use crate::database::LeftoverSnapshot;
 use crate::domain::backup::Verified;
-use crate::domain::journal::{Entry, Found, Run, Whole};
+use crate::domain::journal::{AtomicRun, CrashState, Entry, Run};
 use crate::domain::plan::Plan;
-use crate::domain::policy::Circumstances;
+use crate::domain::policy::RunContext;
 use crate::domain::revision::RevisionId;
 use crate::domain::schema::Difference;
 use crate::error::{Exit, Failure};
@@ -24,26 +24,26 @@ use crate::fault;
 use crate::store::Store;
 
 /// An unfinished run, examined and planned anew.
-pub(in super::super) struct TakenUp {
+pub(in super::super) struct ResumedRun {
     pub(in super::super) plan: Plan,
     /// What is to be written as soon as the operator agrees.
     entries: Vec<Entry>,
     pub(in super::super) run: Run,
     /// A copy that has nothing to bring back.
-    useless: Option<KeptCopy>,
+    useless: Option<LeftoverSnapshot>,
     /// The copy that has to be put back first.
-    to_put_back: Option<KeptCopy>,
+    to_put_back: Option<LeftoverSnapshot>,
 }
 
 /// Examines what an unfinished run left behind and plans the rest. Fails with exit code 5 where it
 /// cannot go on by itself.
 pub(in super::super) fn take_up(
     args: &DowngradeSafeArgs,
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     store: &Store,
     run: Option<Run>,
-) -> Result<TakenUp, Failure> {
+) -> Result<ResumedRun, Failure> {
     let Some(run) = run else {
         return Err(nothing_to_resume(context, session, store));
     };
@@ -54,19 +54,19 @@ pub(in super::super) fn take_up(
     let middle = session.middle(&run, schema.as_ref(), args.accept.is_some());
     if let (
         Some(middle),
-        Found::NothingHappened
-        | Found::MayHaveChanged(_)
-        | Found::HalfDone(_)
-        | Found::OtherForm
-        | Found::AtTheBoundary,
+        CrashState::NothingHappened
+        | CrashState::MayHaveChanged(_)
+        | CrashState::HalfDone(_)
+        | CrashState::OtherForm
+        | CrashState::AtTheBoundary,
     ) = (middle, &found)
     {
         found = match middle.done {
-            Ok(done) => Found::InTheMiddle {
+            Ok(done) => CrashState::InTheMiddle {
                 done,
                 of: middle.of,
             },
-            Err(why) => Found::Unclear(
+            Err(why) => CrashState::Unclear(
                 why,
                 Difference::between(run.schema.as_ref(), schema.as_ref()),
             ),
@@ -87,19 +87,19 @@ pub(in super::super) fn take_up(
     let mut rows = session.rows.ids().to_vec();
     let mut to_put_back = None;
     match (&found, &args.accept) {
-        (Found::NothingHappened, None) if run.open_whole().is_some() => {
+        (CrashState::NothingHappened, None) if run.open_whole().is_some() => {
             entries.insert(0, Entry::TakenBack);
         }
-        (Found::AtTheBoundary | Found::NothingHappened, None) => {}
-        (Found::InTheMiddle { done, .. }, None) => entries.push(Entry::InTheMiddle {
+        (CrashState::AtTheBoundary | CrashState::NothingHappened, None) => {}
+        (CrashState::InTheMiddle { done, .. }, None) => entries.push(Entry::InTheMiddle {
             step: run.in_flight.unwrap_or_default(),
             statements: *done,
             schema: schema.unwrap_or_default(),
         }),
-        (Found::WholeHappened, None) => {
+        (CrashState::WholeHappened, None) => {
             entries.extend(run.unrecorded().into_iter().map(Entry::from));
         }
-        (Found::PartOfAWhole, None) => {
+        (CrashState::PartOfAWhole, None) => {
             let Some(copy) = kept_copy(&run) else {
                 return Err(cannot_go_on(context, session, &run, &found));
             };
@@ -108,7 +108,7 @@ pub(in super::super) fn take_up(
                 rows = whole.heads.iter().cloned().collect();
             }
         }
-        (Found::StepHappened, None) => entries.push(Entry::Done {
+        (CrashState::StepHappened, None) => entries.push(Entry::Done {
             step: run.in_flight.unwrap_or_default(),
             removes: run.in_flight_revision().unwrap_or_default().to_owned(),
             heads,
@@ -118,21 +118,21 @@ pub(in super::super) fn take_up(
             seconds: 0.0,
         }),
         (
-            Found::HalfDone(_)
-            | Found::MayHaveChanged(_)
-            | Found::OtherForm
-            | Found::Elsewhere
-            | Found::NotAsSeen(_)
-            | Found::Unclear(..),
+            CrashState::HalfDone(_)
+            | CrashState::MayHaveChanged(_)
+            | CrashState::OtherForm
+            | CrashState::Elsewhere
+            | CrashState::NotAsSeen(_)
+            | CrashState::Unclear(..),
             None,
         ) => {
             return Err(cannot_go_on(context, session, &run, &found));
         }
         (_, Some(vouched)) => {
-            if !session.stands_at(vouched) {
+            if !session.is_at(vouched) {
                 return Err(Failure::refused(format!(
                     "the database does not stand at {vouched}, but at {}",
-                    session.standing()
+                    session.current_rows()
                 ))
                 .hint("name the revision that it stands at, or bring it there first"));
             }
@@ -153,7 +153,7 @@ pub(in super::super) fn take_up(
         (None, None) => kept_copy(&run),
         _ => None,
     };
-    Ok(TakenUp {
+    Ok(ResumedRun {
         plan,
         entries,
         run,
@@ -162,13 +162,13 @@ pub(in super::super) fn take_up(
     })
 }
 
-impl TakenUp {
+impl ResumedRun {
     /// Makes the database what it was before the first step of the whole, where some of it happened, and
     /// reads that from it.
     pub(in super::super) fn put_back(
         &mut self,
-        context: &Context<'_>,
-        session: &mut Session,
+        context: &CommandContext<'_>,
+        session: &mut Project,
         store: &Store,
     ) -> Result<(), Failure> {
         let Some(copy) = self.to_put_back.take() else {
@@ -177,7 +177,7 @@ impl TakenUp {
         };
         session.dismiss();
         if context.settings.backup != Some(BackupWhen::Never) {
-            let saved = Keeper::of(context, session)
+            let saved = BackupService::of(context, session)
                 .and_then(|keeper| keeper.make(None, Verified::Read))
                 .map_err(|failure| {
                     failure
@@ -218,7 +218,7 @@ impl TakenUp {
         let heads = session.heads().map_err(not_put_back)?;
         let schema = session.schema();
         let whole = self.run.open_whole();
-        let other = |whole: &Whole| {
+        let other = |whole: &AtomicRun| {
             let known = whole.schema.as_ref();
             whole.heads != heads || known.is_some_and(|known| Some(known) != schema.as_ref())
         };
@@ -238,9 +238,9 @@ impl TakenUp {
     }
 
     /// What was said when the run was begun.
-    pub(in super::super) fn circumstances(&self) -> Circumstances {
+    pub(in super::super) fn circumstances(&self) -> RunContext {
         let begun = &self.run.begun;
-        Circumstances {
+        RunContext {
             // Records of before circumstances were written down have the reason alone.
             reason: begun.circumstances.reason.clone().or(begun.reason.clone()),
             ..begun.circumstances.clone()
@@ -260,7 +260,7 @@ impl TakenUp {
     }
 
     /// Notes with what consent the run goes on.
-    pub(in super::super) fn consented(&mut self, ruled: &Ruled) {
+    pub(in super::super) fn consented(&mut self, ruled: &PolicyCheck) {
         for entry in &mut self.entries {
             if let Entry::Resumed {
                 circumstances,
@@ -289,7 +289,7 @@ impl TakenUp {
 }
 
 /// The rest of the recorded plan. It is not planned again: see [`Run::rest`].
-fn plan_the_rest(session: &Session, run: &Run, rows: &[RevisionId]) -> Result<Plan, Failure> {
+fn plan_the_rest(session: &Project, run: &Run, rows: &[RevisionId]) -> Result<Plan, Failure> {
     run.rest(&session.graph, rows).map_err(|error| {
         Failure::user(format!("run {} cannot be resumed", run.begun.run))
             .because(error.to_string())

@@ -1,11 +1,11 @@
 //! What is said of an unfinished run, and what to do about it.
 
 use super::kept_copy;
-use crate::commands::Context;
+use crate::commands::CommandContext;
 use crate::commands::downgrade_safe::undoing as undoing_by;
 use crate::commands::record::{store, store_failure};
-use crate::commands::session::Session;
-use crate::domain::journal::{Found, Run, RunBackup, to_go_back};
+use crate::commands::session::Project;
+use crate::domain::journal::{CrashState, Run, RunBackup, to_go_back};
 use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};
 use crate::store::Store;
@@ -29,7 +29,7 @@ pub(super) fn told(run: &Run) -> String {
 }
 
 /// How the run is undone, where there is a backup to go back to.
-pub(super) fn undoing(context: &Context<'_>, run: &Run) -> Option<String> {
+pub(super) fn undoing(context: &CommandContext<'_>, run: &Run) -> Option<String> {
     let kept = store(context).backups();
     let there = |backup: &&RunBackup| kept.file(&backup.manifest).exists();
     let there: Vec<RunBackup> = run.backups.iter().filter(there).cloned().collect();
@@ -42,7 +42,7 @@ pub(super) fn undoing(context: &Context<'_>, run: &Run) -> Option<String> {
 }
 
 /// What was found, as it completes "Found: ".
-pub(super) fn finding(run: &Run, found: &Found) -> String {
+pub(super) fn finding(run: &Run, found: &CrashState) -> String {
     let whole = run.open_whole().filter(|_| run.in_flight.is_some());
     let step = match (run.in_flight, run.in_flight_revision()) {
         _ if whole.is_some() => "the steps were under way as a whole".to_owned(),
@@ -50,44 +50,44 @@ pub(super) fn finding(run: &Run, found: &Found) -> String {
         _ => "no step was under way".to_owned(),
     };
     match found {
-        Found::AtTheBoundary => format!("{step}; the database stands where the record ends"),
-        Found::NothingHappened => format!("{step}, and nothing of it happened"),
-        Found::MayHaveChanged(doubts) => {
+        CrashState::AtTheBoundary => format!("{step}; the database stands where the record ends"),
+        CrashState::NothingHappened => format!("{step}, and nothing of it happened"),
+        CrashState::MayHaveChanged(doubts) => {
             let doubts: Vec<String> = doubts.iter().map(ToString::to_string).collect();
             format!(
                 "{step}; version table and schema are as before it, and it is not proven that it left nothing: {}",
                 doubts.join("; ")
             )
         }
-        Found::StepHappened => format!("{step}, and it happened without being recorded"),
-        Found::HalfDone(_) if run.in_flight.is_some() => {
+        CrashState::StepHappened => format!("{step}, and it happened without being recorded"),
+        CrashState::HalfDone(_) if run.in_flight.is_some() => {
             format!(
                 "{step}, and half of it happened: the version table is as before it, the schema is not"
             )
         }
-        Found::HalfDone(_) => {
+        CrashState::HalfDone(_) => {
             format!("{step}, and the schema is not as the record has it: somebody changed it since")
         }
-        Found::InTheMiddle { done, of } => {
+        CrashState::InTheMiddle { done, of } => {
             format!("{step}, and {done} of its {of} statements are done")
         }
-        Found::Unclear(why, _) => format!("{step}, {why}"),
-        Found::OtherForm => {
+        CrashState::Unclear(why, _) => format!("{step}, {why}"),
+        CrashState::OtherForm => {
             format!(
                 "{step}; the version table is as before it, and whether the schema is cannot be told: \
                  the record is of a version of rollback that writes schemas in another form"
             )
         }
-        Found::Elsewhere => {
+        CrashState::Elsewhere => {
             format!("{step}; the version table holds what belongs neither before nor after it")
         }
-        Found::WholeHappened => {
+        CrashState::WholeHappened => {
             format!("{step}, and all of it happened without being recorded")
         }
-        Found::NotAsSeen(_) => format!(
+        CrashState::NotAsSeen(_) => format!(
             "{step}, and all of it is gone from the version table, but the schema is not what was seen before it was kept"
         ),
-        Found::PartOfAWhole => match whole.and_then(|whole| whole.copy.as_deref()) {
+        CrashState::PartOfAWhole => match whole.and_then(|whole| whole.copy.as_deref()) {
             Some(copy) if kept_copy(run).is_some() => format!(
                 "{step}, and some of it may have happened; the file as it was before it, {copy}, is to be put back, and what was written since goes with it"
             ),
@@ -101,10 +101,10 @@ pub(super) fn finding(run: &Run, found: &Found) -> String {
 
 /// The refusal to go on without a person.
 pub(super) fn cannot_go_on(
-    context: &Context<'_>,
-    session: &Session,
+    context: &CommandContext<'_>,
+    session: &Project,
     run: &Run,
-    found: &Found,
+    found: &CrashState,
 ) -> Failure {
     let resume = || context.command(&["resume"]);
     let mut failure = Failure::new(
@@ -115,9 +115,9 @@ pub(super) fn cannot_go_on(
             finding(run, found)
         ),
     );
-    if let Found::HalfDone(difference)
-    | Found::NotAsSeen(difference)
-    | Found::Unclear(_, difference) = found
+    if let CrashState::HalfDone(difference)
+    | CrashState::NotAsSeen(difference)
+    | CrashState::Unclear(_, difference) = found
     {
         let lines = difference
             .gone
@@ -132,13 +132,13 @@ pub(super) fn cannot_go_on(
                 .push(format!("and {} lines more", count - SHOWN_LINES));
         }
     }
-    let missing = matches!(found, Found::PartOfAWhole);
-    let undo = if failure.causes.is_empty() || matches!(found, Found::Unclear(..)) {
+    let missing = matches!(found, CrashState::PartOfAWhole);
+    let undo = if failure.causes.is_empty() || matches!(found, CrashState::Unclear(..)) {
         "restore the database from a backup"
     } else {
         "restore the database from a backup, or undo these differences"
     };
-    let first = if *found == Found::OtherForm {
+    let first = if *found == CrashState::OtherForm {
         format!(
             "have it examined by the version that wrote it, rollback {}",
             run.begun.tool
@@ -152,9 +152,9 @@ pub(super) fn cannot_go_on(
         .newest()
         .or_else(|| session.rows.ids().first())
         .map_or("base", RevisionId::as_str);
-    if !missing && !matches!(found, Found::Elsewhere) && session.stands_at(at) {
+    if !missing && !matches!(found, CrashState::Elsewhere) && session.is_at(at) {
         let repair = match found {
-            Found::Unclear(..) => {
+            CrashState::Unclear(..) => {
                 "or look which statements are done, do the next one by hand if it is half done, and have it go on there"
             }
             _ => "or repair it by hand and vouch for it",
@@ -170,7 +170,7 @@ pub(super) fn cannot_go_on(
     ))
 }
 
-pub(super) fn nothing_unfinished(context: &Context<'_>, store: &Store) -> Failure {
+pub(super) fn nothing_unfinished(context: &CommandContext<'_>, store: &Store) -> Failure {
     Failure::user(format!(
         "no unfinished run on this database is recorded in {}",
         store.root().display()
@@ -184,8 +184,8 @@ pub(super) fn nothing_unfinished(context: &Context<'_>, store: &Store) -> Failur
 
 /// Where the record is gone, the database is all that is left to ask.
 pub(super) fn nothing_to_resume(
-    context: &Context<'_>,
-    session: &mut Session,
+    context: &CommandContext<'_>,
+    session: &mut Project,
     store: &Store,
 ) -> Failure {
     let here = session.database_reference();
@@ -202,7 +202,7 @@ pub(super) fn nothing_to_resume(
     let known = session.graph.applied(session.rows.ids()).is_ok();
     failure = failure.because(format!(
         "the database stands at {}, {}",
-        session.standing(),
+        session.current_rows(),
         if known {
             "which the code knows"
         } else {

@@ -187,15 +187,15 @@ impl Listener for Watching<'_, '_> {
         }
     }
 
-    fn look_around(&mut self) {
+    fn on_tick(&mut self) {
         (self.progress)((self.measure)());
     }
 }
 
 /// Hears nothing.
-pub(super) struct Deaf;
+pub(super) struct NullListener;
 
-impl Listener for Deaf {
+impl Listener for NullListener {
     fn line(&mut self, _: &str) {}
 }
 
@@ -330,7 +330,9 @@ mod tests {
             files: Files::default(),
             password: Some(&password),
         };
-        let error = call.run(&Interrupt::never(), &mut Deaf).unwrap_err();
+        let error = call
+            .run(&Interrupt::never(), &mut NullListener)
+            .unwrap_err();
         assert_eq!(error.to_string(), "dump failed: no, not with ***");
     }
 

@@ -10,13 +10,13 @@ mod sqlite;
 use std::path::{Path, PathBuf};
 
 use super::DatabaseError;
-use crate::domain::backup::{Contents, LeftOut};
+use crate::domain::backup::{DatabaseDigest, LeftOut};
 use crate::domain::connection::{ConnectionFacts, Dialect, VersionTable};
 use crate::process::{Environment, Interrupt};
 
 /// What a backup works with besides the database.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct BackupContext {
     /// The environment; clients are found by its `PATH`.
     pub environment: Environment,
     /// The operator's signals: the second ends a client that is at work.
@@ -115,13 +115,13 @@ pub struct NotRestored {
 #[derive(Debug, Default)]
 pub struct Ready {
     /// What the backup holds, read from a scratch database that it was loaded into.
-    pub contents: Option<Contents>,
+    pub contents: Option<DatabaseDigest>,
     /// Why it was not loaded into one, although that was wanted.
     pub unproven: Option<String>,
 }
 
 /// Makes, reads and restores backups of one database.
-pub trait Backups {
+pub trait BackupDriver {
     /// The program that does it and its version, found and fit for the server: an error here comes before
     /// anything is written. `None` where no program is needed.
     fn client(&mut self) -> Result<Option<String>, BackupError>;
@@ -130,15 +130,19 @@ pub trait Backups {
     fn size(&mut self) -> Result<Option<u64>, BackupError>;
 
     /// What the database holds now, every row counted.
-    fn contents(&mut self) -> Result<Contents, BackupError>;
+    fn contents(&mut self) -> Result<DatabaseDigest, BackupError>;
 
     /// Writes a backup of one moment into `file`, which does not exist yet, and tells what is in it. What is
     /// left of the file after an error is for the caller to remove.
-    fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError>;
+    fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<DatabaseDigest, BackupError>;
 
     /// As [`dump`](Self::dump), for a database that cannot be written down whole: what cannot be read is left
     /// out and named.
-    fn salvage(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+    fn salvage(
+        &mut self,
+        file: &Path,
+        progress: Progress<'_>,
+    ) -> Result<DatabaseDigest, BackupError> {
         self.dump(file, progress)
     }
 
@@ -146,7 +150,11 @@ pub trait Backups {
     fn read_back(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError>;
 
     /// Restores a backup into a scratch database beside the real one, tells what is in it, and drops it again.
-    fn rehearse(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError>;
+    fn rehearse(
+        &mut self,
+        file: &Path,
+        progress: Progress<'_>,
+    ) -> Result<DatabaseDigest, BackupError>;
 
     /// Finds out whether a restore will succeed, if an error in the middle of it could not be undone: the
     /// file is whole, the server takes its longest value, the user has the rights, and with `try_out` it is
@@ -180,8 +188,8 @@ pub trait Backups {
 /// The way to back up the database that the facts lead to. Nothing is connected or started yet.
 pub fn open(
     facts: &ConnectionFacts,
-    surroundings: Surroundings,
-) -> Result<Box<dyn Backups>, BackupError> {
+    surroundings: BackupContext,
+) -> Result<Box<dyn BackupDriver>, BackupError> {
     match facts.known_dialect() {
         Some(Dialect::PostgreSql) => Ok(Box::new(postgres::PostgresBackups::open(
             facts,

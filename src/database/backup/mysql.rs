@@ -21,11 +21,11 @@ use self::scratch::{Scratch, prove_rights};
 use self::script::{Survey, Unread};
 use self::tools::Tools;
 use super::client::{self, Call, Stop, Watching};
-use super::{BackupError, Backups, NotRestored, Progress, Ready, Surroundings};
+use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress, Ready};
 use crate::database::mysql::MySql;
 use crate::database::session::{number, text};
-use crate::database::{Database as _, DatabaseError, Look as _, quoted};
-use crate::domain::backup::{Contents, LeftOut, Part, fingerprint};
+use crate::database::{Database as _, DatabaseError, DatabaseReader as _, quoted};
+use crate::domain::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
 use crate::domain::connection::{ConnectionFacts, Dialect, VersionRows};
 use crate::process::{Environment, Files, GIVEN};
 
@@ -38,14 +38,14 @@ const ROOM: u64 = 1024;
 /// Backups of one database.
 pub(super) struct MySqlBackups {
     facts: ConnectionFacts,
-    surroundings: Surroundings,
+    surroundings: BackupContext,
     tools: Option<Tools>,
     /// A connection of which all is answered, for the next question.
     idle: Option<MySql>,
 }
 
 impl MySqlBackups {
-    pub(super) fn new(facts: &ConnectionFacts, surroundings: Surroundings) -> Self {
+    pub(super) fn new(facts: &ConnectionFacts, surroundings: BackupContext) -> Self {
         Self {
             facts: facts.clone(),
             surroundings,
@@ -104,7 +104,7 @@ impl MySqlBackups {
         &self,
         file: &Path,
         tools: &Tools,
-        course: &Course<'_>,
+        course: &DumpOptions<'_>,
         mut begun: impl FnMut(),
         progress: Progress<'_>,
     ) -> Result<(), BackupError> {
@@ -177,8 +177,8 @@ impl MySqlBackups {
         database: &mut MySql,
         stop: &Stop,
         is_salvage: bool,
-    ) -> Result<Contents, BackupError> {
-        let mut contents = Contents::default();
+    ) -> Result<DatabaseDigest, BackupError> {
+        let mut contents = DatabaseDigest::default();
         let prefix = format!("{}.", quoted(&one(database, "SELECT DATABASE()")?, '`'));
         contents.left_out = unreadable(database)?;
         for table in tables(database)? {
@@ -222,7 +222,7 @@ impl MySqlBackups {
         file: &Path,
         is_salvage: bool,
         progress: Progress<'_>,
-    ) -> Result<Contents, BackupError> {
+    ) -> Result<DatabaseDigest, BackupError> {
         let tools = self.tools()?;
         let stop = self.stop();
         let mut keeper = self.connect()?;
@@ -236,7 +236,7 @@ impl MySqlBackups {
         } else {
             unreadable(&mut reader)?
         };
-        let course = Course {
+        let course = DumpOptions {
             is_encrypted,
             is_salvage,
             left_out: &before,
@@ -354,7 +354,7 @@ impl MySqlBackups {
 }
 
 /// How a backup is written.
-struct Course<'a> {
+struct DumpOptions<'a> {
     is_encrypted: bool,
     /// Whatever cannot be read is left out.
     is_salvage: bool,
@@ -432,7 +432,7 @@ fn whole(file: &Path) -> Result<File, BackupError> {
     }
 }
 
-impl Backups for MySqlBackups {
+impl BackupDriver for MySqlBackups {
     fn client(&mut self) -> Result<Option<String>, BackupError> {
         Ok(Some(self.tools()?.version))
     }
@@ -444,18 +444,22 @@ impl Backups for MySqlBackups {
         Ok(size)
     }
 
-    fn contents(&mut self) -> Result<Contents, BackupError> {
+    fn contents(&mut self) -> Result<DatabaseDigest, BackupError> {
         let stop = self.stop();
         let mut database = self.connect()?;
         begin(&mut database)?;
         self.look(&mut database, &stop, false)
     }
 
-    fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+    fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<DatabaseDigest, BackupError> {
         self.written(file, false, progress)
     }
 
-    fn salvage(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+    fn salvage(
+        &mut self,
+        file: &Path,
+        progress: Progress<'_>,
+    ) -> Result<DatabaseDigest, BackupError> {
         self.written(file, true, progress)
     }
 
@@ -463,7 +467,11 @@ impl Backups for MySqlBackups {
         self.survey(file, progress).map(drop)
     }
 
-    fn rehearse(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+    fn rehearse(
+        &mut self,
+        file: &Path,
+        progress: Progress<'_>,
+    ) -> Result<DatabaseDigest, BackupError> {
         let tools = self.tools()?;
         let stop = self.stop();
         drop(whole(file)?);

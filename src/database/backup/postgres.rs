@@ -13,13 +13,13 @@ use self::load::Load;
 use self::scratch::Scratch;
 use self::tools::Tools;
 use super::client::{self, Call, Stop, Watching};
-use super::{BackupError, Backups, NotRestored, Progress, Surroundings};
+use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress};
 use crate::database::failure::Failure;
 use crate::database::postgres::{Postgres, Settings};
 use crate::database::postgres_looks::Asks;
-use crate::database::session::{Session, SessionError, text, texts};
-use crate::database::{DatabaseError, Look as _};
-use crate::domain::backup::{Contents, LeftOut, Part, fingerprint};
+use crate::database::session::{Connection, SessionError, text, texts};
+use crate::database::{DatabaseError, DatabaseReader as _};
+use crate::domain::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
 use crate::domain::connection::{ConnectionFacts, Dialect, VersionRows, VersionTable};
 use crate::domain::query::TextRows;
 use crate::process::{Environment, Files};
@@ -47,11 +47,11 @@ const PATIENCE: &str = "SELECT set_config(name, '0', true) FROM pg_settings WHER
 /// Backups of one database.
 pub(super) struct PostgresBackups {
     settings: Settings,
-    surroundings: Surroundings,
+    surroundings: BackupContext,
     server: Option<Server>,
     tools: Option<Tools>,
     /// A connection of which all is answered, for the next question.
-    idle: Option<Session<PgConnection>>,
+    idle: Option<Connection<PgConnection>>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ struct Server {
 impl PostgresBackups {
     pub(super) fn open(
         facts: &ConnectionFacts,
-        surroundings: Surroundings,
+        surroundings: BackupContext,
     ) -> Result<Self, BackupError> {
         Ok(Self {
             settings: Settings::new(facts, &surroundings.environment)?,
@@ -75,7 +75,7 @@ impl PostgresBackups {
         })
     }
 
-    fn connect(&mut self) -> Result<Session<PgConnection>, BackupError> {
+    fn connect(&mut self) -> Result<Connection<PgConnection>, BackupError> {
         if let Some(idle) = self.idle.take() {
             return Ok(idle);
         }
@@ -235,7 +235,7 @@ fn environment(environment: &Environment, settings: &Settings) -> Environment {
     environment
 }
 
-impl Backups for PostgresBackups {
+impl BackupDriver for PostgresBackups {
     fn client(&mut self) -> Result<Option<String>, BackupError> {
         Ok(Some(self.tools()?.version))
     }
@@ -251,7 +251,7 @@ impl Backups for PostgresBackups {
             .and_then(|row| crate::database::session::number(row, 0)))
     }
 
-    fn contents(&mut self) -> Result<Contents, BackupError> {
+    fn contents(&mut self) -> Result<DatabaseDigest, BackupError> {
         let stop = self.stop();
         let mut session = self.connect()?;
         let mut moment = Moment::begin(&mut session, &stop)?;
@@ -259,7 +259,7 @@ impl Backups for PostgresBackups {
         moment.contents(&self.surroundings.version_table, &[])
     }
 
-    fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+    fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<DatabaseDigest, BackupError> {
         self.tools()?;
         let stop = self.stop();
         let mut session = self.connect()?;
@@ -287,7 +287,11 @@ impl Backups for PostgresBackups {
         moment.contents(&self.surroundings.version_table, &[])
     }
 
-    fn salvage(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+    fn salvage(
+        &mut self,
+        file: &Path,
+        progress: Progress<'_>,
+    ) -> Result<DatabaseDigest, BackupError> {
         let stop = self.stop();
         let left_out = self.unreadable(&stop)?;
         let without: Vec<String> = left_out.iter().map(|left| left.name.clone()).collect();
@@ -327,7 +331,11 @@ impl Backups for PostgresBackups {
         }
     }
 
-    fn rehearse(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+    fn rehearse(
+        &mut self,
+        file: &Path,
+        progress: Progress<'_>,
+    ) -> Result<DatabaseDigest, BackupError> {
         let tools = self.tools()?;
         let server = self.server()?;
         let stop = self.stop();
@@ -383,12 +391,15 @@ impl Backups for PostgresBackups {
 
 /// A transaction in which the database stands still.
 struct Moment<'a> {
-    session: &'a mut Session<PgConnection>,
+    session: &'a mut Connection<PgConnection>,
     stop: &'a Stop,
 }
 
 impl<'a> Moment<'a> {
-    fn begin(session: &'a mut Session<PgConnection>, stop: &'a Stop) -> Result<Self, BackupError> {
+    fn begin(
+        session: &'a mut Connection<PgConnection>,
+        stop: &'a Stop,
+    ) -> Result<Self, BackupError> {
         let mut moment = Self { session, stop };
         moment.ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         moment.ask(PATIENCE)?;
@@ -429,8 +440,8 @@ impl<'a> Moment<'a> {
         &mut self,
         version_table: &VersionTable,
         without: &[String],
-    ) -> Result<Contents, BackupError> {
-        let mut contents = Contents::default();
+    ) -> Result<DatabaseDigest, BackupError> {
+        let mut contents = DatabaseDigest::default();
         for table in self.tables()? {
             if without.contains(&table) {
                 continue;

@@ -16,8 +16,8 @@ use super::super::checks_sqlite::TABLES;
 use super::super::schema_sqlite::{Row, SCHEMA, lines};
 use super::super::snapshot::users;
 use super::super::{DatabaseError, outline, quoted, version_query};
-use super::{BackupError, Backups, NotRestored, Progress, Surroundings};
-use crate::domain::backup::{Contents, LeftOut, Part, fingerprint};
+use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress};
+use crate::domain::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
 use crate::domain::connection::{ConnectionFacts, Dialect, VersionTable};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::fault;
@@ -37,13 +37,13 @@ const REHEARSAL: &str = "rehearsal.sqlite";
 /// Backups of one file.
 pub(super) struct SqliteBackups {
     path: PathBuf,
-    surroundings: Surroundings,
+    surroundings: BackupContext,
 }
 
 impl SqliteBackups {
     pub(super) fn new(
         facts: &ConnectionFacts,
-        surroundings: Surroundings,
+        surroundings: BackupContext,
     ) -> Result<Self, BackupError> {
         let Some(path) = &facts.database else {
             return Err(
@@ -108,7 +108,7 @@ impl SqliteBackups {
         &self,
         from: &Connection,
         to: &mut Connection,
-        course: Course,
+        course: CopyPhase,
         progress: Progress<'_>,
     ) -> Result<(), BackupError> {
         let failed = |error| self.failed(&self.path, error);
@@ -143,7 +143,7 @@ impl SqliteBackups {
 
 /// What a transfer is, and at which signal it ends.
 #[derive(Clone, Copy)]
-struct Course {
+struct CopyPhase {
     /// Its point of fault.
     name: &'static str,
     /// The number of signals that end it.
@@ -151,18 +151,18 @@ struct Course {
 }
 
 /// Nothing is lost by leaving at once.
-const COPYING: Course = Course {
+const COPYING: CopyPhase = CopyPhase {
     name: "backing_up",
     patience: 1,
 };
 
 /// Who wants to leave is told first that it is nearly done.
-const RESTORING: Course = Course {
+const RESTORING: CopyPhase = CopyPhase {
     name: "restoring",
     patience: 2,
 };
 
-impl Backups for SqliteBackups {
+impl BackupDriver for SqliteBackups {
     fn client(&mut self) -> Result<Option<String>, BackupError> {
         Ok(None)
     }
@@ -172,13 +172,13 @@ impl Backups for SqliteBackups {
         Ok(Some(file.len() + bytes_of(&beside(&self.path, "-wal"))))
     }
 
-    fn contents(&mut self) -> Result<Contents, BackupError> {
+    fn contents(&mut self) -> Result<DatabaseDigest, BackupError> {
         let file = self.reading()?;
         contents(&file, &self.surroundings.version_table)
             .map_err(|error| self.failed(&self.path, error))
     }
 
-    fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+    fn dump(&mut self, file: &Path, progress: Progress<'_>) -> Result<DatabaseDigest, BackupError> {
         let source = self.reading()?;
         create(file)?;
         let failed = |error| self.failed(file, error);
@@ -201,7 +201,11 @@ impl Backups for SqliteBackups {
             .map_err(failed)
     }
 
-    fn salvage(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+    fn salvage(
+        &mut self,
+        file: &Path,
+        progress: Progress<'_>,
+    ) -> Result<DatabaseDigest, BackupError> {
         let reason = match self.dump(file, progress) {
             Err(error @ (BackupError::Damaged { .. } | BackupError::Database(_))) => {
                 error.to_string()
@@ -219,12 +223,12 @@ impl Backups for SqliteBackups {
         if bytes_of(&log) > 0 {
             reasons.push(format!("{} is not in the copy", log.display()));
         }
-        Ok(Contents {
+        Ok(DatabaseDigest {
             left_out: reasons
                 .into_iter()
                 .map(|reason| LeftOut::all(Part::Unknown, reason))
                 .collect(),
-            ..Contents::default()
+            ..DatabaseDigest::default()
         })
     }
 
@@ -242,7 +246,11 @@ impl Backups for SqliteBackups {
         })
     }
 
-    fn rehearse(&mut self, file: &Path, progress: Progress<'_>) -> Result<Contents, BackupError> {
+    fn rehearse(
+        &mut self,
+        file: &Path,
+        progress: Progress<'_>,
+    ) -> Result<DatabaseDigest, BackupError> {
         let scratch = Scratch(self.surroundings.folder.join(REHEARSAL));
         let failed = |error| self.failed(file, error);
         create(&scratch.0)?;
@@ -378,7 +386,7 @@ fn journal_mode(connection: &Connection) -> Result<String, Error> {
 }
 
 /// All that is compared, read at one moment.
-fn contents(connection: &Connection, table: &VersionTable) -> Result<Contents, Error> {
+fn contents(connection: &Connection, table: &VersionTable) -> Result<DatabaseDigest, Error> {
     let transaction = connection.unchecked_transaction()?;
     let heads: Heads = match texts(&transaction, &version_query(table, '"')) {
         Ok(rows) => rows.into_iter().map(RevisionId::new).collect(),
@@ -407,7 +415,7 @@ fn contents(connection: &Connection, table: &VersionTable) -> Result<Contents, E
             Ok((table, rows.unsigned_abs()))
         })
         .collect::<Result<_, Error>>()?;
-    Ok(Contents {
+    Ok(DatabaseDigest {
         heads,
         schema: fingerprint(&schema, Dialect::Sqlite),
         rows,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::{Database, Limited};
 use crate::domain::foresight::Dialect;
-use crate::domain::risk::{Answer, Ask, Question};
+use crate::domain::risk::{Answer, Probe, Question};
 
 /// How many rows a server is expected to read in a second at least, from the disk. Only decides
 /// whether it is worth trying: the time limit holds in any case.
@@ -26,7 +26,7 @@ const ROWS_PER_SECOND: f64 = 2_000_000.0;
 const GLANCE: Duration = Duration::from_millis(500);
 
 /// Puts questions to a database, each one once.
-pub struct Probes<'database> {
+pub struct DatabaseProbe<'database> {
     database: &'database mut dyn Database,
     dialect: Dialect,
     left: Duration,
@@ -38,7 +38,7 @@ pub struct Probes<'database> {
     unanswered: Vec<Question>,
 }
 
-impl<'database> Probes<'database> {
+impl<'database> DatabaseProbe<'database> {
     /// `budget` is for all questions together, `per_query` for each one of them.
     pub fn new(
         database: &'database mut dyn Database,
@@ -138,7 +138,7 @@ impl<'database> Probes<'database> {
     }
 }
 
-impl Ask for Probes<'_> {
+impl Probe for DatabaseProbe<'_> {
     fn ask(&mut self, question: &Question) -> Option<Answer> {
         if let Some(answer) = self.answers.get(question) {
             return answer.clone();

@@ -8,9 +8,9 @@
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 
 use super::super::DatabaseError;
-use super::super::session::{Session, SessionError, text};
+use super::super::session::{Connection, SessionError, text};
 use super::{lost, pooled};
-use crate::domain::lock::{CLAIM_BYTES, Claim, Holder, Locked};
+use crate::domain::lock::{CLAIM_BYTES, Holder, LockOwner, Locked};
 use crate::domain::secret::Secret;
 
 /// The name of the lock as the server computes it, so that all agree: 48 characters of the 64 that one may
@@ -27,7 +27,7 @@ const BITS: usize = 7;
 
 /// The connection of a lock that is held or waited for.
 pub(in super::super) struct MySqlLock {
-    session: Session<MySqlConnection>,
+    session: Connection<MySqlConnection>,
     place: String,
 }
 
@@ -37,10 +37,10 @@ impl MySqlLock {
         options: Vec<MySqlConnectOptions>,
         place: String,
         password: Option<Secret>,
-        claim: &Claim,
+        claim: &LockOwner,
     ) -> Result<Self, DatabaseError> {
         let mut lock = Self {
-            session: Session::open(options, place.clone(), password)?,
+            session: Connection::open(options, place.clone(), password)?,
             place,
         };
         lock.session.rows_here(KEEP)?;
@@ -93,7 +93,7 @@ impl MySqlLock {
             })
             .collect();
         let bits = self.value(&format!("SELECT CONCAT({})", probes.join(", ")))?;
-        let claim = bits.and_then(|bits| Claim::parse(&spelled(&bits)));
+        let claim = bits.and_then(|bits| LockOwner::parse(&spelled(&bits)));
         // One's own user's connections are listed for everybody; others need the right PROCESS.
         let rows = self.session.rows_here(&format!(
             "SELECT user, host FROM information_schema.processlist WHERE id = {id}"

@@ -3,9 +3,9 @@
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use super::super::DatabaseError;
-use super::super::session::{Session, SessionError, text};
+use super::super::session::{Connection, SessionError, text};
 use super::{lost, pooled};
-use crate::domain::lock::{Claim, Holder, Locked, POSTGRES_KEY as KEY};
+use crate::domain::lock::{Holder, LockOwner, Locked, POSTGRES_KEY as KEY};
 
 /// A step may take longer than a session is allowed to be idle; and a machine that is gone without a
 /// word is noticed after two minutes, not two hours. `set_config` of what a server does not know would
@@ -18,7 +18,7 @@ const KEEP: &str = "SELECT set_config(name, CASE name \
 
 /// The session of a lock that is held or waited for.
 pub(in super::super) struct PostgresLock {
-    session: Session<PgConnection>,
+    session: Connection<PgConnection>,
     place: String,
 }
 
@@ -29,8 +29,8 @@ impl PostgresLock {
         options: Vec<PgConnectOptions>,
         place: String,
         password: Option<crate::domain::secret::Secret>,
-        claim: &Claim,
-        reader: &mut Session<PgConnection>,
+        claim: &LockOwner,
+        reader: &mut Connection<PgConnection>,
     ) -> Result<Self, DatabaseError> {
         let name = claim.to_string();
         let options = options
@@ -38,7 +38,7 @@ impl PostgresLock {
             .map(|options| options.application_name(&name))
             .collect();
         let mut lock = Self {
-            session: Session::open(options, place.clone(), password)?,
+            session: Connection::open(options, place.clone(), password)?,
             place,
         };
         // Before the lock is taken: a pooler would leave it on a connection that it gives to others.
@@ -103,7 +103,7 @@ impl PostgresLock {
         };
         let column = |index| text(row, index).filter(|text| !text.is_empty());
         let name = column(2);
-        let claim = name.as_deref().and_then(Claim::parse);
+        let claim = name.as_deref().and_then(LockOwner::parse);
         let mut session = format!("session {}", column(0).unwrap_or_default());
         if let Some(user) = column(1) {
             session += &format!(" of the database user {user}");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::super::DatabaseError;
 use super::super::sqlite::file_identity;
 use crate::domain::database_identity::DatabaseIdentity;
-use crate::domain::lock::{Claim, Holder, Locked};
+use crate::domain::lock::{Holder, LockOwner, Locked};
 use crate::files;
 
 /// A claim is written right after the lock is taken. Whoever meets the lock in between looks again.
@@ -41,7 +41,7 @@ impl SqliteLock {
     /// Takes the lock or tells who holds it.
     pub(in super::super) fn take(
         database: &Path,
-        claim: &Claim,
+        claim: &LockOwner,
     ) -> Result<Result<Self, Locked>, DatabaseError> {
         let path = path_of(database);
         let failed = |error: &io::Error| DatabaseError::LockFile {
@@ -110,7 +110,7 @@ impl SqliteLock {
         files::is_at(&self.file, &self.path)
     }
 
-    fn write(&mut self, claim: &Claim) -> io::Result<()> {
+    fn write(&mut self, claim: &LockOwner) -> io::Result<()> {
         self.file.set_len(0)?;
         let identity = self.locked.as_ref();
         let identity = identity.and_then(|identity| serde_json::to_string(identity).ok());
@@ -186,7 +186,7 @@ fn holder(file: &mut File, here: Option<&DatabaseIdentity>) -> Holder {
         _ => None,
     };
     Holder {
-        claim: read.ok().and_then(|_| Claim::parse(claim.trim_end())),
+        claim: read.ok().and_then(|_| LockOwner::parse(claim.trim_end())),
         session: other,
     }
 }
@@ -199,13 +199,13 @@ mod tests {
     use super::*;
     use crate::domain::lock::Operator;
 
-    fn claim() -> Claim {
+    fn claim() -> LockOwner {
         let operator = Operator {
             user: "anna".to_owned(),
             host: "b7".to_owned(),
             pid: 4711,
         };
-        Claim::new("a-run", &operator, UNIX_EPOCH)
+        LockOwner::new("a-run", &operator, UNIX_EPOCH)
     }
 
     fn database() -> (tempfile::TempDir, PathBuf) {

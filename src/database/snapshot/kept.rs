@@ -30,9 +30,9 @@ pub(in super::super) fn copies_beside(file: &Path) -> Vec<PathBuf> {
 
 /// A copy that the record of an earlier run names, and that is still there.
 #[derive(Debug)]
-pub struct KeptCopy(PathBuf);
+pub struct LeftoverSnapshot(PathBuf);
 
-impl KeptCopy {
+impl LeftoverSnapshot {
     /// `None` where it is gone.
     pub fn find(copy: &str) -> Option<Self> {
         let copy = PathBuf::from(copy);

@@ -6,12 +6,12 @@
 
 use std::fmt::Write as _;
 
-use super::Document;
+use super::RunReport;
 use super::page::{Block, Cell, TITLE, page};
 use crate::domain::untrusted::visible;
 
 /// The account of a run as one page of GitHub's Markdown.
-pub fn markdown(document: &Document) -> String {
+pub fn markdown(document: &RunReport) -> String {
     let mut text = format!("# {TITLE}\n");
     for section in page(document) {
         let _ = write!(text, "\n## {}\n", section.title);

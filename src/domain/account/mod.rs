@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::Verified;
 use super::guard::Guarded;
-use super::journal::{BackupMoment, Foreseen, Line, Rows, RunBackup, Stopped};
+use super::journal::{BackupMoment, Line, RecordedFinding, Rows, RunBackup, Stopped};
 use super::lock::Operator;
-use super::policy::{Ruling, checklist};
+use super::policy::{PolicyDecision, checklist};
 use super::revision::{RevisionId, TOLD};
 use super::schema::Difference;
 use super::sql_files::ENGINE;
@@ -25,7 +25,7 @@ pub const VERSION: u32 = 1;
 
 /// One run, from its beginning to the last line of its journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Document {
+pub struct RunReport {
     /// [`VERSION`].
     pub version: u32,
     /// The run's id.
@@ -78,7 +78,7 @@ pub struct Document {
     /// The codes of findings that were consented to.
     pub allowed: Vec<String>,
     /// What the policy said; `None` where there was none.
-    pub ruling: Option<Ruling>,
+    pub ruling: Option<PolicyDecision>,
     /// The backup to go back to: the one from before the command under guard or before the first step; without
     /// one, the one from before a resume.
     pub backup: Option<Backup>,
@@ -187,7 +187,7 @@ pub struct Step {
     /// The command line of the engine, or only its argument in old records.
     pub command: String,
     /// What was foretold of it.
-    pub findings: Vec<Foreseen>,
+    pub findings: Vec<RecordedFinding>,
     /// What became of it.
     pub state: StepState,
     /// How often it was begun.
@@ -291,7 +291,7 @@ pub struct Item {
     pub evidence: String,
 }
 
-impl Document {
+impl RunReport {
     /// How many rows are told one by one: where each migration has one, the newest says enough.
     pub fn rows_told(&self) -> usize {
         if self.engine == ENGINE { 1 } else { TOLD }

@@ -4,23 +4,23 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::{
-    Backup, Check, Data, Document, Event, Messages, Moment, Named, Status, Step, StepState, Stop,
+    Backup, Check, Data, Event, Messages, Moment, Named, RunReport, Status, Step, StepState, Stop,
     Table, VERSION, change,
 };
 use crate::domain::checks::touches;
 use crate::domain::command::Command;
 use crate::domain::journal::{Begun, End, Entry, Line, Rows, Run, Stopped, to_go_back};
 use crate::domain::lock::Operator;
-use crate::domain::policy::{Circumstances, Ruling};
+use crate::domain::policy::{PolicyDecision, RunContext};
 use crate::domain::report::Cause;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::schema::Difference;
 
-impl Document {
+impl RunReport {
     /// The account of the run that a journal tells of; `None` where the lines are no journal.
     pub fn of(lines: &[Line]) -> Option<Self> {
         let run = Run::read(lines.iter().cloned())?;
-        let mut telling = Telling::new(&run);
+        let mut telling = ReportBuilder::new(&run);
         for line in lines {
             telling.take(line);
         }
@@ -29,7 +29,7 @@ impl Document {
 }
 
 /// An account while it is put together.
-struct Telling<'a> {
+struct ReportBuilder<'a> {
     run: &'a Run,
     steps: Vec<Step>,
     checks: Vec<Check>,
@@ -42,10 +42,10 @@ struct Telling<'a> {
     /// Whether a step was begun in this part of the run.
     under_way: bool,
     /// What the policy said last.
-    ruling: Option<Ruling>,
+    ruling: Option<PolicyDecision>,
 }
 
-impl<'a> Telling<'a> {
+impl<'a> ReportBuilder<'a> {
     fn new(run: &'a Run) -> Self {
         Self {
             run,
@@ -323,7 +323,7 @@ impl<'a> Telling<'a> {
         }
     }
 
-    fn document(mut self, lines: &[Line]) -> Document {
+    fn document(mut self, lines: &[Line]) -> RunReport {
         let begun = &self.run.begun;
         let messages = messages(begun);
         let named = |heads: &Heads| named(heads, &messages);
@@ -336,7 +336,7 @@ impl<'a> Telling<'a> {
         let seconds = self.ended.as_deref().and_then(|end| between(since, end));
         let restore = |id: &str| command(begun, &["restore", id]).to_string();
         let backup = to_go_back(&self.run.backups);
-        Document {
+        RunReport {
             version: VERSION,
             run: begun.run.clone(),
             status,
@@ -496,7 +496,7 @@ fn between(start: &str, end: &str) -> Option<f64> {
 }
 
 /// What was said when a run was gone on with, as the end of a sentence.
-fn told_anew(said: &Circumstances) -> String {
+fn told_anew(said: &RunContext) -> String {
     let parts = [
         ("reason", &said.reason),
         ("incident", &said.incident),

@@ -3,7 +3,7 @@
 use crate::domain::revision::by_the_last;
 use crate::domain::sql_files::ENGINE;
 
-use super::{Check, Document, Moment, Named, Status, Step, StepState, Table};
+use super::{Check, Moment, Named, RunReport, Status, Step, StepState, Table};
 use crate::domain::backup::Verified;
 use crate::domain::journal::{BackupMoment, Rows};
 
@@ -59,7 +59,7 @@ fn literal(text: impl Into<String>) -> Cell {
 pub const TITLE: &str = "Migration rollback report";
 
 /// The sections of a page. One that has nothing to tell is left out.
-pub fn page(document: &Document) -> Vec<Section> {
+pub fn page(document: &RunReport) -> Vec<Section> {
     let sections = [
         section("Summary", summary(document)),
         section("Rollback", rollback(document)),
@@ -90,7 +90,7 @@ fn facts(facts: Vec<(&'static str, Option<Cell>)>) -> Block {
     Block::Facts(known.collect())
 }
 
-fn summary(document: &Document) -> Vec<Block> {
+fn summary(document: &RunReport) -> Vec<Block> {
     let guarded = document.guarded.as_ref();
     let known =
         |text: &Option<String>| Some(text.clone().map_or_else(|| plain("not given"), plain));
@@ -140,7 +140,7 @@ fn summary(document: &Document) -> Vec<Block> {
     ])]
 }
 
-fn rollback(document: &Document) -> Vec<Block> {
+fn rollback(document: &RunReport) -> Vec<Block> {
     vec![facts(vec![
         (
             "From revision",
@@ -179,7 +179,7 @@ fn rollback(document: &Document) -> Vec<Block> {
     ])]
 }
 
-fn before(document: &Document) -> Vec<Block> {
+fn before(document: &RunReport) -> Vec<Block> {
     let data = &document.data;
     let counted: Vec<Rows> = data.rows.iter().filter_map(|table| table.before).collect();
     let rows = (!counted.is_empty()).then(|| {
@@ -219,7 +219,7 @@ fn before(document: &Document) -> Vec<Block> {
     blocks
 }
 
-fn foretold(document: &Document) -> Vec<Block> {
+fn foretold(document: &RunReport) -> Vec<Block> {
     let findings = document.steps.iter().flat_map(|step| {
         step.findings.iter().map(|finding| {
             vec![
@@ -253,7 +253,7 @@ fn foretold(document: &Document) -> Vec<Block> {
     blocks
 }
 
-fn policy(document: &Document) -> Vec<Block> {
+fn policy(document: &RunReport) -> Vec<Block> {
     let Some(ruling) = &document.ruling else {
         return Vec::new();
     };
@@ -271,7 +271,7 @@ fn policy(document: &Document) -> Vec<Block> {
     ]
 }
 
-fn backup(document: &Document) -> Vec<Block> {
+fn backup(document: &RunReport) -> Vec<Block> {
     let Some(backup) = &document.backup else {
         return vec![Block::Paragraph(plain("This run made no backup."))];
     };
@@ -316,7 +316,7 @@ fn backup(document: &Document) -> Vec<Block> {
     ]
 }
 
-fn steps(document: &Document) -> Vec<Block> {
+fn steps(document: &RunReport) -> Vec<Block> {
     let rows = document.steps.iter().map(|step| {
         vec![
             plain(step.step.to_string()),
@@ -380,7 +380,7 @@ fn state(step: &Step) -> String {
     }
 }
 
-fn stops(document: &Document) -> Vec<Block> {
+fn stops(document: &RunReport) -> Vec<Block> {
     let mut blocks = Vec::new();
     for stop in &document.stops {
         let at = &stop.stopped;
@@ -420,7 +420,7 @@ fn stops(document: &Document) -> Vec<Block> {
     blocks
 }
 
-fn checks(document: &Document) -> Vec<Block> {
+fn checks(document: &RunReport) -> Vec<Block> {
     if document.checks.is_empty() {
         return vec![Block::Paragraph(plain("No check is recorded."))];
     }
@@ -449,7 +449,7 @@ fn checks(document: &Document) -> Vec<Block> {
     vec![Block::Table(vec!["when", "check", "state", "result"], rows)]
 }
 
-fn data(document: &Document) -> Vec<Block> {
+fn data(document: &RunReport) -> Vec<Block> {
     let data = &document.data;
     if data.rows.is_empty() {
         return vec![Block::Paragraph(plain("Rows were not counted."))];
@@ -494,7 +494,7 @@ fn data(document: &Document) -> Vec<Block> {
     blocks
 }
 
-fn course(document: &Document) -> Vec<Block> {
+fn course(document: &RunReport) -> Vec<Block> {
     let told = document.events.iter().map(|event| {
         let by = event.by.as_ref();
         let by = by.map(|by| format!(", by {}@{}", by.user, by.host));
@@ -512,7 +512,7 @@ fn course(document: &Document) -> Vec<Block> {
     vec![Block::List(told)]
 }
 
-fn checklist(document: &Document) -> Vec<Block> {
+fn checklist(document: &RunReport) -> Vec<Block> {
     let mut blocks = Vec::new();
     for (phase, title) in [
         ("before", "Before"),
@@ -538,7 +538,7 @@ fn checklist(document: &Document) -> Vec<Block> {
     blocks
 }
 
-fn next(document: &Document) -> Vec<Block> {
+fn next(document: &RunReport) -> Vec<Block> {
     if document.next.is_empty() {
         return Vec::new();
     }

@@ -3,15 +3,15 @@ use pulldown_cmark::{Event as Mark, Options, Parser, Tag};
 use super::markdown::markdown;
 use super::*;
 use crate::domain::journal::{Begun, Checked, Entry, Finished, Planned};
-use crate::domain::policy::{Circumstances, Point};
+use crate::domain::policy::{Requirement, RunContext};
 use crate::domain::revision::Heads;
-use crate::domain::schema::{FORM, Schema};
+use crate::domain::schema::{FORM, SchemaLines};
 
 fn heads(ids: &[&str]) -> Heads {
     ids.iter().copied().map(RevisionId::from).collect()
 }
 
-fn schema(lines: &[&str]) -> Schema {
+fn schema(lines: &[&str]) -> SchemaLines {
     lines.iter().map(ToString::to_string).collect()
 }
 
@@ -40,7 +40,7 @@ fn begun() -> Begun {
         removes: removes.into(),
         message: message.into(),
         command: vec!["alembic".into(), "downgrade".into(), format!("{removes}@x")],
-        findings: vec![Foreseen {
+        findings: vec![RecordedFinding {
             code: "table-dropped".into(),
             level: "high".into(),
             sentence: format!("drops table {removes} with 3 rows"),
@@ -59,14 +59,14 @@ fn begun() -> Begun {
         heads: heads(&["c"]),
         schema: schema(&["table kept", "table t", "column t.x int"]),
         server: Some("SQLite 3".into()),
-        circumstances: Circumstances {
+        circumstances: RunContext {
             incident: Some("INC-1".into()),
             approved_by: Some("bob".into()),
-            ..Circumstances::default()
+            ..RunContext::default()
         },
-        ruling: Some(Ruling {
+        ruling: Some(PolicyDecision {
             environment: Some("production".into()),
-            points: vec![Point {
+            points: vec![Requirement {
                 code: "reason".into(),
                 sentence: "a reason is given".into(),
                 met: true,
@@ -95,8 +95,8 @@ fn lines(entries: Vec<Entry>) -> Vec<Line> {
     lines.collect()
 }
 
-fn account(entries: Vec<Entry>) -> Document {
-    Document::of(&lines(entries)).unwrap()
+fn account(entries: Vec<Entry>) -> RunReport {
+    RunReport::of(&lines(entries)).unwrap()
 }
 
 fn start() -> Entry {
@@ -175,7 +175,7 @@ fn resumed() -> Entry {
     }
 }
 
-fn states(document: &Document) -> Vec<StepState> {
+fn states(document: &RunReport) -> Vec<StepState> {
     document.steps.iter().map(|step| step.state).collect()
 }
 
@@ -417,7 +417,7 @@ fn a_restore_is_the_end_of_a_run() {
 fn an_account_is_read_back_as_it_was_written() {
     let told = account(all_done());
     let text = serde_json::to_string(&told).unwrap();
-    assert_eq!(serde_json::from_str::<Document>(&text).unwrap(), told);
+    assert_eq!(serde_json::from_str::<RunReport>(&text).unwrap(), told);
 }
 
 /// Recorded by a version that wrote no reports. Turns red if its journals can be told no more.
@@ -427,7 +427,7 @@ fn a_journal_of_before_there_were_reports_is_told_as_far_as_it_goes() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let told = Document::of(&lines).unwrap();
+    let told = RunReport::of(&lines).unwrap();
     assert_eq!((told.status, told.exit_code), (Status::Failed, Some(5)));
     assert_eq!(
         told.result,
@@ -448,8 +448,8 @@ fn a_journal_of_before_there_were_reports_is_told_as_far_as_it_goes() {
 
 #[test]
 fn lines_without_a_beginning_are_no_run() {
-    assert_eq!(Document::of(&lines(vec![intent(0)])), None);
-    assert_eq!(Document::of(&[]), None);
+    assert_eq!(RunReport::of(&lines(vec![intent(0)])), None);
+    assert_eq!(RunReport::of(&[]), None);
 }
 
 /// What a reader of Markdown sees: the tags in their order, and whether there was HTML other than a break.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Catalogue, Column, Effect, Key, Presence, Subject, Table, View};
+use super::{Column, Effect, Key, Presence, SchemaModel, Subject, Table, View};
 use crate::domain::operation::TableName;
 
-impl Catalogue {
+impl SchemaModel {
     /// Either this schema or another one: what they do not share is there perhaps.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {

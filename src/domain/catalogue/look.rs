@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Catalogue, Index, Key, Origin, Presence, Table};
+use super::{Index, Key, Origin, Presence, SchemaModel, Table};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{Name, TableName};
 
-impl Catalogue {
+impl SchemaModel {
     /// The name under which the catalogue has, or would have, what a migration calls so.
     pub fn key(&self, name: &TableName) -> TableName {
         match self.dialect {

@@ -15,9 +15,9 @@ mod tests;
 mod text;
 mod views;
 
-pub use apply::Act;
+pub use apply::ApplyContext;
 pub(super) use apply::made_anew;
-pub use subject::{Effect, Obstacle, Subject, Trouble, effects};
+pub use subject::{ApplyError, ApplyErrorKind, Effect, Subject, effects};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -156,7 +156,7 @@ pub struct View {
 
 /// A schema at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Catalogue {
+pub struct SchemaModel {
     /// The server.
     pub dialect: Dialect,
     /// The schema that names without one mean; `None` where the server has none. Names in the

@@ -1,11 +1,11 @@
 //! The names of SQLite's keys and checks, which stand nowhere but in the statements of its tables.
 
 use super::text::{bracketed, name, parts};
-use super::{Catalogue, Table};
+use super::{SchemaModel, Table};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{Name, TableName};
 
-impl Catalogue {
+impl SchemaModel {
     /// Reads names from what `sqlite_master` has for a table: `CREATE TABLE t (...)`. What has no name
     /// there is unnamed from now on, and what cannot be read stays unknown.
     pub fn name_constraints<'sql>(

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::text::{name, outside, parts};
-use super::{Catalogue, Column, Origin, Presence};
+use super::{Column, Origin, Presence, SchemaModel};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::Family;
 use crate::domain::sql::read_type;
 
-impl Catalogue {
+impl SchemaModel {
     /// A column from what follows its name in a line.
     pub(super) fn read_column(&self, name: &str, text: &str) -> Column {
         const MARKS: [&str; 5] = [" collate ", " not null", " generated ", " default ", " as "];

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::parts::{indexed, on_delete, plain_names, split_column, without_options};
 use super::text::{bracketed, name, outside, parts, path};
-use super::{Catalogue, Check, ForeignKey, Index, Key, Origin, Presence, Table, View};
+use super::{Check, ForeignKey, Index, Key, Origin, Presence, SchemaModel, Table, View};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{Name, TableName};
-use crate::domain::schema::Schema;
+use crate::domain::schema::SchemaLines;
 
 /// What a line may begin with. The longer ones come first.
 const KINDS: [&str; 10] = [
@@ -26,10 +26,10 @@ const KINDS: [&str; 10] = [
     "table ",
 ];
 
-impl Catalogue {
+impl SchemaModel {
     /// Reads the lines of a schema as the server's queries make them. `default_schema` is where names
     /// without a schema are looked for, on a server that has schemas.
-    pub fn read(schema: &Schema, dialect: Dialect, default_schema: Option<&str>) -> Self {
+    pub fn read(schema: &SchemaLines, dialect: Dialect, default_schema: Option<&str>) -> Self {
         let mut reader = Reader {
             catalogue: Self {
                 dialect,
@@ -76,7 +76,7 @@ impl Catalogue {
 }
 
 struct Reader {
-    catalogue: Catalogue,
+    catalogue: SchemaModel,
     tables: BTreeMap<TableName, Table>,
 }
 
@@ -410,7 +410,7 @@ impl Reader {
         )
     }
 
-    fn finish(self) -> Catalogue {
+    fn finish(self) -> SchemaModel {
         let mut catalogue = self.catalogue;
         for (name, table) in self.tables {
             catalogue.tables.insert(name, Arc::new(table));

@@ -66,7 +66,7 @@ fn same(one: &TableName, other: &TableName) -> bool {
 
 /// Why an operation fails, as far as another revision may be to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ApplyErrorKind {
     /// The object is not there.
     Missing,
     /// It is there already.
@@ -77,13 +77,13 @@ pub enum Trouble {
 
 /// A failure with what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obstacle {
+pub struct ApplyError {
     /// The failure, without a culprit.
     pub failure: Failure,
     /// The object.
     pub subject: Subject,
     /// What is wrong with it.
-    pub trouble: Trouble,
+    pub trouble: ApplyErrorKind,
 }
 
 /// What becomes of an object.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::mentions;
-use super::{Catalogue, View};
+use super::{SchemaModel, View};
 use crate::domain::operation::TableName;
 
-impl Catalogue {
+impl SchemaModel {
     /// Takes down what the server says that its views use: a view and a column with its table. A view that is
     /// not named uses no column.
     pub fn settle_views(&mut self, uses: impl IntoIterator<Item = (TableName, TableName, String)>) {

@@ -1,7 +1,7 @@
 //! The server was not to be reached, or let nobody in.
 
-use super::Known;
-use super::entry::{Entry, NEXT, Words, group, pattern};
+use super::DiagnosisContext;
+use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::Failed;
 use super::names::named;
 use crate::domain::connection::Dialect;
@@ -149,13 +149,13 @@ fn place(failed: &Failed) -> Option<String> {
     }
 }
 
-fn login(failed: &Failed, known: &Known) -> Words {
+fn login(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let user = group(&USER, &failed.message);
     let who = user
         .as_deref()
         .map_or(String::new(), |user| format!(" of user {user}"));
     let at = place(failed).map_or(String::new(), |place| format!(" at {place}"));
-    let words = Words::new(format!("the server{at} refused the login{who}"));
+    let words = Wording::new(format!("the server{at} refused the login{who}"));
     if failed.message.contains("pg_hba.conf") {
         return words.then(
             "allow this user from this address in pg_hba.conf, then: SELECT pg_reload_conf();",
@@ -167,20 +167,20 @@ fn login(failed: &Failed, known: &Known) -> Words {
     ))
 }
 
-fn no_database(failed: &Failed, known: &Known) -> Words {
+fn no_database(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let name = match failed.dialect {
         Some(Dialect::MySql) => named(failed, 0),
         _ => group(&DATABASE, &failed.message),
     };
     let name = name.as_deref().unwrap_or("of that name");
-    Words::new(format!("the server has no database {name}")).then(format!(
+    Wording::new(format!("the server has no database {name}")).then(format!(
         "correct its name where the project sets it, then try: {}",
         known.current()
     ))
 }
 
-fn too_many(failed: &Failed, _: &Known) -> Words {
-    let words = Words::new("the server has no connection left");
+fn too_many(failed: &Failed, _: &DiagnosisContext) -> Wording {
+    let words = Wording::new("the server has no connection left");
     let words = match failed.dialect {
         Some(Dialect::MySql) => words.then("see whose they are: SHOW FULL PROCESSLIST;"),
         _ => words.then(
@@ -190,19 +190,19 @@ fn too_many(failed: &Failed, _: &Known) -> Words {
     words.then("close those that are not needed, or wait until some are free")
 }
 
-fn pooled(_: &Failed, _: &Known) -> Words {
-    Words::new("a pooler in transaction mode gave the driver a session in which its prepared statements are not its own")
+fn pooled(_: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new("a pooler in transaction mode gave the driver a session in which its prepared statements are not its own")
         .then("connect to the server itself for migrations, past the pooler")
         .then("or switch prepared statements off: asyncpg statement_cache_size=0 and prepared_statement_cache_size=0, psycopg prepare_threshold=None")
 }
 
-fn lost(failed: &Failed, known: &Known) -> Words {
+fn lost(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let cause = if known.state.is_some() {
         "the connection to the server broke".to_owned()
     } else {
         format!("the connection to the server broke: {}", failed.sentence())
     };
-    let mut words = Words::new(cause)
+    let mut words = Wording::new(cause)
         .then("see why in the server's log: a restart, a crash, a limit for idle sessions, a pooler between");
     if known.state.is_some() {
         words.meaning =
@@ -211,9 +211,9 @@ fn lost(failed: &Failed, known: &Known) -> Words {
     words
 }
 
-fn unreachable(failed: &Failed, known: &Known) -> Words {
+fn unreachable(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let at = place(failed).map_or(String::new(), |place| format!(" at {place}"));
-    Words::new(if failed.state.as_deref() == Some("57P03") {
+    Wording::new(if failed.state.as_deref() == Some("57P03") {
         format!("the server{at} is starting or stopping and lets nobody in yet")
     } else {
         format!("no server answers{at}")
@@ -224,8 +224,8 @@ fn unreachable(failed: &Failed, known: &Known) -> Words {
     ))
 }
 
-fn no_file(_: &Failed, known: &Known) -> Words {
-    Words::new("the file of the SQLite database cannot be opened").then(format!(
+fn no_file(_: &Failed, known: &DiagnosisContext) -> Wording {
+    Wording::new("the file of the SQLite database cannot be opened").then(format!(
         "create its folder, or correct its path where the project sets it, then try: {}",
         known.current()
     ))

@@ -1,7 +1,7 @@
 //! Rows that do not fit the schema that is to come back.
 
-use super::Known;
-use super::entry::{Entry, NEXT, Words, group, pattern};
+use super::DiagnosisContext;
+use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::Failed;
 use super::names::{column, condition, key, length, named, new_type, of_table, table, written};
 use crate::domain::connection::Dialect;
@@ -151,7 +151,7 @@ pattern!(WRITES = r"(?is)^\s*(?:(INSERT|REPLACE)\b.*?\bVALUES\b|(UPDATE)\b)");
 
 /// The words for a value that the step writes itself, `None` if it is about rows that are there. A copy of a table
 /// (`INSERT ... SELECT`) has the rows that are there.
-pub(super) fn written_by_step(failed: &Failed, problem: &str) -> Option<Words> {
+pub(super) fn written_by_step(failed: &Failed, problem: &str) -> Option<Wording> {
     let verb = group(&WRITES, &failed.sql)?.to_ascii_uppercase();
     let article = if verb == "REPLACE" { "a" } else { "an" };
     let at = failed.migration().map_or(String::new(), |frame| {
@@ -165,9 +165,9 @@ pub(super) fn written_by_step(failed: &Failed, problem: &str) -> Option<Words> {
         (None, Some(table)) => format!(" in table {table}"),
         (None, None) => String::new(),
     };
-    let words = Words {
+    let words = Wording {
         meaning: Some("The statement was not done. The step writes the value itself: the rows from before need not be at fault.".to_owned()),
-        ..Words::new(format!(
+        ..Wording::new(format!(
             "{article} {verb} of the step{at} {problem}{place}"
         ))
     };
@@ -202,7 +202,7 @@ fn value_column(failed: &Failed) -> (Option<String>, Option<String>) {
     (column, in_table.or_else(|| table(failed)))
 }
 
-fn too_long(failed: &Failed, _: &Known) -> Words {
+fn too_long(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if let Some(words) = written_by_step(failed, "writes a value that is longer than its column") {
         return words;
     }
@@ -222,7 +222,7 @@ fn too_long(failed: &Failed, _: &Known) -> Words {
                 &format!("char_length({column}) > {limit}"),
             )
         });
-    Words::new(format!(
+    Wording::new(format!(
         "a value in {} is longer{most}",
         place(failed, column.as_deref(), table.as_deref())
     ))
@@ -230,7 +230,7 @@ fn too_long(failed: &Failed, _: &Known) -> Words {
     .then("shorten them, or leave the column as wide as it is in the downgrade")
 }
 
-fn truncated(failed: &Failed, _: &Known) -> Words {
+fn truncated(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if let Some(words) = written_by_step(failed, "writes a value that its column cannot hold") {
         return words;
     }
@@ -242,7 +242,7 @@ fn truncated(failed: &Failed, _: &Known) -> Words {
             "see what there is: SELECT {column}, count(*) FROM {table} GROUP BY {column};"
         ))
     });
-    Words::new(format!(
+    Wording::new(format!(
         "a value in {} does not fit the type that it is to have: too long, no word of its enum, or NULL",
         place(failed, column.as_deref(), table.as_deref())
     ))
@@ -250,7 +250,7 @@ fn truncated(failed: &Failed, _: &Known) -> Words {
     .then("change the rows that do not fit")
 }
 
-fn out_of_range(failed: &Failed, _: &Known) -> Words {
+fn out_of_range(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if let Some(words) = written_by_step(
         failed,
         "writes a number that is out of the range of its column",
@@ -265,7 +265,7 @@ fn out_of_range(failed: &Failed, _: &Known) -> Words {
             "see how large they are: SELECT min({column}), max({column}) FROM {table};"
         ))
     });
-    Words::new(format!(
+    Wording::new(format!(
         "a number in {} is out of the range of the type that it is to have",
         place(failed, column.as_deref(), table.as_deref())
     ))
@@ -285,11 +285,11 @@ pub(super) fn in_catalogue(failed: &Failed) -> bool {
         && named(failed, 0).is_some_and(|index| index.starts_with("pg_"))
 }
 
-fn no_cast(failed: &Failed, _: &Known) -> Words {
+fn no_cast(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if failed.message.starts_with("default for column") {
         let column = named(failed, 0).or_else(|| column(failed));
         let table = table(failed);
-        return Words::new(format!(
+        return Wording::new(format!(
             "PostgreSQL does not turn the default of {} into the new type by itself",
             of_table("column", column.as_deref(), table.as_deref())
         ))
@@ -302,7 +302,7 @@ fn no_cast(failed: &Failed, _: &Known) -> Words {
         (Some(column), Some(new)) => format!("{}::{new}", written(column, failed.dialect)),
         _ => "COLUMN::TYPE".to_owned(),
     };
-    Words::new(format!(
+    Wording::new(format!(
         "PostgreSQL does not turn {} into {} by itself",
         place(failed, column.as_deref(), table.as_deref()),
         new.as_deref().unwrap_or("the type that it is to have")
@@ -312,7 +312,7 @@ fn no_cast(failed: &Failed, _: &Known) -> Words {
     ))
 }
 
-fn cast_failed(failed: &Failed, _: &Known) -> Words {
+fn cast_failed(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if let Some(words) = written_by_step(failed, "has a value that its type cannot hold") {
         return words;
     }
@@ -324,7 +324,7 @@ fn cast_failed(failed: &Failed, _: &Known) -> Words {
             "see what there is: SELECT {column}, count(*) FROM {table} GROUP BY {column};"
         ))
     });
-    Words::new(format!(
+    Wording::new(format!(
         "a value in {} has no meaning in the type that it is to have",
         place(failed, column.as_deref(), table.as_deref())
     ))
@@ -351,7 +351,7 @@ fn sqlite_fields(failed: &Failed) -> Option<(String, Vec<String>)> {
     ))
 }
 
-fn null(failed: &Failed, _: &Known) -> Words {
+fn null(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if let Some(words) = written_by_step(failed, "leaves NULL in a column that is NOT NULL") {
         return words;
     }
@@ -381,7 +381,7 @@ fn null(failed: &Failed, _: &Known) -> Words {
                 written(column.as_deref().unwrap_or_default(), failed.dialect)
             )
         });
-    Words::new(format!(
+    Wording::new(format!(
         "rows have NULL in {}, which is to be NOT NULL",
         place(failed, column.as_deref(), table.as_deref())
     ))
@@ -389,7 +389,7 @@ fn null(failed: &Failed, _: &Known) -> Words {
     .then(fill.unwrap_or_else(|| "give them a value".to_owned()))
 }
 
-fn duplicate(failed: &Failed, _: &Known) -> Words {
+fn duplicate(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if let Some(words) = written_by_step(
         failed,
         "writes a value that has to be unique and exists already",
@@ -414,7 +414,7 @@ fn duplicate(failed: &Failed, _: &Known) -> Words {
             written(table, failed.dialect)
         )
     });
-    Words::new(format!(
+    Wording::new(format!(
         "rows{} have the same {}{which}",
         table
             .as_deref()
@@ -425,7 +425,7 @@ fn duplicate(failed: &Failed, _: &Known) -> Words {
     .then("decide which of them stay")
 }
 
-fn check(failed: &Failed, _: &Known) -> Words {
+fn check(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if let Some(words) = written_by_step(failed, "writes a row that a CHECK forbids") {
         return words;
     }
@@ -452,7 +452,7 @@ fn check(failed: &Failed, _: &Known) -> Words {
     };
     let query = condition(failed)
         .and_then(|condition| rows(failed, table.as_deref(), &format!("NOT ({condition})")));
-    Words::new(format!(
+    Wording::new(format!(
         "rows of table {} break the condition {}",
         table.as_deref().unwrap_or("(not named)"),
         name.as_deref().unwrap_or("(not named)")
@@ -461,14 +461,14 @@ fn check(failed: &Failed, _: &Known) -> Words {
     .then("change the rows that break it")
 }
 
-fn exclusion(failed: &Failed, _: &Known) -> Words {
+fn exclusion(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if let Some(words) = written_by_step(
         failed,
         "writes a row that conflicts with another by an EXCLUDE constraint",
     ) {
         return words;
     }
-    Words::new(format!(
+    Wording::new(format!(
         "rows{} conflict with each other by the constraint {}",
         table(failed).map_or(String::new(), |table| format!(" of table {table}")),
         named(failed, 0).as_deref().unwrap_or("(not named)")

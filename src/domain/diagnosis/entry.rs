@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::{Regex, RegexSet};
 
-use super::Known;
+use super::DiagnosisContext;
 use super::catalogue;
 use super::failed::Failed;
 use super::start::Kind;
@@ -38,12 +38,12 @@ pub(super) struct Entry {
     /// Whether it comes from a statement of a step, which may have had others before it.
     pub(super) in_a_step: bool,
     /// What is said.
-    pub(super) words: fn(&Failed, &Known) -> Words,
+    pub(super) words: fn(&Failed, &DiagnosisContext) -> Wording,
 }
 
 /// What is said about one failure.
 #[derive(Debug, Default)]
-pub(super) struct Words {
+pub(super) struct Wording {
     /// What went wrong, with names.
     pub(super) cause: String,
     /// Where the entry's own would not be right.
@@ -52,7 +52,7 @@ pub(super) struct Words {
     pub(super) what_to_do: Vec<String>,
 }
 
-impl Words {
+impl Wording {
     pub(super) fn new(cause: impl Into<String>) -> Self {
         Self {
             cause: cause.into(),
@@ -87,7 +87,7 @@ pub(super) const NEXT: Entry = Entry {
     kind: |_| false,
     and: |_| true,
     in_a_step: false,
-    words: |_, _| Words {
+    words: |_, _| Wording {
         cause: String::new(),
         meaning: None,
         what_to_do: Vec::new(),

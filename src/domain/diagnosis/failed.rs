@@ -1,7 +1,7 @@
 //! One error, taken apart: who raised it, by which code, in which words, about which statement.
 
 use super::start::{self, Kind, patterns};
-use super::trace::{Frame, Speaker, Told, is_state};
+use super::trace::{Excerpt, Frame, Speaker, is_state};
 use crate::domain::connection::Dialect;
 
 /// More of a sentence is not repeated.
@@ -116,8 +116,8 @@ const DBAPI: &[&str] = &[
 ];
 
 impl Failed {
-    pub(super) fn read(told: Told) -> Self {
-        let Told {
+    pub(super) fn read(told: Excerpt) -> Self {
+        let Excerpt {
             speaker,
             lines,
             code,

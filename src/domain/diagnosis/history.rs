@@ -1,7 +1,7 @@
 //! Alembic finds its way through the revisions not, or not only one.
 
-use super::Known;
-use super::entry::{Entry, NEXT, Words, group, pattern};
+use super::DiagnosisContext;
+use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::Failed;
 use super::names::written;
 use super::start::Kind;
@@ -136,14 +136,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
 ];
 
-fn missing(failed: &Failed, known: &Known) -> Words {
+fn missing(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let id = match &failed.kind {
         Some(Kind::CannotLocate(id) | Kind::MissingParent(id)) => id.clone(),
         _ => "(not named)".to_owned(),
     };
     let quoted =
         shlex::try_quote(&id).map_or_else(|_| "REV".to_owned(), std::borrow::Cow::into_owned);
-    Words::new(format!("no version file has the revision {id}"))
+    Wording::new(format!("no version file has the revision {id}"))
         .then(format!(
             "find the commit that had it: git log --all --oneline -S {quoted}"
         ))
@@ -154,33 +154,33 @@ fn missing(failed: &Failed, known: &Known) -> Words {
         ))
 }
 
-fn ambiguous(_: &Failed, _: &Known) -> Words {
-    Words::new("the relative target leads more than one way: there is a merge")
+fn ambiguous(_: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new("the relative target leads more than one way: there is a merge")
         .then("let rollback find the way, one revision at a time: rollback plan -1")
 }
 
-fn several(failed: &Failed, _: &Known) -> Words {
+fn several(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let of =
         group(&HEADS, &failed.message).map_or(String::new(), |argument| format!(" for {argument}"));
-    Words::new(format!(
+    Wording::new(format!(
         "there are several heads{of}, and the command means one"
     ))
     .then("see them: rollback list")
     .then("name the one that is meant, as REVISION or LABEL@head")
 }
 
-fn cycle(failed: &Failed, _: &Known) -> Words {
+fn cycle(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let which = group(&CYCLE_IN, &failed.message);
-    Words::new(format!(
+    Wording::new(format!(
         "revisions descend from themselves{}",
         which.map_or(String::new(), |which| format!(": {which}"))
     ))
     .then("correct the `down_revision` or `depends_on` of one of them")
 }
 
-fn not_below(failed: &Failed, known: &Known) -> Words {
+fn not_below(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let target = group(&DESTINATION, &failed.message);
-    Words::new(format!(
+    Wording::new(format!(
         "the target {}is not below where the database stands, or not so many steps are there",
         target.map_or(String::new(), |target| format!(
             "{} ",
@@ -194,12 +194,12 @@ fn not_below(failed: &Failed, known: &Known) -> Words {
     .then("see what is below it: rollback list")
 }
 
-fn overlaps(failed: &Failed, _: &Known) -> Words {
+fn overlaps(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let rows = OVERLAPS.captures(&failed.message).map_or_else(
         || "a revision and one that descends from it".to_owned(),
         |found| format!("{} and {}", &found[1], found[2].trim_end_matches('.')),
     );
-    Words::new(format!(
+    Wording::new(format!(
         "the version table holds {rows}, of which one descends from the other"
     ))
     .then("see them: SELECT version_num FROM alembic_version;")
@@ -212,15 +212,15 @@ fn inserts_version_row(failed: &Failed) -> bool {
         && VERSION_STATEMENT.is_match(&failed.sql)
 }
 
-fn not_one_row(failed: &Failed, known: &Known) -> Words {
+fn not_one_row(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let Some(found) = ONE_ROW.captures(&failed.message) else {
-        return Words::new("the version table has the row of this revision already")
+        return Wording::new("the version table has the row of this revision already")
             .then("see whether another process migrates the same database")
             .then("see the rows: SELECT version_num FROM alembic_version;");
     };
     let (id, table, count) = (&found[1], &found[2], &found[3]);
     if count == "0" {
-        return Words::new(format!(
+        return Wording::new(format!(
             "table {table} had no row {id} when Alembic came to change it"
         ))
         .then("see whether another process migrates the same database, or a row security policy hides the row")
@@ -230,7 +230,7 @@ fn not_one_row(failed: &Failed, known: &Known) -> Words {
         ));
     }
     let count = count.parse().unwrap_or(2);
-    Words::new(format!("table {table} has the row {id} {count} times"))
+    Wording::new(format!("table {table} has the row {id} {count} times"))
         .then(format!(
             "leave one of them: {}",
             version_rows::leave_one(&written(table, known.dialect), id, count, known.dialect)
@@ -241,7 +241,7 @@ fn not_one_row(failed: &Failed, known: &Known) -> Words {
         ))
 }
 
-fn id_too_long(failed: &Failed, _: &Known) -> Words {
+fn id_too_long(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let id = group(&VERSION_VALUE, &failed.sql);
     let table = group(&VERSION_STATEMENT, &failed.sql).unwrap_or_default();
     let limit = group(&LENGTH, &failed.message);
@@ -255,15 +255,15 @@ fn id_too_long(failed: &Failed, _: &Known) -> Words {
     } else {
         "ALTER COLUMN version_num TYPE VARCHAR(255)"
     };
-    Words::new(cause)
+    Wording::new(cause)
         .then("give the revision a shorter id, in its file and wherever another file names it")
         .then(format!(
             "or make the column wider: ALTER TABLE {table} {alter};"
         ))
 }
 
-fn not_up_to_date(_: &Failed, known: &Known) -> Words {
-    Words::new("the database is not at the head of the code, which the command needs")
+fn not_up_to_date(_: &Failed, known: &DiagnosisContext) -> Wording {
+    Wording::new("the database is not at the head of the code, which the command needs")
         .then(format!(
             "see where it is: {}",
             known.current()
@@ -272,8 +272,8 @@ fn not_up_to_date(_: &Failed, known: &Known) -> Words {
         .then("or, if its schema is that of the head already and only the row is missing: alembic stamp head")
 }
 
-fn history_differs(failed: &Failed, _: &Known) -> Words {
-    Words::new("the database has migrations that are not in the folder of the project")
+fn history_differs(failed: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new("the database has migrations that are not in the folder of the project")
         .then("get the files: check out the branch that has them, or run: supabase migration fetch")
         .and_then(
             group(&REPAIR, &failed.details).map(|repair| {

@@ -1,8 +1,8 @@
 //! Keys: what a foreign key joins, what refers to what, and what a key is needed for.
 
-use super::Known;
+use super::DiagnosisContext;
 use super::data::written_by_step;
-use super::entry::{Entry, NEXT, Words, group, pattern};
+use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::Failed;
 use super::names::{Verb, named, of_table, quoted, references, table, verb, written};
 use crate::domain::connection::Dialect;
@@ -107,10 +107,10 @@ fn changes_key_column(failed: &Failed) -> bool {
     !failed.sql.is_empty() && references(&failed.sql).is_none()
 }
 
-fn key_types(failed: &Failed, _: &Known) -> Words {
+fn key_types(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let key = references(&failed.sql).or_else(|| references(&failed.message));
     let table = table(failed);
-    Words::new(match &key {
+    Wording::new(match &key {
         Some((ours, parent, theirs)) => format!(
             "the foreign key joins {} to {parent}.{theirs}, and their types differ",
             of_table("column", Some(ours), table.as_deref())
@@ -120,14 +120,14 @@ fn key_types(failed: &Failed, _: &Known) -> Words {
     .then("give both columns the same type first, in the downgrade")
 }
 
-fn not_unique(failed: &Failed, _: &Known) -> Words {
+fn not_unique(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let key = references(&failed.sql);
     let parent = key
         .as_ref()
         .map(|(_, parent, _)| parent.clone())
         .or_else(|| named(failed, 0));
     let columns = key.map(|(_, _, theirs)| theirs);
-    let words = Words::new(format!(
+    let words = Wording::new(format!(
         "table {} has no unique key over {}, which the foreign key is to refer to",
         parent.as_deref().unwrap_or("(not named)"),
         columns.as_deref().unwrap_or("the columns")
@@ -158,7 +158,7 @@ fn refers_downwards(failed: &Failed) -> bool {
     }
 }
 
-fn still_referenced(failed: &Failed, _: &Known) -> Words {
+fn still_referenced(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let (parent, constraint, child) = match failed.dialect {
         Some(Dialect::MySql) => {
             let child = group(&MYSQL_CHILD, &failed.message);
@@ -186,7 +186,7 @@ fn still_referenced(failed: &Failed, _: &Known) -> Words {
     });
     if failed.is_sqlite() {
         let parent = parent.as_deref().unwrap_or("TABLE");
-        return Words::new(format!(
+        return Wording::new(format!(
             "{what} {parent} cannot go while rows of another table refer to it (PRAGMA foreign_keys is on)"
         ))
         .then(format!(
@@ -213,14 +213,14 @@ fn still_referenced(failed: &Failed, _: &Known) -> Words {
         }
         _ => "remove or change the rows that refer to them first".to_owned(),
     };
-    Words::new(format!(
+    Wording::new(format!(
         "{what} {} cannot go while referred to {by}{key}",
         parent.as_deref().unwrap_or("(not named)")
     ))
     .then(first)
 }
 
-fn orphaned(failed: &Failed, _: &Known) -> Words {
+fn orphaned(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if let Some(words) = written_by_step(
         failed,
         "writes a row that refers to one that does not exist",
@@ -228,9 +228,11 @@ fn orphaned(failed: &Failed, _: &Known) -> Words {
         return words;
     }
     if failed.is_sqlite() || failed.message.starts_with("FOREIGN KEY constraint failed") {
-        return Words::new("a foreign key does not hold: rows refer to others that are not there")
-            .then("find them: PRAGMA foreign_key_check;")
-            .then("remove them or give them their parent");
+        return Wording::new(
+            "a foreign key does not hold: rows refer to others that are not there",
+        )
+        .then("find them: PRAGMA foreign_key_check;")
+        .then("remove them or give them their parent");
     }
     let named_by_server = references(&failed.message);
     let key = named_by_server.or_else(|| references(&failed.sql));
@@ -257,7 +259,7 @@ fn orphaned(failed: &Failed, _: &Known) -> Words {
         }
         _ => None,
     });
-    Words::new(format!(
+    Wording::new(format!(
         "rows of table {} refer to rows of table {} that are not there",
         child.as_deref().unwrap_or("(not named)"),
         parent.as_deref().unwrap_or("(not named)")
@@ -266,12 +268,12 @@ fn orphaned(failed: &Failed, _: &Known) -> Words {
     .then("remove them or give them their parent")
 }
 
-fn index_needed(failed: &Failed, _: &Known) -> Words {
+fn index_needed(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let mut named = quoted(failed).into_iter();
     let (name, key) = (named.next(), named.next());
     let table = table(failed);
     let name = name.as_deref().unwrap_or("what the step drops");
-    let words = Words::new(match &key {
+    let words = Wording::new(match &key {
         Some(key) => format!("{name} is needed by foreign key {key}"),
         None => format!("{name} is needed by a foreign key"),
     });
@@ -290,10 +292,10 @@ fn index_needed(failed: &Failed, _: &Known) -> Words {
     words.then("or make another index that begins with the columns of the foreign key")
 }
 
-fn auto_increment(failed: &Failed, _: &Known) -> Words {
+fn auto_increment(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let table = table(failed);
     let table = table.as_deref().unwrap_or("TABLE");
-    Words::new(format!(
+    Wording::new(format!(
         "the AUTO_INCREMENT column of table {table} has to be in a key, and the step takes that away"
     ))
     .then(format!(
@@ -303,7 +305,7 @@ fn auto_increment(failed: &Failed, _: &Known) -> Words {
     .then("or drop the key and make the other one in one statement: ALTER TABLE ... DROP PRIMARY KEY, ADD PRIMARY KEY (...);")
 }
 
-fn key_column(failed: &Failed, _: &Known) -> Words {
+fn key_column(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let mut named = quoted(failed).into_iter();
     let (mut column, mut key) = (named.next(), named.next());
     // 1833 is about a foreign key of another table, which it names last.
@@ -327,7 +329,7 @@ fn key_column(failed: &Failed, _: &Known) -> Words {
         }
     }
     let column = of_table("column", column.as_deref(), table(failed).as_deref());
-    let words = Words::new(match &key {
+    let words = Wording::new(match &key {
         Some(key) => format!("{column} is used in foreign key {key} and cannot be changed"),
         None => format!("{column} is used in a foreign key and cannot be changed"),
     });

@@ -1,7 +1,7 @@
 //! Somebody else is at the database, or the step took too long.
 
-use super::Known;
-use super::entry::{Entry, NEXT, Words};
+use super::DiagnosisContext;
+use super::entry::{Entry, NEXT, Wording};
 use super::failed::Failed;
 use crate::domain::connection::Dialect;
 
@@ -91,7 +91,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
 ];
 
-fn who(failed: &Failed, known: &Known) -> Option<String> {
+fn who(failed: &Failed, known: &DiagnosisContext) -> Option<String> {
     if !known.blockers.is_empty() {
         // Who calls names them, and says what to do about them.
         return None;
@@ -107,8 +107,8 @@ fn table(failed: &Failed) -> String {
     super::names::table(failed).map_or(String::new(), |table| format!(" of table {table}"))
 }
 
-fn lock_timeout(failed: &Failed, known: &Known) -> Words {
-    Words::new(format!(
+fn lock_timeout(failed: &Failed, known: &DiagnosisContext) -> Wording {
+    Wording::new(format!(
         "a lock{} was not to be had within the lock timeout",
         table(failed)
     ))
@@ -116,8 +116,8 @@ fn lock_timeout(failed: &Failed, known: &Known) -> Words {
     .then("or be more patient: --lock-timeout 30s, and --lock-retries 3 to try again")
 }
 
-fn deadlock(failed: &Failed, known: &Known) -> Words {
-    let words = Words::new("two sessions waited for each other, and the server ended this one");
+fn deadlock(failed: &Failed, known: &DiagnosisContext) -> Wording {
+    let words = Wording::new("two sessions waited for each other, and the server ended this one");
     let words = words.and_then(who(failed, known));
     if failed.dialect == Some(Dialect::MySql) {
         words.then("who the other one was: SHOW ENGINE INNODB STATUS;")
@@ -126,19 +126,19 @@ fn deadlock(failed: &Failed, known: &Known) -> Words {
     }
 }
 
-fn locked(_: &Failed, _: &Known) -> Words {
-    Words::new("another process is writing to the SQLite file")
+fn locked(_: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new("another process is writing to the SQLite file")
         .then("see who has it open: fuser -v FILE")
         .then("end that process, or wait for it")
 }
 
-fn statement_timeout(failed: &Failed, _: &Known) -> Words {
+fn statement_timeout(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if failed.dialect == Some(Dialect::MySql) {
         let limit = match failed.number {
             Some(3024) => "max_execution_time",
             _ => "max_statement_time",
         };
-        return Words::new(format!("a statement took longer than {limit}"))
+        return Wording::new(format!("a statement took longer than {limit}"))
             .then("see the limit: SHOW VARIABLES LIKE 'max_%time%';")
             .then(
                 "raise it for the user of the migrations, or run the step when there is less to do",
@@ -150,17 +150,17 @@ fn statement_timeout(failed: &Failed, _: &Known) -> Words {
     } else {
         ", or somebody cancelled it"
     };
-    Words::new(format!("a statement took longer than statement_timeout{or}"))
+    Wording::new(format!("a statement took longer than statement_timeout{or}"))
         .then("see the limit: SHOW statement_timeout;")
         .then("raise it for the user of the migrations, such as: ALTER ROLE ... SET statement_timeout = '10min';")
 }
 
-fn standby(_: &Failed, _: &Known) -> Words {
-    Words::new("this server is a standby, and what came from its primary ended the statement")
+fn standby(_: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new("this server is a standby, and what came from its primary ended the statement")
         .then("see whether it is: SELECT pg_is_in_recovery();")
         .then("connect to the primary, and run the step there")
 }
 
-fn cancelled(_: &Failed, _: &Known) -> Words {
-    Words::new("somebody cancelled the statement").then("find out who did, and why")
+fn cancelled(_: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new("somebody cancelled the statement").then("find out who did, and why")
 }

@@ -3,8 +3,8 @@
 //! The schema right before the step is known if the step was run by us. It tells an object that was there from one that
 //! the step makes twice, and one that was gone from one that the step has dropped itself.
 
-use super::Known;
-use super::entry::{Words, group, pattern};
+use super::DiagnosisContext;
+use super::entry::{Wording, group, pattern};
 use super::failed::Failed;
 use super::names::{some, table};
 use super::schema::name;
@@ -46,7 +46,12 @@ fn kind(failed: &Failed) -> Option<Kind> {
 }
 
 /// Whether the object was there right before the step; `None` if that is not known.
-fn was_there(kind: Option<Kind>, failed: &Failed, known: &Known, name: &str) -> Option<bool> {
+fn was_there(
+    kind: Option<Kind>,
+    failed: &Failed,
+    known: &DiagnosisContext,
+    name: &str,
+) -> Option<bool> {
     let before = known.before.as_ref()?;
     let table = group(&OF_TABLE, &failed.message).or_else(|| table(failed));
     let owner = match kind? {
@@ -57,7 +62,7 @@ fn was_there(kind: Option<Kind>, failed: &Failed, known: &Known, name: &str) -> 
 }
 
 /// Whether the plan saw the step do it itself.
-fn is_the_step(culprit: &Culprit, known: &Known) -> bool {
+fn is_the_step(culprit: &Culprit, known: &DiagnosisContext) -> bool {
     known.revision.as_deref() == Some(culprit.revision.as_str())
 }
 
@@ -67,7 +72,7 @@ fn at(culprit: Option<&Culprit>) -> String {
     place.map_or(String::new(), |place| format!(" at {}", place.in_short()))
 }
 
-pub(super) fn exists(failed: &Failed, known: &Known) -> Words {
+pub(super) fn exists(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let kind = kind(failed);
     let named = name(failed);
     let name = named.as_deref().unwrap_or("what the step makes");
@@ -93,9 +98,9 @@ pub(super) fn exists(failed: &Failed, known: &Known) -> Words {
             "The step makes an object whose name is taken: by an earlier object, or by one that the step made itself.",
         ),
     };
-    let words = Words {
+    let words = Wording {
         meaning: Some(meaning.to_owned()),
-        ..Words::new(cause)
+        ..Wording::new(cause)
     };
     words
         .then(format!("compare {name} with what the downgrade makes"))
@@ -110,11 +115,11 @@ pub(super) fn exists(failed: &Failed, known: &Known) -> Words {
 /// The step makes an object, and then the same once more.
 fn made_twice(
     failed: &Failed,
-    known: &Known,
+    known: &DiagnosisContext,
     kind: Option<Kind>,
     name: &str,
     first: Option<&Culprit>,
-) -> Words {
+) -> Wording {
     let place = at(first);
     let (cause, meaning) = if first.is_some() {
         (
@@ -137,9 +142,9 @@ fn made_twice(
         .map_or("the migration".to_owned(), |revision| {
             format!("the downgrade of {revision}")
         });
-    let words = Words {
+    let words = Wording {
         meaning: Some(meaning),
-        ..Words::new(cause)
+        ..Wording::new(cause)
     };
     if is_type {
         return words.then(format!(
@@ -150,7 +155,7 @@ fn made_twice(
 }
 
 /// `kind` is the word for it.
-pub(super) fn missing(word: &str, failed: &Failed, known: &Known) -> Words {
+pub(super) fn missing(word: &str, failed: &Failed, known: &DiagnosisContext) -> Wording {
     let mut named = name(failed);
     if word == "constraint"
         && let Some(found) = group(&CONSTRAINT_OF, &failed.message)
@@ -186,15 +191,15 @@ pub(super) fn missing(word: &str, failed: &Failed, known: &Known) -> Words {
                 "The downgrade removes or renames it first, or names it in another way, or another session removed it while the step ran."
             }
         };
-        return Words {
+        return Wording {
             meaning: Some(meaning.to_owned()),
-            ..Words::new(cause)
+            ..Wording::new(cause)
         }
         .then(format!("correct the order in {of}"));
     }
     let words = match culprit {
-        Some(culprit) => Words::new(format!("{what} does not exist: {culprit} removed it")),
-        None => Words::new(format!("{what} does not exist")).then(format!(
+        Some(culprit) => Wording::new(format!("{what} does not exist: {culprit} removed it")),
+        None => Wording::new(format!("{what} does not exist")).then(format!(
             "find out what removed it: grep -rn {} in the folder of the migrations",
             named.as_deref().map_or("NAME".to_owned(), |name| {
                 shlex::try_quote(name)

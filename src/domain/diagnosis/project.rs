@@ -1,7 +1,7 @@
 //! The project's own code, its settings, and what it refuses on purpose.
 
-use super::Known;
-use super::entry::{Entry, NEXT, Words, group, pattern};
+use super::DiagnosisContext;
+use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::{Failed, cut};
 use super::start::Kind;
 use crate::domain::connection::Dialect;
@@ -233,36 +233,36 @@ fn in_migration(failed: &Failed) -> Option<String> {
         .map(|_| "A migration was running; what it did before may be done.".to_owned())
 }
 
-fn import(failed: &Failed, _: &Known) -> Words {
+fn import(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let module = match &failed.kind {
         Some(Kind::Import(module)) if !module.is_empty() => Some(module.as_str()),
         _ => None,
     };
     let words = match module {
-        Some(module) => Words::new(format!("the engine's Python has no module {module}")).then(format!(
+        Some(module) => Wording::new(format!("the engine's Python has no module {module}")).then(format!(
             "install {module} there, or name the right engine with --engine-command"
         )),
-        None => Words::new(format!(
+        None => Wording::new(format!(
             "the engine's Python cannot import what the project needs: {}",
             failed.sentence()
         ))
         .then("see that the packages of the project are installed there in the versions that it needs"),
     };
-    Words {
+    Wording {
         meaning: in_migration(failed),
         ..words
     }
 }
 
-fn syntax(failed: &Failed, _: &Known) -> Words {
+fn syntax(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let place = match &failed.kind {
         Some(Kind::Syntax { file, line }) => Some(format!("{file}, line {line}")),
         _ => None,
     };
     match place {
-        Some(place) => Words::new(format!("{place}: {}", failed.sentence()))
+        Some(place) => Wording::new(format!("{place}: {}", failed.sentence()))
             .then(format!("correct the syntax in {place}")),
-        None => Words::new(format!(
+        None => Wording::new(format!(
             "a Python file cannot be parsed: {}",
             failed.sentence()
         ))
@@ -270,81 +270,81 @@ fn syntax(failed: &Failed, _: &Known) -> Words {
     }
 }
 
-fn variable(failed: &Failed, _: &Known) -> Words {
+fn variable(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let name = match &failed.kind {
         Some(Kind::EnvironmentVariable(name)) => name.clone(),
         _ => "(not named)".to_owned(),
     };
-    Words {
+    Wording {
         meaning: in_migration(failed),
-        ..Words::new(format!(
+        ..Wording::new(format!(
             "the variable {name} is not set, and the project needs it"
         ))
         .then(format!("set it: export {name}=..."))
     }
 }
 
-fn x_argument(failed: &Failed, _: &Known) -> Words {
+fn x_argument(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let name = match &failed.kind {
         Some(Kind::XArgument(name)) => name.clone(),
         _ => "NAME".to_owned(),
     };
-    Words::new(format!(
+    Wording::new(format!(
         "env.py wants an argument {name} that was not given"
     ))
     .then(format!("add it: -x {name}=VALUE"))
 }
 
-fn url(_: &Failed, known: &Known) -> Words {
-    Words::new("the project gives no database URL that can be used").then(format!(
+fn url(_: &Failed, known: &DiagnosisContext) -> Wording {
+    Wording::new("the project gives no database URL that can be used").then(format!(
         "set it where the project reads it (`sqlalchemy.url` in alembic.ini, or its env.py) until this works: {}",
         known.current()
     ))
 }
 
-fn no_configuration(failed: &Failed, _: &Known) -> Words {
-    Words::new(format!(
+fn no_configuration(failed: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new(format!(
         "Alembic has no configuration: {}",
         failed.sentence()
     ))
     .then("run it in the project's folder, or name that: rollback -C <dir> current")
 }
 
-fn broken_configuration(failed: &Failed, known: &Known) -> Words {
+fn broken_configuration(failed: &Failed, known: &DiagnosisContext) -> Wording {
     if failed.line().contains("nterpolation") {
         // The value is not repeated: it is nearly always a URL with its password.
-        return Words::new("a value of the configuration has a single %, which ConfigParser takes for the beginning of a reference")
+        return Wording::new("a value of the configuration has a single %, which ConfigParser takes for the beginning of a reference")
             .then("write %% for each %: in env.py, config.set_main_option(\"sqlalchemy.url\", url.replace(\"%\", \"%%\"))");
     }
-    Words::new(format!(
+    Wording::new(format!(
         "the configuration of Alembic cannot be parsed: {}",
         cut(&failed.message)
     ))
     .then(format!("correct it until this works: {}", known.current()))
 }
 
-fn no_flask(failed: &Failed, _: &Known) -> Words {
-    Words::new(format!("Flask does not know what to do: {}", failed.sentence()))
+fn no_flask(failed: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new(format!("Flask does not know what to do: {}", failed.sentence()))
         .then("set FLASK_APP to the application, such as `FLASK_APP=app`, and see that it sets up Flask-Migrate")
 }
 
-fn unknown_option(failed: &Failed, _: &Known) -> Words {
+fn unknown_option(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let option = match &failed.kind {
         Some(Kind::NoSuchOption(option)) => option.clone(),
         _ => "an option".to_owned(),
     };
-    Words::new(format!("this version of the engine does not take {option}"))
+    Wording::new(format!("this version of the engine does not take {option}"))
         .then("see what it takes with --help; put `--` before a target that begins with a dash")
 }
 
-fn no_downgrade(failed: &Failed, known: &Known) -> Words {
+fn no_downgrade(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let function = group(&NO_FUNCTION, &failed.message);
     let file = failed
         .message
         .split('\'')
         .nth(1)
         .map_or(String::new(), |module| format!(" {}", cut(module)));
-    Words::new(format!(
+    Wording::new(format!(
         "the version file{file} has no function {}",
         function.as_deref().unwrap_or("downgrade")
     ))
@@ -366,34 +366,34 @@ fn at_line(failed: &Failed) -> String {
     })
 }
 
-fn other_template(failed: &Failed, _: &Known) -> Words {
+fn other_template(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if failed.message.contains("missing") {
-        return Words::new("the version file is written for several databases, and env.py runs one")
+        return Wording::new("the version file is written for several databases, and env.py runs one")
             .then("run it with the env.py of the template for several databases, which passes engine_name")
             .then("or write the function without the argument");
     }
-    Words::new("env.py is written for several databases, and the version file for one")
+    Wording::new("env.py is written for several databases, and the version file for one")
         .then("give the functions of the version file the argument: def downgrade(engine_name)")
 }
 
-fn not_defined(failed: &Failed, _: &Known) -> Words {
+fn not_defined(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let name = group(&UNDEFINED, &failed.message);
     let name = name.as_deref().unwrap_or("a name");
     let at = at_line(failed);
-    Words::new(format!("{name} is used{at} and not imported or defined there"))
+    Wording::new(format!("{name} is used{at} and not imported or defined there"))
         .then(format!(
             "if it is a module, add `import {name}` at the top of that file, and to script.py.mako for new ones"
         ))
 }
 
-fn unnamed(failed: &Failed, known: &Known) -> Words {
+fn unnamed(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let see = match failed.dialect.or(known.dialect) {
         Some(Dialect::PostgreSql) => "see the names that the database has: \\d TABLE in psql",
         Some(Dialect::MySql) => "see the names that the database has: SHOW CREATE TABLE ...;",
         Some(Dialect::Sqlite) => "see the table: SELECT sql FROM sqlite_schema;",
         None => "see which name it has in the database (psql: \\d TABLE; MySQL: SHOW CREATE TABLE)",
     };
-    Words::new(format!(
+    Wording::new(format!(
         "the migration gives None as the name of a constraint or index{}",
         at_line(failed)
     ))
@@ -401,35 +401,35 @@ fn unnamed(failed: &Failed, known: &Known) -> Words {
     .then("write that name in the migration in place of None, or set a naming_convention in the batch operation")
 }
 
-fn no_type(failed: &Failed, _: &Known) -> Words {
-    Words::new(format!(
+fn no_type(failed: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new(format!(
         "the kind of the constraint is not given{}, and MariaDB and MySQL drop each kind in its own way",
         at_line(failed)
     ))
     .then("add it: type_=\"foreignkey\", \"unique\", \"check\" or \"primary\" in op.drop_constraint")
 }
 
-fn already_open(_: &Failed, _: &Known) -> Words {
-    Words::new("a transaction is open on the connection when Alembic begins its own")
+fn already_open(_: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new("a transaction is open on the connection when Alembic begins its own")
         .then("in env.py, call connection.commit() after what it asks the database, or ask over another connection")
 }
 
-fn other_key(_: &Failed, _: &Known) -> Words {
-    Words::new(
+fn other_key(_: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new(
         "values in the database were encrypted with another key than the application has now",
     )
     .then("set the key that they were written with; for Superset, SECRET_KEY in superset_config.py")
 }
 
-fn offline(failed: &Failed, _: &Known) -> Words {
-    Words::new(format!(
+fn offline(failed: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new(format!(
         "the migration needs a database and cannot be written as SQL: {}",
         failed.sentence()
     ))
     .then("run it against a copy of the database instead of --sql")
 }
 
-fn refuses(failed: &Failed, known: &Known) -> Words {
+fn refuses(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let said = if failed.message.is_empty() {
         failed.class.clone()
     } else {
@@ -448,12 +448,12 @@ fn refuses(failed: &Failed, known: &Known) -> Words {
     } else {
         format!(": {said}")
     };
-    let words = Words {
+    let words = Wording {
         // What was left behind is then known, and told elsewhere.
         meaning: known
             .state
             .map(|_| "Whoever wrote the migration meant this.".to_owned()),
-        ..Words::new(format!("the migration itself refuses{at}{said}"))
+        ..Wording::new(format!("the migration itself refuses{at}{said}"))
     };
     words.then(match &known.restore {
         Some(restore) => format!("to get past it, go back to the backup: {restore}"),

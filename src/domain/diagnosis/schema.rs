@@ -1,8 +1,8 @@
 //! Objects that are not there, are there already, or have others that depend on them.
 
-use super::Known;
+use super::DiagnosisContext;
 use super::data::in_catalogue;
-use super::entry::{Entry, NEXT, Words, group, pattern};
+use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::{Failed, cut};
 use super::names::{Verb, column, dropped, named, of_table, quoted, table, verb, written};
 use super::presence::{exists, missing};
@@ -210,12 +210,12 @@ fn dropped_kind(failed: &Failed) -> &'static str {
     }
 }
 
-fn leftover(failed: &Failed, _: &Known) -> Words {
+fn leftover(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let copy = LEFTOVER
         .find(&failed.message)
         .map_or("_alembic_tmp_...", |found| found.as_str());
     let table = copy.trim_start_matches("_alembic_tmp_");
-    Words::new(format!(
+    Wording::new(format!(
         "{copy}, the copy of table {table} from a batch operation that broke off, is still there"
     ))
     .then(format!(
@@ -258,9 +258,9 @@ pub(super) fn name(failed: &Failed) -> Option<String> {
     }
 }
 
-fn dependents(failed: &Failed, _: &Known) -> Words {
+fn dependents(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if let Some(found) = SQLITE_ERROR_IN.captures(&failed.message) {
-        return Words::new(format!(
+        return Wording::new(format!(
             "{} {} uses what the step removes",
             &found[1], &found[2]
         ))
@@ -272,7 +272,7 @@ fn dependents(failed: &Failed, _: &Known) -> Words {
         .then("make it again afterwards where it is still wanted");
     }
     if failed.is_sqlite() {
-        return Words::new(format!(
+        return Wording::new(format!(
             "SQLite drops no column that a key is made of: {}",
             failed.sentence()
         ))
@@ -303,7 +303,7 @@ fn dependents(failed: &Failed, _: &Known) -> Words {
             .unwrap_or_else(|| "what the step drops".to_owned()),
     };
     if names.is_empty() {
-        return Words::new(format!("other objects depend on {what}")).then(format!(
+        return Wording::new(format!("other objects depend on {what}")).then(format!(
             "see which, and drop them before this step: \\d+ {}",
             table.as_deref().unwrap_or("NAME")
         ));
@@ -312,7 +312,7 @@ fn dependents(failed: &Failed, _: &Known) -> Words {
         .iter()
         .filter_map(|name| name.strip_prefix("view "))
         .collect();
-    let words = Words::new(format!("{} on {what}", depend(&names)));
+    let words = Wording::new(format!("{} on {what}", depend(&names)));
     let words = match views.as_slice() {
         [] => words.then(format!("drop before this step: {}", names.join(", "))),
         views => words.then(format!(

@@ -1,7 +1,7 @@
 //! What the server has no room for, does not allow, or does not do there.
 
-use super::Known;
-use super::entry::{Entry, NEXT, Words, group, pattern};
+use super::DiagnosisContext;
+use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::Failed;
 use super::names::{named, quoted, table, written};
 use crate::domain::connection::Dialect;
@@ -141,44 +141,44 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
 ];
 
-fn disk_full(failed: &Failed, _: &Known) -> Words {
+fn disk_full(failed: &Failed, _: &DiagnosisContext) -> Wording {
     match failed.dialect {
-        Some(Dialect::MySql) if failed.number == Some(1114) => Words::new(format!(
+        Some(Dialect::MySql) if failed.number == Some(1114) => Wording::new(format!(
             "table {} is full: its disk is, or its limit is reached",
             named(failed, 0).as_deref().unwrap_or("(not named)")
         ))
         .then("see room and limits on the server: df -h; SHOW VARIABLES LIKE '%_size';")
         .then("make room"),
         Some(Dialect::Sqlite) => {
-            Words::new("the disk of the SQLite file is full, or its limit of pages is reached")
+            Wording::new("the disk of the SQLite file is full, or its limit of pages is reached")
                 .then("see room and limit: df -h; PRAGMA max_page_count;")
                 .then("make room")
         }
-        _ => Words::new("the disk of the server is full")
+        _ => Wording::new("the disk of the server is full")
             .then("see where on the server: df -h")
             .then("make room; a step that rewrites a table needs its size once more"),
     }
 }
 
-fn out_of_memory(failed: &Failed, _: &Known) -> Words {
+fn out_of_memory(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if failed.message.contains("shared memory")
         || failed.details.contains("max_locks_per_transaction")
     {
-        return Words::new("PostgreSQL has no room for further locks")
+        return Wording::new("PostgreSQL has no room for further locks")
             .then("see the limit: SHOW max_locks_per_transaction;")
             .then("raise it in postgresql.conf and restart the server, or touch fewer tables in one transaction");
     }
     if failed.from_server {
-        return Words::new("the server has no memory left for the statement")
+        return Wording::new("the server has no memory left for the statement")
             .then("see what takes it on the server: free -h")
             .then("give the server more, or have the step do less at once");
     }
-    Words::new("the engine's process has no memory left")
+    Wording::new("the engine's process has no memory left")
         .then("give it more, or have the migration read fewer rows at once")
 }
 
-fn read_only(failed: &Failed, _: &Known) -> Words {
-    let words = Words::new("the database takes no changes");
+fn read_only(failed: &Failed, _: &DiagnosisContext) -> Wording {
+    let words = Wording::new("the database takes no changes");
     match failed.dialect {
         Some(Dialect::PostgreSql) => words
             .then("is this a standby? SELECT pg_is_in_recovery(); if so, connect to the primary")
@@ -193,9 +193,9 @@ fn read_only(failed: &Failed, _: &Known) -> Words {
     }
 }
 
-fn permission(failed: &Failed, _: &Known) -> Words {
+fn permission(failed: &Failed, _: &DiagnosisContext) -> Wording {
     if let Some(object) = group(&OWNER, &failed.message) {
-        return Words::new(format!("the user of the migrations does not own {object}")).then(
+        return Wording::new(format!("the user of the migrations does not own {object}")).then(
             format!(
                 "run the migrations as its owner, or hand it over: ALTER TABLE {} OWNER TO USER;",
                 written(&object, failed.dialect)
@@ -209,7 +209,7 @@ fn permission(failed: &Failed, _: &Known) -> Words {
         );
         let right = group(&MYSQL_RIGHT, &failed.message);
         let object = quoted(failed).into_iter().nth(2).or_else(|| table(failed));
-        return Words::new(format!(
+        return Wording::new(format!(
             "{user} may not {}{}",
             right.as_deref().unwrap_or("do this"),
             object.map_or(String::new(), |object| format!(" on {object}"))
@@ -218,7 +218,7 @@ fn permission(failed: &Failed, _: &Known) -> Words {
         .then("grant it what is missing, or run the migrations as another user");
     }
     let object = named(failed, 0).or_else(|| failed.message.rsplit(' ').next().map(str::to_owned));
-    Words::new(format!(
+    Wording::new(format!(
         "the user of the migrations may not do this with {}",
         object
             .as_deref()
@@ -228,9 +228,9 @@ fn permission(failed: &Failed, _: &Known) -> Words {
     .then("grant it what is missing, or run the migrations as the owner")
 }
 
-fn transaction_block(failed: &Failed, known: &Known) -> Words {
+fn transaction_block(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let statement = group(&CANNOT_RUN, &failed.message);
-    Words::new(format!(
+    Wording::new(format!(
         "{} cannot run inside a transaction",
         statement.as_deref().unwrap_or("the statement")
     ))
@@ -243,19 +243,19 @@ fn transaction_block(failed: &Failed, known: &Known) -> Words {
     ))
 }
 
-fn enum_value(failed: &Failed, _: &Known) -> Words {
+fn enum_value(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let what = ENUM_VALUE.captures(&failed.message).map_or_else(
         || "a new word of an enum".to_owned(),
         |found| format!("the new word {} of enum {}", &found[1], &found[2]),
     );
-    Words::new(format!(
+    Wording::new(format!(
         "{what} cannot be used in the transaction that adds it"
     ))
     .then("add it in `with op.get_context().autocommit_block():` in the migration")
 }
 
-fn in_use(failed: &Failed, _: &Known) -> Words {
-    Words::new(format!(
+fn in_use(failed: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new(format!(
         "table {} still has something to be done in this transaction",
         named(failed, 0).or_else(|| table(failed)).as_deref().unwrap_or("(not named)")
     ))
@@ -263,14 +263,14 @@ fn in_use(failed: &Failed, _: &Known) -> Words {
     .then("or change the rows and the table in two migrations")
 }
 
-fn aborted(_: &Failed, _: &Known) -> Words {
-    Words::new("an earlier statement of this transaction failed, and its error was caught")
+fn aborted(_: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new("an earlier statement of this transaction failed, and its error was caught")
         .then("find the first error: it stands above this one, or in the server's log")
         .then("give the statement that may fail a savepoint: with op.get_bind().begin_nested():")
 }
 
-fn damaged(failed: &Failed, known: &Known) -> Words {
-    let words = Words::new(format!(
+fn damaged(failed: &Failed, known: &DiagnosisContext) -> Wording {
+    let words = Wording::new(format!(
         "the database cannot be read: {}",
         failed.sentence()
     ));

@@ -1,7 +1,7 @@
 //! Statements that the server does not understand, or does not have.
 
-use super::Known;
-use super::entry::{Entry, NEXT, Words};
+use super::DiagnosisContext;
+use super::entry::{Entry, NEXT, Wording};
 use super::failed::{Failed, cut};
 use super::names::table;
 
@@ -71,45 +71,47 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
 ];
 
-fn several_statements(_: &Failed, known: &Known) -> Words {
-    Words::new("several statements stand in one, and the driver sends one at a time").then(format!(
-        "give each statement an op.execute of its own{}",
-        known
-            .revision
-            .as_deref()
-            .map_or(String::new(), |revision| format!(
-                " in the downgrade of {revision}"
-            ))
-    ))
+fn several_statements(_: &Failed, known: &DiagnosisContext) -> Wording {
+    Wording::new("several statements stand in one, and the driver sends one at a time").then(
+        format!(
+            "give each statement an op.execute of its own{}",
+            known
+                .revision
+                .as_deref()
+                .map_or(String::new(), |revision| format!(
+                    " in the downgrade of {revision}"
+                ))
+        ),
+    )
 }
 
-fn types_differ(failed: &Failed, _: &Known) -> Words {
+fn types_differ(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let what = failed.message.split_once(": ").map(|(_, what)| cut(what));
-    Words::new(format!(
+    Wording::new(format!(
         "PostgreSQL has no operator for these types: {}",
         what.as_deref().unwrap_or("(not named)")
     ))
     .then("cast one of the two in the SQL of the migration, such as value::text")
 }
 
-fn sqlite_alter(failed: &Failed, known: &Known) -> Words {
+fn sqlite_alter(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let table = table(failed);
     let table = table.as_deref().unwrap_or("TABLE");
-    Words::new("SQLite has no ALTER for what the step does").then(format!(
+    Wording::new("SQLite has no ALTER for what the step does").then(format!(
         "write the downgrade{} with `with op.batch_alter_table(\"{table}\") as batch:`, which copies the table",
         known.revision.as_deref().map_or(String::new(), |revision| format!(" of {revision}"))
     ))
 }
 
-fn no_default(failed: &Failed, _: &Known) -> Words {
-    Words::new(format!(
+fn no_default(failed: &Failed, _: &DiagnosisContext) -> Wording {
+    Wording::new(format!(
         "a column of table {} is to be NOT NULL without a default, and there are rows",
         table(failed).as_deref().unwrap_or("(not named)")
     ))
     .then("give the column a `server_default` in the downgrade")
 }
 
-fn syntax(failed: &Failed, known: &Known) -> Words {
+fn syntax(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let cause = if known.state.is_some() {
         "the server does not understand the SQL of the step".to_owned()
     } else {
@@ -118,7 +120,7 @@ fn syntax(failed: &Failed, known: &Known) -> Words {
             failed.sentence()
         )
     };
-    Words::new(cause).then(match known.revision.as_deref() {
+    Wording::new(cause).then(match known.revision.as_deref() {
         Some(revision) => format!("correct the SQL in the downgrade of {revision}"),
         None => "correct the SQL in the migration".to_owned(),
     })

@@ -3,11 +3,11 @@ use crate::domain::operation::Place;
 use crate::domain::revision::RevisionId;
 
 fn code_of(text: &str) -> String {
-    diagnose(text, &Known::default()).code
+    diagnose(text, &DiagnosisContext::default()).code
 }
 
 fn said(text: &str) -> String {
-    let told = diagnose(text, &Known::default());
+    let told = diagnose(text, &DiagnosisContext::default());
     format!("{} {}", told.cause, told.what_to_do.join(" "))
 }
 
@@ -214,7 +214,7 @@ fn what_other_drivers_servers_and_languages_say_is_understood() {
         ),
         ("out-of-memory", "rows", "MemoryError"),
     ] {
-        let told = diagnose(text, &Known::default());
+        let told = diagnose(text, &DiagnosisContext::default());
         assert_eq!(told.code, code, "{text}\n{told:#?}");
         assert!(said(text).contains(says), "{says}\n{told:#?}");
     }
@@ -266,7 +266,7 @@ fn what_is_not_known_is_never_something_near() {
     // A class says it alone, without a word.
     .filter(|text| *text != "psycopg2.errors.UndefinedTable")
     {
-        let told = diagnose(text, &Known::default());
+        let told = diagnose(text, &DiagnosisContext::default());
         assert_eq!(told.code, OTHER, "{text}\n{told:#?}");
         assert!(!told.what_to_do.is_empty());
     }
@@ -277,7 +277,7 @@ fn what_is_not_known_is_never_something_near() {
 fn what_is_known_besides_the_text_is_used_and_not_said_again() {
     let text = "sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedColumn) column \"nick\" of relation \"users\" does not exist\n\
                 [SQL: ALTER TABLE users DROP COLUMN nick]";
-    let alone = diagnose(text, &Known::default());
+    let alone = diagnose(text, &DiagnosisContext::default());
     assert!(
         alone
             .meaning
@@ -287,11 +287,11 @@ fn what_is_known_besides_the_text_is_used_and_not_said_again() {
         alone.what_to_do.last().map(String::as_str),
         Some("see where the database stands: rollback current")
     );
-    let known = Known {
+    let known = DiagnosisContext {
         revision: Some("a1".to_owned()),
         state: Some(State::HalfDone),
         dropped_by: Some(culprit("c3", "c3.py", 40)),
-        ..Known::default()
+        ..DiagnosisContext::default()
     };
     let told = diagnose(text, &known);
     assert_eq!(
@@ -548,7 +548,7 @@ fn what_drivers_and_tools_make_of_a_servers_sentence_is_understood() {
             "psycopg2.errors.UndefinedObject: collation \"nope\" for encoding \"UTF8\" does not exist\n[SQL: ALTER TABLE t ALTER COLUMN c TYPE text COLLATE nope]\n",
         ),
     ] {
-        let told = diagnose(text, &Known::default());
+        let told = diagnose(text, &DiagnosisContext::default());
         assert_eq!(told.code, code, "{text}\n{told:#?}");
         assert!(said(text).contains(says), "{says}\n{text}\n{told:#?}");
     }
@@ -577,7 +577,7 @@ fn a_sentence_that_only_looks_like_a_servers_is_left_alone() {
         "ValueError: Constraint must be satisfied",
         "NotImplementedError: No generic solution",
     ] {
-        let told = diagnose(text, &Known::default());
+        let told = diagnose(text, &DiagnosisContext::default());
         assert_eq!(told.code, OTHER, "{text}\n{told:#?}");
     }
 }
@@ -589,19 +589,21 @@ fn the_schema_before_the_step_tells_who_made_and_who_removed_it() {
     let gone =
         "psycopg2.errors.UndefinedTable: table \"notes\" does not exist\n[SQL: DROP TABLE notes]";
     let mood = "psycopg2.errors.DuplicateObject: type \"mood\" already exists\n[SQL: CREATE TYPE mood AS ENUM ('a')]";
-    let with: Schema = [
+    let with: SchemaLines = [
         "table public.notes".to_owned(),
         "type public.mood enum ('a')".to_owned(),
     ]
     .into();
-    let without: Schema = ["table public.pets".to_owned()].into();
-    let of = |before: &Schema, made_by: Option<Culprit>, dropped_by: Option<Culprit>| Known {
-        revision: Some("b1".to_owned()),
-        state: Some(State::Unchanged),
-        before: Some(before.clone()),
-        made_by,
-        dropped_by,
-        ..Known::default()
+    let without: SchemaLines = ["table public.pets".to_owned()].into();
+    let of = |before: &SchemaLines, made_by: Option<Culprit>, dropped_by: Option<Culprit>| {
+        DiagnosisContext {
+            revision: Some("b1".to_owned()),
+            state: Some(State::Unchanged),
+            before: Some(before.clone()),
+            made_by,
+            dropped_by,
+            ..DiagnosisContext::default()
+        }
     };
     let own = || Some(culprit("b1", "b1.py", 17));
     let other = || Some(culprit("c3", "c3.py", 40));

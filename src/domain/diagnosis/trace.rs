@@ -66,7 +66,7 @@ pub(super) enum Speaker {
 
 /// One error, as it was printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Excerpt {
     pub(super) speaker: Speaker,
     /// Its words, the first line being the sentence.
     pub(super) lines: Vec<String>,
@@ -89,7 +89,7 @@ enum Link {
 }
 
 /// The error that ended it and, after it, those that it was raised for.
-pub(super) fn telling(lines: &[String]) -> Option<Vec<Told>> {
+pub(super) fn telling(lines: &[String]) -> Option<Vec<Excerpt>> {
     let errors = errors(lines);
     let last = errors.len().checked_sub(1)?;
     let mut chain = Vec::new();
@@ -106,7 +106,7 @@ pub(super) fn telling(lines: &[String]) -> Option<Vec<Told>> {
         }
     }
     // What only follows from an error is told by that one, where it is known.
-    let (follows, mut chain): (Vec<Told>, Vec<Told>) = chain
+    let (follows, mut chain): (Vec<Excerpt>, Vec<Excerpt>) = chain
         .into_iter()
         .partition(|told| CLEANING_UP.is_match(&told.lines.join("\n")));
     chain.extend(follows);
@@ -134,8 +134,8 @@ pub(super) fn ends_of_tracebacks(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn errors(lines: &[String]) -> Vec<Told> {
-    let mut errors: Vec<Told> = Vec::new();
+fn errors(lines: &[String]) -> Vec<Excerpt> {
+    let mut errors: Vec<Excerpt> = Vec::new();
     let mut link = None;
     let mut index = 0;
     while index < lines.len() {
@@ -146,7 +146,7 @@ fn errors(lines: &[String]) -> Vec<Told> {
             link = Some(Link::Handled);
         } else if let Some((told, next)) = traceback(lines, index).or_else(|| single(lines, index))
         {
-            errors.push(Told {
+            errors.push(Excerpt {
                 link: link.take(),
                 ..told
             });
@@ -160,7 +160,7 @@ fn errors(lines: &[String]) -> Vec<Told> {
     errors
 }
 
-fn traceback(lines: &[String], start: usize) -> Option<(Told, usize)> {
+fn traceback(lines: &[String], start: usize) -> Option<(Excerpt, usize)> {
     lines[start].contains(MARK).then_some(())?;
     let mut frames: Vec<Frame> = Vec::new();
     let mut index = start + 1;
@@ -181,7 +181,7 @@ fn traceback(lines: &[String], start: usize) -> Option<(Told, usize)> {
         index += 1;
     }
     let (words, next) = words(lines, index);
-    let told = Told {
+    let told = Excerpt {
         speaker: Speaker::Python,
         lines: words,
         code: None,
@@ -216,9 +216,9 @@ fn words(lines: &[String], start: usize) -> (Vec<String>, usize) {
 }
 
 /// An error without a traceback.
-fn single(lines: &[String], start: usize) -> Option<(Told, usize)> {
+fn single(lines: &[String], start: usize) -> Option<(Excerpt, usize)> {
     let line = lines[start].as_str();
-    let told = |speaker, lines: Vec<String>, code: Option<&str>| Told {
+    let told = |speaker, lines: Vec<String>, code: Option<&str>| Excerpt {
         speaker,
         lines,
         code: code.map(str::to_owned),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::TableIdentity;
 use crate::domain::catalogue::made_anew;
-use crate::domain::foresight::{Dialect, EventKind, Extent, Followed, Seen};
+use crate::domain::foresight::{Dialect, EventKind, Followed, SideEffect, StepTrace};
 use crate::domain::operation::{Operation, RowChange, TableName};
 use crate::domain::risk::{Finding, Level};
 
@@ -76,7 +76,7 @@ impl Announced {
 
     /// What the followed downgrade of a step and its findings say. Each operation counts, whether it is certain or
     /// behind a condition.
-    pub fn of(seen: &Seen, findings: &[Finding]) -> Self {
+    pub fn of(seen: &StepTrace, findings: &[Finding]) -> Self {
         let happened = &seen.downgrade.happened;
         let catalogue = happened.iter().find_map(|happened| happened.before.clone());
         let default_schema = catalogue.and_then(|catalogue| catalogue.default_schema.clone());
@@ -97,9 +97,9 @@ impl Announced {
             match &one.event.kind {
                 EventKind::Operation(operation) => announced.add(operation, seen.dialect),
                 EventKind::Unknown { may_change, .. } => announced.may_do(match may_change {
-                    Extent::Nothing => Unfollowed::Nothing,
-                    Extent::Rows => Unfollowed::Rows,
-                    Extent::Schema => Unfollowed::Anything,
+                    SideEffect::Nothing => Unfollowed::Nothing,
+                    SideEffect::Rows => Unfollowed::Rows,
+                    SideEffect::Schema => Unfollowed::Anything,
                 }),
                 EventKind::EndsTransaction | EventKind::Raises { .. } => {}
             }

@@ -7,7 +7,7 @@ use super::{
     Announced, ChangedRows, DroppedColumn, DroppedTable, Effect, RetypedColumn, TableIdentity,
     Unmeasured,
 };
-use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::SchemaModel;
 use crate::domain::checks::{Counts, is_rollbacks_own};
 use crate::domain::connection::VersionTable;
 use crate::domain::operation::TableName;
@@ -33,7 +33,7 @@ pub struct CountedTable {
 
 impl CountedInventory {
     /// Puts together what the schema and the counts say. The version table and what rollback writes is left out.
-    pub fn new(catalogue: &Catalogue, counts: &Counts, version: &VersionTable) -> Self {
+    pub fn new(catalogue: &SchemaModel, counts: &Counts, version: &VersionTable) -> Self {
         let tables = catalogue.tables.iter().filter_map(|(parts, table)| {
             let name = parts.to_string();
             let written = |kind: &crate::domain::operation::ColumnType| kind.written.clone();

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use super::ledger::Ledger;
-use super::{Dialect, Event, EventKind, Extent, Failure, Happened, Host, Raised};
-use crate::domain::catalogue::{Act, Catalogue, Obstacle, Subject, Trouble, made_anew};
+use super::ledger::ChangeLog;
+use super::{Dialect, Event, EventKind, Failure, Happened, Host, Raised, SideEffect};
+use crate::domain::catalogue::{
+    ApplyContext, ApplyError, ApplyErrorKind, SchemaModel, Subject, made_anew,
+};
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::revision::RevisionId;
 use crate::domain::sql::{Effect, take_apart};
@@ -16,8 +18,8 @@ const ABORTED: &str =
 
 /// What would be left, did the step fail now.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
-    pub(super) catalogue: Option<Arc<Catalogue>>,
+pub(super) struct ResidueAfterFailure {
+    pub(super) catalogue: Option<Arc<SchemaModel>>,
     /// The length of the ledger.
     pub(super) entries: usize,
 }
@@ -30,16 +32,16 @@ pub(super) struct Kept {
 pub(super) struct Walk<'plan> {
     dialect: Option<Dialect>,
     by: &'plan RevisionId,
-    pub(super) ledger: &'plan mut Ledger,
-    pub(super) catalogue: Option<Arc<Catalogue>>,
+    pub(super) ledger: &'plan mut ChangeLog,
+    pub(super) catalogue: Option<Arc<SchemaModel>>,
     pub(super) happened: Vec<Happened>,
     /// For each event, what would be left had it failed.
-    pub(super) kept_before: Vec<Kept>,
+    pub(super) kept_before: Vec<ResidueAfterFailure>,
     /// Each with the length of the ledger before it.
-    pub(super) obstacles: Vec<(Obstacle, usize)>,
-    kept: Kept,
+    pub(super) obstacles: Vec<(ApplyError, usize)>,
+    kept: ResidueAfterFailure,
     /// What is left if what may fail does.
-    otherwise: Option<Arc<Catalogue>>,
+    otherwise: Option<Arc<SchemaModel>>,
     /// A certain failure is on its way up through the migration, which may still catch it.
     raised: bool,
     /// It has left the migration.
@@ -61,10 +63,10 @@ impl<'plan> Walk<'plan> {
     pub(super) fn new(
         dialect: Option<Dialect>,
         by: &'plan RevisionId,
-        catalogue: Option<Arc<Catalogue>>,
-        ledger: &'plan mut Ledger,
+        catalogue: Option<Arc<SchemaModel>>,
+        ledger: &'plan mut ChangeLog,
     ) -> Self {
-        let kept = Kept {
+        let kept = ResidueAfterFailure {
             catalogue: catalogue.clone(),
             entries: ledger.len(),
         };
@@ -109,7 +111,7 @@ impl<'plan> Walk<'plan> {
     }
 
     /// What is left when the step fails where it stands.
-    pub(super) fn left(&self) -> Kept {
+    pub(super) fn left(&self) -> ResidueAfterFailure {
         let mut left = self.kept.clone();
         let committed = self.catalogue.as_ref().filter(|_| self.may_autocommit);
         for other in [self.otherwise.as_ref(), committed].into_iter().flatten() {
@@ -139,9 +141,9 @@ impl<'plan> Walk<'plan> {
     }
 
     fn note(&mut self, failure: Failure) {
-        let obstacle = Obstacle {
+        let obstacle = ApplyError {
             subject: Subject::Table(TableName::plain("")),
-            trouble: Trouble::Other,
+            trouble: ApplyErrorKind::Other,
             failure,
         };
         self.obstacles.push((obstacle, self.ledger.len()));
@@ -168,7 +170,7 @@ impl<'plan> Walk<'plan> {
     }
 
     fn keep(&mut self) {
-        self.kept = Kept {
+        self.kept = ResidueAfterFailure {
             catalogue: self.catalogue.clone(),
             entries: self.ledger.len(),
         };
@@ -228,9 +230,9 @@ impl<'plan> Walk<'plan> {
             }
             EventKind::Unknown { may_change, .. } => {
                 match may_change {
-                    Extent::Nothing => {}
-                    Extent::Rows => self.rows_may_change(),
-                    Extent::Schema => self.doubt(),
+                    SideEffect::Nothing => {}
+                    SideEffect::Rows => self.rows_may_change(),
+                    SideEffect::Schema => self.doubt(),
                 }
                 Ok(())
             }
@@ -276,13 +278,13 @@ impl<'plan> Walk<'plan> {
         let Some(before) = self.catalogue.clone() else {
             return Ok(());
         };
-        let act = Act {
+        let act = ApplyContext {
             place: &event.place,
             certain: event.certain,
             by: self.by,
             directive,
         };
-        let mut after = Catalogue::clone(&before);
+        let mut after = SchemaModel::clone(&before);
         let mut obstacles = after.apply(operation, act);
         if self.unchecked {
             obstacles.retain(|obstacle| obstacle.failure.code != "dependents");
@@ -341,7 +343,7 @@ impl Host for Walk<'_> {
         self.dialect
     }
 
-    fn catalogue(&self) -> Option<&Catalogue> {
+    fn catalogue(&self) -> Option<&SchemaModel> {
         self.catalogue.as_deref()
     }
 
@@ -388,7 +390,7 @@ impl Host for Collect {
         self.dialect
     }
 
-    fn catalogue(&self) -> Option<&Catalogue> {
+    fn catalogue(&self) -> Option<&SchemaModel> {
         None
     }
 

@@ -2,29 +2,29 @@
 
 use std::sync::Arc;
 
-use super::follow::{Kept, Walk};
-use super::ledger::Ledger;
-use super::{Dialect, Direction, Failure, Followed, Function, Migrations, Seen};
-use crate::domain::catalogue::Catalogue;
+use super::follow::{ResidueAfterFailure, Walk};
+use super::ledger::ChangeLog;
+use super::{Dialect, Direction, Failure, Followed, Function, Migrations, StepTrace};
+use crate::domain::catalogue::SchemaModel;
 use crate::domain::graph::Graph;
 use crate::domain::operation::Place;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::RevisionId;
-use crate::domain::risk::{Finding, Foretold};
+use crate::domain::risk::{FailurePrediction, Finding};
 
 /// A step with what there is to know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Foreseen {
+pub struct StepForecast {
     /// The step.
-    pub seen: Seen,
+    pub seen: StepTrace,
     /// What was found when it was examined.
     pub findings: Vec<Finding>,
 }
 
-impl Foreseen {
+impl StepForecast {
     /// Whether the step fails for certain, by the schema or by what was found in the data.
     pub fn will_fail(&self) -> bool {
-        let data = |finding: &Finding| finding.outcome == Some(Foretold::WillFail);
+        let data = |finding: &Finding| finding.outcome == Some(FailurePrediction::WillFail);
         self.seen
             .downgrade
             .failures
@@ -47,22 +47,22 @@ pub fn foresee(
     graph: &Graph,
     migrations: &dyn Migrations,
     dialect: Option<Dialect>,
-    catalogue: Option<Catalogue>,
-    examine: &mut dyn FnMut(&Seen) -> Vec<Finding>,
-) -> Vec<Foreseen> {
+    catalogue: Option<SchemaModel>,
+    examine: &mut dyn FnMut(&StepTrace) -> Vec<Finding>,
+) -> Vec<StepForecast> {
     let applied = graph.applied(&plan.current).unwrap_or_default();
     let newest_first = graph.revisions().iter().rev();
     let others = newest_first
         .map(|revision| RevisionId::new(revision.id.clone()))
         .filter(|id| applied.contains(id))
         .collect();
-    let mut ledger = Ledger::new(others);
+    let mut ledger = ChangeLog::new(others);
     let mut catalogue = catalogue.map(Arc::new);
     let mut foreseen = Vec::with_capacity(plan.steps.len());
     for step in &plan.steps {
         let (followed, kept_before) =
             downgrade(step, migrations, dialect, catalogue.clone(), &mut ledger);
-        let seen = Seen {
+        let seen = StepTrace {
             revision: step.removes.clone(),
             is_merge: step.is_merge,
             is_sql_file: migrations.are_sql_files(),
@@ -79,7 +79,7 @@ pub fn foresee(
                 .or_else(|| {
                     let fails = findings
                         .iter()
-                        .any(|one| one.outcome == Some(Foretold::WillFail));
+                        .any(|one| one.outcome == Some(FailurePrediction::WillFail));
                     fails.then_some(followed.left)
                 })
         };
@@ -91,7 +91,7 @@ pub fn foresee(
             None => followed.after,
         };
         ledger.step(&step.removes, &seen.upgrade, &seen.downgrade);
-        foreseen.push(Foreseen { seen, findings });
+        foreseen.push(StepForecast { seen, findings });
     }
     foreseen
 }
@@ -99,8 +99,8 @@ pub fn foresee(
 /// A downgrade that was followed.
 struct Downgraded {
     function: Function,
-    after: Option<Arc<Catalogue>>,
-    left: Kept,
+    after: Option<Arc<SchemaModel>>,
+    left: ResidueAfterFailure,
     failed: bool,
 }
 
@@ -108,9 +108,9 @@ fn downgrade(
     step: &Step,
     migrations: &dyn Migrations,
     dialect: Option<Dialect>,
-    catalogue: Option<Arc<Catalogue>>,
-    ledger: &mut Ledger,
-) -> (Downgraded, Vec<Kept>) {
+    catalogue: Option<Arc<SchemaModel>>,
+    ledger: &mut ChangeLog,
+) -> (Downgraded, Vec<ResidueAfterFailure>) {
     let mut walk = Walk::new(dialect, &step.removes, catalogue, ledger);
     walk.may_autocommit = dialect == Some(Dialect::Postgresql) && migrations.may_autocommit();
     let mut followed = Followed::Whole;
@@ -138,7 +138,7 @@ fn downgrade(
     let mut failures: Vec<Failure> = Vec::with_capacity(obstacles.len());
     for (obstacle, entries) in obstacles {
         let upgrade_of = |revision: &RevisionId| migrations.upgrade(revision, dialect);
-        let culprit = ledger.culprit(&obstacle, entries, &step.removes, upgrade_of);
+        let culprit = ledger.blame(&obstacle, entries, &step.removes, upgrade_of);
         let failure = Failure {
             culprit,
             ..obstacle.failure
@@ -166,13 +166,13 @@ fn downgrade(
 
 /// What a step leaves that fails over the data at one of its events.
 fn failed_over_data<'kept>(
-    seen: &Seen,
+    seen: &StepTrace,
     findings: &[Finding],
-    kept_before: &'kept [Kept],
-) -> Option<&'kept Kept> {
+    kept_before: &'kept [ResidueAfterFailure],
+) -> Option<&'kept ResidueAfterFailure> {
     let fails = findings
         .iter()
-        .filter(|finding| finding.outcome == Some(Foretold::WillFail));
+        .filter(|finding| finding.outcome == Some(FailurePrediction::WillFail));
     fails
         .filter_map(|finding| {
             let place = finding.place.as_ref()?;

@@ -4,26 +4,26 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{EventKind, Function};
-use crate::domain::catalogue::{Effect, Obstacle, Subject, Trouble, effects};
+use crate::domain::catalogue::{ApplyError, ApplyErrorKind, Effect, Subject, effects};
 use crate::domain::operation::{Operation, Place};
 use crate::domain::revision::RevisionId;
 
 /// What a revision's function does by its own words.
-type Deeds = Vec<(Effect, Place)>;
+type Effects = Vec<(Effect, Place)>;
 
 /// What has happened to objects, and what would have.
-pub(super) struct Ledger {
+pub(super) struct ChangeLog {
     /// What the steps of the plan did that were followed, in order.
     entries: Vec<(Effect, RevisionId, Place)>,
     /// The functions of the steps so far, newest first.
-    steps: Vec<(RevisionId, Deeds, Deeds)>,
+    steps: Vec<(RevisionId, Effects, Effects)>,
     /// Applied revisions that are no step so far.
     others: Vec<RevisionId>,
     /// Their upgrades, once they were asked for.
-    upgrades: HashMap<RevisionId, Deeds>,
+    upgrades: HashMap<RevisionId, Effects>,
 }
 
-impl Ledger {
+impl ChangeLog {
     pub(super) fn new(others: Vec<RevisionId>) -> Self {
         Self {
             entries: Vec::new(),
@@ -55,15 +55,15 @@ impl Ledger {
 
     /// The revision to blame for an obstacle in the way of `revision`, met when the ledger had so many
     /// entries.
-    pub(super) fn culprit(
+    pub(super) fn blame(
         &mut self,
-        obstacle: &Obstacle,
+        obstacle: &ApplyError,
         entries: usize,
         revision: &RevisionId,
         upgrade_of: impl Fn(&RevisionId) -> Arc<Function>,
     ) -> Option<(RevisionId, Option<Place>)> {
         let wanted = |effect: &Effect| blames(obstacle, effect);
-        if obstacle.trouble == Trouble::Other {
+        if obstacle.trouble == ApplyErrorKind::Other {
             return None;
         }
         let before = self.entries.iter().take(entries);
@@ -94,11 +94,11 @@ impl Ledger {
     }
 }
 
-fn blames(obstacle: &Obstacle, effect: &Effect) -> bool {
+fn blames(obstacle: &ApplyError, effect: &Effect) -> bool {
     let subject = &obstacle.subject;
     match (obstacle.trouble, effect) {
-        (Trouble::Missing, Effect::Gone(gone)) => gone.holds(subject),
-        (Trouble::Exists, Effect::Made(made)) => same(made, subject),
+        (ApplyErrorKind::Missing, Effect::Gone(gone)) => gone.holds(subject),
+        (ApplyErrorKind::Exists, Effect::Made(made)) => same(made, subject),
         _ => false,
     }
 }
@@ -116,7 +116,7 @@ fn same(one: &Subject, other: &Subject) -> bool {
     one.holds(other) && other.holds(one)
 }
 
-fn deeds(function: &Function) -> Deeds {
+fn deeds(function: &Function) -> Effects {
     let mut deeds = Vec::new();
     for happened in &function.happened {
         let EventKind::Operation(operation) = &happened.event.kind else {

@@ -10,10 +10,10 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use foresee::{Foreseen, foresee};
+pub use foresee::{StepForecast, foresee};
 pub use reach::{Reachable, reachable};
 
-use super::catalogue::Catalogue;
+use super::catalogue::SchemaModel;
 use super::operation::{Operation, Place};
 use super::revision::RevisionId;
 
@@ -76,7 +76,7 @@ pub struct Event {
 
 /// What code that cannot be followed may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Extent {
+pub enum SideEffect {
     /// Nothing: it has no way to the database.
     Nothing,
     /// Rows: it was handed a session, or rows that belong to one, or is chosen while the migration runs.
@@ -105,7 +105,7 @@ pub enum EventKind {
         /// What it is, completing "cannot follow ...".
         what: String,
         /// What of the database it may change.
-        may_change: Extent,
+        may_change: SideEffect,
     },
 }
 
@@ -122,7 +122,7 @@ pub trait Host {
     fn dialect(&self) -> Option<Dialect>;
 
     /// The schema as it is at this point; `None` where that is not known.
-    fn catalogue(&self) -> Option<&Catalogue>;
+    fn catalogue(&self) -> Option<&SchemaModel>;
 
     /// Something happens. The error is raised inside the migration, which may catch it.
     fn happens(&mut self, event: Event) -> Result<(), Raised>;
@@ -183,7 +183,7 @@ pub struct Happened {
     /// The event. SQL is taken apart where that can be done: one event for each statement.
     pub event: Event,
     /// The schema before it; `None` where that is not known.
-    pub before: Option<Arc<Catalogue>>,
+    pub before: Option<Arc<SchemaModel>>,
 }
 
 /// Why a step does not come to its end.
@@ -216,7 +216,7 @@ pub struct Function {
 
 /// One step of a plan, followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct StepTrace {
     /// The revision that goes.
     pub revision: RevisionId,
     /// Whether it is a merge point.

@@ -1,14 +1,14 @@
 //! Small plans over small schemas, with migrations that are lists of events.
 
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::graph::drawn;
-use crate::domain::operation::{Alike, ColumnDefinition, Name, Recreate, TableName};
+use crate::domain::operation::{ColumnDefinition, Name, Recreate, TableName, UniqueScope};
 use crate::domain::plan::Plan;
-use crate::domain::risk::{Finding, Foretold, Level};
-use crate::domain::schema::Schema;
+use crate::domain::risk::{FailurePrediction, Finding, Level};
+use crate::domain::schema::SchemaLines;
 
 fn place(line: u32) -> Place {
     Place {
@@ -117,7 +117,7 @@ impl Migrations for Fake {
 }
 
 /// A schema with one table `t (a, b)`.
-fn catalogue(dialect: Dialect) -> Catalogue {
+fn catalogue(dialect: Dialect) -> SchemaModel {
     let (schema, lines) = match dialect {
         Dialect::Postgresql => (
             Some("public"),
@@ -132,8 +132,8 @@ fn catalogue(dialect: Dialect) -> Catalogue {
             ["table t", "column t.a integer", "column t.b integer"],
         ),
     };
-    let lines: Schema = lines.map(str::to_owned).into();
-    Catalogue::read(&lines, dialect, schema)
+    let lines: SchemaLines = lines.map(str::to_owned).into();
+    SchemaModel::read(&lines, dialect, schema)
 }
 
 /// Each step as `code object certain <- culprit`, with "fine" for nothing.
@@ -152,7 +152,7 @@ fn follow(dialect: Dialect, drawing: &str, fake: &Fake) -> Vec<String> {
     foreseen.iter().map(told).collect()
 }
 
-fn told(foreseen: &Foreseen) -> String {
+fn told(foreseen: &StepForecast) -> String {
     let failures = foreseen.seen.downgrade.failures.iter().map(|failure| {
         let sure = if failure.certain { "will" } else { "may" };
         let culprit = failure.culprit.as_ref();
@@ -237,7 +237,7 @@ fn what_is_not_certain_may_fail_and_leaves_doubt() {
                     1,
                     EventKind::Unknown {
                         what: "x".to_owned(),
-                        may_change: Extent::Schema,
+                        may_change: SideEffect::Schema,
                     },
                 )],
             ),
@@ -361,7 +361,7 @@ fn an_index_is_not_built_concurrently_inside_a_transaction() {
         table: TableName::plain("t"),
         columns: vec![Some("a".to_owned())],
         unique: false,
-        alike: Alike::default(),
+        alike: UniqueScope::default(),
         concurrently: true,
         if_not_exists: false,
     };
@@ -518,11 +518,11 @@ fn a_finding_that_says_so_is_a_failure() {
         .into(),
         ..Fake::default()
     };
-    let mut examine = |seen: &Seen| {
+    let mut examine = |seen: &StepTrace| {
         let finding = Finding {
             code: "not-null",
             level: Level::High,
-            outcome: Some(Foretold::WillFail),
+            outcome: Some(FailurePrediction::WillFail),
             sentence: String::new(),
             evidence: None,
             advice: String::new(),

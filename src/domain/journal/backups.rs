@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{End, Run, Statement, Whole};
+use super::{AtomicRun, End, Run, Statement};
 use crate::domain::backup::Manifest;
 use crate::domain::revision::Heads;
-use crate::domain::schema::Schema;
+use crate::domain::schema::SchemaLines;
 
 /// What a backup was made before, and so what a restore of it brings back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +66,9 @@ pub(super) struct Progress {
     in_flight: Option<usize>,
     statement: Option<Statement>,
     heads: Heads,
-    schema: Option<Schema>,
+    schema: Option<SchemaLines>,
     other_form: bool,
-    whole: Option<Whole>,
+    whole: Option<AtomicRun>,
 }
 
 impl RunBackup {

@@ -5,11 +5,11 @@ use crate::domain::graph::Graph;
 use crate::domain::plan::Plan;
 use crate::domain::proof::{Doubt, Evidence};
 use crate::domain::revision::{Heads, RevisionId};
-use crate::domain::schema::{Difference, Schema};
+use crate::domain::schema::{Difference, SchemaLines};
 
 /// What a look at the database says about an unfinished run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum CrashState {
     /// It stands where the record ends, and no step was under way.
     AtTheBoundary,
     /// A step was under way, and nothing of it happened.
@@ -64,9 +64,9 @@ impl Run {
         &self,
         graph: &Graph,
         heads: &Heads,
-        schema: Option<&Schema>,
+        schema: Option<&SchemaLines>,
         doubts: &[Doubt],
-    ) -> Found {
+    ) -> CrashState {
         if let Some(whole) = self.open_whole() {
             return whole.examine(self, graph, heads, schema, doubts);
         }
@@ -74,13 +74,13 @@ impl Run {
         let applied = graph.applied(heads);
         if applied == graph.applied(&self.heads) {
             return match (difference.is_empty(), self.in_flight) {
-                (false, _) => Found::HalfDone(difference),
-                (true, Some(_)) if self.other_form && schema.is_some() => Found::OtherForm,
+                (false, _) => CrashState::HalfDone(difference),
+                (true, Some(_)) if self.other_form && schema.is_some() => CrashState::OtherForm,
                 (true, Some(_)) if self.needs_proof() && !doubts.is_empty() => {
-                    Found::MayHaveChanged(doubts.to_vec())
+                    CrashState::MayHaveChanged(doubts.to_vec())
                 }
-                (true, Some(_)) => Found::NothingHappened,
-                (true, None) => Found::AtTheBoundary,
+                (true, Some(_)) => CrashState::NothingHappened,
+                (true, None) => CrashState::AtTheBoundary,
             };
         }
         let after = self.in_flight_revision().and_then(|gone| {
@@ -89,9 +89,9 @@ impl Run {
             (!step.steps.is_empty()).then(|| graph.applied(step.final_heads()).ok())?
         });
         if after.is_some() && applied.ok() == after {
-            Found::StepHappened
+            CrashState::StepHappened
         } else {
-            Found::Elsewhere
+            CrashState::Elsewhere
         }
     }
 }

@@ -9,7 +9,7 @@ fn heads(ids: &[&str]) -> Heads {
     ids.iter().copied().map(RevisionId::from).collect()
 }
 
-fn schema(lines: &[&str]) -> Schema {
+fn schema(lines: &[&str]) -> SchemaLines {
     lines.iter().map(ToString::to_string).collect()
 }
 
@@ -192,23 +192,23 @@ fn a_step_under_way_is_told_from_what_the_database_shows() {
     let both = schema(&["table one", "table two"]);
     assert_eq!(
         run.examine(&graph, &heads(&["c"]), Some(&both), &[]),
-        Found::NothingHappened
+        CrashState::NothingHappened
     );
     assert_eq!(
         run.examine(&graph, &heads(&["b"]), Some(&schema(&["table one"])), &[]),
-        Found::StepHappened
+        CrashState::StepHappened
     );
     let half = run.examine(&graph, &heads(&["c"]), Some(&schema(&["table one"])), &[]);
     assert_eq!(
         half,
-        Found::HalfDone(Difference {
+        CrashState::HalfDone(Difference {
             gone: vec!["table two".into()],
             new: Vec::new()
         })
     );
     assert_eq!(
         run.examine(&graph, &heads(&["a"]), Some(&both), &[]),
-        Found::Elsewhere
+        CrashState::Elsewhere
     );
 }
 
@@ -221,11 +221,11 @@ fn a_schema_in_another_form_is_compared_with_none() {
     for form in [None, Some(FORM + 1)] {
         let old = |entry| (entry, form);
         let begun_only = run_in_forms(vec![old(begun("a"))]);
-        assert_eq!(examine(&begun_only, "c"), Found::AtTheBoundary);
+        assert_eq!(examine(&begun_only, "c"), CrashState::AtTheBoundary);
         // Half of it may have happened.
         let in_flight = run_in_forms(vec![old(begun("a")), old(intent(0))]);
-        assert_eq!(examine(&in_flight, "c"), Found::OtherForm);
-        assert_eq!(examine(&in_flight, "b"), Found::StepHappened);
+        assert_eq!(examine(&in_flight, "c"), CrashState::OtherForm);
+        assert_eq!(examine(&in_flight, "b"), CrashState::StepHappened);
         // Gone on with by this version, which only knows what a step did, not to what.
         let mut entries = vec![
             old(begun("a")),
@@ -233,12 +233,12 @@ fn a_schema_in_another_form_is_compared_with_none() {
         ];
         assert_eq!(
             examine(&run_in_forms(entries.clone()), "b"),
-            Found::AtTheBoundary
+            CrashState::AtTheBoundary
         );
         entries.push((intent(1), Some(FORM)));
         assert_eq!(
             examine(&run_in_forms(entries.clone()), "b"),
-            Found::OtherForm
+            CrashState::OtherForm
         );
         // What is vouched for is known whole.
         let accepted = Entry::Accepted {
@@ -246,7 +246,10 @@ fn a_schema_in_another_form_is_compared_with_none() {
             schema: ours.clone(),
         };
         entries.extend([accepted, intent(1)].map(|entry| (entry, Some(FORM))));
-        assert_eq!(examine(&run_in_forms(entries), "b"), Found::NothingHappened);
+        assert_eq!(
+            examine(&run_in_forms(entries), "b"),
+            CrashState::NothingHappened
+        );
     }
 }
 
@@ -257,15 +260,15 @@ fn between_steps_the_database_has_to_stand_where_the_record_ends() {
     let one = schema(&["table one"]);
     assert_eq!(
         run.examine(&graph, &heads(&["b"]), Some(&one), &[]),
-        Found::AtTheBoundary
+        CrashState::AtTheBoundary
     );
     assert_eq!(
         run.examine(&graph, &heads(&["a"]), Some(&one), &[]),
-        Found::Elsewhere
+        CrashState::Elsewhere
     );
     assert_eq!(
         run.examine(&graph, &heads(&["b"]), None, &[]),
-        Found::AtTheBoundary
+        CrashState::AtTheBoundary
     );
 }
 
@@ -299,14 +302,14 @@ fn of_a_whole_in_a_transaction_all_or_nothing_is_found() {
     for committing in [false, true] {
         let run = run(whole(None, committing));
         let found = |rows: &[&str], schema| run.examine(&graph, &heads(rows), Some(schema), &[]);
-        assert_eq!(found(&["c"], &both), Found::NothingHappened);
-        assert!(matches!(found(&["c"], &one), Found::HalfDone(_)));
-        assert_eq!(found(&["b"], &one), Found::Elsewhere);
+        assert_eq!(found(&["c"], &both), CrashState::NothingHappened);
+        assert!(matches!(found(&["c"], &one), CrashState::HalfDone(_)));
+        assert_eq!(found(&["b"], &one), CrashState::Elsewhere);
         if committing {
-            assert_eq!(found(&["a"], &none), Found::WholeHappened);
-            assert!(matches!(found(&["a"], &one), Found::NotAsSeen(_)));
+            assert_eq!(found(&["a"], &none), CrashState::WholeHappened);
+            assert!(matches!(found(&["a"], &one), CrashState::NotAsSeen(_)));
         } else {
-            assert_eq!(found(&["a"], &none), Found::Elsewhere);
+            assert_eq!(found(&["a"], &none), CrashState::Elsewhere);
         }
     }
 }
@@ -321,7 +324,7 @@ fn what_was_recorded_of_a_whole_is_not_recorded_again() {
     let graph = drawn(LINE);
     assert_eq!(
         half.examine(&graph, &heads(&["a"]), Some(&schema(&[])), &[]),
-        Found::WholeHappened
+        CrashState::WholeHappened
     );
     entries.extend(half.unrecorded().into_iter().map(Entry::from));
     let run = run(entries);
@@ -336,7 +339,7 @@ fn a_copy_is_put_back_where_our_steps_were_under_way() {
     for rows in ["a", "b"] {
         assert_eq!(
             run_with_copy.examine(&graph, &heads(&[rows]), Some(&schema(&[])), &[]),
-            Found::PartOfAWhole
+            CrashState::PartOfAWhole
         );
     }
     // Before the first step it was somebody else.
@@ -344,7 +347,7 @@ fn a_copy_is_put_back_where_our_steps_were_under_way() {
     entries.pop();
     assert_eq!(
         run(entries).examine(&graph, &heads(&["b"]), Some(&schema(&[])), &[]),
-        Found::Elsewhere
+        CrashState::Elsewhere
     );
     let mut entries = whole(Some("copy"), true);
     entries.extend([done(0, &["b"], &["table two"]), Entry::TakenBack]);
@@ -601,7 +604,7 @@ fn a_step_in_flight_is_run_again_only_with_proof() {
     let doubts = [Doubt::RowsChanged(vec!["one".to_owned()])];
     let found =
         |entries: Vec<Entry>| run(entries).examine(&graph, &heads(&["c"]), Some(&both), &doubts);
-    let unproven = Found::MayHaveChanged(doubts.to_vec());
+    let unproven = CrashState::MayHaveChanged(doubts.to_vec());
     assert_eq!(found(vec![begun("a"), intent(0)]), unproven);
     let ended = |exit_code| Entry::Ended {
         exit_code,
@@ -614,8 +617,8 @@ fn a_step_in_flight_is_run_again_only_with_proof() {
         ruling: None,
     };
     let after = |exit_code| vec![begun("a"), intent(0), ended(exit_code), resumed()];
-    assert_eq!(found(after(4)), Found::NothingHappened);
-    assert_eq!(found(after(130)), Found::NothingHappened);
+    assert_eq!(found(after(4)), CrashState::NothingHappened);
+    assert_eq!(found(after(130)), CrashState::NothingHappened);
     assert_eq!(found(after(5)), unproven);
     // The next attempt needs a proof of its own.
     let mut again = after(4);
@@ -625,7 +628,7 @@ fn a_step_in_flight_is_run_again_only_with_proof() {
     let with_copy = run(whole(Some("copy"), false));
     assert_eq!(
         with_copy.examine(&graph, &heads(&["c"]), Some(&both), &doubts),
-        Found::PartOfAWhole
+        CrashState::PartOfAWhole
     );
     assert_eq!(found(whole(None, false)), unproven);
 }

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Found, Run};
+use super::{CrashState, Entry, Run};
 use crate::domain::graph::Graph;
 use crate::domain::proof::Doubt;
 use crate::domain::revision::Heads;
-use crate::domain::schema::{Difference, Schema};
+use crate::domain::schema::{Difference, SchemaLines};
 
 /// A step of a whole that is done, as [`Entry::Done`] has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,13 +41,13 @@ impl From<Finished> for Entry {
 
 /// A whole as the journal tells of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Whole {
+pub struct AtomicRun {
     /// How many steps of the run were done before it.
     pub done: usize,
     /// The version rows before it.
     pub heads: Heads,
     /// The schema before it.
-    pub schema: Option<Schema>,
+    pub schema: Option<SchemaLines>,
     /// The copy of the file that is to be put back.
     pub copy: Option<String>,
     /// Its steps, where they were all done and were to be kept.
@@ -56,7 +56,7 @@ pub struct Whole {
 
 impl Run {
     /// The whole that was begun and is not recorded to its end.
-    pub fn open_whole(&self) -> Option<&Whole> {
+    pub fn open_whole(&self) -> Option<&AtomicRun> {
         self.whole
             .as_ref()
             .filter(|_| self.done < self.begun.removes.len())
@@ -71,9 +71,9 @@ impl Run {
     }
 }
 
-impl Whole {
+impl AtomicRun {
     /// The schema after it, as it was seen before it was kept.
-    fn predicted(&self) -> Option<Schema> {
+    fn predicted(&self) -> Option<SchemaLines> {
         let steps = self.committing.as_ref()?;
         let start = self.schema.clone()?;
         Some(
@@ -88,9 +88,9 @@ impl Whole {
         run: &Run,
         graph: &Graph,
         heads: &Heads,
-        schema: Option<&Schema>,
+        schema: Option<&SchemaLines>,
         doubts: &[Doubt],
-    ) -> Found {
+    ) -> CrashState {
         let applied = graph.applied(heads);
         let stands_at = |heads: &Heads| applied == graph.applied(heads);
         // Before the first intent nothing of ours can have happened.
@@ -101,27 +101,27 @@ impl Whole {
             return match (difference.is_empty(), run.in_flight) {
                 // A transaction happens whole or not at all. Without one a step that was cut off may have changed
                 // rows, which neither version table nor schema shows.
-                (true, Some(_)) | (false, _) if has_copy => Found::PartOfAWhole,
-                (true, Some(_)) if unproven => Found::MayHaveChanged(doubts.to_vec()),
-                (true, Some(_)) => Found::NothingHappened,
-                (true, None) => Found::AtTheBoundary,
-                (false, _) => Found::HalfDone(difference),
+                (true, Some(_)) | (false, _) if has_copy => CrashState::PartOfAWhole,
+                (true, Some(_)) if unproven => CrashState::MayHaveChanged(doubts.to_vec()),
+                (true, Some(_)) => CrashState::NothingHappened,
+                (true, None) => CrashState::AtTheBoundary,
+                (false, _) => CrashState::HalfDone(difference),
             };
         }
         let end = self.committing.as_ref().and_then(|steps| steps.last());
         if end.is_some_and(|last| stands_at(&last.heads)) {
             let difference = Difference::between(self.predicted().as_ref(), schema);
             return if difference.is_empty() {
-                Found::WholeHappened
+                CrashState::WholeHappened
             } else {
-                Found::NotAsSeen(difference)
+                CrashState::NotAsSeen(difference)
             };
         }
         let on_the_way = applied.is_ok_and(|applied| run.remaining(&applied).is_some());
         if has_copy && on_the_way {
-            Found::PartOfAWhole
+            CrashState::PartOfAWhole
         } else {
-            Found::Elsewhere
+            CrashState::Elsewhere
         }
     }
 }

@@ -57,13 +57,13 @@ pub fn checklist(lines: &[Line]) -> Vec<Item> {
     let Some(run) = Run::read(lines.iter().cloned()) else {
         return Vec::new();
     };
-    let seen = Seen::of(lines);
+    let seen = ChecklistFacts::of(lines);
     [before(&run, &seen), during(&run, &seen), after(&run, &seen)].concat()
 }
 
 /// What the entries say that a [`Run`] does not keep.
 #[derive(Default)]
-struct Seen<'a> {
+struct ChecklistFacts<'a> {
     /// The checks before the first step, after each, and at the end.
     before: Vec<&'a Checked>,
     steps: Vec<(usize, &'a Checked)>,
@@ -78,7 +78,7 @@ struct Seen<'a> {
     unseen: usize,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> ChecklistFacts<'a> {
     fn of(lines: &'a [Line]) -> Self {
         let mut seen = Self::default();
         let mut under_way = false;
@@ -116,7 +116,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-fn before(run: &Run, seen: &Seen<'_>) -> Vec<Item> {
+fn before(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
     let begun = &run.begun;
     let said = &begun.circumstances;
     let item = |sentence, (state, evidence)| item(Phase::Before, sentence, state, evidence);
@@ -196,7 +196,7 @@ fn before(run: &Run, seen: &Seen<'_>) -> Vec<Item> {
     ]
 }
 
-fn during(run: &Run, seen: &Seen<'_>) -> Vec<Item> {
+fn during(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
     let item = |sentence, (state, evidence)| item(Phase::During, sentence, state, evidence);
     let all = run.begun.removes.len();
     let steps = format!(
@@ -263,7 +263,7 @@ fn during(run: &Run, seen: &Seen<'_>) -> Vec<Item> {
     ]
 }
 
-fn after(run: &Run, seen: &Seen<'_>) -> Vec<Item> {
+fn after(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
     let item = |sentence, (state, evidence)| item(Phase::After, sentence, state, evidence);
     let stands = match (seen.restored, seen.ended) {
         (Some((backup, heads)), _) => (

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Consent, Point, Policy, Ruling, Situation};
+use super::{Consent, Policy, PolicyDecision, Requirement, Situation};
 use crate::domain::backup::Verified;
 use crate::domain::risk::Level;
 
@@ -14,7 +14,7 @@ const SKEW: Duration = Duration::from_mins(1);
 
 impl Policy {
     /// What it makes of a rollback. A policy without a rule has no point.
-    pub fn decide(&self, situation: &Situation) -> Ruling {
+    pub fn decide(&self, situation: &Situation) -> PolicyDecision {
         let points = [
             self.environment_is_named(),
             self.reason(situation),
@@ -30,13 +30,13 @@ impl Policy {
             self.codes(situation),
             self.yes(situation),
         ];
-        Ruling {
+        PolicyDecision {
             environment: self.environment.clone(),
             points: points.into_iter().flatten().collect(),
         }
     }
 
-    fn environment_is_named(&self) -> Option<Point> {
+    fn environment_is_named(&self) -> Option<Requirement> {
         (!self.undecided.is_empty()).then(|| {
             let names = self.undecided.join(", ");
             point(
@@ -48,7 +48,7 @@ impl Policy {
         })
     }
 
-    fn reason(&self, situation: &Situation) -> Option<Point> {
+    fn reason(&self, situation: &Situation) -> Option<Requirement> {
         self.require_reason.then(|| {
             let required = point("reason", "a reason is required");
             match given(situation.circumstances.reason.as_deref()) {
@@ -58,7 +58,7 @@ impl Policy {
         })
     }
 
-    fn incident(&self, situation: &Situation) -> Option<Point> {
+    fn incident(&self, situation: &Situation) -> Option<Requirement> {
         self.require_incident.then(|| {
             let required = point("incident", "the record of an incident is required");
             match given(situation.circumstances.incident.as_deref()) {
@@ -68,7 +68,7 @@ impl Policy {
         })
     }
 
-    fn approver(&self, situation: &Situation) -> Option<Point> {
+    fn approver(&self, situation: &Situation) -> Option<Requirement> {
         self.require_approver.then(|| {
             let operator = &situation.operator.user;
             let required = point(
@@ -87,7 +87,7 @@ impl Policy {
         })
     }
 
-    fn backup(&self, situation: &Situation) -> Option<Point> {
+    fn backup(&self, situation: &Situation) -> Option<Requirement> {
         self.require_backup.map(|least| {
             let (proof, flags) = match least {
                 Verified::Read => ("read back whole", "--backup"),
@@ -108,7 +108,7 @@ impl Policy {
         })
     }
 
-    fn window(&self, situation: &Situation) -> Option<Point> {
+    fn window(&self, situation: &Situation) -> Option<Requirement> {
         self.windows.as_ref().map(|windows| {
             let required = point(
                 "window",
@@ -130,7 +130,7 @@ impl Policy {
         })
     }
 
-    fn clean_schema(&self, situation: &Situation) -> Option<Point> {
+    fn clean_schema(&self, situation: &Situation) -> Option<Requirement> {
         self.require_clean_schema.then(|| {
             let required = point(
                 "clean-schema",
@@ -148,7 +148,7 @@ impl Policy {
         })
     }
 
-    fn validation(&self, situation: &Situation) -> Option<Point> {
+    fn validation(&self, situation: &Situation) -> Option<Requirement> {
         self.require_validation.then(|| {
             let required = point(
                 "validation",
@@ -164,7 +164,7 @@ impl Policy {
         })
     }
 
-    fn steps(&self, situation: &Situation) -> Option<Point> {
+    fn steps(&self, situation: &Situation) -> Option<Requirement> {
         self.max_steps.map(|most| {
             let required = match most {
                 0 => point(
@@ -194,7 +194,7 @@ impl Policy {
         })
     }
 
-    fn age(&self, situation: &Situation) -> Option<Point> {
+    fn age(&self, situation: &Situation) -> Option<Requirement> {
         self.max_age.map(|most| {
             let required = point(
                 "age",
@@ -227,7 +227,7 @@ impl Policy {
         })
     }
 
-    fn level(&self, situation: &Situation) -> Option<Point> {
+    fn level(&self, situation: &Situation) -> Option<Requirement> {
         self.deny_level.map(|least| {
             let required = point(
                 "level",
@@ -246,7 +246,7 @@ impl Policy {
         })
     }
 
-    fn codes(&self, situation: &Situation) -> Option<Point> {
+    fn codes(&self, situation: &Situation) -> Option<Requirement> {
         (!self.deny_codes.is_empty()).then(|| {
             let listed = |codes: Vec<&str>| codes.join(", ");
             let required = point(
@@ -280,7 +280,7 @@ impl Policy {
         })
     }
 
-    fn yes(&self, situation: &Situation) -> Option<Point> {
+    fn yes(&self, situation: &Situation) -> Option<Requirement> {
         self.forbid_yes.then(|| {
             let required = point("consent", "a person has to consent at a terminal");
             match situation.consent {
@@ -307,16 +307,16 @@ fn point(code: &'static str, required: impl Into<String>) -> Required {
 }
 
 impl Required {
-    fn met(self, found: impl Display) -> Point {
+    fn met(self, found: impl Display) -> Requirement {
         self.with(found, true)
     }
 
-    fn missing(self, found: impl Display) -> Point {
+    fn missing(self, found: impl Display) -> Requirement {
         self.with(found, false)
     }
 
-    fn with(self, found: impl Display, met: bool) -> Point {
-        Point {
+    fn with(self, found: impl Display, met: bool) -> Requirement {
+        Requirement {
             code: self.code.to_owned(),
             sentence: format!("{}; {found}", self.required),
             met,
@@ -325,7 +325,7 @@ impl Required {
     }
 }
 
-impl Point {
+impl Requirement {
     fn help(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self

@@ -23,7 +23,7 @@ pub use self::situation::{Consent, Situation};
 
 /// What an operator says about a rollback besides its target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Circumstances {
+pub struct RunContext {
     /// Where this is: `production`; `None` where nothing says so.
     pub environment: Option<String>,
     /// Why it is rolled back.
@@ -38,7 +38,7 @@ pub struct Circumstances {
 
 /// One requirement and whether it is met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Point {
+pub struct Requirement {
     /// Stable, for programs: `reason`, `backup`, `window`.
     pub code: String,
     /// What is required, and what was found.
@@ -90,21 +90,21 @@ pub struct Policy {
 
 /// What the policy made of a rollback.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ruling {
+pub struct PolicyDecision {
     /// The environment whose rules were used.
     pub environment: Option<String>,
     /// Each requirement.
-    pub points: Vec<Point>,
+    pub points: Vec<Requirement>,
 }
 
-impl Ruling {
+impl PolicyDecision {
     /// Whether nothing is missing.
     pub fn is_met(&self) -> bool {
         self.missing().next().is_none()
     }
 
     /// The requirements that are not met.
-    pub fn missing(&self) -> impl Iterator<Item = &Point> {
+    pub fn missing(&self) -> impl Iterator<Item = &Requirement> {
         self.points.iter().filter(|point| !point.met)
     }
 }

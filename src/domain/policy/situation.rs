@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::Circumstances;
+use super::RunContext;
 use crate::domain::backup::Verified;
 use crate::domain::lock::Operator;
 use crate::domain::risk::Level;
@@ -25,7 +25,7 @@ pub enum Consent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Situation {
     /// What the operator said.
-    pub circumstances: Circumstances,
+    pub circumstances: RunContext,
     /// Who runs it.
     pub operator: Operator,
     /// How the operator consents.

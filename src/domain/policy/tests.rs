@@ -35,7 +35,7 @@ fn nights() -> Windows {
 /// Everything is there.
 fn good() -> Situation {
     Situation {
-        circumstances: Circumstances {
+        circumstances: RunContext {
             environment: Some("production".into()),
             reason: Some("orders fail".into()),
             incident: Some("INC-7".into()),
@@ -61,7 +61,7 @@ fn good() -> Situation {
 /// Nothing is there.
 fn bad() -> Situation {
     Situation {
-        circumstances: Circumstances::default(),
+        circumstances: RunContext::default(),
         consent: Consent::Yes,
         steps: 3,
         level: Some(Level::Unknown),
@@ -346,7 +346,7 @@ prop_compose! {
         let now = start + jiff::SignedDuration::from_hours(hour);
         let deployed = age.map(|age| (now - jiff::SignedDuration::from_secs(age)).to_string());
         Situation {
-            circumstances: Circumstances {
+            circumstances: RunContext {
                 environment: None,
                 reason,
                 incident,

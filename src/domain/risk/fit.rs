@@ -5,7 +5,7 @@ use crate::domain::operation::{ColumnType, Family};
 
 /// What comes of a value of one type in a column of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fit {
+pub enum TypeFit {
     /// Every value fits as it is.
     All,
     /// Each one has to be looked at.
@@ -91,21 +91,23 @@ pub fn is_cast_to_number(from: &ColumnType, to: &ColumnType) -> bool {
 }
 
 /// What comes of the values of `from` in a column of `to`.
-pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> Fit {
-    let fits = |yes: bool| if yes { Fit::All } else { Fit::Some };
+pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> TypeFit {
+    let fits = |yes: bool| if yes { TypeFit::All } else { TypeFit::Some };
     if is_same(from, to) {
-        return Fit::All;
+        return TypeFit::All;
     }
     match (from.family, to.family) {
-        (Family::Other, _) | (_, Family::Other) | (Family::Array, Family::Array) => Fit::Unknown,
+        (Family::Other, _) | (_, Family::Other) | (Family::Array, Family::Array) => {
+            TypeFit::Unknown
+        }
         (Family::Enum, Family::Enum) => {
             let same_type = from.enum_name == to.enum_name;
             if dialect == Dialect::Postgresql && !same_type {
-                return Fit::NeedsConversion;
+                return TypeFit::NeedsConversion;
             }
             fits(!to.values.is_empty() && from.values.iter().all(|word| to.values.contains(word)))
         }
-        (_, Family::Text) => Fit::All,
+        (_, Family::Text) => TypeFit::All,
         (Family::String | Family::Binary, same) if same == from.family => fits(
             to.length
                 .is_none_or(|to| from.length.is_some_and(|from| from <= to)),
@@ -134,24 +136,24 @@ pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> Fit {
                 .map(|all| all.saturating_sub(to.scale.unwrap_or_default()));
             fits(whole.is_none_or(|whole| digits(from).is_some_and(|digits| digits <= whole)))
         }
-        (from, Family::Float) if is_number(from) => Fit::All,
+        (from, Family::Float) if is_number(from) => TypeFit::All,
         (from, to) if is_number(from) && is_number(to) => {
             fits(digits(from).is_some() && digits(from) <= digits(to))
         }
         (Family::Date, Family::DateTime) => fits(dialect != Dialect::Sqlite),
         (Family::DateTime, Family::DateTime)
         | (Family::Json, Family::Jsonb)
-        | (Family::Time, Family::Interval | Family::Time) => Fit::All,
-        (from, to) if is_moment(from) && is_moment(to) => Fit::Some,
-        (Family::DateTime | Family::Interval, Family::Time) => Fit::Some,
+        | (Family::Time, Family::Interval | Family::Time) => TypeFit::All,
+        (from, to) if is_moment(from) && is_moment(to) => TypeFit::Some,
+        (Family::DateTime | Family::Interval, Family::Time) => TypeFit::Some,
         // SQLite stores what it gets, and MariaDB's boolean is a small integer.
-        (one, other) if one == other => Fit::All,
+        (one, other) if one == other => TypeFit::All,
         (Family::Boolean, number) if is_number(number) && dialect != Dialect::Postgresql => {
-            Fit::All
+            TypeFit::All
         }
-        (Family::Jsonb, Family::Json) => Fit::All,
-        _ if dialect == Dialect::Postgresql => Fit::NeedsConversion,
-        _ => Fit::Some,
+        (Family::Jsonb, Family::Json) => TypeFit::All,
+        _ if dialect == Dialect::Postgresql => TypeFit::NeedsConversion,
+        _ => TypeFit::Some,
     }
 }
 
@@ -160,7 +162,7 @@ mod tests {
     use super::*;
     use crate::domain::risk::testing::kind;
 
-    fn of(from: &str, to: &str, dialect: Dialect) -> Fit {
+    fn of(from: &str, to: &str, dialect: Dialect) -> TypeFit {
         fit(&kind(from), &kind(to), dialect)
     }
 
@@ -184,7 +186,11 @@ mod tests {
             ("DATE", "TIMESTAMP"),
             ("JSON", "JSONB"),
         ] {
-            assert_eq!(of(from, to, Dialect::Postgresql), Fit::All, "{from} {to}");
+            assert_eq!(
+                of(from, to, Dialect::Postgresql),
+                TypeFit::All,
+                "{from} {to}"
+            );
         }
     }
 
@@ -197,7 +203,7 @@ mod tests {
             ("NUMERIC", "INTEGER"),
         ] {
             assert!(is_cast(from, to), "{from} {to}");
-            assert_eq!(of(from, to, Dialect::Sqlite), Fit::Some);
+            assert_eq!(of(from, to, Dialect::Sqlite), TypeFit::Some);
         }
         for (from, to) in [
             ("VARCHAR(9)", "VARCHAR(3)"),
@@ -220,7 +226,7 @@ mod tests {
             ("TIMESTAMP", "DATE"),
         ] {
             for dialect in [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite] {
-                assert_eq!(of(from, to, dialect), Fit::Some, "{from} {to}");
+                assert_eq!(of(from, to, dialect), TypeFit::Some, "{from} {to}");
             }
         }
     }
@@ -232,8 +238,8 @@ mod tests {
             ("BOOLEAN", "INTEGER"),
             ("TEXT", "UUID"),
         ] {
-            assert_eq!(of(from, to, Dialect::Postgresql), Fit::NeedsConversion);
-            assert_ne!(of(from, to, Dialect::Mysql), Fit::NeedsConversion);
+            assert_eq!(of(from, to, Dialect::Postgresql), TypeFit::NeedsConversion);
+            assert_ne!(of(from, to, Dialect::Mysql), TypeFit::NeedsConversion);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! A finding while it is made, with what decides which ones are the same.
 
-use super::{Culprit, Evidence, Finding, Foretold, Level};
+use super::{Culprit, Evidence, FailurePrediction, Finding, Level};
 use crate::domain::operation::Place;
 
 /// A finding with its object and its place in the order of events.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct FindingDraft {
     object: String,
     order: usize,
     /// Whether what it is about happens whenever the migration runs.
@@ -13,7 +13,7 @@ pub(super) struct Found {
     finding: Finding,
 }
 
-impl Found {
+impl FindingDraft {
     pub(super) fn new(
         code: &'static str,
         object: impl Into<String>,
@@ -47,7 +47,7 @@ impl Found {
         self
     }
 
-    pub(super) fn fails(mut self, outcome: impl Into<Option<Foretold>>) -> Self {
+    pub(super) fn fails(mut self, outcome: impl Into<Option<FailurePrediction>>) -> Self {
         self.finding.outcome = outcome.into();
         self
     }
@@ -75,7 +75,7 @@ impl Found {
     fn finished(self) -> Finding {
         let mut finding = self.finding;
         if !self.certain {
-            finding.outcome = finding.outcome.map(|_| Foretold::MayFail);
+            finding.outcome = finding.outcome.map(|_| FailurePrediction::MayFail);
             finding.sentence = format!("perhaps {}", finding.sentence);
         }
         finding
@@ -83,16 +83,16 @@ impl Found {
 }
 
 /// One finding for each object and code, in the order in which things happen. Of two the worse stays.
-pub(super) fn merged(mut all: Vec<Found>) -> Vec<Finding> {
+pub(super) fn merged(mut all: Vec<FindingDraft>) -> Vec<Finding> {
     all.sort_by_key(|found| found.order);
-    let mut kept: Vec<Found> = Vec::new();
+    let mut kept: Vec<FindingDraft> = Vec::new();
     for found in all {
         let same = kept
             .iter_mut()
             .find(|kept| kept.finding.code == found.finding.code && kept.object == found.object);
         match same {
             Some(same) => {
-                let weight = |found: &Found| {
+                let weight = |found: &FindingDraft| {
                     let outcome = found.finding.outcome.filter(|_| found.certain);
                     (outcome, found.finding.level, found.certain)
                 };
@@ -103,5 +103,5 @@ pub(super) fn merged(mut all: Vec<Found>) -> Vec<Finding> {
             None => kept.push(found),
         }
     }
-    kept.into_iter().map(Found::finished).collect()
+    kept.into_iter().map(FindingDraft::finished).collect()
 }

@@ -7,8 +7,8 @@
 //! A table of MySQL that has been changed in this way 64 times (255 times since 9.1) is written once more; that is not
 //! looked at.
 
-use super::scene::Scene;
-use super::{Ask, Question};
+use super::scene::OperationContext;
+use super::{Probe, Question};
 use crate::domain::operation::{Operation, TableName};
 
 /// Why the rows are written.
@@ -62,10 +62,10 @@ mod answers {
 
 /// What is known of a column that is added or dropped; `None` if nobody can be asked.
 pub(super) fn column_change(
-    scene: &Scene<'_>,
+    scene: &OperationContext<'_>,
     table: &TableName,
     live: TableName,
-    ask: &mut dyn Ask,
+    ask: &mut dyn Probe,
 ) -> Option<Change> {
     let answer = ask.ask(&Question::ColumnChange { table: live })?;
     let dropped = match scene.operation {

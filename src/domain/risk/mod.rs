@@ -18,14 +18,14 @@ use std::fmt;
 use serde::Serialize;
 
 use super::effect::Surprise;
-use super::foresight::Seen;
+use super::foresight::StepTrace;
 use super::operation::{ColumnType, Place, TableName};
 use super::revision::RevisionId;
 
 /// All findings of one step, in the order in which things happen; one for each object and code.
 ///
 /// What is lost is asked for first, in case the time of `ask` does not suffice for all.
-pub fn examine(seen: &Seen, ask: &mut dyn Ask) -> Vec<Finding> {
+pub fn examine(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<Finding> {
     let mut all = Vec::new();
     for rule in &rules::RULES {
         let found = (rule.look)(seen, ask);
@@ -96,7 +96,7 @@ impl Level {
 /// Whether the step comes to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Foretold {
+pub enum FailurePrediction {
     /// It depends on what is not known.
     MayFail,
     /// It does not.
@@ -124,7 +124,7 @@ pub struct Finding {
     /// How bad.
     pub level: Level,
     /// Whether the step fails by it; `None` where it does not.
-    pub outcome: Option<Foretold>,
+    pub outcome: Option<FailurePrediction>,
     /// What happens, in one sentence, with the names of the objects.
     pub sentence: String,
     /// What that rests on; `None` where the code alone says it.
@@ -286,16 +286,16 @@ pub struct Answer {
 
 /// Nobody answers: there is no database at hand, or it is not to be asked.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Unasked;
+pub struct NoProbe;
 
-impl Ask for Unasked {
+impl Probe for NoProbe {
     fn ask(&mut self, _: &Question) -> Option<Answer> {
         None
     }
 }
 
 /// Who answers. The same question is asked once only.
-pub trait Ask {
+pub trait Probe {
     /// `None` where there is no database to ask, no time left, or the query failed.
     fn ask(&mut self, question: &Question) -> Option<Answer>;
 }

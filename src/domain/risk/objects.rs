@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::scene::{Scene, is_same, operations, scenes};
-use crate::domain::foresight::{Dialect, EventKind, Extent, Seen};
+use super::scene::{OperationContext, is_same, operations, operations_with_schema};
+use crate::domain::foresight::{Dialect, EventKind, SideEffect, StepTrace};
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject, TableName};
 
 /// What the upgrade says of an object that the downgrade drops.
@@ -18,7 +18,7 @@ pub(super) enum Definition {
 }
 
 /// Where the definition of an object is.
-pub(super) fn definition(seen: &Seen, dropped: &SchemaObject) -> Definition {
+pub(super) fn definition(seen: &StepTrace, dropped: &SchemaObject) -> Definition {
     let mut found = Definition::Elsewhere;
     let mut dropped_before = false;
     for operation in operations(&seen.upgrade) {
@@ -40,7 +40,7 @@ pub(super) fn definition(seen: &Seen, dropped: &SchemaObject) -> Definition {
 }
 
 /// Where the definition of a view is.
-pub(super) fn view_definition(seen: &Seen, dropped: &TableName) -> Definition {
+pub(super) fn view_definition(seen: &StepTrace, dropped: &TableName) -> Definition {
     let mut found = Definition::Elsewhere;
     let mut dropped_before = false;
     for operation in operations(&seen.upgrade) {
@@ -62,7 +62,7 @@ pub(super) fn view_definition(seen: &Seen, dropped: &TableName) -> Definition {
 }
 
 /// Where the words of a type are; `None` if the downgrade itself gave it that name, as one that it replaces.
-pub(super) fn type_definition(seen: &Seen, dropped: &TableName) -> Option<Definition> {
+pub(super) fn type_definition(seen: &StepTrace, dropped: &TableName) -> Option<Definition> {
     let makes = |operation: &Operation| match operation {
         Operation::CreateEnum { name, .. } => is_same(name, dropped),
         Operation::RenameType { to, .. } => *to == dropped.name,
@@ -148,14 +148,14 @@ pub(super) struct DroppedTables<'a> {
 
 impl<'a> DroppedTables<'a> {
     /// None if others could see what is between, because the step is not one transaction.
-    pub(super) fn of(seen: &'a Seen) -> Self {
+    pub(super) fn of(seen: &'a StepTrace) -> Self {
         let in_one_transaction = seen.dialect == Some(Dialect::Postgresql)
             && !seen.downgrade.happened.iter().any(|happened| {
                 happened.event.autocommit
                     || matches!(happened.event.kind, EventKind::EndsTransaction)
             });
         let mut by_name: BTreeMap<&str, Vec<(usize, &TableName)>> = BTreeMap::new();
-        for scene in scenes(seen) {
+        for scene in operations_with_schema(seen) {
             if let Operation::DropTable { table, .. } = scene.operation
                 && scene.certain
                 && in_one_transaction
@@ -168,7 +168,7 @@ impl<'a> DroppedTables<'a> {
     }
 
     /// Whether a table goes after an operation.
-    pub(super) fn has(&self, table: &TableName, after: &Scene<'_>) -> bool {
+    pub(super) fn has(&self, table: &TableName, after: &OperationContext<'_>) -> bool {
         self.by_name.get(table.name.as_str()).is_some_and(|all| {
             all.iter()
                 .any(|(order, dropped)| *order > after.order && is_same(dropped, table))
@@ -179,8 +179,8 @@ impl<'a> DroppedTables<'a> {
 /// Whether every row of a table was written to another one before an operation drops it, and stays there until the
 /// end of the step. The other table, which the step itself makes.
 pub(super) fn copy_of<'a>(
-    seen: &'a Seen,
-    drop: &Scene<'_>,
+    seen: &'a StepTrace,
+    drop: &OperationContext<'_>,
     dropped: &TableName,
 ) -> Option<&'a TableName> {
     let (_, known) = drop.table(dropped)?;
@@ -188,7 +188,7 @@ pub(super) fn copy_of<'a>(
     if !operations(&seen.downgrade).any(is_copy) {
         return None;
     }
-    let all = scenes(seen);
+    let all = operations_with_schema(seen);
     let copied = all.iter().find_map(|scene| {
         let Operation::CopyRows { from, to, columns } = scene.operation else {
             return None;
@@ -203,10 +203,10 @@ pub(super) fn copy_of<'a>(
     let followed = seen.downgrade.happened.iter().all(|happened| {
         !matches!(
             happened.event.kind,
-            EventKind::Unknown { may_change, .. } if may_change > Extent::Nothing
+            EventKind::Unknown { may_change, .. } if may_change > SideEffect::Nothing
         )
     });
-    let spoils = |scene: &Scene<'_>| match scene.operation {
+    let spoils = |scene: &OperationContext<'_>| match scene.operation {
         Operation::Sql { .. } => true,
         // It may keep rows out of the copy.
         Operation::CreateObject { object, .. } => {
@@ -229,7 +229,7 @@ pub(super) fn copy_of<'a>(
 
 /// Whether the step makes the table, and its columns take what those of the other hold.
 fn is_new_with_the_types(
-    scene: &Scene<'_>,
+    scene: &OperationContext<'_>,
     table: &TableName,
     other: &crate::domain::catalogue::Table,
 ) -> bool {
@@ -254,7 +254,7 @@ fn is_new_with_the_types(
 /// The copy that the upgrade made of a table before it took something away: the table, if a statement of the
 /// downgrade reads it, and only if every row was copied.
 pub(super) fn restored_from<'a>(
-    seen: &'a Seen,
+    seen: &'a StepTrace,
     restored: &TableName,
     column: Option<&str>,
 ) -> Option<&'a TableName> {
@@ -285,8 +285,8 @@ pub(super) fn restored_from<'a>(
 /// The table from which the upgrade made a copy that the downgrade drops, after it has read the copy to fill what comes
 /// back.
 pub(super) fn archived_columns<'a>(
-    seen: &'a Seen,
-    drop: &Scene<'_>,
+    seen: &'a StepTrace,
+    drop: &OperationContext<'_>,
     dropped: &TableName,
 ) -> Option<&'a TableName> {
     let mut copied = operations(&seen.upgrade).filter_map(|operation| match operation {
@@ -294,19 +294,21 @@ pub(super) fn archived_columns<'a>(
         _ => None,
     });
     copied.find(|from| {
-        scenes(seen).iter().any(|scene| match scene.operation {
-            Operation::ChangeRows {
-                table: Some(table),
-                sql: Some(sql),
-                ..
-            } => {
-                scene.certain
-                    && scene.order < drop.order
-                    && is_same(table, from)
-                    && names(sql, &dropped.name)
-            }
-            _ => false,
-        })
+        operations_with_schema(seen)
+            .iter()
+            .any(|scene| match scene.operation {
+                Operation::ChangeRows {
+                    table: Some(table),
+                    sql: Some(sql),
+                    ..
+                } => {
+                    scene.certain
+                        && scene.order < drop.order
+                        && is_same(table, from)
+                        && names(sql, &dropped.name)
+                }
+                _ => false,
+            })
     })
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Finding, Foretold, Level};
+use super::{FailurePrediction, Finding, Level};
 use crate::domain::foresight::Reachable;
 
 /// How the database was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum ProbeUsage {
     /// It was not: the reason completes "the database was not asked: ".
     Not(String),
     /// It was.
@@ -25,18 +25,18 @@ pub enum Asked {
 
 /// What is foretold of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outlook {
+pub struct PlanForecast {
     /// The findings of each step, in the order of the plan.
     pub steps: Vec<Vec<Finding>>,
     /// Why no migration of the plan could be looked into at all, if so.
     pub unread: Option<String>,
     /// How the database was asked.
-    pub asked: Asked,
+    pub asked: ProbeUsage,
     /// Where to stop before the first certain failure; `None` where none is foretold.
     pub reachable: Option<Reachable>,
 }
 
-impl Outlook {
+impl PlanForecast {
     /// All findings.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         self.steps.iter().flatten()
@@ -49,7 +49,7 @@ impl Outlook {
 
     /// The first step that is sure to fail, from 0, with the finding that says so.
     pub fn first_failure(&self) -> Option<(usize, &Finding)> {
-        let fails = |finding: &&Finding| finding.outcome == Some(Foretold::WillFail);
+        let fails = |finding: &&Finding| finding.outcome == Some(FailurePrediction::WillFail);
         self.steps
             .iter()
             .enumerate()

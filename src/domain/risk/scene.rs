@@ -1,30 +1,30 @@
 //! What a rule looks at: one operation of a downgrade with the schema right before it.
 
 use super::figures::evidence;
-use super::found::Found;
-use super::{Answer, Ask, Foretold, Level, Question};
-use crate::domain::catalogue::{Catalogue, Column, Origin, Presence, Table};
-use crate::domain::foresight::{Dialect, EventKind, Function, Seen};
+use super::found::FindingDraft;
+use super::{Answer, FailurePrediction, Level, Probe, Question};
+use crate::domain::catalogue::{Column, Origin, Presence, SchemaModel, Table};
+use crate::domain::foresight::{Dialect, EventKind, Function, StepTrace};
 use crate::domain::operation::{Operation, Place, Recreate, TableName};
 
 /// An operation, outside of any batch.
-pub(super) struct Scene<'a> {
+pub(super) struct OperationContext<'a> {
     pub(super) order: usize,
     pub(super) place: &'a Place,
     pub(super) certain: bool,
     pub(super) autocommit: bool,
     pub(super) operation: &'a Operation,
-    pub(super) before: Option<&'a Catalogue>,
+    pub(super) before: Option<&'a SchemaModel>,
     pub(super) dialect: Option<Dialect>,
 }
 
 /// What an object holds at that point of the plan.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Stock {
+pub(super) enum TableContents {
     /// It is not there: that is a failure or nothing at all, but no loss.
     Absent,
     /// Nothing: a step of the plan makes it.
-    Nothing,
+    CreatedByPlan,
     /// What it holds now, under this name, perhaps changed by then.
     Live { table: TableName, changed: bool },
     /// Not known.
@@ -32,14 +32,14 @@ pub(super) enum Stock {
 }
 
 /// The operations of the downgrade, those of a batch one by one.
-pub(super) fn scenes(seen: &Seen) -> Vec<Scene<'_>> {
+pub(super) fn operations_with_schema(seen: &StepTrace) -> Vec<OperationContext<'_>> {
     let mut scenes = Vec::new();
     for (order, happened) in seen.downgrade.happened.iter().enumerate() {
         let EventKind::Operation(operation) = &happened.event.kind else {
             continue;
         };
         let mut push = |place, operation| {
-            scenes.push(Scene {
+            scenes.push(OperationContext {
                 order,
                 place,
                 certain: happened.event.certain,
@@ -109,7 +109,7 @@ pub(super) fn is_same(one: &TableName, other: &TableName) -> bool {
         }
 }
 
-impl<'a> Scene<'a> {
+impl<'a> OperationContext<'a> {
     /// A table of the schema, with its name there.
     pub(super) fn table(&self, name: &TableName) -> Option<(&'a TableName, &'a Table)> {
         let catalogue = self.before?;
@@ -134,22 +134,22 @@ impl<'a> Scene<'a> {
     }
 
     /// What a table holds.
-    pub(super) fn stock(&self, name: &TableName) -> Stock {
+    pub(super) fn stock(&self, name: &TableName) -> TableContents {
         let Some(catalogue) = self.before else {
-            return Stock::Unknown;
+            return TableContents::Unknown;
         };
         let Some((full, table)) = self.table(name) else {
             // PostgreSQL may find it further down the search path.
             return if catalogue.doubtful || catalogue.beyond(name) {
-                Stock::Unknown
+                TableContents::Unknown
             } else {
-                Stock::Absent
+                TableContents::Absent
             };
         };
         match &table.origin {
-            Origin::Made { .. } if table.rows_changed => Stock::Unknown,
-            Origin::Made { .. } => Stock::Nothing,
-            Origin::Live { name } => Stock::Live {
+            Origin::Made { .. } if table.rows_changed => TableContents::Unknown,
+            Origin::Made { .. } => TableContents::CreatedByPlan,
+            Origin::Live { name } => TableContents::Live {
                 table: TableName {
                     schema: full.schema.clone(),
                     name: name.clone(),
@@ -160,21 +160,25 @@ impl<'a> Scene<'a> {
     }
 
     /// What a column holds, with its name in the database.
-    pub(super) fn column_stock(&self, table: &TableName, column: &str) -> (Stock, Option<String>) {
+    pub(super) fn column_stock(
+        &self,
+        table: &TableName,
+        column: &str,
+    ) -> (TableContents, Option<String>) {
         let stock = self.stock(table);
-        let changed = matches!(stock, Stock::Live { changed: true, .. });
+        let changed = matches!(stock, TableContents::Live { changed: true, .. });
         match (self.column(table, column), stock) {
             (Some(column), stock) => match &column.origin {
                 Origin::Live { name } => (stock, Some(name.clone())),
-                Origin::Made { .. } if changed => (Stock::Unknown, None),
-                Origin::Made { .. } => (Stock::Nothing, None),
+                Origin::Made { .. } if changed => (TableContents::Unknown, None),
+                Origin::Made { .. } => (TableContents::CreatedByPlan, None),
             },
-            (None, Stock::Live { .. } | Stock::Nothing) => {
+            (None, TableContents::Live { .. } | TableContents::CreatedByPlan) => {
                 let doubtful = self.before.is_some_and(|before| before.doubtful);
                 let stock = if doubtful {
-                    Stock::Unknown
+                    TableContents::Unknown
                 } else {
-                    Stock::Absent
+                    TableContents::Absent
                 };
                 (stock, None)
             }
@@ -186,7 +190,7 @@ impl<'a> Scene<'a> {
     /// it is not in the schema before it.
     pub(super) fn is_new(&self, table: &TableName, column: &str) -> bool {
         let (stock, _) = self.column_stock(table, column);
-        matches!(stock, Stock::Nothing | Stock::Absent)
+        matches!(stock, TableContents::CreatedByPlan | TableContents::Absent)
     }
 
     /// The names of columns in the database; `None` where one of them is not there yet.
@@ -225,20 +229,25 @@ impl<'a> Scene<'a> {
 
     /// What rows that break something mean for the step: it fails, unless the plan changes them before
     /// or they are but estimated.
-    pub(super) fn outcome(&self, table: &TableName, answer: &Answer, changed: bool) -> Foretold {
+    pub(super) fn outcome(
+        &self,
+        table: &TableName,
+        answer: &Answer,
+        changed: bool,
+    ) -> FailurePrediction {
         if answer.exact && !changed && self.is_certain(table) {
-            Foretold::WillFail
+            FailurePrediction::WillFail
         } else {
-            Foretold::MayFail
+            FailurePrediction::MayFail
         }
     }
 
     /// How large a table is that exists already: the answer, and words for it.
-    pub(super) fn size(&self, table: &TableName, ask: &mut dyn Ask) -> Size {
+    pub(super) fn size(&self, table: &TableName, ask: &mut dyn Probe) -> Size {
         match self.stock(table) {
-            Stock::Nothing | Stock::Absent => Size::Nothing,
-            Stock::Unknown => Size::Unknown,
-            Stock::Live { table, .. } => match ask.ask(&Question::Size { table }) {
+            TableContents::CreatedByPlan | TableContents::Absent => Size::Nothing,
+            TableContents::Unknown => Size::Unknown,
+            TableContents::Live { table, .. } => match ask.ask(&Question::Size { table }) {
                 Some(answer) => Size::Known(answer),
                 None => Size::Unknown,
             },
@@ -252,8 +261,8 @@ impl<'a> Scene<'a> {
         object: impl Into<String>,
         level: Level,
         sentence: impl Into<String>,
-    ) -> Found {
-        let mut found = Found::new(code, object, level, sentence)
+    ) -> FindingDraft {
+        let mut found = FindingDraft::new(code, object, level, sentence)
             .at(self.place)
             .after(self.order);
         found.certain = self.certain;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Answer, Ask, Finding, Question, examine};
-use crate::domain::catalogue::{Catalogue, Column, Origin, Presence, Table};
-use crate::domain::foresight::{Dialect, Event, EventKind, Followed, Function, Happened, Seen};
+use super::{Answer, Finding, Probe, Question, examine};
+use crate::domain::catalogue::{Column, Origin, Presence, SchemaModel, Table};
+use crate::domain::foresight::{
+    Dialect, Event, EventKind, Followed, Function, Happened, StepTrace,
+};
 use crate::domain::operation::{ColumnDefinition, ColumnType, Family, Operation, Place, TableName};
 use crate::domain::revision::RevisionId;
 
@@ -89,8 +91,8 @@ pub(crate) fn made() -> Origin {
 }
 
 /// A schema with a table `users` (`id`, `email` of 255 characters, `age`) and a table `orders` (`id`, `user_id`).
-pub(crate) fn schema(dialect: Dialect) -> Catalogue {
-    let mut catalogue = Catalogue {
+pub(crate) fn schema(dialect: Dialect) -> SchemaModel {
+    let mut catalogue = SchemaModel {
         dialect,
         default_schema: (dialect == Dialect::Postgresql).then(|| "public".to_owned()),
         tables: BTreeMap::new(),
@@ -119,7 +121,7 @@ pub(crate) fn schema(dialect: Dialect) -> Catalogue {
 }
 
 /// Puts a live table into a schema.
-pub(crate) fn add(catalogue: &mut Catalogue, name: &str, columns: &[(&str, &str)]) {
+pub(crate) fn add(catalogue: &mut SchemaModel, name: &str, columns: &[(&str, &str)]) {
     let columns = columns.iter().map(|(name, written)| {
         let column = Column {
             name: (*name).to_owned(),
@@ -150,7 +152,7 @@ pub(crate) fn add(catalogue: &mut Catalogue, name: &str, columns: &[(&str, &str)
 }
 
 /// Changes a table of a schema.
-pub(crate) fn edit(catalogue: &mut Catalogue, name: &str, change: impl FnOnce(&mut Table)) {
+pub(crate) fn edit(catalogue: &mut SchemaModel, name: &str, change: impl FnOnce(&mut Table)) {
     let found = catalogue
         .tables
         .iter_mut()
@@ -168,7 +170,7 @@ pub(crate) fn event(line: u32, kind: EventKind) -> Event {
     }
 }
 
-fn function(before: Option<&Catalogue>, operations: Vec<Operation>) -> Function {
+fn function(before: Option<&SchemaModel>, operations: Vec<Operation>) -> Function {
     let before = before.map(|before| Arc::new(before.clone()));
     let happened: Vec<Happened> = (10..)
         .zip(operations)
@@ -189,8 +191,8 @@ fn function(before: Option<&Catalogue>, operations: Vec<Operation>) -> Function 
 }
 
 /// A step whose downgrade does this, each operation over the same schema.
-pub(crate) fn step(catalogue: &Catalogue, downgrade: Vec<Operation>) -> Seen {
-    Seen {
+pub(crate) fn step(catalogue: &SchemaModel, downgrade: Vec<Operation>) -> StepTrace {
+    StepTrace {
         revision: RevisionId::new("a1"),
         is_merge: false,
         is_sql_file: false,
@@ -201,7 +203,7 @@ pub(crate) fn step(catalogue: &Catalogue, downgrade: Vec<Operation>) -> Seen {
 }
 
 /// The same with what its upgrade did.
-pub(crate) fn undoing(mut seen: Seen, upgrade: Vec<Operation>) -> Seen {
+pub(crate) fn undoing(mut seen: StepTrace, upgrade: Vec<Operation>) -> StepTrace {
     seen.upgrade = Arc::new(function(None, upgrade));
     seen
 }
@@ -209,13 +211,13 @@ pub(crate) fn undoing(mut seen: Seen, upgrade: Vec<Operation>) -> Seen {
 type Answering<'test> = Box<dyn Fn(&Question) -> Option<u64> + 'test>;
 
 /// Answers of a test, and what was asked.
-pub(crate) struct Told<'test> {
+pub(crate) struct FakeProbe<'test> {
     answers: Answering<'test>,
     pub(crate) exact: bool,
     pub(crate) asked: Vec<Question>,
 }
 
-impl<'test> Told<'test> {
+impl<'test> FakeProbe<'test> {
     pub(crate) fn by(answers: impl Fn(&Question) -> Option<u64> + 'test) -> Self {
         Self {
             answers: Box::new(answers),
@@ -235,7 +237,7 @@ impl<'test> Told<'test> {
     }
 }
 
-impl Ask for Told<'_> {
+impl Probe for FakeProbe<'_> {
     fn ask(&mut self, question: &Question) -> Option<Answer> {
         self.asked.push(question.clone());
         Some(Answer {
@@ -247,7 +249,7 @@ impl Ask for Told<'_> {
 }
 
 /// The findings of one code.
-pub(crate) fn found(code: &str, seen: &Seen, mut told: Told<'_>) -> Vec<Finding> {
+pub(crate) fn found(code: &str, seen: &StepTrace, mut told: FakeProbe<'_>) -> Vec<Finding> {
     let mut findings = examine(seen, &mut told);
     findings.retain(|finding| finding.code == code);
     findings
@@ -255,7 +257,7 @@ pub(crate) fn found(code: &str, seen: &Seen, mut told: Told<'_>) -> Vec<Finding>
 
 /// The only finding of a code.
 #[track_caller]
-pub(crate) fn only(code: &str, seen: &Seen, told: Told<'_>) -> Finding {
+pub(crate) fn only(code: &str, seen: &StepTrace, told: FakeProbe<'_>) -> Finding {
     let mut findings = found(code, seen, told);
     assert_eq!(findings.len(), 1, "{code}: {findings:#?}");
     findings.remove(0)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::figures::counted;
-use super::{Finding, Foretold, Level, UNANNOUNCED, codes};
+use super::{FailurePrediction, Finding, Level, UNANNOUNCED, codes};
 
 /// What goes, summed over steps. A figure with an estimate in it is one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -139,7 +139,7 @@ fn rows_of(finding: &Finding) -> Option<&str> {
 
 /// What all findings of a plan come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct RiskSummary {
     /// The worst level; `None` where there is nothing to say.
     pub level: Option<Level>,
     /// What goes.
@@ -152,7 +152,7 @@ pub struct Verdict {
     pub unknown: usize,
 }
 
-impl Verdict {
+impl RiskSummary {
     /// Over the findings of any number of steps.
     pub fn over<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
         let mut verdict = Self {
@@ -178,8 +178,8 @@ impl Verdict {
             if !is_counted {
                 verdict.losses.add(finding);
             }
-            verdict.will_fail += usize::from(finding.outcome == Some(Foretold::WillFail));
-            verdict.may_fail += usize::from(finding.outcome == Some(Foretold::MayFail));
+            verdict.will_fail += usize::from(finding.outcome == Some(FailurePrediction::WillFail));
+            verdict.may_fail += usize::from(finding.outcome == Some(FailurePrediction::MayFail));
             verdict.unknown += usize::from(finding.level == Level::Unknown);
         }
         verdict
@@ -209,7 +209,7 @@ impl Verdict {
 
 /// What to do about one revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Recommendation {
     /// Roll it back.
     RollBack,
     /// Restore a backup from before it.
@@ -220,7 +220,7 @@ pub enum Way {
     LookFirst,
 }
 
-impl Way {
+impl Recommendation {
     /// As it is said.
     pub fn words(self) -> &'static str {
         match self {
@@ -236,32 +236,38 @@ impl Way {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
     /// What to do.
-    pub way: Way,
+    pub recommendation: Recommendation,
     /// Because of what, in one sentence.
     pub reason: String,
 }
 
 /// The advice for one revision from its findings.
 pub fn advise(findings: &[Finding]) -> Advice {
-    let advice = |way, reason: String| Advice { way, reason };
+    let advice = |way, reason: String| Advice {
+        recommendation: way,
+        reason,
+    };
     let with = |code: &str, least: Level| {
         findings
             .iter()
             .find(|finding| finding.code == code && finding.level >= least)
     };
-    let verdict = Verdict::over(findings);
+    let verdict = RiskSummary::over(findings);
     if let Some(gone) = with("data-not-restored", Level::High) {
-        return advice(Way::Restore, format!("it {}", gone.sentence));
+        return advice(Recommendation::Restore, format!("it {}", gone.sentence));
     }
-    let is_certain = |finding: &&Finding| finding.outcome == Some(Foretold::WillFail);
+    let is_certain = |finding: &&Finding| finding.outcome == Some(FailurePrediction::WillFail);
     if let Some(failure) = findings.iter().find(is_certain) {
-        return advice(Way::FixForward, format!("it fails: {}", failure.sentence));
+        return advice(
+            Recommendation::FixForward,
+            format!("it fails: {}", failure.sentence),
+        );
     }
     if let Some(idle) = with("does-nothing", Level::Low) {
-        return advice(Way::FixForward, format!("it {}", idle.sentence));
+        return advice(Recommendation::FixForward, format!("it {}", idle.sentence));
     }
     if let Some(lost) = findings.iter().find(|finding| is_loss(finding)) {
-        return advice(Way::FixForward, format!("it {}", lost.sentence));
+        return advice(Recommendation::FixForward, format!("it {}", lost.sentence));
     }
     let worst = findings
         .iter()
@@ -270,14 +276,14 @@ pub fn advise(findings: &[Finding]) -> Advice {
     let reparable = with("object-dropped", Level::Medium).or(with("table-dropped", Level::Medium));
     match worst.or(reparable) {
         Some(lost) if lost.level == Level::Medium && lost.outcome.is_none() => {
-            advice(Way::RollBack, format!("it {}", lost.sentence))
+            advice(Recommendation::RollBack, format!("it {}", lost.sentence))
         }
-        Some(open) => advice(Way::LookFirst, format!("it {}", open.sentence)),
+        Some(open) => advice(Recommendation::LookFirst, format!("it {}", open.sentence)),
         None if verdict.level == Some(Level::Medium) => advice(
-            Way::RollBack,
+            Recommendation::RollBack,
             "nothing is lost that cannot be made again, but others may have to wait".to_owned(),
         ),
-        None => advice(Way::RollBack, "nothing is lost".to_owned()),
+        None => advice(Recommendation::RollBack, "nothing is lost".to_owned()),
     }
 }
 
@@ -299,7 +305,7 @@ pub fn most_telling(findings: &[Finding]) -> Option<&Finding> {
             "index-built" | "index-dropped" | "merge" | "table-rewritten"
         );
         (
-            finding.outcome == Some(Foretold::WillFail),
+            finding.outcome == Some(FailurePrediction::WillFail),
             is_loss(finding),
             finding.outcome,
             finding.level,
@@ -372,7 +378,7 @@ pub fn to_be_allowed<'a>(
     findings
         .into_iter()
         .filter(|finding| finding.level >= Level::High && !allowed.covers(finding))
-        .filter(|finding| finding.outcome != Some(Foretold::WillFail))
+        .filter(|finding| finding.outcome != Some(FailurePrediction::WillFail))
         .map(|finding| finding.code)
         .collect()
 }
@@ -409,7 +415,7 @@ mod tests {
             finding("table-dropped", Level::High, Some(88)),
             finding("index-dropped", Level::Low, Some(8192)),
         ];
-        let losses = |findings: &[Finding]| Verdict::over(findings).losses.sentence().unwrap();
+        let losses = |findings: &[Finding]| RiskSummary::over(findings).losses.sentence().unwrap();
         assert_eq!(
             losses(&findings),
             "drops 1,204,331 values in 2 columns, 1 table with 88 rows"
@@ -423,13 +429,13 @@ mod tests {
         let mut about = finding("table-dropped", Level::High, Some(5000));
         about.evidence.as_mut().unwrap().exact = false;
         assert_eq!(losses(&[about]), "drops 1 table with about 5,000 rows");
-        assert_eq!(Verdict::over(&findings).sentence(), "loses nothing");
-        assert_eq!(Verdict::over(&findings).level, None);
+        assert_eq!(RiskSummary::over(&findings).sentence(), "loses nothing");
+        assert_eq!(RiskSummary::over(&findings).level, None);
     }
 
     #[test]
     fn rows_that_a_statement_changes_are_lost_too() {
-        let sentence = |findings: &[Finding]| Verdict::over(findings).sentence();
+        let sentence = |findings: &[Finding]| RiskSummary::over(findings).sentence();
         let deleted = finding("data-reversed", Level::High, Some(3));
         assert_eq!(
             sentence(std::slice::from_ref(&deleted)),
@@ -461,7 +467,7 @@ mod tests {
             of("notes", "data-reversed", 5),
         ];
         assert_eq!(
-            Verdict::over(&plan).sentence(),
+            RiskSummary::over(&plan).sentence(),
             "drops 1 table with 3 rows, deletes or changes up to 5 rows"
         );
         // Nobody counted these, and they may be others.
@@ -469,15 +475,15 @@ mod tests {
             finding("data-reversed", Level::High, None),
             finding("data-reversed", Level::High, None),
         ];
-        assert_eq!(Verdict::over(&unseen).losses.changes_uncounted, 2);
+        assert_eq!(RiskSummary::over(&unseen).losses.changes_uncounted, 2);
     }
 
     #[test]
     fn what_is_lost_says_more_than_what_has_to_wait() {
         let mut will = finding("unique-restored", Level::High, Some(2));
-        will.outcome = Some(Foretold::WillFail);
+        will.outcome = Some(FailurePrediction::WillFail);
         let mut may = finding("check-restored", Level::Medium, None);
-        may.outcome = Some(Foretold::MayFail);
+        may.outcome = Some(FailurePrediction::MayFail);
         let loss = finding("column-dropped", Level::High, Some(3));
         let waits = finding("table-rewritten", Level::Low, None);
         let empty = finding("column-dropped", Level::Low, Some(0));
@@ -503,9 +509,9 @@ mod tests {
             finding("object-missing", Level::High, None),
             finding("unknown-code", Level::Unknown, None),
         ];
-        findings[0].outcome = Some(Foretold::WillFail);
-        findings[1].outcome = Some(Foretold::MayFail);
-        let verdict = Verdict::over(&findings);
+        findings[0].outcome = Some(FailurePrediction::WillFail);
+        findings[1].outcome = Some(FailurePrediction::MayFail);
+        let verdict = RiskSummary::over(&findings);
         assert_eq!(verdict.level, Some(Level::Unknown));
         assert_eq!(
             verdict.sentence(),
@@ -515,30 +521,30 @@ mod tests {
 
     #[test]
     fn the_advice_follows_the_worst() {
-        let way = |findings: &[Finding]| advise(findings).way;
-        assert_eq!(way(&[]), Way::RollBack);
+        let way = |findings: &[Finding]| advise(findings).recommendation;
+        assert_eq!(way(&[]), Recommendation::RollBack);
         assert_eq!(
             way(&[finding("column-dropped", Level::Low, Some(0))]),
-            Way::RollBack
+            Recommendation::RollBack
         );
         assert_eq!(
             way(&[finding("column-dropped", Level::High, Some(3))]),
-            Way::FixForward
+            Recommendation::FixForward
         );
         assert_eq!(
             way(&[finding("does-nothing", Level::Medium, None)]),
-            Way::FixForward
+            Recommendation::FixForward
         );
         assert_eq!(
             way(&[finding("data-not-restored", Level::High, None)]),
-            Way::Restore
+            Recommendation::Restore
         );
         assert_eq!(
             way(&[finding("unknown-code", Level::Unknown, None)]),
-            Way::LookFirst
+            Recommendation::LookFirst
         );
         let mut failing = finding("unique-restored", Level::High, Some(2));
-        failing.outcome = Some(Foretold::WillFail);
+        failing.outcome = Some(FailurePrediction::WillFail);
         assert_eq!(advise(&[failing]).reason, "it fails: does unique-restored");
     }
 
@@ -548,13 +554,13 @@ mod tests {
         let archive = finding("table-dropped", Level::Medium, Some(3));
         let function = finding("object-dropped", Level::Medium, None);
         assert_eq!(
-            Verdict::over([&archive, &function]).sentence(),
+            RiskSummary::over([&archive, &function]).sentence(),
             "drops 1 archive after restoring from it, drops 1 definition that the migration may not bring back"
         );
         assert_eq!(
             advise(&[function]),
             Advice {
-                way: Way::RollBack,
+                recommendation: Recommendation::RollBack,
                 reason: "it does object-dropped".to_owned(),
             }
         );

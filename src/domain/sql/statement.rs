@@ -13,7 +13,7 @@ use super::Effect;
 use super::split::{self, Single, grammar, has_hole};
 use super::{copies, objects, table};
 use crate::domain::foresight::Dialect;
-use crate::domain::operation::{Alike, Among, Name, Operation, RowChange, TableName};
+use crate::domain::operation::{IndexRows, Name, Operation, RowChange, TableName, UniqueScope};
 
 /// How names are read: PostgreSQL folds what is not quoted.
 #[derive(Debug, Clone, Copy)]
@@ -329,11 +329,11 @@ impl Reader<'_> {
             table: self.names.table(&it.table_name)?,
             columns: index_columns(self.names, &it.columns),
             unique: it.unique,
-            alike: Alike {
+            alike: UniqueScope {
                 among: match it.predicate.as_ref().map(table::condition) {
-                    None => Among::All,
-                    Some(Some(text)) => Among::Those(text),
-                    Some(None) => Among::Unknown,
+                    None => IndexRows::All,
+                    Some(Some(text)) => IndexRows::Where(text),
+                    Some(None) => IndexRows::Unknown,
                 },
                 nulls: it.nulls_distinct == Some(false),
                 in_part: is_in_part(&it.columns),

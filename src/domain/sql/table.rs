@@ -11,8 +11,8 @@ use super::statement::{Names, index_columns, is_in_part};
 use super::types::read_type;
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{
-    Alike, ColumnChange, ColumnDefinition, ColumnType, Constraint, ConstraintKind, Name, Operation,
-    Reference, TableName,
+    ColumnChange, ColumnDefinition, ColumnType, Constraint, ConstraintKind, Name, Operation,
+    Reference, TableName, UniqueScope,
 };
 
 /// What of a `CREATE TABLE` says all about the table; `None` where it comes from elsewhere.
@@ -382,7 +382,7 @@ fn describe(
         ColumnOption::Unique(_) if name.is_some() => constraints.push(Constraint::Unique {
             name: names.of(name),
             columns: vec![column.name.clone()],
-            alike: Alike::default(),
+            alike: UniqueScope::default(),
         }),
         ColumnOption::Unique(_) => column.unique = true,
         ColumnOption::ForeignKey(key) => {
@@ -454,7 +454,7 @@ fn constrain(
         table: table.clone(),
         columns: index_columns(names, columns),
         unique: false,
-        alike: Alike::default(),
+        alike: UniqueScope::default(),
         concurrently: false,
         if_not_exists: false,
     };
@@ -466,10 +466,10 @@ fn constrain(
         TableConstraint::Unique(it) => add(Constraint::Unique {
             name: names.of(it.name.as_ref().or(it.index_name.as_ref())),
             columns: key(names, &it.columns)?,
-            alike: Alike {
+            alike: UniqueScope {
                 nulls: it.nulls_distinct == NullsDistinctOption::NotDistinct,
                 in_part: is_in_part(&it.columns),
-                ..Alike::default()
+                ..UniqueScope::default()
             },
         }),
         TableConstraint::ForeignKey(it) => add(Constraint::ForeignKey {

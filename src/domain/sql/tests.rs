@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::operation::{
-    Alike, Among, ColumnChange, ColumnDefinition, Constraint, Name, RowChange, SchemaObject,
+    ColumnChange, ColumnDefinition, Constraint, IndexRows, Name, RowChange, SchemaObject,
+    UniqueScope,
 };
 use Dialect::{Mysql, Postgresql, Sqlite};
 
@@ -65,11 +66,11 @@ fn column(it: &ColumnDefinition) -> String {
 }
 
 /// Which rows a unique key compares.
-fn alike(rows: &Alike) -> String {
+fn alike(rows: &UniqueScope) -> String {
     let among = match &rows.among {
-        Among::All => String::new(),
-        Among::Those(condition) => format!(" among {condition}"),
-        Among::Unknown => " among some".to_owned(),
+        IndexRows::All => String::new(),
+        IndexRows::Where(condition) => format!(" among {condition}"),
+        IndexRows::Unknown => " among some".to_owned(),
     };
     let nulls = if rows.nulls { " nulls alike" } else { "" };
     let in_part = if rows.in_part { " in part" } else { "" };

@@ -119,7 +119,7 @@ pub(super) enum Action<'a> {
     /// A key, a check, an exclusion; on MariaDB an index as well.
     AddConstraint {
         name: Option<Part>,
-        sort: Sort,
+        sort: ConstraintKind,
         columns: Vec<Part>,
         definition: Reader<'a>,
     },
@@ -205,7 +205,7 @@ pub(super) enum Action<'a> {
 
 /// A sort of constraint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(super) enum ConstraintKind {
     PrimaryKey,
     Unique,
     ForeignKey,
@@ -236,7 +236,7 @@ pub(super) enum Rows {
 
 /// What a statement does.
 #[derive(Debug, Clone)]
-pub(super) enum Act<'a> {
+pub(super) enum SqlStatement<'a> {
     Create(Create<'a>),
     Alter {
         kind: Object,

@@ -18,7 +18,7 @@ use super::history::{Dependency, Kind};
 use super::words;
 use crate::domain::foresight::Dialect;
 use crate::domain::revision::RevisionId;
-use world::World;
+use world::ObjectIndex;
 
 /// A migration as it is looked through.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +141,7 @@ pub fn dependencies(
     })?;
 
     let mut inferred: Vec<Vec<(usize, String)>> = vec![Vec::new(); candidates.len()];
-    let mut world = World::new(dialect);
+    let mut world = ObjectIndex::new(dialect);
     for position in order {
         for statement in words::statements(candidates[position].up, dialect) {
             scan::follow(&mut world, position, &statement);

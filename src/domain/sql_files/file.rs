@@ -283,7 +283,7 @@ fn examined(rollback: Rollback, begins: usize, dialect: Dialect) -> Result<Rollb
         return Err(malformed(begins, reason.to_owned()));
     }
     for statement in inside {
-        if let Some(fault) = sound::fault(statement, dialect) {
+        if let Some(fault) = sound::lint_statement(statement, dialect) {
             let mut error = in_file(fault);
             if rollback.form == Form::Commented {
                 error.reason +=

@@ -261,7 +261,7 @@ fn nothing_is_lost(text: &str, dialect: Dialect) -> Result<(), TestCaseError> {
         one.runs_alone(dialect);
         one.commits(dialect);
         one.controls_a_transaction();
-        script::sound::fault(one, dialect);
+        script::sound::lint_statement(one, dialect);
     }
     let rest = &text[end..];
     if !delimiters {

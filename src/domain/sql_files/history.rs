@@ -8,7 +8,7 @@ use super::file::{MigrationFile, version};
 use super::supabase::{RemoteMigration, UnknownRemote, row_of, unknown_rows};
 use crate::domain::graph::{Graph, GraphError};
 use crate::domain::revision::{Revision, RevisionId};
-use crate::domain::schema::Schema;
+use crate::domain::schema::SchemaLines;
 
 /// What became of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub enum Status {
 
 /// A row of `migration_history`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct HistoryRecord {
     /// `migration_name`.
     pub id: RevisionId,
     /// `status`.
@@ -131,7 +131,7 @@ pub struct Dependency {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// By name.
-    pub records: Vec<Record>,
+    pub records: Vec<HistoryRecord>,
     /// By name.
     pub dependencies: Vec<Dependency>,
     /// The rows of `supabase_migrations.schema_migrations`; `None` if there is no such table.
@@ -140,7 +140,7 @@ pub struct History {
 
 /// Whether a migration can be taken down, by the rows alone. The functions of the database give the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Removability {
     /// Whether it can.
     pub can_rollback: bool,
     /// One sentence.
@@ -176,7 +176,7 @@ pub struct Snapshot {
     /// By whom.
     pub by: Option<String>,
     /// The lines; none where only the list was asked for.
-    pub schema: Schema,
+    pub schema: SchemaLines,
 }
 
 /// Where our table and that of Supabase do not say the same.
@@ -217,7 +217,7 @@ impl Status {
     }
 }
 
-impl Record {
+impl HistoryRecord {
     /// Whether `applied_at` and `applied_by` are those of the registration: rollback registers what something else
     /// has applied, and does not learn when. A row that a team wrote itself has its own.
     pub fn is_registration(&self) -> bool {
@@ -305,7 +305,7 @@ impl<'a> Needs<'a> {
 
 impl History {
     /// The row of a migration.
-    pub fn get(&self, id: &RevisionId) -> Option<&Record> {
+    pub fn get(&self, id: &RevisionId) -> Option<&HistoryRecord> {
         self.records.iter().find(|record| record.id == *id)
     }
 
@@ -334,7 +334,7 @@ impl History {
                 depends_on.entry(of).or_default().insert(on);
             }
         }
-        let records: BTreeMap<&RevisionId, &Record> = self
+        let records: BTreeMap<&RevisionId, &HistoryRecord> = self
             .records
             .iter()
             .map(|record| (&record.id, record))
@@ -374,8 +374,8 @@ impl History {
     }
 
     /// Whether a migration can be taken down.
-    pub fn verdict(&self, id: &RevisionId) -> Verdict {
-        let not = |reason: &str, dependents| Verdict {
+    pub fn verdict(&self, id: &RevisionId) -> Removability {
+        let not = |reason: &str, dependents| Removability {
             can_rollback: false,
             reason: reason.to_owned(),
             dependents,
@@ -399,7 +399,7 @@ impl History {
         if !record.has_rollback() {
             return not(NO_SQL, dependents);
         }
-        Verdict {
+        Removability {
             can_rollback: true,
             reason: CAN.to_owned(),
             dependents,
@@ -428,7 +428,7 @@ impl History {
 
 fn revision(
     id: &RevisionId,
-    record: Option<&Record>,
+    record: Option<&HistoryRecord>,
     file: Option<&MigrationFile>,
     depends_on: Vec<String>,
 ) -> Revision {

@@ -6,8 +6,8 @@ fn id(name: &str) -> RevisionId {
     RevisionId::new(name)
 }
 
-fn record(name: &str, status: Status) -> Record {
-    Record {
+fn record(name: &str, status: Status) -> HistoryRecord {
+    HistoryRecord {
         id: id(name),
         status,
         applied_at: Some("2025-01-20T10:00:00Z".to_owned()),

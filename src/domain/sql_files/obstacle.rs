@@ -3,7 +3,7 @@
 use similar::TextDiff;
 
 use super::file::{Malformed, MigrationFile};
-use super::history::{History, Kind, Record, Status};
+use super::history::{History, HistoryRecord, Kind, Status};
 use crate::domain::revision::RevisionId;
 
 /// Which SQL takes a migration down whose file is not what was registered.
@@ -27,7 +27,7 @@ impl Chosen {
 
 /// What stands in the way of one migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum RollbackBlocker {
     /// Taking it down failed before, with these words.
     Failed(Option<String>),
     /// Nothing is known that takes it down.
@@ -70,17 +70,17 @@ impl<'a> Files<'a> {
 
 /// Whether the file is another than the one that was registered, or the row was changed by hand. One that was
 /// written by somebody else may have no checksum.
-pub fn is_changed(record: &Record, file: &MigrationFile) -> bool {
+pub fn is_changed(record: &HistoryRecord, file: &MigrationFile) -> bool {
     let checksum = record.checksum.as_ref();
     checksum.is_some_and(|checksum| *checksum != file.checksum) || !is_same(record, file)
 }
 
 /// Whether both take the migration down in the same way.
-pub fn is_same(record: &Record, file: &MigrationFile) -> bool {
+pub fn is_same(record: &HistoryRecord, file: &MigrationFile) -> bool {
     stored(record) == of_file(file)
 }
 
-fn stored(record: &Record) -> &str {
+fn stored(record: &HistoryRecord) -> &str {
     record.rollback_sql.as_deref().unwrap_or_default().trim()
 }
 
@@ -90,7 +90,7 @@ fn of_file(file: &MigrationFile) -> &str {
 }
 
 /// What was registered against what the file says, line by line.
-pub fn difference(record: &Record, file: &MigrationFile) -> String {
+pub fn difference(record: &HistoryRecord, file: &MigrationFile) -> String {
     let (stored, now) = (stored(record), of_file(file));
     let [stored, now] = [stored, now].map(|text| match text {
         "" => String::new(),
@@ -112,7 +112,7 @@ pub fn obstacles<'ids>(
     ids: impl IntoIterator<Item = &'ids RevisionId>,
     chosen: Option<Chosen>,
     goes_on: bool,
-) -> Vec<(RevisionId, Obstacle)> {
+) -> Vec<(RevisionId, RollbackBlocker)> {
     let mut found = Vec::new();
     for record in ids.into_iter().filter_map(|id| history.get(id)) {
         let file = files.get(&record.id);
@@ -124,15 +124,15 @@ pub fn obstacles<'ids>(
 
 fn of_one(
     history: &History,
-    record: &Record,
+    record: &HistoryRecord,
     file: Option<&MigrationFile>,
     files: Files<'_>,
     chosen: Option<Chosen>,
     goes_on: bool,
-) -> Vec<Obstacle> {
+) -> Vec<RollbackBlocker> {
     let mut found = Vec::new();
     if record.status == Status::Failed && !goes_on {
-        found.push(Obstacle::Failed(record.metadata.error.clone()));
+        found.push(RollbackBlocker::Failed(record.metadata.error.clone()));
     }
     let changed = file.filter(|file| is_changed(record, file));
     let runs = match (chosen, changed) {
@@ -141,13 +141,13 @@ fn of_one(
     };
     match (chosen, files.malformed(&record.id), changed) {
         (Some(Chosen::File), Some(malformed), _) => {
-            found.push(Obstacle::Malformed(malformed.clone()));
+            found.push(RollbackBlocker::Malformed(malformed.clone()));
         }
-        _ if runs.is_empty() => found.push(Obstacle::NoSql {
+        _ if runs.is_empty() => found.push(RollbackBlocker::NoSql {
             file_has: file.is_some_and(|file| !of_file(file).is_empty()),
         }),
         (None, _, Some(file)) if !is_same(record, file) => {
-            found.push(Obstacle::Changed(difference(record, file)));
+            found.push(RollbackBlocker::Changed(difference(record, file)));
         }
         _ => {}
     }
@@ -160,7 +160,7 @@ fn of_one(
             .get(&dependency.on)
             .is_none_or(|other| other.status == Status::RolledBack)
     });
-    found.extend(gone.map(|dependency| Obstacle::Needs(dependency.on.clone())));
+    found.extend(gone.map(|dependency| RollbackBlocker::Needs(dependency.on.clone())));
     found
 }
 
@@ -170,8 +170,8 @@ mod tests {
     use crate::domain::sql_files::file::{Form, Rollback};
     use crate::domain::sql_files::history::{Dependency, Metadata};
 
-    fn record(name: &str, sql: Option<&str>) -> Record {
-        Record {
+    fn record(name: &str, sql: Option<&str>) -> HistoryRecord {
+        HistoryRecord {
             id: name.into(),
             status: Status::Applied,
             applied_at: None,
@@ -203,12 +203,12 @@ mod tests {
         }
     }
 
-    fn found(history: &History, files: Files<'_>, chosen: Option<Chosen>) -> Vec<Obstacle> {
+    fn found(history: &History, files: Files<'_>, chosen: Option<Chosen>) -> Vec<RollbackBlocker> {
         let found = obstacles(history, files, [&"a".into()], chosen, false);
         found.into_iter().map(|(_, obstacle)| obstacle).collect()
     }
 
-    fn history(record: Record) -> History {
+    fn history(record: HistoryRecord) -> History {
         History {
             records: vec![record],
             ..History::default()
@@ -231,7 +231,7 @@ mod tests {
         // A row that somebody changed by hand has its old checksum.
         for checksum in ["as registered", "another"] {
             let changed = of("DROP TABLE b;", checksum, None);
-            let [Obstacle::Changed(difference)] = changed.as_slice() else {
+            let [RollbackBlocker::Changed(difference)] = changed.as_slice() else {
                 panic!("{changed:?}")
             };
             assert!(
@@ -252,7 +252,7 @@ mod tests {
             read: &read,
             malformed: &[],
         };
-        let none = [Obstacle::NoSql { file_has: true }];
+        let none = [RollbackBlocker::NoSql { file_has: true }];
         assert_eq!(found(&history, files, None), none);
         assert_eq!(found(&history, files, Some(Chosen::Stored)), none);
         assert_eq!(found(&history, files, Some(Chosen::File)), []);
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(found(&history, files, None), []);
         assert_eq!(
             found(&history, files, Some(Chosen::File)),
-            [Obstacle::Malformed(malformed[0].clone())]
+            [RollbackBlocker::Malformed(malformed[0].clone())]
         );
     }
 
@@ -299,9 +299,12 @@ mod tests {
         };
         assert_eq!(
             found(&history, files, None),
-            [Obstacle::Failed(None), Obstacle::Needs("b".into())]
+            [
+                RollbackBlocker::Failed(None),
+                RollbackBlocker::Needs("b".into())
+            ]
         );
         let goes_on = obstacles(&history, files, [&"a".into()], None, true);
-        assert_eq!(goes_on, [("a".into(), Obstacle::Needs("b".into()))]);
+        assert_eq!(goes_on, [("a".into(), RollbackBlocker::Needs("b".into()))]);
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::revision::RevisionId;
 
 /// Something odd.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Oddity {
+pub struct Inconsistency {
     /// Stable.
     pub code: &'static str,
     /// A clause, ending in the command to type where there is one.
@@ -36,13 +36,14 @@ fn texts(ids: &[RevisionId]) -> String {
 }
 
 /// All that is odd. `command` writes a command of ours on the same project.
-pub fn oddities(
+pub fn inconsistencies(
     history: &History,
     files: Files<'_>,
     command: &dyn Fn(&[&str]) -> String,
-) -> Vec<Oddity> {
+) -> Vec<Inconsistency> {
     let mut found = Vec::new();
-    let mut odd = |code: &'static str, sentence: String| found.push(Oddity { code, sentence });
+    let mut odd =
+        |code: &'static str, sentence: String| found.push(Inconsistency { code, sentence });
     for record in history
         .records
         .iter()

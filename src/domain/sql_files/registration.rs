@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::dependency::{Candidate, DependencyError, dependencies};
 use super::file::MigrationFile;
-use super::history::{Dependency, History, Kind, Record, Status};
+use super::history::{Dependency, History, HistoryRecord, Kind, Status};
 use super::supabase::{RemoteStatus, remote_status};
 use crate::domain::foresight::Dialect;
 use crate::domain::revision::RevisionId;
 
 /// What `sync` finds of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub enum FileStatus {
     /// It is applied, and was never registered.
     New,
     /// It was rolled back, and Supabase has applied it again.
@@ -30,7 +30,7 @@ pub enum Found {
     Ambiguous,
 }
 
-impl Found {
+impl FileStatus {
     /// What is true of a file, by the rows alone. Where Supabase keeps a table, only what is in it is applied.
     pub fn of(file: &MigrationFile, history: &History, files: &[MigrationFile]) -> Self {
         let theirs = remote_status(history, files, &file.id);
@@ -72,7 +72,7 @@ pub enum Change {
 
 impl Change {
     /// By the row that is there.
-    pub fn of(record: Option<&Record>) -> Self {
+    pub fn of(record: Option<&HistoryRecord>) -> Self {
         match record.map(|record| record.status) {
             None => Self::New,
             Some(Status::RolledBack) => Self::Again,
@@ -84,7 +84,7 @@ impl Change {
 
 /// Why a file cannot be written down.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Obstacle {
+pub enum RegistrationIssue {
     /// It needs something that is rolled back.
     #[error("{of} depends on {on}, which is rolled back")]
     RolledBack {
@@ -106,7 +106,7 @@ pub enum Obstacle {
     Dependency(#[from] DependencyError),
 }
 
-impl Obstacle {
+impl RegistrationIssue {
     /// The one that cannot be written down, where it is one.
     pub fn of(&self) -> Option<&RevisionId> {
         match self {
@@ -138,7 +138,7 @@ impl<'a> Registration<'a> {
     pub fn of(
         &self,
         these: &BTreeSet<&'a RevisionId>,
-    ) -> Result<(Vec<Dependency>, Vec<&'a MigrationFile>), Obstacle> {
+    ) -> Result<(Vec<Dependency>, Vec<&'a MigrationFile>), RegistrationIssue> {
         let files: BTreeMap<&RevisionId, &MigrationFile> =
             self.files.iter().map(|file| (&file.id, file)).collect();
         for of in these {
@@ -181,18 +181,18 @@ impl<'a> Registration<'a> {
         of: &RevisionId,
         on: &RevisionId,
         these: &BTreeSet<&RevisionId>,
-    ) -> Option<Obstacle> {
+    ) -> Option<RegistrationIssue> {
         if these.contains(on) {
             return None;
         }
         let (of, on) = (of.clone(), on.clone());
         match self.history.get(&on) {
             Some(record) if record.is_applied() => None,
-            Some(_) => Some(Obstacle::RolledBack { of, on }),
+            Some(_) => Some(RegistrationIssue::RolledBack { of, on }),
             None => {
                 let is_there =
                     self.files.iter().any(|file| file.id == on) || self.unread.contains(&on);
-                is_there.then_some(Obstacle::NotRegistered { of, on })
+                is_there.then_some(RegistrationIssue::NotRegistered { of, on })
             }
         }
     }

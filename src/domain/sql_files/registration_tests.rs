@@ -20,8 +20,8 @@ fn file(name: &str, up: &str, depends_on: &[&str], independent_of: &[&str]) -> M
     }
 }
 
-fn record(name: &str, status: Status, up: &str) -> Record {
-    Record {
+fn record(name: &str, status: Status, up: &str) -> HistoryRecord {
+    HistoryRecord {
         id: id(name),
         status,
         applied_at: None,
@@ -42,7 +42,7 @@ fn registered(
     files: &[MigrationFile],
     history: &History,
     names: &[&str],
-) -> Result<(Vec<String>, Vec<String>), Obstacle> {
+) -> Result<(Vec<String>, Vec<String>), RegistrationIssue> {
     let registration = Registration {
         files,
         unread: &[id("0_unread")],
@@ -68,21 +68,21 @@ fn what_is_applied_by_the_rows_of_supabase_is_new() {
         ],
         ..History::default()
     };
-    let found = |history: &History| -> Vec<Found> {
+    let found = |history: &History| -> Vec<FileStatus> {
         let files = ["1_a", "2_b", "3_c", "4_d", "5_e"].map(|name| file(name, "", &[], &[]));
         files
             .iter()
-            .map(|file| Found::of(file, history, &files))
+            .map(|file| FileStatus::of(file, history, &files))
             .collect()
     };
     assert_eq!(
         found(&history),
         [
-            Found::Same,
-            Found::RolledBack,
-            Found::Same,
-            Found::New,
-            Found::New
+            FileStatus::Same,
+            FileStatus::RolledBack,
+            FileStatus::Same,
+            FileStatus::New,
+            FileStatus::New
         ]
     );
     let rows = [("1", None), ("2", None), ("5", Some("e"))];
@@ -93,15 +93,15 @@ fn what_is_applied_by_the_rows_of_supabase_is_new() {
     assert_eq!(
         found(&history),
         [
-            Found::Same,
-            Found::Again,
-            Found::Same,
-            Found::NotApplied,
-            Found::New
+            FileStatus::Same,
+            FileStatus::Again,
+            FileStatus::Same,
+            FileStatus::NotApplied,
+            FileStatus::New
         ]
     );
     history.records[0].checksum = None;
-    assert_eq!(found(&history)[0], Found::Changed);
+    assert_eq!(found(&history)[0], FileStatus::Changed);
 }
 
 /// Fails if a file is registered because another one of its version was pushed.
@@ -115,14 +115,16 @@ fn of_files_with_one_version_only_the_pushed_one_is_new() {
         ]),
         ..History::default()
     };
-    let found = files.iter().map(|file| Found::of(file, &history, &files));
+    let found = files
+        .iter()
+        .map(|file| FileStatus::of(file, &history, &files));
     assert_eq!(
         found.collect::<Vec<_>>(),
         [
-            Found::OtherName,
-            Found::New,
-            Found::Ambiguous,
-            Found::Ambiguous
+            FileStatus::OtherName,
+            FileStatus::New,
+            FileStatus::Ambiguous,
+            FileStatus::Ambiguous
         ]
     );
 }

@@ -1,6 +1,6 @@
 //! Which registered migrations a list shows.
 
-use super::history::{Record, Status};
+use super::history::{HistoryRecord, Status};
 
 /// The kinds of migrations to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,7 +29,7 @@ pub struct Selection {
 
 impl Selection {
     /// Whether a migration is shown. Without a moment in its row, nothing is known to be recent.
-    pub fn shows(&self, record: &Record) -> bool {
+    pub fn shows(&self, record: &HistoryRecord) -> bool {
         let is_of_the_kind = match self.which {
             Which::Applied => record.is_applied(),
             Which::All => true,
@@ -54,9 +54,9 @@ mod tests {
     use super::*;
     use crate::domain::sql_files::history::Metadata;
 
-    fn record(name: &str, status: Status, sql: Option<&str>, day: u32) -> Record {
+    fn record(name: &str, status: Status, sql: Option<&str>, day: u32) -> HistoryRecord {
         let moment = Some(format!("2025-01-{day:02}T10:00:00Z"));
-        Record {
+        HistoryRecord {
             id: name.into(),
             status,
             applied_at: if status == Status::RolledBack {

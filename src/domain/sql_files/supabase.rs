@@ -218,7 +218,7 @@ pub fn duplicate_versions<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::sql_files::history::{Metadata, Record, Status};
+    use crate::domain::sql_files::history::{HistoryRecord, Metadata, Status};
 
     fn file(name: &str) -> MigrationFile {
         MigrationFile {
@@ -233,8 +233,8 @@ mod tests {
         }
     }
 
-    fn record(name: &str) -> Record {
-        Record {
+    fn record(name: &str) -> HistoryRecord {
+        HistoryRecord {
             id: name.into(),
             status: Status::Applied,
             applied_at: None,

@@ -11,10 +11,10 @@ mod taken;
 #[cfg(test)]
 mod tests;
 
-use super::acts::{self, Act};
+use super::acts::{self, SqlStatement};
 use super::words::{self, Sql};
 use crate::domain::foresight::Dialect;
-use known::Known;
+use known::SchemaKnowledge;
 
 /// What can be put at the end of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ enum Piece {
 
 /// Writes the block for a text that goes up. `before` are the texts of the migrations before it, in order.
 pub fn template(up: &str, before: &[&str], dialect: Dialect) -> Template {
-    let mut known = Known::default();
+    let mut known = SchemaKnowledge::default();
     for text in before {
         for sql in words::statements(text, dialect) {
             known.follow(&sql, &acts::read(&sql));
@@ -76,10 +76,10 @@ pub fn template(up: &str, before: &[&str], dialect: Dialect) -> Template {
 }
 
 /// What takes a statement back; nothing where nothing has to be.
-fn inverse(sql: &Sql, act: &Act<'_>, known: &Known) -> Vec<Piece> {
+fn inverse(sql: &Sql, act: &SqlStatement<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
     match act {
-        Act::Create(made) => create::inverse(sql, made, known),
-        Act::Alter {
+        SqlStatement::Create(made) => create::inverse(sql, made, known),
+        SqlStatement::Alter {
             kind,
             name,
             on,
@@ -95,7 +95,7 @@ fn inverse(sql: &Sql, act: &Act<'_>, known: &Known) -> Vec<Piece> {
             };
             alter::inverse(&target, actions, known)
         }
-        Act::RenameTables(pairs) => pairs
+        SqlStatement::RenameTables(pairs) => pairs
             .iter()
             .rev()
             .map(|(from, to)| {
@@ -106,12 +106,14 @@ fn inverse(sql: &Sql, act: &Act<'_>, known: &Known) -> Vec<Piece> {
                 ))
             })
             .collect(),
-        Act::Drop { .. } => taken::dropped(sql, act, known),
-        Act::Comment { target, text, .. } => taken::comment(sql, *target, text.is_some(), known),
-        Act::Rights(rights) => taken::rights(rights),
-        Act::Rows { how, tables } => archive::rows(sql, *how, tables, known),
-        Act::Harmless => Vec::new(),
-        Act::Other => vec![lost(
+        SqlStatement::Drop { .. } => taken::dropped(sql, act, known),
+        SqlStatement::Comment { target, text, .. } => {
+            taken::comment(sql, *target, text.is_some(), known)
+        }
+        SqlStatement::Rights(rights) => taken::rights(rights),
+        SqlStatement::Rows { how, tables } => archive::rows(sql, *how, tables, known),
+        SqlStatement::Harmless => Vec::new(),
+        SqlStatement::Other => vec![lost(
             sql,
             "what it changes is not known here. Write what takes it back, or let it be where nothing has to be.",
         )],

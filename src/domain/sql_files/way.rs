@@ -9,16 +9,16 @@ use crate::domain::foresight::Dialect;
 
 /// How a script is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
+pub enum ScriptMode {
     /// In one transaction with what is written down about it.
-    Transaction,
+    Transactional,
     /// One statement after the other, each of which stays done.
-    ByStatement(Vec<Alone>),
+    PerStatement(Vec<NonTransactional>),
 }
 
 /// A statement that no transaction can take back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alone {
+pub struct NonTransactional {
     /// Its place in the script, from 0.
     pub at: usize,
     /// The line of the script, from 1, that it begins in.
@@ -30,12 +30,12 @@ pub struct Alone {
 }
 
 /// How a script is run on this server.
-pub fn way(statements: &[Statement], dialect: Dialect) -> Way {
-    let alone: Vec<Alone> = statements
+pub fn way(statements: &[Statement], dialect: Dialect) -> ScriptMode {
+    let alone: Vec<NonTransactional> = statements
         .iter()
         .enumerate()
         .filter_map(|(at, statement)| {
-            Some(Alone {
+            Some(NonTransactional {
                 at,
                 line: statement.line,
                 text: shortened(&statement.text),
@@ -44,9 +44,9 @@ pub fn way(statements: &[Statement], dialect: Dialect) -> Way {
         })
         .collect();
     if alone.is_empty() && dialect != Dialect::Mysql {
-        Way::Transaction
+        ScriptMode::Transactional
     } else {
-        Way::ByStatement(alone)
+        ScriptMode::PerStatement(alone)
     }
 }
 
@@ -88,7 +88,7 @@ pub fn script_digest(done: &[Statement]) -> String {
 
 /// What is known of a script that was cut off, beside what the database has of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Known<'a> {
+pub struct ResumeFacts<'a> {
     /// The statement that was sent, and of which it is not known whether it was done: its place and SHA-256.
     pub in_flight: Option<(usize, &'a str)>,
     /// Somebody vouches for the schema as it is.
@@ -104,7 +104,7 @@ pub fn next(
     statements: &[Statement],
     schema: Option<&str>,
     dialect: Dialect,
-    known: Known<'_>,
+    known: ResumeFacts<'_>,
 ) -> Result<usize, String> {
     let (done, of) = (progress.done, statements.len());
     if statements.get(..done).map(script_digest).as_ref() != Some(&progress.script) {
@@ -234,10 +234,10 @@ mod tests {
         }
     }
 
-    fn at(statement: &str, schema: Option<&str>, known: Known<'_>) -> Result<usize, String> {
+    fn at(statement: &str, schema: Option<&str>, known: ResumeFacts<'_>) -> Result<usize, String> {
         let statements = statements(&["DROP TABLE a", statement, "DROP TABLE c"]);
         let text = digest(statement);
-        let known = Known {
+        let known = ResumeFacts {
             in_flight: known.in_flight.map(|(at, _)| (at, text.as_str())),
             ..known
         };
@@ -245,7 +245,7 @@ mod tests {
         next(&progress, &statements, schema, Dialect::Mysql, known)
     }
 
-    const SENT: Known<'_> = Known {
+    const SENT: ResumeFacts<'_> = ResumeFacts {
         in_flight: Some((1, "")),
         vouched: false,
         whole_statements: true,
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_schema_as_after_the_last_statement_means_that_the_next_one_was_not_done() {
-        for known in [SENT, Known::default()] {
+        for known in [SENT, ResumeFacts::default()] {
             assert_eq!(at("DROP TABLE b", Some("before"), known), Ok(1));
         }
     }
@@ -270,8 +270,13 @@ mod tests {
             assert!(error.contains(why), "{error}");
         };
         // None was on its way, so it was somebody else.
-        refused("DROP TABLE b", Some("after"), Known::default(), "somebody");
-        let other = Known {
+        refused(
+            "DROP TABLE b",
+            Some("after"),
+            ResumeFacts::default(),
+            "somebody",
+        );
+        let other = ResumeFacts {
             in_flight: Some((0, "")),
             ..SENT
         };
@@ -281,7 +286,7 @@ mod tests {
         refused("DROP TABLE b, c", Some("after"), SENT, "half done");
         refused("DROP DATABASE b", Some("after"), SENT, "half done");
         refused("CALL p(1)", Some("before"), SENT, "half done");
-        let old = Known {
+        let old = ResumeFacts {
             whole_statements: false,
             ..SENT
         };
@@ -297,18 +302,18 @@ mod tests {
             let schema = Some("before");
             next(&progress, &statements(texts), schema, Dialect::Mysql, known)
         };
-        let vouched = Known {
+        let vouched = ResumeFacts {
             vouched: true,
-            ..Known::default()
+            ..ResumeFacts::default()
         };
-        for known in [Known::default(), vouched] {
+        for known in [ResumeFacts::default(), vouched] {
             // What comes after those that are done may be mended.
             assert_eq!(at(&["DROP TABLE a", "DROP VIEW b"], known), Ok(1));
             let error = at(&["DROP TABLE b", "DROP TABLE a"], known).unwrap_err();
             assert!(error.contains("not those"), "{error}");
             assert!(at(&[], known).is_err());
         }
-        let sent = Known {
+        let sent = ResumeFacts {
             in_flight: Some((1, "another")),
             ..SENT
         };

@@ -195,7 +195,7 @@ pub fn invocation(
 
 /// The whole report. Has no `Debug`: it holds passwords.
 #[derive(Deserialize)]
-pub struct Report {
+pub struct BridgeReport {
     rollback_bridge: u32,
     alembic: Option<String>,
     history: Option<History>,
@@ -213,20 +213,20 @@ pub struct Report {
 
 /// A line of the side channel that asks whether the `env.py` of this folder may be run.
 #[derive(Deserialize)]
-struct Found {
+struct DirectoryLine {
     directory: PathBuf,
 }
 
 /// Reads such a line.
 pub fn directory(line: &str) -> Option<PathBuf> {
-    let found: Found = serde_json::from_str(line).ok()?;
+    let found: DirectoryLine = serde_json::from_str(line).ok()?;
     Some(found.directory)
 }
 
 /// A line of the side channel with a report.
 #[derive(Deserialize)]
 struct Observed {
-    observed: Report,
+    observed: BridgeReport,
 }
 
 /// Whether a line is one.
@@ -235,7 +235,7 @@ pub fn is_observed(line: &str) -> bool {
 }
 
 /// Reads such a line; `None` where it is no report of this version.
-pub fn observed(line: &str) -> Option<Report> {
+pub fn observed(line: &str) -> Option<BridgeReport> {
     let told: Observed = serde_json::from_str(line).ok()?;
     told.observed.of_this_version()
 }
@@ -299,7 +299,7 @@ pub struct Place {
     pub left_open: bool,
 }
 
-impl Report {
+impl BridgeReport {
     /// Reads what came through the pipe; `None` where it is no report of this version.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice::<Self>(bytes)

@@ -9,7 +9,7 @@ use crate::process::{Environment, find_program, is_executable};
 
 /// A command line up to where Alembic's verbs begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct DiscoveredEngine {
     /// The file that is started.
     pub program: PathBuf,
     /// Its first arguments.
@@ -35,7 +35,11 @@ const ANY_COMMAND: &str =
     "name the engine, such as `--engine-command 'docker compose exec -T api alembic'`";
 
 /// Finds the engine by the settings, else by what the directory shows.
-pub fn find(settings: &Settings, dir: &Path, env: &Environment) -> Result<Found, EngineError> {
+pub fn find(
+    settings: &Settings,
+    dir: &Path,
+    env: &Environment,
+) -> Result<DiscoveredEngine, EngineError> {
     if !dir.is_dir() {
         return Err(error(
             format!("{} is not a directory", dir.display()),
@@ -67,7 +71,7 @@ pub fn find(settings: &Settings, dir: &Path, env: &Environment) -> Result<Found,
     Ok(found)
 }
 
-impl Found {
+impl DiscoveredEngine {
     /// The command line so far, as one would type it.
     pub fn shown_with_args(&self) -> String {
         let args = self
@@ -88,7 +92,7 @@ pub fn is_shown(settings: &Settings, dir: &Path, env: &Environment) -> bool {
         || application(dir, env).is_some() && uses_flask_migrate(dir)
 }
 
-fn named(words: &[String], dir: &Path, env: &Environment) -> Result<Found, EngineError> {
+fn named(words: &[String], dir: &Path, env: &Environment) -> Result<DiscoveredEngine, EngineError> {
     let Some((name, args)) = words.split_first().filter(|(name, _)| !name.is_empty()) else {
         return Err(error(
             "the engine command is empty".to_owned(),
@@ -120,7 +124,7 @@ fn named(words: &[String], dir: &Path, env: &Environment) -> Result<Found, Engin
         Style::Alembic
     };
     let args = args.iter().map(OsString::from).collect();
-    Ok(Found {
+    Ok(DiscoveredEngine {
         program,
         args,
         shown: name.clone(),
@@ -133,7 +137,7 @@ fn shown_by_directory(
     settings: &Settings,
     dir: &Path,
     env: &Environment,
-) -> Result<Found, EngineError> {
+) -> Result<DiscoveredEngine, EngineError> {
     let (sign, name, verb) = sign(settings, dir, env)
         .or_else(|| application(dir, env).map(|sign| (sign, "flask", Some("db"))))
         .ok_or_else(|| nothing_found(dir))?;
@@ -159,7 +163,7 @@ fn shown_by_directory(
         program.display().to_string()
     };
     let needs_app = name == "superset" && !env.contains_key(OsStr::new("FLASK_APP"));
-    Ok(Found {
+    Ok(DiscoveredEngine {
         shown,
         program,
         args: verb.iter().map(OsString::from).collect(),

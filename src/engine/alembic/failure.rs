@@ -1,6 +1,6 @@
 //! Why a start of the engine came to nothing, and what to do about it.
 
-use super::bridge::{self, Report};
+use super::bridge::{self, BridgeReport};
 use super::complaint::{self, Kind};
 use super::{AlembicEngine, output};
 use crate::engine::{Ended, EngineError};
@@ -28,7 +28,7 @@ impl AlembicEngine {
         &self,
         verb: &[&str],
         finished: &Finished,
-        report: Option<&Report>,
+        report: Option<&BridgeReport>,
     ) -> EngineError {
         let command = self.typed(verb);
         let complaint = complaint::read(&finished.stdout, &finished.stderr);
@@ -47,7 +47,7 @@ impl AlembicEngine {
             complaint.kind,
             Kind::Login | Kind::Unreachable | Kind::NoDatabase
         );
-        if about_connection && let Some(facts) = report.and_then(Report::last_attempt) {
+        if about_connection && let Some(facts) = report.and_then(BridgeReport::last_attempt) {
             let user = facts
                 .user
                 .as_ref()
@@ -60,7 +60,7 @@ impl AlembicEngine {
         }
         if matches!(complaint.kind, Kind::CannotLocate(_))
             && let Some(places) = report
-                .map(Report::locations)
+                .map(BridgeReport::locations)
                 .filter(|places| !places.is_empty())
         {
             hints.push(format!(

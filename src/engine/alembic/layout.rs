@@ -44,7 +44,7 @@ pub struct Layout {
 }
 
 /// The engine and its surroundings, as far as they decide where version files are.
-struct Surroundings<'a> {
+struct EngineEnvironment<'a> {
     dir: &'a Path,
     env: &'a Environment,
     launch: &'a Launch,
@@ -91,8 +91,8 @@ impl AlembicEngine {
             .layout(Some(Path::new("migrations")))
     }
 
-    fn surroundings<'a>(&'a self, launch: &'a Launch, version: Version) -> Surroundings<'a> {
-        Surroundings {
+    fn surroundings<'a>(&'a self, launch: &'a Launch, version: Version) -> EngineEnvironment<'a> {
+        EngineEnvironment {
             dir: &self.dir,
             env: &self.env,
             launch,
@@ -101,7 +101,7 @@ impl AlembicEngine {
     }
 }
 
-impl Surroundings<'_> {
+impl EngineEnvironment<'_> {
     /// By what the engine is. `flask` is the folder that an application of Flask is taken to use.
     fn layout(&self, flask: Option<&Path>) -> Result<Layout, String> {
         let name = match &self.launch.target {

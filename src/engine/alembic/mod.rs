@@ -30,14 +30,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::bridge::Report;
+use self::bridge::BridgeReport;
 use self::command_line::{CURRENT, SEQUENCE, downgrade_verb};
-use self::discovery::Found;
-use self::transaction::Court;
+use self::discovery::DiscoveredEngine;
+use self::transaction::JudgeAdapter;
 use self::waiting::Ahead;
 use super::{
-    Current, Ended, Engine, EngineError, Judge, Keep, Listener, LockLimit, Observation, Reach,
-    Sequence, SessionNews, StepRun,
+    Current, Ended, Engine, EngineError, Judge, Keep, Listener, LockLimit, LockTimeoutScope,
+    Observation, Sequence, SessionNews, StepRun,
 };
 use crate::domain::diagnosis::start as complaint;
 use crate::domain::graph::Graph;
@@ -76,7 +76,7 @@ pub struct Discovery {
 /// A command line that speaks Alembic's verbs, in one directory and environment.
 #[derive(Debug, Clone)]
 pub struct AlembicEngine {
-    found: Found,
+    found: DiscoveredEngine,
     /// The options between the program and its verb.
     options: Vec<OsString>,
     dir: PathBuf,
@@ -156,14 +156,14 @@ impl AlembicEngine {
     }
 
     /// How far the lock timeout reaches; `None` where there is none.
-    pub fn reach(&self) -> Option<Reach> {
+    pub fn reach(&self) -> Option<LockTimeoutScope> {
         self.lock_timeout.map(|_| {
             if self.bridged.get() {
-                Reach::Connection
+                LockTimeoutScope::Connection
             } else if self.options_refused.get() {
-                Reach::Refused
+                LockTimeoutScope::Refused
             } else {
-                Reach::Libpq
+                LockTimeoutScope::Libpq
             }
         })
     }
@@ -218,7 +218,7 @@ impl Engine for AlembicEngine {
                 if finished.ended == Ended::Interrupted {
                     return Err(self.failed(CURRENT, &finished, None));
                 }
-                if let Some(report) = Report::read(&finished.side_channel) {
+                if let Some(report) = BridgeReport::read(&finished.side_channel) {
                     self.bridged.set(true);
                     *self.is_ordinary.borrow_mut() = ordinary::read(report.directory());
                     return self.observation(Some(&finished), Some(&report), &interrupt);
@@ -274,7 +274,7 @@ impl Engine for AlembicEngine {
             (Keep::Each | Keep::End | Keep::Never, _) => SEQUENCE,
         };
         let verb = downgrade_verb(target);
-        Some(self.run_changing(&verb, Some(sequence), timeout, &mut Court(judge)))
+        Some(self.run_changing(&verb, Some(sequence), timeout, &mut JudgeAdapter(judge)))
     }
 
     fn session_news(&self, line: &str) -> Option<SessionNews> {

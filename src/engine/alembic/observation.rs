@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bridge::Report;
+use super::bridge::BridgeReport;
 use super::command_line::{CURRENT, HISTORY};
 use super::discovery::Style;
 use super::{AlembicEngine, output};
@@ -103,7 +103,7 @@ impl AlembicEngine {
     pub(super) fn printed_current(
         &self,
         finished: &Finished,
-        report: Option<&Report>,
+        report: Option<&BridgeReport>,
     ) -> Result<(Option<String>, Current), EngineError> {
         if finished.ended != Ended::Exited(0) {
             let complaint = complaint::read(&finished.stdout, &finished.stderr);
@@ -155,17 +155,17 @@ impl AlembicEngine {
     pub(super) fn observation(
         &self,
         printed: Option<&Finished>,
-        report: Option<&Report>,
+        report: Option<&BridgeReport>,
         interrupt: &Interrupt,
     ) -> Result<Observation, EngineError> {
-        let mut places = report.map(Report::places).unwrap_or_default();
+        let mut places = report.map(BridgeReport::places).unwrap_or_default();
         if places.len() > 1 {
             let places: Vec<_> = places.iter().map(ToString::to_string).collect();
             return Err(self.several(&places));
         }
         let place = places.pop();
         let rows = place.as_ref().and_then(|place| place.rows.clone());
-        let told = report.and_then(Report::revisions);
+        let told = report.and_then(BridgeReport::revisions);
         let unknown = unknown_row(told.as_deref(), rows.as_deref());
         let (reported_url, current) = match (unknown, rows) {
             // The engine fails at this row, at times without a word.
@@ -190,7 +190,9 @@ impl AlembicEngine {
             graph,
             current,
             reported_url,
-            engine_version: report.and_then(Report::engine_version).map(str::to_owned),
+            engine_version: report
+                .and_then(BridgeReport::engine_version)
+                .map(str::to_owned),
             version_table: place.as_ref().map(|place| place.version_table.clone()),
             leaves_transaction_open: place.as_ref().is_some_and(|place| place.left_open),
             transaction_per_migration: place.as_ref().map(|place| place.transaction_per_migration),

@@ -11,13 +11,13 @@ use serde::Deserialize;
 use super::{AlembicEngine, bridge, output, statements};
 use crate::domain::diagnosis::start as complaint;
 use crate::domain::plan::{Plan, Step};
-use crate::domain::rendering::{Obstacle, Raised, Rendering};
+use crate::domain::rendering::{Raised, RenderError, Rendering};
 use crate::engine::{Ended, EngineError};
 use crate::process::Finished;
 
 /// A line of the pipe: the statements of a step, or the exception that it ended in.
 #[derive(Deserialize)]
-struct Told {
+struct RenderedStep {
     rendered: usize,
     sql: Option<String>,
     error: Option<String>,
@@ -63,7 +63,7 @@ impl AlembicEngine {
         }
         let mut renderings: Vec<Option<Rendering>> = vec![None; steps];
         for line in finished.side_channel.split(|byte| *byte == b'\n') {
-            if let Ok(told) = serde_json::from_slice::<Told>(line)
+            if let Ok(told) = serde_json::from_slice::<RenderedStep>(line)
                 && let Some(place) = renderings.get_mut(told.rendered)
             {
                 *place = Some(told.rendering());
@@ -77,12 +77,13 @@ impl AlembicEngine {
             Ended::Exited(status) => format!("with exit status {status}"),
             Ended::TimedOut | Ended::Interrupted => "by us".to_owned(),
         };
-        let mut missing = Obstacle::of_engine(&format!("ends the engine's process, {ending}"));
+        let mut missing = RenderError::of_engine(&format!("ends the engine's process, {ending}"));
         Ok(renderings
             .into_iter()
             .map(|rendering| {
                 rendering.unwrap_or_else(|| {
-                    let later = Obstacle::of_engine("an earlier step ended the engine's process");
+                    let later =
+                        RenderError::of_engine("an earlier step ended the engine's process");
                     Err(std::mem::replace(&mut missing, later))
                 })
             })
@@ -139,7 +140,7 @@ fn offline_range(step: &Step) -> String {
     format!("{}:{}", step.removes, step.argument)
 }
 
-impl Told {
+impl RenderedStep {
     fn rendering(self) -> Rendering {
         if let Some(sql) = self.sql {
             return Ok(output::mask(sql.trim_end()) + "\n");
@@ -151,7 +152,7 @@ impl Told {
             source: source.as_deref(),
             within: self.within.as_deref(),
         };
-        Err(Obstacle::raised(raised, self.file, self.line))
+        Err(RenderError::raised(raised, self.file, self.line))
     }
 }
 
@@ -159,7 +160,7 @@ impl Told {
 fn printed(finished: &Finished, step: &Step) -> Rendering {
     if finished.ended == Ended::Exited(0) {
         return statements::of_step(&finished.stdout, step)
-            .map_err(|said| Obstacle::of_engine(&said));
+            .map_err(|said| RenderError::of_engine(&said));
     }
     let said = complaint::read(&finished.stdout, &finished.stderr).line;
     let said = if said.is_empty() {
@@ -175,13 +176,13 @@ fn printed(finished: &Finished, step: &Step) -> Rendering {
     Err(match place(&finished.stderr, step) {
         Some((file, line, source)) => {
             raised.source = Some(&source);
-            Obstacle::raised(raised, Some(file), Some(line))
+            RenderError::raised(raised, Some(file), Some(line))
         }
         // The file is loaded, and has nothing to be called.
         None if said.ends_with("has no attribute 'downgrade'") => {
-            Obstacle::raised(raised, step.revision.path.clone(), None)
+            RenderError::raised(raised, step.revision.path.clone(), None)
         }
-        None => Obstacle::of_engine(said),
+        None => RenderError::of_engine(said),
     })
 }
 

@@ -64,7 +64,7 @@ impl AlembicEngine {
             && !heard_of_the_limit(&finished.side_channel)
         {
             // In the words of the bridge, which did not come to it.
-            listener.told(r#"{"lock_timeout": "none", "why": "the engine opened no connection that was seen"}"#, &mut Gone);
+            listener.on_message(r#"{"lock_timeout": "none", "why": "the engine opened no connection that was seen"}"#, &mut ClosedChannel);
         }
         let failed = matches!(finished.ended, Ended::Exited(status) if status != 0);
         // Where somebody else ended it, its last line is not why.
@@ -145,30 +145,30 @@ impl Listener for Masked<'_> {
         self.0.line(&output::mask(line));
     }
 
-    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
-        self.0.told(line, channel);
+    fn on_message(&mut self, line: &str, channel: &mut dyn Channel) {
+        self.0.on_message(line, channel);
     }
 
     fn left_nothing(&mut self) {
         self.0.left_nothing();
     }
 
-    fn aside(&mut self, text: &str) {
-        self.0.aside(text);
+    fn on_debug(&mut self, text: &str) {
+        self.0.on_debug(text);
     }
 
-    fn look_around(&mut self) {
-        self.0.look_around();
+    fn on_tick(&mut self) {
+        self.0.on_tick();
     }
 }
 
 /// The way back to a child that has ended.
-struct Gone;
+struct ClosedChannel;
 
-impl Channel for Gone {
-    fn say(&mut self, _: &str) {}
+impl Channel for ClosedChannel {
+    fn send(&mut self, _: &str) {}
 
-    fn ask(&mut self, _: &str) -> Option<String> {
+    fn request(&mut self, _: &str) -> Option<String> {
         None
     }
 }

@@ -12,7 +12,7 @@ use crate::process::{Channel, Listener};
 /// A line of the bridge that waits for a verdict.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Told {
+enum BridgeEvent {
     /// The transaction is open, and nothing was done in it.
     Begun,
     /// The step at this position is done inside; the version rows after it.
@@ -49,14 +49,14 @@ enum Answer {
 }
 
 /// Puts what the bridge tells before the judge.
-pub(super) struct Court<'a>(pub(super) &'a mut dyn Judge);
+pub(super) struct JudgeAdapter<'a>(pub(super) &'a mut dyn Judge);
 
-impl Listener for Court<'_> {
+impl Listener for JudgeAdapter<'_> {
     fn line(&mut self, line: &str) {
         self.0.line(line);
     }
 
-    fn told(&mut self, line: &str, channel: &mut dyn Channel) {
+    fn on_message(&mut self, line: &str, channel: &mut dyn Channel) {
         match serde_json::from_str(line) {
             Ok(News::Began(index)) => return self.0.began(index),
             Ok(News::Left(reason)) => return self.0.left(&reason),
@@ -65,24 +65,24 @@ impl Listener for Court<'_> {
         }
         let Ok(told) = serde_json::from_str(line) else {
             // Nothing that waits for a verdict.
-            self.0.told(line, channel);
+            self.0.on_message(line, channel);
             return;
         };
         let mut transaction = Transaction(&mut *channel);
         let verdict = match told {
-            Told::Begun => self.0.begun(&mut transaction),
-            Told::Applied(index, heads) => {
+            BridgeEvent::Begun => self.0.begun(&mut transaction),
+            BridgeEvent::Applied(index, heads) => {
                 let heads: Heads = heads.into_iter().map(RevisionId::new).collect();
                 self.0.applied(index, &heads, &mut transaction)
             }
-            Told::Finished => self.0.finished(&mut transaction),
-            Told::Starting(index) => self.0.starting(index, &mut transaction),
-            Told::Kept(index) => {
+            BridgeEvent::Finished => self.0.finished(&mut transaction),
+            BridgeEvent::Starting(index) => self.0.starting(index, &mut transaction),
+            BridgeEvent::Kept(index) => {
                 channel.cut();
                 self.0.kept(index)
             }
         };
-        channel.say(&match verdict {
+        channel.send(&match verdict {
             Ok(()) => json!({ "go_on": true }).to_string(),
             Err(reason) => json!({ "go_on": false, "reason": reason }).to_string(),
         });
@@ -92,12 +92,12 @@ impl Listener for Court<'_> {
         self.0.left_nothing();
     }
 
-    fn aside(&mut self, text: &str) {
-        self.0.aside(text);
+    fn on_debug(&mut self, text: &str) {
+        self.0.on_debug(text);
     }
 
-    fn look_around(&mut self) {
-        self.0.look_around();
+    fn on_tick(&mut self) {
+        self.0.on_tick();
     }
 }
 
@@ -112,7 +112,7 @@ impl Queries for Transaction<'_> {
         };
         let answer = self
             .0
-            .ask(&json!({ "ask": statements }).to_string())
+            .request(&json!({ "ask": statements }).to_string())
             .ok_or_else(|| error("the engine ended before it answered"))?;
         match serde_json::from_str(&answer) {
             Ok(Answer::Rows(rows)) => Ok(rows),
@@ -130,24 +130,24 @@ mod tests {
     struct Script(Vec<&'static str>, Vec<String>);
 
     impl Channel for Script {
-        fn say(&mut self, line: &str) {
+        fn send(&mut self, line: &str) {
             self.1.push(line.to_owned());
         }
 
-        fn ask(&mut self, line: &str) -> Option<String> {
-            self.say(line);
+        fn request(&mut self, line: &str) -> Option<String> {
+            self.send(line);
             (!self.0.is_empty()).then(|| self.0.remove(0).to_owned())
         }
     }
 
     /// Asks one thing and objects with the answer.
-    struct Curious;
+    struct AskingJudge;
 
-    impl Listener for Curious {
+    impl Listener for AskingJudge {
         fn line(&mut self, _: &str) {}
     }
 
-    impl Judge for Curious {
+    impl Judge for AskingJudge {
         fn begun(&mut self, transaction: &mut dyn Queries) -> Result<(), String> {
             match transaction.rows(&["SELECT 1"]) {
                 Ok(rows) => Err(format!("{rows:?}")),
@@ -166,7 +166,7 @@ mod tests {
 
     fn verdict(told: &str, answers: Vec<&'static str>) -> Vec<String> {
         let mut script = Script(answers, Vec::new());
-        Court(&mut Curious).told(told, &mut script);
+        JudgeAdapter(&mut AskingJudge).on_message(told, &mut script);
         script.1
     }
 

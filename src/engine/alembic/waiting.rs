@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::bridge::{self, Report, Request};
+use super::bridge::{self, BridgeReport, Request};
 use super::command_line::{CURRENT, SEQUENCE, downgrade_verb};
 use super::running::masked;
 use super::{AlembicEngine, ordinary};
@@ -116,7 +116,7 @@ impl AlembicEngine {
     /// Takes the word of a process, and keeps it if it waits and may run several steps.
     fn ready(
         &self,
-        report: &Report,
+        report: &BridgeReport,
         process: Option<Waiting>,
         interrupt: &Interrupt,
     ) -> Result<Option<Observation>, EngineError> {

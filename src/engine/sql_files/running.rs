@@ -13,7 +13,7 @@ mod transaction;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use self::step::{Outcome, Step, Watch};
+use self::step::{Deadline, Outcome, Step};
 use super::history_table::{By, Tables};
 use crate::domain::foresight::Dialect;
 use crate::domain::query::Execution;
@@ -21,7 +21,7 @@ use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::ENGINE;
 use crate::domain::sql_files::script::{self, Statement};
 use crate::domain::sql_files::supabase::RemoteMigration;
-use crate::domain::sql_files::way::{Way, way};
+use crate::domain::sql_files::way::{ScriptMode, way};
 use crate::engine::{Current, Engine, EngineError, Judge, Keep, Observation, Sequence, StepRun};
 use crate::process::{Interrupt, Listener};
 
@@ -58,12 +58,12 @@ pub struct SqlFiles {
     /// The operator's signals; a second one ends a step.
     pub interrupt: Interrupt,
     /// What the record of an unfinished run tells of the step that was under way.
-    pub cut_off: Option<CutOff>,
+    pub cut_off: Option<InterruptedStep>,
 }
 
 /// What a record tells of a step that was under way and is run statement by statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CutOff {
+pub struct InterruptedStep {
     /// The migration.
     pub migration: RevisionId,
     /// The statement that was sent, and of which it is not known whether it was done: its place and SHA-256.
@@ -182,14 +182,16 @@ impl Engine for SqlFiles {
         let id = RevisionId::new(argument);
         let (script, statements) = self.script(&id)?;
         let mut execution = (self.connect)().map_err(not_run)?;
-        let mut watch = Watch::new(&self.interrupt, timeout);
+        let mut watch = Deadline::new(&self.interrupt, timeout);
         let mut step = Step::new(execution.as_mut(), &mut watch, listener);
         let dialect = self.tables.dialect;
         let ended = step
             .alone(dialect)
             .and_then(|()| match way(&statements, dialect) {
-                Way::Transaction => self.in_one_transaction(&mut step, &id, script, &statements),
-                Way::ByStatement(_) => {
+                ScriptMode::Transactional => {
+                    self.in_one_transaction(&mut step, &id, script, &statements)
+                }
+                ScriptMode::PerStatement(_) => {
                     self.statement_by_statement(&mut step, &id, script, &statements)
                 }
             });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 /// What is in the database when its own objects are gone.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct TocEntries {
     /// Extensions by name.
     pub(super) extensions: BTreeSet<String>,
     /// Schemas in which extensions live.
@@ -21,7 +21,7 @@ pub(super) struct Kept {
 ///
 /// `CREATE EXTENSION IF NOT EXISTS` would do no harm, but the comment on an extension that somebody else
 /// owns is refused, and the rows of its tables would come a second time.
-pub(super) fn without(list: &str, kept: &Kept) -> String {
+pub(super) fn without(list: &str, kept: &TocEntries) -> String {
     list.lines()
         .filter(|line| !is_kept(line, kept))
         .map(|line| format!("{line}\n"))
@@ -36,7 +36,7 @@ pub(super) fn extensions(list: &str) -> Vec<&str> {
         .collect()
 }
 
-fn is_kept(line: &str, kept: &Kept) -> bool {
+fn is_kept(line: &str, kept: &TocEntries) -> bool {
     let Some(entry) = entry(line) else {
         return false;
     };
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn only_what_is_there_already_is_left_out() {
-        let kept = Kept {
+        let kept = TocEntries {
             extensions: set(&["hstore", "plpgsql"]),
             schemas: set(&["ext"]),
             members: set(&["ext kinds"]),
@@ -110,7 +110,7 @@ mod tests {
                 "TABLE DATA public authors app owner",
             ]
         );
-        assert_eq!(without(LIST, &Kept::default()), LIST);
+        assert_eq!(without(LIST, &TocEntries::default()), LIST);
     }
 
     #[test]

@@ -12,13 +12,13 @@ use std::thread;
 
 use sqlx::postgres::PgConnection;
 
-use super::super::client::{self, Call, Deaf, Watching};
-use super::super::{BackupError, Progress, Surroundings};
+use super::super::client::{self, Call, NullListener, Watching};
+use super::super::{BackupContext, BackupError, Progress};
 use super::LOCKED;
-use super::listing::{self, Kept};
+use super::listing::{self, TocEntries};
 use super::tools::Tools;
 use crate::database::DatabaseError;
-use crate::database::session::{Session, text, texts};
+use crate::database::session::{Connection, text, texts};
 use crate::domain::secret::Secret;
 use crate::process::{Environment, Files, Finished};
 
@@ -57,7 +57,7 @@ pub(super) struct Load<'a> {
     pub(super) tools: &'a Tools,
     /// It leads to the database.
     pub(super) environment: Environment,
-    pub(super) surroundings: &'a Surroundings,
+    pub(super) surroundings: &'a BackupContext,
     pub(super) password: Option<&'a Secret>,
     /// The server's release.
     pub(super) major: u32,
@@ -95,7 +95,7 @@ impl Load<'_> {
             },
             password: self.password,
         };
-        match call.run(&self.surroundings.interrupt.at_once(), &mut Deaf) {
+        match call.run(&self.surroundings.interrupt.at_once(), &mut NullListener) {
             Ok(finished) => Ok(finished.stdout),
             Err(BackupError::Client { reason, .. }) => Err(BackupError::Damaged {
                 path: file.to_owned(),
@@ -175,7 +175,7 @@ impl Load<'_> {
         let mut listener = Watching::new(&mut measure, progress);
         let (ran, restored, passed) = thread::scope(|scope| {
             let restored = scope.spawn(|| {
-                let result = restore.run(&interrupt, &mut Deaf);
+                let result = restore.run(&interrupt, &mut NullListener);
                 // Whoever waits for it may be gone.
                 let _ = read.send(result.is_ok());
                 result
@@ -184,9 +184,9 @@ impl Load<'_> {
             let ran = psql.run(&interrupt, &mut listener);
             (ran, restored.join(), passed.join())
         });
-        let passed = passed.unwrap_or(Passed::Refused);
+        let passed = passed.unwrap_or(ScriptProgress::Refused);
         let restored = restored.unwrap_or_else(|_| Err(stopped()));
-        let commit_sent = passed == Passed::Whole;
+        let commit_sent = passed == ScriptProgress::Whole;
         let ended = finish(ran, restored, passed, file);
         ended.map_err(|error| Failed {
             error,
@@ -198,7 +198,7 @@ impl Load<'_> {
 
 /// How far a script came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Passed {
+enum ScriptProgress {
     /// All of it, and the last word.
     Whole,
     /// As far as it goes, which is not its end.
@@ -211,7 +211,7 @@ enum Passed {
 fn finish(
     ran: Result<Finished, BackupError>,
     restored: Result<Finished, BackupError>,
-    passed: Passed,
+    passed: ScriptProgress,
     file: &Path,
 ) -> Result<(), BackupError> {
     match (ran, restored) {
@@ -219,7 +219,7 @@ fn finish(
             Err(BackupError::Interrupted)
         }
         // A reader of half a line complains, too, and a writer without a reader.
-        (_, Err(BackupError::Client { reason, .. })) if passed == Passed::Torn => {
+        (_, Err(BackupError::Client { reason, .. })) if passed == ScriptProgress::Torn => {
             Err(BackupError::Damaged {
                 path: file.to_owned(),
                 reason,
@@ -231,7 +231,7 @@ fn finish(
             Err(BackupError::Client { program, reason })
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
-        (Ok(_), Ok(_)) if passed == Passed::Whole => Ok(()),
+        (Ok(_), Ok(_)) if passed == ScriptProgress::Whole => Ok(()),
         (Ok(_), Ok(_)) => Err(stopped()),
     }
 }
@@ -251,7 +251,7 @@ fn pass(
     begin: &str,
     is_known: bool,
     is_read: &mpsc::Receiver<bool>,
-) -> Passed {
+) -> ScriptProgress {
     let passed = (|| -> io::Result<bool> {
         input.write_all(begin.as_bytes())?;
         let mut script = BufReader::new(script);
@@ -286,13 +286,13 @@ fn pass(
         Ok(end.is_some())
     })();
     match passed {
-        Err(_) => Passed::Refused,
+        Err(_) => ScriptProgress::Refused,
         Ok(has_end) => match is_read.recv() {
             Ok(true) if has_end => match input.write_all(b"\nCOMMIT;\n") {
-                Ok(()) => Passed::Whole,
-                Err(_) => Passed::Refused,
+                Ok(()) => ScriptProgress::Whole,
+                Err(_) => ScriptProgress::Refused,
             },
-            _ => Passed::Torn,
+            _ => ScriptProgress::Torn,
         },
     }
 }
@@ -321,8 +321,11 @@ impl Drop for List {
 }
 
 /// What a restore of the archive with this list finds in its place.
-pub(super) fn kept(session: &mut Session<PgConnection>, list: &str) -> Result<Kept, DatabaseError> {
-    let mut kept = Kept::default();
+pub(super) fn kept(
+    session: &mut Connection<PgConnection>,
+    list: &str,
+) -> Result<TocEntries, DatabaseError> {
+    let mut kept = TocEntries::default();
     let mut mine = Vec::new();
     for row in texts(&session.rows(KEPT)?) {
         let [Some(kind), Some(name)] = row.as_slice() else {
@@ -361,7 +364,7 @@ pub(super) fn emptying(list: &str) -> String {
 
 /// Whether the server has committed a transaction; it may need a moment to notice that its client is gone.
 pub(super) fn is_committed(
-    session: &mut Session<PgConnection>,
+    session: &mut Connection<PgConnection>,
     xid: Option<u64>,
 ) -> Result<bool, BackupError> {
     let Some(xid) = xid else { return Ok(false) };

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use super::super::BackupError;
 use crate::database::postgres::Settings;
-use crate::database::session::{Session, text, texts};
+use crate::database::session::{Connection, text, texts};
 use crate::database::{DatabaseError, quoted};
 
 /// `insufficient_privilege`.
@@ -33,7 +33,7 @@ const MANNERS: &str = "
         'extra_float_digits', 'bytea_output', 'quote_all_identifiers')";
 
 /// The manners of this session: a copy does not have the settings of its original.
-pub(super) fn manners(session: &mut Session<PgConnection>) -> Result<String, DatabaseError> {
+pub(super) fn manners(session: &mut Connection<PgConnection>) -> Result<String, DatabaseError> {
     let rows = session.rows(MANNERS)?;
     Ok(texts(&rows)
         .into_iter()
@@ -45,14 +45,14 @@ pub(super) fn manners(session: &mut Session<PgConnection>) -> Result<String, Dat
 
 /// An empty database with a name that tells what it is.
 pub(super) struct Scratch<'a> {
-    session: &'a mut Session<PgConnection>,
+    session: &'a mut Connection<PgConnection>,
     name: String,
     is_there: bool,
 }
 
 impl<'a> Scratch<'a> {
     pub(super) fn create(
-        session: &'a mut Session<PgConnection>,
+        session: &'a mut Connection<PgConnection>,
         settings: &Settings,
     ) -> Result<Self, BackupError> {
         let rows = session.rows(LIKE).map_err(DatabaseError::from)?;

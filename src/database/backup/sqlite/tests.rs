@@ -76,13 +76,13 @@ impl Place {
         self.open().execute_batch(statements).unwrap();
     }
 
-    fn backups(&self) -> Box<dyn Backups> {
+    fn backups(&self) -> Box<dyn BackupDriver> {
         let facts = ConnectionFacts {
             dialect: "sqlite".to_owned(),
             database: Some(self.file().display().to_string()),
             ..ConnectionFacts::default()
         };
-        let surroundings = Surroundings {
+        let surroundings = BackupContext {
             environment: Environment::new(),
             interrupt: Interrupt::never(),
             folder: self.folder.path().to_owned(),
@@ -91,7 +91,7 @@ impl Place {
         open(&facts, surroundings).unwrap()
     }
 
-    fn dumped(&self) -> Contents {
+    fn dumped(&self) -> DatabaseDigest {
         self.backups().dump(&self.copy(), &mut |_| {}).unwrap()
     }
 
@@ -331,7 +331,7 @@ fn a_signal_ends_a_backup_and_the_second_a_restore() {
         ..ConnectionFacts::default()
     };
     let interrupt = Interrupt::never();
-    let surroundings = Surroundings {
+    let surroundings = BackupContext {
         environment: Environment::new(),
         interrupt: interrupt.clone(),
         folder: place.folder.path().to_owned(),
@@ -360,7 +360,7 @@ fn a_file_that_is_not_there_is_named() {
         database: Some(place.file().display().to_string()),
         ..ConnectionFacts::default()
     };
-    let surroundings = Surroundings {
+    let surroundings = BackupContext {
         environment: Environment::new(),
         interrupt: Interrupt::never(),
         folder: place.folder.path().to_owned(),

@@ -12,10 +12,11 @@ use super::columns::alter;
 use super::constraints::insert;
 use super::draft::Draft;
 use super::removal::remove;
-use super::{Applying, Flow, Trouble};
+use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{
-    Alike, ColumnChange, ColumnDefinition, Constraint, Name, Operation, Place, Recreate, TableName,
+    ColumnChange, ColumnDefinition, Constraint, Name, Operation, Place, Recreate, TableName,
+    UniqueScope,
 };
 
 impl Applying<'_> {
@@ -244,7 +245,7 @@ impl Applying<'_> {
             let unique = Constraint::Unique {
                 name: Name::Unnamed,
                 columns: columns.clone(),
-                alike: Alike::default(),
+                alike: UniqueScope::default(),
             };
             insert(&mut draft.table, &unique, self.presence(), self.dialect());
         }
@@ -340,7 +341,13 @@ impl Applying<'_> {
         if *name == Name::Unnamed {
             let sentence = format!("a constraint of table {table} needs a name in batch mode");
             let subject = Subject::Table(table.clone());
-            self.refuse("not-supported", Trouble::Other, subject, sentence, false)?;
+            self.refuse(
+                "not-supported",
+                ApplyErrorKind::Other,
+                subject,
+                sentence,
+                false,
+            )?;
         }
         Ok(())
     }

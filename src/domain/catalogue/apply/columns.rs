@@ -2,11 +2,11 @@
 
 use super::super::text::{mentions, renamed};
 use super::super::{Column, Index, Presence, Subject};
-use super::{Applying, Flow, Trouble};
+use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{
-    Alike, ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Reference,
-    TableName,
+    ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Reference, TableName,
+    UniqueScope,
 };
 
 impl Applying<'_> {
@@ -111,7 +111,7 @@ impl Applying<'_> {
             let unique = Constraint::Unique {
                 name: Name::Unnamed,
                 columns: columns.clone(),
-                alike: Alike::default(),
+                alike: UniqueScope::default(),
             };
             self.constrain(name, key, &unique)?;
         }
@@ -261,7 +261,7 @@ impl Applying<'_> {
                 );
                 self.refuse(
                     "not-castable",
-                    Trouble::Other,
+                    ApplyErrorKind::Other,
                     subject.clone(),
                     sentence,
                     true,

@@ -3,7 +3,7 @@
 use super::super::{Check, ForeignKey, Index, Key, Presence, Subject, Table};
 use super::columns::{comparable, referred_columns};
 use super::indexes::put;
-use super::{Applying, Flow, Trouble};
+use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{Constraint, Name, Reference, TableName};
 
@@ -211,7 +211,13 @@ impl Applying<'_> {
             );
             let subject = Subject::Table(reference.table.clone());
             let sure = known.presence == Presence::Certain && !columns.is_empty();
-            self.refuse("key-missing", Trouble::Other, subject, sentence, sure)?;
+            self.refuse(
+                "key-missing",
+                ApplyErrorKind::Other,
+                subject,
+                sentence,
+                sure,
+            )?;
         }
         if self.dialect() == Dialect::Postgresql {
             let unlike = own.iter().zip(&columns).find(|(here, there)| {
@@ -224,7 +230,13 @@ impl Applying<'_> {
                     reference.table
                 );
                 let subject = Subject::Column(table.clone(), here.clone());
-                self.refuse("key-missing", Trouble::Other, subject, sentence, true)?;
+                self.refuse(
+                    "key-missing",
+                    ApplyErrorKind::Other,
+                    subject,
+                    sentence,
+                    true,
+                )?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::super::text::{mentions, reads};
 use super::super::{Presence, Release, Subject};
 use super::removal::{checked, only_column, present, remove, same, take_default, without_column};
-use super::{Applying, Flow, Trouble};
+use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{ConstraintKind, Name, TableName};
 
@@ -218,7 +218,13 @@ impl Applying<'_> {
                 Some(name) => Subject::Constraint(table.clone(), name.to_owned()),
                 None => Subject::Table(table.clone()),
             };
-            self.refuse("not-supported", Trouble::Other, subject, sentence, true)?;
+            self.refuse(
+                "not-supported",
+                ApplyErrorKind::Other,
+                subject,
+                sentence,
+                true,
+            )?;
         }
         let name = match name {
             Name::Known(name) => name,

@@ -15,15 +15,15 @@ mod types;
 
 pub(in crate::domain) use batch::made_anew;
 
-use super::subject::{Obstacle, Subject, Trouble};
-use super::{Catalogue, Origin, Presence};
+use super::subject::{ApplyError, ApplyErrorKind, Subject};
+use super::{Origin, Presence, SchemaModel};
 use crate::domain::foresight::{Dialect, Failure};
 use crate::domain::operation::{Operation, Place, TableName};
 use crate::domain::revision::RevisionId;
 
 /// How an operation comes to happen.
 #[derive(Debug, Clone, Copy)]
-pub struct Act<'plan> {
+pub struct ApplyContext<'plan> {
     /// Where it stands.
     pub place: &'plan Place,
     /// Whether it happens for certain.
@@ -34,11 +34,11 @@ pub struct Act<'plan> {
     pub directive: bool,
 }
 
-impl Catalogue {
+impl SchemaModel {
     /// Does to the catalogue what the server would do. The obstacles are in the order in which they are
     /// met; at most the last is certain, and then nothing behind it has happened. Of a statement that
     /// fails nothing happens; of a directive that is several statements, those before it.
-    pub fn apply(&mut self, operation: &Operation, act: Act<'_>) -> Vec<Obstacle> {
+    pub fn apply(&mut self, operation: &Operation, act: ApplyContext<'_>) -> Vec<ApplyError> {
         let mut applying = Applying {
             catalogue: self,
             place: act.place.clone(),
@@ -57,11 +57,11 @@ struct Stop;
 type Flow<Value = ()> = Result<Value, Stop>;
 
 struct Applying<'act> {
-    catalogue: &'act mut Catalogue,
-    act: Act<'act>,
+    catalogue: &'act mut SchemaModel,
+    act: ApplyContext<'act>,
     /// In batch mode each operation has its own.
     place: Place,
-    obstacles: Vec<Obstacle>,
+    obstacles: Vec<ApplyError>,
 }
 
 impl Applying<'_> {
@@ -184,7 +184,7 @@ impl Applying<'_> {
     fn refuse(
         &mut self,
         code: &'static str,
-        trouble: Trouble,
+        trouble: ApplyErrorKind,
         subject: Subject,
         sentence: String,
         sure: bool,
@@ -192,7 +192,7 @@ impl Applying<'_> {
         // What Alembic or the server has no words for fails over any schema.
         let doubtful = self.catalogue.doubtful && code != "not-supported";
         let certain = sure && self.act.certain && !doubtful;
-        self.obstacles.push(Obstacle {
+        self.obstacles.push(ApplyError {
             failure: Failure {
                 code,
                 sentence,
@@ -208,20 +208,38 @@ impl Applying<'_> {
     }
 
     fn missing(&mut self, subject: Subject, sentence: String, sure: bool) -> Flow {
-        self.refuse("object-missing", Trouble::Missing, subject, sentence, sure)
+        self.refuse(
+            "object-missing",
+            ApplyErrorKind::Missing,
+            subject,
+            sentence,
+            sure,
+        )
     }
 
     fn exists(&mut self, subject: Subject, sentence: String, presence: Presence) -> Flow {
         let sure = presence == Presence::Certain;
-        self.refuse("object-exists", Trouble::Exists, subject, sentence, sure)
+        self.refuse(
+            "object-exists",
+            ApplyErrorKind::Exists,
+            subject,
+            sentence,
+            sure,
+        )
     }
 
     fn dependents(&mut self, subject: Subject, sentence: String, sure: bool) -> Flow {
-        self.refuse("dependents", Trouble::Other, subject, sentence, sure)
+        self.refuse("dependents", ApplyErrorKind::Other, subject, sentence, sure)
     }
 
     fn unsupported(&mut self, subject: Subject, sentence: String, sure: bool) -> Flow {
-        self.refuse("not-supported", Trouble::Other, subject, sentence, sure)
+        self.refuse(
+            "not-supported",
+            ApplyErrorKind::Other,
+            subject,
+            sentence,
+            sure,
+        )
     }
 
     /// The key of a table that has to be there; `None` where nothing is known of it.

@@ -164,7 +164,7 @@ impl Applying<'_> {
             let sentence = format!("{name} is a view and no table");
             return self.refuse(
                 "object-missing",
-                super::Trouble::Other,
+                super::ApplyErrorKind::Other,
                 subject,
                 sentence,
                 true,

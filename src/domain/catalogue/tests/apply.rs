@@ -2,19 +2,19 @@
 
 use super::*;
 use crate::domain::operation::{
-    Alike, ColumnChange, ColumnDefinition, Constraint, ConstraintKind, Operation, Place, Recreate,
-    Reference,
+    ColumnChange, ColumnDefinition, Constraint, ConstraintKind, Operation, Place, Recreate,
+    Reference, UniqueScope,
 };
 
 /// `sure: object (code)` for each obstacle.
-fn outcome(catalogue: &mut Catalogue, operation: &Operation) -> String {
+fn outcome(catalogue: &mut SchemaModel, operation: &Operation) -> String {
     let place = Place {
         file: "m.py".into(),
         line: 1,
         column: 1,
     };
     let by = RevisionId::from("r");
-    let act = Act {
+    let act = ApplyContext {
         place: &place,
         certain: true,
         by: &by,
@@ -85,7 +85,7 @@ fn create_index(name: &str, table: &str, column: &str) -> Operation {
         table: TableName::plain(table),
         columns: vec![Some(column.to_owned())],
         unique: false,
-        alike: Alike::default(),
+        alike: UniqueScope::default(),
         concurrently: false,
         if_not_exists: false,
     }
@@ -97,7 +97,7 @@ fn unique(name: Name, column: &str) -> Operation {
         constraint: Constraint::Unique {
             name,
             columns: vec![column.to_owned()],
-            alike: Alike::default(),
+            alike: UniqueScope::default(),
         },
     }
 }
@@ -411,8 +411,8 @@ fn what_sqlite_does() {
 
 #[test]
 fn the_names_of_sqlite_are_unknown_until_they_are_read() {
-    let lines: Schema = SQLITE.iter().map(|line| (*line).to_owned()).collect();
-    let mut catalogue = Catalogue::read(&lines, Dialect::Sqlite, None);
+    let lines: SchemaLines = SQLITE.iter().map(|line| (*line).to_owned()).collect();
+    let mut catalogue = SchemaModel::read(&lines, Dialect::Sqlite, None);
     let drops = batch(vec![drop_constraint("t", known("zz"), None)]);
     assert_eq!(outcome(&mut catalogue, &drops), "may object-missing t.zz");
 }

@@ -5,7 +5,7 @@ mod objects;
 
 use super::*;
 use crate::domain::operation::Family;
-use crate::domain::schema::Schema;
+use crate::domain::schema::SchemaLines;
 
 const POSTGRESQL: &[&str] = &[
     "table public.p",
@@ -86,19 +86,19 @@ const STATEMENTS: [(&str, &str); 3] = [
     ("w", "CREATE TABLE w (x, y)"),
 ];
 
-fn read(dialect: Dialect) -> Catalogue {
+fn read(dialect: Dialect) -> SchemaModel {
     let (lines, schema) = match dialect {
         Dialect::Postgresql => (POSTGRESQL, Some("public")),
         Dialect::Mysql => (MYSQL, None),
         Dialect::Sqlite => (SQLITE, None),
     };
-    let lines: Schema = lines.iter().map(|line| (*line).to_owned()).collect();
-    let mut catalogue = Catalogue::read(&lines, dialect, schema);
+    let lines: SchemaLines = lines.iter().map(|line| (*line).to_owned()).collect();
+    let mut catalogue = SchemaModel::read(&lines, dialect, schema);
     catalogue.name_constraints(STATEMENTS);
     catalogue
 }
 
-fn table(catalogue: &Catalogue, name: &str) -> Table {
+fn table(catalogue: &SchemaModel, name: &str) -> Table {
     let key = catalogue.key(&TableName::plain(name));
     Table::clone(&catalogue.tables[&key])
 }
@@ -177,10 +177,11 @@ fn a_line_may_be_anything() {
     for dialect in [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite] {
         for line in POSTGRESQL.iter().chain(MYSQL).chain(SQLITE) {
             for end in 0..line.len() {
-                let lines: Schema = ["table t", "table public.t", "column t.a text", &line[..end]]
-                    .map(str::to_owned)
-                    .into();
-                let mut catalogue = Catalogue::read(&lines, dialect, Some("public"));
+                let lines: SchemaLines =
+                    ["table t", "table public.t", "column t.a text", &line[..end]]
+                        .map(str::to_owned)
+                        .into();
+                let mut catalogue = SchemaModel::read(&lines, dialect, Some("public"));
                 catalogue.name_constraints([("t", line.get(end..).unwrap_or_default())]);
             }
         }

@@ -4,14 +4,14 @@ use super::*;
 use crate::domain::operation::{ObjectKind, Operation, Place, SchemaObject};
 
 /// `will` or `may` with the code and the object of each obstacle.
-fn outcome(catalogue: &mut Catalogue, operation: &Operation) -> String {
+fn outcome(catalogue: &mut SchemaModel, operation: &Operation) -> String {
     let place = Place {
         file: "m.sql".into(),
         line: 1,
         column: 1,
     };
     let by = RevisionId::from("r");
-    let act = Act {
+    let act = ApplyContext {
         place: &place,
         certain: true,
         by: &by,
@@ -135,8 +135,8 @@ fn types_besides_enums_are_known() {
         "domain check public.email.ck CHECK (VALUE <> '')",
         "type public.rights {a=U/b}",
     ];
-    let lines: Schema = lines.iter().map(|line| (*line).to_owned()).collect();
-    let mut catalogue = Catalogue::read(&lines, Dialect::Postgresql, Some("public"));
+    let lines: SchemaLines = lines.iter().map(|line| (*line).to_owned()).collect();
+    let mut catalogue = SchemaModel::read(&lines, Dialect::Postgresql, Some("public"));
     let known: Vec<&str> = catalogue
         .types
         .iter()

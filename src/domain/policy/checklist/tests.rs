@@ -1,7 +1,7 @@
 use super::*;
-use crate::domain::journal::{Foreseen, Planned, Rows, VERSION};
+use crate::domain::journal::{Planned, RecordedFinding, Rows, VERSION};
 use crate::domain::lock::Operator;
-use crate::domain::policy::{Circumstances, Point, Ruling};
+use crate::domain::policy::{PolicyDecision, Requirement, RunContext};
 use crate::domain::schema::{Difference, FORM};
 
 fn heads(ids: &[&str]) -> Heads {
@@ -137,14 +137,14 @@ fn what_nobody_checked_stays_open() {
 fn what_the_journal_shows_is_ticked_off() {
     let begun = begun(|begun| {
         begun.reason = Some("broken".into());
-        begun.circumstances = Circumstances {
+        begun.circumstances = RunContext {
             incident: Some("INC-7".into()),
             approved_by: Some("grace".into()),
-            ..Circumstances::default()
+            ..RunContext::default()
         };
-        begun.ruling = Some(Ruling {
+        begun.ruling = Some(PolicyDecision {
             environment: Some("production".into()),
-            points: vec![Point {
+            points: vec![Requirement {
                 code: "reason".into(),
                 sentence: "a reason is given".into(),
                 met: true,
@@ -155,7 +155,7 @@ fn what_the_journal_shows_is_ticked_off() {
             removes: "c".into(),
             message: String::new(),
             command: Vec::new(),
-            findings: vec![Foreseen {
+            findings: vec![RecordedFinding {
                 code: "index-dropped".into(),
                 level: "low".into(),
                 sentence: "drops an index".into(),

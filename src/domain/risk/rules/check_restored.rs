@@ -1,12 +1,12 @@
 //! Rows have to hold to a condition again.
 
 use super::Rule;
-use crate::domain::foresight::Seen;
+use crate::domain::foresight::StepTrace;
 use crate::domain::operation::{Constraint, Operation};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Stock, scenes};
-use crate::domain::risk::{Ask, Foretold, Level, Question};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{TableContents, operations_with_schema};
+use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
 const CODE: &str = "check-restored";
 
@@ -15,9 +15,9 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let Operation::AddConstraint {
             table,
             constraint: Constraint::Check { name, condition },
@@ -26,9 +26,9 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
             continue;
         };
         let (live, changed) = match scene.stock(table) {
-            Stock::Live { table, changed } => (Some(table), changed),
-            Stock::Unknown => (None, false),
-            Stock::Absent | Stock::Nothing => continue,
+            TableContents::Live { table, changed } => (Some(table), changed),
+            TableContents::Unknown => (None, false),
+            TableContents::Absent | TableContents::CreatedByPlan => continue,
         };
         let said = scene.say(table);
         let what = match (name.known(), condition) {
@@ -64,7 +64,7 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
                     .advise(advice)
             }
             None => found(Level::Medium, "; they were not looked at".to_owned())
-                .fails(Foretold::MayFail)
+                .fails(FailurePrediction::MayFail)
                 .advise(advice),
         });
     }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use crate::domain::foresight::Dialect;
     use crate::domain::operation::Name;
-    use crate::domain::risk::testing::{Told, edit, live, only, schema, step, table};
+    use crate::domain::risk::testing::{FakeProbe, edit, live, only, schema, step, table};
 
     fn check() -> Operation {
         Operation::AddConstraint {
@@ -91,13 +91,13 @@ mod tests {
     #[test]
     fn rows_that_break_it_make_it_fail() {
         let seen = step(&schema(Dialect::Postgresql), vec![check()]);
-        let finding = only(CODE, &seen, Told::all(1));
+        let finding = only(CODE, &seen, FakeProbe::all(1));
         assert_eq!(
             finding.sentence,
             "checks the rows of users by ck_age, and 1 row does not hold to it"
         );
-        assert_eq!(finding.outcome, Some(Foretold::WillFail));
-        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
+        assert_eq!(finding.outcome, Some(FailurePrediction::WillFail));
+        assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Low);
     }
 
     #[test]
@@ -108,8 +108,8 @@ mod tests {
         });
         let seen = step(&before, vec![check()]);
         assert_eq!(
-            only(CODE, &seen, Told::all(0)).outcome,
-            Some(Foretold::MayFail)
+            only(CODE, &seen, FakeProbe::all(0)).outcome,
+            Some(FailurePrediction::MayFail)
         );
     }
 }

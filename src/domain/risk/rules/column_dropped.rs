@@ -1,12 +1,14 @@
 //! A column goes with its values.
 
 use super::Rule;
-use crate::domain::foresight::Seen;
+use crate::domain::foresight::StepTrace;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Scene, Stock, is_same, operations, scenes};
-use crate::domain::risk::{Ask, Level, Question};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{
+    OperationContext, TableContents, is_same, operations, operations_with_schema,
+};
+use crate::domain::risk::{Level, Probe, Question};
 
 const CODE: &str = "column-dropped";
 
@@ -15,9 +17,9 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let Operation::DropColumn { table, column, .. } = scene.operation else {
             continue;
         };
@@ -33,12 +35,14 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
         let advice =
             format!("keep a copy of {name} with the key of its table, if it is still wanted");
         all.push(match scene.column_stock(table, column) {
-            (Stock::Absent, _) => continue,
-            (Stock::Nothing, _) => found(Level::Low, ", which the plan itself makes".to_owned()),
-            (Stock::Live { table: live, .. }, Some(live_column)) => {
+            (TableContents::Absent, _) => continue,
+            (TableContents::CreatedByPlan, _) => {
+                found(Level::Low, ", which the plan itself makes".to_owned())
+            }
+            (TableContents::Live { table: live, .. }, Some(live_column)) => {
                 asked(&scene, seen, ask, (table, column), (live, live_column))
             }
-            (Stock::Live { .. } | Stock::Unknown, _) => found(
+            (TableContents::Live { .. } | TableContents::Unknown, _) => found(
                 prior(seen, table, column),
                 ", whose values are not known".to_owned(),
             )
@@ -49,12 +53,12 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
 }
 
 fn asked(
-    scene: &Scene<'_>,
-    seen: &Seen,
-    ask: &mut dyn Ask,
+    scene: &OperationContext<'_>,
+    seen: &StepTrace,
+    ask: &mut dyn Probe,
     (table, column): (&TableName, &str),
     (live, live_column): (TableName, String),
-) -> Found {
+) -> FindingDraft {
     let name = format!("{}.{column}", scene.say(table));
     let found = |level, rest: String| {
         scene.found(
@@ -119,7 +123,7 @@ fn asked(
 }
 
 /// What the upgrade added has been filled since, if at all. What was there before it is somebody's data.
-fn prior(seen: &Seen, dropped_from: &TableName, dropped: &str) -> Level {
+fn prior(seen: &StepTrace, dropped_from: &TableName, dropped: &str) -> Level {
     let is_made = operations(&seen.upgrade).any(|operation| match operation {
         Operation::AddColumn { table, column, .. } => {
             is_same(table, dropped_from) && column.name == dropped
@@ -135,7 +139,7 @@ mod tests {
     use crate::domain::foresight::Dialect;
     use crate::domain::operation::Recreate;
     use crate::domain::risk::testing::{
-        Told, column, edit, live, made, only, place, schema, step, table, undoing,
+        FakeProbe, column, edit, live, made, only, place, schema, step, table, undoing,
     };
 
     fn dropping() -> Operation {
@@ -150,14 +154,14 @@ mod tests {
     #[test]
     fn the_level_is_that_of_the_values() {
         let seen = step(&schema(Dialect::Postgresql), vec![dropping()]);
-        let full = only(CODE, &seen, Told::all(1_204_331));
+        let full = only(CODE, &seen, FakeProbe::all(1_204_331));
         assert_eq!(
             full.sentence,
             "drops column users.email with 1,204,331 values"
         );
         assert_eq!(full.level, Level::High);
         assert_eq!(full.place, Some(place(10)));
-        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Low);
     }
 
     #[test]
@@ -170,7 +174,7 @@ mod tests {
             operations: vec![(place(33), dropping())],
         };
         let seen = step(&schema(Dialect::Sqlite), vec![batch]);
-        let finding = only(CODE, &seen, Told::all(1));
+        let finding = only(CODE, &seen, FakeProbe::all(1));
         assert_eq!(finding.sentence, "drops column users.email with 1 value");
         assert_eq!(finding.place, Some(place(33)));
     }
@@ -184,7 +188,7 @@ mod tests {
             email.default = Some("''".to_owned());
         });
         let seen = step(&before, vec![dropping()]);
-        let told = Told::by(|question| match question {
+        let told = FakeProbe::by(|question| match question {
             Question::Values {
                 column,
                 default: Some(_),
@@ -202,7 +206,9 @@ mod tests {
     fn without_values_the_rows_say_something() {
         let seen = step(&schema(Dialect::Postgresql), vec![dropping()]);
         let rows = |count| {
-            Told::by(move |question| matches!(question, Question::Rows { .. }).then_some(count))
+            FakeProbe::by(move |question| {
+                matches!(question, Question::Rows { .. }).then_some(count)
+            })
         };
         assert_eq!(only(CODE, &seen, rows(0)).level, Level::Low);
         let some = only(CODE, &seen, rows(7));
@@ -215,7 +221,7 @@ mod tests {
         };
         let seen = undoing(seen, vec![added]);
         assert_eq!(only(CODE, &seen, rows(7)).level, Level::Medium);
-        assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::Low);
     }
 
     #[test]
@@ -225,6 +231,6 @@ mod tests {
             table.columns.get_mut("email").unwrap().origin = made();
         });
         let seen = step(&before, vec![dropping()]);
-        assert_eq!(only(CODE, &seen, Told::all(5)).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(5)).level, Level::Low);
     }
 }

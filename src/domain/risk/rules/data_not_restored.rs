@@ -1,13 +1,15 @@
 //! What the upgrade took away comes back without its data.
 
 use super::Rule;
-use crate::domain::foresight::Seen;
+use crate::domain::foresight::StepTrace;
 use crate::domain::operation::{Operation, RowChange, TableName};
 use crate::domain::risk::figures::evidence;
-use crate::domain::risk::found::Found;
+use crate::domain::risk::found::FindingDraft;
 use crate::domain::risk::objects::restored_from;
-use crate::domain::risk::scene::{Scene, Stock, is_same, operations, scenes};
-use crate::domain::risk::{Ask, Level, Question};
+use crate::domain::risk::scene::{
+    OperationContext, TableContents, is_same, operations, operations_with_schema,
+};
+use crate::domain::risk::{Level, Probe, Question};
 
 const CODE: &str = "data-not-restored";
 
@@ -18,9 +20,9 @@ pub(super) const RULE: Rule = Rule {
 
 const ADVICE: &str = "only a backup from before the upgrade has that data: restore it from there";
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let found = match scene.operation {
             Operation::CreateTable { table, .. } => brought_back(seen, &scene, table),
             Operation::AddColumn { table, column, .. } => {
@@ -34,7 +36,11 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
     all
 }
 
-fn brought_back(seen: &Seen, scene: &Scene<'_>, made: &TableName) -> Option<Found> {
+fn brought_back(
+    seen: &StepTrace,
+    scene: &OperationContext<'_>,
+    made: &TableName,
+) -> Option<FindingDraft> {
     let was_dropped = operations(&seen.upgrade).any(
         |operation| matches!(operation, Operation::DropTable { table, .. } if is_same(table, made)),
     );
@@ -63,12 +69,12 @@ fn brought_back(seen: &Seen, scene: &Scene<'_>, made: &TableName) -> Option<Foun
 }
 
 fn column_brought_back(
-    seen: &Seen,
-    scene: &Scene<'_>,
-    ask: &mut dyn Ask,
+    seen: &StepTrace,
+    scene: &OperationContext<'_>,
+    ask: &mut dyn Probe,
     owner: &TableName,
     made: &str,
-) -> Option<Found> {
+) -> Option<FindingDraft> {
     let was_dropped = operations(&seen.upgrade).any(|operation| match operation {
         Operation::DropColumn { table, column, .. } => is_same(table, owner) && column == made,
         _ => false,
@@ -89,10 +95,12 @@ fn column_brought_back(
         return Some(found(Level::Low, &rest));
     }
     let rows = match scene.stock(owner) {
-        Stock::Absent => return None,
-        Stock::Nothing => return Some(found(Level::Low, "in a table that the plan makes")),
-        Stock::Live { table, .. } => ask.ask(&Question::Rows { table }),
-        Stock::Unknown => None,
+        TableContents::Absent => return None,
+        TableContents::CreatedByPlan => {
+            return Some(found(Level::Low, "in a table that the plan makes"));
+        }
+        TableContents::Live { table, .. } => ask.ask(&Question::Rows { table }),
+        TableContents::Unknown => None,
     };
     let evidence = rows.as_ref().map(|answer| evidence(answer, "row", "rows"));
     Some(match rows {
@@ -109,7 +117,7 @@ fn column_brought_back(
 }
 
 /// Whether the downgrade puts anything into a table.
-fn is_filled(seen: &Seen, filled: &TableName) -> bool {
+fn is_filled(seen: &StepTrace, filled: &TableName) -> bool {
     operations(&seen.downgrade).any(|operation| match operation {
         Operation::ChangeRows { change, table, .. } => {
             *change != RowChange::Delete
@@ -120,7 +128,7 @@ fn is_filled(seen: &Seen, filled: &TableName) -> bool {
 }
 
 /// Rows that the upgrade deleted from a table that it left.
-fn deleted(seen: &Seen) -> Vec<Found> {
+fn deleted(seen: &StepTrace) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for happened in &seen.upgrade.happened {
         let crate::domain::foresight::EventKind::Operation(operation) = &happened.event.kind else {
@@ -139,7 +147,7 @@ fn deleted(seen: &Seen) -> Vec<Found> {
         }
         let sentence = format!("does not bring back the rows of {table} that the upgrade deleted");
         all.push(
-            Found::new(CODE, format!("rows of {table}"), Level::Medium, sentence)
+            FindingDraft::new(CODE, format!("rows of {table}"), Level::Medium, sentence)
                 .at(&happened.event.place)
                 .after(usize::MAX)
                 .advise(ADVICE),
@@ -152,7 +160,9 @@ fn deleted(seen: &Seen) -> Vec<Found> {
 mod tests {
     use super::*;
     use crate::domain::foresight::Dialect;
-    use crate::domain::risk::testing::{Told, column, found, only, schema, step, table, undoing};
+    use crate::domain::risk::testing::{
+        FakeProbe, column, found, only, schema, step, table, undoing,
+    };
 
     fn create(name: &str) -> Operation {
         Operation::CreateTable {
@@ -185,7 +195,7 @@ mod tests {
     fn a_table_comes_back_without_its_rows() {
         let before = schema(Dialect::Postgresql);
         let seen = undoing(step(&before, vec![create("old")]), vec![drop("old")]);
-        let finding = only(CODE, &seen, Told::all(0));
+        let finding = only(CODE, &seen, FakeProbe::all(0));
         assert_eq!(
             finding.sentence,
             "brings table old back without the rows that the upgrade dropped"
@@ -193,10 +203,10 @@ mod tests {
         assert_eq!(finding.level, Level::High);
         let filled = vec![create("old"), rows(RowChange::Insert, "old")];
         let seen = undoing(step(&before, filled), vec![drop("old")]);
-        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Medium);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Medium);
         // Without the upgrade's drop it is just a new table.
         let seen = step(&before, vec![create("old")]);
-        assert!(found(CODE, &seen, Told::all(0)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(0)).is_empty());
     }
 
     #[test]
@@ -213,9 +223,9 @@ mod tests {
             cascade: false,
         };
         let seen = undoing(step(&schema(Dialect::Mysql), vec![add]), vec![dropped]);
-        assert_eq!(only(CODE, &seen, Told::all(5)).level, Level::High);
-        assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::High);
-        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(5)).level, Level::High);
+        assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::High);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Low);
     }
 
     /// Turns red if a copy that lacks rows or the column counts, or one that the downgrade does not read.
@@ -249,7 +259,7 @@ mod tests {
             let up = copies.into_iter().chain([dropped.clone()]).collect();
             let before = schema(Dialect::Postgresql);
             let seen = undoing(step(&before, vec![add.clone(), fill(sql)]), up);
-            only(CODE, &seen, Told::all(5)).level
+            only(CODE, &seen, FakeProbe::all(5)).level
         };
         assert_eq!(level(vec![copy(None)], reads), Level::Low);
         assert_eq!(level(vec![copy(Some(&["id", "old"]))], reads), Level::Low);
@@ -268,6 +278,6 @@ mod tests {
             step(&before, Vec::new()),
             vec![rows(RowChange::Delete, "users")],
         );
-        assert_eq!(only(CODE, &seen, Told::all(5)).level, Level::Medium);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(5)).level, Level::Medium);
     }
 }

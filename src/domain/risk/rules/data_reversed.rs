@@ -1,12 +1,12 @@
 //! The downgrade itself changes rows.
 
 use super::Rule;
-use crate::domain::foresight::Seen;
+use crate::domain::foresight::StepTrace;
 use crate::domain::operation::{Operation, RowChange};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Stock, scenes};
-use crate::domain::risk::{Ask, Level, Question};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{TableContents, operations_with_schema};
+use crate::domain::risk::{Level, Probe, Question};
 
 const CODE: &str = "data-reversed";
 
@@ -15,9 +15,9 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let Operation::ChangeRows {
             change,
             table,
@@ -72,8 +72,8 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
             continue;
         }
         let answer = match scene.stock(table) {
-            Stock::Absent => continue,
-            Stock::Nothing => {
+            TableContents::Absent => continue,
+            TableContents::CreatedByPlan => {
                 all.push(found(
                     Level::Low,
                     ", which the plan itself makes".to_owned(),
@@ -81,8 +81,8 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
                 continue;
             }
             _ if *change == RowChange::Insert => None,
-            Stock::Live { table, .. } => ask.ask(&Question::Rows { table }),
-            Stock::Unknown => None,
+            TableContents::Live { table, .. } => ask.ask(&Question::Rows { table }),
+            TableContents::Unknown => None,
         };
         let some = if *conditional { "some" } else { "all" };
         all.push(match answer {
@@ -108,7 +108,7 @@ const ADVICE: &str = "read the statement and keep a copy of the rows that it cha
 mod tests {
     use super::*;
     use crate::domain::foresight::Dialect;
-    use crate::domain::risk::testing::{Told, edit, made, only, schema, step, table};
+    use crate::domain::risk::testing::{FakeProbe, edit, made, only, schema, step, table};
 
     fn changing(change: RowChange, conditional: bool) -> Operation {
         Operation::ChangeRows {
@@ -128,7 +128,7 @@ mod tests {
             table.columns.get_mut("email").unwrap().origin = made();
         });
         let seen = step(&before, vec![changing(RowChange::Update, true)]);
-        let finding = only(CODE, &seen, Told::all(88));
+        let finding = only(CODE, &seen, FakeProbe::all(88));
         assert_eq!(finding.level, Level::Low);
         assert_eq!(
             finding.sentence,
@@ -146,7 +146,7 @@ mod tests {
             sql: None,
         };
         assert_eq!(
-            only(CODE, &step(&before, vec![both]), Told::all(88)).level,
+            only(CODE, &step(&before, vec![both]), FakeProbe::all(88)).level,
             Level::High
         );
     }
@@ -167,15 +167,15 @@ mod tests {
             (RowChange::Insert, "inserts rows into users", Level::Medium),
         ] {
             let seen = step(&schema(Dialect::Postgresql), vec![changing(change, true)]);
-            let finding = only(CODE, &seen, Told::all(88));
+            let finding = only(CODE, &seen, FakeProbe::all(88));
             assert_eq!((finding.sentence.as_str(), finding.level), (words, level));
-            assert_eq!(only(CODE, &seen, Told::nothing()).level, level);
+            assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, level);
         }
         let empty = step(
             &schema(Dialect::Postgresql),
             vec![changing(RowChange::Delete, false)],
         );
-        assert_eq!(only(CODE, &empty, Told::all(0)).level, Level::Low);
+        assert_eq!(only(CODE, &empty, FakeProbe::all(0)).level, Level::Low);
     }
 
     #[test]
@@ -183,6 +183,6 @@ mod tests {
         let mut before = schema(Dialect::Postgresql);
         edit(&mut before, "users", |table| table.origin = made());
         let seen = step(&before, vec![changing(RowChange::Update, false)]);
-        assert_eq!(only(CODE, &seen, Told::all(5)).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(5)).level, Level::Low);
     }
 }

@@ -4,12 +4,12 @@
 //! refuse.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::foresight::{Dialect, StepTrace};
 use crate::domain::operation::{Operation, TableName};
-use crate::domain::risk::found::Found;
+use crate::domain::risk::found::FindingDraft;
 use crate::domain::risk::objects::names;
-use crate::domain::risk::scene::{Scene, scenes};
-use crate::domain::risk::{Ask, Foretold, Level};
+use crate::domain::risk::scene::{OperationContext, operations_with_schema};
+use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 const CODE: &str = "dependents";
 
@@ -18,9 +18,9 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         match scene.operation {
             Operation::DropTable { table, cascade, .. } => {
                 all.extend(keys(&scene, table, *cascade));
@@ -38,7 +38,7 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
     all
 }
 
-fn keys(scene: &Scene<'_>, dropped: &TableName, cascade: bool) -> Vec<Found> {
+fn keys(scene: &OperationContext<'_>, dropped: &TableName, cascade: bool) -> Vec<FindingDraft> {
     let (Some(catalogue), Some((full, _))) = (scene.before, scene.table(dropped)) else {
         return Vec::new();
     };
@@ -67,11 +67,11 @@ fn keys(scene: &Scene<'_>, dropped: &TableName, cascade: bool) -> Vec<Found> {
 }
 
 fn views(
-    scene: &Scene<'_>,
+    scene: &OperationContext<'_>,
     table: &TableName,
     column: Option<&String>,
     cascade: bool,
-) -> Vec<Found> {
+) -> Vec<FindingDraft> {
     let (Some(catalogue), Some((full, _))) = (scene.before, scene.table(table)) else {
         return Vec::new();
     };
@@ -79,7 +79,9 @@ fn views(
         (Some(Dialect::Postgresql), _) if cascade => ("which goes with it", None),
         (Some(Dialect::Mysql), _) | (Some(Dialect::Sqlite), None) => ("which is broken then", None),
         // It reads the views again when a column goes, not in a batch.
-        (Some(Dialect::Sqlite), Some(_)) => ("which is broken then", Some(Foretold::MayFail)),
+        (Some(Dialect::Sqlite), Some(_)) => {
+            ("which is broken then", Some(FailurePrediction::MayFail))
+        }
         _ => return Vec::new(),
     };
     let leaning = catalogue.views.iter().filter(|(_, view)| match column {
@@ -109,11 +111,11 @@ fn views(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::{Catalogue, ForeignKey, Presence, View};
+    use crate::domain::catalogue::{ForeignKey, Presence, SchemaModel, View};
     use crate::domain::operation::Name;
-    use crate::domain::risk::testing::{Told, edit, found, only, schema, step, table};
+    use crate::domain::risk::testing::{FakeProbe, edit, found, only, schema, step, table};
 
-    fn leaned_on(dialect: Dialect) -> Catalogue {
+    fn leaned_on(dialect: Dialect) -> SchemaModel {
         let mut before = schema(dialect);
         let full = |name: &str| TableName {
             schema: (dialect == Dialect::Postgresql).then(|| "public".to_owned()),
@@ -148,7 +150,7 @@ mod tests {
     #[test]
     fn a_cascade_takes_others_along() {
         let seen = step(&leaned_on(Dialect::Postgresql), vec![dropping(true)]);
-        let sentences: Vec<String> = found(CODE, &seen, Told::all(0))
+        let sentences: Vec<String> = found(CODE, &seen, FakeProbe::all(0))
             .into_iter()
             .map(|finding| finding.sentence)
             .collect();
@@ -161,13 +163,13 @@ mod tests {
         );
         // Without one the server refuses: that is a failure of the schema's.
         let seen = step(&leaned_on(Dialect::Postgresql), vec![dropping(false)]);
-        assert!(found(CODE, &seen, Told::all(0)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(0)).is_empty());
     }
 
     #[test]
     fn sqlite_leaves_what_leans() {
         let seen = step(&leaned_on(Dialect::Sqlite), vec![dropping(false)]);
-        assert_eq!(found(CODE, &seen, Told::all(0)).len(), 2);
+        assert_eq!(found(CODE, &seen, FakeProbe::all(0)).len(), 2);
     }
 
     #[test]
@@ -179,8 +181,8 @@ mod tests {
             cascade: false,
         };
         let seen = step(&leaned_on(Dialect::Mysql), vec![drop("email")]);
-        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Medium);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Medium);
         let seen = step(&leaned_on(Dialect::Mysql), vec![drop("mail")]);
-        assert!(found(CODE, &seen, Told::all(0)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(0)).is_empty());
     }
 }

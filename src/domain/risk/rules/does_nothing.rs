@@ -1,10 +1,10 @@
 //! The upgrade did something and the downgrade takes nothing of it back.
 
 use super::Rule;
-use crate::domain::foresight::{EventKind, Extent, Followed, Function, Seen};
+use crate::domain::foresight::{EventKind, Followed, Function, SideEffect, StepTrace};
 use crate::domain::operation::Operation;
-use crate::domain::risk::found::Found;
-use crate::domain::risk::{Ask, Level};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "does-nothing";
 
@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let is_followed = matches!(seen.downgrade.followed, Followed::Empty | Followed::Whole);
     if seen.is_merge || !is_followed || changes(&seen.downgrade) || !changes(&seen.upgrade) {
         return Vec::new();
@@ -22,7 +22,7 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
         return Vec::new();
     }
     vec![
-        Found::new(
+        FindingDraft::new(
             CODE,
             "",
             Level::Medium,
@@ -41,7 +41,7 @@ fn changes(function: &Function) -> bool {
                 operation.as_ref(),
                 Operation::ReadRows { .. } | Operation::CopyRows { .. }
             ),
-            EventKind::Unknown { may_change, .. } => *may_change > Extent::Nothing,
+            EventKind::Unknown { may_change, .. } => *may_change > SideEffect::Nothing,
             EventKind::EndsTransaction | EventKind::Raises { .. } => false,
         })
 }
@@ -57,27 +57,27 @@ fn raises(function: &Function) -> bool {
 mod tests {
     use super::*;
     use crate::domain::foresight::Dialect;
-    use crate::domain::risk::testing::{Told, found, only, schema, step, table, undoing};
+    use crate::domain::risk::testing::{FakeProbe, found, only, schema, step, table, undoing};
 
     #[test]
     fn nothing_is_said_where_nothing_was_done() {
         let empty = step(&schema(Dialect::Postgresql), Vec::new());
-        assert!(found(CODE, &empty, Told::nothing()).is_empty());
+        assert!(found(CODE, &empty, FakeProbe::nothing()).is_empty());
         let drop = Operation::DropTable {
             table: table("users"),
             if_exists: false,
             cascade: false,
         };
         let idle = undoing(empty, vec![drop.clone()]);
-        assert_eq!(only(CODE, &idle, Told::nothing()).level, Level::Medium);
+        assert_eq!(only(CODE, &idle, FakeProbe::nothing()).level, Level::Medium);
         let busy = undoing(
             step(&schema(Dialect::Postgresql), vec![drop.clone()]),
             vec![drop],
         );
-        assert!(found(CODE, &busy, Told::nothing()).is_empty());
+        assert!(found(CODE, &busy, FakeProbe::nothing()).is_empty());
         let mut merge = idle;
         merge.is_merge = true;
-        assert!(found(CODE, &merge, Told::nothing()).is_empty());
+        assert!(found(CODE, &merge, FakeProbe::nothing()).is_empty());
     }
 
     #[test]
@@ -93,6 +93,6 @@ mod tests {
             if_exists: false,
         };
         let seen = step(&schema(Dialect::Postgresql), vec![read]);
-        only(CODE, &undoing(seen, vec![index]), Told::nothing());
+        only(CODE, &undoing(seen, vec![index]), FakeProbe::nothing());
     }
 }

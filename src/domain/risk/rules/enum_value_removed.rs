@@ -1,12 +1,12 @@
 //! A word goes from an enum.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::foresight::{Dialect, StepTrace};
 use crate::domain::operation::{ColumnType, Family, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Scene, Stock, scenes};
-use crate::domain::risk::{Ask, Foretold, Level, Question};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{OperationContext, TableContents, operations_with_schema};
+use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
 const CODE: &str = "enum-value-removed";
 
@@ -15,9 +15,9 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let Operation::AlterColumn {
             table,
             column,
@@ -44,12 +44,12 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
         let advice = format!("give the rows of {name} that hold it another word");
         let (stock, live_column) = scene.column_stock(table, column);
         let answer = match (stock, live_column) {
-            (Stock::Absent, _) => continue,
-            (Stock::Nothing, _) => {
+            (TableContents::Absent, _) => continue,
+            (TableContents::CreatedByPlan, _) => {
                 all.push(found(Level::Low, "; it holds nothing then".to_owned()));
                 continue;
             }
-            (Stock::Live { table, changed }, Some(column)) => ask
+            (TableContents::Live { table, changed }, Some(column)) => ask
                 .ask(&Question::Holding {
                     table,
                     column,
@@ -68,8 +68,8 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
                 let rows = counted(answer.count, answer.exact, "row", "rows");
                 let outcome = match scene.dialect {
                     // A check may hold the words there; a type does not.
-                    Some(Dialect::Sqlite) => Foretold::MayFail,
-                    _ if is_converted(change.using.as_deref()) => Foretold::MayFail,
+                    Some(Dialect::Sqlite) => FailurePrediction::MayFail,
+                    _ if is_converted(change.using.as_deref()) => FailurePrediction::MayFail,
                     _ => scene.outcome(table, &answer, changed),
                 };
                 found(Level::High, format!(", and {rows} {verb} it"))
@@ -78,7 +78,7 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
                     .advise(advice)
             }
             None => found(Level::Medium, "; its rows were not looked at".to_owned())
-                .fails(Foretold::MayFail)
+                .fails(FailurePrediction::MayFail)
                 .advise(advice),
         });
     }
@@ -93,7 +93,7 @@ fn is_converted(using: Option<&str>) -> bool {
 /// The words of the first type that the second one lacks; `None` where one of them is no enum. SQLite
 /// knows no enums: what the migration says of the present type counts there.
 pub(super) fn removed(
-    scene: &Scene<'_>,
+    scene: &OperationContext<'_>,
     from: &ColumnType,
     to: &ColumnType,
     existing: Option<&ColumnType>,
@@ -104,7 +104,7 @@ pub(super) fn removed(
     Some(from.into_iter().filter(|word| !to.contains(word)).collect())
 }
 
-fn words(scene: &Scene<'_>, kind: &ColumnType) -> Option<Vec<String>> {
+fn words(scene: &OperationContext<'_>, kind: &ColumnType) -> Option<Vec<String>> {
     if !kind.values.is_empty() && kind.family == Family::Enum {
         return Some(kind.values.clone());
     }
@@ -125,9 +125,9 @@ mod tests {
     use super::*;
     use crate::domain::foresight::EventKind;
     use crate::domain::operation::ColumnChange;
-    use crate::domain::risk::testing::{Told, edit, found, kind, only, schema, step, table};
+    use crate::domain::risk::testing::{FakeProbe, edit, found, kind, only, schema, step, table};
 
-    fn over(dialect: Dialect, from: &str, to: &str, using: Option<&str>) -> Seen {
+    fn over(dialect: Dialect, from: &str, to: &str, using: Option<&str>) -> StepTrace {
         let mut before = schema(dialect);
         edit(&mut before, "users", |table| {
             table.columns.get_mut("email").unwrap().kind = Some(kind(from));
@@ -154,14 +154,14 @@ mod tests {
     fn rows_that_hold_the_word_make_it_fail() {
         for dialect in [Dialect::Postgresql, Dialect::Mysql] {
             let seen = over(dialect, "ENUM('a', 'b')", "ENUM('a')", None);
-            let finding = only(CODE, &seen, Told::all(2));
+            let finding = only(CODE, &seen, FakeProbe::all(2));
             assert_eq!(
                 finding.sentence,
                 "takes 'b' from users.email, and 2 rows hold it"
             );
-            assert_eq!(finding.outcome, Some(Foretold::WillFail));
-            assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
-            assert!(found("type-narrowed", &seen, Told::all(2)).is_empty());
+            assert_eq!(finding.outcome, Some(FailurePrediction::WillFail));
+            assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Low);
+            assert!(found("type-narrowed", &seen, FakeProbe::all(2)).is_empty());
         }
     }
 
@@ -170,8 +170,8 @@ mod tests {
         let cast = Some("email::text::status_old");
         let seen = over(Dialect::Postgresql, "ENUM('a', 'b')", "status_old", cast);
         assert_eq!(
-            only(CODE, &seen, Told::all(2)).outcome,
-            Some(Foretold::WillFail)
+            only(CODE, &seen, FakeProbe::all(2)).outcome,
+            Some(FailurePrediction::WillFail)
         );
     }
 
@@ -180,8 +180,8 @@ mod tests {
         let using = Some("CASE email WHEN 'b' THEN 'a' END::status_old");
         let seen = over(Dialect::Postgresql, "ENUM('a', 'b')", "status_old", using);
         assert_eq!(
-            only(CODE, &seen, Told::all(2)).outcome,
-            Some(Foretold::MayFail)
+            only(CODE, &seen, FakeProbe::all(2)).outcome,
+            Some(FailurePrediction::MayFail)
         );
     }
 
@@ -200,21 +200,21 @@ mod tests {
             seen
         };
         let seen = says(Dialect::Sqlite, "VARCHAR(1)");
-        let finding = only(CODE, &seen, Told::all(2));
+        let finding = only(CODE, &seen, FakeProbe::all(2));
         assert_eq!(
             (finding.level, finding.outcome),
-            (Level::High, Some(Foretold::MayFail))
+            (Level::High, Some(FailurePrediction::MayFail))
         );
-        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
-        assert!(found("type-narrowed", &seen, Told::all(2)).is_empty());
+        assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Low);
+        assert!(found("type-narrowed", &seen, FakeProbe::all(2)).is_empty());
         // A server with enums knows better.
         let seen = says(Dialect::Postgresql, "VARCHAR(1)");
-        assert!(found(CODE, &seen, Told::all(2)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(2)).is_empty());
     }
 
     #[test]
     fn more_words_are_no_loss() {
         let seen = over(Dialect::Mysql, "ENUM('a')", "ENUM('a', 'b')", None);
-        assert!(found(CODE, &seen, Told::all(2)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(2)).is_empty());
     }
 }

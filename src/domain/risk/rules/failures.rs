@@ -1,9 +1,9 @@
 //! What goes wrong by the schema alone, as following the plan has found it.
 
 use super::Rule;
-use crate::domain::foresight::{Failure, Seen};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::{Ask, Culprit, Foretold, Level};
+use crate::domain::foresight::{Failure, StepTrace};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::{Culprit, FailurePrediction, Level, Probe};
 
 const MISSING: &str = "object-missing";
 const EXISTS: &str = "object-exists";
@@ -30,15 +30,15 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     seen.downgrade.failures.iter().map(found).collect()
 }
 
-fn found(failure: &Failure) -> Found {
+fn found(failure: &Failure) -> FindingDraft {
     let (level, outcome) = if failure.certain {
-        (Level::High, Foretold::WillFail)
+        (Level::High, FailurePrediction::WillFail)
     } else {
-        (Level::Medium, Foretold::MayFail)
+        (Level::Medium, FailurePrediction::MayFail)
     };
     let culprit = failure.culprit.as_ref().map(|(revision, place)| Culprit {
         revision: revision.clone(),
@@ -52,7 +52,7 @@ fn found(failure: &Failure) -> Found {
         IRREVERSIBLE | NO_DOWNGRADE => "",
         _ => &failure.object,
     };
-    Found::new(
+    FindingDraft::new(
         failure.code,
         object,
         level,
@@ -88,7 +88,7 @@ fn advice(failure: &Failure) -> String {
 mod tests {
     use super::*;
     use crate::domain::foresight::{Dialect, Followed};
-    use crate::domain::risk::testing::{Told, only, place, schema, step};
+    use crate::domain::risk::testing::{FakeProbe, only, place, schema, step};
 
     #[test]
     fn a_failure_names_who_did_it() {
@@ -101,19 +101,19 @@ mod tests {
             place: place(12),
             culprit: Some(("c3".into(), Some(place(40)))),
         });
-        let finding = only(MISSING, &seen, Told::nothing());
+        let finding = only(MISSING, &seen, FakeProbe::nothing());
         assert_eq!(
             finding.sentence,
             "drops column users.nick, which does not exist: the doing of revision c3 at a.py:40"
         );
         assert_eq!(
             (finding.outcome, finding.level),
-            (Some(Foretold::WillFail), Level::High)
+            (Some(FailurePrediction::WillFail), Level::High)
         );
         seen.downgrade.failures[0].certain = false;
         assert_eq!(
-            only(MISSING, &seen, Told::nothing()).outcome,
-            Some(Foretold::MayFail)
+            only(MISSING, &seen, FakeProbe::nothing()).outcome,
+            Some(FailurePrediction::MayFail)
         );
     }
 
@@ -130,7 +130,7 @@ mod tests {
             place: place(1),
             culprit: None,
         });
-        let finding = only(NO_DOWNGRADE, &seen, Told::nothing());
-        assert_eq!(finding.outcome, Some(Foretold::WillFail));
+        let finding = only(NO_DOWNGRADE, &seen, FakeProbe::nothing());
+        assert_eq!(finding.outcome, Some(FailurePrediction::WillFail));
     }
 }

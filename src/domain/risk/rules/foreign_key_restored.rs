@@ -1,12 +1,12 @@
 //! Rows have to point at others again.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::foresight::{Dialect, StepTrace};
 use crate::domain::operation::{Constraint, Operation};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Scene, Stock, scenes};
-use crate::domain::risk::{Answer, Ask, Foretold, Level, Question};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{OperationContext, TableContents, operations_with_schema};
+use crate::domain::risk::{Answer, FailurePrediction, Level, Probe, Question};
 
 const CODE: &str = "foreign-key-restored";
 
@@ -15,14 +15,14 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
-    scenes(seen)
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+    operations_with_schema(seen)
         .iter()
         .filter_map(|scene| restored(scene, ask))
         .collect()
 }
 
-fn restored(scene: &Scene<'_>, ask: &mut dyn Ask) -> Option<Found> {
+fn restored(scene: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<FindingDraft> {
     let Operation::AddConstraint {
         table,
         constraint:
@@ -47,12 +47,12 @@ fn restored(scene: &Scene<'_>, ask: &mut dyn Ask) -> Option<Found> {
     };
     let advice = format!("give the rows of {name} that point at nothing another value, or NULL");
     let (live, changed) = match scene.stock(table) {
-        Stock::Live { table, changed } => (table, changed),
-        Stock::Absent | Stock::Nothing => return None,
-        Stock::Unknown => {
+        TableContents::Live { table, changed } => (table, changed),
+        TableContents::Absent | TableContents::CreatedByPlan => return None,
+        TableContents::Unknown => {
             return Some(
                 found(Level::Medium, lock.to_owned())
-                    .fails(Foretold::MayFail)
+                    .fails(FailurePrediction::MayFail)
                     .advise(advice),
             );
         }
@@ -64,7 +64,7 @@ fn restored(scene: &Scene<'_>, ask: &mut dyn Ask) -> Option<Found> {
     if is_made {
         return Some(found(Level::Low, format!(", with nothing in it{lock}")));
     }
-    let changes = |name| matches!(scene.stock(name), Stock::Live { changed: true, .. });
+    let changes = |name| matches!(scene.stock(name), TableContents::Live { changed: true, .. });
     let changed = changed || changes(&references.table);
     let answer = orphans(scene, ask, live);
     Some(match answer {
@@ -94,14 +94,14 @@ fn restored(scene: &Scene<'_>, ask: &mut dyn Ask) -> Option<Found> {
             Level::Medium,
             format!("; its rows were not looked at{lock}"),
         )
-        .fails(Foretold::MayFail)
+        .fails(FailurePrediction::MayFail)
         .advise(advice),
     })
 }
 
 fn orphans(
-    scene: &Scene<'_>,
-    ask: &mut dyn Ask,
+    scene: &OperationContext<'_>,
+    ask: &mut dyn Probe,
     live: crate::domain::operation::TableName,
 ) -> Option<Answer> {
     let Operation::AddConstraint {
@@ -118,7 +118,7 @@ fn orphans(
     };
     let columns = scene.live_columns(table, columns)?;
     match scene.stock(&references.table) {
-        Stock::Live {
+        TableContents::Live {
             table: referent, ..
         } => {
             let named = &references.columns;
@@ -137,7 +137,7 @@ fn orphans(
             })
         }
         // There is nothing to point at, so every value is an orphan.
-        Stock::Nothing => match columns.as_slice() {
+        TableContents::CreatedByPlan => match columns.as_slice() {
             [column] => ask.ask(&Question::Values {
                 table: live,
                 column: column.clone(),
@@ -145,7 +145,7 @@ fn orphans(
             }),
             _ => None,
         },
-        Stock::Absent | Stock::Unknown => None,
+        TableContents::Absent | TableContents::Unknown => None,
     }
 }
 
@@ -153,7 +153,7 @@ fn orphans(
 mod tests {
     use super::*;
     use crate::domain::operation::{Name, Reference};
-    use crate::domain::risk::testing::{Told, edit, made, only, schema, step, table};
+    use crate::domain::risk::testing::{FakeProbe, edit, made, only, schema, step, table};
 
     fn key(not_valid: bool) -> Operation {
         Operation::AddConstraint {
@@ -174,18 +174,18 @@ mod tests {
     #[test]
     fn orphans_make_it_fail_where_the_server_looks() {
         for (dialect, outcome) in [
-            (Dialect::Postgresql, Some(Foretold::WillFail)),
-            (Dialect::Mysql, Some(Foretold::WillFail)),
+            (Dialect::Postgresql, Some(FailurePrediction::WillFail)),
+            (Dialect::Mysql, Some(FailurePrediction::WillFail)),
             (Dialect::Sqlite, None),
         ] {
             let seen = step(&schema(dialect), vec![key(false)]);
-            let finding = only(CODE, &seen, Told::all(2));
+            let finding = only(CODE, &seen, FakeProbe::all(2));
             assert_eq!(finding.outcome, outcome);
             assert_eq!(
                 finding.sentence,
                 "makes orders (user_id) point at users, but 2 rows point at nothing"
             );
-            let none = only(CODE, &seen, Told::all(0));
+            let none = only(CODE, &seen, FakeProbe::all(0));
             assert_eq!((none.level, none.outcome), (Level::Low, None));
         }
     }
@@ -196,8 +196,8 @@ mod tests {
         edit(&mut before, "users", |table| table.rows_changed = true);
         let seen = step(&before, vec![key(false)]);
         assert_eq!(
-            only(CODE, &seen, Told::all(2)).outcome,
-            Some(Foretold::MayFail)
+            only(CODE, &seen, FakeProbe::all(2)).outcome,
+            Some(FailurePrediction::MayFail)
         );
     }
 
@@ -206,13 +206,17 @@ mod tests {
         let mut before = schema(Dialect::Postgresql);
         edit(&mut before, "users", |table| table.origin = made());
         let seen = step(&before, vec![key(false)]);
-        let values = Told::by(|question| matches!(question, Question::Values { .. }).then_some(9));
-        assert_eq!(only(CODE, &seen, values).outcome, Some(Foretold::WillFail));
+        let values =
+            FakeProbe::by(|question| matches!(question, Question::Values { .. }).then_some(9));
+        assert_eq!(
+            only(CODE, &seen, values).outcome,
+            Some(FailurePrediction::WillFail)
+        );
     }
 
     #[test]
     fn not_valid_does_not_look() {
         let seen = step(&schema(Dialect::Postgresql), vec![key(true)]);
-        assert_eq!(only(CODE, &seen, Told::all(2)).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(2)).level, Level::Low);
     }
 }

@@ -1,11 +1,11 @@
 //! An index is built: whoever writes has to wait.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::foresight::{Dialect, StepTrace};
 use crate::domain::operation::{Constraint, Operation};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Stock, scenes};
-use crate::domain::risk::{Ask, Level};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{TableContents, operations_with_schema};
+use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "index-built";
 
@@ -14,9 +14,9 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let (table, name, concurrently, is_key) = match scene.operation {
             Operation::CreateIndex {
                 table,
@@ -30,7 +30,10 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
             } => (table, name, false, true),
             _ => continue,
         };
-        if matches!(scene.stock(table), Stock::Nothing | Stock::Absent) {
+        if matches!(
+            scene.stock(table),
+            TableContents::CreatedByPlan | TableContents::Absent
+        ) {
             continue;
         }
         let size = scene.size(table, ask);
@@ -73,8 +76,8 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::operation::{Alike, Name};
-    use crate::domain::risk::testing::{Told, edit, found, made, only, schema, step, table};
+    use crate::domain::operation::{Name, UniqueScope};
+    use crate::domain::risk::testing::{FakeProbe, edit, found, made, only, schema, step, table};
 
     fn index(concurrently: bool) -> Operation {
         Operation::CreateIndex {
@@ -82,7 +85,7 @@ mod tests {
             table: table("users"),
             columns: vec![Some("email".to_owned())],
             unique: false,
-            alike: Alike::default(),
+            alike: UniqueScope::default(),
             concurrently,
             if_not_exists: false,
         }
@@ -91,7 +94,7 @@ mod tests {
     #[test]
     fn postgresql_keeps_writers_out_unless_told() {
         let seen = step(&schema(Dialect::Postgresql), vec![index(false)]);
-        let finding = only(CODE, &seen, Told::all(1_240_000_000));
+        let finding = only(CODE, &seen, FakeProbe::all(1_240_000_000));
         assert_eq!(
             finding.sentence,
             "builds index ix on users (1.2 GB), under a SHARE lock: writers wait"
@@ -99,7 +102,7 @@ mod tests {
         assert_eq!(finding.level, Level::Medium);
         let seen = step(&schema(Dialect::Postgresql), vec![index(true)]);
         assert_eq!(
-            only(CODE, &seen, Told::all(1_240_000_000)).level,
+            only(CODE, &seen, FakeProbe::all(1_240_000_000)).level,
             Level::Low
         );
     }
@@ -109,6 +112,6 @@ mod tests {
         let mut before = schema(Dialect::Postgresql);
         edit(&mut before, "users", |table| table.origin = made());
         let seen = step(&before, vec![index(false)]);
-        assert!(found(CODE, &seen, Told::all(9)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(9)).is_empty());
     }
 }

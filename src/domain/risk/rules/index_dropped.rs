@@ -1,11 +1,11 @@
 //! An index goes: queries that used it read the whole table.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::foresight::{Dialect, StepTrace};
 use crate::domain::operation::{Operation, TableName};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Scene, Size, Stock, scenes};
-use crate::domain::risk::{Ask, Level};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{OperationContext, Size, TableContents, operations_with_schema};
+use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "index-dropped";
 
@@ -14,9 +14,9 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let Operation::DropIndex {
             name,
             table,
@@ -29,7 +29,7 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
         let owner = table.clone().or_else(|| owner(&scene, name.known()?));
         let index = name.known().unwrap_or("of a name that is not known");
         let (on, size) = match &owner {
-            Some(owner) if scene.stock(owner) == Stock::Nothing => continue,
+            Some(owner) if scene.stock(owner) == TableContents::CreatedByPlan => continue,
             Some(owner) => (format!(" of {}", scene.say(owner)), scene.size(owner, ask)),
             None => (String::new(), Size::Unknown),
         };
@@ -51,7 +51,7 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
     all
 }
 
-fn owner(scene: &Scene<'_>, index: &str) -> Option<TableName> {
+fn owner(scene: &OperationContext<'_>, index: &str) -> Option<TableName> {
     let tables = &scene.before?.tables;
     let owner = tables.iter().find(|(_, table)| {
         table
@@ -66,7 +66,7 @@ fn owner(scene: &Scene<'_>, index: &str) -> Option<TableName> {
 mod tests {
     use super::*;
     use crate::domain::operation::Name;
-    use crate::domain::risk::testing::{Told, only, schema, step, table};
+    use crate::domain::risk::testing::{FakeProbe, only, schema, step, table};
 
     #[test]
     fn the_size_of_its_table_makes_the_level() {
@@ -77,13 +77,13 @@ mod tests {
             if_exists: false,
         };
         let seen = step(&schema(Dialect::Postgresql), vec![drop]);
-        let large = only(CODE, &seen, Told::all(1_240_000_000));
+        let large = only(CODE, &seen, FakeProbe::all(1_240_000_000));
         assert_eq!(
             large.sentence,
             "drops index ix of users (1.2 GB), under an ACCESS EXCLUSIVE lock for a moment"
         );
         assert_eq!(large.level, Level::Medium);
-        assert_eq!(only(CODE, &seen, Told::all(8192)).level, Level::Low);
-        assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::Medium);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(8192)).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::Medium);
     }
 }

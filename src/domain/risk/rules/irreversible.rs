@@ -1,9 +1,9 @@
 //! There is no way back: the downgrade raises, or there is none.
 
 use super::Rule;
-use crate::domain::foresight::{EventKind, Followed, Seen};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::{Ask, Foretold, Level};
+use crate::domain::foresight::{EventKind, Followed, StepTrace};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 const RAISES: &str = "irreversible";
 const MISSING: &str = "no-downgrade";
@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     if seen.downgrade.followed == Followed::Missing {
         let (what, advice) = if seen.is_sql_file {
@@ -28,8 +28,8 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
             )
         };
         all.push(
-            Found::new(MISSING, "", Level::High, what)
-                .fails(Foretold::WillFail)
+            FindingDraft::new(MISSING, "", Level::High, what)
+                .fails(FailurePrediction::WillFail)
                 .advise(advice),
         );
     }
@@ -41,10 +41,10 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
             Some(message) => format!("raises {exception}: {message}"),
             None => format!("raises {exception}"),
         };
-        let mut found = Found::new(RAISES, "", Level::High, words)
+        let mut found = FindingDraft::new(RAISES, "", Level::High, words)
             .at(&happened.event.place)
             .after(order)
-            .fails(Foretold::WillFail)
+            .fails(FailurePrediction::WillFail)
             .advise("go back by a backup from before the upgrade, or mend it by a new migration");
         found.certain = happened.event.certain;
         all.push(found);
@@ -56,15 +56,15 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
 mod tests {
     use super::*;
     use crate::domain::foresight::{Dialect, Happened};
-    use crate::domain::risk::testing::{Told, event, only, schema, step};
+    use crate::domain::risk::testing::{FakeProbe, event, only, schema, step};
 
     /// A file of SQL has no functions.
     #[test]
     fn what_is_missing_is_called_by_its_name() {
         let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
         seen.downgrade.followed = Followed::Missing;
-        let said = |seen: &Seen| {
-            let finding = only(MISSING, seen, Told::nothing());
+        let said = |seen: &StepTrace| {
+            let finding = only(MISSING, seen, FakeProbe::nothing());
             (finding.sentence, finding.advice)
         };
         assert_eq!(said(&seen).0, "has no downgrade function");
@@ -78,7 +78,7 @@ mod tests {
         );
     }
 
-    fn raising(certain: bool) -> Seen {
+    fn raising(certain: bool) -> StepTrace {
         let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
         let raises = EventKind::Raises {
             exception: "NotImplementedError".to_owned(),
@@ -96,12 +96,12 @@ mod tests {
 
     #[test]
     fn to_raise_is_to_fail() {
-        let finding = only(RAISES, &raising(true), Told::nothing());
+        let finding = only(RAISES, &raising(true), FakeProbe::nothing());
         assert_eq!(finding.sentence, "raises NotImplementedError: no way back");
-        assert_eq!(finding.outcome, Some(Foretold::WillFail));
+        assert_eq!(finding.outcome, Some(FailurePrediction::WillFail));
         assert_eq!(finding.place.unwrap().line, 9);
-        let perhaps = only(RAISES, &raising(false), Told::nothing());
-        assert_eq!(perhaps.outcome, Some(Foretold::MayFail));
+        let perhaps = only(RAISES, &raising(false), FakeProbe::nothing());
+        assert_eq!(perhaps.outcome, Some(FailurePrediction::MayFail));
     }
 
     #[test]
@@ -109,8 +109,8 @@ mod tests {
         let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
         seen.downgrade.followed = Followed::Missing;
         assert_eq!(
-            only(MISSING, &seen, Told::nothing()).outcome,
-            Some(Foretold::WillFail)
+            only(MISSING, &seen, FakeProbe::nothing()).outcome,
+            Some(FailurePrediction::WillFail)
         );
     }
 }

@@ -1,9 +1,9 @@
 //! A merge point: two branches are two again.
 
 use super::Rule;
-use crate::domain::foresight::{Followed, Seen};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::{Ask, Level};
+use crate::domain::foresight::{Followed, StepTrace};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "merge";
 
@@ -12,12 +12,12 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     if !seen.is_merge || seen.downgrade.followed != Followed::Empty {
         return Vec::new();
     }
     let sentence = "parts a merge: nothing changes but the version rows";
-    vec![Found::new(CODE, "", Level::Low, sentence)]
+    vec![FindingDraft::new(CODE, "", Level::Low, sentence)]
 }
 
 #[cfg(test)]
@@ -25,14 +25,14 @@ mod tests {
     use super::*;
     use crate::domain::foresight::Dialect;
     use crate::domain::operation::Operation;
-    use crate::domain::risk::testing::{Told, found, only, schema, step, table};
+    use crate::domain::risk::testing::{FakeProbe, found, only, schema, step, table};
 
     #[test]
     fn a_merge_that_does_something_is_more_than_a_merge() {
         let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
-        assert!(found(CODE, &seen, Told::nothing()).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::nothing()).is_empty());
         seen.is_merge = true;
-        assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::Low);
         let drop = Operation::DropTable {
             table: table("users"),
             if_exists: false,
@@ -40,6 +40,6 @@ mod tests {
         };
         let mut seen = step(&schema(Dialect::Postgresql), vec![drop]);
         seen.is_merge = true;
-        assert!(found(CODE, &seen, Told::nothing()).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::nothing()).is_empty());
     }
 }

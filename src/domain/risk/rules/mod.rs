@@ -23,16 +23,16 @@ mod type_changed;
 mod unique_restored;
 mod unknown_code;
 
-use super::Ask;
-use super::found::Found;
-use crate::domain::foresight::Seen;
+use super::Probe;
+use super::found::FindingDraft;
+use crate::domain::foresight::StepTrace;
 
 /// One rule.
 pub(super) struct Rule {
     /// The codes of its findings.
     pub(super) codes: &'static [&'static str],
     /// Looks at a step.
-    pub(super) look: fn(&Seen, &mut dyn Ask) -> Vec<Found>,
+    pub(super) look: fn(&StepTrace, &mut dyn Probe) -> Vec<FindingDraft>,
 }
 
 /// All rules.

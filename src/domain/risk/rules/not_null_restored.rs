@@ -1,12 +1,12 @@
 //! A column that took NULL takes it no more, or a new column does not.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::foresight::{Dialect, StepTrace};
 use crate::domain::operation::{ColumnDefinition, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Scene, Stock, scenes};
-use crate::domain::risk::{Ask, Foretold, Level, Question};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{OperationContext, TableContents, operations_with_schema};
+use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
 const CODE: &str = "not-null-restored";
 
@@ -15,9 +15,9 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let found = match scene.operation {
             Operation::AlterColumn {
                 table,
@@ -36,7 +36,12 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
     all
 }
 
-fn altered(scene: &Scene<'_>, ask: &mut dyn Ask, table: &TableName, column: &str) -> Option<Found> {
+fn altered(
+    scene: &OperationContext<'_>,
+    ask: &mut dyn Probe,
+    table: &TableName,
+    column: &str,
+) -> Option<FindingDraft> {
     let known = scene.column(table, column);
     if known.is_some_and(|known| !known.nullable) {
         return None;
@@ -53,13 +58,13 @@ fn altered(scene: &Scene<'_>, ask: &mut dyn Ask, table: &TableName, column: &str
     let advice = format!("give {name} a value where it is NULL, before this step");
     let has_default = known.is_some_and(|known| known.default.is_some());
     let (question, changed) = match scene.column_stock(table, column) {
-        (Stock::Absent, _) => return None,
-        (Stock::Live { table, changed }, Some(column)) => {
+        (TableContents::Absent, _) => return None,
+        (TableContents::Live { table, changed }, Some(column)) => {
             (Question::Nulls { table, column }, changed)
         }
         // The plan made the column, so it is NULL in every row that there was.
-        (Stock::Nothing, _) if !has_default => match scene.stock(table) {
-            Stock::Live { table, changed } => (Question::Rows { table }, changed),
+        (TableContents::CreatedByPlan, _) if !has_default => match scene.stock(table) {
+            TableContents::Live { table, changed } => (Question::Rows { table }, changed),
             _ => {
                 return Some(found(
                     Level::Low,
@@ -67,7 +72,7 @@ fn altered(scene: &Scene<'_>, ask: &mut dyn Ask, table: &TableName, column: &str
                 ));
             }
         },
-        (Stock::Nothing, _) => {
+        (TableContents::CreatedByPlan, _) => {
             return Some(found(Level::Low, ", which has a default".to_owned()));
         }
         _ => return Some(unknown(found(Level::Medium, String::new())).advise(advice)),
@@ -95,11 +100,11 @@ fn altered(scene: &Scene<'_>, ask: &mut dyn Ask, table: &TableName, column: &str
 }
 
 fn added(
-    scene: &Scene<'_>,
-    ask: &mut dyn Ask,
+    scene: &OperationContext<'_>,
+    ask: &mut dyn Probe,
     table: &TableName,
     column: &ColumnDefinition,
-) -> Option<Found> {
+) -> Option<FindingDraft> {
     let name = format!("{}.{}", scene.say(table), column.name);
     let sentence = format!("adds column {name} as NOT NULL without a default");
     let found =
@@ -107,9 +112,11 @@ fn added(
     let advice =
         format!("give the column a server default in the downgrade, or add {name} by hand");
     let (live, changed) = match scene.stock(table) {
-        Stock::Live { table, changed } => (table, changed),
-        Stock::Absent | Stock::Nothing => return None,
-        Stock::Unknown => return Some(unknown(found(Level::Medium, String::new())).advise(advice)),
+        TableContents::Live { table, changed } => (table, changed),
+        TableContents::Absent | TableContents::CreatedByPlan => return None,
+        TableContents::Unknown => {
+            return Some(unknown(found(Level::Medium, String::new())).advise(advice));
+        }
     };
     Some(match ask.ask(&Question::Rows { table: live }) {
         Some(answer) if answer.count == 0 && answer.exact => {
@@ -136,8 +143,8 @@ fn added(
     })
 }
 
-fn unknown(found: Found) -> Found {
-    found.fails(Foretold::MayFail)
+fn unknown(found: FindingDraft) -> FindingDraft {
+    found.fails(FailurePrediction::MayFail)
 }
 
 #[cfg(test)]
@@ -145,7 +152,7 @@ mod tests {
     use super::*;
     use crate::domain::operation::ColumnChange;
     use crate::domain::risk::testing::{
-        Told, column, edit, found, made, only, schema, step, table,
+        FakeProbe, column, edit, found, made, only, schema, step, table,
     };
 
     fn altering() -> Operation {
@@ -173,18 +180,18 @@ mod tests {
     fn nulls_make_it_fail_everywhere() {
         for dialect in [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite] {
             let seen = step(&schema(dialect), vec![altering()]);
-            let finding = only(CODE, &seen, Told::all(12));
+            let finding = only(CODE, &seen, FakeProbe::all(12));
             assert_eq!(
                 finding.sentence,
                 "makes users.email NOT NULL, and 12 rows have NULL there"
             );
-            assert_eq!(finding.outcome, Some(Foretold::WillFail));
-            let none = only(CODE, &seen, Told::all(0));
+            assert_eq!(finding.outcome, Some(FailurePrediction::WillFail));
+            let none = only(CODE, &seen, FakeProbe::all(0));
             assert_eq!((none.level, none.outcome), (Level::Low, None));
-            let unasked = only(CODE, &seen, Told::nothing());
+            let unasked = only(CODE, &seen, FakeProbe::nothing());
             assert_eq!(
                 (unasked.level, unasked.outcome),
-                (Level::Medium, Some(Foretold::MayFail))
+                (Level::Medium, Some(FailurePrediction::MayFail))
             );
         }
     }
@@ -196,8 +203,8 @@ mod tests {
         edit(&mut before, "users", |table| table.rows_changed = true);
         let seen = step(&before, vec![altering()]);
         assert_eq!(
-            only(CODE, &seen, Told::all(12)).outcome,
-            Some(Foretold::MayFail)
+            only(CODE, &seen, FakeProbe::all(12)).outcome,
+            Some(FailurePrediction::MayFail)
         );
     }
 
@@ -208,8 +215,11 @@ mod tests {
             table.columns.get_mut("email").unwrap().origin = made();
         });
         let seen = step(&before, vec![altering()]);
-        let rows = Told::by(|question| matches!(question, Question::Rows { .. }).then_some(5));
-        assert_eq!(only(CODE, &seen, rows).outcome, Some(Foretold::WillFail));
+        let rows = FakeProbe::by(|question| matches!(question, Question::Rows { .. }).then_some(5));
+        assert_eq!(
+            only(CODE, &seen, rows).outcome,
+            Some(FailurePrediction::WillFail)
+        );
     }
 
     #[test]
@@ -219,19 +229,19 @@ mod tests {
             table.columns.get_mut("email").unwrap().nullable = false;
         });
         let seen = step(&before, vec![altering()]);
-        assert!(found(CODE, &seen, Told::all(12)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(12)).is_empty());
     }
 
     #[test]
     fn a_new_column_without_default_fails_where_there_are_rows() {
         for (dialect, outcome) in [
-            (Dialect::Postgresql, Some(Foretold::WillFail)),
-            (Dialect::Sqlite, Some(Foretold::WillFail)),
+            (Dialect::Postgresql, Some(FailurePrediction::WillFail)),
+            (Dialect::Sqlite, Some(FailurePrediction::WillFail)),
             (Dialect::Mysql, None),
         ] {
             let seen = step(&schema(dialect), vec![adding()]);
-            assert_eq!(only(CODE, &seen, Told::all(2)).outcome, outcome);
-            assert_eq!(only(CODE, &seen, Told::all(0)).outcome, None);
+            assert_eq!(only(CODE, &seen, FakeProbe::all(2)).outcome, outcome);
+            assert_eq!(only(CODE, &seen, FakeProbe::all(0)).outcome, None);
         }
     }
 }

@@ -2,14 +2,14 @@
 //! make it again.
 
 use super::Rule;
-use crate::domain::foresight::Seen;
+use crate::domain::foresight::StepTrace;
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject};
-use crate::domain::risk::found::Found;
+use crate::domain::risk::found::FindingDraft;
 use crate::domain::risk::objects::{
     Definition, DroppedTables, definition, type_definition, view_definition,
 };
-use crate::domain::risk::scene::{Scene, scenes};
-use crate::domain::risk::{Ask, Level};
+use crate::domain::risk::scene::{OperationContext, operations_with_schema};
+use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "object-dropped";
 
@@ -38,9 +38,9 @@ const WITHOUT_ROWS: [&str; 16] = [
     "vector",
 ];
 
-fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let tables = DroppedTables::of(seen);
-    scenes(seen)
+    operations_with_schema(seen)
         .iter()
         .filter_map(|scene| match scene.operation {
             Operation::DropObject { object } => dropped(seen, scene, object, &tables),
@@ -64,11 +64,11 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
 }
 
 fn dropped(
-    seen: &Seen,
-    scene: &Scene<'_>,
+    seen: &StepTrace,
+    scene: &OperationContext<'_>,
     object: &SchemaObject,
     tables: &DroppedTables<'_>,
-) -> Option<Found> {
+) -> Option<FindingDraft> {
     let name = scene.say(&object.name);
     let definition = definition(seen, object);
     // Who sees which rows is a matter of rights.
@@ -100,7 +100,7 @@ fn dropped(
     told(scene, &what, definition)
 }
 
-fn told(scene: &Scene<'_>, what: &str, definition: Definition) -> Option<Found> {
+fn told(scene: &OperationContext<'_>, what: &str, definition: Definition) -> Option<FindingDraft> {
     let (rest, advice) = match definition {
         Definition::InUpgrade => return None,
         Definition::MayReplace => (
@@ -116,7 +116,11 @@ fn told(scene: &Scene<'_>, what: &str, definition: Definition) -> Option<Found> 
 }
 
 /// The downgrade puts another definition in its place.
-fn replaced(seen: &Seen, scene: &Scene<'_>, object: &SchemaObject) -> Option<Found> {
+fn replaced(
+    seen: &StepTrace,
+    scene: &OperationContext<'_>,
+    object: &SchemaObject,
+) -> Option<FindingDraft> {
     if definition(seen, object) != Definition::Elsewhere {
         return None;
     }
@@ -140,7 +144,11 @@ fn replaced(seen: &Seen, scene: &Scene<'_>, object: &SchemaObject) -> Option<Fou
     )
 }
 
-fn extension(scene: &Scene<'_>, name: &str, definition: Definition) -> Option<Found> {
+fn extension(
+    scene: &OperationContext<'_>,
+    name: &str,
+    definition: Definition,
+) -> Option<FindingDraft> {
     let what = format!("extension {name}");
     if !WITHOUT_ROWS.contains(&name) {
         let sentence = format!("drops {what} with everything that its own tables hold");
@@ -161,7 +169,12 @@ fn extension(scene: &Scene<'_>, name: &str, definition: Definition) -> Option<Fo
     )
 }
 
-fn found(scene: &Scene<'_>, object: &str, level: Level, sentence: String) -> Found {
+fn found(
+    scene: &OperationContext<'_>,
+    object: &str,
+    level: Level,
+    sentence: String,
+) -> FindingDraft {
     scene.found(CODE, object, level, sentence)
 }
 
@@ -170,7 +183,7 @@ mod tests {
     use super::*;
     use crate::domain::foresight::Dialect;
     use crate::domain::operation::Operation;
-    use crate::domain::risk::testing::{Told, found, schema, step, undoing};
+    use crate::domain::risk::testing::{FakeProbe, found, schema, step, undoing};
     use crate::domain::sql::{self, take_apart};
 
     fn operations(sql: &str) -> Vec<Operation> {
@@ -183,7 +196,7 @@ mod tests {
             .collect()
     }
 
-    fn seen(up: &str, down: &str) -> Seen {
+    fn seen(up: &str, down: &str) -> StepTrace {
         undoing(
             step(&schema(Dialect::Postgresql), operations(down)),
             operations(up),
@@ -191,7 +204,7 @@ mod tests {
     }
 
     fn sentences(up: &str, down: &str) -> Vec<(String, Level)> {
-        let findings = crate::domain::risk::examine(&seen(up, down), &mut Told::all(0));
+        let findings = crate::domain::risk::examine(&seen(up, down), &mut FakeProbe::all(0));
         let all = findings
             .into_iter()
             .filter(|one| one.code != "conditional-code");
@@ -359,7 +372,7 @@ mod tests {
         let told = |up: &str, down: &str| {
             let mut seen = seen(up, down);
             seen.is_sql_file = true;
-            found(CODE, &seen, Told::all(0)).len()
+            found(CODE, &seen, FakeProbe::all(0)).len()
         };
         assert_eq!(
             told("CREATE TYPE mood AS ENUM ('low')", "DROP TYPE mood"),
@@ -392,7 +405,7 @@ mod tests {
         // Outside of a transaction others see what is between.
         let mut open = seen("", &format!("{gone} DROP TABLE users"));
         open.downgrade.happened[0].event.autocommit = true;
-        assert_eq!(found("rights-loosened", &open, Told::all(0)).len(), 2);
+        assert_eq!(found("rights-loosened", &open, FakeProbe::all(0)).len(), 2);
         // The table that stays is another one.
         assert_eq!(sentences("", &format!("{gone} DROP TABLE orders")).len(), 5);
     }
@@ -409,12 +422,12 @@ mod tests {
             "ALTER PUBLICATION p SET TABLE users",
             "CREATE TRIGGER t BEFORE DELETE ON users EXECUTE FUNCTION f(); DELETE FROM users",
         ] {
-            let unknown = found("unknown-code", &seen("", down), Told::all(0));
+            let unknown = found("unknown-code", &seen("", down), FakeProbe::all(0));
             assert_eq!(unknown.len(), 1, "{down}");
             assert_eq!(unknown[0].level, Level::Unknown, "{down}");
         }
         let quiet =
             "CREATE TRIGGER t BEFORE DELETE ON users EXECUTE FUNCTION f(); DELETE FROM orders";
-        assert!(found("unknown-code", &seen("", quiet), Told::all(0)).is_empty());
+        assert!(found("unknown-code", &seen("", quiet), FakeProbe::all(0)).is_empty());
     }
 }

@@ -1,12 +1,12 @@
 //! More may be seen or done afterwards, or by more people.
 
 use super::Rule;
-use crate::domain::foresight::Seen;
+use crate::domain::foresight::StepTrace;
 use crate::domain::operation::{ObjectKind, Operation};
-use crate::domain::risk::found::Found;
+use crate::domain::risk::found::FindingDraft;
 use crate::domain::risk::objects::{Definition, DroppedTables, definition};
-use crate::domain::risk::scene::scenes;
-use crate::domain::risk::{Ask, Level};
+use crate::domain::risk::scene::operations_with_schema;
+use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "rights-loosened";
 
@@ -18,10 +18,10 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     let dropped = DroppedTables::of(seen);
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let (table, words) = match scene.operation {
             Operation::ChangeRights {
                 loosens: true,
@@ -67,7 +67,7 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
 mod tests {
     use super::*;
     use crate::domain::foresight::Dialect;
-    use crate::domain::risk::testing::{Told, found, only, schema, step, table};
+    use crate::domain::risk::testing::{FakeProbe, found, only, schema, step, table};
 
     #[test]
     fn only_what_loosens_is_told() {
@@ -79,12 +79,12 @@ mod tests {
             };
             step(&schema(Dialect::Postgresql), vec![operation])
         };
-        let finding = only(CODE, &rights(true), Told::nothing());
+        let finding = only(CODE, &rights(true), FakeProbe::nothing());
         assert_eq!(
             finding.sentence,
             "loosens who may do what: ALTER TABLE users DISABLE ROW LEVEL SECURITY"
         );
         assert_eq!(finding.level, Level::High);
-        assert!(found(CODE, &rights(false), Told::nothing()).is_empty());
+        assert!(found(CODE, &rights(false), FakeProbe::nothing()).is_empty());
     }
 }

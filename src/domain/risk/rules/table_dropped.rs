@@ -1,13 +1,13 @@
 //! A table goes with its rows.
 
 use super::Rule;
-use crate::domain::foresight::Seen;
+use crate::domain::foresight::StepTrace;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::Found;
+use crate::domain::risk::found::FindingDraft;
 use crate::domain::risk::objects::{archived_columns, copy_of};
-use crate::domain::risk::scene::{Stock, is_same, operations, scenes};
-use crate::domain::risk::{Ask, Level, Question};
+use crate::domain::risk::scene::{TableContents, is_same, operations, operations_with_schema};
+use crate::domain::risk::{Level, Probe, Question};
 
 const CODE: &str = "table-dropped";
 
@@ -16,9 +16,9 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let Operation::DropTable { table, .. } = scene.operation else {
             continue;
         };
@@ -34,7 +34,7 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
         let archive = archived_columns(seen, &scene, table);
         let advice = format!("dump table {name} before, if its rows are still wanted");
         let stock = scene.stock(table);
-        if stock != Stock::Nothing
+        if stock != TableContents::CreatedByPlan
             && let Some(copy) = copy_of(seen, &scene, table)
         {
             let rest = format!(" after copying every row to {}", scene.say(copy));
@@ -42,9 +42,11 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
             continue;
         }
         all.push(match stock {
-            Stock::Absent => continue,
-            Stock::Nothing => found(Level::Low, ", which the plan itself makes".to_owned()),
-            Stock::Live { table: live, .. } => {
+            TableContents::Absent => continue,
+            TableContents::CreatedByPlan => {
+                found(Level::Low, ", which the plan itself makes".to_owned())
+            }
+            TableContents::Live { table: live, .. } => {
                 let answer = ask.ask(&Question::Rows { table: live });
                 match answer {
                     Some(answer) if answer.count == 0 && answer.exact => {
@@ -75,7 +77,7 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
                     .advise(advice),
                 }
             }
-            Stock::Unknown => {
+            TableContents::Unknown => {
                 found(prior(seen, table), ", whose rows are not known".to_owned()).advise(advice)
             }
         });
@@ -84,7 +86,7 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
 }
 
 /// What the upgrade made has been filled since, if at all. What was there before it is somebody's data.
-fn prior(seen: &Seen, dropped: &TableName) -> Level {
+fn prior(seen: &StepTrace, dropped: &TableName) -> Level {
     let is_made = operations(&seen.upgrade).any(|operation| {
         matches!(operation, Operation::CreateTable { table, .. } if is_same(table, dropped))
     });
@@ -97,7 +99,7 @@ mod tests {
     use crate::domain::foresight::Dialect;
     use crate::domain::operation::{ObjectKind, RowChange, SchemaObject};
     use crate::domain::risk::testing::{
-        Told, add, edit, event, found, live, made, only, schema, step, table, undoing,
+        FakeProbe, add, edit, event, found, live, made, only, schema, step, table, undoing,
     };
 
     fn dropping(name: &str) -> Operation {
@@ -111,13 +113,13 @@ mod tests {
     #[test]
     fn the_level_is_that_of_the_rows() {
         let seen = step(&schema(Dialect::Postgresql), vec![dropping("users")]);
-        let full = only(CODE, &seen, Told::all(1_204_331));
+        let full = only(CODE, &seen, FakeProbe::all(1_204_331));
         assert_eq!(full.sentence, "drops table users with 1,204,331 rows");
         assert_eq!(full.level, Level::High);
         let evidence = full.evidence.unwrap();
         assert_eq!((evidence.count, evidence.exact), (Some(1_204_331), true));
         assert!(evidence.query.is_some());
-        assert_eq!(only(CODE, &seen, Told::all(0)).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Low);
     }
 
     fn copied(columns: Option<&[&str]>) -> Operation {
@@ -130,7 +132,7 @@ mod tests {
     }
 
     /// The schema with a copy of `users` that the plan makes.
-    fn with_a_copy(email: &str) -> crate::domain::catalogue::Catalogue {
+    fn with_a_copy(email: &str) -> crate::domain::catalogue::SchemaModel {
         let mut before = schema(Dialect::Postgresql);
         let columns = [("id", "INTEGER"), ("email", email), ("age", "BIGINT")];
         add(&mut before, "copy", &columns);
@@ -143,12 +145,12 @@ mod tests {
     fn rows_that_were_copied_whole_are_not_lost() {
         let level = |before, operations: Vec<Operation>| {
             let seen = step(&before, operations);
-            let all = found(CODE, &seen, Told::all(5));
+            let all = found(CODE, &seen, FakeProbe::all(5));
             all[0].level
         };
         let whole = || with_a_copy("VARCHAR(255)");
         let seen = step(&whole(), vec![copied(None), dropping("users")]);
-        let finding = only(CODE, &seen, Told::all(5));
+        let finding = only(CODE, &seen, FakeProbe::all(5));
         assert_eq!(
             finding.sentence,
             "drops table users after copying every row to copy"
@@ -212,7 +214,7 @@ mod tests {
         }
         let mut perhaps = step(&whole(), vec![copied(None), dropping("users")]);
         perhaps.downgrade.happened[0].event.certain = false;
-        assert_eq!(only(CODE, &perhaps, Told::all(5)).level, Level::High);
+        assert_eq!(only(CODE, &perhaps, FakeProbe::all(5)).level, Level::High);
     }
 
     /// An archive that goes after its values were put back is neither nothing nor a loss of its rows.
@@ -238,7 +240,7 @@ mod tests {
         };
         let dropped = |operations| {
             let seen = undoing(step(&before, operations), vec![archived.clone()]);
-            only(CODE, &seen, Told::all(2))
+            only(CODE, &seen, FakeProbe::all(2))
         };
         let reads = "UPDATE users u SET email = a.email FROM archive a WHERE a.id = u.id";
         let finding = dropped(vec![restore(reads), dropping("archive")]);
@@ -263,11 +265,11 @@ mod tests {
     #[test]
     fn an_estimate_is_marked() {
         let seen = step(&schema(Dialect::Postgresql), vec![dropping("users")]);
-        let mut told = Told::all(5000);
+        let mut told = FakeProbe::all(5000);
         told.exact = false;
         let about = only(CODE, &seen, told);
         assert_eq!(about.sentence, "drops table users with about 5,000 rows");
-        let mut told = Told::all(0);
+        let mut told = FakeProbe::all(0);
         told.exact = false;
         assert_eq!(only(CODE, &seen, told).level, Level::Medium);
     }
@@ -275,7 +277,7 @@ mod tests {
     #[test]
     fn what_cannot_be_asked_is_judged_by_who_made_it() {
         let seen = step(&schema(Dialect::Sqlite), vec![dropping("users")]);
-        assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::High);
+        assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::High);
         let create = Operation::CreateTable {
             table: table("users"),
             columns: Vec::new(),
@@ -283,7 +285,7 @@ mod tests {
             if_not_exists: false,
         };
         let seen = undoing(seen, vec![create]);
-        assert_eq!(only(CODE, &seen, Told::nothing()).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::Low);
     }
 
     #[test]
@@ -291,7 +293,7 @@ mod tests {
         let mut before = schema(Dialect::Postgresql);
         edit(&mut before, "users", |table| table.origin = made());
         let seen = step(&before, vec![dropping("users")]);
-        let mut told = Told::all(9);
+        let mut told = FakeProbe::all(9);
         let findings = crate::domain::risk::examine(&seen, &mut told);
         assert_eq!(findings[0].level, Level::Low);
         assert!(
@@ -308,7 +310,7 @@ mod tests {
         let mut before = schema(Dialect::Mysql);
         edit(&mut before, "users", |table| table.origin = live("people"));
         let seen = step(&before, vec![dropping("users")]);
-        let told = Told::by(|question| match question {
+        let told = FakeProbe::by(|question| match question {
             Question::Rows { table } if table.name == "people" => Some(3),
             _ => None,
         });
@@ -324,7 +326,11 @@ mod tests {
         let mut before = schema(Dialect::Postgresql);
         add(&mut before, "logs", &[("id", "INTEGER")]);
         before.default_schema = Some("rollback".to_owned());
-        let finding = only(CODE, &step(&before, vec![dropping("logs")]), Told::all(3));
+        let finding = only(
+            CODE,
+            &step(&before, vec![dropping("logs")]),
+            FakeProbe::all(3),
+        );
         assert_eq!(
             finding.sentence,
             "drops table logs, whose rows are not known"
@@ -335,7 +341,7 @@ mod tests {
     #[test]
     fn a_table_that_is_not_there_is_no_loss() {
         let seen = step(&schema(Dialect::Postgresql), vec![dropping("none")]);
-        assert!(found(CODE, &seen, Told::all(3)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(3)).is_empty());
     }
 
     #[test]
@@ -350,7 +356,7 @@ mod tests {
             happened.event = perhaps;
         }
         assert_eq!(
-            only(CODE, &seen, Told::all(3)).sentence,
+            only(CODE, &seen, FakeProbe::all(3)).sentence,
             "perhaps drops table users with 3 rows"
         );
     }

@@ -1,13 +1,15 @@
 //! Every row of a table is written again, and everybody else waits for it.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, EventKind, Happened, Seen};
+use crate::domain::foresight::{Dialect, EventKind, Happened, StepTrace};
 use crate::domain::operation::{ColumnType, Family, Operation, Place, TableName};
 use crate::domain::risk::fit::is_same;
-use crate::domain::risk::found::Found;
+use crate::domain::risk::found::FindingDraft;
 use crate::domain::risk::instant::{Change, Reason, column_change};
-use crate::domain::risk::scene::{Scene, Stock, is_recreated, scenes};
-use crate::domain::risk::{Ask, Level};
+use crate::domain::risk::scene::{
+    OperationContext, TableContents, is_recreated, operations_with_schema,
+};
+use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "table-rewritten";
 
@@ -16,12 +18,12 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for (order, happened) in seen.downgrade.happened.iter().enumerate() {
         all.extend(recreated(seen, order, happened, ask));
     }
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let (Operation::AlterColumn { table, .. }
         | Operation::AddColumn { table, .. }
         | Operation::DropColumn { table, .. }) = scene.operation
@@ -37,7 +39,12 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
 }
 
 /// A batch that makes the table anew: a copy under another name, and the old one dropped.
-fn recreated(seen: &Seen, order: usize, happened: &Happened, ask: &mut dyn Ask) -> Option<Found> {
+fn recreated(
+    seen: &StepTrace,
+    order: usize,
+    happened: &Happened,
+    ask: &mut dyn Probe,
+) -> Option<FindingDraft> {
     let EventKind::Operation(operation) = &happened.event.kind else {
         return None;
     };
@@ -58,13 +65,13 @@ fn recreated(seen: &Seen, order: usize, happened: &Happened, ask: &mut dyn Ask) 
 }
 
 fn of_batch<'a>(
-    seen: &Seen,
+    seen: &StepTrace,
     order: usize,
     happened: &'a Happened,
     place: &'a Place,
     operation: &'a Operation,
-) -> Scene<'a> {
-    Scene {
+) -> OperationContext<'a> {
+    OperationContext {
         order,
         place,
         certain: happened.event.certain,
@@ -76,12 +83,15 @@ fn of_batch<'a>(
 }
 
 fn told(
-    scene: &Scene<'_>,
+    scene: &OperationContext<'_>,
     table: &TableName,
     reason: Option<Reason>,
-    ask: &mut dyn Ask,
-) -> Option<Found> {
-    if matches!(scene.stock(table), Stock::Nothing | Stock::Absent) {
+    ask: &mut dyn Probe,
+) -> Option<FindingDraft> {
+    if matches!(
+        scene.stock(table),
+        TableContents::CreatedByPlan | TableContents::Absent
+    ) {
         return None;
     }
     let name = scene.say(table);
@@ -117,7 +127,7 @@ enum Rewrite {
     Yes(Option<Reason>),
 }
 
-fn rewrites(scene: &Scene<'_>, table: &TableName, ask: &mut dyn Ask) -> Rewrite {
+fn rewrites(scene: &OperationContext<'_>, table: &TableName, ask: &mut dyn Probe) -> Rewrite {
     let drops = matches!(scene.operation, Operation::DropColumn { .. });
     let adds = matches!(scene.operation, Operation::AddColumn { .. });
     if scene.dialect != Some(Dialect::Mysql) || !(drops || adds) {
@@ -128,7 +138,7 @@ fn rewrites(scene: &Scene<'_>, table: &TableName, ask: &mut dyn Ask) -> Rewrite 
         };
     }
     let known = match scene.stock(table) {
-        Stock::Live { table: live, .. } => column_change(scene, table, live, ask),
+        TableContents::Live { table: live, .. } => column_change(scene, table, live, ask),
         _ => None,
     };
     match known {
@@ -140,7 +150,7 @@ fn rewrites(scene: &Scene<'_>, table: &TableName, ask: &mut dyn Ask) -> Rewrite 
 }
 
 /// Whether it does on any table.
-fn always_rewrites(scene: &Scene<'_>) -> bool {
+fn always_rewrites(scene: &OperationContext<'_>) -> bool {
     match (scene.dialect, scene.operation) {
         (
             Some(Dialect::Postgresql),
@@ -210,11 +220,11 @@ fn is_binary(from: &ColumnType, to: &ColumnType) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::{Catalogue, Index, Presence};
+    use crate::domain::catalogue::{Index, Presence, SchemaModel};
     use crate::domain::operation::{ColumnChange, Name, Recreate};
     use crate::domain::risk::Question;
     use crate::domain::risk::testing::{
-        Told, column, edit, found, kind, only, place, schema, step, table,
+        FakeProbe, column, edit, found, kind, only, place, schema, step, table,
     };
 
     fn altering(column: &str, to: &str) -> Operation {
@@ -243,40 +253,40 @@ mod tests {
     fn postgresql_writes_again_what_has_other_bytes() {
         let before = schema(Dialect::Postgresql);
         let seen = step(&before, vec![altering("age", "INTEGER")]);
-        let finding = only(CODE, &seen, Told::all(1_240_000_000));
+        let finding = only(CODE, &seen, FakeProbe::all(1_240_000_000));
         assert_eq!(
             finding.sentence,
             "writes every row of users (1.2 GB) again, under an ACCESS EXCLUSIVE lock: readers and writers wait"
         );
         assert_eq!(finding.level, Level::Medium);
-        assert_eq!(only(CODE, &seen, Told::all(10)).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(10)).level, Level::Low);
         let seen = step(&before, vec![altering("email", "TEXT")]);
-        assert!(found(CODE, &seen, Told::all(10)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(10)).is_empty());
     }
 
     #[test]
     fn a_batch_on_sqlite_writes_again_unless_it_only_adds() {
         let before = schema(Dialect::Sqlite);
         let seen = step(&before, vec![batch(altering("email", "TEXT"))]);
-        assert_eq!(only(CODE, &seen, Told::all(10)).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::all(10)).level, Level::Low);
         let add = Operation::AddColumn {
             table: table("users"),
             column: column("x", "TEXT"),
             if_not_exists: false,
         };
         let seen = step(&before, vec![batch(add)]);
-        assert!(found(CODE, &seen, Told::all(10)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(10)).is_empty());
         let seen = step(
             &schema(Dialect::Postgresql),
             vec![batch(altering("email", "TEXT"))],
         );
-        assert!(found(CODE, &seen, Told::all(10)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(10)).is_empty());
     }
 
     /// The sentences of a column that goes and one that comes, if the server answers so.
-    fn of_columns(before: &Catalogue, answer: Option<u64>) -> [Option<String>; 2] {
+    fn of_columns(before: &SchemaModel, answer: Option<u64>) -> [Option<String>; 2] {
         let told = || {
-            Told::by(move |question| match question {
+            FakeProbe::by(move |question| match question {
                 Question::ColumnChange { .. } => answer,
                 _ => Some(10),
             })

@@ -1,11 +1,11 @@
 //! What a step cannot take back when it fails later.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, EventKind, Seen};
+use crate::domain::foresight::{Dialect, EventKind, StepTrace};
 use crate::domain::operation::Operation;
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Scene, scenes};
-use crate::domain::risk::{Ask, Foretold, Level};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{OperationContext, operations_with_schema};
+use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 const OUTSIDE: &str = "not-in-transaction";
 const COMMITS: &str = "commits-itself";
@@ -15,11 +15,11 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     // The other servers commit every change of the schema anyway.
     if seen.dialect == Some(Dialect::Postgresql) {
-        all.extend(scenes(seen).iter().filter_map(outside));
+        all.extend(operations_with_schema(seen).iter().filter_map(outside));
     }
     for (order, happened) in seen.downgrade.happened.iter().enumerate() {
         if happened.event.kind != EventKind::EndsTransaction {
@@ -30,7 +30,7 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
             Some(Dialect::Mysql | Dialect::Sqlite) => Level::Low,
         };
         let sentence = "ends the transaction itself: what came before stays if the rest fails";
-        let mut found = Found::new(COMMITS, "", level, sentence)
+        let mut found = FindingDraft::new(COMMITS, "", level, sentence)
             .at(&happened.event.place)
             .after(order)
             .advise("have a backup at hand: --atomic does not hold for this step");
@@ -40,7 +40,7 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
     all
 }
 
-fn outside(scene: &Scene<'_>) -> Option<Found> {
+fn outside(scene: &OperationContext<'_>) -> Option<FindingDraft> {
     let (object, what, outcome) = match scene.operation {
         Operation::CreateIndex {
             name,
@@ -54,7 +54,7 @@ fn outside(scene: &Scene<'_>) -> Option<Found> {
         } => {
             let index = name.known().unwrap_or("an index");
             // In a transaction the server refuses it; whether there is one is env.py's affair.
-            let outcome = (!scene.autocommit).then_some(Foretold::MayFail);
+            let outcome = (!scene.autocommit).then_some(FailurePrediction::MayFail);
             (
                 index.to_owned(),
                 format!("works on index {index} CONCURRENTLY"),
@@ -93,9 +93,9 @@ mod tests {
     use super::*;
     use crate::domain::foresight::Happened;
     use crate::domain::operation::Name;
-    use crate::domain::risk::testing::{Told, event, found, only, schema, step};
+    use crate::domain::risk::testing::{FakeProbe, event, found, only, schema, step};
 
-    fn concurrently(dialect: Dialect, autocommit: bool) -> Seen {
+    fn concurrently(dialect: Dialect, autocommit: bool) -> StepTrace {
         let drop = Operation::DropIndex {
             name: Name::Known("ix".to_owned()),
             table: None,
@@ -112,13 +112,13 @@ mod tests {
         let inside = only(
             OUTSIDE,
             &concurrently(Dialect::Postgresql, false),
-            Told::nothing(),
+            FakeProbe::nothing(),
         );
-        assert_eq!(inside.outcome, Some(Foretold::MayFail));
+        assert_eq!(inside.outcome, Some(FailurePrediction::MayFail));
         let outside = only(
             OUTSIDE,
             &concurrently(Dialect::Postgresql, true),
-            Told::nothing(),
+            FakeProbe::nothing(),
         );
         assert_eq!(outside.outcome, None);
         assert_eq!(
@@ -126,7 +126,7 @@ mod tests {
             "works on index ix CONCURRENTLY, outside the transaction: it stays if the rest fails"
         );
         let other = concurrently(Dialect::Mysql, true);
-        assert!(found(OUTSIDE, &other, Told::nothing()).is_empty());
+        assert!(found(OUTSIDE, &other, FakeProbe::nothing()).is_empty());
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
                 before: None,
             });
         }
-        let finding = only(COMMITS, &seen, Told::nothing());
+        let finding = only(COMMITS, &seen, FakeProbe::nothing());
         assert_eq!(finding.place.unwrap().line, 4);
         assert_eq!(finding.level, Level::Medium);
     }

@@ -2,13 +2,13 @@
 
 use super::Rule;
 use super::enum_value_removed::removed;
-use crate::domain::foresight::{Dialect, Seen};
+use crate::domain::foresight::{Dialect, StepTrace};
 use crate::domain::operation::{ColumnChange, ColumnType, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::fit::{Fit, fit, is_cast_to_number, is_same};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Scene, Stock, scenes};
-use crate::domain::risk::{Answer, Ask, Foretold, Kind, Level, Question};
+use crate::domain::risk::fit::{TypeFit, fit, is_cast_to_number, is_same};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{OperationContext, TableContents, operations_with_schema};
+use crate::domain::risk::{Answer, FailurePrediction, Kind, Level, Probe, Question};
 
 const NARROWED: &str = "type-narrowed";
 const CHANGED: &str = "type-changed";
@@ -18,9 +18,9 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         if let Operation::AlterColumn {
             table,
             column,
@@ -35,13 +35,13 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
 }
 
 fn changed(
-    scene: &Scene<'_>,
-    ask: &mut dyn Ask,
+    scene: &OperationContext<'_>,
+    ask: &mut dyn Probe,
     (table, column): (&TableName, &str),
     change: &ColumnChange,
-) -> Option<Found> {
+) -> Option<FindingDraft> {
     let (stock, live_column) = scene.column_stock(table, column);
-    if stock == Stock::Absent {
+    if stock == TableContents::Absent {
         return None;
     }
     let name = format!("{}.{column}", scene.say(table));
@@ -50,7 +50,7 @@ fn changed(
     };
     let Some(to) = &change.kind else {
         let words = "to a type that cannot be followed".to_owned();
-        return Some(found(CHANGED, Level::Unknown, words).fails(Foretold::MayFail));
+        return Some(found(CHANGED, Level::Unknown, words).fails(FailurePrediction::MayFail));
     };
     let known = scene.column(table, column);
     let from = known
@@ -58,7 +58,7 @@ fn changed(
         .or(change.existing_kind.as_ref());
     let (Some(from), Some(dialect)) = (from, scene.dialect) else {
         let words = format!("to {}", to.written);
-        return Some(found(CHANGED, Level::Medium, words).fails(Foretold::MayFail));
+        return Some(found(CHANGED, Level::Medium, words).fails(FailurePrediction::MayFail));
     };
     let words = removed(scene, from, to, change.existing_kind.as_ref());
     if words.is_some_and(|words| !words.is_empty()) {
@@ -66,23 +66,25 @@ fn changed(
         return None;
     }
     let words = format!("from {} to {}", from.written, to.written);
-    let is_empty = stock == Stock::Nothing;
+    let is_empty = stock == TableContents::CreatedByPlan;
     let (live, is_changed) = match stock {
-        Stock::Live { table, changed } => (live_column.map(|column| (table, column)), changed),
+        TableContents::Live { table, changed } => {
+            (live_column.map(|column| (table, column)), changed)
+        }
         _ => (None, false),
     };
     match fit(from, to, dialect) {
-        Fit::All if is_same(from, to) => None,
-        Fit::All => Some(found(
+        TypeFit::All if is_same(from, to) => None,
+        TypeFit::All => Some(found(
             CHANGED,
             Level::Low,
             format!("{words}, which every value fits"),
         )),
-        Fit::NeedsConversion if change.using.is_none() => {
+        TypeFit::NeedsConversion if change.using.is_none() => {
             let outcome = if scene.is_certain(table) {
-                Foretold::WillFail
+                FailurePrediction::WillFail
             } else {
-                Foretold::MayFail
+                FailurePrediction::MayFail
             };
             Some(
                 found(
@@ -94,20 +96,22 @@ fn changed(
                 .advise("add postgresql_using to the downgrade"),
             )
         }
-        Fit::Unknown => Some(found(CHANGED, Level::Medium, words).fails(Foretold::MayFail)),
-        Fit::Some | Fit::NeedsConversion if is_empty => Some(found(
+        TypeFit::Unknown => {
+            Some(found(CHANGED, Level::Medium, words).fails(FailurePrediction::MayFail))
+        }
+        TypeFit::Some | TypeFit::NeedsConversion if is_empty => Some(found(
             NARROWED,
             Level::Low,
             format!("{words}; it holds nothing then"),
         )),
-        Fit::Some | Fit::NeedsConversion => {
+        TypeFit::Some | TypeFit::NeedsConversion => {
             let is_cast = is_cast_to_number(from, to);
             let kinds = (from.clone(), to.clone());
             let (misfits, changes) = asked(ask, dialect, live, kinds);
             let outcome = |answer: &Answer| {
                 if change.using.is_some() {
                     // The conversion may make them fit.
-                    Foretold::MayFail
+                    FailurePrediction::MayFail
                 } else {
                     scene.outcome(table, answer, is_changed)
                 }
@@ -121,7 +125,7 @@ fn changed(
 }
 
 fn asked(
-    ask: &mut dyn Ask,
+    ask: &mut dyn Probe,
     dialect: Dialect,
     live: Option<(TableName, String)>,
     (from, to): (ColumnType, ColumnType),
@@ -155,9 +159,9 @@ fn judged(
     (words, is_cast): (&str, bool),
     misfits: Option<Answer>,
     changes: Option<Answer>,
-    found: impl Fn(&'static str, Level, String) -> Found,
-    outcome: impl Fn(&Answer) -> Foretold,
-) -> Found {
+    found: impl Fn(&'static str, Level, String) -> FindingDraft,
+    outcome: impl Fn(&Answer) -> FailurePrediction,
+) -> FindingDraft {
     // What is lost weighs more than what stays as it is.
     let is_loss = changes.as_ref().is_some_and(|answer| answer.count > 0);
     match (misfits, changes) {
@@ -220,14 +224,16 @@ fn judged(
             Level::Medium,
             format!("{words}; its values were not looked at"),
         )
-        .fails(Foretold::MayFail),
+        .fails(FailurePrediction::MayFail),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::risk::testing::{Told, edit, found, kind, made, only, schema, step, table};
+    use crate::domain::risk::testing::{
+        FakeProbe, edit, found, kind, made, only, schema, step, table,
+    };
 
     fn altering(column: &str, to: &str, using: Option<&str>) -> Operation {
         Operation::AlterColumn {
@@ -242,19 +248,27 @@ mod tests {
         }
     }
 
-    fn over(dialect: Dialect, operation: Operation) -> Seen {
+    fn over(dialect: Dialect, operation: Operation) -> StepTrace {
         step(&schema(dialect), vec![operation])
     }
 
     #[test]
     fn values_that_do_not_fit_stop_it_where_the_server_looks() {
         for (dialect, outcome, level) in [
-            (Dialect::Postgresql, Some(Foretold::WillFail), Level::High),
-            (Dialect::Mysql, Some(Foretold::WillFail), Level::High),
+            (
+                Dialect::Postgresql,
+                Some(FailurePrediction::WillFail),
+                Level::High,
+            ),
+            (
+                Dialect::Mysql,
+                Some(FailurePrediction::WillFail),
+                Level::High,
+            ),
             (Dialect::Sqlite, None, Level::Low),
         ] {
             let seen = over(dialect, altering("email", "VARCHAR(100)", None));
-            let told = Told::by(|question| match question {
+            let told = FakeProbe::by(|question| match question {
                 Question::Misfits { .. } => Some(12),
                 // There is no such question of these types.
                 _ => None,
@@ -264,7 +278,7 @@ mod tests {
             let start =
                 "changes users.email from VARCHAR(255) to VARCHAR(100); 12 values do not fit";
             assert!(finding.sentence.starts_with(start), "{}", finding.sentence);
-            let none = only(NARROWED, &seen, Told::all(0));
+            let none = only(NARROWED, &seen, FakeProbe::all(0));
             assert_eq!((none.outcome, none.level), (None, Level::Low));
         }
     }
@@ -277,30 +291,33 @@ mod tests {
             table.columns.get_mut("email").unwrap().kind = Some(kind("DATE"));
         });
         let seen = step(&before, vec![altering("email", "TIMESTAMP", None)]);
-        let lost = only(NARROWED, &seen, Told::all(4));
+        let lost = only(NARROWED, &seen, FakeProbe::all(4));
         assert_eq!((lost.level, lost.outcome), (Level::High, None));
-        assert_eq!(only(NARROWED, &seen, Told::nothing()).level, Level::Medium);
+        assert_eq!(
+            only(NARROWED, &seen, FakeProbe::nothing()).level,
+            Level::Medium
+        );
     }
 
     #[test]
     fn what_is_wider_is_no_risk() {
         let seen = over(Dialect::Postgresql, altering("email", "TEXT", None));
-        assert_eq!(only(CHANGED, &seen, Told::all(12)).level, Level::Low);
-        assert!(found(NARROWED, &seen, Told::all(12)).is_empty());
+        assert_eq!(only(CHANGED, &seen, FakeProbe::all(12)).level, Level::Low);
+        assert!(found(NARROWED, &seen, FakeProbe::all(12)).is_empty());
     }
 
     #[test]
     fn postgresql_refuses_some_pairs_whatever_the_values() {
         let seen = over(Dialect::Postgresql, altering("email", "INTEGER", None));
         assert_eq!(
-            only(CHANGED, &seen, Told::all(0)).outcome,
-            Some(Foretold::WillFail)
+            only(CHANGED, &seen, FakeProbe::all(0)).outcome,
+            Some(FailurePrediction::WillFail)
         );
         let using = altering("email", "INTEGER", Some("email::integer"));
         let seen = over(Dialect::Postgresql, using);
         assert_eq!(
-            only(NARROWED, &seen, Told::all(3)).outcome,
-            Some(Foretold::MayFail)
+            only(NARROWED, &seen, FakeProbe::all(3)).outcome,
+            Some(FailurePrediction::MayFail)
         );
     }
 
@@ -311,7 +328,7 @@ mod tests {
             table.columns.get_mut("email").unwrap().kind = Some(kind("TIMESTAMP"));
         });
         let seen = step(&before, vec![altering("email", "DATE", None)]);
-        let told = Told::by(|question| match question {
+        let told = FakeProbe::by(|question| match question {
             Question::Changes { .. } => Some(4),
             _ => None,
         });
@@ -322,10 +339,10 @@ mod tests {
     #[test]
     fn what_cannot_be_asked_may_fail() {
         let seen = over(Dialect::Postgresql, altering("age", "INTEGER", None));
-        let finding = only(NARROWED, &seen, Told::nothing());
+        let finding = only(NARROWED, &seen, FakeProbe::nothing());
         assert_eq!(
             (finding.outcome, finding.level),
-            (Some(Foretold::MayFail), Level::Medium)
+            (Some(FailurePrediction::MayFail), Level::Medium)
         );
     }
 
@@ -334,6 +351,6 @@ mod tests {
         let mut before = schema(Dialect::Postgresql);
         edit(&mut before, "users", |table| table.origin = made());
         let seen = step(&before, vec![altering("age", "INTEGER", None)]);
-        assert_eq!(only(NARROWED, &seen, Told::all(3)).level, Level::Low);
+        assert_eq!(only(NARROWED, &seen, FakeProbe::all(3)).level, Level::Low);
     }
 }

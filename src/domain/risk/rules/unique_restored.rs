@@ -1,12 +1,12 @@
 //! Rows that may be alike now have to differ again: a unique key, a primary key, a unique index.
 
 use super::Rule;
-use crate::domain::foresight::Seen;
-use crate::domain::operation::{Alike, Among, Constraint, Operation};
+use crate::domain::foresight::StepTrace;
+use crate::domain::operation::{Constraint, IndexRows, Operation, UniqueScope};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{Stock, scenes};
-use crate::domain::risk::{Ask, Foretold, Level, Question};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{TableContents, operations_with_schema};
+use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
 const CODE: &str = "unique-restored";
 
@@ -15,9 +15,9 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let (table, columns, alike) = match scene.operation {
             Operation::AddConstraint {
                 table,
@@ -33,7 +33,7 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
             } => (
                 table,
                 columns.iter().cloned().map(Some).collect(),
-                Alike::default(),
+                UniqueScope::default(),
             ),
             Operation::CreateIndex {
                 table,
@@ -63,12 +63,12 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
             words.join(", ")
         );
         let (live, changed) = match scene.stock(table) {
-            Stock::Live { table, changed } => (table, changed),
-            Stock::Absent | Stock::Nothing => continue,
-            Stock::Unknown => {
+            TableContents::Live { table, changed } => (table, changed),
+            TableContents::Absent | TableContents::CreatedByPlan => continue,
+            TableContents::Unknown => {
                 all.push(
                     found(Level::Medium, String::new())
-                        .fails(Foretold::MayFail)
+                        .fails(FailurePrediction::MayFail)
                         .advise(advice),
                 );
                 continue;
@@ -82,12 +82,12 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
             continue;
         }
         let condition = match &alike.among {
-            Among::All => Some(None),
+            IndexRows::All => Some(None),
             // It speaks of columns by the names that they have then.
-            Among::Those(condition) if scene.has_present_names(table) => {
+            IndexRows::Where(condition) if scene.has_present_names(table) => {
                 Some(Some(condition.clone()))
             }
-            Among::Those(_) | Among::Unknown => None,
+            IndexRows::Where(_) | IndexRows::Unknown => None,
         };
         let answer = known
             .filter(|_| !alike.in_part)
@@ -119,7 +119,7 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
                 .advise(advice)
             }
             None => found(Level::Medium, "; its rows were not compared".to_owned())
-                .fails(Foretold::MayFail)
+                .fails(FailurePrediction::MayFail)
                 .advise(advice),
         });
     }
@@ -129,12 +129,14 @@ fn look(seen: &Seen, ask: &mut dyn Ask) -> Vec<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::Catalogue;
+    use crate::domain::catalogue::SchemaModel;
     use crate::domain::foresight::Dialect;
     use crate::domain::operation::Name;
     use crate::domain::operation::TableName;
     use crate::domain::risk::examine;
-    use crate::domain::risk::testing::{Told, edit, found, live, made, only, schema, step, table};
+    use crate::domain::risk::testing::{
+        FakeProbe, edit, found, live, made, only, schema, step, table,
+    };
 
     fn key() -> Operation {
         Operation::AddConstraint {
@@ -142,12 +144,12 @@ mod tests {
             constraint: Constraint::Unique {
                 name: Name::Known("uq".to_owned()),
                 columns: vec!["email".to_owned()],
-                alike: Alike::default(),
+                alike: UniqueScope::default(),
             },
         }
     }
 
-    fn index(columns: Vec<Option<String>>, alike: Alike) -> Operation {
+    fn index(columns: Vec<Option<String>>, alike: UniqueScope) -> Operation {
         Operation::CreateIndex {
             name: Name::Known("ix".to_owned()),
             table: table("users"),
@@ -162,32 +164,35 @@ mod tests {
     #[test]
     fn duplicates_make_it_fail() {
         let columns = vec![Some("email".to_owned())];
-        for operation in [key(), index(columns, Alike::default())] {
+        for operation in [key(), index(columns, UniqueScope::default())] {
             let seen = step(&schema(Dialect::Mysql), vec![operation]);
-            let finding = only(CODE, &seen, Told::all(3));
+            let finding = only(CODE, &seen, FakeProbe::all(3));
             assert_eq!(
                 finding.sentence,
                 "makes users (email) unique, and there are 3 groups of rows that are alike"
             );
-            assert_eq!(finding.outcome, Some(Foretold::WillFail));
-            assert_eq!(only(CODE, &seen, Told::all(0)).outcome, None);
+            assert_eq!(finding.outcome, Some(FailurePrediction::WillFail));
+            assert_eq!(only(CODE, &seen, FakeProbe::all(0)).outcome, None);
         }
     }
 
     #[test]
     fn an_expression_cannot_be_asked() {
-        let index = index(vec![None], Alike::default());
+        let index = index(vec![None], UniqueScope::default());
         let seen = step(&schema(Dialect::Postgresql), vec![index]);
         assert_eq!(
-            only(CODE, &seen, Told::all(0)).outcome,
-            Some(Foretold::MayFail)
+            only(CODE, &seen, FakeProbe::all(0)).outcome,
+            Some(FailurePrediction::MayFail)
         );
     }
 
     /// What was asked, and whether the step fails by an answer that there are three groups.
-    fn asked(before: &Catalogue, alike: Alike) -> (Vec<Question>, Option<Foretold>) {
+    fn asked(
+        before: &SchemaModel,
+        alike: UniqueScope,
+    ) -> (Vec<Question>, Option<FailurePrediction>) {
         let seen = step(before, vec![index(vec![Some("email".to_owned())], alike)]);
-        let mut told = Told::all(3);
+        let mut told = FakeProbe::all(3);
         let findings = examine(&seen, &mut told);
         let finding = findings.into_iter().find(|finding| finding.code == CODE);
         told.asked
@@ -198,11 +203,11 @@ mod tests {
     #[test]
     fn only_the_rows_of_a_partial_index_are_compared() {
         let mut before = schema(Dialect::Postgresql);
-        let among = |among| Alike {
+        let among = |among| UniqueScope {
             among,
-            ..Alike::default()
+            ..UniqueScope::default()
         };
-        let those = || among(Among::Those("age > 3".to_owned()));
+        let those = || among(IndexRows::Where("age > 3".to_owned()));
         let question = Question::Duplicates {
             table: TableName {
                 schema: Some("public".to_owned()),
@@ -214,10 +219,10 @@ mod tests {
         };
         assert_eq!(
             asked(&before, those()),
-            (vec![question], Some(Foretold::WillFail))
+            (vec![question], Some(FailurePrediction::WillFail))
         );
-        let unasked = (Vec::new(), Some(Foretold::MayFail));
-        assert_eq!(asked(&before, among(Among::Unknown)), unasked);
+        let unasked = (Vec::new(), Some(FailurePrediction::MayFail));
+        assert_eq!(asked(&before, among(IndexRows::Unknown)), unasked);
         // The condition speaks of a column that has another name now.
         edit(&mut before, "users", |table| {
             table.columns.get_mut("age").unwrap().origin = live("years");
@@ -227,13 +232,13 @@ mod tests {
 
     #[test]
     fn first_letters_are_not_compared() {
-        let alike = Alike {
+        let alike = UniqueScope {
             in_part: true,
-            ..Alike::default()
+            ..UniqueScope::default()
         };
         assert_eq!(
             asked(&schema(Dialect::Mysql), alike),
-            (Vec::new(), Some(Foretold::MayFail))
+            (Vec::new(), Some(FailurePrediction::MayFail))
         );
     }
 
@@ -244,11 +249,14 @@ mod tests {
         edit(&mut before, "users", |table| {
             table.columns.get_mut("email").unwrap().origin = made();
         });
-        let alike = Alike {
+        let alike = UniqueScope {
             nulls: true,
-            ..Alike::default()
+            ..UniqueScope::default()
         };
-        assert_eq!(asked(&before, alike), (Vec::new(), Some(Foretold::MayFail)));
+        assert_eq!(
+            asked(&before, alike),
+            (Vec::new(), Some(FailurePrediction::MayFail))
+        );
     }
 
     /// The batch that makes the column makes the key as well.
@@ -259,7 +267,7 @@ mod tests {
             table.columns.remove("email");
         });
         let seen = step(&before, vec![key()]);
-        assert!(found(CODE, &seen, Told::all(3)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(3)).is_empty());
     }
 
     #[test]
@@ -269,6 +277,6 @@ mod tests {
             table.columns.get_mut("email").unwrap().origin = made();
         });
         let seen = step(&before, vec![key()]);
-        assert!(found(CODE, &seen, Told::all(3)).is_empty());
+        assert!(found(CODE, &seen, FakeProbe::all(3)).is_empty());
     }
 }

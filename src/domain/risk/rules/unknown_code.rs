@@ -1,11 +1,11 @@
 //! What could not be followed, and what depends on what is not known.
 
 use super::Rule;
-use crate::domain::foresight::{EventKind, Extent, Followed, Seen};
+use crate::domain::foresight::{EventKind, Followed, SideEffect, StepTrace};
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject};
-use crate::domain::risk::found::Found;
-use crate::domain::risk::scene::{is_same, scenes};
-use crate::domain::risk::{Ask, Foretold, Level};
+use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::scene::{is_same, operations_with_schema};
+use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 const CONDITIONAL: &str = "conditional-code";
 const UNKNOWN: &str = "unknown-code";
@@ -17,33 +17,33 @@ pub(super) const RULE: Rule = Rule {
 
 const ADVICE: &str = "read the downgrade";
 
-fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
+fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     if let Followed::Unreadable(reason) = &seen.downgrade.followed {
         all.push(
-            Found::new(
+            FindingDraft::new(
                 UNKNOWN,
                 "",
                 Level::Unknown,
                 format!("cannot be read: {reason}"),
             )
-            .fails(Foretold::MayFail)
+            .fails(FailurePrediction::MayFail)
             .advise(ADVICE),
         );
     }
     for (order, happened) in seen.downgrade.happened.iter().enumerate() {
         let event = &happened.event;
         if let EventKind::Unknown { what, may_change } = &event.kind {
-            let level = if *may_change > Extent::Nothing {
+            let level = if *may_change > SideEffect::Nothing {
                 Level::Unknown
             } else {
                 Level::Low
             };
             let sentence = format!("does what cannot be followed: {what}");
-            let mut found = Found::new(UNKNOWN, event.place.to_string(), level, sentence)
+            let mut found = FindingDraft::new(UNKNOWN, event.place.to_string(), level, sentence)
                 .at(&event.place)
                 .after(order)
-                .advise(if *may_change > Extent::Nothing {
+                .advise(if *may_change > SideEffect::Nothing {
                     ADVICE
                 } else {
                     ""
@@ -53,7 +53,7 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
         } else if !event.certain {
             let sentence = "does some of this only under a condition that is not known before";
             all.push(
-                Found::new(CONDITIONAL, "", Level::Medium, sentence)
+                FindingDraft::new(CONDITIONAL, "", Level::Medium, sentence)
                     .at(&event.place)
                     .after(order)
                     .advise(ADVICE),
@@ -61,7 +61,7 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
         }
     }
     all.extend(new_triggers(seen));
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         let Operation::Sql { text } = scene.operation else {
             continue;
         };
@@ -87,10 +87,10 @@ fn look(seen: &Seen, _: &mut dyn Ask) -> Vec<Found> {
 }
 
 /// Rows that change under a trigger which the same step makes: what it does is not followed.
-fn new_triggers(seen: &Seen) -> Vec<Found> {
+fn new_triggers(seen: &StepTrace) -> Vec<FindingDraft> {
     let mut triggers: Vec<&SchemaObject> = Vec::new();
     let mut found = Vec::new();
-    for scene in scenes(seen) {
+    for scene in operations_with_schema(seen) {
         match scene.operation {
             Operation::CreateObject { object, .. } if object.kind == ObjectKind::Trigger => {
                 triggers.push(object);
@@ -123,9 +123,9 @@ fn new_triggers(seen: &Seen) -> Vec<Found> {
 mod tests {
     use super::*;
     use crate::domain::foresight::{Dialect, Happened};
-    use crate::domain::risk::testing::{Told, event, found, only, schema, step};
+    use crate::domain::risk::testing::{FakeProbe, event, found, only, schema, step};
 
-    fn unknown(may_change: Extent) -> Seen {
+    fn unknown(may_change: SideEffect) -> StepTrace {
         let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
         let kind = EventKind::Unknown {
             what: "the call of tidy()".to_owned(),
@@ -140,20 +140,23 @@ mod tests {
 
     #[test]
     fn what_cannot_be_followed_is_never_silent() {
-        let finding = only(UNKNOWN, &unknown(Extent::Schema), Told::nothing());
+        let finding = only(UNKNOWN, &unknown(SideEffect::Schema), FakeProbe::nothing());
         assert_eq!(finding.level, Level::Unknown);
         assert_eq!(
             finding.sentence,
             "does what cannot be followed: the call of tidy()"
         );
         assert_eq!(
-            only(UNKNOWN, &unknown(Extent::Nothing), Told::nothing()).level,
+            only(UNKNOWN, &unknown(SideEffect::Nothing), FakeProbe::nothing()).level,
             Level::Low
         );
-        let mut seen = unknown(Extent::Schema);
+        let mut seen = unknown(SideEffect::Schema);
         seen.downgrade.happened.clear();
         seen.downgrade.followed = Followed::Unreadable("invalid UTF-8".to_owned());
-        assert_eq!(only(UNKNOWN, &seen, Told::nothing()).level, Level::Unknown);
+        assert_eq!(
+            only(UNKNOWN, &seen, FakeProbe::nothing()).level,
+            Level::Unknown
+        );
     }
 
     #[test]
@@ -163,7 +166,7 @@ mod tests {
         };
         let seen = step(&schema(Dialect::Postgresql), vec![sql]);
         assert_eq!(
-            only(UNKNOWN, &seen, Told::nothing()).sentence,
+            only(UNKNOWN, &seen, FakeProbe::nothing()).sentence,
             "runs a statement that cannot be taken apart: VACUUM ..."
         );
     }
@@ -175,10 +178,10 @@ mod tests {
             columns: Vec::new(),
         };
         let mut seen = step(&schema(Dialect::Postgresql), vec![read(), read()]);
-        assert!(found(CONDITIONAL, &seen, Told::nothing()).is_empty());
+        assert!(found(CONDITIONAL, &seen, FakeProbe::nothing()).is_empty());
         for happened in &mut seen.downgrade.happened {
             happened.event.certain = false;
         }
-        only(CONDITIONAL, &seen, Told::nothing());
+        only(CONDITIONAL, &seen, FakeProbe::nothing());
     }
 }

@@ -2,7 +2,7 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::{Act, Action, Create, Object, Rights, Rows, Security, Sort};
+use super::{Action, ConstraintKind, Create, Object, Rights, Rows, Security, SqlStatement};
 use crate::domain::sql_files::words::{Reader, Sql};
 
 /// The words that name a kind, the longer ones first.
@@ -81,10 +81,10 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// Reads a statement.
-pub(in crate::domain::sql_files) fn read(sql: &Sql) -> Act<'_> {
+pub(in crate::domain::sql_files) fn read(sql: &Sql) -> SqlStatement<'_> {
     let mut reader = sql.reader();
     let known = if reader.eats("CREATE") {
-        create(reader).map(Act::Create)
+        create(reader).map(SqlStatement::Create)
     } else if reader.eats("ALTER DEFAULT PRIVILEGES") {
         rights(reader, true)
     } else if reader.eats("ALTER") {
@@ -98,11 +98,11 @@ pub(in crate::domain::sql_files) fn read(sql: &Sql) -> Act<'_> {
     } else if reader.eats("RENAME TABLE") {
         rename_tables(reader)
     } else if is_settings(reader) || HARMLESS.iter().any(|words| reader.says(words)) {
-        Some(Act::Harmless)
+        Some(SqlStatement::Harmless)
     } else {
         rows(reader)
     };
-    known.unwrap_or(Act::Other)
+    known.unwrap_or(SqlStatement::Other)
 }
 
 /// What `pg_dump` begins with.
@@ -113,7 +113,7 @@ fn is_settings(mut reader: Reader<'_>) -> bool {
             .is_some_and(|name| name.last().folded == "set_config")
 }
 
-fn rows(mut reader: Reader<'_>) -> Option<Act<'_>> {
+fn rows(mut reader: Reader<'_>) -> Option<SqlStatement<'_>> {
     let (how, tables) = if reader.eats("INSERT") || reader.eats("REPLACE") {
         let into = reader.find(&["INTO"])?;
         reader.at = into + 1;
@@ -146,7 +146,7 @@ fn rows(mut reader: Reader<'_>) -> Option<Act<'_>> {
     } else {
         return None;
     };
-    Some(Act::Rows { how, tables })
+    Some(SqlStatement::Rows { how, tables })
 }
 
 /// After `CREATE`.
@@ -209,7 +209,7 @@ fn create(mut reader: Reader<'_>) -> Option<Create<'_>> {
 }
 
 /// After `ALTER`.
-fn alter(mut reader: Reader<'_>) -> Option<Act<'_>> {
+fn alter(mut reader: Reader<'_>) -> Option<SqlStatement<'_>> {
     let kind = kind(&mut reader)?;
     reader.eats("IF EXISTS");
     reader.eats("ONLY");
@@ -230,7 +230,7 @@ fn alter(mut reader: Reader<'_>) -> Option<Act<'_>> {
         let all = reader.list().into_iter();
         all.flat_map(|one| action(one, kind)).collect()
     };
-    Some(Act::Alter {
+    Some(SqlStatement::Alter {
         kind,
         name,
         on,
@@ -400,22 +400,22 @@ fn add(mut reader: Reader<'_>) -> Option<Action<'_>> {
 }
 
 /// The words of a constraint, and whether a name may stand behind them.
-const CONSTRAINTS: &[(&str, Sort)] = &[
-    ("PRIMARY KEY", Sort::PrimaryKey),
-    ("UNIQUE INDEX", Sort::Unique),
-    ("UNIQUE KEY", Sort::Unique),
-    ("UNIQUE", Sort::Unique),
-    ("FOREIGN KEY", Sort::ForeignKey),
-    ("CHECK", Sort::Check),
-    ("EXCLUDE", Sort::Exclude),
-    ("FULLTEXT INDEX", Sort::Index),
-    ("FULLTEXT KEY", Sort::Index),
-    ("FULLTEXT", Sort::Index),
-    ("SPATIAL INDEX", Sort::Index),
-    ("SPATIAL KEY", Sort::Index),
-    ("SPATIAL", Sort::Index),
-    ("INDEX", Sort::Index),
-    ("KEY", Sort::Index),
+const CONSTRAINTS: &[(&str, ConstraintKind)] = &[
+    ("PRIMARY KEY", ConstraintKind::PrimaryKey),
+    ("UNIQUE INDEX", ConstraintKind::Unique),
+    ("UNIQUE KEY", ConstraintKind::Unique),
+    ("UNIQUE", ConstraintKind::Unique),
+    ("FOREIGN KEY", ConstraintKind::ForeignKey),
+    ("CHECK", ConstraintKind::Check),
+    ("EXCLUDE", ConstraintKind::Exclude),
+    ("FULLTEXT INDEX", ConstraintKind::Index),
+    ("FULLTEXT KEY", ConstraintKind::Index),
+    ("FULLTEXT", ConstraintKind::Index),
+    ("SPATIAL INDEX", ConstraintKind::Index),
+    ("SPATIAL KEY", ConstraintKind::Index),
+    ("SPATIAL", ConstraintKind::Index),
+    ("INDEX", ConstraintKind::Index),
+    ("KEY", ConstraintKind::Index),
 ];
 
 /// A constraint of a table, in `CREATE TABLE` or after `ADD`.
@@ -437,10 +437,13 @@ pub(in crate::domain::sql_files) fn constraint(mut reader: Reader<'_>) -> Option
             && !after.says("USING")
             && after.token() != Some(&Token::Period)
     };
-    if *sort == Sort::Index || *sort == Sort::Unique || *sort == Sort::ForeignKey {
+    if *sort == ConstraintKind::Index
+        || *sort == ConstraintKind::Unique
+        || *sort == ConstraintKind::ForeignKey
+    {
         // A column may be called `key` or `index`.
         if name.is_none()
-            && *sort == Sort::Index
+            && *sort == ConstraintKind::Index
             && reader.token() != Some(&Token::LParen)
             && takes_a_column(reader)
             && !reader.says("IF NOT EXISTS")
@@ -529,18 +532,18 @@ fn alter_column(mut reader: Reader<'_>) -> Option<Action<'_>> {
     None
 }
 
-fn rename_tables(reader: Reader<'_>) -> Option<Act<'_>> {
+fn rename_tables(reader: Reader<'_>) -> Option<SqlStatement<'_>> {
     let pairs = reader.list().into_iter().map(|mut one| {
         one.eats("IF EXISTS");
         let from = one.name()?;
         let to = one.eats("TO").then(|| one.name()).flatten()?;
         Some((from, to))
     });
-    Some(Act::RenameTables(pairs.collect::<Option<_>>()?))
+    Some(SqlStatement::RenameTables(pairs.collect::<Option<_>>()?))
 }
 
 /// After `DROP`.
-fn drop(mut reader: Reader<'_>) -> Option<Act<'_>> {
+fn drop(mut reader: Reader<'_>) -> Option<SqlStatement<'_>> {
     reader.eats_any(&["TEMPORARY", "TEMP"]);
     let kind = kind(&mut reader)?;
     reader.eats("CONCURRENTLY");
@@ -560,7 +563,7 @@ fn drop(mut reader: Reader<'_>) -> Option<Act<'_>> {
     } else {
         None
     };
-    Some(Act::Drop {
+    Some(SqlStatement::Drop {
         kind,
         names,
         if_exists,
@@ -569,7 +572,7 @@ fn drop(mut reader: Reader<'_>) -> Option<Act<'_>> {
 }
 
 /// After `COMMENT ON`.
-fn comment(reader: Reader<'_>) -> Option<Act<'_>> {
+fn comment(reader: Reader<'_>) -> Option<SqlStatement<'_>> {
     let is = reader.find(&["IS"])?;
     let text = Reader {
         at: is + 1,
@@ -583,7 +586,7 @@ fn comment(reader: Reader<'_>) -> Option<Act<'_>> {
     } else {
         kind(&mut inside)
     };
-    Some(Act::Comment {
+    Some(SqlStatement::Comment {
         kind: known,
         name: inside.name(),
         target: reader.until(is),
@@ -592,7 +595,7 @@ fn comment(reader: Reader<'_>) -> Option<Act<'_>> {
 }
 
 /// `GRANT`, `REVOKE`, or what comes after `ALTER DEFAULT PRIVILEGES`.
-fn rights(mut reader: Reader<'_>, defaults: bool) -> Option<Act<'_>> {
+fn rights(mut reader: Reader<'_>, defaults: bool) -> Option<SqlStatement<'_>> {
     let head = if defaults {
         let at = reader.find(&["GRANT", "REVOKE"])?;
         let head = reader.until(at);
@@ -621,7 +624,7 @@ fn rights(mut reader: Reader<'_>, defaults: bool) -> Option<Act<'_>> {
         let names = inside.list().into_iter().filter_map(|mut one| one.name());
         (kind, names.collect())
     });
-    Some(Act::Rights(Rights {
+    Some(SqlStatement::Rights(Rights {
         given,
         defaults: head,
         what,

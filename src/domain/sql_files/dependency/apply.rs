@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use sqlparser::tokenizer::Token;
 
-use super::super::acts::{self, Act, Action, Create, Object, Sort};
+use super::super::acts::{self, Action, ConstraintKind, Create, Object, SqlStatement};
 use super::super::words::{self, Name};
-use super::world::{Class, Key, Made, World};
+use super::world::{Class, Key, ObjectIndex, ObjectRecord};
 use crate::domain::foresight::Dialect;
 
 pub(super) fn key(
@@ -28,8 +28,8 @@ pub(super) fn key(
     }
 }
 
-fn made(by: usize, shown: String) -> Made {
-    Made {
+fn made(by: usize, shown: String) -> ObjectRecord {
+    ObjectRecord {
         by,
         shown,
         arguments: String::new(),
@@ -42,9 +42,14 @@ fn shown(kind: Object, name: &str) -> String {
 }
 
 /// What is there afterwards.
-pub(super) fn apply(world: &mut World, by: usize, act: &Act<'_>, types: BTreeSet<String>) {
+pub(super) fn apply(
+    world: &mut ObjectIndex,
+    by: usize,
+    act: &SqlStatement<'_>,
+    types: BTreeSet<String>,
+) {
     match act {
-        Act::Create(create) => {
+        SqlStatement::Create(create) => {
             let Some(name) = &create.name else { return };
             if create.temporary {
                 return;
@@ -69,7 +74,7 @@ pub(super) fn apply(world: &mut World, by: usize, act: &Act<'_>, types: BTreeSet
                 .map(|on| (on.key(), unique_columns(create)));
             world.makes(
                 key,
-                Made {
+                ObjectRecord {
                     arguments: if create.kind.has_arguments() {
                         acts::arguments(create.group)
                     } else {
@@ -80,7 +85,7 @@ pub(super) fn apply(world: &mut World, by: usize, act: &Act<'_>, types: BTreeSet
                 },
             );
         }
-        Act::Alter {
+        SqlStatement::Alter {
             kind,
             name,
             on,
@@ -91,14 +96,14 @@ pub(super) fn apply(world: &mut World, by: usize, act: &Act<'_>, types: BTreeSet
                 changed(world, by, *kind, name, on.as_ref(), action, &types);
             }
         }
-        Act::RenameTables(pairs) => {
+        SqlStatement::RenameTables(pairs) => {
             for (from, to) in pairs {
                 let key = |name: &Name| Key::new(Class::Relation, &name.key());
                 let shown = shown(Object::Table, &to.key());
                 world.renames(by, &key(from), key(to), shown);
             }
         }
-        Act::Drop {
+        SqlStatement::Drop {
             kind, names, on, ..
         } => {
             for (name, group) in names {
@@ -134,7 +139,7 @@ fn unique_columns(create: &Create<'_>) -> Vec<String> {
 }
 
 fn changed(
-    world: &mut World,
+    world: &mut ObjectIndex,
     by: usize,
     kind: Object,
     name: &Name,
@@ -184,15 +189,17 @@ fn changed(
         } => {
             let columns: Vec<String> = columns.iter().map(|one| one.folded.clone()).collect();
             let (kind, part) = match part {
-                Some(part) if *sort == Sort::Index => (Object::Index, part.folded.clone()),
+                Some(part) if *sort == ConstraintKind::Index => {
+                    (Object::Index, part.folded.clone())
+                }
                 Some(part) => (Object::Constraint, part.folded.clone()),
                 None => (Object::Constraint, format!("({})", columns.join(", "))),
             };
-            let unique = matches!(sort, Sort::Unique | Sort::PrimaryKey);
+            let unique = matches!(sort, ConstraintKind::Unique | ConstraintKind::PrimaryKey);
             let shown = format!("{} {part} on {table}", kind.words());
             world.makes(
                 Key::within(&table, kind, &part),
-                Made {
+                ObjectRecord {
                     unique_on: unique.then(|| (table.clone(), columns)),
                     ..made(by, shown)
                 },

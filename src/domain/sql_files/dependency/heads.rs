@@ -1,16 +1,16 @@
 //! What the head of a statement names: the object that it makes or changes, and what that lies in.
 
-use super::super::acts::{self, Act, Action, Create, Object};
+use super::super::acts::{self, Action, Create, Object, SqlStatement};
 use super::super::words::{Name, Reader};
 use super::scan::{Scan, table_and_column};
 use super::world::{Class, Key};
 
 impl Scan<'_> {
     /// What the head of a statement names.
-    pub(super) fn head(&mut self, act: &Act<'_>) {
+    pub(super) fn head(&mut self, act: &SqlStatement<'_>) {
         match act {
-            Act::Create(made) => self.create(made),
-            Act::Alter {
+            SqlStatement::Create(made) => self.create(made),
+            SqlStatement::Alter {
                 kind,
                 name,
                 on,
@@ -25,14 +25,14 @@ impl Scan<'_> {
                     self.action(*kind, name, action);
                 }
             }
-            Act::RenameTables(pairs) => {
+            SqlStatement::RenameTables(pairs) => {
                 for (from, to) in pairs {
                     self.relation(from);
                     let key = Key::new(Class::Relation, &to.key());
                     self.world.needs_gone(self.by, &key);
                 }
             }
-            Act::Drop {
+            SqlStatement::Drop {
                 kind, names, on, ..
             } => {
                 if let Some(on) = on {
@@ -42,13 +42,13 @@ impl Scan<'_> {
                     self.object(*kind, name, on.as_ref());
                 }
             }
-            Act::Comment {
+            SqlStatement::Comment {
                 kind: Some(kind),
                 name: Some(name),
                 target,
                 ..
             } => self.comment(*kind, name, *target),
-            Act::Rights(rights) => {
+            SqlStatement::Rights(rights) => {
                 let role = |scan: &mut Self, reader: Reader<'_>| {
                     for mut one in reader.list() {
                         if let Some(name) = one.name() {
@@ -79,12 +79,12 @@ impl Scan<'_> {
                 }
                 role(self, rights.whom);
             }
-            Act::Rows { tables, .. } => {
+            SqlStatement::Rows { tables, .. } => {
                 for table in tables {
                     self.relation(table);
                 }
             }
-            Act::Comment { .. } | Act::Harmless | Act::Other => {}
+            SqlStatement::Comment { .. } | SqlStatement::Harmless | SqlStatement::Other => {}
         }
     }
 

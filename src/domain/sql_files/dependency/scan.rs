@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::tokenizer::Token;
 
-use super::super::acts::{self, Act, Action, Create, Object};
+use super::super::acts::{self, Action, Create, Object, SqlStatement};
 use super::super::words::{self, Name, Reader, Sql};
 use super::apply::{apply, key};
-use super::world::{Class, Key, World};
+use super::world::{Class, Key, ObjectIndex};
 use crate::domain::foresight::Dialect;
 
 /// Goes over a statement of the migration at a position.
-pub(super) fn follow(world: &mut World, by: usize, sql: &Sql) {
+pub(super) fn follow(world: &mut ObjectIndex, by: usize, sql: &Sql) {
     let act = acts::read(sql);
     let mut scan = Scan {
         world,
@@ -27,7 +27,10 @@ pub(super) fn follow(world: &mut World, by: usize, sql: &Sql) {
     scan.head(&act);
     let how = How {
         of: &act,
-        bodies: !matches!(act, Act::Rows { .. } | Act::Comment { .. }),
+        bodies: !matches!(
+            act,
+            SqlStatement::Rows { .. } | SqlStatement::Comment { .. }
+        ),
         depth: 0,
     };
     scan.tokens(sql, &how);
@@ -40,14 +43,14 @@ pub(super) fn follow(world: &mut World, by: usize, sql: &Sql) {
 const DEEPEST: usize = 3;
 
 struct How<'a> {
-    of: &'a Act<'a>,
+    of: &'a SqlStatement<'a>,
     /// Whether texts in quotes may be SQL.
     bodies: bool,
     depth: usize,
 }
 
 pub(super) struct Scan<'w> {
-    pub(super) world: &'w mut World,
+    pub(super) world: &'w mut ObjectIndex,
     pub(super) by: usize,
     /// The tables that are used.
     tables: Vec<String>,
@@ -168,7 +171,9 @@ impl Scan<'_> {
         let mut lists = vec![false];
         let mut at = match how.of {
             // It is not called where it is made.
-            Act::Create(made) if made.kind.has_arguments() && how.depth == 0 => made.rest.at,
+            SqlStatement::Create(made) if made.kind.has_arguments() && how.depth == 0 => {
+                made.rest.at
+            }
             _ => 0,
         };
         while let Some(token) = sql.token(at) {
@@ -295,7 +300,8 @@ impl Scan<'_> {
                 || words::is_word(token, "SETOF")
                 || *token == Token::DoubleColon
         });
-        let of_a_routine = matches!(how.of, Act::Create(made) if made.kind.has_arguments());
+        let of_a_routine =
+            matches!(how.of, SqlStatement::Create(made) if made.kind.has_arguments());
         (returned || of_a_routine) && self.relation(name)
     }
 
@@ -351,13 +357,13 @@ impl Scan<'_> {
             Token::LParen | Token::Comma => {
                 matches!(
                     how.of,
-                    Act::Create(Create {
+                    SqlStatement::Create(Create {
                         kind: Object::Function
                             | Object::Procedure
                             | Object::Aggregate
                             | Object::Type,
                         ..
-                    }) | Act::Drop { .. }
+                    }) | SqlStatement::Drop { .. }
                 ) && how.depth == 0
             }
             _ => false,
@@ -367,8 +373,10 @@ impl Scan<'_> {
     /// `status project_status`: the name of a column may be a word of SQL.
     fn is_second_of_a_definition(here: Reader<'_>, how: &How<'_>) -> bool {
         let defines = match how.of {
-            Act::Create(made) => !matches!(made.kind, Object::View | Object::MaterializedView),
-            Act::Alter { .. } => true,
+            SqlStatement::Create(made) => {
+                !matches!(made.kind, Object::View | Object::MaterializedView)
+            }
+            SqlStatement::Alter { .. } => true,
             _ => false,
         };
         defines
@@ -386,7 +394,7 @@ impl Scan<'_> {
     fn is_bare(here: Reader<'_>, how: &How<'_>) -> bool {
         let made_of = matches!(
             how.of,
-            Act::Create(Create {
+            SqlStatement::Create(Create {
                 kind: Object::Aggregate | Object::Type,
                 ..
             })
@@ -396,8 +404,8 @@ impl Scan<'_> {
 
     fn is_role_position(how: &How<'_>) -> bool {
         match how.of {
-            Act::Create(made) => matches!(made.kind, Object::Policy | Object::Schema),
-            Act::Alter { kind, actions, .. } => {
+            SqlStatement::Create(made) => matches!(made.kind, Object::Policy | Object::Schema),
+            SqlStatement::Alter { kind, actions, .. } => {
                 *kind == Object::Policy || actions.iter().any(|one| matches!(one, Action::Owner))
             }
             _ => false,
@@ -408,7 +416,7 @@ impl Scan<'_> {
     fn star(&mut self, sql: &Sql, at: usize, how: &How<'_>) {
         let makes_a_view = matches!(
             how.of,
-            Act::Create(Create {
+            SqlStatement::Create(Create {
                 kind: Object::View | Object::MaterializedView,
                 ..
             })
@@ -449,7 +457,8 @@ impl Scan<'_> {
             && how.depth < DEEPEST
             && (before("AS")
                 || before("EXECUTE")
-                || matches!(how.of, Act::Other) && text.trim().contains(char::is_whitespace));
+                || matches!(how.of, SqlStatement::Other)
+                    && text.trim().contains(char::is_whitespace));
         if named {
             let inner = Sql::new(text.to_owned(), self.world.dialect);
             if let Some(name) = inner.reader().name() {
@@ -473,7 +482,7 @@ impl Scan<'_> {
     }
 
     /// Columns, and values of enums, once it is known which tables and types there are.
-    fn belongings(&mut self, act: &Act<'_>) {
+    fn belongings(&mut self, act: &SqlStatement<'_>) {
         // Giving a table another column does not use the others.
         let tables = self.tables.clone();
         for table in &tables {
@@ -490,7 +499,7 @@ impl Scan<'_> {
                 }
             }
         }
-        if matches!(act, Act::Comment { .. }) {
+        if matches!(act, SqlStatement::Comment { .. }) {
             return;
         }
         for literal in std::mem::take(&mut self.literals) {

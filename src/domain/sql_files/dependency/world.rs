@@ -60,7 +60,7 @@ impl Key {
 
 /// Something that a migration has made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Made {
+pub(super) struct ObjectRecord {
     /// The position of the migration.
     pub(super) by: usize,
     /// `table projects`.
@@ -73,17 +73,17 @@ pub(super) struct Made {
 
 /// The objects.
 #[derive(Debug)]
-pub(super) struct World {
+pub(super) struct ObjectIndex {
     pub(super) dialect: Dialect,
-    made: BTreeMap<Key, Vec<Made>>,
+    made: BTreeMap<Key, Vec<ObjectRecord>>,
     /// What was taken away, and by whom: whoever makes it again needs that.
-    gone: BTreeMap<Key, Made>,
+    gone: BTreeMap<Key, ObjectRecord>,
     /// The types of the columns of a table.
     types: BTreeMap<String, BTreeSet<String>>,
     used: Vec<(usize, String)>,
 }
 
-impl World {
+impl ObjectIndex {
     pub(super) fn new(dialect: Dialect) -> Self {
         Self {
             dialect,
@@ -103,7 +103,7 @@ impl World {
         self.made.contains_key(key)
     }
 
-    pub(super) fn made(&self, key: &Key) -> &[Made] {
+    pub(super) fn made(&self, key: &Key) -> &[ObjectRecord] {
         self.made.get(key).map_or(&[], Vec::as_slice)
     }
 
@@ -129,7 +129,7 @@ impl World {
         }
     }
 
-    pub(super) fn makes(&mut self, key: Key, made: Made) {
+    pub(super) fn makes(&mut self, key: Key, made: ObjectRecord) {
         self.gone.remove(&key);
         let all = self.made.entry(key).or_default();
         all.retain(|one| one.arguments != made.arguments);
@@ -149,7 +149,7 @@ impl World {
         }
         if all.is_empty() {
             self.made.remove(key);
-            self.gone.insert(key.clone(), Made { by, ..last });
+            self.gone.insert(key.clone(), ObjectRecord { by, ..last });
         }
         if key.of.is_some() {
             return;
@@ -209,7 +209,7 @@ impl World {
         let last = before.into_iter().last();
         self.gone.insert(
             from.clone(),
-            Made {
+            ObjectRecord {
                 by,
                 shown: shown.clone(),
                 arguments: String::new(),
@@ -250,7 +250,7 @@ impl World {
             .unwrap_or_default();
         self.makes(
             to,
-            Made {
+            ObjectRecord {
                 by,
                 shown,
                 arguments,

@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{LiveKind, LiveObject};
 use crate::domain::foresight::Dialect;
-use crate::domain::sql_files::acts::{Act, Action, Create, Object, Sort};
+use crate::domain::sql_files::acts::{Action, ConstraintKind, Create, Object, SqlStatement};
 use crate::domain::sql_files::words::{Name, Reader};
 
 /// Who created an object that should exist if all files are applied.
@@ -36,10 +36,10 @@ impl Created {
     }
 
     /// Goes over a statement of the file at a position.
-    pub(super) fn follow(&mut self, by: usize, act: &Act<'_>) {
+    pub(super) fn follow(&mut self, by: usize, act: &SqlStatement<'_>) {
         match act {
-            Act::Create(create) if !create.temporary => self.create(by, create),
-            Act::Alter {
+            SqlStatement::Create(create) if !create.temporary => self.create(by, create),
+            SqlStatement::Alter {
                 kind,
                 name,
                 on,
@@ -50,14 +50,14 @@ impl Created {
                     self.alter(by, *kind, name, on.as_ref(), action);
                 }
             }
-            Act::RenameTables(pairs) => {
+            SqlStatement::RenameTables(pairs) => {
                 for (from, to) in pairs {
                     let from = self.object(LiveKind::Table, from, None);
                     let to = self.object(LiveKind::Table, to, None);
                     self.rename(by, &from, &to);
                 }
             }
-            Act::Drop {
+            SqlStatement::Drop {
                 kind, names, on, ..
             } => {
                 let Some(kind) = LiveKind::created(*kind) else {
@@ -170,10 +170,10 @@ impl Created {
                 ..
             } => {
                 // MySQL calls every primary key PRIMARY.
-                if self.dialect == Dialect::Mysql && *sort == Sort::PrimaryKey {
+                if self.dialect == Dialect::Mysql && *sort == ConstraintKind::PrimaryKey {
                     return;
                 }
-                let kind = if *sort == Sort::Index {
+                let kind = if *sort == ConstraintKind::Index {
                     LiveKind::Index
                 } else {
                     LiveKind::Constraint

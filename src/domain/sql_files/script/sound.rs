@@ -74,7 +74,10 @@ fn pieces(text: &str, dialect: Dialect) -> Vec<Piece<'_>> {
 }
 
 /// What is wrong with a statement, whatever the schema. The line is one of the script.
-pub(in super::super) fn fault(statement: &Statement, dialect: Dialect) -> Option<ScriptError> {
+pub(in super::super) fn lint_statement(
+    statement: &Statement,
+    dialect: Dialect,
+) -> Option<ScriptError> {
     let pieces = pieces(&statement.text, dialect);
     let words: Vec<String> = pieces.iter().map(|piece| piece.word.clone()).collect();
     let first = pieces.first()?;
@@ -265,7 +268,7 @@ pub(in super::super) fn is_statement(text: &str, dialect: Dialect) -> bool {
         || begins(&words, &["UPDATE"]) && words.iter().any(|it| it == "SET")
         || begins(&words, &["DROP|CREATE|ALTER"])
             && words.iter().skip(1).take(2).any(|it| among(it, OBJECTS));
-    verb && fault(one, dialect).is_none()
+    verb && lint_statement(one, dialect).is_none()
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The inverse of what changes something.
 
-use super::super::acts::{Action, Object, Security, Sort};
+use super::super::acts::{Action, ConstraintKind, Object, Security};
 use super::super::words::{Name, Part, Reader, Sql};
 use super::create::{default_name, types};
-use super::known::{Known, Standard};
+use super::known::{DefaultValue, SchemaKnowledge};
 use super::{Piece, archive, lost};
 use crate::domain::foresight::Dialect;
 
@@ -52,7 +52,11 @@ fn note(text: &str) -> Piece {
 }
 
 /// The inverse of all its actions, last first.
-pub(super) fn inverse(target: &Target<'_>, actions: &[Action<'_>], known: &Known) -> Vec<Piece> {
+pub(super) fn inverse(
+    target: &Target<'_>,
+    actions: &[Action<'_>],
+    known: &SchemaKnowledge,
+) -> Vec<Piece> {
     let actions = actions.iter().rev();
     let pieces = actions.flat_map(|action| one(target, action, known));
     let mut pieces: Vec<Piece> = pieces.collect();
@@ -61,7 +65,7 @@ pub(super) fn inverse(target: &Target<'_>, actions: &[Action<'_>], known: &Known
     pieces
 }
 
-fn one(target: &Target<'_>, action: &Action<'_>, known: &Known) -> Vec<Piece> {
+fn one(target: &Target<'_>, action: &Action<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
     match action {
         Action::AddColumn {
             name,
@@ -177,28 +181,28 @@ fn one(target: &Target<'_>, action: &Action<'_>, known: &Known) -> Vec<Piece> {
 fn add_constraint(
     target: &Target<'_>,
     name: Option<&Part>,
-    sort: Sort,
+    sort: ConstraintKind,
     columns: &[Part],
     definition: Reader<'_>,
-    known: &Known,
+    known: &SchemaKnowledge,
 ) -> Vec<Piece> {
     match target.dialect() {
         Dialect::Sqlite => vec![target.lost(
             "SQLite can neither add nor drop a constraint. Make the table anew without it and copy the rows.",
         )],
         Dialect::Mysql => match (sort, name) {
-            (Sort::PrimaryKey, _) => vec![
+            (ConstraintKind::PrimaryKey, _) => vec![
                 note("Its columns stay NOT NULL. Where they were not before, change them by MODIFY behind this."),
                 target.sql("DROP PRIMARY KEY"),
             ],
-            (Sort::ForeignKey, Some(name)) => {
+            (ConstraintKind::ForeignKey, Some(name)) => {
                 vec![target.sql(&format!("DROP FOREIGN KEY {}", name.written))]
             }
-            (Sort::Unique | Sort::Index, Some(name)) => {
+            (ConstraintKind::Unique | ConstraintKind::Index, Some(name)) => {
                 vec![target.sql(&format!("DROP INDEX {}", name.written))]
             }
             (_, Some(name)) => vec![target.sql(&format!("DROP CONSTRAINT {}", name.written))],
-            (Sort::Unique | Sort::Index, None) if !columns.is_empty() => vec![
+            (ConstraintKind::Unique | ConstraintKind::Index, None) if !columns.is_empty() => vec![
                 note("The index has no name of its own. The server calls it after its first column unless that name was taken."),
                 target.sql(&format!("DROP INDEX `{}`", columns[0].folded)),
             ],
@@ -215,7 +219,7 @@ fn add_constraint(
             if let Some(at) = takes_an_index {
                 return from_index(target, name, Reader { at: at + 2, ..definition }, known);
             }
-            let nullable = if sort == Sort::PrimaryKey {
+            let nullable = if sort == ConstraintKind::PrimaryKey {
                 made_not_null(target, columns, known)
             } else {
                 Vec::new()
@@ -226,10 +230,10 @@ fn add_constraint(
             }
             let columns: Vec<String> = columns.iter().map(|one| one.folded.clone()).collect();
             let named = match sort {
-                Sort::PrimaryKey => default_name(target.name, &[], "pkey"),
-                Sort::Unique => default_name(target.name, &columns, "key"),
-                Sort::ForeignKey => default_name(target.name, &columns, "fkey"),
-                Sort::Check | Sort::Exclude | Sort::Index => None,
+                ConstraintKind::PrimaryKey => default_name(target.name, &[], "pkey"),
+                ConstraintKind::Unique => default_name(target.name, &columns, "key"),
+                ConstraintKind::ForeignKey => default_name(target.name, &columns, "fkey"),
+                ConstraintKind::Check | ConstraintKind::Exclude | ConstraintKind::Index => None,
             };
             match named {
                 Some(name) => [
@@ -249,7 +253,7 @@ fn add_constraint(
 }
 
 /// A primary key makes its columns NOT NULL, and they stay so when it goes.
-fn made_not_null(target: &Target<'_>, columns: &[Part], known: &Known) -> Vec<Piece> {
+fn made_not_null(target: &Target<'_>, columns: &[Part], known: &SchemaKnowledge) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for column in columns {
         match known.column(target.name, column) {
@@ -271,7 +275,7 @@ fn from_index(
     target: &Target<'_>,
     name: Option<&Part>,
     mut index: Reader<'_>,
-    known: &Known,
+    known: &SchemaKnowledge,
 ) -> Vec<Piece> {
     let Some(index) = index.name() else {
         return vec![target.lost("the index that it takes cannot be named here.")];
@@ -304,7 +308,7 @@ fn from_index(
     }
 }
 
-fn drop_constraint(target: &Target<'_>, name: &Part, known: &Known) -> Vec<Piece> {
+fn drop_constraint(target: &Target<'_>, name: &Part, known: &SchemaKnowledge) -> Vec<Piece> {
     let table = known.table(target.name);
     match table.and_then(|table| table.constraints.get(&name.folded)) {
         Some(text) => {
@@ -329,24 +333,24 @@ fn drop_constraint(target: &Target<'_>, name: &Part, known: &Known) -> Vec<Piece
     }
 }
 
-fn default(target: &Target<'_>, column: &Part, set: bool, known: &Known) -> Vec<Piece> {
+fn default(target: &Target<'_>, column: &Part, set: bool, known: &SchemaKnowledge) -> Vec<Piece> {
     let before = known
         .column(target.name, column)
-        .map_or(Standard::Unknown, |one| one.default.clone());
+        .map_or(DefaultValue::Unknown, |one| one.default.clone());
     match (before, set) {
-        (Standard::Is(old), _) => vec![
+        (DefaultValue::Is(old), _) => vec![
             note("The default that an earlier statement gave it."),
             target.column(column, &format!("SET DEFAULT {old}")),
         ],
-        (Standard::Absent, true) => vec![target.column(column, "DROP DEFAULT")],
-        (Standard::Unknown, true) => vec![
+        (DefaultValue::Absent, true) => vec![target.column(column, "DROP DEFAULT")],
+        (DefaultValue::Unknown, true) => vec![
             note("As if it had no default before, which no earlier migration tells. Had it one, set that instead."),
             target.column(column, "DROP DEFAULT"),
         ],
-        (Standard::Absent, false) => vec![target.lost(
+        (DefaultValue::Absent, false) => vec![target.lost(
             "the column had no default before, as far as the earlier migrations tell, so that nothing is put back.",
         )],
-        (Standard::Unknown, false) => vec![target.lost(&format!(
+        (DefaultValue::Unknown, false) => vec![target.lost(&format!(
             "the default that is dropped is not written in an earlier migration. Write: {} ALTER COLUMN {} SET DEFAULT and what it was.",
             target.alter(None),
             column.written
@@ -354,7 +358,7 @@ fn default(target: &Target<'_>, column: &Part, set: bool, known: &Known) -> Vec<
     }
 }
 
-fn not_null(target: &Target<'_>, column: &Part, set: bool, known: &Known) -> Vec<Piece> {
+fn not_null(target: &Target<'_>, column: &Part, set: bool, known: &SchemaKnowledge) -> Vec<Piece> {
     let before = known.column(target.name, column).map(|one| one.not_null);
     if before == Some(set) {
         return vec![target.lost(
@@ -410,7 +414,7 @@ fn set_schema(target: &Target<'_>, to: &Part) -> Vec<Piece> {
     }
 }
 
-fn row_security(target: &Target<'_>, security: Security, known: &Known) -> Vec<Piece> {
+fn row_security(target: &Target<'_>, security: Security, known: &SchemaKnowledge) -> Vec<Piece> {
     let table = known.table(target.name);
     let (was, is, words) = match security {
         Security::Enable => (
@@ -443,7 +447,7 @@ fn row_security(target: &Target<'_>, security: Security, known: &Known) -> Vec<P
 }
 
 /// A change that is not known in its parts: some objects can be made again whole.
-fn other(target: &Target<'_>, known: &Known) -> Vec<Piece> {
+fn other(target: &Target<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
     if target.kind == Object::Policy
         && let Some(on) = target.on
         && let Some(before) = known

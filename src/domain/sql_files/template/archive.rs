@@ -6,7 +6,7 @@
 use super::super::acts::Rows;
 use super::super::words::{Name, Part, Reader, Sql};
 use super::alter::Target;
-use super::known::{Known, Table};
+use super::known::{SchemaKnowledge, Table};
 use super::{Piece, head, lost};
 use crate::domain::foresight::Dialect;
 
@@ -87,7 +87,7 @@ fn put_back(
 }
 
 /// `DROP TABLE`.
-pub(super) fn table(sql: &Sql, name: &Name, known: &Known) -> Piece {
+pub(super) fn table(sql: &Sql, name: &Name, known: &SchemaKnowledge) -> Piece {
     let written = name.written();
     let archive = archived(name, None);
     let made = match known.table(name) {
@@ -113,7 +113,13 @@ fn in_one_line(sql: &Sql, statement: &str) -> String {
 }
 
 /// A column whose values are lost: copies them with the key.
-fn values(target: &Target<'_>, column: &Part, known: &Known, what: &str, again: String) -> Piece {
+fn values(
+    target: &Target<'_>,
+    column: &Part,
+    known: &SchemaKnowledge,
+    what: &str,
+    again: String,
+) -> Piece {
     let table = target.name.written();
     let (key, guessed) = key(known.table(target.name));
     let archive = archived(target.name, Some(column));
@@ -141,7 +147,7 @@ fn values(target: &Target<'_>, column: &Part, known: &Known, what: &str, again: 
 }
 
 /// `DROP COLUMN`.
-pub(super) fn column(target: &Target<'_>, column: &Part, known: &Known) -> Piece {
+pub(super) fn column(target: &Target<'_>, column: &Part, known: &SchemaKnowledge) -> Piece {
     let definition = known
         .column(target.name, column)
         .map(|one| one.definition.as_str())
@@ -160,7 +166,7 @@ pub(super) fn column(target: &Target<'_>, column: &Part, known: &Known) -> Piece
 }
 
 /// `ALTER COLUMN ... TYPE`.
-pub(super) fn column_type(target: &Target<'_>, column: &Part, known: &Known) -> Piece {
+pub(super) fn column_type(target: &Target<'_>, column: &Part, known: &SchemaKnowledge) -> Piece {
     let kind = known
         .column(target.name, column)
         .map(|one| one.kind.as_str())
@@ -178,7 +184,7 @@ pub(super) fn column_type(target: &Target<'_>, column: &Part, known: &Known) -> 
 }
 
 /// MariaDB: `MODIFY` and `CHANGE`.
-pub(super) fn changed_column(target: &Target<'_>, column: &Part, known: &Known) -> Piece {
+pub(super) fn changed_column(target: &Target<'_>, column: &Part, known: &SchemaKnowledge) -> Piece {
     let definition = known
         .column(target.name, column)
         .map(|one| one.definition.as_str())
@@ -194,7 +200,7 @@ pub(super) fn changed_column(target: &Target<'_>, column: &Part, known: &Known) 
 }
 
 /// `INSERT`, `UPDATE`, `DELETE` and the like.
-pub(super) fn rows(sql: &Sql, how: Rows, tables: &[Name], known: &Known) -> Vec<Piece> {
+pub(super) fn rows(sql: &Sql, how: Rows, tables: &[Name], known: &SchemaKnowledge) -> Vec<Piece> {
     let Some(table) = tables.first() else {
         return vec![lost(sql, "which rows it changes is not known here.")];
     };

@@ -4,11 +4,11 @@ use sqlparser::tokenizer::Token;
 
 use super::super::acts::{Create, Object, arguments};
 use super::super::words::{Name, Reader, Sql};
-use super::known::{Definition, Known};
+use super::known::{Definition, SchemaKnowledge};
 use super::{Piece, lost};
 use crate::domain::foresight::Dialect;
 
-pub(super) fn inverse(sql: &Sql, made: &Create<'_>, known: &Known) -> Vec<Piece> {
+pub(super) fn inverse(sql: &Sql, made: &Create<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
     if made.temporary {
         return Vec::new();
     }
@@ -42,13 +42,13 @@ pub(super) fn inverse(sql: &Sql, made: &Create<'_>, known: &Known) -> Vec<Piece>
     pieces
 }
 
-fn is_a_known_table(made: &Create<'_>, known: &Known) -> bool {
+fn is_a_known_table(made: &Create<'_>, known: &SchemaKnowledge) -> bool {
     let name = made.name.as_ref();
     made.kind == Object::Table && name.is_some_and(|name| known.table(name).is_some())
 }
 
 /// What was there under that name, with the same arguments.
-fn before<'k>(sql: &Sql, made: &Create<'_>, known: &'k Known) -> Option<&'k Definition> {
+fn before<'k>(sql: &Sql, made: &Create<'_>, known: &'k SchemaKnowledge) -> Option<&'k Definition> {
     let name = made.name.as_ref()?;
     let all = known.definitions(made.kind, name, made.on.as_ref(), sql.dialect);
     if !made.kind.has_arguments() {

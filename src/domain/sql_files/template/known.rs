@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::super::acts::{self, Act, Action, Create, Object, Security, Sort};
+use super::super::acts::{self, Action, ConstraintKind, Create, Object, Security, SqlStatement};
 use super::super::words::{self, Name, Part, Reader, Sql};
 use crate::domain::foresight::Dialect;
 
 /// What a column holds where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum Standard {
+pub(super) enum DefaultValue {
     /// It is not known, or counted by the server.
     #[default]
     Unknown,
@@ -23,7 +23,7 @@ pub(super) struct Column {
     /// Its type and all that was said with it, as it was written.
     pub(super) definition: String,
     pub(super) kind: String,
-    pub(super) default: Standard,
+    pub(super) default: DefaultValue,
     pub(super) not_null: bool,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct Definition {
 
 /// What is known.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct SchemaKnowledge {
     pub(super) tables: BTreeMap<String, Table>,
     definitions: BTreeMap<(Object, String), Vec<Definition>>,
     /// By target in small letters.
@@ -97,7 +97,7 @@ fn key(kind: Object, name: &Name, on: Option<&Name>, dialect: Dialect) -> (Objec
     (kind, name)
 }
 
-impl Known {
+impl SchemaKnowledge {
     pub(super) fn table(&self, name: &Name) -> Option<&Table> {
         self.tables.get(&name.key())
     }
@@ -127,10 +127,10 @@ impl Known {
     }
 
     /// Goes on by a statement.
-    pub(super) fn follow(&mut self, sql: &Sql, act: &Act<'_>) {
+    pub(super) fn follow(&mut self, sql: &Sql, act: &SqlStatement<'_>) {
         match act {
-            Act::Create(made) if !made.temporary => self.made(sql, made),
-            Act::Alter {
+            SqlStatement::Create(made) if !made.temporary => self.made(sql, made),
+            SqlStatement::Alter {
                 kind,
                 name,
                 on,
@@ -141,12 +141,12 @@ impl Known {
                     self.changed(sql, *kind, name, on.as_ref(), action);
                 }
             }
-            Act::RenameTables(pairs) => {
+            SqlStatement::RenameTables(pairs) => {
                 for (from, to) in pairs {
                     self.renamed(from, &to.key());
                 }
             }
-            Act::Drop {
+            SqlStatement::Drop {
                 kind, names, on, ..
             } => {
                 for (name, group) in names {
@@ -173,7 +173,7 @@ impl Known {
                     }
                 }
             }
-            Act::Comment { target, text, .. } => {
+            SqlStatement::Comment { target, text, .. } => {
                 let target = target.in_line().to_lowercase();
                 match text {
                     Some(text) => self.comments.insert(target, text.rest().to_owned()),
@@ -292,7 +292,7 @@ impl Known {
             }
             Action::AddConstraint {
                 name: None,
-                sort: Sort::PrimaryKey,
+                sort: ConstraintKind::PrimaryKey,
                 columns,
                 ..
             } => table.keyed(columns),
@@ -307,7 +307,7 @@ impl Known {
             } => {
                 let text = definition.rest().to_owned();
                 table.constraints.insert(name.folded.clone(), text);
-                if *sort == Sort::PrimaryKey {
+                if *sort == ConstraintKind::PrimaryKey {
                     table.keyed(columns);
                 }
             }
@@ -325,8 +325,8 @@ impl Known {
             Action::Default { column, to } => {
                 let column = table.columns.entry(column.folded.clone()).or_default();
                 column.default = match to {
-                    Some(to) => Standard::Is(to.rest().to_owned()),
-                    None => Standard::Absent,
+                    Some(to) => DefaultValue::Is(to.rest().to_owned()),
+                    None => DefaultValue::Absent,
                 };
             }
             Action::NotNull { column, set } => {
@@ -380,7 +380,7 @@ fn table(made: &Create<'_>, name: &Name, statement: String) -> Table {
                 let text = definition.rest().to_owned();
                 table.constraints.insert(named, text);
             }
-            if sort == Sort::PrimaryKey {
+            if sort == ConstraintKind::PrimaryKey {
                 key = columns;
             }
             continue;
@@ -390,7 +390,10 @@ fn table(made: &Create<'_>, name: &Name, statement: String) -> Table {
             continue;
         }
         let Some(part) = reader.part() else { continue };
-        for (words, sort) in [("PRIMARY KEY", Sort::PrimaryKey), ("UNIQUE", Sort::Unique)] {
+        for (words, sort) in [
+            ("PRIMARY KEY", ConstraintKind::PrimaryKey),
+            ("UNIQUE", ConstraintKind::Unique),
+        ] {
             // A name of its own stands before the words.
             if let Some(at) = reader.find(&[words])
                 && !(at >= 2
@@ -415,11 +418,11 @@ fn table(made: &Create<'_>, name: &Name, statement: String) -> Table {
 }
 
 /// What PostgreSQL calls a key without a name.
-fn by_default(table: &Name, sort: Sort, columns: &[&str]) -> Option<String> {
+fn by_default(table: &Name, sort: ConstraintKind, columns: &[&str]) -> Option<String> {
     let table = &table.last().folded;
     match sort {
-        Sort::PrimaryKey => Some(format!("{table}_pkey")),
-        Sort::Unique => Some(format!("{table}_{}_key", columns.join("_"))),
+        ConstraintKind::PrimaryKey => Some(format!("{table}_pkey")),
+        ConstraintKind::Unique => Some(format!("{table}_{}_key", columns.join("_"))),
         _ => None,
     }
 }
@@ -464,10 +467,10 @@ fn column(reader: Reader<'_>) -> Column {
     Column {
         definition: reader.rest().to_owned(),
         default: match default {
-            Some(text) if text.eq_ignore_ascii_case("null") => Standard::Absent,
-            Some(text) => Standard::Is(text),
-            None if counted => Standard::Unknown,
-            None => Standard::Absent,
+            Some(text) if text.eq_ignore_ascii_case("null") => DefaultValue::Absent,
+            Some(text) => DefaultValue::Is(text),
+            None if counted => DefaultValue::Unknown,
+            None => DefaultValue::Absent,
         },
         not_null: reader.find(&["NOT NULL"]).is_some()
             || reader.find(&["PRIMARY KEY"]).is_some()

@@ -1,8 +1,8 @@
 //! The inverse of what takes something away, of comments and of rights.
 
-use super::super::acts::{self, Act, Object, Rights};
+use super::super::acts::{self, Object, Rights, SqlStatement};
 use super::super::words::{Name, Reader, Sql};
-use super::known::{Definition, Known};
+use super::known::{Definition, SchemaKnowledge};
 use super::{Piece, archive, lost};
 use crate::domain::foresight::Dialect;
 
@@ -11,8 +11,8 @@ fn note(text: &str) -> Piece {
 }
 
 /// `DROP`.
-pub(super) fn dropped(sql: &Sql, act: &Act<'_>, known: &Known) -> Vec<Piece> {
-    let Act::Drop {
+pub(super) fn dropped(sql: &Sql, act: &SqlStatement<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
+    let SqlStatement::Drop {
         kind,
         names,
         if_exists,
@@ -49,7 +49,7 @@ fn one(
     group: Option<Reader<'_>>,
     on: Option<&Name>,
     if_exists: bool,
-    known: &Known,
+    known: &SchemaKnowledge,
 ) -> Vec<Piece> {
     match kind {
         Object::Table | Object::ForeignTable => return vec![archive::table(sql, name, known)],
@@ -122,7 +122,12 @@ fn find<'k>(all: &'k [Definition], group: Option<Reader<'_>>) -> Option<&'k Defi
 }
 
 /// `COMMENT ON`.
-pub(super) fn comment(sql: &Sql, target: Reader<'_>, is_text: bool, known: &Known) -> Vec<Piece> {
+pub(super) fn comment(
+    sql: &Sql,
+    target: Reader<'_>,
+    is_text: bool,
+    known: &SchemaKnowledge,
+) -> Vec<Piece> {
     let put = |text: &str| Piece::Sql(format!("COMMENT ON {} IS {text}", target.rest()));
     match known.comment(target) {
         Some(text) => vec![note("As an earlier statement said it."), put(text)],

@@ -15,14 +15,14 @@ fn context(connection: &Value, table: &str, rows: &Value) -> Value {
     })
 }
 
-fn report(contexts: &[Value]) -> Report {
+fn report(contexts: &[Value]) -> BridgeReport {
     let whole = json!({
         "rollback_bridge": 1, "alembic": "1.20.1", "contexts": contexts, "attempts": [],
         "history": {"directory": "/p/migrations", "locations": ["/p/migrations/versions"], "whole": true,
             "revisions": [{"id": "a", "down_revisions": [], "depends_on": [], "branch_labels": ["x"],
                 "doc": "First\n\nRevision ID: a\nRevises: stale\nCreate Date: 2024-01-02", "path": "/p/a.py"}]},
     });
-    Report::read(whole.to_string().as_bytes()).unwrap()
+    BridgeReport::read(whole.to_string().as_bytes()).unwrap()
 }
 
 fn facts(connection: Value) -> Option<ConnectionFacts> {
@@ -80,11 +80,11 @@ fn a_request_has_none_of_the_words_that_python_does_not_know() {
 
 #[test]
 fn a_report_of_another_version_or_half_of_one_is_none() {
-    assert!(Report::read(b"").is_none());
-    assert!(Report::read(b"{\"rollback_bridge\": 1").is_none());
-    assert!(Report::read(b"{\"rollback_bridge\": 2}").is_none());
+    assert!(BridgeReport::read(b"").is_none());
+    assert!(BridgeReport::read(b"{\"rollback_bridge\": 1").is_none());
+    assert!(BridgeReport::read(b"{\"rollback_bridge\": 2}").is_none());
     assert!(
-        Report::read(b"{\"rollback_bridge\": 1}")
+        BridgeReport::read(b"{\"rollback_bridge\": 1}")
             .unwrap()
             .revisions()
             .is_none()

@@ -22,7 +22,7 @@ fn environment(pairs: &[(&str, &str)]) -> Environment {
         .collect()
 }
 
-fn look(folder: &tempfile::TempDir, env: &[(&str, &str)]) -> Result<Found, EngineError> {
+fn look(folder: &tempfile::TempDir, env: &[(&str, &str)]) -> Result<DiscoveredEngine, EngineError> {
     find(&Settings::default(), folder.path(), &environment(env))
 }
 

@@ -47,7 +47,7 @@ impl Project {
             .iter()
             .map(|(name, value)| (OsString::from(name), OsString::from(value)))
             .collect::<BTreeMap<_, _>>();
-        let layout = Surroundings {
+        let layout = EngineEnvironment {
             dir: self.home.path(),
             env: &env,
             launch: &launch,
@@ -267,7 +267,7 @@ fn superset_tells_the_same_history_as_its_files() {
         args: vec!["db".into()],
     };
     let env = BTreeMap::new();
-    let layout = Surroundings {
+    let layout = EngineEnvironment {
         dir: source,
         env: &env,
         version: Version::parse(&installed(&launch.interpreter, "alembic").unwrap()).unwrap(),

@@ -17,15 +17,15 @@ use proptest::sample::{Index, select};
 use super::super::layout::{Layout, Version};
 use super::follow::Follower;
 use super::{VersionFile, VersionFiles};
-use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::SchemaModel;
 use crate::domain::foresight::{
-    Dialect, Direction, Event, Followed, Host, Migrations as _, Raised, Seen, foresee,
+    Dialect, Direction, Event, Followed, Host, Migrations as _, Raised, StepTrace, foresee,
 };
 use crate::domain::graph::Graph;
 use crate::domain::plan::Plan;
 use crate::domain::revision::{Revision, RevisionId};
-use crate::domain::risk::{Answer, Ask, Question, examine};
-use crate::domain::schema::Schema;
+use crate::domain::risk::{Answer, Probe, Question, examine};
+use crate::domain::schema::SchemaLines;
 
 /// For one file, in both directions and with all rules. Machines differ; a budget that is not kept
 /// takes minutes, or all memory.
@@ -222,7 +222,7 @@ fn edited(mut bytes: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
 /// Counts what happens; every third event fails, for the code that catches that.
 struct Counter<'a> {
     dialect: Dialect,
-    catalogue: &'a Catalogue,
+    catalogue: &'a SchemaModel,
     events: usize,
 }
 
@@ -231,7 +231,7 @@ impl Host for Counter<'_> {
         Some(self.dialect)
     }
 
-    fn catalogue(&self) -> Option<&Catalogue> {
+    fn catalogue(&self) -> Option<&SchemaModel> {
         Some(self.catalogue)
     }
 
@@ -248,7 +248,7 @@ impl Host for Counter<'_> {
 /// Answers most questions, and none of them well.
 struct Anything(u64);
 
-impl Ask for Anything {
+impl Probe for Anything {
     fn ask(&mut self, _: &Question) -> Option<Answer> {
         self.0 += 1;
         (!self.0.is_multiple_of(5)).then(|| Answer {
@@ -259,7 +259,7 @@ impl Ask for Anything {
     }
 }
 
-fn catalogue(dialect: Dialect) -> Catalogue {
+fn catalogue(dialect: Dialect) -> SchemaModel {
     let lines = [
         "table ids",
         "column ids.x integer not null",
@@ -269,8 +269,8 @@ fn catalogue(dialect: Dialect) -> Catalogue {
         "column customers.id integer not null",
         "index ix_y on ids (y)",
     ];
-    let schema: Schema = lines.map(str::to_owned).into();
-    Catalogue::read(&schema, dialect, None)
+    let schema: SchemaLines = lines.map(str::to_owned).into();
+    SchemaModel::read(&schema, dialect, None)
 }
 
 /// Everything that a plan does with a file but ask the database.
@@ -334,7 +334,7 @@ fn follow(path: &Path, source: &str) -> Result<(), TestCaseError> {
             }
         }
         let mut ask = Anything(0);
-        let mut look = |seen: &Seen| examine(seen, &mut ask);
+        let mut look = |seen: &StepTrace| examine(seen, &mut ask);
         let steps = foresee(
             &plan,
             &graph,

@@ -30,7 +30,7 @@ pub struct Installation {
     clippy::struct_excessive_bools,
     reason = "facts that do not depend on each other"
 )]
-struct Surroundings {
+struct InstallTarget {
     has_schema: bool,
     has_functions: bool,
     /// Functions of these names that rollback did not make.
@@ -211,7 +211,7 @@ impl Tables {
 
     /// Whoever may write a row decides what is run with the rights of the next operator. In a schema of their own
     /// nobody else reads the tables either.
-    fn closed(&self, around: &Surroundings) -> Vec<String> {
+    fn closed(&self, around: &InstallTarget) -> Vec<String> {
         let is_own = self.schema.as_deref() != Some("public") && !around.is_open;
         let rights = if is_own {
             "ALL"
@@ -226,7 +226,7 @@ impl Tables {
         )]
     }
 
-    fn surroundings(&self, execution: &mut dyn Execution) -> Result<Surroundings, RunError> {
+    fn surroundings(&self, execution: &mut dyn Execution) -> Result<InstallTarget, RunError> {
         let schema = self.text(self.schema.as_deref().unwrap_or(SCHEMA));
         let mut is_true =
             |query: String| -> Result<bool, RunError> { Ok(!run(execution, &query)?.is_empty()) };
@@ -270,7 +270,7 @@ impl Tables {
             execution,
             &format!("SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ({WEB}) ORDER BY 1"),
         )?;
-        Ok(Surroundings {
+        Ok(InstallTarget {
             has_schema,
             has_functions,
             has_other_functions,

@@ -59,7 +59,7 @@ fn column(name: &'static str, definition: impl Into<String>) -> Column {
 }
 
 /// The types and defaults of a server.
-struct Words {
+struct ColumnTypes {
     id: &'static str,
     name: &'static str,
     text: &'static str,
@@ -69,9 +69,9 @@ struct Words {
     json: &'static str,
 }
 
-fn words(dialect: Dialect) -> Words {
+fn words(dialect: Dialect) -> ColumnTypes {
     match dialect {
-        Dialect::Postgresql => Words {
+        Dialect::Postgresql => ColumnTypes {
             id: "uuid NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY",
             name: "text",
             text: "text",
@@ -82,7 +82,7 @@ fn words(dialect: Dialect) -> Words {
         },
         // Names in a binary collation, because two files may differ by case alone. Moments without the time zone
         // of a session, in UTC.
-        Dialect::Mysql => Words {
+        Dialect::Mysql => ColumnTypes {
             id: "char(36) CHARACTER SET ascii NOT NULL DEFAULT (uuid()) PRIMARY KEY",
             name: "varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
             text: "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
@@ -91,7 +91,7 @@ fn words(dialect: Dialect) -> Words {
             user: "varchar(255) CHARACTER SET utf8mb4 DEFAULT (current_user())",
             json: "json DEFAULT ('{}')",
         },
-        Dialect::Sqlite => Words {
+        Dialect::Sqlite => ColumnTypes {
             id: "text NOT NULL DEFAULT (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' \
                  || substr(hex(randomblob(2)), 2) || '-8' || substr(hex(randomblob(2)), 2) || '-' \
                  || hex(randomblob(6)))) PRIMARY KEY",
@@ -146,8 +146,8 @@ impl Tables {
     /// All tables, each after those that it refers to.
     pub(super) fn layout(&self) -> Vec<Table> {
         let words = words(self.dialect);
-        let Words { id, name, text, .. } = &words;
-        let Words {
+        let ColumnTypes { id, name, text, .. } = &words;
+        let ColumnTypes {
             word,
             moment,
             user,

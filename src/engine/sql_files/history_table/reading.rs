@@ -5,7 +5,9 @@ use super::{Tables, refused, run};
 use crate::domain::foresight::Dialect;
 use crate::domain::query::{Execution, RunError};
 use crate::domain::revision::RevisionId;
-use crate::domain::sql_files::history::{Dependency, History, Kind, Metadata, Record, Status};
+use crate::domain::sql_files::history::{
+    Dependency, History, HistoryRecord, Kind, Metadata, Status,
+};
 use crate::domain::sql_files::supabase::RemoteMigration;
 
 /// What Supabase keeps of its own.
@@ -133,7 +135,7 @@ fn remote(row: Vec<Option<String>>) -> Option<RemoteMigration> {
     })
 }
 
-fn record(row: Vec<Option<String>>) -> Result<Record, RunError> {
+fn record(row: Vec<Option<String>>) -> Result<HistoryRecord, RunError> {
     let Ok(
         [
             Some(name),
@@ -157,7 +159,7 @@ fn record(row: Vec<Option<String>>) -> Result<Record, RunError> {
             "the status of {name} in {HISTORY} is {status:?}, and only applied, rolled_back and failed are known"
         )));
     };
-    Ok(Record {
+    Ok(HistoryRecord {
         id: RevisionId::new(name),
         status,
         applied_at,

@@ -4,7 +4,7 @@ use super::layout::SNAPSHOTS;
 use super::{Tables, run};
 use crate::domain::foresight::Dialect;
 use crate::domain::query::{Execution, RunError};
-use crate::domain::schema::Schema;
+use crate::domain::schema::SchemaLines;
 use crate::domain::sql_files::history::Snapshot;
 use crate::domain::sql_files::literal::optional;
 
@@ -16,7 +16,7 @@ impl Tables {
         migration: Option<&str>,
         note: Option<&str>,
         by: &str,
-        schema: &Schema,
+        schema: &SchemaLines,
     ) -> String {
         let lines: Vec<&str> = schema.iter().map(String::as_str).collect();
         let optional = |text| optional(self.dialect, text);

@@ -3,7 +3,7 @@
 //! A statement that can be taken back shares a transaction with the note that it is done. Another one is followed by
 //! that note; if the program dies between the two, the schema tells which of them was the last.
 
-use super::step::{Step, Trouble};
+use super::step::{Step, StepError};
 use super::transaction::prepare;
 use super::{Script, SqlFiles};
 use crate::domain::foresight::Dialect;
@@ -13,7 +13,9 @@ use crate::domain::query::RunErrorKind;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::history::Progress;
 use crate::domain::sql_files::script::Statement;
-use crate::domain::sql_files::way::{Known, digest, is_a_setting, next, script_digest, why_alone};
+use crate::domain::sql_files::way::{
+    ResumeFacts, digest, is_a_setting, next, script_digest, why_alone,
+};
 use crate::fault;
 
 /// A script under way.
@@ -32,7 +34,7 @@ impl SqlFiles {
         id: &RevisionId,
         script: &Script,
         statements: &[Statement],
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let before = self.progress(step, id)?;
         let schema = step.listener.schema();
         let done = match &before {
@@ -40,7 +42,7 @@ impl SqlFiles {
                 let known = self.known(id, &self.server(step)?);
                 let schema = schema.as_deref();
                 next(progress, statements, schema, self.tables.dialect, known)
-                    .map_err(|why| Trouble::Said(format!("{id} was cut off before: {why}")))?
+                    .map_err(|why| StepError::Said(format!("{id} was cut off before: {why}")))?
             }
             None => 0,
         };
@@ -69,11 +71,11 @@ impl SqlFiles {
         &self,
         step: &mut Step<'_, '_>,
         id: &RevisionId,
-    ) -> Result<Option<Progress>, Trouble> {
+    ) -> Result<Option<Progress>, StepError> {
         let history = self
             .tables
             .read(step.execution())
-            .map_err(|error| Trouble::Ours("read the history", error))?;
+            .map_err(|error| StepError::Ours("read the history", error))?;
         let record = history.as_ref().and_then(|history| history.get(id));
         Ok(record.and_then(|record| record.metadata.progress.clone()))
     }
@@ -98,7 +100,7 @@ impl SqlFiles {
     }
 
     /// The server and its release, where that matters.
-    fn server(&self, step: &mut Step<'_, '_>) -> Result<String, Trouble> {
+    fn server(&self, step: &mut Step<'_, '_>) -> Result<String, StepError> {
         if self.tables.dialect != Dialect::Mysql {
             return Ok(String::new());
         }
@@ -107,9 +109,9 @@ impl SqlFiles {
         Ok(version.unwrap_or_default())
     }
 
-    fn known(&self, id: &RevisionId, server: &str) -> Known<'_> {
+    fn known(&self, id: &RevisionId, server: &str) -> ResumeFacts<'_> {
         let cut_off = self.cut_off.as_ref().filter(|it| it.migration == *id);
-        Known {
+        ResumeFacts {
             in_flight: cut_off
                 .and_then(|it| it.in_flight.as_ref())
                 .map(|(at, text)| (*at, text.as_str())),
@@ -143,7 +145,7 @@ fn does_statements_whole(version: &str) -> bool {
 
 impl UnderWay<'_> {
     /// Writes down where it begins. What earlier statements set for their session, it is told again.
-    fn begin(&self, step: &mut Step<'_, '_>) -> Result<(), Trouble> {
+    fn begin(&self, step: &mut Step<'_, '_>) -> Result<(), StepError> {
         let engine = self.engine;
         step.ours("begin a transaction", engine.begin())?;
         prepare(step, self.script)?;
@@ -158,7 +160,7 @@ impl UnderWay<'_> {
         Ok(())
     }
 
-    fn one(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), Trouble> {
+    fn one(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), StepError> {
         self.tell(step, at, StatementState::Begun, None)?;
         fault::point("before_statement");
         let alone = why_alone(&self.statements[at], self.engine.tables.dialect).is_some();
@@ -167,7 +169,7 @@ impl UnderWay<'_> {
         } else {
             self.with_its_note(step, at)
         };
-        if let Err(Trouble::Statement { error, .. }) = &done
+        if let Err(StepError::Statement { error, .. }) = &done
             && matches!(
                 error.kind,
                 RunErrorKind::Refused | RunErrorKind::LockTimeout
@@ -185,7 +187,7 @@ impl UnderWay<'_> {
     }
 
     /// A statement that commits by itself, and the note after it.
-    fn alone(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), Trouble> {
+    fn alone(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), StepError> {
         step.statement(self.script, at, self.statements)?;
         fault::point("after_statement");
         self.is_done(at);
@@ -196,7 +198,7 @@ impl UnderWay<'_> {
     }
 
     /// A statement and the note that it is done, in one transaction.
-    fn with_its_note(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), Trouble> {
+    fn with_its_note(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), StepError> {
         step.ours("begin a transaction", self.engine.begin())?;
         let done = step.statement(self.script, at, self.statements);
         if done.is_err() {
@@ -220,7 +222,7 @@ impl UnderWay<'_> {
     }
 
     /// Writes down that the migration is gone, and with that that nothing is under way.
-    fn end(&self, step: &mut Step<'_, '_>) -> Result<(), Trouble> {
+    fn end(&self, step: &mut Step<'_, '_>) -> Result<(), StepError> {
         step.ours("begin a transaction", self.engine.begin())?;
         self.engine.write_the_end(step, self.id)?;
         fault::point("before_commit");
@@ -234,7 +236,7 @@ impl UnderWay<'_> {
         self.progress.script = script_digest(&self.statements[..=at]);
     }
 
-    fn note(&self, step: &mut Step<'_, '_>) -> Result<(), Trouble> {
+    fn note(&self, step: &mut Step<'_, '_>) -> Result<(), StepError> {
         for sql in self.engine.tables.progressed(self.id, Some(&self.progress)) {
             step.ours("write down how far it came", &sql)?;
         }
@@ -248,7 +250,7 @@ impl UnderWay<'_> {
         at: usize,
         state: StatementState,
         schema: Option<String>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let statement = journal::Statement {
             at,
             of: self.statements.len(),
@@ -258,7 +260,7 @@ impl UnderWay<'_> {
         };
         step.listener
             .statement(&statement)
-            .map_err(|reason| Trouble::Said(format!("the record cannot be kept: {reason}")))
+            .map_err(|reason| StepError::Said(format!("the record cannot be kept: {reason}")))
     }
 }
 

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::range::Connected;
-use super::step::{Outcome, Trouble};
+use super::step::{Outcome, StepError};
 use super::{Script, SqlFiles, not_run};
 use crate::domain::foresight::Dialect;
 use crate::domain::plan::Step as Planned;
 use crate::domain::sql_files::script::Statement;
-use crate::domain::sql_files::way::{Way, way};
+use crate::domain::sql_files::way::{ScriptMode, way};
 use crate::engine::{Engine as _, EngineError, Judge, Keep, Sequence, StepRun};
 use crate::fault;
 
@@ -72,10 +72,10 @@ impl Connected<'_> {
         let mut ended = step.alone(dialect);
         if ended.is_ok() {
             ended = match way(statements, dialect) {
-                Way::ByStatement(_) => {
+                ScriptMode::PerStatement(_) => {
                     engine.statement_by_statement(&mut step, id, script, statements)
                 }
-                Way::Transaction if dialect == Dialect::Postgresql => {
+                ScriptMode::Transactional if dialect == Dialect::Postgresql => {
                     let ended = self.judged(planned, script, statements, judge);
                     step = self.step(judge);
                     if ended.is_err() {
@@ -84,7 +84,9 @@ impl Connected<'_> {
                     fault::point("after_commit");
                     ended
                 }
-                Way::Transaction => engine.in_one_transaction(&mut step, id, script, statements),
+                ScriptMode::Transactional => {
+                    engine.in_one_transaction(&mut step, id, script, statements)
+                }
             };
         }
         step.ended(ended, started)
@@ -96,19 +98,19 @@ impl Connected<'_> {
         script: &Script,
         statements: &[Statement],
         judge: &mut dyn Judge,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let engine = self.engine;
         self.step(judge)
             .ours("begin a transaction", engine.begin())?;
         judge
             .starting(index, &mut self.look())
-            .map_err(Trouble::Objection)?;
+            .map_err(StepError::Objection)?;
         let mut step = self.step(judge);
         engine.inside(&mut step, &planned.removes, script, statements)?;
         step.ours("check what is deferred", IMMEDIATE)?;
         judge
             .applied(index, &planned.heads_after, &mut self.look())
-            .map_err(Trouble::Objection)?;
+            .map_err(StepError::Objection)?;
         fault::point("before_commit");
         self.step(judge).ours("commit", "COMMIT").map(drop)
     }

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::step::{Step, Trouble, Watch};
+use super::step::{Deadline, Step, StepError};
 use super::{SqlFiles, not_run};
 use crate::domain::plan::Step as Planned;
 use crate::domain::query::{Execution, Queries, QueryError, RunError, TextRows};
 use crate::domain::revision::RevisionId;
-use crate::domain::sql_files::way::{Way, way};
+use crate::domain::sql_files::way::{ScriptMode, way};
 use crate::engine::{EngineError, Judge, Sequence, StepRun};
 use crate::fault;
 
@@ -24,7 +24,7 @@ impl SqlFiles {
             Ok(found) => found,
             Err(error) => return Some(error.summary),
         };
-        let Way::ByStatement(alone) = way(&statements, self.tables.dialect) else {
+        let ScriptMode::PerStatement(alone) = way(&statements, self.tables.dialect) else {
             return None;
         };
         let why = alone.first().map(|alone| {
@@ -72,7 +72,7 @@ impl SqlFiles {
 pub(super) struct Connected<'a> {
     pub(super) engine: &'a SqlFiles,
     pub(super) execution: Box<dyn Execution>,
-    watch: Watch<'a>,
+    watch: Deadline<'a>,
 }
 
 impl<'a> Connected<'a> {
@@ -84,7 +84,7 @@ impl<'a> Connected<'a> {
         Self {
             engine,
             execution,
-            watch: Watch::new(&engine.interrupt, timeout),
+            watch: Deadline::new(&engine.interrupt, timeout),
         }
     }
 
@@ -92,8 +92,8 @@ impl<'a> Connected<'a> {
         Step::new(self.execution.as_mut(), &mut self.watch, judge)
     }
 
-    pub(super) fn look(&mut self) -> Look<'_, 'a> {
-        Look {
+    pub(super) fn look(&mut self) -> OpenTransaction<'_, 'a> {
+        OpenTransaction {
             execution: self.execution.as_mut(),
             watch: &mut self.watch,
         }
@@ -105,20 +105,22 @@ impl<'a> Connected<'a> {
         planned: &[Planned],
         judge: &mut dyn Judge,
         at: &mut Option<RevisionId>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let engine = self.engine;
         let mut step = self.step(judge);
         step.alone(engine.tables.dialect)?;
         let limit = step.ours("ask for the lock timeout", "SHOW lock_timeout")?;
         let limit = limit.into_iter().flatten().flatten().next();
         step.ours("begin a transaction", engine.begin())?;
-        judge.begun(&mut self.look()).map_err(Trouble::Objection)?;
+        judge
+            .begun(&mut self.look())
+            .map_err(StepError::Objection)?;
         for (index, planned) in planned.iter().enumerate() {
             let id = &planned.removes;
             *at = Some(id.clone());
             let (script, statements) = engine
                 .script(id)
-                .map_err(|error| Trouble::Said(error.summary))?;
+                .map_err(|error| StepError::Said(error.summary))?;
             let mut step = self.step(judge);
             engine.inside(&mut step, id, script, &statements)?;
             for sql in RESET {
@@ -132,23 +134,23 @@ impl<'a> Connected<'a> {
             }
             judge
                 .applied(index, &planned.heads_after, &mut self.look())
-                .map_err(Trouble::Objection)?;
+                .map_err(StepError::Objection)?;
         }
         judge
             .finished(&mut self.look())
-            .map_err(Trouble::Objection)?;
+            .map_err(StepError::Objection)?;
         fault::point("before_commit");
         self.step(judge).ours("commit", "COMMIT").map(drop)
     }
 }
 
 /// The open transaction, which questions can be put to.
-pub(super) struct Look<'b, 'a> {
+pub(super) struct OpenTransaction<'b, 'a> {
     execution: &'b mut dyn Execution,
-    watch: &'b mut Watch<'a>,
+    watch: &'b mut Deadline<'a>,
 }
 
-impl Look<'_, '_> {
+impl OpenTransaction<'_, '_> {
     fn run(&mut self, sql: &str) -> Result<TextRows, QueryError> {
         let watch = &mut *self.watch;
         let answer = self.execution.run(sql, &mut || watch.is_not_over());
@@ -156,7 +158,7 @@ impl Look<'_, '_> {
     }
 }
 
-impl Queries for Look<'_, '_> {
+impl Queries for OpenTransaction<'_, '_> {
     fn rows(&mut self, statements: &[&str]) -> Result<TextRows, QueryError> {
         self.run(&format!("SAVEPOINT {HERE}"))?;
         let mut answer = Ok(TextRows::new());

@@ -21,7 +21,7 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// Why a step does not go on.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum StepError {
     /// A statement of the script: which one, of how many, and where it stands.
     Statement {
         at: usize,
@@ -41,14 +41,14 @@ pub(super) enum Trouble {
 /// One step, for as long as it has its connection for itself.
 pub(super) struct Step<'b, 'a> {
     execution: &'b mut dyn Execution,
-    watch: &'b mut Watch<'a>,
+    watch: &'b mut Deadline<'a>,
     pub(super) listener: &'b mut dyn Listener,
     /// How many statements are done that stay so whatever comes, and how many there are.
     pub(super) kept: Option<(usize, usize)>,
 }
 
 /// What ends a step before its end.
-pub(super) struct Watch<'a> {
+pub(super) struct Deadline<'a> {
     interrupt: &'a Interrupt,
     ends_at: usize,
     deadline: Option<Instant>,
@@ -56,7 +56,7 @@ pub(super) struct Watch<'a> {
     looked: Instant,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> Deadline<'a> {
     pub(super) fn new(interrupt: &'a Interrupt, timeout: Option<Duration>) -> Self {
         let now = Instant::now();
         Self {
@@ -70,7 +70,7 @@ impl<'a> Watch<'a> {
 
     fn goes_on(&mut self, listener: &mut dyn Listener) -> bool {
         if self.looked.elapsed() >= LOOK_AROUND {
-            listener.look_around();
+            listener.on_tick();
             self.looked = Instant::now();
         }
         self.is_not_over()
@@ -91,7 +91,7 @@ impl<'a> Watch<'a> {
 impl<'b, 'a> Step<'b, 'a> {
     pub(super) fn new(
         execution: &'b mut dyn Execution,
-        watch: &'b mut Watch<'a>,
+        watch: &'b mut Deadline<'a>,
         listener: &'b mut dyn Listener,
     ) -> Self {
         Self {
@@ -116,8 +116,8 @@ impl<'b, 'a> Step<'b, 'a> {
     }
 
     /// Something of ours; `what` completes "cannot ...".
-    pub(super) fn ours(&mut self, what: &'static str, sql: &str) -> Result<TextRows, Trouble> {
-        self.run(sql).map_err(|error| Trouble::Ours(what, error))
+    pub(super) fn ours(&mut self, what: &'static str, sql: &str) -> Result<TextRows, StepError> {
+        self.run(sql).map_err(|error| StepError::Ours(what, error))
     }
 
     /// A statement of the script.
@@ -126,7 +126,7 @@ impl<'b, 'a> Step<'b, 'a> {
         script: &Script,
         at: usize,
         statements: &[Statement],
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let statement = &statements[at];
         let (at, of) = (at + 1, statements.len());
         self.listener.line(&format!(
@@ -135,7 +135,7 @@ impl<'b, 'a> Step<'b, 'a> {
         ));
         match self.run(&statement.text) {
             Ok(_) => Ok(()),
-            Err(error) => Err(Trouble::Statement {
+            Err(error) => Err(StepError::Statement {
                 at,
                 of,
                 place: place(script, statement),
@@ -151,7 +151,7 @@ impl<'b, 'a> Step<'b, 'a> {
 
     /// Waits until nobody else is at a step of this database: the server goes on with the statement of a program
     /// that was killed. What is locked is free again when the connection of the step is closed.
-    pub(super) fn alone(&mut self, dialect: Dialect) -> Result<(), Trouble> {
+    pub(super) fn alone(&mut self, dialect: Dialect) -> Result<(), StepError> {
         // `roll` and `step` in ASCII.
         let ask = match dialect {
             Dialect::Postgresql => "SELECT pg_try_advisory_lock(1919904876, 1937007984)::int::text",
@@ -168,7 +168,7 @@ impl<'b, 'a> Step<'b, 'a> {
                 return Ok(());
             }
             if since.elapsed() >= PATIENCE {
-                return Err(Trouble::Said(
+                return Err(StepError::Said(
                     "the server is still at a statement of another run on this database: wait for its end"
                         .to_owned(),
                 ));
@@ -178,7 +178,7 @@ impl<'b, 'a> Step<'b, 'a> {
     }
 
     /// What became of the step.
-    pub(super) fn ended(self, ended: Result<(), Trouble>, started: Instant) -> Outcome {
+    pub(super) fn ended(self, ended: Result<(), StepError>, started: Instant) -> Outcome {
         let mut run = StepRun {
             ended: Ended::Exited(0),
             stdout: String::new(),
@@ -196,7 +196,7 @@ impl<'b, 'a> Step<'b, 'a> {
         run.statement = run.kept.map(|(done, of)| (of.min(done + 1), of));
         run.ended = Ended::Exited(1);
         let error = match trouble {
-            Trouble::Statement {
+            StepError::Statement {
                 at,
                 of,
                 place,
@@ -209,20 +209,20 @@ impl<'b, 'a> Step<'b, 'a> {
                 run.reason = Some(format!("{place}: {}", first_line(&error.reason)));
                 error
             }
-            Trouble::Ours(what, error) => {
+            StepError::Ours(what, error) => {
                 run.stderr = format!("cannot {what}:\n");
                 run.reason = Some(format!("cannot {what}: {}", first_line(&error.reason)));
                 error
             }
-            Trouble::Said(sentence) if run.kept.is_some() => {
+            StepError::Said(sentence) if run.kept.is_some() => {
                 run.stderr = format!("{sentence}\n");
                 run.reason = Some(sentence);
                 return Outcome::Ran(run);
             }
-            Trouble::Said(sentence) => {
+            StepError::Said(sentence) => {
                 return Outcome::Said(sentence);
             }
-            Trouble::Objection(sentence) => {
+            StepError::Objection(sentence) => {
                 run.stderr = format!("{sentence}\n");
                 run.reason = Some(sentence);
                 return Outcome::Ran(run);

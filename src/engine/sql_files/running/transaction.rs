@@ -1,6 +1,6 @@
 //! A script in one transaction with what is written down about it.
 
-use super::step::{Step, Trouble};
+use super::step::{Step, StepError};
 use super::{Script, SqlFiles};
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::script::Statement;
@@ -13,7 +13,7 @@ impl SqlFiles {
         id: &RevisionId,
         script: &Script,
         statements: &[Statement],
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         step.ours("begin a transaction", self.begin())?;
         let done = self.inside(step, id, script, statements).and_then(|()| {
             fault::point("before_commit");
@@ -33,7 +33,7 @@ impl SqlFiles {
         id: &RevisionId,
         script: &Script,
         statements: &[Statement],
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         prepare(step, script)?;
         for at in 0..statements.len() {
             fault::point("before_statement");
@@ -48,7 +48,7 @@ impl SqlFiles {
         &self,
         step: &mut Step<'_, '_>,
         id: &RevisionId,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let remote = self.supabase.get(id);
         for sql in self.tables.rolled_back(id, &self.by, remote) {
             step.ours("write down that it is rolled back", &sql)?;
@@ -58,7 +58,7 @@ impl SqlFiles {
 }
 
 /// Brings the row up to the file, where that is what is run.
-pub(super) fn prepare(step: &mut Step<'_, '_>, script: &Script) -> Result<(), Trouble> {
+pub(super) fn prepare(step: &mut Step<'_, '_>, script: &Script) -> Result<(), StepError> {
     for sql in &script.before {
         step.ours("bring its row up to the file", sql)?;
     }

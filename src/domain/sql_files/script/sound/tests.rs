@@ -20,7 +20,7 @@ fn fault_in(sql: &str, dialect: Dialect) -> Option<String> {
     let found = statements(sql, dialect).unwrap();
     found
         .iter()
-        .find_map(|one| fault(one, dialect))
+        .find_map(|one| lint_statement(one, dialect))
         .map(|error| error.to_string())
 }
 
@@ -32,7 +32,7 @@ fn what_servers_take_is_not_refused() {
     for (sql, dialect, grammar) in TAKEN {
         let found = statements(sql, dialect).unwrap();
         for one in &found {
-            assert_eq!(fault(one, dialect), None, "{}", one.text);
+            assert_eq!(lint_statement(one, dialect), None, "{}", one.text);
         }
         let by_the_parser = |one: &&Statement| Parser::parse_sql(grammar, &one.text).is_err();
         refused.push((found.iter().filter(by_the_parser).count(), found.len()));

@@ -1,14 +1,14 @@
 //! Attributes and methods.
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
-use super::things::{ColumnValue, Mentions, Row, Thing};
+use super::machine::{Evaluated, Interpreter};
+use super::things::{ColumnValue, Mentions, Row, SqlaObject};
 use super::value::{Binding, Class, Function, UNKNOWN, Value};
 use crate::domain::operation::{Operation, RowChange};
 use ruff_python_ast::name::Name;
 use std::rc::Rc;
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// `object.name`.
     pub(super) fn attribute(&mut self, object: &Value, name: &str) -> Evaluated {
         match object {
@@ -65,10 +65,10 @@ impl Machine<'_> {
                 "__name__" => Ok(Value::text(&class.name)),
                 "__table__" => Ok(self
                     .table_of_model(class)
-                    .map_or(UNKNOWN, |table| Value::thing(Thing::Table(table)))),
-                "metadata" => Ok(Value::thing(Thing::Metadata(super::metadata::holder_of(
-                    class,
-                )))),
+                    .map_or(UNKNOWN, |table| Value::thing(SqlaObject::Table(table)))),
+                "metadata" => Ok(Value::thing(SqlaObject::Metadata(
+                    super::metadata::holder_of(class),
+                ))),
                 "query" if self.row_of(class).is_some() => {
                     let arguments = Arguments::of(vec![Value::Class(Rc::clone(class))]);
                     self.query(&arguments)
@@ -76,7 +76,7 @@ impl Machine<'_> {
                 _ => match other {
                     // A model of which a mixin is not known may have it as a column.
                     Err(()) if self.row_of(class).is_some() => {
-                        Ok(Value::thing(Thing::Expression(Vec::new())))
+                        Ok(Value::thing(SqlaObject::Expression(Vec::new())))
                     }
                     _ => Ok(UNKNOWN),
                 },
@@ -86,7 +86,7 @@ impl Machine<'_> {
 
     /// A column of a model with its table and name.
     pub(super) fn placed(&mut self, class: &Rc<Class>, attribute: &str, value: Value) -> Value {
-        let Some(Thing::Column(column)) = value.as_thing() else {
+        let Some(SqlaObject::Column(column)) = value.as_thing() else {
             return value;
         };
         if column.table.is_some() && !column.definition.name.is_empty() {
@@ -99,7 +99,7 @@ impl Machine<'_> {
         if column.table.is_none() {
             column.table = super::models::table_of_class(class);
         }
-        Value::thing(Thing::Column(column))
+        Value::thing(SqlaObject::Column(column))
     }
 
     pub(super) fn attribute_through(
@@ -111,7 +111,7 @@ impl Machine<'_> {
         match class.member(name) {
             Ok(Some(Value::Function(function))) => self.bound(function, class, object),
             Ok(Some(Value::Thing(thing)))
-                if matches!(&*thing, Thing::Column(_) | Thing::Relation(_)) =>
+                if matches!(&*thing, SqlaObject::Column(_) | SqlaObject::Relation(_)) =>
             {
                 Ok(UNKNOWN)
             }
@@ -141,31 +141,35 @@ impl Machine<'_> {
         }
     }
 
-    pub(super) fn attribute_of_thing(&mut self, thing: &Rc<Thing>, name: &str) -> Evaluated {
+    pub(super) fn attribute_of_thing(&mut self, thing: &Rc<SqlaObject>, name: &str) -> Evaluated {
         let value = Value::Thing(Rc::clone(thing));
         let method = || Value::Method(Rc::new((value.clone(), name.into())));
         Ok(match (&**thing, name) {
             (
-                Thing::Context | Thing::Session | Thing::Inspector,
+                SqlaObject::Context | SqlaObject::Session | SqlaObject::Inspector,
                 "bind" | "connection" | "engine",
             )
-            | (Thing::Bind | Thing::FlaskDatabase, "engine") => Value::thing(Thing::Bind),
-            (Thing::Context | Thing::Bind | Thing::Inspector, "dialect") => {
-                Value::thing(Thing::Dialect)
+            | (SqlaObject::Bind | SqlaObject::FlaskDatabase, "engine") => {
+                Value::thing(SqlaObject::Bind)
             }
-            (Thing::Context, "impl") => Value::thing(Thing::Context),
-            (Thing::Dialect, "name") => self
+            (SqlaObject::Context | SqlaObject::Bind | SqlaObject::Inspector, "dialect") => {
+                Value::thing(SqlaObject::Dialect)
+            }
+            (SqlaObject::Context, "impl") => Value::thing(SqlaObject::Context),
+            (SqlaObject::Dialect, "name") => self
                 .dialect()
                 .map_or(UNKNOWN, |dialect| Value::text(dialect.name())),
-            (Thing::Dialect, "identifier_preparer") => value,
-            (Thing::Dialect | Thing::Inspector, "default_schema_name") => match self.catalogue() {
-                Some(catalogue) => catalogue
-                    .default_schema
-                    .as_deref()
-                    .map_or(Value::None, Value::text),
-                None => UNKNOWN,
-            },
-            (Thing::Dialect, _) => {
+            (SqlaObject::Dialect, "identifier_preparer") => value,
+            (SqlaObject::Dialect | SqlaObject::Inspector, "default_schema_name") => {
+                match self.catalogue() {
+                    Some(catalogue) => catalogue
+                        .default_schema
+                        .as_deref()
+                        .map_or(Value::None, Value::text),
+                    None => UNKNOWN,
+                }
+            }
+            (SqlaObject::Dialect, _) => {
                 if name.starts_with("has_") || name.starts_with("get_") || name.starts_with("quote")
                 {
                     method()
@@ -173,54 +177,58 @@ impl Machine<'_> {
                     UNKNOWN
                 }
             }
-            (Thing::FlaskDatabase, "session") => Value::thing(Thing::Session),
-            (Thing::FlaskDatabase, "Model") => Value::thing(Thing::Base(None)),
-            (Thing::FlaskDatabase, "metadata") => Value::thing(Thing::Metadata(None)),
-            (Thing::Base(holder), "metadata") => Value::thing(Thing::Metadata(holder.clone())),
-            (Thing::FlaskDatabase, "Session") => Value::thing(Thing::Session),
-            (Thing::FlaskDatabase, name) => Value::Foreign(format!("sqlalchemy.{name}").into()),
-            (Thing::Block(inner), "session" | "connection") => inner.clone(),
-            (Thing::Table(table), "c" | "columns") => {
-                Value::thing(Thing::Columns(Rc::clone(table)))
+            (SqlaObject::FlaskDatabase, "session") => Value::thing(SqlaObject::Session),
+            (SqlaObject::FlaskDatabase, "Model") => Value::thing(SqlaObject::Base(None)),
+            (SqlaObject::FlaskDatabase, "metadata") => Value::thing(SqlaObject::Metadata(None)),
+            (SqlaObject::Base(holder), "metadata") => {
+                Value::thing(SqlaObject::Metadata(holder.clone()))
             }
-            (Thing::Table(table), "name") => match &table.name {
+            (SqlaObject::FlaskDatabase, "Session") => Value::thing(SqlaObject::Session),
+            (SqlaObject::FlaskDatabase, name) => {
+                Value::Foreign(format!("sqlalchemy.{name}").into())
+            }
+            (SqlaObject::Block(inner), "session" | "connection") => inner.clone(),
+            (SqlaObject::Table(table), "c" | "columns") => {
+                Value::thing(SqlaObject::Columns(Rc::clone(table)))
+            }
+            (SqlaObject::Table(table), "name") => match &table.name {
                 Some(table) => Value::text(&table.name),
                 None => UNKNOWN,
             },
-            (Thing::Table(table), "schema") => match &table.name {
+            (SqlaObject::Table(table), "schema") => match &table.name {
                 Some(table) => table.schema.as_deref().map_or(Value::None, Value::text),
                 None => UNKNOWN,
             },
-            (Thing::Table(table), "foreign_key_constraints" | "foreign_keys") => {
+            (SqlaObject::Table(table), "foreign_key_constraints" | "foreign_keys") => {
                 self.foreign_keys_of(table)
             }
-            (Thing::Columns(_), "keys" | "values" | "items" | "get") => method(),
-            (Thing::Columns(table), name) => self.column_of_table(table, name)?,
-            (Thing::Column(column), "name" | "key") => {
+            (SqlaObject::Columns(_), "keys" | "values" | "items" | "get") => method(),
+            (SqlaObject::Columns(table), name) => self.column_of_table(table, name)?,
+            (SqlaObject::Column(column), "name" | "key") => {
                 if column.definition.name.is_empty() {
                     UNKNOWN
                 } else {
                     Value::text(&column.definition.name)
                 }
             }
-            (Thing::Column(column), "type") => match &column.definition.kind {
-                Some(kind) => Value::thing(Thing::Type(kind.clone())),
+            (SqlaObject::Column(column), "type") => match &column.definition.kind {
+                Some(kind) => Value::thing(SqlaObject::Type(kind.clone())),
                 None => UNKNOWN,
             },
-            (Thing::Column(column), "nullable") => Value::Bool(column.definition.nullable),
-            (Thing::Type(kind) | Thing::OwnEnum(kind), "name") => kind
+            (SqlaObject::Column(column), "nullable") => Value::Bool(column.definition.nullable),
+            (SqlaObject::Type(kind) | SqlaObject::OwnEnum(kind), "name") => kind
                 .enum_name
                 .as_ref()
                 .map_or(UNKNOWN, |name| Value::text(&name.name)),
-            (Thing::Type(kind), "length") => match kind.length {
+            (SqlaObject::Type(kind), "length") => match kind.length {
                 Some(length) => i64::try_from(length).map_or(UNKNOWN, Value::Int),
                 None => Value::None,
             },
-            (Thing::Type(kind) | Thing::OwnEnum(kind), "enums") => {
+            (SqlaObject::Type(kind) | SqlaObject::OwnEnum(kind), "enums") => {
                 let words = kind.values.iter().map(Value::text).collect();
                 Value::List(super::value::Sequence::of(words, self.doubt))
             }
-            (Thing::Constraint(constraint), "name") => {
+            (SqlaObject::Constraint(constraint), "name") => {
                 use crate::domain::operation::Constraint as C;
                 let name = match constraint {
                     C::PrimaryKey { name, .. } | C::Unique { name, .. } | C::Check { name, .. } => {
@@ -234,11 +242,13 @@ impl Machine<'_> {
                     crate::domain::operation::Name::Unknown => UNKNOWN,
                 }
             }
-            (Thing::Row(row), name) => match row.class.clone() {
+            (SqlaObject::Row(row), name) => match row.class.clone() {
                 Some(class) => match class.member(name) {
                     Ok(Some(Value::Function(function))) => self.bound(function, &class, &value)?,
                     Ok(Some(Value::Thing(thing))) if row.persistent => match &*thing {
-                        Thing::Relation(between) => Value::thing(Thing::Related(between.clone())),
+                        SqlaObject::Relation(between) => {
+                            Value::thing(SqlaObject::Related(between.clone()))
+                        }
                         _ => UNKNOWN,
                     },
                     _ if name == "__table__" => self.attribute_of_class(&class, name)?,
@@ -247,14 +257,14 @@ impl Machine<'_> {
                 None => UNKNOWN,
             },
             (
-                Thing::Rows(_),
+                SqlaObject::Rows(_),
                 "rowcount" | "inserted_primary_key" | "lastrowid" | "returns_rows",
             ) => UNKNOWN,
-            (Thing::Exception(_, message), "args" | "orig" | "message") => match message {
+            (SqlaObject::Exception(_, message), "args" | "orig" | "message") => match message {
                 Some(message) => Value::text(message),
                 None => UNKNOWN,
             },
-            (Thing::Super(class, this), name) => {
+            (SqlaObject::Super(class, this), name) => {
                 let (class, this) = (Rc::clone(class), this.clone());
                 for base in &class.bases {
                     if let Value::Class(base) = base
@@ -268,12 +278,14 @@ impl Machine<'_> {
                 }
                 method()
             }
-            (Thing::Query(_), "session") => Value::thing(Thing::Session),
-            (Thing::Expression(mentions), "c") => Value::thing(Thing::Expression(mentions.clone())),
-            (Thing::Expression(_) | Thing::Relation(_), _) => method(),
-            (Thing::Statement(statement), "c") => {
+            (SqlaObject::Query(_), "session") => Value::thing(SqlaObject::Session),
+            (SqlaObject::Expression(mentions), "c") => {
+                Value::thing(SqlaObject::Expression(mentions.clone()))
+            }
+            (SqlaObject::Expression(_) | SqlaObject::Relation(_), _) => method(),
+            (SqlaObject::Statement(statement), "c") => {
                 let mentions = all_of(&statement.reads);
-                Value::thing(Thing::Expression(mentions))
+                Value::thing(SqlaObject::Expression(mentions))
             }
             _ => method(),
         })
@@ -303,7 +315,7 @@ impl Machine<'_> {
                 class.row.take();
             }
             Value::Thing(thing) => {
-                if let Thing::Row(row) = &**thing
+                if let SqlaObject::Row(row) = &**thing
                     && row.persistent
                     && let Some(table) = &row.table
                 {

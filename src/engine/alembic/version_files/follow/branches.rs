@@ -1,15 +1,15 @@
 //! Conditions and loops: where ways part and meet again.
 
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::modules::assigned;
 use super::statements::Outcome;
 use super::statements::ROUNDS;
 use super::value::{UNKNOWN, Value};
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use ruff_python_ast::name::Name;
 use ruff_python_ast::{Expr, Stmt};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// Goes a way that may not be gone.
     pub(super) fn uncertainly(&mut self, inside: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
         let names = self.save();
@@ -102,7 +102,7 @@ impl Machine<'_> {
 
     pub(super) fn each(&mut self, each: &ruff_python_ast::StmtFor) -> Evaluated<Outcome> {
         if each.is_async {
-            self.unknown("an asynchronous loop", Extent::Schema)?;
+            self.unknown("an asynchronous loop", SideEffect::Schema)?;
         }
         let values = self.evaluate(&each.iter)?;
         let mut total = Outcome::default();
@@ -227,7 +227,7 @@ impl Machine<'_> {
                 }
             }
         }
-        self.unknown("a loop with so many rounds", Extent::Schema)?;
+        self.unknown("a loop with so many rounds", SideEffect::Schema)?;
         self.forget_changing(&repeat.body);
         total.normal = true;
         Ok(total)

@@ -1,11 +1,11 @@
 //! Python's own functions, and what other packages' are known to do.
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Exception, Machine};
-use super::things::{Row, Thing};
+use super::machine::{Evaluated, Exception, Interpreter};
+use super::things::{Row, SqlaObject};
 use super::value::{Item, Sequence, UNKNOWN, Value, any};
 use crate::domain::foresight::Dialect;
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use std::rc::Rc;
 
 const FUNCTIONS: &[&str] = &[
@@ -146,7 +146,7 @@ pub(super) fn is_caught_by(
     Some(parents.contains(&name))
 }
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     pub(super) fn call_builtin(
         &mut self,
         name: &str,
@@ -165,7 +165,10 @@ impl Machine<'_> {
                 ),
                 _ => None,
             };
-            return Ok(Some(Value::thing(Thing::Exception(name.into(), message))));
+            return Ok(Some(Value::thing(SqlaObject::Exception(
+                name.into(),
+                message,
+            ))));
         }
         Ok(Some(match (name, first) {
             ("print" | "setattr" | "delattr" | "input", _) if name != "setattr" => Value::None,
@@ -249,10 +252,10 @@ impl Machine<'_> {
                         _ => Value::List(self.sequence((items, open))),
                     },
                     None => match values.as_thing() {
-                        Some(Thing::Rows(_)) => values,
-                        Some(Thing::Query(query)) => {
+                        Some(SqlaObject::Rows(_)) => values,
+                        Some(SqlaObject::Query(query)) => {
                             let row = self.read(query)?;
-                            Value::thing(Thing::Rows(row))
+                            Value::thing(SqlaObject::Rows(row))
                         }
                         _ => Value::Unknown(values.is_live()),
                     },
@@ -363,7 +366,9 @@ impl Machine<'_> {
                 }
             }
             ("super", _) => match &self.scope.this {
-                Some((class, this)) => Value::thing(Thing::Super(Rc::clone(class), this.clone())),
+                Some((class, this)) => {
+                    Value::thing(SqlaObject::Super(Rc::clone(class), this.clone()))
+                }
                 None => UNKNOWN,
             },
             ("type", Some(Value::Instance(instance))) => Value::Class(Rc::clone(&instance.class)),
@@ -401,7 +406,7 @@ impl Machine<'_> {
             ("exec" | "eval" | "compile" | "__import__" | "globals" | "locals", _) => {
                 self.unknown(
                     format!("{name}(), which makes code while it runs"),
-                    Extent::Schema,
+                    SideEffect::Schema,
                 )?;
                 Value::Unknown(true)
             }
@@ -532,7 +537,7 @@ impl Machine<'_> {
             },
             Value::Foreign(kind) => {
                 let kind = kind.rsplit('.').next().unwrap_or(kind);
-                if let Some(Thing::Dialect) = object.as_thing() {
+                if let Some(SqlaObject::Dialect) = object.as_thing() {
                     return self.is_dialect(kind);
                 }
                 let own = match object {
@@ -570,7 +575,7 @@ impl Machine<'_> {
 }
 
 fn is_row(value: &Value) -> bool {
-    matches!(value.as_thing(), Some(Thing::Row(Row { .. })))
+    matches!(value.as_thing(), Some(SqlaObject::Row(Row { .. })))
 }
 
 fn length(length: usize) -> Value {

@@ -1,9 +1,9 @@
 //! Calls, and what is defined to be called.
 
-use super::machine::{Evaluated, Machine};
-use super::things::{Generator, Thing};
+use super::machine::{Evaluated, Interpreter};
+use super::things::{Generator, SqlaObject};
 use super::value::{Class, Code, Function, Instance, Item, Scope, UNKNOWN, Value};
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use ruff_python_ast::{Expr, ExprCall, Parameters};
 use ruff_text_size::Ranged;
 use std::cell::RefCell;
@@ -84,11 +84,11 @@ impl Arguments {
     }
 
     /// What code that is handed them may change.
-    pub(super) fn reach(&self) -> Extent {
+    pub(super) fn side_effects(&self) -> SideEffect {
         self.values()
-            .map(Value::reach)
+            .map(Value::side_effects)
             .max()
-            .unwrap_or(Extent::Nothing)
+            .unwrap_or(SideEffect::Nothing)
     }
 
     /// A flag: `None` where it is not given, `Some(None)` where it is not known.
@@ -97,7 +97,7 @@ impl Arguments {
     }
 }
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// A call.
     pub(super) fn evaluate_call(&mut self, call: &ExprCall) -> Evaluated {
         let (object, name) = match &*call.func {
@@ -109,7 +109,7 @@ impl Machine<'_> {
         let arguments = self.arguments(call)?;
         self.at(call.range().start());
         // Asked before, as the call takes them; a constant is the usual case.
-        let handed = arguments.reach();
+        let handed = arguments.side_effects();
         let result = match name {
             Some(name) => self.call_method(&object, name, arguments)?,
             None => self.call_value(&object, arguments)?,
@@ -131,20 +131,23 @@ impl Machine<'_> {
         &mut self,
         object: &Value,
         name: Option<&str>,
-        handed: Extent,
+        handed: SideEffect,
         function: &Expr,
     ) -> Evaluated {
         let missing = match object {
             Value::Foreign(foreign) => self.project.owns(foreign),
             _ => false,
         };
-        let extent = object.reach().max(handed);
-        let live = extent > Extent::Nothing;
+        let extent = object.side_effects().max(handed);
+        let live = extent > SideEffect::Nothing;
         let harmless = match object {
             Value::Foreign(foreign) => super::packages::is_harmless(foreign),
             Value::Thing(thing) => matches!(
                 &**thing,
-                Thing::Inspector | Thing::Row(_) | Thing::Rows(_) | Thing::Dialect
+                SqlaObject::Inspector
+                    | SqlaObject::Row(_)
+                    | SqlaObject::Rows(_)
+                    | SqlaObject::Dialect
             ),
             // What is no connection and holds none: collections do nothing to what is put into them.
             Value::Unknown(false) => name.is_some_and(|name| COLLECTING.contains(&name)),
@@ -156,7 +159,7 @@ impl Machine<'_> {
             let written = self.written(function);
             self.risks += 1;
             // Code of the project that is not at hand finds its own way to the database.
-            let extent = if missing { Extent::Schema } else { extent };
+            let extent = if missing { SideEffect::Schema } else { extent };
             self.unknown(format!("the call of {written}"), extent)?;
             return Ok(Value::Unknown(live));
         }
@@ -200,7 +203,7 @@ impl Machine<'_> {
             Ok(value)
         } else {
             if live {
-                self.unknown("a call", Extent::Schema)?;
+                self.unknown("a call", SideEffect::Schema)?;
             }
             Ok(Value::Unknown(live))
         }
@@ -263,7 +266,7 @@ impl Machine<'_> {
         }
         let scope = self.bind(function, receiver, arguments);
         if function.generator {
-            return Ok(Value::thing(Thing::Generator(Rc::new(Generator {
+            return Ok(Value::thing(SqlaObject::Generator(Rc::new(Generator {
                 function: Rc::clone(function),
                 scope: Rc::new(scope),
             }))));
@@ -273,7 +276,7 @@ impl Machine<'_> {
         {
             self.unknown(
                 format!("the asynchronous function {}", code.name.id),
-                Extent::Schema,
+                SideEffect::Schema,
             )?;
             return Ok(Value::Unknown(true));
         }
@@ -316,7 +319,7 @@ impl Machine<'_> {
         if let Some(value) = result? {
             value
         } else {
-            self.unknown("so many calls within each other", Extent::Schema)?;
+            self.unknown("so many calls within each other", SideEffect::Schema)?;
             Ok(Value::Unknown(true))
         }
     }
@@ -412,7 +415,7 @@ impl Machine<'_> {
     /// Makes an object.
     pub(super) fn instantiate(&mut self, class: &Rc<Class>, mut arguments: Arguments) -> Evaluated {
         if let Some(kind) = super::types::of_class(class, 0) {
-            return Ok(Value::thing(Thing::Type(kind)));
+            return Ok(Value::thing(SqlaObject::Type(kind)));
         }
         if super::models::members_of_enum(class).is_some() {
             return Ok(UNKNOWN);

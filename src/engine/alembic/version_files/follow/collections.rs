@@ -2,13 +2,13 @@
 
 use super::calls::Arguments;
 use super::evaluate::SIZE;
-use super::machine::{Evaluated, Machine};
-use super::things::Thing;
+use super::machine::{Evaluated, Interpreter};
+use super::things::SqlaObject;
 use super::value::{Dictionary, Item, Sequence, UNKNOWN, Value};
 use ruff_python_ast::{ExprSlice, Operator};
 use std::rc::Rc;
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// Adds an element; in uncertain code it may not be there.
     pub(super) fn add_item(&self, list: &Rc<Sequence>, value: Value, certain: bool) {
         let mut items = list.items.borrow_mut();
@@ -132,22 +132,25 @@ impl Machine<'_> {
         }
     }
 
-    pub(super) fn element_of_thing(&mut self, thing: &Rc<Thing>, key: &Value) -> Evaluated {
+    pub(super) fn element_of_thing(&mut self, thing: &Rc<SqlaObject>, key: &Value) -> Evaluated {
         match (&**thing, key) {
-            (Thing::Columns(table), Value::Text(name)) => self.column_of_table(table, name),
-            (Thing::Row(row), Value::Int(index)) => {
+            (SqlaObject::Columns(table), Value::Text(name)) => self.column_of_table(table, name),
+            (SqlaObject::Row(row), Value::Int(index)) => {
                 // A row of a query over whole models holds one object for each.
                 let part = usize::try_from(*index)
                     .ok()
                     .and_then(|index| row.parts.get(index))
                     .filter(|part| part.table.is_some());
-                Ok(part.map_or(UNKNOWN, |part| Value::thing(Thing::Row(part.clone()))))
+                Ok(part.map_or(UNKNOWN, |part| Value::thing(SqlaObject::Row(part.clone()))))
             }
-            (Thing::Rows(row), Value::Int(_)) => Ok(Value::thing(Thing::Row(row.clone()))),
-            (Thing::Column(_) | Thing::Expression(_), _) => Ok(super::models::mentions(thing)
-                .map_or(UNKNOWN, |mentions| {
-                    Value::thing(Thing::Expression(mentions))
-                })),
+            (SqlaObject::Rows(row), Value::Int(_)) => {
+                Ok(Value::thing(SqlaObject::Row(row.clone())))
+            }
+            (SqlaObject::Column(_) | SqlaObject::Expression(_), _) => {
+                Ok(super::models::mentions(thing).map_or(UNKNOWN, |mentions| {
+                    Value::thing(SqlaObject::Expression(mentions))
+                }))
+            }
             _ => Ok(UNKNOWN),
         }
     }
@@ -173,7 +176,7 @@ impl Machine<'_> {
             Value::List(list) => return Ok(Value::List(Rc::clone(list))),
             Value::Thing(thing) => {
                 return Ok(match &**thing {
-                    Thing::Rows(_) => object.clone(),
+                    SqlaObject::Rows(_) => object.clone(),
                     _ => UNKNOWN,
                 });
             }

@@ -1,8 +1,8 @@
 //! Comparisons and membership.
 
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::operators::expression_of;
-use super::things::Thing;
+use super::things::SqlaObject;
 use super::value::{UNKNOWN, Value};
 use ruff_python_ast::CmpOp;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ pub(super) fn ordered<T: PartialOrd + ?Sized>(operator: CmpOp, one: &T, two: &T)
     }
 }
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// A chain of comparisons.
     pub(super) fn evaluate_compare(&mut self, compare: &ruff_python_ast::ExprCompare) -> Evaluated {
         let mut left = self.evaluate(&compare.left)?;
@@ -42,7 +42,7 @@ impl Machine<'_> {
             CmpOp::Is | CmpOp::IsNot | CmpOp::In | CmpOp::NotIn
         ) && let Some(mentions) = expression_of(left, right)
         {
-            return Ok(Value::thing(Thing::Expression(mentions)));
+            return Ok(Value::thing(SqlaObject::Expression(mentions)));
         }
         let truth = match operator {
             CmpOp::Eq | CmpOp::Is => left.equals(right),
@@ -93,7 +93,7 @@ impl Machine<'_> {
             (Value::Text(_) | Value::Holed(_) | Value::Unknown(_), _) => return Ok(None),
             (Value::Thing(thing), Value::Text(name)) => {
                 return Ok(match &**thing {
-                    Thing::Columns(table) => {
+                    SqlaObject::Columns(table) => {
                         let found = table
                             .columns
                             .borrow()

@@ -1,11 +1,11 @@
 //! Displays and comprehensions.
 
 use super::evaluate::SIZE;
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::value::{Dictionary, Item, UNKNOWN, Value};
 use ruff_python_ast::{Comprehension, Expr};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// Elements of a display, with `*` taken apart.
     pub(super) fn evaluate_elements(&mut self, elements: &[Expr]) -> Evaluated<(Vec<Item>, bool)> {
         let mut items = Vec::with_capacity(elements.len());

@@ -1,14 +1,14 @@
 //! What SQLAlchemy's constructors make.
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::models::{condition, default_of, mentions, mentions_of, name_of, word, words};
 use super::operators::pieces_of;
-use super::things::{ColumnValue, Reads, Statement, TableValue, Thing};
+use super::things::{ColumnValue, Reads, SqlaObject, Statement, TableValue};
 use super::types;
 use super::value::{UNKNOWN, Value};
 use crate::domain::operation::{
-    Alike, ColumnDefinition, Constraint, Reference, RowChange, TableName,
+    ColumnDefinition, Constraint, Reference, RowChange, TableName, UniqueScope,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -77,7 +77,7 @@ pub(super) fn foreign_key(arguments: &Arguments) -> Constraint {
     }
 }
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// Calls something of SQLAlchemy's; `None` where it is not known what that makes.
     pub(super) fn construct(
         &mut self,
@@ -91,9 +91,9 @@ impl Machine<'_> {
         if let Some(kind) = types::make(name, &arguments) {
             return Ok(Some(Value::thing(
                 if name == "ENUM" && !full.contains("mysql") {
-                    Thing::OwnEnum(kind)
+                    SqlaObject::OwnEnum(kind)
                 } else {
-                    Thing::Type(kind)
+                    SqlaObject::Type(kind)
                 },
             )));
         }
@@ -101,21 +101,21 @@ impl Machine<'_> {
         Ok(Some(match name {
             "Column" | "column" | "mapped_column" | "deferred" | "column_property" => {
                 Value::thing(match (name, first.and_then(Value::as_thing)) {
-                    ("deferred" | "column_property", Some(Thing::Column(column))) => {
-                        Thing::Column(ColumnValue {
+                    ("deferred" | "column_property", Some(SqlaObject::Column(column))) => {
+                        SqlaObject::Column(ColumnValue {
                             deferred: name == "deferred",
                             ..column.clone()
                         })
                     }
-                    ("deferred" | "column_property", _) => Thing::Relation(None),
-                    _ => Thing::Column(self.column(&arguments)),
+                    ("deferred" | "column_property", _) => SqlaObject::Relation(None),
+                    _ => SqlaObject::Column(self.column(&arguments)),
                 })
             }
             "ForeignKey" => {
                 let (table, column) = match first {
                     Some(Value::Text(text)) => referred(text),
                     Some(Value::Thing(thing)) => match &**thing {
-                        Thing::Column(column) => (
+                        SqlaObject::Column(column) => (
                             column.table.clone().unwrap_or_else(|| TableName::plain("")),
                             column.definition.name.clone(),
                         ),
@@ -123,7 +123,7 @@ impl Machine<'_> {
                     },
                     _ => (TableName::plain(""), String::new()),
                 };
-                Value::thing(Thing::ForeignKey(Reference {
+                Value::thing(SqlaObject::ForeignKey(Reference {
                     name: name_of(arguments.named("name")),
                     table,
                     columns: if column.is_empty() {
@@ -134,7 +134,7 @@ impl Machine<'_> {
                     on_delete: word(arguments.named("ondelete")),
                 }))
             }
-            "ForeignKeyConstraint" => Value::thing(Thing::Constraint(foreign_key(&arguments))),
+            "ForeignKeyConstraint" => Value::thing(SqlaObject::Constraint(foreign_key(&arguments))),
             "PrimaryKeyConstraint" | "UniqueConstraint" => {
                 let columns = arguments
                     .positional
@@ -143,25 +143,25 @@ impl Machine<'_> {
                     .flatten()
                     .collect();
                 let own = name_of(arguments.named("name"));
-                Value::thing(Thing::Constraint(if name == "UniqueConstraint" {
+                Value::thing(SqlaObject::Constraint(if name == "UniqueConstraint" {
                     Constraint::Unique {
                         name: own,
                         columns,
-                        alike: Alike::default(),
+                        alike: UniqueScope::default(),
                     }
                 } else {
                     Constraint::PrimaryKey { name: own, columns }
                 }))
             }
-            "CheckConstraint" => Value::thing(Thing::Constraint(Constraint::Check {
+            "CheckConstraint" => Value::thing(SqlaObject::Constraint(Constraint::Check {
                 name: name_of(arguments.named("name")),
                 condition: first.and_then(condition),
             })),
-            "ExcludeConstraint" => Value::thing(Thing::Constraint(Constraint::Check {
+            "ExcludeConstraint" => Value::thing(SqlaObject::Constraint(Constraint::Check {
                 name: name_of(arguments.named("name")),
                 condition: None,
             })),
-            "Index" => Value::thing(Thing::Index(
+            "Index" => Value::thing(SqlaObject::Index(
                 name_of(first),
                 arguments
                     .positional
@@ -172,7 +172,7 @@ impl Machine<'_> {
                 arguments.flag("unique"),
             )),
             "Table" | "table" => return self.make_table(&arguments).map(Some),
-            "MetaData" => Value::thing(Thing::Metadata(Some(
+            "MetaData" => Value::thing(SqlaObject::Metadata(Some(
                 self.holder(arguments.named("schema")),
             ))),
             "declarative_base" | "registry" => {
@@ -181,20 +181,20 @@ impl Machine<'_> {
                     (None, None | Some(Value::None)) => Some(self.holder(None)),
                     (given, _) => given,
                 };
-                Value::thing(Thing::Base(holder))
+                Value::thing(SqlaObject::Base(holder))
             }
             // It takes the tables of the database.
-            "automap_base" => Value::thing(Thing::Base(None)),
-            "text" | "TextClause" | "DDL" | "literal_column" | "TextualSelect" => {
-                Value::thing(Thing::Clause(pieces_of(first.unwrap_or(&UNKNOWN)).into()))
-            }
-            "false" => Value::thing(Thing::Clause([Some("false".to_owned())].into())),
-            "true" => Value::thing(Thing::Clause([Some("true".to_owned())].into())),
-            "null" => Value::thing(Thing::Clause([Some("NULL".to_owned())].into())),
-            "Identity" => Value::thing(Thing::Filler("IDENTITY")),
-            "Computed" => Value::thing(Thing::Filler("COMPUTED")),
-            "Sequence" => Value::thing(Thing::Filler("SEQUENCE")),
-            "FetchedValue" => Value::thing(Thing::Filler("...")),
+            "automap_base" => Value::thing(SqlaObject::Base(None)),
+            "text" | "TextClause" | "DDL" | "literal_column" | "TextualSelect" => Value::thing(
+                SqlaObject::Clause(pieces_of(first.unwrap_or(&UNKNOWN)).into()),
+            ),
+            "false" => Value::thing(SqlaObject::Clause([Some("false".to_owned())].into())),
+            "true" => Value::thing(SqlaObject::Clause([Some("true".to_owned())].into())),
+            "null" => Value::thing(SqlaObject::Clause([Some("NULL".to_owned())].into())),
+            "Identity" => Value::thing(SqlaObject::Filler("IDENTITY")),
+            "Computed" => Value::thing(SqlaObject::Filler("COMPUTED")),
+            "Sequence" => Value::thing(SqlaObject::Filler("SEQUENCE")),
+            "FetchedValue" => Value::thing(SqlaObject::Filler("...")),
             "DefaultClause" => first.cloned().unwrap_or(UNKNOWN),
             "quoted_name" | "conv" => first.cloned().unwrap_or(UNKNOWN),
             "relationship" | "backref" | "association_proxy" | "synonym" => {
@@ -203,27 +203,30 @@ impl Machine<'_> {
                     Some(table) => self.table_of(table),
                     None => None,
                 };
-                Value::thing(Thing::Relation(between))
+                Value::thing(SqlaObject::Relation(between))
             }
             "inspect" => match first {
                 Some(Value::Thing(thing)) => match &**thing {
-                    Thing::Bind | Thing::Session | Thing::FlaskDatabase | Thing::Context => {
-                        Value::thing(Thing::Inspector)
-                    }
+                    SqlaObject::Bind
+                    | SqlaObject::Session
+                    | SqlaObject::FlaskDatabase
+                    | SqlaObject::Context => Value::thing(SqlaObject::Inspector),
                     // `inspect(query).session`
-                    Thing::Query(_) => Value::thing(Thing::Block(Value::thing(Thing::Session))),
+                    SqlaObject::Query(_) => {
+                        Value::thing(SqlaObject::Block(Value::thing(SqlaObject::Session)))
+                    }
                     _ => UNKNOWN,
                 },
-                Some(Value::Unknown(true)) => Value::thing(Thing::Inspector),
+                Some(Value::Unknown(true)) => Value::thing(SqlaObject::Inspector),
                 _ => UNKNOWN,
             },
-            "from_engine" | "Inspector" => Value::thing(Thing::Inspector),
+            "from_engine" | "Inspector" => Value::thing(SqlaObject::Inspector),
             "Session" | "sessionmaker" | "scoped_session" | "create_session" => {
-                Value::thing(Thing::Session)
+                Value::thing(SqlaObject::Session)
             }
             "create_engine" | "engine_from_config" => Value::Unknown(true),
             "select" | "insert" | "update" | "delete" => {
-                Value::thing(Thing::Statement(self.statement_of(name, &arguments)))
+                Value::thing(SqlaObject::Statement(self.statement_of(name, &arguments)))
             }
             "aliased" | "alias" => first.cloned().unwrap_or(UNKNOWN),
             "load_only" | "defer" | "joinedload" | "subqueryload" | "lazyload" | "noload"
@@ -231,27 +234,27 @@ impl Machine<'_> {
                 if name == "load_only" {
                     Value::Tuple(Rc::from([
                         Value::text("load_only"),
-                        Value::thing(Thing::Expression(mentions_of(arguments.values()))),
+                        Value::thing(SqlaObject::Expression(mentions_of(arguments.values()))),
                     ]))
                 } else {
-                    Value::thing(Thing::Silent)
+                    Value::thing(SqlaObject::Silent)
                 }
             }
             "UniqueConstraintError" => UNKNOWN,
             name if name.ends_with("Dialect") || name.ends_with("Dialect_psycopg2") => {
-                Value::thing(Thing::Dialect)
+                Value::thing(SqlaObject::Dialect)
             }
             name if name.ends_with("Error") || name.ends_with("Exception") => {
-                Value::thing(Thing::Exception(name.into(), None))
+                Value::thing(SqlaObject::Exception(name.into(), None))
             }
             _ if full.contains(".func.") || name == "func" => match name {
                 "now" | "current_timestamp" | "current_date" | "gen_random_uuid"
                 | "uuid_generate_v4" | "utcnow"
                     if arguments.positional.is_empty() =>
                 {
-                    Value::thing(Thing::Clause([Some(format!("{name}()"))].into()))
+                    Value::thing(SqlaObject::Clause([Some(format!("{name}()"))].into()))
                 }
-                _ => Value::thing(Thing::Expression(mentions_of(arguments.values()))),
+                _ => Value::thing(SqlaObject::Expression(mentions_of(arguments.values()))),
             },
             "and_" | "or_" | "not_" | "cast" | "case" | "literal" | "bindparam" | "desc"
             | "asc" | "distinct" | "exists" | "tuple_" | "type_coerce" | "between" | "label"
@@ -259,7 +262,7 @@ impl Machine<'_> {
             | "all_" | "join" | "outerjoin" | "union" | "union_all" | "over" => {
                 let mut mentions = mentions_of(arguments.values());
                 for value in arguments.values() {
-                    if let Some(Thing::Statement(statement)) = value.as_thing() {
+                    if let Some(SqlaObject::Statement(statement)) = value.as_thing() {
                         for (table, columns) in &statement.reads.tables {
                             mentions.extend(
                                 columns.iter().map(|column| (table.clone(), column.clone())),
@@ -267,7 +270,7 @@ impl Machine<'_> {
                         }
                     }
                 }
-                Value::thing(Thing::Expression(mentions))
+                Value::thing(SqlaObject::Expression(mentions))
             }
             _ => return Ok(None),
         }))
@@ -296,8 +299,10 @@ impl Machine<'_> {
         let mut filled = None;
         for value in rest {
             match value.as_thing() {
-                Some(Thing::ForeignKey(reference)) => foreign_keys.push(reference.clone()),
-                Some(Thing::Filler(sql)) if *sql != "SEQUENCE" => filled = Some((*sql).to_owned()),
+                Some(SqlaObject::ForeignKey(reference)) => foreign_keys.push(reference.clone()),
+                Some(SqlaObject::Filler(sql)) if *sql != "SEQUENCE" => {
+                    filled = Some((*sql).to_owned())
+                }
                 _ => {
                     if kind.is_none() {
                         kind = types::of_value(value);
@@ -354,13 +359,15 @@ impl Machine<'_> {
         };
         for value in arguments.positional.iter().skip(1) {
             match value.as_thing() {
-                Some(Thing::Column(column)) => {
+                Some(SqlaObject::Column(column)) => {
                     let mut column = column.clone();
                     column.table.clone_from(&name);
                     table.columns.get_mut().push(column);
                 }
-                Some(Thing::Constraint(constraint)) => table.constraints.push(constraint.clone()),
-                Some(Thing::Index(name, columns, unique)) => {
+                Some(SqlaObject::Constraint(constraint)) => {
+                    table.constraints.push(constraint.clone())
+                }
+                Some(SqlaObject::Index(name, columns, unique)) => {
                     table.indexes.push((name.clone(), columns.clone(), *unique));
                 }
                 _ => {}
@@ -378,7 +385,7 @@ impl Machine<'_> {
         }
         let table = Rc::new(table);
         self.hold_table(metadata, &table);
-        Ok(Value::thing(Thing::Table(table)))
+        Ok(Value::thing(SqlaObject::Table(table)))
     }
 
     /// `select`, `insert`, `update`, `delete` as functions.
@@ -441,7 +448,7 @@ impl Machine<'_> {
                 None => reads.open = true,
             },
             Value::Thing(thing) => match &**thing {
-                Thing::Table(table) | Thing::Columns(table) => match &table.name {
+                SqlaObject::Table(table) | SqlaObject::Columns(table) => match &table.name {
                     Some(name) => {
                         let own = table.columns.borrow();
                         let columns = reads.table(name);
@@ -451,7 +458,7 @@ impl Machine<'_> {
                     }
                     None => reads.open = true,
                 },
-                Thing::Statement(statement) => {
+                SqlaObject::Statement(statement) => {
                     for (table, columns) in &statement.reads.tables {
                         reads.table(table).extend(columns.iter().cloned());
                     }

@@ -1,6 +1,6 @@
 //! Functions, classes and imports.
 
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::value::{Binding, Class, Code, Function, Scope, Value};
 use ruff_python_ast::{
     Expr, ExprLambda, Parameters, Stmt, StmtClassDef, StmtFunctionDef, StmtImport, StmtImportFrom,
@@ -44,7 +44,7 @@ pub(super) fn yields(body: &[Stmt]) -> bool {
     })
 }
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     pub(super) fn defaults(
         &mut self,
         parameters: &Parameters,

@@ -1,9 +1,9 @@
 //! Expressions.
 
-use super::machine::{Evaluated, Machine};
-use super::things::Thing;
+use super::machine::{Evaluated, Interpreter};
+use super::things::SqlaObject;
 use super::value::{Item, Sequence, UNKNOWN, Value};
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use ruff_python_ast::{Expr, FStringPart, InterpolatedStringElement, Number, UnaryOp};
 use ruff_text_size::Ranged;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use std::rc::Rc;
 /// How many elements a list or text may come to have.
 pub(super) const SIZE: usize = 20_000;
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// The value of an expression.
     pub(super) fn evaluate(&mut self, expression: &Expr) -> Evaluated {
         match expression {
@@ -125,7 +125,7 @@ impl Machine<'_> {
             }
             Expr::Await(value) => {
                 self.at(expression.range().start());
-                self.unknown("asynchronous code", Extent::Schema)?;
+                self.unknown("asynchronous code", SideEffect::Schema)?;
                 self.evaluate(&value.value)
             }
             _ => Ok(UNKNOWN),
@@ -227,7 +227,7 @@ impl Machine<'_> {
             (UnaryOp::USub, Value::Float(number)) => Value::Float(-number),
             (UnaryOp::UAdd, value) => value.clone(),
             (_, Value::Thing(thing)) => match super::models::mentions(thing) {
-                Some(mentions) => Value::thing(Thing::Expression(mentions)),
+                Some(mentions) => Value::thing(SqlaObject::Expression(mentions)),
                 None => UNKNOWN,
             },
             _ => UNKNOWN,

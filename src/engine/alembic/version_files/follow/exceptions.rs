@@ -1,13 +1,13 @@
 //! `raise` and `try`.
 
-use super::machine::{Evaluated, Exception, Machine};
+use super::machine::{Evaluated, Exception, Interpreter};
 use super::statements::Outcome;
-use super::things::Thing;
+use super::things::SqlaObject;
 use super::value::Value;
 use ruff_python_ast::{ExceptHandler, ExceptHandlerExceptHandler, StmtTry};
 use std::rc::Rc;
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     pub(super) fn raise(&mut self, raise: &ruff_python_ast::StmtRaise) -> Evaluated<Outcome> {
         let Some(exception) = &raise.exc else {
             let again = match &self.handling {
@@ -31,7 +31,7 @@ impl Machine<'_> {
                 exception
             }
             Value::Thing(thing) => match &**thing {
-                Thing::Exception(name, message) => {
+                SqlaObject::Exception(name, message) => {
                     match &self.handling {
                         // `raise error` for the one that is being handled.
                         Some(handled) if handled.name == *name && handled.message == *message => {
@@ -188,7 +188,7 @@ impl Machine<'_> {
         raised: Box<Exception>,
     ) -> Outcome {
         if let Some(name) = &handler.name {
-            let value = Value::thing(Thing::Exception(
+            let value = Value::thing(SqlaObject::Exception(
                 Rc::clone(&raised.name),
                 raised.message.clone(),
             ));

@@ -4,15 +4,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
-use super::things::{ColumnValue, TableValue, Thing};
+use super::machine::{Evaluated, Interpreter};
+use super::things::{ColumnValue, SqlaObject, TableValue};
 use super::value::{Dictionary, Item, UNKNOWN, Value};
 use crate::domain::catalogue::{Presence, Table};
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{ColumnDefinition, Name, TableName};
 
 /// What is known of a table.
-enum Found {
+enum TableLookup {
     /// It is there.
     There(Arc<Table>),
     /// It is not.
@@ -21,12 +21,12 @@ enum Found {
     Unknown,
 }
 
-impl Machine<'_> {
-    fn find_table(&self, name: &str, schema: Option<&str>) -> Found {
+impl Interpreter<'_> {
+    fn find_table(&self, name: &str, schema: Option<&str>) -> TableLookup {
         // What is done on a way that may not be gone is not in the schema, nor what a batch
         // that is still open will do.
         let Some(catalogue) = self.catalogue() else {
-            return Found::Unknown;
+            return TableLookup::Unknown;
         };
         let named = TableName {
             schema: schema
@@ -35,9 +35,11 @@ impl Machine<'_> {
             name: name.to_owned(),
         };
         match catalogue.tables.get(&named) {
-            Some(table) if table.presence == Presence::Certain => Found::There(Arc::clone(table)),
-            Some(_) => Found::Unknown,
-            None => Found::Missing,
+            Some(table) if table.presence == Presence::Certain => {
+                TableLookup::There(Arc::clone(table))
+            }
+            Some(_) => TableLookup::Unknown,
+            None => TableLookup::Missing,
         }
     }
 
@@ -67,22 +69,22 @@ impl Machine<'_> {
         let found = self.find_table(&table, schema.as_deref());
         if name == "has_table" {
             return Ok(Some(match found {
-                Found::There(_) => Value::Bool(true),
-                Found::Missing => {
+                TableLookup::There(_) => Value::Bool(true),
+                TableLookup::Missing => {
                     let is_view = self.catalogue().is_some_and(|catalogue| {
                         catalogue.views.keys().any(|view| *view.name == *table)
                     });
                     // Whether views count depends on SQLAlchemy's version.
                     if is_view { UNKNOWN } else { Value::Bool(false) }
                 }
-                Found::Unknown => UNKNOWN,
+                TableLookup::Unknown => UNKNOWN,
             }));
         }
         let table_name = table;
         let table = match found {
-            Found::There(table) => table,
-            Found::Unknown => return Ok(Some(UNKNOWN)),
-            Found::Missing => {
+            TableLookup::There(table) => table,
+            TableLookup::Unknown => return Ok(Some(UNKNOWN)),
+            TableLookup::Missing => {
                 return Err(self.exception("NoSuchTableError", Some(table_name.to_string())));
             }
         };
@@ -169,7 +171,7 @@ impl Machine<'_> {
                             (
                                 "type",
                                 column.kind.as_ref().map_or(UNKNOWN, |kind| {
-                                    Value::thing(Thing::Type(kind.clone()))
+                                    Value::thing(SqlaObject::Type(kind.clone()))
                                 }),
                             ),
                             ("nullable", Value::Bool(column.nullable)),
@@ -342,9 +344,9 @@ impl Machine<'_> {
             return Ok(());
         };
         match self.find_table(&name.name, name.schema.as_deref()) {
-            Found::Unknown => Ok(()),
-            Found::Missing => Err(self.exception("NoSuchTableError", Some(name.name))),
-            Found::There(found) => {
+            TableLookup::Unknown => Ok(()),
+            TableLookup::Missing => Err(self.exception("NoSuchTableError", Some(name.name))),
+            TableLookup::There(found) => {
                 let own = table.columns.get_mut();
                 for column in found.columns.values() {
                     if column.presence == Presence::Certain

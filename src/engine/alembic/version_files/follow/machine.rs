@@ -2,9 +2,9 @@
 
 use super::modules::{Module, Namespace, Project};
 use super::value::{Class, Code, Scope, UNKNOWN, Value};
-use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::SchemaModel;
 use crate::domain::foresight::{
-    Dialect, Direction, Event, EventKind, Extent, Followed, Host, Raised,
+    Dialect, Direction, Event, EventKind, Followed, Host, Raised, SideEffect,
 };
 use crate::domain::operation::{Operation, Place};
 use ruff_python_ast::Expr;
@@ -64,7 +64,7 @@ pub(super) struct Spot {
 pub(super) type Names = Vec<(Name, Value)>;
 
 /// A run.
-pub(super) struct Machine<'a> {
+pub(super) struct Interpreter<'a> {
     /// The modules.
     pub(super) project: &'a Project,
     /// Who is told.
@@ -101,7 +101,7 @@ pub(super) struct Machine<'a> {
     pub(super) running: Vec<Rc<super::value::Function>>,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Interpreter<'a> {
     /// Ready to run the migration of a namespace.
     pub(super) fn new(
         project: &'a Project,
@@ -153,7 +153,7 @@ impl<'a> Machine<'a> {
             Ok(Some(function)) => {
                 if function.is_unknown() {
                     let what = format!("how {name} is made");
-                    let _ = self.unknown(what, Extent::Schema);
+                    let _ = self.unknown(what, SideEffect::Schema);
                 } else {
                     match self.call(&function, super::calls::Arguments::default()) {
                         Err(raised) => self.leave(&raised),
@@ -273,7 +273,11 @@ impl<'a> Machine<'a> {
     }
 
     /// Code that cannot be followed.
-    pub(super) fn unknown(&mut self, what: impl Into<String>, may_change: Extent) -> Evaluated<()> {
+    pub(super) fn unknown(
+        &mut self,
+        what: impl Into<String>,
+        may_change: SideEffect,
+    ) -> Evaluated<()> {
         let what = what.into();
         if !self.is_certain() {
             // Once is enough for what may not even be reached.
@@ -313,7 +317,7 @@ impl<'a> Machine<'a> {
     pub(super) fn exhaust(&mut self, what: &str) -> Box<Exception> {
         if !self.exhausted {
             self.exhausted = true;
-            let _ = self.unknown(what, Extent::Schema);
+            let _ = self.unknown(what, SideEffect::Schema);
         }
         let mut exception = self.exception("RecursionError", None);
         exception.exhausted = true;
@@ -328,7 +332,7 @@ impl<'a> Machine<'a> {
     ) -> Evaluated<T> {
         self.step()?;
         if self.depth + cost > DEPTH {
-            self.unknown("code that is nested so deeply", Extent::Schema)?;
+            self.unknown("code that is nested so deeply", SideEffect::Schema)?;
             let mut exception = self.exception("RecursionError", None);
             exception.exhausted = true;
             self.exhausted = true;
@@ -370,7 +374,7 @@ impl<'a> Machine<'a> {
     }
 
     /// The schema, where it is known for certain.
-    pub(super) fn catalogue(&self) -> Option<&Catalogue> {
+    pub(super) fn catalogue(&self) -> Option<&SchemaModel> {
         self.host
             .catalogue()
             .filter(|catalogue| !catalogue.doubtful)

@@ -1,11 +1,11 @@
 //! `MetaData`: which tables it holds, and making and dropping all of them.
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::modules::Module;
-use super::things::{TableValue, Thing};
+use super::things::{SqlaObject, TableValue};
 use super::value::{Class, Value};
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use crate::domain::operation::{Constraint, Family, TableName};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -43,7 +43,7 @@ fn holder_within(class: &Class, depth: u32) -> Option<Rc<Holder>> {
     class.bases.iter().find_map(|base| match base {
         Value::Class(base) if depth < 20 => holder_within(base, depth + 1),
         Value::Thing(thing) => match &**thing {
-            Thing::Base(holder) => holder.clone(),
+            SqlaObject::Base(holder) => holder.clone(),
             _ => None,
         },
         _ => None,
@@ -53,12 +53,12 @@ fn holder_within(class: &Class, depth: u32) -> Option<Rc<Holder>> {
 /// The holder that a value is or belongs to.
 pub(super) fn holder_in(value: Option<&Value>) -> Option<Rc<Holder>> {
     match value?.as_thing()? {
-        Thing::Metadata(holder) | Thing::Base(holder) => holder.clone(),
+        SqlaObject::Metadata(holder) | SqlaObject::Base(holder) => holder.clone(),
         _ => None,
     }
 }
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// A new `MetaData`, with the schema that it is given.
     pub(super) fn holder(&self, schema: Option<&Value>) -> Rc<Holder> {
         let is_known = matches!(schema, None | Some(Value::None | Value::Text(_)));
@@ -114,7 +114,7 @@ impl Machine<'_> {
         // Through any other connection these may be the tables of another database.
         let is_ours = matches!(arguments.get(0, &["bind"]), Some(Value::Thing(_)));
         let Some(tables) = tables.filter(|_| is_ours && !arguments.open) else {
-            self.unknown(format!("the tables of {name}"), Extent::Schema)?;
+            self.unknown(format!("the tables of {name}"), SideEffect::Schema)?;
             return Ok(Some(Value::None));
         };
         // Asked for unless that is turned off.
@@ -127,7 +127,7 @@ impl Machine<'_> {
         }
         for table in &tables {
             if name == "create_all" && table.reflected {
-                self.unknown("every column of a table", Extent::Schema)?;
+                self.unknown("every column of a table", SideEffect::Schema)?;
             }
             let method = if name == "drop_all" { "drop" } else { "create" };
             self.table_method(table, method, &checked(checks))?;
@@ -147,7 +147,7 @@ impl Machine<'_> {
             if let Some(kind) = column.definition.kind
                 && kind.family == Family::Enum
             {
-                let this = Value::thing(Thing::Type(kind.clone()));
+                let this = Value::thing(SqlaObject::Type(kind.clone()));
                 self.type_method(&kind, &this, "drop", checked)?;
             }
         }
@@ -160,7 +160,7 @@ impl Machine<'_> {
             return Ok(None);
         };
         let table = |value: &Value| match value.as_thing() {
-            Some(Thing::Table(table)) if table.name.is_some() => Some(Rc::clone(table)),
+            Some(SqlaObject::Table(table)) if table.name.is_some() => Some(Rc::clone(table)),
             _ => None,
         };
         if items.iter().any(|item| !item.certain) {
@@ -225,7 +225,7 @@ fn checked(checks: bool) -> Arguments {
 fn has_known_bases(class: &Class, depth: u32) -> bool {
     class.bases.iter().all(|base| match base {
         Value::Class(base) => depth < 20 && has_known_bases(base, depth + 1),
-        Value::Thing(thing) => matches!(&**thing, Thing::Base(_)),
+        Value::Thing(thing) => matches!(&**thing, SqlaObject::Base(_)),
         Value::Foreign(name) => &**name == "builtins.object" || is_declarative(name),
         _ => false,
     })

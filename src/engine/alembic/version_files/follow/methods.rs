@@ -1,14 +1,14 @@
 //! Methods of what is no collection, and blocks.
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::models;
-use super::things::{Mentions, Thing};
+use super::things::{Mentions, SqlaObject};
 use super::value::{UNKNOWN, Value};
-use crate::domain::foresight::{EventKind, Extent};
+use crate::domain::foresight::{EventKind, SideEffect};
 use std::rc::Rc;
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// `object.name(...)`; `None` where it is not known what that does.
     pub(super) fn call_method(
         &mut self,
@@ -61,16 +61,18 @@ impl Machine<'_> {
 
     pub(super) fn thing_method(
         &mut self,
-        thing: &Rc<Thing>,
+        thing: &Rc<SqlaObject>,
         name: &str,
         arguments: Arguments,
     ) -> Evaluated<Option<Value>> {
         let this = Value::Thing(Rc::clone(thing));
         Ok(Some(match &**thing {
-            Thing::Silent | Thing::Exception(..) => Value::thing(Thing::Silent),
-            Thing::Batch(_) => return self.batch_directive(thing, name, &arguments),
-            Thing::Bind | Thing::Context => return self.connection_method(&this, name, &arguments),
-            Thing::Block(inner) => match name {
+            SqlaObject::Silent | SqlaObject::Exception(..) => Value::thing(SqlaObject::Silent),
+            SqlaObject::Batch(_) => return self.batch_directive(thing, name, &arguments),
+            SqlaObject::Bind | SqlaObject::Context => {
+                return self.connection_method(&this, name, &arguments);
+            }
+            SqlaObject::Block(inner) => match name {
                 "commit" | "rollback" => {
                     self.happens(EventKind::EndsTransaction)?;
                     Value::None
@@ -81,19 +83,19 @@ impl Machine<'_> {
                     return self.call_method(&inner, name, arguments);
                 }
             },
-            Thing::Session => return self.session_method(name, &arguments),
-            Thing::FlaskDatabase => match name {
+            SqlaObject::Session => return self.session_method(name, &arguments),
+            SqlaObject::FlaskDatabase => match name {
                 "Session" | "create_scoped_session" | "create_session" => {
-                    Value::thing(Thing::Session)
+                    Value::thing(SqlaObject::Session)
                 }
                 "create_all" | "drop_all" => return Ok(None),
-                "init_app" | "get_engine" => Value::thing(Thing::Bind),
+                "init_app" | "get_engine" => Value::thing(SqlaObject::Bind),
                 name => {
                     return self.call_foreign(&format!("sqlalchemy.{name}"), arguments);
                 }
             },
-            Thing::Inspector => return self.inspect(name, &arguments),
-            Thing::Dialect => match name {
+            SqlaObject::Inspector => return self.inspect(name, &arguments),
+            SqlaObject::Dialect => match name {
                 "has_table"
                 | "has_index"
                 | "get_columns"
@@ -116,13 +118,13 @@ impl Machine<'_> {
                 }
                 _ => UNKNOWN,
             },
-            Thing::Query(query) => return self.query_method(query, name, arguments),
-            Thing::Rows(row) | Thing::Row(row) => {
+            SqlaObject::Query(query) => return self.query_method(query, name, arguments),
+            SqlaObject::Rows(row) | SqlaObject::Row(row) => {
                 return self.rows_method(row, &this, name, &arguments);
             }
-            Thing::Statement(statement) => self.statement_method(statement, name, &arguments),
-            Thing::Table(table) => return self.table_method(table, name, &arguments),
-            Thing::Columns(table) => match name {
+            SqlaObject::Statement(statement) => self.statement_method(statement, name, &arguments),
+            SqlaObject::Table(table) => return self.table_method(table, name, &arguments),
+            SqlaObject::Columns(table) => match name {
                 "keys" | "values" | "items" => match self.elements(&this)? {
                     Some((items, open)) if name == "values" => {
                         Value::List(self.sequence((items, open)))
@@ -135,8 +137,8 @@ impl Machine<'_> {
                 },
                 _ => UNKNOWN,
             },
-            Thing::Type(kind) => return self.type_method(kind, &this, name, &arguments),
-            Thing::OwnEnum(kind) => {
+            SqlaObject::Type(kind) => return self.type_method(kind, &this, name, &arguments),
+            SqlaObject::OwnEnum(kind) => {
                 let mut arguments = arguments;
                 if arguments.get(1, &["checkfirst"]).is_none() {
                     arguments
@@ -145,8 +147,8 @@ impl Machine<'_> {
                 }
                 return self.type_method(kind, &this, name, &arguments);
             }
-            Thing::Column(_) if matches!(name, "copy" | "_copy") => this,
-            Thing::Metadata(holder) => match name {
+            SqlaObject::Column(_) if matches!(name, "copy" | "_copy") => this,
+            SqlaObject::Metadata(holder) => match name {
                 "create_all" | "drop_all" => {
                     return self.all_tables(holder.as_ref(), name, &arguments);
                 }
@@ -156,49 +158,51 @@ impl Machine<'_> {
                     UNKNOWN
                 }
             },
-            Thing::Clause(_) => match name {
+            SqlaObject::Clause(_) => match name {
                 "bindparams" | "columns" | "execution_options" | "text" => this,
-                _ => Value::thing(Thing::Expression(Vec::new())),
+                _ => Value::thing(SqlaObject::Expression(Vec::new())),
             },
-            Thing::Related(between) => {
+            SqlaObject::Related(between) => {
                 return self.related_method(between.as_ref(), &this, name, &arguments);
             }
-            Thing::Column(_) | Thing::Expression(_) | Thing::Relation(_) => {
+            SqlaObject::Column(_) | SqlaObject::Expression(_) | SqlaObject::Relation(_) => {
                 let mut mentions: Mentions = models::mentions(thing).unwrap_or_default();
                 mentions.extend(models::mentions_of(arguments.values()));
-                Value::thing(Thing::Expression(mentions))
+                Value::thing(SqlaObject::Expression(mentions))
             }
-            Thing::Constraint(_) | Thing::ForeignKey(_) | Thing::Index(..) => match name {
-                "copy" | "_copy" => this,
-                _ => return Ok(None),
-            },
-            Thing::Super(..) => match self.attribute(&this, name)? {
+            SqlaObject::Constraint(_) | SqlaObject::ForeignKey(_) | SqlaObject::Index(..) => {
+                match name {
+                    "copy" | "_copy" => this,
+                    _ => return Ok(None),
+                }
+            }
+            SqlaObject::Super(..) => match self.attribute(&this, name)? {
                 Value::Method(_) => UNKNOWN,
                 function => return self.call_value(&function, arguments),
             },
-            Thing::Autocommit => Value::None,
-            Thing::Base(_) if name == "generate_base" => this,
-            Thing::Base(_) | Thing::Filler(_) | Thing::Generator(_) => UNKNOWN,
+            SqlaObject::Autocommit => Value::None,
+            SqlaObject::Base(_) if name == "generate_base" => this,
+            SqlaObject::Base(_) | SqlaObject::Filler(_) | SqlaObject::Generator(_) => UNKNOWN,
         }))
     }
 
     /// Calls a thing itself.
     pub(super) fn call_thing(
         &mut self,
-        thing: &Rc<Thing>,
+        thing: &Rc<SqlaObject>,
         arguments: Arguments,
     ) -> Evaluated<Option<Value>> {
         Ok(match &**thing {
-            Thing::Silent => Some(Value::thing(Thing::Silent)),
-            Thing::Session => Some(Value::thing(Thing::Session)),
-            Thing::Bind => Some(Value::thing(Thing::Bind)),
-            Thing::Dialect => Some(Value::thing(Thing::Dialect)),
-            Thing::Type(_) | Thing::OwnEnum(_) | Thing::FlaskDatabase => {
+            SqlaObject::Silent => Some(Value::thing(SqlaObject::Silent)),
+            SqlaObject::Session => Some(Value::thing(SqlaObject::Session)),
+            SqlaObject::Bind => Some(Value::thing(SqlaObject::Bind)),
+            SqlaObject::Dialect => Some(Value::thing(SqlaObject::Dialect)),
+            SqlaObject::Type(_) | SqlaObject::OwnEnum(_) | SqlaObject::FlaskDatabase => {
                 Some(Value::Thing(Rc::clone(thing)))
             }
-            Thing::Column(_) | Thing::Expression(_) => Some(Value::thing(Thing::Expression(
-                models::mentions_of(arguments.values()),
-            ))),
+            SqlaObject::Column(_) | SqlaObject::Expression(_) => Some(Value::thing(
+                SqlaObject::Expression(models::mentions_of(arguments.values())),
+            )),
             _ => None,
         })
     }
@@ -207,12 +211,12 @@ impl Machine<'_> {
     pub(super) fn enter(&mut self, manager: &Value, written: &ruff_python_ast::Expr) -> Evaluated {
         match manager {
             Value::Thing(thing) => Ok(match &**thing {
-                Thing::Batch(batch) => {
+                SqlaObject::Batch(batch) => {
                     if batch.entered == self.doubt {
                         manager.clone()
                     } else {
                         // Made earlier, entered deeper.
-                        Value::thing(Thing::Batch(super::things::Batch {
+                        Value::thing(SqlaObject::Batch(super::things::Batch {
                             table: batch.table.clone(),
                             operations: std::cell::RefCell::default(),
                             entered: self.doubt,
@@ -220,8 +224,8 @@ impl Machine<'_> {
                         }))
                     }
                 }
-                Thing::Block(inner) => inner.clone(),
-                Thing::Generator(generator) => {
+                SqlaObject::Block(inner) => inner.clone(),
+                SqlaObject::Generator(generator) => {
                     let generator = Rc::clone(generator);
                     let items = self.drain(&generator)?;
                     items.first().map_or(UNKNOWN, |item| item.value.clone())
@@ -247,7 +251,7 @@ impl Machine<'_> {
                         ruff_python_ast::Expr::Call(call) => self.written(&call.func),
                         other => self.written(other),
                     };
-                    self.unknown(format!("the block of {what}"), Extent::Schema)?;
+                    self.unknown(format!("the block of {what}"), SideEffect::Schema)?;
                 }
                 Ok(Value::Unknown(*live))
             }
@@ -258,7 +262,7 @@ impl Machine<'_> {
     /// Leaves a `with` block without an exception.
     pub(super) fn exit(&mut self, manager: &Value) -> Evaluated<()> {
         if let Value::Thing(thing) = manager
-            && let Thing::Batch(batch) = &**thing
+            && let SqlaObject::Batch(batch) = &**thing
         {
             return self.end_batch(batch);
         }

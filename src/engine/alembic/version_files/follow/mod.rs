@@ -55,7 +55,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 pub use self::ahead::following_ahead;
-use self::machine::Machine;
+use self::machine::Interpreter;
 pub(super) use self::modules::bound;
 use self::modules::{Library, Namespace, Project};
 use super::{VersionFile, VersionFiles};
@@ -114,7 +114,7 @@ impl Migrations for Follower<'_> {
             Err(why) => Followed::Unreadable(format!("{name}: {why}")),
             Ok(module) => {
                 let namespace = Namespace::new(Rc::clone(&module));
-                let followed = Machine::new(&self.project, host, &namespace).run(direction);
+                let followed = Interpreter::new(&self.project, host, &namespace).run(direction);
                 namespace.names.borrow_mut().clear();
                 // Each migration runs in modules that no other one has changed.
                 self.project.forget();

@@ -1,9 +1,9 @@
 //! What SQLAlchemy's constructors make: columns, constraints, tables, and models as tables.
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::operators::pieces_of;
-use super::things::{ColumnValue, Mentions, Row, TableValue, Thing};
+use super::things::{ColumnValue, Mentions, Row, SqlaObject, TableValue};
 use super::value::{Class, Code, Function, Item, UNKNOWN, Value};
 use crate::domain::operation::{self, ColumnDefinition, Constraint, Family, TableName};
 use ruff_python_ast::Expr;
@@ -12,9 +12,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// The columns that an expression names; `None` where it is none.
-pub(super) fn mentions(thing: &Thing) -> Option<Mentions> {
+pub(super) fn mentions(thing: &SqlaObject) -> Option<Mentions> {
     match thing {
-        Thing::Column(column) => Some(
+        SqlaObject::Column(column) => Some(
             column
                 .table
                 .iter()
@@ -22,9 +22,9 @@ pub(super) fn mentions(thing: &Thing) -> Option<Mentions> {
                 .map(|table| (table.clone(), column.definition.name.clone()))
                 .collect(),
         ),
-        Thing::Expression(mentions) => Some(mentions.clone()),
-        Thing::Clause(_) => Some(Vec::new()),
-        Thing::Relation(_) => Some(Vec::new()),
+        SqlaObject::Expression(mentions) => Some(mentions.clone()),
+        SqlaObject::Clause(_) => Some(Vec::new()),
+        SqlaObject::Relation(_) => Some(Vec::new()),
         _ => None,
     }
 }
@@ -74,7 +74,7 @@ pub(super) fn words(value: Option<&Value>) -> Option<Vec<String>> {
     let word = |value: &Value| match value {
         Value::Text(word) => Some(word.to_string()),
         Value::Thing(thing) => match &**thing {
-            Thing::Column(column) if !column.definition.name.is_empty() => {
+            SqlaObject::Column(column) if !column.definition.name.is_empty() => {
                 Some(column.definition.name.clone())
             }
             _ => None,
@@ -99,13 +99,13 @@ pub(super) fn default_of(value: &Value) -> Option<String> {
         Value::None => None,
         Value::Text(text) => Some(format!("'{}'", text.replace('\'', "''"))),
         Value::Thing(thing) => match &**thing {
-            Thing::Clause(pieces) => Some(
+            SqlaObject::Clause(pieces) => Some(
                 pieces
                     .iter()
                     .map(|piece| piece.as_deref().unwrap_or("..."))
                     .collect(),
             ),
-            Thing::Filler(sql) => Some((*sql).to_owned()),
+            SqlaObject::Filler(sql) => Some((*sql).to_owned()),
             _ => Some("...".to_owned()),
         },
         _ => Some("...".to_owned()),
@@ -136,15 +136,15 @@ pub(super) fn members_of_enum(class: &Class) -> Option<Vec<Item>> {
     })
 }
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// The table that a value stands for.
     pub(super) fn table_of(&mut self, value: &Value) -> Option<TableName> {
         match value {
             Value::Class(class) => self.row_of(class)?.table,
             Value::Instance(instance) => self.row_of(&Rc::clone(&instance.class))?.table,
             Value::Thing(thing) => match &**thing {
-                Thing::Table(table) => table.name.clone(),
-                Thing::Row(row) | Thing::Rows(row) => row.table.clone(),
+                SqlaObject::Table(table) => table.name.clone(),
+                SqlaObject::Row(row) | SqlaObject::Rows(row) => row.table.clone(),
                 _ => None,
             },
             _ => None,
@@ -174,7 +174,7 @@ impl Machine<'_> {
             ..Row::default()
         };
         if let Ok(Some(Value::Thing(thing))) = class.member("__table__")
-            && let Thing::Table(table) = &*thing
+            && let SqlaObject::Table(table) = &*thing
         {
             row.table.clone_from(&table.name);
             if !table.reflected {
@@ -250,7 +250,7 @@ impl Machine<'_> {
     /// A model as a table, for `Model.__table__`.
     pub(super) fn table_of_model(&mut self, class: &Rc<Class>) -> Option<Rc<TableValue>> {
         if let Ok(Some(Value::Thing(thing))) = class.member("__table__")
-            && let Thing::Table(table) = &*thing
+            && let SqlaObject::Table(table) = &*thing
         {
             return Some(Rc::clone(table));
         }
@@ -258,7 +258,7 @@ impl Machine<'_> {
         let mut columns = Vec::new();
         for (attribute, name) in &row.columns {
             if let Ok(Some(Value::Thing(thing))) = class.member(attribute)
-                && let Thing::Column(column) = &*thing
+                && let SqlaObject::Column(column) = &*thing
             {
                 let mut column = column.clone();
                 column.definition.name.clone_from(name);
@@ -283,10 +283,10 @@ impl Machine<'_> {
         if let Ok(Some(Value::Tuple(arguments))) = class.member("__table_args__") {
             for value in arguments.iter() {
                 match value.as_thing() {
-                    Some(Thing::Constraint(constraint)) => {
+                    Some(SqlaObject::Constraint(constraint)) => {
                         table.constraints.push(constraint.clone());
                     }
-                    Some(Thing::Index(name, columns, unique)) => {
+                    Some(SqlaObject::Index(name, columns, unique)) => {
                         table.indexes.push((name.clone(), columns.clone(), *unique));
                     }
                     _ => {}
@@ -317,7 +317,7 @@ impl Machine<'_> {
             };
             column
         };
-        Ok(Value::thing(Thing::Column(column)))
+        Ok(Value::thing(SqlaObject::Column(column)))
     }
 }
 
@@ -334,7 +334,7 @@ fn is_declared(function: &Function) -> bool {
 }
 
 fn add_column(row: &mut Row, attribute: &Name, value: &Value) {
-    if let Some(Thing::Column(column)) = value.as_thing() {
+    if let Some(SqlaObject::Column(column)) = value.as_thing() {
         let name = if column.definition.name.is_empty() {
             attribute.to_string()
         } else {
@@ -351,7 +351,7 @@ fn add_column(row: &mut Row, attribute: &Name, value: &Value) {
 pub(super) fn table_of_class(class: &Class) -> Option<TableName> {
     match (class.member("__table__"), class.member("__tablename__")) {
         (Ok(Some(Value::Thing(thing))), _) => match &*thing {
-            Thing::Table(table) => table.name.clone(),
+            SqlaObject::Table(table) => table.name.clone(),
             _ => None,
         },
         (_, Ok(Some(Value::Text(name)))) => Some(TableName {

@@ -1,6 +1,6 @@
 //! Names: where they are looked for, and how they are put aside and joined.
 
-use super::machine::{Evaluated, Machine, Names, module_scope};
+use super::machine::{Evaluated, Interpreter, Names, module_scope};
 use super::modules::{Module, Namespace};
 use super::statements::Outcome;
 use super::value::Value;
@@ -8,7 +8,7 @@ use ruff_python_ast::name::Name;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// A name's value.
     pub(super) fn lookup(&mut self, name: &str) -> Evaluated<Option<Value>> {
         let mut scope = Some(&self.scope);

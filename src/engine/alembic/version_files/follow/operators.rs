@@ -1,9 +1,9 @@
 //! Operators, comparisons and truth.
 
 use super::evaluate::SIZE;
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::models;
-use super::things::{Mentions, Thing};
+use super::things::{Mentions, SqlaObject};
 use super::value::{Dictionary, Item, Sequence, UNKNOWN, Value, any};
 use ruff_python_ast::Operator;
 use std::rc::Rc;
@@ -36,14 +36,14 @@ pub(super) fn pieces_of(value: &Value) -> Vec<Option<String>> {
         Value::Text(text) => vec![Some(text.to_string())],
         Value::Holed(pieces) => pieces.to_vec(),
         Value::Thing(thing) => match &**thing {
-            Thing::Clause(pieces) => pieces.to_vec(),
+            SqlaObject::Clause(pieces) => pieces.to_vec(),
             _ => vec![None],
         },
         _ => vec![None],
     }
 }
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// The truth of a value, where it is known.
     #[expect(
         clippy::unused_self,
@@ -68,18 +68,18 @@ impl Machine<'_> {
             Value::Bool(false) => push(pieces, Some("False")),
             Value::None => push(pieces, Some("None")),
             Value::Thing(thing) => match &**thing {
-                Thing::Clause(parts) => {
+                SqlaObject::Clause(parts) => {
                     for part in parts.iter() {
                         push(pieces, part.as_deref());
                     }
                 }
-                Thing::Table(table) => {
+                SqlaObject::Table(table) => {
                     push(
                         pieces,
                         table.name.as_ref().map(ToString::to_string).as_deref(),
                     );
                 }
-                Thing::Exception(_, Some(message)) => push(pieces, Some(message)),
+                SqlaObject::Exception(_, Some(message)) => push(pieces, Some(message)),
                 _ => push(pieces, None),
             },
             Value::List(_) | Value::Tuple(_) => {
@@ -93,7 +93,7 @@ impl Machine<'_> {
     /// `left op right`.
     pub(super) fn combine(&mut self, left: &Value, operator: Operator, right: &Value) -> Value {
         if let Some(mentions) = expression_of(left, right) {
-            return Value::thing(Thing::Expression(mentions));
+            return Value::thing(SqlaObject::Expression(mentions));
         }
         match (operator, left, right) {
             (Operator::Add, Value::Int(one), Value::Int(two)) => {

@@ -1,10 +1,10 @@
 //! What other packages' functions are known to do.
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
-use super::things::Thing;
+use super::machine::{Evaluated, Interpreter};
+use super::things::SqlaObject;
 use super::value::{Dictionary, UNKNOWN, Value};
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use std::rc::Rc;
 
 /// Whether what a package's function is given does not matter to the database.
@@ -64,10 +64,13 @@ const PROGRAMS: [&str; 20] = [
     "system",
 ];
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// A program is started, which may do anything to the database.
     fn program(&mut self, name: &str) -> Evaluated<Option<Value>> {
-        self.unknown(format!("the program that {name} starts"), Extent::Schema)?;
+        self.unknown(
+            format!("the program that {name} starts"),
+            SideEffect::Schema,
+        )?;
         Ok(Some(UNKNOWN))
     }
 
@@ -89,17 +92,17 @@ impl Machine<'_> {
                 self.construct(last, name, arguments)
             }
             "flask_sqlalchemy" => {
-                Ok((last == "SQLAlchemy").then(|| Value::thing(Thing::FlaskDatabase)))
+                Ok((last == "SQLAlchemy").then(|| Value::thing(SqlaObject::FlaskDatabase)))
             }
             "flask_appbuilder" => Ok(match last {
-                "SQLA" => Some(Value::thing(Thing::FlaskDatabase)),
+                "SQLA" => Some(Value::thing(SqlaObject::FlaskDatabase)),
                 "get_sqla_class" => Some(Value::Foreign("flask_sqlalchemy.SQLAlchemy".into())),
                 _ => None,
             }),
             "logging" | "warnings" | "pprint" | "structlog" | "loguru" | "tqdm" => {
                 Ok(Some(match (last, arguments.positional.first()) {
                     ("tqdm" | "trange", Some(values)) => values.clone(),
-                    _ => Value::thing(Thing::Silent),
+                    _ => Value::thing(SqlaObject::Silent),
                 }))
             }
             "subprocess" | "pty" | "sh" | "plumbum" | "invoke" | "fabric" => self.program(name),
@@ -111,7 +114,7 @@ impl Machine<'_> {
             {
                 self.unknown(
                     format!("what is done over the connection of {name}"),
-                    Extent::Schema,
+                    SideEffect::Schema,
                 )?;
                 Ok(Some(Value::Unknown(true)))
             }
@@ -121,14 +124,14 @@ impl Machine<'_> {
                     if let Some(module) = self.module_named(dotted, 0, &module) {
                         Ok(Some(module))
                     } else {
-                        self.unknown(format!("the module {dotted}"), Extent::Rows)?;
+                        self.unknown(format!("the module {dotted}"), SideEffect::Rows)?;
                         Ok(Some(Value::Unknown(true)))
                     }
                 }
                 _ if matches!(last, "import_module" | "reload" | "__import__") => {
                     self.unknown(
                         format!("{name}, which chooses code while it runs"),
-                        Extent::Rows,
+                        SideEffect::Rows,
                     )?;
                     Ok(Some(Value::Unknown(true)))
                 }
@@ -180,8 +183,8 @@ impl Machine<'_> {
 
     pub(super) fn call_alembic(&self, name: &str) -> Option<Value> {
         Some(match name {
-            "context.get_context" => Value::thing(Thing::Context),
-            "context.get_bind" => Value::thing(Thing::Bind),
+            "context.get_context" => Value::thing(SqlaObject::Context),
+            "context.get_bind" => Value::thing(SqlaObject::Bind),
             "context.is_offline_mode" => Value::Bool(false),
             name if name.starts_with("context.get_x_argument") => UNKNOWN,
             _ => return None,

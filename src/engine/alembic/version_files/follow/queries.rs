@@ -1,13 +1,13 @@
 //! Queries of the object mapper.
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::models::mentions_of;
-use super::things::{Query, Reads, Row, Thing};
+use super::things::{Query, Reads, Row, SqlaObject};
 use super::value::{UNKNOWN, Value};
 use crate::domain::operation::{Operation, RowChange, TableName};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// `session.query(...)`.
     pub(super) fn query(&mut self, arguments: &Arguments) -> Evaluated {
         let mut query = Query {
@@ -17,7 +17,7 @@ impl Machine<'_> {
             conditional: false,
         };
         self.select_more(&mut query, arguments);
-        Ok(Value::thing(Thing::Query(query)))
+        Ok(Value::thing(SqlaObject::Query(query)))
     }
 
     pub(super) fn select_more(&mut self, query: &mut Query, arguments: &Arguments) {
@@ -25,7 +25,7 @@ impl Machine<'_> {
             let row = match value {
                 Value::Class(class) => self.row_of(class),
                 Value::Thing(thing) => match &**thing {
-                    Thing::Table(table) => Some(Row {
+                    SqlaObject::Table(table) => Some(Row {
                         table: table.name.clone(),
                         columns: Vec::new(),
                         selected: if table.reflected {
@@ -126,7 +126,7 @@ impl Machine<'_> {
         name: &str,
         arguments: Arguments,
     ) -> Evaluated<Option<Value>> {
-        let changed = |query: Query| Ok(Some(Value::thing(Thing::Query(query))));
+        let changed = |query: Query| Ok(Some(Value::thing(SqlaObject::Query(query))));
         let mut query = query.clone();
         match name {
             "filter" | "where" | "having" | "order_by" | "group_by" | "distinct" => {
@@ -163,7 +163,7 @@ impl Machine<'_> {
             "options" => {
                 for value in &arguments.positional {
                     if let Value::Tuple(parts) = value
-                        && let Some(Thing::Expression(only)) =
+                        && let Some(SqlaObject::Expression(only)) =
                             parts.get(1).and_then(Value::as_thing)
                     {
                         query
@@ -185,11 +185,11 @@ impl Machine<'_> {
             }
             "all" | "yield_per" | "fetchall" | "partitions" => {
                 let row = self.read(&query)?;
-                Ok(Some(Value::thing(Thing::Rows(row))))
+                Ok(Some(Value::thing(SqlaObject::Rows(row))))
             }
             "first" | "one_or_none" | "scalar_one_or_none" | "get" => {
                 let row = self.read(&query)?;
-                Ok(Some(Value::thing(Thing::Row(Row {
+                Ok(Some(Value::thing(SqlaObject::Row(Row {
                     optional: true,
                     ..row
                 }))))
@@ -198,7 +198,7 @@ impl Machine<'_> {
                 let row = self.read(&query)?;
                 // It raises where there is none.
                 self.risks += 1;
-                Ok(Some(Value::thing(Thing::Row(row))))
+                Ok(Some(Value::thing(SqlaObject::Row(row))))
             }
             "count" | "scalar" => {
                 self.read(&query)?;
@@ -221,7 +221,7 @@ impl Machine<'_> {
                                     .map_or_else(|| text.to_string(), |(_, column)| column.clone()),
                             ),
                             Value::Thing(thing) => match &**thing {
-                                Thing::Column(column) => Some(column.definition.name.clone()),
+                                SqlaObject::Column(column) => Some(column.definition.name.clone()),
                                 _ => None,
                             },
                             _ => None,
@@ -254,7 +254,7 @@ impl Machine<'_> {
                         );
                     }
                 }
-                Ok(Some(Value::thing(Thing::Expression(mentions))))
+                Ok(Some(Value::thing(SqlaObject::Expression(mentions))))
             }
             // `limit`, `offset`, `populate_existing`, `enable_eagerloads`, `union` and so on.
             _ => changed(query),

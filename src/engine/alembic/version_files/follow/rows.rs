@@ -1,17 +1,17 @@
 //! Statements as text and as SQLAlchemy's constructs.
 
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use std::rc::Rc;
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::models::{definitions, mentions_of};
 use super::operators::{pieces_of, push};
-use super::things::{Query, Row, Statement, TableValue, Thing};
+use super::things::{Query, Row, SqlaObject, Statement, TableValue};
 use super::value::{UNKNOWN, Value};
-use crate::domain::operation::{Alike, ColumnType, Family, Operation, RowChange};
+use crate::domain::operation::{ColumnType, Family, Operation, RowChange, UniqueScope};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// Runs a statement, whatever form it has.
     pub(super) fn run_statement(&mut self, statement: &Value, method: &str) -> Evaluated {
         let rows = match statement {
@@ -20,23 +20,23 @@ impl Machine<'_> {
                 self.no_rows()
             }
             Value::Thing(thing) => match &**thing {
-                Thing::Clause(pieces) => {
+                SqlaObject::Clause(pieces) => {
                     self.sql(pieces.to_vec())?;
                     self.no_rows()
                 }
-                Thing::Statement(statement) => self.run_construct(statement)?,
-                Thing::Query(query) => {
+                SqlaObject::Statement(statement) => self.run_construct(statement)?,
+                SqlaObject::Query(query) => {
                     let row = self.read(&Query::clone(query))?;
-                    Value::thing(Thing::Rows(row))
+                    Value::thing(SqlaObject::Rows(row))
                 }
-                Thing::Expression(mentions) => {
+                SqlaObject::Expression(mentions) => {
                     let mut reads = super::things::Reads::default();
                     reads.mention(mentions);
                     self.tell_reads(&reads)?;
                     self.no_rows()
                 }
                 _ => {
-                    self.unknown("a statement that is made elsewhere", Extent::Schema)?;
+                    self.unknown("a statement that is made elsewhere", SideEffect::Schema)?;
                     UNKNOWN
                 }
             },
@@ -54,8 +54,8 @@ impl Machine<'_> {
         };
         Ok(match (method, rows.as_thing()) {
             ("scalar", _) => UNKNOWN,
-            ("scalars", Some(Thing::Rows(Row { parts, .. }))) if !parts.is_empty() => {
-                Value::thing(Thing::Rows(parts[0].clone()))
+            ("scalars", Some(SqlaObject::Rows(Row { parts, .. }))) if !parts.is_empty() => {
+                Value::thing(SqlaObject::Rows(parts[0].clone()))
             }
             _ => rows,
         })
@@ -75,7 +75,7 @@ impl Machine<'_> {
             None => {
                 self.tell_reads(&statement.reads)?;
                 if !statement.models.is_empty() {
-                    return Ok(Value::thing(Thing::Rows(Row {
+                    return Ok(Value::thing(SqlaObject::Rows(Row {
                         parts: statement.models.clone(),
                         ..Row::default()
                     })));
@@ -84,7 +84,7 @@ impl Machine<'_> {
                     [(table, _)] => Some(table.clone()),
                     _ => None,
                 };
-                Ok(Value::thing(Thing::Rows(Row {
+                Ok(Value::thing(SqlaObject::Rows(Row {
                     table: None,
                     parts: vec![Row {
                         table,
@@ -148,7 +148,7 @@ impl Machine<'_> {
                             match key {
                                 Value::Text(name) => statement.sets.push(name.to_string()),
                                 Value::Thing(thing) => {
-                                    if let Thing::Column(column) = &**thing {
+                                    if let SqlaObject::Column(column) = &**thing {
                                         statement.sets.push(column.definition.name.clone());
                                     }
                                 }
@@ -183,13 +183,13 @@ impl Machine<'_> {
                 statement.reads.mention(&mentions_of(arguments.values()));
             }
             "subquery" | "scalar_subquery" | "as_scalar" | "label" | "exists" | "alias" | "cte" => {
-                return Value::thing(Thing::Expression(super::attributes::all_of(
+                return Value::thing(SqlaObject::Expression(super::attributes::all_of(
                     &statement.reads,
                 )));
             }
             _ => {}
         }
-        Value::thing(Thing::Statement(statement))
+        Value::thing(SqlaObject::Statement(statement))
     }
 
     /// A method of a table.
@@ -199,7 +199,7 @@ impl Machine<'_> {
         name: &str,
         arguments: &Arguments,
     ) -> Evaluated<Option<Value>> {
-        let this = Value::Thing(Rc::new(Thing::Table(Rc::clone(table))));
+        let this = Value::Thing(Rc::new(SqlaObject::Table(Rc::clone(table))));
         Ok(Some(match name {
             "select" | "insert" | "update" | "delete" => {
                 let mut all = Arguments::of(vec![this]);
@@ -207,18 +207,18 @@ impl Machine<'_> {
                 all.named.clone_from(&arguments.named);
                 let made = self.construct(name, name, all)?;
                 match made.as_ref().and_then(Value::as_thing) {
-                    Some(Thing::Statement(statement)) => {
+                    Some(SqlaObject::Statement(statement)) => {
                         let mut statement = statement.clone();
                         statement.conditional |= conditional;
                         statement.reads.mention(&mentions_of(arguments.values()));
-                        Value::thing(Thing::Statement(statement))
+                        Value::thing(SqlaObject::Statement(statement))
                     }
                     _ => UNKNOWN,
                 }
             }
             "create" | "drop" => {
                 let Some(name_of_table) = table.name.clone() else {
-                    self.unknown("which table this is", Extent::Schema)?;
+                    self.unknown("which table this is", SideEffect::Schema)?;
                     return Ok(Some(Value::None));
                 };
                 // SQLAlchemy's `Table.create` asks first only where it is told to.
@@ -246,7 +246,7 @@ impl Machine<'_> {
                             table: name_of_table.clone(),
                             columns: columns.clone(),
                             unique: *unique,
-                            alike: Alike::default(),
+                            alike: UniqueScope::default(),
                             concurrently: false,
                             if_not_exists: checks,
                         })?;
@@ -272,7 +272,7 @@ impl Machine<'_> {
             return Ok(Some(this.clone()));
         }
         let Some(own) = kind.enum_name.clone() else {
-            self.unknown("the name of an enum", Extent::Schema)?;
+            self.unknown("the name of an enum", SideEffect::Schema)?;
             return Ok(Some(Value::None));
         };
         // The generic type's `checkfirst` is false where it is not given.

@@ -1,14 +1,14 @@
 //! Sessions and queries of the object mapper, and connections.
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
-use super::things::{Query, Reads, Row, Thing};
+use super::machine::{Evaluated, Interpreter};
+use super::things::{Query, Reads, Row, SqlaObject};
 use super::value::{UNKNOWN, Value};
 use crate::domain::foresight::EventKind;
 use crate::domain::operation::{Operation, RowChange, TableName};
 use std::rc::Rc;
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// What may be raised here.
     pub(super) fn maybe_raise(&mut self, mut raised: Box<super::machine::Exception>) {
         raised.certain = false;
@@ -45,7 +45,7 @@ impl Machine<'_> {
                         conditional: true,
                     };
                     let row = self.read(&query)?;
-                    Value::thing(Thing::Row(Row {
+                    Value::thing(SqlaObject::Row(Row {
                         optional: true,
                         ..row
                     }))
@@ -97,9 +97,11 @@ impl Machine<'_> {
             }
             "flush" | "close" | "expire" | "expire_all" | "refresh" | "expunge" | "expunge_all"
             | "remove" | "configure" => Value::None,
-            "connection" | "get_bind" => Value::thing(Thing::Bind),
-            "begin" | "begin_nested" => Value::thing(Thing::Block(Value::thing(Thing::Session))),
-            "no_autoflush" | "bind" => Value::thing(Thing::Bind),
+            "connection" | "get_bind" => Value::thing(SqlaObject::Bind),
+            "begin" | "begin_nested" => {
+                Value::thing(SqlaObject::Block(Value::thing(SqlaObject::Session)))
+            }
+            "no_autoflush" | "bind" => Value::thing(SqlaObject::Bind),
             _ => return Ok(None),
         }))
     }
@@ -117,7 +119,7 @@ impl Machine<'_> {
     pub(super) fn change_object(&mut self, value: &Value, change: RowChange) -> Evaluated<()> {
         // A row that came from the database and is added again is updated.
         let change = match (value.as_thing(), change) {
-            (Some(Thing::Row(row)), RowChange::Insert) if row.persistent => RowChange::Update,
+            (Some(SqlaObject::Row(row)), RowChange::Insert) if row.persistent => RowChange::Update,
             (_, change) => change,
         };
         let table = self.table_of(value);
@@ -146,12 +148,12 @@ impl Machine<'_> {
                 Value::None
             }
             "begin" | "begin_nested" | "begin_transaction" => {
-                Value::thing(Thing::Block(Value::thing(Thing::Bind)))
+                Value::thing(SqlaObject::Block(Value::thing(SqlaObject::Bind)))
             }
             "connect" | "execution_options" | "engine" | "get_bind" | "connection" => {
-                Value::thing(Thing::Block(Value::thing(Thing::Bind)))
+                Value::thing(SqlaObject::Block(Value::thing(SqlaObject::Bind)))
             }
-            "autocommit_block" => Value::thing(Thing::Autocommit),
+            "autocommit_block" => Value::thing(SqlaObject::Autocommit),
             "close" | "invalidate" | "dispose" | "detach" | "__enter__" | "__exit__" => {
                 this.clone()
             }
@@ -199,7 +201,7 @@ impl Machine<'_> {
         name: &str,
         arguments: &Arguments,
     ) -> Evaluated<Option<Value>> {
-        let is_row = matches!(this.as_thing(), Some(Thing::Row(_)));
+        let is_row = matches!(this.as_thing(), Some(SqlaObject::Row(_)));
         if is_row {
             if row.class.is_some() {
                 let function = self.attribute(this, name)?;
@@ -211,16 +213,16 @@ impl Machine<'_> {
         }
         Ok(Some(match name {
             "fetchone" | "first" | "one_or_none" | "scalar_one_or_none" => {
-                Value::thing(Thing::Row(Row {
+                Value::thing(SqlaObject::Row(Row {
                     optional: true,
                     ..row.clone()
                 }))
             }
-            "one" | "scalar_one" => Value::thing(Thing::Row(row.clone())),
+            "one" | "scalar_one" => Value::thing(SqlaObject::Row(row.clone())),
             "scalar" | "rowcount" | "count" | "index" => UNKNOWN,
             "append" | "remove" | "extend" | "sort" | "close" => Value::None,
             // `fetchall`, `fetchmany`, `mappings`, `scalars`, `all` and so on.
-            _ => Value::thing(Thing::Rows(match (name, row.parts.as_slice()) {
+            _ => Value::thing(SqlaObject::Rows(match (name, row.parts.as_slice()) {
                 ("scalars", [one, ..]) if one.table.is_some() => one.clone(),
                 _ => row.clone(),
             })),
@@ -230,6 +232,6 @@ impl Machine<'_> {
     /// The same for all that has no rows.
     #[expect(clippy::unused_self, reason = "beside its users")]
     pub(super) fn no_rows(&self) -> Value {
-        Value::Thing(Rc::new(Thing::Rows(super::attributes::any_row())))
+        Value::Thing(Rc::new(SqlaObject::Rows(super::attributes::any_row())))
     }
 }

@@ -1,9 +1,9 @@
 //! Statements, and how ways part and meet again.
 
-use super::machine::{Evaluated, Exception, Machine};
-use super::things::Thing;
+use super::machine::{Evaluated, Exception, Interpreter};
+use super::things::SqlaObject;
 use super::value::{Item, Scope, Value};
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use ruff_python_ast::Stmt;
 use ruff_text_size::Ranged;
 use std::rc::Rc;
@@ -66,7 +66,7 @@ impl Outcome {
     }
 }
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// Statements in a row.
     pub(super) fn block(&mut self, body: &[Stmt]) -> Outcome {
         let doubt = self.doubt;
@@ -201,7 +201,7 @@ impl Machine<'_> {
             return Ok(self.block(&with.body));
         };
         if with.is_async {
-            self.unknown("an asynchronous block", Extent::Schema)?;
+            self.unknown("an asynchronous block", SideEffect::Schema)?;
         }
         let manager = self.evaluate(&first.context_expr)?;
         self.at(first.context_expr.range().start());
@@ -210,7 +210,7 @@ impl Machine<'_> {
         if let Some(target) = &first.optional_vars {
             self.store(target, inside.clone())?;
         }
-        let autocommit = u32::from(matches!(manager.as_thing(), Some(Thing::Autocommit)));
+        let autocommit = u32::from(matches!(manager.as_thing(), Some(SqlaObject::Autocommit)));
         self.autocommit += autocommit;
         let outcome = self.with(with, item + 1);
         self.autocommit -= autocommit;

@@ -1,12 +1,12 @@
 //! What is assigned to, and what is iterated.
 
 use super::evaluate::SIZE;
-use super::machine::{Evaluated, Machine};
-use super::things::Thing;
+use super::machine::{Evaluated, Interpreter};
+use super::things::SqlaObject;
 use super::value::{Item, UNKNOWN, Value};
 use ruff_python_ast::Expr;
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// Gives a target a value.
     pub(super) fn store(&mut self, target: &Expr, value: Value) -> Evaluated<()> {
         match target {
@@ -57,16 +57,17 @@ impl Machine<'_> {
             }
             _ => {
                 let parts = match value.as_thing() {
-                    Some(Thing::Row(row)) => row.parts.clone(),
+                    Some(SqlaObject::Row(row)) => row.parts.clone(),
                     _ => Vec::new(),
                 };
                 for (position, target) in targets.iter().enumerate() {
                     let value = match parts.get(position) {
                         Some(row) if parts.len() == targets.len() && row.table.is_some() => {
-                            Value::thing(Thing::Row(row.clone()))
+                            Value::thing(SqlaObject::Row(row.clone()))
                         }
                         _ => Value::Unknown(
-                            value.is_live() && !matches!(value.as_thing(), Some(Thing::Row(_))),
+                            value.is_live()
+                                && !matches!(value.as_thing(), Some(SqlaObject::Row(_))),
                         ),
                     };
                     self.store(target, value)?;
@@ -135,14 +136,14 @@ impl Machine<'_> {
                 false,
             )),
             Value::Thing(thing) => match &**thing {
-                Thing::Generator(generator) => Some((self.drain(generator)?, false)),
-                Thing::Columns(table) if !table.reflected => Some((
+                SqlaObject::Generator(generator) => Some((self.drain(generator)?, false)),
+                SqlaObject::Columns(table) if !table.reflected => Some((
                     table
                         .columns
                         .borrow()
                         .iter()
                         .map(|column| Item {
-                            value: Value::thing(Thing::Column(column.clone())),
+                            value: Value::thing(SqlaObject::Column(column.clone())),
                             certain,
                         })
                         .collect(),
@@ -173,15 +174,15 @@ impl Machine<'_> {
     pub(super) fn element_of(&mut self, value: &Value) -> Evaluated {
         Ok(match value {
             Value::Thing(thing) => match &**thing {
-                Thing::Rows(row) => Value::thing(Thing::Row(super::things::Row {
+                SqlaObject::Rows(row) => Value::thing(SqlaObject::Row(super::things::Row {
                     optional: false,
                     ..row.clone()
                 })),
-                Thing::Query(query) => {
+                SqlaObject::Query(query) => {
                     let row = self.read(query)?;
-                    Value::thing(Thing::Row(row))
+                    Value::thing(SqlaObject::Row(row))
                 }
-                Thing::Columns(_) => UNKNOWN,
+                SqlaObject::Columns(_) => UNKNOWN,
                 _ => Value::Unknown(false),
             },
             Value::Unknown(live) => Value::Unknown(*live),

@@ -1,12 +1,12 @@
 //! Methods of text.
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
+use super::machine::{Evaluated, Interpreter};
 use super::operators::{push, text_of};
 use super::value::{Sequence, UNKNOWN, Value};
 use std::rc::Rc;
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// A method of a text.
     pub(super) fn text_method(
         &mut self,

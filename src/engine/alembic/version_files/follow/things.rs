@@ -1,6 +1,6 @@
 //! What SQLAlchemy and Alembic hand to a migration.
 
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ pub(super) type Mentions = Vec<(TableName, String)>;
 
 /// A thing.
 #[derive(Debug)]
-pub(super) enum Thing {
+pub(super) enum SqlaObject {
     /// `op.batch_alter_table(...)`.
     Batch(Batch),
     /// `autocommit_block()`.
@@ -218,7 +218,7 @@ pub(super) struct Row {
     pub(super) parts: Vec<Row>,
 }
 
-impl Thing {
+impl SqlaObject {
     /// The truth, where it is known.
     pub(super) fn truth(&self) -> Option<bool> {
         match self {
@@ -249,15 +249,15 @@ impl Thing {
     }
 
     /// What code that is handed it may change.
-    pub(super) fn reach(&self) -> Extent {
+    pub(super) fn side_effects(&self) -> SideEffect {
         match self {
             Self::Session | Self::Query(_) | Self::Row(_) | Self::Rows(_) | Self::Inspector
                 if self.is_live() =>
             {
-                Extent::Rows
+                SideEffect::Rows
             }
-            _ if self.is_live() => Extent::Schema,
-            _ => Extent::Nothing,
+            _ if self.is_live() => SideEffect::Schema,
+            _ => SideEffect::Nothing,
         }
     }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::calls::Arguments;
 use super::models::members_of_enum;
-use super::things::Thing;
+use super::things::SqlaObject;
 use super::value::{Class, Value};
 use crate::domain::operation::{ColumnType, Family, TableName};
 
@@ -201,7 +201,7 @@ fn enumerate(kind: &mut ColumnType, arguments: &Arguments) {
 pub(super) fn of_value(value: &Value) -> Option<ColumnType> {
     match value {
         Value::Thing(thing) => match &**thing {
-            Thing::Type(kind) | Thing::OwnEnum(kind) => Some(kind.clone()),
+            SqlaObject::Type(kind) | SqlaObject::OwnEnum(kind) => Some(kind.clone()),
             _ => None,
         },
         Value::Foreign(name) => make(

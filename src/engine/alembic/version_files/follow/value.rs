@@ -1,6 +1,6 @@
 //! What the code of a migration computes with, as far as it can be known without running it.
 
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
@@ -8,7 +8,7 @@ use ruff_python_ast::name::Name;
 use ruff_python_ast::{ExprLambda, StmtFunctionDef};
 
 use super::modules::{Module, Namespace};
-use super::things::Thing;
+use super::things::SqlaObject;
 
 /// A value. What cannot be known is [`Value::Unknown`] and stays so through whatever is done with it.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub(super) enum Value {
     /// Something of a module outside the project, by its full name.
     Foreign(Rc<str>),
     /// Something of SQLAlchemy's or Alembic's.
-    Thing(Rc<Thing>),
+    Thing(Rc<SqlaObject>),
     /// Not known; `true` where it may hold a connection, so that calling it may change the database.
     Unknown(bool),
 }
@@ -311,7 +311,7 @@ impl Value {
     }
 
     /// Wraps a thing.
-    pub(super) fn thing(thing: Thing) -> Self {
+    pub(super) fn thing(thing: SqlaObject) -> Self {
         Self::Thing(Rc::new(thing))
     }
 
@@ -324,7 +324,7 @@ impl Value {
     }
 
     /// The thing, if it is one.
-    pub(super) fn as_thing(&self) -> Option<&Thing> {
+    pub(super) fn as_thing(&self) -> Option<&SqlaObject> {
         match self {
             Self::Thing(thing) => Some(thing),
             _ => None,
@@ -519,13 +519,13 @@ impl Value {
 
     /// What code that is handed it may change. What a call that could not be followed gave back is no
     /// more than that call was said to be.
-    pub(super) fn reach(&self) -> Extent {
+    pub(super) fn side_effects(&self) -> SideEffect {
         match self {
-            Self::Thing(thing) => thing.reach(),
-            Self::Foreign(_) if self.is_live() => Extent::Schema,
-            Self::Method(method) => method.0.reach(),
-            _ if self.is_live() => Extent::Rows,
-            _ => Extent::Nothing,
+            Self::Thing(thing) => thing.side_effects(),
+            Self::Foreign(_) if self.is_live() => SideEffect::Schema,
+            Self::Method(method) => method.0.side_effects(),
+            _ if self.is_live() => SideEffect::Rows,
+            _ => SideEffect::Nothing,
         }
     }
 

@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 
 use super::super::calls::Arguments;
-use super::super::machine::{Evaluated, Machine};
-use super::super::things::{Batch, Thing};
+use super::super::machine::{Evaluated, Interpreter};
+use super::super::things::{Batch, SqlaObject};
 use super::super::value::Value;
-use crate::domain::foresight::{EventKind, Extent};
+use crate::domain::foresight::{EventKind, SideEffect};
 use crate::domain::operation::{Operation, Recreate};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// `op.batch_alter_table(...)`.
     pub(super) fn begin_batch(&mut self, arguments: &Arguments) -> Evaluated {
         let table = super::table_name(
@@ -17,7 +17,7 @@ impl Machine<'_> {
             arguments.get(1, &["schema"]),
         );
         if table.is_none() {
-            self.unknown("the table of batch_alter_table", Extent::Schema)?;
+            self.unknown("the table of batch_alter_table", SideEffect::Schema)?;
         }
         let recreate = match arguments.get(2, &["recreate"]).and_then(Value::as_text) {
             Some("always") => Recreate::Always,
@@ -25,7 +25,7 @@ impl Machine<'_> {
             _ => Recreate::Auto,
         };
         let given = |name: &str| arguments.named(name).is_some_and(|value| !value.is_none());
-        Ok(Value::thing(Thing::Batch(Batch {
+        Ok(Value::thing(SqlaObject::Batch(Batch {
             table,
             recreate,
             copy_from: given("copy_from"),

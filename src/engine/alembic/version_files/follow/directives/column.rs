@@ -1,20 +1,22 @@
 //! `add_column`, `drop_column`, `alter_column`.
 
-use super::super::machine::{Evaluated, Machine};
+use super::super::machine::{Evaluated, Interpreter};
 use super::super::models::{default_of, definitions};
-use super::super::things::Thing;
+use super::super::things::SqlaObject;
 use super::super::types;
 use super::super::value::Value;
 use super::Directive;
 use crate::domain::operation::{ColumnChange, Operation};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     pub(super) fn add_column(&mut self, directive: &Directive<'_>) -> Evaluated<()> {
         let Some(table) = directive.table(&["table_name"]) else {
             return self.vague(directive, "the table");
         };
         let column = match directive.get(1, &["column"]).and_then(Value::as_thing) {
-            Some(Thing::Column(column)) if !column.definition.name.is_empty() => column.clone(),
+            Some(SqlaObject::Column(column)) if !column.definition.name.is_empty() => {
+                column.clone()
+            }
             _ => return self.vague(directive, "the column"),
         };
         let Some(definition) = definitions(&[column], &[]).pop() else {
@@ -41,7 +43,7 @@ impl Machine<'_> {
         let column = match directive.get(1, &["column_name"]) {
             Some(Value::Text(name)) => name.to_string(),
             Some(Value::Thing(thing)) => match &**thing {
-                Thing::Column(column) if !column.definition.name.is_empty() => {
+                SqlaObject::Column(column) if !column.definition.name.is_empty() => {
                     column.definition.name.clone()
                 }
                 _ => return self.vague(directive, "the column"),

@@ -1,12 +1,12 @@
 //! Constraints.
 
-use super::super::machine::{Evaluated, Machine};
+use super::super::machine::{Evaluated, Interpreter};
 use super::super::models::{condition, name_of, words};
 use super::super::value::Value;
 use super::Directive;
 use crate::domain::operation::{Constraint, ConstraintKind, Operation, Reference};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     pub(super) fn create_constraint(&mut self, directive: &Directive<'_>) -> Evaluated<()> {
         let Some(table) = directive.table(&["table_name", "source_table", "source", "tablename"])
         else {

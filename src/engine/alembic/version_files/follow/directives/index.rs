@@ -1,13 +1,13 @@
 //! `create_index`, `drop_index`.
 
-use super::super::machine::{Evaluated, Machine};
+use super::super::machine::{Evaluated, Interpreter};
 use super::super::models::{condition, name_of, words};
 use super::super::value::Value;
 use super::Directive;
 use crate::domain::foresight::Dialect;
-use crate::domain::operation::{Alike, Among, Operation};
+use crate::domain::operation::{IndexRows, Operation, UniqueScope};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     pub(super) fn create_index(&mut self, directive: &Directive<'_>) -> Evaluated<()> {
         let Some(table) = directive.table(&["table_name", "tablename"]) else {
             return self.vague(directive, "the table");
@@ -42,7 +42,7 @@ impl Machine<'_> {
     }
 
     /// Which rows a unique index or key compares.
-    pub(super) fn alike(&self, directive: &Directive<'_>) -> Alike {
+    pub(super) fn alike(&self, directive: &Directive<'_>) -> UniqueScope {
         let of = |dialect: Dialect, option: &str| {
             let is_meant = self.dialect().is_none_or(|known| known == dialect);
             let name = format!("{}_{option}", dialect.name());
@@ -52,11 +52,11 @@ impl Machine<'_> {
         let conditions = [Dialect::Postgresql, Dialect::Sqlite];
         let among = conditions.iter().find_map(|dialect| of(*dialect, "where"));
         let letters = of(Dialect::Mysql, "length").or(directive.arguments.named("mariadb_length"));
-        Alike {
+        UniqueScope {
             among: match among.map(condition) {
-                None => Among::All,
-                Some(Some(text)) if self.dialect().is_some() => Among::Those(text),
-                Some(_) => Among::Unknown,
+                None => IndexRows::All,
+                Some(Some(text)) if self.dialect().is_some() => IndexRows::Where(text),
+                Some(_) => IndexRows::Unknown,
             },
             nulls: of(Dialect::Postgresql, "nulls_not_distinct")
                 .is_some_and(|flag| flag.truth() != Some(false)),

@@ -7,12 +7,12 @@ mod index;
 mod sql;
 mod table;
 
-use crate::domain::foresight::Extent;
+use crate::domain::foresight::SideEffect;
 use std::rc::Rc;
 
 use super::calls::Arguments;
-use super::machine::{Evaluated, Machine};
-use super::things::{Batch, Thing};
+use super::machine::{Evaluated, Interpreter};
+use super::things::{Batch, SqlaObject};
 use super::value::{UNKNOWN, Value};
 use crate::domain::operation::{Operation, TableName};
 
@@ -78,14 +78,14 @@ fn table_name(name: Option<&Value>, schema: Option<&Value>) -> Option<TableName>
             name: name.to_string(),
         }),
         Value::Thing(thing) => match &**thing {
-            Thing::Table(table) => table.name.clone(),
+            SqlaObject::Table(table) => table.name.clone(),
             _ => None,
         },
         _ => None,
     }
 }
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// A directive of `op`.
     pub(super) fn directive(
         &mut self,
@@ -101,8 +101,10 @@ impl Machine<'_> {
                         .unwrap_or(UNKNOWN),
                 ));
             }
-            "get_bind" => return Ok(Some(Value::thing(Thing::Bind))),
-            "get_context" | "migration_context" => return Ok(Some(Value::thing(Thing::Context))),
+            "get_bind" => return Ok(Some(Value::thing(SqlaObject::Bind))),
+            "get_context" | "migration_context" => {
+                return Ok(Some(Value::thing(SqlaObject::Context)));
+            }
             "batch_alter_table" => return self.begin_batch(arguments).map(Some),
             name if name.starts_with("get_context.") => return Ok(None),
             _ => {}
@@ -113,19 +115,19 @@ impl Machine<'_> {
     /// A directive of a batch.
     pub(super) fn batch_directive(
         &mut self,
-        batch: &Rc<Thing>,
+        batch: &Rc<SqlaObject>,
         name: &str,
         arguments: &Arguments,
     ) -> Evaluated<Option<Value>> {
-        let Thing::Batch(batch) = &**batch else {
+        let SqlaObject::Batch(batch) = &**batch else {
             return Ok(None);
         };
         match name {
             "f" | "inline_literal" => Ok(Some(
                 arguments.positional.first().cloned().unwrap_or(UNKNOWN),
             )),
-            "get_bind" => Ok(Some(Value::thing(Thing::Bind))),
-            "get_context" => Ok(Some(Value::thing(Thing::Context))),
+            "get_bind" => Ok(Some(Value::thing(SqlaObject::Bind))),
+            "get_context" => Ok(Some(Value::thing(SqlaObject::Context))),
             _ => self.directed(name, arguments, Some(batch)),
         }
     }
@@ -162,7 +164,7 @@ impl Machine<'_> {
             "execute" => self.execute_directive(arguments),
             _ => {
                 // `op.invoke`, `op.run_async`, directives that are registered elsewhere.
-                self.unknown(format!("the directive {name}"), Extent::Schema)?;
+                self.unknown(format!("the directive {name}"), SideEffect::Schema)?;
                 return Ok(Some(Value::Unknown(true)));
             }
         };
@@ -179,7 +181,7 @@ impl Machine<'_> {
         let mut all = arguments.clone();
         if !all.positional.is_empty() {
             all.positional
-                .insert(1, Value::thing(Thing::Metadata(None)));
+                .insert(1, Value::thing(SqlaObject::Metadata(None)));
         }
         Ok(self
             .construct("Table", "sqlalchemy.Table", all)?
@@ -204,6 +206,6 @@ impl Machine<'_> {
 
     /// A directive of which something that matters is not known.
     fn vague(&mut self, directive: &Directive<'_>, part: &str) -> Evaluated<()> {
-        self.unknown(format!("{part} of {}", directive.name), Extent::Schema)
+        self.unknown(format!("{part} of {}", directive.name), SideEffect::Schema)
     }
 }

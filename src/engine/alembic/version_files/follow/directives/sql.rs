@@ -1,12 +1,12 @@
 //! `execute` and `bulk_insert`.
 
 use super::super::calls::Arguments;
-use super::super::machine::{Evaluated, Machine};
-use super::super::things::Thing;
+use super::super::machine::{Evaluated, Interpreter};
+use super::super::things::SqlaObject;
 use super::super::value::{UNKNOWN, Value};
 use crate::domain::operation::{Operation, RowChange};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     pub(super) fn execute_directive(&mut self, arguments: &Arguments) -> Evaluated<()> {
         let statement = arguments
             .get(0, &["sqltext", "sql", "statement"])
@@ -37,7 +37,7 @@ impl Machine<'_> {
             None => {}
         }
         let table = match table.as_thing() {
-            Some(Thing::Table(table)) => table.name.clone(),
+            Some(SqlaObject::Table(table)) => table.name.clone(),
             _ => self.table_of(&table),
         };
         self.operation(Operation::ChangeRows {

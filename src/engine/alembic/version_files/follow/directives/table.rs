@@ -1,13 +1,13 @@
 //! `create_table`, `drop_table`, `rename_table`.
 
-use super::super::machine::{Evaluated, Machine};
+use super::super::machine::{Evaluated, Interpreter};
 use super::super::models::definitions;
-use super::super::things::Thing;
+use super::super::things::SqlaObject;
 use super::super::value::Value;
 use super::Directive;
-use crate::domain::operation::{Alike, Operation};
+use crate::domain::operation::{Operation, UniqueScope};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     pub(super) fn create_table(&mut self, directive: &Directive<'_>) -> Evaluated<()> {
         let Some(table) = directive.table(&["table_name", "name"]) else {
             return self.vague(directive, "the table");
@@ -18,11 +18,11 @@ impl Machine<'_> {
         let mut unknown = directive.arguments.open;
         for value in directive.arguments.positional.iter().skip(1) {
             match value.as_thing() {
-                Some(Thing::Column(column)) if !column.definition.name.is_empty() => {
+                Some(SqlaObject::Column(column)) if !column.definition.name.is_empty() => {
                     columns.push(column.clone());
                 }
-                Some(Thing::Constraint(constraint)) => constraints.push(constraint.clone()),
-                Some(Thing::Index(name, columns, unique)) => {
+                Some(SqlaObject::Constraint(constraint)) => constraints.push(constraint.clone()),
+                Some(SqlaObject::Index(name, columns, unique)) => {
                     indexes.push((name.clone(), columns.clone(), *unique));
                 }
                 // `None` comes of `cond and column`; comments and the like are no parts.
@@ -52,7 +52,7 @@ impl Machine<'_> {
                     columns,
                     unique,
                     // The table is empty.
-                    alike: Alike::default(),
+                    alike: UniqueScope::default(),
                     concurrently: false,
                     if_not_exists: false,
                 },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::show::Recorder;
 use super::{body, downgrade, downgrade_on};
 use crate::domain::catalogue::{
-    Catalogue, Column, ForeignKey, Index, Key, Origin, Presence, Table,
+    Column, ForeignKey, Index, Key, Origin, Presence, SchemaModel, Table,
 };
 use crate::domain::foresight::Dialect;
 use crate::domain::operation::{Name, TableName};
@@ -20,7 +20,7 @@ fn named(name: &str) -> TableName {
 
 /// Table `a` with columns `id` and `maybe`, which is not certain, and a key of each kind; table
 /// `b`, which is not certain itself.
-fn catalogue() -> Catalogue {
+fn catalogue() -> SchemaModel {
     let column = |name: &str, presence| {
         let column = Column {
             name: name.to_owned(),
@@ -71,7 +71,7 @@ fn catalogue() -> Catalogue {
         presence: Presence::Uncertain,
         ..table.clone()
     };
-    Catalogue {
+    SchemaModel {
         dialect: Dialect::Postgresql,
         default_schema: Some("public".to_owned()),
         tables: BTreeMap::from([
@@ -165,7 +165,7 @@ fn the_inspector_answers_from_the_schema() {
 #[test]
 fn a_doubtful_schema_answers_nothing() {
     let mut recorder = Recorder::on(Dialect::Postgresql);
-    recorder.catalogue = Some(Catalogue {
+    recorder.catalogue = Some(SchemaModel {
         doubtful: true,
         ..catalogue()
     });

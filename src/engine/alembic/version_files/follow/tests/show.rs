@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::domain::catalogue::Catalogue;
-use crate::domain::foresight::{Dialect, Event, EventKind, Extent, Host, Raised};
-use crate::domain::operation::{Alike, Among, ColumnDefinition, Constraint, Name, Operation};
+use crate::domain::catalogue::SchemaModel;
+use crate::domain::foresight::{Dialect, Event, EventKind, Host, Raised, SideEffect};
+use crate::domain::operation::{
+    ColumnDefinition, Constraint, IndexRows, Name, Operation, UniqueScope,
+};
 use crate::domain::revision::Revision;
 use crate::engine::alembic::version_files::{VersionFile, VersionFiles};
 
@@ -35,7 +37,7 @@ pub(super) fn files_of(files: &[(&str, &str)]) -> VersionFiles {
 #[derive(Debug, Clone)]
 pub(super) struct Recorder {
     pub(super) dialect: Option<Dialect>,
-    pub(super) catalogue: Option<Catalogue>,
+    pub(super) catalogue: Option<SchemaModel>,
     /// The line at which the database fails.
     pub(super) fails: Option<String>,
     pub(super) lines: Vec<String>,
@@ -59,7 +61,7 @@ impl Host for Recorder {
         self.dialect
     }
 
-    fn catalogue(&self) -> Option<&Catalogue> {
+    fn catalogue(&self) -> Option<&SchemaModel> {
         self.catalogue.as_ref()
     }
 
@@ -113,7 +115,7 @@ pub(super) fn show(event: &Event) -> String {
             None => format!("raises {exception}"),
         },
         EventKind::Unknown { what, may_change } => {
-            let may = if *may_change > Extent::Nothing {
+            let may = if *may_change > SideEffect::Nothing {
                 "may change"
             } else {
                 "harmless"
@@ -315,11 +317,11 @@ fn operation_line(operation: &Operation) -> String {
 }
 
 /// Which rows a unique key compares.
-fn alike(rows: &Alike) -> String {
+fn alike(rows: &UniqueScope) -> String {
     let among = match &rows.among {
-        Among::All => String::new(),
-        Among::Those(condition) => format!(" among {condition}"),
-        Among::Unknown => " among some".to_owned(),
+        IndexRows::All => String::new(),
+        IndexRows::Where(condition) => format!(" among {condition}"),
+        IndexRows::Unknown => " among some".to_owned(),
     };
     let nulls = if rows.nulls { " nulls alike" } else { "" };
     let in_part = if rows.in_part { " in part" } else { "" };
