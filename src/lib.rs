@@ -10,7 +10,7 @@ pub mod database;
 pub mod domain;
 pub mod engine;
 pub mod error;
-pub mod fault;
+pub mod failpoint;
 pub mod files;
 pub mod process;
 pub mod runner;

@@ -3,32 +3,32 @@
 //! It knows the engine and the database as traits only, so that the order of its effects is tested
 //! without either.
 
-mod as_one;
+mod atomic_snapshot;
+mod atomic_transaction;
 mod ending;
-mod hearing;
-mod inside;
-mod judging;
-mod restored;
+mod listening;
 mod sequence;
+mod step_outcome;
 mod traits;
+mod transaction_judge;
 
 use std::time::{Duration, Instant};
 
 use crate::domain::graph::Graph;
 use crate::domain::journal::Checked;
+use crate::domain::outcome::{Cause, Position, RunOutcome, SchemaLines, StepDone, Stop};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::proof::{Doubt, Evidence};
-use crate::domain::report::{Cause, Position, RunOutcome, SchemaLines, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::engine::Engine;
-use crate::fault;
+use crate::failpoint;
 use crate::process::Interrupt;
 
-pub use self::as_one::run_in_transaction;
+pub use self::atomic_snapshot::run_with_snapshot;
+pub use self::atomic_transaction::run_in_transaction;
 use self::ending::{AppliedStep, EndedStep};
-use self::hearing::{Following, Heard, Hearing};
-use self::judging::{StepObservation, judge};
-pub use self::restored::run_with_snapshot;
+use self::listening::{Following, Heard, Hearing};
+use self::step_outcome::{StepObservation, judge};
 pub use self::traits::{Events, Findings, Measured, PostStepSnapshot, Recorder, Verifier};
 
 /// Between two attempts of a step that waited for a lock in vain.
@@ -277,7 +277,7 @@ impl Parts<'_> {
         self.recorder
             .intent(index, step, schema.unwrap_or(&none), evidence.as_ref().ok())
             .map_err(|reason| Stopped::between(index, Cause::NotRecorded(reason), None))?;
-        fault::point("after_intent");
+        failpoint::point("after_intent");
         self.warn_of_open_transactions();
         if self.begun.take() != Some(index) {
             self.events.step_started(index, step);
@@ -321,7 +321,7 @@ impl Parts<'_> {
             .engine
             .downgrade(&step.argument, self.options.timeout, &mut following);
         let heard = following.heard();
-        fault::point("after_engine");
+        failpoint::point("after_engine");
         let ran = EndedStep {
             index,
             step,

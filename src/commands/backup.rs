@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::CommandContext;
-use super::keeper::BackupService;
-use super::session::Project;
+use super::backup_service::BackupService;
+use super::project::Project;
 use crate::config::{self, VerifyBackup};
 use crate::error::Failure;
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{CommandContext, record};
+use super::{CommandContext, journal_recorder};
 use crate::error::Failure;
 use crate::ui::BackupList;
 
@@ -18,10 +18,10 @@ pub struct BackupsArgs {}
 
 /// Shows the table.
 pub fn run(context: &CommandContext<'_>) -> Result<(), Failure> {
-    let backups = record::store(context).backups();
+    let backups = journal_recorder::store(context).backups();
     let listed = backups
         .list()
-        .map_err(|error| record::store_failure(&error))?;
+        .map_err(|error| journal_recorder::store_failure(&error))?;
     for damaged in &listed.damaged {
         context.ui.warn(&format!("not a backup: {damaged}"));
     }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::CommandContext;
 use super::foresee::{ProbeArgs, ShownForecast};
-use super::session::Project;
+use super::project::Project;
 use crate::error::Failure;
 use crate::ui::{CheckView, PlanFooter};
 

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::record::store;
-use super::session::{Project, Rows, SqlProject, is_defect};
+use super::journal_recorder::store;
+use super::project::{Project, Rows, SqlProject, is_defect};
 use super::{CommandContext, unfinished};
 use crate::domain::backup::Manifest;
 use crate::domain::journal::Run;

@@ -5,19 +5,19 @@ use std::time::Duration;
 use clap::Args;
 
 use super::CommandContext;
-use super::record::store;
-use super::session::{Project, Text};
+use super::journal_recorder::store;
+use super::project::{Project, Text};
 use crate::config::{self, Layer};
 use crate::database::evidence::DatabaseProbe;
 use crate::domain::command::Command;
 use crate::domain::effect::{Announced, Surprise};
-use crate::domain::foresight::{Migrations, StepTrace, foresee, reachable};
+use crate::domain::forecast::{Migrations, StepTrace, foresee, reachable};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
-use crate::domain::risk::outlook::{PlanForecast, ProbeUsage};
+use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
 use crate::domain::risk::verdict::{Advice, Allowed, RiskSummary, advise, to_be_allowed};
 use crate::domain::risk::{self, Answer, Culprit, Level, Probe, Question};
-use crate::engine::alembic::version_files::follow::following_ahead;
+use crate::engine::alembic::version_files::python::following_ahead;
 use crate::error::{Exit, Failure};
 
 /// How long asking may take where nothing else is said.

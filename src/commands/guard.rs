@@ -12,10 +12,10 @@ use super::CommandContext;
 use super::downgrade_safe::{
     self, BackupDecision, DowngradeSafeArgs, GuardRollback, HowArgs, refuse_choice, repeating,
 };
+use super::journal_recorder;
 use super::lock::Lock;
-use super::record;
-use super::ruling::refuse_beforehand;
-use super::session::{Project, Rows};
+use super::policy_check::refuse_beforehand;
+use super::project::{Project, Rows};
 use super::sql::sync;
 use super::unfinished;
 use super::whose_run::Purpose;
@@ -136,7 +136,7 @@ fn look(args: &GuardArgs, context: &CommandContext<'_>) -> Result<Remembered, Fa
     if is_sql {
         session = of_sql_files(args, context, session, &lock)?;
     }
-    let store = record::store(context);
+    let store = journal_recorder::store(context);
     if let Some(run) = unfinished::find(context, &store, &session, Purpose::Begin)? {
         unfinished::make_way(context, &session, &store, &run)?;
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::CommandContext;
-use super::records::{self, Source};
+use super::run_lookup::{self, Source};
 use crate::error::Failure;
 use crate::ui::HistoryRow;
 
@@ -30,7 +30,7 @@ pub struct HistoryArgs {
 
 /// Shows the runs.
 pub fn run(args: &HistoryArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
-    let (mut runs, place) = records::all(&args.source, context)?;
+    let (mut runs, place) = run_lookup::all(&args.source, context)?;
     if let Some(wanted) = &args.database {
         // Of a damaged one nobody can tell, so it stays.
         runs.retain(|told| match told {

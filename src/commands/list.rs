@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::CommandContext;
 use super::foresee::{ProbeArgs, ShownForecast};
-use super::session::Project;
+use super::project::Project;
 use crate::config;
 use crate::domain::plan::Plan;
-use crate::domain::risk::outlook::PlanForecast;
+use crate::domain::risk::plan_forecast::PlanForecast;
 use crate::domain::sql_files::history::HistoryRecord;
 use crate::domain::sql_files::selection::{Selection, Which};
 use crate::error::Failure;

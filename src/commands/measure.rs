@@ -9,9 +9,9 @@ use crate::domain::connection::VersionTable;
 use crate::domain::effect::{
     self, Announced, Consent, CountRequest, Effect, Inventory, Surprise, Unfollowed, Verdict,
 };
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
+use crate::domain::outcome::{Difference, SchemaLines};
 use crate::domain::query::Queries;
-use crate::domain::report::{Difference, SchemaLines};
 use crate::runner::Measured;
 
 /// For each count that confirms a surprise. The step is taken back by then, and the run waits for nothing else.

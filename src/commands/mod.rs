@@ -2,8 +2,9 @@
 //! traits picked.
 
 pub mod abandon;
-mod audit;
+mod audit_table;
 pub mod backup;
+mod backup_service;
 pub mod backups;
 pub mod check;
 pub mod completions;
@@ -11,29 +12,28 @@ mod connection;
 pub mod current;
 pub mod downgrade_safe;
 pub mod explain;
-mod eyes;
 mod foresee;
 pub mod guard;
+mod health_checks;
 pub mod history;
-mod keeper;
+mod journal_recorder;
 pub mod list;
 mod lock;
 pub mod man;
 mod measure;
 pub mod plan;
-mod record;
-mod records;
-mod reports;
+mod policy_check;
+mod project;
+mod report_writer;
 pub mod restore;
 pub mod resume;
 mod revisions;
 mod route;
-mod ruling;
-mod session;
+mod run_lookup;
 pub mod show;
 pub mod sql;
 mod unfinished;
-mod watch;
+mod verifier;
 mod whose_run;
 
 use crate::domain::command::{Command, ProjectOptions};

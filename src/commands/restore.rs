@@ -12,10 +12,10 @@ use self::by_hand::by_hand;
 use self::chosen::Chosen;
 use self::target::Target;
 use super::CommandContext;
-use super::keeper::{BackupService, Source};
+use super::backup_service::{BackupService, Source};
+use super::journal_recorder::{append, store, store_failure};
 use super::lock::Lock;
-use super::record::{append, store, store_failure};
-use super::reports;
+use super::report_writer;
 use super::whose_run::may_be_restored;
 use crate::domain::backup::{DatabaseDigest, Manifest, VERSION};
 use crate::domain::database_identity::DatabaseReference;
@@ -157,7 +157,7 @@ pub fn run(args: &RestoreArgs, context: &CommandContext<'_>) -> Result<Exit, Fai
     // Without the project there is no table of its audit; `show` writes the report again.
     if let Some(session) = target.session() {
         for run in over {
-            reports::write(context, &store, session, run, None);
+            report_writer::write(context, &store, session, run, None);
         }
     }
     Ok(Exit::Done)

@@ -7,7 +7,7 @@ use super::CommandContext;
 use crate::database;
 use crate::domain::connection::{ConnectionFacts, Identity};
 use crate::domain::database_identity::DatabaseIdentity;
-use crate::domain::report::Cause;
+use crate::domain::outcome::Cause;
 use crate::process::Environment;
 
 /// The address that each step connects to, and the server that was there when the run began.

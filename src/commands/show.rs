@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::CommandContext;
-use super::records::{self, Source};
+use super::run_lookup::{self, Source};
 use crate::error::Failure;
 
 /// Show the report of one run.
@@ -31,6 +31,6 @@ pub struct ShowArgs {
 
 /// Shows the report.
 pub fn run(args: &ShowArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
-    let document = records::find(&args.run, &args.source, context)?;
+    let document = run_lookup::find(&args.run, &args.source, context)?;
     context.ui.report(&document, args.markdown)
 }

@@ -1,8 +1,8 @@
 //! Whether a recorded run or backup is of the database that is there now, and what is said if it is not.
 
 use super::CommandContext;
-use super::record::store_failure;
-use super::session::Project;
+use super::journal_recorder::store_failure;
+use super::project::Project;
 use crate::domain::backup::Manifest;
 use crate::domain::database_identity::{DatabaseReference, Relation};
 use crate::domain::journal::{Entry, Run};

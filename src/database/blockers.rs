@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 
 use super::DatabaseError;
-use super::session::{Connection, text};
+use super::connection::{Connection, text};
 use crate::domain::blocker::{Blocker, shortened};
 
 /// `pg_blocking_pids` names who holds a lock that conflicts and who stands before in its queue. A

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::DatabaseReader;
 use super::mysql::IS_MARIADB;
 use crate::domain::catalogue::{Release, SchemaModel};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::TableName;
 use crate::domain::schema::SchemaLines;
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use sqlx::mysql::MySqlRow;
 
+use super::connection::{SessionError, number, text};
 use super::failure::Failure;
 use super::mysql::MySql;
 use super::probe::{Probe, ask_all, pairs};
-use super::session::{SessionError, number, text};
 use super::{Limited, left_over, quoted};
 use crate::domain::checks::{Count, Counts, Faults};
 

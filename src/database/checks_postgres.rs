@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::connection::SessionError;
 use super::postgres_looks::Asks;
 use super::probe::{Probe, ask_all};
-use super::session::SessionError;
 use super::{DatabaseError, Limited};
 use crate::domain::checks::{Count, Counts, Faults};
 use crate::domain::query::TextRows;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::connection::{Connection, SessionError, number, text};
 use super::probe::pairs;
-use super::session::{Connection, SessionError, number, text};
 use super::sqlite::Sqlite;
 use super::{Limited, left_over, quoted};
 use crate::domain::checks::{Count, Counts, Faults};

@@ -9,7 +9,7 @@ use crate::domain::catalogue::SchemaModel;
 use crate::domain::checks::Counts;
 use crate::domain::connection::VersionTable;
 use crate::domain::effect::CountedInventory;
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::schema::SchemaLines;
 
 /// Notes the tables of a schema and counts their rows, the smallest table first. Those that `budget` does not suffice

@@ -9,10 +9,10 @@ use sqlx::mysql::{MySqlConnection, MySqlDatabaseError};
 use sqlx::postgres::{PgConnection, PgDatabaseError};
 use sqlx::{Connection as SqlxConnection, Executor};
 
+use super::connection::{Connection, End, ExecutionError, text, texts};
 use super::failure::Failure;
 use super::mysql::MySql;
 use super::postgres::Postgres;
-use super::session::{Connection, End, ExecutionError, text, texts};
 use super::sqlite::Sqlite;
 use super::{DatabaseError, Environment};
 use crate::domain::connection::{ConnectionFacts, Dialect};

@@ -9,6 +9,7 @@ mod catalogue;
 mod checks_mysql;
 mod checks_postgres;
 mod checks_sqlite;
+mod connection;
 pub mod effects_counted;
 pub mod effects_postgres;
 pub mod evidence;
@@ -26,7 +27,6 @@ mod proof_sqlite;
 mod schema_mysql;
 mod schema_postgres;
 mod schema_sqlite;
-mod session;
 mod snapshot;
 mod sqlite;
 pub mod url;
@@ -45,9 +45,9 @@ use crate::domain::connection::{
     ConnectionFacts, Dialect, Identity, RowsAre, VersionRows, VersionTable,
 };
 use crate::domain::lock::{LockOwner, Locked};
+use crate::domain::outcome::SchemaLines;
 use crate::domain::proof::{Evidence, StepSession, Trace};
 use crate::domain::query::{Execution, Queries, TextRows};
-use crate::domain::report::SchemaLines;
 use crate::process::Environment;
 
 /// Opens a connection and proves that it works: a wrong password is an error here, not later.
@@ -120,7 +120,7 @@ fn outline(lines: impl Iterator<Item = String>) -> SchemaLines {
 
 /// The rows of the table of `[audit]` as they were asked for; none where it is not there.
 fn audited(
-    answer: Result<TextRows, session::SessionError>,
+    answer: Result<TextRows, connection::SessionError>,
 ) -> Result<Vec<(String, String)>, DatabaseError> {
     let rows = match answer {
         Ok(rows) => rows,
@@ -136,7 +136,7 @@ fn audited(
 
 /// Runs `put`, and once more after `create` where there was no table for it.
 fn put_or_create(
-    mut run: impl FnMut(&str) -> Result<(), session::SessionError>,
+    mut run: impl FnMut(&str) -> Result<(), connection::SessionError>,
     put: &str,
     create: &str,
 ) -> Result<(), DatabaseError> {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 
+use super::connection::{Connection, SessionError, number, text, texts, version_rows};
 use super::failure::Failure;
 use super::lock::mysql::MySqlLock;
 use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
-use super::session::{Connection, SessionError, number, text, texts, version_rows};
 use super::{
     Database, DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, audit, audited, blockers,
     checks_mysql, left_over, outline, proof_mysql, put_or_create, version_query,
@@ -20,8 +20,8 @@ use crate::domain::checks::{Counts, Faults, Health};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::database_identity::{self as identity, DatabaseIdentity};
 use crate::domain::lock::{LockOwner, Locked};
+use crate::domain::outcome::SchemaLines;
 use crate::domain::proof::{Evidence, MySqlTrace, StepSession, Trace};
-use crate::domain::report::SchemaLines;
 
 /// `SHOW` passes over the names that a server does not know, where `SELECT @@name` fails. The id of
 /// a server is copied with its files, so its place counts as well.

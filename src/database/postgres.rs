@@ -9,10 +9,10 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 
+use super::connection::{Connection, text, texts};
 use super::failure::Failure;
 use super::lock::postgres::PostgresLock;
 use super::postgres_looks::Inside;
-use super::session::{Connection, text, texts};
 use super::{
     Database, DatabaseError, DatabaseReader, Environment, audit, audited, blockers, pgpass,
     proof_postgres, put_or_create, quoted,

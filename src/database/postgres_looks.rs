@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::checks_postgres::{self, FAULTS, TABLES};
+use super::connection::{SessionError, texts};
 use super::failure::Failure;
 use super::postgres::Postgres;
 use super::schema_postgres::SCHEMA;
-use super::session::{SessionError, texts};
 use super::{DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, outline, version_query};
 use crate::domain::audit;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{VersionRows, VersionTable};
+use crate::domain::outcome::SchemaLines;
 use crate::domain::query::{Queries, TextRows};
-use crate::domain::report::SchemaLines;
 use crate::domain::revision::RevisionId;
 
 /// Puts one query to the server, each value of the answer as text.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::session::{SessionError, number, text};
+use super::connection::{SessionError, number, text};
 
 /// What may go into one statement together, in rows as the server estimates them.
 const CHEAP: u64 = 20_000;

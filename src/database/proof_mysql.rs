@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use sqlx::mysql::MySqlRow;
 
 use super::checks_mysql::{self, limited};
+use super::connection::{number, text};
 use super::mysql::MySql;
 use super::probe::{Probe, ask_all, pairs};
-use super::session::{number, text};
 use super::{DatabaseError, quoted};
 use crate::domain::checks::{Health, is_rollbacks_own};
 use crate::domain::connection::VersionTable;

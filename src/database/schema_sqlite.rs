@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::report::SchemaLines;
+use crate::domain::outcome::SchemaLines;
 
 /// Kind, table, name, what is said of it, and a default. The columns of a virtual table need a module
 /// that we may not have, so that one is told by its statement.

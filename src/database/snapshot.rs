@@ -3,7 +3,7 @@
 //! Both ways a lock of SQLite keeps everybody else away. Such locks belong to the process and go with the
 //! first descriptor of the file that it closes, so ours is opened before the lock and closed after it.
 
-mod kept;
+mod leftover;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,9 +14,9 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-pub use self::kept::LeftoverSnapshot;
-pub(super) use self::kept::copies_beside;
-use super::session::{Connection, text};
+pub use self::leftover::LeftoverSnapshot;
+pub(super) use self::leftover::copies_beside;
+use super::connection::{Connection, text};
 use crate::files;
 
 /// Somebody who only reads is through by then.

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 
+use super::connection::{Connection, SessionError, text, texts, version_rows};
 use super::failure::Failure;
 use super::lock::sqlite::SqliteLock;
 use super::schema_sqlite::{Row, SCHEMA, lines};
-use super::session::{Connection, SessionError, text, texts, version_rows};
 use super::{
     Database, DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, audit, audited,
     checks_sqlite, left_over, outline, proof_sqlite, put_or_create, snapshot, version_query,
@@ -27,9 +27,9 @@ use crate::domain::checks::{Counts, Faults, Health};
 use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
 use crate::domain::database_identity::{CREATED, DatabaseIdentity, INODE};
 use crate::domain::lock::{LockOwner, Locked};
+use crate::domain::outcome::SchemaLines;
 use crate::domain::proof::{Evidence, SqliteEvidence, StepSession, Trace};
 use crate::domain::query::TextRows;
-use crate::domain::report::SchemaLines;
 
 /// The step has ended when we look; a lock that lasts is somebody else's and worth a report.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

@@ -3,8 +3,8 @@
 //! It is ours and no part of what is rolled back, so it is taken out of whatever is compared: a run with the
 //! table shows no other difference than one without.
 
-use super::account::{Named, RunReport};
 use super::checks::{Counts, object};
+use super::run_report::{Named, RunReport};
 use super::schema::SchemaLines;
 
 /// Its name.

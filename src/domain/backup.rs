@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Dialect, RowsAre, VersionTable};
 use super::database_identity::{DatabaseIdentity, DatabaseReference};
-use super::foresight;
+use super::forecast;
 use super::lock::Operator;
 use super::revision::Heads;
-use super::risk::outlook::PlanForecast;
+use super::risk::plan_forecast::PlanForecast;
 use super::risk::{FailurePrediction, Finding, Level};
 use super::schema::{SchemaLines, is_comparable};
 
@@ -260,7 +260,7 @@ impl DatabaseDigest {
 ///
 /// SQLite has a table made anew for most changes, and what the code leaves out of the new one, or what points at the old
 /// one, may be lost with nothing said of it.
-pub fn wanted(outlook: &PlanForecast, dialect: Option<foresight::Dialect>) -> Option<String> {
+pub fn wanted(outlook: &PlanForecast, dialect: Option<forecast::Dialect>) -> Option<String> {
     if let Some(reason) = &outlook.unread {
         return Some(format!("the steps could not be looked into: {reason}"));
     }
@@ -276,7 +276,7 @@ pub fn wanted(outlook: &PlanForecast, dialect: Option<foresight::Dialect>) -> Op
         })
         .or_else(|| {
             let made_anew = |finding: &&Finding| finding.code == "table-rewritten";
-            let is_sqlite = dialect == Some(foresight::Dialect::Sqlite);
+            let is_sqlite = dialect == Some(forecast::Dialect::Sqlite);
             outlook.findings().find(|one| is_sqlite && made_anew(one))
         })
         .map(|finding| finding.sentence.clone())

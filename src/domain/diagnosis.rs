@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blocker::Blocker;
 use super::connection::Dialect;
-use super::report::{Cause, Position, SchemaLines, Stop};
+use super::outcome::{Cause, Position, SchemaLines, Stop};
 use super::risk::Culprit;
 
 use self::entry::{Entry, Wording};

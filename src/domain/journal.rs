@@ -4,11 +4,11 @@
 //! have gone on meanwhile. So every entry stands for itself, nothing is ever changed, and the
 //! judgement about an unfinished run is made here, from the entries and a look at the database.
 
+mod atomic_run;
 mod backups;
-mod examine;
+mod crash_state;
 mod rest;
 mod statement;
-mod whole;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,11 +26,11 @@ use super::proof::Evidence;
 use super::revision::{Heads, RevisionId};
 use super::schema::{Difference, FORM, SchemaLines};
 
+pub use self::atomic_run::{AtomicRun, Finished};
 pub use self::backups::{BackupMoment, RunBackup, to_go_back};
-pub use self::examine::CrashState;
+pub use self::crash_state::CrashState;
 pub use self::rest::RestError;
 pub use self::statement::{State as StatementState, Statement};
-pub use self::whole::{AtomicRun, Finished};
 
 /// The version of the format; a journal of another one is not read.
 pub const VERSION: u32 = 1;

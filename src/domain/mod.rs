@@ -4,7 +4,6 @@
 //! Nothing here touches a file, a process, the environment, the clock or the network, so that every
 //! judgement can be tested by value.
 
-pub mod account;
 pub mod audit;
 pub mod backup;
 pub mod blocker;
@@ -15,20 +14,21 @@ pub mod connection;
 pub mod database_identity;
 pub mod diagnosis;
 pub mod effect;
-pub mod foresight;
+pub mod forecast;
 pub mod graph;
 pub mod guard;
 pub mod journal;
 pub mod lock;
 pub mod operation;
+pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod proof;
 pub mod query;
 pub mod rendering;
-pub mod report;
 pub mod revision;
 pub mod risk;
+pub mod run_report;
 pub mod schema;
 pub mod schema_names;
 pub mod secret;

@@ -3,7 +3,7 @@
 //! The lines are made for comparison; of their form only the beginning is read here: the kind, and the name with the
 //! schema and the table before it.
 
-use super::report::SchemaLines;
+use super::outcome::SchemaLines;
 
 /// A kind of object that has lines in the schema of every server that has such objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

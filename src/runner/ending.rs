@@ -2,18 +2,18 @@
 
 use std::time::Instant;
 
-use super::hearing::Heard;
-use super::judging::{StepObservation, judge};
+use super::listening::Heard;
+use super::step_outcome::{StepObservation, judge};
 use super::{Findings, Measured, Parts, PostStepSnapshot, SCHEMA, Stopped, VERSION_TABLE};
 use crate::domain::checks::Removed;
 use crate::domain::effect::{Effect, Surprise, Verdict};
 use crate::domain::journal::Checked;
+use crate::domain::outcome::{Cause, Difference, SchemaLines, StepDone};
 use crate::domain::plan::Step;
 use crate::domain::proof::{Doubt, Evidence, StepSession};
-use crate::domain::report::{Cause, Difference, SchemaLines, StepDone};
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, EngineError, StepRun};
-use crate::fault;
+use crate::failpoint;
 
 impl Parts<'_> {
     /// A step whose process is over, from the look at the database to the record.
@@ -62,7 +62,7 @@ impl Parts<'_> {
                 finished: None,
             })
         })?;
-        fault::point("after_look");
+        failpoint::point("after_look");
         let seen = AppliedStep {
             heads,
             glance,
@@ -127,7 +127,7 @@ impl Parts<'_> {
         let after_it = after.as_ref().unwrap_or(&none);
         let recorded =
             recorded.and_then(|()| self.recorder.done(index, &finished, after_it, looks));
-        fault::point("after_done");
+        failpoint::point("after_done");
         *schema = after;
         self.events.step_finished(index, &finished);
         let cause = match recorded {

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::domain::effect::{Effect, Verdict};
 use crate::domain::journal::Statement;
+use crate::domain::outcome::{Cause, Position, SchemaLines, StepDone, Stop};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::proof::{Doubt, Evidence};
 use crate::domain::query::Queries;
-use crate::domain::report::{Cause, Position, SchemaLines, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::domain::schema::fingerprint;
 use crate::engine::{Ended, EngineError, Judge, Keep, Listener, Sequence, StepRun};
-use crate::fault;
+use crate::failpoint;
 use crate::process::Channel;
 
 impl Parts<'_> {
@@ -225,7 +225,7 @@ impl Parts<'_> {
             },
         };
         let run = engine.run_sequence(&sequence, timeout, &mut together)?;
-        fault::point("after_engine");
+        failpoint::point("after_engine");
         Some((together.state, run))
     }
 
@@ -318,11 +318,11 @@ impl Together<'_> {
             .get(index)
             .filter(|_| index == self.state.index)
             .ok_or(None)?;
-        fault::point("after_engine");
+        failpoint::point("after_engine");
         let Heard { session, .. } = self.state.heard.of_step();
         let glance = self.parts.witness.glance();
         let heads = self.heads(glance.as_ref(), step).ok_or(None)?;
-        fault::point("after_look");
+        failpoint::point("after_look");
         let found = AppliedStep {
             heads,
             glance,
@@ -411,7 +411,7 @@ impl Judge for Together<'_> {
         transaction: &mut dyn Queries,
     ) -> Result<(), String> {
         let measured = self.parts.witness.measure(self.state.index, transaction);
-        fault::point("inside_step");
+        failpoint::point("inside_step");
         match measured {
             Err(reason) => self.object(Cause::NotMeasured(reason)),
             Ok(None) => Ok(()),

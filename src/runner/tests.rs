@@ -4,9 +4,9 @@ use std::rc::Rc;
 use super::*;
 use crate::domain::checks::{Health, Removed};
 use crate::domain::graph::drawn;
+use crate::domain::outcome::{Difference, Outcome};
 use crate::domain::proof::{Proof, SqliteEvidence, StepSession};
 use crate::domain::query::{Queries, QueryError, TextRows};
-use crate::domain::report::{Difference, Outcome};
 use crate::domain::revision::RevisionId;
 use crate::engine::{
     Current, Ended, EngineError, Judge, Keep, Listener, Observation, Sequence, StepRun,

@@ -6,10 +6,10 @@ use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Health, Removed};
 use crate::domain::effect::{Effect, Surprise, Verdict};
 use crate::domain::journal::{Checked, Statement};
+use crate::domain::outcome::{Cause, Difference, SchemaLines, StepDone, Stop};
 use crate::domain::plan::Step;
 use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
 use crate::domain::query::Queries;
-use crate::domain::report::{Cause, Difference, SchemaLines, StepDone, Stop};
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, LockLimit};
 

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Store, StoreError, sync};
 use crate::domain::backup::{Manifest, VERSION};
 use crate::domain::untrusted;
-use crate::fault;
+use crate::failpoint;
 use crate::files;
 
 /// The name of the folder in that of the records.
@@ -266,7 +266,7 @@ impl PendingBackup {
             })
             .and_then(|()| fs::rename(file, &place))
             .map_err(|source| failed(file, source))?;
-        fault::point("between_backup_and_manifest");
+        failpoint::point("between_backup_and_manifest");
         let name = format!("{}.json", self.id);
         let draft = self.folder.join(&name);
         untrusted::pretty_json(manifest)

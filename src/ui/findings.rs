@@ -6,7 +6,7 @@ use colored::Color;
 use serde_json::{Value, json};
 
 use super::{Paint, Ui, Verbosity, count, seconds};
-use crate::domain::risk::outlook::{PlanForecast, ProbeUsage};
+use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
 use crate::domain::risk::{FailurePrediction, Finding, Level};
 
 /// So wide is the longest tag, `will fail`.

@@ -12,11 +12,11 @@ use crate::domain::blocker::Blocker;
 use crate::domain::connection::Identity;
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::lock::Holder;
+use crate::domain::outcome::{Position, RunOutcome, StepDone, Stop};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::policy::PolicyDecision;
-use crate::domain::report::{Position, RunOutcome, StepDone, Stop};
 use crate::domain::revision::{Heads, RevisionId};
-use crate::domain::risk::outlook::PlanForecast;
+use crate::domain::risk::plan_forecast::PlanForecast;
 use crate::error::{Exit, Failure};
 
 /// The version of every object below; it goes up when a field changes its meaning or goes away.

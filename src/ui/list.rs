@@ -12,7 +12,7 @@ use super::{Ui, count};
 use crate::domain::connection::Identity;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::RevisionId;
-use crate::domain::risk::outlook::PlanForecast;
+use crate::domain::risk::plan_forecast::PlanForecast;
 use crate::domain::risk::verdict::most_telling;
 use crate::domain::risk::{FailurePrediction, Finding};
 use crate::error::Failure;

@@ -2,20 +2,20 @@
 //!
 //! Data goes to stdout, words to stderr. Nothing needs colour to be understood.
 
-mod account;
 mod backup;
 mod explain;
 mod findings;
 mod guard;
 mod json;
 mod list;
-mod page;
 mod position;
+mod run_history;
+mod run_summary;
 
+mod policy;
 mod progress;
 mod prompt;
-mod registered;
-mod ruling;
+mod registration;
 mod snapshots;
 mod sql;
 mod sql_files;
@@ -33,16 +33,16 @@ use crate::domain::lock::Holder;
 use crate::domain::untrusted;
 use crate::error::{Exit, Failure};
 
-pub use account::RunSummary;
-pub(crate) use account::hidden;
 pub use backup::{BackupList, Replacement, Restoration, Transfer, bytes};
 pub use findings::PlanFooter;
 pub use guard::GuardedCommand;
 pub use json::{CurrentView, Format, PlanView, RemoteHistory};
 pub use list::{CheckView, Listing};
-pub use page::HistoryRow;
 pub use progress::{Progress, Redact};
-pub use registered::{Entry, NotRegistered, RegistrationResult, State};
+pub use registration::{Entry, NotRegistered, RegistrationResult, State};
+pub use run_history::HistoryRow;
+pub use run_summary::RunSummary;
+pub(crate) use run_summary::hidden;
 pub use snapshots::SnapshotDiffView;
 pub use sql_files::{Migrations, RegisteredMigration};
 pub use standing::{Recorded, UnfinishedRun};

@@ -6,15 +6,15 @@ use std::time::Duration;
 use colored::Color;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::account::hidden;
 use super::json::Format;
+use super::run_summary::hidden;
 use super::steps::rows;
 use super::{Ui, Verbosity, insist, seconds, terminal};
 use crate::domain::blocker::Blocker;
 use crate::domain::diagnosis::{self, DiagnosisContext};
 use crate::domain::effect::Surprise;
+use crate::domain::outcome::{StepDone, Stop};
 use crate::domain::plan::Step;
-use crate::domain::report::{StepDone, Stop};
 use crate::engine::LockLimit;
 use crate::runner::Events;
 
@@ -292,7 +292,7 @@ impl Events for Progress<'_> {
         let hidden = hidden(stop, self.redact);
         let known = self.known.get(stop.index).cloned().unwrap_or_default();
         let diagnosis = diagnosis::of_stop(&hidden, &known);
-        if stop.cause != crate::domain::report::Cause::Interrupted {
+        if stop.cause != crate::domain::outcome::Cause::Interrupted {
             self.event(&Ui::step_failed_event(
                 self.number(stop.index),
                 self.of,

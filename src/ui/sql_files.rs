@@ -12,7 +12,7 @@ use super::{Ui, Verbosity, count, insist};
 use crate::domain::connection::Identity;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::{RevisionId, in_short};
-use crate::domain::risk::outlook::PlanForecast;
+use crate::domain::risk::plan_forecast::PlanForecast;
 use crate::domain::risk::verdict::most_telling;
 use crate::domain::risk::{Finding, Level};
 use crate::domain::sql_files::file::{Form, MigrationFile};

@@ -6,9 +6,9 @@ use colored::Color;
 
 use super::json::{Format, PlanView};
 use super::{Ui, Verbosity, count};
-use crate::domain::account::page::moment;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::{Heads, RevisionId, by_the_last, in_short};
+use crate::domain::run_report::layout::moment;
 use crate::error::Failure;
 
 impl Ui {

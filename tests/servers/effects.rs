@@ -8,7 +8,7 @@ use rollback::domain::connection::VersionTable;
 use rollback::domain::effect::{
     Announced, Consent, Effect, Inventory, Surprise, Unmeasured, Verdict, judge,
 };
-use rollback::domain::foresight::Dialect;
+use rollback::domain::forecast::Dialect;
 use rollback::domain::query::{Queries, QueryError, TextRows};
 use rollback::domain::schema::{Difference, SchemaLines};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rollback::database::Database;
 use rollback::database::evidence::{DatabaseProbe, query_of};
-use rollback::domain::foresight::Dialect;
+use rollback::domain::forecast::Dialect;
 use rollback::domain::operation::{ColumnType, Family, TableName};
 use rollback::domain::risk::{Answer, Kind as Type, Probe as _, Question};
 

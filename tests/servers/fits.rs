@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use rollback::database::evidence::DatabaseProbe;
-use rollback::domain::foresight::Dialect;
+use rollback::domain::forecast::Dialect;
 use rollback::domain::operation::{ColumnType, Family, TableName};
-use rollback::domain::risk::fit::{TypeFit, fit};
+use rollback::domain::risk::type_fit::{TypeFit, fit};
 use rollback::domain::risk::{Kind as Type, Probe as _, Question};
 
 use crate::support::{Kind, TestDatabase};

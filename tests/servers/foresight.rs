@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rollback::domain::catalogue::SchemaModel;
-use rollback::domain::foresight::{
+use rollback::domain::forecast::{
     Dialect, Direction, Event, EventKind, Failure, Followed, Host, Migrations, foresee,
 };
 use rollback::domain::graph::Graph;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rollback::database::evidence::DatabaseProbe;
 use rollback::domain::catalogue::{Column, Key, Origin, Presence, SchemaModel, Table};
-use rollback::domain::foresight::{
+use rollback::domain::forecast::{
     Dialect, Event, EventKind, Followed, Function, Happened, StepTrace,
 };
 use rollback::domain::operation::{

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use rollback::database::{self, SCHEMA_OF_POSTGRES};
-use rollback::domain::foresight::Dialect;
+use rollback::domain::forecast::Dialect;
 use rollback::domain::lock::POSTGRES_KEY;
 use rollback::domain::query::{Execution, RunError, always};
 use rollback::domain::revision::RevisionId;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollback::domain::foresight::Dialect;
+use rollback::domain::forecast::Dialect;
 use rollback::domain::query::always;
 use rollback::domain::revision::RevisionId;
 use rollback::domain::sql_files::file::{Form, MigrationFile, Rollback};

@@ -1,6 +1,6 @@
 //! What `rollback sql template` writes is the inverse: a database is afterwards as it was before.
 
-use rollback::domain::foresight::Dialect;
+use rollback::domain::forecast::Dialect;
 use rollback::domain::revision::RevisionId;
 use rollback::domain::sql_files::file;
 use rollback::domain::sql_files::script;

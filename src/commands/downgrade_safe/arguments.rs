@@ -6,15 +6,15 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
 
-use super::taking_back::GuardRollback;
+use super::guard_rollback::GuardRollback;
 use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
-use crate::commands::reports;
-use crate::commands::ruling::CircumstanceArgs;
+use crate::commands::policy_check::CircumstanceArgs;
+use crate::commands::report_writer;
 use crate::commands::whose_run::Purpose;
 use crate::config::{self, BackupWhen, OnFailure, Warm};
 use crate::domain::risk::verdict::Allowed;
-use crate::domain::sql_files::obstacle::Chosen;
+use crate::domain::sql_files::rollback_blocker::Chosen;
 
 /// Take the database down to a target, one revision at a time.
 ///
@@ -186,7 +186,7 @@ pub struct HowArgs {
     pub circumstances: CircumstanceArgs,
 
     /// Put the report of the run into this file as well, as JSON or as Markdown by its ending: .json or .md.
-    #[arg(long, value_name = "FILE", value_parser = reports::file)]
+    #[arg(long, value_name = "FILE", value_parser = report_writer::file)]
     pub report: Option<PathBuf>,
 
     /// Start the engine for each step. Without it, steps share one process if env.py has one of the usual shapes;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{DowngradeSafeArgs, Planned};
 use crate::commands::CommandContext;
-use crate::commands::session::Project;
+use crate::commands::project::Project;
 use crate::domain::journal::{Begun, Planned as PlannedStep, RecordedFinding};
+use crate::domain::outcome::SchemaLines;
 use crate::domain::plan::Step;
 use crate::domain::policy::RunContext;
-use crate::domain::report::SchemaLines;
 use crate::domain::risk::Finding;
 use crate::domain::risk::verdict::{Allowed, to_be_allowed};
 use crate::ui::Redact;

@@ -2,7 +2,7 @@
 
 use super::{DowngradeSafeArgs, Planned};
 use crate::commands::CommandContext;
-use crate::commands::session::Project;
+use crate::commands::project::Project;
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};

@@ -1,11 +1,11 @@
 //! The last entries of a record: where a run ended, and what there is then.
 
 use super::Planned;
-use crate::commands::record::RunRecorder;
-use crate::commands::session::Project;
+use crate::commands::journal_recorder::RunRecorder;
+use crate::commands::project::Project;
 use crate::domain::diagnosis::{self, DiagnosisContext};
 use crate::domain::journal::{Entry, Stopped};
-use crate::domain::report::{Cause, RunOutcome};
+use crate::domain::outcome::{Cause, RunOutcome};
 use crate::error::{Exit, Failure};
 use crate::ui::{Redact as _, hidden};
 

@@ -1,40 +1,40 @@
 //! `rollback downgrade-safe`: observe, plan, judge, ask, run, report.
 
 mod arguments;
+mod backup_policy;
 mod begun;
 mod consent;
 mod ended;
+mod execution_mode;
+mod file_checks;
+mod guard_rollback;
 mod next;
 mod options;
 pub(super) mod planned;
 mod recheck;
-mod registered;
-mod safety;
 mod steps;
-mod taking_back;
-mod way;
 
 pub use self::arguments::{DowngradeSafeArgs, HowArgs};
+pub(super) use self::backup_policy::BackupDecision;
+use self::backup_policy::RestoreOutcome;
+use self::execution_mode::ExecutionMode;
+pub(super) use self::file_checks::{FileChecks, PlanScope, refuse_choice};
+pub(super) use self::guard_rollback::GuardRollback;
 pub(super) use self::next::undoing;
 pub(super) use self::options::repeating;
 use self::planned::Planned;
-pub(super) use self::registered::{FileChecks, PlanScope, refuse_choice};
-pub(super) use self::safety::BackupDecision;
-use self::safety::RestoreOutcome;
-pub(super) use self::taking_back::GuardRollback;
-use self::way::ExecutionMode;
 use super::CommandContext;
-use super::audit;
+use super::audit_table;
+use super::journal_recorder::{self, RunRecorder};
 use super::lock::Lock;
-use super::record::{self, RunRecorder};
-use super::reports;
-use super::session::Project;
+use super::project::Project;
+use super::report_writer;
 use super::unfinished::{self, ResumedRun};
 use crate::database::Snapshot;
 use crate::domain::journal::{BackupMoment, Run, RunBackup};
+use crate::domain::outcome::{Outcome, RunOutcome};
 use crate::domain::plan::Plan;
-use crate::domain::report::{Outcome, RunOutcome};
-use crate::domain::sql_files::obstacle::Chosen;
+use crate::domain::sql_files::rollback_blocker::Chosen;
 use crate::error::{Exit, Failure};
 use crate::store::Store;
 use crate::ui::RunSummary;
@@ -43,7 +43,7 @@ use crate::ui::RunSummary;
 pub fn run(args: &DowngradeSafeArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let lock = (!args.dry_run).then(|| Lock::new(context, args.how.wait));
     let mut session = observe(args, context, lock.as_ref())?;
-    let store = record::store(context);
+    let store = journal_recorder::store(context);
     let mut recorded = None;
     let result = recording(
         args,
@@ -55,7 +55,7 @@ pub fn run(args: &DowngradeSafeArgs, context: &CommandContext<'_>) -> Result<Exi
     );
     if let Some(run) = recorded {
         let elsewhere = args.how.report.as_deref();
-        reports::write(context, &store, &mut session, &run, elsewhere);
+        report_writer::write(context, &store, &mut session, &run, elsewhere);
     }
     result
 }
@@ -101,7 +101,7 @@ fn recording(
             *recorded = Some(taken_up.run.begun.run.clone());
         }
         if args.taking_back.is_some() {
-            return taking_back::nothing_to_take_back(
+            return guard_rollback::nothing_to_take_back(
                 args, context, session, store, lock, &planned, recorded,
             );
         }
@@ -111,7 +111,7 @@ fn recording(
     consent::judge(args, context, &planned)
         .and_then(|_| planned.safety.refuse())
         .map_err(|failure| planned.with_way(failure, args, context, session))?;
-    let whole = way::whole(args, context, session, &planned.plan, taken_up.as_ref())?;
+    let whole = execution_mode::whole(args, context, session, &planned.plan, taken_up.as_ref())?;
     if let (false, Some(lock)) = (args.how.yes, lock) {
         recheck::ask_and_lock(
             args,
@@ -139,7 +139,7 @@ fn recording(
     let backup = planned.own.sound().cloned().or_else(|| made.clone());
     planned.restore = backup
         .as_ref()
-        .map(|backup| safety::restoring(context, backup));
+        .map(|backup| backup_policy::restoring(context, backup));
     if made.is_some() {
         session.still_at(&planned.plan)?;
     }
@@ -158,7 +158,7 @@ fn recording(
         let run = lock.map_or("", Lock::run);
         let begun = begun::begun(args, context, session, run, &planned, before.as_ref());
         // The row first: where it cannot be written, no run begins.
-        audit::announce(context, session, &begun).and_then(|()| {
+        audit_table::announce(context, session, &begun).and_then(|()| {
             *recorded = Some(run.to_owned());
             RunRecorder::begin(store, begun, session.take_checks())
         })
@@ -187,8 +187,13 @@ fn recording(
             schema: before,
         },
     );
-    let rescue =
-        safety::restore_on_failure(context, session, backup.as_ref(), &mut record, &mut report);
+    let rescue = backup_policy::restore_on_failure(
+        context,
+        session,
+        backup.as_ref(),
+        &mut record,
+        &mut report,
+    );
     let after = After {
         report: &report,
         rescue,
@@ -224,7 +229,7 @@ fn take_up(
     }
     if let Some(run) = unfinished.filter(|_| !args.dry_run) {
         unfinished::make_way(context, session, store, &run)?;
-        reports::write(context, store, session, &run.begun.run, None);
+        report_writer::write(context, store, session, &run.begun.run, None);
     }
     Ok(None)
 }
@@ -312,7 +317,7 @@ fn tell(
                 BackupMoment::Run => "before the run",
                 BackupMoment::Resume => "when the run was resumed",
             },
-            safety::restoring(context, backup)
+            backup_policy::restoring(context, backup)
         ));
     }
     if let Some(rest) = &rest {

@@ -1,11 +1,11 @@
 //! The commands to type after a run.
 
 use super::DowngradeSafeArgs;
+use super::backup_policy::{RestoreOutcome, restoring};
 use super::options::resuming;
-use super::safety::{RestoreOutcome, restoring};
 use crate::commands::CommandContext;
 use crate::domain::journal::{BackupMoment, RunBackup};
-use crate::domain::report::{Commands, RunOutcome};
+use crate::domain::outcome::{Commands, RunOutcome};
 use crate::domain::risk::UNANNOUNCED;
 
 /// What to do next, most urgent first.

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use super::HowArgs;
 use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
-use crate::commands::ruling::CircumstanceArgs;
+use crate::commands::policy_check::CircumstanceArgs;
 use crate::config::{duration_text, lock_timeout_text};
 use crate::domain::command::Command;
 

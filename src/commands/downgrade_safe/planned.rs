@@ -1,13 +1,13 @@
 //! The plan of this run with all that is shown of it.
 
+use super::backup_policy::{Own, restoring};
+use super::file_checks::{FileChecks, PlanScope};
 use super::next::undoing;
-use super::registered::{FileChecks, PlanScope};
-use super::safety::{Own, restoring};
 use super::{BackupDecision, DowngradeSafeArgs};
 use crate::commands::CommandContext;
 use crate::commands::foresee::ShownForecast;
-use crate::commands::ruling::{PolicyCheck, RunConditions, rule};
-use crate::commands::session::Project;
+use crate::commands::policy_check::{PolicyCheck, RunConditions, rule};
+use crate::commands::project::Project;
 use crate::commands::unfinished::ResumedRun;
 use crate::domain::command::Command;
 use crate::domain::connection::Dialect;

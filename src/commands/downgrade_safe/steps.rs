@@ -1,17 +1,17 @@
 //! The steps of a run, with all that hears of them.
 
+use super::execution_mode::ExecutionMode;
 use super::planned::Planned;
-use super::way::ExecutionMode;
 use crate::commands::CommandContext;
 use crate::commands::connection::lock_timeout;
+use crate::commands::journal_recorder::RunRecorder;
 use crate::commands::measure::Measure;
-use crate::commands::record::RunRecorder;
-use crate::commands::session::Project;
+use crate::commands::project::Project;
 use crate::config;
 use crate::domain::effect::{Announced, Consent};
-use crate::domain::report::{RunOutcome, SchemaLines};
+use crate::domain::outcome::{RunOutcome, SchemaLines};
 use crate::domain::risk::verdict::Allowed;
-use crate::fault;
+use crate::failpoint;
 use crate::runner::{Options, Parts};
 use crate::ui::{Progress, Verbosity};
 
@@ -49,7 +49,7 @@ pub(super) fn run(
         old_transaction: lock_timeout(context.settings).unwrap_or(config::LOCK_TIMEOUT),
     };
     let mut announced = planned.foreseen.announced.clone();
-    if fault::is_blind() {
+    if failpoint::is_blind() {
         announced.fill(Announced::default());
     }
     session.judge_by(Measure::new(

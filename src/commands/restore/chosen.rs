@@ -5,8 +5,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::commands::CommandContext;
-use crate::commands::keeper::BackupService;
-use crate::commands::record::{store, store_failure};
+use crate::commands::backup_service::BackupService;
+use crate::commands::journal_recorder::{store, store_failure};
 use crate::domain::backup::{Manifest, VERSION};
 use crate::error::Failure;
 use crate::store::{self, NotFound};

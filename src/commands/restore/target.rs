@@ -1,9 +1,9 @@
 //! The database that a restore replaces: that of the project, or one that is reached by its address alone.
 
+use crate::commands::backup_service::BackupService;
 use crate::commands::connection::{database_failure, given_connection};
-use crate::commands::keeper::BackupService;
 use crate::commands::lock::Lock;
-use crate::commands::session::{Project, Unopened, name_to_type, reference};
+use crate::commands::project::{Project, Unopened, name_to_type, reference};
 use crate::commands::whose_run::Purpose;
 use crate::commands::{CommandContext, unfinished};
 use crate::database::{self, Database};

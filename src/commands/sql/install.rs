@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::keeping::{HistoryWriter, WaitArgs, told};
+use super::history_writer::{HistoryWriter, WaitArgs, told};
 use crate::commands::CommandContext;
 use crate::database::SCHEMA_OF_POSTGRES;
 use crate::engine::sql_files::history_table::{Installation, VERSION};

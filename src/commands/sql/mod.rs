@@ -1,8 +1,8 @@
 //! `rollback sql`: what only a project of SQL files needs.
 
 pub mod comment;
+mod history_writer;
 pub mod install;
-mod keeping;
 pub(super) mod project;
 pub mod register;
 pub mod snapshot;

@@ -8,7 +8,7 @@ use crate::commands::connection::{database_failure, discovery, lock_timeout};
 use crate::config::EngineKind;
 use crate::database::{self, Database};
 use crate::domain::connection::{ConnectionFacts, Identity};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::query::Execution;
 use crate::domain::secret::Secret;
 use crate::engine::alembic::AlembicEngine;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use super::keeping::{HistoryWriter, WaitArgs};
+use super::history_writer::{HistoryWriter, WaitArgs};
 use crate::commands::CommandContext;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::file::{Form, Malformed, MigrationFile, named};

@@ -5,12 +5,12 @@ use std::time::UNIX_EPOCH;
 use clap::{Args, Subcommand};
 use sha2::{Digest as _, Sha256};
 
-use super::keeping::{HistoryWriter, WaitArgs, told};
+use super::history_writer::{HistoryWriter, WaitArgs, told};
 use crate::commands::CommandContext;
 use crate::commands::connection::database_failure;
 use crate::database::SCHEMA_OF_POSTGRES;
 use crate::domain::audit;
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::query::{RunError, always};
 use crate::domain::revision::RevisionId;
 use crate::domain::schema::{Difference, SchemaLines};

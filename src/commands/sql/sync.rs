@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::keeping::{HistoryWriter, WaitArgs, told};
+use super::history_writer::{HistoryWriter, WaitArgs, told};
 use super::register::{advise, entry, name, plain, unread};
 use crate::commands::CommandContext;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::file::MigrationFile;
+use crate::domain::sql_files::inconsistency::duplicate;
 use crate::domain::sql_files::live::{SchemaEvidence, evidence};
-use crate::domain::sql_files::oddity::duplicate;
 use crate::domain::sql_files::registration::{Change, FileStatus, Registration, RegistrationIssue};
 use crate::domain::sql_files::supabase::duplicate_versions;
 use crate::engine::sql_files::history_table::writable;

@@ -1,13 +1,13 @@
 //! A run that did not reach its target: finding it, making way for another, giving it up, and going on with it.
 
+mod messages;
 mod resume;
-mod words;
 
+use self::messages::{nothing_unfinished, told, undoing};
 pub(super) use self::resume::{ResumedRun, take_up};
-use self::words::{nothing_unfinished, told, undoing};
 use super::CommandContext;
-use super::record::{append, reopen, store_failure};
-use super::session::Project;
+use super::journal_recorder::{append, reopen, store_failure};
+use super::project::Project;
 use super::whose_run::{self, Purpose};
 use crate::database::LeftoverSnapshot;
 use crate::domain::database_identity::DatabaseReference;

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use super::kept_copy;
-use super::words::{cannot_go_on, finding, nothing_to_resume, told};
+use super::messages::{cannot_go_on, finding, nothing_to_resume, told};
 use crate::commands::CommandContext;
+use crate::commands::backup_service::BackupService;
 use crate::commands::downgrade_safe::DowngradeSafeArgs;
-use crate::commands::keeper::BackupService;
-use crate::commands::record::{append, digest, reopen};
-use crate::commands::ruling::PolicyCheck;
-use crate::commands::session::Project;
+use crate::commands::journal_recorder::{append, digest, reopen};
+use crate::commands::policy_check::PolicyCheck;
+use crate::commands::project::Project;
 use crate::commands::whose_run;
 use crate::config::BackupWhen;
 use crate::database::LeftoverSnapshot;
@@ -20,7 +20,7 @@ use crate::domain::policy::RunContext;
 use crate::domain::revision::RevisionId;
 use crate::domain::schema::Difference;
 use crate::error::{Exit, Failure};
-use crate::fault;
+use crate::failpoint;
 use crate::store::Store;
 
 /// An unfinished run, examined and planned anew.
@@ -212,9 +212,9 @@ impl ResumedRun {
             .as_ref()
             .map(|identity| PathBuf::from(&identity.database))
             .unwrap_or_default();
-        fault::point("before_put_back");
+        failpoint::point("before_put_back");
         copy.put_back(&file).map_err(not_put_back)?;
-        fault::point("after_put_back");
+        failpoint::point("after_put_back");
         let heads = session.heads().map_err(not_put_back)?;
         let schema = session.schema();
         let whole = self.run.open_whole();

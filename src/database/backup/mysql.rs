@@ -22,8 +22,8 @@ use self::script::{Survey, Unread};
 use self::tools::Tools;
 use super::client::{self, Call, Stop, Watching};
 use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress, Ready};
+use crate::database::connection::{number, text};
 use crate::database::mysql::MySql;
-use crate::database::session::{number, text};
 use crate::database::{Database as _, DatabaseError, DatabaseReader as _, quoted};
 use crate::domain::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
 use crate::domain::connection::{ConnectionFacts, Dialect, VersionRows};
@@ -341,7 +341,7 @@ impl MySqlBackups {
         }
         drop(database);
         *began = true;
-        crate::fault::point("emptied");
+        crate::failpoint::point("emptied");
         let load = Load {
             facts: &self.facts,
             tools: &tools,

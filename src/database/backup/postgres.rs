@@ -14,10 +14,10 @@ use self::scratch::Scratch;
 use self::tools::Tools;
 use super::client::{self, Call, Stop, Watching};
 use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress};
+use crate::database::connection::{Connection, SessionError, text, texts};
 use crate::database::failure::Failure;
 use crate::database::postgres::{Postgres, Settings};
 use crate::database::postgres_looks::Asks;
-use crate::database::session::{Connection, SessionError, text, texts};
 use crate::database::{DatabaseError, DatabaseReader as _};
 use crate::domain::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
 use crate::domain::connection::{ConnectionFacts, Dialect, VersionRows, VersionTable};
@@ -248,7 +248,7 @@ impl BackupDriver for PostgresBackups {
         self.idle = Some(session);
         Ok(rows
             .first()
-            .and_then(|row| crate::database::session::number(row, 0)))
+            .and_then(|row| crate::database::connection::number(row, 0)))
     }
 
     fn contents(&mut self) -> Result<DatabaseDigest, BackupError> {

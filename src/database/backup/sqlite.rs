@@ -20,7 +20,7 @@ use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress};
 use crate::domain::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
 use crate::domain::connection::{ConnectionFacts, Dialect, VersionTable};
 use crate::domain::revision::{Heads, RevisionId};
-use crate::fault;
+use crate::failpoint;
 
 /// Somebody who only reads or writes a little is through by then.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -128,7 +128,7 @@ impl SqliteBackups {
                 StepResult::More => {}
                 _ => return Err(self.in_use()),
             }
-            fault::point(course.name);
+            failpoint::point(course.name);
             // Each step copies something, unless it has to begin anew.
             if copied <= done {
                 restarts += 1;

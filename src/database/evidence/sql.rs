@@ -7,7 +7,7 @@ use super::constant::{condition, constant};
 use super::misfits::{changes, misfits};
 use crate::database::mysql::IS_MARIADB;
 use crate::database::quoted;
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::TableName;
 use crate::domain::risk::Question;
 

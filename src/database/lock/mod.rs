@@ -10,7 +10,7 @@ pub(super) mod postgres;
 pub(super) mod sqlite;
 
 use super::DatabaseError;
-use super::session::SessionError;
+use super::connection::SessionError;
 
 /// The refusal of a lock behind a pooler, which would hand it to somebody else.
 fn pooled(place: &str) -> DatabaseError {

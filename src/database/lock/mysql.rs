@@ -8,7 +8,7 @@
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 
 use super::super::DatabaseError;
-use super::super::session::{Connection, SessionError, text};
+use super::super::connection::{Connection, SessionError, text};
 use super::{lost, pooled};
 use crate::domain::lock::{CLAIM_BYTES, Holder, LockOwner, Locked};
 use crate::domain::secret::Secret;

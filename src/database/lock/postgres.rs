@@ -3,7 +3,7 @@
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use super::super::DatabaseError;
-use super::super::session::{Connection, SessionError, text};
+use super::super::connection::{Connection, SessionError, text};
 use super::{lost, pooled};
 use crate::domain::lock::{Holder, LockOwner, Locked, POSTGRES_KEY as KEY};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Index, Key, Origin, Presence, SchemaModel, Table};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{Name, TableName};
 
 impl SchemaModel {

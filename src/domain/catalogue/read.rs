@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::parts::{indexed, on_delete, plain_names, split_column, without_options};
 use super::text::{bracketed, name, outside, parts, path};
 use super::{Check, ForeignKey, Index, Key, Origin, Presence, SchemaModel, Table, View};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{Name, TableName};
 use crate::domain::schema::SchemaLines;
 

@@ -1,6 +1,6 @@
 //! What an operation speaks of, and what stands in its way.
 
-use crate::domain::foresight::Failure;
+use crate::domain::forecast::Failure;
 use crate::domain::operation::{Constraint, Name, Operation, TableName};
 
 /// An object of a schema.

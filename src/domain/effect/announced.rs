@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::TableIdentity;
 use crate::domain::catalogue::made_anew;
-use crate::domain::foresight::{Dialect, EventKind, Followed, SideEffect, StepTrace};
+use crate::domain::forecast::{Dialect, EventKind, Followed, SideEffect, StepTrace};
 use crate::domain::operation::{Operation, RowChange, TableName};
 use crate::domain::risk::{Finding, Level};
 

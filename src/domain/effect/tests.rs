@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::between::moved;
 use super::*;
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{
     ColumnChange, ColumnType, Family, ObjectKind, Operation, Place, Recreate, RowChange,
     SchemaObject,

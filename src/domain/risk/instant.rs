@@ -7,7 +7,7 @@
 //! A table of MySQL that has been changed in this way 64 times (255 times since 9.1) is written once more; that is not
 //! looked at.
 
-use super::scene::OperationContext;
+use super::operation_context::OperationContext;
 use super::{Probe, Question};
 use crate::domain::operation::{Operation, TableName};
 

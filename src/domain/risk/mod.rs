@@ -1,15 +1,15 @@
 //! What each step of a plan puts at risk: one rule, one file.
 
 pub mod figures;
-pub mod fit;
-mod found;
+mod finding_draft;
 mod instant;
 mod objects;
-pub mod outlook;
+mod operation_context;
+pub mod plan_forecast;
 mod rules;
-mod scene;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod type_fit;
 pub mod verdict;
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::effect::Surprise;
-use super::foresight::StepTrace;
+use super::forecast::StepTrace;
 use super::operation::{ColumnType, Place, TableName};
 use super::revision::RevisionId;
 
@@ -36,7 +36,7 @@ pub fn examine(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<Finding> {
         );
         all.extend(found);
     }
-    found::merged(all)
+    finding_draft::merged(all)
 }
 
 /// What `--allow` takes for effects that are measured and were not announced. No finding has it, and `all` does not

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::scene::{OperationContext, is_same, operations, operations_with_schema};
-use crate::domain::foresight::{Dialect, EventKind, SideEffect, StepTrace};
+use super::operation_context::{OperationContext, is_same, operations, operations_with_schema};
+use crate::domain::forecast::{Dialect, EventKind, SideEffect, StepTrace};
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject, TableName};
 
 /// What the upgrade says of an object that the downgrade drops.

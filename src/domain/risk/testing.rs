@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use super::{Answer, Finding, Probe, Question, examine};
 use crate::domain::catalogue::{Column, Origin, Presence, SchemaModel, Table};
-use crate::domain::foresight::{
-    Dialect, Event, EventKind, Followed, Function, Happened, StepTrace,
-};
+use crate::domain::forecast::{Dialect, Event, EventKind, Followed, Function, Happened, StepTrace};
 use crate::domain::operation::{ColumnDefinition, ColumnType, Family, Operation, Place, TableName};
 use crate::domain::revision::RevisionId;
 

@@ -7,7 +7,7 @@ use sqlparser::ast::Ident;
 use sqlparser::tokenizer::Token;
 
 use super::statement::Names;
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject, TableName};
 
 /// What a statement about such an object does; `None` for any other statement, and for what is not known.

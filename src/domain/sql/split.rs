@@ -3,7 +3,7 @@
 use sqlparser::dialect::{MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 
 /// Stands for a hole while a text is read. It can be a part of a name, a value and a literal.
 const HOLE: &str = "zq9hole9qz";

@@ -12,7 +12,7 @@ use sqlparser::tokenizer::Token;
 use super::Effect;
 use super::split::{self, Single, grammar, has_hole};
 use super::{copies, objects, table};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{IndexRows, Name, Operation, RowChange, TableName, UniqueScope};
 
 /// How names are read: PostgreSQL folds what is not quoted.

@@ -3,7 +3,7 @@
 //! Read word by word and not with a parser of SQL: a server prints names that no grammar has, and a
 //! type that is not known is still a type.
 
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{ColumnType, Family, TableName};
 
 /// Reads the name of a type: `character varying(100)`, `int(11) unsigned`, `enum('a','b')`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::script::{Statement, statements};
-use crate::domain::foresight::{Dialect, Direction, Event, EventKind, Followed, Host, Migrations};
+use crate::domain::forecast::{Dialect, Direction, Event, EventKind, Followed, Host, Migrations};
 use crate::domain::operation::{Operation, Place};
 use crate::domain::revision::RevisionId;
 

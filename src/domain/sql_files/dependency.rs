@@ -7,18 +7,18 @@
 
 mod apply;
 mod heads;
+mod object_index;
 mod scan;
 #[cfg(test)]
 mod tests;
-mod world;
 
 use std::collections::BTreeMap;
 
 use super::history::{Dependency, Kind};
 use super::words;
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::revision::RevisionId;
-use world::ObjectIndex;
+use object_index::ObjectIndex;
 
 /// A migration as it is looked through.
 #[derive(Debug, Clone, Copy)]

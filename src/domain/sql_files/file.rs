@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use self::block::{Block, bare, is_commented, made_comment, parts};
 use self::notes::{Notes, notes};
 use super::script::tokens::{Kind, Token, Tokens};
-use super::script::{self, ScriptError, sound};
-use crate::domain::foresight::Dialect;
+use super::script::{self, ScriptError, lint};
+use crate::domain::forecast::Dialect;
 use crate::domain::revision::RevisionId;
 
 /// How the SQL that takes a migration down is written.
@@ -283,7 +283,7 @@ fn examined(rollback: Rollback, begins: usize, dialect: Dialect) -> Result<Rollb
         return Err(malformed(begins, reason.to_owned()));
     }
     for statement in inside {
-        if let Some(fault) = sound::lint_statement(statement, dialect) {
+        if let Some(fault) = lint::lint_statement(statement, dialect) {
             let mut error = in_file(fault);
             if rollback.form == Form::Commented {
                 error.reason +=
@@ -315,7 +315,7 @@ fn taken_out(sql: &str, dialect: Dialect) -> Option<usize> {
     Tokens::new(sql, dialect)
         .map_while(Result::ok)
         .filter(|token| token.kind == Kind::LineComment)
-        .find(|token| sound::is_statement(token.text.trim_start_matches(['-', '#']), dialect))
+        .find(|token| lint::is_statement(token.text.trim_start_matches(['-', '#']), dialect))
         .map(|token| token.line)
 }
 

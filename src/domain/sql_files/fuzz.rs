@@ -15,7 +15,7 @@ use proptest::sample::{Index, select};
 use super::file::{Form, commented, read};
 use super::script::tokens::Tokens;
 use super::script::{self, statements};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::revision::RevisionId;
 
 const DIALECTS: [Dialect; 3] = [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite];
@@ -261,7 +261,7 @@ fn nothing_is_lost(text: &str, dialect: Dialect) -> Result<(), TestCaseError> {
         one.runs_alone(dialect);
         one.commits(dialect);
         one.controls_a_transaction();
-        script::sound::lint_statement(one, dialect);
+        script::lint::lint_statement(one, dialect);
     }
     let rest = &text[end..];
     if !delimiters {

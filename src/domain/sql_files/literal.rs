@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 
 /// What stands for a NUL, which PostgreSQL and SQLite have no text with. Where the text itself counts it is
 /// refused before, by [`has_nul`].

@@ -10,10 +10,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::created::Created;
-use super::acts::{self, Object};
 use super::file::MigrationFile;
+use super::sql_statement::{self, Object};
 use super::words;
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::revision::RevisionId;
 
 /// A kind of object that every catalogue query reports.
@@ -224,7 +224,7 @@ pub fn evidence<'a>(
     let mut created = Created::new(live.dialect);
     for (position, file) in order.iter().enumerate() {
         for sql in words::statements(&file.up, live.dialect) {
-            created.follow(position, &acts::read(&sql));
+            created.follow(position, &sql_statement::read(&sql));
         }
     }
     let mut found: Vec<(Vec<String>, Vec<String>)> = vec![Default::default(); order.len()];

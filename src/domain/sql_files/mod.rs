@@ -4,23 +4,23 @@
 //! ones stand in a table, a row each, so that their graph is one of
 //! [`Graph::in_sequence`](super::graph::Graph::in_sequence).
 
-mod acts;
 pub mod ahead;
 pub mod dependency;
 pub mod file;
 #[cfg(test)]
 mod fuzz;
 pub mod history;
+pub mod inconsistency;
 pub mod literal;
 pub mod live;
-pub mod obstacle;
-pub mod oddity;
 pub mod registration;
+pub mod rollback_blocker;
 pub mod script;
+pub mod script_mode;
 pub mod selection;
+mod sql_statement;
 pub mod supabase;
 pub mod template;
-pub mod way;
 mod words;
 
 /// What the engine is called, for people and in records.

@@ -9,8 +9,8 @@
 //! `ANSI_QUOTES` nor `NO_BACKSLASH_ESCAPES` on MariaDB and MySQL.
 
 mod kind;
+pub(super) mod lint;
 mod nesting;
-pub(super) mod sound;
 #[cfg(test)]
 mod tests;
 pub(super) mod tokens;
@@ -19,7 +19,7 @@ use std::ops::Range;
 
 use self::nesting::Nesting;
 use self::tokens::{Kind, Token, Tokens};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 
 /// One statement of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,15 +6,15 @@
 mod alter;
 mod archive;
 mod create;
-mod known;
+mod schema_knowledge;
 mod taken;
 #[cfg(test)]
 mod tests;
 
-use super::acts::{self, SqlStatement};
+use super::sql_statement::{self, SqlStatement};
 use super::words::{self, Sql};
-use crate::domain::foresight::Dialect;
-use known::SchemaKnowledge;
+use crate::domain::forecast::Dialect;
+use schema_knowledge::SchemaKnowledge;
 
 /// What can be put at the end of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,14 +46,14 @@ pub fn template(up: &str, before: &[&str], dialect: Dialect) -> Template {
     let mut known = SchemaKnowledge::default();
     for text in before {
         for sql in words::statements(text, dialect) {
-            known.follow(&sql, &acts::read(&sql));
+            known.follow(&sql, &sql_statement::read(&sql));
         }
     }
     let mut inverted = 0;
     let mut explained = 0;
     let mut groups = Vec::new();
     for sql in words::statements(up, dialect) {
-        let act = acts::read(&sql);
+        let act = sql_statement::read(&sql);
         let pieces = inverse(&sql, &act, &known);
         known.follow(&sql, &act);
         if pieces.iter().any(|piece| matches!(piece, Piece::Lost(_))) {

@@ -9,7 +9,7 @@ use sqlparser::dialect::{MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
 use super::script;
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 
 /// A token and where it stands.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ pub use self::layout::VERSION;
 pub use self::writing::{Unwritable, writable};
 
 use crate::domain::connection::VersionTable;
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows, always};
 use crate::domain::sql_files::literal::{identifier, literal};
 

@@ -1,6 +1,6 @@
 //! Reads which objects a database has, in one query.
 
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::query::{Execution, RunError, TextRows, always};
 use crate::domain::sql_files::live::{LiveKind, LiveObject, LiveSchema};
 

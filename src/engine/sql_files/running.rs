@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 
 use self::step::{Deadline, Outcome, Step};
 use super::history_table::{By, Tables};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::query::Execution;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::ENGINE;
 use crate::domain::sql_files::script::{self, Statement};
+use crate::domain::sql_files::script_mode::{ScriptMode, way};
 use crate::domain::sql_files::supabase::RemoteMigration;
-use crate::domain::sql_files::way::{ScriptMode, way};
 use crate::engine::{Current, Engine, EngineError, Judge, Keep, Observation, Sequence, StepRun};
 use crate::process::{Interrupt, Listener};
 

@@ -1,8 +1,8 @@
 //! What a database of MariaDB or MySQL holds, and which of it its own client cannot write down.
 
 use super::super::BackupError;
+use crate::database::connection::{SessionError, text};
 use crate::database::mysql::MySql;
-use crate::database::session::{SessionError, text};
 use crate::database::{DatabaseError, quoted};
 use crate::domain::backup::{LeftOut, Part};
 

@@ -18,7 +18,7 @@ use super::LOCKED;
 use super::listing::{self, TocEntries};
 use super::tools::Tools;
 use crate::database::DatabaseError;
-use crate::database::session::{Connection, text, texts};
+use crate::database::connection::{Connection, text, texts};
 use crate::domain::secret::Secret;
 use crate::process::{Environment, Files, Finished};
 

@@ -5,8 +5,8 @@ use std::process;
 use sqlx::postgres::PgConnection;
 
 use super::super::BackupError;
+use crate::database::connection::{Connection, text, texts};
 use crate::database::postgres::Settings;
-use crate::database::session::{Connection, text, texts};
 use crate::database::{DatabaseError, quoted};
 
 /// `insufficient_privilege`.

@@ -3,7 +3,7 @@
 use super::super::text::{mentions, renamed};
 use super::super::{Column, Index, Presence, Subject};
 use super::{ApplyErrorKind, Applying, Flow};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{
     ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Reference, TableName,
     UniqueScope,

@@ -4,7 +4,7 @@ use super::super::{Check, ForeignKey, Index, Key, Presence, Subject, Table};
 use super::columns::{comparable, referred_columns};
 use super::indexes::put;
 use super::{ApplyErrorKind, Applying, Flow};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{Constraint, Name, Reference, TableName};
 
 impl Applying<'_> {

@@ -4,7 +4,7 @@ use super::super::text::{mentions, reads};
 use super::super::{Presence, Release, Subject};
 use super::removal::{checked, only_column, present, remove, same, take_default, without_column};
 use super::{ApplyErrorKind, Applying, Flow};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{ConstraintKind, Name, TableName};
 
 impl Applying<'_> {

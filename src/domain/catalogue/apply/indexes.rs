@@ -3,7 +3,7 @@
 use super::super::{ForeignKey, Index, Presence, Subject, Table};
 use super::tables::foreign_key_called;
 use super::{Applying, Flow};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{Name, TableName};
 
 impl Applying<'_> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::text::{mentions, reads, renamed, sources};
 use super::super::{Column, Presence, Subject, Table};
 use super::{Applying, Flow};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{ColumnDefinition, Constraint, TableName};
 
 impl Applying<'_> {

@@ -2,7 +2,7 @@
 
 use super::super::{Presence, Subject, View};
 use super::{Applying, Flow};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::operation::{ObjectKind, SchemaObject, TableName};
 
 impl Applying<'_> {

@@ -1,11 +1,11 @@
 //! Rows have to hold to a condition again.
 
 use super::Rule;
-use crate::domain::foresight::StepTrace;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Constraint, Operation};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{TableContents, operations_with_schema};
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{TableContents, operations_with_schema};
 use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
 const CODE: &str = "check-restored";
@@ -74,7 +74,7 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::forecast::Dialect;
     use crate::domain::operation::Name;
     use crate::domain::risk::testing::{FakeProbe, edit, live, only, schema, step, table};
 

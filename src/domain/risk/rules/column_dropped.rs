@@ -1,11 +1,11 @@
 //! A column goes with its values.
 
 use super::Rule;
-use crate::domain::foresight::StepTrace;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{
     OperationContext, TableContents, is_same, operations, operations_with_schema,
 };
 use crate::domain::risk::{Level, Probe, Question};
@@ -136,7 +136,7 @@ fn prior(seen: &StepTrace, dropped_from: &TableName, dropped: &str) -> Level {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::forecast::Dialect;
     use crate::domain::operation::Recreate;
     use crate::domain::risk::testing::{
         FakeProbe, column, edit, live, made, only, place, schema, step, table, undoing,

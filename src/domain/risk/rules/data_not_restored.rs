@@ -1,12 +1,12 @@
 //! What the upgrade took away comes back without its data.
 
 use super::Rule;
-use crate::domain::foresight::StepTrace;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, RowChange, TableName};
 use crate::domain::risk::figures::evidence;
-use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::restored_from;
-use crate::domain::risk::scene::{
+use crate::domain::risk::operation_context::{
     OperationContext, TableContents, is_same, operations, operations_with_schema,
 };
 use crate::domain::risk::{Level, Probe, Question};
@@ -131,7 +131,7 @@ fn is_filled(seen: &StepTrace, filled: &TableName) -> bool {
 fn deleted(seen: &StepTrace) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for happened in &seen.upgrade.happened {
-        let crate::domain::foresight::EventKind::Operation(operation) = &happened.event.kind else {
+        let crate::domain::forecast::EventKind::Operation(operation) = &happened.event.kind else {
             continue;
         };
         let Operation::ChangeRows {
@@ -159,7 +159,7 @@ fn deleted(seen: &StepTrace) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::forecast::Dialect;
     use crate::domain::risk::testing::{
         FakeProbe, column, found, only, schema, step, table, undoing,
     };

@@ -1,11 +1,11 @@
 //! The downgrade itself changes rows.
 
 use super::Rule;
-use crate::domain::foresight::StepTrace;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, RowChange};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{TableContents, operations_with_schema};
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{TableContents, operations_with_schema};
 use crate::domain::risk::{Level, Probe, Question};
 
 const CODE: &str = "data-reversed";
@@ -107,7 +107,7 @@ const ADVICE: &str = "read the statement and keep a copy of the rows that it cha
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::forecast::Dialect;
     use crate::domain::risk::testing::{FakeProbe, edit, made, only, schema, step, table};
 
     fn changing(change: RowChange, conditional: bool) -> Operation {

@@ -4,11 +4,11 @@
 //! refuse.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, StepTrace};
+use crate::domain::forecast::{Dialect, StepTrace};
 use crate::domain::operation::{Operation, TableName};
-use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::names;
-use crate::domain::risk::scene::{OperationContext, operations_with_schema};
+use crate::domain::risk::operation_context::{OperationContext, operations_with_schema};
 use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 const CODE: &str = "dependents";

@@ -1,9 +1,9 @@
 //! The upgrade did something and the downgrade takes nothing of it back.
 
 use super::Rule;
-use crate::domain::foresight::{EventKind, Followed, Function, SideEffect, StepTrace};
+use crate::domain::forecast::{EventKind, Followed, Function, SideEffect, StepTrace};
 use crate::domain::operation::Operation;
-use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "does-nothing";
@@ -56,7 +56,7 @@ fn raises(function: &Function) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::forecast::Dialect;
     use crate::domain::risk::testing::{FakeProbe, found, only, schema, step, table, undoing};
 
     #[test]

@@ -1,11 +1,13 @@
 //! A word goes from an enum.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, StepTrace};
+use crate::domain::forecast::{Dialect, StepTrace};
 use crate::domain::operation::{ColumnType, Family, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{OperationContext, TableContents, operations_with_schema};
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{
+    OperationContext, TableContents, operations_with_schema,
+};
 use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
 const CODE: &str = "enum-value-removed";
@@ -123,7 +125,7 @@ fn words(scene: &OperationContext<'_>, kind: &ColumnType) -> Option<Vec<String>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::EventKind;
+    use crate::domain::forecast::EventKind;
     use crate::domain::operation::ColumnChange;
     use crate::domain::risk::testing::{FakeProbe, edit, found, kind, only, schema, step, table};
 

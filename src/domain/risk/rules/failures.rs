@@ -1,8 +1,8 @@
 //! What goes wrong by the schema alone, as following the plan has found it.
 
 use super::Rule;
-use crate::domain::foresight::{Failure, StepTrace};
-use crate::domain::risk::found::FindingDraft;
+use crate::domain::forecast::{Failure, StepTrace};
+use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::{Culprit, FailurePrediction, Level, Probe};
 
 const MISSING: &str = "object-missing";
@@ -87,7 +87,7 @@ fn advice(failure: &Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::{Dialect, Followed};
+    use crate::domain::forecast::{Dialect, Followed};
     use crate::domain::risk::testing::{FakeProbe, only, place, schema, step};
 
     #[test]

@@ -1,11 +1,13 @@
 //! Rows have to point at others again.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, StepTrace};
+use crate::domain::forecast::{Dialect, StepTrace};
 use crate::domain::operation::{Constraint, Operation};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{OperationContext, TableContents, operations_with_schema};
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{
+    OperationContext, TableContents, operations_with_schema,
+};
 use crate::domain::risk::{Answer, FailurePrediction, Level, Probe, Question};
 
 const CODE: &str = "foreign-key-restored";

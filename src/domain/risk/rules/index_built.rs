@@ -1,10 +1,10 @@
 //! An index is built: whoever writes has to wait.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, StepTrace};
+use crate::domain::forecast::{Dialect, StepTrace};
 use crate::domain::operation::{Constraint, Operation};
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{TableContents, operations_with_schema};
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{TableContents, operations_with_schema};
 use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "index-built";

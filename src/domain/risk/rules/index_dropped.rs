@@ -1,10 +1,12 @@
 //! An index goes: queries that used it read the whole table.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, StepTrace};
+use crate::domain::forecast::{Dialect, StepTrace};
 use crate::domain::operation::{Operation, TableName};
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{OperationContext, Size, TableContents, operations_with_schema};
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{
+    OperationContext, Size, TableContents, operations_with_schema,
+};
 use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "index-dropped";

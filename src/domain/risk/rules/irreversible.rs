@@ -1,8 +1,8 @@
 //! There is no way back: the downgrade raises, or there is none.
 
 use super::Rule;
-use crate::domain::foresight::{EventKind, Followed, StepTrace};
-use crate::domain::risk::found::FindingDraft;
+use crate::domain::forecast::{EventKind, Followed, StepTrace};
+use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 const RAISES: &str = "irreversible";
@@ -55,7 +55,7 @@ fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::{Dialect, Happened};
+    use crate::domain::forecast::{Dialect, Happened};
     use crate::domain::risk::testing::{FakeProbe, event, only, schema, step};
 
     /// A file of SQL has no functions.

@@ -1,8 +1,8 @@
 //! A merge point: two branches are two again.
 
 use super::Rule;
-use crate::domain::foresight::{Followed, StepTrace};
-use crate::domain::risk::found::FindingDraft;
+use crate::domain::forecast::{Followed, StepTrace};
+use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "merge";
@@ -23,7 +23,7 @@ fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::forecast::Dialect;
     use crate::domain::operation::Operation;
     use crate::domain::risk::testing::{FakeProbe, found, only, schema, step, table};
 

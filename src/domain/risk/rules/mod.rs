@@ -24,8 +24,8 @@ mod unique_restored;
 mod unknown_code;
 
 use super::Probe;
-use super::found::FindingDraft;
-use crate::domain::foresight::StepTrace;
+use super::finding_draft::FindingDraft;
+use crate::domain::forecast::StepTrace;
 
 /// One rule.
 pub(super) struct Rule {

@@ -1,11 +1,13 @@
 //! A column that took NULL takes it no more, or a new column does not.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, StepTrace};
+use crate::domain::forecast::{Dialect, StepTrace};
 use crate::domain::operation::{ColumnDefinition, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{OperationContext, TableContents, operations_with_schema};
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{
+    OperationContext, TableContents, operations_with_schema,
+};
 use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
 const CODE: &str = "not-null-restored";

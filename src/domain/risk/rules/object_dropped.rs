@@ -2,13 +2,13 @@
 //! make it again.
 
 use super::Rule;
-use crate::domain::foresight::StepTrace;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject};
-use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::{
     Definition, DroppedTables, definition, type_definition, view_definition,
 };
-use crate::domain::risk::scene::{OperationContext, operations_with_schema};
+use crate::domain::risk::operation_context::{OperationContext, operations_with_schema};
 use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "object-dropped";
@@ -125,10 +125,11 @@ fn replaced(
         return None;
     }
     // What the upgrade dropped comes back.
-    let taken = crate::domain::risk::scene::operations(&seen.upgrade).any(|operation| {
-        matches!(operation, Operation::DropObject { object: gone }
+    let taken =
+        crate::domain::risk::operation_context::operations(&seen.upgrade).any(|operation| {
+            matches!(operation, Operation::DropObject { object: gone }
             if gone.kind == object.kind && gone.name.name == object.name.name)
-    });
+        });
     if taken {
         return None;
     }
@@ -181,7 +182,7 @@ fn found(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::forecast::Dialect;
     use crate::domain::operation::Operation;
     use crate::domain::risk::testing::{FakeProbe, found, schema, step, undoing};
     use crate::domain::sql::{self, take_apart};

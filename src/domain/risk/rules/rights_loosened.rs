@@ -1,11 +1,11 @@
 //! More may be seen or done afterwards, or by more people.
 
 use super::Rule;
-use crate::domain::foresight::StepTrace;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ObjectKind, Operation};
-use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::{Definition, DroppedTables, definition};
-use crate::domain::risk::scene::operations_with_schema;
+use crate::domain::risk::operation_context::operations_with_schema;
 use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "rights-loosened";
@@ -66,7 +66,7 @@ fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::forecast::Dialect;
     use crate::domain::risk::testing::{FakeProbe, found, only, schema, step, table};
 
     #[test]

@@ -1,12 +1,14 @@
 //! A table goes with its rows.
 
 use super::Rule;
-use crate::domain::foresight::StepTrace;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::{archived_columns, copy_of};
-use crate::domain::risk::scene::{TableContents, is_same, operations, operations_with_schema};
+use crate::domain::risk::operation_context::{
+    TableContents, is_same, operations, operations_with_schema,
+};
 use crate::domain::risk::{Level, Probe, Question};
 
 const CODE: &str = "table-dropped";
@@ -96,7 +98,7 @@ fn prior(seen: &StepTrace, dropped: &TableName) -> Level {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::forecast::Dialect;
     use crate::domain::operation::{ObjectKind, RowChange, SchemaObject};
     use crate::domain::risk::testing::{
         FakeProbe, add, edit, event, found, live, made, only, schema, step, table, undoing,

@@ -1,14 +1,14 @@
 //! Every row of a table is written again, and everybody else waits for it.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, EventKind, Happened, StepTrace};
+use crate::domain::forecast::{Dialect, EventKind, Happened, StepTrace};
 use crate::domain::operation::{ColumnType, Family, Operation, Place, TableName};
-use crate::domain::risk::fit::is_same;
-use crate::domain::risk::found::FindingDraft;
+use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::instant::{Change, Reason, column_change};
-use crate::domain::risk::scene::{
+use crate::domain::risk::operation_context::{
     OperationContext, TableContents, is_recreated, operations_with_schema,
 };
+use crate::domain::risk::type_fit::is_same;
 use crate::domain::risk::{Level, Probe};
 
 const CODE: &str = "table-rewritten";

@@ -1,10 +1,10 @@
 //! What a step cannot take back when it fails later.
 
 use super::Rule;
-use crate::domain::foresight::{Dialect, EventKind, StepTrace};
+use crate::domain::forecast::{Dialect, EventKind, StepTrace};
 use crate::domain::operation::Operation;
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{OperationContext, operations_with_schema};
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{OperationContext, operations_with_schema};
 use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 const OUTSIDE: &str = "not-in-transaction";
@@ -91,7 +91,7 @@ fn outside(scene: &OperationContext<'_>) -> Option<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::Happened;
+    use crate::domain::forecast::Happened;
     use crate::domain::operation::Name;
     use crate::domain::risk::testing::{FakeProbe, event, found, only, schema, step};
 

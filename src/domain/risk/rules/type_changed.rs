@@ -2,12 +2,14 @@
 
 use super::Rule;
 use super::enum_value_removed::removed;
-use crate::domain::foresight::{Dialect, StepTrace};
+use crate::domain::forecast::{Dialect, StepTrace};
 use crate::domain::operation::{ColumnChange, ColumnType, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::fit::{TypeFit, fit, is_cast_to_number, is_same};
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{OperationContext, TableContents, operations_with_schema};
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{
+    OperationContext, TableContents, operations_with_schema,
+};
+use crate::domain::risk::type_fit::{TypeFit, fit, is_cast_to_number, is_same};
 use crate::domain::risk::{Answer, FailurePrediction, Kind, Level, Probe, Question};
 
 const NARROWED: &str = "type-narrowed";

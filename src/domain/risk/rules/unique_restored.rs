@@ -1,11 +1,11 @@
 //! Rows that may be alike now have to differ again: a unique key, a primary key, a unique index.
 
 use super::Rule;
-use crate::domain::foresight::StepTrace;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Constraint, IndexRows, Operation, UniqueScope};
 use crate::domain::risk::figures::{counted, evidence};
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{TableContents, operations_with_schema};
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{TableContents, operations_with_schema};
 use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
 const CODE: &str = "unique-restored";
@@ -130,7 +130,7 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
 mod tests {
     use super::*;
     use crate::domain::catalogue::SchemaModel;
-    use crate::domain::foresight::Dialect;
+    use crate::domain::forecast::Dialect;
     use crate::domain::operation::Name;
     use crate::domain::operation::TableName;
     use crate::domain::risk::examine;

@@ -1,10 +1,10 @@
 //! What could not be followed, and what depends on what is not known.
 
 use super::Rule;
-use crate::domain::foresight::{EventKind, Followed, SideEffect, StepTrace};
+use crate::domain::forecast::{EventKind, Followed, SideEffect, StepTrace};
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject};
-use crate::domain::risk::found::FindingDraft;
-use crate::domain::risk::scene::{is_same, operations_with_schema};
+use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::{is_same, operations_with_schema};
 use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 const CONDITIONAL: &str = "conditional-code";
@@ -122,7 +122,7 @@ fn new_triggers(seen: &StepTrace) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::foresight::{Dialect, Happened};
+    use crate::domain::forecast::{Dialect, Happened};
     use crate::domain::risk::testing::{FakeProbe, event, found, only, schema, step};
 
     fn unknown(may_change: SideEffect) -> StepTrace {

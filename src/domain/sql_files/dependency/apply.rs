@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use sqlparser::tokenizer::Token;
 
-use super::super::acts::{self, Action, ConstraintKind, Create, Object, SqlStatement};
+use super::super::sql_statement::{self, Action, ConstraintKind, Create, Object, SqlStatement};
 use super::super::words::{self, Name};
-use super::world::{Class, Key, ObjectIndex, ObjectRecord};
-use crate::domain::foresight::Dialect;
+use super::object_index::{Class, Key, ObjectIndex, ObjectRecord};
+use crate::domain::forecast::Dialect;
 
 pub(super) fn key(
     dialect: Dialect,
@@ -76,7 +76,7 @@ pub(super) fn apply(
                 key,
                 ObjectRecord {
                     arguments: if create.kind.has_arguments() {
-                        acts::arguments(create.group)
+                        sql_statement::arguments(create.group)
                     } else {
                         String::new()
                     },
@@ -108,7 +108,7 @@ pub(super) fn apply(
         } => {
             for (name, group) in names {
                 let key = key(world.dialect, *kind, Class::of(*kind), name, on.as_ref());
-                let arguments = group.map(|group| acts::arguments(Some(group)));
+                let arguments = group.map(|group| sql_statement::arguments(Some(group)));
                 world.takes_away(by, &key, arguments.as_deref());
             }
         }

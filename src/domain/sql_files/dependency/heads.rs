@@ -1,9 +1,9 @@
 //! What the head of a statement names: the object that it makes or changes, and what that lies in.
 
-use super::super::acts::{self, Action, Create, Object, SqlStatement};
+use super::super::sql_statement::{self, Action, Create, Object, SqlStatement};
 use super::super::words::{Name, Reader};
+use super::object_index::{Class, Key};
 use super::scan::{Scan, table_and_column};
-use super::world::{Class, Key};
 
 impl Scan<'_> {
     /// What the head of a statement names.
@@ -123,7 +123,7 @@ impl Scan<'_> {
         self.world
             .made(key)
             .iter()
-            .any(|one| one.arguments == acts::arguments(made.group))
+            .any(|one| one.arguments == sql_statement::arguments(made.group))
     }
 
     fn action(&mut self, kind: Object, name: &Name, action: &Action<'_>) {

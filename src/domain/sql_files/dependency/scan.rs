@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::tokenizer::Token;
 
-use super::super::acts::{self, Action, Create, Object, SqlStatement};
+use super::super::sql_statement::{self, Action, Create, Object, SqlStatement};
 use super::super::words::{self, Name, Reader, Sql};
 use super::apply::{apply, key};
-use super::world::{Class, Key, ObjectIndex};
-use crate::domain::foresight::Dialect;
+use super::object_index::{Class, Key, ObjectIndex};
+use crate::domain::forecast::Dialect;
 
 /// Goes over a statement of the migration at a position.
 pub(super) fn follow(world: &mut ObjectIndex, by: usize, sql: &Sql) {
-    let act = acts::read(sql);
+    let act = sql_statement::read(sql);
     let mut scan = Scan {
         world,
         by,

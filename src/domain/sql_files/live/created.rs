@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlparser::tokenizer::Token;
 
 use super::{LiveKind, LiveObject};
-use crate::domain::foresight::Dialect;
-use crate::domain::sql_files::acts::{Action, ConstraintKind, Create, Object, SqlStatement};
+use crate::domain::forecast::Dialect;
+use crate::domain::sql_files::sql_statement::{
+    Action, ConstraintKind, Create, Object, SqlStatement,
+};
 use crate::domain::sql_files::words::{Name, Reader};
 
 /// Who created an object that should exist if all files are applied.

@@ -3,7 +3,7 @@
 use super::Statement;
 use super::nesting::begins;
 use super::tokens::{Kind, Tokens};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 
 /// The words of a statement, in capitals, and of its symbols the `=`. What is in parentheses is not among them,
 /// for options there are named as statements are.

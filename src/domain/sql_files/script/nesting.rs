@@ -1,7 +1,7 @@
 //! Where a `;` stands inside a statement: in the body of a routine or a trigger.
 
 use super::tokens::{Kind, Token};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 
 /// What is open in a statement.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The pieces that a text of SQL is made of, as far as it takes to know what is code and what is none.
 
 use super::ScriptError;
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! The inverse of what changes something.
 
-use super::super::acts::{Action, ConstraintKind, Object, Security};
+use super::super::sql_statement::{Action, ConstraintKind, Object, Security};
 use super::super::words::{Name, Part, Reader, Sql};
 use super::create::{default_name, types};
-use super::known::{DefaultValue, SchemaKnowledge};
+use super::schema_knowledge::{DefaultValue, SchemaKnowledge};
 use super::{Piece, archive, lost};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 
 /// What is changed.
 pub(super) struct Target<'a> {

@@ -3,12 +3,12 @@
 //! The way to keep it is always the same: a copy of the rows that is made in the part that goes up, before they
 //! are lost, and statements for the block that put them back.
 
-use super::super::acts::Rows;
+use super::super::sql_statement::Rows;
 use super::super::words::{Name, Part, Reader, Sql};
 use super::alter::Target;
-use super::known::{SchemaKnowledge, Table};
+use super::schema_knowledge::{SchemaKnowledge, Table};
 use super::{Piece, head, lost};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 
 /// A name that begins with `archived_`, in the quotes of the other.
 fn archived(table: &Name, column: Option<&Part>) -> String {

@@ -2,11 +2,11 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::super::acts::{Create, Object, arguments};
+use super::super::sql_statement::{Create, Object, arguments};
 use super::super::words::{Name, Reader, Sql};
-use super::known::{Definition, SchemaKnowledge};
+use super::schema_knowledge::{Definition, SchemaKnowledge};
 use super::{Piece, lost};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 
 pub(super) fn inverse(sql: &Sql, made: &Create<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
     if made.temporary {

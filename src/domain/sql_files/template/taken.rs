@@ -1,10 +1,10 @@
 //! The inverse of what takes something away, of comments and of rights.
 
-use super::super::acts::{self, Object, Rights, SqlStatement};
+use super::super::sql_statement::{self, Object, Rights, SqlStatement};
 use super::super::words::{Name, Reader, Sql};
-use super::known::{Definition, SchemaKnowledge};
+use super::schema_knowledge::{Definition, SchemaKnowledge};
 use super::{Piece, archive, lost};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 
 fn note(text: &str) -> Piece {
     Piece::Note(text.to_owned())
@@ -115,7 +115,7 @@ fn find<'k>(all: &'k [Definition], group: Option<Reader<'_>>) -> Option<&'k Defi
     match all {
         [one] => Some(one),
         all => {
-            let arguments = acts::arguments(group);
+            let arguments = sql_statement::arguments(group);
             all.iter().find(|one| one.arguments == arguments)
         }
     }

@@ -15,10 +15,10 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::super::layout::{Layout, Version};
-use super::follow::Follower;
+use super::python::Follower;
 use super::{VersionFile, VersionFiles};
 use crate::domain::catalogue::SchemaModel;
-use crate::domain::foresight::{
+use crate::domain::forecast::{
     Dialect, Direction, Event, Followed, Host, Migrations as _, Raised, StepTrace, foresee,
 };
 use crate::domain::graph::Graph;

@@ -1,8 +1,8 @@
 //! The version files themselves, read with a Python parser and never run.
 
-pub mod follow;
 mod identifiers;
 mod listing;
+pub mod python;
 pub mod source;
 pub mod syntax;
 mod tree;

@@ -2,7 +2,7 @@
 //! [`History::verdict`](crate::domain::sql_files::history::History::verdict).
 
 use super::{SCHEMA, Tables};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::lock::POSTGRES_KEY;
 use crate::domain::schema::FORM;
 use crate::domain::sql_files::history::{CAN, FAILED, GONE, NEEDED, NO_SQL, UNKNOWN};

@@ -3,7 +3,7 @@
 use super::functions::{FUNCTIONS, form, from};
 use super::layout::{ALL, DEPENDENCIES, FORMAT, HISTORY, INDEXES, VERSION};
 use super::{SCHEMA, Tables, refused, run};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::query::{Execution, RunError};
 
 /// The roles that the clients of an API layer have, as `PostgREST` and Supabase name them.

@@ -3,7 +3,7 @@
 use super::functions::FUNCTIONS;
 use super::{SCHEMA, Tables};
 use crate::domain::checks::object;
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::sql_files::literal::identifier;
 
 /// The version of the tables and of the functions. It goes up with every change of either.

@@ -2,7 +2,7 @@
 
 use super::layout::{DEPENDENCIES, FORMAT, HISTORY, VERSION};
 use super::{Tables, refused, run};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::query::{Execution, RunError};
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::history::{

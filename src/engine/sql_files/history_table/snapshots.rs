@@ -2,7 +2,7 @@
 
 use super::layout::SNAPSHOTS;
 use super::{Tables, run};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::query::{Execution, RunError};
 use crate::domain::schema::SchemaLines;
 use crate::domain::sql_files::history::Snapshot;

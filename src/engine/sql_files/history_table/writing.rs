@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::layout::{AUDIT, DEPENDENCIES, HISTORY};
 use super::reading::SUPABASE;
 use super::{By, Tables};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::file::{MigrationFile, version};
 use crate::domain::sql_files::history::{Dependency, Kind, Progress};

@@ -6,17 +6,17 @@
 use super::step::{Step, StepError};
 use super::transaction::prepare;
 use super::{Script, SqlFiles};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::journal;
 use crate::domain::journal::StatementState;
 use crate::domain::query::RunErrorKind;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::history::Progress;
 use crate::domain::sql_files::script::Statement;
-use crate::domain::sql_files::way::{
+use crate::domain::sql_files::script_mode::{
     ResumeFacts, digest, is_a_setting, next, script_digest, why_alone,
 };
-use crate::fault;
+use crate::failpoint;
 
 /// A script under way.
 struct UnderWay<'a> {
@@ -151,7 +151,7 @@ impl UnderWay<'_> {
         prepare(step, self.script)?;
         self.note(step)?;
         step.ours("commit", "COMMIT")?;
-        fault::point("after_progress_begun");
+        failpoint::point("after_progress_begun");
         for (at, statement) in self.statements[..self.progress.done].iter().enumerate() {
             if is_a_setting(&statement.text) {
                 step.statement(self.script, at, self.statements)?;
@@ -162,7 +162,7 @@ impl UnderWay<'_> {
 
     fn one(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), StepError> {
         self.tell(step, at, StatementState::Begun, None)?;
-        fault::point("before_statement");
+        failpoint::point("before_statement");
         let alone = why_alone(&self.statements[at], self.engine.tables.dialect).is_some();
         let done = if alone {
             self.alone(step, at)
@@ -179,17 +179,17 @@ impl UnderWay<'_> {
         }
         done?;
         step.kept = kept(self.statements, at + 1);
-        fault::point("after_progress");
+        failpoint::point("after_progress");
         let schema = Some(self.progress.schema.clone()).filter(|schema| !schema.is_empty());
         self.tell(step, at, StatementState::Ended, schema)?;
-        fault::point("after_statement_ended");
+        failpoint::point("after_statement_ended");
         Ok(())
     }
 
     /// A statement that commits by itself, and the note after it.
     fn alone(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), StepError> {
         step.statement(self.script, at, self.statements)?;
-        fault::point("after_statement");
+        failpoint::point("after_statement");
         self.is_done(at);
         self.progress.schema = step.listener.schema().unwrap_or_default();
         step.ours("begin a transaction", self.engine.begin())?;
@@ -205,7 +205,7 @@ impl UnderWay<'_> {
             let _ = step.run("ROLLBACK");
             return done;
         }
-        fault::point("after_statement");
+        failpoint::point("after_statement");
         self.is_done(at);
         if self.engine.tables.dialect == Dialect::Mysql {
             // Rows alone changed. Elsewhere the schema may have, and is read when all can see it.
@@ -225,9 +225,9 @@ impl UnderWay<'_> {
     fn end(&self, step: &mut Step<'_, '_>) -> Result<(), StepError> {
         step.ours("begin a transaction", self.engine.begin())?;
         self.engine.write_the_end(step, self.id)?;
-        fault::point("before_commit");
+        failpoint::point("before_commit");
         step.ours("commit", "COMMIT")?;
-        fault::point("after_commit");
+        failpoint::point("after_commit");
         Ok(())
     }
 

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use super::range::Connected;
 use super::step::{Outcome, StepError};
 use super::{Script, SqlFiles, not_run};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::plan::Step as Planned;
 use crate::domain::sql_files::script::Statement;
-use crate::domain::sql_files::way::{ScriptMode, way};
+use crate::domain::sql_files::script_mode::{ScriptMode, way};
 use crate::engine::{Engine as _, EngineError, Judge, Keep, Sequence, StepRun};
-use crate::fault;
+use crate::failpoint;
 
 /// Deferred constraints and triggers run at the commit otherwise, when nothing is judged any more.
 const IMMEDIATE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
@@ -81,7 +81,7 @@ impl Connected<'_> {
                     if ended.is_err() {
                         step.roll_back();
                     }
-                    fault::point("after_commit");
+                    failpoint::point("after_commit");
                     ended
                 }
                 ScriptMode::Transactional => {
@@ -111,7 +111,7 @@ impl Connected<'_> {
         judge
             .applied(index, &planned.heads_after, &mut self.look())
             .map_err(StepError::Objection)?;
-        fault::point("before_commit");
+        failpoint::point("before_commit");
         self.step(judge).ours("commit", "COMMIT").map(drop)
     }
 }

@@ -7,9 +7,9 @@ use super::{SqlFiles, not_run};
 use crate::domain::plan::Step as Planned;
 use crate::domain::query::{Execution, Queries, QueryError, RunError, TextRows};
 use crate::domain::revision::RevisionId;
-use crate::domain::sql_files::way::{ScriptMode, way};
+use crate::domain::sql_files::script_mode::{ScriptMode, way};
 use crate::engine::{EngineError, Judge, Sequence, StepRun};
-use crate::fault;
+use crate::failpoint;
 
 /// What a judge asks is taken back to here.
 const HERE: &str = "rollback_look";
@@ -61,7 +61,7 @@ impl SqlFiles {
         if done.is_err() {
             whole.step(judge).roll_back();
         }
-        fault::point("after_commit");
+        failpoint::point("after_commit");
         let outcome = whole.step(judge).ended(done, started);
         drop(whole);
         self.told(at.as_ref(), outcome)
@@ -139,7 +139,7 @@ impl<'a> Connected<'a> {
         judge
             .finished(&mut self.look())
             .map_err(StepError::Objection)?;
-        fault::point("before_commit");
+        failpoint::point("before_commit");
         self.step(judge).ours("commit", "COMMIT").map(drop)
     }
 }

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::{Script, not_run};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows};
 use crate::domain::sql_files::script::Statement;
-use crate::domain::sql_files::way::shortened;
+use crate::domain::sql_files::script_mode::shortened;
 use crate::engine::{Ended, EngineError, Listener, StepRun};
 use crate::process::Interrupt;
 

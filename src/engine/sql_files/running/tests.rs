@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Script, SqlFiles};
-use crate::domain::foresight::Dialect;
+use crate::domain::forecast::Dialect;
 use crate::domain::journal::{Statement, StatementState};
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows};
 use crate::domain::revision::RevisionId;

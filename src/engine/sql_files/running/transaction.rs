@@ -4,7 +4,7 @@ use super::step::{Step, StepError};
 use super::{Script, SqlFiles};
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::script::Statement;
-use crate::fault;
+use crate::failpoint;
 
 impl SqlFiles {
     pub(super) fn in_one_transaction(
@@ -16,13 +16,13 @@ impl SqlFiles {
     ) -> Result<(), StepError> {
         step.ours("begin a transaction", self.begin())?;
         let done = self.inside(step, id, script, statements).and_then(|()| {
-            fault::point("before_commit");
+            failpoint::point("before_commit");
             step.ours("commit", "COMMIT").map(drop)
         });
         if done.is_err() {
             step.roll_back();
         }
-        fault::point("after_commit");
+        failpoint::point("after_commit");
         done
     }
 
@@ -36,9 +36,9 @@ impl SqlFiles {
     ) -> Result<(), StepError> {
         prepare(step, script)?;
         for at in 0..statements.len() {
-            fault::point("before_statement");
+            failpoint::point("before_statement");
             step.statement(script, at, statements)?;
-            fault::point("after_statement");
+            failpoint::point("after_statement");
         }
         self.write_the_end(step, id)
     }

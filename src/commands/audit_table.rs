@@ -1,0 +1,69 @@
+//! The table of `[audit]`: the same account of a run in the database that it was about.
+
+use super::CommandContext;
+use super::project::Project;
+use super::run_lookup;
+use crate::domain::audit::{Row, TABLE};
+use crate::domain::journal::{self, Begun, Entry, Line};
+use crate::domain::run_report::RunReport;
+use crate::domain::schema::FORM;
+use crate::domain::untrusted;
+use crate::error::Failure;
+use crate::ui::HistoryRow;
+
+/// Writes the row of a run that is about to begin.
+pub(super) fn announce(
+    context: &CommandContext<'_>,
+    session: &mut Project,
+    begun: &Begun,
+) -> Result<(), Failure> {
+    let line = Line {
+        version: journal::VERSION,
+        at: humantime::format_rfc3339_millis((context.now)()).to_string(),
+        form: FORM,
+        entry: Entry::Begun(Box::new(begun.clone())),
+    };
+    match RunReport::of(&[line]) {
+        Some(document) => write(context, session, &document),
+        None => Ok(()),
+    }
+}
+
+/// Writes the row of a run, where the table is wanted.
+pub(super) fn write(
+    context: &CommandContext<'_>,
+    session: &mut Project,
+    document: &RunReport,
+) -> Result<(), Failure> {
+    if context.settings.audit_table != Some(true) {
+        return Ok(());
+    }
+    let report = untrusted::json(document).unwrap_or_default();
+    let row = Row::of(document, report);
+    session.write_audit(&row).map_err(|reason| {
+        Failure::refused(format!("the table {TABLE} cannot be written"))
+            .because(reason)
+            .hint("give the user of the connection the right to create and write it")
+            .hint("or do without it: leave [audit] table away")
+    })
+}
+
+/// All runs that the table has, newest first, and where it is.
+pub(super) fn runs(context: &CommandContext<'_>) -> Result<(Vec<HistoryRow>, String), Failure> {
+    let mut session = Project::look(context)?;
+    let place = format!("the table {TABLE} of {}", session.place());
+    let rows = session.audit().map_err(|reason| {
+        Failure::user(format!("{place} cannot be read"))
+            .because(reason)
+            .hint(format!(
+                "the records themselves: {}",
+                context.command(&["history"])
+            ))
+    })?;
+    let told = rows.into_iter().map(|(run, report)| {
+        let document = serde_json::from_str::<RunReport>(&report)
+            .map_err(|error| format!("its report is of another version: {error}"));
+        run_lookup::told(run, document, None, context)
+    });
+    Ok((told.collect(), place))
+}

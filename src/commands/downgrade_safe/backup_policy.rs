@@ -1,0 +1,468 @@
+//! The backup before the first step, and what it is for afterwards.
+
+use std::time::Instant;
+
+use crate::commands::CommandContext;
+use crate::commands::backup_service::BackupService;
+use crate::commands::journal_recorder::RunRecorder;
+use crate::commands::project::Project;
+use crate::config::{BackupWhen, OnFailure};
+use crate::domain::backup::{self, Manifest, Verified};
+use crate::domain::journal::{BackupMoment, RunBackup, to_go_back};
+use crate::domain::outcome::{Outcome, Position, RunOutcome};
+use crate::domain::plan::Plan;
+use crate::domain::risk::plan_forecast::PlanForecast;
+use crate::error::Failure;
+
+/// Whether a backup is made before the first step that is run now.
+pub(in crate::commands) enum BackupDecision {
+    /// It is not: it was not wanted, or there is nothing to lose.
+    NotNeeded,
+    /// It is, and this is why.
+    Needed(String),
+    /// The run has one already, which is sound.
+    Kept(Box<RunBackup>),
+    /// It should be and cannot: why it should, and the refusal.
+    Impossible(String, Failure),
+}
+
+/// The backup that a run has before its steps are run: one from before the command under guard, or from an
+/// earlier part of a run that is resumed.
+pub(super) enum Own {
+    /// It has none.
+    None,
+    /// It is there, and its file is as it was written.
+    Sound {
+        /// The one to go back to.
+        backup: Box<RunBackup>,
+        /// Whether the run has one from before its steps as well.
+        covers_steps: bool,
+    },
+    /// Its file is gone or damaged, which these sentences say.
+    Unsound(Box<RunBackup>, Vec<String>),
+}
+
+impl Own {
+    /// Looks for it, and reads its file.
+    pub(super) fn of(
+        context: &CommandContext<'_>,
+        session: &Project,
+        backups: &[RunBackup],
+    ) -> Self {
+        let Some(backup) = to_go_back(backups) else {
+            return Self::None;
+        };
+        let backup = Box::new(backup.clone());
+        let covers_steps = backups
+            .iter()
+            .any(|backup| backup.before != BackupMoment::Command);
+        let sound =
+            BackupService::of(context, session).and_then(|keeper| keeper.check(&backup.manifest));
+        match sound {
+            Ok(()) => Self::Sound {
+                backup,
+                covers_steps,
+            },
+            Err(failure) => {
+                let reasons = [vec![failure.message], failure.causes].concat();
+                Self::Unsound(backup, reasons)
+            }
+        }
+    }
+
+    /// The one that can be restored.
+    pub(super) fn sound(&self) -> Option<&RunBackup> {
+        match self {
+            Self::Sound { backup, .. } => Some(backup),
+            Self::None | Self::Unsound(..) => None,
+        }
+    }
+}
+
+/// What became of a database after a run that failed.
+pub(super) enum RestoreOutcome {
+    /// It stayed as the run left it.
+    None,
+    /// It is what it was before this.
+    Restored(BackupMoment),
+    /// It is not, although it should be.
+    Failed(Failure),
+}
+
+impl BackupDecision {
+    /// What the settings and the plan ask for where the run has a backup already or not.
+    pub(super) fn of_run(
+        context: &CommandContext<'_>,
+        session: &Project,
+        plan: &Plan,
+        outlook: &PlanForecast,
+        own: &Own,
+    ) -> Self {
+        let settings = context.settings;
+        let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
+        let when = settings.backup.unwrap_or_default();
+        match own {
+            Own::None => {}
+            _ if plan.steps.is_empty() => {}
+            Own::Sound {
+                backup,
+                covers_steps,
+            } => {
+                let another = match (when, backup.before) {
+                    (BackupWhen::Never, _) => None,
+                    // What was written since the command is in none.
+                    (_, BackupMoment::Command) if !covers_steps => {
+                        backup::wanted(outlook, session.dialect())
+                    }
+                    (BackupWhen::Always, BackupMoment::Run | BackupMoment::Resume) => {
+                        Some("one is made before every run, as asked".to_owned())
+                    }
+                    _ => None,
+                };
+                return match another {
+                    Some(reason) => Self::wanted(context, session, reason),
+                    None => Self::Kept(backup.clone()),
+                };
+            }
+            Own::Unsound(backup, reasons) if to_be_restored => {
+                return Self::Impossible(
+                    "--on-failure restore needs the backup of this run".to_owned(),
+                    cannot_be_restored(backup, reasons),
+                );
+            }
+            Own::Unsound(backup, reasons) => context.ui.warn(&format!(
+                "the backup {} of this run, made {}, cannot be restored: {}",
+                backup.manifest.id,
+                backup.before.phrase(),
+                reasons.last().map_or("", String::as_str)
+            )),
+        }
+        Self::judge(context, session, plan, outlook)
+    }
+
+    /// What the settings and the plan ask for, and whether it can be had. Nothing is written.
+    pub(in crate::commands) fn judge(
+        context: &CommandContext<'_>,
+        session: &Project,
+        plan: &Plan,
+        outlook: &PlanForecast,
+    ) -> Self {
+        if plan.steps.is_empty() {
+            return Self::NotNeeded;
+        }
+        let settings = context.settings;
+        let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
+        let reason = match settings.backup.unwrap_or_default() {
+            BackupWhen::Never if to_be_restored => {
+                return Self::Impossible(
+                    "--on-failure restore needs one".to_owned(),
+                    none_to_restore(),
+                );
+            }
+            BackupWhen::Never => None,
+            BackupWhen::Always => Some("one is made before every run, as asked".to_owned()),
+            BackupWhen::Auto => backup::wanted(outlook, session.dialect()).or_else(|| {
+                to_be_restored
+                    .then(|| "a failure is to be undone (--on-failure restore)".to_owned())
+            }),
+        };
+        match reason {
+            Some(reason) => Self::wanted(context, session, reason),
+            None => Self::NotNeeded,
+        }
+    }
+
+    /// Whether the backup can be made that is wanted for this reason.
+    fn wanted(context: &CommandContext<'_>, session: &Project, reason: String) -> Self {
+        let verify = context.settings.verify_backup.unwrap_or_default();
+        let ready =
+            BackupService::of(context, session).and_then(|keeper| keeper.ready(verify.into()));
+        match ready {
+            Ok(()) => Self::Needed(reason),
+            Err(failure) => {
+                let mut refusal = Failure::refused("no backup can be made: nothing was changed")
+                    .because(format!("one is wanted: {reason}"))
+                    .because(failure.message);
+                refusal.causes.extend(failure.causes);
+                refusal.hints = failure.hints;
+                Self::Impossible(reason, refusal.hint("to run without a backup: --no-backup"))
+            }
+        }
+    }
+
+    /// Refuses a backup that is wanted in any case and cannot be made, and gives how far one would be proven that
+    /// may be made, for whoever has no plan yet.
+    pub(in crate::commands) fn beforehand(
+        context: &CommandContext<'_>,
+        session: &Project,
+    ) -> Result<Option<Verified>, Failure> {
+        let settings = context.settings;
+        let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
+        let when = settings.backup.unwrap_or_default();
+        if when == BackupWhen::Never {
+            return if to_be_restored {
+                Err(none_to_restore())
+            } else {
+                Ok(None)
+            };
+        }
+        let verify = settings.verify_backup.unwrap_or_default();
+        let ready =
+            BackupService::of(context, session).and_then(|keeper| keeper.ready(verify.into()));
+        match ready {
+            Ok(()) => Ok(Some(verify.into())),
+            Err(failure) if when == BackupWhen::Always || to_be_restored => Err(failure
+                .because("a backup is to be made before every rollback")
+                .hint("to roll back without one: --no-backup")),
+            Err(failure) => {
+                context.ui.warn(&format!(
+                    "no backup can be made here, so that a rollback that wants one will be refused: {}; to roll back without one: --no-backup",
+                    failure.message
+                ));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Makes the backup from before a command under guard, where one is to be made in any case. Whether what the
+    /// command will apply puts data at risk is only known afterwards.
+    pub(in crate::commands) fn before_the_command(
+        context: &CommandContext<'_>,
+        session: &Project,
+    ) -> Result<Option<RunBackup>, Failure> {
+        let settings = context.settings;
+        let reason = match (settings.backup.unwrap_or_default(), settings.on_failure) {
+            (BackupWhen::Never, _) => return Ok(None),
+            (_, Some(OnFailure::Restore)) => {
+                "it is restored if the rollback fails (--on-failure restore)"
+            }
+            (BackupWhen::Always, _) => "one is made before every command, as asked",
+            (BackupWhen::Auto, _) => return Ok(None),
+        };
+        context.ui.backing_up(reason);
+        made(context, session, None, BackupMoment::Command, reason)
+            .map(Some)
+            .map_err(|failure| {
+                failure
+                    .because("it was to be made before the command")
+                    .hint("to run the command without one: --no-backup")
+            })
+    }
+
+    /// How far the backup that will be made will be proven.
+    pub(in crate::commands) fn intended(&self, context: &CommandContext<'_>) -> Option<Verified> {
+        let verify = context.settings.verify_backup.unwrap_or_default();
+        match self {
+            Self::Needed(_) => Some(verify.into()),
+            Self::Kept(backup) => Some(backup.manifest.verified),
+            Self::NotNeeded | Self::Impossible(..) => None,
+        }
+    }
+
+    /// In a line of a plan.
+    pub(in crate::commands) fn sentence(&self) -> Option<String> {
+        match self {
+            Self::NotNeeded => None,
+            Self::Needed(reason) => Some(format!("is made first: {reason}")),
+            Self::Kept(backup) => Some(format!(
+                "{}, made {}",
+                backup.manifest.id,
+                backup.before.phrase()
+            )),
+            Self::Impossible(reason, failure) => {
+                let why = failure.causes.get(1).unwrap_or(&failure.message);
+                Some(format!("is wanted and cannot be made, {why}: {reason}"))
+            }
+        }
+    }
+
+    /// Refuses a run that should have a backup and cannot.
+    pub(super) fn refuse(&mut self) -> Result<(), Failure> {
+        match std::mem::replace(self, Self::NotNeeded) {
+            Self::Impossible(_, failure) => Err(failure),
+            own => {
+                *self = own;
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes the backup that is wanted for a run.
+    pub(super) fn make(
+        &self,
+        context: &CommandContext<'_>,
+        session: &Project,
+        run: &str,
+        before: BackupMoment,
+    ) -> Result<Option<RunBackup>, Failure> {
+        let Self::Needed(reason) = self else {
+            return Ok(None);
+        };
+        context.ui.backing_up(reason);
+        let made = made(context, session, Some(run), before, reason).map_err(|failure| {
+            failure
+                .because("it was to be made before the first step: nothing was changed")
+                .hint("to run without a backup: --no-backup")
+        })?;
+        Ok(Some(made))
+    }
+}
+
+/// Makes a backup and says where it is.
+fn made(
+    context: &CommandContext<'_>,
+    session: &Project,
+    run: Option<&str>,
+    before: BackupMoment,
+    reason: &str,
+) -> Result<RunBackup, Failure> {
+    let keeper = BackupService::of(context, session)?;
+    let verify = context.settings.verify_backup.unwrap_or_default();
+    let manifest = keeper.make(run, verify.into())?;
+    let path = keeper.backups().file(&manifest);
+    let backup = RunBackup::new(manifest, before);
+    context
+        .ui
+        .backed_up(&backup, &path, reason, &restoring(context, &backup));
+    Ok(backup)
+}
+
+/// The refusal of a resume that is to be undone by a backup that is gone or damaged.
+fn cannot_be_restored(backup: &RunBackup, reasons: &[String]) -> Failure {
+    let mut refusal = Failure::refused(
+        "--on-failure restore cannot restore the backup of this run: nothing was changed",
+    )
+    .because(format!(
+        "{} was made {}",
+        backup.manifest.id,
+        backup.before.phrase()
+    ));
+    refusal.causes.extend(reasons.iter().cloned());
+    refusal
+        .hint("bring its file back, then resume")
+        .hint("to resume without a restore on failure: --on-failure stop")
+}
+
+fn none_to_restore() -> Failure {
+    Failure::refused(
+        "--on-failure restore needs a backup, and none is to be made: nothing was changed",
+    )
+    .hint("leave --no-backup and ROLLBACK_BACKUP=never away, or --on-failure restore")
+}
+
+/// The command that puts a backup back.
+pub(super) fn restoring(context: &CommandContext<'_>, backup: &RunBackup) -> String {
+    context
+        .command(&["restore", &backup.manifest.id])
+        .to_string()
+}
+
+/// Restores the backup of a run that failed after it had changed the database, where that was asked for.
+pub(super) fn restore_on_failure(
+    context: &CommandContext<'_>,
+    session: &mut Project,
+    backup: Option<&RunBackup>,
+    record: &mut RunRecorder,
+    report: &mut RunOutcome,
+) -> RestoreOutcome {
+    let Some(backup) = backup else {
+        return RestoreOutcome::None;
+    };
+    // What the command did, or an earlier part of the run, is undone as well.
+    let earlier = match backup.before {
+        BackupMoment::Command => true,
+        BackupMoment::Run => record.offset() > 0,
+        BackupMoment::Resume => false,
+    };
+    let changed = match report.outcome() {
+        Outcome::FailedChanged => true,
+        Outcome::FailedUnchanged => earlier || !report.done.is_empty(),
+        Outcome::Done | Outcome::Interrupted => false,
+    };
+    if !changed {
+        return RestoreOutcome::None;
+    }
+    let asked_for = context.settings.on_failure == Some(OnFailure::Restore);
+    if asked_for && report.stop.as_ref().is_some_and(|stop| stop.may_be_others) {
+        context.ui.warn(
+            "the backup was not restored: rows are gone, and rollback cannot tell whether this run or another \
+             session removed them",
+        );
+        return RestoreOutcome::None;
+    }
+    let rescue = restore(context, session, backup, record);
+    if let RestoreOutcome::Restored(_) = rescue {
+        report.done = Vec::new();
+        report.undone = true;
+        report.current = Some(backup.manifest.heads.clone());
+        if let Some(stop) = &mut report.stop {
+            stop.position = Position::Unchanged {
+                schema_compared: true,
+            };
+        }
+    }
+    rescue
+}
+
+/// Restores a backup where the operator asked for that on a failure.
+pub(super) fn restore(
+    context: &CommandContext<'_>,
+    session: &mut Project,
+    backup: &RunBackup,
+    record: &mut RunRecorder,
+) -> RestoreOutcome {
+    if context.settings.on_failure != Some(OnFailure::Restore) {
+        return RestoreOutcome::None;
+    }
+    let started = Instant::now();
+    match put_back(context, session, backup) {
+        Ok(saved) => {
+            let elapsed = started.elapsed();
+            context.ui.put_back(backup, &saved, elapsed);
+            if let Err(reason) = record.restored(&backup.manifest, context.operator, elapsed) {
+                context
+                    .ui
+                    .warn(&format!("that is not in the record of the run: {reason}"));
+            }
+            RestoreOutcome::Restored(backup.before)
+        }
+        Err(failure) => {
+            context.ui.not_put_back(&backup.manifest, &failure);
+            RestoreOutcome::Failed(failure)
+        }
+    }
+}
+
+/// Saves the state that is replaced, then restores the backup. Gives the backup of the replaced state: what others
+/// wrote meanwhile is in it and nowhere else. So without it nothing is restored.
+fn put_back(
+    context: &CommandContext<'_>,
+    session: &mut Project,
+    backup: &RunBackup,
+) -> Result<Manifest, Failure> {
+    // Whoever has the lock now may have changed what would be replaced.
+    let witness = session.runner_parts().2;
+    witness
+        .may_go_on(true)
+        .map_err(|cause| Failure::user(cause.to_string()))?;
+    let keeper = BackupService::of(context, session)?;
+    let manifest = &backup.manifest;
+    keeper.check(manifest)?;
+    let verify = context.settings.verify_backup.unwrap_or_default();
+    let saved = keeper.make(None, verify.into()).map_err(|failure| {
+        failure
+            .because("the state that the restore would replace could not be saved, so it was not replaced")
+            .hint(format!(
+                "to restore without saving it: {} --no-backup",
+                restoring(context, backup)
+            ))
+    })?;
+    context.ui.saved_before_restore(&saved);
+    keeper.put_back(manifest).map_err(|not| {
+        not.failure.hint(format!(
+            "the state after the failure is saved: {}",
+            context.command(&["restore", &saved.id])
+        ))
+    })?;
+    Ok(saved)
+}

@@ -1,0 +1,124 @@
+//! What every command does first: find the engine, observe, and find the database it migrates.
+//!
+//! A [`Session`] is what was found. What can be done with it is in the files here, by subject.
+
+mod atomic_method;
+mod database;
+mod engine;
+mod names;
+mod open;
+mod partial_step;
+mod plan;
+mod rows;
+mod sql;
+mod unrecorded;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) use self::atomic_method::{AtomicMethod, not_as_a_whole};
+use self::engine::Runs;
+pub(super) use self::names::{name_to_type, reference};
+pub(super) use self::open::Unopened;
+pub(super) use self::rows::Rows;
+pub(super) use self::sql::{SqlProject, Text};
+use self::unrecorded::Unrecorded;
+pub(super) use self::unrecorded::is_defect;
+use super::CommandContext;
+use super::measure::Measure;
+use super::verifier::StepVerifier;
+use crate::domain::command::{Command, ProjectOptions};
+use crate::domain::connection::Identity;
+use crate::domain::graph::Graph;
+use crate::domain::revision::{RevisionId, in_short};
+use crate::domain::secret::{self, Secret};
+use crate::engine::alembic::output::mask;
+use crate::engine::alembic::version_files::VersionFiles;
+use crate::engine::{Engine, EngineError};
+use crate::error::{Exit, Failure};
+use crate::runner::Verifier;
+use crate::ui::Redact;
+
+/// A project and its database, observed.
+pub(super) struct Project {
+    pub(super) graph: Graph,
+    /// The text of the migrations, as far as it can be read.
+    pub(super) source: Source,
+    pub(super) rows: Rows,
+    /// `None` where only the engine can reach the database and did not say which it is.
+    pub(super) identity: Option<Identity>,
+    engine: Runs,
+    engine_version: Option<String>,
+    transaction_per_migration: Option<bool>,
+    /// Whether nothing of a step would be kept, because `env.py` leaves its transaction open.
+    leaves_transaction_open: bool,
+    /// The tables of a database without version rows.
+    unrecorded: Unrecorded,
+    watched: StepVerifier,
+    secrets: Vec<Secret>,
+    /// The options that say which project and database is meant, for commands that are suggested.
+    which_project: ProjectOptions,
+    /// The project's directory.
+    dir: PathBuf,
+    /// Where a process of ours runs the steps: locked for as long as it may be at one.
+    held: Option<Arc<File>>,
+}
+
+/// The text of the migrations.
+pub(super) enum Source {
+    /// Alembic's.
+    VersionFiles(VersionFiles),
+    /// SQL, of files and of the history that the database keeps.
+    SqlFiles(Box<SqlProject>),
+}
+
+impl Project {
+    /// A command of this program on the same project and database.
+    pub(super) fn command(&self, words: &[&str]) -> Command {
+        Command::new(&self.which_project, words)
+    }
+
+    pub(super) fn secrets(&self) -> Secrets {
+        Secrets(self.secrets.clone())
+    }
+
+    /// Has each step judged by what was announced of it and agreed to.
+    pub(super) fn judge_by(&mut self, measure: Measure) {
+        self.watched.measure = measure;
+    }
+
+    /// What the runner needs.
+    pub(super) fn runner_parts(&mut self) -> (&dyn Engine, &Graph, &mut dyn Verifier) {
+        (self.engine.as_engine(), &self.graph, &mut self.watched)
+    }
+}
+
+/// The passwords that may turn up in what the engine prints; those in URLs are hidden whether known or not.
+#[derive(Debug)]
+pub(super) struct Secrets(Vec<Secret>);
+
+impl Secrets {
+    /// Of one connection.
+    pub(super) fn of(password: Option<&Secret>) -> Self {
+        Self(password.cloned().into_iter().collect())
+    }
+}
+
+impl Redact for Secrets {
+    fn redact(&self, text: &str) -> String {
+        mask(&secret::redact(text, &self.0.iter().collect::<Vec<_>>()))
+    }
+}
+
+/// Ctrl-C ends the engine while it is only asked, and that is no error of the engine.
+fn interrupted_or(error: EngineError, context: &CommandContext<'_>) -> Failure {
+    if context.interrupt.count() > 0 {
+        return Failure::new(Exit::Interrupted, "nothing was changed");
+    }
+    error.into()
+}
+
+fn listed(ids: &[RevisionId]) -> String {
+    in_short(ids.iter().map(RevisionId::as_str))
+}

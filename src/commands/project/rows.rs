@@ -1,0 +1,110 @@
+//! The version rows: who said what they are, and whether the engine and the table agree.
+
+use super::{Project, listed};
+use crate::commands::connection::database_failure;
+use crate::commands::verifier::DatabaseAccess;
+use crate::domain::connection::{VersionRows, VersionTable};
+use crate::domain::revision::{Heads, RevisionId};
+use crate::domain::version_rows::defects;
+use crate::engine::Current;
+use crate::error::Failure;
+
+/// The version rows and who said so.
+#[derive(Debug, Clone)]
+pub(in super::super) enum Rows {
+    /// Read over our own connection.
+    Read(Vec<RevisionId>),
+    /// Told by the engine's `current`.
+    Told(Vec<RevisionId>),
+    /// There is no such table.
+    NoTable(VersionTable),
+}
+
+impl Rows {
+    pub(in super::super) fn ids(&self) -> &[RevisionId] {
+        match self {
+            Self::Read(ids) | Self::Told(ids) => ids,
+            Self::NoTable(_) => &[],
+        }
+    }
+}
+
+impl Project {
+    /// Whether the database stands at a revision, as typed; at `base` where nothing is applied.
+    pub(in super::super) fn is_at(&self, typed: &str) -> bool {
+        let ids = self.rows.ids();
+        if ids.is_empty() {
+            return typed == "base";
+        }
+        if let Some(newest) = self.newest() {
+            let name = typed.strip_suffix(".sql").unwrap_or(typed);
+            !name.is_empty() && newest.as_str().starts_with(name)
+        } else {
+            let named = ids.iter().filter(|id| id.as_str().starts_with(typed));
+            named.count() == 1
+        }
+    }
+
+    /// The migration of SQL files that was applied last; `None` for Alembic, whose rows are heads.
+    pub(in super::super) fn newest(&self) -> Option<&RevisionId> {
+        if !self.graph.is_sequence() {
+            return None;
+        }
+        let rows = self.rows.ids();
+        let mut newest_first = self.graph.revisions().iter().rev();
+        newest_first.find_map(|revision| rows.iter().find(|row| row.as_str() == revision.id))
+    }
+
+    /// Reads the rows, and holds them against what the engine says of the same database.
+    pub(super) fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
+        let DatabaseAccess::Direct {
+            database, table, ..
+        } = &mut self.watched.eyes
+        else {
+            return Ok(Rows::Told(match told {
+                Current::Rows(ids) => self.graph.newest(ids),
+                Current::UnknownRevision(id) => vec![RevisionId::new(id.clone())],
+            }));
+        };
+        let rows = match database
+            .version_rows(table)
+            .map_err(|error| database_failure(&error))?
+        {
+            VersionRows::NoTable => Rows::NoTable(table.clone()),
+            VersionRows::Rows(ids) => Rows::Read(ids),
+        };
+        // Of such rows the engine tells nothing that could be compared.
+        if !defects(rows.ids()).is_empty() {
+            return Ok(rows);
+        }
+        let read: Heads = rows.ids().iter().cloned().collect();
+        let agrees = match told {
+            // What it shows may be more than the rows: it lists a revision that another depends on.
+            Current::Rows(ids) => {
+                self.graph.describe_the_same(ids, &read)
+                    || ids.iter().cloned().collect::<Heads>() == read
+            }
+            Current::UnknownRevision(id) => read.contains(&RevisionId::new(id.clone())),
+        };
+        if agrees {
+            return Ok(rows);
+        }
+        let told = match told {
+            Current::Rows(ids) => listed(ids),
+            Current::UnknownRevision(id) => id.clone(),
+        };
+        let seen = match &rows {
+            Rows::NoTable(table) => format!("there is no version table {table}"),
+            Rows::Read(ids) | Rows::Told(ids) => {
+                format!("the version table {table} says {}", listed(ids))
+            }
+        };
+        Err(Failure::user(format!(
+            "the engine says that the database stands at {told}, and {seen}"
+        ))
+        .because("another process is migrating, or the version table has another name or schema")
+        .hint(
+            "set version_table and version_table_schema to what env.py names, or leave both away",
+        ))
+    }
+}
