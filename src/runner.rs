@@ -56,7 +56,7 @@ pub struct Parts<'a> {
     /// What takes a revision back.
     pub engine: &'a dyn Engine,
     /// What looks at the database.
-    pub witness: &'a mut dyn Verifier,
+    pub verifier: &'a mut dyn Verifier,
     /// What keeps the record.
     pub recorder: &'a mut dyn Recorder,
     /// What hears of the progress.
@@ -119,7 +119,7 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
             }),
             Some(last),
         ) if parts.options.validate => Some(last.heads.clone()),
-        _ => parts.witness.heads().ok(),
+        _ => parts.verifier.heads().ok(),
     };
     let came_to_its_end = stop.is_none();
     if came_to_its_end {
@@ -130,7 +130,7 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
         stop.as_ref().map(|stop| stop.cause.to_string()),
     );
     if let (None, Some(last)) = (&stop, plan.steps.last()) {
-        let faults = parts.witness.faults_at_the_end();
+        let faults = parts.verifier.faults_at_the_end();
         if !faults.is_empty() {
             // The last step is done, and so are all others.
             let last_done = done.last().cloned();
@@ -152,7 +152,7 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
         stop,
         current,
         validated: parts.options.validate,
-        witness: parts.witness.name(),
+        verifier: parts.verifier.name(),
         elapsed: started.elapsed(),
     }
 }
@@ -202,7 +202,7 @@ impl Parts<'_> {
     /// The schema before the first step.
     fn schema_before(&mut self) -> Option<SchemaLines> {
         let read = self.before.take();
-        read.or_else(|| self.witness.schema())
+        read.or_else(|| self.verifier.schema())
     }
 
     /// One step, run again as long as it only waited for a lock and left nothing behind. `schema` is
@@ -230,7 +230,7 @@ impl Parts<'_> {
 
     /// What was looked at, our own looks first.
     fn looks(&mut self, mut own: Vec<Checked>) -> Vec<Checked> {
-        own.extend(self.witness.checked());
+        own.extend(self.verifier.checked());
         own
     }
 
@@ -243,7 +243,7 @@ impl Parts<'_> {
             return;
         }
         self.warned = Some(Instant::now());
-        let old = self.witness.blockers(self.options.old_transaction);
+        let old = self.verifier.blockers(self.options.old_transaction);
         if !old.is_empty() {
             self.events.open_transactions(&old);
         }
@@ -269,10 +269,10 @@ impl Parts<'_> {
         if self.interrupt.count() > 0 {
             return Err(Stopped::between(index, Cause::Interrupted, None));
         }
-        self.witness
+        self.verifier
             .may_go_on(connects)
             .map_err(|cause| Stopped::between(index, cause, None))?;
-        let evidence = self.witness.evidence();
+        let evidence = self.verifier.evidence();
         let none = SchemaLines::new();
         self.recorder
             .intent(index, step, schema.unwrap_or(&none), evidence.as_ref().ok())
@@ -315,7 +315,7 @@ impl Parts<'_> {
     ) -> Result<StepDone, Box<Stopped>> {
         let started = Instant::now();
         let evidence = self.begin(index, step, schema.as_ref(), true)?;
-        let mut following = Following::new(self.engine, &mut *self.events, &mut *self.witness)
+        let mut following = Following::new(self.engine, &mut *self.events, &mut *self.verifier)
             .recording(index, &mut *self.recorder);
         let run = self
             .engine
@@ -344,7 +344,7 @@ impl Parts<'_> {
         else {
             return true;
         };
-        let left = self.witness.confirm(std::mem::take(surprises));
+        let left = self.verifier.confirm(std::mem::take(surprises));
         *surprises = left;
         !surprises.is_empty()
     }

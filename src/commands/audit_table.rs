@@ -14,7 +14,7 @@ use crate::ui::HistoryRow;
 /// Writes the row of a run that is about to begin.
 pub(super) fn announce(
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     begun: &Begun,
 ) -> Result<(), Failure> {
     let line = Line {
@@ -24,7 +24,7 @@ pub(super) fn announce(
         entry: Entry::Begun(Box::new(begun.clone())),
     };
     match RunReport::of(&[line]) {
-        Some(document) => write(context, session, &document),
+        Some(document) => write(context, project, &document),
         None => Ok(()),
     }
 }
@@ -32,7 +32,7 @@ pub(super) fn announce(
 /// Writes the row of a run, where the table is wanted.
 pub(super) fn write(
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     document: &RunReport,
 ) -> Result<(), Failure> {
     if context.settings.audit_table != Some(true) {
@@ -40,7 +40,7 @@ pub(super) fn write(
     }
     let report = untrusted::json(document).unwrap_or_default();
     let row = Row::of(document, report);
-    session.write_audit(&row).map_err(|reason| {
+    project.write_audit(&row).map_err(|reason| {
         Failure::refused(format!("the table {TABLE} cannot be written"))
             .because(reason)
             .hint("give the user of the connection the right to create and write it")
@@ -50,9 +50,9 @@ pub(super) fn write(
 
 /// All runs that the table has, newest first, and where it is.
 pub(super) fn runs(context: &CommandContext<'_>) -> Result<(Vec<HistoryRow>, String), Failure> {
-    let mut session = Project::look(context)?;
-    let place = format!("the table {TABLE} of {}", session.place());
-    let rows = session.audit().map_err(|reason| {
+    let mut project = Project::look(context)?;
+    let place = format!("the table {TABLE} of {}", project.place());
+    let rows = project.audit().map_err(|reason| {
         Failure::user(format!("{place} cannot be read"))
             .because(reason)
             .hint(format!(

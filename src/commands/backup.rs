@@ -46,11 +46,11 @@ impl VerifyArgs {
 
 /// Makes it and says where it is.
 pub fn run(context: &CommandContext<'_>) -> Result<(), Failure> {
-    let session = Project::look(context)?;
-    let keeper = BackupService::of(context, &session)?;
+    let project = Project::look(context)?;
+    let service = BackupService::of(context, &project)?;
     let verify = context.settings.verify_backup.unwrap_or_default();
-    let manifest = keeper.make(None, verify.into())?;
-    let path = keeper.backups().file(&manifest);
+    let manifest = service.make(None, verify.into())?;
+    let path = service.backups().file(&manifest);
     let restore = context.command(&["restore", &manifest.id]).to_string();
     context.ui.backup(&manifest, &path, &restore)
 }

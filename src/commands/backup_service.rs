@@ -34,8 +34,8 @@ pub(super) struct BackupService<'a> {
 
 impl<'a> BackupService<'a> {
     /// Of the database that a session found. Nothing is connected or written yet.
-    pub(super) fn of(context: &'a CommandContext<'a>, session: &Project) -> Result<Self, Failure> {
-        let Some((facts, table)) = session.connection() else {
+    pub(super) fn of(context: &'a CommandContext<'a>, project: &Project) -> Result<Self, Failure> {
+        let Some((facts, table)) = project.connection() else {
             return Err(Failure::refused("no backup of this database can be made")
                 .because("rollback has no direct connection to it")
                 .hint("name it as SQLAlchemy does, in ROLLBACK_DATABASE_URL"));
@@ -45,14 +45,14 @@ impl<'a> BackupService<'a> {
             backups: journal_recorder::store(context).backups(),
             facts: facts.clone(),
             table: table.clone(),
-            secrets: session.secrets(),
-            route: session
+            secrets: project.secrets(),
+            route: project
                 .identity
                 .as_ref()
                 .map(|identity| Route::new(context, facts.clone(), identity)),
-            database: session.database_reference(),
-            place: session.place(),
-            server: session
+            database: project.database_reference(),
+            place: project.place(),
+            server: project
                 .identity
                 .as_ref()
                 .and_then(|identity| identity.server.clone()),

@@ -28,25 +28,25 @@ pub struct CheckArgs {
 
 /// Shows what is known.
 pub fn run(args: &CheckArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
-    let mut session = Project::look(context)?;
-    if let Some((id, verdict)) = session.not_applied(&args.revision)? {
-        let database = session.identity.as_ref();
-        let record = session.sql().and_then(|sql| sql.history.get(&id));
+    let mut project = Project::look(context)?;
+    if let Some((id, verdict)) = project.not_applied(&args.revision)? {
+        let database = project.identity.as_ref();
+        let record = project.sql().and_then(|sql| sql.history.get(&id));
         return context.ui.not_applied(database, &id, record, &verdict);
     }
-    let plan = session.plan_removing(&args.revision)?;
-    let foreseen = ShownForecast::of(&mut session, &plan, context);
+    let plan = project.plan_removing(&args.revision)?;
+    let forecast = ShownForecast::of(&mut project, &plan, context);
     let removed = plan.steps.last().map(|step| step.removes.clone());
-    let registered = removed.as_ref().and_then(|id| session.registered(id));
-    let target = plan.spelled(&session.graph);
+    let registered = removed.as_ref().and_then(|id| project.registered(id));
+    let target = plan.spelled(&project.graph);
     let next = match (&target, &removed) {
         (_, Some(id)) if registered.is_some() && plan.steps.len() == 1 => {
             let only = context.command(&["downgrade-safe"]);
-            foreseen.next_command(only.option("--only", id.as_str()), context)
+            forecast.next_command(only.option("--only", id.as_str()), context)
         }
         (Some(target), _) => {
             let again = context.command(&["downgrade-safe"]).target(target);
-            foreseen.next_command(again, context)
+            forecast.next_command(again, context)
         }
         // The first of those that have to go before it.
         (None, Some(_)) if registered.is_some() => match plan.steps.first() {
@@ -57,16 +57,16 @@ pub fn run(args: &CheckArgs, context: &CommandContext<'_>) -> Result<(), Failure
         },
         (None, _) => context.command(&["list"]),
     };
-    let advice = foreseen.advice();
+    let advice = forecast.advice();
     context.ui.examination(CheckView {
-        database: session.identity.as_ref(),
+        database: project.identity.as_ref(),
         plan: &plan,
         registered: registered.as_ref(),
-        outlook: &foreseen.outlook,
+        forecast: &forecast.forecast,
         advice: advice.recommendation.words(),
         reason: &advice.reason,
         ending: PlanFooter {
-            verdict: &foreseen.verdict,
+            verdict: &forecast.verdict,
             next: &next.to_string(),
             backup: None,
         },

@@ -26,14 +26,14 @@ pub struct CurrentArgs {}
 
 /// Shows where the database stands. A position that is odd is reported, not refused.
 pub fn run(context: &CommandContext<'_>) -> Result<(), Failure> {
-    let session = Project::look(context)?;
-    let graph = &session.graph;
-    let current: Heads = session.rows.ids().iter().cloned().collect();
-    let (code_heads, behind, problems) = if let Some(project) = session.sql() {
-        let files = || project.folder.files.iter().map(|file| &file.id);
+    let project = Project::look(context)?;
+    let graph = &project.graph;
+    let current: Heads = project.rows.ids().iter().cloned().collect();
+    let (code_heads, behind, problems) = if let Some(sql) = project.sql() {
+        let files = || sql.folder.files.iter().map(|file| &file.id);
         let last = files().max().cloned();
         let behind = files().filter(|id| !current.contains(id)).count();
-        let problems = session.oddities();
+        let problems = project.inconsistencies();
         (last.into_iter().collect(), Some(behind), problems)
     } else {
         let code_heads = graph.heads();
@@ -41,11 +41,11 @@ pub fn run(context: &CommandContext<'_>) -> Result<(), Failure> {
             .applied(&current)
             .ok()
             .map(|applied| graph.revisions().len() - applied.len())
-            .filter(|_| !session.has_unrecorded());
-        let problems = problems(&session, &current, &code_heads);
+            .filter(|_| !project.has_unrecorded());
+        let problems = problems(&project, &current, &code_heads);
         (code_heads, behind, problems)
     };
-    let records = Records::read(context, &session);
+    let records = Records::read(context, &project);
     let problems: Vec<_> = problems
         .into_iter()
         .chain(records.problem.clone())
@@ -56,16 +56,16 @@ pub fn run(context: &CommandContext<'_>) -> Result<(), Failure> {
             .map_or_else(String::new, |found| found.title().to_owned())
     };
     context.ui.current(&CurrentView {
-        database: session.identity.as_ref(),
-        engine: &session.engine_name(),
+        database: project.identity.as_ref(),
+        engine: &project.engine_name(),
         current: &current,
         heads: &code_heads,
         behind,
         problems: &problems,
-        is_recorded: !session.has_unrecorded(),
-        newest: session.newest(),
-        files: session.sql().is_some(),
-        supabase: session.sql().and_then(remote),
+        is_recorded: !project.has_unrecorded(),
+        newest: project.newest(),
+        files: project.sql().is_some(),
+        supabase: project.sql().and_then(remote),
         titles: &titles,
         recorded: Recorded {
             unfinished: records.unfinished(),
@@ -108,13 +108,13 @@ struct Records {
 
 impl Records {
     /// Reads them. The database has its position whether they can be read or not.
-    fn read(context: &CommandContext<'_>, session: &Project) -> Self {
+    fn read(context: &CommandContext<'_>, project: &Project) -> Self {
         let store = store(context);
-        let here = session.database_reference();
+        let here = project.database_reference();
         let run = store
             .unfinished_on(&|recorded| here.relation_to(recorded).is_usable())
             .map(|runs| runs.into_iter().next())
-            .map(|run| run.filter(|run| !unfinished::is_over(session, run)));
+            .map(|run| run.filter(|run| !unfinished::is_over(project, run)));
         let backups = store.backups().list();
         let problem = [run.as_ref().err(), backups.as_ref().err()]
             .into_iter()
@@ -158,13 +158,13 @@ impl Records {
     }
 }
 
-fn problems(session: &Project, current: &Heads, code_heads: &Heads) -> Vec<(&'static str, String)> {
-    let graph = &session.graph;
+fn problems(project: &Project, current: &Heads, code_heads: &Heads) -> Vec<(&'static str, String)> {
+    let graph = &project.graph;
     let mut problems = Vec::new();
-    match &session.rows {
-        Rows::NoTable(table) if session.has_unrecorded() => problems.push((
+    match &project.rows {
+        Rows::NoTable(table) if project.has_unrecorded() => problems.push((
             "no_version_table",
-            session.without_rows(&format!("there is no version table {table}")),
+            project.without_rows(&format!("there is no version table {table}")),
         )),
         Rows::NoTable(table) => problems.push((
             "no_version_table",
@@ -172,17 +172,17 @@ fn problems(session: &Project, current: &Heads, code_heads: &Heads) -> Vec<(&'st
         )),
         Rows::Read(ids) if ids.is_empty() => problems.push((
             "empty_version_table",
-            session.without_rows("the version table is empty"),
+            project.without_rows("the version table is empty"),
         )),
         Rows::Read(_) | Rows::Told(_) => {}
     }
-    for (defect, sentence, correction) in session.defects() {
+    for (defect, sentence, correction) in project.defects() {
         problems.push((
             defect.code(),
             format!("{sentence}; correct it: {correction}"),
         ));
     }
-    if session.leaves_transaction_open() {
+    if project.leaves_transaction_open() {
         problems.push((
             "transaction_left_open",
             "env.py begins a transaction before the migrations and does not commit it: nothing of a migration would be kept".to_owned(),

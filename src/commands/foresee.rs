@@ -11,7 +11,7 @@ use crate::config::{self, Layer};
 use crate::database::evidence::DatabaseProbe;
 use crate::domain::command::Command;
 use crate::domain::effect::{Announced, Surprise};
-use crate::domain::forecast::{Migrations, StepTrace, foresee, reachable};
+use crate::domain::forecast::{Migrations, StepTrace, predict, reachable};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
@@ -59,7 +59,7 @@ impl Probe for Nobody {
 
 /// What is foretold of a plan, and what that comes to.
 pub(super) struct ShownForecast {
-    pub(super) outlook: PlanForecast,
+    pub(super) forecast: PlanForecast,
     /// In one line.
     pub(super) verdict: String,
     /// What will be lost, such as `drops 3 tables with 88 rows`; `None` where nothing is known to be.
@@ -73,21 +73,21 @@ pub(super) struct ShownForecast {
 impl ShownForecast {
     /// Reads the migrations of a plan and follows them over the schema as it is, asking the database
     /// what is at stake.
-    pub(super) fn of(session: &mut Project, plan: &Plan, context: &CommandContext<'_>) -> Self {
+    pub(super) fn of(project: &mut Project, plan: &Plan, context: &CommandContext<'_>) -> Self {
         let settings = context.settings;
-        let text = session.text();
-        let dialect = session.dialect();
+        let text = project.text();
+        let dialect = project.dialect();
         let budget = settings.probe_timeout.unwrap_or(PROBE_TIMEOUT);
         let mut follow = |migrations: &dyn Migrations| {
-            let catalogue = if plan.steps.is_empty() {
+            let model = if plan.steps.is_empty() {
                 None
             } else {
-                session.catalogue()
+                project.schema_model()
             };
-            let (graph, database) = session.graph_and_database();
+            let (graph, database) = project.graph_and_database();
             let look = |ask: &mut dyn Probe| {
                 let mut examine = |seen: &StepTrace| risk::examine(seen, ask);
-                foresee(plan, graph, migrations, dialect, catalogue, &mut examine)
+                predict(plan, graph, migrations, dialect, model, &mut examine)
             };
             match (database, dialect) {
                 _ if settings.probe == Some(false) => {
@@ -114,7 +114,7 @@ impl ShownForecast {
             Text::VersionFiles(files) => following_ahead(files, plan, dialect, &mut follow),
             Text::SqlFiles(migrations) => follow(migrations),
         };
-        let (graph, _) = session.graph_and_database();
+        let (graph, _) = project.graph_and_database();
         let reachable = reachable(graph, plan, |index| steps[index].will_fail());
         let nothing_read = matches!(&text, Text::VersionFiles(files) if files.files.is_empty());
         let unread = (!plan.steps.is_empty() && nothing_read).then(|| {
@@ -126,32 +126,32 @@ impl ShownForecast {
             None => Announced::of(&step.seen, &step.findings),
         });
         let announced = announced.collect();
-        let measured = measured_before(session, plan, context);
+        let measured = measured_before(project, plan, context);
         let steps: Vec<_> = steps
             .into_iter()
             .zip(&measured)
             .map(|(step, measured)| [step.findings, risk::measured(measured)].concat())
             .collect();
         let verdict = RiskSummary::over(steps.iter().flatten());
-        let outlook = PlanForecast {
+        let forecast = PlanForecast {
             steps,
             unread,
             asked,
             reachable,
         };
         Self {
-            verdict: in_one_line(&outlook, &verdict),
+            verdict: in_one_line(&forecast, &verdict),
             losses: verdict.losses.sentence(),
             announced,
             measured: measured.concat(),
-            outlook,
+            forecast,
         }
     }
 
     /// The command that comes next for a plan that `again` runs. It asks for what is at stake: consent is not handed
     /// out to be copied.
     pub(super) fn next_command(&self, again: Command, context: &CommandContext<'_>) -> Command {
-        match (self.outlook.first_failure(), &self.outlook.reachable) {
+        match (self.forecast.first_failure(), &self.forecast.reachable) {
             (Some((0, _)), _) | (Some(_), None) => context.command(&["list"]),
             (Some(_), Some(reachable)) => match &reachable.target {
                 Some(target) => context.command(&["downgrade-safe"]).target(target),
@@ -167,7 +167,7 @@ impl ShownForecast {
         plan: &Plan,
         context: &CommandContext<'_>,
     ) -> Result<(), Failure> {
-        let Some((index, finding)) = self.outlook.first_failure() else {
+        let Some((index, finding)) = self.forecast.first_failure() else {
             return Ok(());
         };
         let step = plan
@@ -186,7 +186,7 @@ impl ShownForecast {
             finding.sentence,
             place.unwrap_or_default()
         ));
-        let failure = match &self.outlook.reachable {
+        let failure = match &self.forecast.reachable {
             Some(reachable) if reachable.steps > 0 => {
                 let stands = reachable
                     .heads
@@ -215,7 +215,7 @@ impl ShownForecast {
 
     /// The codes of what is high or unknown and not allowed.
     pub(super) fn lacking_consent(&self, context: &CommandContext<'_>) -> Vec<&'static str> {
-        to_be_allowed(self.outlook.findings(), &allowed(context))
+        to_be_allowed(self.forecast.findings(), &allowed(context))
             .into_iter()
             .collect()
     }
@@ -227,7 +227,7 @@ impl ShownForecast {
         );
         for code in lacking {
             let of_code = || {
-                self.outlook
+                self.forecast
                     .findings()
                     .filter(|finding| finding.code == *code)
             };
@@ -251,7 +251,7 @@ impl ShownForecast {
 
     /// What `--deny` makes of it.
     pub(super) fn denied(&self, deny: Option<Level>) -> Result<Exit, Failure> {
-        let worst = self.outlook.findings().max_by_key(|finding| finding.level);
+        let worst = self.forecast.findings().max_by_key(|finding| finding.level);
         match (deny, worst) {
             (Some(deny), Some(worst)) if worst.level >= deny => Err(Failure::refused(format!(
                 "the plan has a finding of level {}, and --deny {} was given",
@@ -266,7 +266,7 @@ impl ShownForecast {
     /// Who made or removed the object that the step of the plan was expected to fail on, by the code of that
     /// finding: `object-missing`, `object-exists`.
     pub(super) fn culprit(&self, step: usize, code: &str) -> Option<Culprit> {
-        let mut findings = self.outlook.steps.get(step)?.iter();
+        let mut findings = self.forecast.steps.get(step)?.iter();
         findings
             .find(|finding| finding.code == code)
             .and_then(|finding| finding.culprit.clone())
@@ -274,21 +274,21 @@ impl ShownForecast {
 
     /// What to do about the last revision of the plan, and why.
     pub(super) fn advice(&self) -> Advice {
-        advise(self.outlook.steps.last().map_or(&[][..], Vec::as_slice))
+        advise(self.forecast.steps.last().map_or(&[][..], Vec::as_slice))
     }
 }
 
 /// What the newest run on this database that ended at a step measured of it, for each step of the plan. A record that
 /// cannot be read tells nothing here: what the run itself writes down is refused with its reason.
 fn measured_before(
-    session: &Project,
+    project: &Project,
     plan: &Plan,
     context: &CommandContext<'_>,
 ) -> Vec<Vec<Surprise>> {
     if plan.steps.is_empty() {
         return Vec::new();
     }
-    let here = session.database_reference();
+    let here = project.database_reference();
     let runs = store(context).runs_on(&|recorded| here.relation_to(recorded).is_usable());
     let runs = runs.unwrap_or_default();
     let steps = plan.steps.iter().map(|step| {
@@ -305,9 +305,9 @@ fn allowed(context: &CommandContext<'_>) -> Allowed {
     context.settings.allow.clone().unwrap_or_default()
 }
 
-fn in_one_line(outlook: &PlanForecast, verdict: &RiskSummary) -> String {
+fn in_one_line(forecast: &PlanForecast, verdict: &RiskSummary) -> String {
     let level = verdict.level.map_or("low", Level::name);
-    match outlook.first_failure() {
+    match forecast.first_failure() {
         Some((index, _)) => format!(
             "{level}: step {} will fail; {}",
             index + 1,

@@ -128,20 +128,20 @@ fn look(args: &GuardArgs, context: &CommandContext<'_>) -> Result<Remembered, Fa
     }
     // Whoever holds the lock now may be at what the command needs; it is free again while the command runs.
     let lock = Lock::new(context, args.how.wait);
-    let mut session = Project::open(context, Some(&lock))?;
-    refuse_choice(&args.how, &session)?;
-    session.has_sound_rows()?;
-    session.keeps_its_steps()?;
-    let is_sql = session.sql().is_some();
+    let mut project = Project::open(context, Some(&lock))?;
+    refuse_choice(&args.how, &project)?;
+    project.has_sound_rows()?;
+    project.keeps_its_steps()?;
+    let is_sql = project.sql().is_some();
     if is_sql {
-        session = of_sql_files(args, context, session, &lock)?;
+        project = of_sql_files(args, context, project, &lock)?;
     }
     let store = journal_recorder::store(context);
-    if let Some(run) = unfinished::find(context, &store, &session, Purpose::Begin)? {
-        unfinished::make_way(context, &session, &store, &run)?;
+    if let Some(run) = unfinished::find(context, &store, &project, Purpose::Begin)? {
+        unfinished::make_way(context, &project, &store, &run)?;
     }
-    let rows = session.rows.ids().to_vec();
-    let applied = session.graph.applied(&rows).map_err(|unknown| {
+    let rows = project.rows.ids().to_vec();
+    let applied = project.graph.applied(&rows).map_err(|unknown| {
         Failure::user(unknown.to_string())
             .because("the code is older than the database, or the file was deleted")
             .hint(format!(
@@ -149,28 +149,28 @@ fn look(args: &GuardArgs, context: &CommandContext<'_>) -> Result<Remembered, Fa
                 context.command(&["current"])
             ))
     })?;
-    let backup = BackupDecision::beforehand(context, &session)?;
+    let backup = BackupDecision::beforehand(context, &project)?;
     let consent = if args.how.yes {
         Consent::Yes
     } else {
         Consent::Terminal
     };
-    refuse_beforehand(context, &mut session, consent, backup)?;
-    let backup = BackupDecision::before_the_command(context, &session)?;
+    refuse_beforehand(context, &mut project, consent, backup)?;
+    let backup = BackupDecision::before_the_command(context, &project)?;
     let words = args.command.iter().map(String::as_str);
     let line = shlex::try_join(words).unwrap_or_else(|_| args.command.join(" "));
-    let shown = redact_command(&session.secrets().redact(&line));
+    let shown = redact_command(&project.secrets().redact(&line));
     context.ui.guard_began(GuardedCommand {
         command: &shown,
-        database: &session.place(),
+        database: &project.place(),
         rows: &rows,
     })?;
     let before = Before {
-        database: session.database_reference(),
+        database: project.database_reference(),
         rows,
         applied,
-        schema: session.schema(),
-        bookkeeping: bookkeeping(&session),
+        schema: project.schema(),
+        bookkeeping: bookkeeping(&project),
     };
     if context.interrupt.count() > 0 {
         return Err(Failure::new(Exit::Interrupted, "nothing was changed"));
@@ -188,10 +188,10 @@ fn look(args: &GuardArgs, context: &CommandContext<'_>) -> Result<Remembered, Fa
 fn of_sql_files(
     args: &GuardArgs,
     context: &CommandContext<'_>,
-    session: Project,
+    project: Project,
     lock: &Lock,
 ) -> Result<Project, Failure> {
-    if let Rows::NoTable(table) = &session.rows {
+    if let Rows::NoTable(table) = &project.rows {
         return Err(Failure::user(format!(
             "the tables of the migration history are not there: {table}"
         ))
@@ -200,13 +200,13 @@ fn of_sql_files(
             context.command(&["sql", "install"])
         )));
     }
-    let session = if has_supabase(&session) {
+    let session = if has_supabase(&project) {
         // Its lock is needed for that.
-        drop(session);
+        drop(project);
         sync::silently(context, args.how.wait)?;
         Project::open(context, Some(lock))?
     } else {
-        session
+        project
     };
     let applied = session.rows.ids();
     let files = session.sql().map_or(&[][..], |sql| &sql.folder.files);
@@ -225,14 +225,14 @@ fn of_sql_files(
     Ok(session)
 }
 
-fn has_supabase(session: &Project) -> bool {
-    session
+fn has_supabase(project: &Project) -> bool {
+    project
         .sql()
         .is_some_and(|sql| sql.history.supabase.is_some())
 }
 
 /// The tables that tell what is applied: a command may be the first to make them.
-fn bookkeeping(session: &Project) -> Vec<String> {
+fn bookkeeping(project: &Project) -> Vec<String> {
     const OF_SQL_FILES: [&str; 5] = [
         "migration_history",
         "migration_dependencies",
@@ -240,7 +240,7 @@ fn bookkeeping(session: &Project) -> Vec<String> {
         "migration_audit",
         "schema_migrations",
     ];
-    let Some((_, table)) = session.connection() else {
+    let Some((_, table)) = project.connection() else {
         return Vec::new();
     };
     match table.rows {
@@ -351,9 +351,9 @@ fn take_back(
 
 /// Brings the history of SQL files up to what Supabase has applied.
 fn write_down(args: &GuardArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
-    let session = Project::look(context)?;
-    let supabase = has_supabase(&session);
-    drop(session);
+    let project = Project::look(context)?;
+    let supabase = has_supabase(&project);
+    drop(project);
     if supabase {
         sync::silently(context, args.how.wait)?;
     }

@@ -100,19 +100,19 @@ impl RunRecorder {
     /// Of a run that goes on.
     pub(super) fn go_on(
         store: &Store,
-        mut taken_up: ResumedRun,
+        mut resumed: ResumedRun,
         checks: Vec<Checked>,
     ) -> Result<Self, Failure> {
-        let mut journal = reopen(store, &taken_up.run)?;
-        for entry in taken_up.take_entries() {
+        let mut journal = reopen(store, &resumed.run)?;
+        for entry in resumed.take_entries() {
             append(&mut journal, entry)?;
             failpoint::point("after_resumed");
         }
         if !checks.is_empty() {
             append(&mut journal, Entry::Checked { step: None, checks })?;
         }
-        taken_up.discard_the_useless();
-        let offset = taken_up.run.begun.removes.len() - taken_up.plan.steps.len();
+        resumed.discard_the_useless();
+        let offset = resumed.run.begun.removes.len() - resumed.plan.steps.len();
         Ok(Self {
             journal,
             offset,

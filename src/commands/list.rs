@@ -72,9 +72,9 @@ impl ListArgs {
 
 /// Shows the list.
 pub fn run(args: &ListArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
-    let mut session = Project::look(context)?;
+    let mut project = Project::look(context)?;
     let selection = args.selection((context.now)());
-    if selection != Selection::default() && session.sql().is_none() {
+    if selection != Selection::default() && project.sql().is_none() {
         return Err(Failure::user(
             "--all, --failed, --without-sql, --rolled-back and --since are for SQL files",
         )
@@ -85,17 +85,17 @@ pub fn run(args: &ListArgs, context: &CommandContext<'_>) -> Result<(), Failure>
             context.command(&["history"])
         )));
     }
-    let plan = session.plan("base")?;
-    let foreseen = ShownForecast::of(&mut session, &plan, context);
-    if let Some(project) = session.sql() {
+    let plan = project.plan("base")?;
+    let forecast = ShownForecast::of(&mut project, &plan, context);
+    if let Some(sql) = project.sql() {
         let ids = plan.steps.iter().map(|step| &step.removes);
-        let registered: Vec<_> = ids.filter_map(|id| session.registered(id)).collect();
-        let needed_by = session.graph.needed_by(&plan);
+        let registered: Vec<_> = ids.filter_map(|id| project.registered(id)).collect();
+        let needed_by = project.graph.needed_by(&plan);
         let is_shown: Vec<bool> = registered
             .iter()
             .map(|one| selection.shows(one.record))
             .collect();
-        let gone: Vec<&HistoryRecord> = project
+        let gone: Vec<&HistoryRecord> = sql
             .history
             .records
             .iter()
@@ -105,9 +105,9 @@ pub fn run(args: &ListArgs, context: &CommandContext<'_>) -> Result<(), Failure>
             steps: shown(&plan.steps, &is_shown),
             ..plan.clone()
         };
-        let outlook = PlanForecast {
-            steps: shown(&foreseen.outlook.steps, &is_shown),
-            ..foreseen.outlook.clone()
+        let forecast = PlanForecast {
+            steps: shown(&forecast.forecast.steps, &is_shown),
+            ..forecast.forecast.clone()
         };
         let shown_gone: Vec<&HistoryRecord> = gone
             .iter()
@@ -115,22 +115,22 @@ pub fn run(args: &ListArgs, context: &CommandContext<'_>) -> Result<(), Failure>
             .filter(|record| selection.shows(record))
             .collect();
         return context.ui.migrations(Migrations {
-            database: session.identity.as_ref(),
+            database: project.identity.as_ref(),
             plan: &shown_plan,
             registered: &shown(&registered, &is_shown),
             needed_by: &shown(&needed_by, &is_shown),
-            outlook: &outlook,
+            forecast: &forecast,
             rolled_back: gone.len(),
             gone: &shown_gone,
             hidden: is_shown.iter().filter(|is_shown| !**is_shown).count(),
-            problems: &session.oddities(),
+            problems: &project.inconsistencies(),
         });
     }
     context.ui.list(Listing {
-        database: session.identity.as_ref(),
+        database: project.identity.as_ref(),
         plan: &plan,
-        needed_by: &session.graph.needed_by(&plan),
-        outlook: &foreseen.outlook,
+        needed_by: &project.graph.needed_by(&plan),
+        forecast: &forecast.forecast,
     })
 }
 

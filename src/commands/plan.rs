@@ -57,10 +57,10 @@ pub struct PlanArgs {
 
 /// Shows the plan. Exit 3 where it holds what is denied.
 pub fn run(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
-    let mut session = Project::look(context)?;
+    let mut project = Project::look(context)?;
     let (plan, target, extent, again) = if let Some(only) = &args.only {
         (
-            session.plan_only(only, context)?,
+            project.plan_only(only, context)?,
             format!("--only {only}"),
             PlanScope::Only,
             context.command(&["downgrade-safe"]).option("--only", only),
@@ -68,29 +68,29 @@ pub fn run(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, Failur
     } else {
         let target = args.target.clone().unwrap_or_default();
         let again = context.command(&["downgrade-safe"]).target(&target);
-        (session.plan(&target)?, target, PlanScope::Newest, again)
+        (project.plan(&target)?, target, PlanScope::Newest, again)
     };
-    let foreseen = ShownForecast::of(&mut session, &plan, context);
-    let safety = BackupDecision::judge(context, &session, &plan, &foreseen.outlook);
+    let forecast = ShownForecast::of(&mut project, &plan, context);
+    let safety = BackupDecision::judge(context, &project, &plan, &forecast.forecast);
     let manner = RunConditions {
         consent: Consent::Terminal,
         validate: context.settings.validate.unwrap_or(true),
         backup: safety.intended(context),
-        taken_up: None,
+        resumed: None,
     };
-    let ruled = rule(context, &mut session, &plan, &foreseen, manner)?;
-    let next = foreseen.next_command(again.clone(), context).to_string();
+    let ruled = rule(context, &mut project, &plan, &forecast, manner)?;
+    let next = forecast.next_command(again.clone(), context).to_string();
     let backup = safety.sentence();
     let view = PlanView {
-        database: session.identity.as_ref(),
+        database: project.identity.as_ref(),
         target: &target,
         plan: &plan,
-        commands: &session.command_lines(&plan),
-        ways: &session.ways(&plan),
-        outlook: &foreseen.outlook,
+        commands: &project.command_lines(&plan),
+        ways: &project.ways(&plan),
+        forecast: &forecast.forecast,
         ruling: ruled.ruling.as_ref(),
         ending: PlanFooter {
-            verdict: &foreseen.verdict,
+            verdict: &forecast.verdict,
             next: &next,
             backup: backup.as_deref(),
         },
@@ -98,12 +98,12 @@ pub fn run(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, Failur
     if args.sql {
         context
             .ui
-            .plan_with_sql(view, &session.render(&plan, context)?)?;
+            .plan_with_sql(view, &project.render(&plan, context)?)?;
     } else {
         context.ui.plan(view)?;
     }
-    let registered = FileChecks::of(&session, &plan, None, extent, again);
+    let registered = FileChecks::of(&project, &plan, None, extent, again);
     registered.refuse_not_newest(context)?;
     registered.foretell(context);
-    foreseen.denied(args.deny)
+    forecast.denied(args.deny)
 }

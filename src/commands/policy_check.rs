@@ -74,19 +74,19 @@ pub(super) struct RunConditions<'a> {
     /// The backup that will be made before the first step, and how far it will be proven.
     pub(super) backup: Option<Verified>,
     /// The run that is gone on with.
-    pub(super) taken_up: Option<&'a ResumedRun>,
+    pub(super) resumed: Option<&'a ResumedRun>,
 }
 
 /// Asks the policy about a plan. Of a run that goes on it takes what was said when it was begun, where it is not
 /// said anew.
 pub(super) fn rule(
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     plan: &Plan,
-    foreseen: &ShownForecast,
+    forecast: &ShownForecast,
     manner: RunConditions<'_>,
 ) -> Result<PolicyCheck, Failure> {
-    let begun = manner.taken_up.map(ResumedRun::circumstances);
+    let begun = manner.resumed.map(ResumedRun::circumstances);
     let circumstances = circumstances(context, begun.as_ref());
     let policy = policy(context, begun.as_ref())?;
     let mut ruled = PolicyCheck {
@@ -98,14 +98,14 @@ pub(super) fn rule(
     if plan.steps.is_empty() {
         return Ok(ruled);
     }
-    let (level, codes) = if foreseen.outlook.unread.is_some() {
+    let (level, codes) = if forecast.forecast.unread.is_some() {
         (Some(Level::Unknown), BTreeSet::new())
     } else {
-        let codes = foreseen.outlook.findings().map(|finding| finding.code);
-        (foreseen.outlook.level(), codes.collect())
+        let codes = forecast.forecast.findings().map(|finding| finding.code);
+        (forecast.forecast.level(), codes.collect())
     };
     let faults = if ruled.policy.require_clean_schema {
-        faults(context, session, manner.taken_up)
+        faults(context, project, manner.resumed)
     } else {
         None
     };
@@ -128,7 +128,7 @@ pub(super) fn rule(
 /// `backup` is the one that may be made.
 pub(super) fn refuse_beforehand(
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     consent: Consent,
     backup: Option<Verified>,
 ) -> Result<(), Failure> {
@@ -140,7 +140,7 @@ pub(super) fn refuse_beforehand(
         situation: None,
     };
     let faults = if ruled.policy.require_clean_schema {
-        faults(context, session, None)
+        faults(context, project, None)
     } else {
         None
     };
@@ -199,12 +199,12 @@ fn circumstances(context: &CommandContext<'_>, begun: Option<&RunContext>) -> Ru
 /// What is left over and at fault. What a run that goes on has kept beside the database is its own.
 fn faults(
     context: &CommandContext<'_>,
-    session: &mut Project,
-    taken_up: Option<&ResumedRun>,
+    project: &mut Project,
+    resumed: Option<&ResumedRun>,
 ) -> Option<Vec<String>> {
     let budget = context.settings.check_budget.unwrap_or(BUDGET);
-    let mut faults = session.faults(budget)?;
-    if let Some(copy) = taken_up.and_then(ResumedRun::useless_copy) {
+    let mut faults = project.faults(budget)?;
+    if let Some(copy) = resumed.and_then(ResumedRun::useless_copy) {
         faults.retain(|fault| !fault.ends_with(&copy));
     }
     Some(faults)

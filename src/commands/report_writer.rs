@@ -25,7 +25,7 @@ pub(super) fn file(text: &str) -> Result<PathBuf, String> {
 pub(super) fn write(
     context: &CommandContext<'_>,
     store: &Store,
-    session: &mut Project,
+    project: &mut Project,
     run: &str,
     elsewhere: Option<&Path>,
 ) {
@@ -50,7 +50,7 @@ pub(super) fn write(
             warn(format!("the report cannot be written: {error}"));
         }
     }
-    if let Err(failure) = super::audit_table::write(context, session, &document) {
+    if let Err(failure) = super::audit_table::write(context, project, &document) {
         let because = failure.causes.join(": ");
         warn(format!("{}: {because}", failure.message));
     }

@@ -79,11 +79,11 @@ pub fn run(args: &RestoreArgs, context: &CommandContext<'_>) -> Result<Exit, Fai
     let lock = Lock::new(context, None);
     let mut target = Target::open(context, &lock)?;
     let run = target.unfinished(context, &store)?;
-    let keeper = target.keeper(context, &chosen.manifest)?;
-    let origin = may_be_restored_here(args, context, &keeper, &chosen)?;
-    keeper.check_file(&chosen.manifest, &chosen.file)?;
-    chosen.inspect(&keeper)?;
-    let before = keeper.contents();
+    let service = target.backup_service(context, &chosen.manifest)?;
+    let origin = may_be_restored_here(args, context, &service, &chosen)?;
+    service.check_file(&chosen.manifest, &chosen.file)?;
+    chosen.inspect(&service)?;
+    let before = service.contents();
     if let Err(failure) = &before {
         let reasons = failure.causes.join(": ");
         ui.warn(&format!("the present state cannot be read: {reasons}"));
@@ -113,10 +113,10 @@ pub fn run(args: &RestoreArgs, context: &CommandContext<'_>) -> Result<Exit, Fai
     agreed(args, context, &name)?;
     if asks {
         target.take_lock(&lock, context)?;
-        still(&keeper, before.as_ref(), context)?;
+        still(&service, before.as_ref(), context)?;
     }
 
-    let saved = saved(args, context, &keeper)?;
+    let saved = saved(args, context, &service)?;
     let started = Instant::now();
     let source = Source {
         manifest,
@@ -125,13 +125,13 @@ pub fn run(args: &RestoreArgs, context: &CommandContext<'_>) -> Result<Exit, Fai
         // A file without a manifest was loaded into one just now.
         try_out: !(args.no_trial || chosen.is_bare && chosen.is_known),
     };
-    keeper.replace(&source).map_err(|not| {
+    service.replace(&source).map_err(|not| {
         if not.refused {
             return not.failure;
         }
-        let unchanged = not.unchanged && is_unchanged(&keeper, before.as_ref());
+        let unchanged = not.unchanged && is_unchanged(&service, before.as_ref());
         let failure = told(not.failure, unchanged, saved.as_ref(), context);
-        match by_hand(keeper.facts(), &chosen.file) {
+        match by_hand(service.facts(), &chosen.file) {
             Some(command) => failure.hint(format!("to restore it without rollback: {command}")),
             None => failure,
         }
@@ -168,14 +168,14 @@ pub fn run(args: &RestoreArgs, context: &CommandContext<'_>) -> Result<Exit, Fai
 fn saved(
     args: &RestoreArgs,
     context: &CommandContext<'_>,
-    keeper: &BackupService<'_>,
+    service: &BackupService<'_>,
 ) -> Result<Option<Manifest>, Failure> {
     if args.no_backup {
         return Ok(None);
     }
     let ui = context.ui;
     let verify = context.settings.verify_backup.unwrap_or_default();
-    let whole = match keeper.make(None, verify.into()) {
+    let whole = match service.make(None, verify.into()) {
         Ok(saved) => {
             ui.saved(&saved);
             return Ok(Some(saved));
@@ -189,7 +189,7 @@ fn saved(
         "the present state cannot be saved whole: {}",
         whole.causes.join(": ")
     ));
-    let part = keeper.salvage().map_err(|failure| {
+    let part = service.salvage().map_err(|failure| {
         let failure = failure.because("so that nothing of the present state can be saved");
         failure.hint("to restore without a backup of the present state: --no-backup")
     })?;
@@ -201,7 +201,7 @@ fn saved(
 fn may_be_restored_here(
     args: &RestoreArgs,
     context: &CommandContext<'_>,
-    keeper: &BackupService<'_>,
+    service: &BackupService<'_>,
     chosen: &Chosen,
 ) -> Result<Option<DatabaseReference>, Failure> {
     let manifest = &chosen.manifest;
@@ -210,12 +210,12 @@ fn may_be_restored_here(
         "postgres" => "postgresql".to_owned(),
         dialect => dialect.to_owned(),
     };
-    if manifest.version != VERSION || family(&manifest.dialect) != family(keeper.dialect()) {
+    if manifest.version != VERSION || family(&manifest.dialect) != family(service.dialect()) {
         return Err(Failure::refused(format!(
             "the backup {} is one of {}, and this database is {}",
             manifest.id,
             manifest.dialect,
-            keeper.dialect()
+            service.dialect()
         ))
         .hint(format!(
             "choose one of this kind of server: {}",
@@ -225,7 +225,7 @@ fn may_be_restored_here(
     if chosen.is_bare {
         return Ok(None);
     }
-    may_be_restored(context, keeper.database(), manifest, args.other_database)
+    may_be_restored(context, service.database(), manifest, args.other_database)
 }
 
 /// Asks for the name of the database. Scripts have to know it.
@@ -270,7 +270,7 @@ fn agreed(args: &RestoreArgs, context: &CommandContext<'_>, name: &str) -> Resul
 
 /// Refuses where the state that would be lost is not the one that was shown.
 fn still(
-    keeper: &BackupService<'_>,
+    service: &BackupService<'_>,
     before: Option<&DatabaseDigest>,
     context: &CommandContext<'_>,
 ) -> Result<(), Failure> {
@@ -278,7 +278,7 @@ fn still(
     let Some(before) = before else {
         return Ok(());
     };
-    if keeper.contents()? == *before {
+    if service.contents()? == *before {
         return Ok(());
     }
     Err(Failure::refused(
@@ -292,8 +292,8 @@ fn still(
 }
 
 /// Without a reading of before nothing is proven.
-fn is_unchanged(keeper: &BackupService<'_>, before: Option<&DatabaseDigest>) -> bool {
-    before.is_some_and(|before| keeper.contents().is_ok_and(|now| now == *before))
+fn is_unchanged(service: &BackupService<'_>, before: Option<&DatabaseDigest>) -> bool {
+    before.is_some_and(|before| service.contents().is_ok_and(|now| now == *before))
 }
 
 /// The failure of a restore, by what it left.

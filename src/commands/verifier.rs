@@ -24,10 +24,10 @@ use crate::engine::{Current, Engine};
 use crate::error::Failure;
 use crate::runner::{Findings, Measured, PostStepSnapshot, Verifier};
 
-/// The witness of a run: the eyes, and what is checked with them.
+/// Verifies the steps of a run: how the database is read, and what is checked.
 pub(super) struct StepVerifier {
-    pub(super) eyes: DatabaseAccess,
-    pub(super) watch: HealthChecks,
+    pub(super) access: DatabaseAccess,
+    pub(super) checks: HealthChecks,
     pub(super) measure: Measure,
 }
 
@@ -60,8 +60,8 @@ impl StepVerifier {
         if !validate {
             return Ok(None);
         }
-        let (schema, health) = match self.glance() {
-            Some(glance) => (glance.schema, glance.health),
+        let (schema, health) = match self.snapshot() {
+            Some(snapshot) => (snapshot.schema, snapshot.health),
             None => (None, None),
         };
         let (watch, own) = self.parts();
@@ -70,36 +70,36 @@ impl StepVerifier {
     }
 
     pub(super) fn parts(&mut self) -> (&mut HealthChecks, Own<'_>) {
-        let own: Own<'_> = match &mut self.eyes {
+        let own: Own<'_> = match &mut self.access {
             DatabaseAccess::Direct {
                 database, table, ..
             } => Some((&mut **database, table)),
             DatabaseAccess::ViaEngine(_) => None,
         };
-        (&mut self.watch, own)
+        (&mut self.checks, own)
     }
 }
 
 impl Verifier for StepVerifier {
     fn name(&self) -> &'static str {
-        match &self.eyes {
+        match &self.access {
             DatabaseAccess::Direct { .. } => "read from the database",
             DatabaseAccess::ViaEngine(_) => "by the word of the engine's `current`",
         }
     }
 
-    fn glance(&mut self) -> Option<PostStepSnapshot> {
+    fn snapshot(&mut self) -> Option<PostStepSnapshot> {
         let DatabaseAccess::Direct {
             database, table, ..
-        } = &mut self.eyes
+        } = &mut self.access
         else {
             return None;
         };
-        if self.watch.each_by_itself {
+        if self.checks.each_by_itself {
             return None;
         }
-        let glimpse = database.at_once(table, self.watch.budget());
-        self.watch.each_by_itself = glimpse.is_none();
+        let glimpse = database.at_once(table, self.checks.budget());
+        self.checks.each_by_itself = glimpse.is_none();
         glimpse.map(|glimpse| PostStepSnapshot {
             heads: told(glimpse.rows, table),
             schema: Some(glimpse.schema),
@@ -111,7 +111,7 @@ impl Verifier for StepVerifier {
     }
 
     fn heads(&mut self) -> Result<Heads, String> {
-        match &mut self.eyes {
+        match &mut self.access {
             DatabaseAccess::Direct {
                 database, table, ..
             } => heads(&mut **database, table),
@@ -124,28 +124,28 @@ impl Verifier for StepVerifier {
     }
 
     fn schema(&mut self) -> Option<SchemaLines> {
-        match &mut self.eyes {
+        match &mut self.access {
             DatabaseAccess::Direct { database, .. } => database.schema().ok(),
             DatabaseAccess::ViaEngine(_) => None,
         }
     }
 
     fn evidence(&mut self) -> Result<Evidence, Doubt> {
-        match &mut self.eyes {
+        match &mut self.access {
             DatabaseAccess::Direct {
                 database, table, ..
             } => database
-                .evidence(table, self.watch.health())
+                .evidence(table, self.checks.health())
                 .map_err(|error| Doubt::NotRead(error.to_string())),
             DatabaseAccess::ViaEngine(_) => Err(Doubt::NoConnection),
         }
     }
 
     fn proof(&mut self, before: &Evidence, session: Option<&StepSession>) -> Proof {
-        match &mut self.eyes {
+        match &mut self.access {
             DatabaseAccess::Direct {
                 database, table, ..
-            } => match database.trace(before, session, table, self.watch.budget()) {
+            } => match database.trace(before, session, table, self.checks.budget()) {
                 Ok(after) => Proof::of(before, &after),
                 Err(error) => Proof::none(Doubt::NotRead(error.to_string())),
             },
@@ -154,7 +154,7 @@ impl Verifier for StepVerifier {
     }
 
     fn blockers(&mut self, open_for: Duration) -> Vec<Blocker> {
-        match &mut self.eyes {
+        match &mut self.access {
             // A user may not be allowed to see the others; the run does not depend on it.
             DatabaseAccess::Direct { database, .. } => {
                 database.blockers(open_for).unwrap_or_default()
@@ -169,7 +169,7 @@ impl Verifier for StepVerifier {
             route,
             locked: true,
             ..
-        } = &mut self.eyes
+        } = &mut self.access
         else {
             return Ok(());
         };
@@ -192,19 +192,19 @@ impl Verifier for StepVerifier {
     ) -> Option<Box<dyn Verifier + 'a>> {
         let DatabaseAccess::Direct {
             database, table, ..
-        } = &mut self.eyes
+        } = &mut self.access
         else {
             return None;
         };
         Some(Box::new(InTransactionVerifier {
             look: database.inside(transaction)?,
             table,
-            watch: &mut self.watch,
+            watch: &mut self.checks,
         }))
     }
 
     fn forget_inside(&mut self) {
-        self.watch.begin_again();
+        self.checks.begin_again();
     }
 
     fn faults(
@@ -223,7 +223,7 @@ impl Verifier for StepVerifier {
     }
 
     fn begins(&mut self, index: usize, transaction: &mut dyn Queries) -> Result<(), String> {
-        match &self.eyes {
+        match &self.access {
             DatabaseAccess::Direct { table, .. } => self.measure.begins(index, transaction, table),
             DatabaseAccess::ViaEngine(_) => Ok(()),
         }
@@ -234,7 +234,7 @@ impl Verifier for StepVerifier {
         index: usize,
         transaction: &mut dyn Queries,
     ) -> Result<Option<Measured>, String> {
-        match &self.eyes {
+        match &self.access {
             DatabaseAccess::Direct { table, .. } => self.measure.measure(index, transaction, table),
             DatabaseAccess::ViaEngine(_) => Ok(None),
         }
@@ -249,7 +249,7 @@ impl Verifier for StepVerifier {
     }
 
     fn confirm(&mut self, surprises: Vec<Surprise>) -> Vec<Surprise> {
-        match &mut self.eyes {
+        match &mut self.access {
             DatabaseAccess::Direct { database, .. } => {
                 self.measure.confirm(surprises, &mut **database)
             }
@@ -264,11 +264,11 @@ impl Verifier for StepVerifier {
         after: Option<&SchemaLines>,
         difference: &Difference,
     ) -> Option<Measured> {
-        let DatabaseAccess::Direct { facts, table, .. } = &self.eyes else {
+        let DatabaseAccess::Direct { facts, table, .. } = &self.access else {
             return None;
         };
         let dialect = Dialect::of(&facts.dialect)?;
-        let healths = self.watch.around_the_step()?;
+        let healths = self.checks.around_the_step()?;
         let schemas = (before?, after?);
         Some(
             self.measure
@@ -282,7 +282,7 @@ impl Verifier for StepVerifier {
     }
 
     fn checked(&mut self) -> Vec<Checked> {
-        self.watch.take_made()
+        self.checks.take_made()
     }
 }
 
@@ -325,7 +325,7 @@ const REMOVED: &str = "SELECT quote_ident(schemaname) || '.' || quote_ident(reln
      JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      WHERE l.pid = pg_backend_pid() AND l.mode = 'AccessExclusiveLock' AND c.relkind = 'r'";
 
-/// The same witness, looking into a transaction of the engine.
+/// Verifies a step inside the transaction of the engine.
 struct InTransactionVerifier<'a> {
     look: Box<dyn DatabaseReader + 'a>,
     table: &'a VersionTable,

@@ -145,8 +145,8 @@ fn not_of_this(context: &CommandContext<'_>, here: &DatabaseReference, run: &Run
 }
 
 /// What is recorded of a run that goes on or ends on another database than it began on.
-pub(super) fn moved(session: &Project, run: &Run) -> Option<Entry> {
-    let here = session.database_reference();
+pub(super) fn moved(project: &Project, run: &Run) -> Option<Entry> {
+    let here = project.database_reference();
     let is_usable = here.relation_to(&run.database).is_usable();
     (!is_usable).then(|| Entry::OtherDatabase(Box::new(here)))
 }

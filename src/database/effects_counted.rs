@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use super::{DatabaseError, DatabaseReader};
-use crate::domain::catalogue::SchemaModel;
 use crate::domain::checks::Counts;
 use crate::domain::connection::VersionTable;
 use crate::domain::effect::CountedInventory;
 use crate::domain::forecast::Dialect;
 use crate::domain::schema::SchemaLines;
+use crate::domain::schema_model::SchemaModel;
 
 /// Notes the tables of a schema and counts their rows, the smallest table first. Those that `budget` does not suffice
 /// for are not counted, and [`CountedInventory::not_counted`] says which.
@@ -32,6 +32,6 @@ pub fn of_counts(
     version: &VersionTable,
     counts: &Counts,
 ) -> CountedInventory {
-    let catalogue = SchemaModel::read(schema, dialect, None);
-    CountedInventory::new(&catalogue, counts, version)
+    let model = SchemaModel::read(schema, dialect, None);
+    CountedInventory::new(&model, counts, version)
 }

@@ -1,11 +1,10 @@
-//! Our own connection to the database that the engine migrates: the witness of every step.
+//! Our own connection to the database that the engine migrates: what verifies each step.
 //!
 //! The drivers are asynchronous; nothing outside this folder is.
 
 mod audit;
 pub mod backup;
 mod blockers;
-mod catalogue;
 mod checks_mysql;
 mod checks_postgres;
 mod checks_sqlite;
@@ -24,6 +23,7 @@ mod probe;
 mod proof_mysql;
 mod proof_postgres;
 mod proof_sqlite;
+mod schema_model;
 mod schema_mysql;
 mod schema_postgres;
 mod schema_sqlite;
@@ -31,7 +31,7 @@ mod snapshot;
 mod sqlite;
 pub mod url;
 
-pub use self::catalogue::catalogue;
+pub use self::schema_model::schema_model;
 pub use self::schema_postgres::SCHEMA as SCHEMA_OF_POSTGRES;
 pub use self::snapshot::{LeftoverSnapshot, Snapshot};
 

@@ -260,11 +260,11 @@ impl DatabaseDigest {
 ///
 /// SQLite has a table made anew for most changes, and what the code leaves out of the new one, or what points at the old
 /// one, may be lost with nothing said of it.
-pub fn wanted(outlook: &PlanForecast, dialect: Option<forecast::Dialect>) -> Option<String> {
-    if let Some(reason) = &outlook.unread {
+pub fn wanted(forecast: &PlanForecast, dialect: Option<forecast::Dialect>) -> Option<String> {
+    if let Some(reason) = &forecast.unread {
         return Some(format!("the steps could not be looked into: {reason}"));
     }
-    outlook
+    forecast
         .findings()
         .filter(|finding| finding.level >= Level::Medium)
         // A step that fails destroys least; it is the reason where there is no other.
@@ -277,7 +277,7 @@ pub fn wanted(outlook: &PlanForecast, dialect: Option<forecast::Dialect>) -> Opt
         .or_else(|| {
             let made_anew = |finding: &&Finding| finding.code == "table-rewritten";
             let is_sqlite = dialect == Some(forecast::Dialect::Sqlite);
-            outlook.findings().find(|one| is_sqlite && made_anew(one))
+            forecast.findings().find(|one| is_sqlite && made_anew(one))
         })
         .map(|finding| finding.sentence.clone())
 }

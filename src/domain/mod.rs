@@ -7,7 +7,6 @@
 pub mod audit;
 pub mod backup;
 pub mod blocker;
-pub mod catalogue;
 pub mod checks;
 pub mod command;
 pub mod connection;
@@ -30,6 +29,7 @@ pub mod revision;
 pub mod risk;
 pub mod run_report;
 pub mod schema;
+pub mod schema_model;
 pub mod schema_names;
 pub mod secret;
 pub mod sql;

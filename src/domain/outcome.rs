@@ -153,7 +153,7 @@ pub struct RunOutcome {
     /// Whether each step was looked up in the database.
     pub validated: bool,
     /// Who looked: `read from the database`, or whose word it is.
-    pub witness: &'static str,
+    pub verifier: &'static str,
     /// Wall time of the whole run.
     pub elapsed: Duration,
 }
@@ -183,7 +183,7 @@ impl RunOutcome {
             stop: None,
             current: Some(current),
             validated: true,
-            witness: "",
+            verifier: "",
             elapsed: Duration::ZERO,
         }
     }

@@ -70,7 +70,7 @@ pub fn run_with_snapshot(
             graph: parts.graph,
             before: before.clone(),
             engine: parts.engine,
-            witness: &mut *parts.witness,
+            verifier: &mut *parts.verifier,
             recorder: &mut deferred,
             events: &mut *parts.events,
             interrupt: parts.interrupt,
@@ -95,11 +95,11 @@ pub fn run_with_snapshot(
         return (report, Err(reason));
     }
     failpoint::point("after_put_back");
-    let heads = match parts.witness.heads() {
+    let heads = match parts.verifier.heads() {
         Ok(heads) => heads,
         Err(reason) => return (report, Err(reason)),
     };
-    let after = parts.witness.schema();
+    let after = parts.verifier.schema();
     let proven = before.is_some()
         && after.is_some()
         && Difference::between(before.as_ref(), after.as_ref()).is_empty();

@@ -53,7 +53,7 @@ pub fn run_in_transaction(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
     }
     let current = match (&stop, done.last()) {
         (None, Some(last)) => Some(last.heads.clone()),
-        _ => parts.witness.heads().ok(),
+        _ => parts.verifier.heads().ok(),
     };
     let undone = done.is_empty()
         && matches!(
@@ -74,7 +74,7 @@ pub fn run_in_transaction(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
         stop,
         current,
         validated: true,
-        witness: parts.witness.name(),
+        verifier: parts.verifier.name(),
         elapsed: started.elapsed(),
     }
 }
@@ -91,8 +91,8 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&SchemaLines>) -> End
         return Err(between(Cause::Interrupted));
     }
     let none = SchemaLines::new();
-    parts.witness.may_go_on(true).map_err(between)?;
-    let evidence = parts.witness.evidence();
+    parts.verifier.may_go_on(true).map_err(between)?;
+    let evidence = parts.verifier.evidence();
     parts
         .recorder
         .intent(0, first, before.unwrap_or(&none), evidence.as_ref().ok())
@@ -114,7 +114,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&SchemaLines>) -> End
         parts.graph,
         &mut *parts.recorder,
         parts.interrupt,
-        Following::new(parts.engine, &mut *parts.events, &mut *parts.witness),
+        Following::new(parts.engine, &mut *parts.events, &mut *parts.verifier),
     );
     let run = parts
         .engine
@@ -135,8 +135,8 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&SchemaLines>) -> End
     let index = seen.at(plan.steps.len());
     let blockers = std::mem::take(&mut seen.blockers);
     let mut looks = StepObservation {
-        witness: &mut *parts.witness,
-        glance: None,
+        verifier: &mut *parts.verifier,
+        snapshot: None,
         before,
         evidence,
         session: seen.session.take(),
@@ -145,7 +145,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&SchemaLines>) -> End
     let heads = judge(parts.graph, &whole, run, &mut looks, options)
         .map_err(|stop| Box::new(objected(stop.at(index, blockers), &seen)))?;
 
-    let after = parts.witness.schema();
+    let after = parts.verifier.schema();
     let mut faults = not_as_inside(seen.last_schema(), after.as_ref());
     let looks = vec![
         Checked::new(VERSION_TABLE, None),

@@ -37,8 +37,8 @@ impl Parts<'_> {
         };
         let succeeded = run.as_ref().is_ok_and(|run| run.ended == Ended::Exited(0));
         // After a failure each piece is looked at by itself, since one may be out of reach.
-        let glance = if succeeded && self.options.validate {
-            self.witness.glance()
+        let snapshot = if succeeded && self.options.validate {
+            self.verifier.snapshot()
         } else {
             None
         };
@@ -47,8 +47,8 @@ impl Parts<'_> {
             step,
             run,
             &mut StepObservation {
-                witness: &mut *self.witness,
-                glance: glance.as_ref(),
+                verifier: &mut *self.verifier,
+                snapshot: snapshot.as_ref(),
                 before: schema.as_ref(),
                 evidence,
                 session: heard.session.clone(),
@@ -65,7 +65,7 @@ impl Parts<'_> {
         failpoint::point("after_look");
         let seen = AppliedStep {
             heads,
-            glance,
+            snapshot,
             session: heard.session,
             started,
             effect,
@@ -84,14 +84,14 @@ impl Parts<'_> {
     ) -> Result<StepDone, Box<Stopped>> {
         let AppliedStep {
             heads,
-            glance,
+            snapshot,
             session,
             started,
             effect,
         } = found;
-        let (after, health) = match glance {
-            Some(glance) => (glance.schema, glance.health),
-            None if self.options.validate => (self.witness.schema(), None),
+        let (after, health) = match snapshot {
+            Some(snapshot) => (snapshot.schema, snapshot.health),
+            None if self.options.validate => (self.verifier.schema(), None),
             None => (None, None),
         };
         let difference = Difference::between(schema.as_ref(), after.as_ref());
@@ -101,7 +101,7 @@ impl Parts<'_> {
             ..Removed::default()
         };
         let found = if self.options.validate {
-            self.witness.faults(step, &difference, health, removed)
+            self.verifier.faults(step, &difference, health, removed)
         } else {
             Findings::default()
         };
@@ -154,11 +154,11 @@ impl Parts<'_> {
         let schema = Difference::between(before, after);
         if let Some(effect) = effect {
             let effect = Effect { schema, ..effect };
-            let verdict = match self.witness.judge(index, &effect) {
+            let verdict = match self.verifier.judge(index, &effect) {
                 // Nothing of another connection is seen inside the transaction.
-                keep @ Verdict::Keep { .. } if self.witness.may_act_elsewhere(index) => {
+                keep @ Verdict::Keep { .. } if self.verifier.may_act_elsewhere(index) => {
                     let measured =
-                        self.witness
+                        self.verifier
                             .measure_afterwards(index, before, after, &effect.schema);
                     let elsewhere = match measured.map(|measured| measured.verdict) {
                         Some(Verdict::Undo(surprises)) => effect.elsewhere(surprises),
@@ -179,7 +179,7 @@ impl Parts<'_> {
             return (None, nothing);
         }
         match self
-            .witness
+            .verifier
             .measure_afterwards(index, before, after, &schema)
         {
             Some(Measured { effect, verdict }) => (Some(effect), verdict),
@@ -215,7 +215,7 @@ pub(super) struct EndedStep<'a> {
 /// A step that the version table shows as done.
 pub(super) struct AppliedStep {
     pub(super) heads: Heads,
-    pub(super) glance: Option<PostStepSnapshot>,
+    pub(super) snapshot: Option<PostStepSnapshot>,
     pub(super) session: Option<StepSession>,
     pub(super) started: Instant,
     pub(super) effect: Option<Effect>,

@@ -28,8 +28,8 @@ impl Hearing {
         }
     }
 
-    pub(super) fn look_around(&mut self, witness: &mut dyn Verifier) {
-        let seen = witness.blockers(Duration::MAX);
+    pub(super) fn look_around(&mut self, verifier: &mut dyn Verifier) {
+        let seen = verifier.blockers(Duration::MAX);
         let seen = seen.into_iter().filter(|session| session.blocks);
         self.blockers
             .extend(seen.map(|session| (session.pid, session)));
@@ -57,7 +57,7 @@ impl Hearing {
 pub(super) struct Following<'a> {
     pub(super) engine: &'a dyn Engine,
     pub(super) events: &'a mut dyn Events,
-    pub(super) witness: &'a mut dyn Verifier,
+    pub(super) verifier: &'a mut dyn Verifier,
     pub(super) hearing: Hearing,
     /// What keeps the record of the statements, and of which step they are.
     pub(super) record: Option<(usize, &'a mut dyn Recorder)>,
@@ -67,12 +67,12 @@ impl<'a> Following<'a> {
     pub(super) fn new(
         engine: &'a dyn Engine,
         events: &'a mut dyn Events,
-        witness: &'a mut dyn Verifier,
+        verifier: &'a mut dyn Verifier,
     ) -> Self {
         Self {
             engine,
             events,
-            witness,
+            verifier: verifier,
             hearing: Hearing::default(),
             record: None,
         }
@@ -126,10 +126,10 @@ impl Listener for Following<'_> {
     }
 
     fn schema(&mut self) -> Option<String> {
-        self.witness.schema().as_ref().map(fingerprint)
+        self.verifier.schema().as_ref().map(fingerprint)
     }
 
     fn on_tick(&mut self) {
-        self.hearing.look_around(&mut *self.witness);
+        self.hearing.look_around(&mut *self.verifier);
     }
 }

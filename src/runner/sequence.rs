@@ -202,7 +202,7 @@ impl Parts<'_> {
                 graph: self.graph,
                 before: None,
                 engine,
-                witness: &mut *self.witness,
+                verifier: &mut *self.verifier,
                 recorder: &mut *self.recorder,
                 events: &mut *self.events,
                 interrupt: self.interrupt,
@@ -238,8 +238,8 @@ impl Parts<'_> {
     ) -> Result<Option<String>, Box<Stopped>> {
         let index = plan.steps.len() - 1;
         let mut looks = super::StepObservation {
-            witness: &mut *self.witness,
-            glance: None,
+            verifier: &mut *self.verifier,
+            snapshot: None,
             before: schema,
             evidence: Err(Doubt::NoEvidence),
             session: None,
@@ -320,12 +320,12 @@ impl Together<'_> {
             .ok_or(None)?;
         failpoint::point("after_engine");
         let Heard { session, .. } = self.state.heard.of_step();
-        let glance = self.parts.witness.glance();
-        let heads = self.heads(glance.as_ref(), step).ok_or(None)?;
+        let snapshot = self.parts.verifier.snapshot();
+        let heads = self.heads(snapshot.as_ref(), step).ok_or(None)?;
         failpoint::point("after_look");
         let found = AppliedStep {
             heads,
-            glance,
+            snapshot,
             session,
             started: self.state.started,
             effect: self.state.effect.take(),
@@ -345,10 +345,10 @@ impl Together<'_> {
     }
 
     /// The version rows, if they are those of after the step. Else it is judged when the process is gone.
-    fn heads(&mut self, glance: Option<&PostStepSnapshot>, step: &Step) -> Option<Heads> {
-        let heads = match glance {
-            Some(glance) => glance.heads.clone(),
-            None => self.parts.witness.heads(),
+    fn heads(&mut self, snapshot: Option<&PostStepSnapshot>, step: &Step) -> Option<Heads> {
+        let heads = match snapshot {
+            Some(snapshot) => snapshot.heads.clone(),
+            None => self.parts.verifier.heads(),
         };
         heads
             .ok()
@@ -380,11 +380,11 @@ impl Listener for Together<'_> {
     }
 
     fn schema(&mut self) -> Option<String> {
-        self.parts.witness.schema().as_ref().map(fingerprint)
+        self.parts.verifier.schema().as_ref().map(fingerprint)
     }
 
     fn on_tick(&mut self) {
-        self.state.heard.look_around(&mut *self.parts.witness);
+        self.state.heard.look_around(&mut *self.parts.verifier);
     }
 }
 
@@ -398,7 +398,7 @@ impl Together<'_> {
 
 impl Judge for Together<'_> {
     fn starting(&mut self, _: usize, transaction: &mut dyn Queries) -> Result<(), String> {
-        match self.parts.witness.begins(self.state.index, transaction) {
+        match self.parts.verifier.begins(self.state.index, transaction) {
             Ok(()) => Ok(()),
             Err(reason) => self.object(Cause::NotMeasured(reason)),
         }
@@ -410,7 +410,7 @@ impl Judge for Together<'_> {
         _: &Heads,
         transaction: &mut dyn Queries,
     ) -> Result<(), String> {
-        let measured = self.parts.witness.measure(self.state.index, transaction);
+        let measured = self.parts.verifier.measure(self.state.index, transaction);
         failpoint::point("inside_step");
         match measured {
             Err(reason) => self.object(Cause::NotMeasured(reason)),

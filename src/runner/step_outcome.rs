@@ -8,10 +8,10 @@ use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
 use crate::domain::revision::Heads;
 use crate::engine::{Ended, EngineError, StepRun};
 
-/// What a step is judged by: what was seen at a glance, and else what is looked at now.
+/// What a step is judged by: the snapshot taken after it, or else what is read now.
 pub(super) struct StepObservation<'a> {
-    pub(super) witness: &'a mut dyn Verifier,
-    pub(super) glance: Option<&'a PostStepSnapshot>,
+    pub(super) verifier: &'a mut dyn Verifier,
+    pub(super) snapshot: Option<&'a PostStepSnapshot>,
     /// The schema before the step.
     pub(super) before: Option<&'a SchemaLines>,
     /// What was noted before it.
@@ -22,16 +22,16 @@ pub(super) struct StepObservation<'a> {
 
 impl StepObservation<'_> {
     pub(super) fn heads(&mut self) -> Result<Heads, String> {
-        match self.glance {
-            Some(glance) => glance.heads.clone(),
-            None => self.witness.heads(),
+        match self.snapshot {
+            Some(snapshot) => snapshot.heads.clone(),
+            None => self.verifier.heads(),
         }
     }
 
     pub(super) fn schema(&mut self) -> Option<SchemaLines> {
-        match self.glance {
-            Some(glance) => glance.schema.clone(),
-            None => self.witness.schema(),
+        match self.snapshot {
+            Some(snapshot) => snapshot.schema.clone(),
+            None => self.verifier.schema(),
         }
     }
 
@@ -47,7 +47,7 @@ impl StepObservation<'_> {
             Vec::new()
         } else {
             let proof = match &self.evidence {
-                Ok(evidence) => self.witness.proof(evidence, self.session.as_ref()),
+                Ok(evidence) => self.verifier.proof(evidence, self.session.as_ref()),
                 Err(doubt) => Proof::none(doubt.clone()),
             };
             proof.doubts_with(schema_compared)

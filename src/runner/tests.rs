@@ -44,11 +44,11 @@ impl Verifier for FakeDatabase {
         "read from a test"
     }
 
-    fn glance(&mut self) -> Option<PostStepSnapshot> {
+    fn snapshot(&mut self) -> Option<PostStepSnapshot> {
         if !*self.glances.borrow() {
             return None;
         }
-        self.note("glance");
+        self.note("snapshot");
         Some(PostStepSnapshot {
             heads: Ok(self.rows.borrow().clone()),
             schema: Some(self.schema.borrow().clone()),
@@ -177,7 +177,7 @@ impl Engine for Scripted {
     }
 
     fn current(&self) -> Result<Current, EngineError> {
-        unreachable!("the runner asks its witness")
+        unreachable!("the runner asks its verifier")
     }
 
     fn command_line(&self, argument: &str) -> Vec<String> {
@@ -238,7 +238,7 @@ impl Engine for Scripted {
     }
 }
 
-/// A transaction that nobody asks: the witness looks at the world itself.
+/// A transaction that nobody asks: the verifier looks at the world itself.
 struct Open;
 
 impl Queries for Open {
@@ -281,7 +281,7 @@ fn run_line_by(
             graph: &graph,
             before: None,
             engine: &engine,
-            witness: &mut world.clone(),
+            verifier: &mut world.clone(),
             recorder: &mut world.clone(),
             events: &mut world.clone(),
             interrupt,
@@ -359,7 +359,7 @@ fn what_can_be_seen_at_once_is_looked_at_once() {
             "start 0",
             "run c@b",
             "ended 0",
-            "glance",
+            "snapshot",
             "judge what was seen",
             "done 0"
         ]
@@ -372,7 +372,7 @@ fn what_can_be_seen_at_once_is_looked_at_once() {
     assert!(!world.log.borrow().contains(&"look".to_owned()));
 }
 
-/// Red where a failure is judged by a glance that may not be had, or a lie by what was seen before the engine ran.
+/// Red where a failure is judged by a snapshot that may not be had, or a lie by what was seen before the engine ran.
 #[test]
 fn a_lie_is_seen_at_a_glance_and_a_failure_is_looked_at_piece_by_piece() {
     let world = FakeDatabase::at(&["c"]);
@@ -383,7 +383,7 @@ fn a_lie_is_seen_at_a_glance_and_a_failure_is_looked_at_piece_by_piece() {
     *world.glances.borrow_mut() = true;
     let report = run_line(&world, &Interrupt::never(), true, |_| Ended::Exited(1));
     assert_eq!(report.outcome(), Outcome::FailedUnchanged);
-    assert!(!world.log.borrow().contains(&"glance".to_owned()));
+    assert!(!world.log.borrow().contains(&"snapshot".to_owned()));
 }
 
 #[test]

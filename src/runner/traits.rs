@@ -61,7 +61,7 @@ pub trait Verifier {
 
     /// Looks at all at once that is looked at after a step. `None` where that cannot be had: then each is asked
     /// for by itself.
-    fn glance(&mut self) -> Option<PostStepSnapshot> {
+    fn snapshot(&mut self) -> Option<PostStepSnapshot> {
         None
     }
 

@@ -52,7 +52,7 @@ impl<'a> TransactionJudge<'a> {
         interrupt: &'a Interrupt,
         following: Following<'a>,
     ) -> Self {
-        following.witness.forget_inside();
+        following.verifier.forget_inside();
         Self {
             plan,
             graph,
@@ -88,7 +88,7 @@ impl<'a> TransactionJudge<'a> {
     }
 
     fn begins(&mut self, index: usize, transaction: &mut dyn Queries) -> Result<(), String> {
-        match self.following.witness.begins(index, transaction) {
+        match self.following.verifier.begins(index, transaction) {
             Ok(()) => Ok(()),
             Err(reason) => self.object(index, Cause::NotMeasured(reason)),
         }
@@ -96,8 +96,8 @@ impl<'a> TransactionJudge<'a> {
 
     /// Measures a step that was looked at; the error is why it must not be kept.
     fn measure(&mut self, index: usize, transaction: &mut dyn Queries) -> Result<(), Cause> {
-        let witness = &mut *self.following.witness;
-        let measured = witness
+        let verifier = &mut *self.following.verifier;
+        let measured = verifier
             .measure(index, transaction)
             .map_err(Cause::NotMeasured)?;
         let (Some(Measured { effect, verdict }), Some((done, _))) =
@@ -110,7 +110,7 @@ impl<'a> TransactionJudge<'a> {
         }
         let schema = done.difference.clone();
         let effect = Effect { schema, ..effect };
-        match witness.judge(index, &effect) {
+        match verifier.judge(index, &effect) {
             Verdict::Undo(surprises) => return Err(Cause::Unannounced(surprises)),
             Verdict::Keep { notes } => {
                 for note in notes {
@@ -136,21 +136,21 @@ impl<'a> TransactionJudge<'a> {
             .get(index)
             .filter(|_| index == self.applied.len())
             .ok_or_else(|| unseen("the engine is somewhere else"))?;
-        let mut witness = self
+        let mut verifier = self
             .following
-            .witness
+            .verifier
             .inside(transaction)
             .ok_or_else(|| unseen("there is no connection of our own"))?;
-        let heads = witness.heads().map_err(|reason| unseen(&reason))?;
+        let heads = verifier.heads().map_err(|reason| unseen(&reason))?;
         if !describes(self.graph, &heads, &step.heads_after) {
             return Err(unseen("the version table does not hold what it should"));
         }
-        let schema = witness.schema().ok_or_else(|| unseen("no schema"))?;
+        let schema = verifier.schema().ok_or_else(|| unseen("no schema"))?;
         let difference = Difference::between(self.schema.as_ref(), Some(&schema));
-        let found = witness.faults(step, &difference, None, Removed::default());
+        let found = verifier.faults(step, &difference, None, Removed::default());
         let looks = [VERSION_TABLE, SCHEMA].map(|name| Checked::new(name, None));
-        let looks = looks.into_iter().chain(witness.checked()).collect();
-        drop(witness);
+        let looks = looks.into_iter().chain(verifier.checked()).collect();
+        drop(verifier);
         // Where it cannot be written, neither can what has to be before the commit.
         let _ = self.recorder.checked(Some(index), looks);
         let now = Instant::now();
@@ -191,8 +191,8 @@ impl Listener for TransactionJudge<'_> {
 
 impl Judge for TransactionJudge<'_> {
     fn begun(&mut self, transaction: &mut dyn Queries) -> Result<(), String> {
-        let witness = self.following.witness.inside(transaction);
-        self.schema = witness.and_then(|mut witness| witness.schema());
+        let verifier = self.following.verifier.inside(transaction);
+        self.schema = verifier.and_then(|mut verifier| verifier.schema());
         if self.schema.is_none() {
             let reason = "the schema cannot be read inside the transaction";
             return self.object(0, Cause::CheckFailed(vec![reason.to_owned()]));
@@ -228,8 +228,8 @@ impl Judge for TransactionJudge<'_> {
 
     fn finished(&mut self, transaction: &mut dyn Queries) -> Result<(), String> {
         let last = self.plan.steps.len().saturating_sub(1);
-        let (faults, looks) = match self.following.witness.inside(transaction) {
-            Some(mut witness) => (witness.faults_at_the_end(), witness.checked()),
+        let (faults, looks) = match self.following.verifier.inside(transaction) {
+            Some(mut verifier) => (verifier.faults_at_the_end(), verifier.checked()),
             None => (
                 vec!["the transaction cannot be looked into".to_owned()],
                 Vec::new(),

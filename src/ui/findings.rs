@@ -134,7 +134,7 @@ impl Ui {
     pub(super) fn ending_text(
         &self,
         text: &mut String,
-        outlook: &PlanForecast,
+        forecast: &PlanForecast,
         ending: PlanFooter<'_>,
     ) {
         text.push('\n');
@@ -142,10 +142,10 @@ impl Ui {
             let under = " ".repeat(11);
             text.push_str(&self.labelled(label, &self.wrapped(value, 11, &under)));
         };
-        if let Some(reason) = &outlook.unread {
+        if let Some(reason) = &forecast.unread {
             line("Unread", reason);
         }
-        line("Asked", &asked(&outlook.asked));
+        line("Asked", &asked(&forecast.asked));
         line("Verdict", ending.verdict);
         if let Some(backup) = ending.backup {
             line("Backup", backup);
@@ -202,8 +202,8 @@ fn finding_json(finding: &Finding) -> Value {
 }
 
 /// What is foretold of a whole plan.
-pub(super) fn outlook_json(outlook: &PlanForecast, ending: PlanFooter<'_>) -> Value {
-    let asked = match &outlook.asked {
+pub(super) fn outlook_json(forecast: &PlanForecast, ending: PlanFooter<'_>) -> Value {
+    let asked = match &forecast.asked {
         ProbeUsage::Not(reason) => json!({ "reason": reason }),
         ProbeUsage::Within {
             answers,
@@ -218,12 +218,12 @@ pub(super) fn outlook_json(outlook: &PlanForecast, ending: PlanFooter<'_>) -> Va
         }),
     };
     json!({
-        "level": outlook.level(),
+        "level": forecast.level(),
         "sentence": ending.verdict,
         "next": ending.next,
         "asked": asked,
-        "unread": outlook.unread,
-        "first_failing_step": outlook.first_failure().map(|(index, _)| index + 1),
-        "reachable": outlook.reachable.as_ref().and_then(|reachable| reachable.target.clone()),
+        "unread": forecast.unread,
+        "first_failing_step": forecast.first_failure().map(|(index, _)| index + 1),
+        "reachable": forecast.reachable.as_ref().and_then(|reachable| reachable.target.clone()),
     })
 }

@@ -85,7 +85,7 @@ pub struct PlanView<'a> {
     /// How each step runs where that is not in one transaction; nothing for Alembic.
     pub ways: &'a [Vec<String>],
     /// What is foretold of the steps.
-    pub outlook: &'a PlanForecast,
+    pub forecast: &'a PlanForecast,
     /// What the policy says of it; `None` where there is none.
     pub ruling: Option<&'a PolicyDecision>,
     /// What that comes to.
@@ -132,7 +132,11 @@ impl Ui {
             .enumerate()
             .map(|(index, (step, command))| {
                 let mut step = step_json(step, command);
-                let findings = view.outlook.steps.get(index).map_or(&[][..], Vec::as_slice);
+                let findings = view
+                    .forecast
+                    .steps
+                    .get(index)
+                    .map_or(&[][..], Vec::as_slice);
                 step["findings"] = findings_json(findings).into();
                 if let Some(ways) = view.ways.get(index) {
                     step["not_in_one_transaction"] = json!(ways);
@@ -146,7 +150,7 @@ impl Ui {
             "current": view.plan.current,
             "target": view.target,
             "steps": steps,
-            "verdict": outlook_json(view.outlook, view.ending),
+            "verdict": outlook_json(view.forecast, view.ending),
             "ruling": view.ruling,
             "backup": view.ending.backup,
         })

@@ -27,7 +27,7 @@ pub struct Listing<'a> {
     /// How many others have to go before each.
     pub needed_by: &'a [usize],
     /// What is foretold of each, if all before it have gone.
-    pub outlook: &'a PlanForecast,
+    pub forecast: &'a PlanForecast,
 }
 
 /// What `rollback check` found.
@@ -40,7 +40,7 @@ pub struct CheckView<'a> {
     /// What the history of the database has of it, for SQL files.
     pub registered: Option<&'a RegisteredMigration<'a>>,
     /// What is foretold of it.
-    pub outlook: &'a PlanForecast,
+    pub forecast: &'a PlanForecast,
     /// Whether to roll back, restore or fix forward.
     pub advice: &'a str,
     /// Why.
@@ -76,7 +76,7 @@ impl Ui {
             text.push_str(&self.labelled("Applied", "nothing"));
             return text;
         }
-        if let Some(reason) = &listing.outlook.unread {
+        if let Some(reason) = &listing.forecast.unread {
             text.push_str(&self.labelled("Unread", reason));
         }
         let ids = listing
@@ -92,7 +92,7 @@ impl Ui {
         let _ = writeln!(text, "\n{}", self.out.bold(&head));
         for (index, step) in listing.plan.steps.iter().enumerate() {
             let findings = listing
-                .outlook
+                .forecast
                 .steps
                 .get(index)
                 .map_or(&[][..], Vec::as_slice);
@@ -128,13 +128,13 @@ impl Ui {
             );
         }
         let failing = listing
-            .outlook
+            .forecast
             .steps
             .iter()
             .filter(|findings| comes_to_its_end(findings) == Some(false))
             .count();
         let doubtful = listing
-            .outlook
+            .forecast
             .steps
             .iter()
             .filter(|findings| comes_to_its_end(findings).is_none())
@@ -176,7 +176,7 @@ impl Ui {
             self.revision_text(&mut text, step, before);
         }
         text.push('\n');
-        match examination.outlook.steps.last().map(Vec::as_slice) {
+        match examination.forecast.steps.last().map(Vec::as_slice) {
             None | Some([]) => {
                 text.push_str("Nothing was found that could go wrong or get lost.\n");
             }
@@ -189,7 +189,7 @@ impl Ui {
         text.push('\n');
         text.push_str(&self.labelled("Advice", &self.wrapped(examination.advice, 11, &under)));
         text.push_str(&self.labelled("Because", &self.wrapped(examination.reason, 11, &under)));
-        self.ending_text(&mut text, examination.outlook, examination.ending);
+        self.ending_text(&mut text, examination.forecast, examination.ending);
         text
     }
 }
@@ -221,7 +221,7 @@ impl Ui {
 fn list_json(listing: Listing<'_>) -> Value {
     let revisions = listing.plan.steps.iter().enumerate().map(|(index, step)| {
         let findings = listing
-            .outlook
+            .forecast
             .steps
             .get(index)
             .map_or(&[][..], Vec::as_slice);
@@ -234,7 +234,7 @@ fn list_json(listing: Listing<'_>) -> Value {
         "version": VERSION,
         "database": listing.database,
         "current": listing.plan.current,
-        "unread": listing.outlook.unread,
+        "unread": listing.forecast.unread,
         "revisions": revisions,
     })
 }
@@ -244,7 +244,7 @@ fn examination_json(examination: CheckView<'_>) -> Value {
         return Value::Null;
     };
     let findings = examination
-        .outlook
+        .forecast
         .steps
         .last()
         .map_or(&[][..], Vec::as_slice);
@@ -261,7 +261,7 @@ fn examination_json(examination: CheckView<'_>) -> Value {
         "before": before,
         "advice": examination.advice,
         "reason": examination.reason,
-        "verdict": super::findings::outlook_json(examination.outlook, examination.ending),
+        "verdict": super::findings::outlook_json(examination.forecast, examination.ending),
     })
 }
 

@@ -244,7 +244,7 @@ impl Ui {
 
     fn position(&self, report: &RunOutcome, is_sequence: bool) {
         let position = match &report.current {
-            Some(heads) => format!("{}, {}", rows(heads, is_sequence), report.witness),
+            Some(heads) => format!("{}, {}", rows(heads, is_sequence), report.verifier),
             None => "unknown: it could not be read".to_owned(),
         };
         self.insist_unless_done(

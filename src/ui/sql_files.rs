@@ -56,7 +56,7 @@ pub struct Migrations<'a> {
     /// How many others have to go before each.
     pub needed_by: &'a [usize],
     /// What is foretold of each, if all before it have gone.
-    pub outlook: &'a PlanForecast,
+    pub forecast: &'a PlanForecast,
     /// How many were rolled back, and not applied since.
     pub rolled_back: usize,
     /// Those of them that are shown.
@@ -196,7 +196,7 @@ impl Ui {
             let _ = writeln!(text, "\n{}", self.out.bold(&head));
         }
         for (index, one) in migrations.registered.iter().enumerate() {
-            let findings = findings(migrations.outlook, index);
+            let findings = findings(migrations.forecast, index);
             let (can, color) = if one.verdict.can_rollback {
                 ("yes", Color::Green)
             } else {
@@ -409,8 +409,8 @@ fn rolled_back_json(record: &HistoryRecord, value: &mut Value) {
     value["notes"] = json!(record.notes);
 }
 
-fn findings(outlook: &PlanForecast, index: usize) -> &[Finding] {
-    outlook.steps.get(index).map_or(&[][..], Vec::as_slice)
+fn findings(forecast: &PlanForecast, index: usize) -> &[Finding] {
+    forecast.steps.get(index).map_or(&[][..], Vec::as_slice)
 }
 
 /// What keeps a migration from going, else what is worst about its going.
@@ -424,7 +424,7 @@ fn why(one: &RegisteredMigration<'_>, findings: &[Finding]) -> Option<String> {
 
 fn migrations_json(migrations: Migrations<'_>) -> Value {
     let one = |(index, (step, registered)): (usize, (&Step, &RegisteredMigration<'_>))| {
-        let mut value = revision_json(step, findings(migrations.outlook, index));
+        let mut value = revision_json(step, findings(migrations.forecast, index));
         value["needed_by"] = migrations.needed_by.get(index).copied().into();
         registered.json(&mut value);
         value
@@ -448,7 +448,7 @@ fn migrations_json(migrations: Migrations<'_>) -> Value {
         "version": VERSION,
         "database": migrations.database,
         "current": migrations.plan.current,
-        "unread": migrations.outlook.unread,
+        "unread": migrations.forecast.unread,
         "revisions": revisions,
         "total": migrations.registered.len(),
         "can_rollback": can,

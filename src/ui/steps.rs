@@ -58,8 +58,8 @@ impl Ui {
                 let way = self.wrapped(way, indent.len(), &indent);
                 let _ = writeln!(text, "{indent}{}", self.out.with(&way, Color::Yellow));
             }
-            if let Some(findings) = view.outlook.steps.get(index)
-                && view.outlook.unread.is_none()
+            if let Some(findings) = view.forecast.steps.get(index)
+                && view.forecast.unread.is_none()
             {
                 self.findings_text(&mut text, width + 4, findings);
             }
@@ -67,7 +67,7 @@ impl Ui {
         if let Some(ruling) = view.ruling {
             self.ruling_text(&mut text, ruling);
         }
-        self.ending_text(&mut text, view.outlook, view.ending);
+        self.ending_text(&mut text, view.forecast, view.ending);
         text
     }
 

@@ -4,9 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rollback::domain::catalogue::SchemaModel;
 use rollback::domain::forecast::{
-    Dialect, Direction, Event, EventKind, Failure, Followed, Host, Migrations, foresee,
+    Dialect, Direction, Event, EventKind, Failure, Followed, Host, Migrations, predict,
 };
 use rollback::domain::graph::Graph;
 use rollback::domain::operation::{
@@ -15,6 +14,7 @@ use rollback::domain::operation::{
 };
 use rollback::domain::plan::Plan;
 use rollback::domain::revision::{Revision, RevisionId};
+use rollback::domain::schema_model::SchemaModel;
 use rollback::domain::sql::read_type;
 use serde_json::{Value, json};
 
@@ -357,7 +357,7 @@ fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mu
     let graph = Graph::new(revisions).unwrap();
     let head = RevisionId::new(format!("r{}", steps.len() - 1));
     let plan = Plan::new(&graph, &[head], &"base".parse().unwrap()).unwrap();
-    let foreseen = foresee(
+    let forecast = predict(
         &plan,
         &graph,
         &Steps(steps),
@@ -366,8 +366,8 @@ fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mu
         &mut |_| Vec::new(),
     );
     let answers = oracle(&database.url(), steps);
-    for ((step, foreseen), answer) in steps.iter().zip(&foreseen).zip(&answers) {
-        let failures = &foreseen.seen.downgrade.failures;
+    for ((step, forecast), answer) in steps.iter().zip(&forecast).zip(&answers) {
+        let failures = &forecast.seen.downgrade.failures;
         let account = || {
             let step = serde_json::to_string(step).unwrap();
             let steps = serde_json::to_string(&steps).unwrap();
@@ -376,7 +376,7 @@ fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mu
                 "{kind:?}\n{statements}\n{step}\nforetold: {failures:#?}\nhappened: {answer}\nall: {steps}"
             )
         };
-        if foreseen.will_fail() {
+        if forecast.will_fail() {
             assert!(answer.is_string(), "{}", account());
             // MariaDB does not say what a foreign key lacks.
             let is_named = |failure: &Failure| {

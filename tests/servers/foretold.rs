@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollback::database::evidence::DatabaseProbe;
-use rollback::domain::catalogue::{Column, Key, Origin, Presence, SchemaModel, Table};
 use rollback::domain::forecast::{
     Dialect, Event, EventKind, Followed, Function, Happened, StepTrace,
 };
@@ -15,6 +14,7 @@ use rollback::domain::operation::{
 };
 use rollback::domain::revision::RevisionId;
 use rollback::domain::risk::{FailurePrediction, Finding, examine};
+use rollback::domain::schema_model::{Column, Key, Origin, Presence, SchemaModel, Table};
 
 use crate::support::{Kind, TestDatabase};
 

@@ -15,11 +15,11 @@
 //! `#[expect(dead_code, reason = "...")]` where it does not use everything.
 
 mod database;
-mod keeper;
 mod mariadb;
 mod mysql;
 mod postgres;
 mod server;
+mod supervisor;
 mod template;
 
 use std::ffi::OsString;

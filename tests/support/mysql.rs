@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use super::keeper::Commands;
 use super::mariadb::users;
 use super::server::shell_word;
+use super::supervisor::Commands;
 
 /// The folder with `mysqld`, `mysqldump` and `mysql`: of `ROLLBACK_TEST_MYSQL_BIN`, of `scripts/setup-servers mysql`,
 /// or the one of `PATH` that has a `mysqld` which is not MariaDB's.

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::keeper::Commands;
 use super::server::{PASSWORD, USER, program, shell_word};
+use super::supervisor::Commands;
 
 pub(super) fn commands(directory: &Path, port: u16) -> Commands {
     let (initdb, postgres) = programs();

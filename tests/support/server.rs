@@ -16,7 +16,7 @@ use rollback::domain::secret::Secret;
 
 use tempfile::TempDir;
 
-use super::keeper::{Commands, ServerSupervisor};
+use super::supervisor::{Commands, ServerSupervisor};
 use super::{Kind, TestDatabase, database, mariadb, mysql, postgres};
 
 /// Owner of everything.
@@ -33,7 +33,7 @@ pub(crate) struct Server {
     kind: Kind,
     directory: PathBuf,
     port: u16,
-    keeper: Mutex<ServerSupervisor>,
+    supervisor: Mutex<ServerSupervisor>,
 }
 
 impl Server {
@@ -84,21 +84,21 @@ impl Server {
             kind if kind.is_mysql() => None,
             _ => user_for_servers(directory.path(), "mysql"),
         };
-        let mut keeper = ServerSupervisor::new(directory.path().to_owned(), commands, user);
-        // From here on the keeper removes it.
+        let mut supervisor = ServerSupervisor::new(directory.path().to_owned(), commands, user);
+        // From here on the supervisor removes it.
         let directory = directory.keep();
-        let status = keeper.tell("fill");
+        let status = supervisor.tell("fill");
         assert_eq!(
             status,
             "0",
             "the {kind:?} server cannot be prepared:\n{}",
-            keeper.log()
+            supervisor.log()
         );
         let server = Self {
             kind,
             directory,
             port,
-            keeper: Mutex::new(keeper),
+            supervisor: Mutex::new(supervisor),
         };
         server.start_again();
         server
@@ -136,7 +136,7 @@ impl Server {
 
     /// Everything that it has logged, for a failing test.
     pub(crate) fn log(&self) -> String {
-        self.keeper
+        self.supervisor
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .log()
@@ -214,7 +214,7 @@ impl Server {
     }
 
     fn tell(&self, word: &str) -> String {
-        self.keeper
+        self.supervisor
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .tell(word)

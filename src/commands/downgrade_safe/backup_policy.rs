@@ -46,7 +46,7 @@ impl Own {
     /// Looks for it, and reads its file.
     pub(super) fn of(
         context: &CommandContext<'_>,
-        session: &Project,
+        project: &Project,
         backups: &[RunBackup],
     ) -> Self {
         let Some(backup) = to_go_back(backups) else {
@@ -57,7 +57,7 @@ impl Own {
             .iter()
             .any(|backup| backup.before != BackupMoment::Command);
         let sound =
-            BackupService::of(context, session).and_then(|keeper| keeper.check(&backup.manifest));
+            BackupService::of(context, project).and_then(|service| service.check(&backup.manifest));
         match sound {
             Ok(()) => Self::Sound {
                 backup,
@@ -93,9 +93,9 @@ impl BackupDecision {
     /// What the settings and the plan ask for where the run has a backup already or not.
     pub(super) fn of_run(
         context: &CommandContext<'_>,
-        session: &Project,
+        project: &Project,
         plan: &Plan,
-        outlook: &PlanForecast,
+        forecast: &PlanForecast,
         own: &Own,
     ) -> Self {
         let settings = context.settings;
@@ -112,7 +112,7 @@ impl BackupDecision {
                     (BackupWhen::Never, _) => None,
                     // What was written since the command is in none.
                     (_, BackupMoment::Command) if !covers_steps => {
-                        backup::wanted(outlook, session.dialect())
+                        backup::wanted(forecast, project.dialect())
                     }
                     (BackupWhen::Always, BackupMoment::Run | BackupMoment::Resume) => {
                         Some("one is made before every run, as asked".to_owned())
@@ -120,7 +120,7 @@ impl BackupDecision {
                     _ => None,
                 };
                 return match another {
-                    Some(reason) => Self::wanted(context, session, reason),
+                    Some(reason) => Self::wanted(context, project, reason),
                     None => Self::Kept(backup.clone()),
                 };
             }
@@ -137,15 +137,15 @@ impl BackupDecision {
                 reasons.last().map_or("", String::as_str)
             )),
         }
-        Self::judge(context, session, plan, outlook)
+        Self::judge(context, project, plan, forecast)
     }
 
     /// What the settings and the plan ask for, and whether it can be had. Nothing is written.
     pub(in crate::commands) fn judge(
         context: &CommandContext<'_>,
-        session: &Project,
+        project: &Project,
         plan: &Plan,
-        outlook: &PlanForecast,
+        forecast: &PlanForecast,
     ) -> Self {
         if plan.steps.is_empty() {
             return Self::NotNeeded;
@@ -161,22 +161,22 @@ impl BackupDecision {
             }
             BackupWhen::Never => None,
             BackupWhen::Always => Some("one is made before every run, as asked".to_owned()),
-            BackupWhen::Auto => backup::wanted(outlook, session.dialect()).or_else(|| {
+            BackupWhen::Auto => backup::wanted(forecast, project.dialect()).or_else(|| {
                 to_be_restored
                     .then(|| "a failure is to be undone (--on-failure restore)".to_owned())
             }),
         };
         match reason {
-            Some(reason) => Self::wanted(context, session, reason),
+            Some(reason) => Self::wanted(context, project, reason),
             None => Self::NotNeeded,
         }
     }
 
     /// Whether the backup can be made that is wanted for this reason.
-    fn wanted(context: &CommandContext<'_>, session: &Project, reason: String) -> Self {
+    fn wanted(context: &CommandContext<'_>, project: &Project, reason: String) -> Self {
         let verify = context.settings.verify_backup.unwrap_or_default();
         let ready =
-            BackupService::of(context, session).and_then(|keeper| keeper.ready(verify.into()));
+            BackupService::of(context, project).and_then(|service| service.ready(verify.into()));
         match ready {
             Ok(()) => Self::Needed(reason),
             Err(failure) => {
@@ -194,7 +194,7 @@ impl BackupDecision {
     /// may be made, for whoever has no plan yet.
     pub(in crate::commands) fn beforehand(
         context: &CommandContext<'_>,
-        session: &Project,
+        project: &Project,
     ) -> Result<Option<Verified>, Failure> {
         let settings = context.settings;
         let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
@@ -208,7 +208,7 @@ impl BackupDecision {
         }
         let verify = settings.verify_backup.unwrap_or_default();
         let ready =
-            BackupService::of(context, session).and_then(|keeper| keeper.ready(verify.into()));
+            BackupService::of(context, project).and_then(|service| service.ready(verify.into()));
         match ready {
             Ok(()) => Ok(Some(verify.into())),
             Err(failure) if when == BackupWhen::Always || to_be_restored => Err(failure
@@ -228,7 +228,7 @@ impl BackupDecision {
     /// command will apply puts data at risk is only known afterwards.
     pub(in crate::commands) fn before_the_command(
         context: &CommandContext<'_>,
-        session: &Project,
+        project: &Project,
     ) -> Result<Option<RunBackup>, Failure> {
         let settings = context.settings;
         let reason = match (settings.backup.unwrap_or_default(), settings.on_failure) {
@@ -240,7 +240,7 @@ impl BackupDecision {
             (BackupWhen::Auto, _) => return Ok(None),
         };
         context.ui.backing_up(reason);
-        made(context, session, None, BackupMoment::Command, reason)
+        made(context, project, None, BackupMoment::Command, reason)
             .map(Some)
             .map_err(|failure| {
                 failure
@@ -291,7 +291,7 @@ impl BackupDecision {
     pub(super) fn make(
         &self,
         context: &CommandContext<'_>,
-        session: &Project,
+        project: &Project,
         run: &str,
         before: BackupMoment,
     ) -> Result<Option<RunBackup>, Failure> {
@@ -299,7 +299,7 @@ impl BackupDecision {
             return Ok(None);
         };
         context.ui.backing_up(reason);
-        let made = made(context, session, Some(run), before, reason).map_err(|failure| {
+        let made = made(context, project, Some(run), before, reason).map_err(|failure| {
             failure
                 .because("it was to be made before the first step: nothing was changed")
                 .hint("to run without a backup: --no-backup")
@@ -311,15 +311,15 @@ impl BackupDecision {
 /// Makes a backup and says where it is.
 fn made(
     context: &CommandContext<'_>,
-    session: &Project,
+    project: &Project,
     run: Option<&str>,
     before: BackupMoment,
     reason: &str,
 ) -> Result<RunBackup, Failure> {
-    let keeper = BackupService::of(context, session)?;
+    let service = BackupService::of(context, project)?;
     let verify = context.settings.verify_backup.unwrap_or_default();
-    let manifest = keeper.make(run, verify.into())?;
-    let path = keeper.backups().file(&manifest);
+    let manifest = service.make(run, verify.into())?;
+    let path = service.backups().file(&manifest);
     let backup = RunBackup::new(manifest, before);
     context
         .ui
@@ -360,7 +360,7 @@ pub(super) fn restoring(context: &CommandContext<'_>, backup: &RunBackup) -> Str
 /// Restores the backup of a run that failed after it had changed the database, where that was asked for.
 pub(super) fn restore_on_failure(
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     backup: Option<&RunBackup>,
     record: &mut RunRecorder,
     report: &mut RunOutcome,
@@ -390,7 +390,7 @@ pub(super) fn restore_on_failure(
         );
         return RestoreOutcome::None;
     }
-    let rescue = restore(context, session, backup, record);
+    let rescue = restore(context, project, backup, record);
     if let RestoreOutcome::Restored(_) = rescue {
         report.done = Vec::new();
         report.undone = true;
@@ -407,7 +407,7 @@ pub(super) fn restore_on_failure(
 /// Restores a backup where the operator asked for that on a failure.
 pub(super) fn restore(
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     backup: &RunBackup,
     record: &mut RunRecorder,
 ) -> RestoreOutcome {
@@ -415,7 +415,7 @@ pub(super) fn restore(
         return RestoreOutcome::None;
     }
     let started = Instant::now();
-    match put_back(context, session, backup) {
+    match put_back(context, project, backup) {
         Ok(saved) => {
             let elapsed = started.elapsed();
             context.ui.put_back(backup, &saved, elapsed);
@@ -437,19 +437,19 @@ pub(super) fn restore(
 /// wrote meanwhile is in it and nowhere else. So without it nothing is restored.
 fn put_back(
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     backup: &RunBackup,
 ) -> Result<Manifest, Failure> {
     // Whoever has the lock now may have changed what would be replaced.
-    let witness = session.runner_parts().2;
-    witness
+    let verifier = project.runner_parts().2;
+    verifier
         .may_go_on(true)
         .map_err(|cause| Failure::user(cause.to_string()))?;
-    let keeper = BackupService::of(context, session)?;
+    let service = BackupService::of(context, project)?;
     let manifest = &backup.manifest;
-    keeper.check(manifest)?;
+    service.check(manifest)?;
     let verify = context.settings.verify_backup.unwrap_or_default();
-    let saved = keeper.make(None, verify.into()).map_err(|failure| {
+    let saved = service.make(None, verify.into()).map_err(|failure| {
         failure
             .because("the state that the restore would replace could not be saved, so it was not replaced")
             .hint(format!(
@@ -458,7 +458,7 @@ fn put_back(
             ))
     })?;
     context.ui.saved_before_restore(&saved);
-    keeper.put_back(manifest).map_err(|not| {
+    service.put_back(manifest).map_err(|not| {
         not.failure.hint(format!(
             "the state after the failure is saved: {}",
             context.command(&["restore", &saved.id])

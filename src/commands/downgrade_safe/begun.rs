@@ -17,7 +17,7 @@ use crate::ui::Redact;
 pub(super) fn begun(
     args: &DowngradeSafeArgs,
     context: &CommandContext<'_>,
-    session: &Project,
+    project: &Project,
     run: &str,
     planned: &Planned,
     schema: Option<&SchemaLines>,
@@ -31,10 +31,10 @@ pub(super) fn begun(
         ),
         None => args.told_target(),
     };
-    let outlook = &planned.foreseen.outlook;
+    let forecast = &planned.forecast.forecast;
     // Whoever came this far has consented to all of it, by name or by typing.
-    let allowed = to_be_allowed(outlook.findings(), &Allowed::default());
-    let secrets = session.secrets();
+    let allowed = to_be_allowed(forecast.findings(), &Allowed::default());
+    let secrets = project.secrets();
     let hidden = |text: &str| secrets.redact(text);
     let said = &planned.ruled.circumstances;
     let told = |text: &Option<String>| text.as_deref().map(hidden);
@@ -46,37 +46,39 @@ pub(super) fn begun(
     };
     let steps = plan.steps.iter().enumerate().map(|(index, step)| {
         let command = planned.commands.get(index).into_iter().flatten();
-        let findings = outlook.steps.get(index).into_iter().flatten();
+        let findings = forecast.steps.get(index).into_iter().flatten();
         PlannedStep {
             removes: step.removes.to_string(),
             message: step.revision.message.clone(),
             command: command.map(|word| hidden(word)).collect(),
-            findings: findings.map(|finding| foreseen(finding, &hidden)).collect(),
+            findings: findings
+                .map(|finding| recorded_finding(finding, &hidden))
+                .collect(),
         }
     });
     Begun {
         number: None,
         run: run.to_owned(),
-        database_key: session.database_key(),
-        identity: session.lasting_identity(),
-        database: session.place(),
+        database_key: project.database_key(),
+        identity: project.lasting_identity(),
+        database: project.place(),
         target: plan.restated_target.clone().unwrap_or(typed),
         removes: texts(plan.steps.iter().map(|step| &step.removes)),
         arguments: texts(plan.steps.iter().map(|step| &step.argument)),
         by: context.operator.clone(),
         reason: circumstances.reason.clone(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
-        engine: session.engine_name(),
+        engine: project.engine_name(),
         heads: plan.current.clone(),
-        server: session.server(),
+        server: project.server(),
         circumstances,
         ruling: planned.ruled.ruling.clone(),
         steps: steps.collect(),
-        losses: planned.foreseen.losses.as_deref().map(hidden),
+        losses: planned.forecast.losses.as_deref().map(hidden),
         allowed: texts(allowed.iter()),
-        rows: session.rows_at_the_start(),
+        rows: project.rows_at_the_start(),
         aim: Some(plan.final_heads().clone()),
-        messages: messages(session, &plan.steps),
+        messages: messages(project, &plan.steps),
         project: context
             .which_project
             .words()
@@ -95,7 +97,7 @@ fn texts<T: ToString>(values: impl Iterator<Item = T>) -> Vec<String> {
     values.map(|value| value.to_string()).collect()
 }
 
-fn foreseen(finding: &Finding, hidden: &dyn Fn(&str) -> String) -> RecordedFinding {
+fn recorded_finding(finding: &Finding, hidden: &dyn Fn(&str) -> String) -> RecordedFinding {
     RecordedFinding {
         code: finding.code.to_owned(),
         level: finding.level.name().to_owned(),
@@ -104,12 +106,12 @@ fn foreseen(finding: &Finding, hidden: &dyn Fn(&str) -> String) -> RecordedFindi
 }
 
 /// Of the revisions at both ends of the way.
-fn messages(session: &Project, steps: &[Step]) -> BTreeMap<String, String> {
+fn messages(project: &Project, steps: &[Step]) -> BTreeMap<String, String> {
     let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
         return BTreeMap::new();
     };
     let ends = || first.heads_before.iter().chain(&last.heads_after);
-    let revisions = session.graph.revisions().iter();
+    let revisions = project.graph.revisions().iter();
     revisions
         .filter(|revision| ends().any(|id| id.as_str() == revision.id))
         .map(|revision| (revision.id.clone(), revision.message.clone()))

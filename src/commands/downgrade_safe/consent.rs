@@ -13,14 +13,14 @@ pub(super) fn judge(
     context: &CommandContext<'_>,
     planned: &Planned,
 ) -> Result<Vec<&'static str>, Failure> {
-    let Planned { plan, foreseen, .. } = planned;
+    let Planned { plan, forecast, .. } = planned;
     planned.registered.refuse(context)?;
     refuse_joint_steps(args, plan)?;
     if !args.how.allow_failing {
-        foreseen.refuse_failure(plan, context)?;
+        forecast.refuse_failure(plan, context)?;
     }
-    let lacking = foreseen.lacking_consent(context);
-    let at_stake = (args.how.yes && !lacking.is_empty()).then(|| foreseen.refusal(&lacking));
+    let lacking = forecast.lacking_consent(context);
+    let at_stake = (args.how.yes && !lacking.is_empty()).then(|| forecast.refusal(&lacking));
     match (planned.ruled.refusal(), at_stake) {
         // Told together, so that nobody mends the one to learn of the other.
         (Some(refusal), Some(at_stake)) => Err(Failure {
@@ -69,17 +69,17 @@ pub(super) fn ask_whether(context: &CommandContext<'_>, planned: &Planned) -> Re
 /// Asks. No answer is No.
 pub(super) fn ask(
     context: &CommandContext<'_>,
-    session: &Project,
+    project: &Project,
     planned: &Planned,
     lacking: &[&'static str],
 ) -> Result<(), Failure> {
     let ui = context.ui;
     ui.announce(
         &planned.plan,
-        &session.place(),
-        planned.foreseen.losses.as_deref(),
+        &project.place(),
+        planned.forecast.losses.as_deref(),
     );
-    let word = session.confirmation_word();
+    let word = project.confirmation_word();
     let place = planned.ruled.circumstances.environment.as_deref();
     let why = match (lacking, place) {
         ([], _) if !planned.ruled.policy.typed_confirmation => None,

@@ -11,7 +11,7 @@ use crate::ui::{Redact as _, hidden};
 
 /// Writes them. `next` are the commands that the operator is told to type.
 pub(super) fn write(
-    session: &mut Project,
+    project: &mut Project,
     planned: &Planned,
     known: &[DiagnosisContext],
     record: &mut RunRecorder,
@@ -20,11 +20,11 @@ pub(super) fn write(
     exit: Exit,
 ) -> Result<(), Failure> {
     let mut entries = Vec::new();
-    if let Some(mut stopped) = stopped(session, planned, known, report, next) {
+    if let Some(mut stopped) = stopped(project, planned, known, report, next) {
         stopped.step += record.offset();
         entries.push(Entry::Stopped(Box::new(stopped)));
     }
-    let rows = session.rows_at_the_end(report.stop.is_none());
+    let rows = project.rows_at_the_end(report.stop.is_none());
     if !rows.is_empty() {
         entries.push(Entry::Counted { rows });
     }
@@ -32,14 +32,14 @@ pub(super) fn write(
 }
 
 fn stopped(
-    session: &Project,
+    project: &Project,
     planned: &Planned,
     known: &[DiagnosisContext],
     report: &RunOutcome,
     next: &[String],
 ) -> Option<Stopped> {
     let stop = report.stop.as_ref()?;
-    let secrets = session.secrets();
+    let secrets = project.secrets();
     let redacted = |text: &str| secrets.redact(text);
     let step = planned.plan.steps.get(stop.index)?;
     let known = known.get(stop.index).cloned().unwrap_or_default();

@@ -15,15 +15,15 @@ use crate::runner::{self, Parts};
 pub(super) fn whole(
     args: &DowngradeSafeArgs,
     context: &CommandContext<'_>,
-    session: &Project,
+    project: &Project,
     plan: &Plan,
-    taken_up: Option<&ResumedRun>,
+    resumed: Option<&ResumedRun>,
 ) -> Result<Option<AtomicMethod>, Failure> {
-    let begun_so = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
+    let begun_so = resumed.is_some_and(|resumed| resumed.run.as_a_whole);
     if !args.how.atomic && !begun_so {
         return Ok(None);
     }
-    let whole = session.as_a_whole(plan).map_err(|failure| {
+    let whole = project.as_a_whole(plan).map_err(|failure| {
         if begun_so {
             failure.hint(format!(
                 "the run was begun with --atomic; to go another way, give it up and begin anew: {}",

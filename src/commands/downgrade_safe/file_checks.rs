@@ -38,8 +38,8 @@ pub(in super::super) enum PlanScope {
 }
 
 /// Refuses a choice between two texts where there is one.
-pub(in super::super) fn refuse_choice(how: &HowArgs, session: &Project) -> Result<(), Failure> {
-    if how.chosen.is_none() || session.sql().is_some() {
+pub(in super::super) fn refuse_choice(how: &HowArgs, project: &Project) -> Result<(), Failure> {
+    if how.chosen.is_none() || project.sql().is_some() {
         return Ok(());
     }
     Err(
@@ -51,13 +51,13 @@ pub(in super::super) fn refuse_choice(how: &HowArgs, session: &Project) -> Resul
 impl FileChecks {
     /// Looks the migrations of a plan through.
     pub(in super::super) fn of(
-        session: &Project,
+        project: &Project,
         plan: &Plan,
         chosen: Option<Chosen>,
         extent: PlanScope,
         again: Command,
     ) -> Self {
-        let Some(project) = session.sql() else {
+        let Some(project) = project.sql() else {
             return Self {
                 obstacles: Vec::new(),
                 warnings: Vec::new(),

@@ -40,10 +40,10 @@ impl GuardRollback {
     pub(super) fn plan(
         &self,
         context: &CommandContext<'_>,
-        session: &Project,
+        project: &Project,
     ) -> Result<Plan, Failure> {
         let to_look = || format!("see where it stands: {}", context.command(&["current"]));
-        let now = session.database_reference();
+        let now = project.database_reference();
         if !now.relation_to(&self.before.database).is_usable() {
             return Err(person(format!(
                 "the project leads to another database now: it was {}, and is {}",
@@ -54,7 +54,7 @@ impl GuardRollback {
             .hint(to_look()));
         }
         self.before
-            .way_back(&session.graph, session.rows.ids())
+            .way_back(&project.graph, project.rows.ids())
             .map_err(|hindrance| {
                 let failure = person(hindrance.to_string());
                 let stood = listed(&self.before.rows);
@@ -69,7 +69,7 @@ impl GuardRollback {
                     GuardRefusal::NotAbove { new, .. } => {
                         let failure = failure.because(format!(
                             "it stood at {stood} before the command, and stands at {} now",
-                            session.current_rows()
+                            project.current_rows()
                         ));
                         let failure = if new.is_empty() {
                             failure
@@ -92,10 +92,10 @@ impl GuardRollback {
     pub(super) fn look_for_rest(
         &self,
         context: &CommandContext<'_>,
-        session: &mut Project,
+        project: &mut Project,
         record: &mut RunRecorder,
     ) -> Result<Option<Failure>, Failure> {
-        let left = self.before.left_over(session.schema().as_ref());
+        let left = self.before.left_over(project.schema().as_ref());
         let gone = left.gone.iter().map(|line| format!("gone: {line}"));
         let new = left.new.iter().map(|line| format!("new:  {line}"));
         let lines: Vec<String> = gone.chain(new).collect();
@@ -131,23 +131,23 @@ impl GuardRollback {
 pub(super) fn nothing_to_take_back(
     args: &DowngradeSafeArgs,
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     store: &Store,
     lock: Option<&Lock>,
     planned: &Planned,
     recorded: &mut Option<String>,
 ) -> Result<Exit, Failure> {
     let run = lock.map_or("", Lock::run);
-    let schema = session.schema();
-    let begun = begun::begun(args, context, session, run, planned, schema.as_ref());
-    audit_table::announce(context, session, &begun)?;
+    let schema = project.schema();
+    let begun = begun::begun(args, context, project, run, planned, schema.as_ref());
+    audit_table::announce(context, project, &begun)?;
     *recorded = Some(run.to_owned());
     let report = RunOutcome::nothing_to_do(planned.plan.current.clone());
     let mut record = RunRecorder::begin(store, begun, Vec::new())?;
     for backup in args.taking_back.iter().flat_map(GuardRollback::backups) {
         record.backed_up(backup)?;
     }
-    let (exit, rest) = args.done(context, session, &mut record);
+    let (exit, rest) = args.done(context, project, &mut record);
     record.end(Vec::new(), &report, exit)?;
     context.ui.nothing_was_run(&report, exit, 0)?;
     if let Some(rest) = &rest {
@@ -171,17 +171,17 @@ impl DowngradeSafeArgs {
     pub(super) fn done(
         &self,
         context: &CommandContext<'_>,
-        session: &mut Project,
+        project: &mut Project,
         record: &mut RunRecorder,
     ) -> (Exit, Option<Failure>) {
         let Some(taking_back) = &self.taking_back else {
             return (Exit::Done, None);
         };
-        match taking_back.look_for_rest(context, session, record) {
+        match taking_back.look_for_rest(context, project, record) {
             Ok(None) => (Exit::Guarded, None),
             Ok(Some(failure)) => {
                 let restored = taking_back.backup.as_ref().is_some_and(|backup| {
-                    let rescue = backup_policy::restore(context, session, backup, record);
+                    let rescue = backup_policy::restore(context, project, backup, record);
                     matches!(rescue, RestoreOutcome::Restored(_))
                 });
                 if restored {

@@ -65,102 +65,102 @@ fn recording(
     args: &DowngradeSafeArgs,
     context: &CommandContext<'_>,
     lock: Option<&Lock>,
-    session: &mut Project,
+    project: &mut Project,
     store: &Store,
     recorded: &mut Option<String>,
 ) -> Result<Exit, Failure> {
-    let unfinished = unfinished::find(context, store, session, args.purpose())?;
+    let unfinished = unfinished::find(context, store, project, args.purpose())?;
     if args.abandon {
-        unfinished::abandon(context, session, store, unfinished.as_ref())?;
+        unfinished::abandon(context, project, store, unfinished.as_ref())?;
         *recorded = unfinished.map(|run| run.begun.run);
         return Ok(Exit::Done);
     }
     if lock.is_some() {
-        session.has_sound_rows()?;
-        session.keeps_its_steps()?;
+        project.has_sound_rows()?;
+        project.keeps_its_steps()?;
     }
-    let mut taken_up = take_up(args, context, session, store, unfinished)?;
-    refuse_choice(&args.how, session)?;
-    let begun = taken_up.as_ref().map(|taken_up| &taken_up.run.begun);
-    session.settle(args.how.chosen.unwrap_or(Chosen::Stored), begun);
-    warn_of_leftovers(context, session);
+    let mut resumed = resume(args, context, project, store, unfinished)?;
+    refuse_choice(&args.how, project)?;
+    let begun = resumed.as_ref().map(|resumed| &resumed.run.begun);
+    project.settle(args.how.chosen.unwrap_or(Chosen::Stored), begun);
+    warn_of_leftovers(context, project);
 
-    let mut planned = match taken_up.as_ref().and_then(ResumedRun::copy_to_put_back) {
+    let mut planned = match resumed.as_ref().and_then(ResumedRun::copy_to_put_back) {
         // What is planned, predicted and agreed to is what will be there when the steps run.
-        Some(copy) => session.looking_at(context, &copy, |session| {
-            Planned::new(args, context, session, taken_up.as_ref())
+        Some(copy) => project.looking_at(context, &copy, |session| {
+            Planned::new(args, context, session, resumed.as_ref())
         })?,
-        None => Planned::new(args, context, session, taken_up.as_ref()),
+        None => Planned::new(args, context, project, resumed.as_ref()),
     }?;
-    planned.show(args, context, session)?;
+    planned.show(args, context, project)?;
     if args.dry_run || planned.plan.steps.is_empty() {
         if args.dry_run {
             planned.registered.refuse_not_newest(context)?;
         }
-        if let (Some(taken_up), false) = (&taken_up, args.dry_run) {
-            *recorded = Some(taken_up.run.begun.run.clone());
+        if let (Some(resumed), false) = (&resumed, args.dry_run) {
+            *recorded = Some(resumed.run.begun.run.clone());
         }
         if args.taking_back.is_some() {
             return guard_rollback::nothing_to_take_back(
-                args, context, session, store, lock, &planned, recorded,
+                args, context, project, store, lock, &planned, recorded,
             );
         }
-        return end_without_a_step(args, context, store, &planned.plan, taken_up);
+        return end_without_a_step(args, context, store, &planned.plan, resumed);
     }
 
     consent::judge(args, context, &planned)
         .and_then(|_| planned.safety.refuse())
-        .map_err(|failure| planned.with_way(failure, args, context, session))?;
-    let whole = execution_mode::whole(args, context, session, &planned.plan, taken_up.as_ref())?;
+        .map_err(|failure| planned.with_way(failure, args, context, project))?;
+    let whole = execution_mode::whole(args, context, project, &planned.plan, resumed.as_ref())?;
     if let (false, Some(lock)) = (args.how.yes, lock) {
         recheck::ask_and_lock(
             args,
             context,
-            session,
+            project,
             store,
             lock,
             &mut planned,
-            taken_up.as_ref(),
+            resumed.as_ref(),
         )?;
     }
 
-    if let Some(taken_up) = &mut taken_up {
-        taken_up.put_back(context, session, store)?;
+    if let Some(resumed) = &mut resumed {
+        resumed.put_back(context, project, store)?;
     }
-    let run = match &taken_up {
-        Some(taken_up) => &taken_up.run.begun.run,
+    let run = match &resumed {
+        Some(resumed) => &resumed.run.begun.run,
         None => lock.map_or("", Lock::run),
     };
-    let moment = match &taken_up {
-        Some(taken_up) => taken_up.run.backup_moment(),
+    let moment = match &resumed {
+        Some(resumed) => resumed.run.backup_moment(),
         None => BackupMoment::Run,
     };
-    let made = planned.safety.make(context, session, run, moment)?;
+    let made = planned.safety.make(context, project, run, moment)?;
     let backup = planned.own.sound().cloned().or_else(|| made.clone());
     planned.restore = backup
         .as_ref()
         .map(|backup| backup_policy::restoring(context, backup));
     if made.is_some() {
-        session.still_at(&planned.plan)?;
+        project.still_at(&planned.plan)?;
     }
     let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
-    let seen = session.check_before(validate, context)?;
+    let seen = project.check_before(validate, context)?;
     let way = ExecutionMode::prepare(whole)?;
     // A copy of the database takes its time, and what was seen before it is old.
     let before = seen
         .filter(|_| way.copy().is_none())
-        .or_else(|| session.schema());
-    let record = if let Some(mut taken_up) = taken_up {
-        taken_up.consented(&planned.ruled);
-        *recorded = Some(taken_up.run.begun.run.clone());
-        RunRecorder::go_on(store, taken_up, session.take_checks())
+        .or_else(|| project.schema());
+    let record = if let Some(mut resumed) = resumed {
+        resumed.consented(&planned.ruled);
+        *recorded = Some(resumed.run.begun.run.clone());
+        RunRecorder::go_on(store, resumed, project.take_checks())
     } else {
         let run = lock.map_or("", Lock::run);
-        let begun = begun::begun(args, context, session, run, &planned, before.as_ref());
+        let begun = begun::begun(args, context, project, run, &planned, before.as_ref());
         // The row first: where it cannot be written, no run begins.
-        audit_table::announce(context, session, &begun).and_then(|()| {
+        audit_table::announce(context, project, &begun).and_then(|()| {
             *recorded = Some(run.to_owned());
-            RunRecorder::begin(store, begun, session.take_checks())
+            RunRecorder::begin(store, begun, project.take_checks())
         })
     };
     let mut record = record
@@ -175,10 +175,10 @@ fn recording(
             Ok(record)
         })
         .map_err(|failure| way.not_gone(failure))?;
-    session.set_engine_lock(record.engine_lock()?);
+    project.set_engine_lock(record.engine_lock()?);
     let mut report = steps::run(
         context,
-        session,
+        project,
         &planned,
         &way,
         &mut record,
@@ -189,7 +189,7 @@ fn recording(
     );
     let rescue = backup_policy::restore_on_failure(
         context,
-        session,
+        project,
         backup.as_ref(),
         &mut record,
         &mut report,
@@ -199,7 +199,7 @@ fn recording(
         rescue,
         backup: backup.as_ref(),
     };
-    Ok(tell(args, context, session, &planned, &mut record, &after))
+    Ok(tell(args, context, project, &planned, &mut record, &after))
 }
 
 /// Finds engine and database, and locks it. Whether a plan can be run as a whole is for the engine to say.
@@ -217,25 +217,25 @@ fn observe(
 }
 
 /// The run that is gone on with. A new one needs the way clear, unless it only shows its plan.
-fn take_up(
+fn resume(
     args: &DowngradeSafeArgs,
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     store: &Store,
     unfinished: Option<Run>,
 ) -> Result<Option<ResumedRun>, Failure> {
     if args.resume {
-        return unfinished::take_up(args, context, session, store, unfinished).map(Some);
+        return unfinished::resume(args, context, project, store, unfinished).map(Some);
     }
     if let Some(run) = unfinished.filter(|_| !args.dry_run) {
-        unfinished::make_way(context, session, store, &run)?;
-        report_writer::write(context, store, session, &run.begun.run, None);
+        unfinished::make_way(context, project, store, &run)?;
+        report_writer::write(context, store, project, &run.begun.run, None);
     }
     Ok(None)
 }
 
-fn warn_of_leftovers(context: &CommandContext<'_>, session: &mut Project) {
-    for leftover in session.leftovers() {
+fn warn_of_leftovers(context: &CommandContext<'_>, project: &mut Project) {
+    for leftover in project.leftovers() {
         context.ui.warn(&format!(
             "{leftover}: a step or a run may have broken off here before"
         ));
@@ -248,18 +248,18 @@ fn end_without_a_step(
     context: &CommandContext<'_>,
     store: &Store,
     plan: &Plan,
-    taken_up: Option<ResumedRun>,
+    resumed: Option<ResumedRun>,
 ) -> Result<Exit, Failure> {
     if args.dry_run {
         context.ui.say("\nDry run: nothing was changed.");
     }
     let report = RunOutcome::nothing_to_do(plan.current.clone());
-    let before = taken_up
+    let before = resumed
         .as_ref()
-        .map_or(0, |taken_up| taken_up.run.begun.removes.len());
+        .map_or(0, |resumed| resumed.run.begun.removes.len());
     let before = before.saturating_sub(plan.steps.len());
-    if let Some(taken_up) = taken_up.filter(|_| !args.dry_run) {
-        RunRecorder::go_on(store, taken_up, Vec::new())?.end(Vec::new(), &report, Exit::Done)?;
+    if let Some(resumed) = resumed.filter(|_| !args.dry_run) {
+        RunRecorder::go_on(store, resumed, Vec::new())?.end(Vec::new(), &report, Exit::Done)?;
     }
     context.ui.nothing_was_run(&report, Exit::Done, before)?;
     Ok(Exit::Done)
@@ -277,7 +277,7 @@ struct After<'a> {
 fn tell(
     args: &DowngradeSafeArgs,
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     planned: &Planned,
     record: &mut RunRecorder,
     after: &After<'_>,
@@ -285,14 +285,14 @@ fn tell(
     let report = after.report;
     let (exit, rest) = match report.outcome() {
         _ if matches!(after.rescue, RestoreOutcome::Failed(_)) => (Exit::StepChanged, None),
-        Outcome::Done => args.done(context, session, record),
+        Outcome::Done => args.done(context, project, record),
         Outcome::FailedUnchanged => (Exit::StepFailed, None),
         Outcome::FailedChanged => (Exit::StepChanged, None),
         Outcome::Interrupted => (Exit::Interrupted, None),
     };
     let advice = next::advice(args, context, report, &after.rescue, after.backup);
-    let known = planned.known(context, session);
-    let ended = ended::write(session, planned, &known, record, report, &advice, exit);
+    let known = planned.known(context, project);
+    let ended = ended::write(project, planned, &known, record, report, &advice, exit);
     context.ui.account(RunSummary {
         plan: &planned.plan,
         commands: &planned.commands,
@@ -307,7 +307,7 @@ fn tell(
             _ => record.offset(),
         },
         offset: record.offset(),
-        redact: &session.secrets(),
+        redact: &project.secrets(),
     });
     if let (Some(backup), None) = (after.backup, &report.stop) {
         context.ui.say(&format!(

@@ -23,7 +23,7 @@ pub(in super::super) struct Planned {
     pub(in super::super) plan: Plan,
     /// The command line of each step.
     pub(in super::super) commands: Vec<Vec<String>>,
-    pub(in super::super) foreseen: ShownForecast,
+    pub(in super::super) forecast: ShownForecast,
     pub(in super::super) ruled: PolicyCheck,
     /// Whether there is a backup before the first step.
     pub(in super::super) safety: BackupDecision,
@@ -40,31 +40,31 @@ impl Planned {
     pub(in super::super) fn new(
         args: &DowngradeSafeArgs,
         context: &CommandContext<'_>,
-        session: &mut Project,
-        taken_up: Option<&ResumedRun>,
+        project: &mut Project,
+        resumed: Option<&ResumedRun>,
     ) -> Result<Self, Failure> {
         let target = args.told_target();
-        let plan = match (taken_up, &args.taking_back, &args.only) {
-            (Some(taken_up), ..) => taken_up.plan.clone(),
-            (None, Some(taking_back), _) => taking_back.plan(context, session)?,
-            (None, None, Some(only)) => session.plan_only(only, context)?,
-            (None, None, None) => session.plan(&target)?,
+        let plan = match (resumed, &args.taking_back, &args.only) {
+            (Some(resumed), ..) => resumed.plan.clone(),
+            (None, Some(taking_back), _) => taking_back.plan(context, project)?,
+            (None, None, Some(only)) => project.plan_only(only, context)?,
+            (None, None, None) => project.plan(&target)?,
         };
-        let extent = match (taken_up, &args.only) {
+        let extent = match (resumed, &args.only) {
             (Some(_), _) => PlanScope::Rest,
             (None, Some(_)) => PlanScope::Only,
             (None, None) => PlanScope::Newest,
         };
-        let again = same_plan(args, &plan, context, session);
-        let registered = FileChecks::of(session, &plan, args.how.chosen, extent, again);
-        let foreseen = ShownForecast::of(session, &plan, context);
-        let own = match (taken_up, &args.taking_back) {
-            (Some(taken_up), _) => Own::of(context, session, &taken_up.run.backups),
-            (None, Some(taking_back)) => Own::of(context, session, taking_back.backups()),
+        let again = same_plan(args, &plan, context, project);
+        let registered = FileChecks::of(project, &plan, args.how.chosen, extent, again);
+        let forecast = ShownForecast::of(project, &plan, context);
+        let own = match (resumed, &args.taking_back) {
+            (Some(resumed), _) => Own::of(context, project, &resumed.run.backups),
+            (None, Some(taking_back)) => Own::of(context, project, taking_back.backups()),
             (None, None) => Own::None,
         };
-        let safety = BackupDecision::of_run(context, session, &plan, &foreseen.outlook, &own);
-        let begun_as_a_whole = taken_up.is_some_and(|taken_up| taken_up.run.as_a_whole);
+        let safety = BackupDecision::of_run(context, project, &plan, &forecast.forecast, &own);
+        let begun_as_a_whole = resumed.is_some_and(|resumed| resumed.run.as_a_whole);
         let manner = RunConditions {
             consent: if args.how.yes {
                 Consent::Yes
@@ -75,14 +75,14 @@ impl Planned {
                 || begun_as_a_whole
                 || context.settings.validate.unwrap_or(true),
             backup: safety.intended(context),
-            taken_up,
+            resumed,
         };
-        let ruled = rule(context, session, &plan, &foreseen, manner)?;
+        let ruled = rule(context, project, &plan, &forecast, manner)?;
         Ok(Self {
             target,
             registered,
-            commands: session.command_lines(&plan),
-            foreseen,
+            commands: project.command_lines(&plan),
+            forecast,
             ruled,
             safety,
             restore: own.sound().map(|backup| restoring(context, backup)),
@@ -95,28 +95,28 @@ impl Planned {
         &self,
         args: &DowngradeSafeArgs,
         context: &CommandContext<'_>,
-        session: &Project,
+        project: &Project,
     ) -> Result<(), Failure> {
-        let again = self.again(args, context, session);
-        let next = self.foreseen.next_command(again, context).to_string();
+        let again = self.again(args, context, project);
+        let next = self.forecast.next_command(again, context).to_string();
         let backup = self.safety.sentence();
         let view = PlanView {
-            database: session.identity.as_ref(),
+            database: project.identity.as_ref(),
             target: &self.target,
             plan: &self.plan,
             commands: &self.commands,
-            ways: &session.ways(&self.plan),
-            outlook: &self.foreseen.outlook,
+            ways: &project.ways(&self.plan),
+            forecast: &self.forecast.forecast,
             ruling: self.ruled.ruling.as_ref(),
             ending: PlanFooter {
-                verdict: &self.foreseen.verdict,
+                verdict: &self.forecast.verdict,
                 next: &next,
                 backup: backup.as_deref(),
             },
         };
         context.ui.plan_of_run(view, args.dry_run)?;
-        if args.dry_run && session.sql().is_some() {
-            let sql = session.render(&self.plan, context)?;
+        if args.dry_run && project.sql().is_some() {
+            let sql = project.render(&self.plan, context)?;
             context.ui.sql_of_dry_run(&self.plan, &sql)?;
         }
         if args.dry_run {
@@ -132,9 +132,9 @@ impl Planned {
         &self,
         args: &DowngradeSafeArgs,
         context: &CommandContext<'_>,
-        session: &Project,
+        project: &Project,
     ) -> Command {
-        let again = same_plan(args, &self.plan, context, session);
+        let again = same_plan(args, &self.plan, context, project);
         match args.how.chosen {
             Some(chosen) => again.option("--use", chosen.name()),
             None => again,
@@ -147,11 +147,11 @@ impl Planned {
         failure: Failure,
         args: &DowngradeSafeArgs,
         context: &CommandContext<'_>,
-        session: &Project,
+        project: &Project,
     ) -> Failure {
         match args.taking_back {
             Some(_) => {
-                let by_hand = self.again(args, context, session);
+                let by_hand = self.again(args, context, project);
                 let failure = failure.hint(format!("or do it by hand: {by_hand}"));
                 match self.own.sound() {
                     Some(backup) => failure.hint(format!(
@@ -170,9 +170,9 @@ impl Planned {
     pub(super) fn known(
         &self,
         context: &CommandContext<'_>,
-        session: &Project,
+        project: &Project,
     ) -> Vec<DiagnosisContext> {
-        let dialect = session
+        let dialect = project
             .identity
             .as_ref()
             .and_then(|identity| Dialect::named(&identity.dialect));
@@ -181,8 +181,8 @@ impl Planned {
             .map(|(index, step)| DiagnosisContext {
                 dialect,
                 revision: Some(step.removes.to_string()),
-                dropped_by: self.foreseen.culprit(index, "object-missing"),
-                made_by: self.foreseen.culprit(index, "object-exists"),
+                dropped_by: self.forecast.culprit(index, "object-missing"),
+                made_by: self.forecast.culprit(index, "object-exists"),
                 restore: self.restore.clone(),
                 look: Some(context.command(&["current"]).to_string()),
                 ..DiagnosisContext::default()
@@ -196,7 +196,7 @@ fn same_plan(
     args: &DowngradeSafeArgs,
     plan: &Plan,
     context: &CommandContext<'_>,
-    session: &Project,
+    project: &Project,
 ) -> Command {
     if args.resume {
         return context.command(&["resume"]);
@@ -208,6 +208,6 @@ fn same_plan(
     let spelled = args
         .taking_back
         .as_ref()
-        .and_then(|_| plan.spelled(&session.graph));
+        .and_then(|_| plan.spelled(&project.graph));
     command.target(spelled.unwrap_or_else(|| args.told_target()))
 }

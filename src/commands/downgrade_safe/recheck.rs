@@ -32,13 +32,13 @@ impl Basis {
     fn read(
         args: &DowngradeSafeArgs,
         context: &CommandContext<'_>,
-        session: &mut Project,
+        project: &mut Project,
         store: &Store,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            identity: session.identity_now()?,
-            schema: session.schema(),
-            unfinished: unfinished::find(context, store, session, args.purpose())?,
+            identity: project.identity_now()?,
+            schema: project.schema(),
+            unfinished: unfinished::find(context, store, project, args.purpose())?,
         })
     }
 
@@ -76,26 +76,26 @@ fn same_database(shown: Option<&Identity>, now: Option<&Identity>) -> bool {
 pub(super) fn ask_and_lock(
     args: &DowngradeSafeArgs,
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     store: &Store,
     lock: &Lock,
     planned: &mut Planned,
-    taken_up: Option<&ResumedRun>,
+    resumed: Option<&ResumedRun>,
 ) -> Result<(), Failure> {
     let lacking = consent::judge(args, context, planned)?;
     consent::ask_whether(context, planned)?;
-    let shown = Basis::read(args, context, session, store)?;
-    session.release_lock()?;
-    consent::ask(context, session, planned, &lacking)?;
+    let shown = Basis::read(args, context, project, store)?;
+    project.release_lock()?;
+    consent::ask(context, project, planned, &lacking)?;
     planned.ruled.still_met(context)?;
-    session.take_lock(lock, context)?;
-    session.still_at(&planned.plan)?;
-    let now = Basis::read(args, context, session, store)?;
+    project.take_lock(lock, context)?;
+    project.still_at(&planned.plan)?;
+    let now = Basis::read(args, context, project, store)?;
     if let Some(reason) = shown.changed_to(&now) {
         return Err(changed(context, reason.to_owned()));
     }
     let agreed = stakes(planned);
-    *planned = Planned::new(args, context, session, taken_up)?;
+    *planned = Planned::new(args, context, project, resumed)?;
     let still_lacking = consent::judge(args, context, planned)?;
     planned.safety.refuse()?;
     let worse = stakes(planned)
@@ -125,7 +125,7 @@ fn changed(context: &CommandContext<'_>, reason: String) -> Failure {
 }
 
 fn stakes(planned: &Planned) -> BTreeSet<Stake> {
-    let steps = planned.foreseen.outlook.steps.iter().enumerate();
+    let steps = planned.forecast.forecast.steps.iter().enumerate();
     steps
         .flat_map(|(step, findings)| {
             let stake =

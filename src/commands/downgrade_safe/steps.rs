@@ -32,7 +32,7 @@ pub(super) struct Start {
 /// Runs them.
 pub(super) fn run(
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     planned: &Planned,
     way: &ExecutionMode,
     record: &mut RunRecorder,
@@ -41,28 +41,28 @@ pub(super) fn run(
     let ui = context.ui;
     let plan = &planned.plan;
     let validate = start.validate;
-    warn_of_limits(context, session, validate);
+    warn_of_limits(context, project, validate);
     let options = Options {
         validate,
         timeout: context.settings.timeout,
         lock_retries: context.settings.lock_retries.unwrap_or(0),
         old_transaction: lock_timeout(context.settings).unwrap_or(config::LOCK_TIMEOUT),
     };
-    let mut announced = planned.foreseen.announced.clone();
+    let mut announced = planned.forecast.announced.clone();
     if failpoint::is_blind() {
         announced.fill(Announced::default());
     }
-    session.judge_by(Measure::new(
+    project.judge_by(Measure::new(
         announced,
         Consent {
             unannounced: allows_surprises(context),
-            measured: planned.foreseen.measured.clone(),
+            measured: planned.forecast.measured.clone(),
             strict: context.settings.strict.unwrap_or(false),
         },
         context.settings.may_lose_rows.clone().unwrap_or_default(),
     ));
-    let secrets = session.secrets();
-    let known = planned.known(context, session);
+    let secrets = project.secrets();
+    let known = planned.known(context, project);
     let progress = Progress::new(ui, plan.steps.len(), &secrets)
         .after(record.offset())
         .knowing(&known);
@@ -74,12 +74,12 @@ pub(super) fn run(
             "the running step is finished first"
         })));
     let mut events = progress;
-    let (engine, graph, witness) = session.runner_parts();
+    let (engine, graph, verifier) = project.runner_parts();
     let mut parts = Parts {
         graph,
         before: start.schema,
         engine,
-        witness,
+        verifier,
         recorder: record,
         events: &mut events,
         interrupt: context.interrupt,
@@ -94,12 +94,12 @@ pub(super) fn run(
 }
 
 /// Says what protects this run less than another one.
-fn warn_of_limits(context: &CommandContext<'_>, session: &Project, validate: bool) {
+fn warn_of_limits(context: &CommandContext<'_>, project: &Project, validate: bool) {
     let ui = context.ui;
     if context.settings.warm.is_some() {
         ui.warn("`warm` is replaced by `process_per_step` (--process-per-step) and will be refused by the next release");
     }
-    if !session.has_own_connection() {
+    if !project.has_own_connection() {
         let asked = if validate {
             ", and after each step the engine's own `current` is asked"
         } else {
@@ -109,7 +109,7 @@ fn warn_of_limits(context: &CommandContext<'_>, session: &Project, validate: boo
             "there is no connection of our own to this database: no lock keeps another run out{asked}"
         ));
     }
-    match session.unlimited_waiting() {
+    match project.unlimited_waiting() {
         Some((reason, true)) => ui.warn(reason),
         Some((reason, false)) if ui.verbosity == Verbosity::Verbose => ui.say(reason),
         _ => {}

@@ -65,7 +65,7 @@ impl Project {
             (Some("sqlite"), _, Some(identity)) => {
                 Ok(AtomicMethod::File(PathBuf::from(&identity.database)))
             }
-            (_, Some(false), _) => match self.watched.watch.check_without_a_query() {
+            (_, Some(false), _) => match self.watched.checks.check_without_a_query() {
                 Some(check) => Err(not_as_a_whole(&format!(
                     "the check \"{}\" is made after a step by a command or an address, which cannot see what is not committed",
                     check.name

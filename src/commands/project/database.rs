@@ -11,7 +11,6 @@ use crate::commands::lock::Lock;
 use crate::commands::verifier::DatabaseAccess;
 use crate::database::{self, Database};
 use crate::domain::audit::Row;
-use crate::domain::catalogue::SchemaModel;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
 use crate::domain::forecast::Dialect;
 use crate::domain::graph::Graph;
@@ -19,6 +18,7 @@ use crate::domain::journal::{Checked, Rows, Run};
 use crate::domain::outcome::SchemaLines;
 use crate::domain::proof::{Doubt, Proof};
 use crate::domain::revision::Heads;
+use crate::domain::schema_model::SchemaModel;
 use crate::error::Failure;
 use crate::runner::Verifier as _;
 
@@ -32,20 +32,20 @@ impl Project {
     }
 
     /// The schema as objects; `None` where it cannot be read.
-    pub(in super::super) fn catalogue(&mut self) -> Option<SchemaModel> {
+    pub(in super::super) fn schema_model(&mut self) -> Option<SchemaModel> {
         let dialect = self.dialect()?;
         let schema = self.schema()?;
-        let DatabaseAccess::Direct { database, .. } = &mut self.watched.eyes else {
+        let DatabaseAccess::Direct { database, .. } = &mut self.watched.access else {
             return None;
         };
-        Some(database::catalogue(database.as_mut(), &schema, dialect))
+        Some(database::schema_model(database.as_mut(), &schema, dialect))
     }
 
     /// What looking ahead needs.
     pub(in super::super) fn graph_and_database(
         &mut self,
     ) -> (&Graph, Option<&mut (dyn Database + 'static)>) {
-        let database = match &mut self.watched.eyes {
+        let database = match &mut self.watched.access {
             DatabaseAccess::Direct { database, .. } => Some(database.as_mut()),
             DatabaseAccess::ViaEngine(_) => None,
         };
@@ -61,7 +61,7 @@ impl Project {
     ) -> Result<T, Failure> {
         let DatabaseAccess::Direct {
             database, facts, ..
-        } = &mut self.watched.eyes
+        } = &mut self.watched.access
         else {
             return Ok(ask(self));
         };
@@ -73,7 +73,7 @@ impl Project {
             .map_err(|error| database_failure(&error))?;
         let own = std::mem::replace(database, other);
         let answer = ask(self);
-        if let DatabaseAccess::Direct { database, .. } = &mut self.watched.eyes {
+        if let DatabaseAccess::Direct { database, .. } = &mut self.watched.access {
             *database = own;
         }
         Ok(answer)
@@ -105,7 +105,7 @@ impl Project {
 
     /// What looks like the rest of a step that broke off; nothing where it cannot be looked for.
     pub(in super::super) fn leftovers(&mut self) -> Vec<String> {
-        match &mut self.watched.eyes {
+        match &mut self.watched.access {
             DatabaseAccess::Direct { database, .. } => database.leftovers().unwrap_or_default(),
             DatabaseAccess::ViaEngine(_) => Vec::new(),
         }
@@ -113,7 +113,7 @@ impl Project {
 
     /// What is left over and what is at fault, a sentence each; `None` where it could not all be looked for.
     pub(in super::super) fn faults(&mut self, budget: Duration) -> Option<Vec<String>> {
-        let DatabaseAccess::Direct { database, .. } = &mut self.watched.eyes else {
+        let DatabaseAccess::Direct { database, .. } = &mut self.watched.access else {
             return None;
         };
         let left_over = database.leftovers().ok()?;
@@ -139,7 +139,7 @@ impl Project {
 
     /// What the server says it is now; `None` without a connection of our own.
     pub(in super::super) fn identity_now(&mut self) -> Result<Option<Identity>, Failure> {
-        match &mut self.watched.eyes {
+        match &mut self.watched.access {
             DatabaseAccess::Direct { database, .. } => database
                 .identity()
                 .map(Some)
@@ -150,7 +150,7 @@ impl Project {
 
     /// Lets others have the database for as long as somebody thinks.
     pub(in super::super) fn release_lock(&mut self) -> Result<(), Failure> {
-        match &mut self.watched.eyes {
+        match &mut self.watched.access {
             DatabaseAccess::Direct {
                 database, locked, ..
             } => {
@@ -169,7 +169,7 @@ impl Project {
         lock: &Lock,
         context: &CommandContext<'_>,
     ) -> Result<(), Failure> {
-        match &mut self.watched.eyes {
+        match &mut self.watched.access {
             DatabaseAccess::Direct {
                 database, locked, ..
             } => {
@@ -183,24 +183,24 @@ impl Project {
 
     /// What our own connection was opened with, and where the version rows are; `None` without one.
     pub(in super::super) fn connection(&self) -> Option<(&ConnectionFacts, &VersionTable)> {
-        match &self.watched.eyes {
+        match &self.watched.access {
             DatabaseAccess::Direct { facts, table, .. } => Some((facts, table)),
             DatabaseAccess::ViaEngine(_) => None,
         }
     }
 
     pub(in super::super) fn has_own_connection(&self) -> bool {
-        matches!(self.watched.eyes, DatabaseAccess::Direct { .. })
+        matches!(self.watched.access, DatabaseAccess::Direct { .. })
     }
 
     /// The checks that were made since this was asked last.
     pub(in super::super) fn take_checks(&mut self) -> Vec<Checked> {
-        self.watched.watch.take_made()
+        self.watched.checks.take_made()
     }
 
     /// The rows before the first step; empty where they were not counted.
     pub(in super::super) fn rows_at_the_start(&self) -> BTreeMap<String, Rows> {
-        self.watched.watch.rows_at_the_start()
+        self.watched.checks.rows_at_the_start()
     }
 
     /// The rows at the end; empty where they were not counted at the start either. `as_last_seen` is whether
@@ -215,7 +215,7 @@ impl Project {
 
     /// Puts a row into the table of `[audit]`. The error is a sentence.
     pub(in super::super) fn write_audit(&mut self, row: &Row) -> Result<(), String> {
-        match &mut self.watched.eyes {
+        match &mut self.watched.access {
             DatabaseAccess::Direct {
                 database, table, ..
             } => database
@@ -227,7 +227,7 @@ impl Project {
 
     /// Each run of the table of `[audit]` and its report, newest first. The error is a sentence.
     pub(in super::super) fn audit(&mut self) -> Result<Vec<(String, String)>, String> {
-        match &mut self.watched.eyes {
+        match &mut self.watched.access {
             DatabaseAccess::Direct {
                 database, table, ..
             } => database.audit(table).map_err(|error| error.to_string()),

@@ -115,14 +115,14 @@ impl Project {
                 leaves_transaction_open: false,
                 unrecorded: Unrecorded::default(),
                 watched: StepVerifier {
-                    eyes: DatabaseAccess::Direct {
+                    access: DatabaseAccess::Direct {
                         database,
                         table,
                         facts,
                         route,
                         locked: false,
                     },
-                    watch: HealthChecks::new(context, secrets.clone()),
+                    checks: HealthChecks::new(context, secrets.clone()),
                     measure: Measure::default(),
                 },
                 secrets,
@@ -164,20 +164,20 @@ impl Project {
             .filter_map(|facts| facts.password.clone())
             .collect();
         let table = version_table(context.settings, &observation);
-        let eyes = open_eyes(context, &engine, given, &observation, table)?;
-        let (eyes, identity) = match eyes {
+        let access = open_eyes(context, &engine, given, &observation, table)?;
+        let (access, identity) = match access {
             Some(((mut database, identity, table, facts), steps_at)) => {
                 if let Some(lock) = lock {
                     lock.take(database.as_mut(), context)?;
                 }
-                let eyes = DatabaseAccess::Direct {
+                let access = DatabaseAccess::Direct {
                     database,
                     table,
                     facts,
                     route: Box::new(Route::new(context, steps_at, &identity)),
                     locked: lock.is_some(),
                 };
-                (eyes, Some(identity))
+                (access, Some(identity))
             }
             None => (
                 DatabaseAccess::ViaEngine(engine.clone()),
@@ -197,8 +197,8 @@ impl Project {
             leaves_transaction_open: observation.leaves_transaction_open,
             unrecorded: Unrecorded::default(),
             watched: StepVerifier {
-                eyes,
-                watch: HealthChecks::new(context, secrets.clone()),
+                access,
+                checks: HealthChecks::new(context, secrets.clone()),
                 measure: Measure::default(),
             },
             secrets,

@@ -59,7 +59,7 @@ impl Project {
     pub(super) fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
         let DatabaseAccess::Direct {
             database, table, ..
-        } = &mut self.watched.eyes
+        } = &mut self.watched.access
         else {
             return Ok(Rows::Told(match told {
                 Current::Rows(ids) => self.graph.newest(ids),

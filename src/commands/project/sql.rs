@@ -316,7 +316,7 @@ impl Project {
             leaves_transaction_open: false,
             unrecorded: super::Unrecorded::default(),
             watched: StepVerifier {
-                eyes: DatabaseAccess::Direct {
+                access: DatabaseAccess::Direct {
                     database: project.database,
                     table,
                     route: Box::new(Route::new(
@@ -327,7 +327,7 @@ impl Project {
                     facts: project.facts,
                     locked: lock.is_some(),
                 },
-                watch: HealthChecks::new(context, secrets.clone()),
+                checks: HealthChecks::new(context, secrets.clone()),
                 measure: Measure::default(),
             },
             identity: Some(project.identity),
@@ -412,7 +412,7 @@ impl Project {
     }
 
     /// What is odd about the database and the files: a stable code and a sentence.
-    pub(in super::super) fn oddities(&self) -> Vec<(&'static str, String)> {
+    pub(in super::super) fn inconsistencies(&self) -> Vec<(&'static str, String)> {
         let Some(project) = self.sql() else {
             return Vec::new();
         };

@@ -115,11 +115,11 @@ impl Chosen {
     }
 
     /// Learns what a file without a manifest holds, from a scratch copy of it.
-    pub(super) fn inspect(&mut self, keeper: &BackupService<'_>) -> Result<(), Failure> {
+    pub(super) fn inspect(&mut self, service: &BackupService<'_>) -> Result<(), Failure> {
         if self.is_known {
             return Ok(());
         }
-        if let Some(contents) = keeper.inspect(&self.file)? {
+        if let Some(contents) = service.inspect(&self.file)? {
             self.manifest.heads = contents.heads;
             self.manifest.schema = contents.schema;
             self.manifest.rows = contents.rows;

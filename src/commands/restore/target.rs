@@ -96,7 +96,7 @@ impl Target {
     }
 
     /// What makes backups of it and restores them.
-    pub(super) fn keeper<'a>(
+    pub(super) fn backup_service<'a>(
         &self,
         context: &'a CommandContext<'a>,
         manifest: &Manifest,

@@ -102,7 +102,7 @@ pub(super) fn finding(run: &Run, found: &CrashState) -> String {
 /// The refusal to go on without a person.
 pub(super) fn cannot_go_on(
     context: &CommandContext<'_>,
-    session: &Project,
+    project: &Project,
     run: &Run,
     found: &CrashState,
 ) -> Failure {
@@ -148,11 +148,11 @@ pub(super) fn cannot_go_on(
     };
     failure = failure.hint(format!("{first}: {}", resume()));
     // Only a revision at which it stands can be vouched for, and of a whole only the start or the end.
-    let at = session
+    let at = project
         .newest()
-        .or_else(|| session.rows.ids().first())
+        .or_else(|| project.rows.ids().first())
         .map_or("base", RevisionId::as_str);
-    if !missing && !matches!(found, CrashState::Elsewhere) && session.is_at(at) {
+    if !missing && !matches!(found, CrashState::Elsewhere) && project.is_at(at) {
         let repair = match found {
             CrashState::Unclear(..) => {
                 "or look which statements are done, do the next one by hand if it is half done, and have it go on there"
@@ -185,10 +185,10 @@ pub(super) fn nothing_unfinished(context: &CommandContext<'_>, store: &Store) ->
 /// Where the record is gone, the database is all that is left to ask.
 pub(super) fn nothing_to_resume(
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     store: &Store,
 ) -> Failure {
-    let here = session.database_reference();
+    let here = project.database_reference();
     match store.runs_on(&|recorded| here.relation_to(recorded).is_usable()) {
         Ok(runs) if runs.is_empty() => {}
         Ok(_) => return nothing_unfinished(context, store),
@@ -199,19 +199,19 @@ pub(super) fn nothing_to_resume(
         store.root().display()
     ))
     .because("none was begun, its directory was lost, or it is kept elsewhere (--state-dir)");
-    let known = session.graph.applied(session.rows.ids()).is_ok();
+    let known = project.graph.applied(project.rows.ids()).is_ok();
     failure = failure.because(format!(
         "the database stands at {}, {}",
-        session.current_rows(),
+        project.current_rows(),
         if known {
             "which the code knows"
         } else {
             "which the code does not know"
         }
     ));
-    if session.has_own_connection() {
+    if project.has_own_connection() {
         failure = failure.because("no other run holds its lock");
-        let leftovers = session.leftovers();
+        let leftovers = project.leftovers();
         if leftovers.is_empty() {
             failure = failure.because(
                 "nothing in it looks like the rest of a step; half of one may still be there, which only a record shows",

@@ -4,7 +4,7 @@ mod messages;
 mod resume;
 
 use self::messages::{nothing_unfinished, told, undoing};
-pub(super) use self::resume::{ResumedRun, take_up};
+pub(super) use self::resume::{ResumedRun, resume};
 use super::CommandContext;
 use super::journal_recorder::{append, reopen, store_failure};
 use super::project::Project;
@@ -19,10 +19,10 @@ use crate::store::Store;
 pub(super) fn find(
     context: &CommandContext<'_>,
     store: &Store,
-    session: &Project,
+    project: &Project,
     purpose: Purpose,
 ) -> Result<Option<Run>, Failure> {
-    find_of(context, store, &session.database_reference(), purpose)
+    find_of(context, store, &project.database_reference(), purpose)
 }
 
 /// The same of a database that may have been reached without its project.
@@ -56,11 +56,11 @@ pub(super) fn find_of(
 /// as soon as somebody has moved the database since.
 pub(super) fn make_way(
     context: &CommandContext<'_>,
-    session: &Project,
+    project: &Project,
     store: &Store,
     run: &Run,
 ) -> Result<(), Failure> {
-    if is_over(session, run) {
+    if is_over(project, run) {
         context.ui.warn(&format!(
             "run {} ended before its target, and the database was moved since: it is over",
             run.begun.run
@@ -82,15 +82,15 @@ pub(super) fn make_way(
 }
 
 /// Whether a run that ended at a revision boundary is over, since somebody has moved the database since.
-pub(super) fn is_over(session: &Project, run: &Run) -> bool {
+pub(super) fn is_over(project: &Project, run: &Run) -> bool {
     run.ended_cleanly()
-        && session.graph.applied(&run.heads) != session.graph.applied(session.rows.ids())
+        && project.graph.applied(&run.heads) != project.graph.applied(project.rows.ids())
 }
 
 /// Gives an unfinished run up. The database is not touched.
 pub(super) fn abandon(
     context: &CommandContext<'_>,
-    session: &Project,
+    project: &Project,
     store: &Store,
     run: Option<&Run>,
 ) -> Result<(), Failure> {
@@ -98,7 +98,7 @@ pub(super) fn abandon(
         return Err(nothing_unfinished(context, store));
     };
     let mut journal = reopen(store, run)?;
-    if let Some(entry) = whose_run::moved(session, run) {
+    if let Some(entry) = whose_run::moved(project, run) {
         append(&mut journal, entry)?;
     }
     append(&mut journal, abandoned(context))?;

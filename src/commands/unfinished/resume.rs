@@ -37,21 +37,21 @@ pub(in super::super) struct ResumedRun {
 
 /// Examines what an unfinished run left behind and plans the rest. Fails with exit code 5 where it
 /// cannot go on by itself.
-pub(in super::super) fn take_up(
+pub(in super::super) fn resume(
     args: &DowngradeSafeArgs,
     context: &CommandContext<'_>,
-    session: &mut Project,
+    project: &mut Project,
     store: &Store,
     run: Option<Run>,
 ) -> Result<ResumedRun, Failure> {
     let Some(run) = run else {
-        return Err(nothing_to_resume(context, session, store));
+        return Err(nothing_to_resume(context, project, store));
     };
-    let heads = session.rows.ids().iter().cloned().collect();
-    let schema = session.schema();
-    let doubts = session.doubts(&run, schema.is_some());
-    let mut found = run.examine(&session.graph, &heads, schema.as_ref(), &doubts);
-    let middle = session.middle(&run, schema.as_ref(), args.accept.is_some());
+    let heads = project.rows.ids().iter().cloned().collect();
+    let schema = project.schema();
+    let doubts = project.doubts(&run, schema.is_some());
+    let mut found = run.examine(&project.graph, &heads, schema.as_ref(), &doubts);
+    let middle = project.middle(&run, schema.as_ref(), args.accept.is_some());
     if let (
         Some(middle),
         CrashState::NothingHappened
@@ -81,10 +81,10 @@ pub(in super::super) fn take_up(
         circumstances: None,
         ruling: None,
     }];
-    if let Some(entry) = whose_run::moved(session, &run) {
+    if let Some(entry) = whose_run::moved(project, &run) {
         entries.insert(0, entry);
     }
-    let mut rows = session.rows.ids().to_vec();
+    let mut rows = project.rows.ids().to_vec();
     let mut to_put_back = None;
     match (&found, &args.accept) {
         (CrashState::NothingHappened, None) if run.open_whole().is_some() => {
@@ -101,7 +101,7 @@ pub(in super::super) fn take_up(
         }
         (CrashState::PartOfAWhole, None) => {
             let Some(copy) = kept_copy(&run) else {
-                return Err(cannot_go_on(context, session, &run, &found));
+                return Err(cannot_go_on(context, project, &run, &found));
             };
             to_put_back = Some(copy);
             if let Some(whole) = run.open_whole() {
@@ -126,13 +126,13 @@ pub(in super::super) fn take_up(
             | CrashState::Unclear(..),
             None,
         ) => {
-            return Err(cannot_go_on(context, session, &run, &found));
+            return Err(cannot_go_on(context, project, &run, &found));
         }
         (_, Some(vouched)) => {
-            if !session.is_at(vouched) {
+            if !project.is_at(vouched) {
                 return Err(Failure::refused(format!(
                     "the database does not stand at {vouched}, but at {}",
-                    session.current_rows()
+                    project.current_rows()
                 ))
                 .hint("name the revision that it stands at, or bring it there first"));
             }
@@ -148,7 +148,7 @@ pub(in super::super) fn take_up(
             });
         }
     }
-    let plan = plan_the_rest(session, &run, &rows)?;
+    let plan = plan_the_rest(project, &run, &rows)?;
     let useless = match (&to_put_back, &args.accept) {
         (None, None) => kept_copy(&run),
         _ => None,
@@ -168,17 +168,17 @@ impl ResumedRun {
     pub(in super::super) fn put_back(
         &mut self,
         context: &CommandContext<'_>,
-        session: &mut Project,
+        project: &mut Project,
         store: &Store,
     ) -> Result<(), Failure> {
         let Some(copy) = self.to_put_back.take() else {
             self.discard_the_useless();
             return Ok(());
         };
-        session.dismiss();
+        project.dismiss();
         if context.settings.backup != Some(BackupWhen::Never) {
-            let saved = BackupService::of(context, session)
-                .and_then(|keeper| keeper.make(None, Verified::Read))
+            let saved = BackupService::of(context, project)
+                .and_then(|service| service.make(None, Verified::Read))
                 .map_err(|failure| {
                     failure
                         .because("it was to be made of the present file, before the copy is put back: nothing was changed")
@@ -207,7 +207,7 @@ impl ResumedRun {
                 context.command(&["resume"])
             ))
         };
-        let file = session
+        let file = project
             .identity
             .as_ref()
             .map(|identity| PathBuf::from(&identity.database))
@@ -215,8 +215,8 @@ impl ResumedRun {
         failpoint::point("before_put_back");
         copy.put_back(&file).map_err(not_put_back)?;
         failpoint::point("after_put_back");
-        let heads = session.heads().map_err(not_put_back)?;
-        let schema = session.schema();
+        let heads = project.heads().map_err(not_put_back)?;
+        let schema = project.schema();
         let whole = self.run.open_whole();
         let other = |whole: &AtomicRun| {
             let known = whole.schema.as_ref();
@@ -289,13 +289,13 @@ impl ResumedRun {
 }
 
 /// The rest of the recorded plan. It is not planned again: see [`Run::rest`].
-fn plan_the_rest(session: &Project, run: &Run, rows: &[RevisionId]) -> Result<Plan, Failure> {
-    run.rest(&session.graph, rows).map_err(|error| {
+fn plan_the_rest(project: &Project, run: &Run, rows: &[RevisionId]) -> Result<Plan, Failure> {
+    run.rest(&project.graph, rows).map_err(|error| {
         Failure::user(format!("run {} cannot be resumed", run.begun.run))
             .because(error.to_string())
             .hint(format!(
                 "check out the code that it was begun with, or give it up: {}",
-                session.command(&["abandon"])
+                project.command(&["abandon"])
             ))
     })
 }

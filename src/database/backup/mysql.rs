@@ -225,11 +225,11 @@ impl MySqlBackups {
     ) -> Result<DatabaseDigest, BackupError> {
         let tools = self.tools()?;
         let stop = self.stop();
-        let mut keeper = self.connect()?;
+        let mut service = self.connect()?;
         let mut reader = self.connect()?;
         let is_encrypted = is_encrypted(&mut reader)?;
         // Two sessions cannot share a moment here. So nobody writes between the beginnings of the two.
-        let is_locked = lock_tables(&mut keeper, "READ")?;
+        let is_locked = lock_tables(&mut service, "READ")?;
         begin(&mut reader)?;
         let before = if is_salvage {
             self.look(&mut reader, &stop, true)?.left_out
@@ -241,9 +241,9 @@ impl MySqlBackups {
             is_salvage,
             left_out: &before,
         };
-        let mut keeper = Some(keeper);
-        let ended = self.write(file, &tools, &course, || drop(keeper.take()), progress);
-        drop(keeper);
+        let mut service = Some(service);
+        let ended = self.write(file, &tools, &course, || drop(service.take()), progress);
+        drop(service);
         let unknown = match ended {
             // Of what it could not read it says so and goes on.
             Err(BackupError::Client { reason, .. }) if is_salvage => {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::TableIdentity;
-use crate::domain::catalogue::made_anew;
 use crate::domain::forecast::{Dialect, EventKind, Followed, SideEffect, StepTrace};
 use crate::domain::operation::{Operation, RowChange, TableName};
 use crate::domain::risk::{Finding, Level};
+use crate::domain::schema_model::made_anew;
 
 /// What the part of a step that could not be followed may do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,8 +78,8 @@ impl Announced {
     /// behind a condition.
     pub fn of(seen: &StepTrace, findings: &[Finding]) -> Self {
         let happened = &seen.downgrade.happened;
-        let catalogue = happened.iter().find_map(|happened| happened.before.clone());
-        let default_schema = catalogue.and_then(|catalogue| catalogue.default_schema.clone());
+        let model = happened.iter().find_map(|happened| happened.before.clone());
+        let default_schema = model.and_then(|model| model.default_schema.clone());
         let mut announced = Self::new(default_schema, seen.dialect);
         if matches!(seen.downgrade.followed, Followed::Unreadable(_)) {
             announced.may_do(Unfollowed::Anything);

@@ -7,11 +7,11 @@ use super::{
     Announced, ChangedRows, DroppedColumn, DroppedTable, Effect, RetypedColumn, TableIdentity,
     Unmeasured,
 };
-use crate::domain::catalogue::SchemaModel;
 use crate::domain::checks::{Counts, is_rollbacks_own};
 use crate::domain::connection::VersionTable;
 use crate::domain::operation::TableName;
 use crate::domain::schema::Difference;
+use crate::domain::schema_model::SchemaModel;
 
 /// Every table by its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,8 +33,8 @@ pub struct CountedTable {
 
 impl CountedInventory {
     /// Puts together what the schema and the counts say. The version table and what rollback writes is left out.
-    pub fn new(catalogue: &SchemaModel, counts: &Counts, version: &VersionTable) -> Self {
-        let tables = catalogue.tables.iter().filter_map(|(parts, table)| {
+    pub fn new(model: &SchemaModel, counts: &Counts, version: &VersionTable) -> Self {
+        let tables = model.tables.iter().filter_map(|(parts, table)| {
             let name = parts.to_string();
             let written = |kind: &crate::domain::operation::ColumnType| kind.written.clone();
             let columns = table.columns.iter().map(|(name, column)| {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{EventKind, Function};
-use crate::domain::catalogue::{ApplyError, ApplyErrorKind, Effect, Subject, effects};
 use crate::domain::operation::{Operation, Place};
 use crate::domain::revision::RevisionId;
+use crate::domain::schema_model::{ApplyError, ApplyErrorKind, Effect, Subject, effects};
 
 /// What a revision's function does by its own words.
 type Effects = Vec<(Effect, Place)>;

@@ -1,15 +1,15 @@
-//! What a migration runs against while it is followed: a catalogue that changes as the server's schema
+//! What a migration runs against while it is followed: a schema model that changes as the server's schema
 //! would, inside the transactions that the server would have.
 
 use std::sync::Arc;
 
 use super::change_log::ChangeLog;
 use super::{Dialect, Event, EventKind, Failure, Happened, Host, Raised, SideEffect};
-use crate::domain::catalogue::{
-    ApplyContext, ApplyError, ApplyErrorKind, SchemaModel, Subject, made_anew,
-};
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::revision::RevisionId;
+use crate::domain::schema_model::{
+    ApplyContext, ApplyError, ApplyErrorKind, SchemaModel, Subject, made_anew,
+};
 use crate::domain::sql::{Effect, take_apart};
 
 /// What PostgreSQL answers to everything once a statement of the transaction has failed.
@@ -19,7 +19,7 @@ const ABORTED: &str =
 /// What would be left, did the step fail now.
 #[derive(Debug, Clone)]
 pub(super) struct ResidueAfterFailure {
-    pub(super) catalogue: Option<Arc<SchemaModel>>,
+    pub(super) model: Option<Arc<SchemaModel>>,
     /// The length of the ledger.
     pub(super) entries: usize,
 }
@@ -33,7 +33,7 @@ pub(super) struct Walk<'plan> {
     dialect: Option<Dialect>,
     by: &'plan RevisionId,
     pub(super) ledger: &'plan mut ChangeLog,
-    pub(super) catalogue: Option<Arc<SchemaModel>>,
+    pub(super) model: Option<Arc<SchemaModel>>,
     pub(super) happened: Vec<Happened>,
     /// For each event, what would be left had it failed.
     pub(super) kept_before: Vec<ResidueAfterFailure>,
@@ -63,18 +63,18 @@ impl<'plan> Walk<'plan> {
     pub(super) fn new(
         dialect: Option<Dialect>,
         by: &'plan RevisionId,
-        catalogue: Option<Arc<SchemaModel>>,
+        model: Option<Arc<SchemaModel>>,
         ledger: &'plan mut ChangeLog,
     ) -> Self {
         let kept = ResidueAfterFailure {
-            catalogue: catalogue.clone(),
+            model: model.clone(),
             entries: ledger.len(),
         };
         Self {
             dialect,
             by,
             ledger,
-            catalogue,
+            model: model,
             happened: Vec::new(),
             kept_before: Vec::new(),
             obstacles: Vec::new(),
@@ -113,12 +113,12 @@ impl<'plan> Walk<'plan> {
     /// What is left when the step fails where it stands.
     pub(super) fn left(&self) -> ResidueAfterFailure {
         let mut left = self.kept.clone();
-        let committed = self.catalogue.as_ref().filter(|_| self.may_autocommit);
+        let committed = self.model.as_ref().filter(|_| self.may_autocommit);
         for other in [self.otherwise.as_ref(), committed].into_iter().flatten() {
-            if let Some(catalogue) = &mut left.catalogue
-                && catalogue != other
+            if let Some(model) = &mut left.model
+                && model != other
             {
-                *catalogue = Arc::new(catalogue.or(other));
+                *model = Arc::new(model.or(other));
             }
         }
         left
@@ -127,11 +127,11 @@ impl<'plan> Walk<'plan> {
     /// Something may fail here, and what comes after it may not come.
     fn may_fail(&mut self) {
         if self.otherwise.is_none() {
-            self.otherwise.clone_from(&self.kept.catalogue);
+            self.otherwise.clone_from(&self.kept.model);
         }
     }
 
-    /// A failure that is none of the catalogue's.
+    /// A failure that is none of the schema model's.
     pub(super) fn fail(&mut self, failure: Failure) {
         self.ended_by |= failure.certain;
         if !failure.certain {
@@ -151,17 +151,17 @@ impl<'plan> Walk<'plan> {
 
     /// Nothing that is known holds any more.
     pub(super) fn doubt(&mut self) {
-        if let Some(catalogue) = &mut self.catalogue
-            && !catalogue.doubtful
+        if let Some(model) = &mut self.model
+            && !model.doubtful
         {
-            Arc::make_mut(catalogue).doubtful = true;
+            Arc::make_mut(model).doubtful = true;
         }
     }
 
     /// What was asked of any table may not hold any more.
     fn rows_may_change(&mut self) {
-        if let Some(catalogue) = &mut self.catalogue {
-            for table in Arc::make_mut(catalogue).tables.values_mut() {
+        if let Some(model) = &mut self.model {
+            for table in Arc::make_mut(model).tables.values_mut() {
                 if !table.rows_changed {
                     Arc::make_mut(table).rows_changed = true;
                 }
@@ -171,7 +171,7 @@ impl<'plan> Walk<'plan> {
 
     fn keep(&mut self) {
         self.kept = ResidueAfterFailure {
-            catalogue: self.catalogue.clone(),
+            model: self.model.clone(),
             entries: self.ledger.len(),
         };
     }
@@ -179,7 +179,7 @@ impl<'plan> Walk<'plan> {
     /// The transaction ends: by a commit, or by a rollback where a statement has failed.
     fn ends(&mut self) {
         if self.aborted {
-            self.catalogue = self.kept.catalogue.clone();
+            self.model = self.kept.model.clone();
             self.ledger.truncate(self.kept.entries);
             self.aborted = false;
             self.obstacles.pop();
@@ -204,7 +204,7 @@ impl<'plan> Walk<'plan> {
         }
         self.happened.push(Happened {
             event: event.clone(),
-            before: self.catalogue.clone(),
+            before: self.model.clone(),
         });
         self.kept_before.push(self.left());
         match &event.kind {
@@ -275,7 +275,7 @@ impl<'plan> Walk<'plan> {
                 }
             }
         }
-        let Some(before) = self.catalogue.clone() else {
+        let Some(before) = self.model.clone() else {
             return Ok(());
         };
         let act = ApplyContext {
@@ -294,7 +294,7 @@ impl<'plan> Walk<'plan> {
             for effect in before.effects_to(&after) {
                 self.ledger.note(effect, self.by, &event.place);
             }
-            self.catalogue = Some(Arc::new(after));
+            self.model = Some(Arc::new(after));
         }
         let failed = obstacles.iter().any(|obstacle| obstacle.failure.certain);
         if obstacles.iter().any(|obstacle| !obstacle.failure.certain) {
@@ -343,8 +343,8 @@ impl Host for Walk<'_> {
         self.dialect
     }
 
-    fn catalogue(&self) -> Option<&SchemaModel> {
-        self.catalogue.as_deref()
+    fn schema_model(&self) -> Option<&SchemaModel> {
+        self.model.as_deref()
     }
 
     fn happens(&mut self, event: Event) -> Result<(), Raised> {
@@ -390,7 +390,7 @@ impl Host for Collect {
         self.dialect
     }
 
-    fn catalogue(&self) -> Option<&SchemaModel> {
+    fn schema_model(&self) -> Option<&SchemaModel> {
         None
     }
 

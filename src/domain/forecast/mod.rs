@@ -10,12 +10,12 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use predict::{StepForecast, foresee};
+pub use predict::{StepForecast, predict};
 pub use reads::{Reachable, reachable};
 
-use super::catalogue::SchemaModel;
 use super::operation::{Operation, Place};
 use super::revision::RevisionId;
+use super::schema_model::SchemaModel;
 
 /// The servers that are known well enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,7 +122,7 @@ pub trait Host {
     fn dialect(&self) -> Option<Dialect>;
 
     /// The schema as it is at this point; `None` where that is not known.
-    fn catalogue(&self) -> Option<&SchemaModel>;
+    fn schema_model(&self) -> Option<&SchemaModel>;
 
     /// Something happens. The error is raised inside the migration, which may catch it.
     fn happens(&mut self, event: Event) -> Result<(), Raised>;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::change_log::ChangeLog;
 use super::follow::{ResidueAfterFailure, Walk};
 use super::{Dialect, Direction, Failure, Followed, Function, Migrations, StepTrace};
-use crate::domain::catalogue::SchemaModel;
 use crate::domain::graph::Graph;
 use crate::domain::operation::Place;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::RevisionId;
 use crate::domain::risk::{FailurePrediction, Finding};
+use crate::domain::schema_model::SchemaModel;
 
 /// A step with what there is to know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +42,12 @@ impl StepForecast {
 /// before the statement that failed; on SQLite all before the first change of rows, with which its
 /// Python driver opens a transaction. A table `_alembic_tmp_*` that SQLite is left with is taken to be
 /// removed. Where the connection may commit each statement by itself, what PostgreSQL keeps is in doubt.
-pub fn foresee(
+pub fn predict(
     plan: &Plan,
     graph: &Graph,
     migrations: &dyn Migrations,
     dialect: Option<Dialect>,
-    catalogue: Option<SchemaModel>,
+    model: Option<SchemaModel>,
     examine: &mut dyn FnMut(&StepTrace) -> Vec<Finding>,
 ) -> Vec<StepForecast> {
     let applied = graph.applied(&plan.current).unwrap_or_default();
@@ -57,11 +57,11 @@ pub fn foresee(
         .filter(|id| applied.contains(id))
         .collect();
     let mut ledger = ChangeLog::new(others);
-    let mut catalogue = catalogue.map(Arc::new);
-    let mut foreseen = Vec::with_capacity(plan.steps.len());
+    let mut model = model.map(Arc::new);
+    let mut forecast = Vec::with_capacity(plan.steps.len());
     for step in &plan.steps {
         let (followed, kept_before) =
-            downgrade(step, migrations, dialect, catalogue.clone(), &mut ledger);
+            downgrade(step, migrations, dialect, model.clone(), &mut ledger);
         let seen = StepTrace {
             revision: step.removes.clone(),
             is_merge: step.is_merge,
@@ -83,17 +83,17 @@ pub fn foresee(
                     fails.then_some(followed.left)
                 })
         };
-        catalogue = match left {
+        model = match left {
             Some(left) => {
                 ledger.truncate(left.entries);
-                left.catalogue
+                left.model
             }
             None => followed.after,
         };
         ledger.step(&step.removes, &seen.upgrade, &seen.downgrade);
-        foreseen.push(StepForecast { seen, findings });
+        forecast.push(StepForecast { seen, findings });
     }
-    foreseen
+    forecast
 }
 
 /// A downgrade that was followed.
@@ -108,10 +108,10 @@ fn downgrade(
     step: &Step,
     migrations: &dyn Migrations,
     dialect: Option<Dialect>,
-    catalogue: Option<Arc<SchemaModel>>,
+    model: Option<Arc<SchemaModel>>,
     ledger: &mut ChangeLog,
 ) -> (Downgraded, Vec<ResidueAfterFailure>) {
-    let mut walk = Walk::new(dialect, &step.removes, catalogue, ledger);
+    let mut walk = Walk::new(dialect, &step.removes, model, ledger);
     walk.may_autocommit = dialect == Some(Dialect::Postgresql) && migrations.may_autocommit();
     let mut followed = Followed::Whole;
     for (at, revision) in std::iter::once(&step.removes)
@@ -131,7 +131,7 @@ fn downgrade(
             break;
         }
     }
-    let (failed, left, after) = (walk.failed(), walk.left(), walk.catalogue.take());
+    let (failed, left, after) = (walk.failed(), walk.left(), walk.model.take());
     let happened = std::mem::take(&mut walk.happened);
     let kept_before = std::mem::take(&mut walk.kept_before);
     let obstacles = std::mem::take(&mut walk.obstacles);

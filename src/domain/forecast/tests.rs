@@ -141,7 +141,7 @@ fn follow(dialect: Dialect, drawing: &str, fake: &Fake) -> Vec<String> {
     let graph = drawn(drawing);
     let rows: Vec<RevisionId> = graph.heads().into_iter().collect();
     let plan = Plan::new(&graph, &rows, &"base".parse().unwrap()).unwrap();
-    let foreseen = foresee(
+    let forecast = predict(
         &plan,
         &graph,
         fake,
@@ -149,11 +149,11 @@ fn follow(dialect: Dialect, drawing: &str, fake: &Fake) -> Vec<String> {
         Some(catalogue(dialect)),
         &mut |_| Vec::new(),
     );
-    foreseen.iter().map(told).collect()
+    forecast.iter().map(told).collect()
 }
 
-fn told(foreseen: &StepForecast) -> String {
-    let failures = foreseen.seen.downgrade.failures.iter().map(|failure| {
+fn told(forecast: &StepForecast) -> String {
+    let failures = forecast.seen.downgrade.failures.iter().map(|failure| {
         let sure = if failure.certain { "will" } else { "may" };
         let culprit = failure.culprit.as_ref();
         let culprit = culprit.map_or_else(String::new, |(by, _)| format!(" <- {by}"));
@@ -536,10 +536,10 @@ fn a_finding_that_says_so_is_a_failure() {
         }
     };
     let mut last = |dialect| {
-        let catalogue = Some(catalogue(dialect));
-        let foreseen = foresee(&plan, &graph, &fake, Some(dialect), catalogue, &mut examine);
-        assert!(foreseen[0].will_fail());
-        told(&foreseen[1])
+        let model = Some(catalogue(dialect));
+        let forecast = predict(&plan, &graph, &fake, Some(dialect), model, &mut examine);
+        assert!(forecast[0].will_fail());
+        told(&forecast[1])
     };
     assert_eq!(last(Dialect::Postgresql), "will object-missing t.c");
     assert_eq!(last(Dialect::Mysql), "will object-missing t.a <- b");
@@ -553,9 +553,9 @@ fn without_a_schema_only_what_the_code_says_is_known() {
         downgrades: [("a", vec![does(1, drop_table("nowhere"))])].into(),
         ..Fake::default()
     };
-    let foreseen = foresee(&plan, &graph, &fake, None, None, &mut |_| Vec::new());
-    assert_eq!(told(&foreseen[0]), "fine");
-    assert_eq!(foreseen[0].seen.downgrade.happened.len(), 1);
+    let forecast = predict(&plan, &graph, &fake, None, None, &mut |_| Vec::new());
+    assert_eq!(told(&forecast[0]), "fine");
+    assert_eq!(forecast[0].seen.downgrade.happened.len(), 1);
 }
 
 #[test]

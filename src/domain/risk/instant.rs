@@ -62,17 +62,17 @@ mod answers {
 
 /// What is known of a column that is added or dropped; `None` if nobody can be asked.
 pub(super) fn column_change(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     table: &TableName,
     live: TableName,
     ask: &mut dyn Probe,
 ) -> Option<Change> {
     let answer = ask.ask(&Question::ColumnChange { table: live })?;
-    let dropped = match scene.operation {
+    let dropped = match context.operation {
         Operation::DropColumn { column, .. } => Some(column),
         _ => None,
     };
-    let found = scene.table(table).zip(dropped);
+    let found = context.table(table).zip(dropped);
     let in_index = found.is_some_and(|((_, table), column)| {
         let indexes = table.indexes.iter().flat_map(|index| &index.columns);
         indexes.flatten().any(|name| name == column)

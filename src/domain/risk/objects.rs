@@ -189,15 +189,15 @@ pub(super) fn copy_of<'a>(
         return None;
     }
     let all = operations_with_schema(seen);
-    let copied = all.iter().find_map(|scene| {
-        let Operation::CopyRows { from, to, columns } = scene.operation else {
+    let copied = all.iter().find_map(|context| {
+        let Operation::CopyRows { from, to, columns } = context.operation else {
             return None;
         };
         let whole = columns
             .as_ref()
             .is_none_or(|columns| known.columns.keys().all(|name| columns.contains(name)));
-        let fits = scene.certain && scene.order < drop.order && is_same(from, dropped) && whole;
-        (fits && is_new_with_the_types(drop, to, known)).then_some((scene.order, to))
+        let fits = context.certain && context.order < drop.order && is_same(from, dropped) && whole;
+        (fits && is_new_with_the_types(drop, to, known)).then_some((context.order, to))
     });
     let (order, to) = copied?;
     let followed = seen.downgrade.happened.iter().all(|happened| {
@@ -206,14 +206,14 @@ pub(super) fn copy_of<'a>(
             EventKind::Unknown { may_change, .. } if may_change > SideEffect::Nothing
         )
     });
-    let spoils = |scene: &OperationContext<'_>| match scene.operation {
+    let spoils = |context: &OperationContext<'_>| match context.operation {
         Operation::Sql { .. } => true,
         // It may keep rows out of the copy.
         Operation::CreateObject { object, .. } => {
             matches!(object.kind, ObjectKind::Trigger | ObjectKind::Rule)
         }
         Operation::ChangeRows { table, .. } => {
-            scene.order > order
+            context.order > order
                 && table
                     .as_ref()
                     .is_none_or(|table| is_same(table, to) || is_same(table, dropped))
@@ -221,7 +221,7 @@ pub(super) fn copy_of<'a>(
         Operation::DropTable { table, .. }
         | Operation::DropColumn { table, .. }
         | Operation::AlterColumn { table, .. }
-        | Operation::RenameTable { table, .. } => scene.order > order && is_same(table, to),
+        | Operation::RenameTable { table, .. } => context.order > order && is_same(table, to),
         _ => false,
     };
     (followed && !all.iter().any(spoils)).then_some(to)
@@ -229,12 +229,12 @@ pub(super) fn copy_of<'a>(
 
 /// Whether the step makes the table, and its columns take what those of the other hold.
 fn is_new_with_the_types(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     table: &TableName,
-    other: &crate::domain::catalogue::Table,
+    other: &crate::domain::schema_model::Table,
 ) -> bool {
-    use crate::domain::catalogue::Origin;
-    scene.table(table).is_some_and(|(_, made)| {
+    use crate::domain::schema_model::Origin;
+    context.table(table).is_some_and(|(_, made)| {
         matches!(made.origin, Origin::Made { .. })
             && !other.columns.is_empty()
             && other.columns.iter().all(|(name, column)| {
@@ -296,14 +296,14 @@ pub(super) fn archived_columns<'a>(
     copied.find(|from| {
         operations_with_schema(seen)
             .iter()
-            .any(|scene| match scene.operation {
+            .any(|context| match context.operation {
                 Operation::ChangeRows {
                     table: Some(table),
                     sql: Some(sql),
                     ..
                 } => {
-                    scene.certain
-                        && scene.order < drop.order
+                    context.certain
+                        && context.order < drop.order
                         && is_same(table, from)
                         && names(sql, &dropped.name)
                 }

@@ -3,9 +3,9 @@
 use super::figures::evidence;
 use super::finding_draft::FindingDraft;
 use super::{Answer, FailurePrediction, Level, Probe, Question};
-use crate::domain::catalogue::{Column, Origin, Presence, SchemaModel, Table};
 use crate::domain::forecast::{Dialect, EventKind, Function, StepTrace};
 use crate::domain::operation::{Operation, Place, Recreate, TableName};
+use crate::domain::schema_model::{Column, Origin, Presence, SchemaModel, Table};
 
 /// An operation, outside of any batch.
 pub(super) struct OperationContext<'a> {
@@ -112,9 +112,9 @@ pub(super) fn is_same(one: &TableName, other: &TableName) -> bool {
 impl<'a> OperationContext<'a> {
     /// A table of the schema, with its name there.
     pub(super) fn table(&self, name: &TableName) -> Option<(&'a TableName, &'a Table)> {
-        let catalogue = self.before?;
-        let full = catalogue.key(name);
-        let (name, table) = catalogue.tables.get_key_value(&full)?;
+        let model = self.before?;
+        let full = model.key(name);
+        let (name, table) = model.tables.get_key_value(&full)?;
         Some((name, table))
     }
 
@@ -135,12 +135,12 @@ impl<'a> OperationContext<'a> {
 
     /// What a table holds.
     pub(super) fn stock(&self, name: &TableName) -> TableContents {
-        let Some(catalogue) = self.before else {
+        let Some(model) = self.before else {
             return TableContents::Unknown;
         };
         let Some((full, table)) = self.table(name) else {
             // PostgreSQL may find it further down the search path.
-            return if catalogue.doubtful || catalogue.beyond(name) {
+            return if model.doubtful || model.beyond(name) {
                 TableContents::Unknown
             } else {
                 TableContents::Absent

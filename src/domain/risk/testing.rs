@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Answer, Finding, Probe, Question, examine};
-use crate::domain::catalogue::{Column, Origin, Presence, SchemaModel, Table};
 use crate::domain::forecast::{Dialect, Event, EventKind, Followed, Function, Happened, StepTrace};
 use crate::domain::operation::{ColumnDefinition, ColumnType, Family, Operation, Place, TableName};
 use crate::domain::revision::RevisionId;
+use crate::domain::schema_model::{Column, Origin, Presence, SchemaModel, Table};
 
 /// A type by its SQL: enough of it for tests.
 pub(crate) fn kind(written: &str) -> ColumnType {
@@ -90,7 +90,7 @@ pub(crate) fn made() -> Origin {
 
 /// A schema with a table `users` (`id`, `email` of 255 characters, `age`) and a table `orders` (`id`, `user_id`).
 pub(crate) fn schema(dialect: Dialect) -> SchemaModel {
-    let mut catalogue = SchemaModel {
+    let mut model = SchemaModel {
         dialect,
         default_schema: (dialect == Dialect::Postgresql).then(|| "public".to_owned()),
         tables: BTreeMap::new(),
@@ -102,7 +102,7 @@ pub(crate) fn schema(dialect: Dialect) -> SchemaModel {
         library: None,
     };
     add(
-        &mut catalogue,
+        &mut model,
         "users",
         &[
             ("id", "INTEGER"),
@@ -111,15 +111,15 @@ pub(crate) fn schema(dialect: Dialect) -> SchemaModel {
         ],
     );
     add(
-        &mut catalogue,
+        &mut model,
         "orders",
         &[("id", "INTEGER"), ("user_id", "INTEGER")],
     );
-    catalogue
+    model
 }
 
 /// Puts a live table into a schema.
-pub(crate) fn add(catalogue: &mut SchemaModel, name: &str, columns: &[(&str, &str)]) {
+pub(crate) fn add(model: &mut SchemaModel, name: &str, columns: &[(&str, &str)]) {
     let columns = columns.iter().map(|(name, written)| {
         let column = Column {
             name: (*name).to_owned(),
@@ -143,15 +143,15 @@ pub(crate) fn add(catalogue: &mut SchemaModel, name: &str, columns: &[(&str, &st
         rows_changed: false,
     };
     let name = TableName {
-        schema: catalogue.default_schema.clone(),
+        schema: model.default_schema.clone(),
         name: name.to_owned(),
     };
-    catalogue.tables.insert(name, Arc::new(made));
+    model.tables.insert(name, Arc::new(made));
 }
 
 /// Changes a table of a schema.
-pub(crate) fn edit(catalogue: &mut SchemaModel, name: &str, change: impl FnOnce(&mut Table)) {
-    let found = catalogue
+pub(crate) fn edit(model: &mut SchemaModel, name: &str, change: impl FnOnce(&mut Table)) {
+    let found = model
         .tables
         .iter_mut()
         .find(|(table, _)| table.name == name);
@@ -189,13 +189,13 @@ fn function(before: Option<&SchemaModel>, operations: Vec<Operation>) -> Functio
 }
 
 /// A step whose downgrade does this, each operation over the same schema.
-pub(crate) fn step(catalogue: &SchemaModel, downgrade: Vec<Operation>) -> StepTrace {
+pub(crate) fn step(model: &SchemaModel, downgrade: Vec<Operation>) -> StepTrace {
     StepTrace {
         revision: RevisionId::new("a1"),
         is_merge: false,
         is_sql_file: false,
-        dialect: Some(catalogue.dialect),
-        downgrade: function(Some(catalogue), downgrade),
+        dialect: Some(model.dialect),
+        downgrade: function(Some(model), downgrade),
         upgrade: Arc::new(function(None, Vec::new())),
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::operation::{ColumnType, Family, TableName};
 /// Reads the name of a type: `character varying(100)`, `int(11) unsigned`, `enum('a','b')`.
 ///
 /// On PostgreSQL a name that is none of the server's own is `Other` with that name as `enum_name`:
-/// whether it is an enum is for the catalogue to say. An array is `Array` with all else that its
+/// whether it is an enum is for the schema model to say. An array is `Array` with all else that its
 /// elements have.
 pub fn read_type(text: &str, dialect: Dialect) -> ColumnType {
     let parts = Parts::of(text, dialect);

@@ -25,7 +25,7 @@ static CORPUS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![
         root.join("fixtures/sql"),
-        root.join("src/domain/sql_files/script/sound"),
+        root.join("src/domain/sql_files/script/lint"),
     ];
     let mut found = BTreeMap::new();
     while let Some(folder) = folders.pop() {

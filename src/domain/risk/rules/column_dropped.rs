@@ -53,15 +53,15 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
 }
 
 fn asked(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     seen: &StepTrace,
     ask: &mut dyn Probe,
     (table, column): (&TableName, &str),
     (live, live_column): (TableName, String),
 ) -> FindingDraft {
-    let name = format!("{}.{column}", scene.say(table));
+    let name = format!("{}.{column}", context.say(table));
     let found = |level, rest: String| {
-        scene.found(
+        context.found(
             CODE,
             name.clone(),
             level,
@@ -69,7 +69,7 @@ fn asked(
         )
     };
     let advice = format!("keep a copy of {name} with the key of its table, if it is still wanted");
-    let default = scene
+    let default = context
         .column(table, column)
         .and_then(|column| column.default.clone());
     let values = ask.ask(&Question::Values {

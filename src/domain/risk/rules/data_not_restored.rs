@@ -38,7 +38,7 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
 
 fn brought_back(
     seen: &StepTrace,
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     made: &TableName,
 ) -> Option<FindingDraft> {
     let was_dropped = operations(&seen.upgrade).any(
@@ -47,19 +47,19 @@ fn brought_back(
     if !was_dropped {
         return None;
     }
-    let name = scene.say(made);
+    let name = context.say(made);
     let found = |level, rest| {
         let sentence = format!("brings table {name} back {rest}");
-        scene
+        context
             .found(CODE, name.clone(), level, sentence)
             .advise(ADVICE)
     };
     if let Some(copy) = restored_from(seen, made, None) {
         let sentence = format!(
             "brings table {name} back with rows of {}, the copy that the migration made",
-            scene.say(copy)
+            context.say(copy)
         );
-        return Some(scene.found(CODE, name, Level::Low, sentence));
+        return Some(context.found(CODE, name, Level::Low, sentence));
     }
     Some(if is_filled(seen, made) {
         found(Level::Medium, "and fills it from elsewhere")
@@ -70,7 +70,7 @@ fn brought_back(
 
 fn column_brought_back(
     seen: &StepTrace,
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     ask: &mut dyn Probe,
     owner: &TableName,
     made: &str,
@@ -82,19 +82,19 @@ fn column_brought_back(
     if !was_dropped {
         return None;
     }
-    let name = format!("{}.{made}", scene.say(owner));
+    let name = format!("{}.{made}", context.say(owner));
     let found = |level, rest: &str| {
         let sentence = format!("brings column {name} back {rest}");
-        scene.found(CODE, name.clone(), level, sentence)
+        context.found(CODE, name.clone(), level, sentence)
     };
     if let Some(copy) = restored_from(seen, owner, Some(made)) {
         let rest = format!(
             "with values of {}, the copy that the migration made",
-            scene.say(copy)
+            context.say(copy)
         );
         return Some(found(Level::Low, &rest));
     }
-    let rows = match scene.stock(owner) {
+    let rows = match context.stock(owner) {
         TableContents::Absent => return None,
         TableContents::CreatedByPlan => {
             return Some(found(Level::Low, "in a table that the plan makes"));

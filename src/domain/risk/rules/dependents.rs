@@ -38,23 +38,23 @@ fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     all
 }
 
-fn keys(scene: &OperationContext<'_>, dropped: &TableName, cascade: bool) -> Vec<FindingDraft> {
-    let (Some(catalogue), Some((full, _))) = (scene.before, scene.table(dropped)) else {
+fn keys(context: &OperationContext<'_>, dropped: &TableName, cascade: bool) -> Vec<FindingDraft> {
+    let (Some(model), Some((full, _))) = (context.before, context.table(dropped)) else {
         return Vec::new();
     };
-    let rest = match scene.dialect {
+    let rest = match context.dialect {
         Some(Dialect::Postgresql) if cascade => "which goes with it",
         // It looks at foreign keys only where the connection asks for that.
         Some(Dialect::Sqlite) => "which then points at nothing",
         _ => return Vec::new(),
     };
-    let others = catalogue.tables.iter().filter(|(name, _)| *name != full);
+    let others = model.tables.iter().filter(|(name, _)| *name != full);
     let pointing =
         others.filter(|(_, table)| table.foreign_keys.iter().any(|key| key.referent == *full));
     pointing
         .map(|(name, _)| {
-            let (dropped, name) = (scene.say(dropped), scene.say(name));
-            scene
+            let (dropped, name) = (context.say(dropped), context.say(name));
+            context
                 .found(
                     CODE,
                     format!("{dropped} {name}"),
@@ -67,15 +67,15 @@ fn keys(scene: &OperationContext<'_>, dropped: &TableName, cascade: bool) -> Vec
 }
 
 fn views(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     table: &TableName,
     column: Option<&String>,
     cascade: bool,
 ) -> Vec<FindingDraft> {
-    let (Some(catalogue), Some((full, _))) = (scene.before, scene.table(table)) else {
+    let (Some(model), Some((full, _))) = (context.before, context.table(table)) else {
         return Vec::new();
     };
-    let (rest, outcome) = match (scene.dialect, column) {
+    let (rest, outcome) = match (context.dialect, column) {
         (Some(Dialect::Postgresql), _) if cascade => ("which goes with it", None),
         (Some(Dialect::Mysql), _) | (Some(Dialect::Sqlite), None) => ("which is broken then", None),
         // It reads the views again when a column goes, not in a batch.
@@ -84,18 +84,18 @@ fn views(
         }
         _ => return Vec::new(),
     };
-    let leaning = catalogue.views.iter().filter(|(_, view)| match column {
+    let leaning = model.views.iter().filter(|(_, view)| match column {
         Some(column) => view.uses_column(full, column) != Some(false),
         None => names(&view.query, &table.name),
     });
     let what = match column {
-        Some(column) => format!("{}.{column}", scene.say(table)),
-        None => scene.say(table),
+        Some(column) => format!("{}.{column}", context.say(table)),
+        None => context.say(table),
     };
     leaning
         .map(|(view, _)| {
-            let view = scene.say(view);
-            scene
+            let view = context.say(view);
+            context
                 .found(
                     CODE,
                     format!("{what} {view}"),
@@ -111,9 +111,9 @@ fn views(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::{ForeignKey, Presence, SchemaModel, View};
     use crate::domain::operation::Name;
     use crate::domain::risk::testing::{FakeProbe, edit, found, only, schema, step, table};
+    use crate::domain::schema_model::{ForeignKey, Presence, SchemaModel, View};
 
     fn leaned_on(dialect: Dialect) -> SchemaModel {
         let mut before = schema(dialect);

@@ -95,31 +95,31 @@ fn is_converted(using: Option<&str>) -> bool {
 /// The words of the first type that the second one lacks; `None` where one of them is no enum. SQLite
 /// knows no enums: what the migration says of the present type counts there.
 pub(super) fn removed(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     from: &ColumnType,
     to: &ColumnType,
     existing: Option<&ColumnType>,
 ) -> Option<Vec<String>> {
-    let existing = existing.filter(|_| scene.dialect == Some(Dialect::Sqlite));
-    let from = words(scene, from).or_else(|| words(scene, existing?))?;
-    let to = words(scene, to)?;
+    let existing = existing.filter(|_| context.dialect == Some(Dialect::Sqlite));
+    let from = words(context, from).or_else(|| words(context, existing?))?;
+    let to = words(context, to)?;
     Some(from.into_iter().filter(|word| !to.contains(word)).collect())
 }
 
-fn words(scene: &OperationContext<'_>, kind: &ColumnType) -> Option<Vec<String>> {
+fn words(context: &OperationContext<'_>, kind: &ColumnType) -> Option<Vec<String>> {
     if !kind.values.is_empty() && kind.family == Family::Enum {
         return Some(kind.values.clone());
     }
     // SQL names the type alone.
-    let catalogue = scene.before?;
+    let model = context.before?;
     let mut name = kind
         .enum_name
         .clone()
         .unwrap_or_else(|| TableName::plain(kind.written.clone()));
     if name.schema.is_none() {
-        name.schema.clone_from(&catalogue.default_schema);
+        name.schema.clone_from(&model.default_schema);
     }
-    catalogue.enums.get(&name).cloned()
+    model.enums.get(&name).cloned()
 }
 
 #[cfg(test)]

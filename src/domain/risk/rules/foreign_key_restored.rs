@@ -20,11 +20,11 @@ pub(super) const RULE: Rule = Rule {
 fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     operations_with_schema(seen)
         .iter()
-        .filter_map(|scene| restored(scene, ask))
+        .filter_map(|context| restored(context, ask))
         .collect()
 }
 
-fn restored(scene: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<FindingDraft> {
+fn restored(context: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<FindingDraft> {
     let Operation::AddConstraint {
         table,
         constraint:
@@ -33,22 +33,22 @@ fn restored(scene: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Finding
                 references,
                 not_valid,
             },
-    } = scene.operation
+    } = context.operation
     else {
         return None;
     };
-    let name = format!("{} ({})", scene.say(table), columns.join(", "));
-    let referent = scene.say(&references.table);
-    let lock = match scene.dialect {
+    let name = format!("{} ({})", context.say(table), columns.join(", "));
+    let referent = context.say(&references.table);
+    let lock = match context.dialect {
         Some(Dialect::Postgresql) => ", under a SHARE ROW EXCLUSIVE lock on both",
         _ => "",
     };
     let found = |level, rest: String| {
         let sentence = format!("makes {name} point at {referent}{rest}");
-        scene.found(CODE, format!("{name} {referent}"), level, sentence)
+        context.found(CODE, format!("{name} {referent}"), level, sentence)
     };
     let advice = format!("give the rows of {name} that point at nothing another value, or NULL");
-    let (live, changed) = match scene.stock(table) {
+    let (live, changed) = match context.stock(table) {
         TableContents::Live { table, changed } => (table, changed),
         TableContents::Absent | TableContents::CreatedByPlan => return None,
         TableContents::Unknown => {
@@ -62,13 +62,18 @@ fn restored(scene: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Finding
     if *not_valid {
         return Some(found(Level::Low, " without a look at the rows".to_owned()));
     }
-    let is_made = columns.iter().any(|column| scene.is_new(table, column));
+    let is_made = columns.iter().any(|column| context.is_new(table, column));
     if is_made {
         return Some(found(Level::Low, format!(", with nothing in it{lock}")));
     }
-    let changes = |name| matches!(scene.stock(name), TableContents::Live { changed: true, .. });
+    let changes = |name| {
+        matches!(
+            context.stock(name),
+            TableContents::Live { changed: true, .. }
+        )
+    };
     let changed = changed || changes(&references.table);
-    let answer = orphans(scene, ask, live);
+    let answer = orphans(context, ask, live);
     Some(match answer {
         Some(answer) if answer.count == 0 && answer.exact => {
             found(Level::Low, format!(", and every row does{lock}"))
@@ -78,17 +83,17 @@ fn restored(scene: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Finding
             let verb = if answer.count == 1 { "points" } else { "point" };
             let rows = counted(answer.count, answer.exact, "row", "rows");
             let words = format!(", but {rows} {verb} at nothing");
-            let (level, outcome) = match scene.dialect {
+            let (level, outcome) = match context.dialect {
                 // It takes the key and looks at new rows only, if at those.
                 Some(Dialect::Sqlite) => (Level::Medium, None),
-                _ => (Level::High, Some(scene.outcome(table, &answer, changed))),
+                _ => (Level::High, Some(context.outcome(table, &answer, changed))),
             };
             found(level, words)
                 .fails(outcome)
                 .because(evidence(&answer, "orphan", "orphans"))
                 .advise(advice)
         }
-        None if scene.dialect == Some(Dialect::Sqlite) => found(
+        None if context.dialect == Some(Dialect::Sqlite) => found(
             Level::Low,
             ", which SQLite does not check of the rows there are".to_owned(),
         ),
@@ -102,7 +107,7 @@ fn restored(scene: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Finding
 }
 
 fn orphans(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     ask: &mut dyn Probe,
     live: crate::domain::operation::TableName,
 ) -> Option<Answer> {
@@ -114,17 +119,17 @@ fn orphans(
                 references,
                 ..
             },
-    } = scene.operation
+    } = context.operation
     else {
         return None;
     };
-    let columns = scene.live_columns(table, columns)?;
-    match scene.stock(&references.table) {
+    let columns = context.live_columns(table, columns)?;
+    match context.stock(&references.table) {
         TableContents::Live {
             table: referent, ..
         } => {
             let named = &references.columns;
-            let primary = scene.table(&references.table)?.1.primary_key.as_ref();
+            let primary = context.table(&references.table)?.1.primary_key.as_ref();
             // Without columns the primary key is meant.
             let named = if named.is_empty() {
                 &primary?.columns
@@ -134,7 +139,7 @@ fn orphans(
             ask.ask(&Question::Orphans {
                 table: live,
                 columns,
-                referent_columns: scene.live_columns(&references.table, named)?,
+                referent_columns: context.live_columns(&references.table, named)?,
                 referent,
             })
         }

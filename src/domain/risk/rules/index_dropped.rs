@@ -53,8 +53,8 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     all
 }
 
-fn owner(scene: &OperationContext<'_>, index: &str) -> Option<TableName> {
-    let tables = &scene.before?.tables;
+fn owner(context: &OperationContext<'_>, index: &str) -> Option<TableName> {
+    let tables = &context.before?.tables;
     let owner = tables.iter().find(|(_, table)| {
         table
             .indexes

@@ -39,18 +39,18 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
 }
 
 fn altered(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     ask: &mut dyn Probe,
     table: &TableName,
     column: &str,
 ) -> Option<FindingDraft> {
-    let known = scene.column(table, column);
+    let known = context.column(table, column);
     if known.is_some_and(|known| !known.nullable) {
         return None;
     }
-    let name = format!("{}.{column}", scene.say(table));
+    let name = format!("{}.{column}", context.say(table));
     let found = |level, rest: String| {
-        scene.found(
+        context.found(
             CODE,
             name.clone(),
             level,
@@ -59,13 +59,13 @@ fn altered(
     };
     let advice = format!("give {name} a value where it is NULL, before this step");
     let has_default = known.is_some_and(|known| known.default.is_some());
-    let (question, changed) = match scene.column_stock(table, column) {
+    let (question, changed) = match context.column_stock(table, column) {
         (TableContents::Absent, _) => return None,
         (TableContents::Live { table, changed }, Some(column)) => {
             (Question::Nulls { table, column }, changed)
         }
         // The plan made the column, so it is NULL in every row that there was.
-        (TableContents::CreatedByPlan, _) if !has_default => match scene.stock(table) {
+        (TableContents::CreatedByPlan, _) if !has_default => match context.stock(table) {
             TableContents::Live { table, changed } => (Question::Rows { table }, changed),
             _ => {
                 return Some(found(
@@ -93,7 +93,7 @@ fn altered(
             };
             let verb = if answer.count == 1 { "has" } else { "have" };
             found(level, format!(", and {rows} {verb} NULL there"))
-                .fails(scene.outcome(table, &answer, changed))
+                .fails(context.outcome(table, &answer, changed))
                 .because(evidence(&answer, "row", "rows"))
                 .advise(advice)
         }
@@ -102,18 +102,18 @@ fn altered(
 }
 
 fn added(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     ask: &mut dyn Probe,
     table: &TableName,
     column: &ColumnDefinition,
 ) -> Option<FindingDraft> {
-    let name = format!("{}.{}", scene.say(table), column.name);
+    let name = format!("{}.{}", context.say(table), column.name);
     let sentence = format!("adds column {name} as NOT NULL without a default");
     let found =
-        |level, rest: String| scene.found(CODE, name.clone(), level, format!("{sentence}{rest}"));
+        |level, rest: String| context.found(CODE, name.clone(), level, format!("{sentence}{rest}"));
     let advice =
         format!("give the column a server default in the downgrade, or add {name} by hand");
-    let (live, changed) = match scene.stock(table) {
+    let (live, changed) = match context.stock(table) {
         TableContents::Live { table, changed } => (table, changed),
         TableContents::Absent | TableContents::CreatedByPlan => return None,
         TableContents::Unknown => {
@@ -129,14 +129,14 @@ fn added(
             let rows = counted(answer.count, answer.exact, "row", "rows");
             let words = format!(" to a table with {rows}");
             let evidence = evidence(&answer, "row", "rows");
-            match scene.dialect {
+            match context.dialect {
                 // The server makes a value up: 0, the empty text. Not of days, in strict mode.
                 Some(Dialect::Mysql) => {
                     let words = format!("{words}, each of which gets an empty value of its type");
                     found(Level::Medium, words).because(evidence).advise(advice)
                 }
                 _ => found(Level::High, words)
-                    .fails(scene.outcome(table, &answer, changed))
+                    .fails(context.outcome(table, &answer, changed))
                     .because(evidence)
                     .advise(advice),
             }

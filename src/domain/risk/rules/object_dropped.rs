@@ -42,22 +42,26 @@ fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let tables = DroppedTables::of(seen);
     operations_with_schema(seen)
         .iter()
-        .filter_map(|scene| match scene.operation {
-            Operation::DropObject { object } => dropped(seen, scene, object, &tables),
+        .filter_map(|context| match context.operation {
+            Operation::DropObject { object } => dropped(seen, context, object, &tables),
             Operation::DropView { name, .. } => {
-                let shown = scene.say(name);
-                told(scene, &format!("view {shown}"), view_definition(seen, name))
+                let shown = context.say(name);
+                told(
+                    context,
+                    &format!("view {shown}"),
+                    view_definition(seen, name),
+                )
             }
             // Alembic makes and drops types with the columns that have them.
             Operation::DropType { name, .. } if seen.is_sql_file => {
-                let shown = scene.say(name);
+                let shown = context.say(name);
                 let definition = type_definition(seen, name)?;
-                told(scene, &format!("type {shown}"), definition)
+                told(context, &format!("type {shown}"), definition)
             }
             Operation::CreateObject {
                 object,
                 may_exist: true,
-            } if object.kind != ObjectKind::Extension => replaced(seen, scene, object),
+            } if object.kind != ObjectKind::Extension => replaced(seen, context, object),
             _ => None,
         })
         .collect()
@@ -65,27 +69,27 @@ fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
 
 fn dropped(
     seen: &StepTrace,
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     object: &SchemaObject,
     tables: &DroppedTables<'_>,
 ) -> Option<FindingDraft> {
-    let name = scene.say(&object.name);
+    let name = context.say(&object.name);
     let definition = definition(seen, object);
     // Who sees which rows is a matter of rights.
     if object.kind == ObjectKind::Policy {
         return None;
     }
     if let Some(table) = &object.table
-        && tables.has(table, scene)
+        && tables.has(table, context)
     {
         return None;
     }
     let what = match (object.kind, &object.table) {
         (ObjectKind::PublishedTable, Some(table)) => {
             return (definition == Definition::Elsewhere).then(|| {
-                let table = scene.say(table);
+                let table = context.say(table);
                 found(
-                    scene,
+                    context,
                     &format!("{table} in publication {name}"),
                     Level::Medium,
                     format!("takes table {table} out of publication {name}, and applying the migration again does not put it back"),
@@ -93,14 +97,18 @@ fn dropped(
                 .advise("look at who subscribes to it")
             });
         }
-        (ObjectKind::Extension, _) => return extension(scene, &name, definition),
-        (kind, Some(table)) => format!("{} {name} of table {}", kind.word(), scene.say(table)),
+        (ObjectKind::Extension, _) => return extension(context, &name, definition),
+        (kind, Some(table)) => format!("{} {name} of table {}", kind.word(), context.say(table)),
         (kind, None) => format!("{} {name}", kind.word()),
     };
-    told(scene, &what, definition)
+    told(context, &what, definition)
 }
 
-fn told(scene: &OperationContext<'_>, what: &str, definition: Definition) -> Option<FindingDraft> {
+fn told(
+    context: &OperationContext<'_>,
+    what: &str,
+    definition: Definition,
+) -> Option<FindingDraft> {
     let (rest, advice) = match definition {
         Definition::InUpgrade => return None,
         Definition::MayReplace => (
@@ -112,13 +120,21 @@ fn told(scene: &OperationContext<'_>, what: &str, definition: Definition) -> Opt
             format!("keep the definition of {what}"),
         ),
     };
-    Some(found(scene, what, Level::Medium, format!("drops {what}; {rest}")).advise(advice))
+    Some(
+        found(
+            context,
+            what,
+            Level::Medium,
+            format!("drops {what}; {rest}"),
+        )
+        .advise(advice),
+    )
 }
 
 /// The downgrade puts another definition in its place.
 fn replaced(
     seen: &StepTrace,
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     object: &SchemaObject,
 ) -> Option<FindingDraft> {
     if definition(seen, object) != Definition::Elsewhere {
@@ -133,10 +149,10 @@ fn replaced(
     if taken {
         return None;
     }
-    let what = format!("{} {}", object.kind.word(), scene.say(&object.name));
+    let what = format!("{} {}", object.kind.word(), context.say(&object.name));
     Some(
         found(
-            scene,
+            context,
             &what,
             Level::Medium,
             format!("may replace {what}; the present one is not in this migration"),
@@ -146,7 +162,7 @@ fn replaced(
 }
 
 fn extension(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     name: &str,
     definition: Definition,
 ) -> Option<FindingDraft> {
@@ -154,7 +170,7 @@ fn extension(
     if !WITHOUT_ROWS.contains(&name) {
         let sentence = format!("drops {what} with everything that its own tables hold");
         return Some(
-            found(scene, &what, Level::High, sentence)
+            found(context, &what, Level::High, sentence)
                 .advise("keep a copy of what it stores, such as jobs, keys or settings"),
         );
     }
@@ -165,18 +181,18 @@ fn extension(
         "drops {what}, which may be older than this migration; functions that call it fail afterwards"
     );
     Some(
-        found(scene, &what, Level::Medium, sentence)
+        found(context, &what, Level::Medium, sentence)
             .advise(format!("leave {what} in place if anything else uses it")),
     )
 }
 
 fn found(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     object: &str,
     level: Level,
     sentence: String,
 ) -> FindingDraft {
-    scene.found(CODE, object, level, sentence)
+    context.found(CODE, object, level, sentence)
 }
 
 #[cfg(test)]

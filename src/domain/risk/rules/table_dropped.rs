@@ -134,7 +134,7 @@ mod tests {
     }
 
     /// The schema with a copy of `users` that the plan makes.
-    fn with_a_copy(email: &str) -> crate::domain::catalogue::SchemaModel {
+    fn with_a_copy(email: &str) -> crate::domain::schema_model::SchemaModel {
         let mut before = schema(Dialect::Postgresql);
         let columns = [("id", "INTEGER"), ("email", email), ("age", "BIGINT")];
         add(&mut before, "copy", &columns);

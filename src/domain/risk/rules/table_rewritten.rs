@@ -60,8 +60,8 @@ fn recreated(
     if !is_recreated(seen.dialect, *recreate, operations) {
         return None;
     }
-    let scene = of_batch(seen, order, happened, &happened.event.place, operation);
-    told(&scene, table, None, ask)
+    let context = of_batch(seen, order, happened, &happened.event.place, operation);
+    told(&context, table, None, ask)
 }
 
 fn of_batch<'a>(
@@ -83,20 +83,20 @@ fn of_batch<'a>(
 }
 
 fn told(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     table: &TableName,
     reason: Option<Reason>,
     ask: &mut dyn Probe,
 ) -> Option<FindingDraft> {
     if matches!(
-        scene.stock(table),
+        context.stock(table),
         TableContents::CreatedByPlan | TableContents::Absent
     ) {
         return None;
     }
-    let name = scene.say(table);
-    let size = scene.size(table, ask);
-    let lock = match scene.dialect {
+    let name = context.say(table);
+    let size = context.size(table, ask);
+    let lock = match context.dialect {
         Some(Dialect::Postgresql) => ", under an ACCESS EXCLUSIVE lock: readers and writers wait",
         Some(Dialect::Mysql) => ", and writers wait",
         Some(Dialect::Sqlite) => ", and nobody else writes meanwhile",
@@ -109,7 +109,7 @@ fn told(
         "writes every row of {name}{} again{reason}{lock}",
         size.words()
     );
-    let found = scene
+    let found = context
         .found(CODE, name, size.level(), sentence)
         .because(size.evidence());
     Some(if size.level() == Level::Low {
@@ -127,18 +127,18 @@ enum Rewrite {
     Yes(Option<Reason>),
 }
 
-fn rewrites(scene: &OperationContext<'_>, table: &TableName, ask: &mut dyn Probe) -> Rewrite {
-    let drops = matches!(scene.operation, Operation::DropColumn { .. });
-    let adds = matches!(scene.operation, Operation::AddColumn { .. });
-    if scene.dialect != Some(Dialect::Mysql) || !(drops || adds) {
-        return if always_rewrites(scene) {
+fn rewrites(context: &OperationContext<'_>, table: &TableName, ask: &mut dyn Probe) -> Rewrite {
+    let drops = matches!(context.operation, Operation::DropColumn { .. });
+    let adds = matches!(context.operation, Operation::AddColumn { .. });
+    if context.dialect != Some(Dialect::Mysql) || !(drops || adds) {
+        return if always_rewrites(context) {
             Rewrite::Yes(None)
         } else {
             Rewrite::No
         };
     }
-    let known = match scene.stock(table) {
-        TableContents::Live { table: live, .. } => column_change(scene, table, live, ask),
+    let known = match context.stock(table) {
+        TableContents::Live { table: live, .. } => column_change(context, table, live, ask),
         _ => None,
     };
     match known {
@@ -150,8 +150,8 @@ fn rewrites(scene: &OperationContext<'_>, table: &TableName, ask: &mut dyn Probe
 }
 
 /// Whether it does on any table.
-fn always_rewrites(scene: &OperationContext<'_>) -> bool {
-    match (scene.dialect, scene.operation) {
+fn always_rewrites(context: &OperationContext<'_>) -> bool {
+    match (context.dialect, context.operation) {
         (
             Some(Dialect::Postgresql),
             Operation::AlterColumn {
@@ -160,7 +160,7 @@ fn always_rewrites(scene: &OperationContext<'_>) -> bool {
                 change,
             },
         ) => {
-            let from = scene
+            let from = context
                 .column(table, column)
                 .and_then(|column| column.kind.as_ref())
                 .or(change.existing_kind.as_ref());
@@ -186,7 +186,7 @@ fn always_rewrites(scene: &OperationContext<'_>) -> bool {
                 change,
             },
         ) => {
-            let known = scene.column(table, column);
+            let known = context.column(table, column);
             let from = known.and_then(|column| column.kind.as_ref());
             let is_type = match (from, &change.kind) {
                 (Some(from), Some(to)) => !is_same(from, to),
@@ -220,12 +220,12 @@ fn is_binary(from: &ColumnType, to: &ColumnType) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::{Index, Presence, SchemaModel};
     use crate::domain::operation::{ColumnChange, Name, Recreate};
     use crate::domain::risk::Question;
     use crate::domain::risk::testing::{
         FakeProbe, column, edit, found, kind, only, place, schema, step, table,
     };
+    use crate::domain::schema_model::{Index, Presence, SchemaModel};
 
     fn altering(column: &str, to: &str) -> Operation {
         Operation::AlterColumn {

@@ -40,8 +40,8 @@ fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     all
 }
 
-fn outside(scene: &OperationContext<'_>) -> Option<FindingDraft> {
-    let (object, what, outcome) = match scene.operation {
+fn outside(context: &OperationContext<'_>) -> Option<FindingDraft> {
+    let (object, what, outcome) = match context.operation {
         Operation::CreateIndex {
             name,
             concurrently: true,
@@ -54,7 +54,7 @@ fn outside(scene: &OperationContext<'_>) -> Option<FindingDraft> {
         } => {
             let index = name.known().unwrap_or("an index");
             // In a transaction the server refuses it; whether there is one is env.py's affair.
-            let outcome = (!scene.autocommit).then_some(FailurePrediction::MayFail);
+            let outcome = (!context.autocommit).then_some(FailurePrediction::MayFail);
             (
                 index.to_owned(),
                 format!("works on index {index} CONCURRENTLY"),
@@ -66,14 +66,14 @@ fn outside(scene: &OperationContext<'_>) -> Option<FindingDraft> {
             format!("adds '{value}' to the type {name}, which knows no way back"),
             None,
         ),
-        _ if scene.autocommit => (
+        _ if context.autocommit => (
             String::new(),
             "works in an autocommit block".to_owned(),
             None,
         ),
         _ => return None,
     };
-    let rest = if scene.autocommit {
+    let rest = if context.autocommit {
         ", outside the transaction: it stays if the rest fails"
     } else if outcome.is_some() {
         ", which PostgreSQL refuses in a transaction"
@@ -81,7 +81,7 @@ fn outside(scene: &OperationContext<'_>) -> Option<FindingDraft> {
         ""
     };
     Some(
-        scene
+        context
             .found(OUTSIDE, object, Level::Medium, format!("{what}{rest}"))
             .fails(outcome)
             .advise("have a backup at hand: --atomic does not hold for this step"),

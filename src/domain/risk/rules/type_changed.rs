@@ -37,32 +37,32 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
 }
 
 fn changed(
-    scene: &OperationContext<'_>,
+    context: &OperationContext<'_>,
     ask: &mut dyn Probe,
     (table, column): (&TableName, &str),
     change: &ColumnChange,
 ) -> Option<FindingDraft> {
-    let (stock, live_column) = scene.column_stock(table, column);
+    let (stock, live_column) = context.column_stock(table, column);
     if stock == TableContents::Absent {
         return None;
     }
-    let name = format!("{}.{column}", scene.say(table));
+    let name = format!("{}.{column}", context.say(table));
     let found = |code, level, words: String| {
-        scene.found(code, name.clone(), level, format!("changes {name} {words}"))
+        context.found(code, name.clone(), level, format!("changes {name} {words}"))
     };
     let Some(to) = &change.kind else {
         let words = "to a type that cannot be followed".to_owned();
         return Some(found(CHANGED, Level::Unknown, words).fails(FailurePrediction::MayFail));
     };
-    let known = scene.column(table, column);
+    let known = context.column(table, column);
     let from = known
         .and_then(|column| column.kind.as_ref())
         .or(change.existing_kind.as_ref());
-    let (Some(from), Some(dialect)) = (from, scene.dialect) else {
+    let (Some(from), Some(dialect)) = (from, context.dialect) else {
         let words = format!("to {}", to.written);
         return Some(found(CHANGED, Level::Medium, words).fails(FailurePrediction::MayFail));
     };
-    let words = removed(scene, from, to, change.existing_kind.as_ref());
+    let words = removed(context, from, to, change.existing_kind.as_ref());
     if words.is_some_and(|words| !words.is_empty()) {
         // That is a rule of its own.
         return None;
@@ -83,7 +83,7 @@ fn changed(
             format!("{words}, which every value fits"),
         )),
         TypeFit::NeedsConversion if change.using.is_none() => {
-            let outcome = if scene.is_certain(table) {
+            let outcome = if context.is_certain(table) {
                 FailurePrediction::WillFail
             } else {
                 FailurePrediction::MayFail
@@ -115,7 +115,7 @@ fn changed(
                     // The conversion may make them fit.
                     FailurePrediction::MayFail
                 } else {
-                    scene.outcome(table, answer, is_changed)
+                    context.outcome(table, answer, is_changed)
                 }
             };
             Some(judged(dialect, (&words, is_cast), misfits, changes, found, outcome).advise(format!(

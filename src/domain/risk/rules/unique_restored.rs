@@ -129,7 +129,6 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::SchemaModel;
     use crate::domain::forecast::Dialect;
     use crate::domain::operation::Name;
     use crate::domain::operation::TableName;
@@ -137,6 +136,7 @@ mod tests {
     use crate::domain::risk::testing::{
         FakeProbe, edit, found, live, made, only, schema, step, table,
     };
+    use crate::domain::schema_model::SchemaModel;
 
     fn key() -> Operation {
         Operation::AddConstraint {

@@ -2,7 +2,7 @@
 //!
 //! A false refusal takes a way down from somebody who has one, and a fault that is missed here is found by the
 //! server, which then takes the whole step back. So nothing is refused because a parser does not know it:
-//! of the 107 statements in `sound/taken/postgresql.sql`, all of which PostgreSQL takes, `sqlparser` 0.63 refuses
+//! of the 107 statements in `lint/accepted/postgresql.sql`, all of which PostgreSQL takes, `sqlparser` 0.63 refuses
 //! 56, such as `ALTER DEFAULT PRIVILEGES`, `REFRESH MATERIALIZED VIEW`, `DROP RULE`, `DO` and `ALTER SEQUENCE`; for
 //! MariaDB it is 20 of 42, for SQLite 7 of 27. What is refused is what one of the small rules here says of it.
 

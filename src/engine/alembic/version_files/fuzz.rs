@@ -17,15 +17,15 @@ use proptest::sample::{Index, select};
 use super::super::layout::{Layout, Version};
 use super::python::Follower;
 use super::{VersionFile, VersionFiles};
-use crate::domain::catalogue::SchemaModel;
 use crate::domain::forecast::{
-    Dialect, Direction, Event, Followed, Host, Migrations as _, Raised, StepTrace, foresee,
+    Dialect, Direction, Event, Followed, Host, Migrations as _, Raised, StepTrace, predict,
 };
 use crate::domain::graph::Graph;
 use crate::domain::plan::Plan;
 use crate::domain::revision::{Revision, RevisionId};
 use crate::domain::risk::{Answer, Probe, Question, examine};
 use crate::domain::schema::SchemaLines;
+use crate::domain::schema_model::SchemaModel;
 
 /// For one file, in both directions and with all rules. Machines differ; a budget that is not kept
 /// takes minutes, or all memory.
@@ -222,7 +222,7 @@ fn edited(mut bytes: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
 /// Counts what happens; every third event fails, for the code that catches that.
 struct Counter<'a> {
     dialect: Dialect,
-    catalogue: &'a SchemaModel,
+    model: &'a SchemaModel,
     events: usize,
 }
 
@@ -231,8 +231,8 @@ impl Host for Counter<'_> {
         Some(self.dialect)
     }
 
-    fn catalogue(&self) -> Option<&SchemaModel> {
-        Some(self.catalogue)
+    fn schema_model(&self) -> Option<&SchemaModel> {
+        Some(self.model)
     }
 
     fn happens(&mut self, _: Event) -> Result<(), Raised> {
@@ -319,12 +319,12 @@ fn follow(path: &Path, source: &str) -> Result<(), TestCaseError> {
     let plan = Plan::new(&graph, std::slice::from_ref(&id), &"base".parse().unwrap());
     let plan = plan.unwrap();
     for dialect in [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite] {
-        let catalogue = catalogue(dialect);
+        let model = catalogue(dialect);
         let follower = Follower::new(&files);
         for direction in [Direction::Upgrade, Direction::Downgrade] {
             let mut host = Counter {
                 dialect,
-                catalogue: &catalogue,
+                model: &model,
                 events: 0,
             };
             let followed = follower.follow(&id, direction, &mut host);
@@ -335,12 +335,12 @@ fn follow(path: &Path, source: &str) -> Result<(), TestCaseError> {
         }
         let mut ask = Anything(0);
         let mut look = |seen: &StepTrace| examine(seen, &mut ask);
-        let steps = foresee(
+        let steps = predict(
             &plan,
             &graph,
             &follower,
             Some(dialect),
-            Some(catalogue),
+            Some(model),
             &mut look,
         );
         prop_assert_eq!(steps.len(), 1);

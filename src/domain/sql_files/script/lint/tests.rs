@@ -8,12 +8,16 @@ use Dialect::{Mysql, Postgresql, Sqlite};
 /// What each server takes.
 const TAKEN: [(&str, Dialect, &dyn sqlparser::dialect::Dialect); 3] = [
     (
-        include_str!("taken/postgresql.sql"),
+        include_str!("accepted/postgresql.sql"),
         Postgresql,
         &PostgreSqlDialect {},
     ),
-    (include_str!("taken/mysql.sql"), Mysql, &MySqlDialect {}),
-    (include_str!("taken/sqlite.sql"), Sqlite, &SQLiteDialect {}),
+    (include_str!("accepted/mysql.sql"), Mysql, &MySqlDialect {}),
+    (
+        include_str!("accepted/sqlite.sql"),
+        Sqlite,
+        &SQLiteDialect {},
+    ),
 ];
 
 fn fault_in(sql: &str, dialect: Dialect) -> Option<String> {

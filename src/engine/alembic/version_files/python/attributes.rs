@@ -161,8 +161,8 @@ impl Interpreter<'_> {
                 .map_or(UNKNOWN, |dialect| Value::text(dialect.name())),
             (SqlaObject::Dialect, "identifier_preparer") => value,
             (SqlaObject::Dialect | SqlaObject::Inspector, "default_schema_name") => {
-                match self.catalogue() {
-                    Some(catalogue) => catalogue
+                match self.schema_model() {
+                    Some(model) => model
                         .default_schema
                         .as_deref()
                         .map_or(Value::None, Value::text),

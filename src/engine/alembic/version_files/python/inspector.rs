@@ -7,9 +7,9 @@ use super::calls::Arguments;
 use super::interpreter::{Evaluated, Interpreter};
 use super::sqlalchemy_objects::{ColumnValue, SqlaObject, TableValue};
 use super::value::{Dictionary, Item, UNKNOWN, Value};
-use crate::domain::catalogue::{Presence, Table};
 use crate::domain::forecast::Dialect;
 use crate::domain::operation::{ColumnDefinition, Name, TableName};
+use crate::domain::schema_model::{Presence, Table};
 
 /// What is known of a table.
 enum TableLookup {
@@ -25,16 +25,16 @@ impl Interpreter<'_> {
     fn find_table(&self, name: &str, schema: Option<&str>) -> TableLookup {
         // What is done on a way that may not be gone is not in the schema, nor what a batch
         // that is still open will do.
-        let Some(catalogue) = self.catalogue() else {
+        let Some(model) = self.schema_model() else {
             return TableLookup::Unknown;
         };
         let named = TableName {
             schema: schema
                 .map(str::to_owned)
-                .or_else(|| catalogue.default_schema.clone()),
+                .or_else(|| model.default_schema.clone()),
             name: name.to_owned(),
         };
-        match catalogue.tables.get(&named) {
+        match model.tables.get(&named) {
             Some(table) if table.presence == Presence::Certain => {
                 TableLookup::There(Arc::clone(table))
             }
@@ -71,9 +71,9 @@ impl Interpreter<'_> {
             return Ok(Some(match found {
                 TableLookup::There(_) => Value::Bool(true),
                 TableLookup::Missing => {
-                    let is_view = self.catalogue().is_some_and(|catalogue| {
-                        catalogue.views.keys().any(|view| *view.name == *table)
-                    });
+                    let is_view = self
+                        .schema_model()
+                        .is_some_and(|model| model.views.keys().any(|view| *view.name == *table));
                     // Whether views count depends on SQLAlchemy's version.
                     if is_view { UNKNOWN } else { Value::Bool(false) }
                 }
@@ -92,11 +92,11 @@ impl Interpreter<'_> {
     }
 
     fn inspect_all(&self, name: &str, arguments: &Arguments) -> Value {
-        let Some(catalogue) = self.catalogue() else {
+        let Some(model) = self.schema_model() else {
             return UNKNOWN;
         };
         let schema = match arguments.get(0, &["schema"]) {
-            None | Some(Value::None) => catalogue.default_schema.clone(),
+            None | Some(Value::None) => model.default_schema.clone(),
             Some(Value::Text(schema)) => Some(schema.to_string()),
             Some(_) => return UNKNOWN,
         };
@@ -105,19 +105,19 @@ impl Interpreter<'_> {
             certain: presence == Presence::Certain,
         };
         let items = match name {
-            "get_table_names" => catalogue
+            "get_table_names" => model
                 .tables
                 .iter()
                 .filter(|(name, _)| name.schema == schema)
                 .map(|(name, table)| item(name, table.presence))
                 .collect(),
-            "get_view_names" => catalogue
+            "get_view_names" => model
                 .views
                 .iter()
                 .filter(|(name, _)| name.schema == schema)
                 .map(|(name, view)| item(name, view.presence))
                 .collect(),
-            "get_enums" => catalogue
+            "get_enums" => model
                 .enums
                 .iter()
                 .map(|(name, words)| Item {
@@ -330,8 +330,8 @@ impl Interpreter<'_> {
 
     fn referred_schema(&self, table: &TableName) -> Value {
         let default = self
-            .catalogue()
-            .and_then(|catalogue| catalogue.default_schema.clone());
+            .schema_model()
+            .and_then(|model| model.default_schema.clone());
         match &table.schema {
             Some(schema) if Some(schema) != default.as_ref() => Value::text(schema),
             _ => Value::None,

@@ -2,11 +2,11 @@
 
 use super::modules::{Module, Namespace, Project};
 use super::value::{Class, Code, Scope, UNKNOWN, Value};
-use crate::domain::catalogue::SchemaModel;
 use crate::domain::forecast::{
     Dialect, Direction, Event, EventKind, Followed, Host, Raised, SideEffect,
 };
 use crate::domain::operation::{Operation, Place};
+use crate::domain::schema_model::SchemaModel;
 use ruff_python_ast::Expr;
 use ruff_python_ast::name::Name;
 use ruff_text_size::TextSize;
@@ -265,7 +265,7 @@ impl<'a> Interpreter<'a> {
 
     /// A directive or statement.
     pub(super) fn operation(&mut self, operation: Operation) -> Evaluated<()> {
-        if self.host.catalogue().is_none() {
+        if self.host.schema_model().is_none() {
             // Nobody can say whether it fails.
             self.risks += 1;
         }
@@ -374,10 +374,8 @@ impl<'a> Interpreter<'a> {
     }
 
     /// The schema, where it is known for certain.
-    pub(super) fn catalogue(&self) -> Option<&SchemaModel> {
-        self.host
-            .catalogue()
-            .filter(|catalogue| !catalogue.doubtful)
+    pub(super) fn schema_model(&self) -> Option<&SchemaModel> {
+        self.host.schema_model().filter(|model| !model.doubtful)
     }
 
     /// The server.

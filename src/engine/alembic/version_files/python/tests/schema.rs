@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::show::Recorder;
 use super::{body, downgrade, downgrade_on};
-use crate::domain::catalogue::{
-    Column, ForeignKey, Index, Key, Origin, Presence, SchemaModel, Table,
-};
 use crate::domain::forecast::Dialect;
 use crate::domain::operation::{Name, TableName};
+use crate::domain::schema_model::{
+    Column, ForeignKey, Index, Key, Origin, Presence, SchemaModel, Table,
+};
 
 fn named(name: &str) -> TableName {
     TableName {
@@ -89,7 +89,7 @@ fn catalogue() -> SchemaModel {
 
 fn with_schema(text: &str) -> Vec<String> {
     let mut recorder = Recorder::on(Dialect::Postgresql);
-    recorder.catalogue = Some(catalogue());
+    recorder.model = Some(catalogue());
     downgrade_on(
         &body(&format!("i = sa.inspect(op.get_bind())\n{text}")),
         recorder,
@@ -165,7 +165,7 @@ fn the_inspector_answers_from_the_schema() {
 #[test]
 fn a_doubtful_schema_answers_nothing() {
     let mut recorder = Recorder::on(Dialect::Postgresql);
-    recorder.catalogue = Some(SchemaModel {
+    recorder.model = Some(SchemaModel {
         doubtful: true,
         ..catalogue()
     });

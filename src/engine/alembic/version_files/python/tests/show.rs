@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::domain::catalogue::SchemaModel;
 use crate::domain::forecast::{Dialect, Event, EventKind, Host, Raised, SideEffect};
 use crate::domain::operation::{
     ColumnDefinition, Constraint, IndexRows, Name, Operation, UniqueScope,
 };
 use crate::domain::revision::Revision;
+use crate::domain::schema_model::SchemaModel;
 use crate::engine::alembic::version_files::{VersionFile, VersionFiles};
 
 /// Version files; the id is the file's name up to its ending.
@@ -37,7 +37,7 @@ pub(super) fn files_of(files: &[(&str, &str)]) -> VersionFiles {
 #[derive(Debug, Clone)]
 pub(super) struct Recorder {
     pub(super) dialect: Option<Dialect>,
-    pub(super) catalogue: Option<SchemaModel>,
+    pub(super) model: Option<SchemaModel>,
     /// The line at which the database fails.
     pub(super) fails: Option<String>,
     pub(super) lines: Vec<String>,
@@ -48,7 +48,7 @@ impl Recorder {
     pub(super) fn on(dialect: Dialect) -> Self {
         Self {
             dialect: Some(dialect),
-            catalogue: None,
+            model: None,
             fails: None,
             lines: Vec::new(),
             events: Vec::new(),
@@ -61,8 +61,8 @@ impl Host for Recorder {
         self.dialect
     }
 
-    fn catalogue(&self) -> Option<&SchemaModel> {
-        self.catalogue.as_ref()
+    fn schema_model(&self) -> Option<&SchemaModel> {
+        self.model.as_ref()
     }
 
     fn happens(&mut self, event: Event) -> Result<(), Raised> {

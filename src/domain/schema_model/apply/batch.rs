@@ -49,7 +49,7 @@ impl Applying<'_> {
         let Some(key) = self.table(table)? else {
             return Ok(());
         };
-        if let Some(known) = self.catalogue.table_mut(&key) {
+        if let Some(known) = self.model.table_mut(&key) {
             for column in known.columns.values_mut() {
                 column.presence = Presence::Uncertain;
             }
@@ -76,7 +76,7 @@ impl Applying<'_> {
             return Ok(());
         };
         self.reflection(&key, &mut BTreeSet::new())?;
-        let Some(table) = self.catalogue.tables.get(&key) else {
+        let Some(table) = self.model.tables.get(&key) else {
             return Ok(());
         };
         let mut draft = Draft {
@@ -95,15 +95,13 @@ impl Applying<'_> {
             self.copied(name, &key, &mut draft)?;
         }
         if self.act.certain {
-            self.catalogue
-                .tables
-                .insert(key.clone(), Arc::new(draft.table));
+            self.model.tables.insert(key.clone(), Arc::new(draft.table));
         } else {
             self.maybe(&key, draft.table);
         }
         for (old, new) in draft.renamed {
-            for (other, at) in self.catalogue.referring(&key) {
-                if let Some(table) = self.catalogue.table_mut(&other) {
+            for (other, at) in self.model.referring(&key) {
+                if let Some(table) = self.model.table_mut(&other) {
                     let columns = &mut table.foreign_keys[at].referent_columns;
                     for column in columns.iter_mut().filter(|column| **column == old) {
                         column.clone_from(&new);
@@ -119,18 +117,18 @@ impl Applying<'_> {
         if !seen.insert(key.clone()) {
             return Ok(());
         }
-        let Some(table) = self.catalogue.tables.get(key) else {
+        let Some(table) = self.model.tables.get(key) else {
             return Ok(());
         };
         let referents: Vec<(TableName, Presence)> = table
             .foreign_keys
             .iter()
-            .map(|foreign| (self.catalogue.key(&foreign.referent), foreign.presence))
+            .map(|foreign| (self.model.key(&foreign.referent), foreign.presence))
             .collect();
         for (referent, presence) in referents {
-            if self.catalogue.tables.contains_key(&referent) {
+            if self.model.tables.contains_key(&referent) {
                 self.reflection(&referent, seen)?;
-            } else if !self.catalogue.beyond(&referent) {
+            } else if !self.model.beyond(&referent) {
                 let sentence = format!(
                     "table {} does not exist, and a foreign key of table {} refers to it",
                     referent.name, key.name

@@ -39,7 +39,7 @@ impl Applying<'_> {
         let plain: Vec<String> = own.iter().flatten().cloned().collect();
         self.may_be_indexed(table, &key, &plain)?;
         let (presence, dialect) = (self.presence(), self.dialect());
-        if let Some(table) = self.catalogue.table_mut(&key) {
+        if let Some(table) = self.model.table_mut(&key) {
             let index = Index {
                 name: name.clone(),
                 columns: own,
@@ -54,20 +54,20 @@ impl Applying<'_> {
     /// Whether the name is taken: on PostgreSQL by anything in the schema, on SQLite by any index or
     /// table, on MariaDB by an index of the table.
     fn index_there(&self, table: &TableName, name: &str) -> Option<Presence> {
-        let catalogue = &self.catalogue;
+        let model = &self.model;
         let called = |index: &&Index| {
             let known = index.name.known();
             known.is_some_and(|known| {
-                known == name || catalogue.folds() && known.eq_ignore_ascii_case(name)
+                known == name || model.folds() && known.eq_ignore_ascii_case(name)
             })
         };
         match self.dialect() {
-            Dialect::Postgresql => catalogue.relation(&TableName {
+            Dialect::Postgresql => model.relation(&TableName {
                 schema: table.schema.clone(),
                 name: name.to_owned(),
             }),
             Dialect::Mysql => {
-                let table = catalogue.tables.get(table)?;
+                let table = model.tables.get(table)?;
                 table
                     .indexes
                     .iter()
@@ -75,10 +75,8 @@ impl Applying<'_> {
                     .map(|index| index.presence)
             }
             Dialect::Sqlite => {
-                let table = catalogue
-                    .tables
-                    .get(&catalogue.key(&TableName::plain(name)));
-                let mut indexes = catalogue.tables.values().flat_map(|table| &table.indexes);
+                let table = model.tables.get(&model.key(&TableName::plain(name)));
+                let mut indexes = model.tables.values().flat_map(|table| &table.indexes);
                 table
                     .map(|table| table.presence)
                     .or_else(|| indexes.find(called).map(|index| index.presence))
@@ -88,11 +86,7 @@ impl Applying<'_> {
 
     /// SQLite: whether another table has an index of that name.
     pub(super) fn index_elsewhere(&self, key: &TableName, name: &str) -> Option<Presence> {
-        let others = self
-            .catalogue
-            .tables
-            .iter()
-            .filter(|(other, _)| *other != key);
+        let others = self.model.tables.iter().filter(|(other, _)| *other != key);
         others
             .flat_map(|(_, table)| &table.indexes)
             .find(|index| {
@@ -106,13 +100,13 @@ impl Applying<'_> {
 
     /// PostgreSQL. The index of a key has the key's name.
     pub(super) fn rename_index(&mut self, name: &TableName, to: &str, if_exists: bool) -> Flow {
-        let key = self.catalogue.key(name);
+        let key = self.model.key(name);
         let called = |one: &Name| one.known() == Some(key.name.as_str());
         let has = |table: &Table| {
             table.keys().any(|one| called(&one.name))
                 || table.indexes.iter().any(|index| called(&index.name))
         };
-        let mut tables = self.catalogue.tables.iter();
+        let mut tables = self.model.tables.iter();
         let found = tables.find(|(table, known)| table.schema == key.schema && has(known));
         let Some(owner) = found.map(|(table, _)| table.clone()) else {
             if if_exists {
@@ -126,12 +120,12 @@ impl Applying<'_> {
             schema: key.schema.clone(),
             name: to.to_owned(),
         };
-        if let Some(presence) = self.catalogue.relation(&taken) {
+        if let Some(presence) = self.model.relation(&taken) {
             let subject = Subject::Index(Some(owner.clone()), to.to_owned());
             self.exists(subject, format!("{to} already exists"), presence)?;
         }
         if self.act.certain
-            && let Some(table) = self.catalogue.table_mut(&owner)
+            && let Some(table) = self.model.table_mut(&owner)
         {
             let keys = table.primary_key.iter_mut().chain(&mut table.uniques);
             let names = keys.map(|key| &mut key.name);
@@ -173,7 +167,7 @@ impl Applying<'_> {
             return self.no_index(name, table, subject);
         };
         let found = self
-            .catalogue
+            .model
             .tables
             .get(&key)
             .map(|table| table.indexes[at].clone());
@@ -188,7 +182,7 @@ impl Applying<'_> {
             self.needed_by_foreign_key(&key, at, &subject)?;
         }
         let certain = self.act.certain;
-        if let Some(table) = self.catalogue.table_mut(&key) {
+        if let Some(table) = self.model.table_mut(&key) {
             Self::take(certain, &mut table.indexes, |index| *index == found);
         }
         Ok(())
@@ -200,17 +194,17 @@ impl Applying<'_> {
         table: Option<&TableName>,
         within: Option<&TableName>,
     ) -> Option<(TableName, usize)> {
-        let catalogue = &self.catalogue;
+        let model = &self.model;
         let schema = table
             .and_then(|table| table.schema.as_ref())
-            .or(catalogue.default_schema.as_ref());
+            .or(model.default_schema.as_ref());
         let called = |index: &Index| {
             let known = index.name.known();
             known.is_some_and(|known| {
-                known == name || catalogue.folds() && known.eq_ignore_ascii_case(name)
+                known == name || model.folds() && known.eq_ignore_ascii_case(name)
             })
         };
-        catalogue
+        model
             .tables
             .iter()
             .filter(|(key, _)| match self.dialect() {
@@ -236,9 +230,9 @@ impl Applying<'_> {
         }
         let schema = table
             .and_then(|table| table.schema.clone())
-            .or_else(|| self.catalogue.default_schema.clone());
+            .or_else(|| self.model.default_schema.clone());
         let owner = self
-            .catalogue
+            .model
             .tables
             .iter()
             .filter(|(key, _)| schema.is_none() || key.schema == schema)
@@ -264,22 +258,21 @@ impl Applying<'_> {
         };
         let candidates = match table {
             Some(table) => {
-                let known = self.catalogue.tables.get(&self.catalogue.key(table));
+                let known = self.model.tables.get(&self.model.key(table));
                 known.is_some_and(|known| unnamed(known) || known.presence == Presence::Uncertain)
             }
-            None => self.catalogue.tables.values().any(|known| unnamed(known)),
+            None => self.model.tables.values().any(|known| unnamed(known)),
         };
-        let elsewhere = self.catalogue.tables.values().any(|known| {
+        let elsewhere = self.model.tables.values().any(|known| {
             let mut indexes = known.indexes.iter();
             indexes.any(|index| index.name.known() == Some(name))
         });
-        let foreign =
-            table.is_some_and(|table| self.catalogue.beyond(table) && table.schema.is_some());
+        let foreign = table.is_some_and(|table| self.model.beyond(table) && table.schema.is_some());
         let sure = !candidates && !foreign && (!elsewhere || self.dialect() != Dialect::Postgresql);
         if candidates
             && self.act.certain
-            && let Some(key) = table.map(|table| self.catalogue.key(table))
-            && let Some(table) = self.catalogue.table_mut(&key)
+            && let Some(key) = table.map(|table| self.model.key(table))
+            && let Some(table) = self.model.table_mut(&key)
         {
             let default = default_index_names(&key.name, table);
             let Some(at) = default.iter().position(|(_, default)| default == name) else {
@@ -298,7 +291,7 @@ impl Applying<'_> {
         at: usize,
         subject: &Subject,
     ) -> Flow {
-        let Some(table) = self.catalogue.tables.get(key) else {
+        let Some(table) = self.model.tables.get(key) else {
             return Ok(());
         };
         // Whether it is needed: for certain, or unless another one is there that may be.
@@ -324,9 +317,9 @@ impl Applying<'_> {
             let needed = serves(&foreign.columns)?;
             Some((foreign.name.clone(), foreign.presence.min(needed)))
         });
-        let others = self.catalogue.referring(key);
+        let others = self.model.referring(key);
         let referring = others.iter().filter_map(|(other, at)| {
-            let foreign = &self.catalogue.tables.get(other)?.foreign_keys[*at];
+            let foreign = &self.model.tables.get(other)?.foreign_keys[*at];
             let needed = serves(&foreign.referent_columns)?;
             Some((foreign.name.clone(), foreign.presence.min(needed)))
         });

@@ -93,21 +93,21 @@ fn read(dialect: Dialect) -> SchemaModel {
         Dialect::Sqlite => (SQLITE, None),
     };
     let lines: SchemaLines = lines.iter().map(|line| (*line).to_owned()).collect();
-    let mut catalogue = SchemaModel::read(&lines, dialect, schema);
-    catalogue.name_constraints(STATEMENTS);
-    catalogue
+    let mut model = SchemaModel::read(&lines, dialect, schema);
+    model.name_constraints(STATEMENTS);
+    model
 }
 
-fn table(catalogue: &SchemaModel, name: &str) -> Table {
-    let key = catalogue.key(&TableName::plain(name));
-    Table::clone(&catalogue.tables[&key])
+fn table(model: &SchemaModel, name: &str) -> Table {
+    let key = model.key(&TableName::plain(name));
+    Table::clone(&model.tables[&key])
 }
 
 #[test]
 fn the_lines_of_each_server_are_read() {
     for dialect in [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite] {
-        let catalogue = read(dialect);
-        let t = table(&catalogue, "t");
+        let model = read(dialect);
+        let t = table(&model, "t");
         let columns: Vec<&str> = t.columns.keys().map(String::as_str).collect();
         assert!(
             columns.starts_with(&["a", "b", "c"]),
@@ -151,20 +151,20 @@ fn the_lines_of_each_server_are_read() {
                 Some(&None)
             }
         );
-        assert_eq!(catalogue.views.len(), 1);
+        assert_eq!(model.views.len(), 1);
     }
 }
 
 #[test]
 fn names_with_points_and_spaces_are_read() {
-    let catalogue = read(Dialect::Postgresql);
-    assert!(table(&catalogue, "My.Table").columns.contains_key("a b"));
+    let model = read(Dialect::Postgresql);
+    assert!(table(&model, "My.Table").columns.contains_key("a b"));
     assert!(
         table(&read(Dialect::Mysql), "my.odd table")
             .columns
             .contains_key("a b")
     );
-    let m = table(&catalogue, "t").columns["m"].kind.clone().unwrap();
+    let m = table(&model, "t").columns["m"].kind.clone().unwrap();
     assert_eq!(
         (m.family, m.values),
         (Family::Enum, vec!["low".to_owned(), "it's".to_owned()])
@@ -181,8 +181,8 @@ fn a_line_may_be_anything() {
                     ["table t", "table public.t", "column t.a text", &line[..end]]
                         .map(str::to_owned)
                         .into();
-                let mut catalogue = SchemaModel::read(&lines, dialect, Some("public"));
-                catalogue.name_constraints([("t", line.get(end..).unwrap_or_default())]);
+                let mut model = SchemaModel::read(&lines, dialect, Some("public"));
+                model.name_constraints([("t", line.get(end..).unwrap_or_default())]);
             }
         }
         for (_, statement) in STATEMENTS {

@@ -15,15 +15,15 @@ impl Applying<'_> {
         if self.dialect() != Dialect::Postgresql {
             return Ok(());
         }
-        let key = self.catalogue.key(name);
-        if self.catalogue.enums.contains_key(&key) {
+        let key = self.model.key(name);
+        if self.model.enums.contains_key(&key) {
             if if_not_exists {
                 return Ok(());
             }
             let sentence = format!("type {name} already exists");
             self.exists(Subject::Type(name.clone()), sentence, Presence::Certain)?;
         }
-        self.catalogue.enums.insert(key, values.to_vec());
+        self.model.enums.insert(key, values.to_vec());
         Ok(())
     }
 
@@ -33,32 +33,32 @@ impl Applying<'_> {
         if self.dialect() != Dialect::Postgresql {
             return Ok(());
         }
-        let key = self.catalogue.key(name);
+        let key = self.model.key(name);
         let subject = Subject::Type(name.clone());
-        if self.catalogue.types.contains(&key) {
+        if self.model.types.contains(&key) {
             if self.act.certain {
-                self.catalogue.types.remove(&key);
+                self.model.types.remove(&key);
             }
             // It may take columns along.
-            self.catalogue.doubtful |= cascade;
+            self.model.doubtful |= cascade;
             return Ok(());
         }
-        if !self.catalogue.enums.contains_key(&key) {
+        if !self.model.enums.contains_key(&key) {
             if if_exists {
                 return Ok(());
             }
-            let sure = !self.catalogue.beyond(name);
+            let sure = !self.model.beyond(name);
             let sentence = format!("type {name} does not exist");
             return self.missing(subject, sentence, sure);
         }
         let mut users = Vec::new();
-        for (table, known) in &self.catalogue.tables {
+        for (table, known) in &self.model.tables {
             for column in known.columns.values() {
                 let kind = column
                     .kind
                     .as_ref()
                     .and_then(|kind| kind.enum_name.as_ref());
-                if kind.is_some_and(|kind| self.catalogue.key(kind) == key) {
+                if kind.is_some_and(|kind| self.model.key(kind) == key) {
                     let presence = column.presence.min(known.presence);
                     users.push((table.clone(), column.name.clone(), presence));
                 }
@@ -67,7 +67,7 @@ impl Applying<'_> {
         let certain = self.act.certain;
         for (table, column, presence) in users {
             if cascade {
-                if let Some(table) = self.catalogue.table_mut(&table) {
+                if let Some(table) = self.model.table_mut(&table) {
                     super::removal::without_column(table, &column, certain, false);
                 }
                 continue;
@@ -79,7 +79,7 @@ impl Applying<'_> {
             self.dependents(subject.clone(), sentence, presence == Presence::Certain)?;
         }
         if certain {
-            self.catalogue.enums.remove(&key);
+            self.model.enums.remove(&key);
         }
         Ok(())
     }
@@ -89,11 +89,11 @@ impl Applying<'_> {
         if !matches!(object.kind, ObjectKind::Domain | ObjectKind::Type) {
             return;
         }
-        let key = self.catalogue.key(&object.name);
+        let key = self.model.key(&object.name);
         if made {
-            self.catalogue.types.insert(key);
+            self.model.types.insert(key);
         } else if self.act.certain {
-            self.catalogue.types.remove(&key);
+            self.model.types.remove(&key);
         }
     }
 
@@ -103,9 +103,9 @@ impl Applying<'_> {
         value: &str,
         if_not_exists: bool,
     ) -> Flow {
-        let key = self.catalogue.key(name);
-        let Some(words) = self.catalogue.enums.get_mut(&key) else {
-            let sure = !self.catalogue.beyond(name);
+        let key = self.model.key(name);
+        let Some(words) = self.model.enums.get_mut(&key) else {
+            let sure = !self.model.beyond(name);
             let sentence = format!("type {name} does not exist");
             return self.missing(Subject::Type(name.clone()), sentence, sure);
         };
@@ -123,9 +123,9 @@ impl Applying<'_> {
     }
 
     pub(super) fn rename_type(&mut self, name: &TableName, to: &str) -> Flow {
-        let key = self.catalogue.key(name);
-        let Some(words) = self.catalogue.enums.get(&key).cloned() else {
-            let sure = !self.catalogue.beyond(name);
+        let key = self.model.key(name);
+        let Some(words) = self.model.enums.get(&key).cloned() else {
+            let sure = !self.model.beyond(name);
             let sentence = format!("type {name} does not exist");
             return self.missing(Subject::Type(name.clone()), sentence, sure);
         };
@@ -133,25 +133,25 @@ impl Applying<'_> {
             schema: key.schema.clone(),
             name: to.to_owned(),
         };
-        if self.catalogue.enums.contains_key(&target) {
+        if self.model.enums.contains_key(&target) {
             let sentence = format!("type {to} already exists");
             self.exists(Subject::Type(target.clone()), sentence, Presence::Certain)?;
         }
         if !self.act.certain {
-            self.catalogue.enums.insert(target, words);
+            self.model.enums.insert(target, words);
             return Ok(());
         }
-        self.catalogue.enums.remove(&key);
-        let names: Vec<TableName> = self.catalogue.tables.keys().cloned().collect();
+        self.model.enums.remove(&key);
+        let names: Vec<TableName> = self.model.tables.keys().cloned().collect();
         for table in names {
-            let uses = self.catalogue.tables.get(&table).is_some_and(|table| {
+            let uses = self.model.tables.get(&table).is_some_and(|table| {
                 let mut kinds = table
                     .columns
                     .values()
                     .filter_map(|column| column.kind.as_ref());
                 kinds.any(|kind| kind.enum_name.as_ref() == Some(&key))
             });
-            if let Some(table) = uses.then(|| self.catalogue.table_mut(&table)).flatten() {
+            if let Some(table) = uses.then(|| self.model.table_mut(&table)).flatten() {
                 for kind in table
                     .columns
                     .values_mut()
@@ -163,7 +163,7 @@ impl Applying<'_> {
                 }
             }
         }
-        self.catalogue.enums.insert(target, words);
+        self.model.enums.insert(target, words);
         Ok(())
     }
 
@@ -173,14 +173,14 @@ impl Applying<'_> {
         or_replace: bool,
         query: Option<&str>,
     ) -> Flow {
-        let key = self.catalogue.key(name);
+        let key = self.model.key(name);
         let there = if self.dialect() == Dialect::Postgresql {
-            self.catalogue.relation(&key)
+            self.model.relation(&key)
         } else {
-            let table = self.catalogue.tables.get(&key).map(|table| table.presence);
-            table.or_else(|| self.catalogue.views.get(&key).map(|view| view.presence))
+            let table = self.model.tables.get(&key).map(|table| table.presence);
+            table.or_else(|| self.model.views.get(&key).map(|view| view.presence))
         };
-        let replaced = or_replace && self.catalogue.views.contains_key(&key);
+        let replaced = or_replace && self.model.views.contains_key(&key);
         if let Some(presence) = there.filter(|_| !replaced) {
             let sentence = format!("{name} already exists");
             self.exists(Subject::View(name.clone()), sentence, presence)?;
@@ -194,21 +194,21 @@ impl Applying<'_> {
                 self.presence()
             },
         };
-        self.catalogue.views.insert(key, view);
+        self.model.views.insert(key, view);
         Ok(())
     }
 
     pub(super) fn drop_view(&mut self, name: &TableName, if_exists: bool) -> Flow {
-        let key = self.catalogue.key(name);
-        let presence = self.catalogue.views.get(&key).map(|view| view.presence);
+        let key = self.model.key(name);
+        let presence = self.model.views.get(&key).map(|view| view.presence);
         if presence != Some(Presence::Certain) && !if_exists {
-            let sure = presence.is_none() && !self.catalogue.beyond(name);
+            let sure = presence.is_none() && !self.model.beyond(name);
             let sentence = format!("view {name} does not exist");
             self.missing(Subject::View(name.clone()), sentence, sure)?;
         }
         if self.act.certain {
-            self.catalogue.views.remove(&key);
-        } else if let Some(view) = self.catalogue.views.get_mut(&key) {
+            self.model.views.remove(&key);
+        } else if let Some(view) = self.model.views.get_mut(&key) {
             view.presence = Presence::Uncertain;
         }
         Ok(())

@@ -65,13 +65,13 @@ impl Applying<'_> {
         }
         let new = self.resolved(constraint);
         let (presence, dialect) = (self.presence(), self.dialect());
-        if let Some(table) = self.catalogue.table_mut(key) {
+        if let Some(table) = self.model.table_mut(key) {
             insert(table, &new, presence, dialect);
         }
         Ok(())
     }
 
-    /// A foreign key names its referent as the catalogue does, with its columns.
+    /// A foreign key names its referent as the schema model does, with its columns.
     pub(super) fn resolved(&self, constraint: &Constraint) -> Constraint {
         let Constraint::ForeignKey {
             columns,
@@ -81,8 +81,8 @@ impl Applying<'_> {
         else {
             return constraint.clone();
         };
-        let referent = self.catalogue.key(&references.table);
-        let table = self.catalogue.tables.get(&referent);
+        let referent = self.model.key(&references.table);
+        let table = self.model.tables.get(&referent);
         let primary = table.and_then(|table| table.primary_key.as_ref());
         let primary = primary.map(|key| key.columns.as_slice());
         Constraint::ForeignKey {
@@ -102,7 +102,7 @@ impl Applying<'_> {
         key: &TableName,
         constraint: &Constraint,
     ) -> Flow {
-        let Some(known) = self.catalogue.tables.get(key) else {
+        let Some(known) = self.model.tables.get(key) else {
             return Ok(());
         };
         let primary = known.primary_key.as_ref().map(|key| key.presence);
@@ -132,7 +132,7 @@ impl Applying<'_> {
         let there = match self.dialect() {
             Dialect::Sqlite => None,
             Dialect::Postgresql if key_like => self
-                .catalogue
+                .model
                 .relation(&TableName {
                     schema: key.schema.clone(),
                     name: name.to_owned(),
@@ -148,11 +148,9 @@ impl Applying<'_> {
             Dialect::Mysql => match constraint {
                 Constraint::Check { .. } => check(),
                 // One space for the whole database.
-                Constraint::ForeignKey { .. } => self
-                    .catalogue
-                    .tables
-                    .values()
-                    .find_map(|table| foreign(table)),
+                Constraint::ForeignKey { .. } => {
+                    self.model.tables.values().find_map(|table| foreign(table))
+                }
                 _ => {
                     let mut indexes = known.indexes.iter();
                     indexes
@@ -187,7 +185,7 @@ impl Applying<'_> {
         for column in &reference.columns {
             self.column(&referent, &reference.table, column)?;
         }
-        let Some(known) = self.catalogue.tables.get(&referent) else {
+        let Some(known) = self.model.tables.get(&referent) else {
             return Ok(());
         };
         let primary = known.primary_key.as_ref().map(|key| key.columns.as_slice());

@@ -7,7 +7,7 @@ use crate::domain::operation::{
 };
 
 /// `sure: object (code)` for each obstacle.
-fn outcome(catalogue: &mut SchemaModel, operation: &Operation) -> String {
+fn outcome(model: &mut SchemaModel, operation: &Operation) -> String {
     let place = Place {
         file: "m.py".into(),
         line: 1,
@@ -20,7 +20,7 @@ fn outcome(catalogue: &mut SchemaModel, operation: &Operation) -> String {
         by: &by,
         directive: true,
     };
-    let obstacles = catalogue.apply(operation, act);
+    let obstacles = model.apply(operation, act);
     if obstacles.is_empty() {
         return "ok".to_owned();
     }
@@ -179,9 +179,9 @@ fn new_column(name: &str) -> ColumnDefinition {
 
 fn all(dialect: Dialect, cases: Vec<(Operation, &str)>) {
     for (operation, expected) in cases {
-        let mut catalogue = read(dialect);
+        let mut model = read(dialect);
         assert_eq!(
-            outcome(&mut catalogue, &operation),
+            outcome(&mut model, &operation),
             expected,
             "{dialect:?} {operation:?}"
         );
@@ -314,22 +314,19 @@ fn what_mariadb_does() {
             ),
         ],
     );
-    let mut catalogue = read(Dialect::Mysql);
+    let mut model = read(Dialect::Mysql);
     let drop_key = drop_constraint("t", known("fk"), Some(ForeignKey));
-    assert_eq!(outcome(&mut catalogue, &drop_key), "ok");
-    assert_eq!(outcome(&mut catalogue, &drop_index("ix")), "ok");
+    assert_eq!(outcome(&mut model, &drop_key), "ok");
+    assert_eq!(outcome(&mut model, &drop_index("ix")), "ok");
     // An index comes with a foreign key, and stays when it goes.
-    assert_eq!(outcome(&mut catalogue, &foreign("n", "t", "p", "u")), "ok");
-    assert_eq!(
-        outcome(&mut catalogue, &drop_index("n")),
-        "will dependents n"
-    );
+    assert_eq!(outcome(&mut model, &foreign("n", "t", "p", "u")), "ok");
+    assert_eq!(outcome(&mut model, &drop_index("n")), "will dependents n");
     // That index goes without a word when another one serves the key, unless somebody made it.
     let own = create_index("own", "t", "b");
-    assert_eq!(outcome(&mut catalogue, &own), "ok");
+    assert_eq!(outcome(&mut model, &own), "ok");
     for (index, told) in [("own", "may dependents own"), ("n", "may object-missing n")] {
-        let mut catalogue = catalogue.clone();
-        assert_eq!(outcome(&mut catalogue, &drop_index(index)), told);
+        let mut model = model.clone();
+        assert_eq!(outcome(&mut model, &drop_index(index)), told);
     }
 }
 
@@ -391,7 +388,7 @@ fn what_sqlite_does() {
             (batch(vec![alter("a", renamed("z"))]), "ok"),
         ],
     );
-    let mut catalogue = read(Dialect::Sqlite);
+    let mut model = read(Dialect::Sqlite);
     let added = Operation::AddColumn {
         table: t(),
         column: ColumnDefinition {
@@ -401,31 +398,31 @@ fn what_sqlite_does() {
         if_not_exists: false,
     };
     // The column is there before Alembic refuses.
-    assert_eq!(outcome(&mut catalogue, &added), "will not-supported t");
-    assert!(table(&catalogue, "t").columns.contains_key("n"));
+    assert_eq!(outcome(&mut model, &added), "will not-supported t");
+    assert!(table(&model, "t").columns.contains_key("n"));
     // Reflection follows the foreign key.
-    assert_eq!(outcome(&mut catalogue, &drop_table("p")), "ok");
+    assert_eq!(outcome(&mut model, &drop_table("p")), "ok");
     let drops = batch(vec![drop_column("t", "a")]);
-    assert_eq!(outcome(&mut catalogue, &drops), "will object-missing p");
+    assert_eq!(outcome(&mut model, &drops), "will object-missing p");
 }
 
 #[test]
 fn the_names_of_sqlite_are_unknown_until_they_are_read() {
     let lines: SchemaLines = SQLITE.iter().map(|line| (*line).to_owned()).collect();
-    let mut catalogue = SchemaModel::read(&lines, Dialect::Sqlite, None);
+    let mut model = SchemaModel::read(&lines, Dialect::Sqlite, None);
     let drops = batch(vec![drop_constraint("t", known("zz"), None)]);
-    assert_eq!(outcome(&mut catalogue, &drops), "may object-missing t.zz");
+    assert_eq!(outcome(&mut model, &drops), "may object-missing t.zz");
 }
 
 /// Turns red if the forecast goes by the SQLite that rollback brings along.
 #[test]
 fn an_old_sqlite_of_the_engine_drops_no_column() {
     let outcome_with = |library: Option<&str>, operation: &Operation| {
-        let mut catalogue = read(Dialect::Sqlite);
-        catalogue.library = library.and_then(Release::of);
+        let mut model = read(Dialect::Sqlite);
+        model.library = library.and_then(Release::of);
         // One that reads `w` would stand in the way of its copy, whatever the release.
-        catalogue.views.clear();
-        outcome(&mut catalogue, operation)
+        model.views.clear();
+        outcome(&mut model, operation)
     };
     let drops = drop_column("w", "y");
     for new in [None, Some("3.35.0"), Some("3.51.3"), Some("4")] {
@@ -441,7 +438,7 @@ fn an_old_sqlite_of_the_engine_drops_no_column() {
 
 #[test]
 fn a_leftover_of_a_batch_stands_in_the_way() {
-    let mut catalogue = read(Dialect::Sqlite);
+    let mut model = read(Dialect::Sqlite);
     let leftover = Table::empty(
         Origin::Live {
             name: "x".to_owned(),
@@ -449,104 +446,92 @@ fn a_leftover_of_a_batch_stands_in_the_way() {
         Presence::Certain,
     );
     let name = TableName::plain("_alembic_tmp_t");
-    catalogue.tables.insert(name, Arc::new(leftover));
+    model.tables.insert(name, Arc::new(leftover));
     let drops = batch(vec![drop_column("t", "a")]);
     assert_eq!(
-        outcome(&mut catalogue, &drops),
+        outcome(&mut model, &drops),
         "will object-exists _alembic_tmp_t"
     );
 }
 
 #[test]
 fn a_name_that_the_server_gave_may_be_meant() {
-    let mut catalogue = read(Dialect::Postgresql);
-    assert_eq!(outcome(&mut catalogue, &unique(Name::Unnamed, "c")), "ok");
+    let mut model = read(Dialect::Postgresql);
+    assert_eq!(outcome(&mut model, &unique(Name::Unnamed, "c")), "ok");
     assert_eq!(
         outcome(
-            &mut catalogue.clone(),
+            &mut model.clone(),
             &drop_constraint("t", known("uq_t_c"), None)
         ),
         "may object-missing t.uq_t_c"
     );
     let drops = drop_constraint("t", known("t_c_key"), None);
-    assert_eq!(outcome(&mut catalogue, &drops), "ok");
-    assert_eq!(
-        outcome(&mut catalogue, &drops),
-        "will object-missing t.t_c_key"
-    );
+    assert_eq!(outcome(&mut model, &drops), "ok");
+    assert_eq!(outcome(&mut model, &drops), "will object-missing t.t_c_key");
 }
 
 #[test]
 fn a_rename_is_followed_by_what_speaks_of_it() {
-    let mut catalogue = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgresql);
     let rename = Operation::RenameTable {
         table: TableName::plain("p"),
         to: "q".to_owned(),
     };
-    assert_eq!(outcome(&mut catalogue, &rename), "ok");
+    assert_eq!(outcome(&mut model, &rename), "ok");
+    assert_eq!(outcome(&mut model, &drop_table("q")), "will dependents q");
+    assert_eq!(outcome(&mut model, &alter("c", renamed("z"))), "ok");
+    assert_eq!(table(&model, "t").foreign_keys[0].columns, ["z"]);
+    assert_eq!(outcome(&mut model, &drop_column("t", "z")), "ok");
+    assert_eq!(outcome(&mut model, &drop_table("q")), "ok");
     assert_eq!(
-        outcome(&mut catalogue, &drop_table("q")),
-        "will dependents q"
-    );
-    assert_eq!(outcome(&mut catalogue, &alter("c", renamed("z"))), "ok");
-    assert_eq!(table(&catalogue, "t").foreign_keys[0].columns, ["z"]);
-    assert_eq!(outcome(&mut catalogue, &drop_column("t", "z")), "ok");
-    assert_eq!(outcome(&mut catalogue, &drop_table("q")), "ok");
-    assert_eq!(
-        outcome(&mut catalogue, &drop_index("ix")),
+        outcome(&mut model, &drop_index("ix")),
         "will object-missing ix"
     );
 }
 
 #[test]
 fn an_enum_type_goes_after_its_columns_only() {
-    let mut catalogue = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgresql);
     let drop_type = Operation::DropType {
         name: TableName::plain("mood"),
         if_exists: false,
         cascade: false,
     };
-    assert_eq!(outcome(&mut catalogue, &drop_type), "will dependents mood");
-    assert_eq!(outcome(&mut catalogue, &drop_column("t", "m")), "ok");
-    assert_eq!(outcome(&mut catalogue, &drop_type), "ok");
-    assert_eq!(
-        outcome(&mut catalogue, &drop_type),
-        "will object-missing mood"
-    );
+    assert_eq!(outcome(&mut model, &drop_type), "will dependents mood");
+    assert_eq!(outcome(&mut model, &drop_column("t", "m")), "ok");
+    assert_eq!(outcome(&mut model, &drop_type), "ok");
+    assert_eq!(outcome(&mut model, &drop_type), "will object-missing mood");
 }
 
 /// Turns red if a word in a query counts where the server has said which columns a view uses.
 #[test]
 fn what_a_view_uses_is_certain_where_it_is_told() {
-    let mut catalogue = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgresql);
     let full = |name: &str| TableName {
         schema: Some("public".to_owned()),
         name: name.to_owned(),
     };
     assert_eq!(
-        outcome(&mut catalogue.clone(), &drop_column("t", "a")),
+        outcome(&mut model.clone(), &drop_column("t", "a")),
         "may dependents t.a"
     );
-    catalogue.settle_views([(full("v"), full("t"), "b".to_owned())]);
+    model.settle_views([(full("v"), full("t"), "b".to_owned())]);
+    assert_eq!(outcome(&mut model.clone(), &drop_column("t", "a")), "ok");
     assert_eq!(
-        outcome(&mut catalogue.clone(), &drop_column("t", "a")),
-        "ok"
-    );
-    assert_eq!(
-        outcome(&mut catalogue.clone(), &drop_column("t", "b")),
+        outcome(&mut model.clone(), &drop_column("t", "b")),
         "will dependents t.b"
     );
-    let text = outcome(&mut catalogue.clone(), &alter("b", to_type("text")));
+    let text = outcome(&mut model.clone(), &alter("b", to_type("text")));
     assert!(text.ends_with("will dependents t.b"), "{text}");
     // By its new name, and of a table with a new name.
-    assert_eq!(outcome(&mut catalogue, &alter("b", renamed("z"))), "ok");
+    assert_eq!(outcome(&mut model, &alter("b", renamed("z"))), "ok");
     let rename = Operation::RenameTable {
         table: t(),
         to: "n".to_owned(),
     };
-    assert_eq!(outcome(&mut catalogue, &rename), "ok");
+    assert_eq!(outcome(&mut model, &rename), "ok");
     assert_eq!(
-        outcome(&mut catalogue, &drop_column("n", "z")),
+        outcome(&mut model, &drop_column("n", "z")),
         "will dependents n.z"
     );
 }
@@ -555,9 +540,9 @@ fn what_a_view_uses_is_certain_where_it_is_told() {
 #[test]
 fn mysql_refuses_a_primary_key_that_may_be_null() {
     let outcome_on = |is_mysql_itself: bool, change: &ColumnChange| {
-        let mut catalogue = read(Dialect::Mysql);
-        catalogue.is_mysql_itself = is_mysql_itself;
-        outcome(&mut catalogue, &alter("id", change.clone()))
+        let mut model = read(Dialect::Mysql);
+        model.is_mysql_itself = is_mysql_itself;
+        outcome(&mut model, &alter("id", change.clone()))
     };
     let kept = renamed("n");
     let with = |nullable, existing_nullable| ColumnChange {

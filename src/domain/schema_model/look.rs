@@ -7,7 +7,7 @@ use crate::domain::forecast::Dialect;
 use crate::domain::operation::{Name, TableName};
 
 impl SchemaModel {
-    /// The name under which the catalogue has, or would have, what a migration calls so.
+    /// The name under which the schema model has, or would have, what a migration calls so.
     pub fn key(&self, name: &TableName) -> TableName {
         match self.dialect {
             Dialect::Postgresql => self.postgresql_key(name),
@@ -54,7 +54,7 @@ impl SchemaModel {
         found.unwrap_or(name).clone()
     }
 
-    /// Whether a name may stand for something of which the catalogue knows nothing: in another
+    /// Whether a name may stand for something of which the schema model knows nothing: in another
     /// database, of the server's own, or further down the search path.
     pub(in crate::domain) fn beyond(&self, name: &TableName) -> bool {
         let schema = name.schema.as_deref();

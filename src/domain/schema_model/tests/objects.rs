@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::operation::{ObjectKind, Operation, Place, SchemaObject};
 
 /// `will` or `may` with the code and the object of each obstacle.
-fn outcome(catalogue: &mut SchemaModel, operation: &Operation) -> String {
+fn outcome(model: &mut SchemaModel, operation: &Operation) -> String {
     let place = Place {
         file: "m.sql".into(),
         line: 1,
@@ -17,7 +17,7 @@ fn outcome(catalogue: &mut SchemaModel, operation: &Operation) -> String {
         by: &by,
         directive: false,
     };
-    let told = catalogue.apply(operation, act).into_iter().map(|obstacle| {
+    let told = model.apply(operation, act).into_iter().map(|obstacle| {
         let failure = obstacle.failure;
         let sure = if failure.certain { "will" } else { "may" };
         format!("{sure} {} {}", failure.code, failure.object)
@@ -44,37 +44,37 @@ fn copy(source: Option<&str>, columns: Option<&[(&str, &str)]>) -> Operation {
 
 #[test]
 fn a_copy_has_the_columns_of_its_query() {
-    let mut catalogue = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgresql);
     assert_eq!(
-        outcome(&mut catalogue, &copy(Some("t"), Some(&[("a", "z")]))),
+        outcome(&mut model, &copy(Some("t"), Some(&[("a", "z")]))),
         ""
     );
-    let made = &catalogue.tables[&public("copy")];
+    let made = &model.tables[&public("copy")];
     assert_eq!(made.columns.keys().collect::<Vec<_>>(), ["z"]);
     assert_eq!(
         made.columns["z"].kind,
-        catalogue.tables[&public("t")].columns["a"].kind
+        model.tables[&public("t")].columns["a"].kind
     );
     // It is not empty.
-    assert!(made.rows_changed && !catalogue.doubtful);
+    assert!(made.rows_changed && !model.doubtful);
     assert_eq!(
-        outcome(&mut catalogue, &copy(Some("t"), None)),
+        outcome(&mut model, &copy(Some("t"), None)),
         "will object-exists copy"
     );
 
-    let mut catalogue = read(Dialect::Postgresql);
-    assert_eq!(outcome(&mut catalogue, &copy(Some("t"), None)), "");
+    let mut model = read(Dialect::Postgresql);
+    assert_eq!(outcome(&mut model, &copy(Some("t"), None)), "");
     let columns = |name: &str| {
-        catalogue.tables[&public(name)]
+        model.tables[&public(name)]
             .columns
             .keys()
             .collect::<Vec<_>>()
     };
     assert_eq!(columns("copy"), columns("t"));
 
-    let mut catalogue = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgresql);
     assert_eq!(
-        outcome(&mut catalogue, &copy(Some("none"), None)),
+        outcome(&mut model, &copy(Some("none"), None)),
         "will object-missing none"
     );
 }
@@ -82,27 +82,27 @@ fn a_copy_has_the_columns_of_its_query() {
 /// Turns red if a column of it is said to be missing for certain.
 #[test]
 fn what_a_query_hands_over_may_not_be_known() {
-    let mut catalogue = read(Dialect::Postgresql);
-    assert_eq!(outcome(&mut catalogue, &copy(None, None)), "");
-    assert!(catalogue.doubtful);
+    let mut model = read(Dialect::Postgresql);
+    assert_eq!(outcome(&mut model, &copy(None, None)), "");
+    assert!(model.doubtful);
     let drop = Operation::DropColumn {
         table: TableName::plain("copy"),
         column: "a".to_owned(),
         if_exists: false,
         cascade: false,
     };
-    assert_eq!(outcome(&mut catalogue, &drop), "may object-missing copy.a");
+    assert_eq!(outcome(&mut model, &drop), "may object-missing copy.a");
 }
 
 #[test]
 fn an_index_has_its_new_name() {
-    let mut catalogue = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgresql);
     let rename = |name: &str, to: &str| Operation::RenameIndex {
         name: TableName::plain(name),
         to: to.to_owned(),
         if_exists: false,
     };
-    assert_eq!(outcome(&mut catalogue, &rename("ix", "iy")), "");
+    assert_eq!(outcome(&mut model, &rename("ix", "iy")), "");
     let drop = |name: &str| Operation::DropIndex {
         name: Name::Known(name.to_owned()),
         table: None,
@@ -110,18 +110,18 @@ fn an_index_has_its_new_name() {
         if_exists: false,
     };
     assert_eq!(
-        outcome(&mut catalogue.clone(), &drop("ix")),
+        outcome(&mut model.clone(), &drop("ix")),
         "will object-missing ix"
     );
     assert_eq!(
-        outcome(&mut catalogue.clone(), &rename("iy", "t")),
+        outcome(&mut model.clone(), &rename("iy", "t")),
         "will object-exists t"
     );
     assert_eq!(
-        outcome(&mut catalogue.clone(), &rename("none", "x")),
+        outcome(&mut model.clone(), &rename("none", "x")),
         "may object-missing none"
     );
-    assert_eq!(outcome(&mut catalogue, &drop("iy")), "");
+    assert_eq!(outcome(&mut model, &drop("iy")), "");
 }
 
 /// Turns red if a composite type or a domain that is there is called missing.
@@ -136,21 +136,17 @@ fn types_besides_enums_are_known() {
         "type public.rights {a=U/b}",
     ];
     let lines: SchemaLines = lines.iter().map(|line| (*line).to_owned()).collect();
-    let mut catalogue = SchemaModel::read(&lines, Dialect::Postgresql, Some("public"));
-    let known: Vec<&str> = catalogue
-        .types
-        .iter()
-        .map(|name| name.name.as_str())
-        .collect();
+    let mut model = SchemaModel::read(&lines, Dialect::Postgresql, Some("public"));
+    let known: Vec<&str> = model.types.iter().map(|name| name.name.as_str()).collect();
     assert_eq!(known, ["email", "pair", "span"]);
     let drop = |name: &str| Operation::DropType {
         name: TableName::plain(name),
         if_exists: false,
         cascade: false,
     };
-    assert_eq!(outcome(&mut catalogue, &drop("pair")), "");
+    assert_eq!(outcome(&mut model, &drop("pair")), "");
     assert_eq!(
-        outcome(&mut catalogue, &drop("pair")),
+        outcome(&mut model, &drop("pair")),
         "will object-missing pair"
     );
     let object = SchemaObject {
@@ -163,6 +159,6 @@ fn types_besides_enums_are_known() {
         object,
         may_exist: false,
     };
-    assert_eq!(outcome(&mut catalogue, &made), "");
-    assert_eq!(outcome(&mut catalogue, &drop("pair")), "");
+    assert_eq!(outcome(&mut model, &made), "");
+    assert_eq!(outcome(&mut model, &drop("pair")), "");
 }

@@ -1,4 +1,4 @@
-//! A catalogue from the lines of a schema.
+//! A schema model from the lines of a schema.
 //!
 //! What is not understood is left out: a line more in a later release must not stop anything.
 
@@ -31,7 +31,7 @@ impl SchemaModel {
     /// without a schema are looked for, on a server that has schemas.
     pub fn read(schema: &SchemaLines, dialect: Dialect, default_schema: Option<&str>) -> Self {
         let mut reader = Reader {
-            catalogue: Self {
+            model: Self {
                 dialect,
                 default_schema: default_schema.map(str::to_owned),
                 tables: BTreeMap::new(),
@@ -76,13 +76,13 @@ impl SchemaModel {
 }
 
 struct Reader {
-    catalogue: SchemaModel,
+    model: SchemaModel,
     tables: BTreeMap<TableName, Table>,
 }
 
 impl Reader {
     fn postgresql(&self) -> bool {
-        self.catalogue.dialect == Dialect::Postgresql
+        self.model.dialect == Dialect::Postgresql
     }
 
     /// A name of the server's own, complete or not.
@@ -91,7 +91,7 @@ impl Reader {
         let schema = names.pop();
         Some(TableName {
             schema: if self.postgresql() {
-                schema.or_else(|| self.catalogue.default_schema.clone())
+                schema.or_else(|| self.model.default_schema.clone())
             } else {
                 schema
             },
@@ -126,7 +126,7 @@ impl Reader {
             presence: Presence::Certain,
         };
         let key = self.qualified(names)?;
-        self.catalogue.views.insert(key, view);
+        self.model.views.insert(key, view);
         Some(())
     }
 
@@ -135,7 +135,7 @@ impl Reader {
         // Its checks have lines of their own: `domain check name.check ...`.
         if names != ["check"] {
             let key = self.qualified(names)?;
-            self.catalogue.types.insert(key);
+            self.model.types.insert(key);
         }
         Some(())
     }
@@ -150,7 +150,7 @@ impl Reader {
                 .any(|kind| rest.starts_with(kind))
             {
                 let key = self.qualified(names)?;
-                self.catalogue.types.insert(key);
+                self.model.types.insert(key);
             }
             return Some(());
         };
@@ -160,7 +160,7 @@ impl Reader {
             .map(|word| word.trim_matches('\'').replace("''", "'"))
             .collect();
         let key = self.qualified(names)?;
-        self.catalogue.enums.insert(key, words);
+        self.model.enums.insert(key, words);
         Some(())
     }
 
@@ -171,10 +171,10 @@ impl Reader {
             (self.qualified(names)?, column, rest)
         } else {
             let (table, rest) = self.owner(rest, '.')?;
-            let (column, text) = split_column(rest, self.catalogue.dialect);
+            let (column, text) = split_column(rest, self.model.dialect);
             (table, column, text)
         };
-        let column = self.catalogue.read_column(&column, text);
+        let column = self.model.read_column(&column, text);
         self.tables
             .get_mut(&table)?
             .columns
@@ -194,7 +194,7 @@ impl Reader {
 
     /// A key, an index or a check.
     fn part(&mut self, kind: &str, rest: &str) -> Option<()> {
-        match self.catalogue.dialect {
+        match self.model.dialect {
             Dialect::Postgresql => self.part_of_postgresql(kind, rest),
             Dialect::Mysql => self.part_of_mysql(kind, rest),
             Dialect::Sqlite => self.part_of_sqlite(kind, rest),
@@ -411,10 +411,10 @@ impl Reader {
     }
 
     fn finish(self) -> SchemaModel {
-        let mut catalogue = self.catalogue;
+        let mut model = self.model;
         for (name, table) in self.tables {
-            catalogue.tables.insert(name, Arc::new(table));
+            model.tables.insert(name, Arc::new(table));
         }
-        catalogue
+        model
     }
 }

@@ -86,7 +86,7 @@ pub struct ForeignKey {
     pub name: Name,
     /// The columns.
     pub columns: Vec<String>,
-    /// The table that it points at, as the catalogue names it.
+    /// The table that it points at, as the schema model names it.
     pub referent: TableName,
     /// The columns there.
     pub referent_columns: Vec<String>,

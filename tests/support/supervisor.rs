@@ -67,7 +67,7 @@ impl ServerSupervisor {
     pub(super) fn new(directory: PathBuf, commands: &Commands, user: Option<(u32, u32)>) -> Self {
         let mut shell = Command::new("sh");
         shell
-            .args(["-c", SCRIPT, "keeper"])
+            .args(["-c", SCRIPT, "supervisor"])
             .arg(&directory)
             .args([&commands.fill, &commands.serve])
             .args([
@@ -109,11 +109,11 @@ impl ServerSupervisor {
             .commands
             .as_mut()
             .expect("the pipe is open until the end");
-        writeln!(pipe, "{word}").expect("the keeper listens");
+        writeln!(pipe, "{word}").expect("the supervisor listens");
         let mut answer = String::new();
         self.answers
             .read_line(&mut answer)
-            .expect("the keeper answers");
+            .expect("the supervisor answers");
         answer.trim().to_owned()
     }
 
@@ -130,7 +130,7 @@ impl ServerSupervisor {
 impl Drop for ServerSupervisor {
     fn drop(&mut self) {
         drop(self.commands.take());
-        self.shell.wait().expect("the keeper ends");
+        self.shell.wait().expect("the supervisor ends");
     }
 }
 

@@ -46,7 +46,7 @@ impl Applying<'_> {
         let mut temporary = format!("_alembic_tmp_{}", name.name);
         temporary = temporary.chars().take(50).collect();
         let temporary = TableName::plain(temporary);
-        let there = self.catalogue.tables.get(&self.catalogue.key(&temporary));
+        let there = self.model.tables.get(&self.model.key(&temporary));
         if let Some(presence) = there.map(|table| table.presence) {
             let sentence = format!("table {temporary} already exists");
             self.exists(Subject::Table(temporary), sentence, presence)?;
@@ -99,7 +99,7 @@ impl Applying<'_> {
 
     /// The table may be as it was or as it is in the draft: what differs is uncertain.
     pub(super) fn maybe(&mut self, key: &TableName, draft: Table) {
-        let Some(table) = self.catalogue.table_mut(key) else {
+        let Some(table) = self.model.table_mut(key) else {
             return;
         };
         for (name, column) in &mut table.columns {

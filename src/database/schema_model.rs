@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::DatabaseReader;
 use super::mysql::IS_MARIADB;
-use crate::domain::catalogue::{Release, SchemaModel};
 use crate::domain::forecast::Dialect;
 use crate::domain::operation::TableName;
 use crate::domain::schema::SchemaLines;
+use crate::domain::schema_model::{Release, SchemaModel};
 
 /// How long the small questions about the catalogue may take.
 const CATALOGUE_LIMIT: Duration = Duration::from_secs(2);
@@ -30,7 +30,7 @@ const USED_BY_VIEWS: &str = "
         AND d.refobjsubid > 0 AND of.nspname NOT IN ('pg_catalog', 'information_schema')";
 
 /// Reads what the lines of a schema leave open. Without an answer it stays open.
-pub fn catalogue(
+pub fn schema_model(
     database: &mut dyn DatabaseReader,
     schema: &SchemaLines,
     dialect: Dialect,
@@ -46,12 +46,12 @@ pub fn catalogue(
         Dialect::Postgresql => ask(DEFAULT_SCHEMA).into_iter().flatten().next(),
         _ => None,
     };
-    let mut catalogue = SchemaModel::read(schema, dialect, default_schema.flatten().as_deref());
-    catalogue.library = library;
+    let mut model = SchemaModel::read(schema, dialect, default_schema.flatten().as_deref());
+    model.library = library;
     if dialect == Dialect::Mysql {
         let rows = ask(&format!("SELECT CAST({IS_MARIADB} AS CHAR)"));
         let is_mariadb = rows.into_iter().flatten().next().flatten();
-        catalogue.is_mysql_itself = is_mariadb.as_deref() == Some("0");
+        model.is_mysql_itself = is_mariadb.as_deref() == Some("0");
     }
     if dialect == Dialect::Sqlite {
         let tables = ask("SELECT name, sql FROM sqlite_master WHERE type = 'table'");
@@ -59,14 +59,14 @@ pub fn catalogue(
             [Some(name), Some(sql)] => Some((name.as_str(), sql.as_str())),
             _ => None,
         });
-        catalogue.name_constraints(tables);
+        model.name_constraints(tables);
     }
     if let Some(uses) = uses {
         let name = |schema: &String, name: &String| TableName {
             schema: Some(schema.clone()),
             name: name.clone(),
         };
-        catalogue.settle_views(uses.iter().filter_map(|row| match row.as_slice() {
+        model.settle_views(uses.iter().filter_map(|row| match row.as_slice() {
             [
                 Some(of),
                 Some(view),
@@ -77,5 +77,5 @@ pub fn catalogue(
             _ => None,
         }));
     }
-    catalogue
+    model
 }

@@ -16,16 +16,16 @@ impl Applying<'_> {
         constraints: &[Constraint],
         if_not_exists: bool,
     ) -> Flow {
-        let key = self.catalogue.key(name);
+        let key = self.model.key(name);
         let there = if self.dialect() == Dialect::Postgresql {
-            self.catalogue.relation(&key)
+            self.model.relation(&key)
         } else {
-            let table = self.catalogue.tables.get(&key).map(|table| table.presence);
-            table.or_else(|| self.catalogue.views.get(&key).map(|view| view.presence))
+            let table = self.model.tables.get(&key).map(|table| table.presence);
+            table.or_else(|| self.model.views.get(&key).map(|view| view.presence))
         };
         if let Some(presence) = there {
             if if_not_exists {
-                if let Some(table) = self.catalogue.table_mut(&key)
+                if let Some(table) = self.model.table_mut(&key)
                     && self.act.certain
                 {
                     table.presence = Presence::Certain;
@@ -42,12 +42,12 @@ impl Applying<'_> {
                 .columns
                 .insert(column.name.clone(), self.new_column(column));
         }
-        let before = self.catalogue.tables.insert(key.clone(), Arc::new(table));
+        let before = self.model.tables.insert(key.clone(), Arc::new(table));
         let outcome = self.fill(name, &key, columns, constraints);
         if outcome.is_err() {
             match before {
-                Some(before) => self.catalogue.tables.insert(key, before),
-                None => self.catalogue.tables.remove(&key),
+                Some(before) => self.model.tables.insert(key, before),
+                None => self.model.tables.remove(&key),
             };
         }
         outcome
@@ -61,20 +61,17 @@ impl Applying<'_> {
         columns: Option<&[(String, String)]>,
         if_not_exists: bool,
     ) -> Flow {
-        let there = self
-            .catalogue
-            .tables
-            .contains_key(&self.catalogue.key(name));
+        let there = self.model.tables.contains_key(&self.model.key(name));
         let mut copied = None;
         if let Some(source) = source {
-            let key = self.catalogue.key(source);
+            let key = self.model.key(source);
             let names: Vec<String> = columns
                 .into_iter()
                 .flatten()
                 .map(|(from, _)| from.clone())
                 .collect();
             self.rows(Some(source), &names)?;
-            copied = self.catalogue.tables.get(&key).and_then(|table| {
+            copied = self.model.tables.get(&key).and_then(|table| {
                 let column = |from: &str, to: &str| {
                     let column = table.columns.get(from)?;
                     Some(Column {
@@ -102,10 +99,10 @@ impl Applying<'_> {
         let copied: Option<Vec<Column>> =
             copied.filter(|columns: &Vec<Column>| !columns.is_empty());
         if copied.is_none() {
-            self.catalogue.doubtful = true;
+            self.model.doubtful = true;
         }
-        let key = self.catalogue.key(name);
-        if let Some(table) = self.catalogue.table_mut(&key) {
+        let key = self.model.key(name);
+        if let Some(table) = self.model.table_mut(&key) {
             let columns = copied.into_iter().flatten();
             table
                 .columns
@@ -155,12 +152,12 @@ impl Applying<'_> {
     }
 
     pub(super) fn drop_table(&mut self, name: &TableName, if_exists: bool, cascade: bool) -> Flow {
-        let key = self.catalogue.key(name);
-        if if_exists && !self.catalogue.tables.contains_key(&key) {
+        let key = self.model.key(name);
+        if if_exists && !self.model.tables.contains_key(&key) {
             return Ok(());
         }
         let subject = Subject::Table(name.clone());
-        if !self.catalogue.tables.contains_key(&key) && self.catalogue.views.contains_key(&key) {
+        if !self.model.tables.contains_key(&key) && self.model.views.contains_key(&key) {
             let sentence = format!("{name} is a view and no table");
             return self.refuse(
                 "object-missing",
@@ -171,18 +168,18 @@ impl Applying<'_> {
             );
         }
         let certain_table = self
-            .catalogue
+            .model
             .tables
             .get(&key)
             .is_some_and(|table| table.presence == Presence::Certain);
         if !if_exists && self.table(name)?.is_none() {
             return Ok(());
         }
-        for (other, at) in self.catalogue.referring(&key) {
+        for (other, at) in self.model.referring(&key) {
             if other == key {
                 continue;
             }
-            let Some(foreign) = self.catalogue.tables.get(&other).map(|table| {
+            let Some(foreign) = self.model.tables.get(&other).map(|table| {
                 let key = &table.foreign_keys[at];
                 (key.name.clone(), key.presence.min(table.presence))
             }) else {
@@ -203,9 +200,9 @@ impl Applying<'_> {
         if self.dialect() == Dialect::Postgresql {
             self.views_in_the_way(&subject, &key, None, cascade)?;
             let certain = self.act.certain;
-            for (other, _) in self.catalogue.referring(&key) {
+            for (other, _) in self.model.referring(&key) {
                 let referent = key.clone();
-                if let Some(table) = self.catalogue.table_mut(&other) {
+                if let Some(table) = self.model.table_mut(&other) {
                     Self::take(certain, &mut table.foreign_keys, |one| {
                         one.referent == referent
                     });
@@ -213,8 +210,8 @@ impl Applying<'_> {
             }
         }
         if self.act.certain {
-            self.catalogue.tables.remove(&key);
-        } else if let Some(table) = self.catalogue.table_mut(&key) {
+            self.model.tables.remove(&key);
+        } else if let Some(table) = self.model.table_mut(&key) {
             table.presence = Presence::Uncertain;
         }
         Ok(())
@@ -229,7 +226,7 @@ impl Applying<'_> {
         cascade: bool,
     ) -> Flow {
         let using: Vec<(TableName, Presence)> = self
-            .catalogue
+            .model
             .views
             .iter()
             .filter_map(|(name, view)| {
@@ -253,7 +250,7 @@ impl Applying<'_> {
             .collect();
         for (view, presence) in using {
             if cascade {
-                if let Some(view) = self.catalogue.views.get_mut(&view) {
+                if let Some(view) = self.model.views.get_mut(&view) {
                     view.presence = Presence::Uncertain;
                 }
                 continue;
@@ -278,9 +275,9 @@ impl Applying<'_> {
             name: to.to_owned(),
         };
         let there = if self.dialect() == Dialect::Postgresql {
-            self.catalogue.relation(&target_key)
+            self.model.relation(&target_key)
         } else {
-            let found = self.catalogue.tables.get(&self.catalogue.key(&target));
+            let found = self.model.tables.get(&self.model.key(&target));
             // MariaDB alone takes a table's own name for a new one.
             let own = self.dialect() == Dialect::Mysql && target_key == key;
             found.filter(|_| !own).map(|table| table.presence)
@@ -295,20 +292,20 @@ impl Applying<'_> {
         if target_key == key {
             return Ok(());
         }
-        for (other, at) in self.catalogue.referring(&key) {
-            if let Some(table) = self.catalogue.table_mut(&other) {
+        for (other, at) in self.model.referring(&key) {
+            if let Some(table) = self.model.table_mut(&other) {
                 table.foreign_keys[at].referent = target_key.clone();
             }
         }
         if self.dialect() != Dialect::Mysql {
-            for view in self.catalogue.views.values_mut() {
+            for view in self.model.views.values_mut() {
                 if mentions(&view.query, &key.name) {
                     view.query = renamed(&view.query, &key.name, to);
                 }
             }
         }
         let certain = self.act.certain;
-        for view in self.catalogue.views.values_mut() {
+        for view in self.model.views.values_mut() {
             view.renamed(certain, |(table, column)| {
                 let table = if table == key {
                     target_key.clone()
@@ -318,7 +315,7 @@ impl Applying<'_> {
                 (table, column)
             });
         }
-        let Some(table) = self.catalogue.tables.get(&key).cloned() else {
+        let Some(table) = self.model.tables.get(&key).cloned() else {
             return Ok(());
         };
         let mut renamed = table.clone();
@@ -328,11 +325,11 @@ impl Applying<'_> {
             Presence::Uncertain
         };
         if certain {
-            self.catalogue.tables.remove(&key);
-        } else if let Some(old) = self.catalogue.table_mut(&key) {
+            self.model.tables.remove(&key);
+        } else if let Some(old) = self.model.table_mut(&key) {
             old.presence = Presence::Uncertain;
         }
-        self.catalogue.tables.insert(target_key, renamed);
+        self.model.tables.insert(target_key, renamed);
         Ok(())
     }
 
@@ -340,18 +337,17 @@ impl Applying<'_> {
     /// fails over one whose table is not there; in the middle of a batch `gone` is not.
     pub(super) fn broken_views(&mut self, subject: &Subject, gone: Option<&TableName>) -> Flow {
         let mut broken = Vec::new();
-        for (name, view) in &self.catalogue.views {
+        for (name, view) in &self.model.views {
             let recursive = mentions(&view.query, "with");
             for source in sources(&view.query) {
-                let key = self.catalogue.key(&TableName::plain(source));
+                let key = self.model.key(&TableName::plain(source));
                 if gone == Some(&key) {
                     broken.push((name.clone(), view.presence));
                     continue;
                 }
-                let table = self.catalogue.tables.get(&key).map(|table| table.presence);
-                let there =
-                    table.or_else(|| self.catalogue.views.get(&key).map(|view| view.presence));
-                let known = !self.catalogue.beyond(&key) && !source.eq_ignore_ascii_case("main");
+                let table = self.model.tables.get(&key).map(|table| table.presence);
+                let there = table.or_else(|| self.model.views.get(&key).map(|view| view.presence));
+                let known = !self.model.beyond(&key) && !source.eq_ignore_ascii_case("main");
                 if there == Some(Presence::Certain) || there.is_none() && !known {
                     continue;
                 }
@@ -391,13 +387,13 @@ impl Applying<'_> {
 
     pub(super) fn rows_change(&mut self, name: Option<&TableName>) {
         if let Some(name) = name {
-            let key = self.catalogue.key(name);
-            if let Some(table) = self.catalogue.table_mut(&key) {
+            let key = self.model.key(name);
+            if let Some(table) = self.model.table_mut(&key) {
                 table.rows_changed = true;
             }
             return;
         }
-        for table in self.catalogue.tables.values_mut() {
+        for table in self.model.tables.values_mut() {
             if !table.rows_changed {
                 Arc::make_mut(table).rows_changed = true;
             }

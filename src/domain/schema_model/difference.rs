@@ -1,4 +1,4 @@
-//! What became of the objects of a catalogue.
+//! What became of the objects of a schema model.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -40,8 +40,8 @@ impl Applying<'_> {
         else {
             return Ok(());
         };
-        let key = self.catalogue.key(name);
-        let there = self.catalogue.enums.contains_key(&key);
+        let key = self.model.key(name);
+        let there = self.model.enums.contains_key(&key);
         let subject = Subject::Type(name.clone());
         if makes && there {
             // `create_type=False` is not told.
@@ -49,8 +49,8 @@ impl Applying<'_> {
             return self.exists(subject, sentence, Presence::Uncertain);
         }
         if makes {
-            self.catalogue.enums.insert(key, kind.values.clone());
-        } else if !there && !self.catalogue.beyond(name) {
+            self.model.enums.insert(key, kind.values.clone());
+        } else if !there && !self.model.beyond(name) {
             let sentence = format!("type {name} does not exist");
             self.missing(subject, sentence, true)?;
         }
@@ -66,10 +66,10 @@ impl Applying<'_> {
         let Some(key) = self.table(name)? else {
             return Ok(());
         };
-        let Some(table) = self.catalogue.tables.get(&key) else {
+        let Some(table) = self.model.tables.get(&key) else {
             return Ok(());
         };
-        if let Some(known) = self.catalogue.column_of(table, &column.name) {
+        if let Some(known) = self.model.column_of(table, &column.name) {
             if if_not_exists {
                 return Ok(());
             }
@@ -89,7 +89,7 @@ impl Applying<'_> {
             let sentence = "SQLite cannot add a column that is unique".to_owned();
             self.unsupported(subject, sentence, true)?;
         }
-        if let Some(table) = self.catalogue.table_mut(&key) {
+        if let Some(table) = self.model.table_mut(&key) {
             table.columns.insert(column.name.clone(), new);
         }
         if self.dialect() == Dialect::Sqlite && constrained && self.act.directive {
@@ -117,7 +117,7 @@ impl Applying<'_> {
         }
         if column.index {
             let (presence, dialect) = (self.presence(), self.dialect());
-            if let Some(table) = self.catalogue.table_mut(key) {
+            if let Some(table) = self.model.table_mut(key) {
                 let index = Index {
                     // Or what a naming convention says.
                     name: Name::Unnamed,
@@ -178,16 +178,16 @@ impl Applying<'_> {
             return Ok(());
         };
         self.type_may_change(name, &key, &known, change)?;
-        let refused = self.dialect() == Dialect::Postgresql || self.catalogue.is_mysql_itself;
+        let refused = self.dialect() == Dialect::Postgresql || self.model.is_mysql_itself;
         // MySQL's statement names the column whole, and as nullable where nothing says otherwise.
-        let perhaps_nullable = self.catalogue.is_mysql_itself
+        let perhaps_nullable = self.model.is_mysql_itself
             && self.act.directive
             && change.nullable.is_none()
             && change.existing_nullable != Some(false)
             && (rename.is_some() || change.changes_type);
         if refused && (change.nullable == Some(true) || perhaps_nullable) {
             let primary = self
-                .catalogue
+                .model
                 .tables
                 .get(&key)
                 .and_then(|table| table.primary_key.as_ref());
@@ -207,7 +207,7 @@ impl Applying<'_> {
             self.name_is_free(name, &key, &known, new)?;
         }
         let certain = self.act.certain;
-        if let Some(table) = self.catalogue.table_mut(&key)
+        if let Some(table) = self.model.table_mut(&key)
             && let Some(column) = table.columns.get_mut(&known)
         {
             alter(column, change, certain);
@@ -219,8 +219,8 @@ impl Applying<'_> {
     }
 
     fn name_is_free(&mut self, name: &TableName, key: &TableName, old: &str, new: &str) -> Flow {
-        let there = self.catalogue.tables.get(key).and_then(|table| {
-            let known = self.catalogue.column_of(table, new)?;
+        let there = self.model.tables.get(key).and_then(|table| {
+            let known = self.model.column_of(table, new)?;
             // MariaDB alone takes a column's own name for a new one.
             let own = known == old && self.dialect() != Dialect::Postgresql;
             (!own).then(|| table.columns.get(&known).map(|column| column.presence))?
@@ -247,7 +247,7 @@ impl Applying<'_> {
         let subject = Subject::Column(name.clone(), column.to_owned());
         if self.dialect() == Dialect::Postgresql {
             self.enum_of(kind, false)?;
-            let table = self.catalogue.tables.get(key);
+            let table = self.model.tables.get(key);
             let present = table
                 .and_then(|table| table.columns.get(column))
                 .and_then(|column| column.kind.clone());
@@ -269,7 +269,7 @@ impl Applying<'_> {
             }
             self.comparable_after(&subject, key, column, kind)?;
             let mut using: Vec<(String, bool)> = self
-                .catalogue
+                .model
                 .views
                 .iter()
                 .filter_map(|(view, it)| {
@@ -284,23 +284,19 @@ impl Applying<'_> {
                 self.dependents(subject, sentence, sure)?;
             }
         } else if self.dialect() == Dialect::Mysql {
-            let own = self.catalogue.tables.get(key).is_some_and(|table| {
+            let own = self.model.tables.get(key).is_some_and(|table| {
                 let mut keys = table.foreign_keys.iter();
                 keys.any(|key| key.columns.iter().any(|one| one == column))
             });
-            let referred = self
-                .catalogue
-                .referring(key)
-                .into_iter()
-                .any(|(other, at)| {
-                    self.catalogue.tables.get(&other).is_some_and(|table| {
-                        table.foreign_keys[at]
-                            .referent_columns
-                            .iter()
-                            .any(|one| one == column)
-                    })
-                });
-            let indexed = self.catalogue.tables.get(key).is_some_and(|table| {
+            let referred = self.model.referring(key).into_iter().any(|(other, at)| {
+                self.model.tables.get(&other).is_some_and(|table| {
+                    table.foreign_keys[at]
+                        .referent_columns
+                        .iter()
+                        .any(|one| one == column)
+                })
+            });
+            let indexed = self.model.tables.get(key).is_some_and(|table| {
                 table.indexes.iter().any(|index| index.has(column))
                     || table
                         .keys()
@@ -328,17 +324,17 @@ impl Applying<'_> {
         column: &str,
         kind: &ColumnType,
     ) -> Flow {
-        let Some(table) = self.catalogue.tables.get(key) else {
+        let Some(table) = self.model.tables.get(key) else {
             return Ok(());
         };
         let mut reasons: Vec<(String, bool)> = Vec::new();
         let keys = table.foreign_keys.iter().map(|foreign| (key, foreign));
-        let others = self.catalogue.referring(key);
+        let others = self.model.referring(key);
         let others = others.iter().filter_map(|(other, at)| {
-            Some((other, &self.catalogue.tables.get(other)?.foreign_keys[*at]))
+            Some((other, &self.model.tables.get(other)?.foreign_keys[*at]))
         });
         for (owner, foreign) in keys.chain(others) {
-            let referent = self.catalogue.key(&foreign.referent);
+            let referent = self.model.key(&foreign.referent);
             for (here, there) in foreign.columns.iter().zip(&foreign.referent_columns) {
                 let other = if owner == key && here == column {
                     self.kind_of(&referent, there)
@@ -394,19 +390,19 @@ impl Applying<'_> {
     }
 
     pub(super) fn kind_of(&self, table: &TableName, column: &str) -> Option<ColumnType> {
-        let table = self.catalogue.tables.get(table)?;
+        let table = self.model.tables.get(table)?;
         table.columns.get(column)?.kind.clone()
     }
 
     /// Wherever the column is spoken of, it is spoken of by its new name.
     pub(super) fn rename_column(&mut self, key: &TableName, old: &str, new: &str) {
         let certain = self.act.certain;
-        for (other, at) in self.catalogue.referring(key) {
-            if let Some(table) = self.catalogue.table_mut(&other) {
+        for (other, at) in self.model.referring(key) {
+            if let Some(table) = self.model.table_mut(&other) {
                 replace(&mut table.foreign_keys[at].referent_columns, old, new);
             }
         }
-        let Some(table) = self.catalogue.table_mut(key) else {
+        let Some(table) = self.model.table_mut(key) else {
             return;
         };
         if let Some(column) = table.columns.get(old).cloned() {
@@ -449,7 +445,7 @@ impl Applying<'_> {
             return;
         }
         let table = key.name.clone();
-        for view in self.catalogue.views.values_mut() {
+        for view in self.model.views.values_mut() {
             if mentions(&view.query, &table) && mentions(&view.query, old) {
                 view.query = renamed(&view.query, old, new);
             }

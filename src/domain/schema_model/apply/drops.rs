@@ -18,14 +18,14 @@ impl Applying<'_> {
         let Some(key) = self.table(name)? else {
             return Ok(());
         };
-        let Some(table) = self.catalogue.tables.get(&key) else {
+        let Some(table) = self.model.tables.get(&key) else {
             return Ok(());
         };
-        if if_exists && self.catalogue.column_of(table, column).is_none() {
+        if if_exists && self.model.column_of(table, column).is_none() {
             return Ok(());
         }
         let known = if if_exists {
-            self.catalogue.column_of(table, column)
+            self.model.column_of(table, column)
         } else {
             self.column(&key, name, column)?
         };
@@ -40,7 +40,7 @@ impl Applying<'_> {
             }
             Dialect::Mysql => self.mysql_column_goes(&subject, &key, &known)?,
             Dialect::Sqlite => {
-                if let Some(old) = self.catalogue.library
+                if let Some(old) = self.model.library
                     && old < Release::DROPS_COLUMNS
                 {
                     let sentence = format!(
@@ -55,14 +55,14 @@ impl Applying<'_> {
         }
         let certain = self.act.certain;
         let keeps_parts = self.dialect() == Dialect::Mysql;
-        if let Some(table) = self.catalogue.table_mut(&key) {
+        if let Some(table) = self.model.table_mut(&key) {
             without_column(table, &known, certain, keeps_parts);
         }
         Ok(())
     }
 
     fn mysql_column_goes(&mut self, subject: &Subject, key: &TableName, column: &str) -> Flow {
-        let Some(table) = self.catalogue.tables.get(key) else {
+        let Some(table) = self.model.tables.get(key) else {
             return Ok(());
         };
         let mut reasons: Vec<(String, bool)> = Vec::new();
@@ -76,9 +76,9 @@ impl Applying<'_> {
             let sure = foreign.presence == Presence::Certain;
             reasons.push((format!("is needed by foreign key {called}"), sure));
         }
-        for (other, at) in self.catalogue.referring(key) {
+        for (other, at) in self.model.referring(key) {
             let foreign = self
-                .catalogue
+                .model
                 .tables
                 .get(&other)
                 .map(|table| &table.foreign_keys[at]);
@@ -114,7 +114,7 @@ impl Applying<'_> {
     }
 
     fn sqlite_column_goes(&mut self, subject: &Subject, key: &TableName, column: &str) -> Flow {
-        let Some(table) = self.catalogue.tables.get(key) else {
+        let Some(table) = self.model.tables.get(key) else {
             return Ok(());
         };
         let has = |columns: &[String]| columns.iter().any(|one| one == column);
@@ -141,7 +141,7 @@ impl Applying<'_> {
             reasons.push(("is the only column".to_owned(), true));
         }
         let views = self
-            .catalogue
+            .model
             .views
             .iter()
             .filter(|(_, view)| reads(&view.query, &key.name) && mentions(&view.query, column));
@@ -169,8 +169,8 @@ impl Applying<'_> {
         goes: impl Fn(&[String]) -> bool,
     ) -> Flow {
         let mut resting = Vec::new();
-        for (other, at) in self.catalogue.referring(key) {
-            let table = self.catalogue.tables.get(&other);
+        for (other, at) in self.model.referring(key) {
+            let table = self.model.tables.get(&other);
             let Some(foreign) = table.map(|table| table.foreign_keys[at].clone()) else {
                 continue;
             };
@@ -184,7 +184,7 @@ impl Applying<'_> {
         let certain = self.act.certain;
         for (other, foreign) in resting {
             if cascade {
-                if let Some(table) = self.catalogue.table_mut(&other) {
+                if let Some(table) = self.model.table_mut(&other) {
                     Self::take(certain, &mut table.foreign_keys, |one| *one == foreign);
                 }
                 continue;
@@ -230,7 +230,7 @@ impl Applying<'_> {
             Name::Known(name) => name,
             Name::Unknown => {
                 if let Some(key) = self.table(table)?
-                    && let Some(table) = self.catalogue.table_mut(&key)
+                    && let Some(table) = self.model.table_mut(&key)
                 {
                     remove(table, kind, false, &|_| true);
                 }
@@ -245,7 +245,7 @@ impl Applying<'_> {
         let Some(key) = self.table(table)? else {
             return Ok(());
         };
-        let Some(known) = self.catalogue.tables.get(&key).cloned() else {
+        let Some(known) = self.model.tables.get(&key).cloned() else {
             return Ok(());
         };
         let subject = Subject::Constraint(table.clone(), name.clone());
@@ -295,7 +295,7 @@ impl Applying<'_> {
         let certain = self.act.certain;
         // Else the table would be copied to be changed.
         drop(known);
-        if let Some(table) = self.catalogue.table_mut(&key) {
+        if let Some(table) = self.model.table_mut(&key) {
             remove(table, kind, certain, &matches);
         }
         Ok(())
@@ -308,15 +308,15 @@ impl Applying<'_> {
         key: &TableName,
         columns: &[String],
     ) -> Flow {
-        let Some(table) = self.catalogue.tables.get(key) else {
+        let Some(table) = self.model.tables.get(key) else {
             return Ok(());
         };
         let needed = self
-            .catalogue
+            .model
             .referring(key)
             .into_iter()
             .find_map(|(other, at)| {
-                let foreign = &self.catalogue.tables.get(&other)?.foreign_keys[at];
+                let foreign = &self.model.tables.get(&other)?.foreign_keys[at];
                 let replaced = table
                     .indexes
                     .iter()
@@ -341,7 +341,7 @@ impl Applying<'_> {
     ) -> Flow {
         let dialect = self.dialect();
         let certain = self.act.certain;
-        let Some(table) = self.catalogue.table_mut(key) else {
+        let Some(table) = self.model.table_mut(key) else {
             return Ok(());
         };
         let unnamed = |one: &Name| one.known().is_none();

@@ -35,12 +35,12 @@ pub struct ApplyContext<'plan> {
 }
 
 impl SchemaModel {
-    /// Does to the catalogue what the server would do. The obstacles are in the order in which they are
+    /// Does to the schema model what the server would do. The obstacles are in the order in which they are
     /// met; at most the last is certain, and then nothing behind it has happened. Of a statement that
     /// fails nothing happens; of a directive that is several statements, those before it.
     pub fn apply(&mut self, operation: &Operation, act: ApplyContext<'_>) -> Vec<ApplyError> {
         let mut applying = Applying {
-            catalogue: self,
+            model: self,
             place: act.place.clone(),
             act,
             obstacles: Vec::new(),
@@ -57,7 +57,7 @@ struct Stop;
 type Flow<Value = ()> = Result<Value, Stop>;
 
 struct Applying<'act> {
-    catalogue: &'act mut SchemaModel,
+    model: &'act mut SchemaModel,
     act: ApplyContext<'act>,
     /// In batch mode each operation has its own.
     place: Place,
@@ -177,7 +177,7 @@ impl Applying<'_> {
     }
 
     fn dialect(&self) -> Dialect {
-        self.catalogue.dialect
+        self.model.dialect
     }
 
     /// Notes a failure. Goes on where it may not come to that.
@@ -190,7 +190,7 @@ impl Applying<'_> {
         sure: bool,
     ) -> Flow {
         // What Alembic or the server has no words for fails over any schema.
-        let doubtful = self.catalogue.doubtful && code != "not-supported";
+        let doubtful = self.model.doubtful && code != "not-supported";
         let certain = sure && self.act.certain && !doubtful;
         self.obstacles.push(ApplyError {
             failure: Failure {
@@ -244,14 +244,14 @@ impl Applying<'_> {
 
     /// The key of a table that has to be there; `None` where nothing is known of it.
     fn table(&mut self, name: &TableName) -> Flow<Option<TableName>> {
-        let key = self.catalogue.key(name);
-        let presence = self.catalogue.tables.get(&key).map(|table| table.presence);
+        let key = self.model.key(name);
+        let presence = self.model.tables.get(&key).map(|table| table.presence);
         match presence {
             Some(Presence::Certain) => return Ok(Some(key)),
-            None if self.catalogue.views.contains_key(&key) => return Ok(None),
+            None if self.model.views.contains_key(&key) => return Ok(None),
             _ => {}
         }
-        let sure = presence.is_none() && !self.catalogue.beyond(name);
+        let sure = presence.is_none() && !self.model.beyond(name);
         if sure || presence.is_some() {
             let sentence = format!("table {name} does not exist");
             self.missing(Subject::Table(name.clone()), sentence, sure)?;
@@ -262,10 +262,10 @@ impl Applying<'_> {
     /// The name of a column that has to be there, as the table has it; `None` where it may be there all
     /// the same.
     fn column(&mut self, key: &TableName, table: &TableName, column: &str) -> Flow<Option<String>> {
-        let Some(known) = self.catalogue.tables.get(key) else {
+        let Some(known) = self.model.tables.get(key) else {
             return Ok(None);
         };
-        let name = self.catalogue.column_of(known, column);
+        let name = self.model.column_of(known, column);
         let presence = name
             .as_ref()
             .and_then(|name| known.columns.get(name))
