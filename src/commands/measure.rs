@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::database::{DatabaseReader, effects_counted, effects_postgres};
 use crate::domain::checks::{Health, is_named};
 use crate::domain::connection::VersionTable;
+use crate::domain::dialect::Dialect;
 use crate::domain::effect::{
     self, Announced, Consent, CountRequest, Effect, Inventory, Surprise, Unfollowed, Verdict,
 };
-use crate::domain::forecast::Dialect;
 use crate::domain::outcome::{Difference, SchemaLines};
 use crate::domain::query::Queries;
 use crate::runner::Measured;

@@ -11,8 +11,8 @@ use crate::database::{Database, DatabaseReader};
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Health, Removed};
 use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
+use crate::domain::dialect::Dialect;
 use crate::domain::effect::{Effect, Surprise, Verdict};
-use crate::domain::forecast::Dialect;
 use crate::domain::journal::Checked;
 use crate::domain::outcome::{Cause, Difference, SchemaLines};
 use crate::domain::plan::Step;
@@ -267,7 +267,7 @@ impl Verifier for StepVerifier {
         let DatabaseAccess::Direct { facts, table, .. } = &self.access else {
             return None;
         };
-        let dialect = Dialect::of(&facts.dialect)?;
+        let dialect = Dialect::named(&facts.dialect)?;
         let healths = self.checks.around_the_step()?;
         let schemas = (before?, after?);
         Some(

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::quoted;
 use crate::domain::audit::{KEY, REPORT, Row, TABLE, Value};
-use crate::domain::connection::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// The table as the server is to call it.
 pub(super) fn name(dialect: Dialect, schema: Option<&str>) -> String {
@@ -41,7 +41,7 @@ pub(super) fn create(dialect: Dialect, table: &str) -> String {
     let (report, options) = match dialect {
         // `text` ends after 64 kB there.
         Dialect::MySql => ("report longtext NOT NULL", " CHARACTER SET utf8mb4"),
-        Dialect::PostgreSql | Dialect::Sqlite => ("report text NOT NULL", ""),
+        Dialect::Postgres | Dialect::Sqlite => ("report text NOT NULL", ""),
     };
     format!(
         "CREATE TABLE IF NOT EXISTS {table} ({}, {report}){options}",
@@ -59,7 +59,7 @@ pub(super) fn put(dialect: Dialect, table: &str, row: &Row) -> String {
         .collect();
     let (verb, conflict) = match dialect {
         Dialect::MySql | Dialect::Sqlite => ("REPLACE", String::new()),
-        Dialect::PostgreSql => {
+        Dialect::Postgres => {
             let others = columns.iter().filter(|name| **name != KEY);
             let set: Vec<String> = others
                 .map(|name| format!("{name} = excluded.{name}"))
@@ -86,7 +86,7 @@ pub(super) fn all(table: &str) -> String {
 fn quote(dialect: Dialect) -> char {
     match dialect {
         Dialect::MySql => '`',
-        Dialect::PostgreSql | Dialect::Sqlite => '"',
+        Dialect::Postgres | Dialect::Sqlite => '"',
     }
 }
 
@@ -103,7 +103,7 @@ fn literal(dialect: Dialect, value: &Value) -> String {
         let _ = write!(hex, "{byte:02x}");
     }
     match dialect {
-        Dialect::PostgreSql => format!("convert_from(decode('{hex}', 'hex'), 'UTF8')"),
+        Dialect::Postgres => format!("convert_from(decode('{hex}', 'hex'), 'UTF8')"),
         Dialect::MySql => format!("CONVERT(X'{hex}' USING utf8mb4)"),
         Dialect::Sqlite => format!("CAST(X'{hex}' AS TEXT)"),
     }
@@ -131,7 +131,7 @@ mod tests {
              VALUES (CAST(X'61273b2044524f50' AS TEXT), NULL, 4)"
         );
         assert_eq!(
-            put(Dialect::PostgreSql, "t", &row()),
+            put(Dialect::Postgres, "t", &row()),
             "INSERT INTO t (run, reason, exit_code) \
              VALUES (convert_from(decode('61273b2044524f50', 'hex'), 'UTF8'), NULL, 4) \
              ON CONFLICT (run) DO UPDATE SET reason = excluded.reason, exit_code = excluded.exit_code"
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn it_is_in_the_schema_of_the_version_table() {
         assert_eq!(
-            name(Dialect::PostgreSql, Some("a\"b")),
+            name(Dialect::Postgres, Some("a\"b")),
             "\"a\"\"b\".\"rollback_audit\""
         );
         assert_eq!(name(Dialect::MySql, None), "`rollback_audit`");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{DatabaseError, DatabaseReader};
 use crate::domain::checks::Counts;
 use crate::domain::connection::VersionTable;
+use crate::domain::dialect::Dialect;
 use crate::domain::effect::CountedInventory;
-use crate::domain::forecast::Dialect;
 use crate::domain::schema::SchemaLines;
 use crate::domain::schema_model::SchemaModel;
 

@@ -15,7 +15,8 @@ use super::mysql::MySql;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::{DatabaseError, Environment};
-use crate::domain::connection::{ConnectionFacts, Dialect};
+use crate::domain::connection::ConnectionFacts;
+use crate::domain::dialect::Dialect;
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows, always};
 
 /// As long as it takes, for a server that counts seconds: its own limit, a year.
@@ -31,7 +32,7 @@ pub(super) fn open(
     lock_timeout: Option<Duration>,
 ) -> Result<Box<dyn Execution>, DatabaseError> {
     match facts.known_dialect() {
-        Some(Dialect::PostgreSql) => {
+        Some(Dialect::Postgres) => {
             let session = Postgres::open(facts, environment)?.session;
             postgres(session, lock_timeout)
         }

@@ -41,9 +41,8 @@ use std::time::Duration;
 use crate::domain::audit::Row as AuditRow;
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults, Health};
-use crate::domain::connection::{
-    ConnectionFacts, Dialect, Identity, RowsAre, VersionRows, VersionTable,
-};
+use crate::domain::connection::{ConnectionFacts, Identity, RowsAre, VersionRows, VersionTable};
+use crate::domain::dialect::Dialect;
 use crate::domain::lock::{LockOwner, Locked};
 use crate::domain::outcome::SchemaLines;
 use crate::domain::proof::{Evidence, StepSession, Trace};
@@ -59,7 +58,7 @@ pub fn open(
     environment: &Environment,
 ) -> Result<Box<dyn Database>, DatabaseError> {
     match facts.known_dialect() {
-        Some(Dialect::PostgreSql) => Ok(Box::new(postgres::Postgres::open(facts, environment)?)),
+        Some(Dialect::Postgres) => Ok(Box::new(postgres::Postgres::open(facts, environment)?)),
         Some(Dialect::MySql) => Ok(Box::new(mysql::MySql::open(facts)?)),
         Some(Dialect::Sqlite) => Ok(Box::new(sqlite::Sqlite::open(facts)?)),
         None => Err(DatabaseError::UnsupportedDialect(facts.dialect.clone())),

@@ -20,8 +20,9 @@ use super::{
 use crate::domain::audit::Row;
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::Health;
-use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
 use crate::domain::database_identity::{DATABASE_OID, DatabaseIdentity, SYSTEM_IDENTIFIER};
+use crate::domain::dialect::Dialect;
 use crate::domain::lock::{LockOwner, Locked};
 use crate::domain::proof::{Evidence, PostgresTrace, StepSession, Trace};
 use crate::domain::query::Queries;
@@ -92,7 +93,7 @@ impl Postgres {
     /// The table of `[audit]` in the schema of the version table, wherever the search path finds that.
     fn audit_table(&mut self, beside: &VersionTable) -> Result<String, DatabaseError> {
         if beside.schema.is_some() {
-            return Ok(audit::name(Dialect::PostgreSql, beside.schema.as_deref()));
+            return Ok(audit::name(Dialect::Postgres, beside.schema.as_deref()));
         }
         let found = format!(
             "SELECT n.nspname FROM pg_catalog.pg_class c \
@@ -102,7 +103,7 @@ impl Postgres {
         );
         let rows = self.session.rows(&found)?;
         let schema = rows.first().and_then(|row| text(row, 0));
-        Ok(audit::name(Dialect::PostgreSql, schema.as_deref()))
+        Ok(audit::name(Dialect::Postgres, schema.as_deref()))
     }
 }
 
@@ -180,8 +181,8 @@ impl Database for Postgres {
         };
         put_or_create(
             &mut run,
-            &audit::put(Dialect::PostgreSql, &table, row),
-            &audit::create(Dialect::PostgreSql, &table),
+            &audit::put(Dialect::Postgres, &table, row),
+            &audit::create(Dialect::Postgres, &table),
         )
     }
 

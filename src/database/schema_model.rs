@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::DatabaseReader;
 use super::mysql::IS_MARIADB;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::TableName;
 use crate::domain::schema::SchemaLines;
 use crate::domain::schema_model::{Release, SchemaModel};
@@ -38,17 +38,17 @@ pub fn schema_model(
     let library = database.library().and_then(Release::of);
     let mut try_ask = |sql: &str| database.query(sql, CATALOGUE_LIMIT).ok().flatten();
     let uses = match dialect {
-        Dialect::Postgresql => try_ask(USED_BY_VIEWS),
+        Dialect::Postgres => try_ask(USED_BY_VIEWS),
         _ => None,
     };
     let mut ask = |sql: &str| try_ask(sql).unwrap_or_default();
     let default_schema = match dialect {
-        Dialect::Postgresql => ask(DEFAULT_SCHEMA).into_iter().flatten().next(),
+        Dialect::Postgres => ask(DEFAULT_SCHEMA).into_iter().flatten().next(),
         _ => None,
     };
     let mut model = SchemaModel::read(schema, dialect, default_schema.flatten().as_deref());
     model.library = library;
-    if dialect == Dialect::Mysql {
+    if dialect == Dialect::MySql {
         let rows = ask(&format!("SELECT CAST({IS_MARIADB} AS CHAR)"));
         let is_mariadb = rows.into_iter().flatten().next().flatten();
         model.is_mysql_itself = is_mariadb.as_deref() == Some("0");

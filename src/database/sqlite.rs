@@ -24,8 +24,9 @@ use super::{
 };
 use crate::domain::audit as domain_audit;
 use crate::domain::checks::{Counts, Faults, Health};
-use crate::domain::connection::{ConnectionFacts, Dialect, Identity, VersionRows, VersionTable};
+use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::database_identity::{CREATED, DatabaseIdentity, INODE};
+use crate::domain::dialect::Dialect;
 use crate::domain::lock::{LockOwner, Locked};
 use crate::domain::outcome::SchemaLines;
 use crate::domain::proof::{Evidence, SqliteEvidence, StepSession, Trace};

@@ -13,7 +13,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::DatabaseError;
-use crate::domain::connection::{ConnectionFacts, Dialect};
+use crate::domain::connection::ConnectionFacts;
+use crate::domain::dialect::Dialect;
 use crate::domain::secret::Secret;
 
 /// `_parse_url` of SQLAlchemy, anchored at the start only, as `re.match` is.
@@ -175,7 +176,7 @@ fn take_query(
     let mut hosts = Vec::new();
     for (key, value) in query {
         match (dialect, key.as_str()) {
-            (Dialect::PostgreSql, "host") => match value.rsplit_once(':') {
+            (Dialect::Postgres, "host") => match value.rsplit_once(':') {
                 Some((host, text)) if !host.starts_with('/') && !host.contains(':') => {
                     facts.port = Some(port(text)?);
                     hosts.push(host.to_owned());
@@ -186,7 +187,7 @@ fn take_query(
             (_, "port") => facts.port = Some(port(&value)?),
             (_, "user") => facts.user = Some(value),
             (_, "password" | "passwd") => facts.password = Some(Secret::new(value)),
-            (Dialect::PostgreSql, "dbname" | "database") | (Dialect::MySql, "db" | "database") => {
+            (Dialect::Postgres, "dbname" | "database") | (Dialect::MySql, "db" | "database") => {
                 facts.database = Some(value);
             }
             (Dialect::MySql, "unix_socket") => facts.socket = Some(value),
@@ -304,7 +305,7 @@ pub fn same_place(one: &ConnectionFacts, other: &ConnectionFacts) -> bool {
     };
     let port = |facts: &ConnectionFacts| {
         facts.port.or(match facts.known_dialect() {
-            Some(Dialect::PostgreSql) => Some(5432),
+            Some(Dialect::Postgres) => Some(5432),
             Some(Dialect::MySql) => Some(3306),
             _ => None,
         })

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::connection::{Dialect, RowsAre, VersionTable};
+use super::connection::{RowsAre, VersionTable};
 use super::database_identity::{DatabaseIdentity, DatabaseReference};
-use super::forecast;
+use super::dialect::Dialect;
 use super::lock::Operator;
 use super::revision::Heads;
 use super::risk::plan_forecast::PlanForecast;
@@ -183,7 +183,7 @@ impl From<&StoredTable> for VersionTable {
 /// the server and stay as they are, and events, which the copy for a rehearsal must not run.
 pub fn fingerprint(schema: &SchemaLines, dialect: Dialect) -> String {
     let left_out: &[&str] = match dialect {
-        Dialect::PostgreSql => &["owner ", "constraint trigger ", "subscription "],
+        Dialect::Postgres => &["owner ", "constraint trigger ", "subscription "],
         Dialect::MySql => &["definer ", "grant ", "event "],
         Dialect::Sqlite => &[],
     };
@@ -260,7 +260,7 @@ impl DatabaseDigest {
 ///
 /// SQLite has a table made anew for most changes, and what the code leaves out of the new one, or what points at the old
 /// one, may be lost with nothing said of it.
-pub fn wanted(forecast: &PlanForecast, dialect: Option<forecast::Dialect>) -> Option<String> {
+pub fn wanted(forecast: &PlanForecast, dialect: Option<Dialect>) -> Option<String> {
     if let Some(reason) = &forecast.unread {
         return Some(format!("the steps could not be looked into: {reason}"));
     }
@@ -276,7 +276,7 @@ pub fn wanted(forecast: &PlanForecast, dialect: Option<forecast::Dialect>) -> Op
         })
         .or_else(|| {
             let made_anew = |finding: &&Finding| finding.code == "table-rewritten";
-            let is_sqlite = dialect == Some(forecast::Dialect::Sqlite);
+            let is_sqlite = dialect == Some(Dialect::Sqlite);
             forecast.findings().find(|one| is_sqlite && made_anew(one))
         })
         .map(|finding| finding.sentence.clone())
@@ -327,21 +327,21 @@ mod tests {
                 dialect,
             )
         };
-        let plain = of(&["table t"], Dialect::PostgreSql);
+        let plain = of(&["table t"], Dialect::Postgres);
         for line in [
             "owner t x",
             "constraint trigger t.k f disabled",
             "subscription s of p",
         ] {
-            assert_eq!(of(&["table t", line], Dialect::PostgreSql), plain, "{line}");
+            assert_eq!(of(&["table t", line], Dialect::Postgres), plain, "{line}");
         }
         let right = ["table t", "grant t SELECT to PUBLIC"];
-        assert_ne!(of(&right, Dialect::PostgreSql), plain);
+        assert_ne!(of(&right, Dialect::Postgres), plain);
         assert_eq!(of(&right, Dialect::MySql), plain);
         for line in ["definer view v x@%", "event e enabled every 1 day 01"] {
             assert_eq!(of(&["table t", line], Dialect::MySql), plain, "{line}");
         }
         let trigger = ["table t", "event trigger e on ddl_command_end execute f()"];
-        assert_ne!(of(&trigger, Dialect::PostgreSql), plain);
+        assert_ne!(of(&trigger, Dialect::Postgres), plain);
     }
 }

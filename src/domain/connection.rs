@@ -5,31 +5,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::database_identity::DatabaseIdentity;
+use super::dialect::Dialect;
 use super::secret::Secret;
-
-/// The servers that we can read with a connection of our own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dialect {
-    /// `postgresql` in SQLAlchemy's words.
-    PostgreSql,
-    /// `mysql` and `mariadb`.
-    MySql,
-    /// `sqlite`.
-    Sqlite,
-}
-
-impl Dialect {
-    /// From SQLAlchemy's name.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "postgresql" | "postgres" => Some(Self::PostgreSql),
-            "mysql" | "mariadb" => Some(Self::MySql),
-            "sqlite" => Some(Self::Sqlite),
-            _ => None,
-        }
-    }
-}
 
 /// What a client needs to open the same connection as the engine.
 ///

@@ -24,7 +24,7 @@ mod trace;
 use serde::{Deserialize, Serialize};
 
 use super::blocker::Blocker;
-use super::connection::Dialect;
+use super::dialect::Dialect;
 use super::outcome::{Cause, Position, SchemaLines, Stop};
 use super::risk::Culprit;
 
@@ -220,7 +220,7 @@ fn told(entry: &Entry, failed: &Failed, known: &DiagnosisContext) -> Diagnosis {
 /// What a failed statement leaves, where nobody has looked.
 fn left_behind(dialect: Option<Dialect>) -> &'static str {
     match dialect {
-        Some(Dialect::PostgreSql) => {
+        Some(Dialect::Postgres) => {
             "PostgreSQL takes a step that fails back, unless it committed something before."
         }
         Some(Dialect::MySql) => {

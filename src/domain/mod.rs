@@ -12,6 +12,7 @@ pub mod command;
 pub mod connection;
 pub mod database_identity;
 pub mod diagnosis;
+pub mod dialect;
 pub mod effect;
 pub mod forecast;
 pub mod graph;

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::connection::{Dialect, VersionTable};
+use super::connection::VersionTable;
+use super::dialect::Dialect;
 use super::revision::RevisionId;
 
 /// One defect of a version table.
@@ -124,7 +125,7 @@ pub fn defects(rows: &[RevisionId]) -> Vec<Defect> {
 pub fn leave_one(table: &str, id: &str, count: usize, dialect: Option<Dialect>) -> String {
     let id = literal(id);
     match dialect {
-        Some(Dialect::PostgreSql) => format!(
+        Some(Dialect::Postgres) => format!(
             "DELETE FROM {table} WHERE version_num = {id} AND ctid <> (SELECT ctid FROM {table} WHERE version_num = {id} LIMIT 1);"
         ),
         Some(Dialect::MySql) => format!(

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rollback::database::{SCHEMA_OF_POSTGRES, effects_counted, effects_postgres};
 use rollback::domain::connection::VersionTable;
+use rollback::domain::dialect::Dialect;
 use rollback::domain::effect::{
     Announced, Consent, Effect, Inventory, Surprise, Unmeasured, Verdict, judge,
 };
-use rollback::domain::forecast::Dialect;
 use rollback::domain::query::{Queries, QueryError, TextRows};
 use rollback::domain::schema::{Difference, SchemaLines};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
@@ -606,8 +606,8 @@ fn a_look_neither_waits_nor_trusts_what_it_cannot_see() {
 fn effects_are_counted_elsewhere() {
     for (kind, dialect) in [
         (Kind::Sqlite, Dialect::Sqlite),
-        (Kind::MariaDb, Dialect::Mysql),
-        (Kind::MySql, Dialect::Mysql),
+        (Kind::MariaDb, Dialect::MySql),
+        (Kind::MySql, Dialect::MySql),
     ] {
         if !kind.is_installed() {
             continue;

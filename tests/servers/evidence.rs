@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rollback::database::Database;
 use rollback::database::evidence::{DatabaseProbe, query_of};
-use rollback::domain::forecast::Dialect;
+use rollback::domain::dialect::Dialect;
 use rollback::domain::operation::{ColumnType, Family, TableName};
 use rollback::domain::risk::{Answer, Kind as Type, Probe as _, Question};
 
@@ -16,8 +16,8 @@ const EACH: Duration = Duration::from_secs(5);
 
 fn dialect(kind: Kind) -> Dialect {
     match kind {
-        Kind::PostgreSql => Dialect::Postgresql,
-        Kind::MariaDb | Kind::MySql => Dialect::Mysql,
+        Kind::PostgreSql => Dialect::Postgres,
+        Kind::MariaDb | Kind::MySql => Dialect::MySql,
         Kind::Sqlite => Dialect::Sqlite,
     }
 }

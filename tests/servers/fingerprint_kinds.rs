@@ -2,7 +2,7 @@
 //! equal again.
 
 use rollback::domain::backup;
-use rollback::domain::connection::Dialect;
+use rollback::domain::dialect::Dialect;
 use rollback::domain::schema::{Difference, SchemaLines, fingerprint};
 
 use crate::support::{Kind, TestDatabase};
@@ -511,7 +511,7 @@ fn two_ways_to_the_same_objects_give_the_same_lines() {
 fn a_backup_is_compared_by_what_it_carries() {
     let database = TestDatabase::create(Kind::PostgreSql);
     database.execute(POSTGRESQL);
-    let lines = || backup::fingerprint(&schema(&database), Dialect::PostgreSql);
+    let lines = || backup::fingerprint(&schema(&database), Dialect::Postgres);
     let before = lines();
     database.execute("ALTER TABLE b DISABLE TRIGGER ALL; ALTER TABLE a OWNER TO pg_monitor");
     assert_eq!(lines(), before);

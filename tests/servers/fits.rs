@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rollback::database::evidence::DatabaseProbe;
-use rollback::domain::forecast::Dialect;
+use rollback::domain::dialect::Dialect;
 use rollback::domain::operation::{ColumnType, Family, TableName};
 use rollback::domain::risk::type_fit::{TypeFit, fit};
 use rollback::domain::risk::{Kind as Type, Probe as _, Question};
@@ -110,8 +110,8 @@ fn kind((written, family, size, scale, _): Case) -> ColumnType {
 #[test]
 fn a_change_of_type_goes_as_foretold() {
     for (server, dialect, more) in [
-        (Kind::PostgreSql, Dialect::Postgresql, POSTGRESQL.as_slice()),
-        (Kind::MariaDb, Dialect::Mysql, MARIADB.as_slice()),
+        (Kind::PostgreSql, Dialect::Postgres, POSTGRESQL.as_slice()),
+        (Kind::MariaDb, Dialect::MySql, MARIADB.as_slice()),
     ] {
         let database = TestDatabase::create(server);
         let cases: Vec<Case> = COMMON.iter().chain(more).copied().collect();

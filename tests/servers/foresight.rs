@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rollback::domain::dialect::Dialect;
 use rollback::domain::forecast::{
-    Dialect, Direction, Event, EventKind, Failure, Followed, Host, Migrations, predict,
+    Direction, Event, EventKind, Failure, Followed, Host, Migrations, predict,
 };
 use rollback::domain::graph::Graph;
 use rollback::domain::operation::{
@@ -140,7 +141,7 @@ fn told(value: &Value) -> Operation {
     let table = TableName::plain(text(value, "table"));
     let name = || Name::Known(text(value, "name"));
     let flag = |key: &str| value[key].as_bool().unwrap_or_default();
-    let kind = |text: &str| read_type(text, Dialect::Postgresql);
+    let kind = |text: &str| read_type(text, Dialect::Postgres);
     let plain = |name: &str, key: bool, to: Option<&str>| ColumnDefinition {
         name: name.to_owned(),
         kind: Some(kind("integer")),
@@ -332,8 +333,8 @@ fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mu
     let database = TestDatabase::create(kind);
     database.execute(&statements.join(";\n"));
     let (dialect, default) = match kind {
-        Kind::PostgreSql => (Dialect::Postgresql, Some("public")),
-        Kind::MariaDb | Kind::MySql => (Dialect::Mysql, None),
+        Kind::PostgreSql => (Dialect::Postgres, Some("public")),
+        Kind::MariaDb | Kind::MySql => (Dialect::MySql, None),
         Kind::Sqlite => (Dialect::Sqlite, None),
     };
     let lines = database.open().schema().unwrap();

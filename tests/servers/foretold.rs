@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollback::database::evidence::DatabaseProbe;
-use rollback::domain::forecast::{
-    Dialect, Event, EventKind, Followed, Function, Happened, StepTrace,
-};
+use rollback::domain::dialect::Dialect;
+use rollback::domain::forecast::{Event, EventKind, Followed, Function, Happened, StepTrace};
 use rollback::domain::operation::{
     ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Operation, Place,
     Reference, TableName, UniqueScope,
@@ -88,14 +87,14 @@ fn catalogue(dialect: Dialect) -> SchemaModel {
         enums: BTreeMap::new(),
         types: std::collections::BTreeSet::new(),
         doubtful: false,
-        is_mysql_itself: dialect == Dialect::Mysql && Kind::MariaDb.is_mysql(),
+        is_mysql_itself: dialect == Dialect::MySql && Kind::MariaDb.is_mysql(),
         library: None,
     }
 }
 
 fn named(dialect: Dialect, name: &str) -> TableName {
     TableName {
-        schema: (dialect == Dialect::Postgresql).then(|| "public".to_owned()),
+        schema: (dialect == Dialect::Postgres).then(|| "public".to_owned()),
         name: name.to_owned(),
     }
 }
@@ -239,8 +238,8 @@ fn cases() -> Vec<Case> {
 #[test]
 fn what_is_said_to_fail_fails_and_nothing_else() {
     let servers = [
-        (Kind::PostgreSql, Dialect::Postgresql),
-        (Kind::MariaDb, Dialect::Mysql),
+        (Kind::PostgreSql, Dialect::Postgres),
+        (Kind::MariaDb, Dialect::MySql),
         (Kind::Sqlite, Dialect::Sqlite),
     ];
     for (at, (kind, dialect)) in servers.into_iter().enumerate() {
@@ -281,8 +280,8 @@ fn what_is_said_to_fail_fails_and_nothing_else() {
 #[test]
 fn as_many_values_go_as_were_announced() {
     for (kind, dialect) in [
-        (Kind::PostgreSql, Dialect::Postgresql),
-        (Kind::MariaDb, Dialect::Mysql),
+        (Kind::PostgreSql, Dialect::Postgres),
+        (Kind::MariaDb, Dialect::MySql),
         (Kind::Sqlite, Dialect::Sqlite),
     ] {
         let database = TestDatabase::create(kind);

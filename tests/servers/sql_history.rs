@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use rollback::database::{self, SCHEMA_OF_POSTGRES};
-use rollback::domain::forecast::Dialect;
+use rollback::domain::dialect::Dialect;
 use rollback::domain::lock::POSTGRES_KEY;
 use rollback::domain::query::{Execution, RunError, always};
 use rollback::domain::revision::RevisionId;
@@ -28,8 +28,8 @@ struct Kept<'a> {
 fn dialect(kind: Kind) -> Dialect {
     match kind {
         Kind::Sqlite => Dialect::Sqlite,
-        Kind::PostgreSql => Dialect::Postgresql,
-        Kind::MariaDb | Kind::MySql => Dialect::Mysql,
+        Kind::PostgreSql => Dialect::Postgres,
+        Kind::MariaDb | Kind::MySql => Dialect::MySql,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollback::domain::forecast::Dialect;
+use rollback::domain::dialect::Dialect;
 use rollback::domain::query::always;
 use rollback::domain::revision::RevisionId;
 use rollback::domain::sql_files::file::{Form, MigrationFile, Rollback};
@@ -50,8 +50,8 @@ fn migrations(down: &str) -> [(&'static str, &'static str, String); 3] {
 
 pub(crate) fn dialect(kind: Kind) -> Dialect {
     match kind {
-        Kind::PostgreSql => Dialect::Postgresql,
-        Kind::MariaDb | Kind::MySql => Dialect::Mysql,
+        Kind::PostgreSql => Dialect::Postgres,
+        Kind::MariaDb | Kind::MySql => Dialect::MySql,
         Kind::Sqlite => Dialect::Sqlite,
     }
 }

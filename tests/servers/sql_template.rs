@@ -1,6 +1,6 @@
 //! What `rollback sql template` writes is the inverse: a database is afterwards as it was before.
 
-use rollback::domain::forecast::Dialect;
+use rollback::domain::dialect::Dialect;
 use rollback::domain::revision::RevisionId;
 use rollback::domain::sql_files::file;
 use rollback::domain::sql_files::script;
@@ -257,7 +257,7 @@ fn state(database: &TestDatabase<'_>) -> Vec<String> {
 
 /// One after the other, as psql does it: some cannot run in a transaction with others.
 fn run(database: &TestDatabase<'_>, sql: &str) {
-    for statement in script::statements(sql, Dialect::Postgresql).unwrap() {
+    for statement in script::statements(sql, Dialect::Postgres).unwrap() {
         database.execute(&statement.text);
     }
 }
@@ -282,7 +282,7 @@ struct Before {
 
 /// Turns red if what the template writes cannot be read back, fails, or leaves another schema than there was.
 fn restored(database: &TestDatabase<'_>, before: &Before, up: &str) -> (usize, usize) {
-    let found = template(up, &[BASE], Dialect::Postgresql);
+    let found = template(up, &[BASE], Dialect::Postgres);
     assert!(found.is_block, "{up}\n{}", found.text);
     let text = format!("{up};\n\n{}", found.text);
     let file = file::read(
@@ -290,7 +290,7 @@ fn restored(database: &TestDatabase<'_>, before: &Before, up: &str) -> (usize, u
         "a.sql",
         &text,
         None,
-        Dialect::Postgresql,
+        Dialect::Postgres,
     );
     let file = file.unwrap_or_else(|error| panic!("{error}\n{text}"));
 
@@ -355,7 +355,7 @@ fn the_inverse_restores_the_schema() {
 fn what_has_no_inverse_is_explained() {
     let mut explained = 0;
     for (up, words) in EXPLAINED {
-        let found = template(up, &[BASE], Dialect::Postgresql);
+        let found = template(up, &[BASE], Dialect::Postgres);
         assert_eq!(
             (found.inverted, found.explained),
             (0, 1),
@@ -390,7 +390,7 @@ fn what_an_explanation_proposes_keeps_the_rows() {
         let rows = "SELECT id, user_id, body, at FROM app.posts ORDER BY id";
         let before = database.query(rows);
 
-        let found = template(up, &[BASE], Dialect::Postgresql);
+        let found = template(up, &[BASE], Dialect::Postgres);
         let proposed: Vec<&str> = found
             .text
             .lines()

@@ -12,7 +12,7 @@ use crate::commands::verifier::DatabaseAccess;
 use crate::database::{self, Database};
 use crate::domain::audit::Row;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::graph::Graph;
 use crate::domain::journal::{Checked, Rows, Run};
 use crate::domain::outcome::SchemaLines;
@@ -28,7 +28,7 @@ const NOT_OURS: &str = "there is no connection of our own to this database";
 impl Project {
     /// The server, where it is one of those that are known well enough.
     pub(in super::super) fn dialect(&self) -> Option<Dialect> {
-        Dialect::of(&self.identity.as_ref()?.dialect)
+        Dialect::named(&self.identity.as_ref()?.dialect)
     }
 
     /// The schema as objects; `None` where it cannot be read.

@@ -13,7 +13,7 @@ use crate::commands::sql::project::OpenSqlProject;
 use crate::commands::verifier::{DatabaseAccess, StepVerifier};
 use crate::database;
 use crate::domain::connection::ConnectionFacts;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::graph::GraphError;
 use crate::domain::journal::Begun;
 use crate::domain::plan::Plan;
@@ -479,7 +479,7 @@ fn way_of(script: &Script, dialect: Dialect) -> Vec<String> {
     };
     let mut told = vec!["runs statement by statement, each of which stays done".to_owned()];
     // There it is so of every one that changes the schema.
-    if dialect != Dialect::Mysql {
+    if dialect != Dialect::MySql {
         told.extend(alone.iter().map(|one| {
             let line = script.line + one.line.saturating_sub(1);
             format!(

@@ -2,7 +2,8 @@
 //! migrations make.
 
 use super::{Project, Runs, Source};
-use crate::domain::connection::{self, VersionTable};
+use crate::domain::connection::VersionTable;
+use crate::domain::dialect::Dialect;
 use crate::domain::forecast::{EventKind, Migrations as _};
 use crate::domain::operation::Operation;
 use crate::domain::revision::{RevisionId, TOLD};
@@ -154,7 +155,7 @@ impl Project {
         let dialect = self
             .identity
             .as_ref()
-            .and_then(|identity| connection::Dialect::named(&identity.dialect));
+            .and_then(|identity| Dialect::named(&identity.dialect));
         defects(self.rows.ids())
             .into_iter()
             .map(|defect| {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::domain::connection::{ConnectionFacts, Dialect};
+use crate::domain::connection::ConnectionFacts;
+use crate::domain::dialect::Dialect;
 
 /// The command for a database and a file; `None` for a server that has no such client.
 pub(super) fn by_hand(facts: &ConnectionFacts, file: &Path) -> Option<String> {
@@ -18,7 +19,7 @@ pub(super) fn by_hand(facts: &ConnectionFacts, file: &Path) -> Option<String> {
     };
     let port = facts.port.map(|port| port.to_string());
     match facts.known_dialect()? {
-        Dialect::PostgreSql => {
+        Dialect::Postgres => {
             option("host", facts.host.clone());
             option("port", port);
             option("username", facts.user.clone());

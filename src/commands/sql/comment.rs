@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::project::files;
 use crate::commands::CommandContext;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::sql_files::file::{self, Form, MigrationFile};
 use crate::engine::sql_files::folder::Folder;
 use crate::engine::sql_files::writing;

@@ -8,7 +8,7 @@ use crate::commands::connection::{database_failure, discovery, lock_timeout};
 use crate::config::EngineKind;
 use crate::database::{self, Database};
 use crate::domain::connection::{ConnectionFacts, Identity};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::query::Execution;
 use crate::domain::secret::Secret;
 use crate::engine::alembic::AlembicEngine;
@@ -75,7 +75,7 @@ fn dialect(facts: &ConnectionFacts) -> Result<Dialect, Failure> {
         "postgres" => "postgresql",
         name => name,
     };
-    Dialect::of(name).ok_or_else(|| {
+    Dialect::named(name).ok_or_else(|| {
         Failure::user(format!("SQL files are not run on {}", facts.dialect))
             .hint("PostgreSQL, MariaDB, MySQL and SQLite are known")
     })
@@ -89,7 +89,7 @@ pub(in super::super) fn files(context: &CommandContext<'_>) -> Result<(Folder, D
     };
     let dialect = match connection(context) {
         Ok(facts) => dialect(&facts)?,
-        Err(_) => Dialect::Postgresql,
+        Err(_) => Dialect::Postgres,
     };
     Ok((read(&path, context, dialect)?, dialect))
 }

@@ -10,7 +10,7 @@ use crate::commands::CommandContext;
 use crate::commands::connection::database_failure;
 use crate::database::SCHEMA_OF_POSTGRES;
 use crate::domain::audit;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::query::{RunError, always};
 use crate::domain::revision::RevisionId;
 use crate::domain::schema::{Difference, SchemaLines};
@@ -189,7 +189,7 @@ fn find<'a>(
 /// On PostgreSQL with a fixed search path, as the function of the database has it: it decides which names the
 /// server writes with their schema, and two snapshots have to be comparable, whoever took them.
 fn schema(keeping: &mut HistoryWriter) -> Result<SchemaLines, Failure> {
-    let schema = if keeping.project.dialect == Dialect::Postgresql {
+    let schema = if keeping.project.dialect == Dialect::Postgres {
         let mut ask = |sql: &str| keeping.execution.run(sql, &mut always);
         let mut outline = || -> Result<_, RunError> {
             ask("BEGIN READ ONLY")?;
@@ -212,7 +212,7 @@ fn schema(keeping: &mut HistoryWriter) -> Result<SchemaLines, Failure> {
 
 /// A schema without the tables of ours, which come and change with this program and not with the project.
 fn theirs(schema: SchemaLines, keeping: &HistoryWriter) -> SchemaLines {
-    let qualified = keeping.project.dialect == Dialect::Postgresql;
+    let qualified = keeping.project.dialect == Dialect::Postgres;
     let tables = &keeping.project.tables;
     let mut schema = audit::without(schema, qualified);
     schema.retain(|line| !tables.is_ours(line));

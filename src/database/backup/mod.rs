@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use super::DatabaseError;
 use crate::domain::backup::{DatabaseDigest, LeftOut};
-use crate::domain::connection::{ConnectionFacts, Dialect, VersionTable};
+use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::dialect::Dialect;
 use crate::process::{Environment, Interrupt};
 
 /// What a backup works with besides the database.
@@ -191,7 +192,7 @@ pub fn open(
     surroundings: BackupContext,
 ) -> Result<Box<dyn BackupDriver>, BackupError> {
     match facts.known_dialect() {
-        Some(Dialect::PostgreSql) => Ok(Box::new(postgres::PostgresBackups::open(
+        Some(Dialect::Postgres) => Ok(Box::new(postgres::PostgresBackups::open(
             facts,
             surroundings,
         )?)),

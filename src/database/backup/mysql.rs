@@ -26,7 +26,8 @@ use crate::database::connection::{number, text};
 use crate::database::mysql::MySql;
 use crate::database::{Database as _, DatabaseError, DatabaseReader as _, quoted};
 use crate::domain::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
-use crate::domain::connection::{ConnectionFacts, Dialect, VersionRows};
+use crate::domain::connection::{ConnectionFacts, VersionRows};
+use crate::domain::dialect::Dialect;
 use crate::process::{Environment, Files, GIVEN};
 
 const SIZE: &str = "SELECT CAST(COALESCE(SUM(data_length + index_length), 0) AS UNSIGNED) \

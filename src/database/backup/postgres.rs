@@ -20,7 +20,8 @@ use crate::database::postgres::{Postgres, Settings};
 use crate::database::postgres_looks::Asks;
 use crate::database::{DatabaseError, DatabaseReader as _};
 use crate::domain::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
-use crate::domain::connection::{ConnectionFacts, Dialect, VersionRows, VersionTable};
+use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
+use crate::domain::dialect::Dialect;
 use crate::domain::query::TextRows;
 use crate::process::{Environment, Files};
 
@@ -456,7 +457,7 @@ impl<'a> Moment<'a> {
         let rows = Reading(self).version_rows(version_table);
         // Whoever ended a question is told of that, not of the question.
         self.stop.check()?;
-        contents.schema = fingerprint(&schema?, Dialect::PostgreSql);
+        contents.schema = fingerprint(&schema?, Dialect::Postgres);
         if let VersionRows::Rows(rows) = rows? {
             contents.heads = rows.into_iter().collect();
         }

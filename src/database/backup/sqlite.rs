@@ -18,7 +18,8 @@ use super::super::snapshot::users;
 use super::super::{DatabaseError, outline, quoted, version_query};
 use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress};
 use crate::domain::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
-use crate::domain::connection::{ConnectionFacts, Dialect, VersionTable};
+use crate::domain::connection::{ConnectionFacts, VersionTable};
+use crate::domain::dialect::Dialect;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::failpoint;
 

@@ -2,7 +2,7 @@
 
 use super::sql::{literal, number_text};
 use crate::database::mysql::IS_MARIADB;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{ColumnType, Family};
 use crate::domain::risk::type_fit::{is_cast_to_number, is_number, is_text, range};
 
@@ -25,13 +25,13 @@ pub(super) fn misfits(
         Family::String => Some(too_long(dialect, &text, to.length?)),
         Family::Binary if from.family == Family::Binary => {
             let function = match dialect {
-                Dialect::Postgresql => "octet_length",
-                Dialect::Mysql | Dialect::Sqlite => "length",
+                Dialect::Postgres => "octet_length",
+                Dialect::MySql | Dialect::Sqlite => "length",
             };
             Some(format!("{function}({column}) > {}", to.length?))
         }
         Family::SmallInteger | Family::Integer | Family::BigInteger if is_text(from.family) => {
-            if dialect == Dialect::Mysql {
+            if dialect == Dialect::MySql {
                 // MariaDB refuses the text `1.5`. MySQL rounds it.
                 return Some(format!(
                     "{text} NOT REGEXP IF({IS_MARIADB}, '{INTEGER}', '{NUMBER}')"
@@ -57,8 +57,8 @@ pub(super) fn misfits(
             Some(format!("abs({value}) >= {}", number_text(digits)))
         }
         Family::Boolean if is_number(from.family) => match dialect {
-            Dialect::Mysql => Some(format!("{column} NOT BETWEEN -128 AND 127")),
-            Dialect::Postgresql | Dialect::Sqlite => None,
+            Dialect::MySql => Some(format!("{column} NOT BETWEEN -128 AND 127")),
+            Dialect::Postgres | Dialect::Sqlite => None,
         },
         Family::Enum if !to.values.is_empty() => {
             let words: Option<Vec<String>> = to
@@ -69,7 +69,7 @@ pub(super) fn misfits(
             Some(format!("{text} NOT IN ({})", words?.join(", ")))
         }
         Family::Uuid if is_text(from.family) => not_matching(dialect, &text, UUID),
-        Family::Json if is_text(from.family) && dialect != Dialect::Postgresql => {
+        Family::Json if is_text(from.family) && dialect != Dialect::Postgres => {
             Some(format!("json_valid({column}) = 0"))
         }
         _ => None,
@@ -95,8 +95,8 @@ pub(super) fn changes(
         (Family::Numeric | Family::Float, Family::Numeric) => {
             let value = rounded(dialect, column, from, to.scale.unwrap_or_default());
             let exact = match dialect {
-                Dialect::Postgresql => format!("{column}::numeric"),
-                Dialect::Mysql | Dialect::Sqlite => column.to_owned(),
+                Dialect::Postgres => format!("{column}::numeric"),
+                Dialect::MySql | Dialect::Sqlite => column.to_owned(),
             };
             Some(format!("{exact} <> {value}"))
         }
@@ -107,12 +107,12 @@ pub(super) fn changes(
         (
             Family::String | Family::Text,
             Family::SmallInteger | Family::Integer | Family::BigInteger,
-        ) if dialect == Dialect::Mysql => Some(format!(
+        ) if dialect == Dialect::MySql => Some(format!(
             "NOT ({IS_MARIADB}) AND {column} REGEXP '{NUMBER}' AND {column} <> round({column})"
         )),
         (Family::DateTime, Family::Date) => Some(match dialect {
-            Dialect::Postgresql => format!("{column}::time <> '00:00'"),
-            Dialect::Mysql | Dialect::Sqlite => format!("time({column}) <> '00:00:00'"),
+            Dialect::Postgres => format!("{column}::time <> '00:00'"),
+            Dialect::MySql | Dialect::Sqlite => format!("time({column}) <> '00:00:00'"),
         }),
         // The day is lost of each one.
         (Family::DateTime, Family::Time) => Some(format!("{column} IS NOT NULL")),
@@ -122,7 +122,7 @@ pub(super) fn changes(
 
 fn as_text(dialect: Dialect, column: &str, from: &ColumnType) -> String {
     match dialect {
-        Dialect::Postgresql if !is_text(from.family) => format!("{column}::text"),
+        Dialect::Postgres if !is_text(from.family) => format!("{column}::text"),
         _ => column.to_owned(),
     }
 }
@@ -130,8 +130,8 @@ fn as_text(dialect: Dialect, column: &str, from: &ColumnType) -> String {
 /// PostgreSQL cuts spaces at the end without a word, as the standard wants it.
 fn too_long(dialect: Dialect, text: &str, length: u64) -> String {
     match dialect {
-        Dialect::Postgresql => format!("char_length(rtrim({text}, ' ')) > {length}"),
-        Dialect::Mysql => format!("char_length({text}) > {length}"),
+        Dialect::Postgres => format!("char_length(rtrim({text}, ' ')) > {length}"),
+        Dialect::MySql => format!("char_length({text}) > {length}"),
         Dialect::Sqlite => format!("length({text}) > {length}"),
     }
 }
@@ -139,8 +139,8 @@ fn too_long(dialect: Dialect, text: &str, length: u64) -> String {
 /// SQLite has no regular expressions of its own.
 fn not_matching(dialect: Dialect, text: &str, pattern: &str) -> Option<String> {
     match dialect {
-        Dialect::Postgresql => Some(format!("{text} !~ '{pattern}'")),
-        Dialect::Mysql => Some(format!("{text} NOT REGEXP '{pattern}'")),
+        Dialect::Postgres => Some(format!("{text} !~ '{pattern}'")),
+        Dialect::MySql => Some(format!("{text} NOT REGEXP '{pattern}'")),
         Dialect::Sqlite => None,
     }
 }
@@ -148,7 +148,7 @@ fn not_matching(dialect: Dialect, text: &str, pattern: &str) -> Option<String> {
 /// PostgreSQL rounds to digits only what is exact.
 fn rounded(dialect: Dialect, column: &str, from: &ColumnType, scale: u32) -> String {
     match dialect {
-        Dialect::Postgresql if from.family != Family::Numeric => {
+        Dialect::Postgres if from.family != Family::Numeric => {
             format!("round({column}::numeric, {scale})")
         }
         _ => format!("round({column}, {scale})"),

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::{Database, Limited};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::risk::{Answer, Probe, Question};
 
 /// How many rows a server is expected to read in a second at least, from the disk. Only decides

@@ -7,7 +7,7 @@ use super::constant::{condition, constant};
 use super::misfits::{changes, misfits};
 use crate::database::mysql::IS_MARIADB;
 use crate::database::quoted;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::TableName;
 use crate::domain::risk::Question;
 
@@ -83,8 +83,8 @@ pub fn query_of(dialect: Dialect, question: &Question) -> Option<String> {
             let words = words.filter(|words| !words.is_empty())?;
             let column = qualified(dialect, table, column);
             let cast = match dialect {
-                Dialect::Postgresql => "::text",
-                Dialect::Mysql | Dialect::Sqlite => "",
+                Dialect::Postgres => "::text",
+                Dialect::MySql | Dialect::Sqlite => "",
             };
             of(table, format!("{column}{cast} IN ({})", words.join(", ")))
         }
@@ -98,14 +98,14 @@ pub(super) fn estimate_of(dialect: Dialect, question: &Question) -> Option<Strin
     match (dialect, question) {
         (_, Question::Rows { table }) => rows(dialect, table),
         (
-            Dialect::Postgresql,
+            Dialect::Postgres,
             Question::Values {
                 table,
                 column,
                 default: None,
             },
         ) => share(table, column, "1 - s.null_frac"),
-        (Dialect::Postgresql, Question::Nulls { table, column }) => {
+        (Dialect::Postgres, Question::Nulls { table, column }) => {
             share(table, column, "s.null_frac")
         }
         _ => None,
@@ -190,10 +190,10 @@ fn orphans(
 
 fn size(dialect: Dialect, table: &TableName) -> Option<String> {
     Some(match dialect {
-        Dialect::Postgresql => {
+        Dialect::Postgres => {
             format!("SELECT pg_total_relation_size({})", relation(table)?)
         }
-        Dialect::Mysql => format!(
+        Dialect::MySql => format!(
             "SELECT data_length + index_length FROM information_schema.tables WHERE {}",
             of_mysql(table)?
         ),
@@ -212,7 +212,7 @@ const RELEASE: &str = "CAST(SUBSTRING_INDEX(VERSION(), '.', 1) AS UNSIGNED) * 10
 
 /// The numbers are those of `domain::risk::instant`.
 fn column_change(dialect: Dialect, table: &TableName) -> Option<String> {
-    if dialect != Dialect::Mysql {
+    if dialect != Dialect::MySql {
         return None;
     }
     let table = of_mysql(table)?;
@@ -230,12 +230,12 @@ fn column_change(dialect: Dialect, table: &TableName) -> Option<String> {
 /// PostgreSQL counts while it analyzes; before that the size tells something.
 fn rows(dialect: Dialect, table: &TableName) -> Option<String> {
     Some(match dialect {
-        Dialect::Postgresql => format!(
+        Dialect::Postgres => format!(
             "SELECT (CASE WHEN reltuples > 0 THEN reltuples ELSE pg_relation_size(oid) / 100 END)::bigint \
              FROM pg_class WHERE oid = {}",
             relation(table)?
         ),
-        Dialect::Mysql => format!(
+        Dialect::MySql => format!(
             "SELECT table_rows FROM information_schema.tables WHERE {}",
             of_mysql(table)?
         ),
@@ -251,29 +251,29 @@ fn share(table: &TableName, column: &str, part: &str) -> Option<String> {
          JOIN pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname \
          WHERE c.oid = {} AND s.attname = {} AND c.reltuples >= 0",
         relation(table)?,
-        literal(Dialect::Postgresql, column)?
+        literal(Dialect::Postgres, column)?
     ))
 }
 
 /// `'"schema"."table"'::regclass`.
 fn relation(table: &TableName) -> Option<String> {
-    let name = literal(Dialect::Postgresql, &named(Dialect::Postgresql, table))?;
+    let name = literal(Dialect::Postgres, &named(Dialect::Postgres, table))?;
     Some(format!("{name}::regclass"))
 }
 
 fn of_mysql(table: &TableName) -> Option<String> {
     let schema = match &table.schema {
-        Some(schema) => literal(Dialect::Mysql, schema)?,
+        Some(schema) => literal(Dialect::MySql, schema)?,
         None => "DATABASE()".to_owned(),
     };
-    let name = literal(Dialect::Mysql, &table.name)?;
+    let name = literal(Dialect::MySql, &table.name)?;
     Some(format!("table_schema = {schema} AND table_name = {name}"))
 }
 
 fn quote(dialect: Dialect) -> char {
     match dialect {
-        Dialect::Mysql => '`',
-        Dialect::Postgresql | Dialect::Sqlite => '"',
+        Dialect::MySql => '`',
+        Dialect::Postgres | Dialect::Sqlite => '"',
     }
 }
 
@@ -289,7 +289,7 @@ fn qualified(dialect: Dialect, table: &TableName, column: &str) -> String {
     let column = quoted(column, quote(dialect));
     match dialect {
         Dialect::Sqlite => format!("{}.{column}", quoted(&table.name, '"')),
-        Dialect::Postgresql | Dialect::Mysql => column,
+        Dialect::Postgres | Dialect::MySql => column,
     }
 }
 
@@ -310,8 +310,8 @@ pub(super) fn literal(dialect: Dialect, text: &str) -> Option<String> {
     let doubled = text.replace('\'', "''");
     Some(match dialect {
         _ if dialect == Dialect::Sqlite || !text.contains('\\') => format!("'{doubled}'"),
-        Dialect::Postgresql => format!("E'{}'", doubled.replace('\\', "\\\\")),
-        Dialect::Mysql | Dialect::Sqlite => {
+        Dialect::Postgres => format!("E'{}'", doubled.replace('\\', "\\\\")),
+        Dialect::MySql | Dialect::Sqlite => {
             let bytes: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
             format!("CONVERT(x'{bytes}' USING utf8mb4)")
         }

@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::risk::Kind;
 use crate::domain::risk::testing::kind;
 
-const ALL: [Dialect; 3] = [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite];
+const ALL: [Dialect; 3] = [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite];
 
 fn evil() -> TableName {
     TableName {
@@ -22,7 +22,7 @@ fn questions_are_typed_as_a_person_would() {
         column: "email".to_owned(),
         default: default.map(str::to_owned),
     };
-    let of = |question: &Question| query_of(Dialect::Postgresql, question).unwrap();
+    let of = |question: &Question| query_of(Dialect::Postgres, question).unwrap();
     assert_eq!(
         of(&values(None)),
         "SELECT count(*) FROM \"public\".\"users\" WHERE \"email\" IS NOT NULL"
@@ -62,7 +62,7 @@ fn a_name_stays_between_its_quotes() {
     );
     let size = Question::Size { table: evil() };
     assert_eq!(
-        query_of(Dialect::Postgresql, &size).unwrap(),
+        query_of(Dialect::Postgres, &size).unwrap(),
         "SELECT pg_total_relation_size('\"a\"\"b`c''; DROP TABLE t; --\"'::regclass)"
     );
 }
@@ -71,9 +71,9 @@ fn a_name_stays_between_its_quotes() {
 #[test]
 fn what_a_change_of_columns_costs_is_asked_of_mysql_alone() {
     let question = Question::ColumnChange { table: evil() };
-    assert_eq!(query_of(Dialect::Postgresql, &question), None);
+    assert_eq!(query_of(Dialect::Postgres, &question), None);
     assert_eq!(query_of(Dialect::Sqlite, &question), None);
-    let query = query_of(Dialect::Mysql, &question).unwrap();
+    let query = query_of(Dialect::MySql, &question).unwrap();
     assert!(query.contains("table_schema = DATABASE()"), "{query}");
 }
 
@@ -84,7 +84,7 @@ fn a_backslash_means_nothing() {
         texts,
         ["E'a\\\\'''", "CONVERT(x'615c27' USING utf8mb4)", "'a\\'''"]
     );
-    assert_eq!(literal(Dialect::Postgresql, "a\0"), None);
+    assert_eq!(literal(Dialect::Postgres, "a\0"), None);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::DiagnosisContext;
 use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::Failed;
 use super::names::named;
-use crate::domain::connection::Dialect;
+use crate::domain::dialect::Dialect;
 
 pattern!(
     PLACE = r#"(?:server at|to server at) "([^"]+)"[^,]*, port (\d+)|server on '([^']+)'|server through socket '([^']+)'|socket "([^"]+)"|host name "([^"]+)"|Connect call failed \('([^']+)'"#

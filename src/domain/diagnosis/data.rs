@@ -4,7 +4,7 @@ use super::DiagnosisContext;
 use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::Failed;
 use super::names::{column, condition, key, length, named, new_type, of_table, table, written};
-use crate::domain::connection::Dialect;
+use crate::domain::dialect::Dialect;
 
 pattern!(KEY_DETAIL = r"\(([^()=]+)\)=\(");
 pattern!(SQLITE_FIELDS = r"constraint failed: ([\w.$, ]+)");
@@ -281,7 +281,7 @@ fn alters_type(failed: &Failed) -> bool {
 
 /// Whether a unique index of PostgreSQL's own catalogues is meant.
 pub(super) fn in_catalogue(failed: &Failed) -> bool {
-    failed.dialect == Some(Dialect::PostgreSql)
+    failed.dialect == Some(Dialect::Postgres)
         && named(failed, 0).is_some_and(|index| index.starts_with("pg_"))
 }
 

@@ -2,7 +2,7 @@
 
 use super::start::{self, Kind, patterns};
 use super::trace::{Excerpt, Frame, Speaker, is_state};
-use crate::domain::connection::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// More of a sentence is not repeated.
 const SHOWN: usize = 300;
@@ -143,7 +143,7 @@ impl Failed {
                 failed.kind = Some(start::read("", &format!("FAILED: {}", failed.message)).kind);
             }
             Speaker::PostgreSql => {
-                failed.server(Dialect::PostgreSql);
+                failed.server(Dialect::Postgres);
                 failed.set_words(&all);
                 failed.state = code;
             }
@@ -189,7 +189,7 @@ impl Failed {
         self.dialect = dialect_of(&driver);
         let short = driver.rsplit('.').next().unwrap_or_default();
         self.from_server = self.dialect.is_some() || DBAPI.contains(&short);
-        if self.dialect == Some(Dialect::PostgreSql) {
+        if self.dialect == Some(Dialect::Postgres) {
             self.state = state_of(&driver, short);
         }
         if self.state.is_none() && self.from_server {
@@ -200,7 +200,7 @@ impl Failed {
                 .filter(|state| is_state(state));
         }
         self.set_words(rest);
-        if self.from_server && self.dialect != Some(Dialect::PostgreSql) {
+        if self.from_server && self.dialect != Some(Dialect::Postgres) {
             self.mysql(rest);
         }
         if !self.from_server {
@@ -304,7 +304,7 @@ fn dialect_of(class: &str) -> Option<Dialect> {
         .into_iter()
         .any(has)
     {
-        Some(Dialect::PostgreSql)
+        Some(Dialect::Postgres)
     } else if [
         "pymysql", "MySQLdb", "mysql", "mariadb", "aiomysql", "asyncmy",
     ]

@@ -5,7 +5,7 @@ use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::Failed;
 use super::names::written;
 use super::start::Kind;
-use crate::domain::connection::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::version_rows;
 
 pattern!(DESTINATION = r"Destination (\S+) is not a valid downgrade target");

@@ -5,7 +5,7 @@ use super::data::written_by_step;
 use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::Failed;
 use super::names::{Verb, named, of_table, quoted, references, table, verb, written};
-use crate::domain::connection::Dialect;
+use crate::domain::dialect::Dialect;
 
 pattern!(MYSQL_CHILD = r"\(`[^`]*`\.`([^`]*)`");
 pattern!(PARENT_DETAIL = r#"["«»„“”]([^"«»„“”]+)["«»„“”]"#);

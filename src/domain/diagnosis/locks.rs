@@ -3,7 +3,7 @@
 use super::DiagnosisContext;
 use super::entry::{Entry, NEXT, Wording};
 use super::failed::Failed;
-use crate::domain::connection::Dialect;
+use crate::domain::dialect::Dialect;
 
 const SEE_POSTGRESQL: &str = "see who holds locks: SELECT pid, usename, state, xact_start, query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start;";
 const SEE_MYSQL: &str = "see who is at work: SHOW FULL PROCESSLIST; and for how long: SELECT trx_mysql_thread_id, trx_started, trx_query FROM information_schema.innodb_trx;";
@@ -97,7 +97,7 @@ fn who(failed: &Failed, known: &DiagnosisContext) -> Option<String> {
         return None;
     }
     match failed.dialect.or(known.dialect) {
-        Some(Dialect::PostgreSql) => Some(SEE_POSTGRESQL.to_owned()),
+        Some(Dialect::Postgres) => Some(SEE_POSTGRESQL.to_owned()),
         Some(Dialect::MySql) => Some(SEE_MYSQL.to_owned()),
         _ => None,
     }

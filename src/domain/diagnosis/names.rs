@@ -2,7 +2,7 @@
 
 use super::entry::{group, pattern};
 use super::failed::Failed;
-use crate::domain::connection::Dialect;
+use crate::domain::dialect::Dialect;
 
 pattern!(DOUBLE = r#"["«»„“”]\s?([^"«»„“”]+?)\s?["«»„“”]"#);
 // Not the apostrophe of a word such as Can't.

@@ -4,7 +4,7 @@ use super::DiagnosisContext;
 use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::{Failed, cut};
 use super::start::Kind;
-use crate::domain::connection::Dialect;
+use crate::domain::dialect::Dialect;
 
 pattern!(UNDEFINED = r"^name '([^']+)' is not defined");
 pattern!(NO_FUNCTION = r"has no attribute '(downgrade|upgrade)'");
@@ -388,7 +388,7 @@ fn not_defined(failed: &Failed, _: &DiagnosisContext) -> Wording {
 
 fn unnamed(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let see = match failed.dialect.or(known.dialect) {
-        Some(Dialect::PostgreSql) => "see the names that the database has: \\d TABLE in psql",
+        Some(Dialect::Postgres) => "see the names that the database has: \\d TABLE in psql",
         Some(Dialect::MySql) => "see the names that the database has: SHOW CREATE TABLE ...;",
         Some(Dialect::Sqlite) => "see the table: SELECT sql FROM sqlite_schema;",
         None => "see which name it has in the database (psql: \\d TABLE; MySQL: SHOW CREATE TABLE)",

@@ -6,7 +6,7 @@ use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::{Failed, cut};
 use super::names::{Verb, column, dropped, named, of_table, quoted, table, verb, written};
 use super::presence::{exists, missing};
-use crate::domain::connection::Dialect;
+use crate::domain::dialect::Dialect;
 
 pattern!(DEPENDS = r"(?m)^(?:DETAIL:\s+)?((?:\S+ )+on .*)$|^DETAIL:\s+(.*)$");
 pattern!(ON_ENGLISH = r"(?m)^(?:DETAIL: +)?(.+?) depends on ");

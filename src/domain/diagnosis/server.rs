@@ -4,7 +4,7 @@ use super::DiagnosisContext;
 use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::Failed;
 use super::names::{named, quoted, table, written};
-use crate::domain::connection::Dialect;
+use crate::domain::dialect::Dialect;
 
 pattern!(OWNER = r#"^must be owner of (?:\w+ )*"?([^"\s]+)"?"#);
 pattern!(MYSQL_USER = r"user '([^']*)'@'([^']*)'");
@@ -180,7 +180,7 @@ fn out_of_memory(failed: &Failed, _: &DiagnosisContext) -> Wording {
 fn read_only(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let words = Wording::new("the database takes no changes");
     match failed.dialect {
-        Some(Dialect::PostgreSql) => words
+        Some(Dialect::Postgres) => words
             .then("is this a standby? SELECT pg_is_in_recovery(); if so, connect to the primary")
             .then("if not, see the setting: SHOW default_transaction_read_only;"),
         Some(Dialect::MySql) => words.then(

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::TableIdentity;
-use crate::domain::forecast::{Dialect, EventKind, Followed, SideEffect, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{EventKind, Followed, SideEffect, StepTrace};
 use crate::domain::operation::{Operation, RowChange, TableName};
 use crate::domain::risk::{Finding, Level};
 use crate::domain::schema_model::made_anew;
@@ -68,7 +69,7 @@ impl Announced {
     pub fn new(default_schema: Option<String>, dialect: Option<Dialect>) -> Self {
         Self {
             default_schema,
-            case_sensitive: dialect == Some(Dialect::Postgresql),
+            case_sensitive: dialect == Some(Dialect::Postgres),
             shows_lost_tables: true,
             ..Self::default()
         }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::between::moved;
 use super::*;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{
     ColumnChange, ColumnType, Family, ObjectKind, Operation, Place, Recreate, RowChange,
     SchemaObject,
@@ -171,9 +171,9 @@ fn batch(table: &str, recreate: Recreate, operations: Vec<Operation>) -> Operati
 }
 
 fn announced(operations: &[Operation]) -> Announced {
-    let mut announced = Announced::new(Some("public".to_owned()), Some(Dialect::Postgresql));
+    let mut announced = Announced::new(Some("public".to_owned()), Some(Dialect::Postgres));
     for operation in operations {
-        announced.add(operation, Some(Dialect::Postgresql));
+        announced.add(operation, Some(Dialect::Postgres));
     }
     announced
 }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::change_log::ChangeLog;
-use super::{Dialect, Event, EventKind, Failure, Happened, Host, Raised, SideEffect};
+use super::{Event, EventKind, Failure, Happened, Host, Raised, SideEffect};
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::revision::RevisionId;
 use crate::domain::schema_model::{
@@ -256,7 +257,7 @@ impl<'plan> Walk<'plan> {
             }
             return Ok(());
         }
-        if self.dialect == Some(Dialect::Postgresql) && !event.autocommit && !self.ended {
+        if self.dialect == Some(Dialect::Postgres) && !event.autocommit && !self.ended {
             let index = concurrent(operation);
             if let Some(index) = index {
                 self.note(Failure {
@@ -304,7 +305,7 @@ impl<'plan> Walk<'plan> {
         self.obstacles.extend(obstacles);
         match self.dialect {
             // What came before in the same directive stays.
-            Some(Dialect::Mysql) => self.keep(),
+            Some(Dialect::MySql) => self.keep(),
             Some(Dialect::Sqlite) => {
                 let rows = matches!(operation, Operation::ChangeRows { .. })
                     || made_anew(operation, Dialect::Sqlite);
@@ -320,7 +321,7 @@ impl<'plan> Walk<'plan> {
         }
         if failed {
             self.raised = true;
-            self.aborted = self.dialect == Some(Dialect::Postgresql)
+            self.aborted = self.dialect == Some(Dialect::Postgres)
                 && !event.autocommit
                 && !self.may_autocommit;
             return Err(self.last());

@@ -13,41 +13,10 @@ use std::sync::Arc;
 pub use predict::{StepForecast, predict};
 pub use reads::{Reachable, reachable};
 
+use super::dialect::Dialect;
 use super::operation::{Operation, Place};
 use super::revision::RevisionId;
 use super::schema_model::SchemaModel;
-
-/// The servers that are known well enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// PostgreSQL.
-    Postgresql,
-    /// MariaDB and MySQL.
-    Mysql,
-    /// SQLite.
-    Sqlite,
-}
-
-impl Dialect {
-    /// From SQLAlchemy's name.
-    pub fn of(name: &str) -> Option<Self> {
-        match name {
-            "postgresql" => Some(Self::Postgresql),
-            "mysql" | "mariadb" => Some(Self::Mysql),
-            "sqlite" => Some(Self::Sqlite),
-            _ => None,
-        }
-    }
-
-    /// SQLAlchemy's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Postgresql => "postgresql",
-            Self::Mysql => "mysql",
-            Self::Sqlite => "sqlite",
-        }
-    }
-}
 
 /// Which of the two functions of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::change_log::ChangeLog;
 use super::follow::{ResidueAfterFailure, Walk};
-use super::{Dialect, Direction, Failure, Followed, Function, Migrations, StepTrace};
+use super::{Direction, Failure, Followed, Function, Migrations, StepTrace};
+use crate::domain::dialect::Dialect;
 use crate::domain::graph::Graph;
 use crate::domain::operation::Place;
 use crate::domain::plan::{Plan, Step};
@@ -112,7 +113,7 @@ fn downgrade(
     ledger: &mut ChangeLog,
 ) -> (Downgraded, Vec<ResidueAfterFailure>) {
     let mut walk = Walk::new(dialect, &step.removes, model, ledger);
-    walk.may_autocommit = dialect == Some(Dialect::Postgresql) && migrations.may_autocommit();
+    walk.may_autocommit = dialect == Some(Dialect::Postgres) && migrations.may_autocommit();
     let mut followed = Followed::Whole;
     for (at, revision) in std::iter::once(&step.removes)
         .chain(&step.takes_along)

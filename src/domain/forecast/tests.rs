@@ -119,7 +119,7 @@ impl Migrations for Fake {
 /// A schema with one table `t (a, b)`.
 fn catalogue(dialect: Dialect) -> SchemaModel {
     let (schema, lines) = match dialect {
-        Dialect::Postgresql => (
+        Dialect::Postgres => (
             Some("public"),
             [
                 "table public.t",
@@ -167,7 +167,7 @@ fn told(forecast: &StepForecast) -> String {
     }
 }
 
-const ALL: [Dialect; 3] = [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite];
+const ALL: [Dialect; 3] = [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite];
 
 #[test]
 fn what_a_newer_upgrade_took_away_is_missing_and_it_is_named() {
@@ -247,7 +247,7 @@ fn what_is_not_certain_may_fail_and_leaves_doubt() {
         ..Fake::default()
     };
     assert_eq!(
-        follow(Dialect::Postgresql, "a; b:a; c:b; d:c", &fake),
+        follow(Dialect::Postgres, "a; b:a; c:b; d:c", &fake),
         [
             "fine",
             "may object-missing t.a <- d",
@@ -292,10 +292,10 @@ fn a_step_that_fails_leaves_what_its_server_leaves() {
     };
     let last = |dialect| follow(dialect, "a; b:a", &fake)[1].clone();
     assert_eq!(
-        last(Dialect::Postgresql),
+        last(Dialect::Postgres),
         "may object-missing first; may object-missing second"
     );
-    assert_eq!(last(Dialect::Mysql), "fine");
+    assert_eq!(last(Dialect::MySql), "fine");
     assert_eq!(last(Dialect::Sqlite), "may object-missing second");
 }
 
@@ -314,10 +314,10 @@ fn what_is_caught_is_no_failure_but_in_a_transaction_of_postgresql() {
         ..Fake::default()
     };
     assert_eq!(
-        follow(Dialect::Postgresql, "a", &fake),
+        follow(Dialect::Postgres, "a", &fake),
         ["will object-missing nowhere"]
     );
-    assert_eq!(follow(Dialect::Mysql, "a", &fake), ["fine"]);
+    assert_eq!(follow(Dialect::MySql, "a", &fake), ["fine"]);
     let rolled_back = Fake {
         downgrades: [(
             "a",
@@ -331,7 +331,7 @@ fn what_is_caught_is_no_failure_but_in_a_transaction_of_postgresql() {
         catching: vec!["a"],
         ..Fake::default()
     };
-    assert_eq!(follow(Dialect::Postgresql, "a", &rolled_back), ["fine"]);
+    assert_eq!(follow(Dialect::Postgres, "a", &rolled_back), ["fine"]);
 }
 
 #[test]
@@ -372,7 +372,7 @@ fn an_index_is_not_built_concurrently_inside_a_transaction() {
         ..Fake::default()
     };
     assert_eq!(
-        follow(Dialect::Postgresql, "a; b:a", &fake),
+        follow(Dialect::Postgres, "a; b:a", &fake),
         ["fine", "will not-in-transaction ix"]
     );
 }
@@ -404,7 +404,7 @@ fn without_a_certain_transaction_nothing_is_certain_of_it() {
         ..Fake::default()
     };
     assert_eq!(
-        follow(Dialect::Postgresql, "a; b:a; c:b", &fake),
+        follow(Dialect::Postgres, "a; b:a; c:b", &fake),
         [
             "may not-in-transaction ix",
             "will object-missing nowhere",
@@ -436,7 +436,7 @@ fn what_is_left_behind_a_possible_failure_may_be_left() {
         ..Fake::default()
     };
     assert_eq!(
-        follow(Dialect::Mysql, "a; b:a", &fake),
+        follow(Dialect::MySql, "a; b:a", &fake),
         [
             "may object-missing nowhere; will object-missing nowhere",
             "may object-missing t.a <- b; may object-missing made"
@@ -454,10 +454,10 @@ fn a_caught_error_may_be_none_without_a_transaction() {
         ..Fake::default()
     };
     assert_eq!(
-        follow(Dialect::Postgresql, "a", &fake),
+        follow(Dialect::Postgres, "a", &fake),
         ["may object-missing nowhere"]
     );
-    assert_eq!(follow(Dialect::Mysql, "a", &fake), ["fine"]);
+    assert_eq!(follow(Dialect::MySql, "a", &fake), ["fine"]);
 }
 
 #[test]
@@ -485,7 +485,7 @@ fn a_batch_on_sqlite_opens_a_transaction() {
         ["will object-missing nowhere", "fine"]
     );
     assert_eq!(
-        follow(Dialect::Mysql, "a; b:a", &fake),
+        follow(Dialect::MySql, "a; b:a", &fake),
         [
             "will object-missing nowhere",
             "will object-missing t.a <- b"
@@ -541,8 +541,8 @@ fn a_finding_that_says_so_is_a_failure() {
         assert!(forecast[0].will_fail());
         told(&forecast[1])
     };
-    assert_eq!(last(Dialect::Postgresql), "will object-missing t.c");
-    assert_eq!(last(Dialect::Mysql), "will object-missing t.a <- b");
+    assert_eq!(last(Dialect::Postgres), "will object-missing t.c");
+    assert_eq!(last(Dialect::MySql), "will object-missing t.a <- b");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::operation_context::{OperationContext, is_same, operations, operations_with_schema};
-use crate::domain::forecast::{Dialect, EventKind, SideEffect, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{EventKind, SideEffect, StepTrace};
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject, TableName};
 
 /// What the upgrade says of an object that the downgrade drops.
@@ -149,7 +150,7 @@ pub(super) struct DroppedTables<'a> {
 impl<'a> DroppedTables<'a> {
     /// None if others could see what is between, because the step is not one transaction.
     pub(super) fn of(seen: &'a StepTrace) -> Self {
-        let in_one_transaction = seen.dialect == Some(Dialect::Postgresql)
+        let in_one_transaction = seen.dialect == Some(Dialect::Postgres)
             && !seen.downgrade.happened.iter().any(|happened| {
                 happened.event.autocommit
                     || matches!(happened.event.kind, EventKind::EndsTransaction)

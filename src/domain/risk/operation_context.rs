@@ -3,7 +3,8 @@
 use super::figures::evidence;
 use super::finding_draft::FindingDraft;
 use super::{Answer, FailurePrediction, Level, Probe, Question};
-use crate::domain::forecast::{Dialect, EventKind, Function, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{EventKind, Function, StepTrace};
 use crate::domain::operation::{Operation, Place, Recreate, TableName};
 use crate::domain::schema_model::{Column, Origin, Presence, SchemaModel, Table};
 

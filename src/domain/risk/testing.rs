@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Answer, Finding, Probe, Question, examine};
-use crate::domain::forecast::{Dialect, Event, EventKind, Followed, Function, Happened, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{Event, EventKind, Followed, Function, Happened, StepTrace};
 use crate::domain::operation::{ColumnDefinition, ColumnType, Family, Operation, Place, TableName};
 use crate::domain::revision::RevisionId;
 use crate::domain::schema_model::{Column, Origin, Presence, SchemaModel, Table};
@@ -92,7 +93,7 @@ pub(crate) fn made() -> Origin {
 pub(crate) fn schema(dialect: Dialect) -> SchemaModel {
     let mut model = SchemaModel {
         dialect,
-        default_schema: (dialect == Dialect::Postgresql).then(|| "public".to_owned()),
+        default_schema: (dialect == Dialect::Postgres).then(|| "public".to_owned()),
         tables: BTreeMap::new(),
         views: BTreeMap::new(),
         enums: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! Whether the values of one type fit another one, as far as the types alone say it.
 
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{ColumnType, Family};
 
 /// What comes of a value of one type in a column of another one.
@@ -102,7 +102,7 @@ pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> TypeFit {
         }
         (Family::Enum, Family::Enum) => {
             let same_type = from.enum_name == to.enum_name;
-            if dialect == Dialect::Postgresql && !same_type {
+            if dialect == Dialect::Postgres && !same_type {
                 return TypeFit::NeedsConversion;
             }
             fits(!to.values.is_empty() && from.values.iter().all(|word| to.values.contains(word)))
@@ -121,7 +121,7 @@ pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> TypeFit {
         }
         (_, Family::String) => fits(to.length.is_none()),
         (Family::Numeric, Family::Numeric) => fits(match (from.precision, to.precision) {
-            (_, None) => dialect != Dialect::Mysql,
+            (_, None) => dialect != Dialect::MySql,
             (None, Some(_)) => false,
             (Some(from_all), Some(to_all)) => {
                 let (from_scale, to_scale) =
@@ -148,11 +148,11 @@ pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> TypeFit {
         (Family::DateTime | Family::Interval, Family::Time) => TypeFit::Some,
         // SQLite stores what it gets, and MariaDB's boolean is a small integer.
         (one, other) if one == other => TypeFit::All,
-        (Family::Boolean, number) if is_number(number) && dialect != Dialect::Postgresql => {
+        (Family::Boolean, number) if is_number(number) && dialect != Dialect::Postgres => {
             TypeFit::All
         }
         (Family::Jsonb, Family::Json) => TypeFit::All,
-        _ if dialect == Dialect::Postgresql => TypeFit::NeedsConversion,
+        _ if dialect == Dialect::Postgres => TypeFit::NeedsConversion,
         _ => TypeFit::Some,
     }
 }
@@ -186,11 +186,7 @@ mod tests {
             ("DATE", "TIMESTAMP"),
             ("JSON", "JSONB"),
         ] {
-            assert_eq!(
-                of(from, to, Dialect::Postgresql),
-                TypeFit::All,
-                "{from} {to}"
-            );
+            assert_eq!(of(from, to, Dialect::Postgres), TypeFit::All, "{from} {to}");
         }
     }
 
@@ -225,7 +221,7 @@ mod tests {
             ("NUMERIC(12, 2)", "INTEGER"),
             ("TIMESTAMP", "DATE"),
         ] {
-            for dialect in [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite] {
+            for dialect in [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite] {
                 assert_eq!(of(from, to, dialect), TypeFit::Some, "{from} {to}");
             }
         }
@@ -238,8 +234,8 @@ mod tests {
             ("BOOLEAN", "INTEGER"),
             ("TEXT", "UUID"),
         ] {
-            assert_eq!(of(from, to, Dialect::Postgresql), TypeFit::NeedsConversion);
-            assert_ne!(of(from, to, Dialect::Mysql), TypeFit::NeedsConversion);
+            assert_eq!(of(from, to, Dialect::Postgres), TypeFit::NeedsConversion);
+            assert_ne!(of(from, to, Dialect::MySql), TypeFit::NeedsConversion);
         }
     }
 }

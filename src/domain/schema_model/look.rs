@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::{Index, Key, Origin, Presence, SchemaModel, Table};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{Name, TableName};
 
 impl SchemaModel {
     /// The name under which the schema model has, or would have, what a migration calls so.
     pub fn key(&self, name: &TableName) -> TableName {
         match self.dialect {
-            Dialect::Postgresql => self.postgresql_key(name),
-            Dialect::Mysql => name.clone(),
+            Dialect::Postgres => self.postgresql_key(name),
+            Dialect::MySql => name.clone(),
             Dialect::Sqlite => {
                 let plain = TableName {
                     schema: name.schema.clone().filter(|schema| schema != "main"),
@@ -59,12 +59,12 @@ impl SchemaModel {
     pub(in crate::domain) fn beyond(&self, name: &TableName) -> bool {
         let schema = name.schema.as_deref();
         match self.dialect {
-            Dialect::Mysql => schema.is_some(),
+            Dialect::MySql => schema.is_some(),
             Dialect::Sqlite => {
                 schema.is_some_and(|schema| schema != "main")
                     || name.name.to_ascii_lowercase().starts_with("sqlite_")
             }
-            Dialect::Postgresql => {
+            Dialect::Postgres => {
                 if let Some(schema) = schema {
                     return schema.starts_with("pg_") || schema == "information_schema";
                 }
@@ -84,7 +84,7 @@ impl SchemaModel {
 
     /// Whether the server compares the names of columns without regard to case.
     pub(super) fn folds(&self) -> bool {
-        self.dialect != Dialect::Postgresql
+        self.dialect != Dialect::Postgres
     }
 
     /// The name under which a table has a column.

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::forecast::Dialect;
+use super::dialect::Dialect;
 use super::operation::{ColumnType, Name, TableName};
 use super::revision::RevisionId;
 

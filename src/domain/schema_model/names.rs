@@ -2,7 +2,7 @@
 
 use super::text::{bracketed, name, parts};
 use super::{SchemaModel, Table};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{Name, TableName};
 
 impl SchemaModel {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::text::{name, outside, parts};
 use super::{Column, Origin, Presence, SchemaModel};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::Family;
 use crate::domain::sql::read_type;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::parts::{indexed, on_delete, plain_names, split_column, without_options};
 use super::text::{bracketed, name, outside, parts, path};
 use super::{Check, ForeignKey, Index, Key, Origin, Presence, SchemaModel, Table, View};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{Name, TableName};
 use crate::domain::schema::SchemaLines;
 
@@ -82,7 +82,7 @@ struct Reader {
 
 impl Reader {
     fn postgresql(&self) -> bool {
-        self.model.dialect == Dialect::Postgresql
+        self.model.dialect == Dialect::Postgres
     }
 
     /// A name of the server's own, complete or not.
@@ -195,8 +195,8 @@ impl Reader {
     /// A key, an index or a check.
     fn part(&mut self, kind: &str, rest: &str) -> Option<()> {
         match self.model.dialect {
-            Dialect::Postgresql => self.part_of_postgresql(kind, rest),
-            Dialect::Mysql => self.part_of_mysql(kind, rest),
+            Dialect::Postgres => self.part_of_postgresql(kind, rest),
+            Dialect::MySql => self.part_of_mysql(kind, rest),
             Dialect::Sqlite => self.part_of_sqlite(kind, rest),
         }
     }

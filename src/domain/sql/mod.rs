@@ -9,7 +9,7 @@ mod types;
 
 pub use types::read_type;
 
-use super::forecast::Dialect;
+use super::dialect::Dialect;
 use super::operation::Operation;
 
 /// What one statement of a text does.

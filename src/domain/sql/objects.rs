@@ -7,7 +7,7 @@ use sqlparser::ast::Ident;
 use sqlparser::tokenizer::Token;
 
 use super::statement::Names;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject, TableName};
 
 /// What a statement about such an object does; `None` for any other statement, and for what is not known.
@@ -23,7 +23,7 @@ pub(super) fn read(tokens: &[Token], names: Names) -> Option<Vec<Operation>> {
         reader.drop()
     } else if reader.takes(&["ALTER", "PUBLICATION"]) {
         reader.alter_publication()
-    } else if names.0 == Dialect::Postgresql && reader.takes(&["ALTER", "INDEX"]) {
+    } else if names.0 == Dialect::Postgres && reader.takes(&["ALTER", "INDEX"]) {
         reader.rename_index()
     } else {
         None

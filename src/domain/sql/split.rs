@@ -3,7 +3,7 @@
 use sqlparser::dialect::{MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// Stands for a hole while a text is read. It can be a part of a name, a value and a literal.
 const HOLE: &str = "zq9hole9qz";
@@ -20,8 +20,8 @@ pub(super) struct Single {
 /// The grammar that the server speaks.
 pub(super) fn grammar(dialect: Dialect) -> &'static dyn sqlparser::dialect::Dialect {
     match dialect {
-        Dialect::Postgresql => &PostgreSqlDialect {},
-        Dialect::Mysql => &MySqlDialect {},
+        Dialect::Postgres => &PostgreSqlDialect {},
+        Dialect::MySql => &MySqlDialect {},
         Dialect::Sqlite => &SQLiteDialect {},
     }
 }

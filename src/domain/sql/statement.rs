@@ -12,7 +12,7 @@ use sqlparser::tokenizer::Token;
 use super::Effect;
 use super::split::{self, Single, grammar, has_hole};
 use super::{copies, objects, table};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{IndexRows, Name, Operation, RowChange, TableName, UniqueScope};
 
 /// How names are read: PostgreSQL folds what is not quoted.
@@ -22,7 +22,7 @@ pub(super) struct Names(pub(super) Dialect);
 impl Names {
     pub(super) fn name(self, name: &Ident) -> String {
         match (self.0, name.quote_style) {
-            (Dialect::Postgresql, None) => name.value.to_lowercase(),
+            (Dialect::Postgres, None) => name.value.to_lowercase(),
             (_, Some(quote)) => name
                 .value
                 .replace(&format!("{quote}{quote}"), &quote.to_string()),
@@ -175,7 +175,7 @@ fn ends_transaction(statement: &Statement, dialect: Dialect) -> bool {
         Statement::Commit { .. } => true,
         Statement::Rollback { savepoint, .. } => savepoint.is_none(),
         // Here alone it commits what was open; elsewhere it is a warning or an error.
-        Statement::StartTransaction { .. } => dialect == Dialect::Mysql,
+        Statement::StartTransaction { .. } => dialect == Dialect::MySql,
         _ => false,
     }
 }
@@ -186,7 +186,7 @@ pub(super) fn index_columns(names: Names, columns: &[IndexColumn]) -> Vec<Option
         .map(|column| match &column.column.expr {
             Expr::Identifier(name) => Some(names.name(name)),
             // On MariaDB the first letters of a column: `name(20)`.
-            Expr::Function(function) if names.0 == Dialect::Mysql => {
+            Expr::Function(function) if names.0 == Dialect::MySql => {
                 names.table(&function.name).map(|name| name.name)
             }
             _ => None,
@@ -366,7 +366,7 @@ impl Reader<'_> {
         let [Expr::Identifier(_) | Expr::CompoundIdentifier(_)] = into.targets.as_slice() else {
             return None;
         };
-        if self.names.0 != Dialect::Postgresql || into.temporary {
+        if self.names.0 != Dialect::Postgres || into.temporary {
             return None;
         }
         let parts: Vec<Ident> = match into.targets.first()? {

@@ -9,7 +9,7 @@ use sqlparser::ast::{
 use super::split::{has_hole, shown};
 use super::statement::{Names, index_columns, is_in_part};
 use super::types::read_type;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{
     ColumnChange, ColumnDefinition, ColumnType, Constraint, ConstraintKind, Name, Operation,
     Reference, TableName, UniqueScope,

@@ -5,7 +5,7 @@ use crate::domain::operation::{
     ColumnChange, ColumnDefinition, Constraint, IndexRows, Name, RowChange, SchemaObject,
     UniqueScope,
 };
-use Dialect::{Mysql, Postgresql, Sqlite};
+use Dialect::{MySql, Postgres, Sqlite};
 
 /// The effects of a text, in short; `{}` is a hole.
 fn read(text: &str, dialect: Dialect) -> Vec<String> {
@@ -351,7 +351,7 @@ fn all(dialect: Dialect, cases: &[(&str, &[&str])]) {
 #[test]
 fn tables() {
     all(
-        Postgresql,
+        Postgres,
         &[
             (
                 "CREATE TABLE Users (id SERIAL PRIMARY KEY, \"Name\" varchar(20) NOT NULL DEFAULT 'x', org int REFERENCES orgs(id) ON DELETE CASCADE, CONSTRAINT u UNIQUE (org, \"Name\"), CHECK (org > 0))",
@@ -428,7 +428,7 @@ fn tables() {
         ],
     );
     all(
-        Mysql,
+        MySql,
         &[
             (
                 "CREATE TABLE `a` (`id` int(11) NOT NULL AUTO_INCREMENT, `b` enum('x','y') DEFAULT NULL, PRIMARY KEY (`id`), KEY `i` (`b`)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
@@ -486,7 +486,7 @@ fn tables() {
 #[test]
 fn indexes_types_and_views() {
     all(
-        Postgresql,
+        Postgres,
         &[
             (
                 "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON a USING btree (b, lower(c), d DESC) WHERE b > 1",
@@ -538,7 +538,7 @@ fn indexes_types_and_views() {
         ],
     );
     all(
-        Mysql,
+        MySql,
         &[
             ("CREATE INDEX i ON a (b(20))", &["index i on a(b) in part"]),
             ("DROP INDEX i ON a", &["drop index i on a"]),
@@ -555,7 +555,7 @@ fn indexes_types_and_views() {
 #[test]
 fn rows() {
     all(
-        Postgresql,
+        Postgres,
         &[
             (
                 "INSERT INTO a (b, c) VALUES (1, 'x'), (2, 'y;z')",
@@ -608,7 +608,7 @@ fn rows() {
         ],
     );
     all(
-        Mysql,
+        MySql,
         &[
             ("UPDATE a JOIN b ON a.id = b.id SET a.x = b.x", &["unknown"]),
             (
@@ -635,7 +635,7 @@ fn rows() {
 #[test]
 fn rights_and_what_has_no_effect() {
     all(
-        Postgresql,
+        Postgres,
         &[
             ("GRANT SELECT ON a TO b", &["loosen"]),
             ("REVOKE ALL ON TABLE a FROM PUBLIC", &["tighten"]),
@@ -675,7 +675,7 @@ fn rights_and_what_has_no_effect() {
         ],
     );
     all(
-        Mysql,
+        MySql,
         &[(
             "START TRANSACTION; SET FOREIGN_KEY_CHECKS = 0; LOCK TABLES a WRITE; UNLOCK TABLES",
             &["ends transaction"],
@@ -687,7 +687,7 @@ fn rights_and_what_has_no_effect() {
 #[test]
 fn several_statements_and_routines() {
     all(
-        Postgresql,
+        Postgres,
         &[
             (
                 "DROP TABLE a; nonsense here; DROP TABLE b;",
@@ -711,7 +711,7 @@ fn several_statements_and_routines() {
         ],
     );
     all(
-        Mysql,
+        MySql,
         &[(
             "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN DELETE FROM b; DROP TABLE c; END",
             &["make Trigger t() on a", "unknown"],
@@ -735,7 +735,7 @@ fn several_statements_and_routines() {
 #[test]
 fn holes() {
     all(
-        Postgresql,
+        Postgres,
         &[
             ("DROP TABLE {}", &["unknown"]),
             (
@@ -770,7 +770,7 @@ fn holes() {
             None,
             Some(" CASCADE; DROP TABLE b".into()),
         ],
-        Postgresql,
+        Postgres,
     );
     let first = Operation::Sql {
         text: vec![Some("DROP TABLE ".into()), None, Some(" CASCADE".into())],
@@ -810,14 +810,14 @@ fn hostile_statements_are_unknown_and_never_the_end() {
             "/*".repeat(times),
             "BEGIN ".repeat(times),
         ] {
-            for dialect in [Postgresql, Mysql, Sqlite] {
+            for dialect in [Postgres, MySql, Sqlite] {
                 read(&text, dialect);
             }
         }
     }
     let rows = ", (1, 'a')".repeat(50_000);
     assert_eq!(
-        read(&format!("INSERT INTO a VALUES (1, 'a'){rows}"), Postgresql),
+        read(&format!("INSERT INTO a VALUES (1, 'a'){rows}"), Postgres),
         ["insert a()"]
     );
 }
@@ -825,7 +825,7 @@ fn hostile_statements_are_unknown_and_never_the_end() {
 #[test]
 fn objects_besides_tables() {
     all(
-        Postgresql,
+        Postgres,
         &[
             (
                 "CREATE OR REPLACE FUNCTION \"S\".Touch(n numeric(5, 2) DEFAULT 1) RETURNS trigger AS $$ BEGIN; END $$ LANGUAGE plpgsql",
@@ -882,7 +882,7 @@ fn objects_besides_tables() {
         ],
     );
     all(
-        Mysql,
+        MySql,
         &[
             (
                 "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET NEW.x = 1",
@@ -897,7 +897,7 @@ fn objects_besides_tables() {
 #[test]
 fn copies_of_tables() {
     all(
-        Postgresql,
+        Postgres,
         &[
             (
                 "CREATE TABLE b AS SELECT * FROM s.a",

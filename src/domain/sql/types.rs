@@ -3,7 +3,7 @@
 //! Read word by word and not with a parser of SQL: a server prints names that no grammar has, and a
 //! type that is not known is still a type.
 
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{ColumnType, Family, TableName};
 
 /// Reads the name of a type: `character varying(100)`, `int(11) unsigned`, `enum('a','b')`.
@@ -166,7 +166,7 @@ fn arguments(text: &str, dialect: Dialect) -> (Vec<String>, usize) {
     while let Some(letter) = text[at..].chars().next() {
         match letter {
             '\'' => {
-                let (value, end) = quoted(&text[at..], '\'', dialect == Dialect::Mysql);
+                let (value, end) = quoted(&text[at..], '\'', dialect == Dialect::MySql);
                 found.push(value);
                 at += end;
                 continue;
@@ -201,7 +201,7 @@ fn describe(kind: &mut ColumnType, parts: &Parts, dialect: Dialect) {
         return;
     }
     match dialect {
-        Dialect::Postgresql => {
+        Dialect::Postgres => {
             let mut path = parts.path.iter().rev();
             kind.enum_name = path.next().map(|name| TableName {
                 schema: path.next().map(|schema| folded(schema, parts)),
@@ -209,7 +209,7 @@ fn describe(kind: &mut ColumnType, parts: &Parts, dialect: Dialect) {
             });
         }
         Dialect::Sqlite => affinity(kind, &parts.name),
-        Dialect::Mysql => {}
+        Dialect::MySql => {}
     }
 }
 
@@ -228,7 +228,7 @@ fn number(kind: &mut ColumnType, parts: &Parts, name: &str, dialect: Dialect) ->
     let first = name.split(' ').next().unwrap_or_default();
     let unsigned = parts.says("unsigned") || parts.says("zerofill");
     kind.family = match first {
-        "tinyint" if dialect == Dialect::Mysql && parts.number(0) == Some(1_u32) && !unsigned => {
+        "tinyint" if dialect == Dialect::MySql && parts.number(0) == Some(1_u32) && !unsigned => {
             Family::Boolean
         }
         "bool" | "boolean" => Family::Boolean,
@@ -238,7 +238,7 @@ fn number(kind: &mut ColumnType, parts: &Parts, name: &str, dialect: Dialect) ->
         }
         "int" | "integer" | "int4" if unsigned => Family::BigInteger,
         // MariaDB's SERIAL is a BIGINT.
-        "serial" if dialect == Dialect::Mysql => Family::BigInteger,
+        "serial" if dialect == Dialect::MySql => Family::BigInteger,
         "mediumint" | "int3" | "middleint" | "int" | "integer" | "int4" | "serial" | "serial4" => {
             Family::Integer
         }
@@ -251,7 +251,7 @@ fn number(kind: &mut ColumnType, parts: &Parts, name: &str, dialect: Dialect) ->
         "numeric" | "decimal" | "dec" | "fixed" => {
             kind.precision = parts.number(0);
             kind.scale = parts.number(1).or(kind.precision.map(|_| 0));
-            if dialect == Dialect::Mysql {
+            if dialect == Dialect::MySql {
                 kind.precision = kind.precision.or(Some(10));
                 kind.scale = kind.scale.or(Some(0));
             }
@@ -277,17 +277,17 @@ fn single_or_double(name: &str, parts: &Parts, dialect: Dialect) -> u32 {
         _ => None,
     };
     let single = match (dialect, name) {
-        (Dialect::Sqlite, _) | (Dialect::Mysql, "real") => false,
-        (Dialect::Postgresql, "float") => digits.is_some_and(|digits| digits <= 24),
-        (Dialect::Postgresql, _) => true,
-        (Dialect::Mysql, _) => digits.is_none_or(|digits| digits <= 24),
+        (Dialect::Sqlite, _) | (Dialect::MySql, "real") => false,
+        (Dialect::Postgres, "float") => digits.is_some_and(|digits| digits <= 24),
+        (Dialect::Postgres, _) => true,
+        (Dialect::MySql, _) => digits.is_none_or(|digits| digits <= 24),
     };
     if single { 24 } else { 53 }
 }
 
 /// All but the numbers.
 fn other(kind: &mut ColumnType, parts: &Parts, name: &str, dialect: Dialect) -> bool {
-    let mysql = dialect == Dialect::Mysql;
+    let mysql = dialect == Dialect::MySql;
     let length: Option<u64> = parts.number(0);
     let varying = parts.says("varying");
     let first = name.split(' ').next().unwrap_or_default();
@@ -302,7 +302,7 @@ fn other(kind: &mut ColumnType, parts: &Parts, name: &str, dialect: Dialect) -> 
             kind.length = length.or(one);
             Family::String
         }
-        "name" if dialect == Dialect::Postgresql => {
+        "name" if dialect == Dialect::Postgres => {
             kind.length = Some(63);
             Family::String
         }
@@ -437,7 +437,7 @@ fn affinity(kind: &mut ColumnType, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Dialect::{Mysql, Postgresql, Sqlite};
+    use Dialect::{MySql, Postgres, Sqlite};
 
     /// `Family length precision scale timezone`, `-` for what is not said.
     fn read(text: &str, dialect: Dialect) -> String {
@@ -502,7 +502,7 @@ mod tests {
             ("", "Other - - -"),
         ];
         for (text, expected) in cases {
-            assert_eq!(read(text, Postgresql), expected, "{text}");
+            assert_eq!(read(text, Postgres), expected, "{text}");
         }
     }
 
@@ -540,7 +540,7 @@ mod tests {
             ("uuid", "Uuid - - -"),
         ];
         for (text, expected) in cases {
-            assert_eq!(read(text, Mysql), expected, "{text}");
+            assert_eq!(read(text, MySql), expected, "{text}");
         }
     }
 
@@ -570,14 +570,14 @@ mod tests {
 
     #[test]
     fn the_words_of_an_enum() {
-        let kind = read_type(r"enum('it''s','a,b','c)','d\\e')", Mysql);
+        let kind = read_type(r"enum('it''s','a,b','c)','d\\e')", MySql);
         assert_eq!(kind.values, ["it's", "a,b", "c)", r"d\e"]);
         assert_eq!(kind.written, r"enum('it''s','a,b','c)','d\\e')");
     }
 
     #[test]
     fn a_type_that_only_the_catalogue_knows() {
-        let name = |text: &str| read_type(text, Postgresql).enum_name;
+        let name = |text: &str| read_type(text, Postgres).enum_name;
         let named = |schema: Option<&str>, name: &str| {
             Some(TableName {
                 schema: schema.map(str::to_owned),
@@ -595,7 +595,7 @@ mod tests {
         assert_eq!(name("mood[]"), named(None, "mood"));
         assert_eq!(name("app.text"), named(Some("app"), "text"));
         assert_eq!(name("text"), None);
-        assert_eq!(read_type("mood[]", Postgresql).family, Family::Array);
+        assert_eq!(read_type("mood[]", Postgres).family, Family::Array);
     }
 
     #[test]
@@ -603,7 +603,7 @@ mod tests {
         for text in [
             "(", ")", "'", "\"", "((((", "enum('a", "[", "ä(ö", ".", "a.b.c",
         ] {
-            for dialect in [Postgresql, Mysql, Sqlite] {
+            for dialect in [Postgres, MySql, Sqlite] {
                 read_type(text, dialect);
             }
         }

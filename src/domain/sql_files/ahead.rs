@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::script::{Statement, statements};
-use crate::domain::forecast::{Dialect, Direction, Event, EventKind, Followed, Host, Migrations};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{Direction, Event, EventKind, Followed, Host, Migrations};
 use crate::domain::operation::{Operation, Place};
 use crate::domain::revision::RevisionId;
 

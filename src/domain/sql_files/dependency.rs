@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::history::{Dependency, Kind};
 use super::words;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
 use object_index::ObjectIndex;
 

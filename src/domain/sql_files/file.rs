@@ -15,7 +15,7 @@ use self::block::{Block, bare, is_commented, made_comment, parts};
 use self::notes::{Notes, notes};
 use super::script::tokens::{Kind, Token, Tokens};
 use super::script::{self, ScriptError, lint};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
 
 /// How the SQL that takes a migration down is written.

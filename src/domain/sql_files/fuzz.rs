@@ -15,10 +15,10 @@ use proptest::sample::{Index, select};
 use super::file::{Form, commented, read};
 use super::script::tokens::Tokens;
 use super::script::{self, statements};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
 
-const DIALECTS: [Dialect; 3] = [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite];
+const DIALECTS: [Dialect; 3] = [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite];
 
 /// The SQL files of all fixtures.
 static CORPUS: LazyLock<Vec<String>> = LazyLock::new(|| {

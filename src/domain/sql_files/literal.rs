@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// What stands for a NUL, which PostgreSQL and SQLite have no text with. Where the text itself counts it is
 /// refused before, by [`has_nul`].
@@ -20,8 +20,8 @@ pub fn has_nul(text: &str) -> bool {
 pub fn literal(dialect: Dialect, text: &str) -> String {
     let text = text.replace('\0', NO_NUL);
     match dialect {
-        Dialect::Postgresql => postgres(&text),
-        Dialect::Mysql => mysql(&text),
+        Dialect::Postgres => postgres(&text),
+        Dialect::MySql => mysql(&text),
         Dialect::Sqlite => sqlite(&text),
     }
 }
@@ -62,8 +62,8 @@ fn sqlite(text: &str) -> String {
 /// A name as an identifier, whatever it holds.
 pub fn identifier(dialect: Dialect, name: &str) -> String {
     let quote = match dialect {
-        Dialect::Mysql => "`",
-        Dialect::Postgresql | Dialect::Sqlite => "\"",
+        Dialect::MySql => "`",
+        Dialect::Postgres | Dialect::Sqlite => "\"",
     };
     format!("{quote}{}{quote}", name.replace(quote, &quote.repeat(2)))
 }
@@ -82,12 +82,12 @@ mod tests {
             ("$$é", "'$$é'", "_utf8mb4 X'2424c3a9'", "'$$é'"),
             ("\0", "'\u{fffd}'", "_utf8mb4 X'efbfbd'", "'\u{fffd}'"),
         ] {
-            assert_eq!(literal(Dialect::Postgresql, text), postgres);
-            assert_eq!(literal(Dialect::Mysql, text), mysql);
+            assert_eq!(literal(Dialect::Postgres, text), postgres);
+            assert_eq!(literal(Dialect::MySql, text), mysql);
             assert_eq!(literal(Dialect::Sqlite, text), sqlite);
         }
-        assert_eq!(identifier(Dialect::Postgresql, "a\"b"), "\"a\"\"b\"");
-        assert_eq!(identifier(Dialect::Mysql, "a`b"), "`a``b`");
+        assert_eq!(identifier(Dialect::Postgres, "a\"b"), "\"a\"\"b\"");
+        assert_eq!(identifier(Dialect::MySql, "a`b"), "`a``b`");
         assert_eq!(optional(Dialect::Sqlite, None), "NULL");
     }
 }

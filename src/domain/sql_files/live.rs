@@ -13,7 +13,7 @@ use self::created::Created;
 use super::file::MigrationFile;
 use super::sql_statement::{self, Object};
 use super::words;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
 
 /// A kind of object that every catalogue query reports.
@@ -147,8 +147,8 @@ impl LiveSchema {
     /// The objects as the catalogue reports them, each in a schema, and the schemas of the search path.
     pub fn new(dialect: Dialect, objects: Vec<LiveObject>, path: Vec<String>) -> Self {
         let folded = |object: LiveObject| match dialect {
-            Dialect::Postgresql => object,
-            Dialect::Mysql | Dialect::Sqlite => LiveObject {
+            Dialect::Postgres => object,
+            Dialect::MySql | Dialect::Sqlite => LiveObject {
                 table: object.table.map(|table| table.to_lowercase()),
                 name: object.name.to_lowercase(),
                 ..object
@@ -172,7 +172,7 @@ impl LiveSchema {
         }
         let schemas: Vec<&str> = match &expected.schema {
             Some(schema) => vec![schema],
-            None if self.dialect == Dialect::Postgresql => {
+            None if self.dialect == Dialect::Postgres => {
                 let path = self.path.iter().map(String::as_str);
                 path.chain(["public"]).collect()
             }
@@ -189,8 +189,8 @@ impl LiveSchema {
     /// Whether the catalogue lists objects of this kind.
     fn lists(&self, kind: LiveKind) -> bool {
         match self.dialect {
-            Dialect::Postgresql => true,
-            Dialect::Mysql => !matches!(kind, LiveKind::Schema),
+            Dialect::Postgres => true,
+            Dialect::MySql => !matches!(kind, LiveKind::Schema),
             Dialect::Sqlite => !matches!(kind, LiveKind::Constraint | LiveKind::Schema),
         }
     }

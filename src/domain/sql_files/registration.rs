@@ -6,7 +6,7 @@ use super::dependency::{Candidate, DependencyError, dependencies};
 use super::file::MigrationFile;
 use super::history::{Dependency, History, HistoryRecord, Kind, Status};
 use super::supabase::{RemoteStatus, remote_status};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
 
 /// What `sync` finds of a file.

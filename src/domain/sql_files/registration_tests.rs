@@ -47,7 +47,7 @@ fn registered(
         files,
         unread: &[id("0_unread")],
         history,
-        dialect: Dialect::Postgresql,
+        dialect: Dialect::Postgres,
     };
     let ids: Vec<RevisionId> = names.iter().map(|name| id(name)).collect();
     let (found, order) = registration.of(&ids.iter().collect())?;

@@ -19,7 +19,7 @@ use std::ops::Range;
 
 use self::nesting::Nesting;
 use self::tokens::{Kind, Token, Tokens};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// One statement of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +130,7 @@ pub(super) fn spans(sql: &str, dialect: Dialect) -> Result<Vec<Span>, ScriptErro
         }
         refuse_commands(&token, open.is_none(), sql, dialect)?;
         let Some(current) = &mut open else {
-            if dialect == Dialect::Mysql && token.is_word("DELIMITER") {
+            if dialect == Dialect::MySql && token.is_word("DELIMITER") {
                 delimiter = new_delimiter(tokens.rest_of_line(), token.line)?;
                 tokens.stop_at(delimiter);
             } else if !token.is(";") {
@@ -171,8 +171,8 @@ fn refuse_commands(
     dialect: Dialect,
 ) -> Result<(), ScriptError> {
     let client = match dialect {
-        Dialect::Postgresql => "psql",
-        Dialect::Mysql => "the mysql client",
+        Dialect::Postgres => "psql",
+        Dialect::MySql => "the mysql client",
         Dialect::Sqlite => "the sqlite3 shell",
     };
     let command = match token.kind {

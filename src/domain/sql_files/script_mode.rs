@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::history::Progress;
 use super::script::Statement;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// How a script is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn way(statements: &[Statement], dialect: Dialect) -> ScriptMode {
             })
         })
         .collect();
-    if alone.is_empty() && dialect != Dialect::Mysql {
+    if alone.is_empty() && dialect != Dialect::MySql {
         ScriptMode::Transactional
     } else {
         ScriptMode::PerStatement(alone)
@@ -118,7 +118,7 @@ pub fn next(
     let sent = statements
         .get(done)
         .filter(|_| known.in_flight.is_some_and(|(at, _)| at == done));
-    if dialect == Dialect::Mysql && sent.is_some_and(|sent| commits_where_it_likes(&sent.text)) {
+    if dialect == Dialect::MySql && sent.is_some_and(|sent| commits_where_it_likes(&sent.text)) {
         return Err(format!(
             "{done} of its {of} statements are done, and what statement {} calls may be half done",
             done + 1
@@ -242,7 +242,7 @@ mod tests {
             ..known
         };
         let progress = progress(&statements);
-        next(&progress, &statements, schema, Dialect::Mysql, known)
+        next(&progress, &statements, schema, Dialect::MySql, known)
     }
 
     const SENT: ResumeFacts<'_> = ResumeFacts {
@@ -300,7 +300,7 @@ mod tests {
         let progress = progress(&run);
         let at = |texts: &[&str], known| {
             let schema = Some("before");
-            next(&progress, &statements(texts), schema, Dialect::Mysql, known)
+            next(&progress, &statements(texts), schema, Dialect::MySql, known)
         };
         let vouched = ResumeFacts {
             vouched: true,

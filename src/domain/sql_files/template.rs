@@ -13,7 +13,7 @@ mod tests;
 
 use super::sql_statement::{self, SqlStatement};
 use super::words::{self, Sql};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use schema_knowledge::SchemaKnowledge;
 
 /// What can be put at the end of a file.

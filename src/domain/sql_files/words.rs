@@ -9,7 +9,7 @@ use sqlparser::dialect::{MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
 use super::script;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// A token and where it stands.
 #[derive(Debug, Clone)]
@@ -41,8 +41,8 @@ pub(super) fn statements(text: &str, dialect: Dialect) -> Vec<Sql> {
 
 fn grammar(dialect: Dialect) -> &'static dyn sqlparser::dialect::Dialect {
     match dialect {
-        Dialect::Postgresql => &PostgreSqlDialect {},
-        Dialect::Mysql => &MySqlDialect {},
+        Dialect::Postgres => &PostgreSqlDialect {},
+        Dialect::MySql => &MySqlDialect {},
         Dialect::Sqlite => &SQLiteDialect {},
     }
 }
@@ -200,7 +200,7 @@ pub(super) fn key<'a>(parts: impl Iterator<Item = &'a str>) -> String {
 pub(super) fn folded(token: &Token, dialect: Dialect) -> Option<String> {
     match token {
         Token::Word(word) => Some(match (dialect, word.quote_style) {
-            (Dialect::Postgresql, Some(quote)) => word
+            (Dialect::Postgres, Some(quote)) => word
                 .value
                 .replace(&format!("{quote}{quote}"), &quote.to_string()),
             _ => word.value.to_lowercase(),

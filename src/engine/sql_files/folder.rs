@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::file::{self, Malformed, MigrationFile, NameError, has_mark};
 use crate::files;

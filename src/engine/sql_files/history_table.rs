@@ -15,7 +15,7 @@ pub use self::layout::VERSION;
 pub use self::writing::{Unwritable, writable};
 
 use crate::domain::connection::VersionTable;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows, always};
 use crate::domain::sql_files::literal::{identifier, literal};
 
@@ -63,7 +63,7 @@ impl Tables {
         let schema = schema.unwrap_or(SCHEMA).to_owned();
         Self {
             dialect,
-            schema: (dialect == Dialect::Postgresql).then_some(schema),
+            schema: (dialect == Dialect::Postgres).then_some(schema),
         }
     }
 
@@ -82,7 +82,7 @@ impl Tables {
         // SQLite would find out about another writer only at its first write, and then not wait.
         let begin = match self.dialect {
             Dialect::Sqlite => "BEGIN IMMEDIATE",
-            Dialect::Postgresql | Dialect::Mysql => "BEGIN",
+            Dialect::Postgres | Dialect::MySql => "BEGIN",
         };
         run(execution, begin)?;
         for statement in statements {
@@ -118,14 +118,14 @@ impl Tables {
         let names = names.join(", ");
         // The catalogs, because to ask for a table that is not there would end a transaction.
         let query = match self.dialect {
-            Dialect::Postgresql => format!(
+            Dialect::Postgres => format!(
                 "SELECT c.relname, a.attname FROM pg_catalog.pg_class c \
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
                  WHERE n.nspname = {} AND c.relname IN ({names}) AND a.attnum > 0 AND NOT a.attisdropped",
                 self.text(self.schema.as_deref().unwrap_or(SCHEMA)),
             ),
-            Dialect::Mysql => format!(
+            Dialect::MySql => format!(
                 "SELECT table_name, column_name FROM information_schema.columns \
                  WHERE table_schema = database() AND table_name IN ({names})"
             ),

@@ -1,6 +1,6 @@
 //! Reads which objects a database has, in one query.
 
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::query::{Execution, RunError, TextRows, always};
 use crate::domain::sql_files::live::{LiveKind, LiveObject, LiveSchema};
 
@@ -60,11 +60,11 @@ const SQLITE: &str = "
 /// The objects of the database.
 pub fn read(execution: &mut dyn Execution, dialect: Dialect) -> Result<LiveSchema, RunError> {
     let (objects, path) = match dialect {
-        Dialect::Postgresql => (
+        Dialect::Postgres => (
             POSTGRES,
             "SELECT unnest(pg_catalog.current_schemas(false))::text",
         ),
-        Dialect::Mysql => (MYSQL, "SELECT database()"),
+        Dialect::MySql => (MYSQL, "SELECT database()"),
         Dialect::Sqlite => (SQLITE, "SELECT 'main'"),
     };
     let mut rows = |sql: &str| -> Result<TextRows, RunError> { execution.run(sql, &mut always) };

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use self::step::{Deadline, Outcome, Step};
 use super::history_table::{By, Tables};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::query::Execution;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::ENGINE;
@@ -209,7 +209,7 @@ impl Engine for SqlFiles {
     }
 
     fn stays_connected(&self) -> bool {
-        self.tables.dialect == Dialect::Postgresql
+        self.tables.dialect == Dialect::Postgres
     }
 
     fn run_sequence(

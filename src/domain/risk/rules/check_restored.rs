@@ -74,7 +74,7 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::Dialect;
+    use crate::domain::dialect::Dialect;
     use crate::domain::operation::Name;
     use crate::domain::risk::testing::{FakeProbe, edit, live, only, schema, step, table};
 
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn rows_that_break_it_make_it_fail() {
-        let seen = step(&schema(Dialect::Postgresql), vec![check()]);
+        let seen = step(&schema(Dialect::Postgres), vec![check()]);
         let finding = only(CODE, &seen, FakeProbe::all(1));
         assert_eq!(
             finding.sentence,
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_condition_over_renamed_columns_is_not_asked() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| {
             table.columns.get_mut("age").unwrap().origin = live("years");
         });

@@ -136,7 +136,7 @@ fn prior(seen: &StepTrace, dropped_from: &TableName, dropped: &str) -> Level {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::Dialect;
+    use crate::domain::dialect::Dialect;
     use crate::domain::operation::Recreate;
     use crate::domain::risk::testing::{
         FakeProbe, column, edit, live, made, only, place, schema, step, table, undoing,
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_level_is_that_of_the_values() {
-        let seen = step(&schema(Dialect::Postgresql), vec![dropping()]);
+        let seen = step(&schema(Dialect::Postgres), vec![dropping()]);
         let full = only(CODE, &seen, FakeProbe::all(1_204_331));
         assert_eq!(
             full.sentence,
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_renamed_column_is_asked_under_its_present_name_with_its_default() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| {
             let email = table.columns.get_mut("email").unwrap();
             email.origin = live("mail");
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn without_values_the_rows_say_something() {
-        let seen = step(&schema(Dialect::Postgresql), vec![dropping()]);
+        let seen = step(&schema(Dialect::Postgres), vec![dropping()]);
         let rows = |count| {
             FakeProbe::by(move |question| {
                 matches!(question, Question::Rows { .. }).then_some(count)
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_the_plan_makes_holds_nothing() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| {
             table.columns.get_mut("email").unwrap().origin = made();
         });

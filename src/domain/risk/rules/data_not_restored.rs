@@ -159,7 +159,7 @@ fn deleted(seen: &StepTrace) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::Dialect;
+    use crate::domain::dialect::Dialect;
     use crate::domain::risk::testing::{
         FakeProbe, column, found, only, schema, step, table, undoing,
     };
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_table_comes_back_without_its_rows() {
-        let before = schema(Dialect::Postgresql);
+        let before = schema(Dialect::Postgres);
         let seen = undoing(step(&before, vec![create("old")]), vec![drop("old")]);
         let finding = only(CODE, &seen, FakeProbe::all(0));
         assert_eq!(
@@ -222,7 +222,7 @@ mod tests {
             if_exists: false,
             cascade: false,
         };
-        let seen = undoing(step(&schema(Dialect::Mysql), vec![add]), vec![dropped]);
+        let seen = undoing(step(&schema(Dialect::MySql), vec![add]), vec![dropped]);
         assert_eq!(only(CODE, &seen, FakeProbe::all(5)).level, Level::High);
         assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::High);
         assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Low);
@@ -257,7 +257,7 @@ mod tests {
         let reads = "UPDATE users SET old = a.old FROM archive a WHERE a.id = users.id";
         let level = |copies: Vec<Operation>, sql: &str| {
             let up = copies.into_iter().chain([dropped.clone()]).collect();
-            let before = schema(Dialect::Postgresql);
+            let before = schema(Dialect::Postgres);
             let seen = undoing(step(&before, vec![add.clone(), fill(sql)]), up);
             only(CODE, &seen, FakeProbe::all(5)).level
         };

@@ -107,7 +107,7 @@ const ADVICE: &str = "read the statement and keep a copy of the rows that it cha
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::Dialect;
+    use crate::domain::dialect::Dialect;
     use crate::domain::risk::testing::{FakeProbe, edit, made, only, schema, step, table};
 
     fn changing(change: RowChange, conditional: bool) -> Operation {
@@ -123,7 +123,7 @@ mod tests {
     /// Nothing is overwritten in a column that was not there.
     #[test]
     fn to_fill_what_the_plan_adds_takes_nothing_away() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| {
             table.columns.get_mut("email").unwrap().origin = made();
         });
@@ -166,13 +166,13 @@ mod tests {
             ),
             (RowChange::Insert, "inserts rows into users", Level::Medium),
         ] {
-            let seen = step(&schema(Dialect::Postgresql), vec![changing(change, true)]);
+            let seen = step(&schema(Dialect::Postgres), vec![changing(change, true)]);
             let finding = only(CODE, &seen, FakeProbe::all(88));
             assert_eq!((finding.sentence.as_str(), finding.level), (words, level));
             assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, level);
         }
         let empty = step(
-            &schema(Dialect::Postgresql),
+            &schema(Dialect::Postgres),
             vec![changing(RowChange::Delete, false)],
         );
         assert_eq!(only(CODE, &empty, FakeProbe::all(0)).level, Level::Low);
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_table_that_the_plan_made_has_nothing_to_lose() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| table.origin = made());
         let seen = step(&before, vec![changing(RowChange::Update, false)]);
         assert_eq!(only(CODE, &seen, FakeProbe::all(5)).level, Level::Low);

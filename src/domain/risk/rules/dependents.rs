@@ -4,7 +4,8 @@
 //! refuse.
 
 use super::Rule;
-use crate::domain::forecast::{Dialect, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::names;
@@ -43,7 +44,7 @@ fn keys(context: &OperationContext<'_>, dropped: &TableName, cascade: bool) -> V
         return Vec::new();
     };
     let rest = match context.dialect {
-        Some(Dialect::Postgresql) if cascade => "which goes with it",
+        Some(Dialect::Postgres) if cascade => "which goes with it",
         // It looks at foreign keys only where the connection asks for that.
         Some(Dialect::Sqlite) => "which then points at nothing",
         _ => return Vec::new(),
@@ -76,8 +77,8 @@ fn views(
         return Vec::new();
     };
     let (rest, outcome) = match (context.dialect, column) {
-        (Some(Dialect::Postgresql), _) if cascade => ("which goes with it", None),
-        (Some(Dialect::Mysql), _) | (Some(Dialect::Sqlite), None) => ("which is broken then", None),
+        (Some(Dialect::Postgres), _) if cascade => ("which goes with it", None),
+        (Some(Dialect::MySql), _) | (Some(Dialect::Sqlite), None) => ("which is broken then", None),
         // It reads the views again when a column goes, not in a batch.
         (Some(Dialect::Sqlite), Some(_)) => {
             ("which is broken then", Some(FailurePrediction::MayFail))
@@ -118,7 +119,7 @@ mod tests {
     fn leaned_on(dialect: Dialect) -> SchemaModel {
         let mut before = schema(dialect);
         let full = |name: &str| TableName {
-            schema: (dialect == Dialect::Postgresql).then(|| "public".to_owned()),
+            schema: (dialect == Dialect::Postgres).then(|| "public".to_owned()),
             name: name.to_owned(),
         };
         let key = ForeignKey {
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_cascade_takes_others_along() {
-        let seen = step(&leaned_on(Dialect::Postgresql), vec![dropping(true)]);
+        let seen = step(&leaned_on(Dialect::Postgres), vec![dropping(true)]);
         let sentences: Vec<String> = found(CODE, &seen, FakeProbe::all(0))
             .into_iter()
             .map(|finding| finding.sentence)
@@ -162,7 +163,7 @@ mod tests {
             ]
         );
         // Without one the server refuses: that is a failure of the schema's.
-        let seen = step(&leaned_on(Dialect::Postgresql), vec![dropping(false)]);
+        let seen = step(&leaned_on(Dialect::Postgres), vec![dropping(false)]);
         assert!(found(CODE, &seen, FakeProbe::all(0)).is_empty());
     }
 
@@ -180,9 +181,9 @@ mod tests {
             if_exists: false,
             cascade: false,
         };
-        let seen = step(&leaned_on(Dialect::Mysql), vec![drop("email")]);
+        let seen = step(&leaned_on(Dialect::MySql), vec![drop("email")]);
         assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Medium);
-        let seen = step(&leaned_on(Dialect::Mysql), vec![drop("mail")]);
+        let seen = step(&leaned_on(Dialect::MySql), vec![drop("mail")]);
         assert!(found(CODE, &seen, FakeProbe::all(0)).is_empty());
     }
 }

@@ -56,12 +56,12 @@ fn raises(function: &Function) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::Dialect;
+    use crate::domain::dialect::Dialect;
     use crate::domain::risk::testing::{FakeProbe, found, only, schema, step, table, undoing};
 
     #[test]
     fn nothing_is_said_where_nothing_was_done() {
-        let empty = step(&schema(Dialect::Postgresql), Vec::new());
+        let empty = step(&schema(Dialect::Postgres), Vec::new());
         assert!(found(CODE, &empty, FakeProbe::nothing()).is_empty());
         let drop = Operation::DropTable {
             table: table("users"),
@@ -71,7 +71,7 @@ mod tests {
         let idle = undoing(empty, vec![drop.clone()]);
         assert_eq!(only(CODE, &idle, FakeProbe::nothing()).level, Level::Medium);
         let busy = undoing(
-            step(&schema(Dialect::Postgresql), vec![drop.clone()]),
+            step(&schema(Dialect::Postgres), vec![drop.clone()]),
             vec![drop],
         );
         assert!(found(CODE, &busy, FakeProbe::nothing()).is_empty());
@@ -92,7 +92,7 @@ mod tests {
             concurrently: false,
             if_exists: false,
         };
-        let seen = step(&schema(Dialect::Postgresql), vec![read]);
+        let seen = step(&schema(Dialect::Postgres), vec![read]);
         only(CODE, &undoing(seen, vec![index]), FakeProbe::nothing());
     }
 }

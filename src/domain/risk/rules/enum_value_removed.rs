@@ -1,7 +1,8 @@
 //! A word goes from an enum.
 
 use super::Rule;
-use crate::domain::forecast::{Dialect, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnType, Family, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::finding_draft::FindingDraft;
@@ -154,7 +155,7 @@ mod tests {
 
     #[test]
     fn rows_that_hold_the_word_make_it_fail() {
-        for dialect in [Dialect::Postgresql, Dialect::Mysql] {
+        for dialect in [Dialect::Postgres, Dialect::MySql] {
             let seen = over(dialect, "ENUM('a', 'b')", "ENUM('a')", None);
             let finding = only(CODE, &seen, FakeProbe::all(2));
             assert_eq!(
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn a_type_that_is_only_named_is_looked_up() {
         let cast = Some("email::text::status_old");
-        let seen = over(Dialect::Postgresql, "ENUM('a', 'b')", "status_old", cast);
+        let seen = over(Dialect::Postgres, "ENUM('a', 'b')", "status_old", cast);
         assert_eq!(
             only(CODE, &seen, FakeProbe::all(2)).outcome,
             Some(FailurePrediction::WillFail)
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn a_conversion_may_save_them() {
         let using = Some("CASE email WHEN 'b' THEN 'a' END::status_old");
-        let seen = over(Dialect::Postgresql, "ENUM('a', 'b')", "status_old", using);
+        let seen = over(Dialect::Postgres, "ENUM('a', 'b')", "status_old", using);
         assert_eq!(
             only(CODE, &seen, FakeProbe::all(2)).outcome,
             Some(FailurePrediction::MayFail)
@@ -210,13 +211,13 @@ mod tests {
         assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Low);
         assert!(found("type-narrowed", &seen, FakeProbe::all(2)).is_empty());
         // A server with enums knows better.
-        let seen = says(Dialect::Postgresql, "VARCHAR(1)");
+        let seen = says(Dialect::Postgres, "VARCHAR(1)");
         assert!(found(CODE, &seen, FakeProbe::all(2)).is_empty());
     }
 
     #[test]
     fn more_words_are_no_loss() {
-        let seen = over(Dialect::Mysql, "ENUM('a')", "ENUM('a', 'b')", None);
+        let seen = over(Dialect::MySql, "ENUM('a')", "ENUM('a', 'b')", None);
         assert!(found(CODE, &seen, FakeProbe::all(2)).is_empty());
     }
 }

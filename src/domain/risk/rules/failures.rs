@@ -87,12 +87,13 @@ fn advice(failure: &Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::{Dialect, Followed};
+    use crate::domain::dialect::Dialect;
+    use crate::domain::forecast::Followed;
     use crate::domain::risk::testing::{FakeProbe, only, place, schema, step};
 
     #[test]
     fn a_failure_names_who_did_it() {
-        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        let mut seen = step(&schema(Dialect::Postgres), Vec::new());
         seen.downgrade.failures.push(Failure {
             code: MISSING,
             sentence: "drops column users.nick, which does not exist".to_owned(),
@@ -120,7 +121,7 @@ mod tests {
     /// Whatever tells of it: the function that is not there, or the plan that comes upon it.
     #[test]
     fn a_downgrade_that_is_not_there_is_told_once() {
-        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        let mut seen = step(&schema(Dialect::Postgres), Vec::new());
         seen.downgrade.followed = Followed::Missing;
         seen.downgrade.failures.push(Failure {
             code: NO_DOWNGRADE,

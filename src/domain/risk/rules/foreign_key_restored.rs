@@ -1,7 +1,8 @@
 //! Rows have to point at others again.
 
 use super::Rule;
-use crate::domain::forecast::{Dialect, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Constraint, Operation};
 use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::finding_draft::FindingDraft;
@@ -40,7 +41,7 @@ fn restored(context: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Findi
     let name = format!("{} ({})", context.say(table), columns.join(", "));
     let referent = context.say(&references.table);
     let lock = match context.dialect {
-        Some(Dialect::Postgresql) => ", under a SHARE ROW EXCLUSIVE lock on both",
+        Some(Dialect::Postgres) => ", under a SHARE ROW EXCLUSIVE lock on both",
         _ => "",
     };
     let found = |level, rest: String| {
@@ -181,8 +182,8 @@ mod tests {
     #[test]
     fn orphans_make_it_fail_where_the_server_looks() {
         for (dialect, outcome) in [
-            (Dialect::Postgresql, Some(FailurePrediction::WillFail)),
-            (Dialect::Mysql, Some(FailurePrediction::WillFail)),
+            (Dialect::Postgres, Some(FailurePrediction::WillFail)),
+            (Dialect::MySql, Some(FailurePrediction::WillFail)),
             (Dialect::Sqlite, None),
         ] {
             let seen = step(&schema(dialect), vec![key(false)]);
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn rows_that_change_in_either_table_make_it_uncertain() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| table.rows_changed = true);
         let seen = step(&before, vec![key(false)]);
         assert_eq!(
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_new_table_is_pointed_at_by_nobody_rightly() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| table.origin = made());
         let seen = step(&before, vec![key(false)]);
         let values =
@@ -223,7 +224,7 @@ mod tests {
 
     #[test]
     fn not_valid_does_not_look() {
-        let seen = step(&schema(Dialect::Postgresql), vec![key(true)]);
+        let seen = step(&schema(Dialect::Postgres), vec![key(true)]);
         assert_eq!(only(CODE, &seen, FakeProbe::all(2)).level, Level::Low);
     }
 }

@@ -1,7 +1,8 @@
 //! An index is built: whoever writes has to wait.
 
 use super::Rule;
-use crate::domain::forecast::{Dialect, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Constraint, Operation};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{TableContents, operations_with_schema};
@@ -38,15 +39,15 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
         }
         let size = scene.size(table, ask);
         let lock = match scene.dialect {
-            Some(Dialect::Postgresql) if concurrently => {
+            Some(Dialect::Postgres) if concurrently => {
                 ", under a SHARE UPDATE EXCLUSIVE lock: nobody waits"
             }
-            Some(Dialect::Postgresql) if is_key => {
+            Some(Dialect::Postgres) if is_key => {
                 ", under an ACCESS EXCLUSIVE lock: readers and writers wait"
             }
-            Some(Dialect::Postgresql) => ", under a SHARE lock: writers wait",
+            Some(Dialect::Postgres) => ", under a SHARE lock: writers wait",
             Some(Dialect::Sqlite) => ": nobody else writes meanwhile",
-            Some(Dialect::Mysql) | None => "",
+            Some(Dialect::MySql) | None => "",
         };
         let level = if concurrently {
             Level::Low
@@ -93,14 +94,14 @@ mod tests {
 
     #[test]
     fn postgresql_keeps_writers_out_unless_told() {
-        let seen = step(&schema(Dialect::Postgresql), vec![index(false)]);
+        let seen = step(&schema(Dialect::Postgres), vec![index(false)]);
         let finding = only(CODE, &seen, FakeProbe::all(1_240_000_000));
         assert_eq!(
             finding.sentence,
             "builds index ix on users (1.2 GB), under a SHARE lock: writers wait"
         );
         assert_eq!(finding.level, Level::Medium);
-        let seen = step(&schema(Dialect::Postgresql), vec![index(true)]);
+        let seen = step(&schema(Dialect::Postgres), vec![index(true)]);
         assert_eq!(
             only(CODE, &seen, FakeProbe::all(1_240_000_000)).level,
             Level::Low
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_table_that_the_plan_made_has_nobody_who_waits() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| table.origin = made());
         let seen = step(&before, vec![index(false)]);
         assert!(found(CODE, &seen, FakeProbe::all(9)).is_empty());

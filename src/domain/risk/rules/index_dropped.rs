@@ -1,7 +1,8 @@
 //! An index goes: queries that used it read the whole table.
 
 use super::Rule;
-use crate::domain::forecast::{Dialect, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{
@@ -36,8 +37,8 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
             None => (String::new(), Size::Unknown),
         };
         let lock = match (scene.dialect, concurrently) {
-            (Some(Dialect::Postgresql), true) => ", under a SHARE UPDATE EXCLUSIVE lock",
-            (Some(Dialect::Postgresql), false) => ", under an ACCESS EXCLUSIVE lock for a moment",
+            (Some(Dialect::Postgres), true) => ", under a SHARE UPDATE EXCLUSIVE lock",
+            (Some(Dialect::Postgres), false) => ", under an ACCESS EXCLUSIVE lock for a moment",
             _ => "",
         };
         let sentence = format!("drops index {index}{on}{}{lock}", size.words());
@@ -78,7 +79,7 @@ mod tests {
             concurrently: false,
             if_exists: false,
         };
-        let seen = step(&schema(Dialect::Postgresql), vec![drop]);
+        let seen = step(&schema(Dialect::Postgres), vec![drop]);
         let large = only(CODE, &seen, FakeProbe::all(1_240_000_000));
         assert_eq!(
             large.sentence,

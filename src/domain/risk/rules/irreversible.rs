@@ -55,13 +55,14 @@ fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::{Dialect, Happened};
+    use crate::domain::dialect::Dialect;
+    use crate::domain::forecast::Happened;
     use crate::domain::risk::testing::{FakeProbe, event, only, schema, step};
 
     /// A file of SQL has no functions.
     #[test]
     fn what_is_missing_is_called_by_its_name() {
-        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        let mut seen = step(&schema(Dialect::Postgres), Vec::new());
         seen.downgrade.followed = Followed::Missing;
         let said = |seen: &StepTrace| {
             let finding = only(MISSING, seen, FakeProbe::nothing());
@@ -79,7 +80,7 @@ mod tests {
     }
 
     fn raising(certain: bool) -> StepTrace {
-        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        let mut seen = step(&schema(Dialect::Postgres), Vec::new());
         let raises = EventKind::Raises {
             exception: "NotImplementedError".to_owned(),
             message: Some("no way back".to_owned()),
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_downgrade_cannot_be_run() {
-        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        let mut seen = step(&schema(Dialect::Postgres), Vec::new());
         seen.downgrade.followed = Followed::Missing;
         assert_eq!(
             only(MISSING, &seen, FakeProbe::nothing()).outcome,

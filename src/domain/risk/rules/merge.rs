@@ -23,13 +23,13 @@ fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::Dialect;
+    use crate::domain::dialect::Dialect;
     use crate::domain::operation::Operation;
     use crate::domain::risk::testing::{FakeProbe, found, only, schema, step, table};
 
     #[test]
     fn a_merge_that_does_something_is_more_than_a_merge() {
-        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        let mut seen = step(&schema(Dialect::Postgres), Vec::new());
         assert!(found(CODE, &seen, FakeProbe::nothing()).is_empty());
         seen.is_merge = true;
         assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::Low);
@@ -38,7 +38,7 @@ mod tests {
             if_exists: false,
             cascade: false,
         };
-        let mut seen = step(&schema(Dialect::Postgresql), vec![drop]);
+        let mut seen = step(&schema(Dialect::Postgres), vec![drop]);
         seen.is_merge = true;
         assert!(found(CODE, &seen, FakeProbe::nothing()).is_empty());
     }

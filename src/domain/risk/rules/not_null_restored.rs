@@ -1,7 +1,8 @@
 //! A column that took NULL takes it no more, or a new column does not.
 
 use super::Rule;
-use crate::domain::forecast::{Dialect, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnDefinition, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::finding_draft::FindingDraft;
@@ -131,7 +132,7 @@ fn added(
             let evidence = evidence(&answer, "row", "rows");
             match context.dialect {
                 // The server makes a value up: 0, the empty text. Not of days, in strict mode.
-                Some(Dialect::Mysql) => {
+                Some(Dialect::MySql) => {
                     let words = format!("{words}, each of which gets an empty value of its type");
                     found(Level::Medium, words).because(evidence).advise(advice)
                 }
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn nulls_make_it_fail_everywhere() {
-        for dialect in [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite] {
+        for dialect in [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite] {
             let seen = step(&schema(dialect), vec![altering()]);
             let finding = only(CODE, &seen, FakeProbe::all(12));
             assert_eq!(
@@ -201,7 +202,7 @@ mod tests {
     /// Turns red if a failure is called certain that the plan itself may prevent.
     #[test]
     fn where_the_plan_changes_rows_before_it_may_fail() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| table.rows_changed = true);
         let seen = step(&before, vec![altering()]);
         assert_eq!(
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_column_that_the_plan_made_is_null_in_every_row() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| {
             table.columns.get_mut("email").unwrap().origin = made();
         });
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn what_is_not_null_already_stays() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| {
             table.columns.get_mut("email").unwrap().nullable = false;
         });
@@ -237,9 +238,9 @@ mod tests {
     #[test]
     fn a_new_column_without_default_fails_where_there_are_rows() {
         for (dialect, outcome) in [
-            (Dialect::Postgresql, Some(FailurePrediction::WillFail)),
+            (Dialect::Postgres, Some(FailurePrediction::WillFail)),
             (Dialect::Sqlite, Some(FailurePrediction::WillFail)),
-            (Dialect::Mysql, None),
+            (Dialect::MySql, None),
         ] {
             let seen = step(&schema(dialect), vec![adding()]);
             assert_eq!(only(CODE, &seen, FakeProbe::all(2)).outcome, outcome);

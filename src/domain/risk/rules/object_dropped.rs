@@ -198,13 +198,13 @@ fn found(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::Dialect;
+    use crate::domain::dialect::Dialect;
     use crate::domain::operation::Operation;
     use crate::domain::risk::testing::{FakeProbe, found, schema, step, undoing};
     use crate::domain::sql::{self, take_apart};
 
     fn operations(sql: &str) -> Vec<Operation> {
-        take_apart(&[Some(sql.to_owned())], Dialect::Postgresql)
+        take_apart(&[Some(sql.to_owned())], Dialect::Postgres)
             .into_iter()
             .map(|effect| match effect {
                 sql::Effect::Operation(operation) => *operation,
@@ -215,7 +215,7 @@ mod tests {
 
     fn seen(up: &str, down: &str) -> StepTrace {
         undoing(
-            step(&schema(Dialect::Postgresql), operations(down)),
+            step(&schema(Dialect::Postgres), operations(down)),
             operations(up),
         )
     }

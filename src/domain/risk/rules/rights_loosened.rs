@@ -66,7 +66,7 @@ fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::Dialect;
+    use crate::domain::dialect::Dialect;
     use crate::domain::risk::testing::{FakeProbe, found, only, schema, step, table};
 
     #[test]
@@ -77,7 +77,7 @@ mod tests {
                 table: Some(table("users")),
                 sql: "ALTER TABLE users\n  DISABLE ROW LEVEL SECURITY".to_owned(),
             };
-            step(&schema(Dialect::Postgresql), vec![operation])
+            step(&schema(Dialect::Postgres), vec![operation])
         };
         let finding = only(CODE, &rights(true), FakeProbe::nothing());
         assert_eq!(

@@ -98,7 +98,7 @@ fn prior(seen: &StepTrace, dropped: &TableName) -> Level {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::Dialect;
+    use crate::domain::dialect::Dialect;
     use crate::domain::operation::{ObjectKind, RowChange, SchemaObject};
     use crate::domain::risk::testing::{
         FakeProbe, add, edit, event, found, live, made, only, schema, step, table, undoing,
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_level_is_that_of_the_rows() {
-        let seen = step(&schema(Dialect::Postgresql), vec![dropping("users")]);
+        let seen = step(&schema(Dialect::Postgres), vec![dropping("users")]);
         let full = only(CODE, &seen, FakeProbe::all(1_204_331));
         assert_eq!(full.sentence, "drops table users with 1,204,331 rows");
         assert_eq!(full.level, Level::High);
@@ -135,7 +135,7 @@ mod tests {
 
     /// The schema with a copy of `users` that the plan makes.
     fn with_a_copy(email: &str) -> crate::domain::schema_model::SchemaModel {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         let columns = [("id", "INTEGER"), ("email", email), ("age", "BIGINT")];
         add(&mut before, "copy", &columns);
         edit(&mut before, "copy", |table| table.origin = made());
@@ -229,7 +229,7 @@ mod tests {
             conditional: true,
             sql: Some(sql.to_owned()),
         };
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         add(
             &mut before,
             "archive",
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn an_estimate_is_marked() {
-        let seen = step(&schema(Dialect::Postgresql), vec![dropping("users")]);
+        let seen = step(&schema(Dialect::Postgres), vec![dropping("users")]);
         let mut told = FakeProbe::all(5000);
         told.exact = false;
         let about = only(CODE, &seen, told);
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn what_the_plan_makes_holds_nothing_and_is_not_asked() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| table.origin = made());
         let seen = step(&before, vec![dropping("users")]);
         let mut told = FakeProbe::all(9);
@@ -309,7 +309,7 @@ mod tests {
     /// Turns red if the database is asked for a name that it does not have yet.
     #[test]
     fn a_renamed_table_is_asked_under_its_present_name() {
-        let mut before = schema(Dialect::Mysql);
+        let mut before = schema(Dialect::MySql);
         edit(&mut before, "users", |table| table.origin = live("people"));
         let seen = step(&before, vec![dropping("users")]);
         let told = FakeProbe::by(|question| match question {
@@ -325,7 +325,7 @@ mod tests {
     /// Turns red if nothing is said of a table that the server finds in a later schema of the search path.
     #[test]
     fn a_table_of_another_schema_may_be_meant() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         add(&mut before, "logs", &[("id", "INTEGER")]);
         before.default_schema = Some("rollback".to_owned());
         let finding = only(
@@ -342,14 +342,14 @@ mod tests {
 
     #[test]
     fn a_table_that_is_not_there_is_no_loss() {
-        let seen = step(&schema(Dialect::Postgresql), vec![dropping("none")]);
+        let seen = step(&schema(Dialect::Postgres), vec![dropping("none")]);
         assert!(found(CODE, &seen, FakeProbe::all(3)).is_empty());
     }
 
     #[test]
     fn behind_a_condition_it_is_a_possibility_and_said_once() {
         let mut seen = step(
-            &schema(Dialect::Postgresql),
+            &schema(Dialect::Postgres),
             vec![dropping("users"), dropping("users")],
         );
         for happened in &mut seen.downgrade.happened {

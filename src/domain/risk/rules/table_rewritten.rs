@@ -1,7 +1,8 @@
 //! Every row of a table is written again, and everybody else waits for it.
 
 use super::Rule;
-use crate::domain::forecast::{Dialect, EventKind, Happened, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{EventKind, Happened, StepTrace};
 use crate::domain::operation::{ColumnType, Family, Operation, Place, TableName};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::instant::{Change, Reason, column_change};
@@ -97,8 +98,8 @@ fn told(
     let name = context.say(table);
     let size = context.size(table, ask);
     let lock = match context.dialect {
-        Some(Dialect::Postgresql) => ", under an ACCESS EXCLUSIVE lock: readers and writers wait",
-        Some(Dialect::Mysql) => ", and writers wait",
+        Some(Dialect::Postgres) => ", under an ACCESS EXCLUSIVE lock: readers and writers wait",
+        Some(Dialect::MySql) => ", and writers wait",
         Some(Dialect::Sqlite) => ", and nobody else writes meanwhile",
         None => "",
     };
@@ -130,7 +131,7 @@ enum Rewrite {
 fn rewrites(context: &OperationContext<'_>, table: &TableName, ask: &mut dyn Probe) -> Rewrite {
     let drops = matches!(context.operation, Operation::DropColumn { .. });
     let adds = matches!(context.operation, Operation::AddColumn { .. });
-    if context.dialect != Some(Dialect::Mysql) || !(drops || adds) {
+    if context.dialect != Some(Dialect::MySql) || !(drops || adds) {
         return if always_rewrites(context) {
             Rewrite::Yes(None)
         } else {
@@ -153,7 +154,7 @@ fn rewrites(context: &OperationContext<'_>, table: &TableName, ask: &mut dyn Pro
 fn always_rewrites(context: &OperationContext<'_>) -> bool {
     match (context.dialect, context.operation) {
         (
-            Some(Dialect::Postgresql),
+            Some(Dialect::Postgres),
             Operation::AlterColumn {
                 table,
                 column,
@@ -170,7 +171,7 @@ fn always_rewrites(context: &OperationContext<'_>) -> bool {
             }
         }
         // A default that differs from row to row cannot be kept in one place.
-        (Some(Dialect::Postgresql), Operation::AddColumn { column, .. }) => {
+        (Some(Dialect::Postgres), Operation::AddColumn { column, .. }) => {
             column.server_default.as_ref().is_some_and(|default| {
                 let default = default.to_lowercase();
                 ["random", "uuid", "nextval", "clock_timestamp"]
@@ -179,7 +180,7 @@ fn always_rewrites(context: &OperationContext<'_>) -> bool {
             })
         }
         (
-            Some(Dialect::Mysql),
+            Some(Dialect::MySql),
             Operation::AlterColumn {
                 table,
                 column,
@@ -251,7 +252,7 @@ mod tests {
 
     #[test]
     fn postgresql_writes_again_what_has_other_bytes() {
-        let before = schema(Dialect::Postgresql);
+        let before = schema(Dialect::Postgres);
         let seen = step(&before, vec![altering("age", "INTEGER")]);
         let finding = only(CODE, &seen, FakeProbe::all(1_240_000_000));
         assert_eq!(
@@ -277,7 +278,7 @@ mod tests {
         let seen = step(&before, vec![batch(add)]);
         assert!(found(CODE, &seen, FakeProbe::all(10)).is_empty());
         let seen = step(
-            &schema(Dialect::Postgresql),
+            &schema(Dialect::Postgres),
             vec![batch(altering("email", "TEXT"))],
         );
         assert!(found(CODE, &seen, FakeProbe::all(10)).is_empty());
@@ -312,7 +313,7 @@ mod tests {
     /// Turns red if a change of columns is called a rewrite where `ALGORITHM=INSTANT` works, or the other way round.
     #[test]
     fn mysql_writes_again_where_a_column_cannot_change_instantly() {
-        let before = schema(Dialect::Mysql);
+        let before = schema(Dialect::MySql);
         let because = |reason: &str| {
             Some(format!(
                 "writes every row of users (10 bytes) again, because {reason}, and writers wait"
@@ -339,7 +340,7 @@ mod tests {
     /// MariaDB leaves the rows alone and drops the index.
     #[test]
     fn a_column_in_an_index_is_no_instant_change_on_mysql() {
-        let mut before = schema(Dialect::Mysql);
+        let mut before = schema(Dialect::MySql);
         edit(&mut before, "users", |users| {
             users.indexes.push(Index {
                 name: Name::Known("ix_users_age".to_owned()),

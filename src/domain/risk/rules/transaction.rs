@@ -1,7 +1,8 @@
 //! What a step cannot take back when it fails later.
 
 use super::Rule;
-use crate::domain::forecast::{Dialect, EventKind, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{EventKind, StepTrace};
 use crate::domain::operation::Operation;
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{OperationContext, operations_with_schema};
@@ -18,7 +19,7 @@ pub(super) const RULE: Rule = Rule {
 fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     // The other servers commit every change of the schema anyway.
-    if seen.dialect == Some(Dialect::Postgresql) {
+    if seen.dialect == Some(Dialect::Postgres) {
         all.extend(operations_with_schema(seen).iter().filter_map(outside));
     }
     for (order, happened) in seen.downgrade.happened.iter().enumerate() {
@@ -26,8 +27,8 @@ fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
             continue;
         }
         let level = match seen.dialect {
-            Some(Dialect::Postgresql) | None => Level::Medium,
-            Some(Dialect::Mysql | Dialect::Sqlite) => Level::Low,
+            Some(Dialect::Postgres) | None => Level::Medium,
+            Some(Dialect::MySql | Dialect::Sqlite) => Level::Low,
         };
         let sentence = "ends the transaction itself: what came before stays if the rest fails";
         let mut found = FindingDraft::new(COMMITS, "", level, sentence)
@@ -111,13 +112,13 @@ mod tests {
     fn concurrently_wants_to_be_outside() {
         let inside = only(
             OUTSIDE,
-            &concurrently(Dialect::Postgresql, false),
+            &concurrently(Dialect::Postgres, false),
             FakeProbe::nothing(),
         );
         assert_eq!(inside.outcome, Some(FailurePrediction::MayFail));
         let outside = only(
             OUTSIDE,
-            &concurrently(Dialect::Postgresql, true),
+            &concurrently(Dialect::Postgres, true),
             FakeProbe::nothing(),
         );
         assert_eq!(outside.outcome, None);
@@ -125,13 +126,13 @@ mod tests {
             outside.sentence,
             "works on index ix CONCURRENTLY, outside the transaction: it stays if the rest fails"
         );
-        let other = concurrently(Dialect::Mysql, true);
+        let other = concurrently(Dialect::MySql, true);
         assert!(found(OUTSIDE, &other, FakeProbe::nothing()).is_empty());
     }
 
     #[test]
     fn a_migration_that_commits_says_so_once() {
-        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        let mut seen = step(&schema(Dialect::Postgres), Vec::new());
         for line in [4, 8] {
             seen.downgrade.happened.push(Happened {
                 event: event(line, EventKind::EndsTransaction),

@@ -2,7 +2,8 @@
 
 use super::Rule;
 use super::enum_value_removed::removed;
-use crate::domain::forecast::{Dialect, StepTrace};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnChange, ColumnType, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::finding_draft::FindingDraft;
@@ -179,14 +180,14 @@ fn judged(
                     format!("{words}; {values} {verb} not fit and stay as they are"),
                 )
                 .because(evidence),
-                Dialect::Mysql => found(
+                Dialect::MySql => found(
                     NARROWED,
                     Level::High,
                     format!("{words}; {values} {verb} not fit, which strict mode refuses"),
                 )
                 .fails(outcome(&answer))
                 .because(evidence),
-                Dialect::Postgresql => found(
+                Dialect::Postgres => found(
                     NARROWED,
                     Level::High,
                     format!("{words}; {values} {verb} not fit"),
@@ -258,12 +259,12 @@ mod tests {
     fn values_that_do_not_fit_stop_it_where_the_server_looks() {
         for (dialect, outcome, level) in [
             (
-                Dialect::Postgresql,
+                Dialect::Postgres,
                 Some(FailurePrediction::WillFail),
                 Level::High,
             ),
             (
-                Dialect::Mysql,
+                Dialect::MySql,
                 Some(FailurePrediction::WillFail),
                 Level::High,
             ),
@@ -303,20 +304,20 @@ mod tests {
 
     #[test]
     fn what_is_wider_is_no_risk() {
-        let seen = over(Dialect::Postgresql, altering("email", "TEXT", None));
+        let seen = over(Dialect::Postgres, altering("email", "TEXT", None));
         assert_eq!(only(CHANGED, &seen, FakeProbe::all(12)).level, Level::Low);
         assert!(found(NARROWED, &seen, FakeProbe::all(12)).is_empty());
     }
 
     #[test]
     fn postgresql_refuses_some_pairs_whatever_the_values() {
-        let seen = over(Dialect::Postgresql, altering("email", "INTEGER", None));
+        let seen = over(Dialect::Postgres, altering("email", "INTEGER", None));
         assert_eq!(
             only(CHANGED, &seen, FakeProbe::all(0)).outcome,
             Some(FailurePrediction::WillFail)
         );
         let using = altering("email", "INTEGER", Some("email::integer"));
-        let seen = over(Dialect::Postgresql, using);
+        let seen = over(Dialect::Postgres, using);
         assert_eq!(
             only(NARROWED, &seen, FakeProbe::all(3)).outcome,
             Some(FailurePrediction::MayFail)
@@ -325,7 +326,7 @@ mod tests {
 
     #[test]
     fn digits_and_times_that_get_lost_are_a_loss_and_no_failure() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| {
             table.columns.get_mut("email").unwrap().kind = Some(kind("TIMESTAMP"));
         });
@@ -340,7 +341,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_may_fail() {
-        let seen = over(Dialect::Postgresql, altering("age", "INTEGER", None));
+        let seen = over(Dialect::Postgres, altering("age", "INTEGER", None));
         let finding = only(NARROWED, &seen, FakeProbe::nothing());
         assert_eq!(
             (finding.outcome, finding.level),
@@ -350,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_table_that_the_plan_made_holds_nothing() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| table.origin = made());
         let seen = step(&before, vec![altering("age", "INTEGER", None)]);
         assert_eq!(only(NARROWED, &seen, FakeProbe::all(3)).level, Level::Low);

@@ -129,7 +129,7 @@ fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::Dialect;
+    use crate::domain::dialect::Dialect;
     use crate::domain::operation::Name;
     use crate::domain::operation::TableName;
     use crate::domain::risk::examine;
@@ -165,7 +165,7 @@ mod tests {
     fn duplicates_make_it_fail() {
         let columns = vec![Some("email".to_owned())];
         for operation in [key(), index(columns, UniqueScope::default())] {
-            let seen = step(&schema(Dialect::Mysql), vec![operation]);
+            let seen = step(&schema(Dialect::MySql), vec![operation]);
             let finding = only(CODE, &seen, FakeProbe::all(3));
             assert_eq!(
                 finding.sentence,
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn an_expression_cannot_be_asked() {
         let index = index(vec![None], UniqueScope::default());
-        let seen = step(&schema(Dialect::Postgresql), vec![index]);
+        let seen = step(&schema(Dialect::Postgres), vec![index]);
         assert_eq!(
             only(CODE, &seen, FakeProbe::all(0)).outcome,
             Some(FailurePrediction::MayFail)
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn only_the_rows_of_a_partial_index_are_compared() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         let among = |among| UniqueScope {
             among,
             ..UniqueScope::default()
@@ -237,7 +237,7 @@ mod tests {
             ..UniqueScope::default()
         };
         assert_eq!(
-            asked(&schema(Dialect::Mysql), alike),
+            asked(&schema(Dialect::MySql), alike),
             (Vec::new(), Some(FailurePrediction::MayFail))
         );
     }
@@ -245,7 +245,7 @@ mod tests {
     /// A new column holds nothing but NULL, which is alike there in all rows.
     #[test]
     fn where_nulls_are_alike_a_new_column_may_fail() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| {
             table.columns.get_mut("email").unwrap().origin = made();
         });
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_column_that_the_plan_made_has_no_duplicates() {
-        let mut before = schema(Dialect::Postgresql);
+        let mut before = schema(Dialect::Postgres);
         edit(&mut before, "users", |table| {
             table.columns.get_mut("email").unwrap().origin = made();
         });

@@ -122,11 +122,12 @@ fn new_triggers(seen: &StepTrace) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::forecast::{Dialect, Happened};
+    use crate::domain::dialect::Dialect;
+    use crate::domain::forecast::Happened;
     use crate::domain::risk::testing::{FakeProbe, event, found, only, schema, step};
 
     fn unknown(may_change: SideEffect) -> StepTrace {
-        let mut seen = step(&schema(Dialect::Postgresql), Vec::new());
+        let mut seen = step(&schema(Dialect::Postgres), Vec::new());
         let kind = EventKind::Unknown {
             what: "the call of tidy()".to_owned(),
             may_change,
@@ -164,7 +165,7 @@ mod tests {
         let sql = Operation::Sql {
             text: vec![Some("VACUUM ".to_owned()), None],
         };
-        let seen = step(&schema(Dialect::Postgresql), vec![sql]);
+        let seen = step(&schema(Dialect::Postgres), vec![sql]);
         assert_eq!(
             only(UNKNOWN, &seen, FakeProbe::nothing()).sentence,
             "runs a statement that cannot be taken apart: VACUUM ..."
@@ -177,7 +178,7 @@ mod tests {
             table: None,
             columns: Vec::new(),
         };
-        let mut seen = step(&schema(Dialect::Postgresql), vec![read(), read()]);
+        let mut seen = step(&schema(Dialect::Postgres), vec![read(), read()]);
         assert!(found(CONDITIONAL, &seen, FakeProbe::nothing()).is_empty());
         for happened in &mut seen.downgrade.happened {
             happened.event.certain = false;

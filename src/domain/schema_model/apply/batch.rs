@@ -13,7 +13,7 @@ use super::constraints::insert;
 use super::draft::Draft;
 use super::removal::remove;
 use super::{ApplyErrorKind, Applying, Flow};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{
     ColumnChange, ColumnDefinition, Constraint, Name, Operation, Place, Recreate, TableName,
     UniqueScope,

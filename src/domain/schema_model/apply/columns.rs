@@ -3,7 +3,7 @@
 use super::super::text::{mentions, renamed};
 use super::super::{Column, Index, Presence, Subject};
 use super::{ApplyErrorKind, Applying, Flow};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{
     ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Reference, TableName,
     UniqueScope,
@@ -35,7 +35,7 @@ impl Applying<'_> {
     }
 
     pub(super) fn enum_of(&mut self, kind: &ColumnType, makes: bool) -> Flow {
-        let (Family::Enum, Some(name), Dialect::Postgresql) =
+        let (Family::Enum, Some(name), Dialect::Postgres) =
             (kind.family, &kind.enum_name, self.dialect())
         else {
             return Ok(());
@@ -161,7 +161,7 @@ impl Applying<'_> {
             return Ok(());
         }
         let typed = change.changes_type || change.kind.is_some() || change.existing_kind.is_some();
-        if self.dialect() == Dialect::Mysql
+        if self.dialect() == Dialect::MySql
             && self.act.directive
             && !typed
             && (change.nullable.is_some() || rename.is_some())
@@ -178,7 +178,7 @@ impl Applying<'_> {
             return Ok(());
         };
         self.type_may_change(name, &key, &known, change)?;
-        let refused = self.dialect() == Dialect::Postgresql || self.model.is_mysql_itself;
+        let refused = self.dialect() == Dialect::Postgres || self.model.is_mysql_itself;
         // MySQL's statement names the column whole, and as nullable where nothing says otherwise.
         let perhaps_nullable = self.model.is_mysql_itself
             && self.act.directive
@@ -222,7 +222,7 @@ impl Applying<'_> {
         let there = self.model.tables.get(key).and_then(|table| {
             let known = self.model.column_of(table, new)?;
             // MariaDB alone takes a column's own name for a new one.
-            let own = known == old && self.dialect() != Dialect::Postgresql;
+            let own = known == old && self.dialect() != Dialect::Postgres;
             (!own).then(|| table.columns.get(&known).map(|column| column.presence))?
         });
         if let Some(presence) = there {
@@ -245,7 +245,7 @@ impl Applying<'_> {
             return Ok(());
         };
         let subject = Subject::Column(name.clone(), column.to_owned());
-        if self.dialect() == Dialect::Postgresql {
+        if self.dialect() == Dialect::Postgres {
             self.enum_of(kind, false)?;
             let table = self.model.tables.get(key);
             let present = table
@@ -283,7 +283,7 @@ impl Applying<'_> {
                 let sentence = format!("column {column} of table {name} is used by view {view}");
                 self.dependents(subject, sentence, sure)?;
             }
-        } else if self.dialect() == Dialect::Mysql {
+        } else if self.dialect() == Dialect::MySql {
             let own = self.model.tables.get(key).is_some_and(|table| {
                 let mut keys = table.foreign_keys.iter();
                 keys.any(|key| key.columns.iter().any(|one| one == column))
@@ -377,7 +377,7 @@ impl Applying<'_> {
         key: &TableName,
         columns: &[String],
     ) -> Flow {
-        if self.dialect() != Dialect::Mysql {
+        if self.dialect() != Dialect::MySql {
             return Ok(());
         }
         for column in columns {
@@ -441,7 +441,7 @@ impl Applying<'_> {
                 *column = Some(new.to_owned());
             }
         }
-        if self.dialect() == Dialect::Mysql {
+        if self.dialect() == Dialect::MySql {
             return;
         }
         let table = key.name.clone();

@@ -4,7 +4,7 @@ use super::super::{Check, ForeignKey, Index, Key, Presence, Subject, Table};
 use super::columns::{comparable, referred_columns};
 use super::indexes::put;
 use super::{ApplyErrorKind, Applying, Flow};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{Constraint, Name, Reference, TableName};
 
 impl Applying<'_> {
@@ -51,7 +51,7 @@ impl Applying<'_> {
                 references,
                 ..
             } => {
-                if self.dialect() == Dialect::Postgresql {
+                if self.dialect() == Dialect::Postgres {
                     // It looks for the other table before it looks at its own.
                     self.table(&references.table)?;
                 }
@@ -131,7 +131,7 @@ impl Applying<'_> {
         };
         let there = match self.dialect() {
             Dialect::Sqlite => None,
-            Dialect::Postgresql if key_like => self
+            Dialect::Postgres if key_like => self
                 .model
                 .relation(&TableName {
                     schema: key.schema.clone(),
@@ -139,13 +139,13 @@ impl Applying<'_> {
                 })
                 .or_else(|| foreign(known))
                 .or_else(check),
-            Dialect::Postgresql => {
+            Dialect::Postgres => {
                 let keys = known.keys().find(|key| named(&key.name));
                 keys.map(|key| key.presence)
                     .or_else(|| foreign(known))
                     .or_else(check)
             }
-            Dialect::Mysql => match constraint {
+            Dialect::MySql => match constraint {
                 Constraint::Check { .. } => check(),
                 // One space for the whole database.
                 Constraint::ForeignKey { .. } => {
@@ -194,7 +194,7 @@ impl Applying<'_> {
             key.columns.len() == columns.len()
                 && columns.iter().all(|one| key.columns.contains(one))
         };
-        let mysql = self.dialect() == Dialect::Mysql;
+        let mysql = self.dialect() == Dialect::MySql;
         let fits = !columns.is_empty()
             && (known.keys().any(same)
                 || known
@@ -217,7 +217,7 @@ impl Applying<'_> {
                 sure,
             )?;
         }
-        if self.dialect() == Dialect::Postgresql {
+        if self.dialect() == Dialect::Postgres {
             let unlike = own.iter().zip(&columns).find(|(here, there)| {
                 let kinds = (self.kind_of(key, here), self.kind_of(&referent, there));
                 matches!(kinds, (Some(here), Some(there)) if !comparable(&here, &there))
@@ -261,7 +261,7 @@ pub(super) fn insert(
                 presence,
             });
         }
-        Constraint::Unique { name, columns, .. } if dialect == Dialect::Mysql => {
+        Constraint::Unique { name, columns, .. } if dialect == Dialect::MySql => {
             // Without a name it is called as its first column.
             let name = name.known().map(str::to_owned);
             let index = Index {
@@ -286,7 +286,7 @@ pub(super) fn insert(
         } => {
             let covered = table.indexes.iter().any(|index| index.begins_with(columns))
                 || table.keys().any(|key| key.columns.starts_with(columns));
-            if dialect == Dialect::Mysql && !covered {
+            if dialect == Dialect::MySql && !covered {
                 let index = Index {
                     name: references.name.clone(),
                     columns: columns.iter().cloned().map(Some).collect(),

@@ -4,7 +4,7 @@ use super::super::text::{mentions, reads};
 use super::super::{Presence, Release, Subject};
 use super::removal::{checked, only_column, present, remove, same, take_default, without_column};
 use super::{ApplyErrorKind, Applying, Flow};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{ConstraintKind, Name, TableName};
 
 impl Applying<'_> {
@@ -34,11 +34,11 @@ impl Applying<'_> {
         };
         let subject = Subject::Column(name.clone(), column.to_owned());
         match self.dialect() {
-            Dialect::Postgresql => {
+            Dialect::Postgres => {
                 self.keys_referred_to(&subject, &key, cascade, |columns| columns.contains(&known))?;
                 self.views_in_the_way(&subject, &key, Some(&known), cascade)?;
             }
-            Dialect::Mysql => self.mysql_column_goes(&subject, &key, &known)?,
+            Dialect::MySql => self.mysql_column_goes(&subject, &key, &known)?,
             Dialect::Sqlite => {
                 if let Some(old) = self.model.library
                     && old < Release::DROPS_COLUMNS
@@ -54,7 +54,7 @@ impl Applying<'_> {
             }
         }
         let certain = self.act.certain;
-        let keeps_parts = self.dialect() == Dialect::Mysql;
+        let keeps_parts = self.dialect() == Dialect::MySql;
         if let Some(table) = self.model.table_mut(&key) {
             without_column(table, &known, certain, keeps_parts);
         }
@@ -212,7 +212,7 @@ impl Applying<'_> {
         if self.dialect() == Dialect::Sqlite {
             return self.no_constraints_on_sqlite(table, name);
         }
-        if self.dialect() == Dialect::Mysql && kind.is_none() && self.act.directive {
+        if self.dialect() == Dialect::MySql && kind.is_none() && self.act.directive {
             let sentence = format!("MySQL needs type_ to drop a constraint of table {table}");
             let subject = match name.known() {
                 Some(name) => Subject::Constraint(table.clone(), name.to_owned()),
@@ -250,7 +250,7 @@ impl Applying<'_> {
         };
         let subject = Subject::Constraint(table.clone(), name.clone());
         // PostgreSQL does not care what a migration takes it for.
-        let kind = kind.filter(|_| self.dialect() == Dialect::Mysql);
+        let kind = kind.filter(|_| self.dialect() == Dialect::MySql);
         let called = |one: &Name| one.known() == Some(name);
         let mysql_primary = kind == Some(ConstraintKind::PrimaryKey);
         let matches = |one: &Name| called(one) || mysql_primary;
@@ -269,7 +269,7 @@ impl Applying<'_> {
             .filter(|key| matches(&key.name))
             .map(|key| key.columns.clone())
             .collect();
-        if self.dialect() == Dialect::Postgresql {
+        if self.dialect() == Dialect::Postgres {
             let others: Vec<Vec<String>> = known
                 .keys()
                 .filter(|key| !called(&key.name))
@@ -347,7 +347,7 @@ impl Applying<'_> {
         let unnamed = |one: &Name| one.known().is_none();
         let candidates = present(table, kind, &unnamed).is_some();
         // Since PostgreSQL 18 NOT NULL is a constraint with a name, which is not told.
-        let not_null = dialect == Dialect::Postgresql && name.ends_with("_not_null");
+        let not_null = dialect == Dialect::Postgres && name.ends_with("_not_null");
         let sure = !candidates && !not_null && table.presence == Presence::Certain;
         if candidates {
             if certain && take_default(&key.name, table, name) {

@@ -3,7 +3,7 @@
 use super::super::{ForeignKey, Index, Presence, Subject, Table};
 use super::tables::foreign_key_called;
 use super::{Applying, Flow};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{Name, TableName};
 
 impl Applying<'_> {
@@ -62,11 +62,11 @@ impl Applying<'_> {
             })
         };
         match self.dialect() {
-            Dialect::Postgresql => model.relation(&TableName {
+            Dialect::Postgres => model.relation(&TableName {
                 schema: table.schema.clone(),
                 name: name.to_owned(),
             }),
-            Dialect::Mysql => {
+            Dialect::MySql => {
                 let table = model.tables.get(table)?;
                 table
                     .indexes
@@ -150,7 +150,7 @@ impl Applying<'_> {
         };
         let subject = Subject::Index(table.cloned(), name.to_owned());
         let mut within = None;
-        if self.dialect() == Dialect::Mysql {
+        if self.dialect() == Dialect::MySql {
             let Some(table) = table else {
                 return Ok(());
             };
@@ -178,7 +178,7 @@ impl Applying<'_> {
             let sentence = format!("index {name} may not exist");
             self.missing(subject.clone(), sentence, false)?;
         }
-        if self.dialect() == Dialect::Mysql {
+        if self.dialect() == Dialect::MySql {
             self.needed_by_foreign_key(&key, at, &subject)?;
         }
         let certain = self.act.certain;
@@ -208,8 +208,8 @@ impl Applying<'_> {
             .tables
             .iter()
             .filter(|(key, _)| match self.dialect() {
-                Dialect::Postgresql => schema.is_none() || key.schema.as_ref() == schema,
-                Dialect::Mysql => within == Some(key),
+                Dialect::Postgres => schema.is_none() || key.schema.as_ref() == schema,
+                Dialect::MySql => within == Some(key),
                 Dialect::Sqlite => true,
             })
             .find_map(|(key, table)| {
@@ -225,7 +225,7 @@ impl Applying<'_> {
         table: Option<&TableName>,
         subject: &Subject,
     ) -> Flow {
-        if self.dialect() != Dialect::Postgresql {
+        if self.dialect() != Dialect::Postgres {
             return Ok(());
         }
         let schema = table
@@ -268,7 +268,7 @@ impl Applying<'_> {
             indexes.any(|index| index.name.known() == Some(name))
         });
         let foreign = table.is_some_and(|table| self.model.beyond(table) && table.schema.is_some());
-        let sure = !candidates && !foreign && (!elsewhere || self.dialect() != Dialect::Postgresql);
+        let sure = !candidates && !foreign && (!elsewhere || self.dialect() != Dialect::Postgres);
         if candidates
             && self.act.certain
             && let Some(key) = table.map(|table| self.model.key(table))
@@ -341,7 +341,7 @@ impl Applying<'_> {
 /// Puts an index into a table. MariaDB drops for it, without a word, the one that it had made itself for a
 /// foreign key which the new one serves as well, and tells nobody which of its indexes it has made.
 pub(super) fn put(table: &mut Table, new: Index, dialect: Dialect) {
-    if dialect == Dialect::Mysql {
+    if dialect == Dialect::MySql {
         let Table {
             indexes,
             foreign_keys,

@@ -17,7 +17,8 @@ pub(in crate::domain) use batch::made_anew;
 
 use super::subject::{ApplyError, ApplyErrorKind, Subject};
 use super::{Origin, Presence, SchemaModel};
-use crate::domain::forecast::{Dialect, Failure};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::Failure;
 use crate::domain::operation::{Operation, Place, TableName};
 use crate::domain::revision::RevisionId;
 

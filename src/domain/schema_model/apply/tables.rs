@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::text::{mentions, reads, renamed, sources};
 use super::super::{Column, Presence, Subject, Table};
 use super::{Applying, Flow};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{ColumnDefinition, Constraint, TableName};
 
 impl Applying<'_> {
@@ -17,7 +17,7 @@ impl Applying<'_> {
         if_not_exists: bool,
     ) -> Flow {
         let key = self.model.key(name);
-        let there = if self.dialect() == Dialect::Postgresql {
+        let there = if self.dialect() == Dialect::Postgres {
             self.model.relation(&key)
         } else {
             let table = self.model.tables.get(&key).map(|table| table.presence);
@@ -185,8 +185,7 @@ impl Applying<'_> {
             }) else {
                 continue;
             };
-            if self.dialect() == Dialect::Sqlite || cascade && self.dialect() == Dialect::Postgresql
-            {
+            if self.dialect() == Dialect::Sqlite || cascade && self.dialect() == Dialect::Postgres {
                 continue;
             }
             let sentence = format!(
@@ -197,7 +196,7 @@ impl Applying<'_> {
             let sure = foreign.1 == Presence::Certain && certain_table;
             self.dependents(subject.clone(), sentence, sure)?;
         }
-        if self.dialect() == Dialect::Postgresql {
+        if self.dialect() == Dialect::Postgres {
             self.views_in_the_way(&subject, &key, None, cascade)?;
             let certain = self.act.certain;
             for (other, _) in self.model.referring(&key) {
@@ -274,12 +273,12 @@ impl Applying<'_> {
             schema: key.schema.clone(),
             name: to.to_owned(),
         };
-        let there = if self.dialect() == Dialect::Postgresql {
+        let there = if self.dialect() == Dialect::Postgres {
             self.model.relation(&target_key)
         } else {
             let found = self.model.tables.get(&self.model.key(&target));
             // MariaDB alone takes a table's own name for a new one.
-            let own = self.dialect() == Dialect::Mysql && target_key == key;
+            let own = self.dialect() == Dialect::MySql && target_key == key;
             found.filter(|_| !own).map(|table| table.presence)
         };
         if let Some(presence) = there {
@@ -297,7 +296,7 @@ impl Applying<'_> {
                 table.foreign_keys[at].referent = target_key.clone();
             }
         }
-        if self.dialect() != Dialect::Mysql {
+        if self.dialect() != Dialect::MySql {
             for view in self.model.views.values_mut() {
                 if mentions(&view.query, &key.name) {
                     view.query = renamed(&view.query, &key.name, to);

@@ -2,7 +2,7 @@
 
 use super::super::{Presence, Subject, View};
 use super::{Applying, Flow};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{ObjectKind, SchemaObject, TableName};
 
 impl Applying<'_> {
@@ -12,7 +12,7 @@ impl Applying<'_> {
         values: &[String],
         if_not_exists: bool,
     ) -> Flow {
-        if self.dialect() != Dialect::Postgresql {
+        if self.dialect() != Dialect::Postgres {
             return Ok(());
         }
         let key = self.model.key(name);
@@ -30,7 +30,7 @@ impl Applying<'_> {
     /// Types have no presence of their own: one that may be gone stays, and what fails over it is told
     /// as certain only where the schema itself is.
     pub(super) fn drop_type(&mut self, name: &TableName, if_exists: bool, cascade: bool) -> Flow {
-        if self.dialect() != Dialect::Postgresql {
+        if self.dialect() != Dialect::Postgres {
             return Ok(());
         }
         let key = self.model.key(name);
@@ -174,7 +174,7 @@ impl Applying<'_> {
         query: Option<&str>,
     ) -> Flow {
         let key = self.model.key(name);
-        let there = if self.dialect() == Dialect::Postgresql {
+        let there = if self.dialect() == Dialect::Postgres {
             self.model.relation(&key)
         } else {
             let table = self.model.tables.get(&key).map(|table| table.presence);

@@ -128,7 +128,7 @@ fn alter(column: &str, change: ColumnChange) -> Operation {
 
 fn to_type(text: &str) -> ColumnChange {
     ColumnChange {
-        kind: Some(crate::domain::sql::read_type(text, Dialect::Postgresql)),
+        kind: Some(crate::domain::sql::read_type(text, Dialect::Postgres)),
         changes_type: true,
         ..ColumnChange::default()
     }
@@ -137,7 +137,7 @@ fn to_type(text: &str) -> ColumnChange {
 fn renamed(to: &str) -> ColumnChange {
     ColumnChange {
         new_name: Some(to.to_owned()),
-        existing_kind: Some(crate::domain::sql::read_type("integer", Dialect::Mysql)),
+        existing_kind: Some(crate::domain::sql::read_type("integer", Dialect::MySql)),
         ..ColumnChange::default()
     }
 }
@@ -193,7 +193,7 @@ fn all(dialect: Dialect, cases: Vec<(Operation, &str)>) {
 fn what_postgresql_does() {
     use ConstraintKind::{PrimaryKey, Unique};
     all(
-        Dialect::Postgresql,
+        Dialect::Postgres,
         vec![
             (drop_column("t", "id"), "ok"),
             (drop_column("t", "b"), "ok"),
@@ -264,7 +264,7 @@ fn what_postgresql_does() {
 fn what_mariadb_does() {
     use ConstraintKind::{Check, ForeignKey, PrimaryKey, Unique};
     all(
-        Dialect::Mysql,
+        Dialect::MySql,
         vec![
             (drop_column("t", "id"), "ok"),
             // MySQL would not fail.
@@ -314,7 +314,7 @@ fn what_mariadb_does() {
             ),
         ],
     );
-    let mut model = read(Dialect::Mysql);
+    let mut model = read(Dialect::MySql);
     let drop_key = drop_constraint("t", known("fk"), Some(ForeignKey));
     assert_eq!(outcome(&mut model, &drop_key), "ok");
     assert_eq!(outcome(&mut model, &drop_index("ix")), "ok");
@@ -456,7 +456,7 @@ fn a_leftover_of_a_batch_stands_in_the_way() {
 
 #[test]
 fn a_name_that_the_server_gave_may_be_meant() {
-    let mut model = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgres);
     assert_eq!(outcome(&mut model, &unique(Name::Unnamed, "c")), "ok");
     assert_eq!(
         outcome(
@@ -472,7 +472,7 @@ fn a_name_that_the_server_gave_may_be_meant() {
 
 #[test]
 fn a_rename_is_followed_by_what_speaks_of_it() {
-    let mut model = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgres);
     let rename = Operation::RenameTable {
         table: TableName::plain("p"),
         to: "q".to_owned(),
@@ -491,7 +491,7 @@ fn a_rename_is_followed_by_what_speaks_of_it() {
 
 #[test]
 fn an_enum_type_goes_after_its_columns_only() {
-    let mut model = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgres);
     let drop_type = Operation::DropType {
         name: TableName::plain("mood"),
         if_exists: false,
@@ -506,7 +506,7 @@ fn an_enum_type_goes_after_its_columns_only() {
 /// Turns red if a word in a query counts where the server has said which columns a view uses.
 #[test]
 fn what_a_view_uses_is_certain_where_it_is_told() {
-    let mut model = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgres);
     let full = |name: &str| TableName {
         schema: Some("public".to_owned()),
         name: name.to_owned(),
@@ -540,7 +540,7 @@ fn what_a_view_uses_is_certain_where_it_is_told() {
 #[test]
 fn mysql_refuses_a_primary_key_that_may_be_null() {
     let outcome_on = |is_mysql_itself: bool, change: &ColumnChange| {
-        let mut model = read(Dialect::Mysql);
+        let mut model = read(Dialect::MySql);
         model.is_mysql_itself = is_mysql_itself;
         outcome(&mut model, &alter("id", change.clone()))
     };

@@ -88,8 +88,8 @@ const STATEMENTS: [(&str, &str); 3] = [
 
 fn read(dialect: Dialect) -> SchemaModel {
     let (lines, schema) = match dialect {
-        Dialect::Postgresql => (POSTGRESQL, Some("public")),
-        Dialect::Mysql => (MYSQL, None),
+        Dialect::Postgres => (POSTGRESQL, Some("public")),
+        Dialect::MySql => (MYSQL, None),
         Dialect::Sqlite => (SQLITE, None),
     };
     let lines: SchemaLines = lines.iter().map(|line| (*line).to_owned()).collect();
@@ -105,7 +105,7 @@ fn table(model: &SchemaModel, name: &str) -> Table {
 
 #[test]
 fn the_lines_of_each_server_are_read() {
-    for dialect in [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite] {
+    for dialect in [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite] {
         let model = read(dialect);
         let t = table(&model, "t");
         let columns: Vec<&str> = t.columns.keys().map(String::as_str).collect();
@@ -128,7 +128,7 @@ fn the_lines_of_each_server_are_read() {
         assert_eq!(key.referent_columns, ["id"]);
         assert_eq!(key.on_delete.as_deref(), Some("SET NULL"));
         assert_eq!(t.checks[0].name, Name::Known("ck".to_owned()));
-        let unique = if dialect == Dialect::Mysql {
+        let unique = if dialect == Dialect::MySql {
             let index = t.indexes.iter().find(|index| index.unique).unwrap();
             assert_eq!(index.columns, [Some("a".to_owned()), Some("b".to_owned())]);
             index.name.clone()
@@ -145,7 +145,7 @@ fn the_lines_of_each_server_are_read() {
         assert_eq!(index.columns[0].as_deref(), Some("c"));
         assert_eq!(
             index.columns.get(1),
-            if dialect == Dialect::Mysql {
+            if dialect == Dialect::MySql {
                 None
             } else {
                 Some(&None)
@@ -157,10 +157,10 @@ fn the_lines_of_each_server_are_read() {
 
 #[test]
 fn names_with_points_and_spaces_are_read() {
-    let model = read(Dialect::Postgresql);
+    let model = read(Dialect::Postgres);
     assert!(table(&model, "My.Table").columns.contains_key("a b"));
     assert!(
-        table(&read(Dialect::Mysql), "my.odd table")
+        table(&read(Dialect::MySql), "my.odd table")
             .columns
             .contains_key("a b")
     );
@@ -174,7 +174,7 @@ fn names_with_points_and_spaces_are_read() {
 /// Turns red if a line cut short anywhere stops the program.
 #[test]
 fn a_line_may_be_anything() {
-    for dialect in [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite] {
+    for dialect in [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite] {
         for line in POSTGRESQL.iter().chain(MYSQL).chain(SQLITE) {
             for end in 0..line.len() {
                 let lines: SchemaLines =

@@ -44,7 +44,7 @@ fn copy(source: Option<&str>, columns: Option<&[(&str, &str)]>) -> Operation {
 
 #[test]
 fn a_copy_has_the_columns_of_its_query() {
-    let mut model = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgres);
     assert_eq!(
         outcome(&mut model, &copy(Some("t"), Some(&[("a", "z")]))),
         ""
@@ -62,7 +62,7 @@ fn a_copy_has_the_columns_of_its_query() {
         "will object-exists copy"
     );
 
-    let mut model = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgres);
     assert_eq!(outcome(&mut model, &copy(Some("t"), None)), "");
     let columns = |name: &str| {
         model.tables[&public(name)]
@@ -72,7 +72,7 @@ fn a_copy_has_the_columns_of_its_query() {
     };
     assert_eq!(columns("copy"), columns("t"));
 
-    let mut model = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgres);
     assert_eq!(
         outcome(&mut model, &copy(Some("none"), None)),
         "will object-missing none"
@@ -82,7 +82,7 @@ fn a_copy_has_the_columns_of_its_query() {
 /// Turns red if a column of it is said to be missing for certain.
 #[test]
 fn what_a_query_hands_over_may_not_be_known() {
-    let mut model = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgres);
     assert_eq!(outcome(&mut model, &copy(None, None)), "");
     assert!(model.doubtful);
     let drop = Operation::DropColumn {
@@ -96,7 +96,7 @@ fn what_a_query_hands_over_may_not_be_known() {
 
 #[test]
 fn an_index_has_its_new_name() {
-    let mut model = read(Dialect::Postgresql);
+    let mut model = read(Dialect::Postgres);
     let rename = |name: &str, to: &str| Operation::RenameIndex {
         name: TableName::plain(name),
         to: to.to_owned(),
@@ -136,7 +136,7 @@ fn types_besides_enums_are_known() {
         "type public.rights {a=U/b}",
     ];
     let lines: SchemaLines = lines.iter().map(|line| (*line).to_owned()).collect();
-    let mut model = SchemaModel::read(&lines, Dialect::Postgresql, Some("public"));
+    let mut model = SchemaModel::read(&lines, Dialect::Postgres, Some("public"));
     let known: Vec<&str> = model.types.iter().map(|name| name.name.as_str()).collect();
     assert_eq!(known, ["email", "pair", "span"]);
     let drop = |name: &str| Operation::DropType {

@@ -7,7 +7,7 @@ use sqlparser::tokenizer::Token;
 use super::super::sql_statement::{self, Action, ConstraintKind, Create, Object, SqlStatement};
 use super::super::words::{self, Name};
 use super::object_index::{Class, Key, ObjectIndex, ObjectRecord};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 pub(super) fn key(
     dialect: Dialect,
@@ -16,10 +16,10 @@ pub(super) fn key(
     name: &Name,
     on: Option<&Name>,
 ) -> Key {
-    let within = kind.is_of_a_table() || (dialect == Dialect::Mysql && kind == Object::Index);
+    let within = kind.is_of_a_table() || (dialect == Dialect::MySql && kind == Object::Index);
     match on {
         // A trigger of MariaDB and SQLite is dropped without its table.
-        Some(on) if within && !(dialect != Dialect::Postgresql && kind == Object::Trigger) => {
+        Some(on) if within && !(dialect != Dialect::Postgres && kind == Object::Trigger) => {
             Key::within(&on.key(), kind, &name.key())
         }
         // An index lies in the schema of its table.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::sql_statement::Object;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// Objects of one class cannot have the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use super::super::sql_statement::{self, Action, Create, Object, SqlStatement};
 use super::super::words::{self, Name, Reader, Sql};
 use super::apply::{apply, key};
 use super::object_index::{Class, Key, ObjectIndex};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// Goes over a statement of the migration at a position.
 pub(super) fn follow(world: &mut ObjectIndex, by: usize, sql: &Sql) {
@@ -144,7 +144,7 @@ impl Scan<'_> {
     pub(super) fn object(&mut self, kind: Object, name: &Name, on: Option<&Name>) -> bool {
         match Class::of(kind) {
             Class::Relation => {
-                if let (Dialect::Mysql, Object::Index, Some(on)) = (self.world.dialect, kind, on) {
+                if let (Dialect::MySql, Object::Index, Some(on)) = (self.world.dialect, kind, on) {
                     self.relation(on);
                     let key = Key::within(&on.key(), kind, &name.key());
                     return self.world.uses(self.by, &key);

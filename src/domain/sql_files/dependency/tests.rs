@@ -28,7 +28,7 @@ fn drawn(found: &[Dependency]) -> Vec<String> {
 }
 
 fn found(migrations: &[(&str, &str)]) -> Vec<String> {
-    found_on(Dialect::Postgresql, migrations)
+    found_on(Dialect::Postgres, migrations)
 }
 
 /// What `b` uses of `a`, `None` where nothing.
@@ -619,10 +619,10 @@ fn names_are_compared_as_the_server_does() {
     let quoted = "CREATE TABLE tasks (p int REFERENCES \"Projects\" (id))";
     let ticks = "CREATE TABLE tasks (p int, FOREIGN KEY (p) REFERENCES `Projects` (id))";
     let two = |dialect, sql| found_on(dialect, &[("a", PROJECTS), ("b", sql)]);
-    assert_eq!(two(Dialect::Postgresql, sql), ["b -> a: table projects"]);
-    assert_eq!(two(Dialect::Postgresql, quoted), [""; 0]);
+    assert_eq!(two(Dialect::Postgres, sql), ["b -> a: table projects"]);
+    assert_eq!(two(Dialect::Postgres, quoted), [""; 0]);
     assert_eq!(two(Dialect::Sqlite, quoted), ["b -> a: table projects"]);
-    assert_eq!(two(Dialect::Mysql, ticks), ["b -> a: table projects"]);
+    assert_eq!(two(Dialect::MySql, ticks), ["b -> a: table projects"]);
     assert_eq!(
         found_on(
             Dialect::Sqlite,
@@ -637,7 +637,7 @@ fn names_are_compared_as_the_server_does() {
 
 #[test]
 fn on_mariadb() {
-    let all = |migrations: &[(&str, &str)]| found_on(Dialect::Mysql, migrations);
+    let all = |migrations: &[(&str, &str)]| found_on(Dialect::MySql, migrations);
     assert_eq!(
         all(&[
             ("a", "CREATE TABLE `t` (id int PRIMARY KEY, KEY k (id))"),
@@ -697,7 +697,7 @@ fn what_is_declared_counts_first() {
             declared(&ids[2], "CREATE INDEX j ON projects (name)", &[], &ids[..2]),
             declared(&ids[3], "SELECT 1", &ids[1..2], &ids[1..2]),
         ],
-        Dialect::Postgresql,
+        Dialect::Postgres,
     )
     .unwrap();
     let kinds: Vec<_> = found.iter().map(|one| one.kind).collect();
@@ -718,7 +718,7 @@ fn objects_are_followed_in_the_order_that_is_declared() {
             declared(&ids[1], PROJECTS, &[], &[]),
             declared(&ids[2], "DROP INDEX i", &[], &[]),
         ],
-        Dialect::Postgresql,
+        Dialect::Postgres,
     )
     .unwrap();
     assert_eq!(drawn(&found), ["a -> b: -", "c -> a: index i"]);
@@ -734,7 +734,7 @@ fn a_circle_is_told_in_its_order() {
             declared(&names[2], "", &names[1..2], &[]),
             declared(&names[3], "", &names[0..1], &[]),
         ],
-        Dialect::Postgresql,
+        Dialect::Postgres,
     )
     .unwrap_err();
     assert_eq!(error, DependencyError::Cycle(ids("a c b")));
@@ -744,7 +744,7 @@ fn a_circle_is_told_in_its_order() {
     );
     let error = dependencies(
         &[declared(&names[0], "", &names[..1], &[])],
-        Dialect::Postgresql,
+        Dialect::Postgres,
     )
     .unwrap_err();
     assert_eq!(error.to_string(), "a depends on itself");
@@ -759,7 +759,7 @@ fn an_unknown_name_is_told_with_the_nearest() {
                 declared(&names[0], "", &[], &[]),
                 declared(&names[1], "", depends_on, independent_of),
             ],
-            Dialect::Postgresql,
+            Dialect::Postgres,
         )
         .unwrap_err()
     };

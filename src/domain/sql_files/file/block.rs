@@ -1,7 +1,7 @@
 //! The block between the marks, and the two ways to write it.
 
 use super::Malformed;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::sql_files::script::ScriptError;
 use crate::domain::sql_files::script::tokens::{Kind, Token, Tokens};
 

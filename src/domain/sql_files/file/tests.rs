@@ -1,8 +1,8 @@
 use super::*;
 
-use Dialect::{Mysql, Postgresql, Sqlite};
+use Dialect::{MySql, Postgres, Sqlite};
 
-const ALL: [Dialect; 3] = [Postgresql, Mysql, Sqlite];
+const ALL: [Dialect; 3] = [Postgres, MySql, Sqlite];
 
 fn id(name: &str) -> RevisionId {
     RevisionId::new(name)
@@ -14,7 +14,7 @@ fn read_as(text: &str, dialect: Dialect) -> Result<MigrationFile, Malformed> {
 
 #[track_caller]
 fn sql_of(text: &str) -> (Form, String, usize) {
-    let rollback = read_as(text, Postgresql).unwrap().rollback.unwrap();
+    let rollback = read_as(text, Postgres).unwrap().rollback.unwrap();
     (rollback.form, rollback.sql, rollback.line)
 }
 
@@ -36,7 +36,7 @@ fn block(lines: &str) -> String {
 
 #[test]
 fn a_plain_block_is_read() {
-    let file = read_as(&block("-- why\nDROP TABLE a;"), Postgresql).unwrap();
+    let file = read_as(&block("-- why\nDROP TABLE a;"), Postgres).unwrap();
     assert_eq!(file.up, "CREATE TABLE a (b int);\n");
     let rollback = file.rollback.unwrap();
     assert_eq!(rollback.form, Form::Plain);
@@ -78,7 +78,7 @@ fn marks_are_read_in_whatever_case_and_space() {
 #[test]
 fn line_ends_and_byte_order_marks_are_read() {
     let text = "\u{feff}-- ROLLBACK START\r\n-- DROP TABLE a;\r\n-- ROLLBACK END\r\nSELECT 1;\r\n";
-    let file = read_as(text, Postgresql).unwrap();
+    let file = read_as(text, Postgres).unwrap();
     assert_eq!(file.up, "SELECT 1;\r\n");
     assert_eq!(file.rollback.unwrap().sql, "DROP TABLE a;\r\n");
     assert_eq!(
@@ -104,7 +104,7 @@ fn what_is_in_quotes_is_no_mark() {
     assert_eq!(sql_of(&block(body.trim_end())).1, body);
     // Data of psql is none of the server's language.
     let dump = "COPY t (a) FROM stdin;\nit's\n-- ROLLBACK START\n\\.\n";
-    let file = read_as(&format!("{dump}{}", block("DROP TABLE a;")), Postgresql).unwrap();
+    let file = read_as(&format!("{dump}{}", block("DROP TABLE a;")), Postgres).unwrap();
     assert!(file.up.starts_with(dump), "{}", file.up);
     assert!(file.rollback.is_some());
     // Behind something else, and in a comment of a comment.
@@ -128,11 +128,11 @@ fn comments_outside_the_block_say_what_it_needs() {
         "{text}{}-- Description: another",
         block("-- -- Depends on: 9_x\n-- DROP TABLE a;")
     );
-    let file = read_as(&text, Postgresql).unwrap();
+    let file = read_as(&text, Postgres).unwrap();
     assert_eq!(file.description.as_deref(), Some("Tags: all of them"));
     assert_eq!(file.depends_on, [id("1_a"), id("0_z")]);
     assert_eq!(file.independent_of, [id("3_c")]);
-    let none = read_as("SELECT 1;", Postgresql).unwrap();
+    let none = read_as("SELECT 1;", Postgres).unwrap();
     assert_eq!(
         (none.description, none.depends_on, none.rollback),
         (None, vec![], None)
@@ -359,14 +359,14 @@ fn the_checksum_is_of_both_files() {
 #[test]
 fn a_block_is_made_a_comment() {
     let text = "\u{feff}SELECT 1;\r\n--rollback start\r\n-- why\r\n\r\nDROP TABLE\r\n  a;\r\n-- ROLLBACK END\r\nSELECT 2;";
-    let made = commented("m/2_b.sql", text, Postgresql).unwrap();
+    let made = commented("m/2_b.sql", text, Postgres).unwrap();
     assert_eq!(
         made,
         "\u{feff}SELECT 1;\r\n--rollback start\r\n-- -- why\r\n\r\n-- DROP TABLE\r\n--   a;\r\n-- ROLLBACK END\r\nSELECT 2;"
     );
-    assert_eq!(commented("m/2_b.sql", &made, Postgresql).unwrap(), made);
+    assert_eq!(commented("m/2_b.sql", &made, Postgres).unwrap(), made);
     assert_eq!(
-        commented("m/2_b.sql", "SELECT 1;", Postgresql).unwrap(),
+        commented("m/2_b.sql", "SELECT 1;", Postgres).unwrap(),
         "SELECT 1;"
     );
     // The text of a block may stand in the line of its mark too.
@@ -377,7 +377,7 @@ fn a_block_is_made_a_comment() {
     );
     let text = block("SELECT '\nROLLBACK END\n';");
     assert_eq!(
-        commented("m/2_b.sql", &text, Mysql)
+        commented("m/2_b.sql", &text, MySql)
             .unwrap_err()
             .to_string(),
         "m/2_b.sql:4: this line would look like a mark of the block if it were a comment"
@@ -420,7 +420,7 @@ fn sections_of_other_tools_are_both_ways() {
     assert!(sql_of(routine).1.contains("DROP FUNCTION f();"));
     // What cannot be taken back has an empty section.
     let nothing = "-- migrate:up\nSELECT 1;\n-- migrate:down\n\n";
-    assert_eq!(read_as(nothing, Postgresql).unwrap().rollback, None);
+    assert_eq!(read_as(nothing, Postgres).unwrap().rollback, None);
     assert!(!has_mark("-- migrate:up\nSELECT 1;\n"));
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlparser::tokenizer::Token;
 
 use super::{LiveKind, LiveObject};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::sql_files::sql_statement::{
     Action, ConstraintKind, Create, Object, SqlStatement,
 };
@@ -79,7 +79,7 @@ impl Created {
         // NAMEDATALEN - 1.
         const LONGEST: usize = 63;
         match self.dialect {
-            Dialect::Postgresql if name.len() > LONGEST => {
+            Dialect::Postgres if name.len() > LONGEST => {
                 let mut end = LONGEST;
                 while !name.is_char_boundary(end) {
                     end -= 1;
@@ -93,8 +93,8 @@ impl Created {
     fn object(&self, kind: LiveKind, name: &Name, on: Option<&Name>) -> LiveObject {
         let of_table = match kind {
             LiveKind::Policy => true,
-            LiveKind::Trigger => self.dialect == Dialect::Postgresql,
-            LiveKind::Index => self.dialect == Dialect::Mysql,
+            LiveKind::Trigger => self.dialect == Dialect::Postgres,
+            LiveKind::Index => self.dialect == Dialect::MySql,
             _ => false,
         };
         let last = self.stored(&name.last().folded);
@@ -172,7 +172,7 @@ impl Created {
                 ..
             } => {
                 // MySQL calls every primary key PRIMARY.
-                if self.dialect == Dialect::Mysql && *sort == ConstraintKind::PrimaryKey {
+                if self.dialect == Dialect::MySql && *sort == ConstraintKind::PrimaryKey {
                     return;
                 }
                 let kind = if *sort == ConstraintKind::Index {

@@ -27,8 +27,8 @@ fn live(dialect: Dialect, lines: &[&str]) -> LiveSchema {
         }
     };
     let path = match dialect {
-        Dialect::Postgresql => "public",
-        Dialect::Mysql => "shop",
+        Dialect::Postgres => "public",
+        Dialect::MySql => "shop",
         Dialect::Sqlite => "main",
     };
     LiveSchema::new(
@@ -55,7 +55,7 @@ fn words(found: &SchemaEvidence) -> String {
 
 fn judged(files: &[(&str, &str)], lines: &[&str]) -> Vec<String> {
     let files: Vec<_> = files.iter().map(|(name, up)| file(name, up)).collect();
-    let found = evidence(&files, &live(Dialect::Postgresql, lines));
+    let found = evidence(&files, &live(Dialect::Postgres, lines));
     found.values().map(words).collect()
 }
 
@@ -177,11 +177,11 @@ fn names_are_compared_as_the_server_stores_them() {
     let long = "i".repeat(70);
     let files = [file("1", &format!("CREATE INDEX {long} ON a (x);"))];
     let stored = format!("index public.{}", "i".repeat(63));
-    let found = evidence(&files, &live(Dialect::Postgresql, &[&stored]));
+    let found = evidence(&files, &live(Dialect::Postgres, &[&stored]));
     assert_eq!(found.values().map(words).collect::<Vec<_>>(), ["applied"]);
     for (dialect, lines) in [
         (
-            Dialect::Mysql,
+            Dialect::MySql,
             ["table shop.Orders", "column shop.Orders.ID"],
         ),
         (

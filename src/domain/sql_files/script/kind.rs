@@ -3,7 +3,7 @@
 use super::Statement;
 use super::nesting::begins;
 use super::tokens::{Kind, Tokens};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// The words of a statement, in capitals, and of its symbols the `=`. What is in parentheses is not among them,
 /// for options there are named as statements are.
@@ -33,7 +33,7 @@ impl Statement {
         let first = |pattern: &[&str]| begins(&words, pattern);
         let has = |word: &str| words.iter().any(|it| it == word);
         match dialect {
-            Dialect::Mysql => None,
+            Dialect::MySql => None,
             Dialect::Sqlite => {
                 if first(&["VACUUM"]) {
                     return Some("SQLite rewrites the whole file");
@@ -44,7 +44,7 @@ impl Statement {
                     && (has("FOREIGN_KEYS") || has("JOURNAL_MODE") || has("SYNCHRONOUS")))
                 .then_some("SQLite does not change this setting inside one")
             }
-            Dialect::Postgresql => {
+            Dialect::Postgres => {
                 let concurrently = has("CONCURRENTLY")
                     && (first(&["CREATE", "UNIQUE?", "INDEX"])
                         || first(&["DROP", "INDEX"])
@@ -102,7 +102,7 @@ impl Statement {
     /// <https://mariadb.com/kb/en/sql-statements-that-cause-an-implicit-commit/>; whatever either of the two
     /// servers commits is named, and nothing of temporary tables, which neither does.
     pub fn commits(&self, dialect: Dialect) -> bool {
-        if dialect != Dialect::Mysql {
+        if dialect != Dialect::MySql {
             return false;
         }
         let words = words(&self.text, dialect);
@@ -133,7 +133,7 @@ impl Statement {
     pub fn controls_a_transaction(&self) -> bool {
         // Only there can a statement begin with a comment that the server runs.
         let dialect = if self.text.starts_with("/*") {
-            Dialect::Mysql
+            Dialect::MySql
         } else {
             Dialect::Sqlite
         };

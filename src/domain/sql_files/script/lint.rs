@@ -9,7 +9,7 @@
 use super::nesting::begins;
 use super::tokens::{Kind, Token, Tokens};
 use super::{ScriptError, Statement};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// What begins a statement on PostgreSQL.
 const POSTGRESQL: &str = "ABORT ALTER ANALYZE ANALYSE BEGIN CALL CHECKPOINT CLOSE CLUSTER COMMENT COMMIT COPY CREATE \
@@ -88,11 +88,11 @@ pub(in super::super) fn lint_statement(
         ))
     };
     let begun = match dialect {
-        Dialect::Postgresql => POSTGRESQL,
-        Dialect::Mysql => MYSQL,
+        Dialect::Postgres => POSTGRESQL,
+        Dialect::MySql => MYSQL,
         Dialect::Sqlite => SQLITE,
     };
-    let labelled = dialect == Dialect::Mysql && words.get(1).is_some_and(|it| it == ":");
+    let labelled = dialect == Dialect::MySql && words.get(1).is_some_and(|it| it == ":");
     let known = match first.token.kind {
         Kind::Word => among(&first.word, begun) || labelled,
         Kind::Symbol => first.word == "(",

@@ -1,7 +1,7 @@
 //! Where a `;` stands inside a statement: in the body of a routine or a trigger.
 
 use super::tokens::{Kind, Token};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// What is open in a statement.
 #[derive(Debug)]
@@ -128,7 +128,7 @@ impl Nesting {
             return;
         }
         self.kind = match self.dialect {
-            Dialect::Postgresql
+            Dialect::Postgres
                 if self.begins(&["CREATE", "OR?", "REPLACE?", "FUNCTION|PROCEDURE"]) =>
             {
                 Body::Function
@@ -136,7 +136,7 @@ impl Nesting {
             Dialect::Sqlite if self.begins(&["CREATE", "TEMP|TEMPORARY?", "TRIGGER"]) => {
                 Body::Trigger
             }
-            Dialect::Mysql if self.is_routine() => Body::Compound,
+            Dialect::MySql if self.is_routine() => Body::Compound,
             _ => Body::None,
         };
     }

@@ -1,6 +1,6 @@
 use super::*;
 
-use Dialect::{Mysql, Postgresql, Sqlite};
+use Dialect::{MySql, Postgres, Sqlite};
 
 fn texts(sql: &str, dialect: Dialect) -> Vec<String> {
     let found = statements(sql, dialect).unwrap();
@@ -34,7 +34,7 @@ fn one(text: &str) -> Statement {
 #[test]
 fn plain_statements_are_told_apart_with_their_lines() {
     let sql = "\u{feff}-- first\nDROP TABLE a;\n\n/* b; */ DROP\nTABLE b ; ;;\n-- the end; of it\nDROP TABLE c -- no; end";
-    for dialect in [Postgresql, Mysql, Sqlite] {
+    for dialect in [Postgres, MySql, Sqlite] {
         let found = statements(sql, dialect).unwrap();
         let lines: Vec<usize> = found.iter().map(|one| one.line).collect();
         assert_eq!(lines, [2, 4, 7]);
@@ -48,7 +48,7 @@ fn plain_statements_are_told_apart_with_their_lines() {
 
 #[test]
 fn nothing_and_comments_alone_give_no_statement() {
-    for dialect in [Postgresql, Mysql, Sqlite] {
+    for dialect in [Postgres, MySql, Sqlite] {
         splits(dialect, "", &[]);
         splits(dialect, " \n;;\n-- a;\n/* b; */\n", &[]);
     }
@@ -56,39 +56,39 @@ fn nothing_and_comments_alone_give_no_statement() {
 
 #[test]
 fn a_semicolon_in_quotes_ends_nothing() {
-    for dialect in [Postgresql, Mysql, Sqlite] {
+    for dialect in [Postgres, MySql, Sqlite] {
         holds(dialect, "INSERT INTO t VALUES ('a; it''s', \"b;\"\";\", 1)");
         holds(dialect, "SELECT 1 /* ; */ + 2");
         holds(dialect, "SELECT 1 -- ;\n + 2");
         holds(dialect, "SELECT 1 -- it's\n + 2");
     }
     holds(
-        Mysql,
+        MySql,
         "INSERT INTO `a;``;` VALUES ('it\\'s; so', \"say \\\";\\\" so\")",
     );
     holds(Sqlite, "SELECT [a;'b], `c;` FROM t");
     holds(
-        Postgresql,
+        Postgres,
         "SELECT E'it\\'s; so', U&'d\\0061t;a', B'1;0', e'\\\\'",
     );
-    holds(Postgresql, "SELECT 'a\\'");
-    holds(Postgresql, "SELECT E'a'\n  'it\\'s; so'");
+    holds(Postgres, "SELECT 'a\\'");
+    holds(Postgres, "SELECT E'a'\n  'it\\'s; so'");
 }
 
 #[test]
 fn dollar_quotes_are_strings_of_postgresql() {
     holds(
-        Postgresql,
+        Postgres,
         "CREATE FUNCTION f() RETURNS int AS $$ BEGIN; RETURN 1; END; $$ LANGUAGE plpgsql",
     );
     holds(
-        Postgresql,
+        Postgres,
         "DO $body$ BEGIN EXECUTE $$DROP TABLE a;$$; END; $body$",
     );
-    holds(Postgresql, "SELECT $ä1$a;$a$;$ä1$");
+    holds(Postgres, "SELECT $ä1$a;$a$;$ä1$");
     // A name may have the sign in it, and a parameter begins with it.
     splits(
-        Postgresql,
+        Postgres,
         "SELECT a$b$; SELECT $1",
         &["SELECT a$b$", "SELECT $1"],
     );
@@ -96,8 +96,8 @@ fn dollar_quotes_are_strings_of_postgresql() {
 
 #[test]
 fn comments_nest_on_postgresql_alone() {
-    holds(Postgresql, "SELECT 1 /* a /* ; */ ; */ + 2");
-    for dialect in [Mysql, Sqlite] {
+    holds(Postgres, "SELECT 1 /* a /* ; */ ; */ + 2");
+    for dialect in [MySql, Sqlite] {
         splits(
             dialect,
             "SELECT 1 /* a /* ; */ ; SELECT 2",
@@ -108,15 +108,15 @@ fn comments_nest_on_postgresql_alone() {
 
 #[test]
 fn mysql_has_comments_of_its_own() {
-    holds(Mysql, "SELECT 1 # it's; so\n + 2");
+    holds(MySql, "SELECT 1 # it's; so\n + 2");
     splits(
-        Mysql,
+        MySql,
         "SELECT 1--1; SELECT 2 --\n+ 3;--\tx;\n",
         &["SELECT 1--1", "SELECT 2 --\n+ 3"],
     );
-    holds(Mysql, "/*!40101 SET NAMES utf8 */");
+    holds(MySql, "/*!40101 SET NAMES utf8 */");
     splits(
-        Mysql,
+        MySql,
         "/*!50003 DROP TABLE a */; /* DROP TABLE b */;",
         &["/*!50003 DROP TABLE a */"],
     );
@@ -125,22 +125,22 @@ fn mysql_has_comments_of_its_own() {
 #[test]
 fn bodies_of_sql_functions_are_one_statement() {
     holds(
-        Postgresql,
+        Postgres,
         "CREATE OR REPLACE FUNCTION f(a int) RETURNS int BEGIN ATOMIC SELECT 1; SELECT CASE WHEN a > 1 THEN 2 END; \
          SELECT (CASE a WHEN 1 THEN 2 END), t.end AS end FROM t; END",
     );
     holds(
-        Postgresql,
+        Postgres,
         "CREATE PROCEDURE p() LANGUAGE SQL begin atomic INSERT INTO t VALUES (1); end",
     );
     // These are a transaction, and what comes between.
     splits(
-        Postgresql,
+        Postgres,
         "BEGIN; SELECT 1; END; SELECT 2",
         &["BEGIN", "SELECT 1", "END", "SELECT 2"],
     );
     holds(
-        Postgresql,
+        Postgres,
         "CREATE FUNCTION f() RETURNS int LANGUAGE SQL RETURN 1",
     );
 }
@@ -148,7 +148,7 @@ fn bodies_of_sql_functions_are_one_statement() {
 #[test]
 fn a_rule_holds_statements_in_parentheses() {
     holds(
-        Postgresql,
+        Postgres,
         "CREATE OR REPLACE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO a VALUES (1); DELETE FROM b)",
     );
 }
@@ -170,7 +170,7 @@ fn triggers_of_sqlite_are_one_statement() {
 #[test]
 fn compound_statements_of_mysql_are_one_statement() {
     holds(
-        Mysql,
+        MySql,
         "CREATE DEFINER = `a`@`b` PROCEDURE p(IN a INT) BEGIN DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; END; \
          IF a > IF(1, 2, 3) THEN SELECT 1; ELSEIF a = 2 THEN SELECT 2; ELSE IF b THEN SELECT 3; END IF; END IF; \
          WHILE a DO SET a = REPEAT('x', 3); DO SLEEP(1); END WHILE; l: LOOP LEAVE l; END LOOP l; \
@@ -179,39 +179,39 @@ fn compound_statements_of_mysql_are_one_statement() {
          SELECT a FROM t WHERE x IN (1) FOR UPDATE; END",
     );
     holds(
-        Mysql,
+        MySql,
         "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW IF NEW.x THEN SET NEW.x = 1; END IF",
     );
     holds(
-        Mysql,
+        MySql,
         "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET NEW.x = IF(NEW.y, 1, 2)",
     );
     holds(
-        Mysql,
+        MySql,
         "CREATE EVENT IF NOT EXISTS e ON SCHEDULE EVERY 1 DAY DO BEGIN DELETE FROM t; END",
     );
     holds(
-        Mysql,
+        MySql,
         "CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN IF(1, 2, 3)",
     );
     holds(
-        Mysql,
+        MySql,
         "CREATE PROCEDURE p() SELECT a FROM t WHERE x IN (1) FOR UPDATE",
     );
-    holds(Mysql, "BEGIN NOT ATOMIC SELECT 1; END");
-    holds(Mysql, "IF 1 THEN SELECT 1; END IF");
+    holds(MySql, "BEGIN NOT ATOMIC SELECT 1; END");
+    holds(MySql, "IF 1 THEN SELECT 1; END IF");
     splits(
-        Mysql,
+        MySql,
         "BEGIN; DROP TABLE event; END",
         &["BEGIN", "DROP TABLE event", "END"],
     );
-    holds(Mysql, "CREATE TABLE event (begin INT)");
+    holds(MySql, "CREATE TABLE event (begin INT)");
 }
 
 #[test]
 fn delimiters_are_kept_from_the_server() {
     splits(
-        Mysql,
+        MySql,
         "DELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT '//'; END; //\nDROP TABLE a; DROP TABLE b //\ndelimiter ;\nDROP TABLE c;",
         &[
             "CREATE PROCEDURE p() BEGIN SELECT '//'; END",
@@ -221,17 +221,17 @@ fn delimiters_are_kept_from_the_server() {
         ],
     );
     splits(
-        Mysql,
+        MySql,
         "DELIMITER $$\r\nCREATE PROCEDURE p() BEGIN END$$\r\nDELIMITER ;\r\nSELECT 1",
         &["CREATE PROCEDURE p() BEGIN END", "SELECT 1"],
     );
     splits(
-        Mysql,
+        MySql,
         "DELIMITER ;;\n/*!50003 CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN SET @a = 1; END */;;\nDELIMITER ;",
         &["/*!50003 CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN SET @a = 1; END */"],
     );
     assert_eq!(
-        refused(Mysql, "SELECT 1;\nDELIMITER\nSELECT 2;"),
+        refused(MySql, "SELECT 1;\nDELIMITER\nSELECT 2;"),
         "line 2: DELIMITER names no delimiter"
     );
 }
@@ -240,15 +240,15 @@ fn delimiters_are_kept_from_the_server() {
 fn what_never_ends_is_refused_where_it_begins() {
     let begun = "SELECT 1;\nSELECT\n";
     for (dialect, sql, what) in [
-        (Postgresql, "'a; b", "a string"),
-        (Postgresql, "E'a\\'", "a string"),
-        (Mysql, "'a\\'", "a string"),
-        (Mysql, "\"a;", "a string"),
-        (Postgresql, "\"a;", "a name in quotes"),
-        (Mysql, "`a", "a name in quotes"),
+        (Postgres, "'a; b", "a string"),
+        (Postgres, "E'a\\'", "a string"),
+        (MySql, "'a\\'", "a string"),
+        (MySql, "\"a;", "a string"),
+        (Postgres, "\"a;", "a name in quotes"),
+        (MySql, "`a", "a name in quotes"),
         (Sqlite, "[a", "a name"),
-        (Postgresql, "$a$ b $$;", "a text in dollar quotes"),
-        (Postgresql, "/* a /* b */;", "a comment"),
+        (Postgres, "$a$ b $$;", "a text in dollar quotes"),
+        (Postgres, "/* a /* b */;", "a comment"),
         (Sqlite, "/* a;", "a comment"),
     ] {
         assert_eq!(
@@ -258,11 +258,11 @@ fn what_never_ends_is_refused_where_it_begins() {
     }
     for (dialect, sql) in [
         (
-            Postgresql,
+            Postgres,
             "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1;",
         ),
         (Sqlite, "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT 1;"),
-        (Mysql, "CREATE PROCEDURE p() BEGIN SELECT 1;"),
+        (MySql, "CREATE PROCEDURE p() BEGIN SELECT 1;"),
     ] {
         assert_eq!(
             refused(dialect, &format!("SELECT 1;\n{sql}\nSELECT 2;")),
@@ -273,7 +273,7 @@ fn what_never_ends_is_refused_where_it_begins() {
 
 #[test]
 fn parentheses_that_do_not_match_are_refused() {
-    for dialect in [Postgresql, Mysql, Sqlite] {
+    for dialect in [Postgres, MySql, Sqlite] {
         assert_eq!(
             refused(dialect, "SELECT 1;\nCREATE TABLE a (b int;\nSELECT 2"),
             "line 2: a parenthesis is opened here and never closed"
@@ -288,11 +288,11 @@ fn parentheses_that_do_not_match_are_refused() {
 #[test]
 fn commands_of_clients_are_refused() {
     assert_eq!(
-        refused(Postgresql, "SELECT 1;\n\\i other.sql\n"),
+        refused(Postgres, "SELECT 1;\n\\i other.sql\n"),
         "line 2: \\i is a command of psql, and no SQL"
     );
     assert_eq!(
-        refused(Mysql, "SELECT 1\\G"),
+        refused(MySql, "SELECT 1\\G"),
         "line 1: \\G is a command of the mysql client, and no SQL"
     );
     assert_eq!(
@@ -300,10 +300,10 @@ fn commands_of_clients_are_refused() {
         "line 2: .read is a command of the sqlite3 shell, and no SQL"
     );
     assert_eq!(
-        refused(Postgresql, "SELECT 1;\nCOPY t (a)\nFROM STDIN;\n1\n\\.\n"),
+        refused(Postgres, "SELECT 1;\nCOPY t (a)\nFROM STDIN;\n1\n\\.\n"),
         "line 2: COPY reads from or writes to a client, which a rollback has none of"
     );
-    holds(Postgresql, "COPY (SELECT stdin FROM t) TO '/tmp/a'");
+    holds(Postgres, "COPY (SELECT stdin FROM t) TO '/tmp/a'");
 }
 
 #[test]
@@ -325,8 +325,8 @@ fn statements_that_run_alone_are_known() {
         "CLUSTER",
         "/* a */ VACUUM",
     ] {
-        assert!(alone(text, Postgresql), "{text}");
-        assert!(!alone(text, Mysql), "{text}");
+        assert!(alone(text, Postgres), "{text}");
+        assert!(!alone(text, MySql), "{text}");
     }
     for text in [
         "CREATE INDEX a ON b (c)",
@@ -339,7 +339,7 @@ fn statements_that_run_alone_are_known() {
         "ALTER SUBSCRIPTION s DISABLE",
         "COMMENT ON TABLE a IS 'VACUUM'",
     ] {
-        assert!(!alone(text, Postgresql), "{text}");
+        assert!(!alone(text, Postgres), "{text}");
     }
     assert!(alone("VACUUM", Sqlite));
     assert!(alone("PRAGMA foreign_keys = OFF", Sqlite));
@@ -364,8 +364,8 @@ fn what_mysql_commits_is_known() {
         "BEGIN",
         "/*!50003 DROP TABLE a */",
     ] {
-        assert!(one(text).commits(Mysql), "{text}");
-        assert!(!one(text).commits(Postgresql), "{text}");
+        assert!(one(text).commits(MySql), "{text}");
+        assert!(!one(text).commits(Postgres), "{text}");
         assert!(!one(text).commits(Sqlite), "{text}");
     }
     for text in [
@@ -377,7 +377,7 @@ fn what_mysql_commits_is_known() {
         "SAVEPOINT a",
         "SELECT 1",
     ] {
-        assert!(!one(text).commits(Mysql), "{text}");
+        assert!(!one(text).commits(MySql), "{text}");
     }
 }
 
@@ -417,7 +417,7 @@ fn control_of_transactions_is_known() {
 
 #[test]
 fn a_wrapper_is_taken_off_and_lines_stay() {
-    let bare = |sql: &str| without_wrapper(sql, Postgresql).unwrap();
+    let bare = |sql: &str| without_wrapper(sql, Postgres).unwrap();
     assert_eq!(
         bare("-- a\nBEGIN\n WORK;\nDROP TABLE a;\nCOMMIT ;\n-- b\n"),
         "-- a\n\n\nDROP TABLE a;\n\n-- b\n"
@@ -437,6 +437,6 @@ fn a_wrapper_is_taken_off_and_lines_stay() {
     ] {
         assert_eq!(bare(whole), whole);
     }
-    let all = statements("BEGIN; DROP TABLE a; COMMIT", Mysql).unwrap();
+    let all = statements("BEGIN; DROP TABLE a; COMMIT", MySql).unwrap();
     assert_eq!(unwrapped(&all), &all[1..2]);
 }

@@ -1,7 +1,7 @@
 //! The pieces that a text of SQL is made of, as far as it takes to know what is code and what is none.
 
 use super::ScriptError;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,8 +165,8 @@ impl<'a> Tokens<'a> {
         if self.at == 0 && first == '\u{feff}' {
             return Ok(Some((first.len_utf8(), Kind::Space)));
         }
-        let postgresql = self.dialect == Dialect::Postgresql;
-        let mysql = self.dialect == Dialect::Mysql;
+        let postgresql = self.dialect == Dialect::Postgres;
+        let mysql = self.dialect == Dialect::MySql;
         Ok(Some(match first {
             _ if is_space(first) => (
                 rest.find(|it| !is_space(it)).unwrap_or(rest.len()),
@@ -230,7 +230,7 @@ impl<'a> Tokens<'a> {
     }
 
     fn dashes_begin_a_comment(&self, rest: &str) -> bool {
-        self.dialect != Dialect::Mysql
+        self.dialect != Dialect::MySql
             || rest[2..]
                 .chars()
                 .next()
@@ -240,7 +240,7 @@ impl<'a> Tokens<'a> {
 
     /// On PostgreSQL a carriage return ends it as well.
     fn line_comment(&self, rest: &str) -> usize {
-        if self.dialect == Dialect::Postgresql {
+        if self.dialect == Dialect::Postgres {
             until(rest, b"\r\n")
         } else {
             let length = until(rest, b"\n");
@@ -273,7 +273,7 @@ impl<'a> Tokens<'a> {
     }
 
     fn watch_copy(&mut self, token: &Token<'_>) {
-        if self.dialect != Dialect::Postgresql || !token.is_code() {
+        if self.dialect != Dialect::Postgres || !token.is_code() {
             return;
         }
         self.copy = match self.copy {

@@ -5,7 +5,7 @@ use super::super::words::{Name, Part, Reader, Sql};
 use super::create::{default_name, types};
 use super::schema_knowledge::{DefaultValue, SchemaKnowledge};
 use super::{Piece, archive, lost};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// What is changed.
 pub(super) struct Target<'a> {
@@ -190,7 +190,7 @@ fn add_constraint(
         Dialect::Sqlite => vec![target.lost(
             "SQLite can neither add nor drop a constraint. Make the table anew without it and copy the rows.",
         )],
-        Dialect::Mysql => match (sort, name) {
+        Dialect::MySql => match (sort, name) {
             (ConstraintKind::PrimaryKey, _) => vec![
                 note("Its columns stay NOT NULL. Where they were not before, change them by MODIFY behind this."),
                 target.sql("DROP PRIMARY KEY"),
@@ -210,7 +210,7 @@ fn add_constraint(
                 "the constraint has no name of its own, and what the server calls it cannot be known here. Name it.",
             )],
         },
-        Dialect::Postgresql => {
+        Dialect::Postgres => {
             let takes_an_index = definition.find(&["USING INDEX"]).filter(|at| {
                 let mut reader = Reader { at: at + 2, ..definition };
                 // `USING INDEX TABLESPACE` says where a new one lies.
@@ -313,7 +313,7 @@ fn drop_constraint(target: &Target<'_>, name: &Part, known: &SchemaKnowledge) ->
     match table.and_then(|table| table.constraints.get(&name.folded)) {
         Some(text) => {
             let named = text.to_uppercase().starts_with("CONSTRAINT")
-                || target.dialect() == Dialect::Mysql;
+                || target.dialect() == Dialect::MySql;
             let constraint = if named {
                 String::new()
             } else {
@@ -375,7 +375,7 @@ fn not_null(target: &Target<'_>, column: &Part, set: bool, known: &SchemaKnowled
 }
 
 fn rename(target: &Target<'_>, to: &Name) -> Piece {
-    if target.dialect() == Dialect::Mysql {
+    if target.dialect() == Dialect::MySql {
         return Piece::Sql(format!(
             "{} RENAME TO {}",
             target.alter(Some(&to.written())),

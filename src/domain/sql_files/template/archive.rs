@@ -8,7 +8,7 @@ use super::super::words::{Name, Part, Reader, Sql};
 use super::alter::Target;
 use super::schema_knowledge::{SchemaKnowledge, Table};
 use super::{Piece, head, lost};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// A name that begins with `archived_`, in the quotes of the other.
 fn archived(table: &Name, column: Option<&Part>) -> String {
@@ -71,7 +71,7 @@ fn put_back(
     let equal = |one: &String| format!("{written}.{one} = {archive}.{one}");
     let on: Vec<String> = key.iter().map(equal).collect();
     let on = on.join(" AND ");
-    if dialect == Dialect::Mysql {
+    if dialect == Dialect::MySql {
         let set: Vec<String> = columns.iter().map(equal).collect();
         return format!(
             "UPDATE {written} JOIN {archive} ON {on} SET {}",

@@ -6,7 +6,7 @@ use super::super::sql_statement::{Create, Object, arguments};
 use super::super::words::{Name, Reader, Sql};
 use super::schema_knowledge::{Definition, SchemaKnowledge};
 use super::{Piece, lost};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 pub(super) fn inverse(sql: &Sql, made: &Create<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
     if made.temporary {
@@ -124,9 +124,9 @@ pub(super) fn drop(sql: &Sql, made: &Create<'_>) -> Option<String> {
             None => unnamed_index(made, on, dialect)?,
         };
         return Some(match dialect {
-            Dialect::Mysql => format!("DROP INDEX {name} ON {}", on.written()),
+            Dialect::MySql => format!("DROP INDEX {name} ON {}", on.written()),
             Dialect::Sqlite => format!("DROP INDEX {name}"),
-            Dialect::Postgresql => {
+            Dialect::Postgres => {
                 let concurrently = if made.concurrently {
                     "CONCURRENTLY "
                 } else {
@@ -140,7 +140,7 @@ pub(super) fn drop(sql: &Sql, made: &Create<'_>) -> Option<String> {
     let written = name.written();
     Some(match made.kind {
         Object::Function | Object::Procedure | Object::Aggregate
-            if dialect == Dialect::Postgresql =>
+            if dialect == Dialect::Postgres =>
         {
             if made.kind == Object::Aggregate && made.group?.find(&["BASETYPE"]).is_some() {
                 return None;
@@ -155,13 +155,13 @@ pub(super) fn drop(sql: &Sql, made: &Create<'_>) -> Option<String> {
             let on = made.on.as_ref()?;
             format!("DROP {} {written} ON {}", made.kind.keyword(), on.written())
         }
-        Object::Trigger if dialect == Dialect::Postgresql => {
+        Object::Trigger if dialect == Dialect::Postgres => {
             let on = made.on.as_ref()?;
             format!("DROP TRIGGER {written} ON {}", on.written())
         }
         Object::Schema => {
             let has_elements = made.rest.find(&["CREATE", "GRANT"]).is_some();
-            if has_elements || dialect == Dialect::Mysql {
+            if has_elements || dialect == Dialect::MySql {
                 return None;
             }
             format!("DROP SCHEMA {written}")
@@ -178,7 +178,7 @@ pub(super) fn drop(sql: &Sql, made: &Create<'_>) -> Option<String> {
 
 fn why_not(made: &Create<'_>, dialect: Dialect) -> &'static str {
     match made.kind {
-        Object::Schema if dialect == Dialect::Mysql => {
+        Object::Schema if dialect == Dialect::MySql => {
             "dropping a database takes everything with it that was put into it since."
         }
         Object::Schema => {
@@ -193,7 +193,7 @@ fn why_not(made: &Create<'_>, dialect: Dialect) -> &'static str {
 
 /// What PostgreSQL calls an index without a name, where its columns are plain.
 fn unnamed_index(made: &Create<'_>, on: &Name, dialect: Dialect) -> Option<String> {
-    if dialect != Dialect::Postgresql {
+    if dialect != Dialect::Postgres {
         return None;
     }
     let columns = made.group?.list().into_iter().map(|mut one| {

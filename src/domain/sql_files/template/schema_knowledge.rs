@@ -6,7 +6,7 @@ use super::super::sql_statement::{
     self, Action, ConstraintKind, Create, Object, Security, SqlStatement,
 };
 use super::super::words::{self, Name, Part, Reader, Sql};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 /// What a column holds where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,11 +86,11 @@ fn key(kind: Object, name: &Name, on: Option<&Name>, dialect: Dialect) -> (Objec
         kind => kind,
     };
     let name = match on {
-        Some(on) if kind == Object::Index && dialect != Dialect::Mysql => {
+        Some(on) if kind == Object::Index && dialect != Dialect::MySql => {
             on.key_beside(&name.last().folded)
         }
         Some(on)
-            if kind.is_of_a_table() && dialect == Dialect::Postgresql || kind == Object::Index =>
+            if kind.is_of_a_table() && dialect == Dialect::Postgres || kind == Object::Index =>
         {
             format!("{} on {}", name.key(), on.key())
         }

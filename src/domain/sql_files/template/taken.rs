@@ -4,7 +4,7 @@ use super::super::sql_statement::{self, Object, Rights, SqlStatement};
 use super::super::words::{Name, Reader, Sql};
 use super::schema_knowledge::{Definition, SchemaKnowledge};
 use super::{Piece, archive, lost};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 fn note(text: &str) -> Piece {
     Piece::Note(text.to_owned())
@@ -59,7 +59,7 @@ fn one(
                 "what the role owned and was allowed, and its password, are lost. Make it again and give it its rights.",
             )];
         }
-        Object::Schema if sql.dialect == Dialect::Mysql => {
+        Object::Schema if sql.dialect == Dialect::MySql => {
             return vec![lost(
                 sql,
                 "everything in the database is lost. Restore it from a backup.",

@@ -51,7 +51,7 @@ const TABLE: &str = "CREATE TABLE t (id bigint PRIMARY KEY, name text NOT NULL D
 #[test]
 fn what_is_made_is_dropped() {
     inverted(
-        Dialect::Postgresql,
+        Dialect::Postgres,
         "",
         &[
             ("CREATE TABLE public.a (id int)", "DROP TABLE public.a;"),
@@ -147,7 +147,7 @@ fn what_is_made_is_dropped() {
 #[test]
 fn what_is_added_and_set_is_taken_back() {
     inverted(
-        Dialect::Postgresql,
+        Dialect::Postgres,
         TABLE,
         &[
             (
@@ -260,7 +260,7 @@ fn what_is_added_and_set_is_taken_back() {
 #[test]
 fn names_are_given_back() {
     inverted(
-        Dialect::Postgresql,
+        Dialect::Postgres,
         "",
         &[
             (
@@ -350,7 +350,7 @@ fn names_are_given_back() {
 #[test]
 fn rights_and_comments_are_taken_back() {
     inverted(
-        Dialect::Postgresql,
+        Dialect::Postgres,
         "COMMENT ON TABLE t IS 'old';",
         &[
             (
@@ -414,7 +414,7 @@ fn what_an_earlier_migration_made_is_put_back() {
         CREATE TABLE one PARTITION OF parts FOR VALUES IN (1);
         CREATE UNIQUE INDEX u ON t (id);";
     inverted(
-        Dialect::Postgresql,
+        Dialect::Postgres,
         before,
         &[
             (
@@ -474,21 +474,21 @@ fn what_was_changed_since_is_not_put_back() {
         ),
     ] {
         explained(
-            Dialect::Postgresql,
+            Dialect::Postgres,
             &format!("{view}{change}"),
             &[(up, changed)],
         );
     }
     let dropped = "no earlier migration makes v";
     explained(
-        Dialect::Postgresql,
+        Dialect::Postgres,
         &format!("{view} DROP VIEW v;"),
         &[("DROP VIEW v", dropped)],
     );
     // The policies of a table go with it.
     let policy = "CREATE POLICY p ON t USING (true); DROP TABLE t;";
     explained(
-        Dialect::Postgresql,
+        Dialect::Postgres,
         policy,
         &[(
             "DROP POLICY IF EXISTS p ON t",
@@ -500,7 +500,7 @@ fn what_was_changed_since_is_not_put_back() {
 #[test]
 fn what_has_no_inverse_is_explained() {
     explained(
-        Dialect::Postgresql,
+        Dialect::Postgres,
         TABLE,
         &[
             (
@@ -639,7 +639,7 @@ fn what_has_no_inverse_is_explained() {
 #[test]
 fn on_mariadb() {
     inverted(
-        Dialect::Mysql,
+        Dialect::MySql,
         "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 3);",
         &[
             ("CREATE TABLE `a b` (id int)", "DROP TABLE `a b`;"),
@@ -720,7 +720,7 @@ fn on_mariadb() {
         ],
     );
     explained(
-        Dialect::Mysql,
+        Dialect::MySql,
         "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 3);",
         &[
             (
@@ -790,7 +790,7 @@ fn what_leaves_nothing_behind_needs_nothing() {
     let up = "BEGIN; SET lock_timeout = '1s'; SELECT pg_catalog.set_config('search_path', '', false); \
               CREATE TEMP TABLE x (id int); ANALYZE; REFRESH MATERIALIZED VIEW v; \
               ALTER TABLE t VALIDATE CONSTRAINT c; COMMIT;";
-    let found = template(up, &[], Dialect::Postgresql);
+    let found = template(up, &[], Dialect::Postgres);
     assert_eq!(
         found,
         Template {
@@ -820,7 +820,7 @@ ALTER TABLE tags ENABLE ROW LEVEL SECURITY, DROP COLUMN kind;
 ";
     let before =
         "CREATE FUNCTION tag_count() RETURNS bigint LANGUAGE sql AS $$\n  SELECT\n\n    0\n$$;";
-    let found = template(up, &[before], Dialect::Postgresql);
+    let found = template(up, &[before], Dialect::Postgres);
     assert_eq!((found.inverted, found.explained), (4, 2));
     assert!(found.is_block);
     assert_eq!(
@@ -864,7 +864,7 @@ fn explanations_alone_are_no_block() {
     let found = template(
         "DROP ROLE reader; DO $$ BEGIN END $$",
         &[],
-        Dialect::Postgresql,
+        Dialect::Postgres,
     );
     assert_eq!((found.inverted, found.explained), (0, 2));
     assert_eq!(

@@ -17,8 +17,9 @@ use proptest::sample::{Index, select};
 use super::super::layout::{Layout, Version};
 use super::python::Follower;
 use super::{VersionFile, VersionFiles};
+use crate::domain::dialect::Dialect;
 use crate::domain::forecast::{
-    Dialect, Direction, Event, Followed, Host, Migrations as _, Raised, StepTrace, predict,
+    Direction, Event, Followed, Host, Migrations as _, Raised, StepTrace, predict,
 };
 use crate::domain::graph::Graph;
 use crate::domain::plan::Plan;
@@ -318,7 +319,7 @@ fn follow(path: &Path, source: &str) -> Result<(), TestCaseError> {
     };
     let plan = Plan::new(&graph, std::slice::from_ref(&id), &"base".parse().unwrap());
     let plan = plan.unwrap();
-    for dialect in [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite] {
+    for dialect in [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite] {
         let model = catalogue(dialect);
         let follower = Follower::new(&files);
         for direction in [Direction::Upgrade, Direction::Downgrade] {

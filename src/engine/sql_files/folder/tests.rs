@@ -213,7 +213,7 @@ fn the_fixtures_are_read() {
         let project = fixtures.join(case);
         Folder::read(&project.join(folder), &project, dialect).unwrap()
     };
-    let all = [Dialect::Postgresql, Dialect::Mysql, Dialect::Sqlite];
+    let all = [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite];
     for (case, folder, count) in [
         ("shop", "migrations", 5),
         ("plain_blocks", "migrations", 3),

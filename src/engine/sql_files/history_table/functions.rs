@@ -2,7 +2,7 @@
 //! [`History::verdict`](crate::domain::sql_files::history::History::verdict).
 
 use super::{SCHEMA, Tables};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::lock::POSTGRES_KEY;
 use crate::domain::schema::FORM;
 use crate::domain::sql_files::history::{CAN, FAILED, GONE, NEEDED, NO_SQL, UNKNOWN};
@@ -29,8 +29,8 @@ impl Tables {
     /// query that gives the lines of a schema; `web` are the roles of an API that are there.
     pub(super) fn functions(&self, outline: &str, web: &[String]) -> Vec<String> {
         let schema = self.schema.as_deref().unwrap_or(SCHEMA);
-        let schema = identifier(Dialect::Postgresql, schema);
-        let text = |text: &str| literal(Dialect::Postgresql, text);
+        let schema = identifier(Dialect::Postgres, schema);
+        let text = |text: &str| literal(Dialect::Postgres, text);
         // The outline last: what is put in is not looked through again.
         let made = TEXT
             .replace("{schema}", &schema)
@@ -54,7 +54,7 @@ impl Tables {
 
 /// Everybody, and those that may have got a right of their own by the defaults of the schema.
 pub(super) fn from(web: &[String]) -> String {
-    let web = web.iter().map(|role| identifier(Dialect::Postgresql, role));
+    let web = web.iter().map(|role| identifier(Dialect::Postgres, role));
     let all: Vec<String> = std::iter::once("PUBLIC".to_owned()).chain(web).collect();
     all.join(", ")
 }

@@ -3,7 +3,7 @@
 use super::functions::{FUNCTIONS, form, from};
 use super::layout::{ALL, DEPENDENCIES, FORMAT, HISTORY, INDEXES, VERSION};
 use super::{SCHEMA, Tables, refused, run};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::query::{Execution, RunError};
 
 /// The roles that the clients of an API layer have, as `PostgREST` and Supabase name them.
@@ -101,7 +101,7 @@ impl Tables {
             found,
             ..Installation::default()
         };
-        if self.dialect == Dialect::Postgresql {
+        if self.dialect == Dialect::Postgres {
             let around = self.surroundings(execution)?;
             if found == Some(0) {
                 statements.extend(self.adopt());
@@ -150,7 +150,7 @@ impl Tables {
     fn indexes(&self, execution: &mut dyn Execution) -> Result<Vec<String>, RunError> {
         // MySQL knows no IF NOT EXISTS here.
         let there: Vec<String> = match self.dialect {
-            Dialect::Mysql => run(
+            Dialect::MySql => run(
                 execution,
                 "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = database()",
             )?
@@ -158,14 +158,14 @@ impl Tables {
             .flatten()
             .flatten()
             .collect(),
-            Dialect::Postgresql | Dialect::Sqlite => Vec::new(),
+            Dialect::Postgres | Dialect::Sqlite => Vec::new(),
         };
         let missing = INDEXES
             .iter()
             .filter(|(name, ..)| !there.iter().any(|there| there == name));
         let unless = match self.dialect {
-            Dialect::Mysql => "",
-            Dialect::Postgresql | Dialect::Sqlite => "IF NOT EXISTS ",
+            Dialect::MySql => "",
+            Dialect::Postgres | Dialect::Sqlite => "IF NOT EXISTS ",
         };
         Ok(missing
             .map(|(name, table, column)| {

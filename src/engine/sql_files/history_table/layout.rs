@@ -3,7 +3,7 @@
 use super::functions::FUNCTIONS;
 use super::{SCHEMA, Tables};
 use crate::domain::checks::object;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::sql_files::literal::identifier;
 
 /// The version of the tables and of the functions. It goes up with every change of either.
@@ -71,7 +71,7 @@ struct ColumnTypes {
 
 fn words(dialect: Dialect) -> ColumnTypes {
     match dialect {
-        Dialect::Postgresql => ColumnTypes {
+        Dialect::Postgres => ColumnTypes {
             id: "uuid NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY",
             name: "text",
             text: "text",
@@ -82,7 +82,7 @@ fn words(dialect: Dialect) -> ColumnTypes {
         },
         // Names in a binary collation, because two files may differ by case alone. Moments without the time zone
         // of a session, in UTC.
-        Dialect::Mysql => ColumnTypes {
+        Dialect::MySql => ColumnTypes {
             id: "char(36) CHARACTER SET ascii NOT NULL DEFAULT (uuid()) PRIMARY KEY",
             name: "varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
             text: "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
@@ -241,8 +241,8 @@ impl Tables {
             .map(|column| format!("{} {}", column.name, column.made));
         let parts: Vec<String> = columns.chain(table.constraints.iter().cloned()).collect();
         let options = match self.dialect {
-            Dialect::Mysql => " ENGINE = InnoDB",
-            Dialect::Postgresql | Dialect::Sqlite => "",
+            Dialect::MySql => " ENGINE = InnoDB",
+            Dialect::Postgres | Dialect::Sqlite => "",
         };
         format!(
             "CREATE TABLE {} (\n    {}\n){options}",

@@ -2,7 +2,7 @@
 
 use super::layout::{DEPENDENCIES, FORMAT, HISTORY, VERSION};
 use super::{Tables, refused, run};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::query::{Execution, RunError};
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::history::{
@@ -22,8 +22,8 @@ impl Tables {
         }
         let (applied, rolled_back) = (self.moment("applied_at"), self.moment("rollback_at"));
         let metadata = match self.dialect {
-            Dialect::Postgresql => "metadata::text",
-            Dialect::Mysql | Dialect::Sqlite => "metadata",
+            Dialect::Postgres => "metadata::text",
+            Dialect::MySql | Dialect::Sqlite => "metadata",
         };
         let rows = run(
             execution,
@@ -83,7 +83,7 @@ impl Tables {
         &self,
         execution: &mut dyn Execution,
     ) -> Result<Option<Vec<RemoteMigration>>, RunError> {
-        if self.dialect != Dialect::Postgresql {
+        if self.dialect != Dialect::Postgres {
             return Ok(None);
         }
         let columns = "SELECT a.attname FROM pg_catalog.pg_class c \
@@ -117,10 +117,10 @@ impl Tables {
     /// A moment as RFC 3339 in UTC to the second.
     pub(super) fn moment(&self, column: &str) -> String {
         match self.dialect {
-            Dialect::Postgresql => {
+            Dialect::Postgres => {
                 format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
             }
-            Dialect::Mysql => format!("date_format({column}, '%Y-%m-%dT%H:%i:%sZ')"),
+            Dialect::MySql => format!("date_format({column}, '%Y-%m-%dT%H:%i:%sZ')"),
             Dialect::Sqlite => format!("strftime('%Y-%m-%dT%H:%M:%SZ', {column})"),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::layout::SNAPSHOTS;
 use super::{Tables, run};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::query::{Execution, RunError};
 use crate::domain::schema::SchemaLines;
 use crate::domain::sql_files::history::Snapshot;
@@ -41,7 +41,7 @@ impl Tables {
         // Two of one second.
         let last = match self.dialect {
             Dialect::Sqlite => "rowid DESC",
-            Dialect::Postgresql | Dialect::Mysql => "id",
+            Dialect::Postgres | Dialect::MySql => "id",
         };
         let rows = run(
             execution,

@@ -361,7 +361,7 @@ fn snapshots_are_kept_with_their_lines() {
 /// Turns red if a function could be called by everybody, or would look for its helpers where its caller says.
 #[test]
 fn each_function_has_a_path_of_its_own_and_is_nobodys() {
-    let tables = Tables::new(Dialect::Postgresql, Some("a\"b"));
+    let tables = Tables::new(Dialect::Postgres, Some("a\"b"));
     let statements = tables.functions("SELECT 'x'", &["anon".to_owned()]);
     let (made, revoked) = statements.split_first().unwrap();
     let count = functions::FUNCTIONS.len();
@@ -387,7 +387,7 @@ fn each_function_has_a_path_of_its_own_and_is_nobodys() {
 
 #[test]
 fn the_tables_are_known_in_the_lines_of_a_schema() {
-    let ours = |schema, line| Tables::new(Dialect::Postgresql, schema).is_ours(line);
+    let ours = |schema, line| Tables::new(Dialect::Postgres, schema).is_ours(line);
     for line in [
         "table rollback.migration_history",
         "column rollback.migration_audit.run text",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::layout::{AUDIT, DEPENDENCIES, HISTORY};
 use super::reading::SUPABASE;
 use super::{By, Tables};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::file::{MigrationFile, version};
 use crate::domain::sql_files::history::{Dependency, Kind, Progress};
@@ -106,12 +106,12 @@ impl Tables {
         let texts: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
         // On MariaDB and MySQL the old values are gone once they are set, so the status comes last.
         let (conflict, old, new): (_, _, fn(&str) -> String) = match self.dialect {
-            Dialect::Postgresql | Dialect::Sqlite => (
+            Dialect::Postgres | Dialect::Sqlite => (
                 "ON CONFLICT (migration_name) DO UPDATE SET",
                 format!("{HISTORY}."),
                 |column| format!("excluded.{column}"),
             ),
-            Dialect::Mysql => ("ON DUPLICATE KEY UPDATE", String::new(), |column| {
+            Dialect::MySql => ("ON DUPLICATE KEY UPDATE", String::new(), |column| {
                 format!("VALUES({column})")
             }),
         };
@@ -147,8 +147,8 @@ impl Tables {
             .collect();
         // The table has to have its bare name for the old values.
         let alias = match self.dialect {
-            Dialect::Postgresql => format!(" AS {HISTORY}"),
-            Dialect::Mysql | Dialect::Sqlite => String::new(),
+            Dialect::Postgres => format!(" AS {HISTORY}"),
+            Dialect::MySql | Dialect::Sqlite => String::new(),
         };
         format!(
             "INSERT INTO {history}{alias} ({}) VALUES ({}) {conflict} {}",
@@ -198,14 +198,14 @@ impl Tables {
             ),
         );
         let mut statements = match self.dialect {
-            Dialect::Postgresql => {
+            Dialect::Postgres => {
                 let action = "(SELECT 'rolled_back' FROM gone)";
                 let insert = self.audit(&name, action, by, &note);
                 vec![format!(
                     "WITH gone AS ({update} RETURNING migration_name) {insert}"
                 )]
             }
-            Dialect::Mysql => {
+            Dialect::MySql => {
                 let action = "CASE row_count() WHEN 1 THEN 'rolled_back' END";
                 vec![update, self.audit(&name, action, by, &note)]
             }
@@ -215,7 +215,7 @@ impl Tables {
             }
         };
         // By version and name: the row of the same version may be another migration's. The column may be missing.
-        if let (Some(remote), Dialect::Postgresql) = (remote, self.dialect) {
+        if let (Some(remote), Dialect::Postgres) = (remote, self.dialect) {
             statements.push(format!(
                 "DELETE FROM {SUPABASE} AS remote WHERE remote.version = {} \
                  AND coalesce(to_jsonb(remote) ->> 'name', '') = {}",
@@ -255,8 +255,8 @@ impl Tables {
     fn noted(&self, note: &str) -> String {
         let note = self.text(note);
         let joined = match self.dialect {
-            Dialect::Postgresql => format!("notes || chr(10) || {note}"),
-            Dialect::Mysql => format!("concat(notes, char(10 USING utf8mb4), {note})"),
+            Dialect::Postgres => format!("notes || chr(10) || {note}"),
+            Dialect::MySql => format!("concat(notes, char(10 USING utf8mb4), {note})"),
             Dialect::Sqlite => format!("notes || char(10) || {note}"),
         };
         format!("CASE WHEN coalesce(notes, '') = '' THEN {note} ELSE {joined} END")
@@ -278,7 +278,7 @@ impl Tables {
     fn patched(&self, column: &str, patch: &Value) -> String {
         match self.dialect {
             // Both as in RFC 7396. The members of ours are no objects but for one, which is whole or gone.
-            Dialect::Mysql => format!(
+            Dialect::MySql => format!(
                 "json_merge_patch(coalesce({column}, '{{}}'), {})",
                 self.text(&patch.to_string())
             ),
@@ -286,7 +286,7 @@ impl Tables {
                 "json_patch(coalesce({column}, '{{}}'), {})",
                 self.text(&patch.to_string())
             ),
-            Dialect::Postgresql => {
+            Dialect::Postgres => {
                 let nulls = patch.as_object().into_iter().flatten();
                 let nulls: Vec<String> = nulls
                     .filter(|(_, value)| value.is_null())
@@ -303,8 +303,8 @@ impl Tables {
 
     fn now(&self) -> &'static str {
         match self.dialect {
-            Dialect::Postgresql => "now()",
-            Dialect::Mysql => "utc_timestamp(6)",
+            Dialect::Postgres => "now()",
+            Dialect::MySql => "utc_timestamp(6)",
             Dialect::Sqlite => "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')",
         }
     }

@@ -6,7 +6,7 @@
 use super::step::{Step, StepError};
 use super::transaction::prepare;
 use super::{Script, SqlFiles};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::journal;
 use crate::domain::journal::StatementState;
 use crate::domain::query::RunErrorKind;
@@ -101,7 +101,7 @@ impl SqlFiles {
 
     /// The server and its release, where that matters.
     fn server(&self, step: &mut Step<'_, '_>) -> Result<String, StepError> {
-        if self.tables.dialect != Dialect::Mysql {
+        if self.tables.dialect != Dialect::MySql {
             return Ok(String::new());
         }
         let rows = step.ours("ask for the release of the server", "SELECT VERSION()")?;
@@ -116,7 +116,7 @@ impl SqlFiles {
                 .and_then(|it| it.in_flight.as_ref())
                 .map(|(at, text)| (*at, text.as_str())),
             vouched: cut_off.is_some_and(|it| it.vouched),
-            whole_statements: self.tables.dialect == Dialect::Mysql
+            whole_statements: self.tables.dialect == Dialect::MySql
                 && does_statements_whole(server),
         }
     }
@@ -207,7 +207,7 @@ impl UnderWay<'_> {
         }
         failpoint::point("after_statement");
         self.is_done(at);
-        if self.engine.tables.dialect == Dialect::Mysql {
+        if self.engine.tables.dialect == Dialect::MySql {
             // Rows alone changed. Elsewhere the schema may have, and is read when all can see it.
             self.note(step)?;
             return step.ours("commit", "COMMIT").map(drop);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::range::Connected;
 use super::step::{Outcome, StepError};
 use super::{Script, SqlFiles, not_run};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::plan::Step as Planned;
 use crate::domain::sql_files::script::Statement;
 use crate::domain::sql_files::script_mode::{ScriptMode, way};
@@ -75,7 +75,7 @@ impl Connected<'_> {
                 ScriptMode::PerStatement(_) => {
                     engine.statement_by_statement(&mut step, id, script, statements)
                 }
-                ScriptMode::Transactional if dialect == Dialect::Postgresql => {
+                ScriptMode::Transactional if dialect == Dialect::Postgres => {
                     let ended = self.judged(planned, script, statements, judge);
                     step = self.step(judge);
                     if ended.is_err() {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Script, not_run};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows};
 use crate::domain::sql_files::script::Statement;
 use crate::domain::sql_files::script_mode::shortened;
@@ -154,8 +154,8 @@ impl<'b, 'a> Step<'b, 'a> {
     pub(super) fn alone(&mut self, dialect: Dialect) -> Result<(), StepError> {
         // `roll` and `step` in ASCII.
         let ask = match dialect {
-            Dialect::Postgresql => "SELECT pg_try_advisory_lock(1919904876, 1937007984)::int::text",
-            Dialect::Mysql => {
+            Dialect::Postgres => "SELECT pg_try_advisory_lock(1919904876, 1937007984)::int::text",
+            Dialect::MySql => {
                 "SELECT CAST(GET_LOCK(CONCAT('rollback-step-', LEFT(SHA2(DATABASE(), 256), 32)), 0) AS CHAR)"
             }
             Dialect::Sqlite => return Ok(()),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Script, SqlFiles};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::journal::{Statement, StatementState};
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows};
 use crate::domain::revision::RevisionId;
@@ -133,7 +133,7 @@ const TWO: &str = "DROP TABLE a;\n\nUPDATE b SET c = 1;";
 #[test]
 fn a_script_and_the_row_about_it_are_one_transaction() {
     for (dialect, begin) in [
-        (Dialect::Postgresql, "BEGIN"),
+        (Dialect::Postgres, "BEGIN"),
         (Dialect::Sqlite, "BEGIN IMMEDIATE"),
     ] {
         let (run, mut log) = down(dialect, TWO, None, None);
@@ -154,7 +154,7 @@ fn a_script_and_the_row_about_it_are_one_transaction() {
 #[test]
 fn a_refusal_takes_everything_back_and_is_written_down_over_another_connection() {
     let refusal = Some(("UPDATE b", RunErrorKind::Refused));
-    let (run, log) = down(Dialect::Postgresql, TWO, refusal, None);
+    let (run, log) = down(Dialect::Postgres, TWO, refusal, None);
     assert_eq!(
         log[3..],
         [
@@ -186,7 +186,7 @@ fn what_says_nothing_about_the_script_is_not_called_a_failure_of_it() {
         ("UPDATE b", RunErrorKind::Lost),
         ("COMMIT", RunErrorKind::Lost),
     ] {
-        let (run, log) = down(Dialect::Postgresql, TWO, Some((words, kind)), None);
+        let (run, log) = down(Dialect::Postgres, TWO, Some((words, kind)), None);
         assert!(!log.contains(&"row failed".to_owned()), "{log:?}");
         let is_lock_timeout = run.is_ok_and(|run| run.lock_timeout);
         assert_eq!(is_lock_timeout, kind == RunErrorKind::LockTimeout);
@@ -195,14 +195,14 @@ fn what_says_nothing_about_the_script_is_not_called_a_failure_of_it() {
 
 #[test]
 fn what_is_over_its_time_sends_nothing_more() {
-    let (run, log) = down(Dialect::Postgresql, TWO, None, Some(Duration::ZERO));
+    let (run, log) = down(Dialect::Postgres, TWO, None, Some(Duration::ZERO));
     assert_eq!(run.unwrap().ended, Ended::TimedOut);
     assert_eq!(log, ["connect"]);
 }
 
 #[test]
 fn on_mysql_each_statement_is_between_two_entries_of_the_record_and_has_its_note() {
-    let (run, log) = down(Dialect::Mysql, TWO, None, None);
+    let (run, log) = down(Dialect::MySql, TWO, None, None);
     assert_eq!(run.unwrap().ended, Ended::Exited(0));
     assert_eq!(
         log,
@@ -234,7 +234,7 @@ fn on_mysql_each_statement_is_between_two_entries_of_the_record_and_has_its_note
 #[test]
 fn of_a_statement_that_was_refused_the_record_knows_that_nothing_happened() {
     for (kind, known) in [(RunErrorKind::Refused, true), (RunErrorKind::Lost, false)] {
-        let (_, log) = down(Dialect::Mysql, TWO, Some(("DROP TABLE a", kind)), None);
+        let (_, log) = down(Dialect::MySql, TWO, Some(("DROP TABLE a", kind)), None);
         let refused = log.contains(&"record refused 0/2".to_owned());
         assert_eq!(refused, known, "{log:?}");
         let notes = log.iter().filter(|text| *text == "note").count();

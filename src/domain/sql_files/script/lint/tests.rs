@@ -3,16 +3,16 @@ use sqlparser::parser::Parser;
 
 use super::super::statements;
 use super::*;
-use Dialect::{Mysql, Postgresql, Sqlite};
+use Dialect::{MySql, Postgres, Sqlite};
 
 /// What each server takes.
 const TAKEN: [(&str, Dialect, &dyn sqlparser::dialect::Dialect); 3] = [
     (
         include_str!("accepted/postgresql.sql"),
-        Postgresql,
+        Postgres,
         &PostgreSqlDialect {},
     ),
-    (include_str!("accepted/mysql.sql"), Mysql, &MySqlDialect {}),
+    (include_str!("accepted/mysql.sql"), MySql, &MySqlDialect {}),
     (
         include_str!("accepted/sqlite.sql"),
         Sqlite,
@@ -55,7 +55,7 @@ fn conditions_of_the_other_direction_are_refused() {
         "CREATE UNIQUE INDEX IF EXISTS a ON b (c)",
         "CREATE TABLE IF EXISTS a (b int)",
     ] {
-        let said = fault_in(sql, Postgresql).unwrap();
+        let said = fault_in(sql, Postgres).unwrap();
         assert!(said.contains("and no IF"), "{sql}: {said}");
     }
     for sql in [
@@ -64,13 +64,13 @@ fn conditions_of_the_other_direction_are_refused() {
         "CREATE FUNCTION if() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "DROP FUNCTION a(int), b",
     ] {
-        assert_eq!(fault_in(sql, Postgresql), None, "{sql}");
+        assert_eq!(fault_in(sql, Postgres), None, "{sql}");
     }
 }
 
 #[test]
 fn a_statement_behind_one_without_an_end_is_found_in_its_line() {
-    for dialect in [Postgresql, Mysql, Sqlite] {
+    for dialect in [Postgres, MySql, Sqlite] {
         assert_eq!(
             fault_in("SELECT 1;\nDROP VIEW a\n\nDROP TABLE b;", dialect).unwrap(),
             "line 4: a statement begins here, and the one before it has no ; at its end"
@@ -85,7 +85,7 @@ fn a_statement_in_a_comment_is_known() {
         "DELETE FROM a WHERE b = 1;  ",
         "update a set b = 1;",
     ] {
-        assert!(is_statement(text, Postgresql), "{text}");
+        assert!(is_statement(text, Postgres), "{text}");
     }
     for text in [
         "DROP TABLE a",
@@ -98,6 +98,6 @@ fn a_statement_in_a_comment_is_known() {
         ";",
         "it's;",
     ] {
-        assert!(!is_statement(text, Postgresql), "{text}");
+        assert!(!is_statement(text, Postgres), "{text}");
     }
 }

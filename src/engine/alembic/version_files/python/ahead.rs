@@ -11,7 +11,8 @@ use super::super::VersionFiles;
 use super::super::syntax::deep;
 use super::Follower;
 use super::modules::Library;
-use crate::domain::forecast::{Dialect, Direction, Followed, Function, Host, Migrations};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{Direction, Followed, Function, Host, Migrations};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::RevisionId;
 

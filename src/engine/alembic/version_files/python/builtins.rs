@@ -4,7 +4,7 @@ use super::calls::Arguments;
 use super::interpreter::{Evaluated, Exception, Interpreter};
 use super::sqlalchemy_objects::{Row, SqlaObject};
 use super::value::{Item, Sequence, UNKNOWN, Value, any};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::forecast::SideEffect;
 use std::rc::Rc;
 
@@ -562,9 +562,9 @@ impl Interpreter<'_> {
         let dialect = self.dialect()?;
         let class = class.to_ascii_lowercase();
         let wanted = if class.starts_with("pg") || class.starts_with("postgres") {
-            Dialect::Postgresql
+            Dialect::Postgres
         } else if class.starts_with("mysql") || class.starts_with("mariadb") {
-            Dialect::Mysql
+            Dialect::MySql
         } else if class.starts_with("sqlite") {
             Dialect::Sqlite
         } else {

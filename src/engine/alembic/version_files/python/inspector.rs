@@ -7,7 +7,7 @@ use super::calls::Arguments;
 use super::interpreter::{Evaluated, Interpreter};
 use super::sqlalchemy_objects::{ColumnValue, SqlaObject, TableValue};
 use super::value::{Dictionary, Item, UNKNOWN, Value};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{ColumnDefinition, Name, TableName};
 use crate::domain::schema_model::{Presence, Table};
 
@@ -223,7 +223,7 @@ impl Interpreter<'_> {
                         })
                         .collect();
                     // PostgreSQL tells the index of a unique key here as well.
-                    if self.dialect() == Some(Dialect::Postgresql) {
+                    if self.dialect() == Some(Dialect::Postgres) {
                         items.extend(self.keys(table));
                     }
                     if name == "has_index" {
@@ -234,7 +234,7 @@ impl Interpreter<'_> {
                 "get_unique_constraints" => {
                     let mut items = self.keys(table);
                     // MariaDB has no other unique keys than unique indexes.
-                    if self.dialect() == Some(Dialect::Mysql) {
+                    if self.dialect() == Some(Dialect::MySql) {
                         items.extend(table.indexes.iter().filter(|index| index.unique).map(
                             |index| {
                                 let columns: Vec<String> =

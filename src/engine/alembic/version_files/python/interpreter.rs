@@ -2,9 +2,8 @@
 
 use super::modules::{Module, Namespace, Project};
 use super::value::{Class, Code, Scope, UNKNOWN, Value};
-use crate::domain::forecast::{
-    Dialect, Direction, Event, EventKind, Followed, Host, Raised, SideEffect,
-};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{Direction, Event, EventKind, Followed, Host, Raised, SideEffect};
 use crate::domain::operation::{Operation, Place};
 use crate::domain::schema_model::SchemaModel;
 use ruff_python_ast::Expr;

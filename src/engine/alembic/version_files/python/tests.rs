@@ -11,11 +11,12 @@ use std::path::PathBuf;
 
 use self::show::{Recorder, files_of};
 use super::Follower;
-use crate::domain::forecast::{Dialect, Direction, Followed, Migrations};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{Direction, Followed, Migrations};
 
 /// The events of `downgrade()`, one line each.
 fn downgrade(source: &str) -> Vec<String> {
-    downgrade_on(source, Recorder::on(Dialect::Postgresql)).1
+    downgrade_on(source, Recorder::on(Dialect::Postgres)).1
 }
 
 fn downgrade_on(source: &str, mut recorder: Recorder) -> (Followed, Vec<String>) {
@@ -358,7 +359,7 @@ fn an_error_of_the_database_is_caught_as_python_would() {
             "try:\n    op.drop_table('a')\nexcept{kind}:\n    op.drop_table('b')\nop.drop_table('c')"
         )
     };
-    let postgres = Dialect::Postgresql;
+    let postgres = Dialect::Postgres;
     assert_eq!(
         failing(&attempt(""), postgres),
         ["drop table a", "drop table b", "drop table c"]
@@ -388,7 +389,7 @@ fn an_error_of_the_database_is_caught_as_python_would() {
 
 #[test]
 fn what_there_is_to_follow_is_told() {
-    let on = || Recorder::on(Dialect::Postgresql);
+    let on = || Recorder::on(Dialect::Postgres);
     assert_eq!(downgrade_on("x = 1\n", on()).0, Followed::Missing);
     assert_eq!(
         downgrade_on("def downgrade():\n    '''No.'''\n    pass\n", on()).0,
@@ -436,7 +437,7 @@ fn hostile_files_end_in_a_sentence() {
         "\u{feff}def downgrade():\n    '\u{0}'\n".to_owned(),
     ];
     for source in sources {
-        let _ = downgrade_on(&source, Recorder::on(Dialect::Postgresql));
+        let _ = downgrade_on(&source, Recorder::on(Dialect::Postgres));
     }
 }
 
@@ -462,7 +463,7 @@ fn what_is_nested_as_deep_as_it_may_be_fits_the_stack() {
         ));
     }
     source.push_str("def downgrade():\n    f0()\n");
-    let (_, lines) = downgrade_on(&source, Recorder::on(Dialect::Postgresql));
+    let (_, lines) = downgrade_on(&source, Recorder::on(Dialect::Postgres));
     assert!(
         lines.iter().any(|line| line.contains("unknown")),
         "{lines:?}"
@@ -473,14 +474,14 @@ fn what_is_nested_as_deep_as_it_may_be_fits_the_stack() {
         "[".repeat(95),
         "]".repeat(95)
     );
-    downgrade_on(&nested, Recorder::on(Dialect::Postgresql));
+    downgrade_on(&nested, Recorder::on(Dialect::Postgres));
     let unary = format!("def downgrade():\n    x = {}1\n", "-".repeat(580));
-    downgrade_on(&unary, Recorder::on(Dialect::Postgresql));
+    downgrade_on(&unary, Recorder::on(Dialect::Postgres));
     let dots = format!("def downgrade():\n    x = a{}\n", ".b".repeat(580));
-    downgrade_on(&dots, Recorder::on(Dialect::Postgresql));
+    downgrade_on(&dots, Recorder::on(Dialect::Postgres));
     let ifs: String = (0..110)
         .map(|depth| format!("{}if x:\n", "    ".repeat(depth + 1)))
         .collect();
     let ifs = format!("def downgrade():\n{ifs}{}pass\n", "    ".repeat(112));
-    downgrade_on(&ifs, Recorder::on(Dialect::Postgresql));
+    downgrade_on(&ifs, Recorder::on(Dialect::Postgres));
 }

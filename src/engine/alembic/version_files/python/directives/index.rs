@@ -4,7 +4,7 @@ use super::super::interpreter::{Evaluated, Interpreter};
 use super::super::models::{condition, name_of, words};
 use super::super::value::Value;
 use super::Directive;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{IndexRows, Operation, UniqueScope};
 
 impl Interpreter<'_> {
@@ -49,18 +49,18 @@ impl Interpreter<'_> {
             let given = directive.arguments.named(&name).filter(|_| is_meant);
             given.filter(|value| !value.is_none())
         };
-        let conditions = [Dialect::Postgresql, Dialect::Sqlite];
+        let conditions = [Dialect::Postgres, Dialect::Sqlite];
         let among = conditions.iter().find_map(|dialect| of(*dialect, "where"));
-        let letters = of(Dialect::Mysql, "length").or(directive.arguments.named("mariadb_length"));
+        let letters = of(Dialect::MySql, "length").or(directive.arguments.named("mariadb_length"));
         UniqueScope {
             among: match among.map(condition) {
                 None => IndexRows::All,
                 Some(Some(text)) if self.dialect().is_some() => IndexRows::Where(text),
                 Some(_) => IndexRows::Unknown,
             },
-            nulls: of(Dialect::Postgresql, "nulls_not_distinct")
+            nulls: of(Dialect::Postgres, "nulls_not_distinct")
                 .is_some_and(|flag| flag.truth() != Some(false)),
-            in_part: letters.is_some() && self.dialect() != Some(Dialect::Postgresql),
+            in_part: letters.is_some() && self.dialect() != Some(Dialect::Postgres),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Threads make no difference to what is foretold.
 
 use super::show::files_of;
-use crate::domain::forecast::{Dialect, Migrations};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::Migrations;
 use crate::domain::graph::Graph;
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::show::{Recorder, show};
-use crate::domain::forecast::{Dialect, Direction, Event, EventKind, Followed, Migrations};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{Direction, Event, EventKind, Followed, Migrations};
 use crate::domain::revision::Revision;
 use crate::engine::alembic::version_files::python::Follower;
 use crate::engine::alembic::version_files::{VersionFile, VersionFiles};
@@ -57,7 +58,7 @@ fn superset_is_followed() {
         let (mut bodies, mut clear) = (0, 0);
         let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for file in &files.files {
-            let mut recorder = Recorder::on(Dialect::Postgresql);
+            let mut recorder = Recorder::on(Dialect::Postgres);
             let id = file.revision.id.as_str().into();
             let followed = follower.follow(&id, direction, &mut recorder);
             assert!(!matches!(followed, Followed::Unreadable(_)), "{followed:?}");

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::downgrade_on;
 use super::show::Recorder;
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 
 const SOURCES: &[&str] = &[
     r#"
@@ -93,7 +93,7 @@ proptest! {
                 }
             }
         }
-        downgrade_on(&lines.join("\n"), Recorder::on(Dialect::Mysql));
+        downgrade_on(&lines.join("\n"), Recorder::on(Dialect::MySql));
     }
 
     #[test]

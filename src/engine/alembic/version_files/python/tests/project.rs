@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::show::Recorder;
-use crate::domain::forecast::{Dialect, Direction, Migrations};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{Direction, Migrations};
 use crate::domain::revision::Revision;
 use crate::engine::alembic::version_files::python::Follower;
 use crate::engine::alembic::version_files::{VersionFile, VersionFiles};
@@ -85,7 +86,7 @@ fn helpers_are_followed_and_say_who_called_them() {
         roots: Vec::new(),
         may_autocommit: false,
     };
-    let mut recorder = Recorder::on(Dialect::Postgresql);
+    let mut recorder = Recorder::on(Dialect::Postgres);
     Follower::new(&files).follow(&"a".into(), Direction::Downgrade, &mut recorder);
     assert_eq!(
         recorder.lines,

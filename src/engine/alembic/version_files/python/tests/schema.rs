@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::show::Recorder;
 use super::{body, downgrade, downgrade_on};
-use crate::domain::forecast::Dialect;
+use crate::domain::dialect::Dialect;
 use crate::domain::operation::{Name, TableName};
 use crate::domain::schema_model::{
     Column, ForeignKey, Index, Key, Origin, Presence, SchemaModel, Table,
@@ -72,7 +72,7 @@ fn catalogue() -> SchemaModel {
         ..table.clone()
     };
     SchemaModel {
-        dialect: Dialect::Postgresql,
+        dialect: Dialect::Postgres,
         default_schema: Some("public".to_owned()),
         tables: BTreeMap::from([
             (named("a"), Arc::new(table)),
@@ -88,7 +88,7 @@ fn catalogue() -> SchemaModel {
 }
 
 fn with_schema(text: &str) -> Vec<String> {
-    let mut recorder = Recorder::on(Dialect::Postgresql);
+    let mut recorder = Recorder::on(Dialect::Postgres);
     recorder.model = Some(catalogue());
     downgrade_on(
         &body(&format!("i = sa.inspect(op.get_bind())\n{text}")),
@@ -164,7 +164,7 @@ fn the_inspector_answers_from_the_schema() {
 
 #[test]
 fn a_doubtful_schema_answers_nothing() {
-    let mut recorder = Recorder::on(Dialect::Postgresql);
+    let mut recorder = Recorder::on(Dialect::Postgres);
     recorder.model = Some(SchemaModel {
         doubtful: true,
         ..catalogue()

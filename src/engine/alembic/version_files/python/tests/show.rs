@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::domain::forecast::{Dialect, Event, EventKind, Host, Raised, SideEffect};
+use crate::domain::dialect::Dialect;
+use crate::domain::forecast::{Event, EventKind, Host, Raised, SideEffect};
 use crate::domain::operation::{
     ColumnDefinition, Constraint, IndexRows, Name, Operation, UniqueScope,
 };
