@@ -7,6 +7,7 @@ use crate::domain::audit::{Row, TABLE};
 use crate::domain::journal::{self, Begun, Entry, Line};
 use crate::domain::run_report::RunReport;
 use crate::domain::schema::FORM;
+use crate::domain::time::{self, Precision};
 use crate::domain::untrusted;
 use crate::error::Failure;
 use crate::ui::HistoryRow;
@@ -19,7 +20,7 @@ pub(super) fn announce(
 ) -> Result<(), Failure> {
     let line = Line {
         version: journal::VERSION,
-        at: humantime::format_rfc3339_millis((context.now)()).to_string(),
+        at: time::rfc3339((context.now)(), Precision::Millis),
         form: FORM,
         entry: Entry::Begun(Box::new(begun.clone())),
     };

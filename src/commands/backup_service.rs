@@ -14,6 +14,7 @@ use crate::domain::database_identity::DatabaseReference;
 use crate::domain::dialect::Dialect;
 use crate::domain::journal::seconds;
 use crate::domain::lock::new_run_id;
+use crate::domain::time::{self, Precision};
 use crate::error::{Exit, Failure, io_hint};
 use crate::failpoint;
 use crate::store::{self, StoreError};
@@ -171,7 +172,7 @@ impl<'a> BackupService<'a> {
         let mut manifest = Manifest {
             version: VERSION,
             id: part.id().to_owned(),
-            at: humantime::format_rfc3339_millis(now).to_string(),
+            at: time::rfc3339(now, Precision::Millis),
             run: run.map(str::to_owned),
             by: operator.clone(),
             database_key: self.database.key.clone(),

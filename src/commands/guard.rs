@@ -26,6 +26,7 @@ use crate::domain::guard::{Before, Guarded};
 use crate::domain::journal::{self, RunBackup};
 use crate::domain::policy::Consent;
 use crate::domain::secret::redact_command;
+use crate::domain::time::{self, Precision};
 use crate::engine::Ended;
 use crate::error::{Exit, Failure};
 use crate::process::{self, Invocation};
@@ -279,7 +280,7 @@ fn watch(args: &GuardArgs, context: &CommandContext<'_>, shown: &str) -> Result<
         side_channel: false,
         held: None,
     };
-    let began = humantime::format_rfc3339_millis((context.now)()).to_string();
+    let began = time::rfc3339((context.now)(), Precision::Millis);
     let to_stderr = context.ui.format == Format::Json;
     let (ended, elapsed) = process::run_inherited(&invocation, to_stderr, context.interrupt)
         .map_err(|error| {

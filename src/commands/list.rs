@@ -12,6 +12,7 @@ use crate::domain::plan::Plan;
 use crate::domain::risk::plan_forecast::PlanForecast;
 use crate::domain::sql_files::history::HistoryRecord;
 use crate::domain::sql_files::selection::{Selection, Which};
+use crate::domain::time::{self, Precision};
 use crate::error::Failure;
 use crate::ui::{Listing, Migrations};
 
@@ -65,7 +66,7 @@ impl ListArgs {
         let since = self.since.and_then(|since| now.checked_sub(since));
         Selection {
             which: which.map_or(Which::Applied, |(_, which)| which),
-            since: since.map(|since| humantime::format_rfc3339_seconds(since).to_string()),
+            since: since.map(|since| time::rfc3339(since, Precision::Seconds)),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 
 use crate::domain::risk::{self, verdict::Allowed};
+use crate::domain::time::{self, Precision};
 
 /// Splits a command line as a shell would.
 pub fn words(line: &str) -> Result<Vec<String>, String> {
@@ -80,7 +81,7 @@ impl DeployedAt {
             Self::At(moment) => moment.to_string(),
             Self::Ago(ago) => {
                 let moment = now.checked_sub(ago).unwrap_or(UNIX_EPOCH);
-                humantime::format_rfc3339_seconds(moment).to_string()
+                time::rfc3339(moment, Precision::Seconds)
             }
         }
     }
@@ -91,18 +92,14 @@ pub fn deployed_at(text: &str) -> Result<DeployedAt, String> {
     if let Ok(moment) = text.parse() {
         return Ok(DeployedAt::At(moment));
     }
-    humantime::parse_duration(text)
-        .map(DeployedAt::Ago)
-        .map_err(|_| {
-            format!(
-                "{text} is neither a moment such as 2026-11-21T04:00:00Z nor a time ago such as 4m"
-            )
-        })
+    time::duration(text).map(DeployedAt::Ago).map_err(|_| {
+        format!("{text} is neither a moment such as 2026-11-21T04:00:00Z nor a time ago such as 4m")
+    })
 }
 
 /// Reads `90s`, `5m`, `1h 30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
+    match time::duration(text) {
         Ok(duration) if duration.is_zero() => {
             Err("a time limit of nothing lets no step run".to_owned())
         }
@@ -146,7 +143,7 @@ pub fn lock_timeout(text: &str) -> Result<Duration, String> {
     if ["off", "0"].contains(&text) {
         return Ok(Duration::ZERO);
     }
-    match humantime::parse_duration(text) {
+    match time::duration(text) {
         Ok(limit) if limit.is_zero() => Ok(limit),
         _ => duration(text),
     }

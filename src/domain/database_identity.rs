@@ -4,6 +4,7 @@
 //! An address may lead to another server from one day to the next (a tunnel, a proxy, a restored staging system), and
 //! one server has several addresses. So records hold what the server itself says about its identity.
 
+use crate::domain::time::{self, Precision};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
@@ -162,22 +163,11 @@ impl fmt::Display for DatabaseIdentity {
     }
 }
 
-/// How exactly a moment is shown.
-#[derive(Clone, Copy)]
-enum Precision {
-    Seconds,
-    /// Two files may be created within one second.
-    Micros,
-}
-
 fn shown(since_1970: Duration, precision: Precision) -> String {
     let Some(moment) = UNIX_EPOCH.checked_add(since_1970) else {
         return "at an unknown time".to_owned();
     };
-    let moment = match precision {
-        Precision::Seconds => humantime::format_rfc3339_seconds(moment).to_string(),
-        Precision::Micros => humantime::format_rfc3339_micros(moment).to_string(),
-    };
+    let moment = time::rfc3339(moment, precision);
     format!("{} UTC", moment.trim_end_matches('Z').replace('T', " "))
 }
 

@@ -1,5 +1,6 @@
 //! Who is at a database: the claim that a run leaves at its lock, for the next one to read.
 
+use crate::domain::time::{self, Precision};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -46,7 +47,7 @@ pub struct LockOwner {
 
 /// A new id for a run: the moment to the second in UTC, and the process, `20261121T040000Z-4711`.
 pub fn new_run_id(now: SystemTime, pid: u32) -> String {
-    let moment = humantime::format_rfc3339_seconds(to_the_second(now)).to_string();
+    let moment = time::rfc3339(now, Precision::Seconds);
     format!("{}-{pid}", moment.replace(['-', ':'], ""))
 }
 
@@ -137,7 +138,7 @@ fn moment_and_process(run: &str) -> Option<(SystemTime, u32)> {
         &time[2..4],
         &time[4..]
     );
-    Some((humantime::parse_rfc3339(&moment).ok()?, pid.parse().ok()?))
+    Some((time::moment(&moment)?, pid.parse().ok()?))
 }
 
 fn to_the_second(moment: SystemTime) -> SystemTime {
@@ -196,7 +197,7 @@ impl fmt::Display for Holder {
                     .unwrap_or("a holder that does not say who it is"),
             );
         };
-        let since = humantime::format_rfc3339_seconds(claim.since).to_string();
+        let since = time::rfc3339(claim.since, Precision::Seconds);
         let since = since.trim_end_matches('Z').replace('T', " ");
         let Operator { user, host, pid } = &claim.operator;
         write!(
@@ -224,7 +225,7 @@ mod tests {
     }
 
     fn moment() -> SystemTime {
-        humantime::parse_rfc3339("2026-11-21T04:00:00.7Z").unwrap()
+        time::moment("2026-11-21T04:00:00.7Z").unwrap()
     }
 
     #[test]

@@ -36,5 +36,6 @@ pub mod secret;
 pub mod sql;
 pub mod sql_files;
 pub mod target;
+pub mod time;
 pub mod untrusted;
 pub mod version_rows;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Clock, StoreError};
 use crate::domain::journal::{Entry, Line, VERSION};
 use crate::domain::schema::FORM;
+use crate::domain::time::{self, Precision};
 use crate::domain::untrusted;
 use crate::files;
 
@@ -75,7 +76,7 @@ impl Journal {
                 path: self.path.clone(),
             });
         }
-        let at = humantime::format_rfc3339_millis((self.clock)()).to_string();
+        let at = time::rfc3339((self.clock)(), Precision::Millis);
         let mut text = String::new();
         for entry in entries {
             let line = Line {

@@ -14,6 +14,7 @@ use super::steps::ids;
 use super::{Ui, Verbosity, count, seconds, terminal};
 use crate::domain::backup::{DatabaseDigest, LeftOut, Manifest, Part, Verified};
 use crate::domain::journal::RunBackup;
+use crate::domain::time;
 use crate::error::Failure;
 
 /// Instead of the age of a backup that is younger than the clock.
@@ -498,13 +499,12 @@ fn tables<'a>(
         .collect()
 }
 
-/// `3m`, `2days 4h`: the two largest units; `None` for a time that has not come yet.
+/// `3m`, `2d 4h`: the two largest units; `None` for a time that has not come yet.
 fn age(manifest: &Manifest, now: SystemTime) -> Option<String> {
-    let Ok(at) = humantime::parse_rfc3339(&manifest.at) else {
+    let Some(at) = time::moment(&manifest.at) else {
         return Some("?".to_owned());
     };
-    let age = now.duration_since(at).ok()?.as_secs();
-    let age = humantime::format_duration(Duration::from_secs(age)).to_string();
+    let age = time::shown(now.duration_since(at).ok()?);
     Some(age.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
@@ -540,8 +540,8 @@ mod tests {
                 ("new", Some(2), None)
             ]
         );
-        let at = humantime::parse_rfc3339("2026-11-23T05:06:07Z").unwrap();
-        assert_eq!(age(&manifest, at).as_deref(), Some("2days 1h"));
+        let at = time::moment("2026-11-23T05:06:07Z").unwrap();
+        assert_eq!(age(&manifest, at).as_deref(), Some("2d 1h"));
         // Turns red if a clock that was set back makes a backup look new.
         assert_eq!(age(&manifest, SystemTime::UNIX_EPOCH), None);
     }

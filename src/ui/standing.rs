@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Ui, count};
 use crate::domain::backup::Manifest;
 use crate::domain::journal::Run;
+use crate::domain::time;
 
 /// A run on the database that did not reach its target.
 #[derive(Debug, Clone, Copy)]
@@ -109,9 +110,7 @@ const DAY: u64 = 24 * HOUR;
 
 /// How long ago a moment was, given in RFC 3339; the moment itself if the clock is behind it.
 fn ago(moment: &str, now: SystemTime) -> String {
-    let elapsed = humantime::parse_rfc3339(moment)
-        .ok()
-        .and_then(|moment| now.duration_since(moment).ok());
+    let elapsed = time::moment(moment).and_then(|moment| now.duration_since(moment).ok());
     let Some(elapsed) = elapsed.map(|elapsed: Duration| elapsed.as_secs()) else {
         return format!("at {moment}");
     };

@@ -8,6 +8,7 @@ use crate::commands::CommandContext;
 use crate::commands::backup_service::BackupService;
 use crate::commands::journal_recorder::{store, store_failure};
 use crate::domain::backup::{Manifest, VERSION};
+use crate::domain::time::{self, Precision};
 use crate::error::Failure;
 use crate::store::{self, NotFound};
 
@@ -101,7 +102,7 @@ impl Chosen {
             manifest: Manifest {
                 version: VERSION,
                 id: text(file.file_stem()),
-                at: humantime::format_rfc3339_seconds(written).to_string(),
+                at: time::rfc3339(written, Precision::Seconds),
                 dialect: dialect.to_owned(),
                 file: text(file.file_name()),
                 bytes: metadata.len(),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{Consent, Policy, PolicyDecision, Requirement, Situation};
 use crate::domain::backup::Verified;
 use crate::domain::risk::Level;
+use crate::domain::time;
 
 /// How far another machine's clock may be ahead of ours.
 const SKEW: Duration = Duration::from_mins(1);
@@ -339,7 +340,7 @@ fn given(text: Option<&str>) -> Option<&str> {
 
 /// `4m 12s`, without what is smaller than a second.
 fn told(duration: Duration) -> String {
-    humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
+    time::shown(duration)
 }
 
 /// Whether two names of people are of one: `Ada` and `ada@example.com` are.

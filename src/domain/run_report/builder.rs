@@ -15,6 +15,7 @@ use crate::domain::outcome::Cause;
 use crate::domain::policy::{PolicyDecision, RunContext};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::schema::Difference;
+use crate::domain::time;
 
 impl RunReport {
     /// The account of the run that a journal tells of; `None` where the lines are no journal.
@@ -488,8 +489,8 @@ fn joined(words: &[String]) -> String {
 
 /// Seconds between two moments, to the millisecond.
 fn between(start: &str, end: &str) -> Option<f64> {
-    let start = humantime::parse_rfc3339(start).ok()?;
-    let end = humantime::parse_rfc3339(end).ok()?;
+    let start = time::moment(start)?;
+    let end = time::moment(end)?;
     Some(crate::domain::journal::seconds(
         end.duration_since(start).ok()?,
     ))
