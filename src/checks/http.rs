@@ -1,129 +1,136 @@
-//! One GET without a client's trappings: the status is all that counts, so nothing is followed,
-//! decoded or kept.
+//! One GET. Only the status of the answer counts, so no redirect is followed and no body is read.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Host, port and the path with its query.
-pub(super) fn parts(url: &str) -> Result<(String, u16, String), String> {
-    let rest = url
-        .strip_prefix("http://")
-        .ok_or("only http:// is spoken here; for anything else use a command, such as curl -f")?;
-    let rest = rest.split('#').next().unwrap_or_default();
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
+use ureq::Agent;
+use ureq::http::Uri;
+use ureq::tls::{RootCerts, TlsConfig};
+
+/// Whether an address can be asked; the error is a sentence.
+pub fn is_address(url: &str) -> Result<(), String> {
+    let address: Uri = url.parse().map_err(|error| format!("{error}"))?;
+    if !matches!(address.scheme_str(), Some("http" | "https")) {
+        return Err("the address has to begin with http:// or https://".to_owned());
+    }
+    let authority = address.authority().map_or("", |found| found.as_str());
     if authority.contains('@') {
-        return Err("a login in the address is not understood; use a command".to_owned());
+        return Err(
+            "a login in the address would be shown in messages: use a command, such as curl -f"
+                .to_owned(),
+        );
     }
-    if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err("the address has white space".to_owned());
-    }
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => {
-            let port = port
-                .parse()
-                .map_err(|_| "the port is no number".to_owned())?;
-            (host, port)
-        }
-        _ => (authority, 80),
-    };
+    let host = address.host().unwrap_or_default();
     if host.is_empty() {
         return Err("the address has no host".to_owned());
     }
-    let path = if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("/{path}")
-    };
-    Ok((host.to_owned(), port, path))
+    if authority != host && address.port_u16().is_none() {
+        return Err("the port is no number".to_owned());
+    }
+    Ok(())
 }
 
-/// The status that the address answers with; the error is a sentence.
+/// The status that the address answers with; the error is a sentence. A certificate is checked against those that the
+/// system trusts, and `SSL_CERT_FILE`.
 pub(super) fn status(url: &str, timeout: Duration) -> Result<u16, String> {
-    let (host, port, path) = parts(url)?;
-    let end = Instant::now() + timeout;
-    let late = || format!("no answer within {} s", timeout.as_secs_f64());
-    let left = || {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            Err(late())
-        } else {
-            Ok(left)
+    is_address(url)?;
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .build();
+    let agent: Agent = Agent::config_builder()
+        .timeout_global(Some(timeout))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // It is the project's own address; what leads there by a proxy is a command.
+        .proxy(None)
+        .user_agent(concat!("rollback/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls)
+        .build()
+        .into();
+    match agent.get(url).call() {
+        Ok(answer) => Ok(answer.status().as_u16()),
+        Err(ureq::Error::Timeout(_)) => {
+            Err(format!("no answer within {} s", timeout.as_secs_f64()))
         }
-    };
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let addresses = (bare, port)
-        .to_socket_addrs()
-        .map_err(|error| error.to_string())?;
-    let mut stream = Err("the host has no address".to_owned());
-    for address in addresses {
-        stream = TcpStream::connect_timeout(&address, left()?).map_err(|error| error.to_string());
-        if stream.is_ok() {
-            break;
-        }
-    }
-    let mut stream = stream?;
-    let told = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => late(),
-        _ => error.to_string(),
-    };
-    stream.set_write_timeout(Some(left()?)).map_err(told)?;
-    let name = if port == 80 {
-        host
-    } else {
-        format!("{host}:{port}")
-    };
-    let agent = concat!("rollback/", env!("CARGO_PKG_VERSION"));
-    stream
-        .write_all(format!("GET {path} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: {agent}\r\nAccept: */*\r\nConnection: close\r\n\r\n").as_bytes())
-        .map_err(told)?;
-    // Each byte may be late, so the time that is left is set before each look.
-    let mut line = Vec::new();
-    let mut reader = BufReader::with_capacity(256, stream);
-    while !line.contains(&b'\n') && line.len() < 1024 {
-        reader
-            .get_ref()
-            .set_read_timeout(Some(left()?))
-            .map_err(told)?;
-        let bytes = reader.fill_buf().map_err(told)?.to_vec();
-        if bytes.is_empty() {
-            break;
-        }
-        reader.consume(bytes.len());
-        line.extend(bytes);
-    }
-    let line = String::from_utf8_lossy(&line).into_owned();
-    let mut words = line.split_ascii_whitespace();
-    match (words.next(), words.next().map(str::parse)) {
-        (Some(version), Some(Ok(status))) if version.starts_with("HTTP/1.") => Ok(status),
-        _ => Err("the answer is not HTTP".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
 
+    /// A server for one request, and what it was asked.
+    fn answers(answer: &'static [u8]) -> (String, thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/health?x=1", listener.local_addr().unwrap());
+        let asked = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).unwrap();
+            stream.write_all(answer).unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        (url, asked)
+    }
+
     #[test]
-    fn an_address_is_taken_apart() {
-        let apart =
-            |url: &str| parts(url).map(|(host, port, path)| format!("{host} {port} {path}"));
-        assert_eq!(apart("http://h").unwrap(), "h 80 /");
-        assert_eq!(
-            apart("http://h:8088/health?x=1#y").unwrap(),
-            "h 8088 /health?x=1"
-        );
-        assert_eq!(apart("http://[::1]/a").unwrap(), "[::1] 80 /a");
-        assert_eq!(apart("http://[::1]:81").unwrap(), "[::1] 81 /");
+    fn an_address_is_of_a_web_server_and_has_no_login() {
+        for good in ["http://h", "https://h:8088/health?x=1", "http://[::1]:81/a"] {
+            assert_eq!(is_address(good), Ok(()), "{good}");
+        }
         for bad in [
-            "https://h",
+            "",
+            "h/health",
+            "ftp://h",
             "http://u:p@h",
             "http://",
             "http://h:x",
             "http://h/a b",
         ] {
-            assert!(apart(bad).is_err(), "{bad}");
+            assert!(is_address(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_status_is_what_the_server_says() {
+        const LIMIT: Duration = Duration::from_secs(20);
+        for (answer, expected) in [
+            (&b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"[..], 200),
+            (
+                b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+                503,
+            ),
+            (
+                b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+                302,
+            ),
+        ] {
+            let (url, asked) = answers(answer);
+            assert_eq!(status(&url, LIMIT), Ok(expected));
+            let asked = asked.join().unwrap();
+            assert!(asked.starts_with("GET /health?x=1 HTTP/1.1\r\n"), "{asked}");
+            assert!(asked.contains("rollback/"), "{asked}");
+        }
+        let (url, asked) = answers(b"SSH-2.0-OpenSSH\r\n");
+        assert!(status(&url, LIMIT).is_err());
+        asked.join().unwrap();
+    }
+
+    #[test]
+    fn nobody_is_waited_for_longer_than_the_limit() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        assert_eq!(
+            status(&url, Duration::from_millis(200)),
+            Err("no answer within 0.2 s".to_owned())
+        );
+        // Nor is a server that speaks no TLS.
+        let url = url.replace("http:", "https:");
+        assert!(status(&url, Duration::from_millis(200)).is_err());
     }
 }

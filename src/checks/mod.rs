@@ -5,12 +5,8 @@ mod http;
 use std::path::Path;
 use std::time::Duration;
 
+pub use self::http::is_address;
 use crate::process::{self, Ended, Environment, Interrupt, Invocation};
-
-/// Whether an address can be asked here; the error is a sentence.
-pub fn is_address(url: &str) -> Result<(), String> {
-    http::parts(url).map(drop)
-}
 
 /// One `[[check]]` of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +35,7 @@ pub enum What {
     Command(Vec<String>),
     /// An address that has to answer with this status.
     Url {
-        /// `http://...`.
+        /// `http://...` or `https://...`.
         url: String,
         /// The status.
         status: u16,

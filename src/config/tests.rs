@@ -72,6 +72,7 @@ fn a_check_is_one_thing_at_one_time() {
         "command = 'true'\nwhen = 'after_step'\ntimeout = '5s'",
         "command = ['true']\nwhen = 'after'",
         "url = 'http://h/'\nstatus = 204\nwhen = 'after'",
+        "url = 'https://h/'\nwhen = 'after'",
     ] {
         assert_eq!(read(good).unwrap().checks.unwrap().len(), 1, "{good}");
     }
@@ -80,7 +81,7 @@ fn a_check_is_one_thing_at_one_time() {
         "sql = 'x'\nurl = 'http://h'\nwhen = 'before'",
         "sql = 'x'\nwhen = 'later'",
         "sql = 'x'",
-        "url = 'https://h'\nwhen = 'before'",
+        "url = 'ftp://h'\nwhen = 'before'",
         "command = []\nwhen = 'before'",
         "url = 'http://h'\nexpect = 1\nwhen = 'before'",
     ] {
