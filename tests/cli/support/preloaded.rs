@@ -8,7 +8,7 @@ use std::sync::{LazyLock, Mutex};
 
 use tempfile::TempDir;
 
-use super::{Road, source};
+use super::source;
 
 /// Where the interpreters of the tests find them: the last folder goes with the last of them.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -24,10 +24,15 @@ pub(super) fn at_start() -> PathBuf {
     source().join("tests/support/quick")
 }
 
-/// The folder to name in `TEST_PRELOADED`, once an interpreter of this environment runs. On the road that is slow and
-/// literal each start is one of its own.
+/// The folder to name in `TEST_PRELOADED`, once an interpreter of this environment runs. None where
+/// `ROLLBACK_TEST_STARTS=ordinary` asks for starts as a user has them.
 pub(super) fn folder(python: &Path) -> Option<&'static Path> {
-    if Road::here() == Road::Alone || !cfg!(target_os = "linux") {
+    let ordinary = match std::env::var("ROLLBACK_TEST_STARTS").as_deref() {
+        Ok("ordinary") => true,
+        Ok("") | Err(_) => false,
+        Ok(other) => panic!("ROLLBACK_TEST_STARTS is ordinary or not set, not {other}"),
+    };
+    if ordinary || !cfg!(target_os = "linux") {
         return None;
     }
     let mut running = RUNNING.lock().expect("the interpreters");
