@@ -57,9 +57,9 @@ pub(super) struct Connection<C: SqlxConnection> {
     runtime: Runtime,
     /// Tried in turn while the encrypted channel cannot be built.
     options: Vec<C::Options>,
-    connection: Option<C>,
+    current: Option<C>,
     /// How many connections were made so far.
-    connections: u32,
+    opened: u32,
     place: String,
     password: Option<Secret>,
 }
@@ -108,12 +108,12 @@ where
         let mut session = Self {
             runtime,
             options,
-            connection: None,
-            connections: 1,
+            current: None,
+            opened: 1,
             place,
             password,
         };
-        session.connection = Some(session.connect()?);
+        session.current = Some(session.connect()?);
         Ok(session)
     }
 
@@ -126,7 +126,7 @@ where
         &mut self,
         sql: &str,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
-        let reused = self.connection.is_some();
+        let reused = self.current.is_some();
         match self.attempt(sql) {
             Err(error) if reused && error.failure == Failure::Broken => self.attempt(sql),
             result => result,
@@ -135,7 +135,7 @@ where
 
     /// How many connections were made so far: whether what was set on one holds for the one that there is.
     pub(super) fn connections(&self) -> u32 {
-        self.connections
+        self.opened
     }
 
     /// As [`rows`](Self::rows), for a question that is not worth waiting: on the open connection only,
@@ -144,7 +144,7 @@ where
         &mut self,
         sql: &str,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
-        if self.connection.is_none() {
+        if self.current.is_none() {
             return Err(self.error(Failure::Broken, &no_answer(Duration::ZERO)));
         }
         self.attempt_within(sql, GLANCE_TIMEOUT)
@@ -156,7 +156,7 @@ where
         &mut self,
         statements: &[&str],
     ) -> Result<Vec<Vec<<C::Database as sqlx::Database>::Row>>, SessionError> {
-        if self.connection.is_none() {
+        if self.current.is_none() {
             return Err(self.error(Failure::Broken, &lost()));
         }
         self.results_within(&statements.join(";\n"), QUERY_TIMEOUT)
@@ -168,7 +168,7 @@ where
         &mut self,
         sql: &str,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
-        if self.connection.is_some() {
+        if self.current.is_some() {
             return self.attempt(sql);
         }
         Err(self.error(Failure::Broken, &lost()))
@@ -181,7 +181,7 @@ where
         sql: &str,
         is_over: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
-        let Some(mut connection) = self.connection.take() else {
+        let Some(mut connection) = self.current.take() else {
             return Err(self.error(Failure::Broken, &lost()));
         };
         let result = self.runtime.block_on(async {
@@ -197,7 +197,7 @@ where
         });
         match result {
             Some(Ok(rows)) => {
-                self.connection = Some(connection);
+                self.current = Some(connection);
                 Ok(rows)
             }
             Some(Err(error)) => {
@@ -220,7 +220,7 @@ where
         goes_on: &mut dyn FnMut() -> bool,
         end: &End,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, ExecutionError> {
-        let Some(mut connection) = self.connection.take() else {
+        let Some(mut connection) = self.current.take() else {
             let error = lost();
             return Err(ExecutionError::Failed(Box::new((
                 self.error(Failure::Broken, &error),
@@ -256,7 +256,7 @@ where
                 Err(ExecutionError::GivenUp)
             }
             Some(Ok(rows)) => {
-                self.connection = Some(connection);
+                self.current = Some(connection);
                 Ok(rows)
             }
             Some(Err(error)) => {
@@ -335,11 +335,11 @@ where
         sql: &str,
         limit: Duration,
     ) -> Result<Vec<Vec<<C::Database as sqlx::Database>::Row>>, SessionError> {
-        let mut connection = if let Some(connection) = self.connection.take() {
+        let mut connection = if let Some(connection) = self.current.take() {
             connection
         } else {
             let connection = self.reconnect()?;
-            self.connections += 1;
+            self.opened += 1;
             connection
         };
         let mut results = vec![Vec::new()];
@@ -348,7 +348,7 @@ where
             .block_on(gather(&mut connection, sql, limit, &mut results));
         match ended {
             Ok(()) => {
-                self.connection = Some(connection);
+                self.current = Some(connection);
                 // After the last statement comes none.
                 if results.last().is_some_and(Vec::is_empty) {
                     results.pop();
@@ -365,7 +365,7 @@ where
     /// The server's own answer leaves a connection usable; after anything else its state is not known.
     fn keep_unless_broken(&mut self, connection: C, failure: Failure, error: &sqlx::Error) {
         if failure != Failure::Broken && matches!(error, sqlx::Error::Database(_)) {
-            self.connection = Some(connection);
+            self.current = Some(connection);
         }
     }
 
@@ -423,7 +423,7 @@ impl Connection<sqlx::sqlite::SqliteConnection> {
     pub(super) fn end_by_a_flag(&mut self) -> Result<Arc<AtomicBool>, SessionError> {
         let flag = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&flag);
-        let set = match &mut self.connection {
+        let set = match &mut self.current {
             Some(connection) => self.runtime.block_on(async {
                 let mut handle = connection.lock_handle().await?;
                 handle.set_progress_handler(1_000, move || !seen.load(Ordering::SeqCst));
@@ -440,7 +440,7 @@ impl Connection<sqlx::sqlite::SqliteConnection> {
         &mut self,
         sql: &str,
     ) -> (Vec<sqlx::sqlite::SqliteRow>, Option<SessionError>) {
-        let Some(mut connection) = self.connection.take() else {
+        let Some(mut connection) = self.current.take() else {
             return (Vec::new(), Some(self.error(Failure::Broken, &lost())));
         };
         let mut results = vec![Vec::new()];
@@ -450,7 +450,7 @@ impl Connection<sqlx::sqlite::SqliteConnection> {
         let rows = results.into_iter().flatten().collect();
         match ended {
             Ok(()) => {
-                self.connection = Some(connection);
+                self.current = Some(connection);
                 (rows, None)
             }
             Err((failure, error)) => {
@@ -462,7 +462,7 @@ impl Connection<sqlx::sqlite::SqliteConnection> {
 
     /// Whatever is still being read then is given up.
     pub(super) fn end_at(&mut self, end: std::time::Instant) {
-        if let Some(connection) = &mut self.connection {
+        if let Some(connection) = &mut self.current {
             let set = async {
                 let mut handle = connection.lock_handle().await?;
                 handle.set_progress_handler(10_000, move || std::time::Instant::now() < end);
@@ -477,7 +477,7 @@ impl Connection<sqlx::sqlite::SqliteConnection> {
 impl<C: SqlxConnection> Drop for Connection<C> {
     /// Says goodbye, so that the server's log has no line about a lost client.
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(connection) = self.current.take() {
             let _ = self.runtime.block_on(async {
                 // There is nobody left to tell if it fails.
                 timeout(Duration::from_secs(1), connection.close()).await

@@ -16,7 +16,7 @@ pub enum Precision {
     Micros,
 }
 
-/// A moment in RFC 3339 and UTC, without what is smaller than the precision. One that no calendar has is that of 1970.
+/// A moment in RFC 3339 and UTC, cut to the precision; 1970 if it is after the year 9999.
 pub fn rfc3339(moment: SystemTime, precision: Precision) -> String {
     let digits = match precision {
         Precision::Seconds => 0,

@@ -72,7 +72,7 @@ impl<'a> Following<'a> {
         Self {
             engine,
             events,
-            verifier: verifier,
+            verifier,
             hearing: Hearing::default(),
             record: None,
         }

@@ -58,7 +58,7 @@ pub(super) struct Project {
     watched: StepVerifier,
     secrets: Vec<Secret>,
     /// The options that say which project and database is meant, for commands that are suggested.
-    which_project: ProjectOptions,
+    options: ProjectOptions,
     /// The project's directory.
     dir: PathBuf,
     /// Where a process of ours runs the steps: locked for as long as it may be at one.
@@ -76,7 +76,7 @@ pub(super) enum Source {
 impl Project {
     /// A command of this program on the same project and database.
     pub(super) fn command(&self, words: &[&str]) -> Command {
-        Command::new(&self.which_project, words)
+        Command::new(&self.options, words)
     }
 
     pub(super) fn secrets(&self) -> Secrets {

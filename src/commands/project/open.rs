@@ -126,7 +126,7 @@ impl Project {
                     measure: Measure::default(),
                 },
                 secrets,
-                which_project: context.which_project.clone(),
+                options: context.which_project.clone(),
                 dir: context.dir.to_owned(),
                 held: None,
             });
@@ -202,7 +202,7 @@ impl Project {
                 measure: Measure::default(),
             },
             secrets,
-            which_project: context.which_project.clone(),
+            options: context.which_project.clone(),
             dir: context.dir.to_owned(),
             held: None,
         };

@@ -332,7 +332,7 @@ impl Project {
             },
             identity: Some(project.identity),
             secrets,
-            which_project: context.which_project.clone(),
+            options: context.which_project.clone(),
             dir: context.dir.to_owned(),
             held: None,
         })

@@ -75,7 +75,7 @@ impl<'plan> Walk<'plan> {
             dialect,
             by,
             ledger,
-            model: model,
+            model,
             happened: Vec::new(),
             kept_before: Vec::new(),
             obstacles: Vec::new(),

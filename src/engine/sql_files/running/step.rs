@@ -41,7 +41,7 @@ pub(super) enum StepError {
 /// One step, for as long as it has its connection for itself.
 pub(super) struct Step<'b, 'a> {
     execution: &'b mut dyn Execution,
-    watch: &'b mut Deadline<'a>,
+    deadline: &'b mut Deadline<'a>,
     pub(super) listener: &'b mut dyn Listener,
     /// How many statements are done that stay so whatever comes, and how many there are.
     pub(super) kept: Option<(usize, usize)>,
@@ -51,7 +51,7 @@ pub(super) struct Step<'b, 'a> {
 pub(super) struct Deadline<'a> {
     interrupt: &'a Interrupt,
     ends_at: usize,
-    deadline: Option<Instant>,
+    at: Option<Instant>,
     why: Option<Ended>,
     looked: Instant,
 }
@@ -62,7 +62,7 @@ impl<'a> Deadline<'a> {
         Self {
             interrupt,
             ends_at: interrupt.limit(),
-            deadline: timeout.map(|limit| now + limit),
+            at: timeout.map(|limit| now + limit),
             why: None,
             looked: now,
         }
@@ -80,7 +80,7 @@ impl<'a> Deadline<'a> {
         if self.why.is_none() {
             if self.interrupt.count() >= self.ends_at {
                 self.why = Some(Ended::Interrupted);
-            } else if self.deadline.is_some_and(|end| Instant::now() >= end) {
+            } else if self.at.is_some_and(|end| Instant::now() >= end) {
                 self.why = Some(Ended::TimedOut);
             }
         }
@@ -91,19 +91,19 @@ impl<'a> Deadline<'a> {
 impl<'b, 'a> Step<'b, 'a> {
     pub(super) fn new(
         execution: &'b mut dyn Execution,
-        watch: &'b mut Deadline<'a>,
+        deadline: &'b mut Deadline<'a>,
         listener: &'b mut dyn Listener,
     ) -> Self {
         Self {
             execution,
-            watch,
+            deadline,
             listener,
             kept: None,
         }
     }
 
     pub(super) fn run(&mut self, sql: &str) -> Result<TextRows, RunError> {
-        let (watch, listener) = (&mut *self.watch, &mut *self.listener);
+        let (watch, listener) = (&mut *self.deadline, &mut *self.listener);
         self.execution.run(sql, &mut || watch.goes_on(listener))
     }
 
@@ -230,7 +230,7 @@ impl<'b, 'a> Step<'b, 'a> {
         };
         run.stderr.push_str(&said(&error));
         run.lock_timeout = error.kind == RunErrorKind::LockTimeout;
-        match (error.kind, self.watch.why.clone()) {
+        match (error.kind, self.deadline.why.clone()) {
             (RunErrorKind::GivenUp, Some(why)) => {
                 run.ended = why;
                 run.statement = None;

@@ -301,7 +301,7 @@ impl Interpreter<'_> {
             match value.as_thing() {
                 Some(SqlaObject::ForeignKey(reference)) => foreign_keys.push(reference.clone()),
                 Some(SqlaObject::Filler(sql)) if *sql != "SEQUENCE" => {
-                    filled = Some((*sql).to_owned())
+                    filled = Some((*sql).to_owned());
                 }
                 _ => {
                     if kind.is_none() {
@@ -365,7 +365,7 @@ impl Interpreter<'_> {
                     table.columns.get_mut().push(column);
                 }
                 Some(SqlaObject::Constraint(constraint)) => {
-                    table.constraints.push(constraint.clone())
+                    table.constraints.push(constraint.clone());
                 }
                 Some(SqlaObject::Index(name, columns, unique)) => {
                     table.indexes.push((name.clone(), columns.clone(), *unique));
