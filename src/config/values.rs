@@ -92,7 +92,7 @@ pub fn deployed_at(text: &str) -> Result<DeployedAt, String> {
     if let Ok(moment) = text.parse() {
         return Ok(DeployedAt::At(moment));
     }
-    time::duration(text).map(DeployedAt::Ago).map_err(|_| {
+    time::duration(text).map(DeployedAt::Ago).ok_or_else(|| {
         format!("{text} is neither a moment such as 2026-11-21T04:00:00Z nor a time ago such as 4m")
     })
 }
@@ -100,13 +100,11 @@ pub fn deployed_at(text: &str) -> Result<DeployedAt, String> {
 /// Reads `90s`, `5m`, `1h 30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match time::duration(text) {
-        Ok(duration) if duration.is_zero() => {
+        Some(duration) if duration.is_zero() => {
             Err("a time limit of nothing lets no step run".to_owned())
         }
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!(
-            "{text} is no duration such as 90s, 5m or 1h 30m: {error}"
-        )),
+        Some(duration) => Ok(duration),
+        None => Err(format!("{text} is no duration such as 90s, 5m or 1h 30m")),
     }
 }
 
@@ -144,7 +142,7 @@ pub fn lock_timeout(text: &str) -> Result<Duration, String> {
         return Ok(Duration::ZERO);
     }
     match time::duration(text) {
-        Ok(limit) if limit.is_zero() => Ok(limit),
+        Some(limit) if limit.is_zero() => Ok(limit),
         _ => duration(text),
     }
 }
