@@ -52,6 +52,7 @@ pub(super) fn status(url: &str, timeout: Duration) -> Result<u16, String> {
         Err(ureq::Error::Timeout(_)) => {
             Err(format!("no answer within {} s", timeout.as_secs_f64()))
         }
+        Err(ureq::Error::Io(error)) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),
     }
 }
