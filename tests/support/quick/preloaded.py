@@ -211,7 +211,8 @@ def load():
 FACTS = sitecustomize.facts()
 if __name__ == "__main__":
     main_module = sys.modules["__main__"]  # its names would vanish with the last reference
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its stdin ends with whoever it is for
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)  # its stdin ends with whoever it is for
     load()
     try:
         serve(sys.argv[1])
