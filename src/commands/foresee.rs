@@ -16,7 +16,7 @@ use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
 use crate::domain::risk::verdict::{Advice, Allowed, RiskSummary, advise, to_be_allowed};
-use crate::domain::risk::{self, Answer, Culprit, Level, Probe, Question};
+use crate::domain::risk::{self, Culprit, Level, NoProbe, Probe};
 use crate::engine::alembic::version_files::python::following_ahead;
 use crate::error::{Exit, Failure};
 
@@ -45,15 +45,6 @@ impl ProbeArgs {
             probe_timeout: self.probe_timeout,
             ..Layer::default()
         }
-    }
-}
-
-/// Nobody to ask.
-struct Nobody;
-
-impl Probe for Nobody {
-    fn ask(&mut self, _: &Question) -> Option<Answer> {
-        None
     }
 }
 
@@ -91,7 +82,7 @@ impl ShownForecast {
             };
             match (database, dialect) {
                 _ if settings.probe == Some(false) => {
-                    (look(&mut Nobody), ProbeUsage::Not("--no-probe".to_owned()))
+                    (look(&mut NoProbe), ProbeUsage::Not("--no-probe".to_owned()))
                 }
                 (Some(database), Some(dialect)) => {
                     let mut probes = DatabaseProbe::new(database, dialect, budget, budget / 4);
@@ -105,7 +96,7 @@ impl ShownForecast {
                     (steps, asked)
                 }
                 _ => (
-                    look(&mut Nobody),
+                    look(&mut NoProbe),
                     ProbeUsage::Not("there is no connection of our own".to_owned()),
                 ),
             }
