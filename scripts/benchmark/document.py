@@ -384,8 +384,8 @@ def growth(part):
             "command.",
             growth_table(part["histories"], "revisions", LENGTH),
             "### Size of the schema",
-            f"The history has {HISTORIES[0]} revisions. Each table has ten columns, an index and a foreign key. *In the server* is what the server's "
-            "log says of all statements of ours in a step: reading and comparing the schema, counting rows, looking for faults, measuring the step.",
+            f"The history has {HISTORIES[0]} revisions. Each table has ten columns, an index and a foreign key. *In the server* is how long all our "
+            "statements of a step take by the server's log: reading and comparing the schema, counting rows, looking for faults, measuring the step.",
             growth_table(part["schemas"], "tables", SIZE),
         ]
     )

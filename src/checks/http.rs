@@ -24,7 +24,7 @@ pub fn is_address(url: &str) -> Result<(), String> {
         return Err("the address has no host".to_owned());
     }
     if authority != host && address.port_u16().is_none() {
-        return Err("the port is no number".to_owned());
+        return Err("the port is not a number".to_owned());
     }
     Ok(())
 }

@@ -104,7 +104,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             Err("a time limit of nothing lets no step run".to_owned())
         }
         Some(duration) => Ok(duration),
-        None => Err(format!("{text} is no duration such as 90s, 5m or 1h 30m")),
+        None => Err(format!(
+            "{text} is not a duration such as 90s, 5m or 1h 30m"
+        )),
     }
 }
 

@@ -221,7 +221,7 @@ fn a_setting_that_does_not_exist_names_the_nearest() {
     assert_snapshot!(project.run("current"), @r"
     exit 1
     --- stderr
-    error: [PROJECT]/rollback.toml, timeout: soon is no duration such as 90s, 5m or 1h 30m
+    error: [PROJECT]/rollback.toml, timeout: soon is not a duration such as 90s, 5m or 1h 30m
       → mend the file; README.md lists its keys
     ");
     let project = Project::alembic("linear").file("rollback.toml", "timeout = \n");

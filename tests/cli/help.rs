@@ -71,7 +71,7 @@ fn wrong_usage_exits_with_2() {
     assert_snapshot!(project.run("downgrade-safe -3 --timeout soon"), @r"
     exit 2
     --- stderr
-    error: invalid value 'soon' for '--timeout <DURATION>': soon is no duration such as 90s, 5m or 1h 30m
+    error: invalid value 'soon' for '--timeout <DURATION>': soon is not a duration such as 90s, 5m or 1h 30m
 
     For more information, try '--help'.
     ");

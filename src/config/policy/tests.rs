@@ -190,7 +190,7 @@ fn a_mistake_is_told_wherever_the_file_is_read() {
             "[policy.production]\ntimezone = 'Mars/Base'",
             "no zone Mars/Base",
         ),
-        ("[policy]\nmax_age = '5'", "max_age: 5 is no duration"),
+        ("[policy]\nmax_age = '5'", "max_age: 5 is not a duration"),
         ("[policy]\nmax_steps = -1", "invalid value"),
         ("[policy]\ndeny_level = 'bad'", "not bad"),
         (
