@@ -24,10 +24,11 @@ use clap::{CommandFactory as _, Parser as _};
 
 use cli::{Cli, Command};
 use commands::CommandContext;
+use domain::interrupt::Interrupt;
 use domain::lock::Operator;
 use domain::untrusted::{is_hidden, visible};
 use error::{Exit, Failure};
-use process::{Environment, Interrupt};
+use process::Environment;
 use ui::{Format, Terminal, Ui};
 
 /// What the program finds around it. It looks at nothing else.

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use rollback::Env;
 use rollback::error::{Exit, Failure};
-use rollback::process::Interrupt;
 use rollback::ui::{ColorChoice, Format, Terminal, Ui, Verbosity};
 
 /// Trees and schemas are many small pieces: a quarter of a long plan's time went into the system's allocator.
@@ -14,7 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let environment = std::env::vars_os().collect();
     let surroundings = Terminal::observe(rollback::no_color(&environment));
-    let world = match (std::env::current_dir(), Interrupt::install()) {
+    let world = match (std::env::current_dir(), rollback::process::handle_signals()) {
         (Ok(cwd), Ok(interrupt)) => Env {
             args: std::env::args_os().collect(),
             environment,

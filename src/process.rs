@@ -6,8 +6,8 @@
 //! `guard` runs for somebody: it has what we have, and is nobody's to end.
 
 mod inherited;
-mod interrupt;
 mod running;
+mod signals;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -27,12 +27,13 @@ use std::time::{Duration, Instant};
 use command_fds::{CommandFdExt, FdMapping};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::domain::journal::Statement;
+use crate::domain::interrupt::Interrupt;
 use crate::domain::lock::Operator;
+use crate::engine::{Ended, Lines, Listener};
 
 pub use self::inherited::run_inherited;
-pub use self::interrupt::Interrupt;
 use self::running::{Running, Supervision};
+pub use self::signals::handle_signals;
 pub use self::waiting::Waiting;
 
 /// The descriptor on which a child finds the side channel.
@@ -76,19 +77,6 @@ pub struct Files {
     pub stdout: Option<OwnedFd>,
     /// What it finds as descriptor [`GIVEN`].
     pub given: Option<OwnedFd>,
-}
-
-/// How a process ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
-    /// With this exit status.
-    Exited(i32),
-    /// By this signal, which we did not send.
-    Signalled(i32),
-    /// We ended it: the time limit was over.
-    TimedOut,
-    /// We ended it: the operator insisted.
-    Interrupted,
 }
 
 /// A process that is over.
@@ -166,58 +154,6 @@ enum Pipe {
 
 /// What a reading thread tells: bytes, or that the pipe is at its end (none).
 type Chunk = (Pipe, Option<Vec<u8>>);
-
-/// What hears of a running child, in the caller's thread.
-pub trait Listener {
-    /// It printed a line on stdout or stderr.
-    fn line(&mut self, line: &str);
-
-    /// It wrote a line into the side channel, and may be answered there.
-    fn on_message(&mut self, _line: &str, _channel: &mut dyn Channel) {}
-
-    /// A statement of a script is about to be sent, or is done, where each one stays done. The error is a
-    /// sentence, and ends the step before the next one.
-    fn statement(&mut self, _statement: &Statement) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// SHA-256 of the schema as it is now; `None` where it cannot be read.
-    fn schema(&mut self) -> Option<String> {
-        None
-    }
-
-    /// Nothing of the step can be in the database: it never began, or the server confirmed that it rolled all of it
-    /// back.
-    fn left_nothing(&mut self) {}
-
-    /// Something about how it is run, for those who want to know all.
-    fn on_debug(&mut self, _text: &str) {}
-
-    /// About twice a second, unless it is being talked with. While this lasts nobody looks at the time limit.
-    fn on_tick(&mut self) {}
-}
-
-/// The way back to a child through the side channel.
-pub trait Channel {
-    /// Writes a line. Whether it is read is for the child to say.
-    fn send(&mut self, line: &str);
-
-    /// Writes a line and waits for the next one; `None` where none comes, because the child ended or
-    /// was ended meanwhile. Time limit and signals count as ever.
-    fn request(&mut self, line: &str) -> Option<String>;
-
-    /// What it printed so far belongs to what is over, and the time limit counts anew.
-    fn cut(&mut self) {}
-}
-
-/// Hears the printed lines only.
-pub struct Lines<'a>(pub &'a mut dyn FnMut(&str));
-
-impl Listener for Lines<'_> {
-    fn line(&mut self, line: &str) {
-        (self.0)(line);
-    }
-}
 
 /// Runs one program to its end. Each line that it prints on stdout or stderr is handed to `on_line`,
 /// in the caller's thread, as it comes.

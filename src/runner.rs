@@ -15,6 +15,7 @@ mod transaction_judge;
 use std::time::{Duration, Instant};
 
 use crate::domain::graph::Graph;
+use crate::domain::interrupt::Interrupt;
 use crate::domain::journal::Checked;
 use crate::domain::outcome::{Cause, Position, RunOutcome, SchemaLines, StepDone, Stop};
 use crate::domain::plan::{Plan, Step};
@@ -22,7 +23,6 @@ use crate::domain::proof::{Doubt, Evidence};
 use crate::domain::revision::Heads;
 use crate::engine::Engine;
 use crate::failpoint;
-use crate::process::Interrupt;
 
 pub use self::atomic_snapshot::run_with_snapshot;
 pub use self::atomic_transaction::run_in_transaction;

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use self::http::is_address;
-use crate::process::{self, Ended, Environment, Interrupt, Invocation};
+use crate::domain::interrupt::Interrupt;
+use crate::engine::Ended;
+use crate::process::{self, Environment, Invocation};
 
 /// One `[[check]]` of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]

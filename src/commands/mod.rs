@@ -52,7 +52,7 @@ pub struct CommandContext<'a> {
     /// Whose process this is.
     pub operator: &'a crate::domain::lock::Operator,
     /// The operator's signals.
-    pub interrupt: &'a crate::process::Interrupt,
+    pub interrupt: &'a crate::domain::interrupt::Interrupt,
     /// The options that say which project and database is meant, for the commands that are suggested.
     pub which_project: ProjectOptions,
     /// Where to print and ask.

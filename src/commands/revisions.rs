@@ -5,7 +5,7 @@ use crate::domain::graph::Graph;
 use crate::domain::revision::Revision;
 use crate::engine::alembic::AlembicEngine;
 use crate::engine::alembic::layout::{Layout, roots_of};
-use crate::engine::alembic::version_files::VersionFiles;
+use crate::engine::alembic::version_files::{self, VersionFiles};
 use crate::error::Failure;
 
 /// A history read off the version files.
@@ -25,7 +25,7 @@ pub(super) enum History {
 
 impl FromFiles {
     fn read(layout: Layout) -> Result<Self, String> {
-        let files = VersionFiles::read(&layout).map_err(|error| error.to_string())?;
+        let files = version_files::read(&layout).map_err(|error| error.to_string())?;
         let graph = Graph::new(files.revisions()).map_err(|error| error.to_string())?;
         Ok(Self {
             graph,

@@ -17,6 +17,7 @@ pub mod effect;
 pub mod forecast;
 pub mod graph;
 pub mod guard;
+pub mod interrupt;
 pub mod journal;
 pub mod lock;
 pub mod operation;

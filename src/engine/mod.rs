@@ -1,6 +1,7 @@
 //! The programs that run migrations, behind one seam.
 
 pub mod alembic;
+mod listener;
 pub mod sql_files;
 
 use std::collections::BTreeMap;
@@ -8,13 +9,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use self::listener::{Channel, Ended, Lines, Listener};
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::graph::Graph;
 use crate::domain::plan::Step;
 use crate::domain::proof::StepSession;
 use crate::domain::query::Queries;
 use crate::domain::revision::{Heads, RevisionId};
-pub use crate::process::{Ended, Listener};
 
 /// What the engine says about the project and its database before anything is changed.
 #[derive(Debug)]

@@ -13,7 +13,9 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 
 use super::running::TICK;
-use super::{Ended, Interrupt, Invocation, SpawnError, classify, other};
+use super::{Invocation, SpawnError, classify, other};
+use crate::domain::interrupt::Interrupt;
+use crate::engine::Ended;
 
 /// Where a signal that came with the end of the child is surely counted.
 const ON_ITS_WAY: Duration = Duration::from_millis(100);

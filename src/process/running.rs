@@ -17,7 +17,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::Pid;
 
-use super::{Channel, Chunk, Ended, Finished, Interrupt, Listener, Pipe};
+use super::{Chunk, Finished, Pipe};
+use crate::domain::interrupt::Interrupt;
+use crate::engine::{Channel, Ended, Listener};
 
 /// How long a group may take to end itself after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);

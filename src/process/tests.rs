@@ -2,6 +2,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::*;
+use crate::engine::Channel;
 
 fn shell(script: &str) -> Invocation {
     Invocation {

@@ -6,7 +6,9 @@ use std::io;
 use std::time::Duration;
 
 use super::running::Running;
-use super::{Channel as _, Files, Finished, Interrupt, Invocation, Listener, SpawnError, started};
+use super::{Files, Finished, Invocation, SpawnError, started};
+use crate::domain::interrupt::Interrupt;
+use crate::engine::{Channel as _, Listener};
 
 /// Such a child. It is ended when this value is dropped, without having done anything more.
 pub struct Waiting(Option<Running>);

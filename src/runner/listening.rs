@@ -8,8 +8,8 @@ use crate::domain::blocker::Blocker;
 use crate::domain::journal::Statement;
 use crate::domain::proof::StepSession;
 use crate::domain::schema::fingerprint;
+use crate::engine::Channel;
 use crate::engine::{Engine, Listener, SessionFacts};
-use crate::process::Channel;
 
 /// What is heard while the engine runs.
 #[derive(Default)]

@@ -16,9 +16,9 @@ use crate::domain::proof::{Doubt, Evidence};
 use crate::domain::query::Queries;
 use crate::domain::revision::Heads;
 use crate::domain::schema::fingerprint;
+use crate::engine::Channel;
 use crate::engine::{Ended, EngineError, Judge, Keep, Listener, Sequence, StepRun};
 use crate::failpoint;
-use crate::process::Channel;
 
 impl Parts<'_> {
     /// Whether each step has a process of its own from the beginning.

@@ -229,7 +229,7 @@ impl Engine for Scripted {
         } else {
             self.world.note("commit");
         }
-        self.downgrade("range", None, &mut crate::process::Lines(&mut |_| {}))
+        self.downgrade("range", None, &mut crate::engine::Lines(&mut |_| {}))
             .map(|run| StepRun {
                 ended: Ended::Exited(status),
                 ..run

@@ -7,15 +7,16 @@ use crate::domain::blocker::Blocker;
 use crate::domain::checks::Removed;
 use crate::domain::effect::{Effect, Verdict};
 use crate::domain::graph::Graph;
+use crate::domain::interrupt::Interrupt;
 use crate::domain::journal::Checked;
 use crate::domain::outcome::{Cause, Difference, SchemaLines, StepDone};
 use crate::domain::plan::Plan;
 use crate::domain::proof::StepSession;
 use crate::domain::query::Queries;
 use crate::domain::revision::Heads;
+use crate::engine::Channel;
 use crate::engine::{Judge, Listener};
 use crate::failpoint;
-use crate::process::{Channel, Interrupt};
 
 /// Judges each step of a range as a step of its own is judged, through the engine's transaction.
 pub(super) struct TransactionJudge<'a> {

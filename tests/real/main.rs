@@ -31,7 +31,7 @@ use predicates::str::contains;
 use rollback::database::backup::{self, BackupContext};
 use rollback::domain::backup::DatabaseDigest;
 use rollback::domain::connection::VersionTable;
-use rollback::process::Interrupt;
+use rollback::domain::interrupt::Interrupt;
 use serde_json::Value;
 use support::{Kind, Server, TestDatabase};
 

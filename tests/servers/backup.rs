@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use rollback::database::backup::{self, BackupContext, BackupDriver, BackupError, NotRestored};
 use rollback::domain::backup::DatabaseDigest;
 use rollback::domain::connection::{ConnectionFacts, VersionTable};
-use rollback::process::{Environment, Interrupt};
+use rollback::domain::interrupt::Interrupt;
+use rollback::process::Environment;
 
 use crate::support::{Kind, TestDatabase};
 

@@ -1,12 +1,13 @@
 //! Steps that share a process of the engine and its transactions: with nothing kept, with everything kept together, with
 //! nothing announced, and with a connection that goes while nobody uses it.
 
+use rollback::domain::interrupt::Interrupt;
 use rollback::domain::plan::Plan;
 use rollback::domain::query::Queries;
 use rollback::domain::revision::{Heads, RevisionId};
 use rollback::engine::alembic::{AlembicEngine, Discovery, Settings};
 use rollback::engine::{Current, Ended, Engine as _, Judge, Keep, Listener, Sequence};
-use rollback::process::{Environment, Interrupt};
+use rollback::process::Environment;
 
 use crate::measured::{SURPRISES, contents, counted, project};
 use crate::project::Project;

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{BackupError, Progress};
+use crate::domain::interrupt::Interrupt;
 use crate::domain::secret::{Secret, redact};
-use crate::process::{
-    self, Ended, Environment, Files, Finished, Interrupt, Invocation, Listener, SpawnError,
-};
+use crate::engine::{Ended, Listener};
+use crate::process::{self, Environment, Files, Finished, Invocation, SpawnError};
 
 /// How long a program may take to tell its version.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);

@@ -13,7 +13,8 @@ use super::DatabaseError;
 use crate::domain::backup::{DatabaseDigest, LeftOut};
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::dialect::Dialect;
-use crate::process::{Environment, Interrupt};
+use crate::domain::interrupt::Interrupt;
+use crate::process::Environment;
 
 /// What a backup works with besides the database.
 #[derive(Debug, Clone)]

@@ -41,7 +41,8 @@ use super::{
 };
 use crate::domain::diagnosis::start as complaint;
 use crate::domain::graph::Graph;
-use crate::process::{Environment, Interrupt};
+use crate::domain::interrupt::Interrupt;
+use crate::process::Environment;
 
 /// What flags and configuration say about the engine.
 #[derive(Debug, Clone, Default)]

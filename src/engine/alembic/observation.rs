@@ -8,9 +8,10 @@ use super::discovery::Style;
 use super::{AlembicEngine, output};
 use crate::domain::diagnosis::start::{self as complaint, Kind};
 use crate::domain::graph::Graph;
+use crate::domain::interrupt::Interrupt;
 use crate::domain::revision::{Revision, RevisionId};
 use crate::engine::{Current, Ended, Engine as _, EngineError, Observation};
-use crate::process::{Finished, Interrupt};
+use crate::process::Finished;
 
 impl AlembicEngine {
     fn graph(&self, revisions: Vec<Revision>) -> Result<Graph, EngineError> {

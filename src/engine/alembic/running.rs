@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::bridge::Request;
 use super::command_line::{CURRENT, limit_by_libpq};
 use super::{AlembicEngine, bridge, complaint, output};
+use crate::domain::interrupt::Interrupt;
+use crate::engine::Channel;
 use crate::engine::{Ended, EngineError, Listener, Sequence, StepRun};
-use crate::process::{self, Channel, Finished, Interrupt, Invocation, SpawnError};
+use crate::process::{self, Finished, Invocation, SpawnError};
 
 impl AlembicEngine {
     /// Runs a verb that only reads.
@@ -97,7 +99,7 @@ impl AlembicEngine {
             invocation,
             timeout,
             interrupt,
-            &mut process::Lines(on_line),
+            &mut crate::engine::Lines(on_line),
         )
     }
 

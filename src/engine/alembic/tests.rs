@@ -1,7 +1,7 @@
 //! The plain road, with a shell script in the engine's place.
 
 use super::*;
-use crate::process::Lines;
+use crate::engine::Lines;
 
 /// Prints what each verb is to print; anything else than a shell could not be started here.
 struct Project {

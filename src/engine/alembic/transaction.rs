@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::domain::query::{Queries, QueryError, TextRows};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::engine::Judge;
-use crate::process::{Channel, Listener};
+use crate::engine::{Channel, Listener};
 
 /// A line of the bridge that waits for a verdict.
 #[derive(Debug, Deserialize)]

@@ -11,9 +11,10 @@ use super::bridge::{self, BridgeReport, Request};
 use super::command_line::{CURRENT, SEQUENCE, downgrade_verb};
 use super::running::masked;
 use super::{AlembicEngine, ordinary};
+use crate::domain::interrupt::Interrupt;
 use crate::domain::revision::Heads;
 use crate::engine::{Current, Ended, EngineError, Keep, Listener, Observation, Sequence};
-use crate::process::{Finished, Interrupt, Waiting};
+use crate::process::{Finished, Waiting};
 
 /// Shared by the clones of an engine.
 #[derive(Debug, Clone, Default)]

@@ -16,14 +16,15 @@ use std::time::{Duration, Instant};
 use self::step::{Deadline, Outcome, Step};
 use super::history_table::{By, Tables};
 use crate::domain::dialect::Dialect;
+use crate::domain::interrupt::Interrupt;
 use crate::domain::query::Execution;
 use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::ENGINE;
 use crate::domain::sql_files::script::{self, Statement};
 use crate::domain::sql_files::script_mode::{ScriptMode, way};
 use crate::domain::sql_files::supabase::RemoteMigration;
+use crate::engine::Listener;
 use crate::engine::{Current, Engine, EngineError, Judge, Keep, Observation, Sequence, StepRun};
-use crate::process::{Interrupt, Listener};
 
 /// What takes one migration down.
 #[derive(Debug, Clone, PartialEq, Eq)]

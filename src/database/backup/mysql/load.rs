@@ -9,7 +9,8 @@ use super::super::{BackupError, Progress};
 use super::handover::{Changes, hand_over};
 use super::tools::Tools;
 use crate::domain::connection::ConnectionFacts;
-use crate::process::{Environment, Files, GIVEN, Interrupt};
+use crate::domain::interrupt::Interrupt;
+use crate::process::{Environment, Files, GIVEN};
 
 /// Where a script goes, and by what.
 pub(super) struct Load<'a> {

@@ -7,7 +7,8 @@ use rusqlite::types::Value;
 
 use super::*;
 use crate::database::backup::open;
-use crate::process::{Environment, Interrupt};
+use crate::domain::interrupt::Interrupt;
+use crate::process::Environment;
 
 /// All kinds of tables and values that SQLite knows.
 const EVERYTHING: &str = r#"

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write as _;
 
 use super::super::output;
-use super::super::version_files::VersionFiles;
+use super::super::version_files;
 use super::*;
 use crate::domain::revision::Revision;
 
@@ -276,7 +276,7 @@ fn superset_tells_the_same_history_as_its_files() {
     .layout(None)
     .unwrap();
     let begun = std::time::Instant::now();
-    let files = VersionFiles::read(&layout).unwrap();
+    let files = version_files::read(&layout).unwrap();
     // Told, never asserted: machines differ.
     #[expect(clippy::disallowed_methods, reason = "a test tells its runner")]
     let _ = writeln!(

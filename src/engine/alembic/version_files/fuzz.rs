@@ -289,7 +289,7 @@ fn through_all(bytes: &[u8]) -> Result<(), TestCaseError> {
         may_autocommit: false,
         version: Version::parse("1.20.1").unwrap(),
     };
-    if let Err(unreadable) = VersionFiles::read(&layout) {
+    if let Err(unreadable) = super::read(&layout) {
         prop_assert!(!unreadable.reason.contains("broke off"), "{unreadable}");
     }
     if let Ok(source) = super::source::read(&path) {

@@ -1,20 +1,22 @@
 //! The version files themselves, read with a Python parser and never run.
 
+pub mod bindings;
 mod identifiers;
+mod limits;
 mod listing;
 pub mod python;
 pub mod source;
 pub mod syntax;
 mod tree;
+mod version_file;
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use self::tree::Source;
+pub use self::version_file::{Unreadable, VersionFile, VersionFiles};
 use super::layout::Layout;
-use crate::domain::revision::Revision;
 
 /// More threads than this wait for the disk, and not for each other.
 const MOST_READERS: usize = 8;
@@ -24,118 +26,25 @@ const TREES_WORTH_KEEPING: usize = 500;
 /// Fewer files are read before a thread has begun.
 const FILES_WORTH_A_THREAD: usize = 16;
 
-/// One version file.
-#[derive(Debug, Clone)]
-pub struct VersionFile {
-    /// What it declares.
-    pub revision: Revision,
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its text.
-    pub source: Source,
-}
-
-/// The version files of a project, in Alembic's loading order.
-#[derive(Debug, Clone)]
-pub struct VersionFiles {
-    /// The files.
-    pub files: Vec<VersionFile>,
-    /// Why a file that the engine has loaded cannot be read here, by its revision.
-    pub unread: HashMap<String, Unreadable>,
-    /// Where modules of the project are imported from, as Python would search.
-    pub roots: Vec<PathBuf>,
-    /// Whether the connection of the migrations may commit each statement by itself.
-    pub may_autocommit: bool,
-}
-
-/// Why the version files do not tell the history.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Unreadable {
-    /// The file or folder.
-    pub path: PathBuf,
-    /// What is wrong with it, completing "cannot be read: ".
-    pub reason: String,
-}
-
-impl Unreadable {
-    pub(super) fn new(path: &Path, reason: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            reason: reason.into(),
-        }
+/// Reads every version file of a project. If one cannot be read, the history would be a guess, so that is an error.
+pub fn read(layout: &Layout) -> Result<VersionFiles, Unreadable> {
+    let paths = listing::files(layout)?;
+    if paths.is_empty() {
+        // Rather a place that was not understood than a project without migrations.
+        return Err(Unreadable::new(
+            &layout.directory,
+            "no version files belong to it",
+        ));
     }
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{} cannot be read: {}",
-            self.path.display(),
-            self.reason
-        )
-    }
-}
-
-impl VersionFiles {
-    /// Reads every version file of a project. One that cannot be read makes the whole of them no
-    /// history: which revisions there are would be a guess.
-    pub fn read(layout: &Layout) -> Result<Self, Unreadable> {
-        let paths = listing::files(layout)?;
-        if paths.is_empty() {
-            // Rather a place that was not understood than a project without migrations.
-            return Err(Unreadable::new(
-                &layout.directory,
-                "no version files belong to it",
-            ));
-        }
-        let mut files = declared_by_all(&paths)
-            .ok_or_else(|| Unreadable::new(&layout.directory, "the parser broke off"))??;
-        resolve_labels(&mut files);
-        Ok(Self {
-            files,
-            unread: HashMap::new(),
-            roots: layout.roots.clone(),
-            may_autocommit: layout.may_autocommit,
-        })
-    }
-
-    /// The text of the files that the engine says it has loaded. Left out is what is not there, such
-    /// as where the engine runs in a container.
-    pub fn of_engine(revisions: &[Revision], roots: Vec<PathBuf>, may_autocommit: bool) -> Self {
-        let mut files = Vec::new();
-        let mut unread = HashMap::new();
-        for revision in revisions {
-            let Some(path) = revision.path.as_ref().map(PathBuf::from) else {
-                continue;
-            };
-            match source::read(&path) {
-                Ok(source) => files.push(VersionFile {
-                    revision: revision.clone(),
-                    path,
-                    source: source.into(),
-                }),
-                Err(reason) if path.exists() => {
-                    unread.insert(revision.id.clone(), Unreadable::new(&path, reason));
-                }
-                Err(_) => {}
-            }
-        }
-        Self {
-            files,
-            unread,
-            roots,
-            may_autocommit,
-        }
-    }
-
-    /// What the files declare, in the order of loading.
-    pub fn revisions(&self) -> Vec<Revision> {
-        self.files
-            .iter()
-            .map(|file| file.revision.clone())
-            .collect()
-    }
+    let mut files = declared_by_all(&paths)
+        .ok_or_else(|| Unreadable::new(&layout.directory, "the parser broke off"))??;
+    resolve_labels(&mut files);
+    Ok(VersionFiles {
+        files,
+        unread: HashMap::new(),
+        roots: layout.roots.clone(),
+        may_autocommit: layout.may_autocommit,
+    })
 }
 
 /// Every file, in order, or the first that cannot be read; `None` where a thread broke off. The files

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 
 use super::super::layout::{Layout, Version};
 use super::*;
+use crate::domain::revision::Revision;
 
 /// A script directory with these files of `versions/`.
 fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, Layout) {
@@ -30,12 +31,12 @@ fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, Layout) {
 }
 
 fn ids(layout: &Layout) -> Vec<String> {
-    let files = VersionFiles::read(layout).unwrap().files;
+    let files = read(layout).unwrap().files;
     files.into_iter().map(|file| file.revision.id).collect()
 }
 
 fn reason(layout: &Layout) -> String {
-    VersionFiles::read(layout).unwrap_err().reason
+    read(layout).unwrap_err().reason
 }
 
 const FIRST: &str = "revision = 'a'\ndown_revision = None\n";
@@ -86,7 +87,7 @@ fn a_dependency_on_a_label_names_its_revision() {
         ("a.py", &format!("{FIRST}branch_labels = ('x', 'b')\n")),
         ("b.py", &format!("{SECOND}depends_on = ('x', 'b')\n")),
     ]);
-    let files = VersionFiles::read(&layout).unwrap();
+    let files = read(&layout).unwrap();
     assert_eq!(files.files[1].revision.depends_on, ["a", "b"]);
 }
 
@@ -105,7 +106,7 @@ fn one_file_that_cannot_be_read_is_named() {
         let (_home, layout) = project(&[("a.py", FIRST), ("q.py", text)]);
         let said = reason(&layout);
         assert!(said.starts_with(expected), "{said}");
-        let error = VersionFiles::read(&layout).unwrap_err().to_string();
+        let error = read(&layout).unwrap_err().to_string();
         assert!(error.contains("versions/q.py cannot be read: "), "{error}");
     }
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use ruff_python_ast::name::Name;
 use ruff_python_ast::{ModModule, Suite};
 
-use super::python::{bound, limits};
+use super::bindings::bound;
+use super::limits;
 
 /// The text of a file. It is parsed when its tree is asked for first.
 #[derive(Debug, Clone)]

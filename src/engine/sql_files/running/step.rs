@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::{Script, not_run};
 use crate::domain::dialect::Dialect;
+use crate::domain::interrupt::Interrupt;
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows};
 use crate::domain::sql_files::script::Statement;
 use crate::domain::sql_files::script_mode::shortened;
 use crate::engine::{Ended, EngineError, Listener, StepRun};
-use crate::process::Interrupt;
 
 /// How often a listener is given the time to look around: about twice a second.
 const LOOK_AROUND: Duration = Duration::from_millis(400);

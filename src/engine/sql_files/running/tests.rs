@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::{Script, SqlFiles};
 use crate::domain::dialect::Dialect;
+use crate::domain::interrupt::Interrupt;
 use crate::domain::journal::{Statement, StatementState};
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows};
 use crate::domain::revision::RevisionId;
 use crate::engine::sql_files::history_table::{By, Tables};
 use crate::engine::{Ended, Engine as _, EngineError, Listener, StepRun};
-use crate::process::Interrupt;
 
 type Log = Rc<RefCell<Vec<String>>>;
 

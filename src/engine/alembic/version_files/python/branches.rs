@@ -1,7 +1,7 @@
 //! Conditions and loops: where ways part and meet again.
 
+use super::super::bindings::assigned;
 use super::interpreter::{Evaluated, Interpreter};
-use super::modules::assigned;
 use super::statements::Outcome;
 use super::statements::ROUNDS;
 use super::value::{UNKNOWN, Value};

@@ -29,7 +29,6 @@ mod evaluate;
 mod exceptions;
 mod inspector;
 mod interpreter;
-pub(super) mod limits;
 mod metadata;
 mod methods;
 mod models;
@@ -56,7 +55,6 @@ use std::sync::Arc;
 
 pub use self::ahead::following_ahead;
 use self::interpreter::Interpreter;
-pub(super) use self::modules::bound;
 use self::modules::{Library, Namespace, Project};
 use super::{VersionFile, VersionFiles};
 use crate::domain::forecast::{Direction, Followed, Host, Migrations};

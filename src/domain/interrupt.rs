@@ -1,15 +1,8 @@
 //! The operator's wish to stop, as signals tell it.
 
 use std::fmt;
-use std::io::{self, Read};
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
-
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
-use signal_hook::low_level::pipe;
 
 /// Counts the operator's signals (Ctrl-C, SIGTERM, SIGHUP). Clones share the counter.
 ///
@@ -41,32 +34,6 @@ impl fmt::Debug for Interrupt {
 }
 
 impl Interrupt {
-    /// Takes over the signals of this process. Those that it was started with as ignored (`nohup`)
-    /// stay ignored.
-    pub fn install() -> io::Result<Self> {
-        let interrupt = Self::default();
-        let (mut reader, writer) = UnixStream::pair()?;
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            if !started_ignored(signal) {
-                // Before the pipe: whoever hears of it can ask which it was.
-                let number = usize::try_from(signal).unwrap_or_default();
-                flag::register_usize(signal, Arc::clone(&interrupt.last), number)?;
-                pipe::register(signal, writer.try_clone()?)?;
-            }
-        }
-        let counter = interrupt.clone();
-        thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                let mut byte = [0];
-                // The registered handlers keep the other end open for as long as the process lives.
-                while matches!(reader.read(&mut byte), Ok(1)) {
-                    counter.raise();
-                }
-            })?;
-        Ok(interrupt)
-    }
-
     /// A counter that no signal reaches.
     pub fn never() -> Self {
         Self::default()
@@ -90,8 +57,13 @@ impl Interrupt {
         }
     }
 
-    /// The number of the signal that came last; `None` where it is not known.
-    pub(super) fn last(&self) -> Option<i32> {
+    /// Where the number of each signal is stored before the signal is counted.
+    pub fn last_signal(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.last)
+    }
+
+    /// The number of the signal that came last; `None` if it is not known.
+    pub fn last(&self) -> Option<i32> {
         i32::try_from(self.last.load(Ordering::SeqCst))
             .ok()
             .filter(|number| *number > 0)
@@ -129,14 +101,4 @@ impl Interrupt {
     pub fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst).saturating_sub(self.over)
     }
-}
-
-/// Whether the signal was set to be ignored when this process started; no where that is unknown.
-fn started_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

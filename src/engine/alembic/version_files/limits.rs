@@ -17,7 +17,7 @@ const BRACKET: u32 = 6;
 const INDENTATION: u32 = 4;
 
 /// Whether a file may be parsed and followed, or why not.
-pub(in crate::engine::alembic::version_files) fn allow(source: &str) -> Result<(), String> {
+pub(super) fn allow(source: &str) -> Result<(), String> {
     if source.len() > BYTES {
         return Err(format!(
             "it has {} bytes, more than the {BYTES} that are read",
@@ -31,7 +31,7 @@ pub(in crate::engine::alembic::version_files) fn allow(source: &str) -> Result<(
 }
 
 /// The statements of a file, or why there are none.
-pub(in crate::engine::alembic::version_files) fn read(source: &str) -> Result<Suite, String> {
+pub(super) fn read(source: &str) -> Result<Suite, String> {
     allow(source)?;
     match parse_module(source) {
         Ok(parsed) => Ok(parsed.into_syntax().body),
