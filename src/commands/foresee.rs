@@ -11,7 +11,7 @@ use crate::config::{self, Layer};
 use crate::database::evidence::DatabaseProbe;
 use crate::domain::command::Command;
 use crate::domain::effect::{Announced, Surprise};
-use crate::domain::forecast::{Migrations, StepTrace, predict, reachable};
+use crate::domain::forecast::{Migrations, StepTrace, announced, predict, reachable};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
@@ -114,7 +114,7 @@ impl ShownForecast {
         });
         let announced = steps.iter().map(|step| match unread {
             Some(_) => Announced::anything(),
-            None => Announced::of(&step.seen, &step.findings),
+            None => announced(&step.seen, &step.findings),
         });
         let announced = announced.collect();
         let measured = measured_before(project, plan, context);

@@ -9,8 +9,6 @@ use super::database_identity::{DatabaseIdentity, DatabaseReference};
 use super::dialect::Dialect;
 use super::lock::Operator;
 use super::revision::Heads;
-use super::risk::plan_forecast::PlanForecast;
-use super::risk::{FailurePrediction, Finding, Level};
 use super::schema::{SchemaLines, is_comparable};
 
 /// The version of the format of a manifest; one of another version is not read.
@@ -253,33 +251,6 @@ impl DatabaseDigest {
         }
         differences
     }
-}
-
-/// Why a plan wants a backup before it, as the end of "a backup is made first: "; `None` where no step
-/// can destroy data and all of them could be looked into.
-///
-/// SQLite has a table made anew for most changes, and what the code leaves out of the new one, or what points at the old
-/// one, may be lost with nothing said of it.
-pub fn wanted(forecast: &PlanForecast, dialect: Option<Dialect>) -> Option<String> {
-    if let Some(reason) = &forecast.unread {
-        return Some(format!("the steps could not be looked into: {reason}"));
-    }
-    forecast
-        .findings()
-        .filter(|finding| finding.level >= Level::Medium)
-        // A step that fails destroys least; it is the reason where there is no other.
-        .max_by_key(|finding| {
-            (
-                finding.outcome != Some(FailurePrediction::WillFail),
-                finding.level,
-            )
-        })
-        .or_else(|| {
-            let made_anew = |finding: &&Finding| finding.code == "table-rewritten";
-            let is_sqlite = dialect == Some(Dialect::Sqlite);
-            forecast.findings().find(|one| is_sqlite && made_anew(one))
-        })
-        .map(|finding| finding.sentence.clone())
 }
 
 #[cfg(test)]

@@ -21,8 +21,6 @@ mod statements;
 mod text;
 mod trace;
 
-use serde::{Deserialize, Serialize};
-
 use super::blocker::Blocker;
 use super::dialect::Dialect;
 use super::outcome::{Cause, Position, SchemaLines, Stop};
@@ -31,28 +29,7 @@ use super::risk::Culprit;
 use self::entry::{Entry, Wording};
 use self::failed::Failed;
 
-/// The code of what nothing in the catalogue fits.
-pub const OTHER: &str = "other";
-
-/// One failure, understood.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Diagnosis {
-    /// Stable, for programs: `value-too-long`, `other` where nothing matched.
-    pub code: String,
-    /// What went wrong, in one sentence with the names of the objects.
-    pub cause: String,
-    /// What that means for the database now.
-    pub meaning: String,
-    /// What to do, most useful first, commands filled in.
-    pub what_to_do: Vec<String>,
-}
-
-impl Diagnosis {
-    /// Whether something in the catalogue fits.
-    pub fn is_known(&self) -> bool {
-        self.code != OTHER
-    }
-}
+pub use super::cause::{Diagnosis, OTHER};
 
 /// Where the database stands after the failure, as far as somebody looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

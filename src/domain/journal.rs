@@ -16,8 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::backup::Manifest;
+use super::cause::Diagnosis;
 use super::database_identity::{DatabaseIdentity, DatabaseReference};
-use super::diagnosis::Diagnosis;
 use super::effect::{Effect, Surprise};
 use super::guard::Guarded;
 use super::lock::Operator;

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod backup;
 pub mod blocker;
+pub mod cause;
 pub mod checks;
 pub mod command;
 pub mod connection;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::dialect::Dialect;
+
 /// A place in a version file or in a module that it calls.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
@@ -611,4 +613,33 @@ pub enum Operation {
         /// The text; with `None` for each hole that cannot be followed, between two pieces.
         text: Vec<Option<String>>,
     },
+}
+
+impl Operation {
+    /// Whether a batch copies the table to change it: `requires_recreate_in_batch` of `alembic/ddl/sqlite.py`, without the
+    /// expression defaults that need it as well. Both ways lead to the same schema.
+    pub fn copies_table(&self, dialect: Dialect) -> bool {
+        let Self::Batch {
+            recreate,
+            operations,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        match recreate {
+            Recreate::Never => false,
+            Recreate::Always => true,
+            Recreate::Auto => {
+                dialect == Dialect::Sqlite
+                    && operations.iter().any(|(_, operation)| match operation {
+                        Self::CreateIndex { .. } | Self::DropIndex { .. } => false,
+                        Self::AddColumn { column, .. } => {
+                            column.unique && !column.index || !column.foreign_keys.is_empty()
+                        }
+                        _ => true,
+                    })
+            }
+        }
+    }
 }

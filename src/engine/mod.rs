@@ -17,6 +17,9 @@ use crate::domain::proof::StepSession;
 use crate::domain::query::Queries;
 use crate::domain::revision::{Heads, RevisionId};
 
+/// The name of the engine of SQL files, for people and in records.
+pub const SQL_FILES: &str = "SQL files";
+
 /// What the engine says about the project and its database before anything is changed.
 #[derive(Debug)]
 pub struct Observation {

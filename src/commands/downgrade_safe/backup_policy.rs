@@ -7,7 +7,7 @@ use crate::commands::backup_service::BackupService;
 use crate::commands::journal_recorder::RunRecorder;
 use crate::commands::project::Project;
 use crate::config::{BackupWhen, OnFailure};
-use crate::domain::backup::{self, Manifest, Verified};
+use crate::domain::backup::{Manifest, Verified};
 use crate::domain::journal::{BackupMoment, RunBackup, to_go_back};
 use crate::domain::outcome::{Outcome, Position, RunOutcome};
 use crate::domain::plan::Plan;
@@ -112,7 +112,7 @@ impl BackupDecision {
                     (BackupWhen::Never, _) => None,
                     // What was written since the command is in none.
                     (_, BackupMoment::Command) if !covers_steps => {
-                        backup::wanted(forecast, project.dialect())
+                        forecast.backup_reason(project.dialect())
                     }
                     (BackupWhen::Always, BackupMoment::Run | BackupMoment::Resume) => {
                         Some("one is made before every run, as asked".to_owned())
@@ -161,7 +161,7 @@ impl BackupDecision {
             }
             BackupWhen::Never => None,
             BackupWhen::Always => Some("one is made before every run, as asked".to_owned()),
-            BackupWhen::Auto => backup::wanted(forecast, project.dialect()).or_else(|| {
+            BackupWhen::Auto => forecast.backup_reason(project.dialect()).or_else(|| {
                 to_be_restored
                     .then(|| "a failure is to be undone (--on-failure restore)".to_owned())
             }),

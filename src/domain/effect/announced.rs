@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::TableIdentity;
 use crate::domain::dialect::Dialect;
-use crate::domain::forecast::{EventKind, Followed, SideEffect, StepTrace};
 use crate::domain::operation::{Operation, RowChange, TableName};
-use crate::domain::risk::{Finding, Level};
-use crate::domain::schema_model::made_anew;
 
 /// What the part of a step that could not be followed may do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,45 +72,17 @@ impl Announced {
         }
     }
 
-    /// What the followed downgrade of a step and its findings say. Each operation counts, whether it is certain or
-    /// behind a condition.
-    pub fn of(seen: &StepTrace, findings: &[Finding]) -> Self {
-        let happened = &seen.downgrade.happened;
-        let model = happened.iter().find_map(|happened| happened.before.clone());
-        let default_schema = model.and_then(|model| model.default_schema.clone());
-        let mut announced = Self::new(default_schema, seen.dialect);
-        if matches!(seen.downgrade.followed, Followed::Unreadable(_)) {
-            announced.may_do(Unfollowed::Anything);
-        }
-        // Such as rows that change under a trigger of the same step.
-        let is_unknown =
-            |finding: &Finding| finding.code == "unknown-code" && finding.level == Level::Unknown;
-        if findings.iter().any(is_unknown) {
-            announced.may_do(Unfollowed::Rows);
-        }
-        announced.shows_lost_tables = findings
-            .iter()
-            .any(|finding| finding.code == "table-dropped" && finding.level >= Level::Medium);
-        for one in happened {
-            match &one.event.kind {
-                EventKind::Operation(operation) => announced.add(operation, seen.dialect),
-                EventKind::Unknown { may_change, .. } => announced.may_do(match may_change {
-                    SideEffect::Nothing => Unfollowed::Nothing,
-                    SideEffect::Rows => Unfollowed::Rows,
-                    SideEffect::Schema => Unfollowed::Anything,
-                }),
-                EventKind::EndsTransaction | EventKind::Raises { .. } => {}
-            }
-        }
-        announced
-    }
-
     /// A plan that says nothing of what it does, such as one whose version files are not at hand.
     pub fn anything() -> Self {
         Self {
             unfollowed: Unfollowed::Anything,
             ..Self::default()
         }
+    }
+
+    /// Whether a finding says that a table goes with what it holds.
+    pub fn set_shows_lost_tables(&mut self, shows: bool) {
+        self.shows_lost_tables = shows;
     }
 
     /// What could not be followed may do at least this.
@@ -168,7 +137,7 @@ impl Announced {
                 for (_, operation) in operations {
                     self.add(operation, dialect);
                 }
-                if dialect.is_none_or(|dialect| made_anew(operation, dialect)) {
+                if dialect.is_none_or(|dialect| operation.copies_table(dialect)) {
                     self.table(table).recreated = true;
                 }
             }

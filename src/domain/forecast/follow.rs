@@ -8,9 +8,7 @@ use super::{Event, EventKind, Failure, Happened, Host, Raised, SideEffect};
 use crate::domain::dialect::Dialect;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::revision::RevisionId;
-use crate::domain::schema_model::{
-    ApplyContext, ApplyError, ApplyErrorKind, SchemaModel, Subject, made_anew,
-};
+use crate::domain::schema_model::{ApplyContext, ApplyError, ApplyErrorKind, SchemaModel, Subject};
 use crate::domain::sql::{Effect, take_apart};
 
 /// What PostgreSQL answers to everything once a statement of the transaction has failed.
@@ -308,7 +306,7 @@ impl<'plan> Walk<'plan> {
             Some(Dialect::MySql) => self.keep(),
             Some(Dialect::Sqlite) => {
                 let rows = matches!(operation, Operation::ChangeRows { .. })
-                    || made_anew(operation, Dialect::Sqlite);
+                    || operation.copies_table(Dialect::Sqlite);
                 if rows && event.certain && !failed {
                     self.open = true;
                 }

@@ -1,6 +1,7 @@
 //! What a plan will do, seen before anything is run: the migrations are followed step by step over
 //! the schema that the database has, newest first.
 
+mod announced;
 mod change_log;
 mod follow;
 mod predict;
@@ -10,6 +11,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use announced::announced;
 pub use predict::{StepForecast, predict};
 pub use reads::{Reachable, reachable};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{FailurePrediction, Finding, Level};
+use crate::domain::dialect::Dialect;
 use crate::domain::forecast::Reachable;
 
 /// How the database was asked.
@@ -54,5 +55,31 @@ impl PlanForecast {
             .iter()
             .enumerate()
             .find_map(|(index, findings)| Some((index, findings.iter().find(fails)?)))
+    }
+
+    /// Why this plan needs a backup, as the end of "a backup is made first: "; `None` if every step could be analysed and
+    /// none can destroy data.
+    ///
+    /// SQLite copies a table for most changes. What the code leaves out of the copy, or what points at the old table, may
+    /// be lost without a word.
+    pub fn backup_reason(&self, dialect: Option<Dialect>) -> Option<String> {
+        if let Some(reason) = &self.unread {
+            return Some(format!("the steps could not be looked into: {reason}"));
+        }
+        self.findings()
+            .filter(|finding| finding.level >= Level::Medium)
+            // A step that fails destroys least: it is the reason only if nothing else is.
+            .max_by_key(|finding| {
+                (
+                    finding.outcome != Some(FailurePrediction::WillFail),
+                    finding.level,
+                )
+            })
+            .or_else(|| {
+                let copies_table = |finding: &&Finding| finding.code == "table-rewritten";
+                let is_sqlite = dialect == Some(Dialect::Sqlite);
+                self.findings().find(|one| is_sqlite && copies_table(one))
+            })
+            .map(|finding| finding.sentence.clone())
     }
 }

@@ -1,7 +1,7 @@
 //! The account as a page: what is told, in which order, without a word on how it looks.
 
 use crate::domain::revision::by_the_last;
-use crate::domain::sql_files::ENGINE;
+use crate::engine::SQL_FILES;
 
 use super::{Check, Moment, Named, RunReport, Status, Step, StepState, Table};
 use crate::domain::backup::Verified;
@@ -162,7 +162,7 @@ fn rollback(document: &RunReport) -> Vec<Block> {
             "Method",
             Some(plain(if document.atomic {
                 "all steps or none (--atomic)"
-            } else if document.engine == ENGINE {
+            } else if document.engine == SQL_FILES {
                 "one migration after the other, each looked up before the next"
             } else {
                 "one process of the engine for each revision, each looked up before the next"

@@ -18,7 +18,7 @@ use super::lock::Operator;
 use super::policy::{PolicyDecision, checklist};
 use super::revision::{RevisionId, TOLD};
 use super::schema::Difference;
-use super::sql_files::ENGINE;
+use crate::engine::SQL_FILES;
 
 /// The version of the format of report.json; it goes up when a field changes its meaning or goes away.
 pub const VERSION: u32 = 1;
@@ -294,7 +294,7 @@ pub struct Item {
 impl RunReport {
     /// How many rows are told one by one: where each migration has one, the newest says enough.
     pub fn rows_told(&self) -> usize {
-        if self.engine == ENGINE { 1 } else { TOLD }
+        if self.engine == SQL_FILES { 1 } else { TOLD }
     }
 
     /// `ada@db1`.

@@ -16,7 +16,6 @@ mod text;
 mod views;
 
 pub use apply::ApplyContext;
-pub(super) use apply::made_anew;
 pub use subject::{ApplyError, ApplyErrorKind, Effect, Subject, effects};
 
 use std::collections::{BTreeMap, BTreeSet};

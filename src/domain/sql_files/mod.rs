@@ -22,6 +22,3 @@ mod sql_statement;
 pub mod supabase;
 pub mod template;
 mod words;
-
-/// What the engine is called, for people and in records.
-pub const ENGINE: &str = "SQL files";

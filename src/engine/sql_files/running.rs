@@ -19,11 +19,11 @@ use crate::domain::dialect::Dialect;
 use crate::domain::interrupt::Interrupt;
 use crate::domain::query::Execution;
 use crate::domain::revision::RevisionId;
-use crate::domain::sql_files::ENGINE;
 use crate::domain::sql_files::script::{self, Statement};
 use crate::domain::sql_files::script_mode::{ScriptMode, way};
 use crate::domain::sql_files::supabase::RemoteMigration;
 use crate::engine::Listener;
+use crate::engine::SQL_FILES;
 use crate::engine::{Current, Engine, EngineError, Judge, Keep, Observation, Sequence, StepRun};
 
 /// What takes one migration down.
@@ -153,7 +153,7 @@ impl SqlFiles {
 
 impl Engine for SqlFiles {
     fn name(&self) -> String {
-        ENGINE.to_owned()
+        SQL_FILES.to_owned()
     }
 
     fn observe(&self) -> Result<Observation, EngineError> {

@@ -15,8 +15,7 @@ use super::removal::remove;
 use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::dialect::Dialect;
 use crate::domain::operation::{
-    ColumnChange, ColumnDefinition, Constraint, Name, Operation, Place, Recreate, TableName,
-    UniqueScope,
+    ColumnChange, ColumnDefinition, Constraint, Name, Operation, Place, TableName, UniqueScope,
 };
 
 impl Applying<'_> {
@@ -31,7 +30,7 @@ impl Applying<'_> {
         else {
             return Ok(());
         };
-        if !made_anew(batch, self.dialect()) {
+        if !batch.copies_table(self.dialect()) {
             for (place, operation) in operations {
                 self.place = place.clone();
                 self.operation(operation)?;
@@ -382,32 +381,5 @@ impl Applying<'_> {
             one.known() == Some(wanted)
         });
         Ok(())
-    }
-}
-
-/// `requires_recreate_in_batch` of `alembic/ddl/sqlite.py`. A default that is an expression would need
-/// it as well; with and without the column is there afterwards.
-pub(crate) fn made_anew(batch: &Operation, dialect: Dialect) -> bool {
-    let Operation::Batch {
-        recreate,
-        operations,
-        ..
-    } = batch
-    else {
-        return false;
-    };
-    match recreate {
-        Recreate::Never => false,
-        Recreate::Always => true,
-        Recreate::Auto => {
-            dialect == Dialect::Sqlite
-                && operations.iter().any(|(_, operation)| match operation {
-                    Operation::CreateIndex { .. } | Operation::DropIndex { .. } => false,
-                    Operation::AddColumn { column, .. } => {
-                        column.unique && !column.index || !column.foreign_keys.is_empty()
-                    }
-                    _ => true,
-                })
-        }
     }
 }

@@ -13,8 +13,6 @@ mod removal;
 mod tables;
 mod types;
 
-pub(in crate::domain) use batch::made_anew;
-
 use super::subject::{ApplyError, ApplyErrorKind, Subject};
 use super::{Origin, Presence, SchemaModel};
 use crate::domain::dialect::Dialect;
