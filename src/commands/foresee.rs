@@ -11,6 +11,7 @@ use crate::config::{self, Layer};
 use crate::database::evidence::DatabaseProbe;
 use crate::domain::command::Command;
 use crate::domain::effect::{Announced, Surprise};
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{Migrations, StepTrace, announced, predict, reachable};
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
@@ -205,14 +206,14 @@ impl ShownForecast {
     }
 
     /// The codes of what is high or unknown and not allowed.
-    pub(super) fn lacking_consent(&self, context: &CommandContext<'_>) -> Vec<&'static str> {
+    pub(super) fn lacking_consent(&self, context: &CommandContext<'_>) -> Vec<FindingCode> {
         to_be_allowed(self.forecast.findings(), &allowed(context))
             .into_iter()
             .collect()
     }
 
     /// The refusal of a plan that `-y` alone does not allow.
-    pub(super) fn refusal(&self, lacking: &[&'static str]) -> Failure {
+    pub(super) fn refusal(&self, lacking: &[FindingCode]) -> Failure {
         let mut failure = Failure::refused(
             "-y alone does not allow what this plan puts at risk: nothing was changed",
         );
@@ -236,7 +237,7 @@ impl ShownForecast {
         }
         failure.hint(format!(
             "to allow it by name: --allow {}",
-            lacking.join(",")
+            FindingCode::join(lacking, ",")
         ))
     }
 
@@ -256,7 +257,7 @@ impl ShownForecast {
 
     /// Who made or removed the object that the step of the plan was expected to fail on, by the code of that
     /// finding: `object-missing`, `object-exists`.
-    pub(super) fn culprit(&self, step: usize, code: &str) -> Option<Culprit> {
+    pub(super) fn culprit(&self, step: usize, code: FindingCode) -> Option<Culprit> {
         let mut findings = self.forecast.steps.get(step)?.iter();
         findings
             .find(|finding| finding.code == code)

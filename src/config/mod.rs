@@ -22,8 +22,7 @@ pub use self::backup::{BackupWhen, OnFailure, VerifyBackup};
 pub use self::layer::{EngineKind, GraphSource, Layer, Warm};
 pub use self::policy::Policies;
 pub use self::values::{
-    DeployedAt, allowed, deployed_at, duration, duration_text, lock_timeout, lock_timeout_text,
-    words,
+    DeployedAt, deployed_at, duration, duration_text, lock_timeout, lock_timeout_text, words,
 };
 use crate::domain::policy::Policy;
 use crate::error::Failure;

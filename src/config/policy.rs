@@ -10,8 +10,9 @@ use serde::Deserialize;
 
 use super::file;
 use super::layer::Layer;
-use super::values::{codes, duration, one_of};
+use super::values::{duration, one_of};
 use crate::domain::backup::Verified;
+use crate::domain::finding_code::NoSuchFinding;
 use crate::domain::policy::Policy;
 use crate::domain::policy::environment::{is_production, misspelt_production, normal};
 use crate::domain::policy::window::{Windows, fixed_zone};
@@ -221,7 +222,12 @@ impl Table {
                 format!("deny_level is low, medium, high, unknown or none, not {text}")
             })?),
         };
-        let deny_codes = codes(self.deny_codes.as_deref().unwrap_or_default())
+        let deny_codes = self
+            .deny_codes
+            .iter()
+            .flatten()
+            .map(|code| code.parse())
+            .collect::<Result<_, NoSuchFinding>>()
             .map_err(|reason| format!("deny_codes: {reason}"))?;
         Ok(Policy {
             require_reason: self.require_reason.unwrap_or(false),

@@ -1,13 +1,13 @@
 //! How single values are written, on the command line, in the environment and in the file alike. An error is a
 //! sentence that does not say where the value stands.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
-use crate::domain::risk::{self, verdict::Allowed};
+use crate::domain::finding_code::NoSuchFinding;
+use crate::domain::risk::verdict::Allowed;
 use crate::domain::time::{self, Precision};
 
 /// Splits a command line as a shell would.
@@ -20,33 +20,9 @@ pub fn words(line: &str) -> Result<Vec<String>, String> {
 }
 
 /// Reads `table-dropped,column-dropped` or `all`.
-pub fn allowed(text: &str) -> Result<Allowed, String> {
-    Allowed::parse(text).map_err(|error| {
-        format!(
-            "{error}; the findings are {}",
-            risk::codes()
-                .into_iter()
-                .chain([risk::UNANNOUNCED])
-                .collect::<Vec<_>>()
-                .join(", ")
-        )
-    })
-}
-
-/// Reads codes of findings, each by itself.
-pub(super) fn codes(texts: &[String]) -> Result<BTreeSet<&'static str>, String> {
-    let known = risk::codes();
-    texts
-        .iter()
-        .map(|text| {
-            known.get(text.as_str()).copied().ok_or_else(|| {
-                format!(
-                    "there is no finding {text:?}; the findings are {}",
-                    known.iter().copied().collect::<Vec<_>>().join(", ")
-                )
-            })
-        })
-        .collect()
+pub(super) fn allowed(text: &str) -> Result<Allowed, String> {
+    text.parse()
+        .map_err(|error: NoSuchFinding| error.to_string())
 }
 
 impl fmt::Display for DeployedAt {

@@ -305,7 +305,7 @@ pub struct Planned {
 /// A finding, as it was shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedFinding {
-    /// Its code.
+    /// Its code, as text: another version may have other codes.
     pub code: String,
     /// Its level.
     pub level: String,

@@ -6,6 +6,7 @@ use colored::Color;
 use serde_json::{Value, json};
 
 use super::{Paint, Ui, Verbosity, count, seconds};
+use crate::domain::finding_code::FindingCode;
 use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
 use crate::domain::risk::{FailurePrediction, Finding, Level};
 
@@ -46,7 +47,7 @@ impl Ui {
     pub(super) fn findings_text(&self, text: &mut String, indent: usize, findings: &[Finding]) {
         for finding in findings {
             // A merge point is marked as one already.
-            if finding.code != "merge" {
+            if finding.code != FindingCode::Merge {
                 self.finding_text(text, indent, finding, self.verbosity == Verbosity::Verbose);
             }
         }

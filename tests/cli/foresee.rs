@@ -158,7 +158,7 @@ fn consent_is_given_by_name() {
 fn a_word_that_is_no_finding_is_no_consent() {
     let project = with_invoices();
     assert_snapshot!(project.run("downgrade-safe -1 -y --allow table-droped").stderr, @r#"
-    error: invalid value 'table-droped' for '--allow <CODE>': there is no finding "table-droped"; the findings are check-restored, column-dropped, commits-itself, conditional-code, data-not-restored, data-reversed, dependents, does-nothing, enum-value-removed, foreign-key-restored, index-built, index-dropped, irreversible, key-missing, measured, merge, no-downgrade, not-castable, not-in-transaction, not-null-restored, not-supported, object-dropped, object-exists, object-missing, rights-loosened, table-dropped, table-rewritten, type-changed, type-narrowed, unique-restored, unknown-code, unannounced
+    error: invalid value 'table-droped' for '--allow <CODE>': "table-droped" is not a finding; did you mean table-dropped?
 
     For more information, try '--help'.
     "#);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rollback::domain::dialect::Dialect;
+use rollback::domain::finding_code::FindingCode;
 use rollback::domain::forecast::{
     Direction, Event, EventKind, Failure, Followed, Host, Migrations, predict,
 };
@@ -383,7 +384,7 @@ fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mu
             let is_named = |failure: &Failure| {
                 let object = failure.object.rsplit('.').next().unwrap();
                 kind == Kind::MariaDb
-                    || failure.code != "object-missing"
+                    || failure.code != FindingCode::ObjectMissing
                     || answer.to_string().contains(object)
             };
             assert!(failures.iter().any(is_named), "{}", account());

@@ -165,7 +165,7 @@ pub struct HowArgs {
     /// Consent by name to what the plan puts at risk: codes of findings, separated by commas, or all.
     /// Without it a high or unknown finding has to be confirmed by typing, and is refused with -y. With unannounced, a
     /// step may also lose what the plan did not announce, which all does not include.
-    #[arg(long, value_name = "CODE", value_parser = config::allowed)]
+    #[arg(long, value_name = "CODE")]
     pub allow: Option<Allowed>,
 
     /// Stop at every change of the schema that the plan did not announce, also at one that costs no data, such as an

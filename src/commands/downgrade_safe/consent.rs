@@ -3,6 +3,7 @@
 use super::{DowngradeSafeArgs, Planned};
 use crate::commands::CommandContext;
 use crate::commands::project::Project;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::plan::Plan;
 use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};
@@ -12,7 +13,7 @@ pub(super) fn judge(
     args: &DowngradeSafeArgs,
     context: &CommandContext<'_>,
     planned: &Planned,
-) -> Result<Vec<&'static str>, Failure> {
+) -> Result<Vec<FindingCode>, Failure> {
     let Planned { plan, forecast, .. } = planned;
     planned.registered.refuse(context)?;
     refuse_joint_steps(args, plan)?;
@@ -71,7 +72,7 @@ pub(super) fn ask(
     context: &CommandContext<'_>,
     project: &Project,
     planned: &Planned,
-    lacking: &[&'static str],
+    lacking: &[FindingCode],
 ) -> Result<(), Failure> {
     let ui = context.ui;
     ui.announce(
@@ -85,7 +86,7 @@ pub(super) fn ask(
         ([], _) if !planned.ruled.policy.typed_confirmation => None,
         ([], Some(place)) => Some(format!("This is {place}.")),
         ([], None) => Some("The policy asks for it.".to_owned()),
-        _ => Some(format!("{} at stake.", lacking.join(", "))),
+        _ => Some(format!("{} at stake.", FindingCode::join(lacking, ", "))),
     };
     let answer = match why {
         None => ui.confirm("Proceed with rollback?", context.interrupt),

@@ -6,7 +6,7 @@ use super::options::resuming;
 use crate::commands::CommandContext;
 use crate::domain::journal::{BackupMoment, RunBackup};
 use crate::domain::outcome::{Commands, RunOutcome};
-use crate::domain::risk::UNANNOUNCED;
+use crate::domain::risk::verdict::UNANNOUNCED;
 
 /// What to do next, most urgent first.
 pub(super) fn advice(

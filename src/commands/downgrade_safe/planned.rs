@@ -12,6 +12,7 @@ use crate::commands::unfinished::ResumedRun;
 use crate::domain::command::Command;
 use crate::domain::diagnosis::DiagnosisContext;
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::plan::Plan;
 use crate::domain::policy::Consent;
 use crate::error::Failure;
@@ -181,8 +182,8 @@ impl Planned {
             .map(|(index, step)| DiagnosisContext {
                 dialect,
                 revision: Some(step.removes.to_string()),
-                dropped_by: self.forecast.culprit(index, "object-missing"),
-                made_by: self.forecast.culprit(index, "object-exists"),
+                dropped_by: self.forecast.culprit(index, FindingCode::ObjectMissing),
+                made_by: self.forecast.culprit(index, FindingCode::ObjectExists),
                 restore: self.restore.clone(),
                 look: Some(context.command(&["current"]).to_string()),
                 ..DiagnosisContext::default()

@@ -11,6 +11,7 @@ use crate::commands::lock::Lock;
 use crate::commands::project::Project;
 use crate::commands::unfinished::{self, ResumedRun};
 use crate::domain::connection::Identity;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::journal::Run;
 use crate::domain::outcome::SchemaLines;
 use crate::domain::risk::Level;
@@ -26,7 +27,7 @@ struct Basis {
 }
 
 /// A finding as far as an answer depends on it: not the number of rows, which changes all the time.
-type Stake = (usize, &'static str, Level);
+type Stake = (usize, FindingCode, Level);
 
 impl Basis {
     fn read(

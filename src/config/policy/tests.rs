@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::file::FILE;
 use crate::config::settle;
+use crate::domain::finding_code::FindingCode;
 
 /// The rules that a file and the environment come to, or the sentence of the refusal with its hints.
 fn settled(file: &str, environment: &[(&str, &str)]) -> Result<Policy, String> {
@@ -147,7 +148,7 @@ fn every_key_is_known_and_read() {
     assert_eq!(policy.require_backup, Some(Verified::Restored));
     assert_eq!(policy.max_age, Some(Duration::from_mins(5)));
     assert_eq!(policy.deny_level, Some(Level::High));
-    assert_eq!(policy.deny_codes, ["table-dropped"].into());
+    assert_eq!(policy.deny_codes, [FindingCode::TableDropped].into());
     let windows = policy.windows.unwrap();
     assert_eq!(windows.to_string(), "Mon-Fri 22:00-06:00 (+01:00)");
     // What a table requires, another one can do without.
@@ -195,7 +196,7 @@ fn a_mistake_is_told_wherever_the_file_is_read() {
         ("[policy]\ndeny_level = 'bad'", "not bad"),
         (
             "[policy]\ndeny_codes = ['table-droped']",
-            "there is no finding \"table-droped\"",
+            "\"table-droped\" is not a finding; did you mean table-dropped?",
         ),
         ("[policy.prod]\n[policy.Prod]", "prod has two sections"),
         ("policy = 1", "invalid type"),

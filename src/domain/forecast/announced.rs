@@ -2,6 +2,7 @@
 
 use super::{EventKind, Followed, SideEffect, StepTrace};
 use crate::domain::effect::{Announced, Unfollowed};
+use crate::domain::finding_code::FindingCode;
 use crate::domain::risk::{Finding, Level};
 
 /// What the trace of a downgrade and its findings announce. Each operation counts, whether it is certain or behind a
@@ -15,16 +16,15 @@ pub fn announced(trace: &StepTrace, findings: &[Finding]) -> Announced {
         announced.may_do(Unfollowed::Anything);
     }
     // Such as rows that change under a trigger of the same step.
-    let is_unknown =
-        |finding: &Finding| finding.code == "unknown-code" && finding.level == Level::Unknown;
+    let is_unknown = |finding: &Finding| {
+        finding.code == FindingCode::UnknownCode && finding.level == Level::Unknown
+    };
     if findings.iter().any(is_unknown) {
         announced.may_do(Unfollowed::Rows);
     }
-    announced.set_shows_lost_tables(
-        findings
-            .iter()
-            .any(|finding| finding.code == "table-dropped" && finding.level >= Level::Medium),
-    );
+    announced.set_shows_lost_tables(findings.iter().any(|finding| {
+        finding.code == FindingCode::TableDropped && finding.level >= Level::Medium
+    }));
     for one in happened {
         match &one.event.kind {
             EventKind::Operation(operation) => announced.add(operation, trace.dialect),

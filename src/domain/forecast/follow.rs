@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::change_log::ChangeLog;
 use super::{Event, EventKind, Failure, Happened, Host, Raised, SideEffect};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::revision::RevisionId;
 use crate::domain::schema_model::{ApplyContext, ApplyError, ApplyErrorKind, SchemaModel, Subject};
@@ -215,7 +216,7 @@ impl<'plan> Walk<'plan> {
             EventKind::Raises { exception, message } => {
                 let words = message.as_ref().map(|words| format!(": {words}"));
                 self.fail(Failure {
-                    code: "irreversible",
+                    code: FindingCode::Irreversible,
                     sentence: format!(
                         "the migration raises {exception}{}",
                         words.unwrap_or_default()
@@ -259,7 +260,7 @@ impl<'plan> Walk<'plan> {
             let index = concurrent(operation);
             if let Some(index) = index {
                 self.note(Failure {
-                    code: "not-in-transaction",
+                    code: FindingCode::NotInTransaction,
                     sentence: format!(
                         "index {index} cannot be built or dropped CONCURRENTLY inside a transaction"
                     ),
@@ -286,7 +287,7 @@ impl<'plan> Walk<'plan> {
         let mut after = SchemaModel::clone(&before);
         let mut obstacles = after.apply(operation, act);
         if self.unchecked {
-            obstacles.retain(|obstacle| obstacle.failure.code != "dependents");
+            obstacles.retain(|obstacle| obstacle.failure.code != FindingCode::Dependents);
         }
         let entries = self.ledger.len();
         if after != *before {

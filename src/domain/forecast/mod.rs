@@ -16,6 +16,7 @@ pub use predict::{StepForecast, predict};
 pub use reads::{Reachable, reachable};
 
 use super::dialect::Dialect;
+use super::finding_code::FindingCode;
 use super::operation::{Operation, Place};
 use super::revision::RevisionId;
 use super::schema_model::SchemaModel;
@@ -160,8 +161,8 @@ pub struct Happened {
 /// Why a step does not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Stable, as that of a finding: `object-missing`.
-    pub code: &'static str,
+    /// As that of its finding.
+    pub code: FindingCode,
     /// What is wrong, in one sentence with the names of the objects.
     pub sentence: String,
     /// The object, as the server would name it.

@@ -6,6 +6,7 @@ use super::change_log::ChangeLog;
 use super::follow::{ResidueAfterFailure, Walk};
 use super::{Direction, Failure, Followed, Function, Migrations, StepTrace};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::graph::Graph;
 use crate::domain::operation::Place;
 use crate::domain::plan::{Plan, Step};
@@ -195,7 +196,7 @@ fn no_downgrade(step: &Step, revision: &RevisionId, migrations: &dyn Migrations)
         .clone()
         .unwrap_or_else(|| revision.to_string());
     Failure {
-        code: "no-downgrade",
+        code: FindingCode::NoDowngrade,
         sentence: migrations.lacks(revision),
         object: "downgrade".to_owned(),
         certain: true,

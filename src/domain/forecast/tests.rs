@@ -520,7 +520,7 @@ fn a_finding_that_says_so_is_a_failure() {
     };
     let mut examine = |seen: &StepTrace| {
         let finding = Finding {
-            code: "not-null",
+            code: FindingCode::NotNullRestored,
             level: Level::High,
             outcome: Some(FailurePrediction::WillFail),
             sentence: String::new(),

@@ -1,5 +1,6 @@
 //! The ruling: one point for each rule, so that all that is missing is told at once.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{Consent, Policy, PolicyDecision, Requirement, Situation};
 use crate::domain::backup::Verified;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::risk::Level;
 use crate::domain::time;
 
@@ -249,19 +251,14 @@ impl Policy {
 
     fn codes(&self, situation: &Situation) -> Option<Requirement> {
         (!self.deny_codes.is_empty()).then(|| {
-            let listed = |codes: Vec<&str>| codes.join(", ");
             let required = point(
                 "codes",
                 format!(
                     "these findings are refused: {}",
-                    listed(self.deny_codes.iter().copied().collect())
+                    FindingCode::join(&self.deny_codes, ", ")
                 ),
             );
-            let found: Vec<&str> = self
-                .deny_codes
-                .intersection(&situation.codes)
-                .copied()
-                .collect();
+            let found: BTreeSet<_> = &self.deny_codes & &situation.codes;
             // Of steps that nobody could read it is not known which findings they have.
             if found.is_empty()
                 && situation.level == Some(Level::Unknown)
@@ -275,7 +272,7 @@ impl Policy {
                 required.met("the plan has none of them")
             } else {
                 required
-                    .missing(format!("the plan has {}", listed(found)))
+                    .missing(format!("the plan has {}", FindingCode::join(&found, ", ")))
                     .help("fix forward with a new migration, or restore a backup")
             }
         })

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::window::Windows;
 use super::backup::Verified;
+use super::finding_code::FindingCode;
 use super::risk::Level;
 
 pub use self::decide::is_same_person;
@@ -81,7 +82,7 @@ pub struct Policy {
     /// Findings of this level or worse are refused, whatever is allowed.
     pub deny_level: Option<Level>,
     /// Findings of these codes are refused, whatever is allowed.
-    pub deny_codes: BTreeSet<&'static str>,
+    pub deny_codes: BTreeSet<FindingCode>,
     /// `-y` is not enough: a person has to consent.
     pub forbid_yes: bool,
     /// The question is answered by the name of the database, even where nothing is at stake.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::RunContext;
 use crate::domain::backup::Verified;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::lock::Operator;
 use crate::domain::risk::Level;
 
@@ -35,7 +36,7 @@ pub struct Situation {
     /// The worst level that is foretold; [`Level::Unknown`] where no migration could be read.
     pub level: Option<Level>,
     /// The codes of what is foretold.
-    pub codes: BTreeSet<&'static str>,
+    pub codes: BTreeSet<FindingCode>,
     /// The backup that will be made first, and how far it will be proven; `None` where none will be.
     pub backup: Option<Verified>,
     /// Whether each step will be looked at.

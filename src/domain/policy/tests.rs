@@ -22,7 +22,7 @@ fn strict() -> Policy {
         max_steps: Some(2),
         max_age: Some(Duration::from_mins(5)),
         deny_level: Some(Level::High),
-        deny_codes: ["table-dropped"].into(),
+        deny_codes: [FindingCode::TableDropped].into(),
         forbid_yes: true,
         typed_confirmation: true,
     }
@@ -50,7 +50,7 @@ fn good() -> Situation {
         consent: Consent::Terminal,
         steps: 2,
         level: Some(Level::Medium),
-        codes: ["index-dropped"].into(),
+        codes: [FindingCode::IndexDropped].into(),
         backup: Some(Verified::Restored),
         validate: true,
         faults: Some(Vec::new()),
@@ -65,7 +65,7 @@ fn bad() -> Situation {
         consent: Consent::Yes,
         steps: 3,
         level: Some(Level::Unknown),
-        codes: ["table-dropped", "unknown-code"].into(),
+        codes: [FindingCode::TableDropped, FindingCode::UnknownCode].into(),
         backup: None,
         validate: false,
         faults: Some(vec!["index i of t is not valid".into()]),
@@ -215,7 +215,7 @@ fn each_situation_has_its_ruling() {
         (|s| s.level = Some(Level::High), Some("the worst is high")),
         (
             |s| {
-                s.codes.insert("table-dropped");
+                s.codes.insert(FindingCode::TableDropped);
             },
             Some("the plan has table-dropped"),
         ),
@@ -241,7 +241,7 @@ fn each_situation_has_its_ruling() {
 #[test]
 fn what_nobody_could_read_has_no_code_that_may_be() {
     let policy = Policy {
-        deny_codes: ["table-dropped"].into(),
+        deny_codes: [FindingCode::TableDropped].into(),
         ..Policy::default()
     };
     let mut situation = good();
@@ -289,9 +289,13 @@ fn verified() -> impl Strategy<Value = Verified> {
     select(vec![Verified::Read, Verified::Restored])
 }
 
-fn codes() -> impl Strategy<Value = BTreeSet<&'static str>> {
+fn codes() -> impl Strategy<Value = BTreeSet<FindingCode>> {
     btree_set(
-        select(vec!["table-dropped", "index-dropped", "unknown-code"]),
+        select(vec![
+            FindingCode::TableDropped,
+            FindingCode::IndexDropped,
+            FindingCode::UnknownCode,
+        ]),
         0..3,
     )
 }

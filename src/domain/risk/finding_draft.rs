@@ -1,6 +1,7 @@
 //! A finding while it is made, with what decides which ones are the same.
 
 use super::{Culprit, Evidence, FailurePrediction, Finding, Level};
+use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::Place;
 
 /// A finding with its object and its place in the order of events.
@@ -15,7 +16,7 @@ pub(super) struct FindingDraft {
 
 impl FindingDraft {
     pub(super) fn new(
-        code: &'static str,
+        code: FindingCode,
         object: impl Into<String>,
         level: Level,
         sentence: impl Into<String>,
@@ -65,10 +66,6 @@ impl FindingDraft {
     pub(super) fn caused_by(mut self, culprit: Option<Culprit>) -> Self {
         self.finding.culprit = culprit;
         self
-    }
-
-    pub(super) fn code(&self) -> &'static str {
-        self.finding.code
     }
 
     /// What is not certain to happen is not certain to fail either, and is told as a possibility.

@@ -12,12 +12,12 @@ pub(crate) mod testing;
 pub mod type_fit;
 pub mod verdict;
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
 use super::effect::Surprise;
+use super::finding_code::FindingCode;
 use super::forecast::StepTrace;
 use super::operation::{ColumnType, Place, TableName};
 use super::revision::RevisionId;
@@ -28,28 +28,15 @@ use super::revision::RevisionId;
 pub fn examine(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<Finding> {
     let mut all = Vec::new();
     for rule in &rules::RULES {
-        let found = (rule.look)(seen, ask);
-        debug_assert!(
-            found.iter().all(|found| rule.codes.contains(&found.code())),
-            "another code than {:?}: {found:?}",
-            rule.codes
-        );
-        all.extend(found);
+        all.extend(rule(seen, ask));
     }
     finding_draft::merged(all)
 }
 
-/// What `--allow` takes for effects that are measured and were not announced. No finding has it, and `all` does not
-/// include it: nobody agrees in advance to what nobody knows.
-pub const UNANNOUNCED: &str = "unannounced";
-
-/// What an earlier run measured of a step and rolled back.
-pub const MEASURED: &str = "measured";
-
 /// A finding for each effect that an earlier run measured and did not keep. Such evidence counts more than reading.
 pub fn measured(effects: &[Surprise]) -> Vec<Finding> {
     let finding = |effect: &Surprise| Finding {
-        code: MEASURED,
+        code: FindingCode::Measured,
         level: Level::High,
         outcome: None,
         sentence: format!("would {effect}, as an earlier run measured"),
@@ -59,12 +46,6 @@ pub fn measured(effects: &[Surprise]) -> Vec<Finding> {
         culprit: None,
     };
     effects.iter().map(finding).collect()
-}
-
-/// The codes that findings can have.
-pub fn codes() -> BTreeSet<&'static str> {
-    let all = rules::RULES.iter().flat_map(|rule| rule.codes);
-    all.copied().chain([MEASURED]).collect()
 }
 
 /// How bad. Unknown is a level of its own and stands above high where something has to be allowed.
@@ -119,8 +100,8 @@ pub struct Evidence {
 /// One thing to know before a step is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Stable, for `--allow` and for programs: `table-dropped`.
-    pub code: &'static str,
+    /// What it is about.
+    pub code: FindingCode,
     /// How bad.
     pub level: Level,
     /// Whether the step fails by it; `None` where it does not.

@@ -4,6 +4,7 @@ use super::figures::evidence;
 use super::finding_draft::FindingDraft;
 use super::{Answer, FailurePrediction, Level, Probe, Question};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{EventKind, Function, StepTrace};
 use crate::domain::operation::{Operation, Place, Recreate, TableName};
 use crate::domain::schema_model::{Column, Origin, Presence, SchemaModel, Table};
@@ -258,7 +259,7 @@ impl<'a> OperationContext<'a> {
     /// A finding of this operation.
     pub(super) fn found(
         &self,
-        code: &'static str,
+        code: FindingCode,
         object: impl Into<String>,
         level: Level,
         sentence: impl Into<String>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{FailurePrediction, Finding, Level};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::Reachable;
 
 /// How the database was asked.
@@ -76,7 +77,7 @@ impl PlanForecast {
                 )
             })
             .or_else(|| {
-                let copies_table = |finding: &&Finding| finding.code == "table-rewritten";
+                let copies_table = |finding: &&Finding| finding.code == FindingCode::TableRewritten;
                 let is_sqlite = dialect == Some(Dialect::Sqlite);
                 self.findings().find(|one| is_sqlite && copies_table(one))
             })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Answer, Finding, Probe, Question, examine};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{Event, EventKind, Followed, Function, Happened, StepTrace};
 use crate::domain::operation::{ColumnDefinition, ColumnType, Family, Operation, Place, TableName};
 use crate::domain::revision::RevisionId;
@@ -248,7 +249,7 @@ impl Probe for FakeProbe<'_> {
 }
 
 /// The findings of one code.
-pub(crate) fn found(code: &str, seen: &StepTrace, mut told: FakeProbe<'_>) -> Vec<Finding> {
+pub(crate) fn found(code: FindingCode, seen: &StepTrace, mut told: FakeProbe<'_>) -> Vec<Finding> {
     let mut findings = examine(seen, &mut told);
     findings.retain(|finding| finding.code == code);
     findings
@@ -256,7 +257,7 @@ pub(crate) fn found(code: &str, seen: &StepTrace, mut told: FakeProbe<'_>) -> Ve
 
 /// The only finding of a code.
 #[track_caller]
-pub(crate) fn only(code: &str, seen: &StepTrace, told: FakeProbe<'_>) -> Finding {
+pub(crate) fn only(code: FindingCode, seen: &StepTrace, told: FakeProbe<'_>) -> Finding {
     let mut findings = found(code, seen, told);
     assert_eq!(findings.len(), 1, "{code}: {findings:#?}");
     findings.remove(0)

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
 use super::figures::counted;
-use super::{FailurePrediction, Finding, Level, UNANNOUNCED, codes};
+use super::{FailurePrediction, Finding, Level};
+use crate::domain::finding_code::{FindingCode, NoSuchFinding};
 
 /// What goes, summed over steps. A figure with an estimate in it is one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,33 +41,41 @@ impl Losses {
             let count = evidence.count?;
             Some((count, evidence.exact))
         });
-        let is_drop = matches!(finding.code, "table-dropped" | "column-dropped");
-        let is_definition = finding.code == "object-dropped" && finding.level > Level::Low;
+        let is_drop = matches!(
+            finding.code,
+            FindingCode::TableDropped | FindingCode::ColumnDropped
+        );
+        let is_definition =
+            finding.code == FindingCode::ObjectDropped && finding.level > Level::Low;
         self.definitions += u64::from(is_definition);
         let Some((count, exact)) = known else {
             // What the plan itself makes, or an empty table, is low and needs no figure; so is what a
             // prior calls low, and there the advice says what was not looked at.
             let is_open = finding.level > Level::Low || !finding.advice.is_empty();
             self.uncounted += u64::from(is_drop && is_open);
-            let changes = finding.code == "data-reversed" && finding.level == Level::High;
+            let changes = finding.code == FindingCode::DataReversed && finding.level == Level::High;
             self.changes_uncounted += u64::from(changes);
             return;
         };
         match finding.code {
-            "column-dropped" if count > 0 => {
+            FindingCode::ColumnDropped if count > 0 => {
                 self.columns += 1;
                 self.values = self.values.saturating_add(count);
             }
-            "table-dropped" if count > 0 && finding.level < Level::High => self.archives += 1,
-            "table-dropped" if count > 0 => {
+            FindingCode::TableDropped if count > 0 && finding.level < Level::High => {
+                self.archives += 1
+            }
+            FindingCode::TableDropped if count > 0 => {
                 self.tables += 1;
                 self.rows = self.rows.saturating_add(count);
             }
-            "data-reversed" if finding.level == Level::High => {
+            FindingCode::DataReversed if finding.level == Level::High => {
                 self.changed = self.changed.saturating_add(count);
             }
             // What fails cuts nothing, and what stays as it is is low.
-            "type-narrowed" if finding.level == Level::High && finding.outcome.is_none() => {
+            FindingCode::TypeNarrowed
+                if finding.level == Level::High && finding.outcome.is_none() =>
+            {
                 self.cut = self.cut.saturating_add(count);
             }
             _ => return,
@@ -167,12 +177,12 @@ impl RiskSummary {
         // those of one table are changed once. The question for them is the same.
         let mut counted: BTreeSet<&str> = findings
             .iter()
-            .filter(|finding| finding.code == "table-dropped")
+            .filter(|finding| finding.code == FindingCode::TableDropped)
             .filter_map(|finding| rows_of(finding))
             .collect();
         for finding in findings {
             verdict.level = verdict.level.max(Some(finding.level));
-            let is_counted = finding.code == "data-reversed"
+            let is_counted = finding.code == FindingCode::DataReversed
                 && finding.level == Level::High
                 && rows_of(finding).is_some_and(|rows| !counted.insert(rows));
             if !is_counted {
@@ -247,13 +257,13 @@ pub fn advise(findings: &[Finding]) -> Advice {
         recommendation: way,
         reason,
     };
-    let with = |code: &str, least: Level| {
+    let with = |code: FindingCode, least: Level| {
         findings
             .iter()
             .find(|finding| finding.code == code && finding.level >= least)
     };
     let verdict = RiskSummary::over(findings);
-    if let Some(gone) = with("data-not-restored", Level::High) {
+    if let Some(gone) = with(FindingCode::DataNotRestored, Level::High) {
         return advice(Recommendation::Restore, format!("it {}", gone.sentence));
     }
     let is_certain = |finding: &&Finding| finding.outcome == Some(FailurePrediction::WillFail);
@@ -263,7 +273,7 @@ pub fn advise(findings: &[Finding]) -> Advice {
             format!("it fails: {}", failure.sentence),
         );
     }
-    if let Some(idle) = with("does-nothing", Level::Low) {
+    if let Some(idle) = with(FindingCode::DoesNothing, Level::Low) {
         return advice(Recommendation::FixForward, format!("it {}", idle.sentence));
     }
     if let Some(lost) = findings.iter().find(|finding| is_loss(finding)) {
@@ -273,7 +283,8 @@ pub fn advise(findings: &[Finding]) -> Advice {
         .iter()
         .filter(|finding| finding.level >= Level::High || finding.outcome.is_some())
         .max_by_key(|finding| finding.level);
-    let reparable = with("object-dropped", Level::Medium).or(with("table-dropped", Level::Medium));
+    let reparable = with(FindingCode::ObjectDropped, Level::Medium)
+        .or(with(FindingCode::TableDropped, Level::Medium));
     match worst.or(reparable) {
         Some(lost) if lost.level == Level::Medium && lost.outcome.is_none() => {
             advice(Recommendation::RollBack, format!("it {}", lost.sentence))
@@ -289,82 +300,79 @@ pub fn advise(findings: &[Finding]) -> Advice {
 
 /// Whether data goes by it that is not known to be nothing.
 fn is_loss(finding: &Finding) -> bool {
-    finding.level == Level::High
-        && matches!(
-            finding.code,
-            "table-dropped" | "column-dropped" | "type-narrowed" | "data-reversed"
-        )
+    finding.level == Level::High && finding.code.loses_data()
 }
 
 /// The finding that says most about a step: a certain failure, then a loss of data, then by level. Where others
 /// only have to wait comes last of its level, and of equals the one that happens first stays.
 pub fn most_telling(findings: &[Finding]) -> Option<&Finding> {
     let weight = |finding: &Finding| {
-        let waits = matches!(
-            finding.code,
-            "index-built" | "index-dropped" | "merge" | "table-rewritten"
-        );
         (
             finding.outcome == Some(FailurePrediction::WillFail),
             is_loss(finding),
             finding.outcome,
             finding.level,
-            !waits,
+            !finding.code.only_delays(),
         )
     };
     findings.iter().rev().max_by_key(|finding| weight(finding))
 }
 
-/// What somebody allows: codes of findings.
+/// What `--allow` takes for effects that are measured and were not announced. `all` does not include it: nobody agrees in
+/// advance to what nobody knows.
+pub const UNANNOUNCED: &str = "unannounced";
+
+/// What somebody allows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Allowed {
     all: bool,
-    codes: BTreeSet<&'static str>,
+    unannounced: bool,
+    codes: BTreeSet<FindingCode>,
 }
 
-/// A word that is no code.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no finding {0:?}")]
-pub struct NoSuchCode(pub String);
+impl FromStr for Allowed {
+    type Err = NoSuchFinding;
 
-impl Allowed {
     /// From `CODE,CODE` or `all`.
-    pub fn parse(text: &str) -> Result<Self, NoSuchCode> {
+    fn from_str(text: &str) -> Result<Self, NoSuchFinding> {
         let mut allowed = Self::default();
-        for word in text
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-        {
-            if word == "all" {
-                allowed.all = true;
-                continue;
+        for word in text.split(',').map(str::trim) {
+            match word {
+                "" => {}
+                "all" => allowed.all = true,
+                UNANNOUNCED => allowed.unannounced = true,
+                code => {
+                    let code = code.parse();
+                    let code = code.map_err(|_| NoSuchFinding::new(word, Some(UNANNOUNCED)))?;
+                    allowed.codes.insert(code);
+                }
             }
-            let known = codes().into_iter().chain([UNANNOUNCED]);
-            let code = known.into_iter().find(|code| *code == word);
-            allowed
-                .codes
-                .insert(code.ok_or_else(|| NoSuchCode(word.to_owned()))?);
         }
         Ok(allowed)
     }
+}
 
-    /// Whether effects may be kept that the plan did not announce. `all` is about findings and does not say so.
+impl Allowed {
+    /// Whether effects may be kept that the plan did not announce.
     pub fn covers_unannounced(&self) -> bool {
-        self.codes.contains(UNANNOUNCED)
+        self.unannounced
     }
 
     /// Whether a finding may be.
     pub fn covers(&self, finding: &Finding) -> bool {
-        self.all || self.codes.contains(finding.code)
+        self.all || self.codes.contains(&finding.code)
     }
 }
 
 impl fmt::Display for Allowed {
-    /// As [`Allowed::parse`] reads it.
+    /// As it is read.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.all.then_some("all");
-        let words: Vec<&str> = self.codes.iter().copied().chain(all).collect();
+        let codes = self.codes.iter().map(ToString::to_string);
+        let other = [(self.unannounced, UNANNOUNCED), (self.all, "all")];
+        let other = other.iter().filter(|(given, _)| *given);
+        let words: Vec<String> = codes
+            .chain(other.map(|(_, word)| (*word).to_owned()))
+            .collect();
         formatter.write_str(&words.join(","))
     }
 }
@@ -374,7 +382,7 @@ impl fmt::Display for Allowed {
 pub fn to_be_allowed<'a>(
     findings: impl IntoIterator<Item = &'a Finding>,
     allowed: &Allowed,
-) -> BTreeSet<&'static str> {
+) -> BTreeSet<FindingCode> {
     findings
         .into_iter()
         .filter(|finding| finding.level >= Level::High && !allowed.covers(finding))
@@ -388,7 +396,7 @@ mod tests {
     use super::*;
     use crate::domain::risk::Evidence;
 
-    fn finding(code: &'static str, level: Level, count: Option<u64>) -> Finding {
+    fn finding(code: FindingCode, level: Level, count: Option<u64>) -> Finding {
         Finding {
             code,
             level,
@@ -409,24 +417,24 @@ mod tests {
     #[test]
     fn losses_are_summed() {
         let mut findings = vec![
-            finding("column-dropped", Level::High, Some(1_204_000)),
-            finding("column-dropped", Level::High, Some(331)),
-            finding("column-dropped", Level::Low, Some(0)),
-            finding("table-dropped", Level::High, Some(88)),
-            finding("index-dropped", Level::Low, Some(8192)),
+            finding(FindingCode::ColumnDropped, Level::High, Some(1_204_000)),
+            finding(FindingCode::ColumnDropped, Level::High, Some(331)),
+            finding(FindingCode::ColumnDropped, Level::Low, Some(0)),
+            finding(FindingCode::TableDropped, Level::High, Some(88)),
+            finding(FindingCode::IndexDropped, Level::Low, Some(8192)),
         ];
         let losses = |findings: &[Finding]| RiskSummary::over(findings).losses.sentence().unwrap();
         assert_eq!(
             losses(&findings),
             "drops 1,204,331 values in 2 columns, 1 table with 88 rows"
         );
-        findings.push(finding("table-dropped", Level::High, None));
+        findings.push(finding(FindingCode::TableDropped, Level::High, None));
         assert_eq!(
             losses(&findings),
             "drops 1,204,331 values in 2 columns, 1 table with 88 rows, 1 table or column that was not counted"
         );
         findings.clear();
-        let mut about = finding("table-dropped", Level::High, Some(5000));
+        let mut about = finding(FindingCode::TableDropped, Level::High, Some(5000));
         about.evidence.as_mut().unwrap().exact = false;
         assert_eq!(losses(&[about]), "drops 1 table with about 5,000 rows");
         assert_eq!(RiskSummary::over(&findings).sentence(), "loses nothing");
@@ -436,15 +444,15 @@ mod tests {
     #[test]
     fn rows_that_a_statement_changes_are_lost_too() {
         let sentence = |findings: &[Finding]| RiskSummary::over(findings).sentence();
-        let deleted = finding("data-reversed", Level::High, Some(3));
+        let deleted = finding(FindingCode::DataReversed, Level::High, Some(3));
         assert_eq!(
             sentence(std::slice::from_ref(&deleted)),
             "deletes or changes up to 3 rows"
         );
-        let inserted = finding("data-reversed", Level::Medium, None);
+        let inserted = finding(FindingCode::DataReversed, Level::Medium, None);
         assert_eq!(sentence(&[inserted]), "loses nothing");
-        let dropped = finding("table-dropped", Level::High, Some(1));
-        let unseen = finding("data-reversed", Level::High, None);
+        let dropped = finding(FindingCode::TableDropped, Level::High, Some(1));
+        let unseen = finding(FindingCode::DataReversed, Level::High, None);
         assert_eq!(
             sentence(&[dropped, deleted, unseen]),
             "drops 1 table with 1 row, deletes or changes up to 3 rows, \
@@ -461,10 +469,10 @@ mod tests {
             finding
         };
         let plan = [
-            of("tags", "data-reversed", 3),
-            of("notes", "data-reversed", 5),
-            of("tags", "table-dropped", 3),
-            of("notes", "data-reversed", 5),
+            of("tags", FindingCode::DataReversed, 3),
+            of("notes", FindingCode::DataReversed, 5),
+            of("tags", FindingCode::TableDropped, 3),
+            of("notes", FindingCode::DataReversed, 5),
         ];
         assert_eq!(
             RiskSummary::over(&plan).sentence(),
@@ -472,22 +480,22 @@ mod tests {
         );
         // Nobody counted these, and they may be others.
         let unseen = [
-            finding("data-reversed", Level::High, None),
-            finding("data-reversed", Level::High, None),
+            finding(FindingCode::DataReversed, Level::High, None),
+            finding(FindingCode::DataReversed, Level::High, None),
         ];
         assert_eq!(RiskSummary::over(&unseen).losses.changes_uncounted, 2);
     }
 
     #[test]
     fn what_is_lost_says_more_than_what_has_to_wait() {
-        let mut will = finding("unique-restored", Level::High, Some(2));
+        let mut will = finding(FindingCode::UniqueRestored, Level::High, Some(2));
         will.outcome = Some(FailurePrediction::WillFail);
-        let mut may = finding("check-restored", Level::Medium, None);
+        let mut may = finding(FindingCode::CheckRestored, Level::Medium, None);
         may.outcome = Some(FailurePrediction::MayFail);
-        let loss = finding("column-dropped", Level::High, Some(3));
-        let waits = finding("table-rewritten", Level::Low, None);
-        let empty = finding("column-dropped", Level::Low, Some(0));
-        let merge = finding("merge", Level::Low, None);
+        let loss = finding(FindingCode::ColumnDropped, Level::High, Some(3));
+        let waits = finding(FindingCode::TableRewritten, Level::Low, None);
+        let empty = finding(FindingCode::ColumnDropped, Level::Low, Some(0));
+        let merge = finding(FindingCode::Merge, Level::Low, None);
         let in_order = [&will, &loss, &may, &empty, &waits];
         for (at, most) in in_order.iter().enumerate() {
             let mut rest: Vec<Finding> = in_order[at..]
@@ -506,8 +514,8 @@ mod tests {
     #[test]
     fn the_verdict_counts_what_fails() {
         let mut findings = vec![
-            finding("object-missing", Level::High, None),
-            finding("unknown-code", Level::Unknown, None),
+            finding(FindingCode::ObjectMissing, Level::High, None),
+            finding(FindingCode::UnknownCode, Level::Unknown, None),
         ];
         findings[0].outcome = Some(FailurePrediction::WillFail);
         findings[1].outcome = Some(FailurePrediction::MayFail);
@@ -524,26 +532,26 @@ mod tests {
         let way = |findings: &[Finding]| advise(findings).recommendation;
         assert_eq!(way(&[]), Recommendation::RollBack);
         assert_eq!(
-            way(&[finding("column-dropped", Level::Low, Some(0))]),
+            way(&[finding(FindingCode::ColumnDropped, Level::Low, Some(0))]),
             Recommendation::RollBack
         );
         assert_eq!(
-            way(&[finding("column-dropped", Level::High, Some(3))]),
+            way(&[finding(FindingCode::ColumnDropped, Level::High, Some(3))]),
             Recommendation::FixForward
         );
         assert_eq!(
-            way(&[finding("does-nothing", Level::Medium, None)]),
+            way(&[finding(FindingCode::DoesNothing, Level::Medium, None)]),
             Recommendation::FixForward
         );
         assert_eq!(
-            way(&[finding("data-not-restored", Level::High, None)]),
+            way(&[finding(FindingCode::DataNotRestored, Level::High, None)]),
             Recommendation::Restore
         );
         assert_eq!(
-            way(&[finding("unknown-code", Level::Unknown, None)]),
+            way(&[finding(FindingCode::UnknownCode, Level::Unknown, None)]),
             Recommendation::LookFirst
         );
-        let mut failing = finding("unique-restored", Level::High, Some(2));
+        let mut failing = finding(FindingCode::UniqueRestored, Level::High, Some(2));
         failing.outcome = Some(FailurePrediction::WillFail);
         assert_eq!(advise(&[failing]).reason, "it fails: does unique-restored");
     }
@@ -551,8 +559,8 @@ mod tests {
     /// Turns red if a lost definition or an archive is called nothing, or an archive's rows are called lost.
     #[test]
     fn a_definition_and_an_archive_are_told_apart_from_rows() {
-        let archive = finding("table-dropped", Level::Medium, Some(3));
-        let function = finding("object-dropped", Level::Medium, None);
+        let archive = finding(FindingCode::TableDropped, Level::Medium, Some(3));
+        let function = finding(FindingCode::ObjectDropped, Level::Medium, None);
         assert_eq!(
             RiskSummary::over([&archive, &function]).sentence(),
             "drops 1 archive after restoring from it, drops 1 definition that the migration may not bring back"
@@ -569,21 +577,32 @@ mod tests {
     #[test]
     fn what_is_high_or_unknown_has_to_be_allowed() {
         let findings = [
-            finding("column-dropped", Level::High, Some(3)),
-            finding("unknown-code", Level::Unknown, None),
-            finding("index-dropped", Level::Medium, None),
+            finding(FindingCode::ColumnDropped, Level::High, Some(3)),
+            finding(FindingCode::UnknownCode, Level::Unknown, None),
+            finding(FindingCode::IndexDropped, Level::Medium, None),
         ];
-        let left = |text: &str| to_be_allowed(&findings, &Allowed::parse(text).unwrap());
-        assert_eq!(left(""), ["column-dropped", "unknown-code"].into());
-        assert_eq!(left("column-dropped, merge"), ["unknown-code"].into());
+        let left = |text: &str| to_be_allowed(&findings, &text.parse().unwrap());
+        assert_eq!(
+            left(""),
+            [FindingCode::ColumnDropped, FindingCode::UnknownCode].into()
+        );
+        assert_eq!(
+            left("column-dropped, merge"),
+            [FindingCode::UnknownCode].into()
+        );
         assert!(left("all").is_empty());
-        let unannounced = |text: &str| Allowed::parse(text).unwrap().covers_unannounced();
+        let unannounced = |text: &str| text.parse::<Allowed>().unwrap().covers_unannounced();
         assert!(!unannounced("all") && !unannounced("table-dropped"));
         assert!(unannounced("unannounced") && unannounced("all,unannounced"));
-        assert!(left("unannounced").contains("column-dropped"));
+        assert!(left("unannounced").contains(&FindingCode::ColumnDropped));
+        let shown = |text: &str| text.parse::<Allowed>().unwrap().to_string();
         assert_eq!(
-            Allowed::parse("colum-dropped").unwrap_err().to_string(),
-            "there is no finding \"colum-dropped\""
+            shown("all,unannounced, type-narrowed,,column-dropped"),
+            "column-dropped,type-narrowed,unannounced,all"
+        );
+        assert_eq!(
+            "unanounced".parse::<Allowed>().unwrap_err().to_string(),
+            "\"unanounced\" is not a finding; did you mean unannounced?"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Rows have to hold to a condition again.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Constraint, Operation};
 use crate::domain::risk::figures::{counted, evidence};
@@ -8,14 +8,9 @@ use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{TableContents, operations_with_schema};
 use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
-const CODE: &str = "check-restored";
+const CODE: FindingCode = FindingCode::CheckRestored;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for scene in operations_with_schema(seen) {
         let Operation::AddConstraint {

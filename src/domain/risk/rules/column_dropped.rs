@@ -1,6 +1,6 @@
 //! A column goes with its values.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
@@ -10,14 +10,9 @@ use crate::domain::risk::operation_context::{
 };
 use crate::domain::risk::{Level, Probe, Question};
 
-const CODE: &str = "column-dropped";
+const CODE: FindingCode = FindingCode::ColumnDropped;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for scene in operations_with_schema(seen) {
         let Operation::DropColumn { table, column, .. } = scene.operation else {

@@ -1,6 +1,6 @@
 //! What the upgrade took away comes back without its data.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, RowChange, TableName};
 use crate::domain::risk::figures::evidence;
@@ -11,16 +11,11 @@ use crate::domain::risk::operation_context::{
 };
 use crate::domain::risk::{Level, Probe, Question};
 
-const CODE: &str = "data-not-restored";
-
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
+const CODE: FindingCode = FindingCode::DataNotRestored;
 
 const ADVICE: &str = "only a backup from before the upgrade has that data: restore it from there";
 
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for scene in operations_with_schema(seen) {
         let found = match scene.operation {

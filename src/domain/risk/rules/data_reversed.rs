@@ -1,6 +1,6 @@
 //! The downgrade itself changes rows.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, RowChange};
 use crate::domain::risk::figures::{counted, evidence};
@@ -8,14 +8,9 @@ use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{TableContents, operations_with_schema};
 use crate::domain::risk::{Level, Probe, Question};
 
-const CODE: &str = "data-reversed";
+const CODE: FindingCode = FindingCode::DataReversed;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for scene in operations_with_schema(seen) {
         let Operation::ChangeRows {

@@ -3,8 +3,8 @@
 //! Where the server refuses, the schema alone says so and it is a failure. Here is what it does not
 //! refuse.
 
-use super::Rule;
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::finding_draft::FindingDraft;
@@ -12,14 +12,9 @@ use crate::domain::risk::objects::names;
 use crate::domain::risk::operation_context::{OperationContext, operations_with_schema};
 use crate::domain::risk::{FailurePrediction, Level, Probe};
 
-const CODE: &str = "dependents";
+const CODE: FindingCode = FindingCode::Dependents;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for scene in operations_with_schema(seen) {
         match scene.operation {

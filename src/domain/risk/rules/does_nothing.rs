@@ -1,19 +1,14 @@
 //! The upgrade did something and the downgrade takes nothing of it back.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{EventKind, Followed, Function, SideEffect, StepTrace};
 use crate::domain::operation::Operation;
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::{Level, Probe};
 
-const CODE: &str = "does-nothing";
+const CODE: FindingCode = FindingCode::DoesNothing;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let is_followed = matches!(seen.downgrade.followed, Followed::Empty | Followed::Whole);
     if seen.is_merge || !is_followed || changes(&seen.downgrade) || !changes(&seen.upgrade) {
         return Vec::new();

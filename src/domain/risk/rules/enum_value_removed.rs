@@ -1,7 +1,7 @@
 //! A word goes from an enum.
 
-use super::Rule;
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnType, Family, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
@@ -11,14 +11,9 @@ use crate::domain::risk::operation_context::{
 };
 use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
-const CODE: &str = "enum-value-removed";
+const CODE: FindingCode = FindingCode::EnumValueRemoved;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for scene in operations_with_schema(seen) {
         let Operation::AlterColumn {
@@ -164,7 +159,7 @@ mod tests {
             );
             assert_eq!(finding.outcome, Some(FailurePrediction::WillFail));
             assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Low);
-            assert!(found("type-narrowed", &seen, FakeProbe::all(2)).is_empty());
+            assert!(found(FindingCode::TypeNarrowed, &seen, FakeProbe::all(2)).is_empty());
         }
     }
 
@@ -209,7 +204,7 @@ mod tests {
             (Level::High, Some(FailurePrediction::MayFail))
         );
         assert_eq!(only(CODE, &seen, FakeProbe::all(0)).level, Level::Low);
-        assert!(found("type-narrowed", &seen, FakeProbe::all(2)).is_empty());
+        assert!(found(FindingCode::TypeNarrowed, &seen, FakeProbe::all(2)).is_empty());
         // A server with enums knows better.
         let seen = says(Dialect::Postgres, "VARCHAR(1)");
         assert!(found(CODE, &seen, FakeProbe::all(2)).is_empty());

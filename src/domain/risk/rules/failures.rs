@@ -1,36 +1,11 @@
 //! What goes wrong by the schema alone, as following the plan has found it.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{Failure, StepTrace};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::{Culprit, FailurePrediction, Level, Probe};
 
-const MISSING: &str = "object-missing";
-const EXISTS: &str = "object-exists";
-const DEPENDENTS: &str = "dependents";
-const NOT_SUPPORTED: &str = "not-supported";
-const IRREVERSIBLE: &str = "irreversible";
-const NO_DOWNGRADE: &str = "no-downgrade";
-const NOT_IN_TRANSACTION: &str = "not-in-transaction";
-const KEY_MISSING: &str = "key-missing";
-const NOT_CASTABLE: &str = "not-castable";
-
-pub(super) const RULE: Rule = Rule {
-    codes: &[
-        MISSING,
-        EXISTS,
-        DEPENDENTS,
-        NOT_SUPPORTED,
-        IRREVERSIBLE,
-        NO_DOWNGRADE,
-        NOT_IN_TRANSACTION,
-        KEY_MISSING,
-        NOT_CASTABLE,
-    ],
-    look,
-};
-
-fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     seen.downgrade.failures.iter().map(found).collect()
 }
 
@@ -49,7 +24,7 @@ fn found(failure: &Failure) -> FindingDraft {
         .map_or(String::new(), |culprit| format!(": the doing of {culprit}"));
     // One exception is one finding, whoever told of it, and so is a function that is not there.
     let object = match failure.code {
-        IRREVERSIBLE | NO_DOWNGRADE => "",
+        FindingCode::Irreversible | FindingCode::NoDowngrade => "",
         _ => &failure.object,
     };
     FindingDraft::new(
@@ -68,18 +43,24 @@ fn found(failure: &Failure) -> FindingDraft {
 fn advice(failure: &Failure) -> String {
     let object = &failure.object;
     match failure.code {
-        MISSING => format!("make {object} by hand before this step, or mend the downgrade"),
-        EXISTS => format!("move {object} out of the way before this step, or mend the downgrade"),
-        DEPENDENTS => format!("drop what depends on {object} before this step"),
-        KEY_MISSING => {
+        FindingCode::ObjectMissing => {
+            format!("make {object} by hand before this step, or mend the downgrade")
+        }
+        FindingCode::ObjectExists => {
+            format!("move {object} out of the way before this step, or mend the downgrade")
+        }
+        FindingCode::Dependents => format!("drop what depends on {object} before this step"),
+        FindingCode::KeyMissing => {
             format!("make a unique key for {object} before this step, or mend the downgrade")
         }
-        NOT_CASTABLE => "give the downgrade a `postgresql_using`".to_owned(),
-        NO_DOWNGRADE => {
+        FindingCode::NotCastable => "give the downgrade a `postgresql_using`".to_owned(),
+        FindingCode::NoDowngrade => {
             "write the downgrade, or restore a backup from before the upgrade".to_owned()
         }
-        NOT_IN_TRANSACTION => "mend the downgrade: it needs an autocommit_block there".to_owned(),
-        NOT_SUPPORTED => "mend the downgrade: this server cannot do that".to_owned(),
+        FindingCode::NotInTransaction => {
+            "mend the downgrade: it needs an autocommit_block there".to_owned()
+        }
+        FindingCode::NotSupported => "mend the downgrade: this server cannot do that".to_owned(),
         _ => "mend the downgrade".to_owned(),
     }
 }
@@ -95,14 +76,14 @@ mod tests {
     fn a_failure_names_who_did_it() {
         let mut seen = step(&schema(Dialect::Postgres), Vec::new());
         seen.downgrade.failures.push(Failure {
-            code: MISSING,
+            code: FindingCode::ObjectMissing,
             sentence: "drops column users.nick, which does not exist".to_owned(),
             object: "users.nick".to_owned(),
             certain: true,
             place: place(12),
             culprit: Some(("c3".into(), Some(place(40)))),
         });
-        let finding = only(MISSING, &seen, FakeProbe::nothing());
+        let finding = only(FindingCode::ObjectMissing, &seen, FakeProbe::nothing());
         assert_eq!(
             finding.sentence,
             "drops column users.nick, which does not exist: the doing of revision c3 at a.py:40"
@@ -113,7 +94,7 @@ mod tests {
         );
         seen.downgrade.failures[0].certain = false;
         assert_eq!(
-            only(MISSING, &seen, FakeProbe::nothing()).outcome,
+            only(FindingCode::ObjectMissing, &seen, FakeProbe::nothing()).outcome,
             Some(FailurePrediction::MayFail)
         );
     }
@@ -124,14 +105,14 @@ mod tests {
         let mut seen = step(&schema(Dialect::Postgres), Vec::new());
         seen.downgrade.followed = Followed::Missing;
         seen.downgrade.failures.push(Failure {
-            code: NO_DOWNGRADE,
+            code: FindingCode::NoDowngrade,
             sentence: "revision a1 has no function downgrade".to_owned(),
             object: "downgrade".to_owned(),
             certain: true,
             place: place(1),
             culprit: None,
         });
-        let finding = only(NO_DOWNGRADE, &seen, FakeProbe::nothing());
+        let finding = only(FindingCode::NoDowngrade, &seen, FakeProbe::nothing());
         assert_eq!(finding.outcome, Some(FailurePrediction::WillFail));
     }
 }

@@ -1,7 +1,7 @@
 //! Rows have to point at others again.
 
-use super::Rule;
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Constraint, Operation};
 use crate::domain::risk::figures::{counted, evidence};
@@ -11,14 +11,9 @@ use crate::domain::risk::operation_context::{
 };
 use crate::domain::risk::{Answer, FailurePrediction, Level, Probe, Question};
 
-const CODE: &str = "foreign-key-restored";
+const CODE: FindingCode = FindingCode::ForeignKeyRestored;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     operations_with_schema(seen)
         .iter()
         .filter_map(|context| restored(context, ask))

@@ -1,21 +1,16 @@
 //! An index is built: whoever writes has to wait.
 
-use super::Rule;
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Constraint, Operation};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{TableContents, operations_with_schema};
 use crate::domain::risk::{Level, Probe};
 
-const CODE: &str = "index-built";
+const CODE: FindingCode = FindingCode::IndexBuilt;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for scene in operations_with_schema(seen) {
         let (table, name, concurrently, is_key) = match scene.operation {

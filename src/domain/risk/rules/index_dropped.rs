@@ -1,7 +1,7 @@
 //! An index goes: queries that used it read the whole table.
 
-use super::Rule;
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::finding_draft::FindingDraft;
@@ -10,14 +10,9 @@ use crate::domain::risk::operation_context::{
 };
 use crate::domain::risk::{Level, Probe};
 
-const CODE: &str = "index-dropped";
+const CODE: FindingCode = FindingCode::IndexDropped;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for scene in operations_with_schema(seen) {
         let Operation::DropIndex {

@@ -1,19 +1,14 @@
 //! There is no way back: the downgrade raises, or there is none.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{EventKind, Followed, StepTrace};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::{FailurePrediction, Level, Probe};
 
-const RAISES: &str = "irreversible";
-const MISSING: &str = "no-downgrade";
+const RAISES: FindingCode = FindingCode::Irreversible;
+const MISSING: FindingCode = FindingCode::NoDowngrade;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[RAISES, MISSING],
-    look,
-};
-
-fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     if seen.downgrade.followed == Followed::Missing {
         let (what, advice) = if seen.is_sql_file {

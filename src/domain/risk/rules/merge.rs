@@ -1,18 +1,13 @@
 //! A merge point: two branches are two again.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{Followed, StepTrace};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::{Level, Probe};
 
-const CODE: &str = "merge";
+const CODE: FindingCode = FindingCode::Merge;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     if !seen.is_merge || seen.downgrade.followed != Followed::Empty {
         return Vec::new();
     }

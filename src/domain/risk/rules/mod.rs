@@ -27,36 +27,31 @@ use super::Probe;
 use super::finding_draft::FindingDraft;
 use crate::domain::forecast::StepTrace;
 
-/// One rule.
-pub(super) struct Rule {
-    /// The codes of its findings.
-    pub(super) codes: &'static [&'static str],
-    /// Looks at a step.
-    pub(super) look: fn(&StepTrace, &mut dyn Probe) -> Vec<FindingDraft>,
-}
+/// Looks at one step.
+type Rule = fn(&StepTrace, &mut dyn Probe) -> Vec<FindingDraft>;
 
 /// All rules.
 pub(super) const RULES: [Rule; 22] = [
-    table_dropped::RULE,
-    column_dropped::RULE,
-    type_changed::RULE,
-    enum_value_removed::RULE,
-    not_null_restored::RULE,
-    unique_restored::RULE,
-    foreign_key_restored::RULE,
-    check_restored::RULE,
-    data_reversed::RULE,
-    data_not_restored::RULE,
-    dependents::RULE,
-    does_nothing::RULE,
-    irreversible::RULE,
-    failures::RULE,
-    object_dropped::RULE,
-    rights_loosened::RULE,
-    index_dropped::RULE,
-    index_built::RULE,
-    table_rewritten::RULE,
-    merge::RULE,
-    transaction::RULE,
-    unknown_code::RULE,
+    table_dropped::look,
+    column_dropped::look,
+    type_changed::look,
+    enum_value_removed::look,
+    not_null_restored::look,
+    unique_restored::look,
+    foreign_key_restored::look,
+    check_restored::look,
+    data_reversed::look,
+    data_not_restored::look,
+    dependents::look,
+    does_nothing::look,
+    irreversible::look,
+    failures::look,
+    object_dropped::look,
+    rights_loosened::look,
+    index_dropped::look,
+    index_built::look,
+    table_rewritten::look,
+    merge::look,
+    transaction::look,
+    unknown_code::look,
 ];

@@ -1,7 +1,7 @@
 //! A column that took NULL takes it no more, or a new column does not.
 
-use super::Rule;
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnDefinition, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
@@ -11,14 +11,9 @@ use crate::domain::risk::operation_context::{
 };
 use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
-const CODE: &str = "not-null-restored";
+const CODE: FindingCode = FindingCode::NotNullRestored;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for scene in operations_with_schema(seen) {
         let found = match scene.operation {

@@ -1,7 +1,7 @@
 //! A function, trigger, view or another object without rows goes. That is a loss only if the migration itself cannot
 //! make it again.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject};
 use crate::domain::risk::finding_draft::FindingDraft;
@@ -11,12 +11,7 @@ use crate::domain::risk::objects::{
 use crate::domain::risk::operation_context::{OperationContext, operations_with_schema};
 use crate::domain::risk::{Level, Probe};
 
-const CODE: &str = "object-dropped";
-
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
+const CODE: FindingCode = FindingCode::ObjectDropped;
 
 /// Extensions without tables of their own, so that nothing is stored in them.
 const WITHOUT_ROWS: [&str; 16] = [
@@ -38,7 +33,7 @@ const WITHOUT_ROWS: [&str; 16] = [
     "vector",
 ];
 
-fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let tables = DroppedTables::of(seen);
     operations_with_schema(seen)
         .iter()
@@ -224,7 +219,7 @@ mod tests {
         let findings = crate::domain::risk::examine(&seen(up, down), &mut FakeProbe::all(0));
         let all = findings
             .into_iter()
-            .filter(|one| one.code != "conditional-code");
+            .filter(|one| one.code != FindingCode::ConditionalCode);
         all.map(|one| (format!("{}: {}", one.code, one.sentence), one.level))
             .collect()
     }
@@ -422,7 +417,10 @@ mod tests {
         // Outside of a transaction others see what is between.
         let mut open = seen("", &format!("{gone} DROP TABLE users"));
         open.downgrade.happened[0].event.autocommit = true;
-        assert_eq!(found("rights-loosened", &open, FakeProbe::all(0)).len(), 2);
+        assert_eq!(
+            found(FindingCode::RightsLoosened, &open, FakeProbe::all(0)).len(),
+            2
+        );
         // The table that stays is another one.
         assert_eq!(sentences("", &format!("{gone} DROP TABLE orders")).len(), 5);
     }
@@ -439,12 +437,19 @@ mod tests {
             "ALTER PUBLICATION p SET TABLE users",
             "CREATE TRIGGER t BEFORE DELETE ON users EXECUTE FUNCTION f(); DELETE FROM users",
         ] {
-            let unknown = found("unknown-code", &seen("", down), FakeProbe::all(0));
+            let unknown = found(FindingCode::UnknownCode, &seen("", down), FakeProbe::all(0));
             assert_eq!(unknown.len(), 1, "{down}");
             assert_eq!(unknown[0].level, Level::Unknown, "{down}");
         }
         let quiet =
             "CREATE TRIGGER t BEFORE DELETE ON users EXECUTE FUNCTION f(); DELETE FROM orders";
-        assert!(found("unknown-code", &seen("", quiet), FakeProbe::all(0)).is_empty());
+        assert!(
+            found(
+                FindingCode::UnknownCode,
+                &seen("", quiet),
+                FakeProbe::all(0)
+            )
+            .is_empty()
+        );
     }
 }

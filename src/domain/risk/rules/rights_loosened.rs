@@ -1,6 +1,6 @@
 //! More may be seen or done afterwards, or by more people.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ObjectKind, Operation};
 use crate::domain::risk::finding_draft::FindingDraft;
@@ -8,17 +8,12 @@ use crate::domain::risk::objects::{Definition, DroppedTables, definition};
 use crate::domain::risk::operation_context::operations_with_schema;
 use crate::domain::risk::{Level, Probe};
 
-const CODE: &str = "rights-loosened";
+const CODE: FindingCode = FindingCode::RightsLoosened;
 
 /// More of a statement is not read in one line.
 const SHOWN: usize = 80;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     let dropped = DroppedTables::of(seen);
     for scene in operations_with_schema(seen) {

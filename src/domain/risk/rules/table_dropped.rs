@@ -1,6 +1,6 @@
 //! A table goes with its rows.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
@@ -11,14 +11,9 @@ use crate::domain::risk::operation_context::{
 };
 use crate::domain::risk::{Level, Probe, Question};
 
-const CODE: &str = "table-dropped";
+const CODE: FindingCode = FindingCode::TableDropped;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for scene in operations_with_schema(seen) {
         let Operation::DropTable { table, .. } = scene.operation else {

@@ -1,7 +1,7 @@
 //! Every row of a table is written again, and everybody else waits for it.
 
-use super::Rule;
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{EventKind, Happened, StepTrace};
 use crate::domain::operation::{ColumnType, Family, Operation, Place, TableName};
 use crate::domain::risk::finding_draft::FindingDraft;
@@ -12,14 +12,9 @@ use crate::domain::risk::operation_context::{
 use crate::domain::risk::type_fit::is_same;
 use crate::domain::risk::{Level, Probe};
 
-const CODE: &str = "table-rewritten";
+const CODE: FindingCode = FindingCode::TableRewritten;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[CODE],
-    look,
-};
-
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for (order, happened) in seen.downgrade.happened.iter().enumerate() {
         all.extend(recreated(seen, order, happened, ask));

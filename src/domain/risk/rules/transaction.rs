@@ -1,22 +1,17 @@
 //! What a step cannot take back when it fails later.
 
-use super::Rule;
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{EventKind, StepTrace};
 use crate::domain::operation::Operation;
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{OperationContext, operations_with_schema};
 use crate::domain::risk::{FailurePrediction, Level, Probe};
 
-const OUTSIDE: &str = "not-in-transaction";
-const COMMITS: &str = "commits-itself";
+const OUTSIDE: FindingCode = FindingCode::NotInTransaction;
+const COMMITS: FindingCode = FindingCode::CommitsItself;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[OUTSIDE, COMMITS],
-    look,
-};
-
-fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     // The other servers commit every change of the schema anyway.
     if seen.dialect == Some(Dialect::Postgres) {

@@ -1,8 +1,8 @@
 //! A column gets another type: its values fit, are cut, or stop the step.
 
-use super::Rule;
 use super::enum_value_removed::removed;
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnChange, ColumnType, Operation, TableName};
 use crate::domain::risk::figures::{counted, evidence};
@@ -13,15 +13,10 @@ use crate::domain::risk::operation_context::{
 use crate::domain::risk::type_fit::{TypeFit, fit, is_cast_to_number, is_same};
 use crate::domain::risk::{Answer, FailurePrediction, Kind, Level, Probe, Question};
 
-const NARROWED: &str = "type-narrowed";
-const CHANGED: &str = "type-changed";
+const NARROWED: FindingCode = FindingCode::TypeNarrowed;
+const CHANGED: FindingCode = FindingCode::TypeChanged;
 
-pub(super) const RULE: Rule = Rule {
-    codes: &[NARROWED, CHANGED],
-    look,
-};
-
-fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     for scene in operations_with_schema(seen) {
         if let Operation::AlterColumn {
@@ -162,7 +157,7 @@ fn judged(
     (words, is_cast): (&str, bool),
     misfits: Option<Answer>,
     changes: Option<Answer>,
-    found: impl Fn(&'static str, Level, String) -> FindingDraft,
+    found: impl Fn(FindingCode, Level, String) -> FindingDraft,
     outcome: impl Fn(&Answer) -> FailurePrediction,
 ) -> FindingDraft {
     // What is lost weighs more than what stays as it is.

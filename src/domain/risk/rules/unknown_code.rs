@@ -1,23 +1,18 @@
 //! What could not be followed, and what depends on what is not known.
 
-use super::Rule;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{EventKind, Followed, SideEffect, StepTrace};
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{is_same, operations_with_schema};
 use crate::domain::risk::{FailurePrediction, Level, Probe};
 
-const CONDITIONAL: &str = "conditional-code";
-const UNKNOWN: &str = "unknown-code";
-
-pub(super) const RULE: Rule = Rule {
-    codes: &[CONDITIONAL, UNKNOWN],
-    look,
-};
+const CONDITIONAL: FindingCode = FindingCode::ConditionalCode;
+const UNKNOWN: FindingCode = FindingCode::UnknownCode;
 
 const ADVICE: &str = "read the downgrade";
 
-fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
+pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     let mut all = Vec::new();
     if let Followed::Unreadable(reason) = &seen.downgrade.followed {
         all.push(

@@ -14,6 +14,7 @@ use super::draft::Draft;
 use super::removal::remove;
 use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::{
     ColumnChange, ColumnDefinition, Constraint, Name, Operation, Place, TableName, UniqueScope,
 };
@@ -339,7 +340,7 @@ impl Applying<'_> {
             let sentence = format!("a constraint of table {table} needs a name in batch mode");
             let subject = Subject::Table(table.clone());
             self.refuse(
-                "not-supported",
+                FindingCode::NotSupported,
                 ApplyErrorKind::Other,
                 subject,
                 sentence,

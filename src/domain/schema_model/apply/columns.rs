@@ -4,6 +4,7 @@ use super::super::text::{mentions, renamed};
 use super::super::{Column, Index, Presence, Subject};
 use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::{
     ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Reference, TableName,
     UniqueScope,
@@ -260,7 +261,7 @@ impl Applying<'_> {
                     kind.written
                 );
                 self.refuse(
-                    "not-castable",
+                    FindingCode::NotCastable,
                     ApplyErrorKind::Other,
                     subject.clone(),
                     sentence,

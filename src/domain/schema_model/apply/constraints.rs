@@ -5,6 +5,7 @@ use super::columns::{comparable, referred_columns};
 use super::indexes::put;
 use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::{Constraint, Name, Reference, TableName};
 
 impl Applying<'_> {
@@ -210,7 +211,7 @@ impl Applying<'_> {
             let subject = Subject::Table(reference.table.clone());
             let sure = known.presence == Presence::Certain && !columns.is_empty();
             self.refuse(
-                "key-missing",
+                FindingCode::KeyMissing,
                 ApplyErrorKind::Other,
                 subject,
                 sentence,
@@ -229,7 +230,7 @@ impl Applying<'_> {
                 );
                 let subject = Subject::Column(table.clone(), here.clone());
                 self.refuse(
-                    "key-missing",
+                    FindingCode::KeyMissing,
                     ApplyErrorKind::Other,
                     subject,
                     sentence,

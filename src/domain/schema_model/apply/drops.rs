@@ -5,6 +5,7 @@ use super::super::{Presence, Release, Subject};
 use super::removal::{checked, only_column, present, remove, same, take_default, without_column};
 use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::{ConstraintKind, Name, TableName};
 
 impl Applying<'_> {
@@ -219,7 +220,7 @@ impl Applying<'_> {
                 None => Subject::Table(table.clone()),
             };
             self.refuse(
-                "not-supported",
+                FindingCode::NotSupported,
                 ApplyErrorKind::Other,
                 subject,
                 sentence,

@@ -16,6 +16,7 @@ mod types;
 use super::subject::{ApplyError, ApplyErrorKind, Subject};
 use super::{Origin, Presence, SchemaModel};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::Failure;
 use crate::domain::operation::{Operation, Place, TableName};
 use crate::domain::revision::RevisionId;
@@ -182,14 +183,14 @@ impl Applying<'_> {
     /// Notes a failure. Goes on where it may not come to that.
     fn refuse(
         &mut self,
-        code: &'static str,
+        code: FindingCode,
         trouble: ApplyErrorKind,
         subject: Subject,
         sentence: String,
         sure: bool,
     ) -> Flow {
         // What Alembic or the server has no words for fails over any schema.
-        let doubtful = self.model.doubtful && code != "not-supported";
+        let doubtful = self.model.doubtful && code != FindingCode::NotSupported;
         let certain = sure && self.act.certain && !doubtful;
         self.obstacles.push(ApplyError {
             failure: Failure {
@@ -208,7 +209,7 @@ impl Applying<'_> {
 
     fn missing(&mut self, subject: Subject, sentence: String, sure: bool) -> Flow {
         self.refuse(
-            "object-missing",
+            FindingCode::ObjectMissing,
             ApplyErrorKind::Missing,
             subject,
             sentence,
@@ -219,7 +220,7 @@ impl Applying<'_> {
     fn exists(&mut self, subject: Subject, sentence: String, presence: Presence) -> Flow {
         let sure = presence == Presence::Certain;
         self.refuse(
-            "object-exists",
+            FindingCode::ObjectExists,
             ApplyErrorKind::Exists,
             subject,
             sentence,
@@ -228,12 +229,18 @@ impl Applying<'_> {
     }
 
     fn dependents(&mut self, subject: Subject, sentence: String, sure: bool) -> Flow {
-        self.refuse("dependents", ApplyErrorKind::Other, subject, sentence, sure)
+        self.refuse(
+            FindingCode::Dependents,
+            ApplyErrorKind::Other,
+            subject,
+            sentence,
+            sure,
+        )
     }
 
     fn unsupported(&mut self, subject: Subject, sentence: String, sure: bool) -> Flow {
         self.refuse(
-            "not-supported",
+            FindingCode::NotSupported,
             ApplyErrorKind::Other,
             subject,
             sentence,

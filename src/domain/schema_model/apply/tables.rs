@@ -6,6 +6,7 @@ use super::super::text::{mentions, reads, renamed, sources};
 use super::super::{Column, Presence, Subject, Table};
 use super::{Applying, Flow};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::{ColumnDefinition, Constraint, TableName};
 
 impl Applying<'_> {
@@ -160,7 +161,7 @@ impl Applying<'_> {
         if !self.model.tables.contains_key(&key) && self.model.views.contains_key(&key) {
             let sentence = format!("{name} is a view and no table");
             return self.refuse(
-                "object-missing",
+                FindingCode::ObjectMissing,
                 super::ApplyErrorKind::Other,
                 subject,
                 sentence,
