@@ -255,13 +255,14 @@ impl ShownForecast {
         }
     }
 
-    /// Who made or removed the object that the step of the plan was expected to fail on, by the code of that
-    /// finding: `object-missing`, `object-exists`.
-    pub(super) fn culprit(&self, step: usize, code: FindingCode) -> Option<Culprit> {
-        let mut findings = self.forecast.steps.get(step)?.iter();
+    /// Who made or removed the objects that the step of the plan was expected to fail on, by the code of those
+    /// findings: `object-missing`, `object-exists`.
+    pub(super) fn culprits(&self, step: usize, code: FindingCode) -> Vec<Culprit> {
+        let findings = self.forecast.steps.get(step).into_iter().flatten();
         findings
-            .find(|finding| finding.code == code)
-            .and_then(|finding| finding.culprit.clone())
+            .filter(|finding| finding.code == code)
+            .filter_map(|finding| finding.culprit.clone())
+            .collect()
     }
 
     /// What to do about the last revision of the plan, and why.

@@ -66,10 +66,10 @@ pub struct DiagnosisContext {
     pub revision: Option<String>,
     /// Where the database stands; who calls says so in words of their own.
     pub state: Option<State>,
-    /// Who removed what the step misses, as far as the plan could see.
-    pub dropped_by: Option<Culprit>,
-    /// Who made what the step makes once more, as far as the plan could see.
-    pub made_by: Option<Culprit>,
+    /// Who removed what the step may miss, as far as the plan could see.
+    pub dropped_by: Vec<Culprit>,
+    /// Who made what the step may make once more, as far as the plan could see.
+    pub made_by: Vec<Culprit>,
     /// The schema right before the step, if it was read.
     pub before: Option<SchemaLines>,
     /// The command that puts the database back to a backup of before the run.

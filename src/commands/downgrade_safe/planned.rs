@@ -182,8 +182,8 @@ impl Planned {
             .map(|(index, step)| DiagnosisContext {
                 dialect,
                 revision: Some(step.removes.to_string()),
-                dropped_by: self.forecast.culprit(index, FindingCode::ObjectMissing),
-                made_by: self.forecast.culprit(index, FindingCode::ObjectExists),
+                dropped_by: self.forecast.culprits(index, FindingCode::ObjectMissing),
+                made_by: self.forecast.culprits(index, FindingCode::ObjectExists),
                 restore: self.restore.clone(),
                 look: Some(context.command(&["current"]).to_string()),
                 ..DiagnosisContext::default()

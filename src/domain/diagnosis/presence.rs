@@ -8,7 +8,9 @@ use super::entry::{Wording, group, pattern};
 use super::failed::Failed;
 use super::names::{some, table};
 use super::schema::name;
+use crate::domain::operation::TableName;
 use crate::domain::risk::Culprit;
+use crate::domain::schema_model::Subject;
 use crate::domain::schema_names::{self, Kind};
 
 pattern!(CONSTRAINT_OF = r#"constraint "([^"]+)""#);
@@ -53,12 +55,52 @@ fn was_there(
     name: &str,
 ) -> Option<bool> {
     let before = known.before.as_ref()?;
-    let table = group(&OF_TABLE, &failed.message).or_else(|| table(failed));
-    let owner = match kind? {
-        Kind::Column | Kind::Index | Kind::Constraint => table.as_deref(),
+    schema_names::has(before, kind?, owner(kind, failed).as_deref(), name)
+}
+
+/// The table of the object.
+fn owner(kind: Option<Kind>, failed: &Failed) -> Option<String> {
+    match kind? {
+        Kind::Column | Kind::Index | Kind::Constraint => {
+            group(&OF_TABLE, &failed.message).or_else(|| table(failed))
+        }
         Kind::Relation | Kind::Type => None,
+    }
+}
+
+/// Of those who made or removed objects, the one who did it to the object of the error.
+fn blamed<'a>(
+    culprits: &'a [Culprit],
+    kind: Option<Kind>,
+    failed: &Failed,
+    name: Option<&str>,
+) -> Option<&'a Culprit> {
+    let name = last_part(name?);
+    let owner = owner(kind, failed);
+    let is_owner = |table: Option<&TableName>| match (owner.as_deref(), table) {
+        (Some(owner), Some(table)) => table.name.eq_ignore_ascii_case(last_part(owner)),
+        _ => true,
     };
-    schema_names::has(before, kind?, owner, name)
+    culprits.iter().find(|culprit| {
+        let (kinds, table, own): (&[Kind], _, _) = match &culprit.object {
+            Subject::Table(name) | Subject::View(name) => (&[Kind::Relation], None, &name.name),
+            Subject::Type(name) => (&[Kind::Type], None, &name.name),
+            Subject::Column(table, name) => (&[Kind::Column], Some(table), name),
+            // PostgreSQL calls an index a relation, and that of a key too.
+            Subject::Index(table, name) => (&NAMED, table.as_ref(), name),
+            Subject::Constraint(table, name) => (&NAMED, Some(table), name),
+        };
+        kind.is_none_or(|kind| kinds.contains(&kind))
+            && is_owner(table)
+            && own.eq_ignore_ascii_case(name)
+    })
+}
+
+const NAMED: [Kind; 3] = [Kind::Relation, Kind::Index, Kind::Constraint];
+
+/// A name without the schema or table before it.
+fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 /// Whether the plan saw the step do it itself.
@@ -79,7 +121,7 @@ pub(super) fn exists(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let there = named
         .as_deref()
         .and_then(|name| was_there(kind, failed, known, name));
-    let maker = known.made_by.as_ref();
+    let maker = blamed(&known.made_by, kind, failed, named.as_deref());
     let by_the_step = maker.filter(|culprit| is_the_step(culprit, known));
     if there != Some(true) && (by_the_step.is_some() || there == Some(false)) {
         return made_twice(failed, known, kind, name, by_the_step);
@@ -168,10 +210,11 @@ pub(super) fn missing(word: &str, failed: &Failed, known: &DiagnosisContext) -> 
         (Some(name), None) => format!("{word} {name}"),
         (None, _) => some(word),
     };
+    let kind = kind(failed);
     let there = named
         .as_deref()
-        .and_then(|name| was_there(kind(failed), failed, known, name));
-    let culprit = known.dropped_by.as_ref();
+        .and_then(|name| was_there(kind, failed, known, name));
+    let culprit = blamed(&known.dropped_by, kind, failed, named.as_deref());
     let by_the_step = culprit.filter(|culprit| is_the_step(culprit, known));
     let of = match known.revision.as_deref() {
         Some(revision) => format!("the downgrade of {revision}"),

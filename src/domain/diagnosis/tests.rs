@@ -1,6 +1,7 @@
 use super::*;
-use crate::domain::operation::Place;
+use crate::domain::operation::{Place, TableName};
 use crate::domain::revision::RevisionId;
+use crate::domain::schema_model::Subject;
 
 fn code_of(text: &str) -> String {
     diagnose(text, &DiagnosisContext::default()).code
@@ -11,15 +12,20 @@ fn said(text: &str) -> String {
     format!("{} {}", told.cause, told.what_to_do.join(" "))
 }
 
-fn culprit(revision: &str, file: &str, line: u32) -> Culprit {
+fn culprit(object: Subject, revision: &str, line: u32) -> Culprit {
     Culprit {
+        object,
         revision: RevisionId::new(revision),
         place: Some(Place {
-            file: file.into(),
+            file: format!("{revision}.py").into(),
             line,
             column: 1,
         }),
     }
+}
+
+fn column(table: &str, column: &str) -> Subject {
+    Subject::Column(TableName::plain(table), column.to_owned())
 }
 
 /// What no test of ours has a server or a driver for, as their documentation or their users have it.
@@ -290,7 +296,7 @@ fn what_is_known_besides_the_text_is_used_and_not_said_again() {
     let known = DiagnosisContext {
         revision: Some("a1".to_owned()),
         state: Some(State::HalfDone),
-        dropped_by: Some(culprit("c3", "c3.py", 40)),
+        dropped_by: vec![culprit(column("users", "nick"), "c3", 40)],
         ..DiagnosisContext::default()
     };
     let told = diagnose(text, &known);
@@ -595,70 +601,126 @@ fn the_schema_before_the_step_tells_who_made_and_who_removed_it() {
     ]
     .into();
     let without: SchemaLines = ["table public.pets".to_owned()].into();
-    let of = |before: &SchemaLines, made_by: Option<Culprit>, dropped_by: Option<Culprit>| {
-        DiagnosisContext {
+    let of =
+        |before: &SchemaLines, made_by: Vec<Culprit>, dropped_by: Vec<Culprit>| DiagnosisContext {
             revision: Some("b1".to_owned()),
             state: Some(State::Unchanged),
             before: Some(before.clone()),
             made_by,
             dropped_by,
             ..DiagnosisContext::default()
-        }
-    };
-    let own = || Some(culprit("b1", "b1.py", 17));
-    let other = || Some(culprit("c3", "c3.py", 40));
+        };
+    let notes = || Subject::Table(TableName::plain("notes"));
+    let own = |object: Subject| vec![culprit(object, "b1", 17)];
+    let other = |object: Subject| vec![culprit(object, "c3", 40)];
     for (text, known, cause) in [
         (
             made,
-            of(&with, None, None),
+            of(&with, vec![], vec![]),
             "notes existed already before this step",
         ),
         (
             made,
-            of(&with, other(), None),
+            of(&with, other(notes()), vec![]),
             "notes exists already: revision c3 at c3.py:40 made it",
         ),
         (
             made,
-            of(&without, None, None),
+            of(&without, vec![], vec![]),
             "notes did not exist before this step, and exists when the step makes it",
         ),
         (
             made,
-            of(&without, own(), None),
+            of(&without, own(notes()), vec![]),
             "the step itself makes notes at b1.py:17, and then makes it again",
         ),
         (
             mood,
-            of(&with, None, None),
+            of(&with, vec![], vec![]),
             "mood existed already before this step",
         ),
         (
             mood,
-            of(&without, own(), None),
+            of(
+                &without,
+                own(Subject::Type(TableName::plain("mood"))),
+                vec![],
+            ),
             "the step itself makes mood at b1.py:17, and then makes it again",
         ),
         // Not every type has a line, so that nothing is known of it.
-        (mood, of(&without, None, None), "mood exists already"),
-        (gone, of(&without, None, None), "table notes does not exist"),
+        (mood, of(&without, vec![], vec![]), "mood exists already"),
         (
             gone,
-            of(&without, None, other()),
+            of(&without, vec![], vec![]),
+            "table notes does not exist",
+        ),
+        (
+            gone,
+            of(&without, vec![], other(notes())),
             "table notes does not exist: revision c3 at c3.py:40 removed it",
         ),
         (
             gone,
-            of(&with, None, None),
+            of(&with, vec![], vec![]),
             "table notes existed before this step, and does not when the step needs it",
         ),
         (
             gone,
-            of(&with, None, own()),
+            of(&with, vec![], own(notes())),
             "the step itself removes table notes at b1.py:17, and needs it afterwards",
         ),
     ] {
         let told = diagnose(text, &known);
         assert_eq!(told.cause, cause, "{text}");
         assert!(!told.meaning.contains("by hand"), "{told:#?}");
+    }
+}
+
+/// Turns red if the first finding of the plan is blamed whatever object the error is about.
+#[test]
+fn a_revision_is_blamed_for_its_own_object_only() {
+    let tables = |name: &str| Subject::Table(TableName::plain(name));
+    let index = Subject::Index(Some(TableName::plain("notes")), "ix_notes".to_owned());
+    let known = DiagnosisContext {
+        dropped_by: vec![
+            culprit(tables("tags"), "c3", 40),
+            culprit(column("pets", "body"), "d4", 12),
+            culprit(column("notes", "body"), "e5", 30),
+            culprit(index, "f6", 7),
+        ],
+        made_by: vec![
+            culprit(tables("tags"), "c3", 41),
+            culprit(tables("notes"), "d4", 13),
+        ],
+        ..DiagnosisContext::default()
+    };
+    for (text, cause) in [
+        (
+            "psycopg2.errors.UndefinedTable: table \"notes\" does not exist",
+            "table notes does not exist",
+        ),
+        (
+            "psycopg2.errors.UndefinedTable: table \"public.tags\" does not exist",
+            "table public.tags does not exist: revision c3 at c3.py:40 removed it",
+        ),
+        (
+            "psycopg2.errors.UndefinedColumn: column \"body\" of relation \"notes\" does not exist",
+            "column body does not exist: revision e5 at e5.py:30 removed it",
+        ),
+        (
+            "psycopg2.errors.UndefinedColumn: column \"tags\" of relation \"notes\" does not exist",
+            "column tags does not exist",
+        ),
+        (
+            "psycopg2.errors.UndefinedObject: index \"ix_notes\" does not exist\n[SQL: DROP INDEX ix_notes]",
+            "index ix_notes does not exist: revision f6 at f6.py:7 removed it",
+        ),
+        (
+            "psycopg2.errors.DuplicateTable: relation \"notes\" already exists",
+            "notes exists already: revision d4 at d4.py:13 made it",
+        ),
+    ] {
+        assert_eq!(diagnose(text, &known).cause, cause, "{text}");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{EventKind, Function};
 use crate::domain::operation::{Operation, Place};
 use crate::domain::revision::RevisionId;
+use crate::domain::risk::Culprit;
 use crate::domain::schema_model::{ApplyError, ApplyErrorKind, Effect, Subject, effects};
 
 /// What a revision's function does by its own words.
@@ -61,7 +62,12 @@ impl ChangeLog {
         entries: usize,
         revision: &RevisionId,
         upgrade_of: impl Fn(&RevisionId) -> Arc<Function>,
-    ) -> Option<(RevisionId, Option<Place>)> {
+    ) -> Option<Culprit> {
+        let culprit = |by: &RevisionId, place: &Place| Culprit {
+            object: obstacle.subject.clone(),
+            revision: by.clone(),
+            place: Some(place.clone()),
+        };
         let wanted = |effect: &Effect| blames(obstacle, effect);
         if obstacle.trouble == ApplyErrorKind::Other {
             return None;
@@ -69,13 +75,13 @@ impl ChangeLog {
         let before = self.entries.iter().take(entries);
         let entry = before.rev().find(|(effect, ..)| wanted(effect));
         if let Some((_, by, place)) = entry {
-            return Some((by.clone(), Some(place.clone())));
+            return Some(culprit(by, place));
         }
         for (by, upgrade, downgrade) in self.steps.iter().rev() {
             if let Some((effect, place)) = upgrade.iter().rev().find(|(effect, _)| wanted(effect))
                 && !downgrade.iter().any(|(back, _)| undoes(back, effect))
             {
-                return Some((by.clone(), Some(place.clone())));
+                return Some(culprit(by, place));
             }
         }
         for other in &self.others {
@@ -87,7 +93,7 @@ impl ChangeLog {
                 .entry(other.clone())
                 .or_insert_with(|| deeds(&upgrade_of(other)));
             if let Some((_, place)) = deeds.iter().rev().find(|(effect, _)| wanted(effect)) {
-                return Some((other.clone(), Some(place.clone())));
+                return Some(culprit(other, place));
             }
         }
         None

@@ -19,6 +19,7 @@ use super::dialect::Dialect;
 use super::finding_code::FindingCode;
 use super::operation::{Operation, Place};
 use super::revision::RevisionId;
+use super::risk::Culprit;
 use super::schema_model::SchemaModel;
 
 /// Which of the two functions of a migration.
@@ -172,7 +173,7 @@ pub struct Failure {
     /// Where.
     pub place: Place,
     /// The revision that took the object away or made it, and where, if one in sight did.
-    pub culprit: Option<(RevisionId, Option<Place>)>,
+    pub culprit: Option<Culprit>,
 }
 
 /// One function of a migration, followed.

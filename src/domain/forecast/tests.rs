@@ -156,7 +156,8 @@ fn told(forecast: &StepForecast) -> String {
     let failures = forecast.seen.downgrade.failures.iter().map(|failure| {
         let sure = if failure.certain { "will" } else { "may" };
         let culprit = failure.culprit.as_ref();
-        let culprit = culprit.map_or_else(String::new, |(by, _)| format!(" <- {by}"));
+        let culprit =
+            culprit.map_or_else(String::new, |culprit| format!(" <- {}", culprit.revision));
         format!("{sure} {} {}{culprit}", failure.code, failure.object)
     });
     let all: Vec<String> = failures.collect();

@@ -21,6 +21,7 @@ use super::finding_code::FindingCode;
 use super::forecast::StepTrace;
 use super::operation::{ColumnType, Place, TableName};
 use super::revision::RevisionId;
+use super::schema_model::Subject;
 
 /// All findings of one step, in the order in which things happen; one for each object and code.
 ///
@@ -121,6 +122,8 @@ pub struct Finding {
 /// The revision that made or removed an object, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Culprit {
+    /// The object.
+    pub object: Subject,
     /// The revision.
     pub revision: RevisionId,
     /// The place in its file.

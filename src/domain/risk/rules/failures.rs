@@ -3,7 +3,7 @@
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{Failure, StepTrace};
 use crate::domain::risk::finding_draft::FindingDraft;
-use crate::domain::risk::{Culprit, FailurePrediction, Level, Probe};
+use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     seen.downgrade.failures.iter().map(found).collect()
@@ -15,10 +15,7 @@ fn found(failure: &Failure) -> FindingDraft {
     } else {
         (Level::Medium, FailurePrediction::MayFail)
     };
-    let culprit = failure.culprit.as_ref().map(|(revision, place)| Culprit {
-        revision: revision.clone(),
-        place: place.clone(),
-    });
+    let culprit = &failure.culprit;
     let by = culprit
         .as_ref()
         .map_or(String::new(), |culprit| format!(": the doing of {culprit}"));
@@ -36,7 +33,7 @@ fn found(failure: &Failure) -> FindingDraft {
     .at(&failure.place)
     .after(usize::MAX)
     .fails(outcome)
-    .caused_by(culprit)
+    .caused_by(culprit.clone())
     .advise(advice(failure))
 }
 
@@ -70,7 +67,9 @@ mod tests {
     use super::*;
     use crate::domain::dialect::Dialect;
     use crate::domain::forecast::Followed;
-    use crate::domain::risk::testing::{FakeProbe, only, place, schema, step};
+    use crate::domain::risk::Culprit;
+    use crate::domain::risk::testing::{FakeProbe, only, place, schema, step, table};
+    use crate::domain::schema_model::Subject;
 
     #[test]
     fn a_failure_names_who_did_it() {
@@ -81,7 +80,11 @@ mod tests {
             object: "users.nick".to_owned(),
             certain: true,
             place: place(12),
-            culprit: Some(("c3".into(), Some(place(40)))),
+            culprit: Some(Culprit {
+                object: Subject::Column(table("users"), "nick".to_owned()),
+                revision: "c3".into(),
+                place: Some(place(40)),
+            }),
         });
         let finding = only(FindingCode::ObjectMissing, &seen, FakeProbe::nothing());
         assert_eq!(
