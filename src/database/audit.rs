@@ -4,8 +4,6 @@
 //! settings say about quotes and backslashes, and no statement has to be prepared, which a pooler may not
 //! carry.
 
-use std::fmt::Write as _;
-
 use super::quoted;
 use crate::domain::audit::{KEY, REPORT, Row, TABLE, Value};
 use crate::domain::dialect::Dialect;
@@ -98,10 +96,7 @@ fn literal(dialect: Dialect, value: &Value) -> String {
     };
     // PostgreSQL has no text with it.
     let text = text.replace('\0', "\u{fffd}");
-    let mut hex = String::with_capacity(text.len() * 2);
-    for byte in text.bytes() {
-        let _ = write!(hex, "{byte:02x}");
-    }
+    let hex = hex::encode(text);
     match dialect {
         Dialect::Postgres => format!("convert_from(decode('{hex}', 'hex'), 'UTF8')"),
         Dialect::MySql => format!("CONVERT(X'{hex}' USING utf8mb4)"),

@@ -23,11 +23,7 @@ pub fn fingerprint(schema: &SchemaLines) -> String {
         hash.update(line.as_bytes());
         hash.update(b"\n");
     }
-    let digits: String = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digits = hex::encode(hash.finalize());
     format!("v{FORM}:{digits}")
 }
 

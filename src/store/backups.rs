@@ -337,11 +337,7 @@ pub fn sha256(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<String, Stor
         done += read as u64;
         progress(done);
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hex::encode(hash.finalize()))
 }
 
 /// The manifest beside a file; `None` if there is none, or one of another file.
@@ -422,10 +418,7 @@ mod tests {
             dialect: "sqlite".to_owned(),
             file: format!("{id}.sqlite"),
             bytes: bytes.len() as u64,
-            sha256: Sha256::digest(bytes)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            sha256: hex::encode(Sha256::digest(bytes)),
             seconds: 0.5,
             heads: ["a".into()].into(),
             rows: [("t".to_owned(), 3)].into(),

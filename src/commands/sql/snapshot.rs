@@ -229,11 +229,7 @@ fn id(context: &CommandContext<'_>, schema: &SchemaLines) -> String {
     for line in schema {
         hash.update(line);
     }
-    let digits: String = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digits = hex::encode(hash.finalize());
     // Version 8 of RFC 9562: of our own making.
     format!(
         "{}-{}-8{}-8{}-{}",

@@ -312,8 +312,7 @@ pub(super) fn literal(dialect: Dialect, text: &str) -> Option<String> {
         _ if dialect == Dialect::Sqlite || !text.contains('\\') => format!("'{doubled}'"),
         Dialect::Postgres => format!("E'{}'", doubled.replace('\\', "\\\\")),
         Dialect::MySql | Dialect::Sqlite => {
-            let bytes: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-            format!("CONVERT(x'{bytes}' USING utf8mb4)")
+            format!("CONVERT(x'{}' USING utf8mb4)", hex::encode(text))
         }
     })
 }

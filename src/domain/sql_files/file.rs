@@ -212,10 +212,7 @@ fn checksum(text: &str, companion: Option<&str>) -> String {
     let mut hash = Sha256::new();
     hash.update(text.as_bytes());
     hash.update(companion.unwrap_or_default().as_bytes());
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(hash.finalize())
 }
 
 fn of_block(path: &str, block: &Block<'_>, dialect: Dialect) -> Result<Rollback, Malformed> {

@@ -3,8 +3,6 @@
 //! The texts are SQL of the project's own and names of files, so that everything occurs in them. Nothing is
 //! bound: a pooler may not carry prepared statements, and the simple protocol has none.
 
-use std::fmt::Write as _;
-
 use crate::domain::dialect::Dialect;
 
 /// What stands for a NUL, which PostgreSQL and SQLite have no text with. Where the text itself counts it is
@@ -45,13 +43,7 @@ fn postgres(text: &str) -> String {
 /// In hexadecimal, because what a backslash and a double quote mean there is a matter of the `sql_mode`. With the
 /// character set before it, it is text and takes the collation of the column that it is compared with.
 fn mysql(text: &str) -> String {
-    let mut literal = String::with_capacity(text.len() * 2 + 12);
-    literal.push_str("_utf8mb4 X'");
-    for byte in text.bytes() {
-        let _ = write!(literal, "{byte:02x}");
-    }
-    literal.push('\'');
-    literal
+    format!("_utf8mb4 X'{}'", hex::encode(text))
 }
 
 /// Only `'` means anything between quotes, under every setting.

@@ -74,10 +74,7 @@ pub fn shortened(text: &str) -> String {
 
 /// SHA-256 of a text, in hexadecimal.
 pub fn digest(text: &str) -> String {
-    Sha256::digest(text)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(Sha256::digest(text))
 }
 
 /// SHA-256 of statements, for [`Progress::script`].
