@@ -11,8 +11,7 @@ use crate::commands::{
 use crate::config::{self, GraphSource, Layer};
 use crate::database::url;
 use crate::domain::command::ProjectOptions;
-use crate::domain::secret::{Secret, redact};
-use crate::engine::alembic::output::mask;
+use crate::domain::secret::{Secret, mask};
 use crate::ui::{ColorChoice, Format, Verbosity};
 
 const EXAMPLES: &str = "\
@@ -225,6 +224,5 @@ impl Global {
 /// a command without it might.
 fn shown(url: &Secret) -> Option<String> {
     let facts = url::parse(url.reveal(), Path::new("")).ok()?;
-    let passwords: Vec<&Secret> = facts.password.iter().collect();
-    Some(redact(&mask(url.reveal()), &passwords))
+    Some(mask(url.reveal(), &facts.password))
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::CommandContext;
 use super::journal_recorder;
-use super::project::{Project, Secrets, reference};
+use super::project::{Project, reference};
 use super::route::Route;
 use crate::database::backup::{self, BackupContext, BackupDriver, BackupError};
 use crate::domain::backup::{DatabaseDigest, LeftOut, Manifest, Part, VERSION, Verified};
@@ -14,11 +14,12 @@ use crate::domain::database_identity::DatabaseReference;
 use crate::domain::dialect::Dialect;
 use crate::domain::journal::seconds;
 use crate::domain::lock::new_run_id;
+use crate::domain::secret::{Secret, mask};
 use crate::domain::time::{self, Precision};
 use crate::error::{Exit, Failure, io_hint};
 use crate::failpoint;
 use crate::store::{self, StoreError};
-use crate::ui::{Redact as _, bytes};
+use crate::ui::bytes;
 
 /// Who keeps the backups of one database.
 pub(super) struct BackupService<'a> {
@@ -26,7 +27,7 @@ pub(super) struct BackupService<'a> {
     backups: store::BackupStore,
     facts: ConnectionFacts,
     table: VersionTable,
-    secrets: Secrets,
+    secrets: Vec<Secret>,
     /// Each client connects anew, and has to reach the same server.
     route: Option<Route>,
     database: DatabaseReference,
@@ -47,7 +48,7 @@ impl<'a> BackupService<'a> {
             backups: journal_recorder::store(context).backups(),
             facts: facts.clone(),
             table: table.clone(),
-            secrets: project.secrets(),
+            secrets: project.secrets().to_vec(),
             route: project
                 .identity
                 .as_ref()
@@ -73,7 +74,7 @@ impl<'a> BackupService<'a> {
             backups: journal_recorder::store(context).backups(),
             facts: facts.clone(),
             table,
-            secrets: Secrets::of(facts.password.as_ref()),
+            secrets: facts.password.clone().into_iter().collect(),
             // A file is reached by its path each time, and may be damaged.
             route: (facts.known_dialect() != Some(Dialect::Sqlite))
                 .then(|| Route::new(context, facts.clone(), identity)),
@@ -338,7 +339,7 @@ impl<'a> BackupService<'a> {
             .map_err(|error| self.failure(&error))?;
         drop(bar);
         if let Some(reason) = ready.unproven {
-            let reason = self.secrets.redact(&reason);
+            let reason = mask(&reason, &self.secrets);
             self.context.ui.warn(&format!(
                 "the backup could not be loaded into a scratch database first: {reason}"
             ));
@@ -404,7 +405,7 @@ impl<'a> BackupService<'a> {
     }
 
     fn failure(&self, error: &BackupError) -> Failure {
-        let told = self.secrets.redact(&error.to_string());
+        let told = mask(&error.to_string(), &self.secrets);
         let again = |when: &str| format!("{when}: {}", self.context.command(&["backup"]));
         let failure = match error {
             BackupError::Interrupted => {

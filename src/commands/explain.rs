@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::CommandContext;
 use crate::domain::diagnosis::{self, DiagnosisContext};
-use crate::engine::alembic::output::mask;
+use crate::domain::secret::mask;
 use crate::error::{Exit, Failure};
 
 /// What counts is at the end of a log; no more of it is kept.
@@ -49,7 +49,7 @@ pub fn run(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<Exit, Fai
         ..DiagnosisContext::default()
     };
     // What is quoted of it is shown: without the passwords of its URLs.
-    let diagnosis = diagnosis::diagnose(&mask(&text), &known);
+    let diagnosis = diagnosis::diagnose(&mask(&text, None), &known);
     context.ui.explained(&diagnosis)?;
     Ok(if diagnosis.is_known() {
         Exit::Done

@@ -25,12 +25,12 @@ use crate::domain::connection::RowsAre;
 use crate::domain::guard::{Before, Guarded};
 use crate::domain::journal::{self, RunBackup};
 use crate::domain::policy::Consent;
-use crate::domain::secret::redact_command;
+use crate::domain::secret::mask_command;
 use crate::domain::time::{self, Precision};
 use crate::engine::Ended;
 use crate::error::{Exit, Failure};
 use crate::process::{self, Invocation};
-use crate::ui::{Format, GuardedCommand, Redact as _};
+use crate::ui::{Format, GuardedCommand};
 
 /// Run a command, and take back what it did to the migrations where it fails.
 ///
@@ -160,7 +160,7 @@ fn look(args: &GuardArgs, context: &CommandContext<'_>) -> Result<Remembered, Fa
     let backup = BackupDecision::before_the_command(context, &project)?;
     let words = args.command.iter().map(String::as_str);
     let line = shlex::try_join(words).unwrap_or_else(|_| args.command.join(" "));
-    let shown = redact_command(&project.secrets().redact(&line));
+    let shown = mask_command(&line, project.secrets());
     context.ui.guard_began(GuardedCommand {
         command: &shown,
         database: &project.place(),

@@ -10,8 +10,7 @@ use crate::domain::checks::{Counts, Faults, Health, Removed, is_bookkeeping};
 use crate::domain::connection::VersionTable;
 use crate::domain::journal::{Checked, Rows};
 use crate::domain::outcome::Difference;
-use crate::domain::secret::{self, Secret};
-use crate::engine::alembic::output::mask;
+use crate::domain::secret::{Secret, mask};
 use crate::error::Failure;
 use crate::runner::Findings;
 
@@ -191,9 +190,7 @@ impl HealthChecks {
                 },
                 None => Err("there is no connection of our own".to_owned()),
             });
-            let secrets: Vec<&Secret> = self.secrets.iter().collect();
-            let redacted = |reason: String| mask(&secret::redact(&reason, &secrets));
-            let fault = result.err().map(redacted);
+            let fault = result.err().map(|reason| mask(&reason, &self.secrets));
             made.push(Checked::new(check.name.clone(), fault.clone()));
             fault
         });

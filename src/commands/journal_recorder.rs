@@ -16,8 +16,8 @@ use crate::domain::outcome::{RunOutcome, StepDone};
 use crate::domain::plan::Step;
 use crate::domain::proof::Evidence;
 use crate::domain::schema::SchemaLines;
+use crate::domain::secret::mask;
 use crate::engine::Ended;
-use crate::engine::alembic::output::mask;
 use crate::error::{Exit, Failure, io_hint};
 use crate::failpoint;
 use crate::runner::Recorder;
@@ -193,7 +193,7 @@ impl RunRecorder {
             cause: report
                 .stop
                 .as_ref()
-                .map(|stop| mask(&stop.cause.to_string())),
+                .map(|stop| mask(&stop.cause.to_string(), None)),
             heads: report.current.clone(),
         };
         self.journal

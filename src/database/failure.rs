@@ -9,7 +9,7 @@ use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
 
 use super::DatabaseError;
-use crate::domain::secret::{Secret, redact};
+use crate::domain::secret::{Secret, mask};
 
 /// The kinds of failure that lead to different next steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,8 +109,7 @@ impl Failure {
         password: Option<&Secret>,
     ) -> DatabaseError {
         let place = place.to_owned();
-        let reason = words(error);
-        let reason = password.map_or(reason.clone(), |password| redact(&reason, &[password]));
+        let reason = mask(&words(error), password);
         match self {
             Self::NotReady | Self::Broken | Self::Tls => {
                 DatabaseError::Unreachable { place, reason }

@@ -38,7 +38,7 @@ pub use findings::PlanFooter;
 pub use guard::GuardedCommand;
 pub use json::{CurrentView, Format, PlanView, RemoteHistory};
 pub use list::{CheckView, Listing};
-pub use progress::{Progress, Redact};
+pub use progress::Progress;
 pub use registration::{Entry, NotRegistered, RegistrationResult, State};
 pub use run_history::HistoryRow;
 pub use run_summary::RunSummary;

@@ -15,6 +15,7 @@ use crate::domain::diagnosis::{self, DiagnosisContext};
 use crate::domain::effect::Surprise;
 use crate::domain::outcome::{StepDone, Stop};
 use crate::domain::plan::Step;
+use crate::domain::secret::{Secret, mask};
 use crate::engine::LockLimit;
 use crate::runner::Events;
 
@@ -26,8 +27,8 @@ pub struct Progress<'a> {
     of: usize,
     before: usize,
     bar: ProgressBar,
-    /// Hides passwords in what the engine prints.
-    redact: &'a dyn Redact,
+    /// The passwords to hide in what the engine prints.
+    secrets: &'a [Secret],
     /// What is known of each step besides its output.
     known: &'a [DiagnosisContext],
     /// The sessions that were warned of.
@@ -38,15 +39,9 @@ pub struct Progress<'a> {
     is_sequence: bool,
 }
 
-/// Takes secrets out of text that somebody else wrote.
-pub trait Redact: std::fmt::Debug {
-    /// The text with each secret replaced by `***`.
-    fn redact(&self, text: &str) -> String;
-}
-
 impl<'a> Progress<'a> {
     /// Shows the bar where stderr is a terminal.
-    pub fn new(ui: &'a Ui, of: usize, redact: &'a dyn Redact) -> Self {
+    pub fn new(ui: &'a Ui, of: usize, secrets: &'a [Secret]) -> Self {
         let bar = if ui.surroundings.stderr_is_terminal && ui.verbosity > Verbosity::Quiet {
             ProgressBar::with_draw_target(Some(of as u64), ProgressDrawTarget::stderr())
         } else {
@@ -66,7 +61,7 @@ impl<'a> Progress<'a> {
             of,
             before: 0,
             bar,
-            redact,
+            secrets,
             known: &[],
             warned: BTreeSet::new(),
             limits: Vec::new(),
@@ -120,7 +115,7 @@ impl<'a> Progress<'a> {
                 query: session
                     .query
                     .as_deref()
-                    .map(|query| self.redact.redact(query)),
+                    .map(|query| mask(query, self.secrets)),
                 ..session.clone()
             })
             .collect()
@@ -176,7 +171,7 @@ impl Events for Progress<'_> {
             return;
         }
         for session in &fresh {
-            let session = self.redact.redact(&session.to_string());
+            let session = mask(&session.to_string(), self.secrets);
             self.bar.suspend(|| {
                 self.ui.warn(&format!(
                     "a transaction is open that the steps may have to wait for: {session}"
@@ -192,7 +187,7 @@ impl Events for Progress<'_> {
             self.ui.err.with("…", Color::Yellow),
         ));
         for session in blockers {
-            let session = self.redact.redact(&session.to_string());
+            let session = mask(&session.to_string(), self.secrets);
             self.line(&format!("        held by {session}"));
         }
         self.event(&Ui::lock_retry_event(
@@ -204,12 +199,12 @@ impl Events for Progress<'_> {
     }
 
     fn warning(&mut self, sentence: &str) {
-        let sentence = self.redact.redact(sentence);
+        let sentence = mask(sentence, self.secrets);
         self.bar.suspend(|| self.ui.warn(&sentence));
     }
 
     fn unannounced(&mut self, effect: &Surprise) {
-        let effect = self.redact.redact(&effect.to_string());
+        let effect = mask(&effect.to_string(), self.secrets);
         self.line(&format!(
             "      {} it did {effect}: the plan did not say so",
             self.ui.err.with("!", Color::Yellow)
@@ -229,7 +224,7 @@ impl Events for Progress<'_> {
             ),
             LockLimit::Session | LockLimit::Transactions => {}
             LockLimit::None(why) => {
-                let why = self.redact.redact(why);
+                let why = mask(why, self.secrets);
                 self.bar.suspend(|| {
                     self.ui.warn(&format!(
                         "the lock timeout was not set on a connection of the engine, so that a step may wait \
@@ -248,7 +243,7 @@ impl Events for Progress<'_> {
 
     fn engine_line(&mut self, line: &str) {
         if self.ui.verbosity == Verbosity::Verbose {
-            let line = self.redact.redact(line);
+            let line = mask(line, self.secrets);
             self.line(&self.ui.err.dimmed(&format!("      | {line}")));
         }
     }
@@ -289,7 +284,7 @@ impl Events for Progress<'_> {
 
     fn stopped(&mut self, stop: &Stop, step: &Step) {
         self.finish();
-        let hidden = hidden(stop, self.redact);
+        let hidden = hidden(stop, self.secrets);
         let known = self.known.get(stop.index).cloned().unwrap_or_default();
         let diagnosis = diagnosis::of_stop(&hidden, &known);
         if stop.cause != crate::domain::outcome::Cause::Interrupted {

@@ -3,13 +3,13 @@
 use colored::Color;
 
 use super::json::Format;
-use super::progress::Redact;
 use super::steps::{is_sequence, rows, shown};
 use super::{Ui, count, insist, seconds};
 use crate::domain::blocker::Blocker;
 use crate::domain::diagnosis::{self, Diagnosis, DiagnosisContext};
 use crate::domain::outcome::{Cause, Outcome, Position, RunOutcome, Stop};
 use crate::domain::plan::Plan;
+use crate::domain::secret::{Secret, mask};
 use crate::error::{Exit, Failure};
 
 /// What an account needs besides the report.
@@ -33,8 +33,8 @@ pub struct RunSummary<'a> {
     pub offset: usize,
     /// What is known of each step besides its output.
     pub known: &'a [DiagnosisContext],
-    /// Hides passwords in what the engine printed.
-    pub redact: &'a dyn Redact,
+    /// The passwords to hide in what the engine printed.
+    pub secrets: &'a [Secret],
 }
 
 impl Ui {
@@ -65,7 +65,7 @@ impl Ui {
         let report = account.report;
         let diagnosis = report.stop.as_ref().and_then(|stop| {
             let known = account.known.get(stop.index).cloned().unwrap_or_default();
-            diagnosis::of_stop(&hidden(stop, account.redact), &known)
+            diagnosis::of_stop(&hidden(stop, account.secrets), &known)
         });
         if self.format == Format::Json {
             // Nobody to tell where stdout is closed; the exit code still says how it ended.
@@ -152,10 +152,10 @@ impl Ui {
             if let Some(command) = account.commands.get(stop.index) {
                 insist(&self.err.dimmed(&format!("  $ {}", shown(command))));
             }
-            self.output("stdout", &account.redact.redact(&stop.stdout));
-            self.output("stderr", &account.redact.redact(&stop.stderr));
+            self.output("stdout", &mask(&stop.stdout, account.secrets));
+            self.output("stderr", &mask(&stop.stderr, account.secrets));
             if let Some(reason) = &stop.reason {
-                let reason = account.redact.redact(reason);
+                let reason = mask(reason, account.secrets);
                 insist(&format!("  {} {reason}", self.err.bold("Reason:  ")));
             }
             if let Some(diagnosis) = diagnosis {
@@ -167,7 +167,7 @@ impl Ui {
                 insist(&format!("  {} {path}", self.err.bold("File:    ")));
             }
             for blocker in &stop.blockers {
-                let blocker = account.redact.redact(&blocker.to_string());
+                let blocker = mask(&blocker.to_string(), account.secrets);
                 insist(&format!("  {} {blocker}", self.err.bold("Blocked by:")));
             }
             insist(&format!(
@@ -263,15 +263,15 @@ impl Ui {
 }
 
 /// The same without passwords: what is concluded from it is shown and kept.
-pub(crate) fn hidden(stop: &Stop, redact: &dyn Redact) -> Stop {
+pub(crate) fn hidden(stop: &Stop, secrets: &[Secret]) -> Stop {
     let blocker = |blocker: &Blocker| Blocker {
-        query: blocker.query.as_deref().map(|query| redact.redact(query)),
+        query: blocker.query.as_deref().map(|query| mask(query, secrets)),
         ..blocker.clone()
     };
     Stop {
-        reason: stop.reason.as_deref().map(|reason| redact.redact(reason)),
-        stdout: redact.redact(&stop.stdout),
-        stderr: redact.redact(&stop.stderr),
+        reason: stop.reason.as_deref().map(|reason| mask(reason, secrets)),
+        stdout: mask(&stop.stdout, secrets),
+        stderr: mask(&stop.stderr, secrets),
         blockers: stop.blockers.iter().map(blocker).collect(),
         ..stop.clone()
     }

@@ -11,7 +11,7 @@ use crate::domain::plan::Step;
 use crate::domain::policy::RunContext;
 use crate::domain::risk::Finding;
 use crate::domain::risk::verdict::{Allowed, to_be_allowed};
-use crate::ui::Redact;
+use crate::domain::secret::mask;
 
 /// Puts it together.
 pub(super) fn begun(
@@ -34,8 +34,7 @@ pub(super) fn begun(
     let forecast = &planned.forecast.forecast;
     // Whoever came this far has consented to all of it, by name or by typing.
     let allowed = to_be_allowed(forecast.findings(), &Allowed::default());
-    let secrets = project.secrets();
-    let hidden = |text: &str| secrets.redact(text);
+    let hidden = |text: &str| mask(text, project.secrets());
     let said = &planned.ruled.circumstances;
     let told = |text: &Option<String>| text.as_deref().map(hidden);
     let circumstances = RunContext {

@@ -6,8 +6,9 @@ use crate::commands::project::Project;
 use crate::domain::diagnosis::{self, DiagnosisContext};
 use crate::domain::journal::{Entry, Stopped};
 use crate::domain::outcome::{Cause, RunOutcome};
+use crate::domain::secret::mask;
 use crate::error::{Exit, Failure};
-use crate::ui::{Redact as _, hidden};
+use crate::ui::hidden;
 
 /// Writes them. `next` are the commands that the operator is told to type.
 pub(super) fn write(
@@ -40,24 +41,24 @@ fn stopped(
 ) -> Option<Stopped> {
     let stop = report.stop.as_ref()?;
     let secrets = project.secrets();
-    let redacted = |text: &str| secrets.redact(text);
+    let masked = |text: &str| mask(text, secrets);
     let step = planned.plan.steps.get(stop.index)?;
     let known = known.get(stop.index).cloned().unwrap_or_default();
     // Without passwords already when it is made: it quotes what the engine said.
-    let diagnosis = diagnosis::of_stop(&hidden(stop, &secrets), &known);
+    let diagnosis = diagnosis::of_stop(&hidden(stop, secrets), &known);
     Some(Stopped {
         step: stop.index,
         revision: step.removes.to_string(),
-        cause: redacted(&stop.cause.to_string()),
-        position: redacted(&stop.position.to_string()),
+        cause: masked(&stop.cause.to_string()),
+        position: masked(&stop.position.to_string()),
         unannounced: match &stop.cause {
             Cause::Unannounced(surprises) => surprises.clone(),
             _ => Vec::new(),
         },
-        reason: stop.reason.as_deref().map(redacted),
+        reason: stop.reason.as_deref().map(masked),
         diagnosis,
-        next: next.iter().map(|text| redacted(text)).collect(),
-        stdout: redacted(&stop.stdout),
-        stderr: redacted(&stop.stderr),
+        next: next.iter().map(|text| masked(text)).collect(),
+        stdout: masked(&stop.stdout),
+        stderr: masked(&stop.stderr),
     })
 }

@@ -307,7 +307,7 @@ fn tell(
             _ => record.offset(),
         },
         offset: record.offset(),
-        redact: &project.secrets(),
+        secrets: project.secrets(),
     });
     if let (Some(backup), None) = (after.backup, &report.stop) {
         context.ui.say(&format!(

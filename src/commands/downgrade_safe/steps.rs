@@ -61,7 +61,7 @@ pub(super) fn run(
         },
         context.settings.may_lose_rows.clone().unwrap_or_default(),
     ));
-    let secrets = project.secrets();
+    let secrets = project.secrets().to_vec();
     let known = planned.known(context, project);
     let progress = Progress::new(ui, plan.steps.len(), &secrets)
         .after(record.offset())

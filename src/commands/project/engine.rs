@@ -7,11 +7,11 @@ use super::{Project, Source, interrupted_or};
 use crate::commands::CommandContext;
 use crate::domain::plan::Plan;
 use crate::domain::rendering::{RenderError, Rendering};
+use crate::domain::secret::mask;
 use crate::engine::alembic::AlembicEngine;
 use crate::engine::sql_files::running::SqlFiles;
 use crate::engine::{Engine, LockTimeoutScope};
 use crate::error::Failure;
-use crate::ui::Redact as _;
 
 /// What takes migrations back.
 pub(in super::super) enum Runs {
@@ -71,8 +71,7 @@ impl Project {
         plan: &Plan,
         context: &CommandContext<'_>,
     ) -> Result<Vec<Rendering>, Failure> {
-        let secrets = self.secrets();
-        let redact = |text: String| secrets.redact(&text);
+        let masked = |text: String| mask(&text, &self.secrets);
         let renderings = match (&self.engine, &self.source) {
             (Runs::Alembic(engine), _) => engine
                 .render(plan)
@@ -83,8 +82,8 @@ impl Project {
         Ok(renderings
             .into_iter()
             .map(|rendering| {
-                rendering.map(redact).map_err(|obstacle| RenderError {
-                    sentence: redact(obstacle.sentence),
+                rendering.map(masked).map_err(|obstacle| RenderError {
+                    sentence: masked(obstacle.sentence),
                     ..obstacle
                 })
             })

@@ -32,13 +32,11 @@ use crate::domain::command::{Command, ProjectOptions};
 use crate::domain::connection::Identity;
 use crate::domain::graph::Graph;
 use crate::domain::revision::{RevisionId, in_short};
-use crate::domain::secret::{self, Secret};
-use crate::engine::alembic::output::mask;
+use crate::domain::secret::Secret;
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::{Engine, EngineError};
 use crate::error::{Exit, Failure};
 use crate::runner::Verifier;
-use crate::ui::Redact;
 
 /// A project and its database, observed.
 pub(super) struct Project {
@@ -79,8 +77,9 @@ impl Project {
         Command::new(&self.options, words)
     }
 
-    pub(super) fn secrets(&self) -> Secrets {
-        Secrets(self.secrets.clone())
+    /// The passwords that may turn up in what the engine prints.
+    pub(super) fn secrets(&self) -> &[Secret] {
+        &self.secrets
     }
 
     /// Has each step judged by what was announced of it and agreed to.
@@ -91,23 +90,6 @@ impl Project {
     /// What the runner needs.
     pub(super) fn runner_parts(&mut self) -> (&dyn Engine, &Graph, &mut dyn Verifier) {
         (self.engine.as_engine(), &self.graph, &mut self.watched)
-    }
-}
-
-/// The passwords that may turn up in what the engine prints; those in URLs are hidden whether known or not.
-#[derive(Debug)]
-pub(super) struct Secrets(Vec<Secret>);
-
-impl Secrets {
-    /// Of one connection.
-    pub(super) fn of(password: Option<&Secret>) -> Self {
-        Self(password.cloned().into_iter().collect())
-    }
-}
-
-impl Redact for Secrets {
-    fn redact(&self, text: &str) -> String {
-        mask(&secret::redact(text, &self.0.iter().collect::<Vec<_>>()))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::domain::journal::Begun;
 use crate::domain::plan::Plan;
 use crate::domain::rendering::{self, Rendering};
 use crate::domain::revision::RevisionId;
-use crate::domain::secret::{Secret, redact};
+use crate::domain::secret::{Secret, mask};
 use crate::domain::sql_files::ahead::{self, SqlMigrations};
 use crate::domain::sql_files::file::MigrationFile;
 use crate::domain::sql_files::history::{
@@ -267,10 +267,11 @@ impl Project {
         let by = By {
             who: format!("{}@{}", context.operator.user, context.operator.host),
             run: lock.map(|lock| lock.run().to_owned()),
-            reason: context.settings.reason.as_deref().map(|reason| {
-                let secrets: Vec<&Secret> = secrets.iter().collect();
-                redact(reason, &secrets)
-            }),
+            reason: context
+                .settings
+                .reason
+                .as_deref()
+                .map(|reason| mask(reason, &secrets)),
         };
         let files = &project.folder.files;
         let supabase = history

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{BackupError, Progress};
 use crate::domain::interrupt::Interrupt;
-use crate::domain::secret::{Secret, redact};
+use crate::domain::secret::{Secret, mask};
 use crate::engine::{Ended, Listener};
 use crate::process::{self, Environment, Files, Finished, Invocation, SpawnError};
 
@@ -158,7 +158,7 @@ fn last_words(stderr: &str, password: Option<&Secret>) -> String {
         .map(|line| line.chars().take(LONGEST).collect())
         .collect();
     let text = lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n");
-    password.map_or(text.clone(), |password| redact(&text, &[password]))
+    mask(&text, password)
 }
 
 /// Tells how far a client is each time there is a moment for it.

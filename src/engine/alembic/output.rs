@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::domain::revision::{Revision, RevisionId};
+use crate::domain::secret::mask;
 
 /// An output that does not say what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,10 +64,6 @@ static CHATTER: LazyLock<Regex> = LazyLock::new(|| {
 });
 static DOCSTRING_FIELD: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^(Revision ID|Revises|Create Date):[ \t]*(.*)$"));
-static PASSWORD_IN_URL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(//[^\s:/@'"]*:)[^\s'"]*@"#));
-static SECRET_IN_URL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"(?i)([?&;][\w-]*(?:pass(?:word|wd|phrase)?|pwd|token|secret)=)[^&;\s'"]*"#)
-});
 
 /// Reads `history --verbose`, in the order of Alembic's loading as far as it can be told.
 ///
@@ -110,7 +107,7 @@ pub fn current(stdout: &str) -> Result<Vec<CurrentReport>, NotUnderstood> {
     for line in stdout.lines() {
         if let Some(found) = CURRENT.captures(line) {
             reports.push(CurrentReport {
-                url: mask(&found[1]),
+                url: mask(&found[1], None),
                 revisions: Vec::new(),
             });
         } else if let Some(found) = HEADER.captures(line) {
@@ -162,13 +159,6 @@ pub fn docstring(text: &str) -> (String, Option<String>) {
         .take_while(|line| !DOCSTRING_FIELD.is_match(line))
         .collect();
     (message.join("\n").trim().to_owned(), fields("Create Date"))
-}
-
-/// Hides the passwords of all URLs in a text. Alembic masks the one before the host where it shows a
-/// URL on purpose; a query can hold others, and a URL that cannot be parsed is quoted in the error.
-pub fn mask(text: &str) -> String {
-    let text = PASSWORD_IN_URL.replace_all(text, "${1}***@");
-    SECRET_IN_URL.replace_all(&text, "${1}***").into_owned()
 }
 
 /// The revision blocks of a verbose listing, in the order of the output.

@@ -8,10 +8,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::{AlembicEngine, bridge, output, statements};
+use super::{AlembicEngine, bridge, statements};
 use crate::domain::diagnosis::start as complaint;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::rendering::{Raised, RenderError, Rendering};
+use crate::domain::secret::mask;
 use crate::engine::{Ended, EngineError};
 use crate::process::Finished;
 
@@ -143,10 +144,10 @@ fn offline_range(step: &Step) -> String {
 impl RenderedStep {
     fn rendering(self) -> Rendering {
         if let Some(sql) = self.sql {
-            return Ok(output::mask(sql.trim_end()) + "\n");
+            return Ok(mask(sql.trim_end(), None) + "\n");
         }
-        let error = output::mask(self.error.as_deref().unwrap_or_default());
-        let source = self.source.as_deref().map(output::mask);
+        let error = mask(self.error.as_deref().unwrap_or_default(), None);
+        let source = self.source.as_deref().map(|source| mask(source, None));
         let raised = Raised {
             error: &error,
             source: source.as_deref(),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::bridge::Request;
 use super::command_line::{CURRENT, limit_by_libpq};
-use super::{AlembicEngine, bridge, complaint, output};
+use super::{AlembicEngine, bridge, complaint};
 use crate::domain::interrupt::Interrupt;
+use crate::domain::secret::mask;
 use crate::engine::Channel;
 use crate::engine::{Ended, EngineError, Listener, Sequence, StepRun};
 use crate::process::{self, Finished, Invocation, SpawnError};
@@ -133,8 +134,8 @@ impl AlembicEngine {
 
 pub(super) fn masked(finished: Finished) -> Finished {
     Finished {
-        stdout: output::mask(&finished.stdout),
-        stderr: output::mask(&finished.stderr),
+        stdout: mask(&finished.stdout, None),
+        stderr: mask(&finished.stderr, None),
         ..finished
     }
 }
@@ -144,7 +145,7 @@ struct Masked<'a>(&'a mut dyn Listener);
 
 impl Listener for Masked<'_> {
     fn line(&mut self, line: &str) {
-        self.0.line(&output::mask(line));
+        self.0.line(&mask(line, None));
     }
 
     fn on_message(&mut self, line: &str, channel: &mut dyn Channel) {
