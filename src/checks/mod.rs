@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use self::http::is_address;
+use crate::domain::figures::count;
 use crate::domain::interrupt::Interrupt;
 use crate::engine::Ended;
 use crate::process::{self, Environment, Invocation};
@@ -143,6 +144,9 @@ fn compare(rows: &[Vec<Option<String>>], expect: Option<&str>) -> Result<(), Str
         )),
         ([row], Some(expect)) if row.len() == 1 && row[0].as_deref() == Some(expect) => Ok(()),
         ([row], Some(expect)) => Err(format!("expected {expect}, found {}", shown(row))),
-        (_, Some(expect)) => Err(format!("expected {expect}, found {} rows", rows.len())),
+        (_, Some(expect)) => Err(format!(
+            "expected {expect}, found {}",
+            count(rows.len(), "row")
+        )),
     }
 }

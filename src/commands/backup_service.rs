@@ -12,6 +12,7 @@ use crate::domain::backup::{DatabaseDigest, LeftOut, Manifest, Part, VERSION, Ve
 use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
 use crate::domain::database_identity::DatabaseReference;
 use crate::domain::dialect::Dialect;
+use crate::domain::figures::bytes;
 use crate::domain::journal::seconds;
 use crate::domain::lock::new_run_id;
 use crate::domain::secret::{Secret, mask};
@@ -19,7 +20,6 @@ use crate::domain::time::{self, Precision};
 use crate::error::{Exit, Failure, io_hint};
 use crate::failpoint;
 use crate::store::{self, StoreError};
-use crate::ui::bytes;
 
 /// Who keeps the backups of one database.
 pub(super) struct BackupService<'a> {

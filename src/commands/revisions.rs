@@ -1,6 +1,7 @@
 //! Who is asked for the revisions: the version files themselves, or the engine.
 
 use crate::config::GraphSource;
+use crate::domain::figures::count;
 use crate::domain::graph::Graph;
 use crate::domain::revision::Revision;
 use crate::engine::alembic::AlembicEngine;
@@ -66,8 +67,8 @@ impl History {
     pub(super) fn account(&self, taken: &Graph) -> String {
         match self {
             Self::Files(read) if same(read.graph.revisions(), taken.revisions()) => format!(
-                "History:   {} revisions, read from the version files",
-                taken.revisions().len()
+                "History:   {}, read from the version files",
+                count(taken.revisions().len(), "revision")
             ),
             Self::Files(_) => {
                 "History:   the engine's: it loads other revisions than the version files show"

@@ -10,6 +10,7 @@ use super::dialect::Dialect;
 use super::lock::Operator;
 use super::revision::Heads;
 use super::schema::{SchemaLines, is_comparable};
+use crate::domain::figures::count;
 
 /// The version of the format of a manifest; one of another version is not read.
 pub const VERSION: u32 = 1;
@@ -237,7 +238,9 @@ impl DatabaseDigest {
             self.rows.keys().chain(manifest.rows.keys()).collect();
         for table in tables {
             let told = |rows: Option<&u64>| {
-                rows.map_or("is missing".to_owned(), |rows| format!("has {rows} rows"))
+                rows.map_or("is missing".to_owned(), |rows| {
+                    format!("has {}", count(*rows, "row"))
+                })
             };
             let (is, was) = (self.rows.get(table), manifest.rows.get(table));
             // An older program did not count every kind of table.

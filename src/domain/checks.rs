@@ -7,6 +7,7 @@ use super::connection::{RowsAre, VersionTable};
 use super::effect::Effect;
 use super::proof::StepSession;
 use super::schema::Difference;
+use crate::domain::figures::{count, thousands};
 
 /// How many rows a table has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +85,11 @@ impl Health {
             if excused || !was.exact || !now.exact || now.rows >= was.rows {
                 continue;
             }
-            let counted = format!("table {table} had {} rows and has {}", was.rows, now.rows);
+            let counted = format!(
+                "table {table} had {} and has {}",
+                count(was.rows, "row"),
+                thousands(now.rows)
+            );
             let gone = was.rows - now.rows;
             let judged = removed
                 .judged

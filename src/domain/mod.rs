@@ -15,6 +15,7 @@ pub mod database_identity;
 pub mod diagnosis;
 pub mod dialect;
 pub mod effect;
+pub mod figures;
 pub mod finding_code;
 pub mod forecast;
 pub mod graph;

@@ -6,24 +6,20 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use colored::Color;
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::json::{Format, VERSION, rounded};
 use super::steps::ids;
 use super::{Ui, Verbosity, count, seconds, terminal};
 use crate::domain::backup::{DatabaseDigest, LeftOut, Manifest, Part, Verified};
+use crate::domain::figures::{self, bytes, recorded_seconds};
 use crate::domain::journal::RunBackup;
 use crate::domain::time;
 use crate::error::Failure;
 
 /// Instead of the age of a backup that is younger than the clock.
 const CLOCK_AHEAD: &str = "clock was ahead";
-
-/// `1.50 MiB`.
-pub fn bytes(number: u64) -> String {
-    HumanBytes(number).to_string()
-}
 
 /// The backups of a project.
 #[derive(Clone, Copy)]
@@ -95,9 +91,9 @@ impl Ui {
         let colors = if self.err.0 { ".green/dim" } else { "" };
         let template = match total {
             Some(_) => format!(
-                "{{bar:30{colors}}} {{bytes}} of {{total_bytes}}, {{binary_bytes_per_sec}} {{wide_msg}}"
+                "{{bar:30{colors}}} {{decimal_bytes}} of {{decimal_total_bytes}}, {{decimal_bytes_per_sec}} {{wide_msg}}"
             ),
-            None => "{bytes}, {binary_bytes_per_sec} {wide_msg}".to_owned(),
+            None => "{decimal_bytes}, {decimal_bytes_per_sec} {wide_msg}".to_owned(),
         };
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style.progress_chars("━━─"));
@@ -116,16 +112,16 @@ impl Ui {
             return self.json_line(&value);
         }
         let rows: u64 = manifest.rows.values().sum();
-        let noun = if rows == 1 { "row" } else { "rows" };
         let text = [
             self.labelled("Database", &manifest.database),
             self.labelled("Backup", &path.display().to_string()),
             self.labelled(
                 "Holds",
                 &format!(
-                    "{}, {} with {rows} {noun}, {}",
+                    "{}, {} with {}, {}",
                     ids(&manifest.heads),
                     count(manifest.rows.len(), "table"),
+                    count(rows, "row"),
                     bytes(manifest.bytes)
                 ),
             ),
@@ -134,7 +130,7 @@ impl Ui {
                 &format!(
                     "{}, in {} altogether",
                     verified(manifest.verified),
-                    seconds(Duration::from_secs_f64(manifest.seconds))
+                    recorded_seconds(manifest.seconds)
                 ),
             ),
             self.left_out(manifest),
@@ -371,7 +367,7 @@ impl Ui {
             backup.before.phrase(),
             bytes(manifest.bytes),
             verified(manifest.verified),
-            seconds(Duration::from_secs_f64(manifest.seconds)),
+            recorded_seconds(manifest.seconds),
         ));
         self.warn_of_omissions(manifest);
         if self.format == Format::Json {
@@ -499,13 +495,12 @@ fn tables<'a>(
         .collect()
 }
 
-/// `3m`, `2d 4h`: the two largest units; `None` for a time that has not come yet.
+/// `None` for a time that has not come yet.
 fn age(manifest: &Manifest, now: SystemTime) -> Option<String> {
     let Some(at) = time::moment(&manifest.at) else {
         return Some("?".to_owned());
     };
-    let age = time::shown(now.duration_since(at).ok()?);
-    Some(age.split(' ').take(2).collect::<Vec<_>>().join(" "))
+    Some(figures::age(now.duration_since(at).ok()?))
 }
 
 #[cfg(test)]
@@ -541,7 +536,7 @@ mod tests {
             ]
         );
         let at = time::moment("2026-11-23T05:06:07Z").unwrap();
-        assert_eq!(age(&manifest, at).as_deref(), Some("2d 1h"));
+        assert_eq!(age(&manifest, at).as_deref(), Some("2 days"));
         // Turns red if a clock that was set back makes a backup look new.
         assert_eq!(age(&manifest, SystemTime::UNIX_EPOCH), None);
     }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::json::{Format, VERSION};
 use super::{Ui, insist};
+use crate::domain::figures::recorded_seconds;
 use crate::domain::guard::Guarded;
 use crate::domain::revision::{RevisionId, in_short};
 use crate::error::Failure;
@@ -58,10 +59,10 @@ impl Ui {
     pub fn guard_failed(&self, guarded: &Guarded) {
         self.guard_command_ended(guarded);
         insist(&format!(
-            "{} the command ended {} after {:.1} s; looking at what it applied",
+            "{} the command ended {} after {}; looking at what it applied",
             self.err.with("failed:", Color::Red),
             guarded.how(),
-            guarded.seconds,
+            recorded_seconds(guarded.seconds),
         ));
     }
 

@@ -29,11 +29,12 @@ use std::time::{Duration, SystemTime};
 use colored::Color;
 use serde_json::Value;
 
+use crate::domain::figures::{count, seconds};
 use crate::domain::lock::Holder;
 use crate::domain::untrusted;
 use crate::error::{Exit, Failure};
 
-pub use backup::{BackupList, Replacement, Restoration, Transfer, bytes};
+pub use backup::{BackupList, Replacement, Restoration, Transfer};
 pub use findings::PlanFooter;
 pub use guard::GuardedCommand;
 pub use json::{CurrentView, Format, PlanView, RemoteHistory};
@@ -295,23 +296,4 @@ fn insist(text: &str) {
 fn not_written(error: &io::Error) -> Failure {
     Failure::user(format!("cannot write to stdout: {error}"))
         .hint("nothing was changed; check where the output goes and run it again")
-}
-
-/// `0.8 s`, `2 min 15 s`.
-fn seconds(elapsed: Duration) -> String {
-    let whole = elapsed.as_secs();
-    if whole < 60 {
-        format!("{:.1} s", elapsed.as_secs_f64())
-    } else {
-        format!("{} min {} s", whole / 60, whole % 60)
-    }
-}
-
-/// `1 step`, `3 steps`.
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
-    }
 }

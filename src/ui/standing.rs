@@ -1,11 +1,12 @@
 //! What `current` shows of the records: the run that is not over, and the newest backup.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
 use super::{Ui, count};
 use crate::domain::backup::Manifest;
+use crate::domain::figures;
 use crate::domain::journal::Run;
 use crate::domain::time;
 
@@ -104,27 +105,18 @@ pub(super) fn backup_json(recorded: &Recorded<'_>) -> Value {
     })
 }
 
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
-
 /// How long ago a moment was, given in RFC 3339; the moment itself if the clock is behind it.
 fn ago(moment: &str, now: SystemTime) -> String {
     let elapsed = time::moment(moment).and_then(|moment| now.duration_since(moment).ok());
-    let Some(elapsed) = elapsed.map(|elapsed: Duration| elapsed.as_secs()) else {
-        return format!("at {moment}");
-    };
-    match elapsed {
-        ..MINUTE => format!("{elapsed} s ago"),
-        MINUTE..HOUR => format!("{} min ago", elapsed / MINUTE),
-        HOUR..DAY => format!("{} h ago", elapsed / HOUR),
-        DAY.. => format!("{} ago", count((elapsed / DAY) as usize, "day")),
-    }
+    elapsed.map_or_else(
+        || format!("at {moment}"),
+        |elapsed| format!("{} ago", figures::age(elapsed)),
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 

@@ -7,6 +7,7 @@ use clap::Args;
 use super::comment::{file_of, typed};
 use super::project::files;
 use crate::commands::CommandContext;
+use crate::domain::figures::count;
 use crate::domain::sql_files::file::{self, MigrationFile};
 use crate::domain::sql_files::template::{Template, template};
 use crate::engine::sql_files::writing;
@@ -89,10 +90,7 @@ pub fn run(args: &TemplateArgs, context: &CommandContext<'_>) -> Result<(), Fail
 }
 
 fn summary(template: &Template) -> String {
-    let statements = |count: usize| match count {
-        1 => "1 statement".to_owned(),
-        count => format!("{count} statements"),
-    };
+    let statements = |number| count(number, "statement");
     match (template.inverted, template.explained) {
         (0, 0) => "No statement leaves anything that would have to be taken back.".to_owned(),
         (inverted, 0) => format!("{} inverted.", statements(inverted)),

@@ -5,6 +5,7 @@ use crate::commands::CommandContext;
 use crate::commands::downgrade_safe::undoing as undoing_by;
 use crate::commands::journal_recorder::{store, store_failure};
 use crate::commands::project::Project;
+use crate::domain::figures::count;
 use crate::domain::journal::{CrashState, Run, RunBackup, to_go_back};
 use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};
@@ -17,14 +18,14 @@ const SHOWN_LINES: usize = 20;
 pub(super) fn told(run: &Run) -> String {
     let begun = &run.begun;
     format!(
-        "run {} of {}@{} to {}, begun {}, {} of {} steps done",
+        "run {} of {}@{} to {}, begun {}, {} of {} done",
         begun.run,
         begun.by.user,
         begun.by.host,
         begun.target,
         run.since,
         run.done,
-        begun.removes.len()
+        count(begun.removes.len(), "step")
     )
 }
 

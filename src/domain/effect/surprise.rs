@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{TableIdentity, Unmeasured};
+use crate::domain::figures::count;
 use crate::domain::operation::TableName;
-use crate::domain::risk::figures::thousands;
 
 /// One unannounced effect, with its object and, if it is known, how much it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -307,11 +307,6 @@ impl fmt::Display for TableIdentity {
     }
 }
 
-fn rows(number: u64) -> String {
-    let noun = if number == 1 { "row" } else { "rows" };
-    format!("{} {noun}", thousands(number))
-}
-
 /// Completes "step 2 would ...": `also delete 3 rows of billing`.
 impl fmt::Display for Surprise {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -330,7 +325,7 @@ impl fmt::Display for Surprise {
                 table,
                 rows: Some(number),
             } => {
-                write!(formatter, "drop table {table} ({})", rows(*number))
+                write!(formatter, "drop table {table} ({})", count(*number, "row"))
             }
             Self::PartitionDetached { partition, parent } => {
                 write!(formatter, "detach partition {partition} from {parent}")
@@ -347,12 +342,8 @@ impl fmt::Display for Surprise {
                 column,
                 values: Some(number),
             } => {
-                let noun = if *number == 1 { "value" } else { "values" };
-                write!(
-                    formatter,
-                    "drop column {table}.{column} ({} {noun})",
-                    thousands(*number)
-                )
+                let values = count(*number, "value");
+                write!(formatter, "drop column {table}.{column} ({values})")
             }
             Self::ColumnRetyped {
                 table,
@@ -372,13 +363,21 @@ impl fmt::Display for Surprise {
                 ..
             } => {
                 let at_most = if *exact { "" } else { "up to " };
-                write!(formatter, "delete {at_most}{} of {table}", rows(*number))
+                write!(
+                    formatter,
+                    "delete {at_most}{} of {table}",
+                    count(*number, "row")
+                )
             }
             Self::RowsUpdated {
                 table,
                 rows: number,
             } => {
-                write!(formatter, "update up to {} of {table}", rows(*number))
+                write!(
+                    formatter,
+                    "update up to {} of {table}",
+                    count(*number, "row")
+                )
             }
             Self::TableEmptied {
                 table,
@@ -389,7 +388,11 @@ impl fmt::Display for Surprise {
                 let may = if *certain { "" } else { "perhaps " };
                 match number {
                     Some(number) => {
-                        write!(formatter, "{may}delete all {} of {table}", rows(*number))
+                        write!(
+                            formatter,
+                            "{may}delete all {} of {table}",
+                            count(*number, "row")
+                        )
                     }
                     None => write!(formatter, "{may}delete all rows of {table}"),
                 }

@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use crate::domain::backup::Verified;
+use crate::domain::figures::{bytes, count};
 use crate::domain::journal::{
     BackupMoment, Begun, Checked, End, Entry, Line, Run, RunBackup, Stopped, to_go_back,
 };
@@ -181,8 +182,8 @@ fn before(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
                         .collect();
                     let number = ruling.points.len();
                     if missing.is_empty() {
-                        let points = if number == 1 { "point" } else { "points" };
-                        (State::Done, format!("{number} {points} required, all met"))
+                        let points = count(number, "point");
+                        (State::Done, format!("{points} required, all met"))
                     } else {
                         (State::Failed, missing.join("; "))
                     }
@@ -199,11 +200,7 @@ fn before(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
 fn during(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
     let item = |sentence, (state, evidence)| item(Phase::During, sentence, state, evidence);
     let all = run.begun.removes.len();
-    let steps = format!(
-        "{} of {all} {} done",
-        run.done,
-        if all == 1 { "step" } else { "steps" }
-    );
+    let steps = format!("{} of {} done", run.done, count(all, "step"));
     let cause = seen
         .stopped
         .map(|stopped| stopped.cause.as_str())
@@ -303,8 +300,8 @@ fn after(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
     let evidence = match seen.counted {
         Some(tables) if state == State::Done => {
             format!(
-                "{evidence}; the rows of {tables} {} were counted at the end",
-                if tables == 1 { "table" } else { "tables" }
+                "{evidence}; the rows of {} were counted at the end",
+                count(tables, "table")
             )
         }
         _ => evidence,
@@ -368,10 +365,10 @@ fn backed_up(backup: Option<&RunBackup>) -> (State, String) {
     (
         state,
         format!(
-            "backup {}, made {}, {} bytes, {proof}",
+            "backup {}, made {}, {}, {proof}",
             manifest.id,
             before.phrase(),
-            manifest.bytes
+            bytes(manifest.bytes)
         ),
     )
 }
@@ -390,10 +387,7 @@ fn assessed(begun: &Begun) -> (State, String) {
         .losses
         .as_deref()
         .unwrap_or("loses nothing that is known");
-    let sentence = format!(
-        "{number} {}: {losses}",
-        if number == 1 { "finding" } else { "findings" }
-    );
+    let sentence = format!("{}: {losses}", count(number, "finding"));
     if unknown == 0 {
         (State::Done, sentence)
     } else {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{Consent, Policy, PolicyDecision, Requirement, Situation};
 use crate::domain::backup::Verified;
+use crate::domain::figures::count;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::risk::Level;
 use crate::domain::time;
@@ -174,17 +175,12 @@ impl Policy {
                     "steps",
                     "no step may be taken back: migrations only go forward here",
                 ),
-                1 => point("steps", "at most 1 step may be taken back"),
-                most => point("steps", format!("at most {most} steps may be taken back")),
+                most => point(
+                    "steps",
+                    format!("at most {} may be taken back", count(most, "step")),
+                ),
             };
-            let planned = format!(
-                "the plan has {}",
-                if situation.steps == 1 {
-                    "1 step".to_owned()
-                } else {
-                    format!("{} steps", situation.steps)
-                }
-            );
+            let planned = format!("the plan has {}", count(situation.steps, "step"));
             match most {
                 _ if situation.steps <= most => required.met(planned),
                 0 => required

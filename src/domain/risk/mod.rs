@@ -1,6 +1,5 @@
 //! What each step of a plan puts at risk: one rule, one file.
 
-pub mod figures;
 mod finding_draft;
 mod instant;
 mod objects;

@@ -1,9 +1,9 @@
 //! What a rule looks at: one operation of a downgrade with the schema right before it.
 
-use super::figures::evidence;
 use super::finding_draft::FindingDraft;
-use super::{Answer, FailurePrediction, Level, Probe, Question};
+use super::{Answer, Evidence, FailurePrediction, Level, Probe, Question};
 use crate::domain::dialect::Dialect;
+use crate::domain::figures::{bytes, counted};
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{EventKind, Function, StepTrace};
 use crate::domain::operation::{Operation, Place, Recreate, TableName};
@@ -282,6 +282,20 @@ pub(super) enum Size {
     Unknown,
 }
 
+/// An answer with what it counts.
+pub(super) fn evidence(answer: &Answer, one: &str, many: &str) -> Evidence {
+    let mut sentence = counted(answer.count, answer.exact, one, many);
+    if !answer.exact {
+        sentence.push_str(", by the server's estimate");
+    }
+    Evidence {
+        sentence,
+        count: Some(answer.count),
+        exact: answer.exact,
+        query: Some(answer.query.clone()),
+    }
+}
+
 /// Up to here a table is read or written in about a second, so that nobody notices.
 const SMALL: u64 = 16 * 1024 * 1024;
 
@@ -298,7 +312,7 @@ impl Size {
     /// ` (1.2 GB)`, or nothing.
     pub(super) fn words(&self) -> String {
         match self {
-            Self::Known(answer) => format!(" ({})", super::figures::bytes(answer.count)),
+            Self::Known(answer) => format!(" ({})", bytes(answer.count)),
             Self::Nothing | Self::Unknown => String::new(),
         }
     }
@@ -308,7 +322,7 @@ impl Size {
             return None;
         };
         let mut evidence = evidence(answer, "byte", "bytes");
-        evidence.sentence = super::figures::bytes(answer.count);
+        evidence.sentence = bytes(answer.count);
         Some(evidence)
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::figures::counted;
 use super::{FailurePrediction, Finding, Level};
+use crate::domain::figures::counted;
 use crate::domain::finding_code::{FindingCode, NoSuchFinding};
 
 /// What goes, summed over steps. A figure with an estimate in it is one.

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::domain::checks::touches;
 use crate::domain::command::Command;
+use crate::domain::figures::count;
 use crate::domain::journal::{Begun, End, Entry, Line, Rows, Run, Stopped, to_go_back};
 use crate::domain::lock::Operator;
 use crate::domain::outcome::Cause;
@@ -261,7 +262,7 @@ impl<'a> ReportBuilder<'a> {
         let of = self.steps.len();
         let is_done = |step: &&Step| step.state == StepState::Done;
         let done = self.steps.iter().filter(is_done).count();
-        let revisions = if of == 1 { "revision" } else { "revisions" };
+        let revisions = count(of, "revision");
         let before = if let Some(Stop { stopped, .. }) = self.stops.last() {
             let Stopped {
                 step,
@@ -285,10 +286,10 @@ impl<'a> ReportBuilder<'a> {
                     guarded.how()
                 ),
                 (Some(guarded), _) => format!(
-                    "the command ended {}, rolled back {of} {revisions}",
+                    "the command ended {}, rolled back {revisions}",
                     guarded.how()
                 ),
-                (None, _) => format!("rolled back {of} {revisions}"),
+                (None, _) => format!("rolled back {revisions}"),
             },
             Status::Failed => format!("failed at {before}"),
             Status::Interrupted => format!("interrupted at {before}"),
@@ -297,9 +298,9 @@ impl<'a> ReportBuilder<'a> {
                     "no end is recorded: step {} of {of}, {revision}, is under way or was broken off",
                     step + 1
                 ),
-                _ => format!("no end is recorded: {done} of {of} {revisions} rolled back so far"),
+                _ => format!("no end is recorded: {done} of {revisions} rolled back so far"),
             },
-            Status::Abandoned => format!("given up after {done} of {of} {revisions}"),
+            Status::Abandoned => format!("given up after {done} of {revisions}"),
             Status::Restored => "the database was put back from a backup".to_owned(),
         }
     }

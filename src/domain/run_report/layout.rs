@@ -1,5 +1,6 @@
 //! The account as a page: what is told, in which order, without a word on how it looks.
 
+use crate::domain::figures::{bytes, count, counted, recorded_seconds, thousands};
 use crate::domain::revision::by_the_last;
 use crate::engine::SQL_FILES;
 
@@ -111,7 +112,7 @@ fn summary(document: &RunReport) -> Vec<Block> {
         ("Ended", document.ended.as_deref().map(moment).map(plain)),
         (
             "Duration",
-            document.seconds.map(|taken| plain(seconds(taken))),
+            document.seconds.map(|taken| plain(recorded_seconds(taken))),
         ),
         (
             "Command under guard",
@@ -120,7 +121,7 @@ fn summary(document: &RunReport) -> Vec<Block> {
         (
             "It ended",
             guarded.map(|guarded| {
-                let took = seconds(guarded.seconds);
+                let took = recorded_seconds(guarded.seconds);
                 plain(format!("{}, after {took}", guarded.how()))
             }),
         ),
@@ -181,15 +182,15 @@ fn rollback(document: &RunReport) -> Vec<Block> {
 
 fn before(document: &RunReport) -> Vec<Block> {
     let data = &document.data;
-    let counted: Vec<Rows> = data.rows.iter().filter_map(|table| table.before).collect();
-    let rows = (!counted.is_empty()).then(|| {
-        let sum = counted.iter().map(|rows| rows.rows).sum();
-        let exact = counted.iter().all(|rows| rows.exact);
+    let known: Vec<Rows> = data.rows.iter().filter_map(|table| table.before).collect();
+    let rows = (!known.is_empty()).then(|| {
+        let sum = known.iter().map(|rows| rows.rows).sum();
+        let exact = known.iter().all(|rows| rows.exact);
         let about = if exact { "" } else { "about " };
         plain(format!(
-            "{about}{} in {} tables",
-            number(sum),
-            counted.len()
+            "{about}{} in {}",
+            thousands(sum),
+            count(known.len(), "table")
         ))
     });
     let touched: Vec<String> = data
@@ -197,8 +198,10 @@ fn before(document: &RunReport) -> Vec<Block> {
         .iter()
         .filter(|table| table.touched)
         .map(|table| {
-            let rows = table.before.map_or("unknown".to_owned(), told);
-            format!("{}: {rows} rows", table.table)
+            let rows = table.before.map_or("unknown rows".to_owned(), |rows| {
+                counted(rows.rows, rows.exact, "row", "rows")
+            });
+            format!("{}: {rows}", table.table)
         })
         .collect();
     let mut blocks = vec![facts(vec![
@@ -287,10 +290,7 @@ fn backup(document: &RunReport) -> Vec<Block> {
                 ))),
             ),
             ("File", Some(literal(&backup.file))),
-            (
-                "Size",
-                Some(plain(format!("{} bytes", number(backup.bytes)))),
-            ),
+            ("Size", Some(plain(bytes(backup.bytes)))),
             ("SHA-256", Some(literal(&backup.sha256))),
             (
                 "Verified",
@@ -302,7 +302,7 @@ fn backup(document: &RunReport) -> Vec<Block> {
                 })),
             ),
             ("By", backup.client.clone().map(plain)),
-            ("Duration", Some(plain(seconds(backup.seconds)))),
+            ("Duration", Some(plain(recorded_seconds(backup.seconds)))),
         ]),
         Block::Paragraph(plain(format!(
             "To restore the database to {}, and discard what was written since:",
@@ -324,7 +324,7 @@ fn steps(document: &RunReport) -> Vec<Block> {
             plain(first_line(step.message.as_deref().unwrap_or(""))),
             plain(state(step)),
             plain(step.started.as_deref().map(moment).unwrap_or_default()),
-            plain(step.seconds.map(seconds).unwrap_or_default()),
+            plain(step.seconds.map(recorded_seconds).unwrap_or_default()),
         ]
     });
     let mut blocks = vec![Block::Table(
@@ -573,33 +573,16 @@ pub fn moment(at: &str) -> String {
     }
 }
 
-fn seconds(taken: f64) -> String {
-    format!("{taken:.1} s")
-}
-
 fn told(rows: Rows) -> String {
     let about = if rows.exact { "" } else { "about " };
-    format!("{about}{}", number(rows.rows))
-}
-
-/// `1,234,567`.
-fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    format!("{about}{}", thousands(rows.rows))
 }
 
 fn signed(change: i64) -> String {
     match change {
         0 => "0".to_owned(),
-        more if more > 0 => format!("+{}", number(more.unsigned_abs())),
-        fewer => format!("-{}", number(fewer.unsigned_abs())),
+        more if more > 0 => format!("+{}", thousands(more.unsigned_abs())),
+        fewer => format!("-{}", thousands(fewer.unsigned_abs())),
     }
 }
 

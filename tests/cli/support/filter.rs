@@ -19,7 +19,7 @@ static VOLATILE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             "$1[BACKUP]",
         ),
         (
-            r"(?m)^\d{8}T\d{6}Z-\d+(-\d+)? +\d+[a-z]\S* +",
+            r"(?m)^\d{8}T\d{6}Z-\d+(-\d+)? +\d+ (?:s|min|h|days?) +",
             "[BACKUP]  [AGE]  ",
         ),
         (r"(?m)^id +age +size", "id  age  size"),

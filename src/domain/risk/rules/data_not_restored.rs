@@ -3,9 +3,9 @@
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, RowChange, TableName};
-use crate::domain::risk::figures::evidence;
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::restored_from;
+use crate::domain::risk::operation_context::evidence;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, is_same, operations, operations_with_schema,
 };

@@ -1,10 +1,11 @@
 //! The downgrade itself changes rows.
 
+use crate::domain::figures::counted;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, RowChange};
-use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::evidence;
 use crate::domain::risk::operation_context::{TableContents, operations_with_schema};
 use crate::domain::risk::{Level, Probe, Question};
 

@@ -1,11 +1,12 @@
 //! A word goes from an enum.
 
 use crate::domain::dialect::Dialect;
+use crate::domain::figures::counted;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnType, Family, Operation, TableName};
-use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::evidence;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, operations_with_schema,
 };

@@ -1,11 +1,12 @@
 //! Rows have to point at others again.
 
 use crate::domain::dialect::Dialect;
+use crate::domain::figures::counted;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Constraint, Operation};
-use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::evidence;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, operations_with_schema,
 };

@@ -1,11 +1,12 @@
 //! A column that took NULL takes it no more, or a new column does not.
 
 use crate::domain::dialect::Dialect;
+use crate::domain::figures::counted;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnDefinition, Operation, TableName};
-use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::evidence;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, operations_with_schema,
 };

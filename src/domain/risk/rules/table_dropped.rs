@@ -1,11 +1,12 @@
 //! A table goes with its rows.
 
+use crate::domain::figures::counted;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, TableName};
-use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::{archived_columns, copy_of};
+use crate::domain::risk::operation_context::evidence;
 use crate::domain::risk::operation_context::{
     TableContents, is_same, operations, operations_with_schema,
 };

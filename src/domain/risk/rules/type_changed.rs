@@ -2,11 +2,12 @@
 
 use super::enum_value_removed::removed;
 use crate::domain::dialect::Dialect;
+use crate::domain::figures::counted;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnChange, ColumnType, Operation, TableName};
-use crate::domain::risk::figures::{counted, evidence};
 use crate::domain::risk::finding_draft::FindingDraft;
+use crate::domain::risk::operation_context::evidence;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, operations_with_schema,
 };
