@@ -13,8 +13,8 @@ use crate::domain::command::Command;
 use crate::domain::effect::{Announced, Surprise};
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{Migrations, StepTrace, announced, predict, reachable};
+use crate::domain::names::and;
 use crate::domain::plan::Plan;
-use crate::domain::revision::RevisionId;
 use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
 use crate::domain::risk::verdict::{Advice, Allowed, RiskSummary, advise, to_be_allowed};
 use crate::domain::risk::{self, Culprit, Level, NoProbe, Probe};
@@ -180,14 +180,9 @@ impl ShownForecast {
         ));
         let failure = match &self.forecast.reachable {
             Some(reachable) if reachable.steps > 0 => {
-                let stands = reachable
-                    .heads
-                    .iter()
-                    .map(RevisionId::as_str)
-                    .collect::<Vec<_>>();
                 let words = format!(
                     "the last position that can be reached is {}",
-                    stands.join(", ")
+                    and(&reachable.heads)
                 );
                 match &reachable.target {
                     Some(target) => failure.hint(format!(

@@ -4,6 +4,7 @@
 //! table shows no other difference than one without.
 
 use super::checks::{Counts, object};
+use super::names::heads;
 use super::run_report::{Named, RunReport};
 use super::schema::SchemaLines;
 
@@ -60,15 +61,7 @@ impl Row {
 }
 
 fn ids(revisions: &[Named]) -> String {
-    let ids: Vec<&str> = revisions
-        .iter()
-        .map(|named| named.revision.as_str())
-        .collect();
-    if ids.is_empty() {
-        "base".to_owned()
-    } else {
-        ids.join(", ")
-    }
+    heads(revisions.iter().map(|named| &named.revision))
 }
 
 /// A schema without the table. `qualified` is whether its lines name tables with their schema.

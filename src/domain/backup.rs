@@ -8,6 +8,7 @@ use super::connection::{RowsAre, VersionTable};
 use super::database_identity::{DatabaseIdentity, DatabaseReference};
 use super::dialect::Dialect;
 use super::lock::Operator;
+use super::names::heads;
 use super::revision::Heads;
 use super::schema::{SchemaLines, is_comparable};
 use crate::domain::figures::count;
@@ -213,21 +214,10 @@ impl DatabaseDigest {
     pub fn differences(&self, manifest: &Manifest) -> Vec<String> {
         let mut differences = Vec::new();
         if self.heads != manifest.heads {
-            let listed = |heads: &Heads| {
-                let heads: Vec<&str> = heads
-                    .iter()
-                    .map(super::revision::RevisionId::as_str)
-                    .collect();
-                if heads.is_empty() {
-                    "base".to_owned()
-                } else {
-                    heads.join(", ")
-                }
-            };
             differences.push(format!(
                 "the version table says {} and not {}",
-                listed(&self.heads),
-                listed(&manifest.heads)
+                heads(&self.heads),
+                heads(&manifest.heads)
             ));
         }
         let schema = self.has_schema_of(manifest);

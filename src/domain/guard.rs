@@ -1,5 +1,6 @@
 //! A command under guard: how it ended, and what has to go to undo what it applied.
 
+use crate::domain::names::and;
 use serde::{Deserialize, Serialize};
 
 use super::database_identity::DatabaseReference;
@@ -59,7 +60,7 @@ pub enum GuardRefusal {
     #[error(transparent)]
     Unknown(#[from] UnknownRevision),
     /// The database is not above where it was: something is gone.
-    #[error("the database is not above where it was: {} went", told(gone))]
+    #[error("the database is not above where it was: {} went", and(gone))]
     NotAbove {
         /// What was applied before and is not any more.
         gone: Vec<RevisionId>,
@@ -67,16 +68,11 @@ pub enum GuardRefusal {
         new: Vec<RevisionId>,
     },
     /// What was there before would go along, or would not be what it was.
-    #[error("{} cannot be taken back without what was there before", told(new))]
+    #[error("{} cannot be taken back without what was there before", and(new))]
     NotAlone {
         /// What is applied now and was not before.
         new: Vec<RevisionId>,
     },
-}
-
-fn told(ids: &[RevisionId]) -> String {
-    let ids: Vec<&str> = ids.iter().map(RevisionId::as_str).collect();
-    ids.join(", ")
 }
 
 impl Before {
@@ -125,6 +121,7 @@ impl Before {
 mod tests {
     use super::*;
     use crate::domain::graph::drawn;
+    use crate::domain::names::list;
     use crate::domain::revision::Revision;
 
     const DIAMOND: &str = "base0; a1:base0; b1:base0; m:a1,b1; top:m";
@@ -148,9 +145,8 @@ mod tests {
     fn back(drawing: &str, from: &[&str], to: &[&str]) -> Result<(String, String), GuardRefusal> {
         let graph = drawn(drawing);
         let plan = before(&graph, from).way_back(&graph, &ids(to))?;
-        let steps: Vec<RevisionId> = plan.steps.iter().map(|step| step.removes.clone()).collect();
-        let left: Vec<RevisionId> = plan.final_heads().iter().cloned().collect();
-        Ok((told(&steps), told(&left)))
+        let steps = plan.steps.iter().map(|step| &step.removes);
+        Ok((list(steps), list(plan.final_heads())))
     }
 
     fn is(steps: &str, left: &str) -> (String, String) {

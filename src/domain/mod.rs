@@ -23,6 +23,7 @@ pub mod guard;
 pub mod interrupt;
 pub mod journal;
 pub mod lock;
+pub mod names;
 pub mod operation;
 pub mod outcome;
 pub mod plan;

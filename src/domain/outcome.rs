@@ -1,5 +1,6 @@
 //! What a run did and where it stopped.
 
+use super::names::and;
 use std::fmt;
 use std::time::Duration;
 
@@ -406,11 +407,10 @@ impl fmt::Display for Position {
             Self::Elsewhere { heads } if heads.is_empty() => formatter
                 .write_str("changed: the version table is empty, which was not to be expected"),
             Self::Elsewhere { heads } => {
-                let heads: Vec<&str> = heads.iter().map(RevisionId::as_str).collect();
                 write!(
                     formatter,
                     "changed: the version table holds {}, which was not to be expected",
-                    heads.join(", ")
+                    and(heads)
                 )
             }
             Self::Unknown { reason } => write!(formatter, "unknown: {reason}"),

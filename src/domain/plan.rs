@@ -331,7 +331,7 @@ mod tests {
         }
         assert_eq!(
             error(DIAMOND, &["m"], "m-1"),
-            "the way down from m is ambiguous: m merges a1, b1"
+            "the way down from m is ambiguous: m merges a1 and b1"
         );
         assert_eq!(
             error(DIAMOND, &["m"], "top"),

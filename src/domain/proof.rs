@@ -8,6 +8,7 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
+use super::names::some;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -150,14 +151,6 @@ impl Evidence {
 /// How many names a sentence has.
 const SHOWN: usize = 5;
 
-fn names(names: &[String]) -> String {
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
 impl Doubt {
     /// The code in JSON.
     pub fn code(&self) -> &'static str {
@@ -213,22 +206,22 @@ impl fmt::Display for Doubt {
             Self::RowsChanged(tables) => write!(
                 formatter,
                 "rows of {} were written while the step ran",
-                names(tables)
+                some(tables, SHOWN)
             ),
             Self::Emptied(tables) => write!(
                 formatter,
                 "{} had rows before the step and is empty",
-                names(tables)
+                some(tables, SHOWN)
             ),
             Self::NotCompared(tables) => {
-                write!(formatter, "{} could not be compared", names(tables))
+                write!(formatter, "{} could not be compared", some(tables, SHOWN))
             }
             Self::Unreadable(tables) => write!(
                 formatter,
                 "rollback's user may not read {tables} of the tables"
             ),
             Self::SequencesSetBack(sequences) => {
-                write!(formatter, "{} was set back", names(sequences))
+                write!(formatter, "{} was set back", some(sequences, SHOWN))
             }
             Self::FileWritten => formatter.write_str("the file was written while the step ran"),
         }

@@ -31,6 +31,12 @@ impl fmt::Display for RevisionId {
     }
 }
 
+impl AsRef<str> for RevisionId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl From<&str> for RevisionId {
     fn from(id: &str) -> Self {
         Self::new(id)
@@ -42,25 +48,6 @@ impl From<&str> for RevisionId {
 /// A revision that another applied one depends on may or may not be a row, so two sets of heads are
 /// compared through [`Graph::applied`](super::graph::Graph::applied), never directly.
 pub type Heads = BTreeSet<RevisionId>;
-
-/// How many names are told one by one.
-pub const TOLD: usize = 3;
-
-/// The names, or `base` where there are none, as Alembic calls it. Of many the last and how many others: a history
-/// of SQL files has a row for each that is applied.
-pub fn in_short<'names>(names: impl IntoIterator<Item = &'names str>) -> String {
-    by_the_last(names, TOLD)
-}
-
-/// The same, with no more than so many one by one.
-pub fn by_the_last<'names>(names: impl IntoIterator<Item = &'names str>, told: usize) -> String {
-    let names: Vec<_> = names.into_iter().map(on_one_line).collect();
-    match &names[..] {
-        [] => "base".to_owned(),
-        [.., last] if names.len() > told => format!("{last}, and {} more", names.len() - 1),
-        _ => names.join(", "),
-    }
-}
 
 /// One migration script.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,17 +80,5 @@ impl Revision {
             .map(str::trim)
             .find(|line| !line.is_empty())
             .unwrap_or("(no message)")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::in_short;
-
-    #[test]
-    fn many_names_are_told_by_the_last_and_their_number() {
-        assert_eq!(in_short([]), "base");
-        assert_eq!(in_short(["a", "b", "c"]), "a, b, c");
-        assert_eq!(in_short(["a", "b", "c", "d"]), "d, and 3 more");
     }
 }

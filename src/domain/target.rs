@@ -5,6 +5,7 @@
 //! whole way down, where Alembic stops at the first merge; and everything that points upwards is
 //! refused here, in words.
 
+use super::names::{and, list};
 use std::str::FromStr;
 
 use fixedbitset::FixedBitSet;
@@ -124,7 +125,7 @@ pub enum TargetError {
     /// `REV-N` across a merge.
     #[error(
         "the way down from {from} is ambiguous: {merge} merges {}",
-        list(parents)
+        and(parents)
     )]
     AmbiguousWalk {
         /// Where the walk started.
@@ -142,13 +143,6 @@ pub enum TargetError {
         /// The heads on it.
         rows: Vec<RevisionId>,
     },
-}
-
-fn list(ids: &[RevisionId]) -> String {
-    ids.iter()
-        .map(RevisionId::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 impl TargetError {

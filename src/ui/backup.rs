@@ -10,11 +10,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::json::{Format, VERSION, rounded};
-use super::steps::ids;
 use super::{Ui, Verbosity, count, seconds, terminal};
 use crate::domain::backup::{DatabaseDigest, LeftOut, Manifest, Part, Verified};
 use crate::domain::figures::{self, bytes, recorded_seconds};
 use crate::domain::journal::RunBackup;
+use crate::domain::names::in_short;
 use crate::domain::time;
 use crate::error::Failure;
 
@@ -119,7 +119,7 @@ impl Ui {
                 "Holds",
                 &format!(
                     "{}, {} with {}, {}",
-                    ids(&manifest.heads),
+                    in_short(&manifest.heads),
                     count(manifest.rows.len(), "table"),
                     count(rows, "row"),
                     bytes(manifest.bytes)
@@ -181,7 +181,7 @@ impl Ui {
                 }
                 .to_owned(),
                 manifest.run.clone().unwrap_or_else(|| "-".to_owned()),
-                ids(&manifest.heads),
+                in_short(&manifest.heads),
                 manifest.database_key.clone(),
             ]
         }));
@@ -238,11 +238,11 @@ impl Ui {
         }
         text.push_str(&self.left_out(manifest));
         let unread = "not known: the database cannot be read".to_owned();
-        text.push_str(&self.labelled("Now", &now.map_or(unread, |now| ids(&now.heads))));
+        text.push_str(&self.labelled("Now", &now.map_or(unread, |now| in_short(&now.heads))));
         if let (Some(now), true) = (now, replacement.is_known) {
             text.push_str(&self.comparison(now, manifest));
         } else if replacement.is_known {
-            text.push_str(&self.labelled("Then", &ids(&manifest.heads)));
+            text.push_str(&self.labelled("Then", &in_short(&manifest.heads)));
         }
         if let Some(run) = replacement.run {
             text.push_str(&self.labelled("Ends", &format!("the unfinished run {run}")));
@@ -252,7 +252,7 @@ impl Ui {
 
     /// How the present state differs from a backup.
     fn comparison(&self, now: &DatabaseDigest, manifest: &Manifest) -> String {
-        let mut text = self.labelled("Then", &ids(&manifest.heads));
+        let mut text = self.labelled("Then", &in_short(&manifest.heads));
         let schema = match now.has_schema_of(manifest) {
             Some(true) => "as in the backup",
             Some(false) => "differs from the backup",

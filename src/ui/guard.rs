@@ -7,7 +7,8 @@ use super::json::{Format, VERSION};
 use super::{Ui, insist};
 use crate::domain::figures::recorded_seconds;
 use crate::domain::guard::Guarded;
-use crate::domain::revision::{RevisionId, in_short};
+use crate::domain::names::in_short;
+use crate::domain::revision::RevisionId;
 use crate::error::Failure;
 
 /// A command that is about to be run.
@@ -33,7 +34,7 @@ impl Ui {
                 "current": watched.rows,
             }));
         }
-        let stands = listed(watched.rows);
+        let stands = in_short(watched.rows);
         self.say(&format!(
             "{} {} at {stands}",
             self.err.with("on guard:", Color::Cyan),
@@ -71,7 +72,7 @@ impl Ui {
         insist(&format!(
             "The command ended {}; the database is where it was before it: {}",
             guarded.how(),
-            listed(rows),
+            in_short(rows),
         ));
     }
 
@@ -87,8 +88,4 @@ impl Ui {
             }));
         }
     }
-}
-
-fn listed(rows: &[RevisionId]) -> String {
-    in_short(rows.iter().map(RevisionId::as_str))
 }

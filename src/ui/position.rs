@@ -88,7 +88,7 @@ impl Ui {
         let mut text = String::new();
         for id in ids {
             let title = (standing.titles)(id.as_str());
-            let line = format!("{} {title}", self.out.with(&id.to_string(), Color::Cyan));
+            let line = format!("{} {title}", self.out.with(&format!("{id}"), Color::Cyan));
             text.push_str(&self.labelled(label, line.trim_end()));
             label = "";
         }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::json::{Format, VERSION};
 use super::{Ui, count};
 use crate::domain::connection::Identity;
+use crate::domain::names::{TOLD, some};
 use crate::domain::sql_files::history::{Dependency, Kind};
 use crate::domain::sql_files::registration::Change;
 use crate::error::Failure;
@@ -85,11 +86,11 @@ impl NotRegistered {
                                 migrations have that version"
                     .to_owned()
             }
-            Self::Missing(missing) => format!("missing: {}", in_short(missing)),
+            Self::Missing(missing) => format!("missing: {}", some(missing, TOLD)),
             Self::Partly(present, missing) => format!(
                 "exists: {}; missing: {}",
-                in_short(present),
-                in_short(missing)
+                some(present, TOLD),
+                some(missing, TOLD)
             ),
             Self::NothingToLookFor => "the schema does not show whether it is applied".to_owned(),
         }
@@ -167,16 +168,6 @@ impl Ui {
         }
         let _ = writeln!(text, "\n{}", totals(told));
         text
-    }
-}
-
-/// The first names, and how many more there are.
-fn in_short(names: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let first = names[..names.len().min(SHOWN)].join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => first,
-        more => format!("{first}, and {more} more"),
     }
 }
 

@@ -7,7 +7,7 @@ use textwrap::core::display_width;
 
 use super::Ui;
 use super::json::{Format, VERSION};
-use crate::domain::revision::by_the_last;
+use crate::domain::names::latest;
 use crate::domain::run_report::layout::{Block, Cell, TITLE, moment, page};
 use crate::domain::run_report::markdown::markdown;
 use crate::domain::run_report::{Named, RunReport, Status};
@@ -237,8 +237,7 @@ fn named(revisions: &[Named], told: usize) -> String {
         let first = message.lines().next().unwrap_or_default().trim();
         format!("{} {first}", named.revision).trim_end().to_owned()
     };
-    let all: Vec<String> = revisions.iter().map(named).collect();
-    by_the_last(all.iter().map(String::as_str), told)
+    latest(revisions.iter().map(named), told)
 }
 
 fn history_json(runs: &[HistoryRow]) -> Value {

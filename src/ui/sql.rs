@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::json::{Format, PlanView};
-use super::steps::ids;
 use super::{Ui, count, terminal};
+use crate::domain::names::in_short;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::rendering::{RenderError, Rendering};
 use crate::error::Failure;
@@ -84,8 +84,8 @@ fn heading(number: usize, of: usize, step: &Step) -> String {
     } else {
         format!(
             "the version table holds {} before it and {} after it\n",
-            ids(&step.heads_before),
-            ids(&step.heads_after)
+            in_short(&step.heads_before),
+            in_short(&step.heads_after)
         )
     };
     format!(

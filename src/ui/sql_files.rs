@@ -10,8 +10,9 @@ use super::json::{Format, VERSION};
 use super::list::revision_json;
 use super::{Ui, Verbosity, count, insist};
 use crate::domain::connection::Identity;
+use crate::domain::names::in_short;
 use crate::domain::plan::{Plan, Step};
-use crate::domain::revision::{RevisionId, in_short};
+use crate::domain::revision::RevisionId;
 use crate::domain::risk::plan_forecast::PlanForecast;
 use crate::domain::risk::verdict::most_telling;
 use crate::domain::risk::{Finding, Level};
@@ -79,8 +80,7 @@ impl RegisteredMigration<'_> {
             return None;
         }
         Some(if reason == NEEDED {
-            let last_first = dependents.iter().rev().map(RevisionId::as_str);
-            format!("{reason}: {}", in_short(last_first))
+            format!("{reason}: {}", in_short(dependents.iter().rev()))
         } else {
             reason.clone()
         })

@@ -6,8 +6,9 @@ use colored::Color;
 
 use super::json::{Format, PlanView};
 use super::{Ui, Verbosity, count};
+use crate::domain::names::{and, in_short, latest};
 use crate::domain::plan::{Plan, Step};
-use crate::domain::revision::{Heads, RevisionId, by_the_last, in_short};
+use crate::domain::revision::Heads;
 use crate::domain::run_report::layout::moment;
 use crate::error::Failure;
 
@@ -106,10 +107,9 @@ impl Ui {
         ));
         let _ = writeln!(text, "{indent}{}", paint.dimmed(&facts.join(", ")));
         if !step.takes_along.is_empty() {
-            let along: Vec<&str> = step.takes_along.iter().map(RevisionId::as_str).collect();
             let warning = format!(
                 "takes along {}: they depend on each other",
-                along.join(", ")
+                and(&step.takes_along)
             );
             let _ = writeln!(text, "{indent}{}", paint.with(&warning, Color::Yellow));
         }
@@ -126,17 +126,12 @@ impl Ui {
     }
 }
 
-/// The rows in short.
-pub(super) fn ids(heads: &Heads) -> String {
-    in_short(heads.iter().map(RevisionId::as_str))
-}
-
 /// The rows in short. Those of a history that has one for each migration are told by the newest.
 pub(super) fn rows(heads: &Heads, is_sequence: bool) -> String {
     if is_sequence {
-        by_the_last(heads.iter().map(RevisionId::as_str), 1)
+        latest(heads, 1)
     } else {
-        ids(heads)
+        in_short(heads)
     }
 }
 

@@ -4,8 +4,8 @@ use super::{DowngradeSafeArgs, Planned};
 use crate::commands::CommandContext;
 use crate::commands::project::Project;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::names::and;
 use crate::domain::plan::Plan;
-use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};
 
 /// Refuses what no question can allow. What is left are the findings that have to be consented to.
@@ -41,11 +41,10 @@ fn refuse_joint_steps(args: &DowngradeSafeArgs, plan: &Plan) -> Result<(), Failu
     if args.how.allow_joint_steps {
         return Ok(());
     }
-    let along: Vec<&str> = step.takes_along.iter().map(RevisionId::as_str).collect();
     Err(Failure::refused(format!(
         "{} cannot be removed alone: {} would go with it in one step",
         step.removes,
-        along.join(", ")
+        and(&step.takes_along)
     ))
     .because("they depend on each other, and Alembic has no argument that takes one of them")
     .hint("to run such steps as one: --allow-joint-steps"))
@@ -86,7 +85,10 @@ pub(super) fn ask(
         ([], _) if !planned.ruled.policy.typed_confirmation => None,
         ([], Some(place)) => Some(format!("This is {place}.")),
         ([], None) => Some("The policy asks for it.".to_owned()),
-        _ => Some(format!("{} at stake.", FindingCode::join(lacking, ", "))),
+        _ => Some(format!(
+            "{} at stake.",
+            and(lacking.iter().map(ToString::to_string))
+        )),
     };
     let answer = match why {
         None => ui.confirm("Proceed with rollback?", context.interrupt),

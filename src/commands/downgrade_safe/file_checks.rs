@@ -5,8 +5,9 @@ use super::HowArgs;
 use crate::commands::CommandContext;
 use crate::commands::project::Project;
 use crate::domain::command::Command;
+use crate::domain::names::in_short;
 use crate::domain::plan::Plan;
-use crate::domain::revision::{RevisionId, in_short};
+use crate::domain::revision::RevisionId;
 use crate::domain::sql_files::rollback_blocker::{
     Chosen, RollbackBlocker, is_changed, is_same, obstacles,
 };
@@ -187,7 +188,7 @@ impl FileChecks {
         }
         let mut failure = Failure::refused(format!(
             "Supabase has applied a newer migration than those of the plan: {}",
-            in_short(names.iter().map(String::as_str))
+            in_short(&names)
         ));
         let (with_file, without): (Vec<_>, Vec<_>) =
             self.newer.iter().partition(|one| one.has_file);

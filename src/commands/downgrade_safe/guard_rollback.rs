@@ -10,9 +10,10 @@ use crate::commands::project::Project;
 use crate::domain::command::Command;
 use crate::domain::guard::{Before, GuardRefusal, Guarded, TARGET};
 use crate::domain::journal::{Checked, Entry, RunBackup};
+use crate::domain::names::in_short;
 use crate::domain::outcome::RunOutcome;
 use crate::domain::plan::Plan;
-use crate::domain::revision::{RevisionId, in_short};
+use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};
 use crate::store::Store;
 
@@ -57,7 +58,7 @@ impl GuardRollback {
             .way_back(&project.graph, project.rows.ids())
             .map_err(|hindrance| {
                 let failure = person(hindrance.to_string());
-                let stood = listed(&self.before.rows);
+                let stood = in_short(&self.before.rows);
                 match &hindrance {
                     GuardRefusal::Unknown(_) => failure
                         .because("the command put other migration files in the place of those it ran, or removed them")
@@ -74,7 +75,7 @@ impl GuardRollback {
                         let failure = if new.is_empty() {
                             failure
                         } else {
-                            failure.because(format!("new since then: {}", listed(new)))
+                            failure.because(format!("new since then: {}", in_short(new)))
                         };
                         failure
                             .because("the command itself took something back, or somebody else did; nothing was done about it")
@@ -197,10 +198,6 @@ impl DowngradeSafeArgs {
 
 fn person(message: String) -> Failure {
     Failure::new(Exit::StepChanged, message)
-}
-
-fn listed(ids: &[RevisionId]) -> String {
-    in_short(ids.iter().map(RevisionId::as_str))
 }
 
 /// A command that leads to rows, which only one row names.

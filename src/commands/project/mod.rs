@@ -31,7 +31,6 @@ use super::verifier::StepVerifier;
 use crate::domain::command::{Command, ProjectOptions};
 use crate::domain::connection::Identity;
 use crate::domain::graph::Graph;
-use crate::domain::revision::{RevisionId, in_short};
 use crate::domain::secret::Secret;
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::{Engine, EngineError};
@@ -99,8 +98,4 @@ fn interrupted_or(error: EngineError, context: &CommandContext<'_>) -> Failure {
         return Failure::new(Exit::Interrupted, "nothing was changed");
     }
     error.into()
-}
-
-fn listed(ids: &[RevisionId]) -> String {
-    in_short(ids.iter().map(RevisionId::as_str))
 }

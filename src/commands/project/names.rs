@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::{Project, listed};
+use super::Project;
 use crate::domain::connection::Identity;
 use crate::domain::database_identity::{DatabaseIdentity, DatabaseReference};
+use crate::domain::names::in_short;
 
 /// Names a database the same way each time. The loopback has several names.
 fn key(identity: &Identity) -> String {
@@ -77,7 +78,7 @@ impl Project {
 
     /// The version rows, for people.
     pub(in super::super) fn current_rows(&self) -> String {
-        listed(self.rows.ids())
+        in_short(self.rows.ids())
     }
 
     /// The engine, for people.

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{Project, Rows, listed};
+use super::{Project, Rows};
 use crate::commands::CommandContext;
+use crate::domain::names::in_short;
 use crate::domain::plan::{Plan, PlanError};
 use crate::domain::revision::RevisionId;
 use crate::domain::target::Target;
@@ -199,7 +200,7 @@ impl Project {
         let now: Vec<RevisionId> = now.into_iter().collect();
         Err(Failure::refused(format!(
             "the database moved to {} while the plan was being read",
-            listed(&now)
+            in_short(&now)
         ))
         .because("somebody else is migrating it")
         .hint(format!(

@@ -1,9 +1,10 @@
 //! The version rows: who said what they are, and whether the engine and the table agree.
 
-use super::{Project, listed};
+use super::Project;
 use crate::commands::connection::database_failure;
 use crate::commands::verifier::DatabaseAccess;
 use crate::domain::connection::{VersionRows, VersionTable};
+use crate::domain::names::in_short;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::version_rows::defects;
 use crate::engine::Current;
@@ -90,13 +91,13 @@ impl Project {
             return Ok(rows);
         }
         let told = match told {
-            Current::Rows(ids) => listed(ids),
+            Current::Rows(ids) => in_short(ids),
             Current::UnknownRevision(id) => id.clone(),
         };
         let seen = match &rows {
             Rows::NoTable(table) => format!("there is no version table {table}"),
             Rows::Read(ids) | Rows::Told(ids) => {
-                format!("the version table {table} says {}", listed(ids))
+                format!("the version table {table} says {}", in_short(ids))
             }
         };
         Err(Failure::user(format!(

@@ -16,6 +16,7 @@ use crate::domain::connection::ConnectionFacts;
 use crate::domain::dialect::Dialect;
 use crate::domain::graph::GraphError;
 use crate::domain::journal::Begun;
+use crate::domain::names::and;
 use crate::domain::plan::Plan;
 use crate::domain::rendering::{self, Rendering};
 use crate::domain::revision::RevisionId;
@@ -522,7 +523,7 @@ fn no_order(error: &GraphError, context: &CommandContext<'_>) -> Failure {
         )),
         GraphError::Cycle { ids } => Failure::user(format!(
             "the migrations {} depend on each other in a circle",
-            ids.join(", ")
+            and(ids)
         )),
     };
     failure

@@ -5,8 +5,9 @@ use super::{Project, Runs, Source};
 use crate::domain::connection::VersionTable;
 use crate::domain::dialect::Dialect;
 use crate::domain::forecast::{EventKind, Migrations as _};
+use crate::domain::names::{TOLD, some};
 use crate::domain::operation::Operation;
-use crate::domain::revision::{RevisionId, TOLD};
+use crate::domain::revision::RevisionId;
 use crate::domain::schema_names;
 use crate::domain::version_rows::{Defect, defects};
 use crate::error::Failure;
@@ -103,23 +104,17 @@ impl Project {
     /// `table notes is in the database, which aaaa1111 makes`.
     fn unaccounted(&self) -> String {
         let made = &self.unrecorded.made;
-        let shown: Vec<String> = made
+        let tables = made
             .iter()
-            .take(TOLD)
-            .map(|(table, revision)| format!("{table} (made by {revision})"))
-            .collect();
-        let more = match made.len().saturating_sub(TOLD) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
+            .map(|(table, revision)| format!("{table} (made by {revision})"));
         let (noun, verb) = if made.len() == 1 {
             ("a table", "is")
         } else {
             ("tables", "are")
         };
         format!(
-            "{noun} of the migrations {verb} in the database: {}{more}",
-            shown.join(", ")
+            "{noun} of the migrations {verb} in the database: {}",
+            some(tables, TOLD)
         )
     }
 

@@ -7,6 +7,7 @@ use super::failed::{Failed, cut};
 use super::names::{Verb, column, dropped, named, of_table, quoted, table, verb, written};
 use super::presence::{exists, missing};
 use crate::domain::dialect::Dialect;
+use crate::domain::names::and;
 
 pattern!(DEPENDS = r"(?m)^(?:DETAIL:\s+)?((?:\S+ )+on .*)$|^DETAIL:\s+(.*)$");
 pattern!(ON_ENGLISH = r"(?m)^(?:DETAIL: +)?(.+?) depends on ");
@@ -326,6 +327,6 @@ fn dependents(failed: &Failed, _: &DiagnosisContext) -> Wording {
 fn depend(names: &[String]) -> String {
     match names {
         [one] => format!("{one} depends"),
-        many => format!("{} depend", many.join(", ")),
+        many => format!("{} depend", and(many)),
     }
 }

@@ -8,6 +8,7 @@
 mod order;
 mod removal;
 
+use crate::domain::names::and;
 use std::collections::HashMap;
 
 use fixedbitset::FixedBitSet;
@@ -23,7 +24,7 @@ pub(super) type Node = usize;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
     /// Two scripts with the same id.
-    #[error("two version files declare the revision {id}: {}", paths.join(" and "))]
+    #[error("two version files declare the revision {id}: {}", and(paths))]
     DuplicateId {
         /// The id.
         id: String,
@@ -39,7 +40,7 @@ pub enum GraphError {
         missing: String,
     },
     /// Revisions that are their own ancestors.
-    #[error("the revisions {} form a cycle", ids.join(", "))]
+    #[error("the revisions {} form a cycle", and(ids))]
     Cycle {
         /// Those of the cycle and those that can only be reached through it.
         ids: Vec<String>,

@@ -5,8 +5,9 @@
 
 use super::Run;
 use crate::domain::graph::{Graph, UnknownRevision};
+use crate::domain::names::and;
 use crate::domain::plan::{Plan, Step};
-use crate::domain::revision::{Heads, RevisionId, in_short};
+use crate::domain::revision::{Heads, RevisionId};
 
 /// Why the rest of a recorded plan cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +26,10 @@ pub enum RestError {
         gone: String,
     },
     /// A step would remove more than the plan says.
-    #[error("{revision} cannot be removed alone now: {} would go with it", in_short(along.iter().map(RevisionId::as_str)))]
+    #[error(
+        "{revision} cannot be removed alone now: {} would go with it",
+        and(along)
+    )]
     TakesAlong {
         /// What the step removes.
         revision: RevisionId,
@@ -33,7 +37,7 @@ pub enum RestError {
         along: Vec<RevisionId>,
     },
     /// What needs the revision is not in the plan.
-    #[error("{} depends on {revision} now", in_short(needing.iter().map(RevisionId::as_str)))]
+    #[error("{} depends on {revision} now", and(needing))]
     Needed {
         /// What the step removes.
         revision: RevisionId,

@@ -10,7 +10,8 @@ use crate::domain::figures::{bytes, count};
 use crate::domain::journal::{
     BackupMoment, Begun, Checked, End, Entry, Line, Run, RunBackup, Stopped, to_go_back,
 };
-use crate::domain::revision::{Heads, RevisionId, in_short};
+use crate::domain::names::in_short;
+use crate::domain::revision::Heads;
 
 /// When something is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -128,7 +129,7 @@ fn before(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
             "Check the current revision",
             (
                 State::Done,
-                format!("the version table said {}", listed(&begun.heads)),
+                format!("the version table said {}", in_short(&begun.heads)),
             ),
         ),
         item(
@@ -267,7 +268,7 @@ fn after(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
             State::Done,
             format!(
                 "the database was put back from backup {backup}; the version table says {}",
-                listed(heads)
+                in_short(heads)
             ),
         ),
         (None, Some((5, cause, heads))) => (
@@ -277,13 +278,13 @@ fn after(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
                 cause.unwrap_or("the run could not prove where it stands"),
                 heads.map_or("could not be read".to_owned(), |heads| format!(
                     "says {}",
-                    listed(heads)
+                    in_short(heads)
                 )),
             ),
         ),
         (None, Some((_, _, Some(heads)))) => (
             State::Done,
-            format!("the version table says {}", listed(heads)),
+            format!("the version table says {}", in_short(heads)),
         ),
         (None, Some((_, _, None))) => open("the version table could not be read"),
         (None, None) => open("no end of the run is recorded"),
@@ -414,10 +415,6 @@ fn judged(checks: &[&Checked], none: &str) -> (State, String) {
         return open(none);
     }
     (State::Done, format!("passed: {}", names.join(", ")))
-}
-
-fn listed(heads: &Heads) -> String {
-    in_short(heads.iter().map(RevisionId::as_str))
 }
 
 #[cfg(test)]

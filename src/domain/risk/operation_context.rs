@@ -317,7 +317,7 @@ impl Size {
         }
     }
 
-    pub(super) fn evidence(&self) -> Option<super::Evidence> {
+    pub(super) fn evidence(&self) -> Option<Evidence> {
         let Self::Known(answer) = self else {
             return None;
         };

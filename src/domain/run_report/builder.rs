@@ -12,6 +12,7 @@ use crate::domain::command::Command;
 use crate::domain::figures::count;
 use crate::domain::journal::{Begun, End, Entry, Line, Rows, Run, Stopped, to_go_back};
 use crate::domain::lock::Operator;
+use crate::domain::names;
 use crate::domain::outcome::Cause;
 use crate::domain::policy::{PolicyDecision, RunContext};
 use crate::domain::revision::{Heads, RevisionId};
@@ -132,7 +133,7 @@ impl<'a> ReportBuilder<'a> {
                 }
             }
             Entry::Accepted { heads, .. } => {
-                let sentence = format!("the state at {} was vouched for", listed(heads));
+                let sentence = format!("the state at {} was vouched for", names::heads(heads));
                 self.event(line, "accepted", sentence, None);
                 for step in &mut self.steps {
                     if matches!(step.state, StepState::UnderWay | StepState::Failed) {
@@ -170,7 +171,7 @@ impl<'a> ReportBuilder<'a> {
             } => {
                 let sentence = format!(
                     "the database was put back to {} from the backup {backup}",
-                    listed(heads)
+                    names::heads(heads)
                 );
                 self.event(line, "restored", sentence, Some(by));
                 let done = self.run.done_before(backup).unwrap_or_default();
@@ -468,15 +469,6 @@ fn named(heads: &Heads, messages: &Messages<'_>) -> Vec<Named> {
         message: messages.get(id.as_str()).map(|text| (*text).to_owned()),
     };
     heads.iter().map(named).collect()
-}
-
-fn listed(heads: &Heads) -> String {
-    let ids: Vec<&str> = heads.iter().map(RevisionId::as_str).collect();
-    if ids.is_empty() {
-        "base".to_owned()
-    } else {
-        ids.join(", ")
-    }
 }
 
 /// A command of this program on the project of the run.

@@ -1,7 +1,7 @@
 //! The account as a page: what is told, in which order, without a word on how it looks.
 
 use crate::domain::figures::{bytes, count, counted, recorded_seconds, thousands};
-use crate::domain::revision::by_the_last;
+use crate::domain::names::latest;
 use crate::engine::SQL_FILES;
 
 use super::{Check, Moment, Named, RunReport, Status, Step, StepState, Table};
@@ -550,11 +550,10 @@ fn named(revisions: &[Named], told: usize) -> String {
         Some(message) => format!("{} ({})", named.revision, first_line(message)),
         None => named.revision.to_string(),
     };
-    let all: Vec<String> = revisions.iter().map(named).collect();
-    if all.is_empty() {
+    if revisions.is_empty() {
         "base: nothing is applied".to_owned()
     } else {
-        by_the_last(all.iter().map(String::as_str), told)
+        latest(revisions.iter().map(named), told)
     }
 }
 

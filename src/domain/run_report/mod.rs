@@ -15,8 +15,9 @@ use super::backup::Verified;
 use super::guard::Guarded;
 use super::journal::{BackupMoment, Line, RecordedFinding, Rows, RunBackup, Stopped};
 use super::lock::Operator;
+use super::names::TOLD;
 use super::policy::{PolicyDecision, checklist};
-use super::revision::{RevisionId, TOLD};
+use super::revision::RevisionId;
 use super::schema::Difference;
 use crate::engine::SQL_FILES;
 

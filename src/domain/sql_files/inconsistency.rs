@@ -4,6 +4,7 @@ use super::file::{Form, MigrationFile};
 use super::history::{Disagreement, History, Status};
 use super::rollback_blocker::{Files, is_changed, is_same};
 use super::supabase::{UnknownRemote, duplicate_versions};
+use crate::domain::names::some;
 use crate::domain::revision::RevisionId;
 
 /// Something odd.
@@ -17,23 +18,6 @@ pub struct Inconsistency {
 
 /// How many names are told in one sentence.
 const NAMED: usize = 5;
-
-/// The names, or as many of them as can be read.
-fn names<'ids>(ids: impl IntoIterator<Item = &'ids str>) -> String {
-    let ids: Vec<&str> = ids.into_iter().collect();
-    if ids.len() <= NAMED {
-        return ids.join(", ");
-    }
-    format!(
-        "{}, and {} more",
-        ids[..NAMED].join(", "),
-        ids.len() - NAMED
-    )
-}
-
-fn texts(ids: &[RevisionId]) -> String {
-    names(ids.iter().map(RevisionId::as_str))
-}
 
 /// All that is odd. `command` writes a command of ours on the same project.
 pub fn inconsistencies(
@@ -70,7 +54,7 @@ pub fn inconsistencies(
             "not_in_supabase",
             format!(
                 "applied here, and not in Supabase's table: {}",
-                texts(&theirs.not_in_supabase)
+                some(&theirs.not_in_supabase, NAMED)
             ),
         );
     }
@@ -79,7 +63,7 @@ pub fn inconsistencies(
             "rolled_back_here",
             format!(
                 "in Supabase's table, and rolled back here: {}; where they were applied again: {}",
-                texts(&theirs.rolled_back_here),
+                some(&theirs.rolled_back_here, NAMED),
                 command(&["sql", "sync"])
             ),
         );
@@ -96,7 +80,7 @@ pub fn inconsistencies(
             "unregistered_files",
             format!(
                 "not registered: {}; where they are applied: {}",
-                texts(&unregistered),
+                some(&unregistered, NAMED),
                 command(&["sql", "sync"])
             ),
         );
@@ -113,7 +97,7 @@ pub fn inconsistencies(
             "without_file",
             format!(
                 "applied, and without a file here: {}; what was registered of them runs",
-                texts(&without_file)
+                some(&without_file, NAMED)
             ),
         );
     }
@@ -162,7 +146,7 @@ fn supabase_oddities(
             "only_in_supabase",
             format!(
                 "in Supabase's table, and not registered here: {}; register them: {}",
-                names(rows.iter().map(String::as_str)),
+                some(rows, NAMED),
                 command(&["sql", "sync"])
             ),
         );
@@ -175,7 +159,7 @@ fn supabase_oddities(
             "remote_without_file",
             format!(
                 "in Supabase's table, and without a file here: {}; get the files: supabase migration fetch",
-                names(rows.iter().map(String::as_str)),
+                some(rows, NAMED),
             ),
         );
     }
@@ -189,7 +173,7 @@ fn supabase_oddities(
             format!(
                 "Supabase's table has version {} {row}, and the files of that version here are {}",
                 one.row.version,
-                texts(&one.files)
+                some(&one.files, NAMED)
             ),
         );
     }
@@ -204,7 +188,7 @@ pub fn duplicate(version: &str, ids: &[&RevisionId]) -> String {
         "{} files have the version {version}: {}; Supabase's table can hold only one of them, so give each file a \
          version of its own",
         ids.len(),
-        names(ids.iter().map(|id| id.as_str()))
+        some(ids, NAMED)
     )
 }
 

@@ -3,6 +3,7 @@
 use super::bridge::{self, BridgeReport};
 use super::complaint::{self, Kind};
 use super::{AlembicEngine, output};
+use crate::domain::names::and;
 use crate::engine::{Ended, EngineError};
 use crate::process::{Finished, SpawnError};
 
@@ -65,7 +66,7 @@ impl AlembicEngine {
         {
             hints.push(format!(
                 "Alembic looks for version files in {}",
-                places.join(", ")
+                and(places)
             ));
         }
         EngineError {

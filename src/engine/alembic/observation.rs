@@ -9,6 +9,7 @@ use super::{AlembicEngine, output};
 use crate::domain::diagnosis::start::{self as complaint, Kind};
 use crate::domain::graph::Graph;
 use crate::domain::interrupt::Interrupt;
+use crate::domain::names::and;
 use crate::domain::revision::{Revision, RevisionId};
 use crate::engine::{Current, Ended, Engine as _, EngineError, Observation};
 use crate::process::Finished;
@@ -27,7 +28,7 @@ impl AlembicEngine {
             return Err(plain_error(
                 format!(
                     "two version files have the revision id {id}: {}",
-                    files.join(" and ")
+                    and(files)
                 ),
                 format!(
                     "give one of them another id; then try `{}`",

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::domain::names::{and, heads};
 use crate::domain::plan::Step;
 use crate::domain::revision::RevisionId;
 
@@ -28,13 +29,12 @@ pub(super) fn of_step(stdout: &str, step: &Step) -> Result<String, String> {
         .map(RevisionId::as_str)
         .collect();
     if ran != planned {
-        let ran: Vec<&str> = ran.into_iter().collect();
         return Err(format!(
             "the engine rendered the downgrade of {} instead",
             if ran.is_empty() {
                 "nothing".to_owned()
             } else {
-                ran.join(", ")
+                and(ran)
             }
         ));
     }
@@ -99,8 +99,8 @@ fn exchange_rows(chunks: &mut Vec<String>, step: &Step) {
         Some(table) => rows(table, step),
         None => vec![format!(
             "-- The version rows {} become {}.",
-            listed(&step.heads_before),
-            listed(&step.heads_after)
+            heads(&step.heads_before),
+            heads(&step.heads_after)
         )],
     };
     chunks.splice(start..end, new);
@@ -125,14 +125,6 @@ fn rows(table: &str, step: &Step) -> Vec<String> {
         format!("UPDATE {table} SET version_num='{to}' WHERE {table}.version_num = '{from}';")
     });
     deleted.chain(inserted).chain(updated).collect()
-}
-
-fn listed(ids: &BTreeSet<RevisionId>) -> String {
-    if ids.is_empty() {
-        return "base".to_owned();
-    }
-    let ids: Vec<&str> = ids.iter().map(RevisionId::as_str).collect();
-    ids.join(", ")
 }
 
 #[cfg(test)]

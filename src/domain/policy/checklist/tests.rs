@@ -2,6 +2,7 @@ use super::*;
 use crate::domain::journal::{Planned, RecordedFinding, Rows, VERSION};
 use crate::domain::lock::Operator;
 use crate::domain::policy::{PolicyDecision, Requirement, RunContext};
+use crate::domain::revision::RevisionId;
 use crate::domain::schema::{Difference, FORM};
 
 fn heads(ids: &[&str]) -> Heads {
