@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::mysql::MySqlRow;
 
-use super::connection::{SessionError, number, text};
+use super::connection::{SessionError, number, text, texts};
 use super::failure::Failure;
 use super::mysql::MySql;
 use super::probe::{Probe, ask_all, pairs};
@@ -130,7 +130,7 @@ pub(super) fn counted(mysql: &mut MySql, tables: &[MySqlRow], budget: Duration) 
         counts.insert(table, Count { rows, exact: false });
     }
     let answers = ask_all(probes, budget, |sql, left| {
-        Ok(ask(mysql, sql, left)?.map(|rows| pairs(&rows)))
+        Ok(ask(mysql, sql, left)?.map(|rows| pairs(&texts(&rows))))
     });
     let exact = |rows| Count { rows, exact: true };
     counts.extend(
@@ -192,7 +192,7 @@ pub(super) fn found(
     }
     let asked: BTreeSet<String> = probes.iter().map(|probe| probe.key.clone()).collect();
     let answers = ask_all(probes, budget, |sql, left| {
-        Ok(ask(mysql, sql, left)?.map(|rows| pairs(&rows)))
+        Ok(ask(mysql, sql, left)?.map(|rows| pairs(&texts(&rows))))
     });
     let unchecked = asked
         .into_iter()

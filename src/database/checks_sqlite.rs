@@ -3,21 +3,19 @@
 //! The library has no time limit for a statement, but asks every so often whether to go on.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use rusqlite::{Connection, Error};
 
-use super::connection::{Connection, SessionError, number, text};
 use super::probe::pairs;
-use super::sqlite::Sqlite;
-use super::{Limited, left_over, quoted};
+use super::sqlite_connection::{is_interrupted, read_until, session_error};
+use super::{left_over, quoted};
 use crate::domain::checks::{Count, Counts, Faults};
+use crate::domain::query::TextRows;
 
 /// How many tables are counted by one statement. The library takes 500 parts at most.
 const TOGETHER: usize = 200;
-
-/// `SQLITE_INTERRUPT`.
-const INTERRUPTED: &str = "9";
 
 pub(super) const TABLES: &str = r"SELECT name FROM sqlite_master WHERE type = 'table'
     AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND sql NOT LIKE 'CREATE VIRTUAL%'";
@@ -28,46 +26,35 @@ const ORPHANS: &str = r#"SELECT 'rows of ' || "table" || ' have no row in ' || p
 pub(super) const LEFTOVERS: &str = r"SELECT name FROM sqlite_master WHERE type = 'table'
     AND name LIKE '\_alembic\_tmp\_%' ESCAPE '\'";
 
-/// A statement that is ended when the time is over; `None` where it was.
-fn ask(
-    session: &mut Connection<SqliteConnection>,
-    sql: &str,
-    end: Instant,
-) -> Result<Option<Vec<SqliteRow>>, SessionError> {
+/// A statement that is ended when the time is over; `None` if it was.
+fn ask(connection: &Connection, sql: &str, end: Instant) -> Result<Option<TextRows>, Error> {
     if Instant::now() >= end {
         return Ok(None);
     }
-    session.end_at(end);
-    match session.rows(sql) {
-        Err(error) if error.is_code(&[INTERRUPTED]) => Ok(None),
-        result => result.map(Some),
+    let mut rows = TextRows::new();
+    match read_until(connection, sql, end, &mut rows) {
+        Err(error) if is_interrupted(&error) => Ok(None),
+        result => result.map(|()| Some(rows)),
     }
 }
 
-pub(super) fn query(sqlite: &Sqlite, sql: &str, limit: Duration) -> Limited<Vec<SqliteRow>> {
-    let end = Instant::now() + limit;
-    Ok(sqlite.on(|session| {
-        session.rows("PRAGMA query_only = 1")?;
-        ask(session, sql, end)
-    })?)
-}
-
-/// There are no estimates here: a table that was too much is estimated at nothing.
-pub(super) fn counts(sqlite: &Sqlite, budget: Duration) -> Limited<Counts> {
-    Ok(sqlite.on(|session| counted(session, Instant::now() + budget))?)
-}
-
-/// The same over an open file.
-pub(super) fn counted(
-    session: &mut Connection<SqliteConnection>,
+/// A query of the user's, which can change nothing.
+pub(super) fn query(
+    connection: &Connection,
+    sql: &str,
     end: Instant,
-) -> Result<Option<Counts>, SessionError> {
-    let Some(tables) = ask(session, TABLES, end)? else {
+) -> Result<Option<TextRows>, Error> {
+    connection.execute_batch("PRAGMA query_only = 1")?;
+    ask(connection, sql, end)
+}
+
+/// SQLite has no estimates: a table that was too much is estimated at nothing.
+pub(super) fn counts(connection: &Connection, end: Instant) -> Result<Option<Counts>, Error> {
+    let Some(tables) = ask(connection, TABLES, end)? else {
         return Ok(None);
     };
     let mut counts = Counts::new();
-    let tables: Vec<String> = tables.iter().filter_map(|row| text(row, 0)).collect();
-    session.end_at(end);
+    let tables: Vec<String> = tables.into_iter().flatten().flatten().collect();
     for some in tables.chunks(TOGETHER) {
         let none = Count {
             rows: 0,
@@ -82,9 +69,10 @@ pub(super) fn counted(
         };
         let each: Vec<String> = some.iter().enumerate().map(count).collect();
         // Those that were counted when the time was over are counted.
-        let (rows, broken) = session.rows_so_far(&each.join(" UNION ALL "));
-        if let Some(error) = broken.filter(|error| !error.is_code(&[INTERRUPTED])) {
-            return Err(error);
+        let mut rows = TextRows::new();
+        match read_until(connection, &each.join(" UNION ALL "), end, &mut rows) {
+            Err(error) if !is_interrupted(&error) => return Err(error),
+            _ => {}
         }
         for (at, rows) in pairs(&rows) {
             if let Some(table) = some.get(at) {
@@ -95,47 +83,41 @@ pub(super) fn counted(
     Ok(Some(counts))
 }
 
-pub(super) fn faults(sqlite: &Sqlite, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
-    Ok(sqlite.on(|session| found(session, Instant::now() + budget))?)
-}
-
-/// The same over an open file.
-pub(super) fn found(
-    session: &mut Connection<SqliteConnection>,
+/// Looks for what is wrong with the data or left over. The second is empty: SQLite looks at all of it or at nothing.
+pub(super) fn faults(
+    connection: &Connection,
+    file: &Path,
     end: Instant,
-) -> Result<Option<(Faults, BTreeSet<String>)>, SessionError> {
+) -> Result<Option<(Faults, BTreeSet<String>)>, Error> {
     let mut faults = Faults::new();
-    let Some(tables) = ask(session, LEFTOVERS, end)? else {
+    let Some(tables) = ask(connection, LEFTOVERS, end)? else {
         return Ok(None);
     };
-    for table in tables.iter().filter_map(|row| text(row, 0)) {
-        faults.insert(left_over(&table), 1);
+    for table in tables.iter().flatten().flatten() {
+        faults.insert(left_over(table), 1);
     }
-    match ask(session, ORPHANS, end) {
+    match ask(connection, ORPHANS, end) {
         Ok(Some(rows)) => {
-            for row in &rows {
-                let (Some(fault), Some(times)) = (text(row, 0), number(row, 1)) else {
-                    continue;
-                };
-                *faults.entry(fault).or_default() += times;
+            for row in rows {
+                if let [Some(fault), Some(times)] = row.as_slice()
+                    && let Ok(times) = times.parse::<u64>()
+                {
+                    *faults.entry(fault.clone()).or_default() += times;
+                }
             }
         }
         Ok(None) => return Ok(None),
         // "foreign key mismatch": what a key refers to is not unique, or not there.
         Err(error) => {
-            faults.insert(
-                format!("the foreign keys cannot be checked: {}", error.report),
-                1,
-            );
+            let report = session_error(file, &error).report;
+            faults.insert(format!("the foreign keys cannot be checked: {report}"), 1);
         }
     }
-    let Some(rows) = ask(session, "PRAGMA quick_check(20)", end)? else {
+    let Some(rows) = ask(connection, "PRAGMA quick_check(20)", end)? else {
         return Ok(None);
     };
-    let found = rows
-        .iter()
-        .filter_map(|row| text(row, 0))
-        .filter(|line| line != "ok");
+    let found = rows.into_iter().flatten().flatten();
+    let found = found.filter(|line| line != "ok");
     faults.extend(found.map(|line| (format!("quick_check: {line}"), 1)));
     Ok(Some((faults, BTreeSet::new())))
 }

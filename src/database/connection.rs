@@ -1,8 +1,6 @@
 //! One connection to a server, synchronous, and opened again where it broke.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -11,9 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::DatabaseError;
-use super::failure::Failure;
-use crate::domain::connection::VersionRows;
-use crate::domain::revision::RevisionId;
+use super::failure::{Failure, reason};
 use crate::domain::secret::Secret;
 
 /// For the connection, the login and the encrypted channel together.
@@ -21,28 +17,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every query of ours takes milliseconds. One that does not is waiting for a lock, possibly of the
 /// very step that was given up, and the run has to be able to say so.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// For a query whose answer is of use only at once.
 const GLANCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often a long wait looks whether it is over.
-const TICK: Duration = Duration::from_millis(200);
+pub(super) const TICK: Duration = Duration::from_millis(200);
 
 /// How long a server that restarts is waited for, in milliseconds between the attempts: five seconds
 /// and a bit.
 const PATIENCE: [u64; 6] = [250, 500, 750, 1000, 1250, 1500];
 
 /// How long a statement that was told to end may take to do so.
-const ENDING: Duration = Duration::from_secs(10);
-
-/// How a statement that is under way is brought to its end.
-pub(super) enum End {
-    /// By these over a second connection, the next one where the one before did not help.
-    Over(Vec<String>),
-    /// By what somebody sees who is asked while it runs.
-    Flag(Arc<AtomicBool>),
-}
+pub(super) const ENDING: Duration = Duration::from_secs(10);
 
 /// Why a text did not come to its end.
 pub(super) enum ExecutionError {
@@ -213,12 +201,13 @@ where
     }
 
     /// Sends a text once, over the connection that there is, for as long as it takes. `goes_on` is asked before
-    /// and some times a second; after a no the text is brought to its end by `end`, and the connection is closed.
+    /// and some times a second; after a no `cancellations` are sent over a second connection, the next one if the one
+    /// before did not help, and the connection is closed.
     pub(super) fn once(
         &mut self,
         sql: &str,
         goes_on: &mut dyn FnMut() -> bool,
-        end: &End,
+        cancellations: &[String],
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, ExecutionError> {
         let Some(mut connection) = self.current.take() else {
             let error = lost();
@@ -244,7 +233,9 @@ where
                 Err(_) if goes_on() => {}
                 Err(_) => {
                     given_up = true;
-                    break self.runtime.block_on(self.ended(&mut answer, end));
+                    break self
+                        .runtime
+                        .block_on(self.cancel(&mut answer, cancellations));
                 }
             }
         };
@@ -271,24 +262,20 @@ where
         }
     }
 
-    /// Has a statement end that is under way, and waits until it has.
-    async fn ended<T>(&self, mut answer: impl Future<Output = T> + Unpin, end: &End) -> Option<T> {
-        match end {
-            End::Flag(flag) => {
-                flag.store(true, Ordering::SeqCst);
-                timeout(ENDING, answer).await.ok()
-            }
-            End::Over(words) => {
-                for sql in words {
-                    // Without a second connection the server has to notice by itself that nobody listens.
-                    let _ = timeout(CONNECT_TIMEOUT, self.elsewhere(sql)).await;
-                    if let Ok(result) = timeout(ENDING, &mut answer).await {
-                        return Some(result);
-                    }
-                }
-                None
+    /// Ends a statement that is under way, and waits until it has ended.
+    async fn cancel<T>(
+        &self,
+        mut answer: impl Future<Output = T> + Unpin,
+        cancellations: &[String],
+    ) -> Option<T> {
+        for sql in cancellations {
+            // Without a second connection the server has to notice by itself that nobody listens.
+            let _ = timeout(CONNECT_TIMEOUT, self.elsewhere(sql)).await;
+            if let Ok(result) = timeout(ENDING, &mut answer).await {
+                return Some(result);
             }
         }
+        None
     }
 
     /// Sends a text over a second connection.
@@ -400,7 +387,7 @@ where
     }
 
     fn error(&self, failure: Failure, error: &sqlx::Error) -> SessionError {
-        let report = failure.report(&self.place, error, self.password.as_ref());
+        let reason = reason(error, self.password.as_ref());
         let code = error
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)
@@ -413,63 +400,7 @@ where
             failure,
             code,
             number,
-            report,
-        }
-    }
-}
-
-impl Connection<sqlx::sqlite::SqliteConnection> {
-    /// A flag that ends whatever is being run once it is set.
-    pub(super) fn end_by_a_flag(&mut self) -> Result<Arc<AtomicBool>, SessionError> {
-        let flag = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&flag);
-        let set = match &mut self.current {
-            Some(connection) => self.runtime.block_on(async {
-                let mut handle = connection.lock_handle().await?;
-                handle.set_progress_handler(1_000, move || !seen.load(Ordering::SeqCst));
-                Ok::<_, sqlx::Error>(())
-            }),
-            None => Ok(()),
-        };
-        set.map_err(|error| self.error(Failure::Broken, &error))?;
-        Ok(flag)
-    }
-
-    /// The rows of a statement as far as it came, and why it came no further.
-    pub(super) fn rows_so_far(
-        &mut self,
-        sql: &str,
-    ) -> (Vec<sqlx::sqlite::SqliteRow>, Option<SessionError>) {
-        let Some(mut connection) = self.current.take() else {
-            return (Vec::new(), Some(self.error(Failure::Broken, &lost())));
-        };
-        let mut results = vec![Vec::new()];
-        let ended =
-            self.runtime
-                .block_on(gather(&mut connection, sql, QUERY_TIMEOUT, &mut results));
-        let rows = results.into_iter().flatten().collect();
-        match ended {
-            Ok(()) => {
-                self.current = Some(connection);
-                (rows, None)
-            }
-            Err((failure, error)) => {
-                self.keep_unless_broken(connection, failure, &error);
-                (rows, Some(self.error(failure, &error)))
-            }
-        }
-    }
-
-    /// Whatever is still being read then is given up.
-    pub(super) fn end_at(&mut self, end: std::time::Instant) {
-        if let Some(connection) = &mut self.current {
-            let set = async {
-                let mut handle = connection.lock_handle().await?;
-                handle.set_progress_handler(10_000, move || std::time::Instant::now() < end);
-                Ok::<_, sqlx::Error>(())
-            };
-            // A connection that cannot be locked is broken, and the next statement says so.
-            let _ = self.runtime.block_on(set);
+            report: failure.report(self.place.clone(), reason),
         }
     }
 }
@@ -535,32 +466,11 @@ fn lost() -> sqlx::Error {
 }
 
 fn no_answer(limit: Duration) -> sqlx::Error {
-    io::Error::new(
-        io::ErrorKind::TimedOut,
-        format!("no answer within {} s", limit.as_secs()),
-    )
-    .into()
+    io::Error::new(io::ErrorKind::TimedOut, no_answer_within(limit)).into()
 }
 
-/// The rows of the version table, where `absent` lists the failures that mean that there is none.
-pub(super) fn version_rows<R>(
-    answer: Result<Vec<R>, SessionError>,
-    absent: &[Failure],
-) -> Result<VersionRows, DatabaseError>
-where
-    R: sqlx::Row,
-    usize: sqlx::ColumnIndex<R>,
-    for<'r> String: sqlx::Decode<'r, R::Database>,
-{
-    match answer {
-        Ok(rows) => {
-            // A row that is NULL is a row, and Alembic fails at it as at an empty one.
-            let ids = rows.iter().map(|row| text(row, 0).unwrap_or_default());
-            Ok(VersionRows::Rows(ids.map(RevisionId::new).collect()))
-        }
-        Err(error) if absent.contains(&error.failure) => Ok(VersionRows::NoTable),
-        Err(error) => Err(error.into()),
-    }
+pub(super) fn no_answer_within(limit: Duration) -> String {
+    format!("no answer within {} s", limit.as_secs())
 }
 
 /// The column as text, whatever its type is called; the simple protocol sends nothing else.

@@ -9,7 +9,7 @@ use sqlx::mysql::{MySqlConnection, MySqlDatabaseError};
 use sqlx::postgres::{PgConnection, PgDatabaseError};
 use sqlx::{Connection as SqlxConnection, Executor};
 
-use super::connection::{Connection, End, ExecutionError, text, texts};
+use super::connection::{Connection, ExecutionError, text, texts};
 use super::failure::Failure;
 use super::mysql::MySql;
 use super::postgres::Postgres;
@@ -21,9 +21,6 @@ use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows, always};
 
 /// As long as it takes, for a server that counts seconds: its own limit, a year.
 const A_YEAR: u64 = 31_536_000;
-
-/// The same for SQLite, which counts milliseconds in 32 bits.
-const LONGEST: u128 = 2_147_483_647;
 
 /// Opens one, with a limit to waiting for locks.
 pub(super) fn open(
@@ -37,14 +34,7 @@ pub(super) fn open(
             postgres(session, lock_timeout)
         }
         Some(Dialect::MySql) => mysql(MySql::open(facts)?.session, lock_timeout),
-        Some(Dialect::Sqlite) => {
-            let mut session = Sqlite::open(facts)?.into_session()?;
-            let end = End::Flag(session.end_by_a_flag()?);
-            let limit = lock_timeout.map_or(LONGEST, |limit| limit.as_millis().min(LONGEST));
-            let mut runs = Runs::new(session, end, None);
-            set(&mut runs, &format!("PRAGMA busy_timeout = {limit}"))?;
-            Ok(Box::new(runs))
-        }
+        Some(Dialect::Sqlite) => Ok(Box::new(Sqlite::open(facts)?.into_execution(lock_timeout)?)),
         None => Err(DatabaseError::UnsupportedDialect(facts.dialect.clone())),
     }
 }
@@ -56,13 +46,13 @@ fn postgres(
     let rows = session.rows_here("SELECT pg_backend_pid()::text")?;
     let pid = rows.first().and_then(|row| text(row, 0));
     let pid = pid.unwrap_or_default();
-    let end = End::Over(vec![
+    let cancellations = vec![
         format!("SELECT pg_cancel_backend({pid})"),
         format!("SELECT pg_terminate_backend({pid})"),
-    ]);
+    ];
     let milliseconds = lock_timeout.map_or(0, |limit| limit.as_millis());
     let limit = format!("SET lock_timeout = {milliseconds}");
-    let mut runs = Runs::new(session, end, Some(limit.clone()));
+    let mut runs = Runs::new(session, cancellations, Some(limit.clone()));
     set(&mut runs, &limit)?;
     notice_our_end(&mut runs);
     Ok(Box::new(runs))
@@ -81,8 +71,8 @@ fn mysql(
     let rows = session.rows_here("SELECT CAST(CONNECTION_ID() AS CHAR)")?;
     let id = rows.first().and_then(|row| text(row, 0));
     let id = id.unwrap_or_default();
-    let end = End::Over(vec![format!("KILL QUERY {id}"), format!("KILL {id}")]);
-    let mut runs = Runs::new(session, end, None);
+    let cancellations = vec![format!("KILL QUERY {id}"), format!("KILL {id}")];
+    let mut runs = Runs::new(session, cancellations, None);
     let seconds = lock_timeout.map_or(A_YEAR, |limit| limit.as_secs().max(1));
     let limits = format!(
         "SET SESSION autocommit = 1, SESSION lock_wait_timeout = {seconds}, \
@@ -102,16 +92,17 @@ fn set(execution: &mut dyn Execution, sql: &str) -> Result<(), DatabaseError> {
 /// A session that is never replaced.
 struct Runs<C: SqlxConnection> {
     session: Connection<C>,
-    end: End,
+    /// What ends a statement, sent over a second connection.
+    cancellations: Vec<String>,
     /// What limits the wait for locks, if all else of the session can be reset.
     limit: Option<String>,
 }
 
 impl<C: SqlxConnection> Runs<C> {
-    fn new(session: Connection<C>, end: End, limit: Option<String>) -> Self {
+    fn new(session: Connection<C>, cancellations: Vec<String>, limit: Option<String>) -> Self {
         Self {
             session,
-            end,
+            cancellations,
             limit,
         }
     }
@@ -125,7 +116,7 @@ where
     for<'r> String: sqlx::Decode<'r, C::Database>,
 {
     fn run(&mut self, sql: &str, goes_on: &mut dyn FnMut() -> bool) -> Result<TextRows, RunError> {
-        let answer = self.session.once(sql, goes_on, &self.end);
+        let answer = self.session.once(sql, goes_on, &self.cancellations);
         answer.map(|rows| texts(&rows)).map_err(told)
     }
 
@@ -142,13 +133,7 @@ where
 
 fn told(undone: ExecutionError) -> RunError {
     let (error, source) = match undone {
-        ExecutionError::GivenUp => {
-            return RunError {
-                kind: RunErrorKind::GivenUp,
-                code: None,
-                reason: "it was ended before it was done".to_owned(),
-            };
-        }
+        ExecutionError::GivenUp => return RunError::given_up(),
         ExecutionError::Failed(failed) => *failed,
     };
     let database = source.as_database_error();
@@ -180,19 +165,10 @@ fn kind(failure: Failure, code: Option<&str>, spoke: bool) -> RunErrorKind {
     match (failure, code) {
         (Failure::Broken, _) => RunErrorKind::Lost,
         _ if !spoke => RunErrorKind::Lost,
-        (_, Some(code)) if is_lock_timeout(code) => RunErrorKind::LockTimeout,
+        // PostgreSQL's `lock_not_available`; MariaDB's and MySQL's time for a lock that is over, and a lock that is not
+        // waited for.
+        (_, Some("55P03" | "1205" | "3572")) => RunErrorKind::LockTimeout,
         _ => RunErrorKind::Refused,
-    }
-}
-
-/// PostgreSQL's `lock_not_available`; MariaDB's and MySQL's time for a lock that is over, and a lock that is not
-/// waited for; all of `SQLITE_BUSY`, whose extended codes have it in their lowest byte.
-fn is_lock_timeout(code: &str) -> bool {
-    match code {
-        "55P03" | "1205" | "3572" => true,
-        // A number of SQLite's is below any of MariaDB's, and a code of PostgreSQL's has five signs.
-        _ if code.len() < 4 => code.parse().is_ok_and(|code: u32| code & 0xff == 5),
-        _ => false,
     }
 }
 
@@ -215,10 +191,6 @@ mod tests {
                 true,
                 RunErrorKind::LockTimeout,
             ),
-            (Failure::Other, Some("5"), true, RunErrorKind::LockTimeout),
-            (Failure::Other, Some("517"), true, RunErrorKind::LockTimeout),
-            (Failure::Other, Some("1"), true, RunErrorKind::Refused),
-            (Failure::Other, Some("6"), true, RunErrorKind::Refused),
             (Failure::Other, Some("57014"), true, RunErrorKind::Refused),
             (Failure::Other, Some("1213"), true, RunErrorKind::Refused),
             (Failure::NoTable, Some("42P01"), true, RunErrorKind::Refused),

@@ -6,7 +6,6 @@ use std::io;
 
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
-use sqlx::sqlite::SqliteError;
 
 use super::DatabaseError;
 use crate::domain::secret::{Secret, mask};
@@ -46,12 +45,6 @@ impl Failure {
                     Self::of_mysql(error.number())
                 } else if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
                     Self::of_sqlstate(error.code())
-                } else if error.message().starts_with("no such table")
-                    || error.message().starts_with("unknown database")
-                {
-                    // SQLite has one code, SQLITE_ERROR, for everything that does not compile. Its
-                    // sentences are not translated.
-                    Self::NoTable
                 } else {
                     Self::Other
                 }
@@ -63,11 +56,8 @@ impl Failure {
     /// The same for an attempt to connect, when the server has not been asked anything yet.
     pub(super) fn of_connecting(error: &sqlx::Error) -> Self {
         match (Self::of(error), error.as_database_error()) {
-            // No right to connect, a role without login, a refused setting of the session. A file has
-            // no login.
-            (Self::Other, Some(error)) if error.try_downcast_ref::<SqliteError>().is_none() => {
-                Self::Login
-            }
+            // No right to connect, a role without login, a refused setting of the session.
+            (Self::Other, Some(_)) => Self::Login,
             (Self::Other, _) => Self::Broken,
             (failure, _) => failure,
         }
@@ -101,15 +91,8 @@ impl Failure {
         }
     }
 
-    /// The error to show. `place` says where, `password` is taken out of the driver's words.
-    pub(super) fn report(
-        self,
-        place: &str,
-        error: &sqlx::Error,
-        password: Option<&Secret>,
-    ) -> DatabaseError {
-        let place = place.to_owned();
-        let reason = mask(&words(error), password);
+    /// The error to show. `place` says where, `reason` is what the driver says.
+    pub(super) fn report(self, place: String, reason: String) -> DatabaseError {
         match self {
             Self::NotReady | Self::Broken | Self::Tls => {
                 DatabaseError::Unreachable { place, reason }
@@ -121,13 +104,14 @@ impl Failure {
     }
 }
 
-/// Without the driver's own preamble, which only says again that a database answered.
-fn words(error: &sqlx::Error) -> String {
-    match error {
+/// What the driver says, without the password and its own preamble, which only says again that a database answered.
+pub(super) fn reason(error: &sqlx::Error, password: Option<&Secret>) -> String {
+    let reason = match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
         sqlx::Error::Io(error) => error.to_string(),
         other => other.to_string(),
-    }
+    };
+    mask(&reason, password)
 }
 
 #[cfg(test)]
@@ -164,8 +148,8 @@ mod tests {
     #[test]
     fn the_drivers_words_lose_the_password() {
         let error = sqlx::Error::Protocol("cannot send s3cret".to_owned());
-        let report =
-            Failure::of(&error).report("the database", &error, Some(&Secret::new("s3cret")));
+        let reason = reason(&error, Some(&Secret::new("s3cret")));
+        let report = Failure::of(&error).report("the database".to_owned(), reason);
         let shown = format!("{report} {report:?}");
         assert!(
             shown.contains("cannot send ***") && !shown.contains("s3cret"),

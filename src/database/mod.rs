@@ -1,6 +1,6 @@
 //! Our own connection to the database that the engine migrates: what verifies each step.
 //!
-//! The drivers are asynchronous; nothing outside this folder is.
+//! The drivers of the servers are asynchronous; nothing outside this folder is.
 
 mod audit;
 pub mod backup;
@@ -13,6 +13,7 @@ pub mod effects_counted;
 pub mod effects_postgres;
 pub mod evidence;
 mod execution;
+mod execution_sqlite;
 mod failure;
 mod lock;
 mod mysql;
@@ -29,6 +30,7 @@ mod schema_postgres;
 mod schema_sqlite;
 mod snapshot;
 mod sqlite;
+mod sqlite_connection;
 pub mod url;
 
 pub use self::schema_model::schema_model;
@@ -38,6 +40,8 @@ pub use self::snapshot::{LeftoverSnapshot, Snapshot};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use self::connection::SessionError;
+use self::failure::Failure;
 use crate::domain::audit::Row as AuditRow;
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Counts, Faults, Health};
@@ -47,6 +51,7 @@ use crate::domain::lock::{LockOwner, Locked};
 use crate::domain::outcome::SchemaLines;
 use crate::domain::proof::{Evidence, StepSession, Trace};
 use crate::domain::query::{Execution, Queries, TextRows};
+use crate::domain::revision::RevisionId;
 use crate::process::Environment;
 
 /// Opens a connection and proves that it works: a wrong password is an error here, not later.
@@ -110,6 +115,23 @@ fn version_query(table: &VersionTable, quote: char) -> String {
     }
 }
 
+/// The rows of the version table; `absent` lists the failures that mean that it does not exist.
+fn version_rows(
+    answer: Result<TextRows, SessionError>,
+    absent: &[Failure],
+) -> Result<VersionRows, DatabaseError> {
+    match answer {
+        Ok(rows) => {
+            // A row that is NULL is a row, and Alembic fails at it as at an empty one.
+            let id = |row: Vec<Option<String>>| row.into_iter().next().flatten();
+            let ids = rows.into_iter().map(|row| id(row).unwrap_or_default());
+            Ok(VersionRows::Rows(ids.map(RevisionId::new).collect()))
+        }
+        Err(error) if absent.contains(&error.failure) => Ok(VersionRows::NoTable),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The lines of an outline, each on one line whatever its expressions look like.
 fn outline(lines: impl Iterator<Item = String>) -> SchemaLines {
     lines
@@ -118,12 +140,10 @@ fn outline(lines: impl Iterator<Item = String>) -> SchemaLines {
 }
 
 /// The rows of the table of `[audit]` as they were asked for; none where it is not there.
-fn audited(
-    answer: Result<TextRows, connection::SessionError>,
-) -> Result<Vec<(String, String)>, DatabaseError> {
+fn audited(answer: Result<TextRows, SessionError>) -> Result<Vec<(String, String)>, DatabaseError> {
     let rows = match answer {
         Ok(rows) => rows,
-        Err(error) if error.failure == failure::Failure::NoTable => Vec::new(),
+        Err(error) if error.failure == Failure::NoTable => Vec::new(),
         Err(error) => return Err(error.into()),
     };
     let pair = |row: Vec<Option<String>>| match <[Option<String>; 2]>::try_from(row) {
@@ -135,13 +155,13 @@ fn audited(
 
 /// Runs `put`, and once more after `create` where there was no table for it.
 fn put_or_create(
-    mut run: impl FnMut(&str) -> Result<(), connection::SessionError>,
+    mut run: impl FnMut(&str) -> Result<(), SessionError>,
     put: &str,
     create: &str,
 ) -> Result<(), DatabaseError> {
     match run(put) {
         // To create it needs a right that is not needed where an administrator did so.
-        Err(error) if error.failure == failure::Failure::NoTable => {
+        Err(error) if error.failure == Failure::NoTable => {
             run(create)?;
             Ok(run(put)?)
         }

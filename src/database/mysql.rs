@@ -6,13 +6,13 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 
-use super::connection::{Connection, SessionError, number, text, texts, version_rows};
+use super::connection::{Connection, SessionError, number, text, texts};
 use super::failure::Failure;
 use super::lock::mysql::MySqlLock;
 use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
 use super::{
     Database, DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, audit, audited, blockers,
-    checks_mysql, left_over, outline, proof_mysql, put_or_create, version_query,
+    checks_mysql, left_over, outline, proof_mysql, put_or_create, version_query, version_rows,
 };
 use crate::domain::audit as domain_audit;
 use crate::domain::blocker::Blocker;
@@ -129,8 +129,9 @@ impl MySql {
 impl DatabaseReader for MySql {
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
         // A schema is a database here, and our own one was there when we connected.
+        let rows = self.session.rows(&version_query(table, '`'));
         version_rows(
-            self.session.rows(&version_query(table, '`')),
+            rows.map(|rows| texts(&rows)),
             &[Failure::NoTable, Failure::NoDatabase],
         )
     }
@@ -161,7 +162,7 @@ impl DatabaseReader for MySql {
         let [rows, lines, tables, left_over, keys] = answers;
         let counts = checks_mysql::counted(self, &tables, budget);
         Some(DatabaseSnapshot {
-            rows: version_rows(Ok(rows), &[]).ok()?,
+            rows: version_rows(Ok(texts(&rows)), &[]).ok()?,
             schema: self.schema_of(&lines).ok()?,
             counts: Some(domain_audit::not_counted(counts, false)),
             faults: Some(checks_mysql::found(self, &left_over, &keys, budget)),

@@ -9,13 +9,14 @@ use super::connection::{SessionError, texts};
 use super::failure::Failure;
 use super::postgres::Postgres;
 use super::schema_postgres::SCHEMA;
-use super::{DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, outline, version_query};
+use super::{
+    DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, outline, version_query, version_rows,
+};
 use crate::domain::audit;
 use crate::domain::checks::{Counts, Faults};
 use crate::domain::connection::{VersionRows, VersionTable};
 use crate::domain::outcome::SchemaLines;
 use crate::domain::query::{Queries, TextRows};
-use crate::domain::revision::RevisionId;
 
 /// Puts one query to the server, each value of the answer as text.
 pub(super) trait Asks {
@@ -36,11 +37,8 @@ pub(super) trait Asks {
 
 impl<T: Asks> DatabaseReader for T {
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
-        match self.ask(&version_query(table, '"'), None) {
-            Ok(rows) => Ok(version_rows(rows)),
-            Err(error) if error.failure == Failure::NoTable => Ok(VersionRows::NoTable),
-            Err(error) => Err(error.into()),
-        }
+        let rows = self.ask(&version_query(table, '"'), None);
+        version_rows(rows, &[Failure::NoTable])
     }
 
     fn schema(&mut self) -> Result<SchemaLines, DatabaseError> {
@@ -84,7 +82,7 @@ impl<T: Asks> DatabaseReader for T {
             <[TextRows; 8]>::try_from(answers).ok()?;
         let counts = checks_postgres::counted(self, tables, budget);
         Some(DatabaseSnapshot {
-            rows: version_rows(rows),
+            rows: version_rows(Ok(rows), &[]).ok()?,
             schema: schema(lines),
             counts: Some(audit::not_counted(counts, true)),
             faults: Some((checks_postgres::found(faults), BTreeSet::new())),
@@ -95,12 +93,6 @@ impl<T: Asks> DatabaseReader for T {
     fn query(&mut self, sql: &str, limit: Duration) -> Limited<TextRows> {
         Ok(checks_postgres::ask(self, sql, limit)?)
     }
-}
-
-fn version_rows(rows: TextRows) -> VersionRows {
-    let first = |row: Vec<Option<String>>| row.into_iter().next().flatten();
-    let ids = rows.into_iter().map(|row| first(row).unwrap_or_default());
-    VersionRows::Rows(ids.map(RevisionId::new).collect())
 }
 
 fn schema(rows: TextRows) -> SchemaLines {

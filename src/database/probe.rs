@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::connection::{SessionError, number, text};
+use super::connection::SessionError;
 
 /// What may go into one statement together, in rows as the server estimates them.
 const CHEAP: u64 = 20_000;
@@ -75,13 +75,11 @@ pub(super) fn ask_all(
 }
 
 /// The two columns of the answer.
-pub(super) fn pairs<R>(rows: &[R]) -> Vec<(usize, u64)>
-where
-    R: sqlx::Row,
-    usize: sqlx::ColumnIndex<R>,
-    for<'r> String: sqlx::Decode<'r, R::Database>,
-{
+pub(super) fn pairs(rows: &[Vec<Option<String>>]) -> Vec<(usize, u64)> {
     rows.iter()
-        .filter_map(|row| Some((text(row, 0)?.parse().ok()?, number(row, 1)?)))
+        .filter_map(|row| match row.as_slice() {
+            [Some(at), Some(rows)] => Some((at.parse().ok()?, rows.parse().ok()?)),
+            _ => None,
+        })
         .collect()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sqlx::mysql::MySqlRow;
 
 use super::checks_mysql::{self, limited};
-use super::connection::{number, text};
+use super::connection::{number, text, texts};
 use super::mysql::MySql;
 use super::probe::{Probe, ask_all, pairs};
 use super::{DatabaseError, quoted};
@@ -230,7 +230,7 @@ fn with_rows(mysql: &mut MySql, tables: &[&String]) -> BTreeMap<String, bool> {
         weight: 1,
     });
     let answers = ask_all(probes.collect(), Duration::from_secs(5), |sql, left| {
-        Ok(checks_mysql::ask(mysql, sql, left)?.map(|rows| pairs(&rows)))
+        Ok(checks_mysql::ask(mysql, sql, left)?.map(|rows| pairs(&texts(&rows))))
     });
     let answers = answers.counts.into_iter();
     answers.map(|(table, rows)| (table, rows > 0)).collect()

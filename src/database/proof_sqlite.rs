@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use super::sqlite_connection::beside;
 use crate::domain::proof::{Log, SqliteEvidence};
 
 /// The sizes of a log's header, and of the header of each page in it.
@@ -23,15 +24,13 @@ pub(super) fn evidence(path: &Path) -> io::Result<SqliteEvidence> {
     let has_log = read == header.len() && header[18..20].contains(&2);
     let nanoseconds = metadata.mtime().saturating_mul(1_000_000_000);
     let written = nanoseconds.saturating_add(metadata.mtime_nsec());
-    let mut log = path.to_owned().into_os_string();
-    log.push("-wal");
     Ok(SqliteEvidence {
         length: metadata.len(),
         counter: number(&header, 24),
         has_log,
         written: u64::try_from(written).ok(),
         log: if has_log {
-            of_log(Path::new(&log))?
+            of_log(&beside(path, "-wal"))?
         } else {
             None
         },

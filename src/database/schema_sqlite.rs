@@ -6,11 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::{Connection, Error};
+
+use super::{outline, sqlite_connection};
 use crate::domain::outcome::SchemaLines;
 
 /// Kind, table, name, what is said of it, and a default. The columns of a virtual table need a module
 /// that we may not have, so that one is told by its statement.
-pub(super) const SCHEMA: &str = r#"
+const SCHEMA: &str = r#"
     WITH own AS (
         SELECT type, name, tbl_name, sql FROM sqlite_master
         WHERE type <> 'table' OR name NOT LIKE 'sqlite\_%' ESCAPE '\'
@@ -54,16 +57,34 @@ pub(super) const SCHEMA: &str = r#"
     FROM pragma_application_id WHERE application_id <> 0"#;
 
 /// One row of [`SCHEMA`].
-pub(super) struct Row {
-    pub(super) kind: String,
-    pub(super) table: String,
-    pub(super) name: String,
-    pub(super) detail: String,
-    pub(super) default: Option<String>,
+struct Row {
+    kind: String,
+    table: String,
+    name: String,
+    detail: String,
+    default: Option<String>,
+}
+
+/// Reads [`SCHEMA`].
+pub(super) fn schema(connection: &Connection) -> Result<SchemaLines, Error> {
+    let row = |row: Vec<Option<String>>| {
+        let mut columns = row.into_iter();
+        let mut next = || columns.next().flatten();
+        Row {
+            kind: next().unwrap_or_default(),
+            table: next().unwrap_or_default(),
+            name: next().unwrap_or_default(),
+            detail: next().unwrap_or_default(),
+            default: next(),
+        }
+    };
+    let rows = sqlite_connection::rows(connection, SCHEMA)?;
+    let rows: Vec<Row> = rows.into_iter().map(row).collect();
+    Ok(outline(lines(&rows).into_iter()))
 }
 
 /// The lines of all rows of [`SCHEMA`].
-pub(super) fn lines(rows: &[Row]) -> SchemaLines {
+fn lines(rows: &[Row]) -> SchemaLines {
     let statements: BTreeMap<&str, Table> = rows
         .iter()
         .filter(|row| row.kind == "table")

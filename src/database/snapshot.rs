@@ -9,18 +9,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use rusqlite::Connection;
 
 pub use self::leftover::LeftoverSnapshot;
 pub(super) use self::leftover::copies_beside;
-use super::connection::{Connection, text};
+use super::sqlite_connection::{log_size, open_to_write, rows, session_error};
 use crate::files;
-
-/// Somebody who only reads is through by then.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Between the name of the file and the process that copied it.
 const MARK: &str = ".before-rollback-";
@@ -93,7 +88,7 @@ impl Snapshot {
     }
 
     /// Keeps everybody else away until it is dropped.
-    fn lock(&self, first: &str) -> Result<Connection<SqliteConnection>, String> {
+    fn lock(&self, first: &str) -> Result<Connection, String> {
         let users = users(&self.file);
         if !users.is_empty() {
             return Err(format!(
@@ -102,29 +97,20 @@ impl Snapshot {
                 users.join(", ")
             ));
         }
-        let options = SqliteConnectOptions::new()
-            .filename(&self.file)
-            .create_if_missing(false)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
-        let place = format!("the SQLite file {}", self.file.display());
-        let mut session = Connection::<SqliteConnection>::open(vec![options], place, None)
-            .map_err(|error| error.report.to_string())?;
+        let connection = open_to_write(&self.file)
+            .map_err(|error| session_error(&self.file, &error).report.to_string())?;
         for statement in [first, "BEGIN EXCLUSIVE"] {
-            let rows = session
-                .rows(statement)
-                .map_err(|error| error.report.to_string())?;
-            // `wal_checkpoint` does not fail where it could not get through: it says 1.
-            if rows.first().and_then(|row| text(row, 0)).as_deref() == Some("1") {
+            let rows = rows(&connection, statement)
+                .map_err(|error| session_error(&self.file, &error).report.to_string())?;
+            // `wal_checkpoint` does not fail if it could not get through: it says 1.
+            if rows.into_iter().flatten().flatten().next().as_deref() == Some("1") {
                 return Err(format!("{} is in use", self.file.display()));
             }
         }
-        let mut log = self.file.clone().into_os_string();
-        log.push("-wal");
-        if fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+        if log_size(&self.file) > 0 {
             return Err(format!("{} is in use", self.file.display()));
         }
-        Ok(session)
+        Ok(connection)
     }
 }
 

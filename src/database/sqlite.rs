@@ -11,16 +11,17 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
+use rusqlite::{Connection, Error};
 
-use super::connection::{Connection, SessionError, text, texts, version_rows};
+use super::connection::SessionError;
+use super::execution_sqlite::SqliteExecution;
 use super::failure::Failure;
 use super::lock::sqlite::SqliteLock;
-use super::schema_sqlite::{Row, SCHEMA, lines};
+use super::sqlite_connection::{open_to_read, open_to_write, place, rows, session_error};
 use super::{
     Database, DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, audit, audited,
-    checks_sqlite, left_over, outline, proof_sqlite, put_or_create, snapshot, version_query,
+    checks_sqlite, left_over, proof_sqlite, put_or_create, schema_sqlite, snapshot, version_query,
+    version_rows,
 };
 use crate::domain::audit as domain_audit;
 use crate::domain::checks::{Counts, Faults, Health};
@@ -31,13 +32,6 @@ use crate::domain::lock::{LockOwner, Locked};
 use crate::domain::outcome::SchemaLines;
 use crate::domain::proof::{Evidence, SqliteEvidence, StepSession, Trace};
 use crate::domain::query::TextRows;
-
-/// The step has ended when we look; a lock that lasts is somebody else's and worth a report.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// `SQLITE_CANTOPEN`, `SQLITE_READONLY_CANTINIT`, `SQLITE_READONLY_DIRECTORY`: no side file can be
-/// made. Not among them is a journal that waits to be rolled back, without which the file is not whole.
-const CANNOT_MAKE_A_LOG: [&str; 3] = ["14", "1288", "1544"];
 
 /// A file that was there and could be read when it was opened.
 pub(super) struct Sqlite {
@@ -50,8 +44,7 @@ pub(super) struct Sqlite {
 impl Sqlite {
     pub(super) fn open(facts: &ConnectionFacts) -> Result<Self, DatabaseError> {
         let database = Self::unread(facts)?;
-        // The header is read by the first query only, and a text file is no error before.
-        database.rows("SELECT count(*) FROM sqlite_master")?;
+        database.read(|_| Ok(()))?;
         Ok(database)
     }
 
@@ -71,28 +64,28 @@ impl Sqlite {
         Ok(database)
     }
 
-    fn place(&self) -> String {
-        format!("the SQLite file {}", self.path.display())
+    /// A connection that stays open, for what changes the file.
+    pub(super) fn into_execution(
+        self,
+        lock_timeout: Option<Duration>,
+    ) -> Result<SqliteExecution, SessionError> {
+        SqliteExecution::open(&self.path, lock_timeout).map_err(|error| self.failed(&error))
     }
 
-    /// A session that stays open, for what changes the file. Foreign keys are as SQLite itself leaves them to its
-    /// clients: not enforced. The driver would enforce them, and a table that is made anew, as SQLite's own
-    /// documents have it, would take the rows along that refer to it.
-    pub(super) fn into_session(self) -> Result<Connection<SqliteConnection>, SessionError> {
-        let options = self.options().foreign_keys(false);
-        Connection::open(vec![options], self.place(), None)
+    fn failed(&self, error: &Error) -> SessionError {
+        session_error(&self.path, error)
     }
 
     fn marks(&self) -> Result<SqliteEvidence, DatabaseError> {
         proof_sqlite::evidence(&self.path).map_err(|error| DatabaseError::Unreachable {
-            place: self.place(),
+            place: place(&self.path),
             reason: error.to_string(),
         })
     }
 
     fn metadata(&self) -> Result<Metadata, DatabaseError> {
         let unreachable = |reason| DatabaseError::Unreachable {
-            place: self.place(),
+            place: place(&self.path),
             reason,
         };
         match fs::metadata(&self.path) {
@@ -105,14 +98,14 @@ impl Sqlite {
         }
     }
 
-    fn rows(&self, sql: &str) -> Result<Vec<SqliteRow>, SessionError> {
-        self.on(|session| session.rows(sql))
+    fn rows(&self, sql: &str) -> Result<TextRows, SessionError> {
+        self.read(|connection| rows(connection, sql))
     }
 
     /// Opens the file for some questions.
-    pub(super) fn on<T>(
+    fn read<T>(
         &self,
-        ask: impl Fn(&mut Connection<SqliteConnection>) -> Result<T, SessionError>,
+        ask: impl FnOnce(&Connection) -> Result<T, Error>,
     ) -> Result<T, SessionError> {
         self.metadata().map_err(|report| SessionError {
             failure: Failure::Other,
@@ -120,31 +113,8 @@ impl Sqlite {
             number: None,
             report,
         })?;
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
-        let has_log = fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0);
-        let query = |options: SqliteConnectOptions| {
-            ask(&mut Connection::open(vec![options], self.place(), None)?)
-        };
-        // With a log we open read-only, so that closing does not copy it; without one we could be
-        // the ones to leave an empty log behind, so we open for writing and write nothing.
-        let result = query(self.options().read_only(has_log));
-        match result {
-            // A WAL file in a directory where no log can be made: nobody writes it either.
-            Err(error) if !has_log && error.is_code(&CANNOT_MAKE_A_LOG) => {
-                query(self.options().read_only(true).immutable(true)).map_err(|_| error)
-            }
-            result => result,
-        }
-    }
-
-    fn options(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new()
-            .filename(&self.path)
-            .create_if_missing(false)
-            .busy_timeout(BUSY_TIMEOUT)
-            .statement_cache_capacity(0)
-            .disable_statement_logging()
+        let answer = open_to_read(&self.path).and_then(|connection| ask(&connection));
+        answer.map_err(|error| self.failed(&error))
     }
 }
 
@@ -158,74 +128,45 @@ impl DatabaseReader for Sqlite {
     }
 
     fn schema(&mut self) -> Result<SchemaLines, DatabaseError> {
-        Ok(self.on(schema)?)
+        let schema = self.read(schema_sqlite::schema)?;
+        Ok(domain_audit::without(schema, false))
     }
 
     fn row_counts(&mut self, budget: Duration) -> Limited<Counts> {
-        let counts = checks_sqlite::counts(self, budget)?;
+        let end = Instant::now() + budget;
+        let counts = self.read(|connection| checks_sqlite::counts(connection, end))?;
         Ok(counts.map(|counts| domain_audit::not_counted(counts, false)))
     }
 
     fn faults(&mut self, budget: Duration) -> Limited<(Faults, BTreeSet<String>)> {
-        checks_sqlite::faults(self, budget)
+        let end = Instant::now() + budget;
+        Ok(self.read(|connection| checks_sqlite::faults(connection, &self.path, end))?)
     }
 
     fn at_once(&mut self, table: &VersionTable, budget: Duration) -> Option<DatabaseSnapshot> {
-        let all = self.on(|session| {
-            let rows = session.rows(&version_query(table, '"'))?;
-            let schema = schema(session)?;
-            let counts = checks_sqlite::counted(session, Instant::now() + budget)?;
-            let faults = checks_sqlite::found(session, Instant::now() + budget)?;
-            Ok((rows, schema, counts, faults))
+        let all = self.read(|connection| {
+            let end = || Instant::now() + budget;
+            Ok((
+                rows(connection, &version_query(table, '"'))?,
+                schema_sqlite::schema(connection)?,
+                checks_sqlite::counts(connection, end())?,
+                checks_sqlite::faults(connection, &self.path, end())?,
+            ))
         });
         let (rows, schema, counts, faults) = all.ok()?;
         Some(DatabaseSnapshot {
             rows: version_rows(Ok(rows), &[]).ok()?,
-            schema,
+            schema: domain_audit::without(schema, false),
             counts: counts.map(|counts| domain_audit::not_counted(counts, false)),
             faults,
             snapshot: None,
         })
     }
 
-    fn query(&mut self, sql: &str, limit: Duration) -> Limited<Vec<Vec<Option<String>>>> {
-        Ok(checks_sqlite::query(self, sql, limit)?.map(|rows| texts(&rows)))
+    fn query(&mut self, sql: &str, limit: Duration) -> Limited<TextRows> {
+        let end = Instant::now() + limit;
+        Ok(self.read(|connection| checks_sqlite::query(connection, sql, end))?)
     }
-}
-
-/// Reads [`SCHEMA`].
-fn schema(session: &mut Connection<SqliteConnection>) -> Result<SchemaLines, SessionError> {
-    let rows = match in_one_value(session) {
-        Some(rows) => rows,
-        None => texts(&session.rows(SCHEMA)?),
-    };
-    let rows: Vec<Row> = rows
-        .into_iter()
-        .map(|row| {
-            let mut columns = row.into_iter();
-            let mut next = || columns.next().flatten();
-            Row {
-                kind: next().unwrap_or_default(),
-                table: next().unwrap_or_default(),
-                name: next().unwrap_or_default(),
-                detail: next().unwrap_or_default(),
-                default: next(),
-            }
-        })
-        .collect();
-    let schema = outline(lines(&rows).into_iter());
-    Ok(domain_audit::without(schema, false))
-}
-
-/// The same as one value: each row on its own would be handed from the driver's thread to ours, which takes longer
-/// than reading it. `None` where a text is none, such as a default that is a BLOB.
-fn in_one_value(session: &mut Connection<SqliteConnection>) -> Option<TextRows> {
-    let sql = format!(
-        "WITH line (kind, owner, name, detail, other) AS ({SCHEMA}) \
-         SELECT json_group_array(json_array(kind, owner, name, detail, other)) FROM line"
-    );
-    let rows = session.rows(&sql).ok()?;
-    serde_json::from_str(&text(rows.first()?, 0)?).ok()
 }
 
 /// Two names of one file have the same.
@@ -292,11 +233,13 @@ impl Database for Sqlite {
     ) -> Result<(), DatabaseError> {
         self.metadata()?;
         let table = audit::name(Dialect::Sqlite, beside.schema.as_deref());
-        // A session of its own, so that nobody finds the file open afterwards.
-        let mut session =
-            Connection::<SqliteConnection>::open(vec![self.options()], self.place(), None)?;
+        // A connection of its own, so that nobody finds the file open afterwards.
+        let connection = open_to_write(&self.path).map_err(|error| self.failed(&error))?;
         put_or_create(
-            |statement| session.rows_here(statement).map(drop),
+            |statement| match rows(&connection, statement) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(self.failed(&error)),
+            },
             &audit::put(Dialect::Sqlite, &table, row),
             &audit::create(Dialect::Sqlite, &table),
         )
@@ -304,7 +247,7 @@ impl Database for Sqlite {
 
     fn audit(&mut self, beside: &VersionTable) -> Result<Vec<(String, String)>, DatabaseError> {
         let table = audit::name(Dialect::Sqlite, beside.schema.as_deref());
-        audited(self.rows(&audit::all(&table)).map(|rows| texts(&rows)))
+        audited(self.rows(&audit::all(&table)))
     }
 
     fn evidence(
@@ -323,15 +266,14 @@ impl Database for Sqlite {
         _: Duration,
     ) -> Result<Trace, DatabaseError> {
         // What an engine that was killed left in the file goes back when it is read.
-        self.rows("SELECT count(*) FROM sqlite_master")?;
+        self.read(|_| Ok(()))?;
         self.marks().map(Trace::Sqlite)
     }
 
     fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
         let rows = self.rows(checks_sqlite::LEFTOVERS)?;
-        let tables = rows
-            .iter()
-            .filter_map(|row| Some(left_over(&text(row, 0)?)));
+        let tables = rows.into_iter().flatten().flatten();
+        let tables = tables.map(|table| left_over(&table));
         let copies = snapshot::copies_beside(&self.path).into_iter().map(|copy| {
             format!(
                 "a run with --atomic left a copy of the file as it was before: {}",

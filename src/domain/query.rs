@@ -47,6 +47,17 @@ pub struct RunError {
     pub reason: String,
 }
 
+impl RunError {
+    /// `goes_on` said no.
+    pub fn given_up() -> Self {
+        Self {
+            kind: RunErrorKind::GivenUp,
+            code: None,
+            reason: "it was ended before it was done".to_owned(),
+        }
+    }
+}
+
 /// What a [`RunError`] means for what was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunErrorKind {

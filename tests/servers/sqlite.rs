@@ -9,8 +9,7 @@ use std::process::Command;
 
 use rollback::database::{self, DatabaseError};
 use rollback::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use rusqlite::Connection;
 
 use crate::support::{Kind, TestDatabase, database_environment};
 
@@ -61,26 +60,10 @@ fn content(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// A connection of the application, which stays open.
-fn hold(runtime: &tokio::runtime::Runtime, path: &Path, sql: &str) -> SqliteConnection {
-    runtime.block_on(async {
-        let mut connection = SqliteConnectOptions::new()
-            .filename(path)
-            .connect()
-            .await
-            .unwrap();
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        connection
-    })
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
+fn hold(path: &Path, sql: &str) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch(sql).unwrap();
+    connection
 }
 
 #[test]
@@ -129,9 +112,7 @@ fn a_wal_database_at_rest_stays_as_it_is() {
 #[test]
 fn a_wal_database_in_use_is_read_with_its_log() {
     let database = TestDatabase::create(Kind::Sqlite);
-    let runtime = runtime();
     let application = hold(
-        &runtime,
         &database.path(),
         &format!("PRAGMA journal_mode = WAL; {FILLED}"),
     );
@@ -143,16 +124,14 @@ fn a_wal_database_in_use_is_read_with_its_log() {
     );
     assert_reads_x(&database.path());
     assert_eq!(content(&directory), before);
-    runtime.block_on(application.close()).unwrap();
+    drop(application);
 }
 
 /// Turns red if our closing copies the log into the file, which is for the application to do.
 #[test]
 fn a_wal_database_after_a_crash_keeps_its_log() {
     let database = TestDatabase::create(Kind::Sqlite);
-    let runtime = runtime();
     let application = hold(
-        &runtime,
         &database.path(),
         &format!("PRAGMA journal_mode = WAL; {FILLED}"),
     );
@@ -165,7 +144,7 @@ fn a_wal_database_after_a_crash_keeps_its_log() {
         )
         .unwrap();
     }
-    runtime.block_on(application.close()).unwrap();
+    drop(application);
     let before = content(directory.path());
     assert_reads_x(&directory.path().join("app.db"));
     let after = content(directory.path());
@@ -179,11 +158,10 @@ fn a_wal_database_after_a_crash_keeps_its_log() {
 fn a_locked_database_is_an_error() {
     let database = TestDatabase::create(Kind::Sqlite);
     database.execute(FILLED);
-    let runtime = runtime();
-    let application = hold(&runtime, &database.path(), "BEGIN EXCLUSIVE");
+    let application = hold(&database.path(), "BEGIN EXCLUSIVE");
     let error = refused(&database.path());
     assert!(error.to_string().contains("locked"), "{error}");
-    runtime.block_on(application.close()).unwrap();
+    drop(application);
 }
 
 /// A deployment may mount the database read-only; in WAL mode SQLite then needs a hint.

@@ -1,13 +1,16 @@
 //! One database of its own for each test.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rollback::database::{self, Database};
 use rollback::domain::connection::ConnectionFacts;
+use rusqlite::fallible_iterator::FallibleIterator as _;
+use rusqlite::types::ValueRef;
+use rusqlite::{Batch, OpenFlags};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use super::Kind;
@@ -230,7 +233,7 @@ pub(super) fn try_query(
     kind: Kind,
     facts: &ConnectionFacts,
     sql: &str,
-) -> Result<Vec<Vec<Option<String>>>, sqlx::Error> {
+) -> Result<Vec<Vec<Option<String>>>, Box<dyn Error>> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let password = facts
         .password
@@ -257,14 +260,41 @@ pub(super) fn try_query(
                 .database(&text(&facts.database)),
             sql,
         ),
-        Kind::Sqlite => rows(
-            &SqliteConnectOptions::new().filename(text(&facts.database)),
-            sql,
-        ),
+        Kind::Sqlite => {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+            let file = rusqlite::Connection::open_with_flags(text(&facts.database), flags)?;
+            Ok(rows_of_sqlite(&file, sql)?)
+        }
     }
 }
 
-fn rows<O, C>(options: &O, sql: &str) -> Result<Vec<Vec<Option<String>>>, sqlx::Error>
+fn rows_of_sqlite(
+    file: &rusqlite::Connection,
+    sql: &str,
+) -> rusqlite::Result<Vec<Vec<Option<String>>>> {
+    let mut rows = Vec::new();
+    let mut statements = Batch::new(file, sql);
+    while let Some(mut statement) = statements.next()? {
+        let width = statement.column_count();
+        let mut answer = statement.raw_query();
+        while let Some(row) = answer.next()? {
+            let text = |at| {
+                Ok(match row.get_ref(at)? {
+                    ValueRef::Null => None,
+                    ValueRef::Integer(number) => Some(number.to_string()),
+                    ValueRef::Real(number) => Some(format!("{number:?}")),
+                    ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                        Some(String::from_utf8_lossy(bytes).into_owned())
+                    }
+                })
+            };
+            rows.push((0..width).map(text).collect::<rusqlite::Result<_>>()?);
+        }
+    }
+    Ok(rows)
+}
+
+fn rows<O, C>(options: &O, sql: &str) -> Result<Vec<Vec<Option<String>>>, Box<dyn Error>>
 where
     O: ConnectOptions<Connection = C>,
     C: Connection,
@@ -287,7 +317,7 @@ where
             .map(|row| {
                 (0..row.len())
                     .map(|index| row.try_get_unchecked::<Option<String>, _>(index))
-                    .collect::<Result<_, _>>()
+                    .collect::<Result<_, sqlx::Error>>()
             })
             .collect::<Result<_, _>>()?;
         connection.close().await?;

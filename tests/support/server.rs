@@ -197,7 +197,7 @@ impl Server {
         database::query(self.kind, &self.admin(), sql);
     }
 
-    pub(super) fn try_execute(&self, sql: &str) -> Result<(), sqlx::Error> {
+    pub(super) fn try_execute(&self, sql: &str) -> Result<(), Box<dyn std::error::Error>> {
         database::try_query(self.kind, &self.admin(), sql).map(drop)
     }
 

@@ -7,24 +7,25 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
+use rusqlite::{Connection, Error, ErrorCode};
 
 use super::super::checks_sqlite::TABLES;
-use super::super::schema_sqlite::{Row, SCHEMA, lines};
+use super::super::schema_sqlite::schema;
 use super::super::snapshot::users;
-use super::super::{DatabaseError, outline, quoted, version_query};
+use super::super::sqlite_connection::{
+    beside, cause, is_no_table, log_size, open_immutable, open_to_read, open_to_write, read,
+    reason, session_error, size,
+};
+use super::super::{DatabaseError, quoted, version_query};
 use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress};
 use crate::domain::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::dialect::Dialect;
+use crate::domain::query::TextRows;
 use crate::domain::revision::{Heads, RevisionId};
 use crate::failpoint;
-
-/// Somebody who only reads or writes a little is through by then.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A megabyte at a time where pages are as large as usual: the bar moves, and a Ctrl-C is noticed.
 const PAGES: i32 = 256;
@@ -55,25 +56,8 @@ impl SqliteBackups {
         Ok(Self { path, surroundings })
     }
 
-    /// The file for reading, so that nothing of ours is left beside it: with a log only to read, since closing
-    /// would copy the log into the file; without one for writing, since reading alone could leave a log behind.
     fn reading(&self) -> Result<Connection, BackupError> {
-        let has_log = bytes_of(&beside(&self.path, "-wal")) > 0;
-        let flags = if has_log {
-            OpenFlags::SQLITE_OPEN_READ_ONLY
-        } else {
-            OpenFlags::SQLITE_OPEN_READ_WRITE
-        };
-        match opened(&self.path, flags).and_then(|file| page_size(&file).map(|_| file)) {
-            // No log can be made in this folder, so that nobody can write the file either.
-            Err(Error::SqliteFailure(error, _))
-                if !has_log
-                    && matches!(error.code, ErrorCode::CannotOpen | ErrorCode::ReadOnly) =>
-            {
-                sealed(&self.path).map_err(|error| self.failed(&self.path, error))
-            }
-            file => file.map_err(|error| self.failed(&self.path, error)),
-        }
+        open_to_read(&self.path).map_err(|error| self.failed(&self.path, error))
     }
 
     /// What an error of SQLite on one of the files means.
@@ -82,18 +66,14 @@ impl SqliteBackups {
         reason = "it stands behind map_err everywhere"
     )]
     fn failed(&self, file: &Path, error: Error) -> BackupError {
-        let path = file.to_owned();
-        match &error {
-            Error::SqliteFailure(cause, _) => match cause.code {
-                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => self.in_use(),
-                ErrorCode::DiskFull => io_error(file, io::ErrorKind::StorageFull.into()),
-                ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => BackupError::Damaged {
-                    path,
-                    reason: error.to_string(),
-                },
-                _ => query_error(file, &error),
+        match cause(&error).map(|cause| cause.code) {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => self.in_use(),
+            Some(ErrorCode::DiskFull) => io_error(file, io::ErrorKind::StorageFull.into()),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => BackupError::Damaged {
+                path: file.to_owned(),
+                reason: reason(&error),
             },
-            _ => query_error(file, &error),
+            _ => BackupError::Database(session_error(file, &error).report),
         }
     }
 
@@ -170,7 +150,7 @@ impl BackupDriver for SqliteBackups {
 
     fn size(&mut self) -> Result<Option<u64>, BackupError> {
         let file = fs::metadata(&self.path).map_err(|error| io_error(&self.path, error))?;
-        Ok(Some(file.len() + bytes_of(&beside(&self.path, "-wal"))))
+        Ok(Some(file.len() + log_size(&self.path)))
     }
 
     fn contents(&mut self) -> Result<DatabaseDigest, BackupError> {
@@ -183,7 +163,7 @@ impl BackupDriver for SqliteBackups {
         let source = self.reading()?;
         create(file)?;
         let failed = |error| self.failed(file, error);
-        let mut copy = opened(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+        let mut copy = open_to_write(file).map_err(failed)?;
         // The copy is synced as a whole and removed where it breaks off: it needs no journal of its own.
         copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
             .map_err(failed)?;
@@ -197,7 +177,7 @@ impl BackupDriver for SqliteBackups {
         File::open(file)
             .and_then(|file| file.sync_all())
             .map_err(|error| io_error(file, error))?;
-        sealed(file)
+        open_immutable(file)
             .and_then(|copy| contents(&copy, &self.surroundings.version_table))
             .map_err(failed)
     }
@@ -221,7 +201,7 @@ impl BackupDriver for SqliteBackups {
         .map_err(|error| io_error(file, error))?;
         let mut reasons = vec![format!("{reason}; the file was copied byte by byte")];
         let log = beside(&self.path, "-wal");
-        if bytes_of(&log) > 0 {
+        if size(&log) > 0 {
             reasons.push(format!("{} is not in the copy", log.display()));
         }
         Ok(DatabaseDigest {
@@ -234,10 +214,10 @@ impl BackupDriver for SqliteBackups {
     }
 
     fn read_back(&mut self, file: &Path, progress: Progress<'_>) -> Result<(), BackupError> {
-        let found = sealed(file)
-            .and_then(|copy| texts(&copy, "PRAGMA integrity_check(10)"))
+        let found = open_immutable(file)
+            .and_then(|copy| first_column(&copy, "PRAGMA integrity_check(10)"))
             .map_err(|error| self.failed(file, error))?;
-        progress(bytes_of(file));
+        progress(size(file));
         if found == ["ok"] {
             return Ok(());
         }
@@ -255,8 +235,8 @@ impl BackupDriver for SqliteBackups {
         let scratch = Scratch(self.surroundings.folder.join(REHEARSAL));
         let failed = |error| self.failed(file, error);
         create(&scratch.0)?;
-        let mut target = opened(&scratch.0, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
-        let copy = sealed(file).map_err(failed)?;
+        let mut target = open_to_write(&scratch.0).map_err(failed)?;
+        let copy = open_immutable(file).map_err(failed)?;
         self.transfer(&copy, &mut target, COPYING, progress)
             .map_err(|error| about(error, file))?;
         contents(&target, &self.surroundings.version_table).map_err(failed)
@@ -291,18 +271,18 @@ fn put_back(
 ) -> Result<(), BackupError> {
     let of_copy = |error| backups.failed(file, error);
     let of_target = |error| backups.failed(&backups.path, error);
-    let copy = sealed(file).map_err(of_copy)?;
-    let size = page_size(&copy).map_err(of_copy)?;
+    let copy = open_immutable(file).map_err(of_copy)?;
+    let page = page_size(&copy).map_err(of_copy)?;
     // SQLite takes an empty file for an empty database, which would be put back in full.
-    if bytes_of(file) == 0 {
+    if size(file) == 0 {
         return Err(BackupError::Damaged {
             path: file.to_owned(),
             reason: "it is empty".to_owned(),
         });
     }
-    let mut target = opened(&backups.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(of_target)?;
+    let mut target = open_to_write(&backups.path).map_err(of_target)?;
     // A log holds pages of one size.
-    if is_in_wal_mode(&target).map_err(of_target)? && page_size(&target).map_err(of_target)? != size
+    if is_in_wal_mode(&target).map_err(of_target)? && page_size(&target).map_err(of_target)? != page
     {
         target
             .execute_batch("PRAGMA journal_mode = DELETE")
@@ -347,35 +327,6 @@ fn create(file: &Path) -> Result<(), BackupError> {
         .map_err(|error| io_error(file, error))
 }
 
-fn opened(file: &Path, flags: OpenFlags) -> Result<Connection, Error> {
-    let connection = Connection::open_with_flags(file, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(connection)
-}
-
-/// A file that nobody writes: it is read without a lock and without a file beside it.
-fn sealed(file: &Path) -> Result<Connection, Error> {
-    let path: String = file
-        .as_os_str()
-        .as_encoded_bytes()
-        .iter()
-        .map(|byte| match byte {
-            b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
-                char::from(*byte).to_string()
-            }
-            byte => format!("%{byte:02X}"),
-        })
-        .collect();
-    let connection = Connection::open_with_flags(
-        format!("file:{path}?immutable=1"),
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
-    )?;
-    // The first query reads the header.
-    page_size(&connection)?;
-    connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
-    Ok(connection)
-}
-
 fn page_size(connection: &Connection) -> Result<u64, Error> {
     connection.query_row("SELECT page_size FROM pragma_page_size", [], |row| {
         row.get::<_, u32>(0).map(u64::from)
@@ -389,26 +340,13 @@ fn journal_mode(connection: &Connection) -> Result<String, Error> {
 /// All that is compared, read at one moment.
 fn contents(connection: &Connection, table: &VersionTable) -> Result<DatabaseDigest, Error> {
     let transaction = connection.unchecked_transaction()?;
-    let heads: Heads = match texts(&transaction, &version_query(table, '"')) {
+    let heads: Heads = match first_column(&transaction, &version_query(table, '"')) {
         Ok(rows) => rows.into_iter().map(RevisionId::new).collect(),
-        Err(error) if error.to_string().contains("no such table") => Heads::new(),
+        Err(error) if is_no_table(&error) => Heads::new(),
         Err(error) => return Err(error),
     };
-    let schema = {
-        let mut statement = transaction.prepare(SCHEMA)?;
-        let rows = statement.query_map([], |row| {
-            Ok(Row {
-                kind: text(row, 0)?.unwrap_or_default(),
-                table: text(row, 1)?.unwrap_or_default(),
-                name: text(row, 2)?.unwrap_or_default(),
-                detail: text(row, 3)?.unwrap_or_default(),
-                default: text(row, 4)?,
-            })
-        })?;
-        let rows = rows.collect::<Result<Vec<Row>, Error>>()?;
-        outline(lines(&rows).into_iter())
-    };
-    let rows = texts(&transaction, TABLES)?
+    let schema = schema(&transaction)?;
+    let rows = first_column(&transaction, TABLES)?
         .into_iter()
         .map(|table| {
             let query = format!("SELECT count(*) FROM {}", quoted(&table, '"'));
@@ -424,30 +362,11 @@ fn contents(connection: &Connection, table: &VersionTable) -> Result<DatabaseDig
     })
 }
 
-fn text(row: &rusqlite::Row<'_>, column: usize) -> Result<Option<String>, Error> {
-    let value = row.get_ref(column)?;
-    Ok(value
-        .as_bytes_or_null()
-        .ok()
-        .flatten()
-        .map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
-}
-
-/// The first column of all rows.
-fn texts(connection: &Connection, query: &str) -> Result<Vec<String>, Error> {
-    let mut statement = connection.prepare(query)?;
-    let rows = statement.query_map([], |row| Ok(text(row, 0)?.unwrap_or_default()))?;
-    rows.collect()
-}
-
-fn beside(file: &Path, end: &str) -> PathBuf {
-    let mut name = file.to_owned().into_os_string();
-    name.push(end);
-    PathBuf::from(name)
-}
-
-fn bytes_of(file: &Path) -> u64 {
-    fs::metadata(file).map_or(0, |metadata| metadata.len())
+fn first_column(connection: &Connection, query: &str) -> Result<Vec<String>, Error> {
+    let first = |row: Vec<Option<String>>| row.into_iter().next().flatten().unwrap_or_default();
+    let mut rows = TextRows::new();
+    read(connection, query, &mut rows)?;
+    Ok(rows.into_iter().map(first).collect())
 }
 
 /// An error of writing names the file that is written.
@@ -463,13 +382,6 @@ fn io_error(path: &Path, source: io::Error) -> BackupError {
         path: path.to_owned(),
         source,
     }
-}
-
-fn query_error(file: &Path, error: &Error) -> BackupError {
-    BackupError::Database(DatabaseError::Query {
-        place: format!("the SQLite file {}", file.display()),
-        reason: error.to_string(),
-    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use rusqlite::types::Value;
 
@@ -107,7 +108,8 @@ impl Place {
             });
             rows.unwrap().map(Result::unwrap).collect()
         };
-        let tables = texts(&file, "SELECT name FROM sqlite_master WHERE type = 'table'").unwrap();
+        let tables =
+            first_column(&file, "SELECT name FROM sqlite_master WHERE type = 'table'").unwrap();
         let mut all: BTreeMap<String, Vec<Vec<Value>>> = tables
             .iter()
             .map(|table| {
@@ -164,9 +166,9 @@ fn there_and_back(before: &str) {
     assert_eq!(place.everything(), was);
     assert_eq!(place.backups().contents().unwrap(), dumped);
     assert!(told.len() > 2, "{told:?}");
-    assert_eq!(told.last(), Some(&bytes_of(&place.copy())));
+    assert_eq!(told.last(), Some(&size(&place.copy())));
     assert_eq!(
-        texts(&place.open(), "PRAGMA integrity_check").unwrap(),
+        first_column(&place.open(), "PRAGMA integrity_check").unwrap(),
         ["ok"]
     );
     assert_eq!(place.names(), ["a copy.sqlite", "ä b%20#?.db"]);
@@ -195,7 +197,7 @@ fn what_stands_in_the_log_alone_is_in_the_copy() {
     other
         .execute_batch("PRAGMA wal_autocheckpoint = 0; INSERT INTO t VALUES (1), (2)")
         .unwrap();
-    assert!(bytes_of(&beside(&place.file(), "-wal")) > 0);
+    assert!(size(&beside(&place.file(), "-wal")) > 0);
     assert_eq!(place.dumped().rows["t"], 2);
     other.execute_batch("DELETE FROM t").unwrap();
     // Who only has it open is in nobody's way, and sees what was restored.
