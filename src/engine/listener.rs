@@ -18,7 +18,7 @@ pub enum Ended {
 /// What hears of a running child, in the caller's thread.
 pub trait Listener {
     /// It printed a line on stdout or stderr.
-    fn line(&mut self, line: &str);
+    fn line(&mut self, _line: &str) {}
 
     /// It wrote a line into the side channel, and may be answered there.
     fn on_message(&mut self, _line: &str, _channel: &mut dyn Channel) {}
@@ -56,6 +56,22 @@ pub trait Channel {
 
     /// What it printed so far belongs to what is over, and the time limit counts anew.
     fn cut(&mut self) {}
+}
+
+/// Hears nothing.
+pub struct NoListener;
+
+impl Listener for NoListener {}
+
+/// The way back to a child that has ended.
+pub struct NoChannel;
+
+impl Channel for NoChannel {
+    fn send(&mut self, _: &str) {}
+
+    fn request(&mut self, _: &str) -> Option<String> {
+        None
+    }
 }
 
 /// Hears the printed lines only.

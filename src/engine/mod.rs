@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use self::listener::{Channel, Ended, Lines, Listener};
+pub use self::listener::{Channel, Ended, Lines, Listener, NoChannel, NoListener};
 use crate::domain::connection::{ConnectionFacts, VersionTable};
 use crate::domain::graph::Graph;
 use crate::domain::plan::Step;

@@ -2,7 +2,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::*;
-use crate::engine::Channel;
+use crate::engine::{Channel, NoListener};
 
 fn shell(script: &str) -> Invocation {
     Invocation {
@@ -135,7 +135,7 @@ fn a_pipe_that_is_given_is_read_by_its_name_and_ends() {
         files,
         None,
         &Interrupt::never(),
-        &mut Lines(&mut |_| {}),
+        &mut NoListener,
     )
     .unwrap();
     assert_eq!(finished.stdout, "secret");

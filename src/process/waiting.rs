@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::running::Running;
 use super::{Files, Finished, Invocation, SpawnError, started};
 use crate::domain::interrupt::Interrupt;
-use crate::engine::{Channel as _, Listener};
+use crate::engine::{Channel as _, Listener, NoListener};
 
 /// Such a child. It is ended when this value is dropped, without having done anything more.
 pub struct Waiting(Option<Running>);
@@ -62,7 +62,7 @@ impl Waiting {
     /// Waits for the end of one that has nothing more to hear.
     pub fn end(mut self) -> io::Result<Finished> {
         let mut running = self.0.take().ok_or(io::ErrorKind::NotConnected)?;
-        let status = running.until_its_end(&mut super::Lines(&mut |_| {}))?;
+        let status = running.until_its_end(&mut NoListener)?;
         Ok(running.finished(status))
     }
 }

@@ -214,22 +214,22 @@ impl Engine for Scripted {
             return None;
         }
         let rows = &self.world.rows;
-        let mut verdict = judge.begun(&mut Open);
+        let mut verdict = judge.begun(&mut NoQueries);
         for (index, step) in range.steps.iter().enumerate() {
             if verdict.is_ok() {
                 self.world.note(format!("apply {index}"));
                 rows.borrow_mut().clone_from(&step.heads_after);
-                verdict = judge.applied(index, &step.heads_after, &mut Open);
+                verdict = judge.applied(index, &step.heads_after, &mut NoQueries);
             }
         }
-        verdict = verdict.and_then(|()| judge.finished(&mut Open));
+        verdict = verdict.and_then(|()| judge.finished(&mut NoQueries));
         let status = i32::from(verdict.is_err());
         if verdict.is_err() {
             rows.borrow_mut().clone_from(range.before);
         } else {
             self.world.note("commit");
         }
-        self.downgrade("range", None, &mut crate::engine::Lines(&mut |_| {}))
+        self.downgrade("range", None, &mut crate::engine::NoListener)
             .map(|run| StepRun {
                 ended: Ended::Exited(status),
                 ..run
@@ -239,9 +239,9 @@ impl Engine for Scripted {
 }
 
 /// A transaction that nobody asks: the verifier looks at the world itself.
-struct Open;
+struct NoQueries;
 
-impl Queries for Open {
+impl Queries for NoQueries {
     fn rows(&mut self, _: &[&str]) -> Result<TextRows, QueryError> {
         Ok(TextRows::new())
     }

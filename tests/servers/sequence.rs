@@ -18,9 +18,7 @@ use crate::walk::rows;
 #[derive(Default)]
 struct Seen(Vec<String>);
 
-impl Listener for Seen {
-    fn line(&mut self, _: &str) {}
-}
+impl Listener for Seen {}
 
 impl Judge for Seen {
     fn applied(

@@ -192,13 +192,6 @@ impl Listener for Watching<'_, '_> {
     }
 }
 
-/// Hears nothing.
-pub(super) struct NullListener;
-
-impl Listener for NullListener {
-    fn line(&mut self, _: &str) {}
-}
-
 /// Whether the operator wants to stop since some moment.
 #[derive(Clone)]
 pub(super) struct Stop {
@@ -272,6 +265,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::engine::NoListener;
 
     fn tool(folder: &Path, name: &str, script: &str) {
         fs::create_dir_all(folder).unwrap();
@@ -330,9 +324,7 @@ mod tests {
             files: Files::default(),
             password: Some(&password),
         };
-        let error = call
-            .run(&Interrupt::never(), &mut NullListener)
-            .unwrap_err();
+        let error = call.run(&Interrupt::never(), &mut NoListener).unwrap_err();
         assert_eq!(error.to_string(), "dump failed: no, not with ***");
     }
 

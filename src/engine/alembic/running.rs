@@ -9,6 +9,7 @@ use super::{AlembicEngine, bridge, complaint};
 use crate::domain::interrupt::Interrupt;
 use crate::domain::secret::mask;
 use crate::engine::Channel;
+use crate::engine::NoChannel;
 use crate::engine::{Ended, EngineError, Listener, Sequence, StepRun};
 use crate::process::{self, Finished, Invocation, SpawnError};
 
@@ -67,7 +68,7 @@ impl AlembicEngine {
             && !heard_of_the_limit(&finished.side_channel)
         {
             // In the words of the bridge, which did not come to it.
-            listener.on_message(r#"{"lock_timeout": "none", "why": "the engine opened no connection that was seen"}"#, &mut ClosedChannel);
+            listener.on_message(r#"{"lock_timeout": "none", "why": "the engine opened no connection that was seen"}"#, &mut NoChannel);
         }
         let failed = matches!(finished.ended, Ended::Exited(status) if status != 0);
         // Where somebody else ended it, its last line is not why.
@@ -162,17 +163,6 @@ impl Listener for Masked<'_> {
 
     fn on_tick(&mut self) {
         self.0.on_tick();
-    }
-}
-
-/// The way back to a child that has ended.
-struct ClosedChannel;
-
-impl Channel for ClosedChannel {
-    fn send(&mut self, _: &str) {}
-
-    fn request(&mut self, _: &str) -> Option<String> {
-        None
     }
 }
 

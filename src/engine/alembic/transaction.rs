@@ -143,9 +143,7 @@ mod tests {
     /// Asks one thing and objects with the answer.
     struct AskingJudge;
 
-    impl Listener for AskingJudge {
-        fn line(&mut self, _: &str) {}
-    }
+    impl Listener for AskingJudge {}
 
     impl Judge for AskingJudge {
         fn begun(&mut self, transaction: &mut dyn Queries) -> Result<(), String> {

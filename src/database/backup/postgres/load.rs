@@ -12,7 +12,7 @@ use std::thread;
 
 use sqlx::postgres::PgConnection;
 
-use super::super::client::{self, Call, NullListener, Watching};
+use super::super::client::{self, Call, Watching};
 use super::super::{BackupContext, BackupError, Progress};
 use super::LOCKED;
 use super::listing::{self, TocEntries};
@@ -20,6 +20,7 @@ use super::tools::Tools;
 use crate::database::DatabaseError;
 use crate::database::connection::{Connection, text, texts};
 use crate::domain::secret::Secret;
+use crate::engine::NoListener;
 use crate::process::{Environment, Files, Finished};
 
 /// How long a restore waits for somebody else's lock, while others queue behind it.
@@ -95,7 +96,7 @@ impl Load<'_> {
             },
             password: self.password,
         };
-        match call.run(&self.surroundings.interrupt.at_once(), &mut NullListener) {
+        match call.run(&self.surroundings.interrupt.at_once(), &mut NoListener) {
             Ok(finished) => Ok(finished.stdout),
             Err(BackupError::Client { reason, .. }) => Err(BackupError::Damaged {
                 path: file.to_owned(),
@@ -175,7 +176,7 @@ impl Load<'_> {
         let mut listener = Watching::new(&mut measure, progress);
         let (ran, restored, passed) = thread::scope(|scope| {
             let restored = scope.spawn(|| {
-                let result = restore.run(&interrupt, &mut NullListener);
+                let result = restore.run(&interrupt, &mut NoListener);
                 // Whoever waits for it may be gone.
                 let _ = read.send(result.is_ok());
                 result

@@ -70,8 +70,6 @@ fn short(sql: &str) -> Option<String> {
 struct Heard(Log);
 
 impl Listener for Heard {
-    fn line(&mut self, _: &str) {}
-
     fn statement(&mut self, statement: &Statement) -> Result<(), String> {
         let state = match statement.state {
             StatementState::Begun => "begun",
