@@ -203,11 +203,7 @@ fn faults(
     resumed: Option<&ResumedRun>,
 ) -> Option<Vec<String>> {
     let budget = context.settings.check_budget.unwrap_or(BUDGET);
-    let mut faults = project.faults(budget)?;
-    if let Some(copy) = resumed.and_then(ResumedRun::useless_copy) {
-        faults.retain(|fault| !fault.ends_with(&copy));
-    }
-    Some(faults)
+    project.faults(budget, resumed.and_then(ResumedRun::useless_copy))
 }
 
 impl PolicyCheck {
@@ -242,7 +238,7 @@ impl PolicyCheck {
         for point in ruling.missing() {
             failure = failure.because(point.sentence.clone());
             match point.remedy.as_deref() {
-                Some(flag) if flag.starts_with("--") => flags.push(flag),
+                Some(flag) if point.is_option => flags.push(flag),
                 Some(other) if !others.contains(&other) => others.push(other),
                 _ => {}
             }

@@ -11,8 +11,8 @@ use super::connection::{SessionError, number, text, texts};
 use super::failure::Failure;
 use super::mysql::MySql;
 use super::probe::{Probe, ask_all, pairs};
-use super::{Limited, left_over, quoted};
-use crate::domain::checks::{Count, Counts, Faults};
+use super::{Limited, quoted};
+use crate::domain::checks::{Count, Counts, Faults, Leftover};
 
 /// `ER_STATEMENT_TIMEOUT` of MariaDB, `ER_QUERY_TIMEOUT` of MySQL, and `ER_LOCK_WAIT_TIMEOUT` of both.
 const OVER_TIME: [u16; 3] = [1969, 3024, 1205];
@@ -163,7 +163,7 @@ pub(super) fn found(
 ) -> (Faults, BTreeSet<String>) {
     let mut faults: Faults = tables
         .iter()
-        .filter_map(|row| Some((left_over(&text(row, 0)?), 1)))
+        .filter_map(|row| Some((Leftover::Table(text(row, 0)?).to_string(), 1)))
         .collect();
     let mut probes = Vec::new();
     for row in keys {

@@ -6,7 +6,7 @@ use super::connection::SessionError;
 use super::postgres_looks::Asks;
 use super::probe::{Probe, ask_all};
 use super::{DatabaseError, Limited};
-use crate::domain::checks::{Count, Counts, Faults};
+use crate::domain::checks::{Count, Counts, Faults, Leftover};
 use crate::domain::query::TextRows;
 
 /// `query_canceled`, which is how a statement timeout ends.
@@ -29,21 +29,28 @@ pub(super) const FAULTS: &str = r"
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     )
-    SELECT 'the index ' || name || ' is invalid' FROM own JOIN pg_index i ON i.indexrelid = own.oid
+    SELECT 'index', name FROM own JOIN pg_index i ON i.indexrelid = own.oid
     WHERE NOT i.indisvalid AND own.relkind = 'i'
     UNION ALL
-    SELECT 'the constraint ' || quote_ident(k.conname) || ' of ' || name || ' is not validated'
+    SELECT 'constraint', quote_ident(k.conname) || ' of ' || name
     FROM own JOIN pg_constraint k ON k.conrelid = own.oid WHERE NOT k.convalidated
     UNION ALL
-    SELECT 'the table ' || name || ' of a batch migration is left over' FROM own
+    SELECT 'table', name FROM own
     WHERE relkind = 'r' AND relname LIKE '\_alembic\_tmp\_%'";
 
-/// What of the faults is the rest of a step. A constraint may well wait for its validation.
-pub(super) fn leftovers(database: &mut impl Asks) -> Result<Vec<String>, DatabaseError> {
-    let faults = database.ask(FAULTS, None)?.into_iter().flatten().flatten();
-    Ok(faults
-        .filter(|fault| !fault.starts_with("the constraint "))
-        .collect())
+/// What of the faults is the rest of a step.
+pub(super) fn leftovers(database: &mut impl Asks) -> Result<Vec<Leftover>, DatabaseError> {
+    let faults = database.ask(FAULTS, None)?;
+    Ok(faults.iter().filter_map(|row| leftover(row)).collect())
+}
+
+/// The kind and the name of a fault. A constraint may well wait for its validation.
+fn leftover(fault: &[Option<String>]) -> Option<Leftover> {
+    match fault {
+        [Some(kind), Some(name)] if kind == "index" => Some(Leftover::Index(name.clone())),
+        [Some(kind), Some(name)] if kind == "table" => Some(Leftover::Table(name.clone())),
+        _ => None,
+    }
 }
 
 /// A statement that is ended after `limit` and changes nothing; `None` where it was.
@@ -116,6 +123,12 @@ pub(super) fn faults(
 
 /// The answer to [`FAULTS`].
 pub(super) fn found(rows: TextRows) -> Faults {
-    let faults = rows.into_iter().flatten().flatten();
+    let faults = rows.iter().filter_map(|row| match leftover(row) {
+        Some(leftover) => Some(leftover.to_string()),
+        None => Some(format!(
+            "the constraint {} is not validated",
+            row.get(1)?.as_deref()?
+        )),
+    });
     faults.map(|fault| (fault, 1)).collect()
 }

@@ -9,9 +9,9 @@ use std::time::Instant;
 use rusqlite::{Connection, Error};
 
 use super::probe::pairs;
+use super::quoted;
 use super::sqlite_connection::{is_interrupted, read_until, session_error};
-use super::{left_over, quoted};
-use crate::domain::checks::{Count, Counts, Faults};
+use crate::domain::checks::{Count, Counts, Faults, Leftover};
 use crate::domain::query::TextRows;
 
 /// How many tables are counted by one statement. The library takes 500 parts at most.
@@ -93,8 +93,8 @@ pub(super) fn faults(
     let Some(tables) = ask(connection, LEFTOVERS, end)? else {
         return Ok(None);
     };
-    for table in tables.iter().flatten().flatten() {
-        faults.insert(left_over(table), 1);
+    for table in tables.into_iter().flatten().flatten() {
+        faults.insert(Leftover::Table(table).to_string(), 1);
     }
     match ask(connection, ORPHANS, end) {
         Ok(Some(rows)) => {

@@ -44,7 +44,7 @@ use self::connection::SessionError;
 use self::failure::Failure;
 use crate::domain::audit::Row as AuditRow;
 use crate::domain::blocker::Blocker;
-use crate::domain::checks::{Counts, Faults, Health};
+use crate::domain::checks::{Counts, Faults, Health, Leftover};
 use crate::domain::connection::{ConnectionFacts, Identity, RowsAre, VersionRows, VersionTable};
 use crate::domain::dialect::Dialect;
 use crate::domain::lock::{LockOwner, Locked};
@@ -167,11 +167,6 @@ fn put_or_create(
         }
         result => Ok(result?),
     }
-}
-
-/// The sentence about a table that Alembic makes and renames in a batch migration.
-fn left_over(table: &str) -> String {
-    format!("the table {table} of a batch migration is left over")
 }
 
 /// Why the database could not be asked. No variant carries a password.
@@ -318,9 +313,8 @@ pub trait Database: DatabaseReader {
         Ok(Vec::new())
     }
 
-    /// What looks like the rest of a step that broke off, a sentence each: tables of batch migrations,
-    /// indexes that are not valid, and copies of a SQLite file that a run kept beside it.
-    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError>;
+    /// What looks like the rest of a step or run that broke off.
+    fn leftovers(&mut self) -> Result<Vec<Leftover>, DatabaseError>;
 
     /// Puts a row into the table of `[audit]`, which is beside the version table and is made if it is
     /// missing, in a transaction of its own. Nothing else is written over our own connection.

@@ -12,11 +12,11 @@ use super::lock::mysql::MySqlLock;
 use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
 use super::{
     Database, DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, audit, audited, blockers,
-    checks_mysql, left_over, outline, proof_mysql, put_or_create, version_query, version_rows,
+    checks_mysql, outline, proof_mysql, put_or_create, version_query, version_rows,
 };
 use crate::domain::audit as domain_audit;
 use crate::domain::blocker::Blocker;
-use crate::domain::checks::{Counts, Faults, Health};
+use crate::domain::checks::{Counts, Faults, Health, Leftover};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::database_identity::{self as identity, DatabaseIdentity};
 use crate::domain::dialect::Dialect;
@@ -288,11 +288,11 @@ impl Database for MySql {
         proof_mysql::trace(self, before, table).map(Trace::Mysql)
     }
 
-    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
+    fn leftovers(&mut self) -> Result<Vec<Leftover>, DatabaseError> {
         let rows = self.session.rows(checks_mysql::LEFTOVERS)?;
         Ok(rows
             .iter()
-            .filter_map(|row| Some(left_over(&text(row, 0)?)))
+            .filter_map(|row| Some(Leftover::Table(text(row, 0)?)))
             .collect())
     }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::domain::audit::Row;
 use crate::domain::blocker::Blocker;
-use crate::domain::checks::Health;
+use crate::domain::checks::{Health, Leftover};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
 use crate::domain::database_identity::{DATABASE_OID, DatabaseIdentity, SYSTEM_IDENTIFIER};
 use crate::domain::dialect::Dialect;
@@ -168,7 +168,7 @@ impl Database for Postgres {
         self.lock.as_mut().map_or(Ok(false), PostgresLock::holds)
     }
 
-    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
+    fn leftovers(&mut self) -> Result<Vec<Leftover>, DatabaseError> {
         super::checks_postgres::leftovers(self)
     }
 

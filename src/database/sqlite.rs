@@ -20,11 +20,11 @@ use super::lock::sqlite::SqliteLock;
 use super::sqlite_connection::{open_to_read, open_to_write, place, rows, session_error};
 use super::{
     Database, DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, audit, audited,
-    checks_sqlite, left_over, proof_sqlite, put_or_create, schema_sqlite, snapshot, version_query,
+    checks_sqlite, proof_sqlite, put_or_create, schema_sqlite, snapshot, version_query,
     version_rows,
 };
 use crate::domain::audit as domain_audit;
-use crate::domain::checks::{Counts, Faults, Health};
+use crate::domain::checks::{Counts, Faults, Health, Leftover};
 use crate::domain::connection::{ConnectionFacts, Identity, VersionRows, VersionTable};
 use crate::domain::database_identity::{CREATED, DatabaseIdentity, INODE};
 use crate::domain::dialect::Dialect;
@@ -270,16 +270,10 @@ impl Database for Sqlite {
         self.marks().map(Trace::Sqlite)
     }
 
-    fn leftovers(&mut self) -> Result<Vec<String>, DatabaseError> {
+    fn leftovers(&mut self) -> Result<Vec<Leftover>, DatabaseError> {
         let rows = self.rows(checks_sqlite::LEFTOVERS)?;
-        let tables = rows.into_iter().flatten().flatten();
-        let tables = tables.map(|table| left_over(&table));
-        let copies = snapshot::copies_beside(&self.path).into_iter().map(|copy| {
-            format!(
-                "a run with --atomic left a copy of the file as it was before: {}",
-                copy.display()
-            )
-        });
-        Ok(tables.chain(copies).collect())
+        let tables = rows.into_iter().flatten().flatten().map(Leftover::Table);
+        let copies = snapshot::copies_beside(&self.path).into_iter();
+        Ok(tables.chain(copies.map(Leftover::Snapshot)).collect())
     }
 }

@@ -1,6 +1,8 @@
 //! What is compared around a step apart from the schema: rows and faults of the data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
 
 use super::audit;
 use super::connection::{RowsAre, VersionTable};
@@ -23,6 +25,34 @@ pub type Counts = BTreeMap<String, Count>;
 
 /// Each kind of fault found, as a sentence, and how often.
 pub type Faults = BTreeMap<String, u64>;
+
+/// What a step or run that broke off left in or beside the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leftover {
+    /// A table that Alembic makes and renames in a batch migration.
+    Table(String),
+    /// An index that is not valid.
+    Index(String),
+    /// A copy of a SQLite file.
+    Snapshot(PathBuf),
+}
+
+impl fmt::Display for Leftover {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table(name) => write!(
+                formatter,
+                "the table {name} of a batch migration is left over"
+            ),
+            Self::Index(name) => write!(formatter, "the index {name} is invalid"),
+            Self::Snapshot(path) => write!(
+                formatter,
+                "a run with --atomic left a copy of the file as it was before: {}",
+                path.display()
+            ),
+        }
+    }
+}
 
 /// The data at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,10 +1,10 @@
-//! The codes of findings, which `--allow`, policies, JSON and journals use.
+//! The codes and levels of findings, which `--allow`, policies, JSON and journals use.
 
 use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a finding is about. The variants are in the order of their published names, which are in kebab case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ValueEnum)]
@@ -114,6 +114,34 @@ impl FromStr for FindingCode {
 
     fn from_str(name: &str) -> Result<Self, NoSuchFinding> {
         ValueEnum::from_str(name, false).map_err(|_| NoSuchFinding::new(name, None))
+    }
+}
+
+/// How bad. Unknown is a level of its own and stands above high where something has to be allowed.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing is lost.
+    Low,
+    /// Something is lost that can be made again, or others have to wait.
+    Medium,
+    /// Data is lost, or the step fails.
+    High,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl Level {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Unknown => "unknown",
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use super::backup::Manifest;
 use super::cause::Diagnosis;
 use super::database_identity::{DatabaseIdentity, DatabaseReference};
 use super::effect::{Effect, Surprise};
+use super::finding_code::Level;
 use super::guard::Guarded;
 use super::lock::Operator;
 use super::policy::{PolicyDecision, RunContext};
@@ -308,7 +309,7 @@ pub struct RecordedFinding {
     /// Its code, as text: another version may have other codes.
     pub code: String,
     /// Its level.
-    pub level: String,
+    pub level: Level,
     /// Its sentence.
     pub sentence: String,
 }

@@ -168,7 +168,6 @@ impl TargetError {
                 let lines: Vec<String> = candidates
                     .iter()
                     .map(|(id, title)| format!("\n  {id:width$}  {title}").trim_end().to_owned())
-                    .map(|line| format!("\n{}", line.trim_start_matches('\n')))
                     .collect();
                 format!("write more of it:{}", lines.concat())
             }

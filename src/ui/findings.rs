@@ -70,9 +70,7 @@ impl Ui {
             paint.with(&format!("{word:<TAG$}  "), color)
         );
         let sentence = match &finding.evidence {
-            Some(evidence)
-                if evidence.count != Some(0) && !finding.sentence.contains(&evidence.sentence) =>
-            {
+            Some(evidence) if evidence.count != Some(0) && !evidence.is_told => {
                 format!("{}: {}", finding.sentence, evidence.sentence)
             }
             _ => finding.sentence.clone(),

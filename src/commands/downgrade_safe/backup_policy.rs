@@ -22,8 +22,15 @@ pub(in crate::commands) enum BackupDecision {
     Needed(String),
     /// The run has one already, which is sound.
     Kept(Box<RunBackup>),
-    /// It should be and cannot: why it should, and the refusal.
-    Impossible(String, Failure),
+    /// It should be and cannot.
+    Impossible {
+        /// Why it should.
+        wanted: String,
+        /// Why it cannot.
+        why: String,
+        /// What refuses the run.
+        refusal: Failure,
+    },
 }
 
 /// The backup that a run has before its steps are run: one from before the command under guard, or from an
@@ -39,7 +46,7 @@ pub(super) enum Own {
         covers_steps: bool,
     },
     /// Its file is gone or damaged, which these sentences say.
-    Unsound(Box<RunBackup>, Vec<String>),
+    Unsound(Box<RunBackup>, Failure),
 }
 
 impl Own {
@@ -63,10 +70,7 @@ impl Own {
                 backup,
                 covers_steps,
             },
-            Err(failure) => {
-                let reasons = [vec![failure.message], failure.causes].concat();
-                Self::Unsound(backup, reasons)
-            }
+            Err(failure) => Self::Unsound(backup, failure),
         }
     }
 
@@ -124,17 +128,18 @@ impl BackupDecision {
                     None => Self::Kept(backup.clone()),
                 };
             }
-            Own::Unsound(backup, reasons) if to_be_restored => {
-                return Self::Impossible(
-                    "--on-failure restore needs the backup of this run".to_owned(),
-                    cannot_be_restored(backup, reasons),
-                );
+            Own::Unsound(backup, failure) if to_be_restored => {
+                return Self::Impossible {
+                    wanted: "--on-failure restore needs the backup of this run".to_owned(),
+                    why: failure.message.clone(),
+                    refusal: cannot_be_restored(backup, failure),
+                };
             }
-            Own::Unsound(backup, reasons) => context.ui.warn(&format!(
+            Own::Unsound(backup, failure) => context.ui.warn(&format!(
                 "the backup {} of this run, made {}, cannot be restored: {}",
                 backup.manifest.id,
                 backup.before.phrase(),
-                reasons.last().map_or("", String::as_str)
+                failure.causes.last().unwrap_or(&failure.message)
             )),
         }
         Self::judge(context, project, plan, forecast)
@@ -154,10 +159,12 @@ impl BackupDecision {
         let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
         let reason = match settings.backup.unwrap_or_default() {
             BackupWhen::Never if to_be_restored => {
-                return Self::Impossible(
-                    "--on-failure restore needs one".to_owned(),
-                    none_to_restore(),
-                );
+                let refusal = none_to_restore();
+                return Self::Impossible {
+                    wanted: "--on-failure restore needs one".to_owned(),
+                    why: refusal.message.clone(),
+                    refusal,
+                };
             }
             BackupWhen::Never => None,
             BackupWhen::Always => Some("one is made before every run, as asked".to_owned()),
@@ -182,10 +189,14 @@ impl BackupDecision {
             Err(failure) => {
                 let mut refusal = Failure::refused("no backup can be made: nothing was changed")
                     .because(format!("one is wanted: {reason}"))
-                    .because(failure.message);
+                    .because(&failure.message);
                 refusal.causes.extend(failure.causes);
                 refusal.hints = failure.hints;
-                Self::Impossible(reason, refusal.hint("to run without a backup: --no-backup"))
+                Self::Impossible {
+                    wanted: reason,
+                    why: failure.message,
+                    refusal: refusal.hint("to run without a backup: --no-backup"),
+                }
             }
         }
     }
@@ -255,7 +266,7 @@ impl BackupDecision {
         match self {
             Self::Needed(_) => Some(verify.into()),
             Self::Kept(backup) => Some(backup.manifest.verified),
-            Self::NotNeeded | Self::Impossible(..) => None,
+            Self::NotNeeded | Self::Impossible { .. } => None,
         }
     }
 
@@ -269,9 +280,8 @@ impl BackupDecision {
                 backup.manifest.id,
                 backup.before.phrase()
             )),
-            Self::Impossible(reason, failure) => {
-                let why = failure.causes.get(1).unwrap_or(&failure.message);
-                Some(format!("is wanted and cannot be made, {why}: {reason}"))
+            Self::Impossible { wanted, why, .. } => {
+                Some(format!("is wanted and cannot be made, {why}: {wanted}"))
             }
         }
     }
@@ -279,7 +289,7 @@ impl BackupDecision {
     /// Refuses a run that should have a backup and cannot.
     pub(super) fn refuse(&mut self) -> Result<(), Failure> {
         match std::mem::replace(self, Self::NotNeeded) {
-            Self::Impossible(_, failure) => Err(failure),
+            Self::Impossible { refusal, .. } => Err(refusal),
             own => {
                 *self = own;
                 Ok(())
@@ -328,7 +338,7 @@ fn made(
 }
 
 /// The refusal of a resume that is to be undone by a backup that is gone or damaged.
-fn cannot_be_restored(backup: &RunBackup, reasons: &[String]) -> Failure {
+fn cannot_be_restored(backup: &RunBackup, failure: &Failure) -> Failure {
     let mut refusal = Failure::refused(
         "--on-failure restore cannot restore the backup of this run: nothing was changed",
     )
@@ -336,8 +346,9 @@ fn cannot_be_restored(backup: &RunBackup, reasons: &[String]) -> Failure {
         "{} was made {}",
         backup.manifest.id,
         backup.before.phrase()
-    ));
-    refusal.causes.extend(reasons.iter().cloned());
+    ))
+    .because(&failure.message);
+    refusal.causes.extend(failure.causes.iter().cloned());
     refusal
         .hint("bring its file back, then resume")
         .hint("to resume without a restore on failure: --on-failure stop")

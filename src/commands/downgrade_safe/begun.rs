@@ -99,7 +99,7 @@ fn texts<T: ToString>(values: impl Iterator<Item = T>) -> Vec<String> {
 fn recorded_finding(finding: &Finding, hidden: &dyn Fn(&str) -> String) -> RecordedFinding {
     RecordedFinding {
         code: finding.code.to_string(),
-        level: finding.level.name().to_owned(),
+        level: finding.level,
         sentence: hidden(&finding.sentence),
     }
 }

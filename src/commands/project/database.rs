@@ -11,6 +11,7 @@ use crate::commands::lock::Lock;
 use crate::commands::verifier::DatabaseAccess;
 use crate::database::{self, Database};
 use crate::domain::audit::Row;
+use crate::domain::checks::Leftover;
 use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
 use crate::domain::dialect::Dialect;
 use crate::domain::graph::Graph;
@@ -104,15 +105,20 @@ impl Project {
     }
 
     /// What looks like the rest of a step that broke off; nothing where it cannot be looked for.
-    pub(in super::super) fn leftovers(&mut self) -> Vec<String> {
+    pub(in super::super) fn leftovers(&mut self) -> Vec<Leftover> {
         match &mut self.watched.access {
             DatabaseAccess::Direct { database, .. } => database.leftovers().unwrap_or_default(),
             DatabaseAccess::ViaEngine(_) => Vec::new(),
         }
     }
 
-    /// What is left over and what is at fault, a sentence each; `None` where it could not all be looked for.
-    pub(in super::super) fn faults(&mut self, budget: Duration) -> Option<Vec<String>> {
+    /// What is left over, apart from `own_copy` of the file, and what is at fault, a sentence each; `None` where it could
+    /// not all be looked for.
+    pub(in super::super) fn faults(
+        &mut self,
+        budget: Duration,
+        own_copy: Option<&Path>,
+    ) -> Option<Vec<String>> {
         let DatabaseAccess::Direct { database, .. } = &mut self.watched.access else {
             return None;
         };
@@ -120,8 +126,11 @@ impl Project {
         let (faults, unchecked) = database.faults(budget).ok()??;
         let found = faults.into_iter().filter(|(_, number)| *number > 0);
         // A table that a step left is told both ways.
+        let is_own = |left: &&Leftover| matches!(left, Leftover::Snapshot(copy) if Some(copy.as_path()) == own_copy);
         let all: BTreeSet<String> = left_over
-            .into_iter()
+            .iter()
+            .filter(|left| !is_own(left))
+            .map(ToString::to_string)
             .chain(found.map(|(fault, _)| fault))
             .collect();
         unchecked.is_empty().then(|| all.into_iter().collect())

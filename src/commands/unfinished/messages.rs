@@ -219,7 +219,7 @@ pub(super) fn nothing_to_resume(
             );
         }
         for leftover in leftovers {
-            failure = failure.because(leftover);
+            failure = failure.because(leftover.to_string());
         }
     }
     failure

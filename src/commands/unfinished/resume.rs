@@ -1,6 +1,6 @@
 //! Going on with a run that did not reach its target.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::kept_copy;
 use super::messages::{cannot_go_on, finding, nothing_to_resume, told};
@@ -254,9 +254,8 @@ impl ResumedRun {
     }
 
     /// The copy that goes as soon as the run goes on.
-    pub(in super::super) fn useless_copy(&self) -> Option<String> {
-        let copy = self.useless.as_ref()?;
-        Some(copy.path().display().to_string())
+    pub(in super::super) fn useless_copy(&self) -> Option<&Path> {
+        self.useless.as_ref().map(LeftoverSnapshot::path)
     }
 
     /// Notes with what consent the run goes on.

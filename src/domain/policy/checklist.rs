@@ -3,10 +3,11 @@
 //! What no entry proves stays open, so that a person reads what is left to do. A word of the operator, such
 //! as who approved, is told as a word.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::backup::Verified;
 use crate::domain::figures::{bytes, count};
+use crate::domain::finding_code::Level;
 use crate::domain::journal::{
     BackupMoment, Begun, Checked, End, Entry, Line, Run, RunBackup, Stopped, to_go_back,
 };
@@ -14,7 +15,7 @@ use crate::domain::names::in_short;
 use crate::domain::revision::Heads;
 
 /// When something is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Before the first step.
@@ -26,7 +27,7 @@ pub enum Phase {
 }
 
 /// Whether it was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// An entry shows that it was.
@@ -38,7 +39,7 @@ pub enum State {
 }
 
 /// One thing of the checklist.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// When.
     pub phase: Phase,
@@ -382,7 +383,7 @@ fn assessed(begun: &Begun) -> (State, String) {
         return open("nothing was foretold of the steps");
     }
     let unknown = findings()
-        .filter(|finding| finding.level == "unknown")
+        .filter(|finding| finding.level == Level::Unknown)
         .count();
     let losses = begun
         .losses

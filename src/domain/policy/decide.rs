@@ -9,8 +9,7 @@ use jiff::Timestamp;
 use super::{Consent, Policy, PolicyDecision, Requirement, Situation};
 use crate::domain::backup::Verified;
 use crate::domain::figures::count;
-use crate::domain::finding_code::FindingCode;
-use crate::domain::risk::Level;
+use crate::domain::finding_code::{FindingCode, Level};
 use crate::domain::time;
 
 /// How far another machine's clock may be ahead of ours.
@@ -48,7 +47,7 @@ impl Policy {
                 format!("it has to be said which environment this is, one of {names}"),
             )
             .missing("nothing says so")
-            .help("--environment <name>")
+            .option("--environment <name>")
         })
     }
 
@@ -57,7 +56,7 @@ impl Policy {
             let required = point("reason", "a reason is required");
             match given(situation.circumstances.reason.as_deref()) {
                 Some(reason) => required.met(reason),
-                None => required.missing("none is given").help("--reason <text>"),
+                None => required.missing("none is given").option("--reason <text>"),
             }
         })
     }
@@ -67,7 +66,7 @@ impl Policy {
             let required = point("incident", "the record of an incident is required");
             match given(situation.circumstances.incident.as_deref()) {
                 Some(incident) => required.met(incident),
-                None => required.missing("none is named").help("--incident <id>"),
+                None => required.missing("none is named").option("--incident <id>"),
             }
         })
     }
@@ -83,10 +82,10 @@ impl Policy {
                 Some(name) if !is_same_person(name, operator) => required.met(name),
                 Some(name) => required
                     .missing(format!("{name} is the same person"))
-                    .help("--approved-by <name>"),
+                    .option("--approved-by <name>"),
                 None => required
                     .missing("nobody is named")
-                    .help("--approved-by <name>"),
+                    .option("--approved-by <name>"),
             }
         })
     }
@@ -106,8 +105,8 @@ impl Policy {
             );
             match situation.backup {
                 Some(made) if made >= least => required.met("it will be made"),
-                Some(_) => required.missing("it will only be read back").help(flags),
-                None => required.missing("none will be made").help(flags),
+                Some(_) => required.missing("it will only be read back").option(flags),
+                None => required.missing("none will be made").option(flags),
             }
         })
     }
@@ -163,7 +162,7 @@ impl Policy {
             } else {
                 required
                     .missing("validation is switched off")
-                    .help("--validate")
+                    .option("--validate")
             }
         })
     }
@@ -203,7 +202,7 @@ impl Policy {
             let Some(at) = deployed.and_then(|at| at.parse::<Timestamp>().ok()) else {
                 return required
                     .missing("it is not said when it went out")
-                    .help("--deployed-at <time>");
+                    .option("--deployed-at <time>");
             };
             let age = situation.now.duration_since(at);
             let Ok(age) = Duration::try_from(age) else {
@@ -212,7 +211,7 @@ impl Policy {
                 } else {
                     required
                         .missing(format!("{at} has not come yet"))
-                        .help("--deployed-at <time>")
+                        .option("--deployed-at <time>")
                 };
             };
             let found = format!("it went out {} ago", told(age));
@@ -315,6 +314,7 @@ impl Required {
             sentence: format!("{}; {found}", self.required),
             met,
             remedy: None,
+            is_option: false,
         }
     }
 }
@@ -323,6 +323,11 @@ impl Requirement {
     fn help(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
+    }
+
+    fn option(mut self, option: &str) -> Self {
+        self.is_option = true;
+        self.help(option)
     }
 }
 

@@ -16,8 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::window::Windows;
 use super::backup::Verified;
-use super::finding_code::FindingCode;
-use super::risk::Level;
+use super::finding_code::{FindingCode, Level};
 
 pub use self::decide::is_same_person;
 pub use self::situation::{Consent, Situation};
@@ -46,8 +45,11 @@ pub struct Requirement {
     pub sentence: String,
     /// Whether it is met.
     pub met: bool,
-    /// The flag to give, where one helps.
+    /// What helps, if anything does.
     pub remedy: Option<String>,
+    /// Whether that is an option to give. The journal does not have it.
+    #[serde(skip)]
+    pub is_option: bool,
 }
 
 /// The rules of one environment. Without any, everything is allowed that the rest of the program allows.

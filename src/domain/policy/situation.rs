@@ -6,9 +6,8 @@ use jiff::Timestamp;
 
 use super::RunContext;
 use crate::domain::backup::Verified;
-use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::{FindingCode, Level};
 use crate::domain::lock::Operator;
-use crate::domain::risk::Level;
 
 /// How the operator consents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::effect::Surprise;
 use super::finding_code::FindingCode;
+pub use super::finding_code::Level;
 use super::forecast::StepTrace;
 use super::operation::{ColumnType, Place, TableName};
 use super::revision::RevisionId;
@@ -48,32 +49,6 @@ pub fn measured(effects: &[Surprise]) -> Vec<Finding> {
     effects.iter().map(finding).collect()
 }
 
-/// How bad. Unknown is a level of its own and stands above high where something has to be allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Nothing is lost.
-    Low,
-    /// Something is lost that can be made again, or others have to wait.
-    Medium,
-    /// Data is lost, or the step fails.
-    High,
-    /// It cannot be told.
-    Unknown,
-}
-
-impl Level {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
 /// Whether the step comes to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -95,6 +70,9 @@ pub struct Evidence {
     pub exact: bool,
     /// The query that was asked, to be asked again.
     pub query: Option<String>,
+    /// Whether the sentence of the finding has the figure, so that it need not be shown again.
+    #[serde(skip)]
+    pub is_told: bool,
 }
 
 /// One thing to know before a step is run.

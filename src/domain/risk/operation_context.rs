@@ -293,6 +293,15 @@ pub(super) fn evidence(answer: &Answer, one: &str, many: &str) -> Evidence {
         count: Some(answer.count),
         exact: answer.exact,
         query: Some(answer.query.clone()),
+        is_told: answer.exact,
+    }
+}
+
+/// The same for a finding whose sentence does not have the figure.
+pub(super) fn untold_evidence(answer: &Answer, one: &str, many: &str) -> Evidence {
+    Evidence {
+        is_told: false,
+        ..evidence(answer, one, many)
     }
 }
 
@@ -323,6 +332,7 @@ impl Size {
         };
         let mut evidence = evidence(answer, "byte", "bytes");
         evidence.sentence = bytes(answer.count);
+        evidence.is_told = true;
         Some(evidence)
     }
 }

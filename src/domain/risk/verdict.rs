@@ -407,6 +407,7 @@ mod tests {
                 count: Some(count),
                 exact: true,
                 query: None,
+                is_told: false,
             }),
             advice: String::new(),
             place: None,

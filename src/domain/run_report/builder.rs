@@ -14,6 +14,7 @@ use crate::domain::journal::{Begun, End, Entry, Line, Rows, Run, Stopped, to_go_
 use crate::domain::lock::Operator;
 use crate::domain::names;
 use crate::domain::outcome::Cause;
+use crate::domain::policy::checklist::checklist;
 use crate::domain::policy::{PolicyDecision, RunContext};
 use crate::domain::revision::{Heads, RevisionId};
 use crate::domain::schema::Difference;
@@ -373,7 +374,7 @@ impl<'a> ReportBuilder<'a> {
             data,
             stops: self.stops,
             events: self.events,
-            checklist: super::checklist(lines),
+            checklist: checklist(lines),
             next,
         }
     }

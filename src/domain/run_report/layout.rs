@@ -7,6 +7,7 @@ use crate::engine::SQL_FILES;
 use super::{Check, Moment, Named, RunReport, Status, Step, StepState, Table};
 use crate::domain::backup::Verified;
 use crate::domain::journal::{BackupMoment, Rows};
+use crate::domain::policy::checklist::{Phase, State};
 
 /// How many lines of a difference of the schema are shown; report.json has all.
 const SHOWN: usize = 40;
@@ -227,7 +228,7 @@ fn foretold(document: &RunReport) -> Vec<Block> {
         step.findings.iter().map(|finding| {
             vec![
                 plain(step.step.to_string()),
-                plain(&finding.level),
+                plain(finding.level.name()),
                 plain(&finding.sentence),
                 literal(&finding.code),
             ]
@@ -515,19 +516,19 @@ fn course(document: &RunReport) -> Vec<Block> {
 fn checklist(document: &RunReport) -> Vec<Block> {
     let mut blocks = Vec::new();
     for (phase, title) in [
-        ("before", "Before"),
-        ("during", "While it runs"),
-        ("after", "After"),
+        (Phase::Before, "Before"),
+        (Phase::During, "While it runs"),
+        (Phase::After, "After"),
     ] {
         let items = document.checklist.iter().filter(|item| item.phase == phase);
         let items = items.map(|item| {
-            let failed = if item.state == "failed" {
+            let failed = if item.state == State::Failed {
                 "FAILED: "
             } else {
                 ""
             };
             let text = format!("{}: {failed}{}", item.sentence, item.evidence);
-            (item.state == "done", plain(text))
+            (item.state == State::Done, plain(text))
         });
         let items: Vec<_> = items.collect();
         if !items.is_empty() {

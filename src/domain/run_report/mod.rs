@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::Verified;
 use super::guard::Guarded;
-use super::journal::{BackupMoment, Line, RecordedFinding, Rows, RunBackup, Stopped};
+use super::journal::{BackupMoment, RecordedFinding, Rows, RunBackup, Stopped};
 use super::lock::Operator;
 use super::names::TOLD;
-use super::policy::{PolicyDecision, checklist};
+use super::policy::PolicyDecision;
+use super::policy::checklist::Item;
 use super::revision::RevisionId;
 use super::schema::Difference;
 use crate::engine::SQL_FILES;
@@ -279,19 +280,6 @@ pub struct Event {
     pub by: Option<Operator>,
 }
 
-/// One thing of the checklist.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
-    /// When: `before`, `during`, `after`.
-    pub phase: String,
-    /// What is to be done.
-    pub sentence: String,
-    /// Whether it was: `done`, `failed`, `open`.
-    pub state: String,
-    /// What shows it, or why it is open.
-    pub evidence: String,
-}
-
 impl RunReport {
     /// How many rows are told one by one: where each migration has one, the newest says enough.
     pub fn rows_told(&self) -> usize {
@@ -340,27 +328,6 @@ impl Backup {
             before: backup.before,
         }
     }
-}
-
-/// The checklist of a run, as a report tells it.
-fn checklist(lines: &[Line]) -> Vec<Item> {
-    let item = |item: checklist::Item| Item {
-        phase: match item.phase {
-            checklist::Phase::Before => "before",
-            checklist::Phase::During => "during",
-            checklist::Phase::After => "after",
-        }
-        .to_owned(),
-        sentence: item.sentence,
-        state: match item.state {
-            checklist::State::Done => "done",
-            checklist::State::Failed => "failed",
-            checklist::State::Open => "open",
-        }
-        .to_owned(),
-        evidence: item.evidence,
-    };
-    checklist::checklist(lines).into_iter().map(item).collect()
 }
 
 /// By how much the rows of a table changed; nothing where either number is an estimate.

@@ -2,7 +2,8 @@ use pulldown_cmark::{Event as Mark, Options, Parser, Tag};
 
 use super::markdown::markdown;
 use super::*;
-use crate::domain::journal::{Begun, Checked, Entry, Finished, Planned};
+use crate::domain::finding_code::Level;
+use crate::domain::journal::{Begun, Checked, Entry, Finished, Line, Planned};
 use crate::domain::policy::{Requirement, RunContext};
 use crate::domain::revision::Heads;
 use crate::domain::schema::{FORM, SchemaLines};
@@ -42,7 +43,7 @@ fn begun() -> Begun {
         command: vec!["alembic".into(), "downgrade".into(), format!("{removes}@x")],
         findings: vec![RecordedFinding {
             code: "table-dropped".into(),
-            level: "high".into(),
+            level: Level::High,
             sentence: format!("drops table {removes} with 3 rows"),
         }],
     };
@@ -71,6 +72,7 @@ fn begun() -> Begun {
                 sentence: "a reason is given".into(),
                 met: true,
                 remedy: None,
+                is_option: false,
             }],
         }),
         steps: vec![planned("c", "Add c"), planned("b", "Add b")],

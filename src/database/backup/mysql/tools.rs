@@ -69,11 +69,10 @@ impl Tools {
             return Err(missing(load_name));
         }
         let version = format!("{dump_name} {}", number(&program.version));
-        let major = |version: &str| -> Option<u32> {
-            version.split(' ').nth(1)?.split('.').next()?.parse().ok()
-        };
+        let installed = release(number(&program.version));
+        let required = release(server.split(' ').nth(1).unwrap_or_default());
         // MariaDB's clients read older and newer servers; MySQL's ask for what older ones have not.
-        if !is_mariadb(program) && major(&version) < major(server) {
+        if !is_mariadb(program) && installed.0 < required.0 {
             return Err(BackupError::OldClient {
                 client: version,
                 server: server.to_owned(),
@@ -89,8 +88,8 @@ impl Tools {
             is_mariadb: is_mariadb(program),
             keeps_history: is_mariadb(program)
                 && for_mariadb
-                && release(number(&program.version)) >= HISTORY
-                && release(server.split(' ').nth(1).unwrap_or_default()) >= HISTORY,
+                && installed >= HISTORY
+                && required >= HISTORY,
         })
     }
 

@@ -150,6 +150,7 @@ fn what_the_journal_shows_is_ticked_off() {
                 sentence: "a reason is given".into(),
                 met: true,
                 remedy: None,
+                is_option: false,
             }],
         });
         begun.steps = vec![Planned {
@@ -158,7 +159,7 @@ fn what_the_journal_shows_is_ticked_off() {
             command: Vec::new(),
             findings: vec![RecordedFinding {
                 code: "index-dropped".into(),
-                level: "low".into(),
+                level: Level::Low,
                 sentence: "drops an index".into(),
             }],
         }];

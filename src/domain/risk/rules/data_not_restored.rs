@@ -5,7 +5,7 @@ use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, RowChange, TableName};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::restored_from;
-use crate::domain::risk::operation_context::evidence;
+use crate::domain::risk::operation_context::untold_evidence;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, is_same, operations, operations_with_schema,
 };
@@ -97,7 +97,9 @@ fn column_brought_back(
         TableContents::Live { table, .. } => ask.ask(&Question::Rows { table }),
         TableContents::Unknown => None,
     };
-    let evidence = rows.as_ref().map(|answer| evidence(answer, "row", "rows"));
+    let evidence = rows
+        .as_ref()
+        .map(|answer| untold_evidence(answer, "row", "rows"));
     Some(match rows {
         Some(answer) if answer.count == 0 && answer.exact => {
             found(Level::Low, "in an empty table").because(evidence)

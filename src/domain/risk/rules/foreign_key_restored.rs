@@ -6,7 +6,7 @@ use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Constraint, Operation};
 use crate::domain::risk::finding_draft::FindingDraft;
-use crate::domain::risk::operation_context::evidence;
+use crate::domain::risk::operation_context::untold_evidence;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, operations_with_schema,
 };
@@ -74,7 +74,7 @@ fn restored(context: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Findi
     Some(match answer {
         Some(answer) if answer.count == 0 && answer.exact => {
             found(Level::Low, format!(", and every row does{lock}"))
-                .because(evidence(&answer, "orphan", "orphans"))
+                .because(untold_evidence(&answer, "orphan", "orphans"))
         }
         Some(answer) => {
             let verb = if answer.count == 1 { "points" } else { "point" };
@@ -87,7 +87,7 @@ fn restored(context: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Findi
             };
             found(level, words)
                 .fails(outcome)
-                .because(evidence(&answer, "orphan", "orphans"))
+                .because(untold_evidence(&answer, "orphan", "orphans"))
                 .advise(advice)
         }
         None if context.dialect == Some(Dialect::Sqlite) => found(

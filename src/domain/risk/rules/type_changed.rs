@@ -7,10 +7,10 @@ use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnChange, ColumnType, Operation, TableName};
 use crate::domain::risk::finding_draft::FindingDraft;
-use crate::domain::risk::operation_context::evidence;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, operations_with_schema,
 };
+use crate::domain::risk::operation_context::{evidence, untold_evidence};
 use crate::domain::risk::type_fit::{TypeFit, fit, is_cast_to_number, is_same};
 use crate::domain::risk::{Answer, FailurePrediction, Kind, Level, Probe, Question};
 
@@ -200,7 +200,7 @@ fn judged(
                 Level::High,
                 format!("{words}; {values} {verb} what the type has no place for"),
             )
-            .because(evidence(&answer, "changed value", "changed values"))
+            .because(untold_evidence(&answer, "changed value", "changed values"))
         }
         (Some(answer), _) | (None, Some(answer)) if answer.exact => found(
             NARROWED,

@@ -50,11 +50,7 @@ pub(super) struct Column {
 
 fn column(name: &'static str, definition: impl Into<String>) -> Column {
     let made = definition.into();
-    // SQLite adds no column whose default has to be worked out.
-    let added = match made.split_once(" DEFAULT (strftime") {
-        Some((bare, _)) => bare.to_owned(),
-        None => made.clone(),
-    };
+    let added = made.clone();
     Column { name, made, added }
 }
 
@@ -65,7 +61,9 @@ struct ColumnTypes {
     text: &'static str,
     word: &'static str,
     moment: &'static str,
+    now: &'static str,
     user: &'static str,
+    current_user: &'static str,
     json: &'static str,
 }
 
@@ -76,8 +74,10 @@ fn words(dialect: Dialect) -> ColumnTypes {
             name: "text",
             text: "text",
             word: "text",
-            moment: "timestamptz DEFAULT now()",
-            user: "text DEFAULT current_user",
+            moment: "timestamptz",
+            now: " DEFAULT now()",
+            user: "text",
+            current_user: " DEFAULT current_user",
             json: "jsonb DEFAULT '{}'",
         },
         // Names in a binary collation, because two files may differ by case alone. Moments without the time zone
@@ -87,8 +87,10 @@ fn words(dialect: Dialect) -> ColumnTypes {
             name: "varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
             text: "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
             word: "varchar(64) CHARACTER SET ascii COLLATE ascii_bin",
-            moment: "datetime(6) DEFAULT (utc_timestamp(6))",
-            user: "varchar(255) CHARACTER SET utf8mb4 DEFAULT (current_user())",
+            moment: "datetime(6)",
+            now: " DEFAULT (utc_timestamp(6))",
+            user: "varchar(255) CHARACTER SET utf8mb4",
+            current_user: " DEFAULT (current_user())",
             json: "json DEFAULT ('{}')",
         },
         Dialect::Sqlite => ColumnTypes {
@@ -98,8 +100,10 @@ fn words(dialect: Dialect) -> ColumnTypes {
             name: "text",
             text: "text",
             word: "text",
-            moment: "text DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
+            moment: "text",
+            now: " DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
             user: "text",
+            current_user: "",
             json: "text DEFAULT '{}'",
         },
     }
@@ -150,11 +154,22 @@ impl Tables {
         let ColumnTypes {
             word,
             moment,
+            now,
             user,
+            current_user,
             json,
             ..
         } = &words;
-        let bare = |typed: &str| typed.split(" DEFAULT").next().unwrap_or(typed).to_owned();
+        let at = |name| Column {
+            name,
+            made: format!("{moment}{now}"),
+            added: match self.dialect {
+                // It adds no column whose default has to be worked out.
+                Dialect::Sqlite => (*moment).to_owned(),
+                Dialect::Postgres | Dialect::MySql => format!("{moment}{now}"),
+            },
+        };
+        let by = |name| column(name, format!("{user}{current_user}"));
         let status = "CHECK (status IN ('applied', 'rolled_back', 'failed'))";
         let reference = |column: &str| {
             let history = self.table(HISTORY);
@@ -167,8 +182,8 @@ impl Tables {
                     column("id", *id),
                     column("migration_name", format!("{name} NOT NULL UNIQUE")),
                     column("migration_version", format!("{name} NOT NULL")),
-                    column("applied_at", *moment),
-                    column("applied_by", *user),
+                    at("applied_at"),
+                    by("applied_by"),
                     column("rollback_sql", *text),
                     column("checksum", *word),
                     Column {
@@ -176,8 +191,8 @@ impl Tables {
                         made: format!("{word} NOT NULL DEFAULT 'applied' {status}"),
                         added: format!("{word} NOT NULL DEFAULT 'applied'"),
                     },
-                    column("rollback_at", bare(moment)),
-                    column("rollback_by", bare(user)),
+                    column("rollback_at", *moment),
+                    column("rollback_by", *user),
                     column("notes", *text),
                     column("metadata", *json),
                 ],
@@ -189,7 +204,7 @@ impl Tables {
                     column("id", *id),
                     column("migration_name", format!("{name} NOT NULL")),
                     column("depends_on", format!("{name} NOT NULL")),
-                    column("created_at", *moment),
+                    at("created_at"),
                     column("kind", format!("{word} DEFAULT 'declared'")),
                     column("object", *text),
                 ],
@@ -205,8 +220,8 @@ impl Tables {
                     column("id", *id),
                     column("migration_name", *name),
                     column("note", *text),
-                    column("taken_at", *moment),
-                    column("taken_by", *user),
+                    at("taken_at"),
+                    by("taken_by"),
                     column("schema_lines", format!("{text} NOT NULL")),
                 ],
                 constraints: Vec::new(),
@@ -218,8 +233,8 @@ impl Tables {
                     column("id", *id),
                     column("migration_name", format!("{name} NOT NULL")),
                     column("action", format!("{word} NOT NULL")),
-                    column("done_at", *moment),
-                    column("done_by", *user),
+                    at("done_at"),
+                    by("done_by"),
                     column("run", *text),
                     column("detail", *text),
                 ],
