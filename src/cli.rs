@@ -8,7 +8,7 @@ use crate::commands::{
     abandon, backup, backups, check, completions, current, downgrade_safe, explain, guard, history,
     list, man, plan, restore, resume, show, sql,
 };
-use crate::config::{self, GraphSource, Layer};
+use crate::config::{self, GraphSource};
 use crate::database::url;
 use crate::domain::command::ProjectOptions;
 use crate::domain::secret::{Secret, mask};
@@ -200,23 +200,6 @@ impl Global {
             project.push(option, value);
         }
         project
-    }
-
-    /// The flags as a layer of settings, over those of the command.
-    pub fn layer(&self, command: Layer) -> Layer {
-        Layer {
-            engine_command: self.engine_command.clone().map(|words| words.0),
-            alembic_config: self.alembic_config.clone(),
-            name: self.name.clone(),
-            x: (!self.x.is_empty()).then(|| self.x.clone()),
-            database_url: self.database_url.clone(),
-            graph: self.graph,
-            state_dir: self.state_dir.clone(),
-            environment: self.environment.clone(),
-            color: self.color,
-            format: self.format,
-            ..command
-        }
     }
 }
 

@@ -20,10 +20,11 @@ pub mod ui;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
 use cli::{Cli, Command};
 use commands::CommandContext;
+use config::{PartialSettings, Settings};
 use domain::interrupt::Interrupt;
 use domain::lock::Operator;
 use domain::untrusted::{is_hidden, visible};
@@ -52,8 +53,11 @@ pub struct Env {
 
 /// Runs one command and tells how it ended. Everything there is to say has been said then.
 pub fn run(world: &Env) -> Exit {
-    let cli = match Cli::try_parse_from(&world.args) {
-        Ok(cli) => cli,
+    let parsed = Cli::command()
+        .try_get_matches_from(&world.args)
+        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             let is_wrong = error.use_stderr();
             // Help and version are answers; where they cannot be written nobody is there to be told.
@@ -65,18 +69,9 @@ pub fn run(world: &Env) -> Exit {
         Some(directory) => world.cwd.join(directory),
         None => world.cwd.clone(),
     };
-    let flags = cli.global.layer(match &cli.command {
-        Command::DowngradeSafe(args) => args.how.layer(),
-        Command::Resume(args) => args.how.layer(),
-        Command::Guard(args) => args.how.layer(),
-        Command::Plan(args) => args.circumstances.layer(args.probes.layer()),
-        Command::List(args) => args.probes.layer(),
-        Command::Check(args) => args.probes.layer(),
-        Command::Backup(args) => args.verify.layer(),
-        _ => config::Layer::default(),
-    });
+    let flags = PartialSettings::of_flags(&matches);
     // Until the settings are read, the flags alone decide how an error about them looks.
-    let plain = ui(world, &cli, &flags);
+    let plain = ui(world, &cli, &flags.clone().or_defaults());
     let told = |failure: Failure, ui: &Ui| {
         let tells_events = matches!(
             cli.command,
@@ -96,7 +91,7 @@ pub fn run(world: &Env) -> Exit {
             .hint("name the project's directory: rollback -C <dir> current");
         return told(failure, &plain);
     }
-    let mut settings = match config::settle(
+    let mut settings = match config::resolve(
         flags.clone(),
         &world.environment,
         &dir,
@@ -104,7 +99,7 @@ pub fn run(world: &Env) -> Exit {
     ) {
         Ok(settings) => settings,
         // A log is explained without the project that it may lie in.
-        Err(_) if matches!(cli.command, Command::Explain(_)) => flags,
+        Err(_) if matches!(cli.command, Command::Explain(_)) => flags.or_defaults(),
         Err(failure) => return told(failure, &plain),
     };
     // Some time ago is meant from now on, not from when another run has made way.
@@ -157,11 +152,11 @@ fn harmless(error: clap::Error, args: &[OsString]) -> clap::Error {
     }
 }
 
-fn ui(world: &Env, cli: &Cli, settings: &config::Layer) -> Ui {
+fn ui(world: &Env, cli: &Cli, settings: &Settings) -> Ui {
     Ui::new(
-        settings.format.unwrap_or_default(),
+        settings.format,
         cli.global.verbosity(),
-        settings.color.unwrap_or_default(),
+        settings.color,
         world.surroundings,
     )
 }

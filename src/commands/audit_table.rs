@@ -36,7 +36,7 @@ pub(super) fn write(
     project: &mut Project,
     document: &RunReport,
 ) -> Result<(), Failure> {
-    if context.settings.audit_table != Some(true) {
+    if !context.settings.audit_table {
         return Ok(());
     }
     let report = untrusted::json(document).unwrap_or_default();

@@ -5,7 +5,7 @@ use clap::Args;
 use super::CommandContext;
 use super::backup_service::BackupService;
 use super::project::Project;
-use crate::config::{self, VerifyBackup};
+use crate::config::VerifyBackup;
 use crate::error::Failure;
 
 /// Make a backup of the database that the engine migrates, and prove it.
@@ -34,22 +34,11 @@ pub struct VerifyArgs {
     pub verify_backup: Option<VerifyBackup>,
 }
 
-impl VerifyArgs {
-    /// The flag as a setting.
-    pub fn layer(&self) -> config::Layer {
-        config::Layer {
-            verify_backup: self.verify_backup,
-            ..config::Layer::default()
-        }
-    }
-}
-
 /// Makes it and says where it is.
 pub fn run(context: &CommandContext<'_>) -> Result<(), Failure> {
     let project = Project::look(context)?;
     let service = BackupService::of(context, &project)?;
-    let verify = context.settings.verify_backup.unwrap_or_default();
-    let manifest = service.make(None, verify.into())?;
+    let manifest = service.make(None, context.settings.verify_backup)?;
     let path = service.backups().file(&manifest);
     let restore = context.command(&["restore", &manifest.id]).to_string();
     context.ui.backup(&manifest, &path, &restore)

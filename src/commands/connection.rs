@@ -2,29 +2,28 @@
 //! to lead to the same.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::CommandContext;
 use super::revisions::FromFiles;
-use crate::config::{self, Layer, Warm};
+use crate::config::Settings;
 use crate::database::{self, Database, DatabaseError};
 use crate::domain::connection::{ConnectionFacts, Identity, RowsAre, VersionRows, VersionTable};
 use crate::domain::revision::RevisionId;
 use crate::engine::alembic::layout::Layout;
-use crate::engine::alembic::{AlembicEngine, Discovery, Settings};
+use crate::engine::alembic::{AlembicEngine, AlembicOptions, Discovery};
 use crate::engine::{Engine, Observation};
 use crate::error::Failure;
 
 pub(super) fn discovery(context: &CommandContext<'_>) -> Discovery {
     let settings = context.settings;
     Discovery {
-        settings: Settings {
+        settings: AlembicOptions {
             engine_command: settings.engine_command.clone(),
             alembic_config: settings.alembic_config.clone(),
             name: settings.name.clone(),
-            x: settings.x.clone().unwrap_or_default(),
-            lock_timeout: lock_timeout(settings),
-            process_per_step: process_per_step(settings),
+            x: settings.x.clone(),
+            lock_timeout: settings.lock_limit(),
+            process_per_step: settings.process_per_step,
         },
         dir: context.dir.to_owned(),
         env: context.environment.clone(),
@@ -32,20 +31,8 @@ pub(super) fn discovery(context: &CommandContext<'_>) -> Discovery {
     }
 }
 
-/// Whether each step is a start of the engine.
-pub(super) fn process_per_step(settings: &Layer) -> bool {
-    settings
-        .process_per_step
-        .unwrap_or(settings.warm == Some(Warm::Never))
-}
-
-/// How long a step may wait for a lock of the database; `None` for as long as it takes.
-pub(super) fn lock_timeout(settings: &Layer) -> Option<Duration> {
-    Some(settings.lock_timeout.unwrap_or(config::LOCK_TIMEOUT)).filter(|limit| !limit.is_zero())
-}
-
 pub(super) fn given_connection(
-    settings: &Layer,
+    settings: &Settings,
     dir: &Path,
 ) -> Result<Option<ConnectionFacts>, Failure> {
     let Some(url) = &settings.database_url else {
@@ -58,7 +45,7 @@ pub(super) fn given_connection(
     Ok(Some(facts))
 }
 
-pub(super) fn version_table(settings: &Layer, observation: &Observation) -> VersionTable {
+pub(super) fn version_table(settings: &Settings, observation: &Observation) -> VersionTable {
     let seen = observation.version_table.clone().unwrap_or_default();
     VersionTable {
         name: settings.version_table.clone().unwrap_or(seen.name),

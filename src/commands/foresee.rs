@@ -7,7 +7,7 @@ use clap::Args;
 use super::CommandContext;
 use super::journal_recorder::store;
 use super::project::{Project, Text};
-use crate::config::{self, Layer};
+use crate::config;
 use crate::database::evidence::DatabaseProbe;
 use crate::domain::command::Command;
 use crate::domain::effect::{Announced, Surprise};
@@ -16,13 +16,10 @@ use crate::domain::forecast::{Migrations, StepTrace, announced, predict, reachab
 use crate::domain::names::and;
 use crate::domain::plan::Plan;
 use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
-use crate::domain::risk::verdict::{Advice, Allowed, RiskSummary, advise, to_be_allowed};
+use crate::domain::risk::verdict::{Advice, RiskSummary, advise, to_be_allowed};
 use crate::domain::risk::{self, Culprit, Level, NoProbe, Probe};
 use crate::engine::alembic::version_files::python::following_ahead;
 use crate::error::{Exit, Failure};
-
-/// How long asking may take where nothing else is said.
-pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the database is asked what a plan puts at risk.
 #[derive(Debug, Clone, Default, Args)]
@@ -36,17 +33,6 @@ pub struct ProbeArgs {
     /// is said. What there is no time for is estimated or unknown, and marked so.
     #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     pub probe_timeout: Option<Duration>,
-}
-
-impl ProbeArgs {
-    /// The flags as settings.
-    pub fn layer(&self) -> Layer {
-        Layer {
-            probe: self.no_probe.then_some(false),
-            probe_timeout: self.probe_timeout,
-            ..Layer::default()
-        }
-    }
 }
 
 /// What is foretold of a plan, and what that comes to.
@@ -69,7 +55,7 @@ impl ShownForecast {
         let settings = context.settings;
         let text = project.text();
         let dialect = project.dialect();
-        let budget = settings.probe_timeout.unwrap_or(PROBE_TIMEOUT);
+        let budget = settings.probe_timeout;
         let mut follow = |migrations: &dyn Migrations| {
             let model = if plan.steps.is_empty() {
                 None
@@ -82,7 +68,7 @@ impl ShownForecast {
                 predict(plan, graph, migrations, dialect, model, &mut examine)
             };
             match (database, dialect) {
-                _ if settings.probe == Some(false) => {
+                _ if !settings.probe => {
                     (look(&mut NoProbe), ProbeUsage::Not("--no-probe".to_owned()))
                 }
                 (Some(database), Some(dialect)) => {
@@ -202,7 +188,7 @@ impl ShownForecast {
 
     /// The codes of what is high or unknown and not allowed.
     pub(super) fn lacking_consent(&self, context: &CommandContext<'_>) -> Vec<FindingCode> {
-        to_be_allowed(self.forecast.findings(), &allowed(context))
+        to_be_allowed(self.forecast.findings(), &context.settings.allow)
             .into_iter()
             .collect()
     }
@@ -286,11 +272,6 @@ fn measured_before(
         found.cloned().unwrap_or_default()
     });
     steps.collect()
-}
-
-/// What the settings allow.
-fn allowed(context: &CommandContext<'_>) -> Allowed {
-    context.settings.allow.clone().unwrap_or_default()
 }
 
 fn in_one_line(forecast: &PlanForecast, verdict: &RiskSummary) -> String {

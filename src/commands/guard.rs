@@ -19,7 +19,7 @@ use super::project::{Project, Rows};
 use super::sql::sync;
 use super::unfinished;
 use super::whose_run::Purpose;
-use crate::config::{DeployedAt, Layer};
+use crate::config::{DeployedAt, Settings};
 use crate::domain::command::Command;
 use crate::domain::connection::RowsAre;
 use crate::domain::guard::{Before, Guarded};
@@ -81,7 +81,7 @@ pub struct GuardArgs {
 
 /// What happened to the command is told apart from what was done about it.
 pub fn run(args: &GuardArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
-    let settings = Layer {
+    let settings = Settings {
         // Unless it is said, what is taken back is the release that begins now.
         deployed_at: context
             .settings

@@ -14,9 +14,6 @@ use crate::domain::secret::{Secret, mask};
 use crate::error::Failure;
 use crate::runner::Findings;
 
-/// For counting rows, and again for looking for faults.
-const BUDGET: Duration = Duration::from_secs(2);
-
 /// What is looked through, with the version table, where there is such a way.
 pub(super) type Own<'a> = Option<(&'a mut (dyn DatabaseReader + 'a), &'a VersionTable)>;
 
@@ -42,14 +39,14 @@ impl HealthChecks {
     pub(super) fn new(context: &CommandContext<'_>, secrets: Vec<Secret>) -> Self {
         let settings = context.settings;
         Self {
-            checks: settings.checks.clone().unwrap_or_default(),
+            checks: settings.checks.clone(),
             place: Place {
                 dir: context.dir.to_owned(),
                 environment: context.environment.clone(),
                 interrupt: context.interrupt.clone(),
             },
-            budget: settings.check_budget.unwrap_or(BUDGET),
-            may_lose_rows: settings.may_lose_rows.clone().unwrap_or_default(),
+            budget: settings.check_budget,
+            may_lose_rows: settings.may_lose_rows.clone(),
             secrets,
             health: None,
             previous: None,

@@ -41,8 +41,8 @@ use crate::domain::command::{Command, ProjectOptions};
 /// What every command gets.
 #[derive(Debug)]
 pub struct CommandContext<'a> {
-    /// The settings, all layers together.
-    pub settings: &'a crate::config::Layer,
+    /// The settings.
+    pub settings: &'a crate::config::Settings,
     /// The project's directory.
     pub dir: &'a std::path::Path,
     /// The environment.

@@ -74,7 +74,7 @@ pub fn run(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, Failur
     let safety = BackupDecision::judge(context, &project, &plan, &forecast.forecast);
     let manner = RunConditions {
         consent: Consent::Terminal,
-        validate: context.settings.validate.unwrap_or(true),
+        validate: context.settings.validate,
         backup: safety.intended(context),
         resumed: None,
     };

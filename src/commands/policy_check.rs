@@ -1,7 +1,6 @@
 //! Whether the policy lets a rollback begin: what it looks at is put together here, and its refusal is told.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -10,16 +9,13 @@ use super::CommandContext;
 use super::foresee::ShownForecast;
 use super::project::Project;
 use super::unfinished::ResumedRun;
-use crate::config::{self, DeployedAt, Layer};
+use crate::config::{self, DeployedAt};
 use crate::domain::backup::Verified;
 use crate::domain::plan::Plan;
 use crate::domain::policy::environment::normal;
 use crate::domain::policy::{Consent, Policy, PolicyDecision, RunContext, Situation};
 use crate::domain::risk::Level;
 use crate::error::Failure;
-
-/// For looking for faults where the settings do not say.
-const BUDGET: Duration = Duration::from_secs(2);
 
 /// What the operator says about a rollback besides its target.
 #[derive(Debug, Clone, Default, Args)]
@@ -39,19 +35,6 @@ pub struct CircumstanceArgs {
     /// When the release went out that is taken back: 2026-11-21T04:00:00Z, or 4m for four minutes ago.
     #[arg(long, value_name = "TIME", value_parser = config::deployed_at)]
     pub deployed_at: Option<DeployedAt>,
-}
-
-impl CircumstanceArgs {
-    /// The flags as settings, over those of `below`.
-    pub fn layer(&self, below: Layer) -> Layer {
-        Layer {
-            reason: self.reason.clone(),
-            incident: self.incident.clone(),
-            approved_by: self.approved_by.clone(),
-            deployed_at: self.deployed_at,
-            ..below
-        }
-    }
 }
 
 /// What was said, and what the policy makes of it.
@@ -152,7 +135,7 @@ pub(super) fn refuse_beforehand(
         level: None,
         codes: BTreeSet::new(),
         backup,
-        validate: context.settings.validate.unwrap_or(true),
+        validate: context.settings.validate,
         faults,
         now: now(context),
     });
@@ -168,10 +151,7 @@ fn policy(context: &CommandContext<'_>, begun: Option<&RunContext>) -> Result<Po
     let settings = context.settings;
     let begun = begun.and_then(|begun| begun.environment.as_deref());
     match (settings.environment.as_deref(), begun) {
-        (None, Some(begun)) => {
-            let policies = settings.policies.clone().unwrap_or_default();
-            policies.of(Some(begun))
-        }
+        (None, Some(begun)) => settings.policies.of(Some(begun)),
         (Some(said), Some(begun)) if normal(said) != normal(begun) => Err(Failure::user(format!(
             "the run was begun in {begun}, and now this is said to be {said}"
         ))
@@ -179,7 +159,7 @@ fn policy(context: &CommandContext<'_>, begun: Option<&RunContext>) -> Result<Po
             "go on with it there: {}",
             context.command(&["resume"]).option("--environment", begun)
         ))),
-        _ => Ok(settings.policy.clone().unwrap_or_default()),
+        _ => Ok(settings.policy.clone()),
     }
 }
 
@@ -202,7 +182,7 @@ fn faults(
     project: &mut Project,
     resumed: Option<&ResumedRun>,
 ) -> Option<Vec<String>> {
-    let budget = context.settings.check_budget.unwrap_or(BUDGET);
+    let budget = context.settings.check_budget;
     project.faults(budget, resumed.and_then(ResumedRun::useless_copy))
 }
 

@@ -174,8 +174,7 @@ fn saved(
         return Ok(None);
     }
     let ui = context.ui;
-    let verify = context.settings.verify_backup.unwrap_or_default();
-    let whole = match service.make(None, verify.into()) {
+    let whole = match service.make(None, context.settings.verify_backup) {
         Ok(saved) => {
             ui.saved(&saved);
             return Ok(Some(saved));

@@ -4,30 +4,26 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::values::{duration, words};
+use super::parse::{duration, words};
+use super::toml::table;
 use crate::checks::{Check, What, When, is_address};
 
 /// How long a check may take where it does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One `[[check]]`; unknown keys are found before.
-#[derive(Debug, Deserialize)]
-pub(super) struct CheckFile {
-    name: String,
-    sql: Option<String>,
-    expect: Option<toml::Value>,
-    command: Option<toml::Value>,
-    url: Option<String>,
-    status: Option<u16>,
-    timeout: Option<String>,
-    when: String,
-}
-
-impl CheckFile {
-    /// Every key, for the check that names the nearest.
-    pub(super) const KEYS: [&str; 8] = [
-        "name", "sql", "expect", "command", "url", "status", "timeout", "when",
-    ];
+table! {
+    /// One `[[check]]`; unknown keys are found before.
+    #[derive(Debug, Deserialize)]
+    CheckFile {
+        name: String,
+        sql: Option<String>,
+        expect: Option<toml::Value>,
+        command: Option<toml::Value>,
+        url: Option<String>,
+        status: Option<u16>,
+        timeout: Option<String>,
+        when: String,
+    }
 }
 
 /// Reads one; the error is a sentence without the name of the file.

@@ -1,8 +1,9 @@
-//! The file of settings: which one it is, and how it is taken in. What its keys say is in `keys.rs`.
+//! The file of settings: which one it is, and how it is taken in. Its keys are in `toml.rs`.
 
 use std::path::Path;
 
-use super::{Layer, keys};
+use super::settings::PartialSettings;
+use super::toml::{read, unusable};
 use crate::error::Failure;
 use crate::files;
 
@@ -10,7 +11,7 @@ use crate::files;
 pub(super) const FILE: &str = "rollback.toml";
 
 /// The file that was named. It has to exist.
-pub(super) fn read_named(path: &Path) -> Result<Layer, Failure> {
+pub(super) fn read_named(path: &Path) -> Result<PartialSettings, Failure> {
     if path.extension().is_some_and(|extension| extension == "ini") {
         return Err(Failure::user(format!(
             "{} is Alembic's configuration, and --config names ours",
@@ -33,14 +34,14 @@ pub(super) fn read_named(path: &Path) -> Result<Layer, Failure> {
         Some(name) if name == "pyproject.toml" => tool_rollback(table).unwrap_or_default(),
         _ => table,
     };
-    keys::layer(path, inner)
+    read(path, &inner)
 }
 
 /// The file of the project, if it has one.
-pub(super) fn read_of_directory(dir: &Path) -> Result<Layer, Failure> {
+pub(super) fn read_of_directory(dir: &Path) -> Result<PartialSettings, Failure> {
     let own = dir.join(FILE);
     if let Some(text) = text_of(&own)? {
-        return keys::layer(&own, parse(&own, &text)?);
+        return read(&own, &parse(&own, &text)?);
     }
     let project = dir.join("pyproject.toml");
     // A pyproject.toml that does not parse is somebody else's to complain about, unless it is ours.
@@ -48,9 +49,9 @@ pub(super) fn read_of_directory(dir: &Path) -> Result<Layer, Failure> {
         && text.contains("tool.rollback")
         && let Some(table) = tool_rollback(parse(&project, &text)?)
     {
-        return keys::layer(&project, table);
+        return read(&project, &table);
     }
-    Ok(Layer::default())
+    Ok(PartialSettings::default())
 }
 
 fn tool_rollback(mut project: toml::Table) -> Option<toml::Table> {
@@ -86,11 +87,10 @@ fn parse(path: &Path, text: &str) -> Result<toml::Table, Failure> {
         let line = error
             .span()
             .map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-        Failure::user(format!(
+        unusable(format!(
             "{}, line {line}: {}",
             path.display(),
             error.message()
         ))
-        .hint("mend the file; README.md lists its keys")
     })
 }

@@ -1,63 +1,60 @@
 //! Settings: flags win over the environment, the environment over the file.
 //!
 //! The file is `rollback.toml` in the project's directory, or `[tool.rollback]` in its
-//! `pyproject.toml`. The environment has each setting but `x` as `ROLLBACK_` and its name in capitals.
-//!
-//! A setting is a field of [`Layer`], a key in `keys.rs` and a variable in `environment.rs`. A table of the file that
-//! has keys of its own, such as `[[check]]`, has a file of its own here.
+//! `pyproject.toml`. `settings.rs` declares each setting once. A table of the file that has keys of its own, such as
+//! `[[check]]`, has a file of its own here.
 
-mod backup;
 mod check;
-mod environment;
+mod choices;
 mod file;
-mod keys;
-mod layer;
+mod parse;
+mod partial;
 mod policy;
-mod values;
+mod settings;
+mod source;
+mod toml;
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-pub use self::backup::{BackupWhen, OnFailure, VerifyBackup};
-pub use self::layer::{EngineKind, GraphSource, Layer, Warm};
-pub use self::policy::Policies;
-pub use self::values::{
+pub use self::choices::{BackupWhen, EngineKind, GraphSource, OnFailure, VerifyBackup, Warm};
+pub use self::parse::{
     DeployedAt, deployed_at, duration, duration_text, lock_timeout, lock_timeout_text, words,
 };
-use crate::domain::policy::Policy;
+pub use self::partial::{Fallback, Setting};
+pub use self::policy::Policies;
+pub use self::settings::{PartialSettings, SETTINGS, Settings};
+use self::source::Source;
 use crate::error::Failure;
 use crate::process::Environment;
 
-/// How long a step may wait for a lock where nothing else is said. All who come after it wait behind it.
-pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Puts the three layers together for a project in `dir`. `file` is what `--config` names.
-pub fn settle(
-    flags: Layer,
+/// Puts the three sources together for a project in `dir`. `file` is what `--config` names.
+pub fn resolve(
+    flags: PartialSettings,
     environment: &Environment,
     dir: &Path,
     file: Option<&Path>,
-) -> Result<Layer, Failure> {
-    let from_environment = environment::read(environment)?;
+) -> Result<Settings, Failure> {
+    let from_environment = PartialSettings::read(&Source::Environment(environment))?;
     let named = file
         .map(Path::to_owned)
-        .or_else(|| environment::path(environment, "ROLLBACK_CONFIG"));
+        .or_else(|| source::variable(environment, "ROLLBACK_CONFIG").map(PathBuf::from));
     let from_file = match named {
         Some(file) => {
             let file = dir.join(file);
-            let layer = file::read_named(&file)?;
-            policy::is_not_set_aside(&file, &layer, dir)?;
-            layer
+            let settings = file::read_named(&file)?;
+            policy::is_not_set_aside(&file, &settings, dir)?;
+            settings
         }
         None => file::read_of_directory(dir)?,
     };
     let above = flags.over(from_environment);
     policy::is_not_elsewhere(&above, &from_file)?;
-    let mut settled = above.over(from_file);
-    let policies = settled.policies.clone().unwrap_or_default();
-    let policy = policies.of(settled.environment.as_deref())?;
-    settled.policy = (policy != Policy::default()).then_some(policy);
-    Ok(settled)
+    let mut merged = above.over(from_file);
+    let warm = merged.warm.map(|warm| warm == Warm::Never);
+    merged.process_per_step = merged.process_per_step.or(warm);
+    let mut settings = merged.or_defaults();
+    settings.policy = settings.policies.of(settings.environment.as_deref())?;
+    Ok(settings)
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::file;
-use super::layer::Layer;
-use super::values::{duration, one_of};
+use super::parse::{duration, one_of};
+use super::settings::PartialSettings;
+use super::toml::table;
 use crate::domain::backup::Verified;
 use crate::domain::finding_code::NoSuchFinding;
 use crate::domain::policy::Policy;
@@ -19,45 +20,29 @@ use crate::domain::policy::window::{Windows, fixed_zone};
 use crate::domain::risk::Level;
 use crate::error::Failure;
 
-/// One table as it is written; unknown keys are found before.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-struct Table {
-    require_reason: Option<bool>,
-    require_incident: Option<bool>,
-    require_approver: Option<bool>,
-    require_backup: Option<String>,
-    require_clean_schema: Option<bool>,
-    require_validation: Option<bool>,
-    windows: Option<Vec<String>>,
-    timezone: Option<String>,
-    max_steps: Option<usize>,
-    max_age: Option<String>,
-    deny_level: Option<String>,
-    deny_codes: Option<Vec<String>>,
-    allow_yes: Option<bool>,
-    typed_confirmation: Option<bool>,
+table! {
+    /// One table as it is written; unknown keys are found before.
+    #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+    #[serde(default)]
+    Table {
+        require_reason: Option<bool>,
+        require_incident: Option<bool>,
+        require_approver: Option<bool>,
+        require_backup: Option<String>,
+        require_clean_schema: Option<bool>,
+        require_validation: Option<bool>,
+        windows: Option<Vec<String>>,
+        timezone: Option<String>,
+        max_steps: Option<usize>,
+        max_age: Option<String>,
+        deny_level: Option<String>,
+        deny_codes: Option<Vec<String>>,
+        allow_yes: Option<bool>,
+        typed_confirmation: Option<bool>,
+    }
 }
 
-/// Every key of [`Table`], for the check that names the nearest.
-pub(super) const KEYS: [&str; 14] = [
-    "require_reason",
-    "require_incident",
-    "require_approver",
-    "require_backup",
-    "require_clean_schema",
-    "require_validation",
-    "windows",
-    "timezone",
-    "max_steps",
-    "max_age",
-    "deny_level",
-    "deny_codes",
-    "allow_yes",
-    "typed_confirmation",
-];
-
-/// The policies of a file: for every environment, and for each that has rules of its own.
+/// The policies of a file: for every environment, and for each that has rules of its own, with those for every one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policies {
     every: Table,
@@ -67,7 +52,7 @@ pub struct Policies {
 /// The tables of `[policy]` with their names as people write them, the one for every environment first.
 pub(super) fn tables(policy: &toml::Table) -> Vec<(String, toml::Table)> {
     let is_own = |(name, value): &(&String, &toml::Value)| {
-        value.is_table() && !KEYS.contains(&name.as_str())
+        value.is_table() && !Table::KEYS.contains(&name.as_str())
     };
     let every = policy.iter().filter(|entry| !is_own(entry));
     let every = every
@@ -86,28 +71,26 @@ pub(super) fn tables(policy: &toml::Table) -> Vec<(String, toml::Table)> {
 /// wherever the file is read, and not first in the environment that it is for.
 pub(super) fn read(policy: &toml::Table) -> Result<Policies, String> {
     let mut policies = Policies::default();
+    let mut every = toml::Table::new();
     for (place, table) in tables(policy) {
-        let table: Table = table
+        let mut merged = every.clone();
+        merged.extend(table);
+        let rules: Table = merged
+            .clone()
             .try_into()
             .map_err(|error: toml::de::Error| format!("[{place}]: {}", error.message()))?;
-        match place.strip_prefix("policy.") {
-            None => policies.every = table,
+        rules
+            .rules()
+            .map_err(|reason| format!("[{place}] {reason}"))?;
+        match place.strip_prefix("policy.").map(normal) {
+            None => (every, policies.every) = (merged, rules),
+            Some(name) if policies.own.contains_key(&name) => {
+                return Err(format!("{name} has two sections"));
+            }
             Some(name) => {
-                let name = normal(name);
-                if policies.own.insert(name.clone(), table).is_some() {
-                    return Err(format!("{name} has two sections"));
-                }
+                policies.own.insert(name, rules);
             }
         }
-    }
-    policies
-        .every
-        .rules()
-        .map_err(|reason| format!("[policy] {reason}"))?;
-    for (name, own) in &policies.own {
-        own.over(&policies.every)
-            .rules()
-            .map_err(|reason| format!("[policy.{name}] {reason}"))?;
     }
     Ok(policies)
 }
@@ -121,7 +104,7 @@ impl Policies {
             self.is_known(name)?;
         }
         let own = environment.as_ref().and_then(|name| self.own.get(name));
-        let table = own.map_or_else(|| self.every.clone(), |own| own.over(&self.every));
+        let table = own.unwrap_or(&self.every);
         let mut policy = table.rules().map_err(Failure::user)?;
         let production = environment.as_deref().is_some_and(is_production);
         policy.forbid_yes = !table.allow_yes.unwrap_or(!production);
@@ -167,28 +150,6 @@ impl Policies {
 }
 
 impl Table {
-    /// This table where it says something, the other where it does not.
-    fn over(&self, below: &Self) -> Self {
-        let below = below.clone();
-        let own = self.clone();
-        Self {
-            require_reason: own.require_reason.or(below.require_reason),
-            require_incident: own.require_incident.or(below.require_incident),
-            require_approver: own.require_approver.or(below.require_approver),
-            require_backup: own.require_backup.or(below.require_backup),
-            require_clean_schema: own.require_clean_schema.or(below.require_clean_schema),
-            require_validation: own.require_validation.or(below.require_validation),
-            windows: own.windows.or(below.windows),
-            timezone: own.timezone.or(below.timezone),
-            max_steps: own.max_steps.or(below.max_steps),
-            max_age: own.max_age.or(below.max_age),
-            deny_level: own.deny_level.or(below.deny_level),
-            deny_codes: own.deny_codes.or(below.deny_codes),
-            allow_yes: own.allow_yes.or(below.allow_yes),
-            typed_confirmation: own.typed_confirmation.or(below.typed_confirmation),
-        }
-    }
-
     /// What its keys mean, apart from those that depend on the environment.
     fn rules(&self) -> Result<Policy, String> {
         let zone = self.timezone.as_deref().unwrap_or("UTC");
@@ -248,7 +209,10 @@ impl Table {
 
 /// Refuses to be somewhere else than the file says: a variable that was left in a shell must not choose other
 /// rules.
-pub(super) fn is_not_elsewhere(above: &Layer, file: &Layer) -> Result<(), Failure> {
+pub(super) fn is_not_elsewhere(
+    above: &PartialSettings,
+    file: &PartialSettings,
+) -> Result<(), Failure> {
     let (Some(said), Some(written)) = (&above.environment, &file.environment) else {
         return Ok(());
     };
@@ -264,26 +228,19 @@ pub(super) fn is_not_elsewhere(above: &Layer, file: &Layer) -> Result<(), Failur
 
 /// Refuses a file that was named where the project's own file has rules and it has none: they would be off
 /// without a word.
-pub(super) fn is_not_set_aside(named: &Path, layer: &Layer, dir: &Path) -> Result<(), Failure> {
+pub(super) fn is_not_set_aside(
+    named: &Path,
+    settings: &PartialSettings,
+    dir: &Path,
+) -> Result<(), Failure> {
     // Of a file that cannot be read nothing is known, and another one was asked for.
     let own = file::read_of_directory(dir).unwrap_or_default();
-    let lacking = match (&own, layer) {
-        (
-            Layer {
-                policies: Some(_), ..
-            },
-            Layer { policies: None, .. },
-        ) => "[policy]",
-        (
-            Layer {
-                environment: Some(_),
-                ..
-            },
-            Layer {
-                environment: None, ..
-            },
-        ) => "environment",
-        _ => return Ok(()),
+    let lacking = if own.policies.is_some() && settings.policies.is_none() {
+        "[policy]"
+    } else if own.environment.is_some() && settings.environment.is_none() {
+        "environment"
+    } else {
+        return Ok(());
     };
     Err(Failure::user(format!(
         "the project's settings have {lacking}, and {} has not: its rules would be off",

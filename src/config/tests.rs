@@ -1,25 +1,33 @@
-use super::file::FILE;
-use super::keys::KEYS;
-use super::*;
-use crate::ui::Format;
+use std::time::Duration;
 
-fn settled(file: &str, environment: &[(&str, &str)], flags: Layer) -> Result<Layer, Failure> {
+use clap::CommandFactory as _;
+
+use super::file::FILE;
+use super::*;
+use crate::cli::Cli;
+use crate::ui::{ColorChoice, Format};
+
+fn settled(
+    file: &str,
+    environment: &[(&str, &str)],
+    flags: PartialSettings,
+) -> Result<Settings, Failure> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(FILE), file).unwrap();
     let environment = environment
         .iter()
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
-    settle(flags, &environment, dir.path(), None)
+    resolve(flags, &environment, dir.path(), None)
 }
 
 #[test]
 fn flags_win_over_the_environment_and_that_over_the_file() {
     let file = "name = 'file'\nversion_table = 'file'\nversion_table_schema = 'file'";
     let environment = [("ROLLBACK_NAME", "env"), ("ROLLBACK_VERSION_TABLE", "env")];
-    let flags = Layer {
+    let flags = PartialSettings {
         name: Some("flag".into()),
-        ..Layer::default()
+        ..PartialSettings::default()
     };
     let settled = settled(file, &environment, flags).unwrap();
     assert_eq!(settled.name.as_deref(), Some("flag"));
@@ -27,9 +35,67 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert_eq!(settled.version_table_schema.as_deref(), Some("file"));
 }
 
+/// Red if the text of a default cannot be read.
+#[test]
+fn what_no_source_has_is_the_default() {
+    let settled = PartialSettings::default().or_defaults();
+    assert_eq!(settled.lock_limit(), Some(Duration::from_secs(5)));
+    assert_eq!(settled.check_budget, Duration::from_secs(2));
+    assert_eq!(settled.probe_timeout, Duration::from_secs(10));
+    assert!(settled.validate && settled.probe && !settled.strict && !settled.process_per_step);
+    assert_eq!(settled.backup, BackupWhen::Auto);
+    assert_eq!(settled.on_failure, OnFailure::Stop);
+}
+
+/// Red if the new key of an upper source gives way to the replaced key of a lower one, or the other way round.
+#[test]
+fn warm_counts_where_process_per_step_is_not_set() {
+    for (file, expected) in [
+        ("warm = 'never'", true),
+        ("warm = 'auto'", false),
+        ("warm = 'never'\nprocess_per_step = false", false),
+        ("warm = 'auto'\nprocess_per_step = true", true),
+    ] {
+        let settled = settled(file, &[], PartialSettings::default()).unwrap();
+        assert_eq!(settled.process_per_step, expected, "{file}");
+    }
+    let environment = [("ROLLBACK_WARM", "never")];
+    let settled = settled(
+        "process_per_step = false",
+        &environment,
+        PartialSettings::default(),
+    );
+    assert!(!settled.unwrap().process_per_step);
+}
+
+#[test]
+fn flags_are_read_before_and_after_the_command() {
+    let flags = |line: &str| {
+        let words = line.split(' ');
+        PartialSettings::of_flags(&Cli::command().try_get_matches_from(words).unwrap())
+    };
+    let several = flags("rollback -x a=1 -n one downgrade-safe -2 -x b=2 -x c=3 --backup -n two");
+    assert_eq!(several.x.unwrap(), ["b=2", "c=3"]);
+    assert_eq!(several.name.unwrap(), "two");
+    assert_eq!(several.backup, Some(BackupWhen::Always));
+    assert_eq!((several.validate, several.strict), (None, None));
+    let nested = flags("rollback -x a=1 sql --color never snapshot diff a b");
+    assert_eq!(
+        (nested.x.unwrap(), nested.color),
+        (vec!["a=1".to_owned()], Some(ColorChoice::Never))
+    );
+    let last = flags("rollback plan -1 --no-probe");
+    assert_eq!(last.probe, Some(false));
+    let last = flags("rollback downgrade-safe -1 --no-validate --validate --backup --no-backup");
+    assert_eq!(
+        (last.validate, last.backup),
+        (Some(true), Some(BackupWhen::Never))
+    );
+}
+
 #[test]
 fn an_unknown_key_names_the_nearest() {
-    let failure = settled("databse_url = 'x'", &[], Layer::default()).unwrap_err();
+    let failure = settled("databse_url = 'x'", &[], PartialSettings::default()).unwrap_err();
     assert!(failure.message.ends_with("has an unknown key databse_url"));
     assert_eq!(failure.hints, ["did you mean database_url?"]);
 }
@@ -41,21 +107,22 @@ fn every_key_of_the_file_is_known_to_the_check() {
                 process_per_step = true\nwarm = 'never'\ntimeout = '90s'\nlock_timeout = 'off'\nlock_retries = 2\nvalidate = false\nstate_dir = 'd'\n\
                 graph = 'files'\ncheck_budget = '5s'\nmay_lose_rows = ['t']\nstrict = true\nallow = ['all']\nprobe = false\nprobe_timeout = '3s'\ncheck = []\n\
                 environment = 'staging'\npolicy = {}\nbackup = 'never'\nverify_backup = 'restore'\non_failure = 'restore'\naudit = {}\ncolor = 'never'\nformat = 'json'";
-    let settled = settled(file, &[], Layer::default()).unwrap();
+    let settled = settled(file, &[], PartialSettings::default()).unwrap();
     assert_eq!(settled.engine, Some(EngineKind::Sql));
     assert!(settled.migrations.unwrap().ends_with("m"));
     assert_eq!(settled.engine_command.unwrap(), ["alembic"]);
-    assert_eq!(settled.process_per_step, Some(true));
+    assert!(settled.process_per_step);
     assert_eq!(settled.warm, Some(Warm::Never));
     assert_eq!(settled.timeout, Some(Duration::from_secs(90)));
-    assert_eq!(settled.lock_timeout, Some(Duration::ZERO));
-    assert_eq!(settled.lock_retries, Some(2));
-    assert_eq!(settled.validate, Some(false));
-    assert_eq!(settled.format, Some(Format::Json));
+    assert_eq!(settled.lock_timeout, Duration::ZERO);
+    assert_eq!(settled.lock_retries, 2);
+    assert!(!settled.validate);
+    assert_eq!(settled.format, Format::Json);
     assert_eq!(settled.graph, Some(GraphSource::Files));
-    assert_eq!(settled.backup, Some(BackupWhen::Never));
-    assert_eq!(settled.on_failure, Some(OnFailure::Restore));
-    assert_eq!(KEYS.len(), file.lines().count());
+    assert_eq!(settled.backup, BackupWhen::Never);
+    assert_eq!(settled.on_failure, OnFailure::Restore);
+    let keys = SETTINGS.iter().filter(|setting| setting.key.is_some());
+    assert_eq!(keys.count(), file.lines().count());
 }
 
 #[test]
@@ -64,7 +131,7 @@ fn a_check_is_one_thing_at_one_time() {
         settled(
             &format!("[[check]]\nname = 'c'\n{lines}"),
             &[],
-            Layer::default(),
+            PartialSettings::default(),
         )
     };
     for good in [
@@ -74,7 +141,7 @@ fn a_check_is_one_thing_at_one_time() {
         "url = 'http://h/'\nstatus = 204\nwhen = 'after'",
         "url = 'https://h/'\nwhen = 'after'",
     ] {
-        assert_eq!(read(good).unwrap().checks.unwrap().len(), 1, "{good}");
+        assert_eq!(read(good).unwrap().checks.len(), 1, "{good}");
     }
     for bad in [
         "when = 'before'",
@@ -93,7 +160,7 @@ fn a_check_is_one_thing_at_one_time() {
 
 #[test]
 fn a_broken_file_is_named_with_the_line() {
-    let failure = settled("name = 'n'\nx = [", &[], Layer::default()).unwrap_err();
+    let failure = settled("name = 'n'\nx = [", &[], PartialSettings::default()).unwrap_err();
     assert!(
         failure.message.contains("rollback.toml, line 2: "),
         "{}",
@@ -106,7 +173,7 @@ fn a_url_in_the_file_is_a_secret() {
     let settled = settled(
         "database_url = 'postgresql://u:canary@h/d'",
         &[],
-        Layer::default(),
+        PartialSettings::default(),
     )
     .unwrap();
     assert!(!format!("{settled:?}").contains("canary"));

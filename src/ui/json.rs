@@ -23,10 +23,9 @@ use crate::error::{Exit, Failure};
 pub(super) const VERSION: u32 = 1;
 
 /// For whom data is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// People.
-    #[default]
     Human,
     /// Programs.
     Json,

@@ -49,10 +49,9 @@ pub use sql_files::{Migrations, RegisteredMigration};
 pub use standing::{Recorded, UnfinishedRun};
 
 /// When to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
     /// Where the stream is a terminal and `NO_COLOR` is not set.
-    #[default]
     Auto,
     /// Always.
     Always,

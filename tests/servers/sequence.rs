@@ -5,7 +5,7 @@ use rollback::domain::interrupt::Interrupt;
 use rollback::domain::plan::Plan;
 use rollback::domain::query::Queries;
 use rollback::domain::revision::{Heads, RevisionId};
-use rollback::engine::alembic::{AlembicEngine, Discovery, Settings};
+use rollback::engine::alembic::{AlembicEngine, AlembicOptions, Discovery};
 use rollback::engine::{Current, Ended, Engine as _, Judge, Keep, Listener, Sequence};
 use rollback::process::Environment;
 
@@ -52,7 +52,7 @@ fn engine(project: &Project) -> AlembicEngine {
         .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
         .collect();
     AlembicEngine::discover(Discovery {
-        settings: Settings::default(),
+        settings: AlembicOptions::default(),
         dir: project.root().to_owned(),
         env: environment,
         interrupt: Interrupt::never(),

@@ -12,7 +12,7 @@ use crate::commands::foresee::ProbeArgs;
 use crate::commands::policy_check::CircumstanceArgs;
 use crate::commands::report_writer;
 use crate::commands::whose_run::Purpose;
-use crate::config::{self, BackupWhen, OnFailure, Warm};
+use crate::config::{self, OnFailure, Warm};
 use crate::domain::risk::verdict::Allowed;
 use crate::domain::sql_files::rollback_blocker::Chosen;
 
@@ -201,32 +201,4 @@ pub struct HowArgs {
     /// Run steps that remove several revisions because they depend on each other.
     #[arg(long, action = ArgAction::SetTrue)]
     pub allow_joint_steps: bool,
-}
-
-impl HowArgs {
-    /// The flags that are settings.
-    pub fn layer(&self) -> config::Layer {
-        config::Layer {
-            timeout: self.timeout,
-            lock_timeout: self.lock_timeout,
-            lock_retries: self.lock_retries,
-            validate: match (self.validate, self.no_validate) {
-                (true, _) => Some(true),
-                (_, true) => Some(false),
-                _ => None,
-            },
-            strict: self.strict.then_some(true),
-            allow: self.allow.clone(),
-            backup: match (self.backup, self.no_backup) {
-                (true, _) => Some(BackupWhen::Always),
-                (_, true) => Some(BackupWhen::Never),
-                _ => None,
-            },
-            verify_backup: self.verify.verify_backup,
-            on_failure: self.on_failure,
-            process_per_step: self.process_per_step.then_some(true),
-            warm: self.warm,
-            ..self.circumstances.layer(self.probes.layer())
-        }
-    }
 }

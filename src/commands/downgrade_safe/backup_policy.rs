@@ -103,8 +103,8 @@ impl BackupDecision {
         own: &Own,
     ) -> Self {
         let settings = context.settings;
-        let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
-        let when = settings.backup.unwrap_or_default();
+        let to_be_restored = settings.on_failure == OnFailure::Restore;
+        let when = settings.backup;
         match own {
             Own::None => {}
             _ if plan.steps.is_empty() => {}
@@ -156,8 +156,8 @@ impl BackupDecision {
             return Self::NotNeeded;
         }
         let settings = context.settings;
-        let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
-        let reason = match settings.backup.unwrap_or_default() {
+        let to_be_restored = settings.on_failure == OnFailure::Restore;
+        let reason = match settings.backup {
             BackupWhen::Never if to_be_restored => {
                 let refusal = none_to_restore();
                 return Self::Impossible {
@@ -181,9 +181,8 @@ impl BackupDecision {
 
     /// Whether the backup can be made that is wanted for this reason.
     fn wanted(context: &CommandContext<'_>, project: &Project, reason: String) -> Self {
-        let verify = context.settings.verify_backup.unwrap_or_default();
-        let ready =
-            BackupService::of(context, project).and_then(|service| service.ready(verify.into()));
+        let verify = context.settings.verify_backup;
+        let ready = BackupService::of(context, project).and_then(|service| service.ready(verify));
         match ready {
             Ok(()) => Self::Needed(reason),
             Err(failure) => {
@@ -208,8 +207,8 @@ impl BackupDecision {
         project: &Project,
     ) -> Result<Option<Verified>, Failure> {
         let settings = context.settings;
-        let to_be_restored = settings.on_failure == Some(OnFailure::Restore);
-        let when = settings.backup.unwrap_or_default();
+        let to_be_restored = settings.on_failure == OnFailure::Restore;
+        let when = settings.backup;
         if when == BackupWhen::Never {
             return if to_be_restored {
                 Err(none_to_restore())
@@ -217,11 +216,10 @@ impl BackupDecision {
                 Ok(None)
             };
         }
-        let verify = settings.verify_backup.unwrap_or_default();
-        let ready =
-            BackupService::of(context, project).and_then(|service| service.ready(verify.into()));
+        let verify = settings.verify_backup;
+        let ready = BackupService::of(context, project).and_then(|service| service.ready(verify));
         match ready {
-            Ok(()) => Ok(Some(verify.into())),
+            Ok(()) => Ok(Some(verify)),
             Err(failure) if when == BackupWhen::Always || to_be_restored => Err(failure
                 .because("a backup is to be made before every rollback")
                 .hint("to roll back without one: --no-backup")),
@@ -242,9 +240,9 @@ impl BackupDecision {
         project: &Project,
     ) -> Result<Option<RunBackup>, Failure> {
         let settings = context.settings;
-        let reason = match (settings.backup.unwrap_or_default(), settings.on_failure) {
+        let reason = match (settings.backup, settings.on_failure) {
             (BackupWhen::Never, _) => return Ok(None),
-            (_, Some(OnFailure::Restore)) => {
+            (_, OnFailure::Restore) => {
                 "it is restored if the rollback fails (--on-failure restore)"
             }
             (BackupWhen::Always, _) => "one is made before every command, as asked",
@@ -262,9 +260,8 @@ impl BackupDecision {
 
     /// How far the backup that will be made will be proven.
     pub(in crate::commands) fn intended(&self, context: &CommandContext<'_>) -> Option<Verified> {
-        let verify = context.settings.verify_backup.unwrap_or_default();
         match self {
-            Self::Needed(_) => Some(verify.into()),
+            Self::Needed(_) => Some(context.settings.verify_backup),
             Self::Kept(backup) => Some(backup.manifest.verified),
             Self::NotNeeded | Self::Impossible { .. } => None,
         }
@@ -327,8 +324,7 @@ fn made(
     reason: &str,
 ) -> Result<RunBackup, Failure> {
     let service = BackupService::of(context, project)?;
-    let verify = context.settings.verify_backup.unwrap_or_default();
-    let manifest = service.make(run, verify.into())?;
+    let manifest = service.make(run, context.settings.verify_backup)?;
     let path = service.backups().file(&manifest);
     let backup = RunBackup::new(manifest, before);
     context
@@ -393,7 +389,7 @@ pub(super) fn restore_on_failure(
     if !changed {
         return RestoreOutcome::None;
     }
-    let asked_for = context.settings.on_failure == Some(OnFailure::Restore);
+    let asked_for = context.settings.on_failure == OnFailure::Restore;
     if asked_for && report.stop.as_ref().is_some_and(|stop| stop.may_be_others) {
         context.ui.warn(
             "the backup was not restored: rows are gone, and rollback cannot tell whether this run or another \
@@ -422,7 +418,7 @@ pub(super) fn restore(
     backup: &RunBackup,
     record: &mut RunRecorder,
 ) -> RestoreOutcome {
-    if context.settings.on_failure != Some(OnFailure::Restore) {
+    if context.settings.on_failure != OnFailure::Restore {
         return RestoreOutcome::None;
     }
     let started = Instant::now();
@@ -459,8 +455,7 @@ fn put_back(
     let service = BackupService::of(context, project)?;
     let manifest = &backup.manifest;
     service.check(manifest)?;
-    let verify = context.settings.verify_backup.unwrap_or_default();
-    let saved = service.make(None, verify.into()).map_err(|failure| {
+    let saved = service.make(None, context.settings.verify_backup).map_err(|failure| {
         failure
             .because("the state that the restore would replace could not be saved, so it was not replaced")
             .hint(format!(

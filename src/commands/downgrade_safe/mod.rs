@@ -143,7 +143,7 @@ fn recording(
     if made.is_some() {
         project.still_at(&planned.plan)?;
     }
-    let validate = whole.is_some() || context.settings.validate.unwrap_or(true);
+    let validate = whole.is_some() || context.settings.validate;
     let seen = project.check_before(validate, context)?;
     let way = ExecutionMode::prepare(whole)?;
     // A copy of the database takes its time, and what was seen before it is old.

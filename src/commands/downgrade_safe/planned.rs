@@ -72,9 +72,7 @@ impl Planned {
             } else {
                 Consent::Terminal
             },
-            validate: args.how.atomic
-                || begun_as_a_whole
-                || context.settings.validate.unwrap_or(true),
+            validate: args.how.atomic || begun_as_a_whole || context.settings.validate,
             backup: safety.intended(context),
             resumed,
         };

@@ -1,25 +1,21 @@
 //! The steps of a run, with all that hears of them.
 
+use std::time::Duration;
+
 use super::execution_mode::ExecutionMode;
 use super::planned::Planned;
 use crate::commands::CommandContext;
-use crate::commands::connection::lock_timeout;
 use crate::commands::journal_recorder::RunRecorder;
 use crate::commands::measure::Measure;
 use crate::commands::project::Project;
-use crate::config;
 use crate::domain::effect::{Announced, Consent};
 use crate::domain::outcome::{RunOutcome, SchemaLines};
-use crate::domain::risk::verdict::Allowed;
 use crate::failpoint;
 use crate::runner::{Options, Parts};
 use crate::ui::{Progress, Verbosity};
 
-/// Whether the operator agreed to whatever is measured.
-fn allows_surprises(context: &CommandContext<'_>) -> bool {
-    let allowed = context.settings.allow.as_ref();
-    allowed.is_some_and(Allowed::covers_unannounced)
-}
+/// From what age on an open transaction is worth a warning if a step may wait for a lock without a limit.
+const OLD_TRANSACTION: Duration = Duration::from_secs(5);
 
 /// What the first step finds.
 pub(super) struct Start {
@@ -42,11 +38,12 @@ pub(super) fn run(
     let plan = &planned.plan;
     let validate = start.validate;
     warn_of_limits(context, project, validate);
+    let settings = context.settings;
     let options = Options {
         validate,
-        timeout: context.settings.timeout,
-        lock_retries: context.settings.lock_retries.unwrap_or(0),
-        old_transaction: lock_timeout(context.settings).unwrap_or(config::LOCK_TIMEOUT),
+        timeout: settings.timeout,
+        lock_retries: settings.lock_retries,
+        old_transaction: settings.lock_limit().unwrap_or(OLD_TRANSACTION),
     };
     let mut announced = planned.forecast.announced.clone();
     if failpoint::is_blind() {
@@ -55,11 +52,11 @@ pub(super) fn run(
     project.judge_by(Measure::new(
         announced,
         Consent {
-            unannounced: allows_surprises(context),
+            unannounced: settings.allow.covers_unannounced(),
             measured: planned.forecast.measured.clone(),
-            strict: context.settings.strict.unwrap_or(false),
+            strict: settings.strict,
         },
-        context.settings.may_lose_rows.clone().unwrap_or_default(),
+        settings.may_lose_rows.clone(),
     ));
     let secrets = project.secrets().to_vec();
     let known = planned.known(context, project);

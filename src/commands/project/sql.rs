@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{Project, Rows, Runs, Source};
 use crate::commands::CommandContext;
-use crate::commands::connection::lock_timeout;
 use crate::commands::health_checks::HealthChecks;
 use crate::commands::lock::Lock;
 use crate::commands::measure::Measure;
@@ -506,7 +505,7 @@ fn source(dependency: &Dependency) -> Option<String> {
 /// How a connection is opened for each step.
 fn connecting(facts: &ConnectionFacts, context: &CommandContext<'_>) -> Connect {
     let (facts, environment) = (facts.clone(), context.environment.clone());
-    let limit = lock_timeout(context.settings);
+    let limit = context.settings.lock_limit();
     Box::new(move || {
         database::execution(&facts, &environment, limit).map_err(|error| error.to_string())
     })

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use crate::commands::CommandContext;
-use crate::commands::connection::{database_failure, discovery, lock_timeout};
+use crate::commands::connection::{database_failure, discovery};
 use crate::config::EngineKind;
 use crate::database::{self, Database};
 use crate::domain::connection::{ConnectionFacts, Identity};
@@ -137,7 +137,7 @@ impl OpenSqlProject {
         database::execution(
             &self.facts,
             context.environment,
-            lock_timeout(context.settings),
+            context.settings.lock_limit(),
         )
         .map_err(|error| database_failure(&error))
     }

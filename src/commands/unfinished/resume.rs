@@ -176,7 +176,7 @@ impl ResumedRun {
             return Ok(());
         };
         project.dismiss();
-        if context.settings.backup != Some(BackupWhen::Never) {
+        if context.settings.backup != BackupWhen::Never {
             let saved = BackupService::of(context, project)
                 .and_then(|service| service.make(None, Verified::Read))
                 .map_err(|failure| {

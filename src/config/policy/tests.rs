@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::file::FILE;
-use crate::config::settle;
+use crate::config::resolve;
 use crate::domain::finding_code::FindingCode;
 
 /// The rules that a file and the environment come to, or the sentence of the refusal with its hints.
@@ -12,9 +12,14 @@ fn settled(file: &str, environment: &[(&str, &str)]) -> Result<Policy, String> {
     let environment = environment
         .iter()
         .map(|(name, value)| (name.into(), value.into()));
-    settle(Layer::default(), &environment.collect(), dir.path(), None)
-        .map(|settled| settled.policy.unwrap_or_default())
-        .map_err(|failure| format!("{}\n{}", failure.message, failure.hints.join("\n")))
+    resolve(
+        PartialSettings::default(),
+        &environment.collect(),
+        dir.path(),
+        None,
+    )
+    .map(|settled| settled.policy)
+    .map_err(|failure| format!("{}\n{}", failure.message, failure.hints.join("\n")))
 }
 
 const TWO: &str = "[policy]\nrequire_reason = true\nmax_steps = 3\n\
@@ -110,14 +115,14 @@ fn another_file_does_not_switch_a_policy_off_without_a_word() {
         ("environment = 'staging'\n[policy]\n", None),
     ] {
         write("other.toml", text);
-        let by_flag = settle(
-            Layer::default(),
+        let by_flag = resolve(
+            PartialSettings::default(),
             &[].into(),
             dir.path(),
             Some(Path::new("other.toml")),
         );
-        let by_variable = settle(
-            Layer::default(),
+        let by_variable = resolve(
+            PartialSettings::default(),
             &[("ROLLBACK_CONFIG".into(), "other.toml".into())].into(),
             dir.path(),
             None,
@@ -140,7 +145,7 @@ fn every_key_is_known_and_read() {
                 require_backup = 'restored'\nrequire_clean_schema = true\nrequire_validation = true\n\
                 windows = ['Mon-Fri 22:00-06:00']\ntimezone = '+01:00'\nmax_steps = 1\nmax_age = '5m'\n\
                 deny_level = 'high'\ndeny_codes = ['table-dropped']\nallow_yes = false\ntyped_confirmation = true";
-    assert_eq!(KEYS.len(), file.lines().count() - 1);
+    assert_eq!(Table::KEYS.len(), file.lines().count() - 1);
     let policy = settled(file, &[]).unwrap();
     assert!(policy.require_reason && policy.require_incident && policy.require_approver);
     assert!(policy.require_clean_schema && policy.require_validation);
@@ -216,7 +221,7 @@ fn a_zone_of_the_machine_has_its_summer() {
 #[test]
 fn the_fixture_uses_every_key_and_is_strict_in_production() {
     let file = include_str!("../../../fixtures/policy/rollback.toml");
-    for key in KEYS {
+    for key in Table::KEYS {
         let is_set = |line: &str| line.starts_with(&format!("{key} = "));
         assert!(file.lines().any(is_set), "{key}");
     }

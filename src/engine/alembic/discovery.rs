@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::Settings;
+use super::AlembicOptions;
 use crate::engine::EngineError;
 use crate::process::{Environment, find_program, is_executable};
 
@@ -36,7 +36,7 @@ const ANY_COMMAND: &str =
 
 /// Finds the engine by the settings, else by what the directory shows.
 pub fn find(
-    settings: &Settings,
+    settings: &AlembicOptions,
     dir: &Path,
     env: &Environment,
 ) -> Result<DiscoveredEngine, EngineError> {
@@ -86,7 +86,7 @@ impl DiscoveredEngine {
 }
 
 /// Whether the settings or the directory show that there is one, whether or not its program is there.
-pub fn is_shown(settings: &Settings, dir: &Path, env: &Environment) -> bool {
+pub fn is_shown(settings: &AlembicOptions, dir: &Path, env: &Environment) -> bool {
     settings.engine_command.is_some()
         || sign(settings, dir, env).is_some()
         || application(dir, env).is_some() && uses_flask_migrate(dir)
@@ -134,7 +134,7 @@ fn named(words: &[String], dir: &Path, env: &Environment) -> Result<DiscoveredEn
 }
 
 fn shown_by_directory(
-    settings: &Settings,
+    settings: &AlembicOptions,
     dir: &Path,
     env: &Environment,
 ) -> Result<DiscoveredEngine, EngineError> {
@@ -182,7 +182,7 @@ fn shown_by_directory(
 
 /// What the directory shows: the sign for people, the program, the group of its verbs.
 fn sign(
-    settings: &Settings,
+    settings: &AlembicOptions,
     dir: &Path,
     env: &Environment,
 ) -> Option<(&'static str, &'static str, Option<&'static str>)> {

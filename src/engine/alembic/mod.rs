@@ -46,7 +46,7 @@ use crate::process::Environment;
 
 /// What flags and configuration say about the engine.
 #[derive(Debug, Clone, Default)]
-pub struct Settings {
+pub struct AlembicOptions {
     /// The words of a command line that ends in `alembic`, `flask db` or `superset db`.
     pub engine_command: Option<Vec<String>>,
     /// Handed to Alembic as `-c`.
@@ -65,7 +65,7 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct Discovery {
     /// Flags and configuration.
-    pub settings: Settings,
+    pub settings: AlembicOptions,
     /// The project's directory, absolute: the engine runs in it.
     pub dir: PathBuf,
     /// The environment, which the engine inherits.

@@ -18,11 +18,11 @@ impl Project {
         Self { folder }
     }
 
-    fn engine(&self, settings: Settings) -> AlembicEngine {
+    fn engine(&self, settings: AlembicOptions) -> AlembicEngine {
         let engine_command = Some(vec!["./engine".to_owned(), "db".to_owned()]);
         let path = std::env::var_os("PATH").unwrap_or_default();
         AlembicEngine::discover(Discovery {
-            settings: Settings {
+            settings: AlembicOptions {
                 engine_command,
                 ..settings
             },
@@ -52,7 +52,7 @@ esac
 #[test]
 fn the_printed_listings_make_an_observation() {
     let project = Project::new(LISTING);
-    let seen = project.engine(Settings::default()).observe().unwrap();
+    let seen = project.engine(AlembicOptions::default()).observe().unwrap();
     let ids: Vec<_> = seen
         .graph
         .revisions()
@@ -72,9 +72,9 @@ fn the_printed_listings_make_an_observation() {
 #[test]
 fn a_step_is_run_as_it_is_shown() {
     let project = Project::new(LISTING);
-    let engine = project.engine(Settings {
+    let engine = project.engine(AlembicOptions {
         x: vec!["tenant=a b".to_owned()],
-        ..Settings::default()
+        ..AlembicOptions::default()
     });
     let shown = [
         "./engine",
@@ -86,7 +86,7 @@ fn a_step_is_run_as_it_is_shown() {
         "-1",
     ];
     assert_eq!(engine.command_line("-1"), shown);
-    let engine = project.engine(Settings::default());
+    let engine = project.engine(AlembicOptions::default());
     let mut lines = Vec::new();
     let step = engine
         .downgrade(
@@ -115,7 +115,7 @@ fn a_revision_without_a_file_is_a_state_and_not_a_failure() {
         "current) echo \"FAILED: Can't locate revision identified by 'z'\"; exit 255 ;;\nnever)",
     );
     let seen = Project::new(&script)
-        .engine(Settings::default())
+        .engine(AlembicOptions::default())
         .observe()
         .unwrap();
     assert_eq!(seen.current, Current::UnknownRevision("z".to_owned()));
@@ -129,7 +129,7 @@ fn two_files_with_one_id_are_an_error() {
         "history) printf 'Rev: c\\nParent: <base>\\nPath: /p/d.py\\n\\n    x\\n\\n'",
     );
     let error = Project::new(&twice)
-        .engine(Settings::default())
+        .engine(AlembicOptions::default())
         .observe()
         .unwrap_err();
     assert!(error.summary.contains("/p/c.py and /p/d.py"), "{error}");
@@ -138,7 +138,7 @@ fn two_files_with_one_id_are_an_error() {
         "history) echo 'Revision c is present more than once' >&2; exit 1",
     );
     let error = Project::new(&warned)
-        .engine(Settings::default())
+        .engine(AlembicOptions::default())
         .observe()
         .unwrap_err();
     assert!(error.summary.contains("have the revision id c"), "{error}");
@@ -151,7 +151,7 @@ fn several_databases_in_one_run_are_refused() {
         "current) echo 'Current revision(s) for sqlite:///b.db:'",
     );
     let error = Project::new(&script)
-        .engine(Settings::default())
+        .engine(AlembicOptions::default())
         .observe()
         .unwrap_err();
     assert!(
@@ -165,7 +165,7 @@ fn passwords_that_the_engine_quotes_are_hidden_everywhere() {
     let url = "postgres//o:secret@h/d";
     let script = format!("echo 'out {url}'; echo 'error: {url}' >&2; exit 1");
     let engine = Project::new(&script);
-    let engine = engine.engine(Settings::default());
+    let engine = engine.engine(AlembicOptions::default());
     let error = engine.observe().unwrap_err();
     let mut shown = format!("{error:?}");
     let step = engine
@@ -181,7 +181,7 @@ fn passwords_that_the_engine_quotes_are_hidden_everywhere() {
 #[test]
 fn an_engine_that_says_nothing_is_reported_with_its_status() {
     let error = Project::new("exit 1")
-        .engine(Settings::default())
+        .engine(AlembicOptions::default())
         .observe()
         .unwrap_err();
     assert_eq!(

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use clap::CommandFactory as _;
 use regex::Regex;
-use rollback::config::{Layer, settle};
+use rollback::cli::Cli;
+use rollback::config::{Fallback, PartialSettings, SETTINGS, Setting, resolve};
 use rollback::error::Exit;
 
-use super::{blocks, code, documents, read, rows};
+use super::{blocks, documents, hold, read, rows};
 use crate::support::Project;
 
 #[test]
@@ -72,17 +74,6 @@ fn names_what_is_there(place: &str, title: &str, file: &Path) {
     );
 }
 
-/// What a layer has and the file has not.
-/// What is replaced and only accepted for one release is not in the README either.
-const NOT_IN_THE_FILE: [&str; 6] = [
-    "policy",
-    "reason",
-    "incident",
-    "approved_by",
-    "deployed_at",
-    "warm",
-];
-
 #[test]
 fn the_readme_lists_every_rule_of_a_policy() {
     let listed = rows(&read("README.md"), "## In production");
@@ -104,93 +95,127 @@ fn the_readme_lists_every_rule_of_a_policy() {
     assert_eq!(listed, known, "README.md, In production (left)");
 }
 
-#[test]
-fn the_readme_lists_every_setting() {
-    let readme = read("README.md");
-    let listed = rows(&readme, "## Configuration");
-    let listed: Vec<&Vec<String>> = listed.iter().filter(|row| row.len() == 4).collect();
-    let keys: BTreeSet<&str> = listed.iter().map(|row| row[0].trim_matches('`')).collect();
+/// The settings of the file. What is replaced and only accepted for one release is not in the README.
+fn settings() -> impl Iterator<Item = (&'static str, &'static Setting)> {
+    SETTINGS
+        .iter()
+        .filter(|setting| setting.name != "warm")
+        .filter_map(|setting| Some((setting.key?, setting)))
+}
 
-    // The derived form of a layer names all its settings.
-    let layer = format!("{:#?}", Layer::default());
-    let settings: BTreeSet<&str> = layer
-        .lines()
-        .filter_map(|line| Some(line.strip_prefix("    ")?.split_once(": ")?.0))
-        // What is said of one run, and the rules that the environment chose, are not in the file.
-        .filter(|name| !NOT_IN_THE_FILE.contains(name))
-        // In the file they have tables of their own: `[[check]]`, `[policy]`, `[audit]`.
-        .map(|name| match name {
-            "checks" => "check",
-            "policies" => "policy",
-            "audit_table" => "audit",
-            name => name,
+/// The flags of a setting, as they are typed.
+fn flags(setting: &Setting) -> String {
+    let program = Cli::command();
+    let run = program.find_subcommand("downgrade-safe").expect("it");
+    let names = [setting.name.to_owned(), format!("no_{}", setting.name)];
+    let flags: Vec<String> = names
+        .iter()
+        .flat_map(|name| {
+            program
+                .get_arguments()
+                .chain(run.get_arguments())
+                .find(|argument| argument.get_id() == name)
+        })
+        .flat_map(|argument| {
+            let short = argument.get_short().map(|short| format!("`-{short}`"));
+            let long = argument.get_long().map(|long| format!("`--{long}`"));
+            short.into_iter().chain(long)
         })
         .collect();
-    assert_eq!(
-        keys, settings,
-        "mend the table of README.md, Configuration (left), or it is not what src/config reads (right)"
-    );
+    if flags.is_empty() {
+        "none".to_owned()
+    } else {
+        flags.join(", ")
+    }
+}
 
-    let file = blocks(&readme)
+#[test]
+fn the_readme_lists_every_setting() {
+    let mut table =
+        "| key | environment | flag | default | meaning |\n|---|---|---|---|---|\n".to_owned();
+    for (key, setting) in settings() {
+        let variable = setting
+            .variable
+            .map_or("none".to_owned(), |name| format!("`{name}`"));
+        let default = match setting.fallback {
+            Fallback::Value(value) => format!("`{value}`"),
+            Fallback::Words(words) => words.to_owned(),
+        };
+        let (flags, about) = (flags(setting), setting.about);
+        table += &format!("| `{key}` | {variable} | {flags} | {default} | {about} |\n");
+    }
+    let readme = read("README.md");
+    let start = readme.find("| key | environment |").expect("a table");
+    let end = start + readme[start..].find("\n\n").expect("its end") + 1;
+    let expected = format!("{}{table}{}", &readme[..start], &readme[end..]);
+    hold("README.md", &readme, &expected, readme == expected);
+}
+
+#[test]
+fn the_example_in_the_readme_sets_every_setting() {
+    let file = blocks(&read("README.md"))
         .into_iter()
         .find(|block| block.language == "toml")
         .expect("an example of the file");
     let table: toml::Table = file.text.parse().expect("the example is TOML");
     let set: BTreeSet<&str> = table.keys().map(String::as_str).collect();
-    assert_eq!(set, settings, "the example of rollback.toml in README.md");
+    let keys: BTreeSet<&str> = settings().map(|(key, _)| key).collect();
+    assert_eq!(set, keys, "the example of rollback.toml in README.md");
     let project = Project::empty().file("rollback.toml", &file.text);
     let none = rollback::process::Environment::new();
-    let settled = settle(Layer::default(), &none, project.root(), None).expect("the example");
-    let settled = format!("{settled:#?}");
-    let unset: Vec<&str> = settled
-        .lines()
-        .filter_map(|line| line.strip_prefix("    ")?.strip_suffix(": None,"))
-        .filter(|name| !name.starts_with(' ') && !NOT_IN_THE_FILE.contains(name))
-        .collect();
-    assert!(
-        unset.is_empty(),
-        "the example of rollback.toml in README.md sets everything but {unset:?}"
-    );
+    let flags = PartialSettings::default();
+    resolve(flags, &none, project.root(), None).expect("the example");
+}
 
-    for row in listed {
-        let value = match row[0].trim_matches('`') {
-            "timeout" | "lock_timeout" | "check_budget" | "probe_timeout" => "5m",
-            "lock_retries" => "2",
-            "validate" | "probe" | "audit" | "process_per_step" | "strict" => "false",
-            "allow" => "table-dropped",
-            "engine" => "sql",
-            "graph" => "engine",
-            "verify_backup" | "on_failure" => "restore",
-            "backup" | "color" => "never",
-            "format" => "json",
-            _ => "x",
+/// A value that is not the default.
+fn value(setting: &Setting) -> &'static str {
+    match setting.name {
+        "timeout" | "lock_timeout" | "check_budget" | "probe_timeout" => "7m",
+        "deployed_at" => "2026-11-21T04:00:00Z",
+        "lock_retries" => "2",
+        "validate" | "probe" => "false",
+        "audit_table" | "process_per_step" | "strict" => "true",
+        "allow" => "table-dropped",
+        "engine" => "sql",
+        "graph" => "engine",
+        "verify_backup" | "on_failure" => "restore",
+        "backup" | "color" | "warm" => "never",
+        "format" => "json",
+        _ => "x",
+    }
+}
+
+/// Red if a variable or a flag is not read, or not in the same way.
+#[test]
+fn every_variable_and_every_flag_is_read() {
+    let root = Project::empty();
+    let settled = |flags: PartialSettings, environment: &[(&str, &str)]| {
+        let environment = environment
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        let settings = resolve(flags, &environment.collect(), root.root(), None);
+        format!("{:?}", settings.expect("a value"))
+    };
+    let none = settled(PartialSettings::default(), &[]);
+    for setting in SETTINGS {
+        let Some(variable) = setting.variable else {
+            continue;
         };
-        let variable = match row[0].trim_matches('`') {
-            "audit" => "ROLLBACK_AUDIT_TABLE".to_owned(),
-            key => format!("ROLLBACK_{}", key.to_uppercase()),
+        let value = value(setting);
+        let by_variable = settled(PartialSettings::default(), &[(variable, value)]);
+        assert_ne!(by_variable, none, "{variable}");
+        let dashed = setting.name.replace('_', "-");
+        let words = match (setting.name, value) {
+            ("engine" | "migrations" | "history_schema" | "audit_table", _) => continue,
+            ("version_table" | "version_table_schema" | "check_budget", _) => continue,
+            (_, "true") => vec![format!("--{dashed}")],
+            (_, "false") | ("backup", _) => vec![format!("--no-{dashed}")],
+            _ => vec![format!("--{dashed}"), value.to_owned()],
         };
-        let environment = [(variable.as_str().into(), value.into())].into();
-        let settled = settle(
-            Layer::default(),
-            &environment,
-            Project::empty().root(),
-            None,
-        );
-        let is_read =
-            format!("{:?}", settled.expect("a value")) != format!("{:?}", Layer::default());
-        let expected = if is_read { variable.as_str() } else { "none" };
-        assert_eq!(row[1].trim_matches('`'), expected, "README.md, {}", row[0]);
-        for flag in code(&row[2]) {
-            let help = Project::empty()
-                .run("downgrade-safe --help")
-                .exits(0)
-                .stdout;
-            assert!(
-                help.lines().any(|line| line.contains(flag)),
-                "README.md, {}: {flag}",
-                row[0]
-            );
-        }
+        let line = ["rollback", "downgrade-safe", "-1"].map(str::to_owned);
+        let matches = Cli::command().get_matches_from(line.into_iter().chain(words));
+        let by_flag = settled(PartialSettings::of_flags(&matches), &[]);
+        assert_eq!(by_flag, by_variable, "{dashed}");
     }
 }
 

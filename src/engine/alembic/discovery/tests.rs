@@ -23,7 +23,7 @@ fn environment(pairs: &[(&str, &str)]) -> Environment {
 }
 
 fn look(folder: &tempfile::TempDir, env: &[(&str, &str)]) -> Result<DiscoveredEngine, EngineError> {
-    find(&Settings::default(), folder.path(), &environment(env))
+    find(&AlembicOptions::default(), folder.path(), &environment(env))
 }
 
 #[test]
@@ -76,14 +76,14 @@ fn a_virtual_environment_is_found_up_to_the_root_of_the_repository() {
     let api = folder.path().join("api");
     let active = folder.path().join("other");
     let env = environment(&[("VIRTUAL_ENV", active.to_str().unwrap())]);
-    let found = find(&Settings::default(), &api, &env).unwrap();
+    let found = find(&AlembicOptions::default(), &api, &env).unwrap();
     assert_eq!(found.program, folder.path().join(".venv/bin/alembic"));
     std::fs::remove_dir_all(folder.path().join(".git")).unwrap();
-    let found = find(&Settings::default(), &api, &env).unwrap();
+    let found = find(&AlembicOptions::default(), &api, &env).unwrap();
     assert_eq!(found.program, active.join("bin/alembic"));
     let path = environment(&[("PATH", active.join("bin").to_str().unwrap())]);
     assert_eq!(
-        find(&Settings::default(), &api, &path).unwrap().shown,
+        find(&AlembicOptions::default(), &api, &path).unwrap().shown,
         "alembic"
     );
 }
@@ -108,7 +108,7 @@ fn what_is_missing_is_said_with_the_next_command() {
             .contains("alembic.ini asks for `alembic`")
     );
     let gone = find(
-        &Settings::default(),
+        &AlembicOptions::default(),
         Path::new("/no/such/folder"),
         &environment(&[]),
     );
@@ -120,10 +120,10 @@ fn a_named_command_is_taken_as_it_is() {
     let folder = directory(&[("alembic.ini", ""), ("bin/docker", "")]);
     let bin = folder.path().join("bin");
     let env = environment(&[("PATH", bin.to_str().unwrap())]);
-    let with = |words: &[&str]| Settings {
+    let with = |words: &[&str]| AlembicOptions {
         engine_command: Some(words.iter().map(ToString::to_string).collect()),
         name: Some("two".to_owned()),
-        ..Settings::default()
+        ..AlembicOptions::default()
     };
     let docker = with(&["docker", "compose", "exec", "-T", "api", "alembic"]);
     let found = find(&docker, folder.path(), &env).unwrap();

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
+use super::choices::VerifyBackup;
+use crate::domain::backup::Verified;
 use crate::domain::finding_code::NoSuchFinding;
 use crate::domain::risk::verdict::Allowed;
 use crate::domain::time::{self, Precision};
@@ -125,7 +127,7 @@ pub fn lock_timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a yes or a no of the environment.
+/// Reads a yes or a no of the environment or the command line.
 pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     match text {
         "1" | "true" => Ok(true),
@@ -134,7 +136,18 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     }
 }
 
+/// Reads a number of retries.
+pub(super) fn number(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| format!("{text} is no number of retries"))
+}
+
 /// Reads the name of one of several things.
 pub(super) fn one_of<T: clap::ValueEnum>(text: &str) -> Result<T, String> {
     T::from_str(text, false)
+}
+
+/// Reads how far a backup is proven.
+pub(super) fn verified(text: &str) -> Result<Verified, String> {
+    one_of::<VerifyBackup>(text).map(Verified::from)
 }
