@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum as _};
+use clap::{Arg, ArgAction, Args, Parser, Subcommand, ValueEnum as _};
 
 use crate::commands::{
     abandon, backup, backups, check, completions, current, downgrade_safe, explain, guard, history,
     list, man, plan, restore, resume, show, sql,
 };
-use crate::config::{self, GraphSource};
+use crate::config::{self, Fallback, GraphSource, SETTINGS};
 use crate::database::url;
 use crate::domain::command::ProjectOptions;
 use crate::domain::secret::{Secret, mask};
@@ -52,6 +52,7 @@ Exit codes:
 /// tells where the database stands and what to do.
 #[derive(Debug, Parser)]
 #[command(name = "rollback", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(mut_args(with_default), mut_subcommands(|command| command.mut_args(with_default)))]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -200,6 +201,18 @@ impl Global {
             project.push(option, value);
         }
         project
+    }
+}
+
+/// An argument with the default of its setting in the help.
+fn with_default(arg: Arg) -> Arg {
+    let setting = SETTINGS.iter().find(|setting| arg.get_id() == setting.name);
+    match setting.map(|setting| &setting.fallback) {
+        Some(Fallback::Value(default)) if arg.get_action().takes_values() => {
+            let help = arg.get_help().cloned().unwrap_or_default();
+            arg.help(format!("{help} [default: {default}]"))
+        }
+        _ => arg,
     }
 }
 

@@ -28,7 +28,7 @@ pub struct BackupArgs {
 /// How a backup is proven.
 #[derive(Debug, Clone, Default, Args)]
 pub struct VerifyArgs {
-    /// Read the backup back whole, which is the default, or restore it into a scratch database beside the
+    /// Read the backup back whole, or restore it into a scratch database beside the
     /// real one and compare schema, rows and version table.
     #[arg(long, value_name = "HOW")]
     pub verify_backup: Option<VerifyBackup>,

@@ -29,8 +29,8 @@ pub struct ProbeArgs {
     #[arg(long, conflicts_with = "probe_timeout")]
     pub no_probe: bool,
 
-    /// Spend at most this long on asking the database, all questions together; 10s where nothing else
-    /// is said. What there is no time for is estimated or unknown, and marked so.
+    /// Spend at most this long on asking the database, all questions together. What there is no time for is
+    /// estimated or unknown, and marked so.
     #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     pub probe_timeout: Option<Duration>,
 }

@@ -139,13 +139,13 @@ pub struct HowArgs {
     #[command(flatten)]
     pub verify: VerifyArgs,
 
-    /// Stop where a run fails, which is the default, or restore the backup of before the first step, with
+    /// Stop where a run fails, or restore the backup of before the first step, with
     /// which all is lost that was written meanwhile. Exit 4 where that is verified, 5 where it failed.
     #[arg(long, value_name = "WHAT")]
     pub on_failure: Option<OnFailure>,
 
     /// Let no step wait longer than this for a lock of the database, since everybody else then waits
-    /// behind it; 5s where nothing else is said, off for no limit. PostgreSQL, MariaDB and MySQL.
+    /// behind it; off for no limit. PostgreSQL, MariaDB and MySQL.
     #[arg(long, value_name = "DURATION", value_parser = config::lock_timeout)]
     pub lock_timeout: Option<Duration>,
 
