@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use crate::database::{DatabaseReader, effects_counted, effects_postgres};
+use crate::database::{DatabaseReader, effects_postgres};
 use crate::domain::checks::{Health, is_named};
 use crate::domain::connection::VersionTable;
-use crate::domain::dialect::Dialect;
 use crate::domain::effect::{
-    self, Announced, Consent, CountRequest, Effect, Inventory, Surprise, Unfollowed, Verdict,
+    self, Announced, Consent, CountRequest, CountedInventory, Effect, Inventory, Surprise,
+    Unfollowed, Verdict,
 };
 use crate::domain::outcome::{Difference, SchemaLines};
 use crate::domain::query::Queries;
@@ -170,10 +170,10 @@ impl Measure {
         schemas: (&SchemaLines, &SchemaLines),
         healths: (&Health, &Health),
         difference: &Difference,
-        (dialect, table): (Dialect, &VersionTable),
+        table: &VersionTable,
     ) -> Measured {
         let read = |schema: &SchemaLines, health: &Health| {
-            effects_counted::of_counts(schema, dialect, table, &health.counts)
+            CountedInventory::new(schema, &health.counts, table)
         };
         let nothing = Announced::default();
         let announced = self.announced.get(index).unwrap_or(&nothing);

@@ -11,7 +11,6 @@ use crate::database::{Database, DatabaseReader};
 use crate::domain::blocker::Blocker;
 use crate::domain::checks::{Health, Removed};
 use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
-use crate::domain::dialect::Dialect;
 use crate::domain::effect::{Effect, Surprise, Verdict};
 use crate::domain::journal::Checked;
 use crate::domain::outcome::{Cause, Difference, SchemaLines};
@@ -264,15 +263,14 @@ impl Verifier for StepVerifier {
         after: Option<&SchemaLines>,
         difference: &Difference,
     ) -> Option<Measured> {
-        let DatabaseAccess::Direct { facts, table, .. } = &self.access else {
+        let DatabaseAccess::Direct { table, .. } = &self.access else {
             return None;
         };
-        let dialect = Dialect::named(&facts.dialect)?;
         let healths = self.checks.around_the_step()?;
         let schemas = (before?, after?);
         Some(
             self.measure
-                .afterwards(index, schemas, healths, difference, (dialect, table)),
+                .afterwards(index, schemas, healths, difference, table),
         )
     }
 

@@ -9,7 +9,6 @@ mod checks_mysql;
 mod checks_postgres;
 mod checks_sqlite;
 mod connection;
-pub mod effects_counted;
 pub mod effects_postgres;
 pub mod evidence;
 mod execution;
@@ -48,6 +47,7 @@ use crate::domain::checks::{Counts, Faults, Health, Leftover};
 use crate::domain::connection::{ConnectionFacts, Identity, RowsAre, VersionRows, VersionTable};
 use crate::domain::dialect::Dialect;
 use crate::domain::lock::{LockOwner, Locked};
+use crate::domain::operation::TableName;
 use crate::domain::outcome::SchemaLines;
 use crate::domain::proof::{Evidence, StepSession, Trace};
 use crate::domain::query::{Execution, Queries, TextRows};
@@ -132,11 +132,35 @@ fn version_rows(
     }
 }
 
-/// The lines of an outline, each on one line whatever its expressions look like.
-fn outline(lines: impl Iterator<Item = String>) -> SchemaLines {
-    lines
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect()
+/// The schema from rows of a line, and of a table with its schema and name, of a column also with its name, its type and
+/// what follows the type in its line. Each line is on one line whatever its expressions look like.
+pub fn schema_of(rows: TextRows) -> SchemaLines {
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut schema = SchemaLines::new();
+    for row in rows {
+        let mut values = row.into_iter();
+        let mut next = || values.next().flatten();
+        let (Some(mut line), of, table, column, kind, rest) =
+            (next(), next(), next(), next(), next(), next())
+        else {
+            continue;
+        };
+        if let Some(name) = table {
+            let table = TableName { schema: of, name };
+            let columns = schema.tables.entry(table).or_default();
+            match (column, kind, rest) {
+                (None, ..) => {}
+                (Some(column), Some(kind), Some(rest)) => {
+                    line = format!("{line} {kind}{rest}");
+                    columns.insert(column, one_line(&kind));
+                }
+                // Dropped meanwhile.
+                _ => continue,
+            }
+        }
+        schema.insert(one_line(&line));
+    }
+    schema
 }
 
 /// The rows of the table of `[audit]` as they were asked for; none where it is not there.

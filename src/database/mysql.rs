@@ -12,7 +12,7 @@ use super::lock::mysql::MySqlLock;
 use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
 use super::{
     Database, DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, audit, audited, blockers,
-    checks_mysql, outline, proof_mysql, put_or_create, version_query, version_rows,
+    checks_mysql, proof_mysql, put_or_create, schema_of, version_query, version_rows,
 };
 use crate::domain::audit as domain_audit;
 use crate::domain::blocker::Blocker;
@@ -101,28 +101,26 @@ impl MySql {
 
     /// The answer to [`SCHEMA`], with what else is to be said of sequences.
     fn schema_of(&mut self, rows: &[MySqlRow]) -> Result<SchemaLines, DatabaseError> {
-        let mut lines: Vec<String> = rows.iter().filter_map(|row| text(row, 0)).collect();
-        let names: Vec<&str> = lines
-            .iter()
-            .filter_map(|line| line.strip_prefix(SEQUENCE))
-            .collect();
+        let mut rows = texts(rows);
+        let lines = rows.iter_mut().filter_map(|row| row.first_mut()?.as_mut());
+        let mut lines: Vec<&mut String> = lines.filter(|line| line.starts_with(SEQUENCE)).collect();
+        let names: Vec<&str> = lines.iter().map(|line| &line[SEQUENCE.len()..]).collect();
         if !names.is_empty() {
             match self.session.rows(&sequences(&names)) {
-                Ok(rows) => {
-                    let whole = |row| {
-                        let name = names.get(usize::try_from(number(row, 0)?).ok()?)?;
-                        Some(format!("{SEQUENCE}{name}{}", text(row, 1)?))
-                    };
-                    let sequences: Vec<String> = rows.iter().filter_map(whole).collect();
-                    lines.retain(|line| !line.starts_with(SEQUENCE));
-                    lines.extend(sequences);
+                Ok(ends) => {
+                    for end in &ends {
+                        let position = number(end, 0).and_then(|at| usize::try_from(at).ok());
+                        if let Some(line) = position.and_then(|at| lines.get_mut(at)) {
+                            line.push_str(&text(end, 1).unwrap_or_default());
+                        }
+                    }
                 }
                 // Where the right to read one of them is missing, all are told by name alone.
                 Err(error) if error.is_code(&[NOT_ALLOWED]) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(domain_audit::without(outline(lines.into_iter()), false))
+        Ok(domain_audit::without(schema_of(rows), false))
     }
 }
 

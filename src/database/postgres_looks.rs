@@ -10,7 +10,8 @@ use super::failure::Failure;
 use super::postgres::Postgres;
 use super::schema_postgres::SCHEMA;
 use super::{
-    DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, outline, version_query, version_rows,
+    DatabaseError, DatabaseReader, DatabaseSnapshot, Limited, schema_of, version_query,
+    version_rows,
 };
 use crate::domain::audit;
 use crate::domain::checks::{Counts, Faults};
@@ -96,8 +97,7 @@ impl<T: Asks> DatabaseReader for T {
 }
 
 fn schema(rows: TextRows) -> SchemaLines {
-    let schema = outline(rows.into_iter().flatten().flatten());
-    audit::without(schema, true)
+    audit::without(schema_of(rows), true)
 }
 
 fn statement_timeout(limit: Duration) -> String {

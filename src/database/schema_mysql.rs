@@ -2,7 +2,7 @@
 
 use super::quoted;
 
-/// Of the connection's own database, whose name is taken out of the views.
+/// The rows of [`super::schema_of`], of the connection's own database, whose name is taken out of the views.
 ///
 /// What only one of the two servers knows stands in comments that only it reads: `/*M!` is MariaDB's,
 /// and MariaDB passes over `/*!8....`. A unique constraint is an index here, and told as one.
@@ -16,16 +16,10 @@ use super::quoted;
 ///   its result off. Without the right to read a definition the digest covers the rest.
 /// - Of rights, those on tables, columns and the database that the user may see.
 pub(super) const SCHEMA: &str = "
-    SELECT CONCAT(CASE table_type WHEN 'SEQUENCE' THEN 'sequence ' ELSE 'table ' END, table_name)
-    FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type <> 'VIEW'
+    SELECT CONCAT('table ', table_name), NULL, table_name, NULL, NULL, NULL
+    FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type NOT IN ('VIEW', 'SEQUENCE')
     UNION ALL
-    SELECT CONCAT('view ', table_name, ' ',
-        REPLACE(view_definition, CONCAT('`', REPLACE(DATABASE(), '`', '``'), '`.'), ''),
-        IF(check_option = 'NONE', '', CONCAT(' with ', LOWER(check_option), ' check option')),
-        IF(security_type = 'INVOKER', ' sql security invoker', ''))
-    FROM information_schema.views WHERE table_schema = DATABASE()
-    UNION ALL
-    SELECT CONCAT('column ', c.table_name, '.', c.column_name, ' ', c.column_type,
+    SELECT CONCAT('column ', c.table_name, '.', c.column_name), NULL, c.table_name, c.column_name, c.column_type, CONCAT(
         IF(c.collation_name <> @@collation_database, CONCAT(' collate ', c.collation_name), ''),
         IF(c.is_nullable = 'NO', ' not null', ''),
         COALESCE(CONCAT(' default ', /*M!100200 NULLIF( */ c.column_default /*M!100200 , 'NULL') */), ''),
@@ -34,6 +28,16 @@ pub(super) const SCHEMA: &str = "
     FROM information_schema.columns c
     WHERE c.table_schema = DATABASE() AND c.table_name IN (SELECT t.table_name
         FROM information_schema.tables t WHERE t.table_schema = DATABASE() AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED'))
+    UNION ALL
+    SELECT line, NULL, NULL, NULL, NULL, NULL FROM (
+    SELECT CONCAT('sequence ', table_name) AS line
+    FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE'
+    UNION ALL
+    SELECT CONCAT('view ', table_name, ' ',
+        REPLACE(view_definition, CONCAT('`', REPLACE(DATABASE(), '`', '``'), '`.'), ''),
+        IF(check_option = 'NONE', '', CONCAT(' with ', LOWER(check_option), ' check option')),
+        IF(security_type = 'INVOKER', ' sql security invoker', ''))
+    FROM information_schema.views WHERE table_schema = DATABASE()
     UNION ALL
     SELECT CONCAT(IF(index_name = 'PRIMARY', CONCAT('primary key ', table_name),
             CONCAT('index ', table_name, '.', index_name)),
@@ -127,7 +131,7 @@ pub(super) const SCHEMA: &str = "
     UNION ALL
     SELECT CONCAT('grant database ', LOWER(GROUP_CONCAT(privilege_type ORDER BY privilege_type SEPARATOR ', ')),
         ' to ', grantee, IF(MAX(is_grantable) = 'YES', ' with grant option', ''))
-    FROM information_schema.schema_privileges WHERE table_schema = DATABASE() GROUP BY grantee";
+    FROM information_schema.schema_privileges WHERE table_schema = DATABASE() GROUP BY grantee) other";
 
 /// How the line of a sequence begins in [`SCHEMA`], which knows its name and no more: MariaDB has no
 /// table of sequences.

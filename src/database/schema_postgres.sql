@@ -12,7 +12,7 @@ WITH place AS (
         CASE WHEN c.reloptions IS NULL THEN ''
             ELSE array_to_string(ARRAY(SELECT option FROM unnest(c.reloptions) option ORDER BY option), ', ') END AS options,
         c.oid IN (SELECT objid FROM member WHERE classid = 'pg_class'::regclass) AS is_member,
-        n.name || '.' || quote_ident(c.relname) AS name
+        n.nspname, c.relname, n.name || '.' || quote_ident(c.relname) AS name
     FROM pg_class c JOIN place n ON n.oid = c.relnamespace
 ), routine AS (
     SELECT p.oid, p.prokind, p.proowner, p.proacl, n.name || '.' || quote_ident(p.proname)
@@ -53,14 +53,12 @@ WITH place AS (
 ), usual AS (
     SELECT object, e.grantee, e.privilege_type, e.is_grantable FROM access, aclexplode(base) e
 )
-SELECT CASE WHEN relkind IN ('v', 'm') THEN 'view ' ELSE 'table ' END || name
-    || CASE WHEN relkind IN ('v', 'm') THEN ' ' || pg_get_viewdef(oid) ELSE '' END
-    || CASE WHEN relkind = 'v' AND options <> '' THEN ' with ' || options ELSE '' END
-FROM relation WHERE relkind IN ('r', 'p', 'f', 'v', 'm')
+SELECT 'table ' || name, nspname::text, relname::text, NULL::text, NULL::text, NULL::text
+FROM relation WHERE relkind IN ('r', 'p', 'f')
 UNION ALL
-SELECT 'column ' || relation.name || '.' || quote_ident(a.attname)
-    || ' ' || format_type(a.atttypid, a.atttypmod)
-    || CASE WHEN a.attcollation <> t.typcollation
+SELECT 'column ' || relation.name || '.' || quote_ident(a.attname), nspname, relname, a.attname,
+    format_type(a.atttypid, a.atttypmod),
+    CASE WHEN a.attcollation <> t.typcollation
         THEN (SELECT ' collate ' || quote_ident(collname) FROM pg_collation WHERE oid = a.attcollation)
         ELSE '' END
     || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
@@ -74,6 +72,11 @@ FROM (SELECT ''::"char" AS attgenerated) older, relation JOIN pg_attribute a ON 
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE relation.relkind IN ('r', 'p', 'f') AND a.attrelid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT line, NULL, NULL, NULL, NULL, NULL FROM (
+SELECT 'view ' || name || ' ' || pg_get_viewdef(oid)
+    || CASE WHEN relkind = 'v' AND options <> '' THEN ' with ' || options ELSE '' END
+FROM relation WHERE relkind IN ('v', 'm')
 UNION ALL
 SELECT 'index ' || owner.name || ' ' || pg_get_indexdef(i.indexrelid)
     || CASE WHEN i.indisvalid THEN '' ELSE ' invalid' END
@@ -277,3 +280,4 @@ SELECT r.verb || ' ' || r.object || ' ' || string_agg(r.privilege_type, ', ' ORD
 FROM (SELECT 'grant' AS verb, more.* FROM (SELECT * FROM given EXCEPT SELECT * FROM usual) more
     UNION ALL SELECT 'revoke', less.* FROM (SELECT * FROM usual EXCEPT SELECT * FROM given) less) r
 GROUP BY r.verb, r.object, r.grantee, r.is_grantable
+) other (line)

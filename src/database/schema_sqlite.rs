@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use super::{schema_of, sqlite_connection};
+use crate::domain::query::TextRows;
+use crate::domain::schema::SchemaLines;
 use rusqlite::{Connection, Error};
-
-use super::{outline, sqlite_connection};
-use crate::domain::outcome::SchemaLines;
 
 /// Kind, table, name, what is said of it, and a default. The columns of a virtual table need a module
 /// that we may not have, so that one is told by its statement.
@@ -80,11 +80,11 @@ pub(super) fn schema(connection: &Connection) -> Result<SchemaLines, Error> {
     };
     let rows = sqlite_connection::rows(connection, SCHEMA)?;
     let rows: Vec<Row> = rows.into_iter().map(row).collect();
-    Ok(outline(lines(&rows).into_iter()))
+    Ok(schema_of(lines(&rows)))
 }
 
-/// The lines of all rows of [`SCHEMA`].
-fn lines(rows: &[Row]) -> SchemaLines {
+/// The rows of [`schema_of`] from all rows of [`SCHEMA`].
+fn lines(rows: &[Row]) -> TextRows {
     let statements: BTreeMap<&str, Table> = rows
         .iter()
         .filter(|row| row.kind == "table")
@@ -92,12 +92,12 @@ fn lines(rows: &[Row]) -> SchemaLines {
         .collect();
     let line = |row: &Row| line(row, &statements);
     let checks = statements.iter().flat_map(|(name, table)| {
-        checks(&table.words).map(move |check| format!("check {name} {check}"))
+        checks(&table.words).map(move |check| vec![Some(format!("check {name} {check}"))])
     });
     rows.iter().map(line).chain(checks).collect()
 }
 
-fn line(row: &Row, tables: &BTreeMap<&str, Table>) -> String {
+fn line(row: &Row, tables: &BTreeMap<&str, Table>) -> Vec<Option<String>> {
     let Row {
         kind,
         table,
@@ -105,22 +105,26 @@ fn line(row: &Row, tables: &BTreeMap<&str, Table>) -> String {
         detail,
         default,
     } = row;
-    match kind.as_str() {
+    let line = match kind.as_str() {
         "table" => {
             let options = tables.get(table.as_str()).map(Table::options);
-            format!("table {table}{}", options.unwrap_or_default())
+            let line = format!("table {table}{}", options.unwrap_or_default());
+            return vec![Some(line), None, Some(table.clone())];
         }
         "column" => {
             let default = default
                 .as_deref()
                 .map(|text| format!(" default {}", without_parentheses(text)));
             let detail = detail.to_lowercase();
-            let clauses = tables.get(table.as_str()).map(|table| table.clauses(name));
-            format!(
-                "column {table}.{name} {detail}{}{}",
-                default.unwrap_or_default(),
-                clauses.unwrap_or_default()
-            )
+            let (kind, null) = match detail.strip_suffix(" not null") {
+                Some(kind) => (kind, " not null"),
+                None => (detail.as_str(), ""),
+            };
+            let clauses = tables.get(table.as_str()).map(|of| of.clauses(name));
+            let rest = default.unwrap_or_default() + &clauses.unwrap_or_default();
+            let values = [name, kind, &format!("{null}{rest}")].map(|value| Some(value.to_owned()));
+            let line = format!("column {table}.{name}");
+            return [vec![Some(line), None, Some(table.clone())], values.into()].concat();
         }
         "index" => {
             let words = words(detail);
@@ -140,7 +144,8 @@ fn line(row: &Row, tables: &BTreeMap<&str, Table>) -> String {
         "trigger" => format!("trigger {table}.{name} {}", words(detail).join(" ")),
         "primary key" | "unique" => format!("{kind} {table} ({detail})"),
         _ => format!("{kind} {table} {detail}"),
-    }
+    };
+    vec![Some(line)]
 }
 
 /// What no pragma tells of a table, from the words of its statement.

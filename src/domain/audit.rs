@@ -7,6 +7,7 @@ use super::checks::{Counts, object};
 use super::names::heads;
 use super::run_report::{Named, RunReport};
 use super::schema::SchemaLines;
+use super::schema_names::path;
 
 /// Its name.
 pub const TABLE: &str = "rollback_audit";
@@ -66,38 +67,22 @@ fn ids(revisions: &[Named]) -> String {
 
 /// A schema without the table. `qualified` is whether its lines name tables with their schema.
 pub fn without(mut schema: SchemaLines, qualified: bool) -> SchemaLines {
-    schema.retain(|line| {
-        let name = object(line).and_then(|name| unqualified(name, qualified));
-        !name
-            .and_then(|name| name.strip_prefix(TABLE))
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ']))
-    });
+    schema.retain(|line| !object(line).is_some_and(|name| is_of_the_table(name, qualified)));
+    schema.tables.retain(|table, _| table.name != TABLE);
     schema
 }
 
 /// Counts without those of the table.
 pub fn not_counted(mut counts: Counts, qualified: bool) -> Counts {
-    counts.retain(|name, _| unqualified(name, qualified) != Some(TABLE));
+    counts.retain(|name, _| !is_of_the_table(name, qualified));
     counts
 }
 
-/// What follows the schema's name, which may be quoted.
-fn unqualified(name: &str, qualified: bool) -> Option<&str> {
-    if !qualified {
-        return Some(name);
-    }
-    let Some(quoted) = name.strip_prefix('"') else {
-        return Some(name.split_once('.')?.1);
-    };
-    // A quote inside of a name is doubled.
-    let mut rest = quoted;
-    loop {
-        rest = rest.split_once('"')?.1;
-        match rest.strip_prefix('"') {
-            Some(more) => rest = more,
-            None => return rest.strip_prefix('.'),
-        }
-    }
+fn is_of_the_table(name: &str, qualified: bool) -> bool {
+    let (names, _) = path(name);
+    names
+        .get(usize::from(qualified))
+        .is_some_and(|name| name == TABLE)
 }
 
 #[cfg(test)]

@@ -1,13 +1,76 @@
 //! The schema of a database as a set of lines, to be compared and recorded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::operation::TableName;
+
 /// One line for each object and for each property of its own, such as `column users.email varchar(100) not null`
 /// or `grant public.users SELECT to reader`. Compared as a set.
-pub type SchemaLines = BTreeSet<String>;
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SchemaLines {
+    lines: BTreeSet<String>,
+    /// The columns of each table with their types in the server's words. A record does not have them.
+    #[serde(skip)]
+    pub tables: BTreeMap<TableName, BTreeMap<String, String>>,
+}
+
+impl SchemaLines {
+    /// No line.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Deref for SchemaLines {
+    type Target = BTreeSet<String>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.lines
+    }
+}
+
+impl DerefMut for SchemaLines {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.lines
+    }
+}
+
+impl PartialEq for SchemaLines {
+    fn eq(&self, other: &Self) -> bool {
+        self.lines == other.lines
+    }
+}
+
+impl Eq for SchemaLines {}
+
+impl IntoIterator for SchemaLines {
+    type Item = String;
+    type IntoIter = <BTreeSet<String> as IntoIterator>::IntoIter;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.lines.into_iter()
+    }
+}
+
+impl FromIterator<String> for SchemaLines {
+    fn from_iter<Lines: IntoIterator<Item = String>>(lines: Lines) -> Self {
+        Self {
+            lines: lines.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl<const NUMBER: usize> From<[String; NUMBER]> for SchemaLines {
+    fn from(lines: [String; NUMBER]) -> Self {
+        lines.into_iter().collect()
+    }
+}
 
 /// The form of the lines. It goes up with every change of what a server's lines look like, because
 /// fingerprints of two forms say nothing about each other.
@@ -19,7 +82,7 @@ pub const FORM: u32 = 3;
 /// docs/safety.md lists what the lines contain and what they leave out.
 pub fn fingerprint(schema: &SchemaLines) -> String {
     let mut hash = Sha256::new();
-    for line in schema {
+    for line in schema.iter() {
         hash.update(line.as_bytes());
         hash.update(b"\n");
     }

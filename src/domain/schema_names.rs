@@ -1,7 +1,7 @@
 //! Which object a line of a schema is about.
 //!
 //! The lines are made for comparison; of their form only the beginning is read here: the kind, and the name with the
-//! schema and the table before it.
+//! schema and the table before it. Differences are recorded, shown and judged as lines.
 
 use super::outcome::SchemaLines;
 
@@ -28,24 +28,37 @@ pub fn has(schema: &SchemaLines, kind: Kind, table: Option<&str>, name: &str) ->
     }
     let wanted = last_part(name);
     let owner = table.map(last_part);
-    let found = schema.iter().filter_map(|line| object(line)).any(|object| {
-        let fits = match kind {
-            Kind::Relation => !matches!(object.kind, "column" | "type" | "trigger"),
-            Kind::Column => object.kind == "column",
-            Kind::Index => matches!(object.kind, "index" | "unique" | "primary key"),
-            Kind::Constraint => matches!(
-                object.kind,
-                "primary key" | "unique" | "foreign key" | "check" | "constraint" | "index"
-            ),
-            // A table is a type as well.
-            Kind::Type => matches!(object.kind, "type" | "domain" | "table" | "view"),
-        };
-        let in_table = match (&owner, &object.table) {
-            (Some(owner), Some(table)) => owner.eq_ignore_ascii_case(table),
-            _ => true,
-        };
-        fits && in_table && object.name.eq_ignore_ascii_case(&wanted)
-    });
+    let found = schema
+        .iter()
+        .filter_map(|line| Object::of(line))
+        .any(|object| {
+            let fits = match kind {
+                Kind::Relation => matches!(
+                    object.kind,
+                    "table"
+                        | "view"
+                        | "sequence"
+                        | "index"
+                        | "primary key"
+                        | "unique"
+                        | "constraint"
+                ),
+                Kind::Column => object.kind == "column",
+                Kind::Index => matches!(object.kind, "index" | "unique" | "primary key"),
+                Kind::Constraint => matches!(
+                    object.kind,
+                    "primary key" | "unique" | "foreign key" | "check" | "constraint" | "index"
+                ),
+                // A table is a type as well.
+                Kind::Type => matches!(object.kind, "type" | "domain" | "table" | "view"),
+            };
+            let in_table = match (&owner, object.table()) {
+                (Some(owner), Some(table)) => owner.eq_ignore_ascii_case(table),
+                _ => true,
+            };
+            let is_named = |name: &str| name.eq_ignore_ascii_case(&wanted);
+            fits && in_table && object.name().is_some_and(is_named)
+        });
     let shows_absence = match kind {
         Kind::Relation | Kind::Column | Kind::Index => true,
         Kind::Constraint => names_constraints(schema),
@@ -56,100 +69,109 @@ pub fn has(schema: &SchemaLines, kind: Kind, table: Option<&str>, name: &str) ->
 
 /// Whether constraints have names in the lines of this server.
 fn names_constraints(schema: &SchemaLines) -> bool {
-    let mut objects = schema.iter().filter_map(|line| object(line));
+    let mut objects = schema.iter().filter_map(|line| Object::of(line));
     objects.any(|object| {
         matches!(
             object.kind,
             "primary key" | "unique" | "foreign key" | "check"
-        ) && object.table.is_some()
+        ) && object.table().is_some()
     })
 }
 
-struct Object<'line> {
-    kind: &'line str,
-    table: Option<String>,
-    name: String,
-}
-
-const KINDS: [&str; 13] = [
+/// What a line begins with; the longer ones come first.
+const KINDS: [&str; 27] = [
+    "constraint trigger",
+    "materialized view",
+    "foreign table",
+    "event trigger",
+    "domain check",
+    "primary key",
+    "foreign key",
+    "row security",
+    "constraint",
+    "procedure",
+    "extension",
+    "aggregate",
+    "function",
+    "sequence",
+    "trigger",
+    "column",
+    "policy",
+    "domain",
+    "schema",
+    "unique",
+    "index",
+    "check",
+    "event",
     "table",
     "view",
-    "sequence",
-    "column",
-    "index",
-    "primary key",
-    "unique",
-    "foreign key",
-    "check",
-    "constraint",
-    "trigger",
+    "rule",
     "type",
-    "domain",
 ];
 
-fn object(line: &str) -> Option<Object<'_>> {
-    let kind = KINDS.into_iter().find_map(|kind| {
-        line.strip_prefix(kind)
-            .is_some_and(|rest| rest.starts_with(' '))
-            .then(|| &line[..kind.len()])
-    })?;
-    let rest = line[kind.len()..].trim_start();
-    let (mut parts, rest) = parts(rest);
-    let owned = !matches!(kind, "table" | "view" | "sequence" | "type" | "domain");
-    // PostgreSQL writes an index as `index SCHEMA.TABLE CREATE INDEX NAME ON ...`.
-    if kind == "index"
-        && let Some(definition) = ["CREATE UNIQUE INDEX ", "CREATE INDEX "]
-            .into_iter()
-            .find_map(|words| rest.trim_start().strip_prefix(words))
-    {
-        let (name, _) = self::parts(definition);
-        return Some(Object {
-            kind,
-            table: parts.pop(),
-            name: name.into_iter().next_back()?,
-        });
-    }
-    let name = parts.pop()?;
-    Some(Object {
-        kind,
-        table: if owned { parts.pop() } else { None },
-        name,
-    })
+/// The object of a line.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Object<'line> {
+    pub(super) kind: &'line str,
+    /// Every name in the part of the line that names it, the schema and the table included.
+    pub(super) names: Vec<String>,
 }
 
-/// The parts of a name between its dots, without quotation marks, and what follows the name.
-fn parts(text: &str) -> (Vec<String>, &str) {
-    let mut parts = vec![String::new()];
-    let mut quoted = false;
-    for (at, letter) in text.char_indices() {
-        match letter {
-            '"' | '`' => quoted = !quoted,
-            '.' if !quoted => parts.push(String::new()),
-            ' ' | '(' if !quoted => return (parts, &text[at..]),
-            letter => {
-                if let Some(part) = parts.last_mut() {
-                    part.push(letter);
-                }
+impl<'line> Object<'line> {
+    /// Reads `index public.t CREATE INDEX ix ON public.t USING ...`, `policy public.t.p ...`, `view public.v SELECT ...`.
+    pub(super) fn of(line: &'line str) -> Option<Self> {
+        let kind = KINDS.into_iter().find(|kind| {
+            line.strip_prefix(kind)
+                .is_some_and(|rest| rest.starts_with(' '))
+        })?;
+        let (mut names, rest) = path(&line[kind.len() + 1..]);
+        if matches!(kind, "index" | "trigger") && rest.starts_with(" CREATE ") {
+            // PostgreSQL's definition has the name.
+            let mut words = [" INDEX ", " TRIGGER "].into_iter();
+            if let Some((_, definition)) = words.find_map(|word| rest.split_once(word)) {
+                names.extend(path(definition).0);
             }
         }
+        Some(Self { kind, names })
     }
-    (parts, "")
+
+    fn name(&self) -> Option<&str> {
+        self.names.last().map(String::as_str)
+    }
+
+    /// The table that it is part of; those of SQLite's keys have no names of their own.
+    fn table(&self) -> Option<&str> {
+        let has_table = !matches!(self.kind, "table" | "view" | "sequence" | "type" | "domain");
+        let table = self.names.len().checked_sub(2).filter(|_| has_table)?;
+        Some(&self.names[table])
+    }
+}
+
+/// The names of `public."My table".column`, up to the first space or bracket outside of quotes, and what follows.
+pub(super) fn path(text: &str) -> (Vec<String>, &str) {
+    let mut names = vec![String::new()];
+    let mut quoted = false;
+    let mut letters = text.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        let is_doubled =
+            quoted && letter == '"' && letters.next_if(|(_, next)| *next == '"').is_some();
+        match letter {
+            '"' if !is_doubled => quoted = !quoted,
+            '.' if !quoted => names.push(String::new()),
+            ' ' | '(' if !quoted => return (names, &text[at..]),
+            letter => names
+                .last_mut()
+                .into_iter()
+                .for_each(|name| name.push(letter)),
+        }
+    }
+    (names, "")
 }
 
 /// A name as an error writes it, without its schema.
 fn last_part(name: &str) -> String {
     let name = name.replace(['"', '`'], "");
     name.rsplit('.').next().unwrap_or_default().to_owned()
-}
-
-/// The names of all tables, without the schemas that they are in.
-pub fn tables(schema: &SchemaLines) -> Vec<String> {
-    schema
-        .iter()
-        .filter_map(|line| object(line))
-        .filter(|object| object.kind == "table")
-        .map(|object| object.name)
-        .collect()
 }
 
 #[cfg(test)]
@@ -200,6 +222,47 @@ mod tests {
             assert_eq!(found, expected, "{kind:?} {table:?} {name}");
         }
         assert_eq!(has(&SchemaLines::new(), Kind::Relation, None, "cfg"), None);
-        assert_eq!(tables(&schema()), ["My Table", "cfg", "users"]);
+    }
+
+    #[test]
+    fn a_line_is_read_for_the_names_of_its_object() {
+        for (line, kind, names) in [
+            (
+                "index public.t CREATE UNIQUE INDEX \"My ix\" ON public.t USING btree (a)",
+                "index",
+                &["public", "t", "My ix"][..],
+            ),
+            (
+                "index public.t CREATE INDEX ix ON public.t USING btree (a)",
+                "index",
+                &["public", "t", "ix"],
+            ),
+            (
+                "foreign key public.t.fk FOREIGN KEY (a) REFERENCES b(c)",
+                "foreign key",
+                &["public", "t", "fk"],
+            ),
+            (
+                "view public.\"a.\"\"b\" SELECT 1",
+                "view",
+                &["public", "a.\"b"],
+            ),
+            (
+                "trigger public.t CREATE TRIGGER g BEFORE UPDATE ON public.t",
+                "trigger",
+                &["public", "t", "g"],
+            ),
+            (
+                "constraint trigger public.t.fk \"RI_FKey_check_ins\" disabled",
+                "constraint trigger",
+                &["public", "t", "fk"],
+            ),
+            ("function public.f(integer) x", "function", &["public", "f"]),
+        ] {
+            let object = Object::of(line).unwrap();
+            assert_eq!(object.kind, kind);
+            assert_eq!(object.names, names, "{line}");
+        }
+        assert_eq!(Object::of("grant public.t SELECT to x"), None);
     }
 }

@@ -75,7 +75,7 @@ impl Ui {
             }
         }
         text.push('\n');
-        for line in &one.schema {
+        for line in one.schema.iter() {
             let _ = writeln!(text, "{line}");
         }
         self.data(&text)

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rollback::database::schema_model;
 use rollback::domain::dialect::Dialect;
 use rollback::domain::finding_code::FindingCode;
 use rollback::domain::forecast::{
@@ -16,7 +17,6 @@ use rollback::domain::operation::{
 };
 use rollback::domain::plan::Plan;
 use rollback::domain::revision::{Revision, RevisionId};
-use rollback::domain::schema_model::SchemaModel;
 use rollback::domain::sql::read_type;
 use serde_json::{Value, json};
 
@@ -333,21 +333,13 @@ fn run(kind: Kind, dice: &mut Dice, figures: &mut [usize; 4]) {
 fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mut [usize; 4]) {
     let database = TestDatabase::create(kind);
     database.execute(&statements.join(";\n"));
-    let (dialect, default) = match kind {
-        Kind::PostgreSql => (Dialect::Postgres, Some("public")),
-        Kind::MariaDb | Kind::MySql => (Dialect::MySql, None),
-        Kind::Sqlite => (Dialect::Sqlite, None),
+    let dialect = match kind {
+        Kind::PostgreSql => Dialect::Postgres,
+        Kind::MariaDb | Kind::MySql => Dialect::MySql,
+        Kind::Sqlite => Dialect::Sqlite,
     };
-    let lines = database.open().schema().unwrap();
-    let mut catalogue = SchemaModel::read(&lines, dialect, default);
-    catalogue.is_mysql_itself = kind.is_mysql();
-    if kind == Kind::Sqlite {
-        let tables = database.query("SELECT name, sql FROM sqlite_master WHERE type = 'table'");
-        let pairs = tables
-            .iter()
-            .map(|row| (row[0].as_deref().unwrap(), row[1].as_deref().unwrap()));
-        catalogue.name_constraints(pairs);
-    }
+    let model = schema_model(database.open().as_mut(), dialect).unwrap();
+    assert_eq!(model.is_mysql_itself, kind.is_mysql());
     let revisions = (0..steps.len()).map(|number| Revision {
         id: format!("r{number}"),
         down_revisions: (number > 0)
@@ -364,7 +356,7 @@ fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mu
         &graph,
         &Steps(steps),
         Some(dialect),
-        Some(catalogue),
+        Some(model),
         &mut |_| Vec::new(),
     );
     let answers = oracle(&database.url(), steps);

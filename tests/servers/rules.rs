@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rollback::domain::finding_code::FindingCode;
+use rollback::domain::schema::SchemaLines;
 use serde_json::Value;
 
 use crate::project::Project;
@@ -970,7 +971,7 @@ fn project(case: &Case, database: &TestDatabase<'_>) -> Project {
     project
 }
 
-fn schema(database: &TestDatabase<'_>) -> BTreeSet<String> {
+fn schema(database: &TestDatabase<'_>) -> SchemaLines {
     let mut lines = database.open().schema().unwrap();
     // The copy of a batch that failed stays.
     lines.retain(|line| !line.contains("_alembic_tmp_"));

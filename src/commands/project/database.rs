@@ -35,11 +35,10 @@ impl Project {
     /// The schema as objects; `None` where it cannot be read.
     pub(in super::super) fn schema_model(&mut self) -> Option<SchemaModel> {
         let dialect = self.dialect()?;
-        let schema = self.schema()?;
         let DatabaseAccess::Direct { database, .. } = &mut self.watched.access else {
             return None;
         };
-        Some(database::schema_model(database.as_mut(), &schema, dialect))
+        database::schema_model(database.as_mut(), dialect)
     }
 
     /// What looking ahead needs.

@@ -8,7 +8,6 @@ use crate::domain::forecast::{EventKind, Migrations as _};
 use crate::domain::names::{TOLD, some};
 use crate::domain::operation::Operation;
 use crate::domain::revision::RevisionId;
-use crate::domain::schema_names;
 use crate::domain::version_rows::{Defect, defects};
 use crate::error::Failure;
 
@@ -32,8 +31,10 @@ impl Project {
         };
         let version_table = table.name.clone();
         let schema = self.schema().unwrap_or_default();
-        let tables: Vec<String> = schema_names::tables(&schema)
-            .into_iter()
+        let tables: Vec<String> = schema
+            .tables
+            .into_keys()
+            .map(|table| table.name)
             .filter(|name| *name != version_table)
             .collect();
         let mut found = Unrecorded::default();

@@ -226,7 +226,7 @@ fn id(context: &CommandContext<'_>, schema: &SchemaLines) -> String {
     hash.update(now.unwrap_or_default().as_nanos().to_be_bytes());
     hash.update(context.operator.pid.to_be_bytes());
     hash.update(&context.operator.host);
-    for line in schema {
+    for line in schema.iter() {
         hash.update(line);
     }
     let digits = hex::encode(hash.finalize());

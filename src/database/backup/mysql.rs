@@ -206,8 +206,9 @@ impl MySqlBackups {
                 left.part == Part::View && line.starts_with(&format!("view {} ", left.name))
             })
         };
-        let lines = database.schema()?.into_iter();
-        let lines = lines
+        let schema = database.schema()?;
+        let lines = schema
+            .iter()
             .filter(|line| !left_out(line))
             // A sequence is named with its database in the default of a column.
             .map(|line| line.replace(&prefix, ""));

@@ -10,8 +10,7 @@ use super::{
 use crate::domain::checks::{Counts, is_rollbacks_own};
 use crate::domain::connection::VersionTable;
 use crate::domain::operation::TableName;
-use crate::domain::schema::Difference;
-use crate::domain::schema_model::SchemaModel;
+use crate::domain::schema::{Difference, SchemaLines};
 
 /// Every table by its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,21 +32,14 @@ pub struct CountedTable {
 
 impl CountedInventory {
     /// Puts together what the schema and the counts say. The version table and what rollback writes is left out.
-    pub fn new(model: &SchemaModel, counts: &Counts, version: &VersionTable) -> Self {
-        let tables = model.tables.iter().filter_map(|(parts, table)| {
+    pub fn new(schema: &SchemaLines, counts: &Counts, version: &VersionTable) -> Self {
+        let tables = schema.tables.iter().filter_map(|(parts, columns)| {
             let name = parts.to_string();
-            let written = |kind: &crate::domain::operation::ColumnType| kind.written.clone();
-            let columns = table.columns.iter().map(|(name, column)| {
-                (
-                    name.clone(),
-                    column.kind.as_ref().map(written).unwrap_or_default(),
-                )
-            });
             let count = counts.get(&name).filter(|count| count.exact);
             let table = CountedTable {
                 name: parts.clone(),
                 rows: count.map(|count| count.rows),
-                columns: columns.collect(),
+                columns: columns.clone(),
             };
             (!is_rollbacks_own(&name, version)).then_some((name, table))
         });

@@ -8,7 +8,6 @@ use crate::domain::graph::drawn;
 use crate::domain::operation::{ColumnDefinition, Name, Recreate, TableName, UniqueScope};
 use crate::domain::plan::Plan;
 use crate::domain::risk::{FailurePrediction, Finding, Level};
-use crate::domain::schema::SchemaLines;
 
 fn place(line: u32) -> Place {
     Place {
@@ -118,22 +117,17 @@ impl Migrations for Fake {
 
 /// A schema with one table `t (a, b)`.
 fn catalogue(dialect: Dialect) -> SchemaModel {
-    let (schema, lines) = match dialect {
-        Dialect::Postgres => (
-            Some("public"),
-            [
-                "table public.t",
-                "column public.t.a integer",
-                "column public.t.b integer",
-            ],
-        ),
-        _ => (
-            None,
-            ["table t", "column t.a integer", "column t.b integer"],
-        ),
+    let rows = match dialect {
+        Dialect::Postgres => [
+            "default schema||||public",
+            "table|public|t",
+            "column|public|t|a|integer",
+            "column|public|t|b|integer",
+        ]
+        .as_slice(),
+        _ => &["table||t", "column||t|a|integer", "column||t|b|integer"],
     };
-    let lines: SchemaLines = lines.map(str::to_owned).into();
-    SchemaModel::read(&lines, dialect, schema)
+    SchemaModel::of_text(dialect, rows)
 }
 
 /// Each step as `code object certain <- culprit`, with "fine" for nothing.

@@ -1,6 +1,5 @@
 //! Schemas, migrations and answers by value.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Answer, Finding, Probe, Question, examine};
@@ -93,15 +92,8 @@ pub(crate) fn made() -> Origin {
 /// A schema with a table `users` (`id`, `email` of 255 characters, `age`) and a table `orders` (`id`, `user_id`).
 pub(crate) fn schema(dialect: Dialect) -> SchemaModel {
     let mut model = SchemaModel {
-        dialect,
         default_schema: (dialect == Dialect::Postgres).then(|| "public".to_owned()),
-        tables: BTreeMap::new(),
-        views: BTreeMap::new(),
-        enums: BTreeMap::new(),
-        types: std::collections::BTreeSet::new(),
-        doubtful: false,
-        is_mysql_itself: false,
-        library: None,
+        ..SchemaModel::empty(dialect)
     };
     add(
         &mut model,

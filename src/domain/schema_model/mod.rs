@@ -1,14 +1,12 @@
 //! A schema as objects, for following what happens to it.
 //!
-//! `read` makes one from the lines of a schema, `names` adds the names that SQLite's lines lack,
-//! `apply` does to it what a server would do, and `subject` says of what an operation speaks.
+//! `rows` makes one from the rows of a server's catalog, `apply` does to it what a server would do, and `subject` says
+//! of what an operation speaks.
 
 mod apply;
 mod difference;
 mod look;
-mod names;
-mod parts;
-mod read;
+mod rows;
 mod subject;
 #[cfg(test)]
 mod tests;

@@ -1,24 +1,8 @@
 //! What views use: for certain where the server tells it, else by the words of their queries.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use super::View;
 use super::text::mentions;
-use super::{SchemaModel, View};
 use crate::domain::operation::TableName;
-
-impl SchemaModel {
-    /// Takes down what the server says that its views use: a view and a column with its table. A view that is
-    /// not named uses no column.
-    pub fn settle_views(&mut self, uses: impl IntoIterator<Item = (TableName, TableName, String)>) {
-        let mut by_view: BTreeMap<TableName, BTreeSet<(TableName, String)>> = BTreeMap::new();
-        for (view, table, column) in uses {
-            by_view.entry(view).or_default().insert((table, column));
-        }
-        for (name, view) in &mut self.views {
-            view.uses = Some(by_view.remove(name).unwrap_or_default());
-        }
-    }
-}
 
 impl View {
     /// Whether it uses a column; `None` where its words leave that open.

@@ -1,101 +1,100 @@
-//! Lines as the servers' queries make them.
+//! Rows as the servers' queries give them.
 
 mod apply;
 mod objects;
 
 use super::*;
 use crate::domain::operation::Family;
-use crate::domain::schema::SchemaLines;
 
 const POSTGRESQL: &[&str] = &[
-    "table public.p",
-    "column public.p.id integer not null default nextval('p_id_seq'::regclass)",
-    "column public.p.u integer",
-    "column public.p.w integer",
-    "primary key public.p.p_pkey PRIMARY KEY (id)",
-    "unique public.p.p_u_key UNIQUE (u)",
-    "table public.t",
-    "column public.t.id integer not null",
-    "column public.t.a character varying(20) default 'x not null'::character varying",
-    "column public.t.b integer",
-    "column public.t.c integer",
-    "column public.t.m mood",
-    "primary key public.t.t_pkey PRIMARY KEY (id)",
-    "unique public.t.uq UNIQUE (a, b)",
-    "foreign key public.t.fk FOREIGN KEY (c) REFERENCES p(id) ON DELETE SET NULL",
-    "check public.t.ck CHECK ((b > 0))",
-    "index public.t CREATE INDEX ix ON public.t USING btree (c, lower((a)::text))",
-    "type public.mood enum ('low', 'it''s')",
-    "table public.\"My.Table\"",
-    "column public.\"My.Table\".\"a b\" text",
-    "view public.v SELECT t.a FROM t;",
-    "sequence public.p_id_seq integer start 1",
-    "something that is not known",
+    "default schema||||public",
+    "table|public|p",
+    "column|public|p|id|integer|not null|||nextval('p_id_seq'::regclass)",
+    "column|public|p|u|integer",
+    "column|public|p|w|integer",
+    "primary key|public|p|p_pkey|id",
+    "unique|public|p|p_u_key|u",
+    "table|public|t",
+    "column|public|t|id|integer|not null",
+    "column|public|t|a|character varying(20)||||'x not null'::character varying",
+    "column|public|t|b|integer",
+    "column|public|t|c|integer",
+    "column|public|t|m|mood",
+    "primary key|public|t|t_pkey|id",
+    "unique|public|t|uq|a",
+    "unique|public|t|uq|b",
+    "foreign key|public|t|fk|c|SET NULL|public|p|id",
+    "check|public|t|ck|(b > 0)",
+    "index|public|t|ix|c",
+    "index|public|t|ix|",
+    "enum|public|mood||low",
+    "enum|public|mood||it's",
+    "table|public|My.Table",
+    "column|public|My.Table|a b|text",
+    "view|public|v||SELECT t.a FROM t;",
+    "view column|public|v||||public|t|a",
+    "something that is not known|public|t",
 ];
 
 const MYSQL: &[&str] = &[
-    "table p",
-    "column p.id int(11) not null auto_increment",
-    "column p.u int(11)",
-    "column p.w int(11)",
-    "primary key p (id)",
-    "index p.u unique (u)",
-    "table t",
-    "column t.id int(11) not null",
-    "column t.a varchar(20) collate utf8mb4_bin default 'x'",
-    "column t.b int(11)",
-    "column t.c int(11)",
-    "primary key t (id)",
-    "index t.uq unique (a(5), b desc)",
-    "index t.ix (c)",
-    "foreign key t.fk (c) to p (id) on delete set null",
-    "check t.ck `b` > 0",
-    "view v select `t`.`a` AS `a` from `t`",
-    "table my.odd table",
-    "column my.odd table.a b varchar(3)",
+    "server||||MariaDB",
+    "table||p",
+    "column||p|id|int(11)|not null|||auto_increment",
+    "column||p|u|int(11)",
+    "column||p|w|int(11)",
+    "primary key||p|PRIMARY|id|unique",
+    "index||p|u|u|unique",
+    "table||t",
+    "column||t|id|int(11)|not null",
+    "column||t|a|varchar(20)||||'x'",
+    "column||t|b|int(11)",
+    "column||t|c|int(11)",
+    "primary key||t|PRIMARY|id|unique",
+    "index||t|uq|a|unique",
+    "index||t|uq|b|unique",
+    "index||t|ix|c",
+    "foreign key||t|fk|c|SET NULL||p|id",
+    "check||t|ck|`b` > 0",
+    "view||v||select `t`.`a` AS `a` from `t`",
+    "table||my.odd table",
+    "column||my.odd table|a b|varchar(3)",
 ];
 
 const SQLITE: &[&str] = &[
-    "table p",
-    "column p.id integer",
-    "primary key p (id)",
-    "table t strict",
-    "column t.id integer",
-    "column t.a varchar(20) not null default 'x'",
-    "column t.b ",
-    "column t.c integer",
-    "primary key t (id)",
-    "unique t (a, b)",
-    "foreign key t (c) to p (id) on delete set null",
-    "check t ck ( b > 0 )",
-    "index t.ix unique ( c , lower ( a ) ) where b > 5",
-    "table w",
-    "column w.x integer",
-    "column w.y integer",
-    "view v select x from w",
+    "table||p||CREATE TABLE p (id integer primary key)",
+    "statement||p||CREATE TABLE p (id integer primary key)",
+    "column||p|id|integer",
+    "primary key||p||id",
+    "table||t",
+    "column||t|id|integer",
+    "column||t|a|varchar(20)|not null|||'x,('",
+    "column||t|b",
+    "column||t|c|integer",
+    "primary key||t||id",
+    "unique||t|sqlite_autoindex_t_1|a",
+    "unique||t|sqlite_autoindex_t_1|b",
+    "foreign key||t|0|c|SET NULL||p|id",
+    "index||t|ix|c|unique",
+    "index||t|ix||unique",
+    STATEMENT,
+    "table||w",
+    "column||w|x|integer",
+    "column||w|y|integer",
+    "statement||w||CREATE TABLE w (x, y)",
+    "view||v||CREATE VIEW v AS select x from w",
 ];
 
-const STATEMENTS: [(&str, &str); 3] = [
-    ("p", "CREATE TABLE p (id integer primary key)"),
-    (
-        "t",
-        "CREATE TABLE t (id integer primary key, a varchar(20) default 'x,(' not null, -- a, b\n b, \
-         c integer, CONSTRAINT uq unique (a, b), constraint \"fk\" FOREIGN KEY(c) REFERENCES p (id), \
-         CONSTRAINT ck CHECK (b > 0))",
-    ),
-    ("w", "CREATE TABLE w (x, y)"),
-];
+const STATEMENT: &str = "statement||t||CREATE TABLE t (id integer primary key, \
+     a varchar(20) default 'x,(' not null, -- a, b\n b, c integer, CONSTRAINT uq unique (a, b), \
+     constraint \"fk\" FOREIGN KEY(c) REFERENCES p (id), CONSTRAINT ck CHECK (b > 0)) strict";
 
 fn read(dialect: Dialect) -> SchemaModel {
-    let (lines, schema) = match dialect {
-        Dialect::Postgres => (POSTGRESQL, Some("public")),
-        Dialect::MySql => (MYSQL, None),
-        Dialect::Sqlite => (SQLITE, None),
+    let rows = match dialect {
+        Dialect::Postgres => POSTGRESQL,
+        Dialect::MySql => MYSQL,
+        Dialect::Sqlite => SQLITE,
     };
-    let lines: SchemaLines = lines.iter().map(|line| (*line).to_owned()).collect();
-    let mut model = SchemaModel::read(&lines, dialect, schema);
-    model.name_constraints(STATEMENTS);
-    model
+    SchemaModel::of_text(dialect, rows)
 }
 
 fn table(model: &SchemaModel, name: &str) -> Table {
@@ -104,7 +103,7 @@ fn table(model: &SchemaModel, name: &str) -> Table {
 }
 
 #[test]
-fn the_lines_of_each_server_are_read() {
+fn the_rows_of_each_server_are_read() {
     for dialect in [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite] {
         let model = read(dialect);
         let t = table(&model, "t");
@@ -171,23 +170,20 @@ fn names_with_points_and_spaces_are_read() {
     );
 }
 
-/// Turns red if a line cut short anywhere stops the program.
+/// Turns red if a row cut short anywhere stops the program.
 #[test]
-fn a_line_may_be_anything() {
+fn a_row_may_be_anything() {
     for dialect in [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite] {
-        for line in POSTGRESQL.iter().chain(MYSQL).chain(SQLITE) {
-            for end in 0..line.len() {
-                let lines: SchemaLines =
-                    ["table t", "table public.t", "column t.a text", &line[..end]]
-                        .map(str::to_owned)
-                        .into();
-                let mut model = SchemaModel::read(&lines, dialect, Some("public"));
-                model.name_constraints([("t", line.get(end..).unwrap_or_default())]);
-            }
-        }
-        for (_, statement) in STATEMENTS {
-            for end in 0..statement.len() {
-                read(dialect).name_constraints([("t", &statement[..end])]);
+        for row in POSTGRESQL.iter().chain(MYSQL).chain(SQLITE) {
+            for end in 0..row.len() {
+                let rows = [
+                    "table||t",
+                    "table|public|t",
+                    "column||t|a|text",
+                    "column|public|t|a|text",
+                    &row[..end],
+                ];
+                SchemaModel::of_text(dialect, &rows);
             }
         }
     }

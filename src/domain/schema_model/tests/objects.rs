@@ -127,16 +127,14 @@ fn an_index_has_its_new_name() {
 /// Turns red if a composite type or a domain that is there is called missing.
 #[test]
 fn types_besides_enums_are_known() {
-    let lines = [
-        "type public.pair composite (a integer, b integer)",
-        "type public.span range (integer)",
-        "type public.mood enum ('low')",
-        "domain public.email text not null",
-        "domain check public.email.ck CHECK (VALUE <> '')",
-        "type public.rights {a=U/b}",
+    let rows = [
+        "default schema||||public",
+        "type|public|pair",
+        "type|public|span",
+        "enum|public|mood||low",
+        "type|public|email",
     ];
-    let lines: SchemaLines = lines.iter().map(|line| (*line).to_owned()).collect();
-    let mut model = SchemaModel::read(&lines, Dialect::Postgres, Some("public"));
+    let mut model = SchemaModel::of_text(Dialect::Postgres, &rows);
     let known: Vec<&str> = model.types.iter().map(|name| name.name.as_str()).collect();
     assert_eq!(known, ["email", "pair", "span"]);
     let drop = |name: &str| Operation::DropType {

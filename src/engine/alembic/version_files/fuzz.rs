@@ -25,7 +25,6 @@ use crate::domain::graph::Graph;
 use crate::domain::plan::Plan;
 use crate::domain::revision::{Revision, RevisionId};
 use crate::domain::risk::{Answer, Probe, Question, examine};
-use crate::domain::schema::SchemaLines;
 use crate::domain::schema_model::SchemaModel;
 
 /// For one file, in both directions and with all rules. Machines differ; a budget that is not kept
@@ -261,17 +260,16 @@ impl Probe for Anything {
 }
 
 fn catalogue(dialect: Dialect) -> SchemaModel {
-    let lines = [
-        "table ids",
-        "column ids.x integer not null",
-        "column ids.y varchar(40)",
-        "primary key ids (x)",
-        "table customers",
-        "column customers.id integer not null",
-        "index ix_y on ids (y)",
+    let rows = [
+        "table||ids",
+        "column||ids|x|integer|not null",
+        "column||ids|y|varchar(40)",
+        "primary key||ids|PRIMARY|x",
+        "table||customers",
+        "column||customers|id|integer|not null",
+        "index||ids|ix_y|y",
     ];
-    let schema: SchemaLines = lines.map(str::to_owned).into();
-    SchemaModel::read(&schema, dialect, None)
+    SchemaModel::of_text(dialect, &rows)
 }
 
 /// Everything that a plan does with a file but ask the database.
