@@ -2,8 +2,8 @@
 
 use rollback::domain::dialect::Dialect;
 use rollback::domain::revision::RevisionId;
+use rollback::domain::sql::script;
 use rollback::domain::sql_files::file;
-use rollback::domain::sql_files::script;
 use rollback::domain::sql_files::template::template;
 
 use crate::dump::dump;

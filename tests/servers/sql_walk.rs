@@ -2,8 +2,8 @@
 //! the schema is what it was before the migration.
 
 use rollback::domain::schema::{Difference, SchemaLines, fingerprint};
+use rollback::domain::sql::script::statements;
 use rollback::domain::sql_files::file::MigrationFile;
-use rollback::domain::sql_files::script::statements;
 use rollback::engine::sql_files::folder::{Folder, find};
 
 use crate::project::Project;

@@ -20,6 +20,7 @@ use crate::domain::plan::Plan;
 use crate::domain::rendering::{self, Rendering};
 use crate::domain::revision::RevisionId;
 use crate::domain::secret::{Secret, mask};
+use crate::domain::sql::script;
 use crate::domain::sql_files::ahead::{self, SqlMigrations};
 use crate::domain::sql_files::file::MigrationFile;
 use crate::domain::sql_files::history::{
@@ -28,7 +29,7 @@ use crate::domain::sql_files::history::{
 use crate::domain::sql_files::inconsistency::{inconsistencies, note_on_form};
 use crate::domain::sql_files::rollback_blocker::{self, Chosen, Files};
 use crate::domain::sql_files::script_mode::{ScriptMode, way};
-use crate::domain::sql_files::{script, supabase};
+use crate::domain::sql_files::supabase;
 use crate::domain::target::TargetError;
 use crate::engine::alembic::version_files::VersionFiles;
 use crate::engine::sql_files::folder::Folder;

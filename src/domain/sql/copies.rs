@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, TableFactor};
 
-use super::statement::Names;
+use super::operations::Names;
 use crate::domain::operation::{Operation, TableName};
 
 /// A query that reads every row of one table.

@@ -1,16 +1,25 @@
 //! SQL as far as it has to be understood: what a statement does, and what a type holds.
+//!
+//! A text is split into statements (`script`) by the tokens of its dialect (`tokens`). What a statement does is read
+//! from its words (`sql_statement`), because names and expressions have to stay as they were written and no parser
+//! knows all statements of the servers. Tables, indexes, views and rows are read from the tree of `sqlparser`.
 
 mod copies;
+mod holes;
 mod objects;
-mod split;
-mod statement;
+mod operations;
+mod rows;
+pub mod script;
+pub(crate) mod sql_statement;
 mod table;
+pub(crate) mod tokens;
 mod types;
+pub(crate) mod words;
 
 pub use types::read_type;
 
 use super::dialect::Dialect;
-use super::operation::Operation;
+use super::operation::{Operation, TableName};
 
 /// What one statement of a text does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,15 +41,24 @@ impl Effect {
 /// A hole in the name of something leaves its statement whole. A hole in a value or a condition does
 /// not. What changes neither the schema, nor rows, nor rights gives nothing.
 pub fn take_apart(text: &[Option<String>], dialect: Dialect) -> Vec<Effect> {
-    let Some(statements) = split::statements(text, dialect) else {
+    let Ok(statements) = script::statements(&holes::joined(text), dialect) else {
         return vec![Effect::of(Operation::Sql {
             text: text.to_vec(),
         })];
     };
     statements
-        .into_iter()
-        .flat_map(|one| statement::effects(one, dialect))
+        .iter()
+        .flat_map(|one| operations::effects(&one.text, dialect))
         .collect()
+}
+
+/// Its statement is put in once all of it is read.
+fn rights(loosens: bool, table: Option<TableName>) -> Operation {
+    Operation::ChangeRights {
+        loosens,
+        table,
+        sql: String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -1,320 +1,220 @@
-//! Objects besides tables: routines, triggers, policies, extensions, publications.
-//!
-//! The parser knows some of these statements only in part. What matters of them stands at their beginning, and is
-//! read from the tokens.
+//! What a statement does that names all of it in its words: objects besides tables, and whatever is dropped.
 
-use sqlparser::ast::Ident;
-use sqlparser::tokenizer::Token;
-
-use super::statement::Names;
+use super::sql_statement::{Action, Create, Drop, Object, SqlStatement, tokens, unquoted};
+use super::tokens::Kind;
+use super::words::{Name, Reader};
+use super::{rights, table};
 use crate::domain::dialect::Dialect;
-use crate::domain::operation::{ObjectKind, Operation, SchemaObject, TableName};
+use crate::domain::operation::{self, ObjectKind, Operation, SchemaObject};
 
-/// What a statement about such an object does; `None` for any other statement, and for what is not known.
-pub(super) fn read(tokens: &[Token], names: Names) -> Option<Vec<Operation>> {
-    let mut reader = Reader {
-        tokens,
-        names,
-        at: 0,
-    };
-    if reader.takes(&["CREATE"]) {
-        reader.create()
-    } else if reader.takes(&["DROP"]) {
-        reader.drop()
-    } else if reader.takes(&["ALTER", "PUBLICATION"]) {
-        reader.alter_publication()
-    } else if names.0 == Dialect::Postgres && reader.takes(&["ALTER", "INDEX"]) {
-        reader.rename_index()
-    } else {
-        None
-    }
-}
-
-/// Whether the statement does or may do more than its operations say: a rule and an event trigger change what later
-/// statements do, and behind a body with a `;` may stand anything.
-pub(super) fn does_more(operations: &[Operation], tokens: &[Token]) -> bool {
-    operations.iter().any(|operation| {
-        matches!(operation, Operation::CreateObject { object, .. }
-            if matches!(object.kind, ObjectKind::Rule | ObjectKind::EventTrigger)
-                || tokens.contains(&Token::SemiColon))
+/// The operations of such a statement; `None` for any other statement, and for what is not known.
+pub(super) fn operations(statement: &SqlStatement<'_>, dialect: Dialect) -> Option<Vec<Operation>> {
+    Some(match statement {
+        SqlStatement::Create(made) => create(made)?,
+        SqlStatement::Alter {
+            kind,
+            name,
+            if_exists,
+            actions,
+            ..
+        } => match kind {
+            // Which rows are seen afterwards depends on the other policies.
+            Object::Policy | Object::Role => vec![rights(true, None)],
+            Object::Publication => publication(name, actions)?,
+            Object::Type => change_type(name, actions)?,
+            Object::Index if dialect == Dialect::Postgres => {
+                let [Action::Rename { to }] = actions.as_slice() else {
+                    return None;
+                };
+                vec![Operation::RenameIndex {
+                    name: name.table(),
+                    to: to.last().plain.clone(),
+                    if_exists: *if_exists,
+                }]
+            }
+            _ => return None,
+        },
+        SqlStatement::RenameTables(pairs) => {
+            let renames = pairs
+                .iter()
+                .map(|(from, to)| table::rename(&from.table(), &to.table()));
+            renames.collect::<Option<_>>()?
+        }
+        SqlStatement::Drop(it) => it
+            .names
+            .iter()
+            .map(|(name, group)| drop(it, name, *group))
+            .collect::<Option<_>>()?,
+        SqlStatement::Rights(it) => vec![rights(it.given, None)],
+        SqlStatement::Comment { .. } | SqlStatement::Harmless => Vec::new(),
+        SqlStatement::EndsTransaction | SqlStatement::Rows { .. } | SqlStatement::Other => {
+            return None;
+        }
     })
 }
 
-/// The objects that can be made and dropped, by the words after `CREATE` and `DROP`.
-const KINDS: [(&[&str], ObjectKind); 10] = [
-    (&["FUNCTION"], ObjectKind::Function),
-    (&["PROCEDURE"], ObjectKind::Procedure),
-    (&["AGGREGATE"], ObjectKind::Aggregate),
-    (&["TRIGGER"], ObjectKind::Trigger),
-    (&["EVENT", "TRIGGER"], ObjectKind::EventTrigger),
-    (&["RULE"], ObjectKind::Rule),
-    (&["POLICY"], ObjectKind::Policy),
-    (&["DOMAIN"], ObjectKind::Domain),
-    (&["EXTENSION"], ObjectKind::Extension),
-    (&["PUBLICATION"], ObjectKind::Publication),
-];
-
-struct Reader<'a> {
-    tokens: &'a [Token],
-    names: Names,
-    at: usize,
+fn object(kind: ObjectKind, name: &Name, table: Option<&Name>) -> SchemaObject {
+    SchemaObject {
+        kind,
+        name: name.table(),
+        table: table.map(Name::table),
+        arguments: None,
+    }
 }
 
-impl Reader<'_> {
-    fn token(&self) -> Option<&Token> {
-        self.tokens.get(self.at)
-    }
+/// The kinds that can be made and dropped by name.
+fn kind(kind: Object) -> Option<ObjectKind> {
+    Some(match kind {
+        Object::Aggregate => ObjectKind::Aggregate,
+        Object::Domain => ObjectKind::Domain,
+        Object::EventTrigger => ObjectKind::EventTrigger,
+        Object::Extension => ObjectKind::Extension,
+        Object::Function => ObjectKind::Function,
+        Object::Policy => ObjectKind::Policy,
+        Object::Procedure => ObjectKind::Procedure,
+        Object::Publication => ObjectKind::Publication,
+        Object::Rule => ObjectKind::Rule,
+        Object::Trigger => ObjectKind::Trigger,
+        Object::Type => ObjectKind::Type,
+        _ => return None,
+    })
+}
 
-    fn is_at_end(&self) -> bool {
-        self.at >= self.tokens.len()
-    }
+/// The words of each argument of a routine.
+fn arguments(kind: Object, group: Option<Reader<'_>>) -> Option<Vec<Vec<String>>> {
+    let group = group.filter(|_| kind.has_arguments())?;
+    Some(group.list().into_iter().map(tokens).collect())
+}
 
-    fn is_word(token: Option<&Token>, wanted: &str) -> bool {
-        matches!(token, Some(Token::Word(word)) if word.quote_style.is_none()
-            && word.value.eq_ignore_ascii_case(wanted))
-    }
-
-    /// Goes past these words, if they stand here.
-    fn takes(&mut self, words: &[&str]) -> bool {
-        let here = words
-            .iter()
-            .enumerate()
-            .all(|(offset, word)| Self::is_word(self.tokens.get(self.at + offset), word));
-        if here {
-            self.at += words.len();
+fn create(made: &Create<'_>) -> Option<Vec<Operation>> {
+    match made.kind {
+        Object::Role => return Some(vec![rights(true, None)]),
+        Object::Schema => {
+            let is_empty = made.rest.find(&["CREATE", "GRANT"]).is_none();
+            return is_empty.then(Vec::new);
         }
-        here
+        _ => {}
     }
-
-    fn takes_token(&mut self, token: &Token) -> bool {
-        let here = self.token() == Some(token);
-        if here {
-            self.at += 1;
+    let name = made.name.as_ref()?;
+    if made.kind == Object::Type && made.rest.says("AS ENUM") {
+        let mut rest = made.rest;
+        rest.eats("AS ENUM");
+        let values = rest.group()?.list().into_iter().map(literal);
+        return Some(vec![Operation::CreateEnum {
+            name: name.table(),
+            values: values.collect::<Option<_>>()?,
+            if_not_exists: false,
+        }]);
+    }
+    let created = Operation::CreateObject {
+        object: SchemaObject {
+            arguments: arguments(made.kind, made.group),
+            ..object(kind(made.kind)?, name, made.on.as_ref())
+        },
+        may_exist: made.or_replace || made.if_not_exists,
+    };
+    let on = made.on.as_ref().map(Name::table);
+    Some(match made.kind {
+        Object::Policy if made.rest.says("AS RESTRICTIVE") => {
+            vec![rights(false, on)]
         }
-        here
-    }
+        Object::Policy => vec![rights(true, on), created],
+        Object::Publication => vec![rights(true, None), created],
+        _ => vec![created],
+    })
+}
 
-    fn part(&mut self) -> Option<String> {
-        let Some(Token::Word(word)) = self.token() else {
+/// The text of a literal, if it is one.
+fn literal(reader: Reader<'_>) -> Option<String> {
+    let alone = reader.end == reader.at + 1;
+    let token = reader
+        .token()
+        .filter(|token| alone && token.kind == Kind::Text)?;
+    Some(unquoted(token.text))
+}
+
+fn publication(publication: &Name, actions: &[Action<'_>]) -> Option<Vec<Operation>> {
+    let mut operations = Vec::new();
+    for action in actions {
+        let Action::Publish { table, added } = action else {
             return None;
         };
-        let name = match word.quote_style {
-            Some(quote) => Ident::with_quote(quote, &word.value),
-            None => Ident::new(&word.value),
-        };
-        self.at += 1;
-        Some(self.names.name(&name))
-    }
-
-    fn name(&mut self) -> Option<TableName> {
-        let mut parts = vec![self.part()?];
-        while self.takes_token(&Token::Period) {
-            parts.push(self.part()?);
+        let object = object(ObjectKind::PublishedTable, publication, Some(table));
+        if *added {
+            operations.push(rights(true, Some(table.table())));
+            operations.push(Operation::CreateObject {
+                object,
+                may_exist: false,
+            });
+        } else {
+            operations.push(Operation::DropObject { object });
         }
-        let name = parts.pop()?;
-        Some(TableName {
-            schema: parts.pop(),
-            name,
-        })
     }
+    Some(operations)
+}
 
-    /// Goes to the first of the words that stands outside of brackets, and past it.
-    fn goes_past(&mut self, word: &str) -> Option<()> {
-        let mut depth = 0_usize;
-        while let Some(token) = self.token() {
-            match token {
-                Token::LParen => depth += 1,
-                Token::RParen => depth = depth.saturating_sub(1),
-                token if depth == 0 && Self::is_word(Some(token), word) => {
-                    self.at += 1;
-                    return Some(());
-                }
-                _ => {}
-            }
-            self.at += 1;
-        }
-        None
-    }
+fn change_type(name: &Name, actions: &[Action<'_>]) -> Option<Vec<Operation>> {
+    let [action] = actions else { return None };
+    Some(vec![match action {
+        Action::Rename { to } => Operation::RenameType {
+            name: name.table(),
+            to: to.last().plain.clone(),
+        },
+        Action::AddValue {
+            value,
+            if_not_exists,
+        } => Operation::AddEnumValue {
+            name: name.table(),
+            value: unquoted(value),
+            if_not_exists: *if_not_exists,
+        },
+        _ => return None,
+    }])
+}
 
-    /// What stands in the brackets that begin here, each part between two commas in its words.
-    fn group(&mut self) -> Option<Vec<Vec<String>>> {
-        if !self.takes_token(&Token::LParen) {
-            return None;
-        }
-        let mut depth = 0_usize;
-        let mut parts = vec![Vec::new()];
-        loop {
-            let token = self.token()?.clone();
-            self.at += 1;
-            match &token {
-                Token::RParen if depth == 0 => break,
-                Token::Comma if depth == 0 => {
-                    parts.push(Vec::new());
-                    continue;
-                }
-                Token::LParen => depth += 1,
-                Token::RParen => depth -= 1,
-                _ => {}
-            }
-            parts.last_mut()?.push(token.to_string().to_lowercase());
-        }
-        parts.retain(|part| !part.is_empty());
-        Some(parts)
-    }
-
-    fn object(kind: ObjectKind, name: TableName, table: Option<TableName>) -> SchemaObject {
-        SchemaObject {
-            kind,
-            name,
+fn drop(it: &Drop<'_>, name: &Name, group: Option<Reader<'_>>) -> Option<Operation> {
+    let (if_exists, cascade) = (it.if_exists, it.cascade);
+    let table = name.table();
+    Some(match it.kind {
+        Object::Table => Operation::DropTable {
             table,
-            arguments: None,
-        }
-    }
-
-    /// Goes past the words of a kind: one that can be made and dropped, or one of those that `also` fit here.
-    fn kind(&mut self, also: &[(&[&str], ObjectKind)]) -> Option<ObjectKind> {
-        let mut known = KINDS.iter().chain(also);
-        known.find_map(|(words, kind)| self.takes(words).then_some(*kind))
-    }
-
-    fn create(&mut self) -> Option<Vec<Operation>> {
-        use ObjectKind as Kind;
-        let mut may_exist = self.takes(&["OR", "REPLACE"]);
-        let kind = self.kind(&[
-            (&["CONSTRAINT", "TRIGGER"], Kind::Trigger),
-            (&["TYPE"], Kind::Type),
-        ])?;
-        may_exist |= self.takes(&["IF", "NOT", "EXISTS"]);
-        let name = self.name()?;
-        let mut object = Self::object(kind, name, None);
-        let mut rights = None;
-        match kind {
-            Kind::Function | Kind::Procedure | Kind::Aggregate => object.arguments = self.group(),
-            Kind::Trigger => {
-                self.goes_past("ON")?;
-                object.table = Some(self.name()?);
-            }
-            Kind::Rule => {
-                self.goes_past("TO")?;
-                object.table = Some(self.name()?);
-            }
-            Kind::Policy => {
-                if !self.takes(&["ON"]) {
-                    return None;
-                }
-                object.table = Some(self.name()?);
-                let forbids = self.takes(&["AS", "RESTRICTIVE"]);
-                let change = Operation::ChangeRights {
-                    loosens: !forbids,
-                    table: object.table.clone(),
-                    sql: String::new(),
-                };
-                if forbids {
-                    return Some(vec![change]);
-                }
-                rights = Some(change);
-            }
-            // An enum has its words, which are looked at.
-            Kind::Type if self.takes(&["AS", "ENUM"]) => return None,
-            Kind::Publication => {
-                rights = Some(Operation::ChangeRights {
-                    loosens: true,
-                    table: None,
-                    sql: String::new(),
-                });
-            }
-            _ => {}
-        }
-        let made = Operation::CreateObject { object, may_exist };
-        Some(rights.into_iter().chain([made]).collect())
-    }
-
-    fn drop(&mut self) -> Option<Vec<Operation>> {
-        use ObjectKind as Kind;
-        let kind = self.kind(&[(&["ROUTINE"], Kind::Function)])?;
-        self.takes(&["IF", "EXISTS"]);
-        let mut dropped = Vec::new();
-        loop {
-            let name = self.name()?;
-            let mut object = Self::object(kind, name, None);
-            match kind {
-                Kind::Function | Kind::Procedure | Kind::Aggregate => {
-                    object.arguments = self.group();
-                }
-                Kind::Trigger | Kind::Rule | Kind::Policy if self.takes(&["ON"]) => {
-                    object.table = Some(self.name()?);
-                }
-                _ => {}
-            }
-            dropped.push(Operation::DropObject { object });
-            if !self.takes_token(&Token::Comma) {
-                break;
-            }
-        }
-        let cascade = self.takes(&["CASCADE"]);
-        self.takes(&["RESTRICT"]);
-        // What goes with a trigger, a policy and so on is nothing. With a function or a type columns may go.
-        let alone = matches!(
-            kind,
-            Kind::Trigger | Kind::EventTrigger | Kind::Rule | Kind::Policy | Kind::Publication
-        );
-        (self.is_at_end() && (alone || !cascade)).then_some(dropped)
-    }
-
-    fn alter_publication(&mut self) -> Option<Vec<Operation>> {
-        let publication = self.name()?;
-        let adds = self.takes(&["ADD", "TABLE"]);
-        if !adds && !self.takes(&["DROP", "TABLE"]) {
+            if_exists,
+            cascade,
+        },
+        Object::View | Object::MaterializedView => Operation::DropView {
+            name: table,
+            if_exists,
+            cascade,
+        },
+        Object::Type => Operation::DropType {
+            name: table,
+            if_exists,
+            cascade,
+        },
+        // With what hangs on a unique index its constraints may go.
+        Object::Index if !cascade => Operation::DropIndex {
+            // It lies in the schema of its table.
+            name: operation::Name::Known(table.name),
+            table: it.on.as_ref().map(Name::table),
+            concurrently: it.concurrently,
+            if_exists,
+        },
+        Object::Role => rights(false, None),
+        // Columns may go with these, and nothing with the others.
+        Object::Function
+        | Object::Procedure
+        | Object::Aggregate
+        | Object::Domain
+        | Object::Extension
+            if cascade =>
+        {
             return None;
         }
-        let mut operations = Vec::new();
-        loop {
-            self.takes(&["ONLY"]);
-            let table = self.name()?;
-            self.takes_token(&Token::Mul);
-            self.group();
-            if self.takes(&["WHERE"]) {
-                self.group()?;
-            }
-            let object = Self::object(
-                ObjectKind::PublishedTable,
-                publication.clone(),
-                Some(table.clone()),
-            );
-            if adds {
-                operations.push(Operation::ChangeRights {
-                    loosens: true,
-                    table: Some(table),
-                    sql: String::new(),
-                });
-                operations.push(Operation::CreateObject {
-                    object,
-                    may_exist: false,
-                });
-            } else {
-                operations.push(Operation::DropObject { object });
-            }
-            if !self.takes_token(&Token::Comma) {
-                break;
-            }
-            self.takes(&["TABLE"]);
-        }
-        self.is_at_end().then_some(operations)
-    }
-
-    fn rename_index(&mut self) -> Option<Vec<Operation>> {
-        let if_exists = self.takes(&["IF", "EXISTS"]);
-        let name = self.name()?;
-        if !self.takes(&["RENAME", "TO"]) {
-            return None;
-        }
-        let to = self.part()?;
-        self.is_at_end().then(|| {
-            vec![Operation::RenameIndex {
-                name,
-                to,
-                if_exists,
-            }]
-        })
-    }
+        _ => Operation::DropObject {
+            object: SchemaObject {
+                arguments: arguments(it.kind, group),
+                ..object(kind(it.kind)?, name, it.on.as_ref())
+            },
+        },
+    })
 }

@@ -6,8 +6,9 @@ use sqlparser::ast::{
     ReferentialAction, RenameTableNameKind, TableConstraint,
 };
 
-use super::split::{has_hole, shown};
-use super::statement::{Names, index_columns, is_in_part};
+use super::holes::{has_hole, shown};
+use super::operations::{Names, index_columns, is_in_part};
+use super::rights;
 use super::types::read_type;
 use crate::domain::dialect::Dialect;
 use crate::domain::operation::{
@@ -225,9 +226,11 @@ fn change(names: Names, table: &TableName, it: &AlterTableOperation) -> Option<V
             column: names.name(column_name),
             change: alter_column(names, op),
         }],
-        Of::DisableRowLevelSecurity | Of::NoForceRowLevelSecurity => vec![rights(table, true, it)],
+        Of::DisableRowLevelSecurity | Of::NoForceRowLevelSecurity => {
+            vec![rights(true, Some(table.clone()))]
+        }
         Of::EnableRowLevelSecurity | Of::ForceRowLevelSecurity | Of::OwnerTo { .. } => {
-            vec![rights(table, false, it)]
+            vec![rights(false, Some(table.clone()))]
         }
         Of::EnableTrigger { .. }
         | Of::DisableTrigger { .. }
@@ -243,14 +246,6 @@ fn change(names: Names, table: &TableName, it: &AlterTableOperation) -> Option<V
         | Of::SetOptionsParens { .. } => Vec::new(),
         _ => return None,
     })
-}
-
-fn rights(table: &TableName, loosens: bool, it: &AlterTableOperation) -> Operation {
-    Operation::ChangeRights {
-        loosens,
-        table: Some(table.clone()),
-        sql: format!("ALTER TABLE {table} {it}"),
-    }
 }
 
 /// A new name; `None` where it leads to another schema.

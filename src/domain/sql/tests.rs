@@ -640,6 +640,21 @@ fn rights_and_what_has_no_effect() {
             ("GRANT SELECT ON a TO b", &["loosen"]),
             ("REVOKE ALL ON TABLE a FROM PUBLIC", &["tighten"]),
             (
+                "ALTER DEFAULT PRIVILEGES IN SCHEMA a REVOKE ALL ON TABLES FROM b",
+                &["tighten"],
+            ),
+            ("EXPLAIN DELETE FROM a; EXPLAIN (COSTS) DELETE FROM a", &[]),
+            (
+                "EXPLAIN ANALYZE DELETE FROM a; EXPLAIN (ANALYZE) DELETE FROM a",
+                &["unknown", "unknown"],
+            ),
+            (
+                "SELECT pg_catalog.set_config('search_path', '', false)",
+                &[],
+            ),
+            ("SELECT set_config('a', '', false), f()", &["unknown"]),
+            ("DROP TABLE; RENAME TABLE", &["unknown", "unknown"]),
+            (
                 "CREATE POLICY p ON a FOR SELECT USING (true)",
                 &["loosen", "make Policy p() on a"],
             ),
@@ -712,17 +727,29 @@ fn several_statements_and_routines() {
     );
     all(
         MySql,
-        &[(
-            "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN DELETE FROM b; DROP TABLE c; END",
-            &["make Trigger t() on a", "unknown"],
-        )],
+        &[
+            (
+                "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN DELETE FROM b; DROP TABLE c; END; DROP TABLE d",
+                &["make Trigger t() on a", "drop table d"],
+            ),
+            (
+                "BEGIN NOT ATOMIC DELETE FROM a; END; DROP TABLE b",
+                &["unknown", "drop table b"],
+            ),
+            (
+                "/*!50003 DROP TABLE a */; ALTER TABLE b DROP c /*!80000 , DROP d */",
+                &["drop table a", "drop b.c", "drop b.d"],
+            ),
+            ("DROP TEMPORARY TABLE a", &[]),
+            ("USE b", &["unknown"]),
+        ],
     );
     all(
         Sqlite,
         &[
             (
                 "CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM b; END; DROP TABLE c",
-                &["make Trigger t() on a", "unknown"],
+                &["make Trigger t() on a", "drop table c"],
             ),
             (
                 "CREATE TABLE \"trigger\" (a int); DROP TABLE c",
@@ -738,6 +765,7 @@ fn holes() {
         Postgres,
         &[
             ("DROP TABLE {}", &["unknown"]),
+            ("DROP TABLE a {}", &["unknown"]),
             (
                 "DROP TABLE {}_old; DROP TABLE b",
                 &["unknown", "drop table b"],
@@ -874,10 +902,21 @@ fn objects_besides_tables() {
                 &["rename index s.i to j if exists"],
             ),
             ("DROP FUNCTION {}()", &["unknown"]),
-            // Behind a body with a semicolon may stand anything.
             (
                 "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; DROP TABLE a",
-                &["make Function f()", "unknown"],
+                &["make Function f()", "drop table a"],
+            ),
+            ("CREATE CAST (a AS b) WITH FUNCTION f(a)", &["unknown"]),
+            (
+                "CREATE RULE r AS ON INSERT TO a DO ALSO DELETE FROM b",
+                &["make Rule r() on a", "unknown"],
+            ),
+            (
+                "CREATE TYPE mood AS ENUM ('sad', 'it''s'); ALTER TYPE mood ADD VALUE 'ok'",
+                &[
+                    "CreateEnum { name: TableName { schema: None, name: \"mood\" }, values: [\"sad\", \"it's\"], if_not_exists: false }",
+                    "AddEnumValue { name: TableName { schema: None, name: \"mood\" }, value: \"ok\", if_not_exists: false }",
+                ],
             ),
         ],
     );

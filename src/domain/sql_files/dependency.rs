@@ -15,9 +15,9 @@ mod tests;
 use std::collections::BTreeMap;
 
 use super::history::{Dependency, Kind};
-use super::words;
 use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
+use crate::domain::sql::words;
 use object_index::ObjectIndex;
 
 /// A migration as it is looked through.

@@ -13,10 +13,11 @@ use sha2::{Digest, Sha256};
 
 use self::block::{Block, bare, is_commented, made_comment, parts};
 use self::notes::{Notes, notes};
-use super::script::tokens::{Kind, Token, Tokens};
-use super::script::{self, ScriptError, lint};
+use super::lint;
 use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
+use crate::domain::sql::script::{self, ScriptError};
+use crate::domain::sql::tokens::{Kind, Token, Tokens};
 
 /// How the SQL that takes a migration down is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

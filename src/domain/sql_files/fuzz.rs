@@ -13,10 +13,13 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::file::{Form, commented, read};
-use super::script::tokens::Tokens;
-use super::script::{self, statements};
+use super::lint::lint_statement;
 use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
+use crate::domain::sql::script::{self, statements};
+use crate::domain::sql::sql_statement;
+use crate::domain::sql::tokens::Tokens;
+use crate::domain::sql::words::Sql;
 
 const DIALECTS: [Dialect; 3] = [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite];
 
@@ -25,7 +28,7 @@ static CORPUS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![
         root.join("fixtures/sql"),
-        root.join("src/domain/sql_files/script/lint"),
+        root.join("src/domain/sql_files/lint"),
     ];
     let mut found = BTreeMap::new();
     while let Some(folder) = folders.pop() {
@@ -261,7 +264,8 @@ fn nothing_is_lost(text: &str, dialect: Dialect) -> Result<(), TestCaseError> {
         one.runs_alone(dialect);
         one.commits(dialect);
         one.controls_a_transaction();
-        script::lint::lint_statement(one, dialect);
+        lint_statement(one, dialect);
+        sql_statement::read(&Sql::new(&one.text, dialect));
     }
     let rest = &text[end..];
     if !delimiters {

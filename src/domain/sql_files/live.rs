@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::created::Created;
 use super::file::MigrationFile;
-use super::sql_statement::{self, Object};
-use super::words;
 use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
+use crate::domain::sql::sql_statement::{self, Object};
+use crate::domain::sql::words;
 
 /// A kind of object that every catalogue query reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,8 +4,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::history::Progress;
-use super::script::Statement;
 use crate::domain::dialect::Dialect;
+use crate::domain::sql::script::Statement;
 
 /// How a script is run.
 #[derive(Debug, Clone, PartialEq, Eq)]

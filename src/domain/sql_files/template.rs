@@ -11,9 +11,9 @@ mod taken;
 #[cfg(test)]
 mod tests;
 
-use super::sql_statement::{self, SqlStatement};
-use super::words::{self, Sql};
 use crate::domain::dialect::Dialect;
+use crate::domain::sql::sql_statement::{self, SqlStatement};
+use crate::domain::sql::words::{self, Sql};
 use schema_knowledge::SchemaKnowledge;
 
 /// What can be put at the end of a file.
@@ -85,6 +85,7 @@ fn inverse(sql: &Sql, act: &SqlStatement<'_>, known: &SchemaKnowledge) -> Vec<Pi
             on,
             arguments,
             actions,
+            ..
         } => {
             let target = alter::Target {
                 sql,
@@ -106,13 +107,13 @@ fn inverse(sql: &Sql, act: &SqlStatement<'_>, known: &SchemaKnowledge) -> Vec<Pi
                 ))
             })
             .collect(),
-        SqlStatement::Drop { .. } => taken::dropped(sql, act, known),
+        SqlStatement::Drop(it) => taken::dropped(sql, it, known),
         SqlStatement::Comment { target, text, .. } => {
             taken::comment(sql, *target, text.is_some(), known)
         }
         SqlStatement::Rights(rights) => taken::rights(rights),
         SqlStatement::Rows { how, tables } => archive::rows(sql, *how, tables, known),
-        SqlStatement::Harmless => Vec::new(),
+        SqlStatement::EndsTransaction | SqlStatement::Harmless => Vec::new(),
         SqlStatement::Other => vec![lost(
             sql,
             "what it changes is not known here. Write what takes it back, or let it be where nothing has to be.",

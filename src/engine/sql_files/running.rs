@@ -19,7 +19,7 @@ use crate::domain::dialect::Dialect;
 use crate::domain::interrupt::Interrupt;
 use crate::domain::query::Execution;
 use crate::domain::revision::RevisionId;
-use crate::domain::sql_files::script::{self, Statement};
+use crate::domain::sql::script::{self, Statement};
 use crate::domain::sql_files::script_mode::{ScriptMode, way};
 use crate::domain::sql_files::supabase::RemoteMigration;
 use crate::engine::Listener;

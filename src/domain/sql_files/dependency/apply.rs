@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use sqlparser::tokenizer::Token;
-
-use super::super::sql_statement::{self, Action, ConstraintKind, Create, Object, SqlStatement};
-use super::super::words::{self, Name};
 use super::object_index::{Class, Key, ObjectIndex, ObjectRecord};
 use crate::domain::dialect::Dialect;
+use crate::domain::sql::sql_statement::{
+    self, Action, ConstraintKind, Create, Object, SqlStatement,
+};
+use crate::domain::sql::words::{self, Name};
 
 pub(super) fn key(
     dialect: Dialect,
@@ -103,11 +103,10 @@ pub(super) fn apply(
                 world.renames(by, &key(from), key(to), shown);
             }
         }
-        SqlStatement::Drop {
-            kind, names, on, ..
-        } => {
-            for (name, group) in names {
-                let key = key(world.dialect, *kind, Class::of(*kind), name, on.as_ref());
+        SqlStatement::Drop(it) => {
+            for (name, group) in &it.names {
+                let class = Class::of(it.kind);
+                let key = key(world.dialect, it.kind, class, name, it.on.as_ref());
                 let arguments = group.map(|group| sql_statement::arguments(Some(group)));
                 world.takes_away(by, &key, arguments.as_deref());
             }
@@ -133,7 +132,7 @@ fn unique_columns(create: &Create<'_>) -> Vec<String> {
     }
     let columns = group.list().into_iter().map(|mut one| {
         let part = one.part()?;
-        (one.token() != Some(&Token::LParen)).then_some(part.folded)
+        (!one.says("(")).then_some(part.folded)
     });
     columns.collect::<Option<_>>().unwrap_or_default()
 }
@@ -246,7 +245,7 @@ fn changed(
             let shown = shown(kind, &to);
             world.renames(by, &from, Key::new(class, &to), shown);
         }
-        Action::AddValue { value } => {
+        Action::AddValue { value, .. } => {
             let shown = format!("value {value} of type {table}");
             world.makes(
                 Key::within(&table, Object::EnumValue, value),

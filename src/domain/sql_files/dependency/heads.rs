@@ -1,9 +1,9 @@
 //! What the head of a statement names: the object that it makes or changes, and what that lies in.
 
-use super::super::sql_statement::{self, Action, Create, Object, SqlStatement};
-use super::super::words::{Name, Reader};
 use super::object_index::{Class, Key};
 use super::scan::{Scan, table_and_column};
+use crate::domain::sql::sql_statement::{self, Action, Create, Object, SqlStatement};
+use crate::domain::sql::words::{Name, Reader};
 
 impl Scan<'_> {
     /// What the head of a statement names.
@@ -32,14 +32,12 @@ impl Scan<'_> {
                     self.world.needs_gone(self.by, &key);
                 }
             }
-            SqlStatement::Drop {
-                kind, names, on, ..
-            } => {
-                if let Some(on) = on {
+            SqlStatement::Drop(it) => {
+                if let Some(on) = &it.on {
                     self.relation(on);
                 }
-                for (name, _) in names {
-                    self.object(*kind, name, on.as_ref());
+                for (name, _) in &it.names {
+                    self.object(it.kind, name, it.on.as_ref());
                 }
             }
             SqlStatement::Comment {
@@ -84,7 +82,10 @@ impl Scan<'_> {
                     self.relation(table);
                 }
             }
-            SqlStatement::Comment { .. } | SqlStatement::Harmless | SqlStatement::Other => {}
+            SqlStatement::Comment { .. }
+            | SqlStatement::EndsTransaction
+            | SqlStatement::Harmless
+            | SqlStatement::Other => {}
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::sql_statement::Object;
 use crate::domain::dialect::Dialect;
+use crate::domain::sql::sql_statement::Object;
 
 /// Objects of one class cannot have the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlparser::tokenizer::Token;
+use sqlparser::keywords::ALL_KEYWORDS;
 
-use super::super::sql_statement::{self, Action, Create, Object, SqlStatement};
-use super::super::words::{self, Name, Reader, Sql};
 use super::apply::{apply, key};
 use super::object_index::{Class, Key, ObjectIndex};
 use crate::domain::dialect::Dialect;
+use crate::domain::sql::sql_statement::{self, Action, Create, Object, SqlStatement};
+use crate::domain::sql::tokens::{Kind, Token};
+use crate::domain::sql::words::{self, Name, Reader, Sql};
 
 /// Goes over a statement of the migration at a position.
 pub(super) fn follow(world: &mut ObjectIndex, by: usize, sql: &Sql) {
@@ -70,22 +71,19 @@ pub(super) struct Scan<'w> {
 /// `WITH recent AS (...)`.
 fn named_queries(sql: &Sql) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for at in 0..sql.lexemes.len() {
+    for at in 0..sql.reader().end {
         let mut reader = Reader { at, ..sql.reader() };
-        let after_with = at > 0
-            && sql.token(at - 1).is_some_and(|token| {
-                words::is_word(token, "WITH")
-                    || words::is_word(token, "RECURSIVE")
-                    || *token == Token::Comma
-            });
-        if !after_with {
+        if !["WITH", "RECURSIVE", ","]
+            .iter()
+            .any(|word| sql.follows(at, word))
+        {
             continue;
         }
         let Some(name) = reader.part() else { continue };
         reader.group();
         if reader.eats("AS") {
             reader.eats_any(&["NOT MATERIALIZED", "MATERIALIZED"]);
-            if reader.token() == Some(&Token::LParen) {
+            if reader.says("(") {
                 found.insert(name.folded);
             }
         }
@@ -178,8 +176,8 @@ impl Scan<'_> {
         };
         while let Some(token) = sql.token(at) {
             let here = Reader { at, ..sql.reader() };
-            match token {
-                Token::LParen => {
+            match (token.kind, token.text) {
+                (Kind::Symbol, "(") => {
                     lists.push(false);
                     if expects
                         && ["SELECT", "WITH", "VALUES", "TABLE"]
@@ -191,18 +189,20 @@ impl Scan<'_> {
                         *last = true;
                     }
                 }
-                Token::RParen => {
+                (Kind::Symbol, ")") => {
                     if lists.len() > 1 {
                         lists.pop();
                     }
                     expects = false;
                 }
-                Token::Comma => expects = lists.last().copied().unwrap_or_default(),
-                Token::SemiColon => {
+                (Kind::Symbol, ",") => expects = lists.last().copied().unwrap_or_default(),
+                (Kind::Symbol, ";") => {
                     lists = vec![false];
                     expects = false;
                 }
-                Token::Word(_) => {
+                // `@total` is a variable.
+                (Kind::Word, _) if sql.follows(at, "@") => expects = false,
+                (Kind::Word | Kind::Name, _) => {
                     if let Some(next) = introduces(sql, at, expects, &mut lists) {
                         expects = next;
                     } else {
@@ -211,13 +211,13 @@ impl Scan<'_> {
                         continue;
                     }
                 }
-                Token::Mul => self.star(sql, at, how),
-                Token::SingleQuotedString(text)
-                | Token::EscapedStringLiteral(text)
-                | Token::NationalStringLiteral(text) => self.literal(here, text, how),
-                Token::DollarQuotedString(body) if how.bodies && how.depth < DEEPEST => {
-                    self.body(&body.value, how);
+                (Kind::Symbol, "*") => self.star(sql, at, how),
+                (Kind::Text, text) if text.starts_with('$') => {
+                    if how.bodies && how.depth < DEEPEST {
+                        self.body(token.inside(), how);
+                    }
                 }
+                (Kind::Text, _) => self.literal(here, token, how),
                 _ => expects = false,
             }
             at += 1;
@@ -231,13 +231,10 @@ impl Scan<'_> {
             return here.at + 1;
         };
         let key = name.key();
-        let calls = reader.token() == Some(&Token::LParen);
+        let calls = reader.says("(");
         let plain = name.parts.len() == 1;
         if expects && !(plain && self.hidden.contains(&key)) {
-            let into = here.at > 0
-                && here.sql.token(here.at - 1).is_some_and(|token| {
-                    words::is_word(token, "INTO") || words::is_word(token, "REFERENCES")
-                });
+            let into = here.sql.follows(here.at, "INTO") || here.sql.follows(here.at, "REFERENCES");
             if self.relation(&name) {
                 self.refers(&name, reader, here);
                 self.alias(&key, &name, reader);
@@ -248,7 +245,7 @@ impl Scan<'_> {
                 return reader.at;
             }
         }
-        if reader.token() == Some(&Token::Mod) {
+        if reader.says("%") {
             // `projects.name%TYPE`, `projects%ROWTYPE`.
             if !self.relation(&name)
                 && let Some((table, column)) = table_and_column(&name)
@@ -294,12 +291,9 @@ impl Scan<'_> {
 
     /// A table that is a type: `RETURNS SETOF projects`.
     fn row_type(&mut self, here: Reader<'_>, name: &Name, how: &How<'_>) -> bool {
-        let before = here.at.checked_sub(1).and_then(|at| here.sql.token(at));
-        let returned = before.is_some_and(|token| {
-            words::is_word(token, "RETURNS")
-                || words::is_word(token, "SETOF")
-                || *token == Token::DoubleColon
-        });
+        let returned = ["RETURNS", "SETOF", "::"]
+            .iter()
+            .any(|word| here.sql.follows(here.at, word));
         let of_a_routine =
             matches!(how.of, SqlStatement::Create(made) if made.kind.has_arguments());
         (returned || of_a_routine) && self.relation(name)
@@ -307,12 +301,7 @@ impl Scan<'_> {
 
     /// Columns that a foreign key refers to have to be unique: who made them so is needed.
     fn refers(&mut self, name: &Name, mut after: Reader<'_>, here: Reader<'_>) {
-        let refers = here.at > 0
-            && here
-                .sql
-                .token(here.at - 1)
-                .is_some_and(|token| words::is_word(token, "REFERENCES"));
-        if !refers {
+        if !here.sql.follows(here.at, "REFERENCES") {
             return;
         }
         let Some(inside) = after.group() else { return };
@@ -330,9 +319,9 @@ impl Scan<'_> {
         let last = name.last().folded.clone();
         self.aliases.insert(last, key.to_owned());
         after.eats("AS");
-        let is_name = matches!(after.token(), Some(Token::Word(word))
-            if word.quote_style.is_some() || word.keyword == sqlparser::keywords::Keyword::NoKeyword
-                || word.value.len() <= 2);
+        let is_name = after.token().is_some_and(|token| {
+            is_name(token) || token.kind == Kind::Word && token.text.len() <= 2
+        });
         if is_name && let Some(alias) = after.part() {
             self.aliases.insert(alias.folded, key.to_owned());
         }
@@ -342,19 +331,18 @@ impl Scan<'_> {
         let Some(before) = here.at.checked_sub(1).and_then(|at| here.sql.token(at)) else {
             return false;
         };
-        match before {
-            Token::DoubleColon => true,
-            Token::Word(word) => {
-                word.quote_style.is_some()
-                    || word.keyword == sqlparser::keywords::Keyword::NoKeyword
+        match (before.kind, before.text) {
+            (Kind::Symbol, "::") => true,
+            (Kind::Word | Kind::Name, word) => {
+                is_name(before)
                     || [
                         "AS", "IN", "INOUT", "OUT", "RETURNS", "SETOF", "TYPE", "VARIADIC",
                     ]
                     .iter()
-                    .any(|known| word.value.eq_ignore_ascii_case(known))
+                    .any(|known| word.eq_ignore_ascii_case(known))
                     || Self::is_second_of_a_definition(here, how)
             }
-            Token::LParen | Token::Comma => {
+            (Kind::Symbol, "(" | ",") => {
                 matches!(
                     how.of,
                     SqlStatement::Create(Create {
@@ -381,13 +369,9 @@ impl Scan<'_> {
         };
         defines
             && here.at >= 2
-            && match here.sql.token(here.at - 2) {
-                Some(Token::LParen | Token::Comma) => true,
-                Some(token) => ["ADD", "COLUMN", "EXISTS", "DECLARE"]
-                    .iter()
-                    .any(|word| words::is_word(token, word)),
-                None => false,
-            }
+            && ["(", ",", "ADD", "COLUMN", "EXISTS", "DECLARE"]
+                .iter()
+                .any(|word| here.sql.follows(here.at - 1, word))
     }
 
     /// Routines are named without brackets where an aggregate or a type is made of them.
@@ -399,7 +383,7 @@ impl Scan<'_> {
                 ..
             })
         );
-        made_of && here.at > 0 && here.sql.token(here.at - 1) == Some(&Token::Eq)
+        made_of && here.sql.follows(here.at, "=")
     }
 
     fn is_role_position(how: &How<'_>) -> bool {
@@ -421,22 +405,18 @@ impl Scan<'_> {
                 ..
             })
         );
-        let starts = at > 0
-            && sql.token(at - 1).is_some_and(|token| {
-                matches!(token, Token::Period | Token::Comma)
-                    || ["SELECT", "DISTINCT", "ALL"]
-                        .iter()
-                        .any(|word| words::is_word(token, word))
-            });
+        let starts = [".", ",", "SELECT", "DISTINCT", "ALL"]
+            .iter()
+            .any(|word| sql.follows(at, word));
         self.all_columns |= makes_a_view && starts;
     }
 
-    fn literal(&mut self, here: Reader<'_>, text: &str, how: &How<'_>) {
-        let written = here.written(here.at..here.at + 1).to_owned();
-        self.literals.push(written);
+    fn literal(&mut self, here: Reader<'_>, token: Token<'_>, how: &How<'_>) {
+        let text = token.inside();
+        self.literals.push(token.text.to_owned());
         let mut after = here;
         after.skip();
-        let typed = after.eats_token(&Token::DoubleColon);
+        let typed = after.eats("::");
         let before = |words: &str| {
             let count = words.split(' ').count();
             here.at >= count
@@ -447,12 +427,9 @@ impl Scan<'_> {
                 .says(words)
         };
         let named = (typed && after.word().is_some_and(|word| word.starts_with("REG")))
-            || (here.at > 1
-                && here.sql.token(here.at - 1) == Some(&Token::LParen)
-                && here
-                    .sql
-                    .token(here.at - 2)
-                    .is_some_and(|token| words::is_word(token, "NEXTVAL")));
+            || here.at > 1
+                && here.sql.follows(here.at, "(")
+                && here.sql.follows(here.at - 1, "NEXTVAL");
         let is_sql = how.bodies
             && how.depth < DEEPEST
             && (before("AS")
@@ -460,7 +437,7 @@ impl Scan<'_> {
                 || matches!(how.of, SqlStatement::Other)
                     && text.trim().contains(char::is_whitespace));
         if named {
-            let inner = Sql::new(text.to_owned(), self.world.dialect);
+            let inner = Sql::new(text, self.world.dialect);
             if let Some(name) = inner.reader().name() {
                 let _ =
                     self.relation(&name) || self.routine(&name.key()) || self.type_key(&name.key());
@@ -472,7 +449,7 @@ impl Scan<'_> {
 
     /// A text of SQL in a text of SQL.
     fn body(&mut self, text: &str, how: &How<'_>) {
-        let inner = Sql::new(text.to_owned(), self.world.dialect);
+        let inner = Sql::new(text, self.world.dialect);
         self.hidden.extend(named_queries(&inner));
         let deeper = How {
             depth: how.depth + 1,
@@ -515,22 +492,30 @@ impl Scan<'_> {
     }
 }
 
+/// Whether it can be nothing else than a name.
+fn is_name(token: Token<'_>) -> bool {
+    let is_keyword = |word: &str| {
+        ALL_KEYWORDS
+            .binary_search(&word.to_uppercase().as_str())
+            .is_ok()
+    };
+    match token.kind {
+        Kind::Name => true,
+        Kind::Word => !is_keyword(token.text),
+        _ => false,
+    }
+}
+
 /// Whether a table comes next; `None` where the word is none that tells.
 fn introduces(sql: &Sql, at: usize, expects: bool, lists: &mut [bool]) -> Option<bool> {
     let here = Reader { at, ..sql.reader() };
     let word = here.word()?;
-    let before = |word: &str| {
-        at > 0
-            && sql
-                .token(at - 1)
-                .is_some_and(|token| words::is_word(token, word))
-    };
-    if at > 0 && sql.token(at - 1) == Some(&Token::Period) {
+    if sql.follows(at, ".") {
         return None;
     }
     let list = lists.last_mut()?;
     match word.as_str() {
-        "FROM" if before("DISTINCT") => Some(false),
+        "FROM" if sql.follows(at, "DISTINCT") => Some(false),
         "FROM" | "USING" | "TRUNCATE" | "INHERITS" => {
             *list = true;
             Some(true)

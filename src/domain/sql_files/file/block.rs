@@ -2,8 +2,8 @@
 
 use super::Malformed;
 use crate::domain::dialect::Dialect;
-use crate::domain::sql_files::script::ScriptError;
-use crate::domain::sql_files::script::tokens::{Kind, Token, Tokens};
+use crate::domain::sql::script::ScriptError;
+use crate::domain::sql::tokens::{Kind, Token, Tokens};
 
 /// A file, taken apart at its marks.
 #[derive(Debug)]

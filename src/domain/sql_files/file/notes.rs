@@ -2,7 +2,7 @@
 
 use super::{Malformed, named};
 use crate::domain::revision::RevisionId;
-use crate::domain::sql_files::script::tokens::Token;
+use crate::domain::sql::tokens::Token;
 
 /// What they say.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 
 use super::Malformed;
 use super::block::{line_end, line_start, lines};
-use crate::domain::sql_files::script::tokens::Token;
+use crate::domain::sql::tokens::Token;
 
 /// What one section of a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

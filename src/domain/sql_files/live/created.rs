@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlparser::tokenizer::Token;
-
 use super::{LiveKind, LiveObject};
 use crate::domain::dialect::Dialect;
-use crate::domain::sql_files::sql_statement::{
-    Action, ConstraintKind, Create, Object, SqlStatement,
+use crate::domain::sql::sql_statement::{
+    Action, ConstraintKind, Create, Object, SqlStatement, constraint, unquoted,
 };
-use crate::domain::sql_files::words::{Name, Reader};
+use crate::domain::sql::words::{Name, Reader};
 
 /// Who created an object that should exist if all files are applied.
 #[derive(Debug, Clone, Default)]
@@ -59,14 +57,12 @@ impl Created {
                     self.rename(by, &from, &to);
                 }
             }
-            SqlStatement::Drop {
-                kind, names, on, ..
-            } => {
-                let Some(kind) = LiveKind::created(*kind) else {
+            SqlStatement::Drop(it) => {
+                let Some(kind) = LiveKind::created(it.kind) else {
                     return;
                 };
-                for (name, _) in names {
-                    let object = self.object(kind, name, on.as_ref());
+                for (name, _) in &it.names {
+                    let object = self.object(kind, name, it.on.as_ref());
                     self.drop(by, &object);
                 }
             }
@@ -221,7 +217,7 @@ impl Created {
                 };
                 self.rename(by, &from, &to);
             }
-            Action::AddValue { value } => {
+            Action::AddValue { value, .. } => {
                 let value = self.within(LiveKind::EnumValue, name, &unquoted(value));
                 self.made(by, value);
             }
@@ -287,40 +283,18 @@ impl Created {
     }
 }
 
-/// The text of a literal as it was written.
-fn unquoted(literal: &str) -> String {
-    let bare = literal
-        .strip_prefix('\'')
-        .and_then(|rest| rest.strip_suffix('\''));
-    bare.map_or_else(|| literal.to_owned(), |bare| bare.replace("''", "'"))
-}
-
-/// Words that begin an item of `CREATE TABLE (...)` that is not a column.
-const NO_COLUMN: [&str; 13] = [
-    "CHECK",
-    "CONSTRAINT",
-    "EXCLUDE",
-    "FOREIGN",
-    "FULLTEXT",
-    "INDEX",
-    "KEY",
-    "LIKE",
-    "PERIOD",
-    "PRIMARY",
-    "SELECT",
-    "SPATIAL",
-    "UNIQUE",
-];
-
 /// The columns between the brackets of `CREATE TABLE`.
 fn columns(group: Reader<'_>) -> Vec<String> {
     let column = |mut item: Reader<'_>| {
-        if NO_COLUMN.iter().any(|word| item.says(word)) {
+        let elsewhere = ["LIKE", "PERIOD", "SELECT"]
+            .iter()
+            .any(|word| item.says(word));
+        if elsewhere || constraint(item).is_some() {
             return None;
         }
         let part = item.part()?;
         // `tokenize = 'porter'`: an option of a virtual table.
-        (item.token() != Some(&Token::Eq)).then_some(part.folded)
+        (!item.says("=")).then_some(part.folded)
     };
     group.list().into_iter().filter_map(column).collect()
 }

@@ -1,11 +1,11 @@
 //! The inverse of what changes something.
 
-use super::super::sql_statement::{Action, ConstraintKind, Object, Security};
-use super::super::words::{Name, Part, Reader, Sql};
 use super::create::{default_name, types};
 use super::schema_knowledge::{DefaultValue, SchemaKnowledge};
 use super::{Piece, archive, lost};
 use crate::domain::dialect::Dialect;
+use crate::domain::sql::sql_statement::{Action, ConstraintKind, Object, Security};
+use crate::domain::sql::words::{Name, Part, Reader, Sql};
 
 /// What is changed.
 pub(super) struct Target<'a> {
@@ -167,7 +167,7 @@ fn one(target: &Target<'_>, action: &Action<'_>, known: &SchemaKnowledge) -> Vec
             note("If it was published with a list of columns or a condition, add that."),
             target.sql(&format!("ADD TABLE {}", table.written())),
         ],
-        Action::AddValue { value } => vec![target.lost(&format!(
+        Action::AddValue { value, .. } => vec![target.lost(&format!(
             "PostgreSQL cannot take a value of an enum away. Where nothing needs the value gone, let it be. Otherwise change the rows that have {value}, make a type without it, change the columns to that type, drop this one and give its name to the new one."
         ))],
         Action::RenameValue { from, to } => {

@@ -3,12 +3,12 @@
 //! The way to keep it is always the same: a copy of the rows that is made in the part that goes up, before they
 //! are lost, and statements for the block that put them back.
 
-use super::super::sql_statement::Rows;
-use super::super::words::{Name, Part, Reader, Sql};
 use super::alter::Target;
 use super::schema_knowledge::{SchemaKnowledge, Table};
 use super::{Piece, head, lost};
 use crate::domain::dialect::Dialect;
+use crate::domain::sql::sql_statement::Rows;
+use crate::domain::sql::words::{Name, Part, Reader, Sql};
 
 /// A name that begins with `archived_`, in the quotes of the other.
 fn archived(table: &Name, column: Option<&Part>) -> String {
@@ -107,9 +107,7 @@ pub(super) fn table(sql: &Sql, name: &Name, known: &SchemaKnowledge) -> Piece {
 }
 
 fn in_one_line(sql: &Sql, statement: &str) -> String {
-    Sql::new(statement.to_owned(), sql.dialect)
-        .reader()
-        .in_line()
+    Sql::new(statement, sql.dialect).reader().in_line()
 }
 
 /// A column whose values are lost: copies them with the key.

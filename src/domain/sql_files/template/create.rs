@@ -1,12 +1,10 @@
 //! The inverse of what makes something.
 
-use sqlparser::tokenizer::Token;
-
-use super::super::sql_statement::{Create, Object, arguments};
-use super::super::words::{Name, Reader, Sql};
 use super::schema_knowledge::{Definition, SchemaKnowledge};
 use super::{Piece, lost};
 use crate::domain::dialect::Dialect;
+use crate::domain::sql::sql_statement::{Create, Object, arguments};
+use crate::domain::sql::words::{Name, Reader, Sql};
 
 pub(super) fn inverse(sql: &Sql, made: &Create<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
     if made.temporary {
@@ -198,7 +196,7 @@ fn unnamed_index(made: &Create<'_>, on: &Name, dialect: Dialect) -> Option<Strin
     }
     let columns = made.group?.list().into_iter().map(|mut one| {
         let part = one.part()?;
-        let plain = !matches!(one.token(), Some(Token::LParen | Token::Period));
+        let plain = !one.says("(") && !one.says(".");
         plain.then_some(part.folded)
     });
     let columns: Vec<String> = columns.collect::<Option<_>>()?;
@@ -236,10 +234,7 @@ fn quoted(name: &str) -> String {
 pub(super) fn types(group: Option<Reader<'_>>) -> String {
     let all = group.map(Reader::list).unwrap_or_default();
     let all = all.into_iter().map(|one| {
-        let mut end = one.find(&["DEFAULT"]).unwrap_or(one.end);
-        end = (one.at..end)
-            .find(|at| matches!(one.sql.token(*at), Some(Token::Eq | Token::Assignment)))
-            .unwrap_or(end);
+        let end = one.find(&["DEFAULT", ": =", "="]).unwrap_or(one.end);
         one.until(end).in_line()
     });
     all.collect::<Vec<_>>().join(", ")

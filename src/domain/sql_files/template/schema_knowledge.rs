@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::sql_statement::{
+use crate::domain::dialect::Dialect;
+use crate::domain::sql::sql_statement::{
     self, Action, ConstraintKind, Create, Object, Security, SqlStatement,
 };
-use super::super::words::{self, Name, Part, Reader, Sql};
-use crate::domain::dialect::Dialect;
+use crate::domain::sql::words::{self, Name, Part, Reader, Sql};
 
 /// What a column holds where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -148,11 +148,9 @@ impl SchemaKnowledge {
                     self.renamed(from, &to.key());
                 }
             }
-            SqlStatement::Drop {
-                kind, names, on, ..
-            } => {
-                for (name, group) in names {
-                    let key = key(*kind, name, on.as_ref(), sql.dialect);
+            SqlStatement::Drop(it) => {
+                for (name, group) in &it.names {
+                    let key = key(it.kind, name, it.on.as_ref(), sql.dialect);
                     let left = self.definitions.remove(&key).unwrap_or_default();
                     let arguments = group.map(|group| sql_statement::arguments(Some(group)));
                     let left: Vec<Definition> = match arguments {
@@ -165,7 +163,7 @@ impl SchemaKnowledge {
                     if !left.is_empty() {
                         self.definitions.insert(key, left);
                     }
-                    if matches!(kind, Object::Table | Object::ForeignTable) {
+                    if matches!(it.kind, Object::Table | Object::ForeignTable) {
                         let table = name.key();
                         self.tables.remove(&table);
                         for all in self.definitions.values_mut() {

@@ -1,56 +1,38 @@
 //! The inverse of what takes something away, of comments and of rights.
 
-use super::super::sql_statement::{self, Object, Rights, SqlStatement};
-use super::super::words::{Name, Reader, Sql};
 use super::schema_knowledge::{Definition, SchemaKnowledge};
 use super::{Piece, archive, lost};
 use crate::domain::dialect::Dialect;
+use crate::domain::sql::sql_statement::{self, Drop, Object, Rights};
+use crate::domain::sql::words::{Name, Reader, Sql};
 
 fn note(text: &str) -> Piece {
     Piece::Note(text.to_owned())
 }
 
 /// `DROP`.
-pub(super) fn dropped(sql: &Sql, act: &SqlStatement<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
-    let SqlStatement::Drop {
-        kind,
-        names,
-        if_exists,
-        on,
-    } = act
-    else {
-        return Vec::new();
-    };
+pub(super) fn dropped(sql: &Sql, it: &Drop<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
     let mut pieces = Vec::new();
-    if sql.reader().find(&["CASCADE"]).is_some() {
+    if it.cascade {
         pieces.push(lost(
             sql,
             "what CASCADE takes with it is not written here. Make it again behind this.",
         ));
     }
-    for (name, group) in names.iter().rev() {
-        pieces.extend(one(
-            sql,
-            *kind,
-            name,
-            *group,
-            on.as_ref(),
-            *if_exists,
-            known,
-        ));
+    for (name, group) in it.names.iter().rev() {
+        pieces.extend(one(sql, it, name, *group, known));
     }
     pieces
 }
 
 fn one(
     sql: &Sql,
-    kind: Object,
+    it: &Drop<'_>,
     name: &Name,
     group: Option<Reader<'_>>,
-    on: Option<&Name>,
-    if_exists: bool,
     known: &SchemaKnowledge,
 ) -> Vec<Piece> {
+    let kind = it.kind;
     match kind {
         Object::Table | Object::ForeignTable => return vec![archive::table(sql, name, known)],
         Object::Role => {
@@ -67,7 +49,7 @@ fn one(
         }
         _ => {}
     }
-    let all = known.definitions(kind, name, on, sql.dialect);
+    let all = known.definitions(kind, name, it.on.as_ref(), sql.dialect);
     match find(all, group) {
         Some(before) if !before.changed => {
             let more = match kind {
@@ -93,7 +75,7 @@ fn one(
             note("With the owner, the rights and the version that it gets now."),
             Piece::Sql(format!("CREATE {} {}", kind.keyword(), name.written())),
         ],
-        None if if_exists => vec![lost(
+        None if it.if_exists => vec![lost(
             sql,
             &format!(
                 "no earlier migration makes {}, so that nothing is put back. Had it been there, write the statement that makes it.",

@@ -7,10 +7,10 @@ use super::reading::SUPABASE;
 use super::{By, Tables};
 use crate::domain::dialect::Dialect;
 use crate::domain::revision::RevisionId;
+use crate::domain::sql::script;
 use crate::domain::sql_files::file::{MigrationFile, version};
 use crate::domain::sql_files::history::{Dependency, Kind, Progress};
 use crate::domain::sql_files::literal::{has_nul, optional};
-use crate::domain::sql_files::script;
 use crate::domain::sql_files::supabase::RemoteMigration;
 
 /// Why a migration cannot be written down.

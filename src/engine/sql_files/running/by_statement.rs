@@ -11,8 +11,8 @@ use crate::domain::journal;
 use crate::domain::journal::StatementState;
 use crate::domain::query::RunErrorKind;
 use crate::domain::revision::RevisionId;
+use crate::domain::sql::script::Statement;
 use crate::domain::sql_files::history::Progress;
-use crate::domain::sql_files::script::Statement;
 use crate::domain::sql_files::script_mode::{
     ResumeFacts, digest, is_a_setting, next, script_digest, why_alone,
 };

@@ -7,7 +7,7 @@ use super::step::{Outcome, StepError};
 use super::{Script, SqlFiles, not_run};
 use crate::domain::dialect::Dialect;
 use crate::domain::plan::Step as Planned;
-use crate::domain::sql_files::script::Statement;
+use crate::domain::sql::script::Statement;
 use crate::domain::sql_files::script_mode::{ScriptMode, way};
 use crate::engine::{Engine as _, EngineError, Judge, Keep, Sequence, StepRun};
 use crate::failpoint;

@@ -6,7 +6,7 @@ use super::{Script, not_run};
 use crate::domain::dialect::Dialect;
 use crate::domain::interrupt::Interrupt;
 use crate::domain::query::{Execution, RunError, RunErrorKind, TextRows};
-use crate::domain::sql_files::script::Statement;
+use crate::domain::sql::script::Statement;
 use crate::domain::sql_files::script_mode::shortened;
 use crate::engine::{Ended, EngineError, Listener, StepRun};
 

@@ -3,7 +3,7 @@
 use super::step::{Step, StepError};
 use super::{Script, SqlFiles};
 use crate::domain::revision::RevisionId;
-use crate::domain::sql_files::script::Statement;
+use crate::domain::sql::script::Statement;
 use crate::failpoint;
 
 impl SqlFiles {

@@ -1,25 +1,17 @@
 //! What a statement means for the transaction that it is run in.
 
+use super::super::tokens::{Kind, outside};
 use super::Statement;
 use super::nesting::begins;
-use super::tokens::{Kind, Tokens};
 use crate::domain::dialect::Dialect;
 
 /// The words of a statement, in capitals, and of its symbols the `=`. What is in parentheses is not among them,
 /// for options there are named as statements are.
 fn words(text: &str, dialect: Dialect) -> Vec<String> {
-    let mut depth = 0_usize;
-    let mut words = Vec::new();
-    for token in Tokens::new(text, dialect).map_while(Result::ok) {
-        match token.kind {
-            Kind::Symbol if token.text == "(" => depth += 1,
-            Kind::Symbol if token.text == ")" => depth = depth.saturating_sub(1),
-            Kind::Word if depth == 0 => words.push(token.text.to_ascii_uppercase()),
-            Kind::Symbol if depth == 0 && token.text == "=" => words.push("=".to_owned()),
-            _ => {}
-        }
-    }
-    words
+    outside(text, dialect)
+        .filter(|token| token.kind == Kind::Word || token.is("="))
+        .map(|token| token.text.to_ascii_uppercase())
+        .collect()
 }
 
 impl Statement {

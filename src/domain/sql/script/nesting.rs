@@ -1,6 +1,6 @@
 //! Where a `;` stands inside a statement: in the body of a routine or a trigger.
 
-use super::tokens::{Kind, Token};
+use super::super::tokens::{Kind, Token};
 use crate::domain::dialect::Dialect;
 
 /// What is open in a statement.
@@ -84,7 +84,7 @@ impl Nesting {
     }
 
     /// Whether its words begin so; see [`begins`].
-    pub(super) fn begins(&self, pattern: &[&str]) -> bool {
+    pub(crate) fn begins(&self, pattern: &[&str]) -> bool {
         begins(&self.words, pattern)
     }
 
@@ -216,7 +216,7 @@ impl Nesting {
 }
 
 /// Whether words begin so: `A|B` is either, `A?` may be missing.
-pub(super) fn begins(words: &[String], pattern: &[&str]) -> bool {
+pub(crate) fn begins(words: &[String], pattern: &[&str]) -> bool {
     let mut words = words.iter();
     let mut word = words.next();
     for wanted in pattern {

@@ -1,11 +1,11 @@
 //! The pieces that a text of SQL is made of, as far as it takes to know what is code and what is none.
 
-use super::ScriptError;
+use super::script::ScriptError;
 use crate::domain::dialect::Dialect;
 
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Kind {
+pub(crate) enum Kind {
     Space,
     /// `-- ` or `#` to the end of the line, without that end.
     LineComment,
@@ -22,34 +22,49 @@ pub(in super::super) enum Kind {
     Client,
     /// What follows `COPY ... FROM STDIN`, to its last line.
     Data,
-    /// Anything else, a character each.
+    /// Anything else, a character each, and the `::` of PostgreSQL.
     Symbol,
 }
 
 /// A piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Token<'a> {
-    pub(in super::super) kind: Kind,
-    pub(in super::super) text: &'a str,
+pub(crate) struct Token<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) text: &'a str,
     /// Where it begins, in bytes.
-    pub(in super::super) at: usize,
+    pub(crate) at: usize,
     /// The line that it begins in, from 1.
-    pub(in super::super) line: usize,
+    pub(crate) line: usize,
 }
 
-impl Token<'_> {
+impl<'a> Token<'a> {
+    /// Whether it is this word or this symbol, which no quotes enclose.
+    pub(crate) fn says(&self, word: &str) -> bool {
+        matches!(self.kind, Kind::Word | Kind::Symbol) && self.text.eq_ignore_ascii_case(word)
+    }
+
+    /// A text or a name between its quotes, with what is doubled or escaped in it as it was written.
+    pub(crate) fn inside(&self) -> &'a str {
+        let text = self.text.trim_start_matches(['e', 'E']);
+        let quote = match self.kind {
+            Kind::Text | Kind::Name => dollar_tag(text).map_or(1, str::len),
+            _ => return self.text,
+        };
+        text.get(quote..text.len() - quote).unwrap_or_default()
+    }
+
     /// Whether it is this symbol.
-    pub(in super::super) fn is(&self, symbol: &str) -> bool {
+    pub(crate) fn is(&self, symbol: &str) -> bool {
         self.kind == Kind::Symbol && self.text == symbol
     }
 
     /// Whether it is this word, in whatever case.
-    pub(in super::super) fn is_word(&self, word: &str) -> bool {
+    pub(crate) fn is_word(&self, word: &str) -> bool {
         self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
     /// Whether a server reads it.
-    pub(in super::super) fn is_code(&self) -> bool {
+    pub(crate) fn is_code(&self) -> bool {
         !matches!(
             self.kind,
             Kind::Space | Kind::LineComment | Kind::BlockComment
@@ -58,7 +73,7 @@ impl Token<'_> {
 }
 
 /// Takes a text apart. Together the pieces are the text.
-pub(in super::super) struct Tokens<'a> {
+pub(crate) struct Tokens<'a> {
     text: &'a str,
     at: usize,
     line: usize,
@@ -69,6 +84,18 @@ pub(in super::super) struct Tokens<'a> {
     copy: Copying,
     /// `--` is a comment where a line begins with it, also where the server wants a space after it.
     bare_dashes: bool,
+}
+
+/// What a server reads of a text and stands in no parentheses, up to what never ends. The outer ones are among it.
+pub(crate) fn outside(text: &str, dialect: Dialect) -> impl Iterator<Item = Token<'_>> {
+    let mut depth = 0_usize;
+    let code = Tokens::new(text, dialect).map_while(Result::ok);
+    code.filter(Token::is_code).filter(move |token| {
+        depth = depth.saturating_sub(usize::from(token.is(")")));
+        let is_outside = depth == 0;
+        depth += usize::from(token.is("("));
+        is_outside
+    })
 }
 
 /// How much of `COPY ... FROM STDIN;` has gone by.
@@ -83,7 +110,7 @@ enum Copying {
 }
 
 impl<'a> Tokens<'a> {
-    pub(in super::super) fn new(text: &'a str, dialect: Dialect) -> Self {
+    pub(crate) fn new(text: &'a str, dialect: Dialect) -> Self {
         Self {
             text,
             at: 0,
@@ -97,7 +124,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// For the whole of a file, whose marks may be written `--ROLLBACK START` for every server.
-    pub(in super::super) fn of_file(text: &'a str, dialect: Dialect) -> Self {
+    pub(crate) fn of_file(text: &'a str, dialect: Dialect) -> Self {
         Self {
             bare_dashes: true,
             ..Self::new(text, dialect)
@@ -105,17 +132,17 @@ impl<'a> Tokens<'a> {
     }
 
     /// What is not read yet.
-    pub(super) fn rest(&self) -> &'a str {
+    pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
     /// Lets words end before `stop`.
-    pub(super) fn stop_at(&mut self, stop: Option<&'a str>) {
+    pub(crate) fn stop_at(&mut self, stop: Option<&'a str>) {
         self.stop = stop;
     }
 
     /// Gives the next `length` bytes as a piece.
-    pub(super) fn cut(&mut self, length: usize, kind: Kind) -> Token<'a> {
+    pub(crate) fn cut(&mut self, length: usize, kind: Kind) -> Token<'a> {
         let rest = self.rest();
         let length = length.min(rest.len());
         let text = rest.get(..length).unwrap_or(rest);
@@ -131,7 +158,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Gives what is left of the line, without its end.
-    pub(super) fn rest_of_line(&mut self) -> &'a str {
+    pub(crate) fn rest_of_line(&mut self) -> &'a str {
         let length = until(self.rest(), b"\r\n");
         self.cut(length, Kind::Client).text
     }
@@ -207,6 +234,7 @@ impl<'a> Tokens<'a> {
                 (end + 2 * tag.len(), Kind::Text)
             }
             '\\' => (until(rest, b"\r\n"), Kind::Client),
+            ':' if postgresql && rest.starts_with("::") => (2, Kind::Symbol),
             _ if first.is_ascii_digit() => (
                 rest.find(|it: char| !(it.is_ascii_alphanumeric() || it == '_' || it == '.'))
                     .unwrap_or(rest.len()),

@@ -3,11 +3,11 @@
 mod read;
 
 use super::words::{Name, Part, Reader};
-pub(super) use read::{arguments, constraint, read};
+pub(crate) use read::{arguments, constraint, read, tokens};
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Object {
+pub(crate) enum Object {
     Aggregate,
     Collation,
     Column,
@@ -38,7 +38,7 @@ pub(super) enum Object {
 
 impl Object {
     /// In the words of SQL, in small letters.
-    pub(super) fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Aggregate => "aggregate",
             Self::Collation => "collation",
@@ -70,17 +70,17 @@ impl Object {
     }
 
     /// In the words of SQL.
-    pub(super) fn keyword(self) -> String {
+    pub(crate) fn keyword(self) -> String {
         self.words().to_uppercase()
     }
 
     /// Whether it belongs to a table and is named beside it.
-    pub(super) fn is_of_a_table(self) -> bool {
+    pub(crate) fn is_of_a_table(self) -> bool {
         matches!(self, Self::Trigger | Self::Policy | Self::Rule)
     }
 
     /// Whether it is named with the types of its arguments.
-    pub(super) fn has_arguments(self) -> bool {
+    pub(crate) fn has_arguments(self) -> bool {
         matches!(self, Self::Function | Self::Procedure | Self::Aggregate)
     }
 }
@@ -91,25 +91,25 @@ impl Object {
     clippy::struct_excessive_bools,
     reason = "each is a clause that stands there or not"
 )]
-pub(super) struct Create<'a> {
-    pub(super) kind: Object,
-    pub(super) or_replace: bool,
-    pub(super) if_not_exists: bool,
-    pub(super) temporary: bool,
-    pub(super) concurrently: bool,
+pub(crate) struct Create<'a> {
+    pub(crate) kind: Object,
+    pub(crate) or_replace: bool,
+    pub(crate) if_not_exists: bool,
+    pub(crate) temporary: bool,
+    pub(crate) concurrently: bool,
     /// Unnamed are some indexes, statistics, and schemas that are named after a role.
-    pub(super) name: Option<Name>,
+    pub(crate) name: Option<Name>,
     /// The table of an index, a trigger, a policy, a rule.
-    pub(super) on: Option<Name>,
+    pub(crate) on: Option<Name>,
     /// What stands in the first brackets after the head: columns, arguments.
-    pub(super) group: Option<Reader<'a>>,
+    pub(crate) group: Option<Reader<'a>>,
     /// All after the head, these brackets included.
-    pub(super) rest: Reader<'a>,
+    pub(crate) rest: Reader<'a>,
 }
 
 /// A change of an object, or of what belongs to it.
 #[derive(Debug, Clone)]
-pub(super) enum Action<'a> {
+pub(crate) enum Action<'a> {
     AddColumn {
         name: Part,
         if_not_exists: bool,
@@ -193,6 +193,7 @@ pub(super) enum Action<'a> {
     },
     AddValue {
         value: String,
+        if_not_exists: bool,
     },
     RenameValue {
         from: String,
@@ -205,7 +206,7 @@ pub(super) enum Action<'a> {
 
 /// A sort of constraint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ConstraintKind {
+pub(crate) enum ConstraintKind {
     PrimaryKey,
     Unique,
     ForeignKey,
@@ -216,7 +217,7 @@ pub(super) enum ConstraintKind {
 
 /// What is done to the row level security of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Security {
+pub(crate) enum Security {
     Enable,
     Disable,
     Force,
@@ -225,7 +226,7 @@ pub(super) enum Security {
 
 /// What is done to rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rows {
+pub(crate) enum Rows {
     Insert,
     Update,
     Delete,
@@ -236,11 +237,12 @@ pub(super) enum Rows {
 
 /// What a statement does.
 #[derive(Debug, Clone)]
-pub(super) enum SqlStatement<'a> {
+pub(crate) enum SqlStatement<'a> {
     Create(Create<'a>),
     Alter {
         kind: Object,
         name: Name,
+        if_exists: bool,
         /// The table of a trigger, a policy, a rule.
         on: Option<Name>,
         /// The brackets with the types of its arguments.
@@ -249,13 +251,7 @@ pub(super) enum SqlStatement<'a> {
     },
     /// MariaDB: each under its old name.
     RenameTables(Vec<(Name, Name)>),
-    Drop {
-        kind: Object,
-        /// Each with the brackets behind it.
-        names: Vec<(Name, Option<Reader<'a>>)>,
-        if_exists: bool,
-        on: Option<Name>,
-    },
+    Drop(Drop<'a>),
     Comment {
         kind: Option<Object>,
         name: Option<Name>,
@@ -269,24 +265,46 @@ pub(super) enum SqlStatement<'a> {
         how: Rows,
         tables: Vec<Name>,
     },
+    /// The transaction ends, and what was done before stays or is lost.
+    EndsTransaction,
     /// Nothing that would have to be taken back.
     Harmless,
-    /// Its inverse cannot be known: calls, blocks, what is not known at all.
+    /// What it does cannot be known: calls, blocks, what is not known at all.
     Other,
+}
+
+/// Objects that are dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Drop<'a> {
+    pub(crate) kind: Object,
+    /// Each with the brackets behind it.
+    pub(crate) names: Vec<(Name, Option<Reader<'a>>)>,
+    pub(crate) if_exists: bool,
+    pub(crate) concurrently: bool,
+    pub(crate) on: Option<Name>,
+    pub(crate) cascade: bool,
 }
 
 /// Rights that are given or taken.
 #[derive(Debug, Clone)]
-pub(super) struct Rights<'a> {
-    pub(super) given: bool,
+pub(crate) struct Rights<'a> {
+    pub(crate) given: bool,
     /// `ALTER DEFAULT PRIVILEGES ...` up to `GRANT` or `REVOKE`.
-    pub(super) defaults: Option<Reader<'a>>,
+    pub(crate) defaults: Option<Reader<'a>>,
     /// `SELECT ON projects`, `reader`.
-    pub(super) what: Reader<'a>,
+    pub(crate) what: Reader<'a>,
     /// To or from whom.
-    pub(super) whom: Reader<'a>,
+    pub(crate) whom: Reader<'a>,
     /// `WITH GRANT OPTION` or `GRANT OPTION FOR`, or the same of `ADMIN`.
-    pub(super) option: bool,
+    pub(crate) option: bool,
     /// The kind and the names after `ON`.
-    pub(super) on: Option<(Object, Vec<Name>)>,
+    pub(crate) on: Option<(Object, Vec<Name>)>,
+}
+
+/// The text of a literal as it was written.
+pub(crate) fn unquoted(literal: &str) -> String {
+    let bare = literal
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''));
+    bare.map_or_else(|| literal.to_owned(), |bare| bare.replace("''", "'"))
 }

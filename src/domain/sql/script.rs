@@ -8,17 +8,16 @@
 //! What is assumed of the server are its defaults: `standard_conforming_strings` on PostgreSQL, neither
 //! `ANSI_QUOTES` nor `NO_BACKSLASH_ESCAPES` on MariaDB and MySQL.
 
-mod kind;
-pub(super) mod lint;
 mod nesting;
 #[cfg(test)]
 mod tests;
-pub(super) mod tokens;
+mod transaction;
 
 use std::ops::Range;
 
 use self::nesting::Nesting;
-use self::tokens::{Kind, Token, Tokens};
+pub(crate) use self::nesting::begins;
+use super::tokens::{Kind, Token, Tokens};
 use crate::domain::dialect::Dialect;
 
 /// One statement of a script.
@@ -41,7 +40,7 @@ pub struct ScriptError {
 }
 
 impl ScriptError {
-    fn new(line: usize, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(line: usize, reason: impl Into<String>) -> Self {
         Self {
             line,
             reason: reason.into(),
@@ -90,8 +89,8 @@ pub fn without_wrapper(sql: &str, dialect: Dialect) -> Result<String, ScriptErro
 
 /// Where a statement stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) text: Range<usize>,
+pub(crate) struct Span {
+    pub(crate) text: Range<usize>,
     /// Behind what ends it.
     end: usize,
     line: usize,
@@ -108,7 +107,7 @@ struct Open {
     copies: bool,
 }
 
-pub(super) fn spans(sql: &str, dialect: Dialect) -> Result<Vec<Span>, ScriptError> {
+pub(crate) fn spans(sql: &str, dialect: Dialect) -> Result<Vec<Span>, ScriptError> {
     let mut found = Vec::new();
     let mut open: Option<Open> = None;
     let mut delimiter: Option<&str> = None;

@@ -6,10 +6,9 @@
 //! 56, such as `ALTER DEFAULT PRIVILEGES`, `REFRESH MATERIALIZED VIEW`, `DROP RULE`, `DO` and `ALTER SEQUENCE`; for
 //! MariaDB it is 20 of 42, for SQLite 7 of 27. What is refused is what one of the small rules here says of it.
 
-use super::nesting::begins;
-use super::tokens::{Kind, Token, Tokens};
-use super::{ScriptError, Statement};
 use crate::domain::dialect::Dialect;
+use crate::domain::sql::script::{ScriptError, Statement, begins, statements};
+use crate::domain::sql::tokens::{Kind, Token, outside};
 
 /// What begins a statement on PostgreSQL.
 const POSTGRESQL: &str = "ABORT ALTER ANALYZE ANALYSE BEGIN CALL CHECKPOINT CLOSE CLUSTER COMMENT COMMIT COPY CREATE \
@@ -47,37 +46,22 @@ struct Piece<'a> {
     leads: bool,
 }
 
-fn pieces(text: &str, dialect: Dialect) -> Vec<Piece<'_>> {
-    let mut depth = 0_usize;
+fn pieces<'a>(text: &'a str, dialect: Dialect) -> Vec<Piece<'a>> {
     let mut line = 0;
-    let mut pieces = Vec::new();
-    for token in Tokens::new(text, dialect).map_while(Result::ok) {
-        if !token.is_code() {
-            continue;
-        }
-        if token.is(")") {
-            depth = depth.saturating_sub(1);
-        }
-        if depth == 0 {
-            pieces.push(Piece {
-                token,
-                word: token.text.to_ascii_uppercase(),
-                leads: token.line > line,
-            });
-        }
-        if token.is("(") {
-            depth += 1;
-        }
+    let piece = |token: Token<'a>| {
+        let leads = token.line > line;
         line = token.line;
-    }
-    pieces
+        Piece {
+            token,
+            word: token.text.to_ascii_uppercase(),
+            leads,
+        }
+    };
+    outside(text, dialect).map(piece).collect()
 }
 
 /// What is wrong with a statement, whatever the schema. The line is one of the script.
-pub(in super::super) fn lint_statement(
-    statement: &Statement,
-    dialect: Dialect,
-) -> Option<ScriptError> {
+pub(super) fn lint_statement(statement: &Statement, dialect: Dialect) -> Option<ScriptError> {
     let pieces = pieces(&statement.text, dialect);
     let words: Vec<String> = pieces.iter().map(|piece| piece.word.clone()).collect();
     let first = pieces.first()?;
@@ -251,11 +235,11 @@ fn shown(text: &str) -> String {
 
 /// Whether the text of a comment is a statement that somebody has taken out: of a kind that a rollback has, and
 /// with its end.
-pub(in super::super) fn is_statement(text: &str, dialect: Dialect) -> bool {
+pub(super) fn is_statement(text: &str, dialect: Dialect) -> bool {
     let Some(text) = text.trim().strip_suffix(';') else {
         return false;
     };
-    let Ok(found) = super::statements(text, dialect) else {
+    let Ok(found) = statements(text, dialect) else {
         return false;
     };
     let [one] = found.as_slice() else {

@@ -1,9 +1,8 @@
 //! Reads what a statement does off its words.
 
-use sqlparser::tokenizer::Token;
-
-use super::{Action, ConstraintKind, Create, Object, Rights, Rows, Security, SqlStatement};
-use crate::domain::sql_files::words::{Reader, Sql};
+use super::{Action, ConstraintKind, Create, Drop, Object, Rights, Rows, Security, SqlStatement};
+use crate::domain::dialect::Dialect;
+use crate::domain::sql::words::{Reader, Sql};
 
 /// The words that name a kind, the longer ones first.
 const KINDS: &[(&str, Object)] = &[
@@ -24,6 +23,7 @@ const KINDS: &[(&str, Object)] = &[
     ("PROCEDURE", Object::Procedure),
     ("PUBLICATION", Object::Publication),
     ("ROLE", Object::Role),
+    ("ROUTINE", Object::Function),
     ("RULE", Object::Rule),
     ("SCHEMA", Object::Schema),
     ("SEQUENCE", Object::Sequence),
@@ -38,6 +38,9 @@ const KINDS: &[(&str, Object)] = &[
 
 /// Takes the words of a kind.
 fn kind(reader: &mut Reader<'_>) -> Option<Object> {
+    if reader.says("USER MAPPING") {
+        return None;
+    }
     KINDS
         .iter()
         .find(|(words, _)| reader.eats(words))
@@ -46,18 +49,15 @@ fn kind(reader: &mut Reader<'_>) -> Option<Object> {
 
 /// Statements that leave nothing behind.
 const HARMLESS: &[&str] = &[
-    "ABORT",
     "ANALYZE",
     "ANALYSE",
     "BEGIN",
     "CHECKPOINT",
     "CLUSTER",
-    "COMMIT",
     "DEALLOCATE",
-    "DELIMITER",
+    "DESC",
+    "DESCRIBE",
     "DISCARD",
-    "END",
-    "EXPLAIN",
     "FLUSH",
     "LISTEN",
     "LOCK",
@@ -73,7 +73,6 @@ const HARMLESS: &[&str] = &[
     "SET",
     "SHOW",
     "START TRANSACTION",
-    "SELECT PG_CATALOG.SET_CONFIG",
     "UNLISTEN",
     "UNLOCK",
     "USE",
@@ -81,7 +80,7 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// Reads a statement.
-pub(in crate::domain::sql_files) fn read(sql: &Sql) -> SqlStatement<'_> {
+pub(crate) fn read(sql: &Sql) -> SqlStatement<'_> {
     let mut reader = sql.reader();
     let known = if reader.eats("CREATE") {
         create(reader).map(SqlStatement::Create)
@@ -89,15 +88,25 @@ pub(in crate::domain::sql_files) fn read(sql: &Sql) -> SqlStatement<'_> {
         rights(reader, true)
     } else if reader.eats("ALTER") {
         alter(reader)
+    } else if reader.eats_any(&["DROP TEMPORARY", "DROP TEMP"]) {
+        // It would go with the connection.
+        Some(SqlStatement::Harmless)
     } else if reader.eats("DROP") {
-        drop(reader)
+        drop(reader).map(SqlStatement::Drop)
     } else if reader.eats("COMMENT ON") {
         comment(reader)
     } else if reader.says("GRANT") || reader.says("REVOKE") {
         rights(reader, false)
     } else if reader.eats("RENAME TABLE") {
         rename_tables(reader)
-    } else if is_settings(reader) || HARMLESS.iter().any(|words| reader.says(words)) {
+    } else if reader.eats("BEGIN NOT ATOMIC") {
+        None
+    } else if ends_transaction(reader) {
+        Some(SqlStatement::EndsTransaction)
+    } else if is_settings(reader)
+        || explains(reader)
+        || HARMLESS.iter().any(|words| reader.says(words))
+    {
         Some(SqlStatement::Harmless)
     } else {
         rows(reader)
@@ -105,12 +114,35 @@ pub(in crate::domain::sql_files) fn read(sql: &Sql) -> SqlStatement<'_> {
     known.unwrap_or(SqlStatement::Other)
 }
 
+/// Alone on MariaDB and MySQL the beginning of a transaction commits what was open; elsewhere it is a warning or an
+/// error.
+fn ends_transaction(reader: Reader<'_>) -> bool {
+    let begins = reader.says("BEGIN") || reader.says("START TRANSACTION");
+    ["ABORT", "COMMIT", "END", "PREPARE TRANSACTION"]
+        .iter()
+        .any(|words| reader.says(words))
+        || reader.says("ROLLBACK") && reader.find(&["TO"]).is_none()
+        || begins && reader.sql.dialect == Dialect::MySql
+}
+
+/// With `ANALYZE` it is run.
+fn explains(mut reader: Reader<'_>) -> bool {
+    reader.eats("EXPLAIN")
+        && !reader.says("ANALYZE")
+        && reader
+            .group()
+            .is_none_or(|options| options.list().iter().all(|one| !one.says("ANALYZE")))
+}
+
 /// What `pg_dump` begins with.
 fn is_settings(mut reader: Reader<'_>) -> bool {
     reader.eats("SELECT")
-        && reader
-            .name()
-            .is_some_and(|name| name.last().folded == "set_config")
+        && reader.list().into_iter().all(|mut one| {
+            let sets = one
+                .name()
+                .is_some_and(|name| name.last().folded == "set_config");
+            sets && one.group().is_some() && one.is_done()
+        })
 }
 
 fn rows(mut reader: Reader<'_>) -> Option<SqlStatement<'_>> {
@@ -149,6 +181,17 @@ fn rows(mut reader: Reader<'_>) -> Option<SqlStatement<'_>> {
     Some(SqlStatement::Rows { how, tables })
 }
 
+/// What may stand before the kind of what is made. Behind any other word, as in `CREATE CAST ... WITH FUNCTION f`, a
+/// kind is of something that is used.
+const MODIFIERS: &[&str] = &[
+    "CONSTRAINT",
+    "GLOBAL",
+    "LOCAL",
+    "RECURSIVE",
+    "UNIQUE",
+    "UNLOGGED",
+];
+
 /// After `CREATE`.
 fn create(mut reader: Reader<'_>) -> Option<Create<'_>> {
     let mut made = Create {
@@ -163,6 +206,7 @@ fn create(mut reader: Reader<'_>) -> Option<Create<'_>> {
         rest: reader,
     };
     // MariaDB puts more words before the kind than others, such as whose rights are taken.
+    let mysql = reader.sql.dialect == Dialect::MySql;
     let limit = reader.at + 16;
     made.kind = loop {
         if let Some(kind) = kind(&mut reader) {
@@ -175,8 +219,10 @@ fn create(mut reader: Reader<'_>) -> Option<Create<'_>> {
             made.or_replace = true;
         } else if reader.eats_any(&["TEMPORARY", "TEMP"]) {
             made.temporary = true;
-        } else {
+        } else if mysql || MODIFIERS.iter().any(|word| reader.says(word)) {
             reader.skip();
+        } else {
+            return None;
         }
     };
     made.concurrently = reader.eats("CONCURRENTLY");
@@ -211,10 +257,10 @@ fn create(mut reader: Reader<'_>) -> Option<Create<'_>> {
 /// After `ALTER`.
 fn alter(mut reader: Reader<'_>) -> Option<SqlStatement<'_>> {
     let kind = kind(&mut reader)?;
-    reader.eats("IF EXISTS");
+    let if_exists = reader.eats("IF EXISTS");
     reader.eats("ONLY");
     let name = reader.name()?;
-    reader.eats_token(&Token::Mul);
+    reader.eats("*");
     let mut on = None;
     if kind.is_of_a_table() && reader.eats("ON") {
         on = Some(reader.name()?);
@@ -233,6 +279,7 @@ fn alter(mut reader: Reader<'_>) -> Option<SqlStatement<'_>> {
     Some(SqlStatement::Alter {
         kind,
         name,
+        if_exists,
         on,
         arguments,
         actions,
@@ -260,7 +307,7 @@ fn action(reader: Reader<'_>, kind: Object) -> Vec<Action<'_>> {
     if inside.eats("ADD") {
         inside.eats("COLUMN");
         inside.eats("IF NOT EXISTS");
-        if kind == Object::Table && inside.token() == Some(&Token::LParen) {
+        if kind == Object::Table && inside.says("(") {
             let columns = inside.group().map(Reader::list).unwrap_or_default();
             return columns
                 .into_iter()
@@ -274,9 +321,12 @@ fn action(reader: Reader<'_>, kind: Object) -> Vec<Action<'_>> {
 fn one_action(mut reader: Reader<'_>, kind: Object) -> Option<Action<'_>> {
     if kind == Object::Type {
         if reader.eats("ADD VALUE") {
-            reader.eats("IF NOT EXISTS");
+            let if_not_exists = reader.eats("IF NOT EXISTS");
             let value = reader.written(reader.at..reader.at + 1).to_owned();
-            return Some(Action::AddValue { value });
+            return Some(Action::AddValue {
+                value,
+                if_not_exists,
+            });
         }
         if reader.eats("RENAME VALUE") {
             let from = reader.written(reader.at..reader.at + 1).to_owned();
@@ -419,7 +469,7 @@ const CONSTRAINTS: &[(&str, ConstraintKind)] = &[
 ];
 
 /// A constraint of a table, in `CREATE TABLE` or after `ADD`.
-pub(in crate::domain::sql_files) fn constraint(mut reader: Reader<'_>) -> Option<Action<'_>> {
+pub(crate) fn constraint(mut reader: Reader<'_>) -> Option<Action<'_>> {
     let definition = reader;
     let mut name = None;
     if reader.eats("CONSTRAINT") {
@@ -433,9 +483,7 @@ pub(in crate::domain::sql_files) fn constraint(mut reader: Reader<'_>) -> Option
     reader.eats(words);
     let takes_a_column = |mut after: Reader<'_>| {
         after.skip();
-        after.token() != Some(&Token::LParen)
-            && !after.says("USING")
-            && after.token() != Some(&Token::Period)
+        !after.says("(") && !after.says("USING") && !after.says(".")
     };
     if *sort == ConstraintKind::Index
         || *sort == ConstraintKind::Unique
@@ -444,22 +492,19 @@ pub(in crate::domain::sql_files) fn constraint(mut reader: Reader<'_>) -> Option
         // A column may be called `key` or `index`.
         if name.is_none()
             && *sort == ConstraintKind::Index
-            && reader.token() != Some(&Token::LParen)
+            && !reader.says("(")
             && takes_a_column(reader)
             && !reader.says("IF NOT EXISTS")
         {
             return None;
         }
         reader.eats("IF NOT EXISTS");
-        if reader.token() != Some(&Token::LParen)
-            && !reader.says("NULLS")
-            && !reader.says("USING INDEX")
-        {
+        if !reader.says("(") && !reader.says("NULLS") && !reader.says("USING INDEX") {
             let written = reader.part();
             name = name.or(written);
         }
     }
-    while !reader.is_done() && reader.token() != Some(&Token::LParen) {
+    while !reader.is_done() && !reader.says("(") {
         reader.skip();
     }
     let columns = reader.group().map(Reader::list).unwrap_or_default();
@@ -539,35 +584,41 @@ fn rename_tables(reader: Reader<'_>) -> Option<SqlStatement<'_>> {
         let to = one.eats("TO").then(|| one.name()).flatten()?;
         Some((from, to))
     });
-    Some(SqlStatement::RenameTables(pairs.collect::<Option<_>>()?))
+    let pairs: Vec<_> = pairs.collect::<Option<_>>()?;
+    (!pairs.is_empty()).then_some(SqlStatement::RenameTables(pairs))
 }
 
 /// After `DROP`.
-fn drop(mut reader: Reader<'_>) -> Option<SqlStatement<'_>> {
-    reader.eats_any(&["TEMPORARY", "TEMP"]);
+fn drop(mut reader: Reader<'_>) -> Option<Drop<'_>> {
     let kind = kind(&mut reader)?;
-    reader.eats("CONCURRENTLY");
+    let concurrently = reader.eats("CONCURRENTLY");
     let if_exists = reader.eats("IF EXISTS");
     let end = reader
         .find(&["CASCADE", "RESTRICT", "ON"])
         .unwrap_or(reader.end);
-    let names = reader
-        .until(end)
-        .list()
-        .into_iter()
-        .filter_map(|mut one| Some((one.name()?, one.group())))
-        .collect();
+    let names = reader.until(end).list().into_iter().map(|mut one| {
+        let named = (one.name()?, one.group());
+        one.is_done().then_some(named)
+    });
+    let names: Vec<_> = names.collect::<Option<_>>()?;
     reader.at = end;
     let on = if reader.eats("ON") {
         Some(reader.name()?)
     } else {
         None
     };
-    Some(SqlStatement::Drop {
+    let cascade = reader.eats("CASCADE");
+    reader.eats("RESTRICT");
+    let options = ["ALGORITHM", "LOCK", "WITH"]
+        .iter()
+        .any(|word| reader.says(word));
+    (!names.is_empty() && (reader.is_done() || options)).then_some(Drop {
         kind,
         names,
         if_exists,
+        concurrently,
         on,
+        cascade,
     })
 }
 
@@ -635,19 +686,17 @@ fn rights(mut reader: Reader<'_>, defaults: bool) -> Option<SqlStatement<'_>> {
 }
 
 /// The arguments of a routine, as they are compared.
-pub(in crate::domain::sql_files) fn arguments(group: Option<Reader<'_>>) -> String {
-    let Some(group) = group else {
-        return String::new();
-    };
-    let all = group.list().into_iter().map(|one| {
-        let end = one.find(&["DEFAULT"]).unwrap_or(one.end);
-        let one = one.until(end);
-        let tokens = (one.at..one.end).filter_map(|at| one.sql.token(at));
-        let text: Vec<String> = tokens
-            .take_while(|token| **token != Token::Eq)
-            .map(|token| token.to_string().to_lowercase())
-            .collect();
-        text.join(" ")
+pub(crate) fn arguments(group: Option<Reader<'_>>) -> String {
+    let all = group.map(Reader::list).unwrap_or_default();
+    let all = all.into_iter().map(|one| {
+        let end = one.find(&["DEFAULT", ": =", "="]).unwrap_or(one.end);
+        tokens(one.until(end)).join(" ")
     });
     all.collect::<Vec<_>>().join(", ")
+}
+
+/// Each token in small letters.
+pub(crate) fn tokens(reader: Reader<'_>) -> Vec<String> {
+    let tokens = (reader.at..reader.end).filter_map(|at| reader.sql.token(at));
+    tokens.map(|token| token.text.to_lowercase()).collect()
 }

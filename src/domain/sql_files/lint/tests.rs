@@ -1,7 +1,6 @@
 use sqlparser::dialect::{MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::parser::Parser;
 
-use super::super::statements;
 use super::*;
 use Dialect::{MySql, Postgres, Sqlite};
 
