@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 
 use super::{schema_of, sqlite_connection};
+use crate::domain::dialect::Dialect;
 use crate::domain::query::TextRows;
 use crate::domain::schema::SchemaLines;
+use crate::domain::sql::tokens::{Kind, Token, Tokens};
 use rusqlite::{Connection, Error};
 
 /// Kind, table, name, what is said of it, and a default. The columns of a virtual table need a module
@@ -300,55 +302,23 @@ fn encloses(words: &[String]) -> bool {
 /// The words of a statement: names and keywords in lower case, names without needless quotes, texts
 /// as they are, each other character alone. Comments are none.
 fn words(sql: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut rest = sql;
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            _ if first.is_whitespace() => {
-                rest = &rest[first.len_utf8()..];
-                continue;
-            }
-            '-' if rest.starts_with("--") => {
-                rest = rest.split_once('\n').map_or("", |(_, after)| after);
-                continue;
-            }
-            '/' if rest.starts_with("/*") => {
-                rest = rest.split_once("*/").map_or("", |(_, after)| after);
-                continue;
-            }
-            '\'' | '"' | '`' => quoted_length(rest, first),
-            '[' => rest.find(']').map_or(rest.len(), |end| end + 1),
-            _ if is_word(first) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
-            _ => first.len_utf8(),
-        };
-        let (word, after) = rest.split_at(length);
-        rest = after;
-        let inner = word
-            .get(1..word.len().saturating_sub(1))
-            .unwrap_or_default();
-        let bare = !inner.is_empty() && inner.chars().all(is_word);
-        words.push(match first {
-            '"' | '`' | '[' if bare => inner.to_lowercase(),
-            '\'' | '"' | '`' | '[' => word.to_owned(),
-            _ => word.to_lowercase(),
-        });
-    }
-    words
+    let code = Tokens::new(sql, Dialect::Sqlite)
+        .map_while(Result::ok)
+        .filter(Token::is_code);
+    let word = |token: Token<'_>| match token.kind {
+        Kind::Name if !token.inside().is_empty() && token.inside().chars().all(is_word) => {
+            token.inside().to_lowercase()
+        }
+        Kind::Name | Kind::Text => token.text.to_owned(),
+        // Schemas that are kept from before have a point as a word of its own.
+        Kind::Number => token.text.replace('.', " . ").trim().to_lowercase(),
+        _ => token.text.to_lowercase(),
+    };
+    code.map(word).collect()
 }
 
 fn is_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_' || character == '$'
-}
-
-/// Up to the quote that closes; a doubled one does not.
-fn quoted_length(text: &str, quote: char) -> usize {
-    let mut characters = text.char_indices().skip(1).peekable();
-    while let Some((at, character)) = characters.next() {
-        if character == quote && characters.next_if(|(_, next)| *next == quote).is_none() {
-            return at + 1;
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]
