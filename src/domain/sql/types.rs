@@ -3,6 +3,7 @@
 //! Read word by word and not with a parser of SQL: a server prints names that no grammar has, and a
 //! type that is not known is still a type.
 
+use super::tokens::{Kind, Token, Tokens};
 use crate::domain::dialect::Dialect;
 use crate::domain::operation::{ColumnType, Family, TableName};
 
@@ -52,59 +53,43 @@ impl Parts {
         let mut parts = Self::default();
         let mut words: Vec<String> = Vec::new();
         let mut after: Vec<String> = Vec::new();
-        let mut bracketed = false;
-        let mut glued = false;
-        let mut rest = text.trim();
-        while let Some(first) = rest.chars().next() {
-            let end = match first {
-                '"' | '`' => {
-                    let (name, end) = quoted(rest, first, false);
-                    if !bracketed {
-                        parts.quoted = true;
-                        parts.piece(name, glued);
+        let (mut bracketed, mut inside, mut glued) = (false, false, false);
+        let mut argument = String::new();
+        let code = Tokens::new(text, dialect).map_while(Result::ok);
+        let mut code = code.filter(Token::is_code);
+        while let Some(token) = code.next() {
+            match (token.kind, token.text) {
+                (Kind::Symbol, mark @ ("," | ")")) if inside => {
+                    if !argument.is_empty() {
+                        parts.arguments.push(std::mem::take(&mut argument));
                     }
-                    glued = true;
-                    end
+                    inside = mark == ",";
                 }
-                '(' if !bracketed => {
-                    bracketed = true;
-                    glued = false;
-                    let (arguments, end) = arguments(&rest[1..], dialect);
-                    parts.arguments = arguments;
-                    end + 1
+                (Kind::Text, text) if inside => {
+                    parts.arguments.push(unquoted(text, dialect));
                 }
-                '[' => {
+                (_, text) if inside => argument.push_str(text),
+                (Kind::Symbol, "(") if !bracketed => (bracketed, inside) = (true, true),
+                (Kind::Symbol, "[") => {
                     parts.array = true;
-                    glued = false;
-                    rest.find(']').map_or(rest.len(), |end| end + 1)
+                    let _ = code.find(|token| token.is("]"));
                 }
-                '.' => {
-                    glued = true;
-                    1
+                (Kind::Name, _) if !bracketed => {
+                    let quote = &token.text[..1];
+                    parts.quoted = true;
+                    parts.piece(token.inside().replace(&quote.repeat(2), quote), glued);
                 }
-                _ if is_word(first) => {
-                    let end = rest
-                        .find(|letter: char| !is_word(letter))
-                        .unwrap_or(rest.len());
-                    let word = &rest[..end];
-                    if word.eq_ignore_ascii_case("array") && !words.is_empty() {
-                        parts.array = true;
-                    } else if bracketed {
-                        after.push(word.to_lowercase());
-                    } else {
-                        words.push(word.to_lowercase());
-                        parts.piece(word.to_owned(), glued);
-                    }
-                    // A point may follow, and then the next word belongs to this one.
-                    glued = false;
-                    end
+                (Kind::Word, word) if word.eq_ignore_ascii_case("array") && !words.is_empty() => {
+                    parts.array = true;
                 }
-                other => {
-                    glued = false;
-                    other.len_utf8()
+                (Kind::Word | Kind::Number, word) if bracketed => after.push(word.to_lowercase()),
+                (Kind::Word | Kind::Number, word) => {
+                    words.push(word.to_lowercase());
+                    parts.piece(word.to_owned(), glued);
                 }
-            };
-            rest = &rest[end..];
+                _ => {}
+            }
+            glued = token.is(".");
         }
         parts.name = words.join(" ");
         parts.rest = after.join(" ");
@@ -135,56 +120,21 @@ impl Parts {
     }
 }
 
-fn is_word(letter: char) -> bool {
-    letter.is_alphanumeric() || letter == '_' || letter == '$'
-}
-
-/// What stands between quotes, each doubled one once, and where the text goes on behind them.
-fn quoted(text: &str, quote: char, backslashes: bool) -> (String, usize) {
+/// A text without its quotes.
+fn unquoted(text: &str, dialect: Dialect) -> String {
+    let quote = text.chars().next();
+    let inside = &text[1..text.len() - 1];
     let mut content = String::new();
-    let mut letters = text.char_indices().skip(1).peekable();
-    while let Some((at, letter)) = letters.next() {
-        if letter == quote {
-            if letters.next_if(|(_, next)| *next == quote).is_none() {
-                return (content, at + letter.len_utf8());
-            }
-            content.push(quote);
-        } else if letter == '\\' && backslashes {
-            content.extend(letters.next().map(|(_, escaped)| escaped));
+    let mut letters = inside.chars();
+    while let Some(letter) = letters.next() {
+        let escapes = Some(letter) == quote || letter == '\\' && dialect == Dialect::MySql;
+        content.extend(if escapes {
+            letters.next()
         } else {
-            content.push(letter);
-        }
+            Some(letter)
+        });
     }
-    (content, text.len())
-}
-
-/// What stands in brackets, from behind the opening one, and where the text goes on.
-fn arguments(text: &str, dialect: Dialect) -> (Vec<String>, usize) {
-    let mut found = Vec::new();
-    let mut word = String::new();
-    let mut at = 0;
-    while let Some(letter) = text[at..].chars().next() {
-        match letter {
-            '\'' => {
-                let (value, end) = quoted(&text[at..], '\'', dialect == Dialect::MySql);
-                found.push(value);
-                at += end;
-                continue;
-            }
-            ',' | ')' => {
-                let done = std::mem::take(&mut word);
-                if !done.trim().is_empty() {
-                    found.push(done.trim().to_owned());
-                }
-            }
-            letter => word.push(letter),
-        }
-        at += letter.len_utf8();
-        if letter == ')' {
-            break;
-        }
-    }
-    (found, at)
+    content
 }
 
 fn describe(kind: &mut ColumnType, parts: &Parts, dialect: Dialect) {
