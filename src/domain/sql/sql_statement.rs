@@ -3,7 +3,7 @@
 mod read;
 
 use super::words::{Name, Part, Reader};
-pub(crate) use read::{arguments, constraint, read, tokens};
+pub(crate) use read::{arguments, constraint, is_settings, read, tokens};
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,6 +6,8 @@ use sha2::{Digest as _, Sha256};
 use super::history::Progress;
 use crate::domain::dialect::Dialect;
 use crate::domain::sql::script::Statement;
+use crate::domain::sql::sql_statement;
+use crate::domain::sql::words::Sql;
 
 /// How a script is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +117,9 @@ pub fn next(
     let sent = statements
         .get(done)
         .filter(|_| known.in_flight.is_some_and(|(at, _)| at == done));
-    if dialect == Dialect::MySql && sent.is_some_and(|sent| commits_where_it_likes(&sent.text)) {
+    if dialect == Dialect::MySql
+        && sent.is_some_and(|sent| commits_where_it_likes(&Sql::new(&sent.text, dialect)))
+    {
         return Err(format!(
             "{done} of its {of} statements are done, and what statement {} calls may be half done",
             done + 1
@@ -146,7 +150,9 @@ pub fn next(
             "{changed}, and statement {} was not what changed it",
             done + 1
         )),
-        Some(statement) if known.whole_statements && is_of_one_object(&statement.text) => {
+        Some(statement)
+            if known.whole_statements && is_of_one_object(&Sql::new(&statement.text, dialect)) =>
+        {
             Ok(done + 1)
         }
         Some(_) => Err(format!(
@@ -158,55 +164,33 @@ pub fn next(
 
 /// Whether a server that does statements whole does so with this one: of several objects it drops one after the
 /// other.
-fn is_of_one_object(text: &str) -> bool {
-    let words = shown_words(text);
-    let mut words = words.iter().map(String::as_str);
-    match words.next() {
-        Some("DROP") => !text.contains(',') && !matches!(words.next(), Some("DATABASE" | "SCHEMA")),
-        _ => true,
-    }
+fn is_of_one_object(sql: &Sql) -> bool {
+    let mut reader = sql.reader();
+    !reader.eats("DROP")
+        || !reader.says("DATABASE") && !reader.says("SCHEMA") && reader.find(&[","]).is_none()
 }
 
 /// Whether a statement runs others that may commit in between.
-fn commits_where_it_likes(text: &str) -> bool {
-    let words = shown_words(text);
-    matches!(words.first().map(String::as_str), Some("CALL" | "EXECUTE"))
-}
-
-/// The first words of a statement in capitals, without comments before them.
-fn shown_words(text: &str) -> Vec<String> {
-    let mut rest = text.trim_start();
-    loop {
-        let after = if let Some(comment) = rest.strip_prefix("/*") {
-            comment.split_once("*/").map(|(_, after)| after)
-        } else if rest.starts_with("--") || rest.starts_with('#') {
-            rest.split_once('\n').map(|(_, after)| after)
-        } else {
-            break;
-        };
-        rest = after.unwrap_or_default().trim_start();
-    }
-    rest.split(|sign: char| sign.is_whitespace() || matches!(sign, '(' | '=' | '.' | ';'))
-        .filter(|word| !word.is_empty())
-        .take(3)
-        .map(str::to_uppercase)
-        .collect()
+fn commits_where_it_likes(sql: &Sql) -> bool {
+    sql.reader().says("CALL") || sql.reader().says("EXECUTE")
 }
 
 /// Whether a statement settles something for the session alone, so that a script that goes on needs it again.
-pub fn is_a_setting(text: &str) -> bool {
-    let words = shown_words(text);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        [
-            "SET",
-            "GLOBAL" | "PERSIST" | "PERSIST_ONLY" | "PASSWORD" | "DEFAULT" | "LOCAL",
-            ..,
-        ] => false,
-        ["SET" | "USE" | "PRAGMA", ..] => true,
-        ["SELECT", "PG_CATALOG" | "SET_CONFIG", ..] => text.to_lowercase().contains("set_config"),
-        _ => false,
+pub fn is_a_setting(text: &str, dialect: Dialect) -> bool {
+    let sql = Sql::new(text, dialect);
+    let mut reader = sql.reader();
+    if reader.eats("SET") {
+        let lasting = [
+            "GLOBAL",
+            "PERSIST",
+            "PERSIST_ONLY",
+            "PASSWORD",
+            "DEFAULT",
+            "LOCAL",
+        ];
+        return !lasting.iter().any(|word| reader.says(word));
     }
+    reader.says("USE") || reader.says("PRAGMA") || sql_statement::is_settings(reader)
 }
 
 #[cfg(test)]
@@ -320,6 +304,7 @@ mod tests {
 
     #[test]
     fn settings_of_the_session_are_known() {
+        let dialect = Dialect::MySql;
         for (text, expected) in [
             ("SET foreign_key_checks = 0", true),
             ("/* why */ set @a = 1", true),
@@ -334,7 +319,7 @@ mod tests {
             ("SELECT 1", false),
             ("DROP TABLE a", false),
         ] {
-            assert_eq!(is_a_setting(text), expected, "{text}");
+            assert_eq!(is_a_setting(text, dialect), expected, "{text}");
         }
     }
 

@@ -58,7 +58,7 @@ impl SqlFiles {
                 script: script_digest(&statements[..done]),
             },
         };
-        step.kept = kept(statements, done);
+        step.kept = kept(statements, done, self.tables.dialect);
         under_way.begin(step)?;
         for at in done..statements.len() {
             under_way.one(step, at)?;
@@ -123,9 +123,9 @@ impl SqlFiles {
 }
 
 /// What is done and stays so. A setting ends with its session.
-fn kept(statements: &[Statement], done: usize) -> Option<(usize, usize)> {
+fn kept(statements: &[Statement], done: usize, dialect: Dialect) -> Option<(usize, usize)> {
     let mut done_ones = statements.iter().take(done);
-    let stays = done_ones.any(|statement| !is_a_setting(&statement.text));
+    let stays = done_ones.any(|statement| !is_a_setting(&statement.text, dialect));
     stays.then_some((done, statements.len()))
 }
 
@@ -153,7 +153,7 @@ impl UnderWay<'_> {
         step.ours("commit", "COMMIT")?;
         failpoint::point("after_progress_begun");
         for (at, statement) in self.statements[..self.progress.done].iter().enumerate() {
-            if is_a_setting(&statement.text) {
+            if is_a_setting(&statement.text, engine.tables.dialect) {
                 step.statement(self.script, at, self.statements)?;
             }
         }
@@ -178,7 +178,7 @@ impl UnderWay<'_> {
             self.tell(step, at, StatementState::Refused, None)?;
         }
         done?;
-        step.kept = kept(self.statements, at + 1);
+        step.kept = kept(self.statements, at + 1, self.engine.tables.dialect);
         failpoint::point("after_progress");
         let schema = Some(self.progress.schema.clone()).filter(|schema| !schema.is_empty());
         self.tell(step, at, StatementState::Ended, schema)?;
