@@ -135,7 +135,7 @@ fn explains(mut reader: Reader<'_>) -> bool {
 }
 
 /// What `pg_dump` begins with.
-fn is_settings(mut reader: Reader<'_>) -> bool {
+pub(crate) fn is_settings(mut reader: Reader<'_>) -> bool {
     reader.eats("SELECT")
         && reader.list().into_iter().all(|mut one| {
             let sets = one
@@ -480,6 +480,9 @@ pub(crate) fn constraint(mut reader: Reader<'_>) -> Option<Action<'_>> {
         }
     }
     let (words, sort) = CONSTRAINTS.iter().find(|(words, _)| reader.says(words))?;
+    if *sort == ConstraintKind::Index && reader.sql.dialect != Dialect::MySql {
+        return None;
+    }
     reader.eats(words);
     let takes_a_column = |mut after: Reader<'_>| {
         after.skip();

@@ -65,7 +65,7 @@ fn a_file_is_applied_if_what_it_creates_exists() {
     let files = [
         (
             "1",
-            "CREATE TABLE IF NOT EXISTS public.a (id int, \"X\" text, PRIMARY KEY (id));",
+            "CREATE TABLE IF NOT EXISTS public.a (id int, \"X\" text, key varchar(9), PRIMARY KEY (id));",
         ),
         (
             "2",
@@ -83,13 +83,18 @@ fn a_file_is_applied_if_what_it_creates_exists() {
     assert_eq!(
         judged(&files, &[]),
         [
-            "not: table a, column a.X, column a.id",
+            "not: table a, column a.X, column a.id, column a.key",
             "not: column a.y, index a_y",
             "not: function app.f",
             "nothing"
         ]
     );
-    let table = ["table public.a", "column public.a.id", "column public.a.X"];
+    let table = [
+        "table public.a",
+        "column public.a.id",
+        "column public.a.X",
+        "column public.a.key",
+    ];
     assert_eq!(judged(&files, &table)[0], "applied");
     let all = [
         &table[..],
