@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use rollback::domain::connection::{VersionRows, VersionTable};
 use serde_json::{Value, json};
 
 use crate::project::{Project, Run};
 use crate::support::{Kind, TestDatabase};
+use crate::walk::{rows, upgraded};
 
 /// Ten revisions, of which the first one, the last on the way down, does what it is told.
 pub(crate) fn ten(database: &TestDatabase<'_>, last: &str) -> Project {
@@ -36,15 +36,10 @@ pub(crate) fn ten(database: &TestDatabase<'_>, last: &str) -> Project {
             ),
         );
     }
-    project.engine("alembic upgrade heads");
+    database.filled("ten", || {
+        project.engine("alembic upgrade heads");
+    });
     project
-}
-
-pub(crate) fn rows(database: &TestDatabase<'_>) -> Vec<String> {
-    match database.open().version_rows(&VersionTable::default()) {
-        Ok(VersionRows::Rows(ids)) => ids.iter().map(ToString::to_string).collect(),
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Schema, version table and every row.
@@ -78,71 +73,67 @@ pub(crate) fn events(run: &Run, name: &str) -> Vec<Value> {
 pub(crate) const FAILS: &str = "op.drop_table(\"never_created\")";
 
 /// Turns red if a step before the failing one is committed, or is told as done.
-#[test]
-fn the_last_of_ten_steps_fails_and_nothing_happened() {
-    for kind in [Kind::PostgreSql, Kind::Sqlite] {
-        let database = TestDatabase::create(kind);
-        let project = ten(&database, FAILS);
-        let before = everything(&database);
-        let run = project
-            .run("downgrade-safe base -y --allow-failing --atomic --format json")
-            .exits(4);
-        assert_eq!(everything(&database), before, "{kind:?}\n{run}");
-        assert_eq!(rows(&database), ["r10"]);
-        let finished = &events(&run, "finished")[0];
-        assert_eq!(finished["removed"], json!([]), "{run}");
-        assert_eq!(finished["current"], json!(["r10"]), "{run}");
-        assert_eq!(events(&run, "step_failed")[0]["removes"], "r01", "{run}");
-        assert!(
-            run.stderr.contains("all that was done was taken back"),
+fn the_last_of_ten_steps_fails_and_nothing_happened(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = ten(&database, FAILS);
+    let before = everything(&database);
+    let run = project
+        .run("downgrade-safe base -y --allow-failing --atomic --format json")
+        .exits(4);
+    assert_eq!(everything(&database), before, "{kind:?}\n{run}");
+    assert_eq!(rows(&database), ["r10"]);
+    let finished = &events(&run, "finished")[0];
+    assert_eq!(finished["removed"], json!([]), "{run}");
+    assert_eq!(finished["current"], json!(["r10"]), "{run}");
+    assert_eq!(events(&run, "step_failed")[0]["removes"], "r01", "{run}");
+    assert!(
+        run.stderr.contains("all that was done was taken back"),
+        "{run}"
+    );
+    assert!(run.stderr.contains("rollback resume --atomic"), "{run}");
+    if kind == Kind::PostgreSql {
+        assert_eq!(events(&run, "step_applied").len(), 9, "{run}");
+        assert_eq!(events(&run, "step_finished").len(), 0, "{run}");
+    } else {
+        let folder = database.path().parent().unwrap().to_owned();
+        let left: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+    // With the cause mended, the advice goes the whole way.
+    let project = project.edit("migrations/versions/r01.py", FAILS, "pass");
+    project
+        .run("downgrade-safe --resume --atomic -y --allow-failing")
+        .exits(0);
+    assert_eq!(rows(&database), [""; 0], "{kind:?}");
+}
+on_each!(the_last_of_ten_steps_fails_and_nothing_happened: postgresql, sqlite);
+
+fn a_whole_that_succeeds_ends_where_single_steps_do(kind: Kind) {
+    let one_by_one = TestDatabase::create(kind);
+    let stepwise = ten(&one_by_one, "pass")
+        .run("downgrade-safe -9 -y --allow-failing --format json")
+        .exits(0);
+    let database = TestDatabase::create(kind);
+    let run = ten(&database, "pass")
+        .run("downgrade-safe -9 -y --allow-failing --atomic --format json")
+        .exits(0);
+    assert_eq!(everything(&database), everything(&one_by_one), "{run}");
+    for name in ["removed", "current"] {
+        assert_eq!(
+            events(&run, "finished")[0][name],
+            events(&stepwise, "finished")[0][name],
             "{run}"
         );
-        assert!(run.stderr.contains("rollback resume --atomic"), "{run}");
-        if kind == Kind::PostgreSql {
-            assert_eq!(events(&run, "step_applied").len(), 9, "{run}");
-            assert_eq!(events(&run, "step_finished").len(), 0, "{run}");
-        } else {
-            let folder = database.path().parent().unwrap().to_owned();
-            let left: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
-            assert_eq!(left.len(), 1, "{left:?}");
-        }
-        // With the cause mended, the advice goes the whole way.
-        let project = project.edit("migrations/versions/r01.py", FAILS, "pass");
-        project
-            .run("downgrade-safe --resume --atomic -y --allow-failing")
-            .exits(0);
-        assert_eq!(rows(&database), [""; 0], "{kind:?}");
     }
+    let heads = |run: &Run| -> Vec<Value> {
+        events(run, "step_finished")
+            .iter()
+            .map(|line| line["heads"].clone())
+            .collect()
+    };
+    assert_eq!(heads(&run), heads(&stepwise));
 }
-
-#[test]
-fn a_whole_that_succeeds_ends_where_single_steps_do() {
-    for kind in [Kind::PostgreSql, Kind::Sqlite] {
-        let one_by_one = TestDatabase::create(kind);
-        let stepwise = ten(&one_by_one, "pass")
-            .run("downgrade-safe -9 -y --allow-failing --format json")
-            .exits(0);
-        let database = TestDatabase::create(kind);
-        let run = ten(&database, "pass")
-            .run("downgrade-safe -9 -y --allow-failing --atomic --format json")
-            .exits(0);
-        assert_eq!(everything(&database), everything(&one_by_one), "{run}");
-        for name in ["removed", "current"] {
-            assert_eq!(
-                events(&run, "finished")[0][name],
-                events(&stepwise, "finished")[0][name],
-                "{run}"
-            );
-        }
-        let heads = |run: &Run| -> Vec<Value> {
-            events(run, "step_finished")
-                .iter()
-                .map(|line| line["heads"].clone())
-                .collect()
-        };
-        assert_eq!(heads(&run), heads(&stepwise));
-    }
-}
+on_each!(a_whole_that_succeeds_ends_where_single_steps_do: postgresql, sqlite);
 
 /// The engine is given the planned revisions, not a target that it would find a way to.
 #[test]
@@ -156,8 +147,7 @@ fn merges_branches_and_dependencies_are_walked_as_planned() {
         "two_heads",
     ] {
         let database = TestDatabase::create(Kind::PostgreSql);
-        let project = Project::alembic(shape).env("DATABASE_URL", database.url());
-        project.engine("alembic upgrade heads");
+        let project = upgraded(shape, &database);
         let plan = project.run("plan base --format json").exits(0).json();
         let run = project
             .run("downgrade-safe base -y --allow-failing --atomic --format json")

@@ -5,12 +5,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::atomic::{events, everything, rows, ten};
+use crate::atomic::{events, everything, ten};
 use crate::project::{Project, Run};
 use crate::support::{Kind, TestDatabase};
-use crate::walk::{until_step, upgraded};
-
-const WHOLE: [Kind; 2] = [Kind::PostgreSql, Kind::Sqlite];
+use crate::walk::{rows, until_step, upgraded};
 
 fn check(name: &str, text: &str, when: &str) -> String {
     format!("[[check]]\nname = '{name}'\n{text}\nwhen = '{when}'\n")
@@ -38,51 +36,47 @@ fn undone(project: &Project, database: &TestDatabase<'_>, exit: i32) -> Run {
 }
 
 /// Turns red if a check is made over a connection that does not see the transaction, or after its end.
-#[test]
-fn a_check_that_fails_takes_everything_back() {
-    for kind in WHOLE {
-        let database = TestDatabase::create(kind);
-        let project = ten(&database, "pass");
-        for (revision, when, step) in [("r08", "after_step", 2), ("r07", "after", 3)] {
-            let settings = [
-                check("mine", &until(revision), when),
-                check("well", "sql = 'SELECT count(*) FROM t1'\nexpect = 2", when),
-            ];
-            std::fs::write(project.root().join("rollback.toml"), settings.concat()).unwrap();
-            let run = undone(&project, &database, 4);
-            assert!(
-                run.stderr.contains("the check \"mine\" failed"),
-                "{kind:?}\n{run}"
-            );
-            assert_eq!(events(&run, "step_failed")[0]["step"], step, "{run}");
-            project.run("downgrade-safe --abandon").exits(0);
-        }
-        std::fs::remove_file(project.root().join("rollback.toml")).unwrap();
-        project
-            .run("downgrade-safe -3 -y --allow-failing --atomic")
-            .exits(0);
-        assert_eq!(rows(&database), ["r07"]);
-    }
-}
-
-#[test]
-fn rows_that_another_table_lost_take_everything_back() {
-    for kind in WHOLE {
-        let database = TestDatabase::create(kind);
-        let project = ten(&database, "pass").edit(
-            "migrations/versions/r09.py",
-            "    op.drop_table(\"t9\")\n",
-            "    op.drop_table(\"t9\")\n    op.execute(\"DELETE FROM t1 WHERE id = 1\")\n",
-        );
+fn a_check_that_fails_takes_everything_back(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = ten(&database, "pass");
+    for (revision, when, step) in [("r08", "after_step", 2), ("r07", "after", 3)] {
+        let settings = [
+            check("mine", &until(revision), when),
+            check("well", "sql = 'SELECT count(*) FROM t1'\nexpect = 2", when),
+        ];
+        std::fs::write(project.root().join("rollback.toml"), settings.concat()).unwrap();
         let run = undone(&project, &database, 4);
-        assert!(run.stderr.contains("t1 had 2 rows and has 1"), "{run}");
-        let project = project.file("rollback.toml", "may_lose_rows = ['t1']");
-        project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(0);
-        assert_eq!(rows(&database), ["r07"]);
+        assert!(
+            run.stderr.contains("the check \"mine\" failed"),
+            "{kind:?}\n{run}"
+        );
+        assert_eq!(events(&run, "step_failed")[0]["step"], step, "{run}");
+        project.run("downgrade-safe --abandon").exits(0);
     }
+    std::fs::remove_file(project.root().join("rollback.toml")).unwrap();
+    project
+        .run("downgrade-safe -3 -y --allow-failing --atomic")
+        .exits(0);
+    assert_eq!(rows(&database), ["r07"]);
 }
+on_each!(a_check_that_fails_takes_everything_back: postgresql, sqlite);
+
+fn rows_that_another_table_lost_take_everything_back(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = ten(&database, "pass").edit(
+        "migrations/versions/r09.py",
+        "    op.drop_table(\"t9\")\n",
+        "    op.drop_table(\"t9\")\n    op.execute(\"DELETE FROM t1 WHERE id = 1\")\n",
+    );
+    let run = undone(&project, &database, 4);
+    assert!(run.stderr.contains("t1 had 2 rows and has 1"), "{run}");
+    let project = project.file("rollback.toml", "may_lose_rows = ['t1']");
+    project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(0);
+    assert_eq!(rows(&database), ["r07"]);
+}
+on_each!(rows_that_another_table_lost_take_everything_back: postgresql, sqlite);
 
 /// A query of a check that fails or hangs is a fault of the check, and leaves the transaction as it was.
 #[test]
@@ -197,28 +191,26 @@ fn the_record_has_what_each_step_of_a_transaction_did() {
     }
 }
 
-#[test]
-fn a_signal_takes_a_whole_back_before_its_next_step() {
-    for kind in WHOLE {
-        let database = TestDatabase::create(kind);
-        let project = upgraded("slow", &database);
-        let before = everything(&database);
-        let (child, _) = until_step(
-            &project,
-            "downgrade-safe -3 -y --allow-failing --atomic --format json",
-            2,
-        );
-        let pid = Pid::from_raw(child.id().try_into().unwrap());
-        kill(pid, Signal::SIGINT).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let told = project.told(&output);
-        assert_eq!(output.status.code(), Some(130), "{kind:?}\n{told}");
-        assert_eq!(everything(&database), before, "{kind:?}\n{told}");
-        project
-            .run("downgrade-safe --resume --atomic -y --allow-failing")
-            .exits(0);
-    }
+fn a_signal_takes_a_whole_back_before_its_next_step(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded("slow", &database);
+    let before = everything(&database);
+    let (child, _) = until_step(
+        &project,
+        "downgrade-safe -3 -y --allow-failing --atomic --format json",
+        2,
+    );
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    kill(pid, Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = project.told(&output);
+    assert_eq!(output.status.code(), Some(130), "{kind:?}\n{told}");
+    assert_eq!(everything(&database), before, "{kind:?}\n{told}");
+    project
+        .run("downgrade-safe --resume --atomic -y --allow-failing")
+        .exits(0);
 }
+on_each!(a_signal_takes_a_whole_back_before_its_next_step: postgresql, sqlite);
 
 /// Old releases of Alembic and SQLAlchemy have the hooks that the bridge needs.
 #[test]

@@ -3,42 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use crate::atomic::{FAILS, events, everything, ten};
 use rollback::domain::schema::SchemaLines;
 
-use crate::atomic::{FAILS, events, everything, rows, ten};
+use crate::crash::gap;
 use crate::project::{Project, Run};
-use crate::support::{Kind, TestDatabase};
-
-/// Between two effects of a run in one transaction: see `fault::point` in `src/`.
-const IN_A_TRANSACTION: [&str; 9] = [
-    "after_whole",
-    "after_intent",
-    "inside_step:2",
-    "before_committing",
-    "after_committing",
-    "after_engine",
-    "after_done:1",
-    "after_done:3",
-    "before_ended",
-];
-
-/// The same with a copy of the file.
-const WITH_A_COPY: [&str; 10] = [
-    "after_copy",
-    "after_whole",
-    "after_intent:1",
-    "after_engine:2",
-    "after_done:2",
-    "before_committing",
-    "after_committing",
-    "after_recorded:1",
-    "after_recorded:3",
-    "before_ended",
-];
-
-fn schema(database: &TestDatabase<'_>) -> SchemaLines {
-    database.open().schema().unwrap()
-}
+use crate::support::{Kind, Shared, TestDatabase};
+use crate::walk::{rows, schema};
 
 fn killed(project: &Project, line: &str, gap: &str) {
     let run = project
@@ -76,52 +47,61 @@ fn copies(database: &TestDatabase<'_>) -> Vec<String> {
         .collect()
 }
 
-fn killed_at_every_gap(kind: Kind, gaps: &[&str]) {
-    let undisturbed = TestDatabase::create(kind);
-    ten(&undisturbed, "pass")
-        .run("downgrade-safe -3 -y --allow-failing --atomic")
-        .exits(0);
-    let expected = (rows(&undisturbed), schema(&undisturbed));
-    for gap in gaps {
+/// What a run leaves that nothing disturbs.
+fn undisturbed(kind: Kind) -> (Vec<String>, SchemaLines) {
+    static LEFT: Shared<Kind, (Vec<String>, SchemaLines)> = Shared::new();
+    LEFT.get(kind, || {
         let database = TestDatabase::create(kind);
-        let project = ten(&database, "pass");
-        killed(
-            &project,
-            "downgrade-safe -3 -y --allow-failing --atomic",
-            gap,
-        );
-        if *gap == "after_copy" {
-            // No run was begun: the copy is all there is of it.
-            assert_eq!(copies(&database).len(), 1);
-            project
-                .run("downgrade-safe -3 -y --allow-failing --atomic")
-                .exits(0);
-            assert_eq!((rows(&database), schema(&database)), expected, "{gap}");
-            continue;
-        }
-        let run = resumed(&project, "").exits(0);
-        assert_eq!(
-            (rows(&database), schema(&database)),
-            expected,
-            "{kind:?} {gap}\n{run}"
-        );
-        assert_eq!(copies(&database), [""; 0], "{gap}\n{run}");
-        project.run("downgrade-safe --resume").exits(1);
-        project
-            .run("downgrade-safe base -y --allow-failing --atomic")
+        ten(&database, "pass")
+            .run("downgrade-safe -3 -y --allow-failing --atomic")
             .exits(0);
+        (rows(&database), schema(&database))
+    })
+}
+
+fn a_transaction_is_killed_at_a_gap(kind: Kind, test: &str) {
+    let gap = gap(test);
+    let expected = undisturbed(kind);
+    let database = TestDatabase::create(kind);
+    let project = ten(&database, "pass");
+    killed(
+        &project,
+        "downgrade-safe -3 -y --allow-failing --atomic",
+        &gap,
+    );
+    if gap == "after_copy" {
+        // No run was begun: the copy is all there is of it.
+        assert_eq!(copies(&database).len(), 1);
+        project
+            .run("downgrade-safe -3 -y --allow-failing --atomic")
+            .exits(0);
+        assert_eq!((rows(&database), schema(&database)), expected, "{gap}");
+        return;
     }
+    let run = resumed(&project, "").exits(0);
+    assert_eq!(
+        (rows(&database), schema(&database)),
+        expected,
+        "{kind:?} {gap}\n{run}"
+    );
+    assert_eq!(copies(&database), [""; 0], "{gap}\n{run}");
+    project.run("downgrade-safe --resume").exits(1);
+    project
+        .run("downgrade-safe base -y --allow-failing --atomic")
+        .exits(0);
 }
+on_each!(a_transaction_is_killed_at_a_gap: postgresql; [
+    after_whole, after_intent, inside_step_2, before_committing, after_committing,
+    after_engine, after_done_1, after_done_3, before_ended
+]);
 
-#[test]
-fn a_whole_is_killed_at_every_gap_on_postgresql() {
-    killed_at_every_gap(Kind::PostgreSql, &IN_A_TRANSACTION);
+fn a_whole_with_a_copy_is_killed_at_a_gap(kind: Kind, test: &str) {
+    a_transaction_is_killed_at_a_gap(kind, test);
 }
-
-#[test]
-fn a_whole_is_killed_at_every_gap_on_sqlite() {
-    killed_at_every_gap(Kind::Sqlite, &WITH_A_COPY);
-}
+on_each!(a_whole_with_a_copy_is_killed_at_a_gap: sqlite; [
+    after_copy, after_whole, after_intent_1, after_engine_2, after_done_2,
+    before_committing, after_committing, after_recorded_1, after_recorded_3, before_ended
+]);
 
 /// Turns red if a whole is gone on with step by step, or recorded twice.
 #[test]

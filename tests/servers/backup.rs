@@ -537,28 +537,26 @@ fn what_is_written_meanwhile_is_neither_in_the_file_nor_in_its_contents() {
 }
 
 /// Turns red if a backup goes on after the operator's first signal, or is taken for one.
-#[test]
-fn the_first_signal_ends_a_backup() {
-    for kind in Kind::SERVERS {
-        let (client, loader) = kind.clients();
-        let database = TestDatabase::create(kind);
-        let mut place = Place::new();
-        for name in [loader, "pg_restore"] {
-            place.program(name, &format!("exec {} \"$@\"", real(name).display()));
-        }
-        let version = format!("exec {} --version", real(client).display());
-        place.program(
-            client,
-            &format!("case \"$*\" in *--version*) {version};; esac; sleep 60"),
-        );
-        let interrupt = place.interrupt.clone();
-        let error = place
-            .backups(&database.facts())
-            .dump(&place.file("a"), &mut |_| interrupt.raise())
-            .unwrap_err();
-        assert!(matches!(error, BackupError::Interrupted), "{error}");
+fn the_first_signal_ends_a_backup(kind: Kind) {
+    let (client, loader) = kind.clients();
+    let database = TestDatabase::create(kind);
+    let mut place = Place::new();
+    for name in [loader, "pg_restore"] {
+        place.program(name, &format!("exec {} \"$@\"", real(name).display()));
     }
+    let version = format!("exec {} --version", real(client).display());
+    place.program(
+        client,
+        &format!("case \"$*\" in *--version*) {version};; esac; sleep 60"),
+    );
+    let interrupt = place.interrupt.clone();
+    let error = place
+        .backups(&database.facts())
+        .dump(&place.file("a"), &mut |_| interrupt.raise())
+        .unwrap_err();
+    assert!(matches!(error, BackupError::Interrupted), "{error}");
 }
+on_each!(the_first_signal_ends_a_backup: postgresql, mariadb);
 
 /// Turns red if a client that cannot read the server is started, or a fitting one beside it is missed.
 #[test]

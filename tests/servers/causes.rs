@@ -156,71 +156,65 @@ fn a_step_that_stands_in_its_own_way_is_told_from_what_it_found() {
 
 /// Turns red if repeated rows pass on a server, if the step is begun, or if the suggested statement leaves another
 /// number of rows than one.
-#[test]
-fn repeated_rows_are_refused_and_can_be_corrected() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = project(&database, NOTES, ("pass", "pass"));
-        for statement in [
-            "DROP TABLE alembic_version",
-            "CREATE TABLE alembic_version (version_num VARCHAR(32))",
-            "INSERT INTO alembic_version VALUES ('bbbb1111'), ('bbbb1111'), ('bbbb1111')",
-        ] {
-            database.execute(statement);
-        }
-        let run = project.run("downgrade-safe -1 -y").exits(3);
-        assert!(
-            run.stderr.contains("has the row bbbb1111 3 times"),
-            "{kind:?}: {run}"
-        );
-        let correction = run.stderr.split_once("correct it: ").unwrap().1;
-        database.execute(correction.lines().next().unwrap().trim_end_matches(';'));
-        let rows = database.query("SELECT version_num FROM alembic_version");
-        assert_eq!(rows, [[Some("bbbb1111".to_owned())]], "{kind:?}");
-        project.run("downgrade-safe -1 -y").exits(0);
+fn repeated_rows_are_refused_and_can_be_corrected(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = project(&database, NOTES, ("pass", "pass"));
+    for statement in [
+        "DROP TABLE alembic_version",
+        "CREATE TABLE alembic_version (version_num VARCHAR(32))",
+        "INSERT INTO alembic_version VALUES ('bbbb1111'), ('bbbb1111'), ('bbbb1111')",
+    ] {
+        database.execute(statement);
     }
+    let run = project.run("downgrade-safe -1 -y").exits(3);
+    assert!(
+        run.stderr.contains("has the row bbbb1111 3 times"),
+        "{kind:?}: {run}"
+    );
+    let correction = run.stderr.split_once("correct it: ").unwrap().1;
+    database.execute(correction.lines().next().unwrap().trim_end_matches(';'));
+    let rows = database.query("SELECT version_num FROM alembic_version");
+    assert_eq!(rows, [[Some("bbbb1111".to_owned())]], "{kind:?}");
+    project.run("downgrade-safe -1 -y").exits(0);
 }
+on_each!(repeated_rows_are_refused_and_can_be_corrected: sqlite, postgresql, mariadb);
 
 /// Turns red if an emptied version table is called rolled back on a server.
-#[test]
-fn an_emptied_version_table_is_refused_on_each_server() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = project(&database, NOTES, ("pass", "pass"));
-        database.execute("DELETE FROM alembic_version");
-        let told = project.run("current").exits(0);
-        assert!(
-            told.stdout.contains("notes (made by aaaa1111)"),
-            "{kind:?}: {told}"
-        );
-        let run = project.run("downgrade-safe -1 -y").exits(3);
-        assert!(
-            run.stderr.contains("alembic stamp REVISION"),
-            "{kind:?}: {run}"
-        );
-    }
+fn an_emptied_version_table_is_refused_on_each_server(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = project(&database, NOTES, ("pass", "pass"));
+    database.execute("DELETE FROM alembic_version");
+    let told = project.run("current").exits(0);
+    assert!(
+        told.stdout.contains("notes (made by aaaa1111)"),
+        "{kind:?}: {told}"
+    );
+    let run = project.run("downgrade-safe -1 -y").exits(3);
+    assert!(
+        run.stderr.contains("alembic stamp REVISION"),
+        "{kind:?}: {run}"
+    );
 }
+on_each!(an_emptied_version_table_is_refused_on_each_server: sqlite, postgresql, mariadb);
 
 /// Turns red if a transaction that env.py leaves open is noticed on SQLite alone.
-#[test]
-fn a_transaction_that_is_left_open_is_refused_on_each_server() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = project(&database, NOTES, ("pass", "pass")).edit(
-            "migrations/env.py",
-            "context.configure(connection=connection)",
-            "connection.exec_driver_sql('SELECT 1').scalar()\n        context.configure(connection=connection)",
-        );
-        let run = project.run("downgrade-safe -1 -y").exits(3);
-        assert!(
-            run.stderr.contains("a transaction was open"),
-            "{kind:?}: {run}"
-        );
-        let project = project.edit(
-            "migrations/env.py",
-            "        context.configure(connection=connection)",
-            "        connection.commit()\n        context.configure(connection=connection)",
-        );
-        project.run("downgrade-safe -1 -y").exits(0);
-    }
+fn a_transaction_that_is_left_open_is_refused_on_each_server(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = project(&database, NOTES, ("pass", "pass")).edit(
+        "migrations/env.py",
+        "context.configure(connection=connection)",
+        "connection.exec_driver_sql('SELECT 1').scalar()\n        context.configure(connection=connection)",
+    );
+    let run = project.run("downgrade-safe -1 -y").exits(3);
+    assert!(
+        run.stderr.contains("a transaction was open"),
+        "{kind:?}: {run}"
+    );
+    let project = project.edit(
+        "migrations/env.py",
+        "        context.configure(connection=connection)",
+        "        connection.commit()\n        context.configure(connection=connection)",
+    );
+    project.run("downgrade-safe -1 -y").exits(0);
 }
+on_each!(a_transaction_that_is_left_open_is_refused_on_each_server: sqlite, postgresql, mariadb);

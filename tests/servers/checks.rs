@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use crate::project::{Project, Run};
 use crate::support::{Kind, TestDatabase};
+use crate::walk::upgraded;
 
 const LAST: &str = "migrations/versions/5e6f7a8b9c05_add_a_note_to_orders.py";
 
 /// `linear` at its head with two customers and an order, its last downgrade doing more than it should.
 fn doing(database: &TestDatabase<'_>, also: &str) -> Project {
-    let project = Project::alembic("linear").env("DATABASE_URL", database.url());
-    project.engine("alembic upgrade heads");
+    let project = upgraded("linear", database);
     database.execute(
         "INSERT INTO customers (id, name) VALUES (1, 'a'), (2, 'b');
          INSERT INTO orders (id, customer_id, placed_at) VALUES (1, 2, '2024-01-01')",
@@ -40,33 +40,31 @@ fn two_steps(project: &Project, exit: i32) -> Run {
         .exits(exit)
 }
 
-#[test]
-fn rows_that_another_table_lost_stop_the_run() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = doing(
-            &database,
-            "    op.execute('DELETE FROM customers WHERE id = 1')",
-        );
-        let told = failed(&two_steps(&project, 5));
-        assert!(
-            told.contains("customers had 2 rows and has 1"),
-            "{kind:?}: {told}"
-        );
-        // The step is done, so the run goes on from there.
-        project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(0);
+fn rows_that_another_table_lost_stop_the_run(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = doing(
+        &database,
+        "    op.execute('DELETE FROM customers WHERE id = 1')",
+    );
+    let told = failed(&two_steps(&project, 5));
+    assert!(
+        told.contains("customers had 2 rows and has 1"),
+        "{kind:?}: {told}"
+    );
+    // The step is done, so the run goes on from there.
+    project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(0);
 
-        let database = TestDatabase::create(kind);
-        let project = doing(
-            &database,
-            "    op.execute('DELETE FROM customers WHERE id = 1')",
-        )
-        .file("rollback.toml", "may_lose_rows = ['customers']");
-        two_steps(&project, 0);
-    }
+    let database = TestDatabase::create(kind);
+    let project = doing(
+        &database,
+        "    op.execute('DELETE FROM customers WHERE id = 1')",
+    )
+    .file("rollback.toml", "may_lose_rows = ['customers']");
+    two_steps(&project, 0);
 }
+on_each!(rows_that_another_table_lost_stop_the_run: sqlite, postgresql, mariadb);
 
 #[test]
 fn an_index_that_is_left_invalid_stops_the_run_on_postgresql() {
@@ -131,18 +129,16 @@ fn orphans_stop_the_run() {
     }
 }
 
-#[test]
-fn a_table_that_a_batch_migration_left_stops_the_run() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let also = "    op.execute('CREATE TABLE _alembic_tmp_x (id INTEGER)')";
-        let told = failed(&two_steps(&doing(&database, also), 5));
-        assert!(
-            told.contains("_alembic_tmp_x of a batch migration is left over"),
-            "{kind:?}: {told}"
-        );
-    }
+fn a_table_that_a_batch_migration_left_stops_the_run(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let also = "    op.execute('CREATE TABLE _alembic_tmp_x (id INTEGER)')";
+    let told = failed(&two_steps(&doing(&database, also), 5));
+    assert!(
+        told.contains("_alembic_tmp_x of a batch migration is left over"),
+        "{kind:?}: {told}"
+    );
 }
+on_each!(a_table_that_a_batch_migration_left_stops_the_run: sqlite, postgresql, mariadb);
 
 /// Answers each request with this status.
 fn serve(status: u16) -> String {
@@ -280,65 +276,63 @@ fn a_query_that_fails_is_not_one_that_takes_too_long() {
 }
 
 /// Turns red if a check can change what it looks at.
-#[test]
-fn a_query_cannot_change_anything() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        database.execute("CREATE TABLE kept (id INTEGER); INSERT INTO kept VALUES (1)");
-        let mut tried = vec![
-            "DELETE FROM kept",
-            "INSERT INTO kept VALUES (2)",
-            "UPDATE kept SET id = 3",
-            "DROP TABLE kept",
-            "ALTER TABLE kept ADD n INTEGER",
-            "CREATE TABLE more (id INTEGER)",
-            "CREATE INDEX more ON kept (id)",
-            "CREATE VIEW more AS SELECT * FROM kept",
-            "SELECT 1; DELETE FROM kept",
-        ];
-        if kind == Kind::MariaDb {
-            database.execute(
-                "CREATE TABLE plain (id INTEGER) ENGINE = MyISAM; INSERT INTO plain VALUES (1);
-                 CREATE FUNCTION sly () RETURNS INTEGER MODIFIES SQL DATA
-                 BEGIN DELETE FROM kept; RETURN 1; END",
-            );
-            tried.extend([
-                "DELETE FROM plain",
-                "DROP TABLE plain",
-                "TRUNCATE TABLE kept",
-                "RENAME TABLE kept TO more",
-                "REPLACE INTO kept VALUES (2)",
-                "OPTIMIZE TABLE plain",
-                "CREATE SEQUENCE more",
-                "SELECT sly()",
-                "BEGIN; DELETE FROM kept",
-                "ANALYZE DELETE FROM kept",
-                "GRANT SELECT ON kept TO 'nobody'@'localhost' IDENTIFIED BY 'x'",
-            ]);
-        }
-        let mut ours = database.open();
-        let before = ours.schema().unwrap();
-        for sql in tried {
-            let error = ours.query(sql, Duration::from_secs(2));
-            assert!(error.is_err(), "{kind:?}: {sql}: {error:?}");
-            assert_eq!(
-                database.query("SELECT * FROM kept"),
-                [[Some("1".to_owned())]],
-                "{kind:?}: {sql}"
-            );
-        }
-        if kind == Kind::MariaDb {
-            assert_eq!(database.query_one("SELECT id FROM plain"), "1");
-        }
-        assert_eq!(ours.schema().unwrap(), before, "{kind:?}");
-        // What a query left open would hold up the engine's next step.
-        let _ = ours.query("BEGIN; SELECT * FROM kept", Duration::from_secs(2));
-        database.execute("ALTER TABLE kept ADD n INTEGER");
-        // And the connection still reads.
-        let one = ours.query("SELECT id FROM kept", Duration::from_secs(2));
-        assert_eq!(one.unwrap(), Some(vec![vec![Some("1".to_owned())]]));
+fn a_query_cannot_change_anything(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    database.execute("CREATE TABLE kept (id INTEGER); INSERT INTO kept VALUES (1)");
+    let mut tried = vec![
+        "DELETE FROM kept",
+        "INSERT INTO kept VALUES (2)",
+        "UPDATE kept SET id = 3",
+        "DROP TABLE kept",
+        "ALTER TABLE kept ADD n INTEGER",
+        "CREATE TABLE more (id INTEGER)",
+        "CREATE INDEX more ON kept (id)",
+        "CREATE VIEW more AS SELECT * FROM kept",
+        "SELECT 1; DELETE FROM kept",
+    ];
+    if kind == Kind::MariaDb {
+        database.execute(
+            "CREATE TABLE plain (id INTEGER) ENGINE = MyISAM; INSERT INTO plain VALUES (1);
+             CREATE FUNCTION sly () RETURNS INTEGER MODIFIES SQL DATA
+             BEGIN DELETE FROM kept; RETURN 1; END",
+        );
+        tried.extend([
+            "DELETE FROM plain",
+            "DROP TABLE plain",
+            "TRUNCATE TABLE kept",
+            "RENAME TABLE kept TO more",
+            "REPLACE INTO kept VALUES (2)",
+            "OPTIMIZE TABLE plain",
+            "CREATE SEQUENCE more",
+            "SELECT sly()",
+            "BEGIN; DELETE FROM kept",
+            "ANALYZE DELETE FROM kept",
+            "GRANT SELECT ON kept TO 'nobody'@'localhost' IDENTIFIED BY 'x'",
+        ]);
     }
+    let mut ours = database.open();
+    let before = ours.schema().unwrap();
+    for sql in tried {
+        let error = ours.query(sql, Duration::from_secs(2));
+        assert!(error.is_err(), "{kind:?}: {sql}: {error:?}");
+        assert_eq!(
+            database.query("SELECT * FROM kept"),
+            [[Some("1".to_owned())]],
+            "{kind:?}: {sql}"
+        );
+    }
+    if kind == Kind::MariaDb {
+        assert_eq!(database.query_one("SELECT id FROM plain"), "1");
+    }
+    assert_eq!(ours.schema().unwrap(), before, "{kind:?}");
+    // What a query left open would hold up the engine's next step.
+    let _ = ours.query("BEGIN; SELECT * FROM kept", Duration::from_secs(2));
+    database.execute("ALTER TABLE kept ADD n INTEGER");
+    // And the connection still reads.
+    let one = ours.query("SELECT id FROM kept", Duration::from_secs(2));
+    assert_eq!(one.unwrap(), Some(vec![vec![Some("1".to_owned())]]));
 }
+on_each!(a_query_cannot_change_anything: sqlite, postgresql, mariadb);
 
 /// Turns red if what another run left is passed over in silence, by a new run or where no record is.
 #[test]

@@ -11,79 +11,64 @@ use rollback::domain::schema::SchemaLines;
 use serde_json::json;
 
 use crate::project::Project;
-use crate::support::{Kind, Server, TestDatabase};
-use crate::walk::{events, rows, until_step, upgraded};
-
-/// The gaps between two effects of a run: see `fault::point` in `src/`. The number is the passage: the
-/// second step, so that one is behind and some are ahead.
-const GAPS: [&str; 6] = [
-    "after_begun",
-    "after_intent:2",
-    "after_engine:2",
-    "after_look:2",
-    "after_done:2",
-    "before_ended",
-];
-
-fn schema(database: &TestDatabase<'_>) -> SchemaLines {
-    database.open().schema().unwrap()
-}
+use crate::support::{Kind, Server, Shared, TestDatabase};
+use crate::walk::{events, rows, schema, until_step, upgraded};
 
 /// What a run to the same target leaves that nothing disturbs.
-fn undisturbed(case: &str, kind: Kind, target: &str) -> (Vec<String>, SchemaLines) {
-    let database = TestDatabase::create(kind);
-    upgraded(case, &database)
-        .run(&format!("downgrade-safe {target} -y --allow-failing"))
-        .exits(0);
-    (rows(&database), schema(&database))
+fn undisturbed(case: &'static str, kind: Kind, target: &'static str) -> (Vec<String>, SchemaLines) {
+    type Key = (&'static str, Kind, &'static str);
+    static LEFT: Shared<Key, (Vec<String>, SchemaLines)> = Shared::new();
+    LEFT.get((case, kind, target), || {
+        let database = TestDatabase::create(kind);
+        upgraded(case, &database)
+            .run(&format!("downgrade-safe {target} -y --allow-failing"))
+            .exits(0);
+        (rows(&database), schema(&database))
+    })
 }
 
-fn killed_at_every_gap(kind: Kind) {
-    let expected = undisturbed("diamond", kind, "-3");
-    for gap in GAPS {
-        let database = TestDatabase::create(kind);
-        let project = upgraded("diamond", &database);
-        let killed = project
-            .rollback("downgrade-safe -3 -y --allow-failing")
-            .env("ROLLBACK_FAULT_POINT", gap)
-            .run();
-        assert_eq!(killed.code, None, "{kind:?} {gap}: not killed\n{killed}");
-        // A new run is refused until this one is settled.
-        let refused = project
-            .run("downgrade-safe base -y --allow-failing")
-            .exits(3);
-        assert!(refused.stderr.contains("rollback resume"), "{refused}");
-
-        let resumed = project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(0);
-        assert_eq!(
-            (rows(&database), schema(&database)),
-            expected,
-            "{kind:?} {gap}\n{resumed}"
-        );
-        // It is settled now, and a relative target was not counted anew.
-        project.run("downgrade-safe --resume").exits(1);
-        project
-            .run("downgrade-safe base -y --allow-failing")
-            .exits(0);
+/// A gap by the name of its test: `after_intent_2` is `after_intent:2`, its second passage. The gaps between two effects
+/// of a run are called so in `fault::point` of `src/`.
+pub(crate) fn gap(test: &str) -> String {
+    match test.rsplit_once('_') {
+        Some((name, passage)) if passage.parse::<u8>().is_ok() => format!("{name}:{passage}"),
+        _ => test.to_owned(),
     }
 }
 
-#[test]
-fn the_program_is_killed_at_every_gap_on_sqlite() {
-    killed_at_every_gap(Kind::Sqlite);
-}
+fn the_program_is_killed_at_a_gap(kind: Kind, test: &str) {
+    let expected = undisturbed("diamond", kind, "-3");
+    let database = TestDatabase::create(kind);
+    let project = upgraded("diamond", &database);
+    let killed = project
+        .rollback("downgrade-safe -3 -y --allow-failing")
+        .env("ROLLBACK_FAULT_POINT", &gap(test))
+        .run();
+    assert_eq!(killed.code, None, "{kind:?}: not killed\n{killed}");
+    // A new run is refused until this one is settled.
+    let refused = project
+        .run("downgrade-safe base -y --allow-failing")
+        .exits(3);
+    assert!(refused.stderr.contains("rollback resume"), "{refused}");
 
-#[test]
-fn the_program_is_killed_at_every_gap_on_postgresql() {
-    killed_at_every_gap(Kind::PostgreSql);
+    let resumed = project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(0);
+    assert_eq!(
+        (rows(&database), schema(&database)),
+        expected,
+        "{kind:?}\n{resumed}"
+    );
+    // It is settled now, and a relative target was not counted anew.
+    project.run("downgrade-safe --resume").exits(1);
+    project
+        .run("downgrade-safe base -y --allow-failing")
+        .exits(0);
 }
-
-#[test]
-fn the_program_is_killed_at_every_gap_on_mariadb() {
-    killed_at_every_gap(Kind::MariaDb);
-}
+// At the second step, so that one is behind and some are ahead.
+on_each!(the_program_is_killed_at_a_gap: sqlite, postgresql, mariadb; [
+    after_begun, after_intent_2, after_engine_2, after_look_2, after_done_2, before_ended
+]);
 
 /// Turns red if a resume plans the way to the target again: from the rows in the middle of this history it takes the
 /// same revisions in another order, and 17 of 40 kills could not be resumed.
@@ -174,110 +159,104 @@ fn engines(project: &Project, program: u32) -> Vec<Pid> {
         .collect()
 }
 
-#[test]
-fn the_engine_is_killed_in_the_middle_of_a_step() {
-    for kind in Kind::ALL {
-        let expected = undisturbed("slow", kind, "-3");
-        let database = TestDatabase::create(kind);
-        let project = upgraded("slow", &database);
-        let (mut child, _) = until_step(
-            &project,
-            "downgrade-safe -3 -y --allow-failing -v --format json",
-            2,
-        );
-        // Whatever waits to be told what to run is killed with the step, and must not be taken for it.
-        let words = until_told(&mut child, "Running downgrade 4444aaaa");
-        for engine in engines(&project, child.id()) {
-            let _ = kill(engine, Signal::SIGKILL);
-        }
-        drop(words);
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(
-            output.status.code(),
-            Some(4),
-            "{kind:?}\n{}",
-            project.told(&output)
-        );
-        project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(0);
-        assert_eq!((rows(&database), schema(&database)), expected, "{kind:?}");
+fn the_engine_is_killed_in_the_middle_of_a_step(kind: Kind) {
+    let expected = undisturbed("slow", kind, "-3");
+    let database = TestDatabase::create(kind);
+    let project = upgraded("slow", &database);
+    let (mut child, _) = until_step(
+        &project,
+        "downgrade-safe -3 -y --allow-failing -v --format json",
+        2,
+    );
+    // Whatever waits to be told what to run is killed with the step, and must not be taken for it.
+    let words = until_told(&mut child, "Running downgrade 4444aaaa");
+    for engine in engines(&project, child.id()) {
+        let _ = kill(engine, Signal::SIGKILL);
     }
+    drop(words);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(4),
+        "{kind:?}\n{}",
+        project.told(&output)
+    );
+    project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(0);
+    assert_eq!((rows(&database), schema(&database)), expected, "{kind:?}");
 }
+on_each!(the_engine_is_killed_in_the_middle_of_a_step: sqlite, postgresql, mariadb);
 
-#[test]
-fn an_engine_that_outlives_the_program_is_waited_for() {
-    for kind in Kind::ALL {
-        let expected = undisturbed("slow", kind, "-3");
-        let database = TestDatabase::create(kind);
-        // However busy the machine is, it is still at work when it is asked for.
-        let project = upgraded("slow", &database).edit(
-            "migrations/versions/4444aaaa_create_the_fourth_table.py",
-            "    time.sleep(1)\n",
-            "    import os\n    print('at work', flush=True)\n    for _ in range(6000):\n        if os.path.exists('go'):\n            break\n        time.sleep(0.01)\n",
+fn an_engine_that_outlives_the_program_is_waited_for(kind: Kind) {
+    let expected = undisturbed("slow", kind, "-3");
+    let database = TestDatabase::create(kind);
+    // However busy the machine is, it is still at work when it is asked for.
+    let project = upgraded("slow", &database).edit(
+        "migrations/versions/4444aaaa_create_the_fourth_table.py",
+        "    time.sleep(1)\n",
+        "    import os\n    print('at work', flush=True)\n    for _ in range(6000):\n        if os.path.exists('go'):\n            break\n        time.sleep(0.01)\n",
+    );
+    let (mut child, _) = until_step(
+        &project,
+        "downgrade-safe -3 -y --allow-failing -v --format json",
+        2,
+    );
+    // Before it is in the step it dies with the program, which feeds it at its start and is asked before the step.
+    let _words = until_told(&mut child, "at work");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let refused = project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(6);
+    assert!(refused.stderr.contains("is still at work"), "{refused}");
+    let project = project.file("go", "");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !engines(&project, child.id()).is_empty() {
+        assert!(
+            Instant::now() < deadline,
+            "{kind:?}: the engine does not end"
         );
-        let (mut child, _) = until_step(
-            &project,
-            "downgrade-safe -3 -y --allow-failing -v --format json",
-            2,
-        );
-        // Before it is in the step it dies with the program, which feeds it at its start and is asked before the step.
-        let _words = until_told(&mut child, "at work");
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let refused = project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(6);
-        assert!(refused.stderr.contains("is still at work"), "{refused}");
-        let project = project.file("go", "");
-        let deadline = Instant::now() + Duration::from_mins(1);
-        while !engines(&project, child.id()).is_empty() {
-            assert!(
-                Instant::now() < deadline,
-                "{kind:?}: the engine does not end"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let resumed = project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(0);
-        // PostgreSQL keeps nothing of a step that nobody was left to judge.
-        assert_eq!(
-            resumed
-                .stderr
-                .contains("it happened without being recorded"),
-            kind != Kind::PostgreSql,
-            "{resumed}"
-        );
-        assert_eq!((rows(&database), schema(&database)), expected, "{kind:?}");
+        std::thread::sleep(Duration::from_millis(50));
     }
+    let resumed = project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(0);
+    // PostgreSQL keeps nothing of a step that nobody was left to judge.
+    assert_eq!(
+        resumed
+            .stderr
+            .contains("it happened without being recorded"),
+        kind != Kind::PostgreSql,
+        "{resumed}"
+    );
+    assert_eq!((rows(&database), schema(&database)), expected, "{kind:?}");
 }
+on_each!(an_engine_that_outlives_the_program_is_waited_for: sqlite, postgresql, mariadb);
 
-#[test]
-fn half_a_step_is_shown_line_by_line_and_gone_on_with_only_when_vouched_for() {
-    for kind in [Kind::Sqlite, Kind::MariaDb] {
-        let database = TestDatabase::create(kind);
-        let project = upgraded("failing", &database);
-        project.run("downgrade-safe -4 -y --allow-failing").exits(5);
-        let stopped = project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(5);
-        assert!(stopped.stderr.contains("half of it happened"), "{stopped}");
-        assert!(stopped.stderr.contains("gone: table e1b"), "{stopped}");
-        // The operator removes what fails in the script, and does by hand what is left of the step.
-        let script = "migrations/versions/3333aaaa_create_the_table_that_cannot_be_undone.py";
-        let project = project
-            .edit(script, "    op.drop_table(\"e1b\")\n", "    pass\n")
-            .edit(script, "    op.drop_table(\"never_created\")\n", "");
-        project
-            .run("downgrade-safe --resume --accept 4444 -y --allow-failing")
-            .exits(3);
-        project
-            .run("downgrade-safe --resume --accept 3333 -y --allow-failing")
-            .exits(0);
-        assert_eq!(rows(&database), ["1111aaaa"]);
-    }
+fn half_a_step_is_shown_line_by_line_and_gone_on_with_only_when_vouched_for(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded("failing", &database);
+    project.run("downgrade-safe -4 -y --allow-failing").exits(5);
+    let stopped = project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(5);
+    assert!(stopped.stderr.contains("half of it happened"), "{stopped}");
+    assert!(stopped.stderr.contains("gone: table e1b"), "{stopped}");
+    // The operator removes what fails in the script, and does by hand what is left of the step.
+    let script = "migrations/versions/3333aaaa_create_the_table_that_cannot_be_undone.py";
+    let project = project
+        .edit(script, "    op.drop_table(\"e1b\")\n", "    pass\n")
+        .edit(script, "    op.drop_table(\"never_created\")\n", "");
+    project
+        .run("downgrade-safe --resume --accept 4444 -y --allow-failing")
+        .exits(3);
+    project
+        .run("downgrade-safe --resume --accept 3333 -y --allow-failing")
+        .exits(0);
+    assert_eq!(rows(&database), ["1111aaaa"]);
 }
+on_each!(half_a_step_is_shown_line_by_line_and_gone_on_with_only_when_vouched_for: sqlite, mariadb);
 
 #[test]
 fn a_run_that_is_given_up_makes_way() {
@@ -292,40 +271,38 @@ fn a_run_that_is_given_up_makes_way() {
     project.run("downgrade-safe -1 -y --allow-failing").exits(4);
 }
 
-#[test]
-fn the_server_is_killed_in_the_middle_of_a_step() {
-    for kind in Kind::SERVERS {
-        let expected = undisturbed("slow", kind, "-3");
-        let server = Server::start(kind);
-        let database = server.create_database();
-        let project = upgraded("slow", &database);
-        let (mut child, _) = until_step(
-            &project,
-            "downgrade-safe -3 -y --allow-failing -v --format json",
-            2,
-        );
-        let words = until_told(&mut child, "Running downgrade 4444aaaa");
-        server.kill9();
-        drop(words);
-        let output = child.wait_with_output().unwrap();
+fn the_server_is_killed_in_the_middle_of_a_step(kind: Kind) {
+    let expected = undisturbed("slow", kind, "-3");
+    let server = Server::start(kind);
+    let database = server.create_database();
+    let project = upgraded("slow", &database);
+    let (mut child, _) = until_step(
+        &project,
+        "downgrade-safe -3 -y --allow-failing -v --format json",
+        2,
+    );
+    let words = until_told(&mut child, "Running downgrade 4444aaaa");
+    server.kill9();
+    drop(words);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(5),
+        "{kind:?}\n{}",
+        project.told(&output)
+    );
+    server.start_again();
+    let resumed = project.run("downgrade-safe --resume -y --allow-failing");
+    if resumed.code == Some(0) {
         assert_eq!(
-            output.status.code(),
-            Some(5),
-            "{kind:?}\n{}",
-            project.told(&output)
+            (rows(&database), schema(&database)),
+            expected,
+            "{kind:?}\n{resumed}"
         );
-        server.start_again();
-        let resumed = project.run("downgrade-safe --resume -y --allow-failing");
-        if resumed.code == Some(0) {
-            assert_eq!(
-                (rows(&database), schema(&database)),
-                expected,
-                "{kind:?}\n{resumed}"
-            );
-        } else {
-            // The test servers do not wait for their disk, so a kill may take back what was verified.
-            assert_eq!(resumed.code, Some(5), "{kind:?}\n{resumed}");
-            assert!(resumed.stderr.contains("Found:"), "{resumed}");
-        }
+    } else {
+        // The test servers do not wait for their disk, so a kill may take back what was verified.
+        assert_eq!(resumed.code, Some(5), "{kind:?}\n{resumed}");
+        assert!(resumed.stderr.contains("Found:"), "{resumed}");
     }
 }
+on_each!(the_server_is_killed_in_the_middle_of_a_step: postgresql, mariadb);

@@ -1081,7 +1081,7 @@ for folder, url in zip(sys.argv[1::2], sys.argv[2::2]):
         finally:
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__";
 
-fn told(kind: Kind) {
+fn each_failure_is_understood(kind: Kind) {
     // Of its own: some cases take what the whole server has.
     let server = (kind != Kind::Sqlite).then(|| Server::start(kind));
     let all: Vec<(Case, TestDatabase<'_>, Project)> = CASES
@@ -1126,21 +1126,4 @@ fn told(kind: Kind) {
     }
     assert!(wrong.is_empty(), "on {kind:?}\n{}", wrong.join("\n\n"));
 }
-
-/// Turns red if what PostgreSQL says by psycopg2 is not understood.
-#[test]
-fn each_failure_is_understood_on_postgresql() {
-    told(Kind::PostgreSql);
-}
-
-/// Turns red if what MariaDB says by `PyMySQL` is not understood.
-#[test]
-fn each_failure_is_understood_on_mariadb() {
-    told(Kind::MariaDb);
-}
-
-/// Turns red if what SQLite says is not understood.
-#[test]
-fn each_failure_is_understood_on_sqlite() {
-    told(Kind::Sqlite);
-}
+on_each!(each_failure_is_understood: sqlite, postgresql, mariadb);

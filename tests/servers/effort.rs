@@ -45,53 +45,49 @@ fn with_rows(kind: Kind) -> TestDatabase<'static> {
 }
 
 /// Red where one of the looks is missing in the whole, or sees something else there.
-#[test]
-fn what_is_seen_at_once_is_what_each_look_sees() {
-    for kind in Kind::ALL {
-        let database = with_rows(kind);
-        database.execute(&tables(kind, 0, 5));
-        database.execute("DELETE FROM t4");
-        database.execute("CREATE TABLE never (id integer)");
-        database.execute("CREATE TABLE _alembic_tmp_t0 (id integer)");
-        database.execute("CREATE VIEW v AS SELECT id FROM t0");
-        if kind != Kind::Sqlite && !kind.is_mysql() {
-            database.execute("CREATE SEQUENCE s");
-        }
-        let mut own = database.open();
-        let seen = at_once(own.as_mut());
-        let table = VersionTable::default();
-        assert_eq!(seen.rows, own.version_rows(&table).unwrap(), "{kind:?}");
-        assert!(matches!(&seen.rows, VersionRows::Rows(rows) if rows.len() == 2));
-        assert_eq!(seen.schema, own.schema().unwrap(), "{kind:?}");
-        assert!(seen.schema.len() > 25, "{kind:?}: {:?}", seen.schema);
-        assert_eq!(seen.counts, own.row_counts(BUDGET).unwrap(), "{kind:?}");
-        let counted = seen.counts.unwrap();
-        for (table, rows) in [("t0", 2), ("t4", 0), ("never", 0)] {
-            let named = |name: &str| name == table || name == format!("public.{table}");
-            let (_, count) = counted.iter().find(|(name, _)| named(name)).unwrap();
-            assert_eq!((count.rows, count.exact), (rows, true), "{kind:?} {table}");
-        }
-        assert_eq!(seen.faults, own.faults(BUDGET).unwrap(), "{kind:?}");
-        assert_eq!(seen.faults.unwrap().0.len(), 1, "{kind:?}");
+fn what_is_seen_at_once_is_what_each_look_sees(kind: Kind) {
+    let database = with_rows(kind);
+    database.execute(&tables(kind, 0, 5));
+    database.execute("DELETE FROM t4");
+    database.execute("CREATE TABLE never (id integer)");
+    database.execute("CREATE TABLE _alembic_tmp_t0 (id integer)");
+    database.execute("CREATE VIEW v AS SELECT id FROM t0");
+    if kind != Kind::Sqlite && !kind.is_mysql() {
+        database.execute("CREATE SEQUENCE s");
     }
+    let mut own = database.open();
+    let seen = at_once(own.as_mut());
+    let table = VersionTable::default();
+    assert_eq!(seen.rows, own.version_rows(&table).unwrap(), "{kind:?}");
+    assert!(matches!(&seen.rows, VersionRows::Rows(rows) if rows.len() == 2));
+    assert_eq!(seen.schema, own.schema().unwrap(), "{kind:?}");
+    assert!(seen.schema.len() > 25, "{kind:?}: {:?}", seen.schema);
+    assert_eq!(seen.counts, own.row_counts(BUDGET).unwrap(), "{kind:?}");
+    let counted = seen.counts.unwrap();
+    for (table, rows) in [("t0", 2), ("t4", 0), ("never", 0)] {
+        let named = |name: &str| name == table || name == format!("public.{table}");
+        let (_, count) = counted.iter().find(|(name, _)| named(name)).unwrap();
+        assert_eq!((count.rows, count.exact), (rows, true), "{kind:?} {table}");
+    }
+    assert_eq!(seen.faults, own.faults(BUDGET).unwrap(), "{kind:?}");
+    assert_eq!(seen.faults.unwrap().0.len(), 1, "{kind:?}");
 }
+on_each!(what_is_seen_at_once_is_what_each_look_sees: sqlite, postgresql, mariadb);
 
 /// Red where a look that cannot be had is passed over: it has to be asked for by itself then, and say why.
-#[test]
-fn what_cannot_be_seen_at_once_is_left_to_each_look() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let mut own = database.open();
-        let table = VersionTable {
-            name: "nowhere".to_owned(),
-            schema: None,
-            rows: RowsAre::Heads,
-        };
-        assert!(own.at_once(&table, BUDGET).is_none(), "{kind:?}");
-        assert_eq!(own.version_rows(&table).unwrap(), VersionRows::NoTable);
-        assert!(own.schema().unwrap().is_empty(), "{kind:?}");
-    }
+fn what_cannot_be_seen_at_once_is_left_to_each_look(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let mut own = database.open();
+    let table = VersionTable {
+        name: "nowhere".to_owned(),
+        schema: None,
+        rows: RowsAre::Heads,
+    };
+    assert!(own.at_once(&table, BUDGET).is_none(), "{kind:?}");
+    assert_eq!(own.version_rows(&table).unwrap(), VersionRows::NoTable);
+    assert!(own.schema().unwrap().is_empty(), "{kind:?}");
 }
+on_each!(what_cannot_be_seen_at_once_is_left_to_each_look: sqlite, postgresql, mariadb);
 
 /// Red where the catalogue is asked table by table. Counting is one question for each 200 tables, and so is
 /// looking for orphans on MariaDB.
@@ -127,30 +123,28 @@ fn the_number_of_questions_does_not_grow_with_the_tables() {
 }
 
 /// Red where a question takes words before and after it, or one that the server cannot answer is asked again.
-#[test]
-fn a_question_is_one_round_trip() {
-    for kind in Kind::SERVERS {
-        let database = with_rows(kind);
-        let relay = Relay::before(Server::shared(kind));
-        let facts = ConnectionFacts {
-            port: Some(relay.port()),
-            ..database.facts()
-        };
-        let mut own = database::open(&facts, &database_environment()).unwrap();
-        let turns = |ask: &mut dyn FnMut()| {
-            let before = relay.turns();
-            ask();
-            relay.turns() - before
-        };
-        // The session of MariaDB becomes read-only with the first.
-        let mut one = || drop(own.query("SELECT 1", BUDGET).unwrap());
-        let first = if kind == Kind::MariaDb { 2 } else { 1 };
-        assert_eq!([turns(&mut one), turns(&mut one)], [first, 1], "{kind:?}");
-        // It is asked for the plugin that tells who holds a lock, once.
-        let mut look = || drop(own.blockers(Duration::MAX).unwrap());
-        assert_eq!([turns(&mut look), turns(&mut look)], [first, 1], "{kind:?}");
-    }
+fn a_question_is_one_round_trip(kind: Kind) {
+    let database = with_rows(kind);
+    let relay = Relay::before(Server::shared(kind));
+    let facts = ConnectionFacts {
+        port: Some(relay.port()),
+        ..database.facts()
+    };
+    let mut own = database::open(&facts, &database_environment()).unwrap();
+    let turns = |ask: &mut dyn FnMut()| {
+        let before = relay.turns();
+        ask();
+        relay.turns() - before
+    };
+    // The session of MariaDB becomes read-only with the first.
+    let mut one = || drop(own.query("SELECT 1", BUDGET).unwrap());
+    let first = if kind == Kind::MariaDb { 2 } else { 1 };
+    assert_eq!([turns(&mut one), turns(&mut one)], [first, 1], "{kind:?}");
+    // It is asked for the plugin that tells who holds a lock, once.
+    let mut look = || drop(own.blockers(Duration::MAX).unwrap());
+    assert_eq!([turns(&mut look), turns(&mut look)], [first, 1], "{kind:?}");
 }
+on_each!(a_question_is_one_round_trip: postgresql, mariadb);
 
 /// Red where a query that left the session other than it was lets the next one write.
 #[test]
@@ -168,39 +162,37 @@ fn a_session_stays_read_only_whatever_is_asked() {
 
 /// Red where a command opens more connections of ours than it needs: one that looks, and for a run one more that
 /// holds the lock, since a look that is given up closes its connection, and the lock must not go with it.
-#[test]
-fn a_run_has_one_connection_that_looks_and_one_that_holds_the_lock() {
-    for kind in Kind::SERVERS {
-        let database = TestDatabase::create(kind);
-        let relay = Relay::before(Server::shared(kind));
-        let project = upgraded("linear", &database);
-        let ours = relay.url(&database);
-        let opened = |line: &str, code: i32| {
-            let run = project
-                .rollback(line)
-                .env("ROLLBACK_DATABASE_URL", &ours)
-                .run()
-                .exits(code);
-            (relay.connections(), run)
-        };
-        for line in [
-            "current",
-            "plan -1",
-            "plan base",
-            "downgrade-safe -1 --dry-run",
-        ] {
-            let (connections, run) = opened(line, 0);
-            assert_eq!(connections, 1, "{kind:?} {line}\n{run}");
-        }
-        for line in [
-            "downgrade-safe -1 -y --allow all",
-            "downgrade-safe base -y --allow all",
-        ] {
-            let (connections, run) = opened(line, 0);
-            assert_eq!(connections, 2, "{kind:?} {line}\n{run}");
-        }
+fn a_run_has_one_connection_that_looks_and_one_that_holds_the_lock(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let relay = Relay::before(Server::shared(kind));
+    let project = upgraded("linear", &database);
+    let ours = relay.url(&database);
+    let opened = |line: &str, code: i32| {
+        let run = project
+            .rollback(line)
+            .env("ROLLBACK_DATABASE_URL", &ours)
+            .run()
+            .exits(code);
+        (relay.connections(), run)
+    };
+    for line in [
+        "current",
+        "plan -1",
+        "plan base",
+        "downgrade-safe -1 --dry-run",
+    ] {
+        let (connections, run) = opened(line, 0);
+        assert_eq!(connections, 1, "{kind:?} {line}\n{run}");
+    }
+    for line in [
+        "downgrade-safe -1 -y --allow all",
+        "downgrade-safe base -y --allow all",
+    ] {
+        let (connections, run) = opened(line, 0);
+        assert_eq!(connections, 2, "{kind:?} {line}\n{run}");
     }
 }
+on_each!(a_run_has_one_connection_that_looks_and_one_that_holds_the_lock: postgresql, mariadb);
 
 /// Red where the questions before a backup take a connection each. A backup has one of its own, which holds the moment
 /// that it is of; on MariaDB two, since one keeps the tables as they are while the other reads.
@@ -225,25 +217,23 @@ fn a_backup_is_asked_for_over_one_connection() {
 }
 
 /// Red where going on with a run takes more connections than the run itself.
-#[test]
-fn going_on_takes_as_many_connections_as_a_run() {
-    for kind in Kind::SERVERS {
-        let database = TestDatabase::create(kind);
-        let relay = Relay::before(Server::shared(kind));
-        let project = upgraded("linear", &database);
-        let url = relay.url(&database);
-        let call = |line: &str| project.rollback(line).env("ROLLBACK_DATABASE_URL", &url);
-        let killed = call("downgrade-safe base -y --allow all")
-            .env("ROLLBACK_FAULT_POINT", "after_done:1")
-            .run();
-        assert_eq!(killed.code, None, "{killed}");
-        assert_eq!(relay.connections(), 2, "{kind:?}\n{killed}");
-        let run = call("downgrade-safe --resume -y --allow all")
-            .run()
-            .exits(0);
-        assert_eq!(relay.connections(), 2, "{kind:?}\n{run}");
-    }
+fn going_on_takes_as_many_connections_as_a_run(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let relay = Relay::before(Server::shared(kind));
+    let project = upgraded("linear", &database);
+    let url = relay.url(&database);
+    let call = |line: &str| project.rollback(line).env("ROLLBACK_DATABASE_URL", &url);
+    let killed = call("downgrade-safe base -y --allow all")
+        .env("ROLLBACK_FAULT_POINT", "after_done:1")
+        .run();
+    assert_eq!(killed.code, None, "{killed}");
+    assert_eq!(relay.connections(), 2, "{kind:?}\n{killed}");
+    let run = call("downgrade-safe --resume -y --allow all")
+        .run()
+        .exits(0);
+    assert_eq!(relay.connections(), 2, "{kind:?}\n{run}");
 }
+on_each!(going_on_takes_as_many_connections_as_a_run: postgresql, mariadb);
 
 /// Red where the engine's own parameters are tried once more by us although they are ours word for word.
 #[test]

@@ -267,202 +267,191 @@ fn each_question_has_its_right_answer_on_every_server() {
 }
 
 /// Turns red if a name can be anything but a name.
-#[test]
-fn names_may_hold_anything() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let quote = if kind == Kind::MariaDb { '`' } else { '"' };
-        let double = |name: &str| {
-            let doubled = name.replace(quote, &format!("{quote}{quote}"));
-            format!("{quote}{doubled}{quote}")
-        };
-        let hostile = "a\"b`c'd e.f; DROP TABLE people; --";
-        for name in [hostile, "select", "Order", "größe"] {
-            let quoted = double(name);
-            database.execute(&format!(
-                "CREATE TABLE {quoted} ({quoted} VARCHAR(9)); INSERT INTO {quoted} VALUES ('x'), ('x'), (NULL)"
-            ));
-            let mut ours = database.open();
-            let mut probes = probes(kind, ours.as_mut());
-            let (table, column) = (table(name), name.to_owned());
-            let questions = [
-                (
-                    Question::Rows {
-                        table: table.clone(),
-                    },
-                    3,
-                ),
-                (
-                    Question::Values {
-                        table: table.clone(),
-                        column: column.clone(),
-                        default: None,
-                    },
-                    2,
-                ),
-                (
-                    Question::Duplicates {
-                        table: table.clone(),
-                        columns: vec![column.clone()],
-                        condition: None,
-                        nulls: false,
-                    },
-                    1,
-                ),
-                (
-                    Question::Orphans {
-                        table: table.clone(),
-                        columns: vec![column.clone()],
-                        referent: table.clone(),
-                        referent_columns: vec![column.clone()],
-                    },
-                    0,
-                ),
-            ];
-            for (question, count) in questions {
-                let answer = probes.ask(&question).map(|answer| answer.count);
-                assert_eq!(answer, Some(count), "{kind:?}: {question:?}");
-            }
-            assert!(
-                probes.ask(&Question::Size { table }).is_some(),
-                "{kind:?}: {name}"
-            );
-        }
-        // A column that is not there is no text that is not NULL.
-        let mut ours = database.open();
-        let gone = Question::Values {
-            table: table("select"),
-            column: "gone".to_owned(),
-            default: None,
-        };
-        assert_eq!(probes(kind, ours.as_mut()).ask(&gone), None, "{kind:?}");
-    }
-}
-
-/// Turns red if a question can change anything, or stand in anybody's way after it.
-#[test]
-fn a_condition_of_a_hostile_migration_is_not_asked() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        database.execute(DATA);
+fn names_may_hold_anything(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let quote = if kind == Kind::MariaDb { '`' } else { '"' };
+    let double = |name: &str| {
+        let doubled = name.replace(quote, &format!("{quote}{quote}"));
+        format!("{quote}{doubled}{quote}")
+    };
+    let hostile = "a\"b`c'd e.f; DROP TABLE people; --";
+    for name in [hostile, "select", "Order", "größe"] {
+        let quoted = double(name);
+        database.execute(&format!(
+            "CREATE TABLE {quoted} ({quoted} VARCHAR(9)); INSERT INTO {quoted} VALUES ('x'), ('x'), (NULL)"
+        ));
         let mut ours = database.open();
         let mut probes = probes(kind, ours.as_mut());
-        for condition in [
-            "1 = 1); DELETE FROM pets; --",
-            "1 = 1); COMMIT; DELETE FROM pets; SELECT (1",
-            "sleep(9) = 0",
-        ] {
-            let question = Question::Violations {
-                table: table("people"),
-                condition: condition.to_owned(),
-            };
-            assert_eq!(probes.ask(&question), None);
+        let (table, column) = (table(name), name.to_owned());
+        let questions = [
+            (
+                Question::Rows {
+                    table: table.clone(),
+                },
+                3,
+            ),
+            (
+                Question::Values {
+                    table: table.clone(),
+                    column: column.clone(),
+                    default: None,
+                },
+                2,
+            ),
+            (
+                Question::Duplicates {
+                    table: table.clone(),
+                    columns: vec![column.clone()],
+                    condition: None,
+                    nulls: false,
+                },
+                1,
+            ),
+            (
+                Question::Orphans {
+                    table: table.clone(),
+                    columns: vec![column.clone()],
+                    referent: table.clone(),
+                    referent_columns: vec![column.clone()],
+                },
+                0,
+            ),
+        ];
+        for (question, count) in questions {
+            let answer = probes.ask(&question).map(|answer| answer.count);
+            assert_eq!(answer, Some(count), "{kind:?}: {question:?}");
         }
-        assert_eq!(database.query_one("SELECT count(*) FROM pets"), "4");
+        assert!(
+            probes.ask(&Question::Size { table }).is_some(),
+            "{kind:?}: {name}"
+        );
     }
+    // A column that is not there is no text that is not NULL.
+    let mut ours = database.open();
+    let gone = Question::Values {
+        table: table("select"),
+        column: "gone".to_owned(),
+        default: None,
+    };
+    assert_eq!(probes(kind, ours.as_mut()).ask(&gone), None, "{kind:?}");
 }
+on_each!(names_may_hold_anything: sqlite, postgresql, mariadb);
+
+/// Turns red if a question can change anything, or stand in anybody's way after it.
+fn a_condition_of_a_hostile_migration_is_not_asked(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    database.execute(DATA);
+    let mut ours = database.open();
+    let mut probes = probes(kind, ours.as_mut());
+    for condition in [
+        "1 = 1); DELETE FROM pets; --",
+        "1 = 1); COMMIT; DELETE FROM pets; SELECT (1",
+        "sleep(9) = 0",
+    ] {
+        let question = Question::Violations {
+            table: table("people"),
+            condition: condition.to_owned(),
+        };
+        assert_eq!(probes.ask(&question), None);
+    }
+    assert_eq!(database.query_one("SELECT count(*) FROM pets"), "4");
+}
+on_each!(a_condition_of_a_hostile_migration_is_not_asked: sqlite, postgresql, mariadb);
 
 /// Never ends if a question waits for somebody's lock: the lock is let go of after the answer.
-#[test]
-fn a_locked_table_is_not_waited_for() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        database.execute(DATA);
-        let mut holder = Session::of(&database);
-        holder.execute(match kind {
-            Kind::PostgreSql => "BEGIN; LOCK TABLE people IN ACCESS EXCLUSIVE MODE",
-            Kind::MariaDb | Kind::MySql => "LOCK TABLES people WRITE",
-            // It keeps readers out only while it commits.
-            Kind::Sqlite => "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
-        });
-        let ours =
-            rollback::database::open(&database.facts(), &rollback::process::Environment::new());
-        let Ok(mut ours) = ours else {
-            // SQLite cannot even be opened for a question then.
-            assert_eq!(kind, Kind::Sqlite);
-            continue;
-        };
-        let limit = Duration::from_millis(700);
-        let mut probes = DatabaseProbe::new(ours.as_mut(), dialect(kind), BUDGET, limit);
-        let question = Question::Nulls {
-            table: table("people"),
-            column: "team".to_owned(),
-        };
-        let answer = probes.ask(&question);
-        assert!(
-            answer.is_none_or(|answer| !answer.exact),
-            "{kind:?}: nobody held the lock"
-        );
-    }
+fn a_locked_table_is_not_waited_for(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    database.execute(DATA);
+    let mut holder = Session::of(&database);
+    holder.execute(match kind {
+        Kind::PostgreSql => "BEGIN; LOCK TABLE people IN ACCESS EXCLUSIVE MODE",
+        Kind::MariaDb | Kind::MySql => "LOCK TABLES people WRITE",
+        // It keeps readers out only while it commits.
+        Kind::Sqlite => "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
+    });
+    let ours = rollback::database::open(&database.facts(), &rollback::process::Environment::new());
+    let Ok(mut ours) = ours else {
+        // SQLite cannot even be opened for a question then.
+        assert_eq!(kind, Kind::Sqlite);
+        return;
+    };
+    let limit = Duration::from_millis(700);
+    let mut probes = DatabaseProbe::new(ours.as_mut(), dialect(kind), BUDGET, limit);
+    let question = Question::Nulls {
+        table: table("people"),
+        column: "team".to_owned(),
+    };
+    let answer = probes.ask(&question);
+    assert!(
+        answer.is_none_or(|answer| !answer.exact),
+        "{kind:?}: nobody held the lock"
+    );
 }
+on_each!(a_locked_table_is_not_waited_for: sqlite, postgresql, mariadb);
 
 /// Turns red if a large table takes all the time, or is passed over in silence.
-#[test]
-fn a_table_beyond_the_budget_is_estimated() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let rows = 400_000;
-        let fill = match kind {
-            Kind::PostgreSql => format!(
-                "CREATE TABLE large (id INTEGER, x TEXT); \
-                 INSERT INTO large SELECT n, CASE WHEN n % 2 = 0 THEN 'x' END FROM generate_series(1, {rows}) n; ANALYZE large"
-            ),
-            Kind::MariaDb | Kind::MySql => format!(
-                "CREATE TABLE large (id INTEGER, x TEXT); CREATE TABLE digit (n INTEGER); \
-                 INSERT INTO digit VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9); \
-                 INSERT INTO large SELECT 1, 'x' FROM digit a, digit b, digit c, digit d, digit e, digit f \
-                 LIMIT {rows}; ANALYZE TABLE large"
-            ),
-            Kind::Sqlite => format!(
-                "CREATE TABLE large (id INTEGER, x TEXT); \
-                 WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {rows}) \
-                 INSERT INTO large SELECT x, 'x' FROM n"
-            ),
+fn a_table_beyond_the_budget_is_estimated(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let rows = 400_000;
+    let fill = match kind {
+        Kind::PostgreSql => format!(
+            "CREATE TABLE large (id INTEGER, x TEXT); \
+             INSERT INTO large SELECT n, CASE WHEN n % 2 = 0 THEN 'x' END FROM generate_series(1, {rows}) n; ANALYZE large"
+        ),
+        Kind::MariaDb | Kind::MySql => format!(
+            "CREATE TABLE large (id INTEGER, x TEXT); CREATE TABLE digit (n INTEGER); \
+             INSERT INTO digit VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9); \
+             INSERT INTO large SELECT 1, 'x' FROM digit a, digit b, digit c, digit d, digit e, digit f \
+             LIMIT {rows}; ANALYZE TABLE large"
+        ),
+        Kind::Sqlite => format!(
+            "CREATE TABLE large (id INTEGER, x TEXT); \
+             WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {rows}) \
+             INSERT INTO large SELECT x, 'x' FROM n"
+        ),
+    };
+    database.execute(&fill);
+    let mut ours = database.open();
+    let short = Duration::from_micros(200);
+    let mut probes = DatabaseProbe::new(ours.as_mut(), dialect(kind), BUDGET, short);
+    let answer = probes
+        .ask(&Question::Rows {
+            table: table("large"),
+        })
+        .unwrap();
+    assert!(!answer.exact, "{kind:?}: {answer:?}");
+    assert!(
+        (rows / 2..rows * 2).contains(&answer.count),
+        "{kind:?}: {answer:?}"
+    );
+    assert!(database.query_one(&answer.query).parse::<u64>().is_ok());
+    if kind == Kind::PostgreSql {
+        let values = Question::Values {
+            table: table("large"),
+            column: "x".to_owned(),
+            default: None,
         };
-        database.execute(&fill);
-        let mut ours = database.open();
-        let short = Duration::from_micros(200);
-        let mut probes = DatabaseProbe::new(ours.as_mut(), dialect(kind), BUDGET, short);
-        let answer = probes
-            .ask(&Question::Rows {
-                table: table("large"),
-            })
-            .unwrap();
-        assert!(!answer.exact, "{kind:?}: {answer:?}");
-        assert!(
-            (rows / 2..rows * 2).contains(&answer.count),
-            "{kind:?}: {answer:?}"
-        );
-        assert!(database.query_one(&answer.query).parse::<u64>().is_ok());
-        if kind == Kind::PostgreSql {
-            let values = Question::Values {
-                table: table("large"),
-                column: "x".to_owned(),
-                default: None,
-            };
-            let answer = probes.ask(&values).unwrap();
-            assert!((rows / 4..rows).contains(&answer.count), "{answer:?}");
-        }
+        let answer = probes.ask(&values).unwrap();
+        assert!((rows / 4..rows).contains(&answer.count), "{answer:?}");
     }
 }
+on_each!(a_table_beyond_the_budget_is_estimated: sqlite, postgresql, mariadb);
 
-#[test]
-fn the_same_is_asked_once_and_nothing_after_the_budget() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        database.execute(DATA);
-        let rows = Question::Rows {
-            table: table("people"),
-        };
-        let mut ours = database.open();
-        let mut asked = probes(kind, ours.as_mut());
-        let first = asked.ask(&rows);
-        let used = asked.used();
-        assert_eq!((asked.ask(&rows), asked.used()), (first, used));
-        let mut ours = database.open();
-        let mut none = DatabaseProbe::new(ours.as_mut(), dialect(kind), Duration::ZERO, EACH);
-        assert_eq!((none.ask(&rows), none.ask(&rows)), (None, None));
-        assert_eq!(none.unanswered(), std::slice::from_ref(&rows));
-        assert!(query_of(dialect(kind), &rows).is_some());
-    }
+fn the_same_is_asked_once_and_nothing_after_the_budget(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    database.execute(DATA);
+    let rows = Question::Rows {
+        table: table("people"),
+    };
+    let mut ours = database.open();
+    let mut asked = probes(kind, ours.as_mut());
+    let first = asked.ask(&rows);
+    let used = asked.used();
+    assert_eq!((asked.ask(&rows), asked.used()), (first, used));
+    let mut ours = database.open();
+    let mut none = DatabaseProbe::new(ours.as_mut(), dialect(kind), Duration::ZERO, EACH);
+    assert_eq!((none.ask(&rows), none.ask(&rows)), (None, None));
+    assert_eq!(none.unanswered(), std::slice::from_ref(&rows));
+    assert!(query_of(dialect(kind), &rows).is_some());
 }
+on_each!(the_same_is_asked_once_and_nothing_after_the_budget: sqlite, postgresql, mariadb);

@@ -415,7 +415,7 @@ fn cases() -> u64 {
     std::env::var("ROLLBACK_FORESIGHT_CASES").map_or(12, |text| text.parse().unwrap())
 }
 
-fn foretold(kind: Kind) {
+fn what_is_foretold(kind: Kind) {
     let mut figures = [0; 4];
     for case in 0..cases() {
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (case + 1).wrapping_mul(0x2545_f491_4f6c_dd1d));
@@ -428,6 +428,7 @@ fn foretold(kind: Kind) {
         "{kind:?}: {figures:?}"
     );
 }
+on_each!(what_is_foretold: sqlite, postgresql, mariadb);
 
 /// MariaDB drops an index that it has made for a foreign key once another one serves it, and then holds on to
 /// that one. Found by chance above.
@@ -468,19 +469,4 @@ fn of_two_things_that_a_foreign_key_lacks_the_first_is_named() {
         &mut figures,
     );
     assert_eq!(figures, [1, 0, 0, 0]);
-}
-
-#[test]
-fn what_is_foretold_on_sqlite_happens() {
-    foretold(Kind::Sqlite);
-}
-
-#[test]
-fn what_is_foretold_on_postgresql_happens() {
-    foretold(Kind::PostgreSql);
-}
-
-#[test]
-fn what_is_foretold_on_mariadb_happens() {
-    foretold(Kind::MariaDb);
 }

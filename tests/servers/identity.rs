@@ -111,101 +111,95 @@ fn entries(project: &Project) -> Vec<Value> {
 }
 
 /// Red if a backup is known by the address of its database: staging's was restored into production, with exit 0.
-#[test]
-fn a_backup_is_not_restored_into_another_server_at_the_same_address() {
-    for kind in Kind::SERVERS {
-        let two = Two::upgraded(kind);
-        two.project.run("backup").exits(0);
-        two.second.execute("CREATE TABLE production (id integer)");
-        two.lead_to_the_second();
-        let name = two.first.name();
-        let restore = format!("restore latest -y --no-backup --database {name}");
-        let refused = two.project.run(&restore).exits(3);
-        two.shows_both(&refused);
-        assert!(refused.stderr.contains("--other-database"), "{refused}");
-        two.second.execute("INSERT INTO production VALUES (1)");
-        two.lead_to_the_first();
-        two.project.run(&restore).exits(0);
-        // A move that the operator knows of.
-        two.lead_to_the_second();
-        let moved = format!("{restore} --other-database");
-        two.project.run(&moved).exits(0);
-        assert!(
-            two.second
-                .try_execute("INSERT INTO production VALUES (1)")
-                .is_err(),
-            "{kind:?}: it was not restored"
-        );
-    }
+fn a_backup_is_not_restored_into_another_server_at_the_same_address(kind: Kind) {
+    let two = Two::upgraded(kind);
+    two.project.run("backup").exits(0);
+    two.second.execute("CREATE TABLE production (id integer)");
+    two.lead_to_the_second();
+    let name = two.first.name();
+    let restore = format!("restore latest -y --no-backup --database {name}");
+    let refused = two.project.run(&restore).exits(3);
+    two.shows_both(&refused);
+    assert!(refused.stderr.contains("--other-database"), "{refused}");
+    two.second.execute("INSERT INTO production VALUES (1)");
+    two.lead_to_the_first();
+    two.project.run(&restore).exits(0);
+    // A move that the operator knows of.
+    two.lead_to_the_second();
+    let moved = format!("{restore} --other-database");
+    two.project.run(&moved).exits(0);
+    assert!(
+        two.second
+            .try_execute("INSERT INTO production VALUES (1)")
+            .is_err(),
+        "{kind:?}: it was not restored"
+    );
 }
+on_each!(a_backup_is_not_restored_into_another_server_at_the_same_address: postgresql, mariadb);
 
 /// Red if a run is known by the address of its database: staging's was resumed in production, with exit 0.
-#[test]
-fn a_run_is_not_resumed_on_another_server_at_the_same_address() {
-    for kind in Kind::SERVERS {
-        let two = Two::upgraded(kind);
-        killed(&two.project);
-        let left = rows(&two.first);
-        let untouched = rows(&two.second);
-        assert_ne!(left, untouched);
-        two.lead_to_the_second();
-        for line in [
-            RESUME,
-            "downgrade-safe --abandon",
-            "downgrade-safe -1 -y --allow all",
-            "guard -y -- true",
-        ] {
-            let refused = two.project.run(line).exits(3);
-            two.shows_both(&refused);
-            assert_eq!(rows(&two.second), untouched, "{kind:?} {line}\n{refused}");
-        }
-        // Looking is allowed, and tells of it.
-        let looked = two.project.run("downgrade-safe -1 --dry-run").exits(0);
-        two.shows_both(&looked);
-        two.lead_to_the_first();
-        two.project.run(RESUME).exits(0);
-        assert_eq!(rows(&two.first), [""; 0], "{kind:?}");
-        assert_eq!(rows(&two.second), untouched, "{kind:?}");
+fn a_run_is_not_resumed_on_another_server_at_the_same_address(kind: Kind) {
+    let two = Two::upgraded(kind);
+    killed(&two.project);
+    let left = rows(&two.first);
+    let untouched = rows(&two.second);
+    assert_ne!(left, untouched);
+    two.lead_to_the_second();
+    for line in [
+        RESUME,
+        "downgrade-safe --abandon",
+        "downgrade-safe -1 -y --allow all",
+        "guard -y -- true",
+    ] {
+        let refused = two.project.run(line).exits(3);
+        two.shows_both(&refused);
+        assert_eq!(rows(&two.second), untouched, "{kind:?} {line}\n{refused}");
     }
+    // Looking is allowed, and tells of it.
+    let looked = two.project.run("downgrade-safe -1 --dry-run").exits(0);
+    two.shows_both(&looked);
+    two.lead_to_the_first();
+    two.project.run(RESUME).exits(0);
+    assert_eq!(rows(&two.first), [""; 0], "{kind:?}");
+    assert_eq!(rows(&two.second), untouched, "{kind:?}");
 }
+on_each!(a_run_is_not_resumed_on_another_server_at_the_same_address: postgresql, mariadb);
 
 /// Red if a database that was moved cannot be told to be the same, or if that is not written down.
-#[test]
-fn a_run_of_a_database_that_was_moved_is_resumed_when_that_is_said() {
-    for kind in Kind::SERVERS {
-        let two = Two::upgraded(kind);
-        killed(&two.project);
-        let left = rows(&two.first);
-        two.lead_to_the_second();
-        two.project
-            .engine(&format!("alembic downgrade {}", left[0]));
-        assert_eq!(rows(&two.second), left);
-        // It looks as the run left it, and is another database.
-        two.project.run(RESUME).exits(3);
-        assert_eq!(rows(&two.second), left);
-        let resumed = two
-            .project
-            .run(&format!("{RESUME} --other-database"))
-            .exits(0);
-        two.shows_both(&resumed);
-        assert_eq!(rows(&two.second), [""; 0], "{kind:?}\n{resumed}");
-        assert_eq!(rows(&two.first), left, "{kind:?}\n{resumed}");
-        let entries = entries(&two.project);
-        let moved: Vec<&Value> = entries
-            .iter()
-            .filter(|entry| entry["entry"] == "other_database")
-            .collect();
-        assert_eq!(moved.len(), 1, "{entries:?}");
-        let (then, now) = (
-            &entries[0]["identity"]["marks"],
-            &moved[0]["identity"]["marks"],
-        );
-        assert!(
-            then.is_object() && now.is_object() && then != now,
-            "{entries:?}"
-        );
-    }
+fn a_run_of_a_database_that_was_moved_is_resumed_when_that_is_said(kind: Kind) {
+    let two = Two::upgraded(kind);
+    killed(&two.project);
+    let left = rows(&two.first);
+    two.lead_to_the_second();
+    two.project
+        .engine(&format!("alembic downgrade {}", left[0]));
+    assert_eq!(rows(&two.second), left);
+    // It looks as the run left it, and is another database.
+    two.project.run(RESUME).exits(3);
+    assert_eq!(rows(&two.second), left);
+    let resumed = two
+        .project
+        .run(&format!("{RESUME} --other-database"))
+        .exits(0);
+    two.shows_both(&resumed);
+    assert_eq!(rows(&two.second), [""; 0], "{kind:?}\n{resumed}");
+    assert_eq!(rows(&two.first), left, "{kind:?}\n{resumed}");
+    let entries = entries(&two.project);
+    let moved: Vec<&Value> = entries
+        .iter()
+        .filter(|entry| entry["entry"] == "other_database")
+        .collect();
+    assert_eq!(moved.len(), 1, "{entries:?}");
+    let (then, now) = (
+        &entries[0]["identity"]["marks"],
+        &moved[0]["identity"]["marks"],
+    );
+    assert!(
+        then.is_object() && now.is_object() && then != now,
+        "{entries:?}"
+    );
 }
+on_each!(a_run_of_a_database_that_was_moved_is_resumed_when_that_is_said: postgresql, mariadb);
 
 /// Red if a run on a database that is gone can only be closed by hand, or if closing it changes another database.
 #[test]
@@ -223,97 +217,91 @@ fn a_run_of_another_server_is_abandoned_when_that_is_said() {
 
 /// Red if a database is known by the spelling of its address: a run that was begun over TCP was neither in the way of
 /// a new one over the socket, nor could it be resumed there.
-#[test]
-fn another_way_to_the_same_server_leads_to_the_same_run() {
-    for kind in Kind::SERVERS {
-        let database = TestDatabase::create(kind);
-        let project = upgraded("linear", &database);
-        project.run("backup").exits(0);
-        killed(&project);
-        let project = project.env("DATABASE_URL", database.socket_url());
-        let refused = project.run("downgrade-safe -1 -y --allow all").exits(3);
-        assert!(refused.stderr.contains("rollback resume"), "{refused}");
-        project.run(RESUME).exits(0);
-        assert_eq!(rows(&database), [""; 0], "{kind:?}");
-        let line = format!("restore latest -y --database {}", database.name());
-        project.run(&line).exits(0);
-        assert_eq!(rows(&database).len(), 1, "{kind:?}");
-    }
+fn another_way_to_the_same_server_leads_to_the_same_run(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded("linear", &database);
+    project.run("backup").exits(0);
+    killed(&project);
+    let project = project.env("DATABASE_URL", database.socket_url());
+    let refused = project.run("downgrade-safe -1 -y --allow all").exits(3);
+    assert!(refused.stderr.contains("rollback resume"), "{refused}");
+    project.run(RESUME).exits(0);
+    assert_eq!(rows(&database), [""; 0], "{kind:?}");
+    let line = format!("restore latest -y --database {}", database.name());
+    project.run(&line).exits(0);
+    assert_eq!(rows(&database).len(), 1, "{kind:?}");
 }
+on_each!(another_way_to_the_same_server_leads_to_the_same_run: postgresql, mariadb);
 
 /// Red if a run goes on with whatever server its address leads to: the step ran on the second server then.
-#[test]
-fn a_run_stops_before_the_step_that_would_reach_another_server() {
-    for kind in Kind::SERVERS {
-        let two = Two::upgraded(kind);
-        let untouched = rows(&two.second);
-        fs::write(
-            two.project.root().join("rollback.toml"),
-            "[[check]]\nname = 'pause'\nwhen = 'after_step'\ntimeout = '60s'\n\
-             command = ['sh', '-c', 'touch pause; while test -e pause; do sleep 0.05; done']\n",
-        )
+fn a_run_stops_before_the_step_that_would_reach_another_server(kind: Kind) {
+    let two = Two::upgraded(kind);
+    let untouched = rows(&two.second);
+    fs::write(
+        two.project.root().join("rollback.toml"),
+        "[[check]]\nname = 'pause'\nwhen = 'after_step'\ntimeout = '60s'\n\
+         command = ['sh', '-c', 'touch pause; while test -e pause; do sleep 0.05; done']\n",
+    )
+    .unwrap();
+    let run = two
+        .project
+        .shell("rollback downgrade-safe base -y --allow all")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
-        let run = two
-            .project
-            .shell("rollback downgrade-safe base -y --allow all")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let pause = two.project.root().join("pause");
-        let deadline = Instant::now() + Duration::from_mins(1);
-        while !pause.exists() {
-            assert!(Instant::now() < deadline, "{kind:?}: no step was done");
-            sleep(Duration::from_millis(20));
-        }
-        two.lead_to_the_second();
-        // Steps that share a connection look only once a second.
-        sleep(Duration::from_secs(1));
-        fs::remove_file(&pause).unwrap();
-        let output = run.wait_with_output().unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(4), "{kind:?}\n{stderr}");
-        assert!(
-            stderr.contains("the address leads to another server"),
-            "{kind:?}\n{stderr}"
-        );
-        assert_eq!(rows(&two.second), untouched, "{kind:?}\n{stderr}");
-        two.lead_to_the_first();
-        fs::remove_file(two.project.root().join("rollback.toml")).unwrap();
-        two.project.run(RESUME).exits(0);
+    let pause = two.project.root().join("pause");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !pause.exists() {
+        assert!(Instant::now() < deadline, "{kind:?}: no step was done");
+        sleep(Duration::from_millis(20));
     }
+    two.lead_to_the_second();
+    // Steps that share a connection look only once a second.
+    sleep(Duration::from_secs(1));
+    fs::remove_file(&pause).unwrap();
+    let output = run.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{kind:?}\n{stderr}");
+    assert!(
+        stderr.contains("the address leads to another server"),
+        "{kind:?}\n{stderr}"
+    );
+    assert_eq!(rows(&two.second), untouched, "{kind:?}\n{stderr}");
+    two.lead_to_the_first();
+    fs::remove_file(two.project.root().join("rollback.toml")).unwrap();
+    two.project.run(RESUME).exits(0);
 }
+on_each!(a_run_stops_before_the_step_that_would_reach_another_server: postgresql, mariadb);
 
 /// Red if a client for backups is started without seeing where it will connect: it replaced the second database then,
 /// or made a backup of it that counted as one of the first.
-#[test]
-fn a_backup_is_neither_made_of_nor_restored_into_a_server_that_came_meanwhile() {
-    for kind in Kind::SERVERS {
-        let first = TestDatabase::create(kind);
-        let second = other(kind).create_database_named(first.name());
-        let project = upgraded("linear", &first);
-        project.run("backup").exits(0);
-        second.execute("CREATE TABLE production (id integer)");
-        let restore = format!("restore latest -y --no-backup --database {}", first.name());
-        for (line, ours) in [("backup", 1), (&restore, 2)] {
-            let relay = Relay::before(Server::shared(kind));
-            // One that looks and, for a restore, one that holds the lock. The engine has its own way.
-            relay.switch_after(ours, other(kind));
-            let refused = project
-                .rollback(line)
-                .env("ROLLBACK_DATABASE_URL", &relay.url(&first))
-                .run()
-                .exits(3);
-            assert!(
-                refused.stderr.contains("leads to another server"),
-                "{kind:?}\n{refused}"
-            );
-            second.execute("INSERT INTO production VALUES (1)");
-        }
-        let listed = project.run("backups --format json").exits(0).json();
-        assert_eq!(listed["backups"].as_array().unwrap().len(), 1, "{listed}");
+fn a_backup_is_neither_made_of_nor_restored_into_a_server_that_came_meanwhile(kind: Kind) {
+    let first = TestDatabase::create(kind);
+    let second = other(kind).create_database_named(first.name());
+    let project = upgraded("linear", &first);
+    project.run("backup").exits(0);
+    second.execute("CREATE TABLE production (id integer)");
+    let restore = format!("restore latest -y --no-backup --database {}", first.name());
+    for (line, ours) in [("backup", 1), (&restore, 2)] {
+        let relay = Relay::before(Server::shared(kind));
+        // One that looks and, for a restore, one that holds the lock. The engine has its own way.
+        relay.switch_after(ours, other(kind));
+        let refused = project
+            .rollback(line)
+            .env("ROLLBACK_DATABASE_URL", &relay.url(&first))
+            .run()
+            .exits(3);
+        assert!(
+            refused.stderr.contains("leads to another server"),
+            "{kind:?}\n{refused}"
+        );
+        second.execute("INSERT INTO production VALUES (1)");
     }
+    let listed = project.run("backups --format json").exits(0).json();
+    assert_eq!(listed["backups"].as_array().unwrap().len(), 1, "{listed}");
 }
+on_each!(a_backup_is_neither_made_of_nor_restored_into_a_server_that_came_meanwhile: postgresql, mariadb);
 
 /// Another file takes the place of the database: with the same content, and perhaps with the same inode.
 fn replaced(database: &TestDatabase<'_>) {

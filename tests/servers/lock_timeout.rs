@@ -4,12 +4,12 @@ use std::process::Child;
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use rollback::domain::connection::{VersionRows, VersionTable};
 use serde_json::Value;
 
 use crate::project::{Project, Run};
 use crate::session::Session;
 use crate::support::{Kind, TestDatabase, USER};
+use crate::walk::{rows, upgraded};
 
 /// A session of somebody else, in a transaction that has read a table.
 fn reader(database: &TestDatabase<'_>, table: &str) -> Session {
@@ -21,19 +21,6 @@ fn reader(database: &TestDatabase<'_>, table: &str) -> Session {
     session
 }
 
-fn upgraded(database: &TestDatabase<'_>) -> Project {
-    let project = Project::alembic("failing").env("DATABASE_URL", database.url());
-    project.engine("alembic upgrade heads");
-    project
-}
-
-fn rows(database: &TestDatabase<'_>) -> Vec<String> {
-    match database.open().version_rows(&VersionTable::default()) {
-        Ok(VersionRows::Rows(ids)) => ids.iter().map(ToString::to_string).collect(),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[track_caller]
 fn event(run: &Run, name: &str) -> Value {
     let lines = run.json_lines();
@@ -43,16 +30,14 @@ fn event(run: &Run, name: &str) -> Value {
 
 /// Turns red if the limit does not reach the engine's connection, or the holder is not looked for
 /// while the step runs.
-#[test]
-fn a_step_that_waits_for_a_lock_gives_up_and_names_the_holder() {
-    for kind in Kind::SERVERS {
-        gives_up_and_names_the_holder(kind);
-    }
+fn a_step_that_waits_for_a_lock_gives_up_and_names_the_holder(kind: Kind) {
+    gives_up_and_names_the_holder(kind);
 }
+on_each!(a_step_that_waits_for_a_lock_gives_up_and_names_the_holder: postgresql, mariadb);
 
 pub(crate) fn gives_up_and_names_the_holder(kind: Kind) {
     let database = TestDatabase::create(kind);
-    let project = upgraded(&database);
+    let project = upgraded("failing", &database);
     let holder = reader(&database, "fourth");
     let before = database.open().schema().unwrap();
     let run = project
@@ -93,69 +78,67 @@ pub(crate) fn gives_up_and_names_the_holder(kind: Kind) {
 
 /// An application's query queues behind the step, as the step behind the holder. Turns red if it
 /// comes through only after the holder is gone.
-#[test]
-fn what_queues_behind_the_step_goes_on_when_the_step_gives_up() {
-    for kind in Kind::SERVERS {
-        let database = TestDatabase::create(kind);
-        let project = upgraded(&database);
-        let holder = reader(&database, "fifth");
-        let child = project
-            .rollback("downgrade-safe -1 -y --allow-failing --lock-timeout 4s --format json")
-            .piped()
-            .spawn()
-            .unwrap();
-        let waiting = if kind == Kind::PostgreSql {
-            "SELECT count(*)::text FROM pg_stat_activity \
-             WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        } else {
-            "SELECT CAST(count(*) AS CHAR) FROM information_schema.processlist \
-             WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock'"
-        };
-        until(|| database.query_one(waiting) == "1");
-        // Sent while the step waits, answered while the holder still holds.
-        database.query("SELECT * FROM fifth");
-        let run = end_of(&project, child).exits(4);
-        assert_eq!(
-            event(&run, "step_failed")["blockers"][0]["pid"],
-            holder.pid()
-        );
-        holder.end();
-    }
+fn what_queues_behind_the_step_goes_on_when_the_step_gives_up(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded("failing", &database);
+    let holder = reader(&database, "fifth");
+    let child = project
+        .rollback("downgrade-safe -1 -y --allow-failing --lock-timeout 4s --format json")
+        .piped()
+        .spawn()
+        .unwrap();
+    let waiting = if kind == Kind::PostgreSql {
+        "SELECT count(*)::text FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    } else {
+        "SELECT CAST(count(*) AS CHAR) FROM information_schema.processlist \
+         WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock'"
+    };
+    until(|| database.query_one(waiting) == "1");
+    // Sent while the step waits, answered while the holder still holds.
+    database.query("SELECT * FROM fifth");
+    let run = end_of(&project, child).exits(4);
+    assert_eq!(
+        event(&run, "step_failed")["blockers"][0]["pid"],
+        holder.pid()
+    );
+    holder.end();
 }
+on_each!(what_queues_behind_the_step_goes_on_when_the_step_gives_up: postgresql, mariadb);
 
-#[test]
-fn a_retry_succeeds_when_the_lock_is_free() {
-    for kind in Kind::SERVERS {
-        let database = TestDatabase::create(kind);
-        let project = upgraded(&database);
-        let holder = reader(&database, "fifth");
-        let pid = holder.pid();
-        let mut child = project
-            .rollback("downgrade-safe -1 -y --allow-failing --lock-timeout 1s --lock-retries 9 --format json")
-            .piped()
-            .spawn()
-            .unwrap();
-        let mut seen = String::new();
-        {
-            use std::io::{BufRead as _, BufReader};
-            let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
-            while !seen.contains("lock_retry") {
-                assert_ne!(stdout.read_line(&mut seen).unwrap(), 0, "{kind:?}: {seen}");
-            }
+fn a_retry_succeeds_when_the_lock_is_free(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded("failing", &database);
+    let holder = reader(&database, "fifth");
+    let pid = holder.pid();
+    let mut child = project
+        .rollback(
+            "downgrade-safe -1 -y --allow-failing --lock-timeout 1s --lock-retries 9 --format json",
+        )
+        .piped()
+        .spawn()
+        .unwrap();
+    let mut seen = String::new();
+    {
+        use std::io::{BufRead as _, BufReader};
+        let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
+        while !seen.contains("lock_retry") {
+            assert_ne!(stdout.read_line(&mut seen).unwrap(), 0, "{kind:?}: {seen}");
         }
-        let last = seen.lines().last().unwrap();
-        let retry: Value = serde_json::from_str(last).unwrap();
-        assert_eq!(retry["blockers"][0]["pid"], pid, "{retry}");
-        holder.end();
-        end_of(&project, child).exits(0);
-        assert_eq!(rows(&database), ["4444aaaa"]);
     }
+    let last = seen.lines().last().unwrap();
+    let retry: Value = serde_json::from_str(last).unwrap();
+    assert_eq!(retry["blockers"][0]["pid"], pid, "{retry}");
+    holder.end();
+    end_of(&project, child).exits(0);
+    assert_eq!(rows(&database), ["4444aaaa"]);
 }
+on_each!(a_retry_succeeds_when_the_lock_is_free: postgresql, mariadb);
 
 #[test]
 fn the_plain_road_gives_up_by_what_libpq_reads() {
     let database = TestDatabase::create(Kind::PostgreSql);
-    let project = upgraded(&database).file(
+    let project = upgraded("failing", &database).file(
         "engine",
         "#!/bin/sh\n# The operator's own options have to be there still.\n\
          case \"$PGOPTIONS\" in *work_mem*) ;; *) exit 9 ;; esac\nexec alembic \"$@\"\n",
@@ -175,23 +158,21 @@ fn the_plain_road_gives_up_by_what_libpq_reads() {
     holder.end();
 }
 
-#[test]
-fn a_transaction_that_is_open_for_long_is_warned_of_before_a_step() {
-    for kind in Kind::SERVERS {
-        let database = TestDatabase::create(kind);
-        let project = upgraded(&database);
-        let holder = reader(&database, "first");
-        // MariaDB counts whole seconds.
-        sleep(Duration::from_millis(2100));
-        let run = project
-            .run("downgrade-safe -2 -y --allow-failing --lock-timeout 1s --format json")
-            .exits(0);
-        let told = event(&run, "open_transactions");
-        assert_eq!(told["sessions"][0]["pid"], holder.pid(), "{kind:?}\n{run}");
-        assert_eq!(run.stderr.matches("a transaction is open").count(), 1);
-        holder.end();
-    }
+fn a_transaction_that_is_open_for_long_is_warned_of_before_a_step(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded("failing", &database);
+    let holder = reader(&database, "first");
+    // MariaDB counts whole seconds.
+    sleep(Duration::from_millis(2100));
+    let run = project
+        .run("downgrade-safe -2 -y --allow-failing --lock-timeout 1s --format json")
+        .exits(0);
+    let told = event(&run, "open_transactions");
+    assert_eq!(told["sessions"][0]["pid"], holder.pid(), "{kind:?}\n{run}");
+    assert_eq!(run.stderr.matches("a transaction is open").count(), 1);
+    holder.end();
 }
+on_each!(a_transaction_that_is_open_for_long_is_warned_of_before_a_step: postgresql, mariadb);
 
 #[test]
 fn the_limit_can_be_switched_off_and_a_shorter_one_of_the_project_stays() {
@@ -205,7 +186,7 @@ fn the_limit_can_be_switched_off_and_a_shorter_one_of_the_project_stays() {
         );
     };
     database.execute("CREATE TABLE seen (id serial, note text)");
-    let project = upgraded(&database);
+    let project = upgraded("failing", &database);
     for file in [
         "5555aaaa_create_the_fifth_table",
         "4444aaaa_create_the_fourth_table",

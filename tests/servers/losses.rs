@@ -204,62 +204,58 @@ fn findings(step: &Value) -> &[Value] {
 }
 
 /// Turns red if a figure of a plan over three steps is not what the rollback then takes.
-#[test]
-fn a_plan_of_three_steps_counts_what_the_rollback_then_loses() {
-    for kind in [Kind::PostgreSql, Kind::MariaDb, Kind::Sqlite] {
-        let database = TestDatabase::create(kind);
-        let project = upgraded("losses", &database);
-        database.execute(HARMLESS);
-        let steps = plan(&project, "-3");
-        let all: Vec<Value> = steps.iter().flat_map(findings).cloned().collect();
-        let announced = announced(&all);
-        let shown = project.run("plan -3").exits(0);
-        for sentence in [
-            "drops column authors.about with 2 values",
-            "drops table notes with 2 rows",
-            "deletes rows of tags: all of 3 rows",
-            "drops 2 values in 1 column, 1 table with 2 rows, deletes or changes up to 3 rows",
-        ] {
-            assert!(shown.stdout.contains(sentence), "{kind:?}: {shown}");
-        }
-
-        let before = contents(&database);
-        // Alone, -y does not allow that.
-        let alone = project.rollback("downgrade-safe -3 -y");
-        alone.env("ROLLBACK_ALLOW", "").run().exits(3);
-        assert_eq!(contents(&database), before, "{kind:?}");
-        project.run("downgrade-safe -3 -y --allow all").exits(0);
-        let lost = lost(&before, &contents(&database));
-        assert_eq!(announced, lost, "{kind:?}: {all:#?}");
-        assert_eq!(lost.values().sum::<u64>(), 7, "{kind:?}: {lost:?}");
+fn a_plan_of_three_steps_counts_what_the_rollback_then_loses(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded("losses", &database);
+    database.execute(HARMLESS);
+    let steps = plan(&project, "-3");
+    let all: Vec<Value> = steps.iter().flat_map(findings).cloned().collect();
+    let announced = announced(&all);
+    let shown = project.run("plan -3").exits(0);
+    for sentence in [
+        "drops column authors.about with 2 values",
+        "drops table notes with 2 rows",
+        "deletes rows of tags: all of 3 rows",
+        "drops 2 values in 1 column, 1 table with 2 rows, deletes or changes up to 3 rows",
+    ] {
+        assert!(shown.stdout.contains(sentence), "{kind:?}: {shown}");
     }
+
+    let before = contents(&database);
+    // Alone, -y does not allow that.
+    let alone = project.rollback("downgrade-safe -3 -y");
+    alone.env("ROLLBACK_ALLOW", "").run().exits(3);
+    assert_eq!(contents(&database), before, "{kind:?}");
+    project.run("downgrade-safe -3 -y --allow all").exits(0);
+    let lost = lost(&before, &contents(&database));
+    assert_eq!(announced, lost, "{kind:?}: {all:#?}");
+    assert_eq!(lost.values().sum::<u64>(), 7, "{kind:?}: {lost:?}");
 }
+on_each!(a_plan_of_three_steps_counts_what_the_rollback_then_loses: postgresql, mariadb, sqlite);
 
 /// Turns red if rows that one step deletes and the next drops with their table are in the total twice.
-#[test]
-fn rows_that_are_deleted_and_then_dropped_are_lost_once() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = upgraded("losses", &database);
-        database.execute(HARMLESS);
-        let before = contents(&database);
-        let plan = project.run("plan -4 --format json").exits(0).json();
-        let verdict = plan["verdict"]["sentence"].as_str().unwrap_or_default();
-        assert!(
-            verdict.contains("drops 2 values in 1 column, 2 tables with 5 rows")
-                && !verdict.contains("deletes"),
-            "{kind:?}: {plan:#}"
-        );
-        project.run("downgrade-safe -4 -y --allow all").exits(0);
-        let lost = lost(&before, &contents(&database));
-        assert_eq!(lost["tags"] + lost["notes"], 5, "{kind:?}: {lost:?}");
-        assert_eq!(lost["authors.about"], 2, "{kind:?}: {lost:?}");
-    }
+fn rows_that_are_deleted_and_then_dropped_are_lost_once(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded("losses", &database);
+    database.execute(HARMLESS);
+    let before = contents(&database);
+    let plan = project.run("plan -4 --format json").exits(0).json();
+    let verdict = plan["verdict"]["sentence"].as_str().unwrap_or_default();
+    assert!(
+        verdict.contains("drops 2 values in 1 column, 2 tables with 5 rows")
+            && !verdict.contains("deletes"),
+        "{kind:?}: {plan:#}"
+    );
+    project.run("downgrade-safe -4 -y --allow all").exits(0);
+    let lost = lost(&before, &contents(&database));
+    assert_eq!(lost["tags"] + lost["notes"], 5, "{kind:?}: {lost:?}");
+    assert_eq!(lost["authors.about"], 2, "{kind:?}: {lost:?}");
 }
+on_each!(rows_that_are_deleted_and_then_dropped_are_lost_once: sqlite, postgresql, mariadb);
 
 /// Turns red if a step loses more or less than was said right before it, if one that was said to fail
 /// does not or stumbles over something else, or if one fails that was not said to.
-fn walk(kind: Kind) {
+fn each_step_does_to_data_what_was_foretold(kind: Kind) {
     let database = TestDatabase::create(kind);
     let project = upgraded("losses", &database);
     database.execute(HARMLESS);
@@ -348,6 +344,7 @@ fn walk(kind: Kind) {
     let losses = losses.into_iter().map(|(what, n)| (what.to_owned(), n));
     assert_eq!(total, losses.collect(), "{kind:?}");
 }
+on_each!(each_step_does_to_data_what_was_foretold: sqlite, postgresql, mariadb);
 
 /// SQLite makes a foreign key over rows that break it: nothing fails and nothing is lost, and the check
 /// after the step finds what was foretold.
@@ -374,19 +371,4 @@ fn comes_back_empty(database: &TestDatabase<'_>, found: &[Value]) {
     let empty = database.query_one("SELECT count(*) FROM authors WHERE fax IS NULL");
     let count = finding["evidence"]["count"].as_u64().unwrap();
     assert_eq!(empty, count.to_string(), "{finding:#}");
-}
-
-#[test]
-fn each_step_does_to_data_what_was_foretold_on_postgresql() {
-    walk(Kind::PostgreSql);
-}
-
-#[test]
-fn each_step_does_to_data_what_was_foretold_on_mariadb() {
-    walk(Kind::MariaDb);
-}
-
-#[test]
-fn each_step_does_to_data_what_was_foretold_on_sqlite() {
-    walk(Kind::Sqlite);
 }

@@ -5,6 +5,35 @@
     reason = "a helper of a test fails as the test does: by a panic"
 )]
 
+/// Makes a test for each kind of database, or for each entry on each of them, from a function that takes these: the tests
+/// of one function run beside each other.
+macro_rules! on_each {
+    ($test:ident: $($kind:ident),+) => {
+        mod $test {
+            $(#[test]
+            fn $kind() {
+                super::$test(on_each!(@ $kind));
+            })+
+        }
+    };
+    ($test:ident: $($kind:ident),+; $entries:tt) => {
+        mod $test {
+            $(mod $kind {
+                on_each!(@ $test $kind $entries);
+            })+
+        }
+    };
+    (@ $test:ident $kind:ident [$($entry:ident),+]) => {
+        $(#[test]
+        fn $entry() {
+            super::super::$test(on_each!(@ $kind), stringify!($entry));
+        })+
+    };
+    (@ sqlite) => { crate::support::Kind::Sqlite };
+    (@ postgresql) => { crate::support::Kind::PostgreSql };
+    (@ mariadb) => { crate::support::Kind::MariaDb };
+}
+
 mod atomic;
 mod atomic_checks;
 mod atomic_crash;
@@ -26,7 +55,6 @@ mod fingerprint;
 mod fingerprint_kinds;
 mod fits;
 mod foresight;
-mod foretold;
 mod guard;
 mod harness;
 mod identity;

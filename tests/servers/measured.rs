@@ -4,13 +4,12 @@ use serde_json::Value;
 
 use crate::project::{Project, Run};
 use crate::support::{Kind, TestDatabase};
-use crate::walk::{events, rows};
+use crate::walk::{events, rows, upgraded};
 
 /// A project of three revisions whose last two downgrades do what is given. `kept` is a table that no statement of
 /// them names.
 pub(super) fn project(database: &TestDatabase<'_>, second: &str, first: &str) -> Project {
-    let mut project = Project::alembic("linear").env("DATABASE_URL", database.url());
-    project.engine("alembic upgrade heads");
+    let mut project = upgraded("linear", database);
     database.execute(
         "CREATE TABLE kept (id integer PRIMARY KEY, parent integer, word varchar(20));
          INSERT INTO kept VALUES (1, 1, 'one'), (2, 1, 'two'), (3, NULL, 'three')",
@@ -287,8 +286,7 @@ fn zoo() -> impl Iterator<Item = (&'static str, (&'static str, &'static str, boo
 #[test]
 fn steps_share_a_process_only_where_nothing_of_one_reaches_into_the_next() {
     let one_by_one = TestDatabase::create(Kind::PostgreSql);
-    let project = Project::alembic("linear").env("DATABASE_URL", one_by_one.url());
-    project.engine("alembic upgrade heads");
+    let project = upgraded("linear", &one_by_one);
     for _ in 0..5 {
         project.engine("alembic downgrade -1");
     }
@@ -296,7 +294,9 @@ fn steps_share_a_process_only_where_nothing_of_one_reaches_into_the_next() {
     for (python, (name, end, shared)) in zoo() {
         let database = TestDatabase::create(Kind::PostgreSql);
         let project = Project::alembic_of(python, "linear").env("DATABASE_URL", database.url());
-        project.engine("alembic upgrade heads");
+        database.filled("linear", || {
+            project.engine("alembic upgrade heads");
+        });
         let project = project.edit("migrations/env.py", BEGINS, end);
         let project = counted(project);
         let run = project

@@ -3,7 +3,7 @@
 //! All other tests of MariaDB run on MySQL with `ROLLBACK_TEST_MARIADB=mysql`.
 
 use crate::lock_timeout::gives_up_and_names_the_holder;
-use crate::restore::undone_by_hand;
+use crate::restore::a_run_that_failed_is_undone_by_hand;
 use crate::support::{Kind, TestDatabase};
 use crate::walk::{rows, upgraded};
 
@@ -39,7 +39,7 @@ fn a_project_is_planned_and_rolled_back() {
 #[test]
 fn a_half_done_run_is_undone_by_its_backup() {
     if Kind::MySql.is_installed() {
-        undone_by_hand(Kind::MySql);
+        a_run_that_failed_is_undone_by_hand(Kind::MySql);
     }
 }
 

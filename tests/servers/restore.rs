@@ -23,7 +23,7 @@ fn failing(database: &TestDatabase<'_>) -> Project {
     project
 }
 
-fn undone_by_the_run(kind: Kind) {
+fn a_run_that_fails_is_undone(kind: Kind) {
     let database = TestDatabase::create(kind);
     let project = failing(&database);
     let was = dump(&database, &[]);
@@ -38,24 +38,10 @@ fn undone_by_the_run(kind: Kind) {
     // The run is over: another begins.
     project.run("downgrade-safe -1 -y").exits(0);
 }
-
-#[test]
-fn a_run_that_fails_is_undone_on_sqlite() {
-    undone_by_the_run(Kind::Sqlite);
-}
-
-#[test]
-fn a_run_that_fails_is_undone_on_postgresql() {
-    undone_by_the_run(Kind::PostgreSql);
-}
-
-#[test]
-fn a_run_that_fails_is_undone_on_mariadb() {
-    undone_by_the_run(Kind::MariaDb);
-}
+on_each!(a_run_that_fails_is_undone: sqlite, postgresql, mariadb);
 
 /// With the backup proven by a restore beside the database, and a table made since that has to go again.
-pub(crate) fn undone_by_hand(kind: Kind) {
+pub(crate) fn a_run_that_failed_is_undone_by_hand(kind: Kind) {
     let database = TestDatabase::create(kind);
     let project = failing(&database);
     let was = dump(&database, &[]);
@@ -90,21 +76,7 @@ pub(crate) fn undone_by_hand(kind: Kind) {
         .exits(0);
     database.execute("INSERT INTO since VALUES (1)");
 }
-
-#[test]
-fn a_run_that_failed_is_undone_by_hand_on_sqlite() {
-    undone_by_hand(Kind::Sqlite);
-}
-
-#[test]
-fn a_run_that_failed_is_undone_by_hand_on_postgresql() {
-    undone_by_hand(Kind::PostgreSql);
-}
-
-#[test]
-fn a_run_that_failed_is_undone_by_hand_on_mariadb() {
-    undone_by_hand(Kind::MariaDb);
-}
+on_each!(a_run_that_failed_is_undone_by_hand: sqlite, postgresql, mariadb);
 
 /// Turns red if a resume makes a backup of its own and goes back to that: the rows of `fifth`, which went in the first
 /// step, would stay lost, and "as it was before the run" would be false.
@@ -160,18 +132,4 @@ fn a_resumed_run_goes_back_to_before_its_first_step(kind: Kind) {
     // The run is over: another begins.
     project.run("downgrade-safe -1 -y").exits(0);
 }
-
-#[test]
-fn a_resumed_run_goes_back_to_before_its_first_step_on_sqlite() {
-    a_resumed_run_goes_back_to_before_its_first_step(Kind::Sqlite);
-}
-
-#[test]
-fn a_resumed_run_goes_back_to_before_its_first_step_on_postgresql() {
-    a_resumed_run_goes_back_to_before_its_first_step(Kind::PostgreSql);
-}
-
-#[test]
-fn a_resumed_run_goes_back_to_before_its_first_step_on_mariadb() {
-    a_resumed_run_goes_back_to_before_its_first_step(Kind::MariaDb);
-}
+on_each!(a_resumed_run_goes_back_to_before_its_first_step: sqlite, postgresql, mariadb);

@@ -33,7 +33,8 @@ fn first_backup(project: &Project) -> (String, PathBuf) {
     (id, file.unwrap())
 }
 
-fn restored_without_the_project(kind: Kind) {
+/// Turns red if a restore needs the project's files.
+fn a_restore_needs_no_project(kind: Kind) {
     let database = TestDatabase::create(kind);
     let project = upgraded("linear", &database);
     let was = rows(&database);
@@ -67,26 +68,10 @@ fn restored_without_the_project(kind: Kind) {
     let run = project.run(&line).exits(1);
     assert!(run.stderr.contains("--database-url URL"), "{run}");
 }
+on_each!(a_restore_needs_no_project: sqlite, postgresql, mariadb);
 
-/// Turns red if a restore needs the project's files.
-#[test]
-fn a_restore_needs_no_project_on_sqlite() {
-    restored_without_the_project(Kind::Sqlite);
-}
-
-/// Turns red if a restore needs the project's files.
-#[test]
-fn a_restore_needs_no_project_on_postgresql() {
-    restored_without_the_project(Kind::PostgreSql);
-}
-
-/// Turns red if a restore needs the project's files.
-#[test]
-fn a_restore_needs_no_project_on_mariadb() {
-    restored_without_the_project(Kind::MariaDb);
-}
-
-fn restored_from_a_file(kind: Kind) {
+/// Turns red if only backups in the project's own folder can be restored.
+fn a_file_from_another_machine_is_restored(kind: Kind) {
     let database = TestDatabase::create(kind);
     let project = upgraded("linear", &database);
     let was = rows(&database);
@@ -113,24 +98,7 @@ fn restored_from_a_file(kind: Kind) {
     let run = project.run(&line(&other)).exits(1);
     assert!(run.stderr.contains("is not a backup"), "{run}");
 }
-
-/// Turns red if only backups in the project's own folder can be restored.
-#[test]
-fn a_file_from_another_machine_is_restored_on_sqlite() {
-    restored_from_a_file(Kind::Sqlite);
-}
-
-/// Turns red if only backups in the project's own folder can be restored.
-#[test]
-fn a_file_from_another_machine_is_restored_on_postgresql() {
-    restored_from_a_file(Kind::PostgreSql);
-}
-
-/// Turns red if only backups in the project's own folder can be restored.
-#[test]
-fn a_file_from_another_machine_is_restored_on_mariadb() {
-    restored_from_a_file(Kind::MariaDb);
-}
+on_each!(a_file_from_another_machine_is_restored: sqlite, postgresql, mariadb);
 
 fn restored_although_a_table_cannot_be_read(kind: Kind, damage: &str, table: &str) {
     let database = TestDatabase::create(kind);

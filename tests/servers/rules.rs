@@ -1084,7 +1084,7 @@ for folder, url in zip(sys.argv[1::2], sys.argv[2::2]):
     command.upgrade(config.Config('alembic.ini'), 'heads')";
 
 /// Turns red if one step on that server does not end as its finding says.
-fn foretold(kind: Kind) {
+fn each_rule_tells_what_comes(kind: Kind) {
     let mut cases = cases();
     // MySQL has nobody of the name PUBLIC.
     cases.retain(|case| {
@@ -1115,18 +1115,4 @@ fn foretold(kind: Kind) {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
-
-#[test]
-fn each_rule_tells_what_comes_on_postgresql() {
-    foretold(Kind::PostgreSql);
-}
-
-#[test]
-fn each_rule_tells_what_comes_on_mariadb() {
-    foretold(Kind::MariaDb);
-}
-
-#[test]
-fn each_rule_tells_what_comes_on_sqlite() {
-    foretold(Kind::Sqlite);
-}
+on_each!(each_rule_tells_what_comes: sqlite, postgresql, mariadb);

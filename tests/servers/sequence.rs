@@ -12,7 +12,7 @@ use rollback::process::Environment;
 use crate::measured::{SURPRISES, contents, counted, project};
 use crate::project::Project;
 use crate::support::{Kind, TestDatabase};
-use crate::walk::rows;
+use crate::walk::{rows, upgraded};
 
 /// Allows everything, and writes down what it hears and sees inside.
 #[derive(Default)]
@@ -64,8 +64,7 @@ fn engine(project: &Project) -> AlembicEngine {
 #[test]
 fn steps_that_are_never_kept_leave_nothing() {
     let database = TestDatabase::create(Kind::PostgreSql);
-    let project = Project::alembic("linear").env("DATABASE_URL", database.url());
-    project.engine("alembic upgrade heads");
+    let project = upgraded("linear", &database);
     let before = (database.open().schema().unwrap(), rows(&database));
     let engine = engine(&project);
     let observation = engine.observe().unwrap();
@@ -139,8 +138,7 @@ fn without_any_forecast_nothing_is_lost_on_postgresql() {
     ] {
         for way in ["", " --process-per-step", " --atomic"] {
             let database = TestDatabase::create(Kind::PostgreSql);
-            let project = Project::alembic(fixture).env("DATABASE_URL", database.url());
-            project.engine("alembic upgrade heads");
+            let project = upgraded(fixture, &database);
             database.execute(fill);
             let read = || {
                 tables.map(|table| {
@@ -168,8 +166,7 @@ fn without_any_forecast_nothing_is_lost_on_postgresql() {
 fn a_connection_that_is_closed_while_nobody_uses_it_is_replaced() {
     for when in ["before", "after_step"] {
         let database = TestDatabase::create(Kind::PostgreSql);
-        let project = Project::alembic("linear").env("DATABASE_URL", database.url());
-        project.engine("alembic upgrade heads");
+        let project = upgraded("linear", &database);
         let script = "[ ! -e closed ] || exit 0\n: > closed\npython -S close.py\n";
         let close = "import os, site\nsite.main()\nfrom sqlalchemy import create_engine, text\n\
              with create_engine(os.environ['DATABASE_URL']).connect() as connection:\n    \

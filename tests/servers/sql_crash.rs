@@ -6,18 +6,9 @@ use std::io::{BufRead as _, BufReader};
 
 use rollback::domain::schema::SchemaLines;
 
+use crate::crash::gap;
 use crate::sql_shop::{DOWN, applied, count, statuses};
-use crate::support::{Kind, Server, TestDatabase};
-
-/// The gaps between two effects of any run: see `fault::point` in `src/`. The number is the passage.
-const OF_A_RUN: [&str; 6] = [
-    "after_begun",
-    "after_intent:2",
-    "after_engine:2",
-    "after_look:2",
-    "after_done:2",
-    "before_ended",
-];
+use crate::support::{Kind, Server, Shared, TestDatabase};
 
 /// A script that one transaction holds on PostgreSQL and SQLite, and none on MariaDB.
 const PLAIN: &str = DOWN;
@@ -32,34 +23,6 @@ fn alone(kind: Kind) -> String {
     DOWN.replace("UPDATE a SET x = x + 10;", alone)
 }
 
-/// The gaps of a step whose statements are one transaction. The first passage of some is the step before it.
-fn in_a_transaction() -> Vec<String> {
-    let mut gaps = vec!["before_commit:2".to_owned(), "after_commit:2".to_owned()];
-    for at in [2, 4, 7] {
-        gaps.push(format!("before_statement:{at}"));
-        gaps.push(format!("after_statement:{at}"));
-    }
-    gaps
-}
-
-/// The gaps of one whose statements each stay done: `first` is the passage of its first statement, `begun` that of
-/// its beginning.
-fn by_statement(begun: usize, first: usize, noted: usize) -> Vec<String> {
-    let mut gaps = vec![
-        format!("after_progress_begun:{begun}"),
-        "before_commit:2".to_owned(),
-        "after_commit:2".to_owned(),
-    ];
-    // One of each kind: rows, the schema, what runs alone, and the last one.
-    for at in [0, 1, 2, 5] {
-        gaps.push(format!("before_statement:{}", first + at));
-        gaps.push(format!("after_statement:{}", first + at));
-        gaps.push(format!("after_progress:{}", noted + at));
-        gaps.push(format!("after_statement_ended:{}", noted + at));
-    }
-    gaps
-}
-
 type End = (String, Vec<String>, SchemaLines);
 
 fn end(database: &TestDatabase<'_>) -> End {
@@ -69,84 +32,87 @@ fn end(database: &TestDatabase<'_>) -> End {
 
 /// What a run to the same target leaves that nothing disturbs.
 fn undisturbed(kind: Kind, down: &str) -> End {
-    let database = TestDatabase::create(kind);
-    applied(&database, down)
-        .run("downgrade-safe -2 -y --allow-failing")
-        .exits(0);
-    end(&database)
-}
-
-/// Kills the program at each gap. Where it may not be told whether a statement was done, `unclear` says so, and a
-/// person looks.
-fn killed_at(kind: Kind, down: &str, gaps: &[String], unclear: &[&str]) {
-    let expected = undisturbed(kind, down);
-    for gap in gaps {
+    static LEFT: Shared<(Kind, String), End> = Shared::new();
+    LEFT.get((kind, down.to_owned()), || {
         let database = TestDatabase::create(kind);
-        let project = applied(&database, down);
-        let killed = project
-            .rollback("downgrade-safe -2 -y --allow-failing")
-            .env("ROLLBACK_FAULT_POINT", gap)
-            .run();
-        assert_eq!(killed.code, None, "{kind:?} {gap}: not killed\n{killed}");
-        // A new run is refused until this one is settled.
-        let refused = project
-            .run("downgrade-safe base -y --allow-failing")
-            .exits(3);
-        assert!(refused.stderr.contains("rollback resume"), "{refused}");
+        applied(&database, down)
+            .run("downgrade-safe -2 -y --allow-failing")
+            .exits(0);
+        end(&database)
+    })
+}
 
-        let resumed = project.run("downgrade-safe --resume -y --allow-failing");
-        if unclear.contains(&gap.as_str()) {
-            assert_eq!(resumed.code, Some(5), "{kind:?} {gap}\n{resumed}");
-            assert!(resumed.stderr.contains("gone: "), "{gap}\n{resumed}");
-            continue;
-        }
-        assert_eq!(resumed.code, Some(0), "{kind:?} {gap}\n{resumed}");
-        assert_eq!(end(&database), expected, "{kind:?} {gap}\n{resumed}");
-        project.run("downgrade-safe --resume").exits(1);
+/// Kills the program at a gap. Where it may not be told whether a statement was done, `is_unclear` says so, and a person
+/// looks.
+fn killed_at(kind: Kind, down: &str, gap: &str, is_unclear: bool) {
+    let expected = undisturbed(kind, down);
+    let database = TestDatabase::create(kind);
+    let project = applied(&database, down);
+    let killed = project
+        .rollback("downgrade-safe -2 -y --allow-failing")
+        .env("ROLLBACK_FAULT_POINT", gap)
+        .run();
+    assert_eq!(killed.code, None, "{kind:?} {gap}: not killed\n{killed}");
+    // A new run is refused until this one is settled.
+    let refused = project
+        .run("downgrade-safe base -y --allow-failing")
+        .exits(3);
+    assert!(refused.stderr.contains("rollback resume"), "{refused}");
+
+    let resumed = project.run("downgrade-safe --resume -y --allow-failing");
+    if is_unclear {
+        assert_eq!(resumed.code, Some(5), "{kind:?} {gap}\n{resumed}");
+        assert!(resumed.stderr.contains("gone: "), "{gap}\n{resumed}");
+        return;
     }
+    assert_eq!(resumed.code, Some(0), "{kind:?} {gap}\n{resumed}");
+    assert_eq!(end(&database), expected, "{kind:?} {gap}\n{resumed}");
+    project.run("downgrade-safe --resume").exits(1);
 }
 
-fn of_a_run() -> Vec<String> {
-    OF_A_RUN.map(str::to_owned).to_vec()
+/// Between two effects of any run, and in a step whose statements are one transaction. The first passage of some is the
+/// step before it.
+fn the_program_is_killed_in_a_transaction(kind: Kind, test: &str) {
+    killed_at(kind, PLAIN, &gap(test), false);
 }
+on_each!(the_program_is_killed_in_a_transaction: sqlite, postgresql; [
+    after_begun, after_intent_2, after_engine_2, after_look_2, after_done_2, before_ended,
+    before_commit_2, after_commit_2,
+    before_statement_2, after_statement_2, before_statement_4, after_statement_4, before_statement_7, after_statement_7
+]);
 
-#[test]
-fn the_program_is_killed_at_every_gap_of_a_transaction_on_sqlite() {
-    let gaps = [of_a_run(), in_a_transaction()].concat();
-    killed_at(Kind::Sqlite, PLAIN, &gaps, &[]);
-}
-
-#[test]
-fn the_program_is_killed_at_every_gap_of_a_transaction_on_postgresql() {
-    let gaps = [of_a_run(), in_a_transaction()].concat();
-    killed_at(Kind::PostgreSql, PLAIN, &gaps, &[]);
-}
-
-#[test]
-fn the_program_is_killed_around_every_statement_on_sqlite() {
-    let gaps = by_statement(1, 2, 1);
-    killed_at(Kind::Sqlite, &alone(Kind::Sqlite), &gaps, &[]);
-}
-
-#[test]
-fn the_program_is_killed_around_every_statement_on_postgresql() {
-    let gaps = by_statement(1, 2, 1);
+/// Around statements that each stay done, one of each kind: rows, the schema, what runs alone, and the last one.
+fn the_program_is_killed_around_a_statement(kind: Kind, test: &str) {
     // What is done in several transactions may be half done.
-    let unclear = ["after_statement:4"];
-    killed_at(Kind::PostgreSql, &alone(Kind::PostgreSql), &gaps, &unclear);
+    let is_unclear = kind == Kind::PostgreSql && test == "after_statement_4";
+    killed_at(kind, &alone(kind), &gap(test), is_unclear);
 }
+on_each!(the_program_is_killed_around_a_statement: sqlite, postgresql; [
+    after_progress_begun_1, before_commit_2, after_commit_2,
+    before_statement_2, after_statement_2, after_progress_1, after_statement_ended_1,
+    before_statement_3, after_statement_3, after_progress_2, after_statement_ended_2,
+    before_statement_4, after_statement_4, after_progress_3, after_statement_ended_3,
+    before_statement_7, after_statement_7, after_progress_6, after_statement_ended_6
+]);
 
-#[test]
-fn the_program_is_killed_around_every_statement_on_mariadb() {
-    let gaps = [of_a_run(), by_statement(2, 2, 2)].concat();
-    killed_at(Kind::MariaDb, PLAIN, &gaps, &[]);
+/// The same on a server on which every step is so.
+fn the_program_is_killed_around_a_statement_of_any_step(kind: Kind, test: &str) {
+    killed_at(kind, PLAIN, &gap(test), false);
 }
+on_each!(the_program_is_killed_around_a_statement_of_any_step: mariadb; [
+    after_begun, after_intent_2, after_engine_2, after_look_2, after_done_2, before_ended,
+    after_progress_begun_2, before_commit_2, after_commit_2,
+    before_statement_2, after_statement_2, after_progress_2, after_statement_ended_2,
+    before_statement_3, after_statement_3, after_progress_3, after_statement_ended_3,
+    before_statement_4, after_statement_4, after_progress_4, after_statement_ended_4,
+    before_statement_7, after_statement_7, after_progress_7, after_statement_ended_7
+]);
 
 #[test]
 fn several_objects_in_one_statement_are_for_a_person_on_mariadb() {
     let down = "UPDATE a SET x = x + 1; DROP TABLE b, c;";
-    let gaps = ["before_statement:3", "after_statement:3"].map(str::to_owned);
-    killed_at(Kind::MariaDb, down, &gaps, &["after_statement:3"]);
+    killed_at(Kind::MariaDb, down, "before_statement:3", false);
+    killed_at(Kind::MariaDb, down, "after_statement:3", true);
 }
 
 #[test]
@@ -223,21 +189,19 @@ fn slow(kind: Kind) -> String {
     )
 }
 
-#[test]
-fn a_statement_that_outlives_the_program_is_waited_for() {
-    for kind in Kind::SERVERS {
-        let expected = undisturbed(kind, &slow(kind));
-        let database = TestDatabase::create(kind);
-        let project = applied(&database, &slow(kind));
-        let mut child = until_it_waits(&project);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let resumed = project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(0);
-        assert_eq!(end(&database), expected, "{kind:?}\n{resumed}");
-    }
+fn a_statement_that_outlives_the_program_is_waited_for(kind: Kind) {
+    let expected = undisturbed(kind, &slow(kind));
+    let database = TestDatabase::create(kind);
+    let project = applied(&database, &slow(kind));
+    let mut child = until_it_waits(&project);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let resumed = project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(0);
+    assert_eq!(end(&database), expected, "{kind:?}\n{resumed}");
 }
+on_each!(a_statement_that_outlives_the_program_is_waited_for: postgresql, mariadb);
 
 /// A run whose slow statement was sent.
 fn until_it_waits(project: &crate::project::Project) -> std::process::Child {
@@ -252,25 +216,23 @@ fn until_it_waits(project: &crate::project::Project) -> std::process::Child {
     child
 }
 
-#[test]
-fn the_server_is_killed_in_the_middle_of_a_step() {
-    for kind in Kind::SERVERS {
-        let expected = undisturbed(kind, &slow(kind));
-        let server = Server::start(kind);
-        let database = server.create_database();
-        let project = applied(&database, &slow(kind));
-        let mut child = until_it_waits(&project);
-        server.kill9();
-        let code = child.wait().unwrap().code();
-        assert_eq!(code, Some(5), "{kind:?}");
-        server.start_again();
-        let resumed = project.run("downgrade-safe --resume -y --allow-failing");
-        if resumed.code == Some(0) {
-            assert_eq!(end(&database), expected, "{kind:?}\n{resumed}");
-        } else {
-            // The test servers do not wait for their disk, so a kill may take back what was verified.
-            assert_eq!(resumed.code, Some(5), "{kind:?}\n{resumed}");
-            assert!(resumed.stderr.contains("Found:"), "{resumed}");
-        }
+fn the_server_is_killed_in_the_middle_of_a_step(kind: Kind) {
+    let expected = undisturbed(kind, &slow(kind));
+    let server = Server::start(kind);
+    let database = server.create_database();
+    let project = applied(&database, &slow(kind));
+    let mut child = until_it_waits(&project);
+    server.kill9();
+    let code = child.wait().unwrap().code();
+    assert_eq!(code, Some(5), "{kind:?}");
+    server.start_again();
+    let resumed = project.run("downgrade-safe --resume -y --allow-failing");
+    if resumed.code == Some(0) {
+        assert_eq!(end(&database), expected, "{kind:?}\n{resumed}");
+    } else {
+        // The test servers do not wait for their disk, so a kill may take back what was verified.
+        assert_eq!(resumed.code, Some(5), "{kind:?}\n{resumed}");
+        assert!(resumed.stderr.contains("Found:"), "{resumed}");
     }
 }
+on_each!(the_server_is_killed_in_the_middle_of_a_step: postgresql, mariadb);

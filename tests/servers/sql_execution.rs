@@ -48,109 +48,101 @@ pub(crate) fn until_it_is_gone(database: &TestDatabase<'_>) {
     }
 }
 
-#[test]
-fn a_no_ends_the_statement_on_the_server_and_takes_its_transaction_back() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        database.execute("CREATE TABLE t (i INTEGER)");
-        let mut execution = execution(&database, None);
-        run(&mut *execution, "BEGIN");
-        run(&mut *execution, "INSERT INTO t VALUES (1)");
-        let mut asked = 0;
-        let error = execution
-            .run(endless(kind), &mut || {
-                asked += 1;
-                asked < 4
-            })
+fn a_no_ends_the_statement_on_the_server_and_takes_its_transaction_back(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    database.execute("CREATE TABLE t (i INTEGER)");
+    let mut execution = execution(&database, None);
+    run(&mut *execution, "BEGIN");
+    run(&mut *execution, "INSERT INTO t VALUES (1)");
+    let mut asked = 0;
+    let error = execution
+        .run(endless(kind), &mut || {
+            asked += 1;
+            asked < 4
+        })
+        .unwrap_err();
+    assert_eq!(error.kind, RunErrorKind::GivenUp, "{kind:?} {error:?}");
+    assert_eq!(
+        asked, 4,
+        "{kind:?}: asked after a no, or never while it ran"
+    );
+    until_it_is_gone(&database);
+    assert_eq!(database.query("SELECT * FROM t").len(), 0, "{kind:?}");
+    // It is not opened again, or the next statement would run outside of the transaction.
+    let error = execution.run("SELECT 1", &mut always).unwrap_err();
+    assert_eq!(error.kind, RunErrorKind::Lost, "{kind:?} {error:?}");
+}
+on_each!(a_no_ends_the_statement_on_the_server_and_takes_its_transaction_back: sqlite, postgresql, mariadb);
+
+fn a_no_from_the_beginning_sends_nothing(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let mut execution = execution(&database, None);
+    let error = execution
+        .run("CREATE TABLE t (i INTEGER)", &mut || false)
+        .unwrap_err();
+    assert_eq!(error.kind, RunErrorKind::GivenUp, "{kind:?} {error:?}");
+    assert!(database.try_execute("SELECT * FROM t").is_err(), "{kind:?}");
+}
+on_each!(a_no_from_the_beginning_sends_nothing: sqlite, postgresql, mariadb);
+
+fn what_waits_for_a_lock_in_vain_is_told_apart_and_the_connection_stays(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    database.execute("CREATE TABLE t (i INTEGER)");
+    database.execute("INSERT INTO t VALUES (1)");
+    let mut holder = Session::of(&database);
+    holder.execute(if kind == Kind::Sqlite {
+        "BEGIN IMMEDIATE"
+    } else {
+        "BEGIN"
+    });
+    holder.execute("UPDATE t SET i = 2");
+    let mut execution = execution(&database, Some(Duration::from_secs(1)));
+    for sql in ["UPDATE t SET i = 3", "DROP TABLE t"] {
+        let error = execution.run(sql, &mut always).unwrap_err();
+        assert_eq!(error.kind, RunErrorKind::LockTimeout, "{kind:?} {error:?}");
+    }
+    holder.end();
+    run(&mut *execution, "UPDATE t SET i = 3");
+    assert_eq!(
+        run(&mut *execution, "SELECT CAST(i AS CHAR(1)) FROM t"),
+        [[Some("3".to_owned())]]
+    );
+}
+on_each!(what_waits_for_a_lock_in_vain_is_told_apart_and_the_connection_stays: sqlite, postgresql, mariadb);
+
+fn a_refusal_leaves_the_connection_and_a_lost_one_is_not_replaced(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let mut execution = execution(&database, None);
+    let refused = execution
+        .run("DROP TABLE missing", &mut always)
+        .unwrap_err();
+    assert_eq!(refused.kind, RunErrorKind::Refused, "{kind:?} {refused:?}");
+    let code = if kind == Kind::PostgreSql {
+        "42P01"
+    } else {
+        "1051"
+    };
+    assert_eq!(refused.code.as_deref(), Some(code), "{refused:?}");
+
+    let own = if kind == Kind::PostgreSql {
+        "SELECT pg_backend_pid()::text"
+    } else {
+        "SELECT CAST(CONNECTION_ID() AS CHAR)"
+    };
+    let pid = run(&mut *execution, own)[0][0].clone().unwrap();
+    database.execute(&match kind {
+        Kind::PostgreSql => format!("SELECT pg_terminate_backend({pid})"),
+        _ => format!("KILL {pid}"),
+    });
+    for _ in 0..2 {
+        let lost = execution
+            .run("CREATE TABLE t (i INTEGER)", &mut always)
             .unwrap_err();
-        assert_eq!(error.kind, RunErrorKind::GivenUp, "{kind:?} {error:?}");
-        assert_eq!(
-            asked, 4,
-            "{kind:?}: asked after a no, or never while it ran"
-        );
-        until_it_is_gone(&database);
-        assert_eq!(database.query("SELECT * FROM t").len(), 0, "{kind:?}");
-        // It is not opened again, or the next statement would run outside of the transaction.
-        let error = execution.run("SELECT 1", &mut always).unwrap_err();
-        assert_eq!(error.kind, RunErrorKind::Lost, "{kind:?} {error:?}");
+        assert_eq!(lost.kind, RunErrorKind::Lost, "{kind:?} {lost:?}");
     }
+    assert!(database.try_execute("SELECT * FROM t").is_err(), "{kind:?}");
 }
-
-#[test]
-fn a_no_from_the_beginning_sends_nothing() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let mut execution = execution(&database, None);
-        let error = execution
-            .run("CREATE TABLE t (i INTEGER)", &mut || false)
-            .unwrap_err();
-        assert_eq!(error.kind, RunErrorKind::GivenUp, "{kind:?} {error:?}");
-        assert!(database.try_execute("SELECT * FROM t").is_err(), "{kind:?}");
-    }
-}
-
-#[test]
-fn what_waits_for_a_lock_in_vain_is_told_apart_and_the_connection_stays() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        database.execute("CREATE TABLE t (i INTEGER)");
-        database.execute("INSERT INTO t VALUES (1)");
-        let mut holder = Session::of(&database);
-        holder.execute(if kind == Kind::Sqlite {
-            "BEGIN IMMEDIATE"
-        } else {
-            "BEGIN"
-        });
-        holder.execute("UPDATE t SET i = 2");
-        let mut execution = execution(&database, Some(Duration::from_secs(1)));
-        for sql in ["UPDATE t SET i = 3", "DROP TABLE t"] {
-            let error = execution.run(sql, &mut always).unwrap_err();
-            assert_eq!(error.kind, RunErrorKind::LockTimeout, "{kind:?} {error:?}");
-        }
-        holder.end();
-        run(&mut *execution, "UPDATE t SET i = 3");
-        assert_eq!(
-            run(&mut *execution, "SELECT CAST(i AS CHAR(1)) FROM t"),
-            [[Some("3".to_owned())]]
-        );
-    }
-}
-
-#[test]
-fn a_refusal_leaves_the_connection_and_a_lost_one_is_not_replaced() {
-    for kind in Kind::SERVERS {
-        let database = TestDatabase::create(kind);
-        let mut execution = execution(&database, None);
-        let refused = execution
-            .run("DROP TABLE missing", &mut always)
-            .unwrap_err();
-        assert_eq!(refused.kind, RunErrorKind::Refused, "{kind:?} {refused:?}");
-        let code = if kind == Kind::PostgreSql {
-            "42P01"
-        } else {
-            "1051"
-        };
-        assert_eq!(refused.code.as_deref(), Some(code), "{refused:?}");
-
-        let own = if kind == Kind::PostgreSql {
-            "SELECT pg_backend_pid()::text"
-        } else {
-            "SELECT CAST(CONNECTION_ID() AS CHAR)"
-        };
-        let pid = run(&mut *execution, own)[0][0].clone().unwrap();
-        database.execute(&match kind {
-            Kind::PostgreSql => format!("SELECT pg_terminate_backend({pid})"),
-            _ => format!("KILL {pid}"),
-        });
-        for _ in 0..2 {
-            let lost = execution
-                .run("CREATE TABLE t (i INTEGER)", &mut always)
-                .unwrap_err();
-            assert_eq!(lost.kind, RunErrorKind::Lost, "{kind:?} {lost:?}");
-        }
-        assert!(database.try_execute("SELECT * FROM t").is_err(), "{kind:?}");
-    }
-}
+on_each!(a_refusal_leaves_the_connection_and_a_lost_one_is_not_replaced: postgresql, mariadb);
 
 #[test]
 fn a_table_of_sqlite_is_made_anew_without_the_rows_that_refer_to_it() {

@@ -130,29 +130,27 @@ impl<'a> Kept<'a> {
 }
 
 /// Turns red if the second time changes something, or a newer program's tables are written by this one.
-#[test]
-fn to_install_twice_changes_nothing() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let mut kept = Kept::of(&database, None);
-        assert_eq!(kept.tables.read(kept.execution.as_mut()).unwrap(), None);
-        assert_eq!(kept.install().found, None, "{kind:?}");
-        let again = kept.install();
-        assert_eq!(again.statements, Vec::<String>::new(), "{kind:?}");
-        assert_eq!(again.without_functions, None, "{kind:?}");
-        assert_eq!(kept.read(), History::default(), "{kind:?}");
-        let prefix = if kind == Kind::PostgreSql {
-            "rollback."
-        } else {
-            ""
-        };
-        kept.run(&format!(
-            "UPDATE {prefix}migration_history_version SET version = 7"
-        ));
-        let error = kept.tables.read(kept.execution.as_mut()).unwrap_err();
-        assert!(error.reason.contains("of version 7"), "{kind:?} {error}");
-    }
+fn to_install_twice_changes_nothing(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let mut kept = Kept::of(&database, None);
+    assert_eq!(kept.tables.read(kept.execution.as_mut()).unwrap(), None);
+    assert_eq!(kept.install().found, None, "{kind:?}");
+    let again = kept.install();
+    assert_eq!(again.statements, Vec::<String>::new(), "{kind:?}");
+    assert_eq!(again.without_functions, None, "{kind:?}");
+    assert_eq!(kept.read(), History::default(), "{kind:?}");
+    let prefix = if kind == Kind::PostgreSql {
+        "rollback."
+    } else {
+        ""
+    };
+    kept.run(&format!(
+        "UPDATE {prefix}migration_history_version SET version = 7"
+    ));
+    let error = kept.tables.read(kept.execution.as_mut()).unwrap_err();
+    assert!(error.reason.contains("of version 7"), "{kind:?} {error}");
 }
+on_each!(to_install_twice_changes_nothing: sqlite, postgresql, mariadb);
 
 /// Turns red if a text or a name is read as SQL by a server, whatever its settings say about quotes.
 #[test]
@@ -216,101 +214,99 @@ fn every_text_comes_back_as_it_was() {
 }
 
 /// Turns red if a row can be rolled back twice, or what others keep in `metadata` is lost.
-#[test]
-fn a_row_goes_through_its_states() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let mut kept = Kept::installed(&database);
-        let tables = kept.tables.clone();
-        let prefix = if kind == Kind::PostgreSql {
-            "rollback."
-        } else {
-            ""
-        };
-        kept.register(&file("1", "SELECT 1"), &[]);
-        kept.run(&format!(
-            "UPDATE {prefix}migration_history SET metadata = '{{\"theirs\": [1]}}', applied_at = '2020-01-01 00:00:00'"
-        ));
-        let progress = Progress {
-            run: "r".to_owned(),
-            done: 2,
-            schema: "s".to_owned(),
-            script: "t'".to_owned(),
-        };
-        let id = id("1");
-        kept.done(&tables.progressed(&id, Some(&progress)));
-        assert_eq!(
-            kept.read().records[0].metadata.progress,
-            Some(progress),
-            "{kind:?}"
-        );
-        kept.done(&tables.failed(&id, &by(), "it's\\ not"));
-        let row = kept.read().records.remove(0);
-        assert_eq!(row.status, Status::Failed, "{kind:?}");
-        assert_eq!(
-            row.metadata.error.as_deref(),
-            Some("it's\\ not"),
-            "{kind:?}"
-        );
-        assert_eq!(
-            row.applied_at.as_deref(),
-            Some("2020-01-01T00:00:00Z"),
-            "{kind:?}"
-        );
-        kept.done(&tables.rolled_back(&id, &by(), None));
-        let row = kept.read().records.remove(0);
-        assert_eq!(row.status, Status::RolledBack, "{kind:?}");
-        assert_eq!(
-            row.rollback_by.as_deref(),
-            Some("o'neil@\\host"),
-            "{kind:?}"
-        );
-        assert_eq!(
-            row.rollback_at.as_deref().map(str::len),
-            Some(20),
-            "{kind:?}"
-        );
-        assert_eq!(
-            (&row.metadata.error, &row.metadata.progress),
-            (&None, &None),
-            "{kind:?}"
-        );
-        assert_eq!(row.metadata.others["theirs"][0], 1, "{kind:?}");
-        for gone in ["1", "no such name"] {
-            let again = tables.rolled_back(&RevisionId::new(gone), &by(), None);
-            assert!(kept.try_done(&again).is_err(), "{kind:?} {gone}");
-        }
-        kept.register(&file("1", ""), &[]);
-        let row = kept.read().records.remove(0);
-        assert_eq!(row.status, Status::Applied, "{kind:?}");
-        assert_ne!(
-            row.applied_at.as_deref(),
-            Some("2020-01-01T00:00:00Z"),
-            "{kind:?}"
-        );
-        assert_eq!(
-            (&row.rollback_at, &row.rollback_sql),
-            (&None, &None),
-            "{kind:?}"
-        );
-        assert_eq!(row.metadata.others["theirs"][0], 1, "{kind:?}");
-        let actions = kept.run(&format!("SELECT action FROM {prefix}migration_audit"));
-        let mut actions: Vec<String> = actions.into_iter().flatten().flatten().collect();
-        actions.sort();
-        assert_eq!(
-            actions,
-            ["applied", "failed", "registered", "rolled_back"],
-            "{kind:?}"
-        );
-        // What depends on something that is not there is no row at all, where the connection of a run keeps foreign
-        // keys: on SQLite it does not, as no connection does that did not ask for it.
-        if kind != Kind::Sqlite {
-            let unknown = tables.register(&file("2", ""), &[needs("2", "0")], &by());
-            assert!(kept.try_done(&unknown).is_err(), "{kind:?}");
-            assert_eq!(kept.read().records.len(), 1, "{kind:?}: all or nothing");
-        }
+fn a_row_goes_through_its_states(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let mut kept = Kept::installed(&database);
+    let tables = kept.tables.clone();
+    let prefix = if kind == Kind::PostgreSql {
+        "rollback."
+    } else {
+        ""
+    };
+    kept.register(&file("1", "SELECT 1"), &[]);
+    kept.run(&format!(
+        "UPDATE {prefix}migration_history SET metadata = '{{\"theirs\": [1]}}', applied_at = '2020-01-01 00:00:00'"
+    ));
+    let progress = Progress {
+        run: "r".to_owned(),
+        done: 2,
+        schema: "s".to_owned(),
+        script: "t'".to_owned(),
+    };
+    let id = id("1");
+    kept.done(&tables.progressed(&id, Some(&progress)));
+    assert_eq!(
+        kept.read().records[0].metadata.progress,
+        Some(progress),
+        "{kind:?}"
+    );
+    kept.done(&tables.failed(&id, &by(), "it's\\ not"));
+    let row = kept.read().records.remove(0);
+    assert_eq!(row.status, Status::Failed, "{kind:?}");
+    assert_eq!(
+        row.metadata.error.as_deref(),
+        Some("it's\\ not"),
+        "{kind:?}"
+    );
+    assert_eq!(
+        row.applied_at.as_deref(),
+        Some("2020-01-01T00:00:00Z"),
+        "{kind:?}"
+    );
+    kept.done(&tables.rolled_back(&id, &by(), None));
+    let row = kept.read().records.remove(0);
+    assert_eq!(row.status, Status::RolledBack, "{kind:?}");
+    assert_eq!(
+        row.rollback_by.as_deref(),
+        Some("o'neil@\\host"),
+        "{kind:?}"
+    );
+    assert_eq!(
+        row.rollback_at.as_deref().map(str::len),
+        Some(20),
+        "{kind:?}"
+    );
+    assert_eq!(
+        (&row.metadata.error, &row.metadata.progress),
+        (&None, &None),
+        "{kind:?}"
+    );
+    assert_eq!(row.metadata.others["theirs"][0], 1, "{kind:?}");
+    for gone in ["1", "no such name"] {
+        let again = tables.rolled_back(&RevisionId::new(gone), &by(), None);
+        assert!(kept.try_done(&again).is_err(), "{kind:?} {gone}");
+    }
+    kept.register(&file("1", ""), &[]);
+    let row = kept.read().records.remove(0);
+    assert_eq!(row.status, Status::Applied, "{kind:?}");
+    assert_ne!(
+        row.applied_at.as_deref(),
+        Some("2020-01-01T00:00:00Z"),
+        "{kind:?}"
+    );
+    assert_eq!(
+        (&row.rollback_at, &row.rollback_sql),
+        (&None, &None),
+        "{kind:?}"
+    );
+    assert_eq!(row.metadata.others["theirs"][0], 1, "{kind:?}");
+    let actions = kept.run(&format!("SELECT action FROM {prefix}migration_audit"));
+    let mut actions: Vec<String> = actions.into_iter().flatten().flatten().collect();
+    actions.sort();
+    assert_eq!(
+        actions,
+        ["applied", "failed", "registered", "rolled_back"],
+        "{kind:?}"
+    );
+    // What depends on something that is not there is no row at all, where the connection of a run keeps foreign
+    // keys: on SQLite it does not, as no connection does that did not ask for it.
+    if kind != Kind::Sqlite {
+        let unknown = tables.register(&file("2", ""), &[needs("2", "0")], &by());
+        assert!(kept.try_done(&unknown).is_err(), "{kind:?}");
+        assert_eq!(kept.read().records.len(), 1, "{kind:?}: all or nothing");
     }
 }
+on_each!(a_row_goes_through_its_states: sqlite, postgresql, mariadb);
 
 /// The tables as a team has them that kept a history by hand, with two rows.
 const BEFORE: &str = "
@@ -688,82 +684,80 @@ fn a_rollback_in_sql_is_whole_or_nothing() {
 }
 
 /// Turns red if a command of the history does not do on a server what it does on SQLite.
-#[test]
-fn a_folder_is_written_down_on_each_server() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = Project::copy_of("sql/shop", "project", "alembic-current")
-            .env("ROLLBACK_DATABASE_URL", database.url());
-        project.run("sql install").exits(0);
-        project.run("sql install").exits(0);
-        let run = project
-            .run("sql sync --assume-applied --format json")
-            .exits(0);
-        assert_eq!(run.json()["registered"], 5, "{kind:?}\n{run}");
-        let run = project.run("sql sync --format json").exits(0);
-        assert_eq!(run.json()["registered"], 0, "{kind:?}\n{run}");
-        project
-            .run("sql register 20250109090000_add_order_notes")
-            .exits(0);
-        let mut kept = Kept::of(&database, None);
-        let history = kept.read();
-        assert_eq!(history.records.len(), 5, "{kind:?}");
-        assert_eq!(
-            history
-                .verdict(&id("20250106090000_create_customers"))
-                .dependents,
-            [
-                "20250110090000_create_newsletter",
-                "20250109090000_add_order_notes",
-                "20250108090000_create_orders"
-            ]
-            .map(id),
-            "{kind:?}"
-        );
-        let notes = history.get(&id("20250109090000_add_order_notes")).unwrap();
-        assert!(
-            notes.has_rollback() && notes.metadata.path.is_some(),
-            "{kind:?}"
-        );
+fn a_folder_is_written_down_on_each_server(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = Project::copy_of("sql/shop", "project", "alembic-current")
+        .env("ROLLBACK_DATABASE_URL", database.url());
+    project.run("sql install").exits(0);
+    project.run("sql install").exits(0);
+    let run = project
+        .run("sql sync --assume-applied --format json")
+        .exits(0);
+    assert_eq!(run.json()["registered"], 5, "{kind:?}\n{run}");
+    let run = project.run("sql sync --format json").exits(0);
+    assert_eq!(run.json()["registered"], 0, "{kind:?}\n{run}");
+    project
+        .run("sql register 20250109090000_add_order_notes")
+        .exits(0);
+    let mut kept = Kept::of(&database, None);
+    let history = kept.read();
+    assert_eq!(history.records.len(), 5, "{kind:?}");
+    assert_eq!(
+        history
+            .verdict(&id("20250106090000_create_customers"))
+            .dependents,
+        [
+            "20250110090000_create_newsletter",
+            "20250109090000_add_order_notes",
+            "20250108090000_create_orders"
+        ]
+        .map(id),
+        "{kind:?}"
+    );
+    let notes = history.get(&id("20250109090000_add_order_notes")).unwrap();
+    assert!(
+        notes.has_rollback() && notes.metadata.path.is_some(),
+        "{kind:?}"
+    );
 
-        let kept = project
+    let kept = project
+        .run("sql snapshot create --format json")
+        .exits(0)
+        .json();
+    database.execute("CREATE TABLE extra (id INTEGER)");
+    let diff = project
+        .run("sql snapshot diff latest --format json")
+        .exits(0)
+        .json();
+    let new = diff["new"].as_array().unwrap();
+    assert_eq!(diff["gone"].as_array().unwrap().len(), 0, "{kind:?} {diff}");
+    assert!(
+        !new.is_empty()
+            && new
+                .iter()
+                .all(|line| line.as_str().unwrap().contains("extra")),
+        "{kind:?} {diff}"
+    );
+    if kind == Kind::PostgreSql {
+        // By the function, and with another path: the lines are the same.
+        let now = project
             .run("sql snapshot create --format json")
             .exits(0)
             .json();
-        database.execute("CREATE TABLE extra (id INTEGER)");
-        let diff = project
-            .run("sql snapshot diff latest --format json")
+        owner(
+            &database,
+            "SET search_path = rollback; SELECT create_migration_snapshot('x', 'y')",
+        );
+        let shown = project
+            .run("sql snapshot show latest --format json")
             .exits(0)
             .json();
-        let new = diff["new"].as_array().unwrap();
-        assert_eq!(diff["gone"].as_array().unwrap().len(), 0, "{kind:?} {diff}");
-        assert!(
-            !new.is_empty()
-                && new
-                    .iter()
-                    .all(|line| line.as_str().unwrap().contains("extra")),
-            "{kind:?} {diff}"
-        );
-        if kind == Kind::PostgreSql {
-            // By the function, and with another path: the lines are the same.
-            let now = project
-                .run("sql snapshot create --format json")
-                .exits(0)
-                .json();
-            owner(
-                &database,
-                "SET search_path = rollback; SELECT create_migration_snapshot('x', 'y')",
-            );
-            let shown = project
-                .run("sql snapshot show latest --format json")
-                .exits(0)
-                .json();
-            assert_eq!(shown["note"], "y");
-            assert_eq!(shown["schema"], now["schema"]);
-            assert_ne!(shown["schema"], kept["schema"]);
-        }
+        assert_eq!(shown["note"], "y");
+        assert_eq!(shown["schema"], now["schema"]);
+        assert_ne!(shown["schema"], kept["schema"]);
     }
 }
+on_each!(a_folder_is_written_down_on_each_server: sqlite, postgresql, mariadb);
 
 /// Turns red if `sync` takes for applied what Supabase has not applied.
 #[test]

@@ -26,84 +26,80 @@ fn stopped(lines: &[Value]) -> &Value {
         .unwrap_or_else(|| panic!("no step failed: {lines:?}"))
 }
 
-#[test]
-fn steps_are_run_written_down_and_verified() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = applied(&database, DOWN);
-        project.run("downgrade-safe -2 -y --allow-failing").exits(0);
-        assert_eq!(count(&database), "111", "{kind:?}");
-        assert_eq!(
-            statuses(&database),
-            ["applied", "rolled_back", "rolled_back"],
-            "{kind:?}"
-        );
-        assert!(metadata(&database).get("progress").is_none(), "{kind:?}");
-        for table in ["b", "c", "d"] {
-            let gone = database.try_execute(&format!("SELECT * FROM {table}"));
-            assert!(gone.is_err(), "{kind:?}: {table} is there");
-        }
+fn steps_are_run_written_down_and_verified(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = applied(&database, DOWN);
+    project.run("downgrade-safe -2 -y --allow-failing").exits(0);
+    assert_eq!(count(&database), "111", "{kind:?}");
+    assert_eq!(
+        statuses(&database),
+        ["applied", "rolled_back", "rolled_back"],
+        "{kind:?}"
+    );
+    assert!(metadata(&database).get("progress").is_none(), "{kind:?}");
+    for table in ["b", "c", "d"] {
+        let gone = database.try_execute(&format!("SELECT * FROM {table}"));
+        assert!(gone.is_err(), "{kind:?}: {table} is there");
     }
 }
+on_each!(steps_are_run_written_down_and_verified: sqlite, postgresql, mariadb);
 
-#[test]
-fn a_failing_statement_is_named_and_what_it_left_is_gone_on_with() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = applied(&database, &failing());
-        // Only a server that takes back what it did to the schema leaves the step as it was.
-        let whole = kind != Kind::MariaDb;
-        let run = project
-            .run("downgrade-safe -2 -y --allow-failing --format json")
-            .exits(if whole { 4 } else { 5 });
-        let stop = stopped(&run.json_lines()).clone();
-        let state = if whole { "unchanged" } else { "half_done" };
-        assert_eq!(stop["database"]["state"], state, "{kind:?}\n{run}");
-        if !whole {
-            let next = "have it go on at statement 3: rollback resume";
-            assert!(run.stderr.contains(next), "{run}");
-        }
-        for words in [
-            "statement 3 of 6 failed",
-            "migrations/002_middle.sql:9: ",
-            "missing",
-        ] {
-            assert!(run.stderr.contains(words), "{kind:?} {words}\n{run}");
-        }
-        assert_eq!(count(&database), if whole { "0" } else { "1" });
-        assert_eq!(
-            statuses(&database),
-            ["applied", "failed", "rolled_back"],
-            "{kind:?}"
-        );
-        let metadata = metadata(&database);
-        let error = metadata["error"].as_str().unwrap_or_default();
-        assert!(error.contains("002_middle.sql:9"), "{kind:?} {metadata}");
-        let done = &metadata["progress"]["done"];
-        assert_eq!(
-            *done,
-            if whole { Value::Null } else { 2.into() },
-            "{kind:?}"
-        );
+fn a_failing_statement_is_named_and_what_it_left_is_gone_on_with(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = applied(&database, &failing());
+    // Only a server that takes back what it did to the schema leaves the step as it was.
+    let whole = kind != Kind::MariaDb;
+    let run = project
+        .run("downgrade-safe -2 -y --allow-failing --format json")
+        .exits(if whole { 4 } else { 5 });
+    let stop = stopped(&run.json_lines()).clone();
+    let state = if whole { "unchanged" } else { "half_done" };
+    assert_eq!(stop["database"]["state"], state, "{kind:?}\n{run}");
+    if !whole {
+        let next = "have it go on at statement 3: rollback resume";
+        assert!(run.stderr.contains(next), "{run}");
+    }
+    for words in [
+        "statement 3 of 6 failed",
+        "migrations/002_middle.sql:9: ",
+        "missing",
+    ] {
+        assert!(run.stderr.contains(words), "{kind:?} {words}\n{run}");
+    }
+    assert_eq!(count(&database), if whole { "0" } else { "1" });
+    assert_eq!(
+        statuses(&database),
+        ["applied", "failed", "rolled_back"],
+        "{kind:?}"
+    );
+    let metadata = metadata(&database);
+    let error = metadata["error"].as_str().unwrap_or_default();
+    assert!(error.contains("002_middle.sql:9"), "{kind:?} {metadata}");
+    let done = &metadata["progress"]["done"];
+    assert_eq!(
+        *done,
+        if whole { Value::Null } else { 2.into() },
+        "{kind:?}"
+    );
 
-        mended(&database, DOWN);
-        let resumed = project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(0);
-        assert_eq!(count(&database), "111", "{kind:?}\n{resumed}");
-        assert_eq!(
-            statuses(&database),
-            ["applied", "rolled_back", "rolled_back"],
-            "{kind:?}\n{resumed}"
+    mended(&database, DOWN);
+    let resumed = project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(0);
+    assert_eq!(count(&database), "111", "{kind:?}\n{resumed}");
+    assert_eq!(
+        statuses(&database),
+        ["applied", "rolled_back", "rolled_back"],
+        "{kind:?}\n{resumed}"
+    );
+    if !whole {
+        assert!(
+            resumed.stderr.contains("2 of its 6 statements are done"),
+            "{resumed}"
         );
-        if !whole {
-            assert!(
-                resumed.stderr.contains("2 of its 6 statements are done"),
-                "{resumed}"
-            );
-        }
     }
 }
+on_each!(a_failing_statement_is_named_and_what_it_left_is_gone_on_with: sqlite, postgresql, mariadb);
 
 #[test]
 fn a_schema_that_somebody_changed_in_the_middle_of_a_step_is_for_a_person() {
@@ -188,55 +184,51 @@ fn a_setting_of_the_session_is_told_again_and_does_not_reach_the_next_step() {
     assert_eq!(count(&database), "7000");
 }
 
-#[test]
-fn a_step_that_hangs_is_ended_on_the_server() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = applied(&database, &format!("DELETE FROM a; {};", endless(kind)));
-        let run = project
-            .run("downgrade-safe -2 -y --timeout 3s")
-            .exits(if kind == Kind::MariaDb { 5 } else { 4 });
-        assert!(
-            run.stderr.contains("the time limit of 3 s"),
-            "{kind:?}\n{run}"
-        );
-        until_it_is_gone(&database);
-        // On MariaDB the rows are one statement, and stay gone.
-        let rows = database.query("SELECT x FROM a").len();
-        assert_eq!(rows, usize::from(kind != Kind::MariaDb), "{kind:?}");
-        assert_eq!(statuses(&database), ["applied", "applied", "rolled_back"]);
-    }
+fn a_step_that_hangs_is_ended_on_the_server(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = applied(&database, &format!("DELETE FROM a; {};", endless(kind)));
+    let run = project
+        .run("downgrade-safe -2 -y --timeout 3s")
+        .exits(if kind == Kind::MariaDb { 5 } else { 4 });
+    assert!(
+        run.stderr.contains("the time limit of 3 s"),
+        "{kind:?}\n{run}"
+    );
+    until_it_is_gone(&database);
+    // On MariaDB the rows are one statement, and stay gone.
+    let rows = database.query("SELECT x FROM a").len();
+    assert_eq!(rows, usize::from(kind != Kind::MariaDb), "{kind:?}");
+    assert_eq!(statuses(&database), ["applied", "applied", "rolled_back"]);
 }
+on_each!(a_step_that_hangs_is_ended_on_the_server: sqlite, postgresql, mariadb);
 
-#[test]
-fn a_step_that_waits_for_a_lock_gives_up_and_can_be_run_again() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = applied(&database, "UPDATE a SET x = x + 1;");
-        project.run("downgrade-safe -1 -y --allow-failing").exits(0);
-        let mut holder = Session::of(&database);
-        holder.execute(if kind == Kind::Sqlite {
-            "BEGIN IMMEDIATE"
-        } else {
-            "BEGIN"
-        });
-        holder.execute("UPDATE a SET x = 5");
-        let run = project
-            .run("downgrade-safe -1 -y --lock-timeout 1s")
-            .exits(4);
-        assert!(run.stderr.contains("lock timeout"), "{kind:?}\n{run}");
-        if kind != Kind::Sqlite {
-            let pid = holder.pid().to_string();
-            assert!(run.stderr.contains(&pid), "{kind:?} {pid}\n{run}");
-        }
-        assert_eq!(statuses(&database)[1], "applied", "{kind:?}");
-        holder.end();
-        project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(0);
-        assert_eq!(count(&database), "1", "{kind:?}");
+fn a_step_that_waits_for_a_lock_gives_up_and_can_be_run_again(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = applied(&database, "UPDATE a SET x = x + 1;");
+    project.run("downgrade-safe -1 -y --allow-failing").exits(0);
+    let mut holder = Session::of(&database);
+    holder.execute(if kind == Kind::Sqlite {
+        "BEGIN IMMEDIATE"
+    } else {
+        "BEGIN"
+    });
+    holder.execute("UPDATE a SET x = 5");
+    let run = project
+        .run("downgrade-safe -1 -y --lock-timeout 1s")
+        .exits(4);
+    assert!(run.stderr.contains("lock timeout"), "{kind:?}\n{run}");
+    if kind != Kind::Sqlite {
+        let pid = holder.pid().to_string();
+        assert!(run.stderr.contains(&pid), "{kind:?} {pid}\n{run}");
     }
+    assert_eq!(statuses(&database)[1], "applied", "{kind:?}");
+    holder.end();
+    project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(0);
+    assert_eq!(count(&database), "1", "{kind:?}");
 }
+on_each!(a_step_that_waits_for_a_lock_gives_up_and_can_be_run_again: sqlite, postgresql, mariadb);
 
 #[test]
 fn all_steps_are_one_transaction_on_postgresql() {
@@ -326,47 +318,43 @@ fn what_nobody_announced_is_rolled_back_on_postgresql() {
     );
 }
 
-#[test]
-fn a_script_that_ends_the_transaction_is_not_run() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = applied(&database, "DROP TABLE c; COMMIT; DROP TABLE b;");
-        let run = project.run("downgrade-safe -2 -y --allow-failing");
-        assert_ne!(run.code, Some(0), "{kind:?}\n{run}");
-        database.execute("SELECT * FROM c");
-        // Around all of it they are left away.
-        let database = TestDatabase::create(kind);
-        let project = applied(&database, &format!("BEGIN;\n{DOWN}\nCOMMIT;"));
-        project.run("downgrade-safe -2 -y --allow-failing").exits(0);
-        assert_eq!(count(&database), "111", "{kind:?}");
-    }
+fn a_script_that_ends_the_transaction_is_not_run(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = applied(&database, "DROP TABLE c; COMMIT; DROP TABLE b;");
+    let run = project.run("downgrade-safe -2 -y --allow-failing");
+    assert_ne!(run.code, Some(0), "{kind:?}\n{run}");
+    database.execute("SELECT * FROM c");
+    // Around all of it they are left away.
+    let database = TestDatabase::create(kind);
+    let project = applied(&database, &format!("BEGIN;\n{DOWN}\nCOMMIT;"));
+    project.run("downgrade-safe -2 -y --allow-failing").exits(0);
+    assert_eq!(count(&database), "111", "{kind:?}");
 }
+on_each!(a_script_that_ends_the_transaction_is_not_run: sqlite, postgresql, mariadb);
 
-#[test]
-fn a_second_signal_ends_the_statement_on_the_server() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = applied(&database, &format!("DELETE FROM a; {};", endless(kind)));
-        let call = project.rollback("downgrade-safe -2 -y --allow-failing -v");
-        let mut child = call.piped().spawn().unwrap();
-        let mut words = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("statement 2 of 2") {
-            line.clear();
-            assert_ne!(words.read_line(&mut line).unwrap(), 0, "{kind:?}");
-        }
-        let pid = Pid::from_raw(child.id().try_into().unwrap());
-        for signal in [Signal::SIGINT, Signal::SIGTERM] {
-            kill(pid, signal).unwrap();
-        }
-        let mut rest = String::new();
-        words.read_to_string(&mut rest).unwrap();
-        let code = child.wait().unwrap().code();
-        // What was deleted on MariaDB stays so, which no schema shows.
-        let expected = if kind == Kind::MariaDb { 5 } else { 130 };
-        assert_eq!(code, Some(expected), "{kind:?}\n{rest}");
-        until_it_is_gone(&database);
-        let rows = database.query("SELECT x FROM a").len();
-        assert_eq!(rows, usize::from(kind != Kind::MariaDb), "{kind:?}");
+fn a_second_signal_ends_the_statement_on_the_server(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = applied(&database, &format!("DELETE FROM a; {};", endless(kind)));
+    let call = project.rollback("downgrade-safe -2 -y --allow-failing -v");
+    let mut child = call.piped().spawn().unwrap();
+    let mut words = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("statement 2 of 2") {
+        line.clear();
+        assert_ne!(words.read_line(&mut line).unwrap(), 0, "{kind:?}");
     }
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        kill(pid, signal).unwrap();
+    }
+    let mut rest = String::new();
+    words.read_to_string(&mut rest).unwrap();
+    let code = child.wait().unwrap().code();
+    // What was deleted on MariaDB stays so, which no schema shows.
+    let expected = if kind == Kind::MariaDb { 5 } else { 130 };
+    assert_eq!(code, Some(expected), "{kind:?}\n{rest}");
+    until_it_is_gone(&database);
+    let rows = database.query("SELECT x FROM a").len();
+    assert_eq!(rows, usize::from(kind != Kind::MariaDb), "{kind:?}");
 }
+on_each!(a_second_signal_ends_the_statement_on_the_server: sqlite, postgresql, mariadb);

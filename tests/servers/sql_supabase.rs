@@ -288,60 +288,58 @@ fn a_newer_remote_migration_stops_a_rollback() {
 }
 
 /// Fails if `sync` registers a file without Supabase's table although the schema does not show it.
-#[test]
-fn without_that_table_the_live_schema_decides() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = Project::empty()
-            .env("ROLLBACK_DATABASE_URL", database.url())
-            .file(
-                "rollback.toml",
-                "engine = \"sql\"\nmigrations = \"migrations\"\n",
-            )
-            .file(
-                "migrations/1_a.sql",
-                "CREATE TABLE a (id INTEGER NOT NULL PRIMARY KEY, Note VARCHAR(9));",
-            )
-            .file("migrations/2_data.sql", "INSERT INTO a (id) VALUES (1);")
-            .file(
-                "migrations/3_b.sql",
-                "ALTER TABLE a ADD COLUMN extra INTEGER; CREATE INDEX a_extra ON a (extra);",
-            )
-            .file("migrations/4_c.sql", "CREATE VIEW v AS SELECT id FROM a;");
-        let states = |line: &str| -> Vec<String> {
-            let answer = project.run(line).exits(0).json();
-            let entries = answer["migrations"].as_array().unwrap();
-            let state = |one: &serde_json::Value| one["state"].as_str().unwrap().to_owned();
-            entries.iter().map(state).collect()
-        };
-        project.run("sql install").exits(0);
-        assert_eq!(
-            states("sql sync --format json"),
-            ["not_applied", "unknown", "not_applied", "not_applied"],
-            "{kind:?}: the database is empty"
-        );
-        for sql in [
-            "CREATE TABLE a (id INTEGER NOT NULL PRIMARY KEY, Note VARCHAR(9))",
-            "ALTER TABLE a ADD COLUMN extra INTEGER",
-            "CREATE VIEW v AS SELECT id FROM a",
-        ] {
-            database.execute(sql);
-        }
-        assert_eq!(
-            states("sql sync --format json"),
-            ["registered", "unknown", "unknown", "registered"],
-            "{kind:?}: the index is missing"
-        );
-        database.execute("CREATE INDEX a_extra ON a (extra)");
-        assert_eq!(
-            states("sql sync --format json"),
-            ["unchanged", "unknown", "registered", "unchanged"],
-            "{kind:?}"
-        );
-        assert_eq!(
-            states("sql sync --assume-applied --format json"),
-            ["unchanged", "registered", "unchanged", "unchanged"],
-            "{kind:?}"
-        );
+fn without_that_table_the_live_schema_decides(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = Project::empty()
+        .env("ROLLBACK_DATABASE_URL", database.url())
+        .file(
+            "rollback.toml",
+            "engine = \"sql\"\nmigrations = \"migrations\"\n",
+        )
+        .file(
+            "migrations/1_a.sql",
+            "CREATE TABLE a (id INTEGER NOT NULL PRIMARY KEY, Note VARCHAR(9));",
+        )
+        .file("migrations/2_data.sql", "INSERT INTO a (id) VALUES (1);")
+        .file(
+            "migrations/3_b.sql",
+            "ALTER TABLE a ADD COLUMN extra INTEGER; CREATE INDEX a_extra ON a (extra);",
+        )
+        .file("migrations/4_c.sql", "CREATE VIEW v AS SELECT id FROM a;");
+    let states = |line: &str| -> Vec<String> {
+        let answer = project.run(line).exits(0).json();
+        let entries = answer["migrations"].as_array().unwrap();
+        let state = |one: &serde_json::Value| one["state"].as_str().unwrap().to_owned();
+        entries.iter().map(state).collect()
+    };
+    project.run("sql install").exits(0);
+    assert_eq!(
+        states("sql sync --format json"),
+        ["not_applied", "unknown", "not_applied", "not_applied"],
+        "{kind:?}: the database is empty"
+    );
+    for sql in [
+        "CREATE TABLE a (id INTEGER NOT NULL PRIMARY KEY, Note VARCHAR(9))",
+        "ALTER TABLE a ADD COLUMN extra INTEGER",
+        "CREATE VIEW v AS SELECT id FROM a",
+    ] {
+        database.execute(sql);
     }
+    assert_eq!(
+        states("sql sync --format json"),
+        ["registered", "unknown", "unknown", "registered"],
+        "{kind:?}: the index is missing"
+    );
+    database.execute("CREATE INDEX a_extra ON a (extra)");
+    assert_eq!(
+        states("sql sync --format json"),
+        ["unchanged", "unknown", "registered", "unchanged"],
+        "{kind:?}"
+    );
+    assert_eq!(
+        states("sql sync --assume-applied --format json"),
+        ["unchanged", "registered", "unchanged", "unchanged"],
+        "{kind:?}"
+    );
 }
+on_each!(without_that_table_the_live_schema_decides: sqlite, postgresql, mariadb);

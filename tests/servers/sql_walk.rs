@@ -10,9 +10,6 @@ use crate::project::Project;
 use crate::sql_shop::dialect;
 use crate::support::{Kind, TestDatabase};
 
-/// The fixtures that run everywhere.
-const EVERYWHERE: [&str; 4] = ["shop", "archive", "companions", "plain_blocks"];
-
 /// The roles that Supabase has.
 const ROLES: &str = "DO $$ BEGIN
     CREATE ROLE anon NOLOGIN; CREATE ROLE authenticated NOLOGIN;
@@ -84,34 +81,22 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn every_fixture(kind: Kind, fixtures: &[&str]) {
-    for fixture in fixtures {
-        let database = TestDatabase::create(kind);
-        if *fixture == "supabase" {
-            database.execute(ROLES);
-        }
-        Walk::of(&database, fixture).and_back();
+fn a_fixture_goes_up_and_down(kind: Kind, fixture: &str) {
+    let database = TestDatabase::create(kind);
+    if fixture == "supabase" {
+        database.execute(ROLES);
     }
+    Walk::of(&database, fixture).and_back();
 }
+on_each!(a_fixture_goes_up_and_down: sqlite, postgresql, mariadb; [shop, archive, companions, plain_blocks]);
 
-#[test]
-fn every_fixture_goes_up_and_down_on_sqlite() {
-    every_fixture(Kind::Sqlite, &EVERYWHERE);
+fn a_fixture_of_postgresql_goes_up_and_down(kind: Kind, fixture: &str) {
+    a_fixture_goes_up_and_down(kind, fixture);
 }
-
-#[test]
-fn every_fixture_goes_up_and_down_on_postgresql() {
-    every_fixture(Kind::PostgreSql, &EVERYWHERE);
-    every_fixture(Kind::PostgreSql, &["supabase", "concurrently"]);
-}
-
-#[test]
-fn every_fixture_goes_up_and_down_on_mariadb() {
-    every_fixture(Kind::MariaDb, &EVERYWHERE);
-}
+on_each!(a_fixture_of_postgresql_goes_up_and_down: postgresql; [supabase, concurrently]);
 
 /// One in the middle goes, and all that is newer stays.
-fn one_alone(kind: Kind) {
+fn one_goes_alone(kind: Kind) {
     let database = TestDatabase::create(kind);
     let walk = Walk::of(&database, "shop");
     walk.up();
@@ -140,21 +125,7 @@ fn one_alone(kind: Kind) {
     );
     assert_eq!(current["behind"], 1, "{kind:?}");
 }
-
-#[test]
-fn one_goes_alone_on_sqlite() {
-    one_alone(Kind::Sqlite);
-}
-
-#[test]
-fn one_goes_alone_on_postgresql() {
-    one_alone(Kind::PostgreSql);
-}
-
-#[test]
-fn one_goes_alone_on_mariadb() {
-    one_alone(Kind::MariaDb);
-}
+on_each!(one_goes_alone: sqlite, postgresql, mariadb);
 
 /// Red where the rows of Supabase's table stay, or count as lost.
 #[test]

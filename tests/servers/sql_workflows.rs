@@ -127,138 +127,130 @@ const PREFERENCES: &str =
     "CREATE TABLE preferences (id INTEGER NOT NULL PRIMARY KEY, project_id INTEGER NOT NULL);";
 
 /// Turns red if the whole file undoes itself, or a new migration is not known after `register`.
-#[test]
-fn a_new_migration_is_applied_whole_and_registered() {
-    for kind in Kind::ALL {
-        let team = Team::at_work(kind);
-        team.write(
-            "002_preferences",
-            PREFERENCES,
-            "DROP TABLE IF EXISTS preferences;",
-        );
-        team.apply("002_preferences");
-        assert!(team.has("preferences"), "{kind:?}: the comment ran");
-        let run = team.run("sql register 002_preferences").exits(0);
-        assert!(run.stderr.is_empty(), "nothing to warn of\n{run}");
-        assert_eq!(
-            team.list(),
-            [
-                ("002_preferences".to_owned(), true, None),
-                ("001_projects".to_owned(), true, None),
-            ],
-            "{kind:?}"
-        );
-    }
+fn a_new_migration_is_applied_whole_and_registered(kind: Kind) {
+    let team = Team::at_work(kind);
+    team.write(
+        "002_preferences",
+        PREFERENCES,
+        "DROP TABLE IF EXISTS preferences;",
+    );
+    team.apply("002_preferences");
+    assert!(team.has("preferences"), "{kind:?}: the comment ran");
+    let run = team.run("sql register 002_preferences").exits(0);
+    assert!(run.stderr.is_empty(), "nothing to warn of\n{run}");
+    assert_eq!(
+        team.list(),
+        [
+            ("002_preferences".to_owned(), true, None),
+            ("001_projects".to_owned(), true, None),
+        ],
+        "{kind:?}"
+    );
 }
+on_each!(a_new_migration_is_applied_whole_and_registered: sqlite, postgresql, mariadb);
 
 /// Turns red if nobody is told of a block that runs with its file, or the command that is named does not mend it.
-#[test]
-fn a_plain_block_is_reported_before_it_undoes_its_own_migration() {
-    for kind in Kind::ALL {
-        let team = Team::at_work(kind);
-        let plain = format!(
-            "{PREFERENCES}\n\n-- ROLLBACK START\nDROP TABLE IF EXISTS preferences;\n-- ROLLBACK END\n"
-        );
-        team.write_whole("002_preferences", &plain);
-        let run = team.run("sql register 002_preferences --dry-run").exits(0);
-        let remedy = "rollback sql comment 002_preferences";
-        assert!(run.stderr.contains(remedy), "{kind:?}: {run}");
-        let run = team.run("current").exits(0);
-        assert!(run.to_string().contains(remedy), "{kind:?}: {run}");
+fn a_plain_block_is_reported_before_it_undoes_its_own_migration(kind: Kind) {
+    let team = Team::at_work(kind);
+    let plain = format!(
+        "{PREFERENCES}\n\n-- ROLLBACK START\nDROP TABLE IF EXISTS preferences;\n-- ROLLBACK END\n"
+    );
+    team.write_whole("002_preferences", &plain);
+    let run = team.run("sql register 002_preferences --dry-run").exits(0);
+    let remedy = "rollback sql comment 002_preferences";
+    assert!(run.stderr.contains(remedy), "{kind:?}: {run}");
+    let run = team.run("current").exits(0);
+    assert!(run.to_string().contains(remedy), "{kind:?}: {run}");
 
-        team.apply("002_preferences");
-        assert!(!team.has("preferences"), "{kind:?}: this is the trap");
+    team.apply("002_preferences");
+    assert!(!team.has("preferences"), "{kind:?}: this is the trap");
 
-        team.run("sql comment 002_preferences").exits(0);
-        team.apply("002_preferences");
-        assert!(
-            team.has("preferences"),
-            "{kind:?}: {}",
-            team.text("002_preferences")
-        );
-        let run = team.run("sql register 002_preferences").exits(0);
-        assert!(!run.stderr.contains("sql comment"), "{kind:?}: {run}");
-        team.run("downgrade-safe --only 002_preferences -y")
-            .exits(0);
-        assert!(!team.has("preferences"), "{kind:?}");
-    }
+    team.run("sql comment 002_preferences").exits(0);
+    team.apply("002_preferences");
+    assert!(
+        team.has("preferences"),
+        "{kind:?}: {}",
+        team.text("002_preferences")
+    );
+    let run = team.run("sql register 002_preferences").exits(0);
+    assert!(!run.stderr.contains("sql comment"), "{kind:?}: {run}");
+    team.run("downgrade-safe --only 002_preferences -y")
+        .exits(0);
+    assert!(!team.has("preferences"), "{kind:?}");
 }
+on_each!(a_plain_block_is_reported_before_it_undoes_its_own_migration: sqlite, postgresql, mariadb);
 
 /// Turns red if looking changes something, or the migration is not gone and written down as gone.
-#[test]
-fn a_recent_migration_is_listed_checked_previewed_and_taken_back() {
-    for kind in Kind::ALL {
-        let team = Team::at_work(kind);
-        team.write(
-            "002_preferences",
-            PREFERENCES,
-            "DROP TABLE IF EXISTS preferences;",
-        );
-        team.apply("002_preferences");
-        team.run("sql register 002_preferences").exits(0);
-        assert_eq!(
-            team.applied(),
-            ["002_preferences", "001_projects"],
-            "{kind:?}"
-        );
-        let check = team.run("check 002_preferences").exits(0);
-        assert!(check.stdout.contains("drops table"), "{kind:?}: {check}");
-        let preview = team.run("plan -1 --sql").exits(0);
-        assert!(
-            preview.stdout.contains("DROP TABLE IF EXISTS preferences;"),
-            "{kind:?}: {preview}"
-        );
-        team.run("downgrade-safe --only 002_preferences --dry-run")
-            .exits(0);
-        assert!(team.has("preferences"), "{kind:?}");
-        assert_eq!(team.status("002_preferences"), "applied", "{kind:?}");
+fn a_recent_migration_is_listed_checked_previewed_and_taken_back(kind: Kind) {
+    let team = Team::at_work(kind);
+    team.write(
+        "002_preferences",
+        PREFERENCES,
+        "DROP TABLE IF EXISTS preferences;",
+    );
+    team.apply("002_preferences");
+    team.run("sql register 002_preferences").exits(0);
+    assert_eq!(
+        team.applied(),
+        ["002_preferences", "001_projects"],
+        "{kind:?}"
+    );
+    let check = team.run("check 002_preferences").exits(0);
+    assert!(check.stdout.contains("drops table"), "{kind:?}: {check}");
+    let preview = team.run("plan -1 --sql").exits(0);
+    assert!(
+        preview.stdout.contains("DROP TABLE IF EXISTS preferences;"),
+        "{kind:?}: {preview}"
+    );
+    team.run("downgrade-safe --only 002_preferences --dry-run")
+        .exits(0);
+    assert!(team.has("preferences"), "{kind:?}");
+    assert_eq!(team.status("002_preferences"), "applied", "{kind:?}");
 
-        team.run("downgrade-safe --only 002_preferences -y")
-            .exits(0);
-        assert!(!team.has("preferences"), "{kind:?}");
-        assert_eq!(team.status("002_preferences"), "rolled_back", "{kind:?}");
-        assert_eq!(team.applied(), ["001_projects"], "{kind:?}");
-        let who = format!(
-            "SELECT rollback_by FROM {} WHERE rollback_at IS NOT NULL",
-            team.table()
-        );
-        assert!(team.database.query_one(&who).contains('@'), "{kind:?}");
-    }
+    team.run("downgrade-safe --only 002_preferences -y")
+        .exits(0);
+    assert!(!team.has("preferences"), "{kind:?}");
+    assert_eq!(team.status("002_preferences"), "rolled_back", "{kind:?}");
+    assert_eq!(team.applied(), ["001_projects"], "{kind:?}");
+    let who = format!(
+        "SELECT rollback_by FROM {} WHERE rollback_at IS NOT NULL",
+        team.table()
+    );
+    assert!(team.database.query_one(&who).contains('@'), "{kind:?}");
 }
+on_each!(a_recent_migration_is_listed_checked_previewed_and_taken_back: sqlite, postgresql, mariadb);
 
 /// Turns red if a migration without a block can be taken back, or the block that is offered does not take it back.
-#[test]
-fn a_migration_without_a_block_is_refused_until_it_has_one() {
-    for kind in Kind::ALL {
-        let team = Team::at_work(kind);
-        team.write("002_preferences", PREFERENCES, "");
-        team.apply("002_preferences");
-        let run = team.run("sql register 002_preferences").exits(0);
-        let remedy = "rollback sql template 002_preferences";
-        assert!(run.stderr.contains(remedy), "{kind:?}: {run}");
-        let refusal = team
-            .run("downgrade-safe --only 002_preferences -y")
-            .exits(3);
-        assert!(refusal.stderr.contains(remedy), "{kind:?}: {refusal}");
-        assert!(!team.list()[0].1, "{kind:?}");
+fn a_migration_without_a_block_is_refused_until_it_has_one(kind: Kind) {
+    let team = Team::at_work(kind);
+    team.write("002_preferences", PREFERENCES, "");
+    team.apply("002_preferences");
+    let run = team.run("sql register 002_preferences").exits(0);
+    let remedy = "rollback sql template 002_preferences";
+    assert!(run.stderr.contains(remedy), "{kind:?}: {run}");
+    let refusal = team
+        .run("downgrade-safe --only 002_preferences -y")
+        .exits(3);
+    assert!(refusal.stderr.contains(remedy), "{kind:?}: {refusal}");
+    assert!(!team.list()[0].1, "{kind:?}");
 
-        team.run("sql template 002_preferences --write").exits(0);
-        // The block is in the file alone: what is registered is what runs.
-        let refusal = team
-            .run("downgrade-safe --only 002_preferences -y")
-            .exits(3);
-        assert!(
-            refusal.stderr.contains("002_preferences"),
-            "{kind:?}: {refusal}"
-        );
-        assert!(team.has("preferences"), "{kind:?}");
+    team.run("sql template 002_preferences --write").exits(0);
+    // The block is in the file alone: what is registered is what runs.
+    let refusal = team
+        .run("downgrade-safe --only 002_preferences -y")
+        .exits(3);
+    assert!(
+        refusal.stderr.contains("002_preferences"),
+        "{kind:?}: {refusal}"
+    );
+    assert!(team.has("preferences"), "{kind:?}");
 
-        team.run("sql register 002_preferences").exits(0);
-        team.run("downgrade-safe --only 002_preferences -y")
-            .exits(0);
-        assert!(!team.has("preferences"), "{kind:?}");
-    }
+    team.run("sql register 002_preferences").exits(0);
+    team.run("downgrade-safe --only 002_preferences -y")
+        .exits(0);
+    assert!(!team.has("preferences"), "{kind:?}");
 }
+on_each!(a_migration_without_a_block_is_refused_until_it_has_one: sqlite, postgresql, mariadb);
 
 /// Three migrations, each on the one before: declared, and by a foreign key.
 fn chain(kind: Kind) -> Team {
@@ -282,32 +274,30 @@ fn chain(kind: Kind) -> Team {
 }
 
 /// Turns red if one that others stand on goes before them, or they are named in an order in which they cannot go.
-#[test]
-fn a_chain_goes_last_first() {
-    for kind in Kind::ALL {
-        let team = chain(kind);
-        let check = team.run("check 001_projects").exits(0).stdout;
-        let refusal = team.run("downgrade-safe --only 001_projects -y").exits(3);
-        for said in [&check, &refusal.stderr] {
-            let place = |name: &str| said.find(&format!("{name} depends on"));
-            let (last, middle) = (place("003_analytics"), place("002_queue"));
-            assert!(last.is_some() && last < middle, "{kind:?}: {said}");
-        }
-        assert_eq!(team.applied().len(), 3, "{kind:?}");
-
-        for name in ["003_analytics", "002_queue", "001_projects"] {
-            team.run(&format!("downgrade-safe --only {name} -y"))
-                .exits(0);
-        }
-        assert!(
-            ["analytics", "queue", "projects"]
-                .iter()
-                .all(|table| !team.has(table)),
-            "{kind:?}"
-        );
-        assert!(team.applied().is_empty(), "{kind:?}");
+fn a_chain_goes_last_first(kind: Kind) {
+    let team = chain(kind);
+    let check = team.run("check 001_projects").exits(0).stdout;
+    let refusal = team.run("downgrade-safe --only 001_projects -y").exits(3);
+    for said in [&check, &refusal.stderr] {
+        let place = |name: &str| said.find(&format!("{name} depends on"));
+        let (last, middle) = (place("003_analytics"), place("002_queue"));
+        assert!(last.is_some() && last < middle, "{kind:?}: {said}");
     }
+    assert_eq!(team.applied().len(), 3, "{kind:?}");
+
+    for name in ["003_analytics", "002_queue", "001_projects"] {
+        team.run(&format!("downgrade-safe --only {name} -y"))
+            .exits(0);
+    }
+    assert!(
+        ["analytics", "queue", "projects"]
+            .iter()
+            .all(|table| !team.has(table)),
+        "{kind:?}"
+    );
+    assert!(team.applied().is_empty(), "{kind:?}");
 }
+on_each!(a_chain_goes_last_first: sqlite, postgresql, mariadb);
 
 /// One whose rollback names a table that is not there, and one after it that has nothing to do with it.
 fn broken(kind: Kind) -> Team {
@@ -325,44 +315,40 @@ fn broken(kind: Kind) -> Team {
 }
 
 /// Turns red if a row that a person corrected is not believed.
-#[test]
-fn a_failed_rollback_is_finished_by_hand() {
-    for kind in Kind::ALL {
-        let team = broken(kind);
-        assert!(
-            !team.list()[0].1,
-            "{kind:?}: a failed one goes nowhere by itself"
-        );
-        team.database.execute("DROP TABLE preferences");
-        team.database.execute(&format!(
-            "UPDATE {} SET status = 'rolled_back' WHERE migration_name = '002_preferences'",
-            team.table()
-        ));
-        assert_eq!(team.applied(), ["001_projects"], "{kind:?}");
-        team.run("downgrade-safe -1 -y").exits(0);
-        assert!(!team.has("projects"), "{kind:?}");
-    }
+fn a_failed_rollback_is_finished_by_hand(kind: Kind) {
+    let team = broken(kind);
+    assert!(
+        !team.list()[0].1,
+        "{kind:?}: a failed one goes nowhere by itself"
+    );
+    team.database.execute("DROP TABLE preferences");
+    team.database.execute(&format!(
+        "UPDATE {} SET status = 'rolled_back' WHERE migration_name = '002_preferences'",
+        team.table()
+    ));
+    assert_eq!(team.applied(), ["001_projects"], "{kind:?}");
+    team.run("downgrade-safe -1 -y").exits(0);
+    assert!(!team.has("projects"), "{kind:?}");
 }
+on_each!(a_failed_rollback_is_finished_by_hand: sqlite, postgresql, mariadb);
 
 /// Turns red if the mended block is not what runs, or the failure still stands in its way.
-#[test]
-fn a_failed_rollback_is_mended_and_registered_again() {
-    for kind in Kind::ALL {
-        let team = broken(kind);
-        team.write("002_preferences", PREFERENCES, "DROP TABLE preferences;");
-        team.run("sql register 002_preferences").exits(0);
-        assert_eq!(team.status("002_preferences"), "applied", "{kind:?}");
-        // The run that failed is still there to be gone on with.
-        let refusal = team.run("downgrade-safe -1 -y").exits(3);
-        assert!(
-            refusal.stderr.contains("rollback resume"),
-            "{kind:?}: {refusal}"
-        );
-        team.run("downgrade-safe --resume -y").exits(0);
-        assert!(!team.has("preferences"), "{kind:?}");
-        assert_eq!(team.applied(), ["001_projects"], "{kind:?}");
-    }
+fn a_failed_rollback_is_mended_and_registered_again(kind: Kind) {
+    let team = broken(kind);
+    team.write("002_preferences", PREFERENCES, "DROP TABLE preferences;");
+    team.run("sql register 002_preferences").exits(0);
+    assert_eq!(team.status("002_preferences"), "applied", "{kind:?}");
+    // The run that failed is still there to be gone on with.
+    let refusal = team.run("downgrade-safe -1 -y").exits(3);
+    assert!(
+        refusal.stderr.contains("rollback resume"),
+        "{kind:?}: {refusal}"
+    );
+    team.run("downgrade-safe --resume -y").exits(0);
+    assert!(!team.has("preferences"), "{kind:?}");
+    assert_eq!(team.applied(), ["001_projects"], "{kind:?}");
 }
+on_each!(a_failed_rollback_is_mended_and_registered_again: sqlite, postgresql, mariadb);
 
 const BATCH: &str = "\
 for migration in 003_analytics 002_queue 001_projects; do
@@ -371,39 +357,37 @@ for migration in 003_analytics 002_queue 001_projects; do
 done";
 
 /// Turns red if a script over single migrations goes on after a failure, or one command does less than the script.
-#[test]
-fn a_batch_is_a_script_that_stops_or_one_command() {
-    for kind in Kind::ALL {
-        let team = chain(kind);
-        let output = team.project.shell(BATCH).output().unwrap();
-        let run = team.project.told(&output).exits(0);
-        assert!(team.applied().is_empty(), "{kind:?}: {run}");
+fn a_batch_is_a_script_that_stops_or_one_command(kind: Kind) {
+    let team = chain(kind);
+    let output = team.project.shell(BATCH).output().unwrap();
+    let run = team.project.told(&output).exits(0);
+    assert!(team.applied().is_empty(), "{kind:?}: {run}");
 
-        let team = chain(kind);
-        // The second one fails.
-        team.write(
-            "002_queue",
-            "-- Depends on: 001_projects\nCREATE TABLE queue (id INTEGER NOT NULL PRIMARY KEY);",
-            "DROP TABLE nowhere;",
-        );
-        team.run("sql register 002_queue").exits(0);
-        let output = team.project.shell(BATCH).output().unwrap();
-        let run = team.project.told(&output).exits(1);
-        assert!(
-            run.stdout.ends_with("Stopped at 002_queue\n"),
-            "{kind:?}: {run}"
-        );
-        assert!(
-            !team.has("analytics") && team.has("queue") && team.has("projects"),
-            "{kind:?}"
-        );
+    let team = chain(kind);
+    // The second one fails.
+    team.write(
+        "002_queue",
+        "-- Depends on: 001_projects\nCREATE TABLE queue (id INTEGER NOT NULL PRIMARY KEY);",
+        "DROP TABLE nowhere;",
+    );
+    team.run("sql register 002_queue").exits(0);
+    let output = team.project.shell(BATCH).output().unwrap();
+    let run = team.project.told(&output).exits(1);
+    assert!(
+        run.stdout.ends_with("Stopped at 002_queue\n"),
+        "{kind:?}: {run}"
+    );
+    assert!(
+        !team.has("analytics") && team.has("queue") && team.has("projects"),
+        "{kind:?}"
+    );
 
-        let team = chain(kind);
-        team.run("downgrade-safe base -y").exits(0);
-        assert!(team.applied().is_empty(), "{kind:?}");
-        assert!(!team.has("projects"), "{kind:?}");
-    }
+    let team = chain(kind);
+    team.run("downgrade-safe base -y").exits(0);
+    assert!(team.applied().is_empty(), "{kind:?}");
+    assert!(!team.has("projects"), "{kind:?}");
 }
+on_each!(a_batch_is_a_script_that_stops_or_one_command: sqlite, postgresql, mariadb);
 
 /// A database as the Supabase CLI leaves it: two migrations pushed, in its own table.
 fn pushed() -> Team {

@@ -9,6 +9,7 @@ use rollback::domain::lock::{LockOwner, Locked, Operator};
 use crate::project::{Project, refusal, suggested};
 use crate::session::Session;
 use crate::support::{Kind, PASSWORD, TestDatabase};
+use crate::walk::upgraded;
 
 /// What keeps a call from its end, and goes with it.
 type Meanwhile = Box<dyn Any>;
@@ -26,8 +27,7 @@ struct Situation {
 
 impl Situation {
     fn make(&self, database: &TestDatabase<'_>) -> (Project, String, Vec<String>) {
-        let project = Project::alembic("linear").env("DATABASE_URL", database.url());
-        project.engine("alembic upgrade heads");
+        let project = upgraded("linear", &database);
         if let Some(point) = self.killed_at {
             let run = project
                 .rollback("downgrade-safe -3 -y")
@@ -165,8 +165,7 @@ fn a_url_with_a_password_is_suggested_without_it() {
     let password = Regex::new(r":[^:@/]+@").unwrap();
     for kind in Kind::SERVERS {
         let database = TestDatabase::create(kind);
-        let project = Project::alembic("linear").env("DATABASE_URL", database.url());
-        project.engine("alembic upgrade heads");
+        let project = upgraded("linear", &database);
         let url = database.url();
         let call = format!("--database-url {url} plan -1");
         let output = project.rollback(&call).piped().output().unwrap();

@@ -6,7 +6,7 @@ use crate::lock_timeout::until;
 use crate::project::{Call, Project, Run};
 use crate::session::Session;
 use crate::support::{Kind, TestDatabase};
-use crate::walk::{end_of, events, rows};
+use crate::walk::{end_of, events, rows, upgraded};
 
 const LAST: &str = "migrations/versions/5e6f7a8b9c05_add_a_note_to_orders.py";
 
@@ -19,8 +19,7 @@ const WRITTEN_BY_OTHERS: &str = "CREATE TABLE written_by_others (id integer PRIM
 
 /// `linear` at its head, with a table that no migration knows. The last downgrade does what `body` says.
 fn doing(database: &TestDatabase<'_>, body: &str) -> Project {
-    let project = Project::alembic("linear").env("DATABASE_URL", database.url());
-    project.engine("alembic upgrade heads");
+    let project = upgraded("linear", database);
     database.execute(
         "CREATE TABLE cents (id integer PRIMARY KEY, cents integer);
          INSERT INTO cents VALUES (1, 10000), (2, 20000);
@@ -221,24 +220,22 @@ fn what_sqlite_kept_of_a_step_is_not_called_unchanged() {
 
 /// Red if a step that the server rolled back is not called unchanged, be it that the proof is missing or that it
 /// finds something.
-#[test]
-fn what_was_rolled_back_is_unchanged() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = failing(&database, "    op.execute('DELETE FROM cents')");
-        let was = everything(&database, "SELECT 1");
-        let run = project.run(RUN).exits(4);
-        assert_eq!(database_of(&run)["state"], "unchanged", "{kind:?}\n{run}");
-        assert_eq!(everything(&database, "SELECT 1"), was, "{kind:?}");
-        // What is written after that is not held against it.
-        database.execute("INSERT INTO cents VALUES (3, 1)");
-        let project = project.edit(LAST, "    raise RuntimeError('after that')", "");
-        project
-            .run("downgrade-safe --resume -y --allow-failing")
-            .exits(0);
-        assert_eq!(cents(&database), "0", "{kind:?}");
-    }
+fn what_was_rolled_back_is_unchanged(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = failing(&database, "    op.execute('DELETE FROM cents')");
+    let was = everything(&database, "SELECT 1");
+    let run = project.run(RUN).exits(4);
+    assert_eq!(database_of(&run)["state"], "unchanged", "{kind:?}\n{run}");
+    assert_eq!(everything(&database, "SELECT 1"), was, "{kind:?}");
+    // What is written after that is not held against it.
+    database.execute("INSERT INTO cents VALUES (3, 1)");
+    let project = project.edit(LAST, "    raise RuntimeError('after that')", "");
+    project
+        .run("downgrade-safe --resume -y --allow-failing")
+        .exits(0);
+    assert_eq!(cents(&database), "0", "{kind:?}");
 }
+on_each!(what_was_rolled_back_is_unchanged: sqlite, postgresql, mariadb);
 
 /// Somebody else commits while a step runs that is then rolled back. Red if that counts as the step's doing, or is undone.
 #[test]
@@ -294,30 +291,28 @@ fn seen(database: &TestDatabase<'_>) -> usize {
 
 /// While a step runs that does what it should, 50 rows are inserted into one table and one is deleted of another, over
 /// a connection that the step opens itself. Red if the 50 are gone afterwards, or if what cannot be told is told.
-#[test]
-fn a_false_alarm_destroys_nothing() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        database.execute(WRITTEN_BY_OTHERS);
-        let project = doing(
-            &database,
-            &format!(
-                "{}    op.drop_column(\"orders\", \"note\")",
-                application(&database, "written_by_others")
-            ),
-        );
-        let run = with_backups(&project, RESTORING).run().exits(5);
-        assert_eq!(seen(&database), 52, "{kind:?}\n{run}");
-        let lost = "written_by_others had 2 rows and has 1";
-        assert!(run.stderr.contains(lost), "{kind:?}\n{run}");
-        assert_eq!(events(&run.json_lines(), "restored").len(), 0, "{run}");
-        assert!(run.stderr.contains("the backup was not restored"), "{run}");
-        if kind == Kind::PostgreSql {
-            let cause = "also delete 1 row of written_by_others over another connection, unless another session did";
-            assert!(run.stderr.contains(cause), "{run}");
-        }
+fn a_false_alarm_destroys_nothing(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    database.execute(WRITTEN_BY_OTHERS);
+    let project = doing(
+        &database,
+        &format!(
+            "{}    op.drop_column(\"orders\", \"note\")",
+            application(&database, "written_by_others")
+        ),
+    );
+    let run = with_backups(&project, RESTORING).run().exits(5);
+    assert_eq!(seen(&database), 52, "{kind:?}\n{run}");
+    let lost = "written_by_others had 2 rows and has 1";
+    assert!(run.stderr.contains(lost), "{kind:?}\n{run}");
+    assert_eq!(events(&run.json_lines(), "restored").len(), 0, "{run}");
+    assert!(run.stderr.contains("the backup was not restored"), "{run}");
+    if kind == Kind::PostgreSql {
+        let cause = "also delete 1 row of written_by_others over another connection, unless another session did";
+        assert!(run.stderr.contains(cause), "{run}");
     }
 }
+on_each!(a_false_alarm_destroys_nothing: sqlite, postgresql, mariadb);
 
 /// The same by another session, while a step waits for it that was followed whole. Red if the step is held to account.
 #[test]

@@ -6,30 +6,12 @@ use std::process::Child;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rollback::domain::connection::{VersionRows, VersionTable};
+use rollback::domain::schema::SchemaLines;
 use serde_json::{Value, json};
 
 use crate::crash::until_told;
 use crate::project::{Project, Run};
 use crate::support::{Kind, PASSWORD, Server, TestDatabase, mysql_folder};
-
-/// Every fixture whose migrations can be taken back.
-const SHAPES: [&str; 15] = [
-    "branches",
-    "custom_version_table",
-    "depends_on",
-    "diamond",
-    "forest",
-    "labels",
-    "linear",
-    "lists",
-    "merge_of_ancestor",
-    "merge_of_merges",
-    "mutual_depends_on",
-    "odd_messages",
-    "tangled",
-    "three_way_merge",
-    "two_heads",
-];
 
 /// A fixture on a database, upgraded to its heads.
 pub(crate) fn upgraded(case: &str, database: &TestDatabase<'_>) -> Project {
@@ -56,6 +38,10 @@ pub(crate) fn rows(database: &TestDatabase<'_>) -> Vec<String> {
     }
 }
 
+pub(crate) fn schema(database: &TestDatabase<'_>) -> SchemaLines {
+    database.open().schema().unwrap()
+}
+
 /// The lines of the schema that name a table.
 pub(crate) fn tables(database: &TestDatabase<'_>) -> Vec<String> {
     let lines = database.open().schema().unwrap().into_iter();
@@ -70,126 +56,109 @@ pub(crate) fn events(lines: &[Value], name: &str) -> Vec<Value> {
         .collect()
 }
 
-fn walk_every_shape(kind: Kind) {
-    for shape in SHAPES {
-        let database = TestDatabase::create(kind);
-        let project = upgraded(shape, &database);
-        let files = project
-            .files()
-            .iter()
-            .filter(|file| file.extension().is_some_and(|extension| extension == "py"))
-            .filter(|file| file.components().any(|part| part.as_os_str() == "versions"))
-            .count();
-        let run = project
-            .run("downgrade-safe base -y --allow-failing --format json")
-            .exits(0);
-        let lines = run.json_lines();
-        let finished = events(&lines, "step_finished");
-        assert_eq!(finished.len(), files, "{shape} on {kind:?}\n{run}");
-        assert_eq!(
-            finished.last().unwrap()["heads"],
-            json!([]),
-            "{shape} on {kind:?}\n{run}"
-        );
-        let tables = tables(&database);
-        assert_eq!(tables.len(), 1, "{shape} on {kind:?} leaves {tables:?}");
+/// Every fixture whose migrations can be rolled back.
+fn a_shape_is_walked_back_to_base(kind: Kind, shape: &str) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded(shape, &database);
+    let files = project
+        .files()
+        .iter()
+        .filter(|file| file.extension().is_some_and(|extension| extension == "py"))
+        .filter(|file| file.components().any(|part| part.as_os_str() == "versions"))
+        .count();
+    let run = project
+        .run("downgrade-safe base -y --allow-failing --format json")
+        .exits(0);
+    let lines = run.json_lines();
+    let finished = events(&lines, "step_finished");
+    assert_eq!(finished.len(), files, "{kind:?}\n{run}");
+    assert_eq!(
+        finished.last().unwrap()["heads"],
+        json!([]),
+        "{kind:?}\n{run}"
+    );
+    let tables = tables(&database);
+    assert_eq!(tables.len(), 1, "{kind:?}: {tables:?}");
+}
+on_each!(a_shape_is_walked_back_to_base: sqlite, postgresql, mariadb; [
+    branches, custom_version_table, depends_on, diamond, forest,
+    labels, linear, lists, merge_of_ancestor, merge_of_merges,
+    mutual_depends_on, odd_messages, tangled, three_way_merge, two_heads
+]);
+
+fn a_dry_run_a_plan_and_a_run_agree_on_every_database(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded("diamond", &database);
+    let before = rows(&database);
+
+    let rehearsal = project.run("downgrade-safe -3 --dry-run").exits(0);
+    assert!(
+        rehearsal
+            .stdout
+            .contains("Rollback plan: 3 steps, 1 of them a merge"),
+        "{rehearsal}"
+    );
+    assert_eq!(rows(&database), before);
+
+    let plan = project.run("plan base --format json").exits(0).json();
+    let planned: Vec<&Value> = plan["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| &step["removes"])
+        .collect();
+    let lines = project
+        .run("downgrade-safe base -y --allow-failing --format json")
+        .exits(0)
+        .json_lines();
+    let removed = events(&lines, "finished")[0]["removed"].clone();
+    assert_eq!(json!(planned), removed);
+    assert_eq!(rows(&database), [""; 0]);
+}
+on_each!(a_dry_run_a_plan_and_a_run_agree_on_every_database: sqlite, postgresql, mariadb);
+
+fn a_step_that_fails_half_way_is_told_for_what_the_server_made_of_it(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded("failing", &database);
+    // PostgreSQL takes the whole step back; on the others the first statement stays done.
+    let (exit, state) = if kind == Kind::PostgreSql {
+        (4, "unchanged")
+    } else {
+        (5, "half_done")
+    };
+    let run = project
+        .run("downgrade-safe base -y --allow-failing --format json")
+        .exits(exit);
+    let lines = run.json_lines();
+    assert_eq!(events(&lines, "step_finished").len(), 2, "{kind:?}\n{run}");
+    let failed = &events(&lines, "step_failed")[0];
+    assert_eq!(failed["removes"], "3333aaaa");
+    assert_eq!(failed["database"]["state"], state, "{kind:?}\n{run}");
+    assert_eq!(rows(&database), ["3333aaaa"]);
+    assert!(run.stderr.contains("never_created"), "{run}");
+    if kind != Kind::PostgreSql {
+        let gone = failed["database"]["gone"].as_array().unwrap();
+        assert!(gone.contains(&json!("table e1b")), "{kind:?}\n{run}");
     }
 }
+on_each!(a_step_that_fails_half_way_is_told_for_what_the_server_made_of_it: sqlite, postgresql, mariadb);
 
-#[test]
-fn every_shape_is_walked_back_to_base_on_sqlite() {
-    walk_every_shape(Kind::Sqlite);
+fn a_step_that_hangs_is_ended_with_all_its_processes(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let project = upgraded("hanging", &database);
+    let run = project
+        .run("downgrade-safe base -y --allow-failing --timeout 3s --format json")
+        .exits(4);
+    assert_eq!(
+        events(&run.json_lines(), "step_finished").len(),
+        2,
+        "{kind:?}\n{run}"
+    );
+    assert_eq!(rows(&database), ["3333aaaa"]);
+    assert!(run.stderr.contains("the time limit of 3 s"), "{run}");
+    // That none of its processes is left is looked at where each project ends.
 }
-
-#[test]
-fn every_shape_is_walked_back_to_base_on_postgresql() {
-    walk_every_shape(Kind::PostgreSql);
-}
-
-#[test]
-fn every_shape_is_walked_back_to_base_on_mariadb() {
-    walk_every_shape(Kind::MariaDb);
-}
-
-#[test]
-fn a_dry_run_a_plan_and_a_run_agree_on_every_database() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = upgraded("diamond", &database);
-        let before = rows(&database);
-
-        let rehearsal = project.run("downgrade-safe -3 --dry-run").exits(0);
-        assert!(
-            rehearsal
-                .stdout
-                .contains("Rollback plan: 3 steps, 1 of them a merge"),
-            "{rehearsal}"
-        );
-        assert_eq!(rows(&database), before);
-
-        let plan = project.run("plan base --format json").exits(0).json();
-        let planned: Vec<&Value> = plan["steps"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|step| &step["removes"])
-            .collect();
-        let lines = project
-            .run("downgrade-safe base -y --allow-failing --format json")
-            .exits(0)
-            .json_lines();
-        let removed = events(&lines, "finished")[0]["removed"].clone();
-        assert_eq!(json!(planned), removed);
-        assert_eq!(rows(&database), [""; 0]);
-    }
-}
-
-#[test]
-fn a_step_that_fails_half_way_is_told_for_what_the_server_made_of_it() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = upgraded("failing", &database);
-        // PostgreSQL takes the whole step back; on the others the first statement stays done.
-        let (exit, state) = if kind == Kind::PostgreSql {
-            (4, "unchanged")
-        } else {
-            (5, "half_done")
-        };
-        let run = project
-            .run("downgrade-safe base -y --allow-failing --format json")
-            .exits(exit);
-        let lines = run.json_lines();
-        assert_eq!(events(&lines, "step_finished").len(), 2, "{kind:?}\n{run}");
-        let failed = &events(&lines, "step_failed")[0];
-        assert_eq!(failed["removes"], "3333aaaa");
-        assert_eq!(failed["database"]["state"], state, "{kind:?}\n{run}");
-        assert_eq!(rows(&database), ["3333aaaa"]);
-        assert!(run.stderr.contains("never_created"), "{run}");
-        if kind != Kind::PostgreSql {
-            let gone = failed["database"]["gone"].as_array().unwrap();
-            assert!(gone.contains(&json!("table e1b")), "{kind:?}\n{run}");
-        }
-    }
-}
-
-#[test]
-fn a_step_that_hangs_is_ended_with_all_its_processes() {
-    for kind in Kind::ALL {
-        let database = TestDatabase::create(kind);
-        let project = upgraded("hanging", &database);
-        let run = project
-            .run("downgrade-safe base -y --allow-failing --timeout 3s --format json")
-            .exits(4);
-        assert_eq!(
-            events(&run.json_lines(), "step_finished").len(),
-            2,
-            "{kind:?}\n{run}"
-        );
-        assert_eq!(rows(&database), ["3333aaaa"]);
-        assert!(run.stderr.contains("the time limit of 3 s"), "{run}");
-        // That none of its processes is left is looked at where each project ends.
-    }
-}
+on_each!(a_step_that_hangs_is_ended_with_all_its_processes: sqlite, postgresql, mariadb);
 
 /// Starts a run and waits until a step is running.
 pub(crate) fn until_step(project: &Project, line: &str, step: u64) -> (Child, Vec<u8>) {
@@ -250,79 +219,75 @@ fn a_signal_lets_the_running_step_finish_and_stops_before_the_next() {
     }
 }
 
-#[test]
-fn a_server_that_stops_during_a_step_leaves_the_state_unknown_until_it_is_back() {
-    for kind in Kind::SERVERS {
-        let server = Server::start(kind);
-        let database = server.create_database();
-        let project = upgraded("slow", &database);
-        let (mut child, seen) = until_step(
-            &project,
-            "downgrade-safe base -y --allow-failing -v --format json",
-            2,
+fn a_server_that_stops_during_a_step_leaves_the_state_unknown_until_it_is_back(kind: Kind) {
+    let server = Server::start(kind);
+    let database = server.create_database();
+    let project = upgraded("slow", &database);
+    let (mut child, seen) = until_step(
+        &project,
+        "downgrade-safe base -y --allow-failing -v --format json",
+        2,
+    );
+    let mut words = until_told(&mut child, "Running downgrade 4444aaaa");
+    server.stop();
+    let run = end_of(&project, child, seen).exits(5);
+    let mut said = String::new();
+    words.read_to_string(&mut said).unwrap();
+    let lines = run.json_lines();
+    assert_eq!(
+        events(&lines, "step_failed")[0]["database"]["state"],
+        "unknown",
+        "{run}"
+    );
+    assert_eq!(
+        events(&lines, "finished")[0]["current"],
+        Value::Null,
+        "{run}"
+    );
+    assert!(said.contains("rollback resume"), "{said}");
+    server.start_again();
+    let current = project.run("current --format json").exits(0).json();
+    assert_eq!(current["current"], json!(["4444aaaa"]), "{kind:?}");
+    let resume = "downgrade-safe --resume -y --allow-failing";
+    if kind == Kind::PostgreSql {
+        project.run(resume).exits(0);
+    } else {
+        // It forgets when tables were written, so that nothing proves what the step left.
+        let refused = project.run(resume).exits(5);
+        assert!(
+            refused.stderr.contains("the server was restarted since"),
+            "{refused}"
         );
-        let mut words = until_told(&mut child, "Running downgrade 4444aaaa");
-        server.stop();
-        let run = end_of(&project, child, seen).exits(5);
-        let mut said = String::new();
-        words.read_to_string(&mut said).unwrap();
-        let lines = run.json_lines();
-        assert_eq!(
-            events(&lines, "step_failed")[0]["database"]["state"],
-            "unknown",
-            "{run}"
-        );
-        assert_eq!(
-            events(&lines, "finished")[0]["current"],
-            Value::Null,
-            "{run}"
-        );
-        assert!(said.contains("rollback resume"), "{said}");
-        server.start_again();
-        let current = project.run("current --format json").exits(0).json();
-        assert_eq!(current["current"], json!(["4444aaaa"]), "{kind:?}");
-        let resume = "downgrade-safe --resume -y --allow-failing";
-        if kind == Kind::PostgreSql {
-            project.run(resume).exits(0);
-        } else {
-            // It forgets when tables were written, so that nothing proves what the step left.
-            let refused = project.run(resume).exits(5);
-            assert!(
-                refused.stderr.contains("the server was restarted since"),
-                "{refused}"
-            );
-            project.run(&format!("{resume} --accept 4444aaaa")).exits(0);
-        }
+        project.run(&format!("{resume} --accept 4444aaaa")).exits(0);
     }
 }
+on_each!(a_server_that_stops_during_a_step_leaves_the_state_unknown_until_it_is_back: postgresql, mariadb);
 
-#[test]
-fn a_url_is_held_against_the_database_that_the_engine_uses() {
-    for kind in Kind::SERVERS {
-        let database = TestDatabase::create(kind);
-        let other = TestDatabase::create(kind);
-        let project = upgraded("diamond", &database);
-        // The same database by another way is the same.
-        let same = project
-            .rollback("current --format json")
-            .env("ROLLBACK_DATABASE_URL", &database.socket_url())
-            .run()
-            .exits(0);
-        assert_eq!(same.json()["behind"], 0, "{same}");
+fn a_url_is_held_against_the_database_that_the_engine_uses(kind: Kind) {
+    let database = TestDatabase::create(kind);
+    let other = TestDatabase::create(kind);
+    let project = upgraded("diamond", &database);
+    // The same database by another way is the same.
+    let same = project
+        .rollback("current --format json")
+        .env("ROLLBACK_DATABASE_URL", &database.socket_url())
+        .run()
+        .exits(0);
+    assert_eq!(same.json()["behind"], 0, "{same}");
 
-        let refused = project
-            .rollback("downgrade-safe base -y --allow-failing")
-            .env("ROLLBACK_DATABASE_URL", &other.url())
-            .run()
-            .exits(1);
-        assert!(refused.stderr.contains(database.name()), "{refused}");
-        assert!(refused.stderr.contains(other.name()), "{refused}");
-        for text in [&same.stdout, &same.stderr, &refused.stdout, &refused.stderr] {
-            assert!(
-                !text.contains(PASSWORD) && !text.contains("s3cret"),
-                "{text}"
-            );
-        }
-        assert_eq!(rows(&database).len(), 1);
+    let refused = project
+        .rollback("downgrade-safe base -y --allow-failing")
+        .env("ROLLBACK_DATABASE_URL", &other.url())
+        .run()
+        .exits(1);
+    assert!(refused.stderr.contains(database.name()), "{refused}");
+    assert!(refused.stderr.contains(other.name()), "{refused}");
+    for text in [&same.stdout, &same.stderr, &refused.stdout, &refused.stderr] {
+        assert!(
+            !text.contains(PASSWORD) && !text.contains("s3cret"),
+            "{text}"
+        );
     }
+    assert_eq!(rows(&database).len(), 1);
 }
+on_each!(a_url_is_held_against_the_database_that_the_engine_uses: postgresql, mariadb);

@@ -19,6 +19,7 @@ mod mariadb;
 mod mysql;
 mod postgres;
 mod server;
+mod shared;
 mod supervisor;
 mod template;
 
@@ -28,6 +29,7 @@ use std::sync::LazyLock;
 
 pub(crate) use database::{TestDatabase, database_environment};
 pub(crate) use server::{PASSWORD, Server, USER};
+pub(crate) use shared::Shared;
 
 /// The databases that every scenario has to hold on.
 ///
