@@ -12,7 +12,7 @@ use rollback::domain::schema::{Difference, SchemaLines};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
-use crate::support::{Kind, PASSWORD, Server, TestDatabase, USER};
+use crate::support::{Kind, PASSWORD, Server, TestDatabase, USER, cases};
 
 const TABLES: &str = "
     CREATE TABLE alembic_version (version_num varchar(32));
@@ -184,242 +184,131 @@ fn verdict(effect: &Effect, announced: &Announced) -> (bool, Vec<String>) {
     (keep, all.iter().map(ToString::to_string).collect())
 }
 
+/// Statements, what is measured of them (`-`), and what is said of it: notes on what is kept (`+`), or surprises (`!`).
+/// Nothing is left of a savepoint that is rolled back, and the counters say so nevertheless.
+const EFFECTS: &str = "
+        SELECT 1
+        INSERT INTO billing VALUES (9)
+          - billing +1 ~0 -0 >0
+        UPDATE alembic_version SET version_num = 'b'; DELETE FROM alembic_version
+        DELETE FROM orders WHERE id = 1
+          - orders +0 ~0 -1 >0
+          - items +0 ~0 -2 >0
+          - tags +0 ~2 -0 >0
+          ! also delete up to 1 row of orders
+          ! also delete up to 2 rows of items
+          ! also update up to 2 rows of tags
+        DELETE FROM watched
+          - billing +0 ~0 -3 >0
+          - watched +0 ~0 -1 >0
+          ! also delete up to 3 rows of billing
+          ! also delete up to 1 row of watched
+        DELETE FROM other.billing
+          - other.billing +0 ~0 -1 >0
+          ! also delete up to 1 row of other.billing
+        UPDATE orders SET note = NULL
+          - orders +0 ~5 -0 >0
+          ! also update up to 5 rows of orders
+        DROP TYPE mood CASCADE
+          - dropped people.mood
+          ! also drop column people.mood
+        DROP SCHEMA other CASCADE
+          - dropped other.billing
+          - dropped stuff
+          ! also drop table other.billing
+          ! also drop table stuff
+        DROP TABLE billing CASCADE
+          - dropped billing
+          ! also drop table billing
+        DROP TABLE void
+          - dropped empty void
+          + also drop table void
+        DROP VIEW seen
+          + also drop view seen
+        TRUNCATE billing
+          - rewrote billing true
+          ! also delete all rows of billing
+        TRUNCATE billing; INSERT INTO billing VALUES (1), (2)
+          - billing +2 ~0 -0 >0
+          - rewrote billing true
+          ! also delete all rows of billing
+        TRUNCATE void
+        TRUNCATE parted
+          - rewrote part_one true
+          - rewrote part_two true
+          ! also delete all rows of part_one
+          ! also delete all rows of part_two
+        ALTER TABLE orders ALTER cents TYPE smallint USING 1
+          - orders.cents bigint to smallint
+          - rewrote orders false
+          ! also change column orders.cents from bigint to smallint
+        ALTER TABLE orders ALTER note TYPE varchar
+          - orders.note text to character varying
+        ALTER TABLE void ALTER note TYPE integer USING 1
+        ALTER TABLE void DROP note
+        ALTER TABLE billing RENAME TO bills
+          - renamed billing
+          + also rename table billing to public.bills
+        ALTER TABLE orders RENAME note TO memo
+        ALTER TABLE parted DETACH PARTITION part_one
+          - detached part_one
+          ! also detach partition part_one from parted
+        UPDATE parted SET k = 12 WHERE k = 1
+          - parted +0 ~0 -0 >1
+        DELETE FROM parted WHERE k = 1
+          - parted +0 ~0 -1 >0
+          ! also delete up to 1 row of parted
+        DROP TABLE part_one
+          - dropped part_one
+          ! also drop table part_one
+        DROP TABLE parted
+          - dropped parted
+          ! also drop table parted
+        ALTER TABLE parted DROP id
+          - dropped parted.id
+          ! also drop column parted.id
+        ALTER TABLE orders DROP note; ALTER TABLE orders ADD note text
+          - dropped orders.note
+          ! also drop column orders.note
+        ALTER TABLE billing SET UNLOGGED
+          - rewrote billing false
+        CLUSTER orders USING orders_pkey
+          - rewrote orders false
+        ALTER TABLE orders ADD at timestamptz DEFAULT clock_timestamp()
+          - rewrote orders false
+        CREATE TABLE new_orders AS SELECT * FROM billing; DROP TABLE billing CASCADE; ALTER TABLE new_orders RENAME TO billing
+          - dropped billing
+          ! also drop table billing
+        CREATE TABLE copy AS SELECT * FROM billing; DELETE FROM billing; INSERT INTO billing SELECT * FROM copy; DROP TABLE copy
+          - billing +3 ~0 -3 >0
+          ! also delete up to 3 rows of billing
+        SAVEPOINT s; DELETE FROM billing; ROLLBACK TO s
+          - billing +0 ~0 -3 >0
+          ! also delete up to 3 rows of billing
+        SAVEPOINT s; DROP TABLE billing CASCADE; ROLLBACK TO s
+        CREATE TEMPORARY TABLE orders (id integer); INSERT INTO orders VALUES (1); DELETE FROM orders";
+
 /// Turns red if an effect is not measured, or is held against a step that may have it.
 #[test]
 fn effects_are_measured_inside_the_transaction() {
     let database = TestDatabase::create(Kind::PostgreSql);
     database.execute(TABLES);
     let mut transaction = Transaction::of(&database);
-    for (statements, expected, keeps, words) in [
-        ("SELECT 1", &[][..], true, &[][..]),
-        (
-            "INSERT INTO billing VALUES (9)",
-            &["billing +1 ~0 -0 >0"],
-            true,
-            &[],
-        ),
-        (
-            "UPDATE alembic_version SET version_num = 'b'; DELETE FROM alembic_version",
-            &[],
-            true,
-            &[],
-        ),
-        (
-            "DELETE FROM orders WHERE id = 1",
-            &[
-                "orders +0 ~0 -1 >0",
-                "items +0 ~0 -2 >0",
-                "tags +0 ~2 -0 >0",
-            ],
-            false,
-            &[
-                "also delete up to 1 row of orders",
-                "also delete up to 2 rows of items",
-                "also update up to 2 rows of tags",
-            ],
-        ),
-        (
-            "DELETE FROM watched",
-            &["billing +0 ~0 -3 >0", "watched +0 ~0 -1 >0"],
-            false,
-            &[
-                "also delete up to 3 rows of billing",
-                "also delete up to 1 row of watched",
-            ],
-        ),
-        (
-            "DELETE FROM other.billing",
-            &["other.billing +0 ~0 -1 >0"],
-            false,
-            &["also delete up to 1 row of other.billing"],
-        ),
-        (
-            "UPDATE orders SET note = NULL",
-            &["orders +0 ~5 -0 >0"],
-            false,
-            &["also update up to 5 rows of orders"],
-        ),
-        (
-            "DROP TYPE mood CASCADE",
-            &["dropped people.mood"],
-            false,
-            &["also drop column people.mood"],
-        ),
-        (
-            "DROP SCHEMA other CASCADE",
-            &["dropped other.billing", "dropped stuff"],
-            false,
-            &["also drop table other.billing", "also drop table stuff"],
-        ),
-        (
-            "DROP TABLE billing CASCADE",
-            &["dropped billing"],
-            false,
-            &["also drop table billing"],
-        ),
-        (
-            "DROP TABLE void",
-            &["dropped empty void"],
-            true,
-            &["also drop table void"],
-        ),
-        ("DROP VIEW seen", &[], true, &["also drop view seen"]),
-        (
-            "TRUNCATE billing",
-            &["rewrote billing true"],
-            false,
-            &["also delete all rows of billing"],
-        ),
-        (
-            "TRUNCATE billing; INSERT INTO billing VALUES (1), (2)",
-            &["billing +2 ~0 -0 >0", "rewrote billing true"],
-            false,
-            &["also delete all rows of billing"],
-        ),
-        ("TRUNCATE void", &[], true, &[]),
-        (
-            "TRUNCATE parted",
-            &["rewrote part_one true", "rewrote part_two true"],
-            false,
-            &[
-                "also delete all rows of part_one",
-                "also delete all rows of part_two",
-            ],
-        ),
-        (
-            "ALTER TABLE orders ALTER cents TYPE smallint USING 1",
-            &["orders.cents bigint to smallint", "rewrote orders false"],
-            false,
-            &["also change column orders.cents from bigint to smallint"],
-        ),
-        (
-            "ALTER TABLE orders ALTER note TYPE varchar",
-            &["orders.note text to character varying"],
-            true,
-            &[],
-        ),
-        (
-            "ALTER TABLE void ALTER note TYPE integer USING 1",
-            &[],
-            true,
-            &[],
-        ),
-        ("ALTER TABLE void DROP note", &[], true, &[]),
-        (
-            "ALTER TABLE billing RENAME TO bills",
-            &["renamed billing"],
-            true,
-            &["also rename table billing to public.bills"],
-        ),
-        ("ALTER TABLE orders RENAME note TO memo", &[], true, &[]),
-        (
-            "ALTER TABLE parted DETACH PARTITION part_one",
-            &["detached part_one"],
-            false,
-            &["also detach partition part_one from parted"],
-        ),
-        (
-            "UPDATE parted SET k = 12 WHERE k = 1",
-            &["parted +0 ~0 -0 >1"],
-            true,
-            &[],
-        ),
-        (
-            "DELETE FROM parted WHERE k = 1",
-            &["parted +0 ~0 -1 >0"],
-            false,
-            &["also delete up to 1 row of parted"],
-        ),
-        (
-            "DROP TABLE part_one",
-            &["dropped part_one"],
-            false,
-            &["also drop table part_one"],
-        ),
-        (
-            "DROP TABLE parted",
-            &["dropped parted"],
-            false,
-            &["also drop table parted"],
-        ),
-        (
-            "ALTER TABLE parted DROP id",
-            &["dropped parted.id"],
-            false,
-            &["also drop column parted.id"],
-        ),
-        (
-            "ALTER TABLE orders DROP note; ALTER TABLE orders ADD note text",
-            &["dropped orders.note"],
-            false,
-            &["also drop column orders.note"],
-        ),
-        ("ALTER TABLE orders SET UNLOGGED", &[], false, &[]),
-        (
-            "CLUSTER orders USING orders_pkey",
-            &["rewrote orders false"],
-            true,
-            &[],
-        ),
-        (
-            "ALTER TABLE orders ADD at timestamptz DEFAULT clock_timestamp()",
-            &["rewrote orders false"],
-            true,
-            &[],
-        ),
-        (
-            "CREATE TABLE new_orders AS SELECT * FROM billing; DROP TABLE billing CASCADE; ALTER TABLE new_orders RENAME TO billing",
-            &["dropped billing"],
-            false,
-            &["also drop table billing"],
-        ),
-        (
-            "CREATE TABLE copy AS SELECT * FROM billing; DELETE FROM billing; INSERT INTO billing SELECT * FROM copy; DROP TABLE copy",
-            &["billing +3 ~0 -3 >0"],
-            false,
-            &["also delete up to 3 rows of billing"],
-        ),
-        // Nothing is left of it, and the counters say so nevertheless.
-        (
-            "SAVEPOINT s; DELETE FROM billing; ROLLBACK TO s",
-            &["billing +0 ~0 -3 >0"],
-            false,
-            &["also delete up to 3 rows of billing"],
-        ),
-        (
-            "SAVEPOINT s; DROP TABLE billing CASCADE; ROLLBACK TO s",
-            &[],
-            true,
-            &[],
-        ),
-        (
-            "CREATE TEMPORARY TABLE orders (id integer); INSERT INTO orders VALUES (1); DELETE FROM orders",
-            &[],
-            true,
-            &[],
-        ),
-    ] {
-        // Tables that others refer to cannot change their durability alone.
-        if statements.ends_with("UNLOGGED") {
-            let unlogged = transaction.effect("ALTER TABLE billing SET UNLOGGED");
-            assert_eq!(measured(&unlogged), ["rewrote billing false"]);
-            assert_eq!(
-                verdict(&unlogged, &Announced::default()),
-                (true, Vec::new())
-            );
-            continue;
-        }
+    for case in cases(EFFECTS) {
+        let statements = case.head;
         let effect = transaction.effect(statements);
         let mut found = measured(&effect);
-        let mut expected: Vec<String> = expected.iter().map(|one| (*one).to_owned()).collect();
+        let mut expected = case.marked("-");
         found.sort();
         expected.sort();
         assert_eq!(found, expected, "{statements}");
         let (kept, mut said) = verdict(&effect, &Announced::default());
-        let mut words: Vec<String> = words.iter().map(|one| (*one).to_owned()).collect();
+        let surprises = case.marked("!");
+        let mut words = [surprises.clone(), case.marked("+")].concat();
         said.sort();
         words.sort();
-        assert_eq!((kept, said), (keeps, words), "{statements}");
+        assert_eq!(kept, surprises.is_empty(), "{statements}");
+        assert_eq!(said, words, "{statements}");
         // Code that nobody followed may change what it likes, and lose nothing.
         if let Verdict::Undo(surprises) =
             judge(&effect, &Announced::anything(), &Consent::default())

@@ -1,24 +1,15 @@
 //! The fingerprint of a schema: equal however it came to be, different for every kind of change.
 
-use rollback::domain::schema::{Difference, SchemaLines, fingerprint};
+use rollback::domain::schema::{Difference, fingerprint};
 
 use crate::project::Project;
-use crate::support::{Kind, TestDatabase};
+use crate::support::{Kind, TestDatabase, cases};
+use crate::walk::{schema, upgraded};
 
-/// A change, the lines that go with it and those that come.
-type Change = (
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-);
-
-fn schema(database: &TestDatabase<'_>) -> SchemaLines {
-    database.open().schema().unwrap()
-}
-
-/// Makes each change on a database of its own that `base` built.
-fn changes(kind: Kind, base: &str, changes: &[Change]) {
-    for (sql, gone, new) in changes {
+/// Makes each change on a database of its own that `base` built. `-` are the lines that go, `+` those that come.
+fn changes(kind: Kind, base: &str, changes: &str) {
+    for change in cases(changes) {
+        let sql = change.head;
         let database = TestDatabase::create(kind);
         database.execute(base);
         let before = schema(&database);
@@ -37,7 +28,11 @@ fn changes(kind: Kind, base: &str, changes: &[Change]) {
             lines.sort();
             lines
         };
-        assert_eq!(seen, (sorted(gone), sorted(new)), "{kind:?}: {sql}");
+        assert_eq!(
+            seen,
+            (sorted(&change.marked("-")), sorted(&change.marked("+"))),
+            "{kind:?}: {sql}"
+        );
         assert_ne!(fingerprint(&before), fingerprint(&after), "{kind:?}: {sql}");
     }
 }
@@ -91,152 +86,79 @@ fn each_kind_of_change_is_seen_on_postgresql() {
     changes(
         Kind::PostgreSql,
         POSTGRESQL,
-        &[
-            ("CREATE TABLE c ()", &[], &["table public.c"]),
-            (
-                "DROP TABLE alembic_version",
-                &[
-                    "table public.alembic_version",
-                    "column public.alembic_version.version_num character varying(32)",
-                ],
-                &[],
-            ),
-            (
-                "ALTER TABLE a ADD x integer",
-                &[],
-                &["column public.a.x integer"],
-            ),
-            (
-                "ALTER TABLE a ALTER t TYPE varchar(30)",
-                &["column public.a.t character varying(20)"],
-                &["column public.a.t character varying(30)"],
-            ),
-            (
-                "ALTER TABLE a ALTER n DROP NOT NULL",
-                &["column public.a.n integer not null default 1"],
-                &["column public.a.n integer default 1"],
-            ),
-            (
-                "ALTER TABLE a ALTER n SET DEFAULT 2",
-                &["column public.a.n integer not null default 1"],
-                &["column public.a.n integer not null default 2"],
-            ),
-            (
-                "ALTER TABLE b ADD PRIMARY KEY (id)",
-                &["column public.b.id integer"],
-                &[
-                    "column public.b.id integer not null",
-                    "primary key public.b.b_pkey PRIMARY KEY (id)",
-                ],
-            ),
-            (
-                "ALTER TABLE a DROP CONSTRAINT a_u",
-                &["unique public.a.a_u UNIQUE (u)"],
-                &[],
-            ),
-            (
-                "ALTER TABLE b DROP CONSTRAINT b_a",
-                &["foreign key public.b.b_a FOREIGN KEY (a_id) REFERENCES a(id)"],
-                &[],
-            ),
-            (
-                "ALTER TABLE b DROP CONSTRAINT b_a; ALTER TABLE b ADD CONSTRAINT b_a FOREIGN KEY (a_id) REFERENCES a (id) ON DELETE CASCADE ON UPDATE SET NULL",
-                &["foreign key public.b.b_a FOREIGN KEY (a_id) REFERENCES a(id)"],
-                &[
-                    "foreign key public.b.b_a FOREIGN KEY (a_id) REFERENCES a(id) ON UPDATE SET NULL ON DELETE CASCADE",
-                ],
-            ),
-            (
-                "ALTER TABLE a DROP CONSTRAINT a_n; ALTER TABLE a ADD CONSTRAINT a_n CHECK (n > 1)",
-                &["check public.a.a_n CHECK ((n > 0))"],
-                &["check public.a.a_n CHECK ((n > 1))"],
-            ),
-            (
-                "DROP INDEX a_t; CREATE UNIQUE INDEX a_t ON a (t)",
-                &["index public.a CREATE INDEX a_t ON public.a USING btree (t)"],
-                &["index public.a CREATE UNIQUE INDEX a_t ON public.a USING btree (t)"],
-            ),
-            (
-                "DROP INDEX a_t; CREATE INDEX a_t ON a (t, n)",
-                &["index public.a CREATE INDEX a_t ON public.a USING btree (t)"],
-                &["index public.a CREATE INDEX a_t ON public.a USING btree (t, n)"],
-            ),
-            (
-                "DROP INDEX a_t; CREATE INDEX a_t ON a (t) WHERE n > 5",
-                &["index public.a CREATE INDEX a_t ON public.a USING btree (t)"],
-                &["index public.a CREATE INDEX a_t ON public.a USING btree (t) WHERE (n > 5)"],
-            ),
-            (
-                "DROP INDEX a_t; CREATE INDEX a_t ON a (lower(t))",
-                &["index public.a CREATE INDEX a_t ON public.a USING btree (t)"],
-                &["index public.a CREATE INDEX a_t ON public.a USING btree (lower((t)::text))"],
-            ),
-            (
-                "CREATE OR REPLACE VIEW v AS SELECT id FROM a WHERE n > 1",
-                &["view public.v SELECT a.id FROM a;"],
-                &["view public.v SELECT a.id FROM a WHERE (a.n > 1);"],
-            ),
-            (
-                "ALTER TYPE mood ADD VALUE 'middle' BEFORE 'high'",
-                &["type public.mood enum ('low', 'high')"],
-                &["type public.mood enum ('low', 'middle', 'high')"],
-            ),
-            (
-                "ALTER SEQUENCE s INCREMENT 5",
-                &[
-                    "sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1",
-                ],
-                &[
-                    "sequence public.s bigint start 1 increment 5 minimum 1 maximum 9223372036854775807 cache 1",
-                ],
-            ),
-            (
-                "ALTER TABLE a ALTER t TYPE varchar(20) COLLATE \"POSIX\"",
-                &["column public.a.t character varying(20)"],
-                &["column public.a.t character varying(20) collate \"POSIX\""],
-            ),
-            (
-                "ALTER TABLE b ADD g integer GENERATED ALWAYS AS (id * 2) STORED",
-                &[],
-                &["column public.b.g integer generated as (id * 2)"],
-            ),
-            (
-                "CREATE OR REPLACE VIEW v WITH (check_option = local) AS SELECT id FROM a",
-                &["view public.v SELECT a.id FROM a;"],
-                &["view public.v SELECT a.id FROM a; with check_option=local"],
-            ),
-            ("DROP VIEW v", &["view public.v SELECT a.id FROM a;"], &[]),
-            (
-                "DROP TYPE mood",
-                &["type public.mood enum ('low', 'high')"],
-                &[],
-            ),
-            (
-                "DROP SEQUENCE s",
-                &[
-                    "sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1",
-                ],
-                &[],
-            ),
-            (
-                "ALTER SEQUENCE s CYCLE",
-                &[
-                    "sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1",
-                ],
-                &[
-                    "sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1 cycle",
-                ],
-            ),
-            (
-                "ALTER SEQUENCE s OWNED BY a.n",
-                &[
-                    "sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1",
-                ],
-                &[
-                    "sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1 owned by public.a.n",
-                ],
-            ),
-        ],
+        r#"
+            CREATE TABLE c ()
+              + table public.c
+            DROP TABLE alembic_version
+              - table public.alembic_version
+              - column public.alembic_version.version_num character varying(32)
+            ALTER TABLE a ADD x integer
+              + column public.a.x integer
+            ALTER TABLE a ALTER t TYPE varchar(30)
+              - column public.a.t character varying(20)
+              + column public.a.t character varying(30)
+            ALTER TABLE a ALTER n DROP NOT NULL
+              - column public.a.n integer not null default 1
+              + column public.a.n integer default 1
+            ALTER TABLE a ALTER n SET DEFAULT 2
+              - column public.a.n integer not null default 1
+              + column public.a.n integer not null default 2
+            ALTER TABLE b ADD PRIMARY KEY (id)
+              - column public.b.id integer
+              + column public.b.id integer not null
+              + primary key public.b.b_pkey PRIMARY KEY (id)
+            ALTER TABLE a DROP CONSTRAINT a_u
+              - unique public.a.a_u UNIQUE (u)
+            ALTER TABLE b DROP CONSTRAINT b_a
+              - foreign key public.b.b_a FOREIGN KEY (a_id) REFERENCES a(id)
+            ALTER TABLE b DROP CONSTRAINT b_a; ALTER TABLE b ADD CONSTRAINT b_a FOREIGN KEY (a_id) REFERENCES a (id) ON DELETE CASCADE ON UPDATE SET NULL
+              - foreign key public.b.b_a FOREIGN KEY (a_id) REFERENCES a(id)
+              + foreign key public.b.b_a FOREIGN KEY (a_id) REFERENCES a(id) ON UPDATE SET NULL ON DELETE CASCADE
+            ALTER TABLE a DROP CONSTRAINT a_n; ALTER TABLE a ADD CONSTRAINT a_n CHECK (n > 1)
+              - check public.a.a_n CHECK ((n > 0))
+              + check public.a.a_n CHECK ((n > 1))
+            DROP INDEX a_t; CREATE UNIQUE INDEX a_t ON a (t)
+              - index public.a CREATE INDEX a_t ON public.a USING btree (t)
+              + index public.a CREATE UNIQUE INDEX a_t ON public.a USING btree (t)
+            DROP INDEX a_t; CREATE INDEX a_t ON a (t, n)
+              - index public.a CREATE INDEX a_t ON public.a USING btree (t)
+              + index public.a CREATE INDEX a_t ON public.a USING btree (t, n)
+            DROP INDEX a_t; CREATE INDEX a_t ON a (t) WHERE n > 5
+              - index public.a CREATE INDEX a_t ON public.a USING btree (t)
+              + index public.a CREATE INDEX a_t ON public.a USING btree (t) WHERE (n > 5)
+            DROP INDEX a_t; CREATE INDEX a_t ON a (lower(t))
+              - index public.a CREATE INDEX a_t ON public.a USING btree (t)
+              + index public.a CREATE INDEX a_t ON public.a USING btree (lower((t)::text))
+            CREATE OR REPLACE VIEW v AS SELECT id FROM a WHERE n > 1
+              - view public.v SELECT a.id FROM a;
+              + view public.v SELECT a.id FROM a WHERE (a.n > 1);
+            ALTER TYPE mood ADD VALUE 'middle' BEFORE 'high'
+              - type public.mood enum ('low', 'high')
+              + type public.mood enum ('low', 'middle', 'high')
+            ALTER SEQUENCE s INCREMENT 5
+              - sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1
+              + sequence public.s bigint start 1 increment 5 minimum 1 maximum 9223372036854775807 cache 1
+            ALTER TABLE a ALTER t TYPE varchar(20) COLLATE "POSIX"
+              - column public.a.t character varying(20)
+              + column public.a.t character varying(20) collate "POSIX"
+            ALTER TABLE b ADD g integer GENERATED ALWAYS AS (id * 2) STORED
+              + column public.b.g integer generated as (id * 2)
+            CREATE OR REPLACE VIEW v WITH (check_option = local) AS SELECT id FROM a
+              - view public.v SELECT a.id FROM a;
+              + view public.v SELECT a.id FROM a; with check_option=local
+            DROP VIEW v
+              - view public.v SELECT a.id FROM a;
+            DROP TYPE mood
+              - type public.mood enum ('low', 'high')
+            DROP SEQUENCE s
+              - sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1
+            ALTER SEQUENCE s CYCLE
+              - sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1
+              + sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1 cycle
+            ALTER SEQUENCE s OWNED BY a.n
+              - sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1
+              + sequence public.s bigint start 1 increment 1 minimum 1 maximum 9223372036854775807 cache 1 owned by public.a.n
+            "#,
     );
 }
 
@@ -258,47 +180,31 @@ fn each_change_of_a_sequence_is_seen_on_mariadb() {
     if Kind::MariaDb.is_mysql() {
         return;
     }
-    let sequence = |changed: &str, line: &'static str| -> Change {
-        (
-            Box::leak(format!("ALTER SEQUENCE s {changed}").into_boxed_str()),
-            &["sequence s start 1 increment 1 minimum 1 maximum 9223372036854775806 cache 1000"],
-            Box::leak(Box::new([line])),
-        )
-    };
     changes(
         Kind::MariaDb,
         SEQUENCES,
-        &[
-            sequence(
-                "INCREMENT 5",
-                "sequence s start 1 increment 5 minimum 1 maximum 9223372036854775806 cache 1000",
-            ),
-            sequence(
-                "START WITH 7",
-                "sequence s start 7 increment 1 minimum 1 maximum 9223372036854775806 cache 1000",
-            ),
-            sequence(
-                "MINVALUE 0",
-                "sequence s start 1 increment 1 minimum 0 maximum 9223372036854775806 cache 1000",
-            ),
-            sequence(
-                "MAXVALUE 77",
-                "sequence s start 1 increment 1 minimum 1 maximum 77 cache 1000",
-            ),
-            sequence(
-                "CACHE 9",
-                "sequence s start 1 increment 1 minimum 1 maximum 9223372036854775806 cache 9",
-            ),
-            sequence(
-                "CYCLE",
-                "sequence s start 1 increment 1 minimum 1 maximum 9223372036854775806 cache 1000 cycle",
-            ),
-            (
-                "DROP SEQUENCE `s``2`",
-                &["sequence s`2 start 5 increment 1 minimum 1 maximum 99 cache 0"],
-                &[],
-            ),
-        ],
+        r"
+            ALTER SEQUENCE s INCREMENT 5
+              - sequence s start 1 increment 1 minimum 1 maximum 9223372036854775806 cache 1000
+              + sequence s start 1 increment 5 minimum 1 maximum 9223372036854775806 cache 1000
+            ALTER SEQUENCE s START WITH 7
+              - sequence s start 1 increment 1 minimum 1 maximum 9223372036854775806 cache 1000
+              + sequence s start 7 increment 1 minimum 1 maximum 9223372036854775806 cache 1000
+            ALTER SEQUENCE s MINVALUE 0
+              - sequence s start 1 increment 1 minimum 1 maximum 9223372036854775806 cache 1000
+              + sequence s start 1 increment 1 minimum 0 maximum 9223372036854775806 cache 1000
+            ALTER SEQUENCE s MAXVALUE 77
+              - sequence s start 1 increment 1 minimum 1 maximum 9223372036854775806 cache 1000
+              + sequence s start 1 increment 1 minimum 1 maximum 77 cache 1000
+            ALTER SEQUENCE s CACHE 9
+              - sequence s start 1 increment 1 minimum 1 maximum 9223372036854775806 cache 1000
+              + sequence s start 1 increment 1 minimum 1 maximum 9223372036854775806 cache 9
+            ALTER SEQUENCE s CYCLE
+              - sequence s start 1 increment 1 minimum 1 maximum 9223372036854775806 cache 1000
+              + sequence s start 1 increment 1 minimum 1 maximum 9223372036854775806 cache 1000 cycle
+            DROP SEQUENCE `s``2`
+              - sequence s`2 start 5 increment 1 minimum 1 maximum 99 cache 0
+            ",
     );
 }
 
@@ -307,111 +213,65 @@ fn each_kind_of_change_is_seen_on_mariadb() {
     changes(
         Kind::MariaDb,
         MARIADB,
-        &[
-            (
-                "CREATE TABLE c (x integer)",
-                &[],
-                &["table c", "column c.x int(11)"],
-            ),
-            (
-                "DROP TABLE alembic_version",
-                &[
-                    "table alembic_version",
-                    "column alembic_version.version_num varchar(32)",
-                ],
-                &[],
-            ),
-            (
-                "ALTER TABLE a MODIFY t varchar(30)",
-                &["column a.t varchar(20)"],
-                &["column a.t varchar(30)"],
-            ),
-            (
-                "ALTER TABLE a MODIFY t varchar(20) NOT NULL",
-                &["column a.t varchar(20)"],
-                &["column a.t varchar(20) not null"],
-            ),
-            (
-                "ALTER TABLE a MODIFY t varchar(20) DEFAULT 'NULL'",
-                &["column a.t varchar(20)"],
-                &["column a.t varchar(20) default 'NULL'"],
-            ),
-            (
-                "ALTER TABLE a MODIFY t varchar(20) COLLATE utf8mb4_bin",
-                &["column a.t varchar(20)"],
-                &["column a.t varchar(20) collate utf8mb4_bin"],
-            ),
-            (
-                "ALTER TABLE a MODIFY id integer AUTO_INCREMENT",
-                &["column a.id int(11) not null"],
-                &["column a.id int(11) not null auto_increment"],
-            ),
-            (
-                "ALTER TABLE b ADD PRIMARY KEY (id)",
-                &["column b.id int(11)"],
-                &["column b.id int(11) not null", "primary key b (id)"],
-            ),
-            (
-                "ALTER TABLE a DROP CONSTRAINT a_u",
-                &["index a.a_u unique (u)"],
-                &[],
-            ),
-            (
-                "ALTER TABLE b DROP FOREIGN KEY b_a",
-                &["foreign key b.b_a (a_id) to a (id)"],
-                &[],
-            ),
-            (
-                "ALTER TABLE b DROP FOREIGN KEY b_a; ALTER TABLE b ADD CONSTRAINT b_a FOREIGN KEY (a_id) REFERENCES a (id) ON DELETE CASCADE ON UPDATE SET NULL",
-                &["foreign key b.b_a (a_id) to a (id)"],
-                &["foreign key b.b_a (a_id) to a (id) on delete cascade on update set null"],
-            ),
-            (
-                "ALTER TABLE a DROP CONSTRAINT a_n; ALTER TABLE a ADD CONSTRAINT a_n CHECK (n > 1)",
-                &["check a.a_n `n` > 0"],
-                &["check a.a_n `n` > 1"],
-            ),
-            (
-                "DROP INDEX a_t ON a; CREATE UNIQUE INDEX a_t ON a (t)",
-                &["index a.a_t (t)"],
-                &["index a.a_t unique (t)"],
-            ),
-            (
-                "DROP INDEX a_t ON a; CREATE INDEX a_t ON a (n, t)",
-                &["index a.a_t (t)"],
-                &["index a.a_t (n, t)"],
-            ),
-            (
-                "DROP INDEX a_t ON a; CREATE INDEX a_t ON a (t(5))",
-                &["index a.a_t (t)"],
-                &["index a.a_t (t(5))"],
-            ),
-            (
-                "DROP INDEX a_t ON a; CREATE INDEX a_t ON a (t DESC)",
-                &["index a.a_t (t)"],
-                &["index a.a_t (t desc)"],
-            ),
-            (
-                "CREATE OR REPLACE VIEW v AS SELECT n FROM a",
-                &["view v select `a`.`id` AS `id` from `a`"],
-                &["view v select `a`.`n` AS `n` from `a`"],
-            ),
-            (
-                "CREATE OR REPLACE VIEW v AS SELECT id FROM a WITH LOCAL CHECK OPTION",
-                &["view v select `a`.`id` AS `id` from `a`"],
-                &["view v select `a`.`id` AS `id` from `a` with local check option"],
-            ),
-            (
-                "ALTER TABLE b ADD g integer AS (id * 2) STORED",
-                &[],
-                &["column b.g int(11) stored generated as `id` * 2"],
-            ),
-            (
-                "ALTER TABLE b ADD e ENUM ('low', 'high')",
-                &[],
-                &["column b.e enum('low','high')"],
-            ),
-        ],
+        r"
+            CREATE TABLE c (x integer)
+              + table c
+              + column c.x int(11)
+            DROP TABLE alembic_version
+              - table alembic_version
+              - column alembic_version.version_num varchar(32)
+            ALTER TABLE a MODIFY t varchar(30)
+              - column a.t varchar(20)
+              + column a.t varchar(30)
+            ALTER TABLE a MODIFY t varchar(20) NOT NULL
+              - column a.t varchar(20)
+              + column a.t varchar(20) not null
+            ALTER TABLE a MODIFY t varchar(20) DEFAULT 'NULL'
+              - column a.t varchar(20)
+              + column a.t varchar(20) default 'NULL'
+            ALTER TABLE a MODIFY t varchar(20) COLLATE utf8mb4_bin
+              - column a.t varchar(20)
+              + column a.t varchar(20) collate utf8mb4_bin
+            ALTER TABLE a MODIFY id integer AUTO_INCREMENT
+              - column a.id int(11) not null
+              + column a.id int(11) not null auto_increment
+            ALTER TABLE b ADD PRIMARY KEY (id)
+              - column b.id int(11)
+              + column b.id int(11) not null
+              + primary key b (id)
+            ALTER TABLE a DROP CONSTRAINT a_u
+              - index a.a_u unique (u)
+            ALTER TABLE b DROP FOREIGN KEY b_a
+              - foreign key b.b_a (a_id) to a (id)
+            ALTER TABLE b DROP FOREIGN KEY b_a; ALTER TABLE b ADD CONSTRAINT b_a FOREIGN KEY (a_id) REFERENCES a (id) ON DELETE CASCADE ON UPDATE SET NULL
+              - foreign key b.b_a (a_id) to a (id)
+              + foreign key b.b_a (a_id) to a (id) on delete cascade on update set null
+            ALTER TABLE a DROP CONSTRAINT a_n; ALTER TABLE a ADD CONSTRAINT a_n CHECK (n > 1)
+              - check a.a_n `n` > 0
+              + check a.a_n `n` > 1
+            DROP INDEX a_t ON a; CREATE UNIQUE INDEX a_t ON a (t)
+              - index a.a_t (t)
+              + index a.a_t unique (t)
+            DROP INDEX a_t ON a; CREATE INDEX a_t ON a (n, t)
+              - index a.a_t (t)
+              + index a.a_t (n, t)
+            DROP INDEX a_t ON a; CREATE INDEX a_t ON a (t(5))
+              - index a.a_t (t)
+              + index a.a_t (t(5))
+            DROP INDEX a_t ON a; CREATE INDEX a_t ON a (t DESC)
+              - index a.a_t (t)
+              + index a.a_t (t desc)
+            CREATE OR REPLACE VIEW v AS SELECT n FROM a
+              - view v select `a`.`id` AS `id` from `a`
+              + view v select `a`.`n` AS `n` from `a`
+            CREATE OR REPLACE VIEW v AS SELECT id FROM a WITH LOCAL CHECK OPTION
+              - view v select `a`.`id` AS `id` from `a`
+              + view v select `a`.`id` AS `id` from `a` with local check option
+            ALTER TABLE b ADD g integer AS (id * 2) STORED
+              + column b.g int(11) stored generated as `id` * 2
+            ALTER TABLE b ADD e ENUM ('low', 'high')
+              + column b.e enum('low','high')
+            ",
     );
 }
 
@@ -428,142 +288,83 @@ fn each_kind_of_change_is_seen_on_sqlite() {
     changes(
         Kind::Sqlite,
         SQLITE,
-        &[
-            ("CREATE TABLE c (x)", &[], &["table c", "column c.x"]),
-            (
-                "DROP TABLE alembic_version",
-                &[
-                    "table alembic_version",
-                    "column alembic_version.version_num varchar(32)",
-                ],
-                &[],
-            ),
-            ("ALTER TABLE a ADD x INTEGER", &[], &["column a.x integer"]),
-            (
-                "DROP TABLE b; CREATE TABLE b (id TEXT, a_id INTEGER REFERENCES a (id))",
-                &["column b.id integer"],
-                &["column b.id text"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER NOT NULL, a_id INTEGER REFERENCES a (id))",
-                &["column b.id integer"],
-                &["column b.id integer not null"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER DEFAULT 2, a_id INTEGER REFERENCES a (id))",
-                &["column b.id integer"],
-                &["column b.id integer default 2"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER PRIMARY KEY, a_id INTEGER REFERENCES a (id))",
-                &[],
-                &["primary key b (id)"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER UNIQUE, a_id INTEGER REFERENCES a (id))",
-                &[],
-                &["unique b (id)"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER, a_id INTEGER)",
-                &["foreign key b (a_id) to a (id)"],
-                &[],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER, a_id INTEGER REFERENCES a (id) ON DELETE CASCADE ON UPDATE SET NULL)",
-                &["foreign key b (a_id) to a (id)"],
-                &["foreign key b (a_id) to a (id) on delete cascade on update set null"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER CHECK (id > 0), a_id INTEGER REFERENCES a (id))",
-                &[],
-                &["check b ( id > 0 )"],
-            ),
-            (
-                "DROP INDEX a_t; CREATE UNIQUE INDEX a_t ON a (t)",
-                &["index a.a_t ( t )"],
-                &["index a.a_t unique ( t )"],
-            ),
-            (
-                "DROP INDEX a_t; CREATE INDEX a_t ON a (t, n DESC)",
-                &["index a.a_t ( t )"],
-                &["index a.a_t ( t , n desc )"],
-            ),
-            (
-                "DROP INDEX a_t; CREATE INDEX a_t ON a (t) WHERE n > 5",
-                &["index a.a_t ( t )"],
-                &["index a.a_t ( t ) where n > 5"],
-            ),
-            (
-                "DROP INDEX a_t; CREATE INDEX a_t ON a (lower(t))",
-                &["index a.a_t ( t )"],
-                &["index a.a_t ( lower ( t ) )"],
-            ),
-            (
-                "DROP VIEW v; CREATE VIEW v AS SELECT n FROM a",
-                &["view v select id from a"],
-                &["view v select n from a"],
-            ),
-            (
-                "DROP VIEW v; CREATE VIEW v (x) AS SELECT id FROM a",
-                &["view v select id from a"],
-                &["view v ( x ) as select id from a"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER PRIMARY KEY AUTOINCREMENT, a_id INTEGER REFERENCES a (id))",
-                &["table b"],
-                &["primary key b (id)", "table b autoincrement"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER, a_id INTEGER REFERENCES a (id)) STRICT",
-                &["table b"],
-                &["table b strict"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER NOT NULL PRIMARY KEY, a_id INTEGER REFERENCES a (id)) WITHOUT ROWID",
-                &["column b.id integer", "table b"],
-                &[
-                    "column b.id integer not null",
-                    "primary key b (id)",
-                    "table b without rowid",
-                ],
-            ),
-            (
-                "ALTER TABLE a ADD x TEXT COLLATE NOCASE",
-                &[],
-                &["column a.x text collate nocase"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER COLLATE \"NoCase\", a_id INTEGER REFERENCES a (id))",
-                &["column b.id integer"],
-                &["column b.id integer collate nocase"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER, a_id INTEGER REFERENCES a (id), UNIQUE (id COLLATE NOCASE))",
-                &[],
-                &["unique b (id collate nocase)"],
-            ),
-            (
-                "DROP INDEX a_t; CREATE INDEX a_t ON a (t COLLATE NOCASE)",
-                &["index a.a_t ( t )"],
-                &["index a.a_t ( t collate nocase )"],
-            ),
-            (
-                "ALTER TABLE a ADD g INTEGER AS (n * 2)",
-                &[],
-                &["column a.g integer generated as ( n * 2 )"],
-            ),
-            (
-                "DROP TABLE b; CREATE TABLE b (id INTEGER, a_id INTEGER REFERENCES a (id), g INTEGER AS (id) STORED)",
-                &[],
-                &["column b.g integer generated as ( id ) stored"],
-            ),
-            (
-                "CREATE TRIGGER r AFTER DELETE ON a BEGIN DELETE FROM b; END",
-                &[],
-                &["trigger a.r create trigger r after delete on a begin delete from b ; end"],
-            ),
-        ],
+        r#"
+            CREATE TABLE c (x)
+              + table c
+              + column c.x
+            DROP TABLE alembic_version
+              - table alembic_version
+              - column alembic_version.version_num varchar(32)
+            ALTER TABLE a ADD x INTEGER
+              + column a.x integer
+            DROP TABLE b; CREATE TABLE b (id TEXT, a_id INTEGER REFERENCES a (id))
+              - column b.id integer
+              + column b.id text
+            DROP TABLE b; CREATE TABLE b (id INTEGER NOT NULL, a_id INTEGER REFERENCES a (id))
+              - column b.id integer
+              + column b.id integer not null
+            DROP TABLE b; CREATE TABLE b (id INTEGER DEFAULT 2, a_id INTEGER REFERENCES a (id))
+              - column b.id integer
+              + column b.id integer default 2
+            DROP TABLE b; CREATE TABLE b (id INTEGER PRIMARY KEY, a_id INTEGER REFERENCES a (id))
+              + primary key b (id)
+            DROP TABLE b; CREATE TABLE b (id INTEGER UNIQUE, a_id INTEGER REFERENCES a (id))
+              + unique b (id)
+            DROP TABLE b; CREATE TABLE b (id INTEGER, a_id INTEGER)
+              - foreign key b (a_id) to a (id)
+            DROP TABLE b; CREATE TABLE b (id INTEGER, a_id INTEGER REFERENCES a (id) ON DELETE CASCADE ON UPDATE SET NULL)
+              - foreign key b (a_id) to a (id)
+              + foreign key b (a_id) to a (id) on delete cascade on update set null
+            DROP TABLE b; CREATE TABLE b (id INTEGER CHECK (id > 0), a_id INTEGER REFERENCES a (id))
+              + check b ( id > 0 )
+            DROP INDEX a_t; CREATE UNIQUE INDEX a_t ON a (t)
+              - index a.a_t ( t )
+              + index a.a_t unique ( t )
+            DROP INDEX a_t; CREATE INDEX a_t ON a (t, n DESC)
+              - index a.a_t ( t )
+              + index a.a_t ( t , n desc )
+            DROP INDEX a_t; CREATE INDEX a_t ON a (t) WHERE n > 5
+              - index a.a_t ( t )
+              + index a.a_t ( t ) where n > 5
+            DROP INDEX a_t; CREATE INDEX a_t ON a (lower(t))
+              - index a.a_t ( t )
+              + index a.a_t ( lower ( t ) )
+            DROP VIEW v; CREATE VIEW v AS SELECT n FROM a
+              - view v select id from a
+              + view v select n from a
+            DROP VIEW v; CREATE VIEW v (x) AS SELECT id FROM a
+              - view v select id from a
+              + view v ( x ) as select id from a
+            DROP TABLE b; CREATE TABLE b (id INTEGER PRIMARY KEY AUTOINCREMENT, a_id INTEGER REFERENCES a (id))
+              - table b
+              + primary key b (id)
+              + table b autoincrement
+            DROP TABLE b; CREATE TABLE b (id INTEGER, a_id INTEGER REFERENCES a (id)) STRICT
+              - table b
+              + table b strict
+            DROP TABLE b; CREATE TABLE b (id INTEGER NOT NULL PRIMARY KEY, a_id INTEGER REFERENCES a (id)) WITHOUT ROWID
+              - column b.id integer
+              - table b
+              + column b.id integer not null
+              + primary key b (id)
+              + table b without rowid
+            ALTER TABLE a ADD x TEXT COLLATE NOCASE
+              + column a.x text collate nocase
+            DROP TABLE b; CREATE TABLE b (id INTEGER COLLATE "NoCase", a_id INTEGER REFERENCES a (id))
+              - column b.id integer
+              + column b.id integer collate nocase
+            DROP TABLE b; CREATE TABLE b (id INTEGER, a_id INTEGER REFERENCES a (id), UNIQUE (id COLLATE NOCASE))
+              + unique b (id collate nocase)
+            DROP INDEX a_t; CREATE INDEX a_t ON a (t COLLATE NOCASE)
+              - index a.a_t ( t )
+              + index a.a_t ( t collate nocase )
+            ALTER TABLE a ADD g INTEGER AS (n * 2)
+              + column a.g integer generated as ( n * 2 )
+            DROP TABLE b; CREATE TABLE b (id INTEGER, a_id INTEGER REFERENCES a (id), g INTEGER AS (id) STORED)
+              + column b.g integer generated as ( id ) stored
+            CREATE TRIGGER r AFTER DELETE ON a BEGIN DELETE FROM b; END
+              + trigger a.r create trigger r after delete on a begin delete from b ; end
+            "#,
     );
 }
 
@@ -672,8 +473,7 @@ fn a_batch_migration_leaves_the_schema_that_a_direct_statement_makes() {
     let migrated = schema(&database);
 
     let database = TestDatabase::create(Kind::Sqlite);
-    let project = Project::alembic("linear").env("DATABASE_URL", database.url());
-    project.engine("alembic upgrade heads");
+    upgraded("linear", &database);
     database.execute(
         "CREATE TABLE parcels (
             id INTEGER NOT NULL PRIMARY KEY,

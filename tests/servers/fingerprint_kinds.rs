@@ -3,21 +3,10 @@
 
 use rollback::domain::backup;
 use rollback::domain::dialect::Dialect;
-use rollback::domain::schema::{Difference, SchemaLines, fingerprint};
+use rollback::domain::schema::{Difference, fingerprint};
 
-use crate::support::{Kind, TestDatabase};
-
-/// A change, its reverse, the beginnings of the lines that the change removes and of those that it adds.
-type Change = (
-    &'static str,
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-);
-
-fn schema(database: &TestDatabase<'_>) -> SchemaLines {
-    database.open().schema().unwrap()
-}
+use crate::support::{Kind, TestDatabase, cases};
+use crate::walk::schema;
 
 /// Whether the lines are those that begin so, one for one.
 fn begin_with(lines: &[String], beginnings: &[String]) -> bool {
@@ -56,29 +45,30 @@ fn spoken(kind: Kind, statements: [&str; 2]) -> Option<[String; 2]> {
     }))
 }
 
-/// Makes each change and its reverse on one database that `base` built.
-fn there_and_back(kind: Kind, base: &str, changes: &[Change]) {
+/// Makes each change and its reverse (`<`) on one database that `base` built. The lines are the beginnings of those that
+/// the change removes (`-`) and adds (`+`).
+fn there_and_back(kind: Kind, base: &str, changes: &str) {
     let database = TestDatabase::create(kind);
     database.execute(base);
     let before = schema(&database);
-    for (change, reverse, gone, new) in changes {
-        let Some([change, reverse]) = spoken(kind, [change, reverse]) else {
+    for case in cases(changes) {
+        let Some([change, reverse]) = spoken(kind, [case.head, case.marked("<")[0]]) else {
             continue;
         };
-        let written = |lines: &[&'static str]| -> Vec<String> {
-            let lines = lines.iter();
+        let written = |mark: &str| -> Vec<String> {
+            let lines = case.marked(mark).into_iter();
             // MySQL's integers have no width.
             lines
                 .map(|line| {
                     if kind.is_mysql() {
                         line.replace("int(11)", "int")
                     } else {
-                        (*line).to_owned()
+                        line.to_owned()
                     }
                 })
                 .collect()
         };
-        let (gone, new) = (&written(gone), &written(new));
+        let (gone, new) = (&written("-"), &written("+"));
         database.execute(&change);
         let after = schema(&database);
         let difference = Difference::between(Some(&before), Some(&after));
@@ -127,137 +117,73 @@ fn tables_of_postgresql_have_lines_for_what_belongs_to_them() {
     there_and_back(
         Kind::PostgreSql,
         POSTGRESQL,
-        &[
-            (
-                "ALTER TABLE a DISABLE ROW LEVEL SECURITY",
-                "ALTER TABLE a ENABLE ROW LEVEL SECURITY",
-                &["row security public.a enabled"],
-                &[],
-            ),
-            (
-                "ALTER TABLE a FORCE ROW LEVEL SECURITY",
-                "ALTER TABLE a NO FORCE ROW LEVEL SECURITY",
-                &["row security public.a enabled"],
-                &["row security public.a enabled forced"],
-            ),
-            (
-                "DROP POLICY own ON a",
-                "CREATE POLICY own ON a USING (id > 0)",
-                &["policy public.a.own to PUBLIC using ((id > 0))"],
-                &[],
-            ),
-            (
-                "ALTER POLICY own ON a TO pg_read_all_data, pg_monitor USING (id > 1)",
-                "ALTER POLICY own ON a TO PUBLIC USING (id > 0)",
-                &["policy public.a.own to PUBLIC using ((id > 0))"],
-                &["policy public.a.own to pg_monitor, pg_read_all_data using ((id > 1))"],
-            ),
-            (
-                "CREATE POLICY writes ON a AS RESTRICTIVE FOR INSERT WITH CHECK (id < 9)",
-                "DROP POLICY writes ON a",
-                &[],
-                &["policy public.a.writes restrictive for insert to PUBLIC with check ((id < 9))"],
-            ),
-            (
-                "ALTER TABLE a DISABLE TRIGGER stamped",
-                "ALTER TABLE a ENABLE TRIGGER stamped",
-                &["trigger public.a CREATE TRIGGER stamped BEFORE INSERT"],
-                &[
-                    "trigger public.a CREATE TRIGGER stamped BEFORE INSERT ON public.a FOR EACH ROW EXECUTE FUNCTION stamp() disabled",
-                ],
-            ),
-            (
-                "ALTER TABLE a ENABLE ALWAYS TRIGGER stamped",
-                "ALTER TABLE a ENABLE TRIGGER stamped",
-                &["trigger public.a CREATE TRIGGER stamped BEFORE INSERT"],
-                &[
-                    "trigger public.a CREATE TRIGGER stamped BEFORE INSERT ON public.a FOR EACH ROW EXECUTE FUNCTION stamp() always",
-                ],
-            ),
-            (
-                "ALTER TABLE b DISABLE TRIGGER ALL",
-                "ALTER TABLE b ENABLE TRIGGER ALL",
-                &[],
-                &[
-                    "constraint trigger public.b.b_a \"RI_FKey_check_ins\" disabled",
-                    "constraint trigger public.b.b_a \"RI_FKey_check_upd\" disabled",
-                ],
-            ),
-            (
-                "DROP RULE quiet ON b",
-                "CREATE RULE quiet AS ON DELETE TO b DO INSTEAD NOTHING",
-                &[
-                    "rule public.b.quiet CREATE RULE quiet AS ON DELETE TO public.b DO INSTEAD NOTHING;",
-                ],
-                &[],
-            ),
-            (
-                "ALTER TABLE b DISABLE RULE quiet",
-                "ALTER TABLE b ENABLE RULE quiet",
-                &["rule public.b.quiet CREATE RULE"],
-                &[
-                    "rule public.b.quiet CREATE RULE quiet AS ON DELETE TO public.b DO INSTEAD NOTHING; disabled",
-                ],
-            ),
-            (
-                "ALTER TABLE p DETACH PARTITION p1",
-                "ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (1) TO (10)",
-                &["partition public.p1 of public.p FOR VALUES FROM (1) TO (10)"],
-                &[],
-            ),
-            (
-                "CREATE TABLE q (id integer) PARTITION BY HASH (id)",
-                "DROP TABLE q",
-                &[],
-                &[
-                    "column public.q.id integer",
-                    "partitioned public.q by HASH (id)",
-                    "table public.q",
-                ],
-            ),
-            (
-                "ALTER TABLE child NO INHERIT parent",
-                "ALTER TABLE child INHERIT parent",
-                &["inherits public.child of public.parent"],
-                &[],
-            ),
-            (
-                "ALTER TABLE b SET UNLOGGED",
-                "ALTER TABLE b SET LOGGED",
-                &[],
-                &["unlogged public.b"],
-            ),
-            (
-                "ALTER TABLE a REPLICA IDENTITY FULL",
-                "ALTER TABLE a REPLICA IDENTITY DEFAULT",
-                &[],
-                &["replica identity public.a full"],
-            ),
-            (
-                "ALTER TABLE a REPLICA IDENTITY USING INDEX a_n",
-                "ALTER TABLE a REPLICA IDENTITY DEFAULT",
-                &[],
-                &["replica identity public.a index a_n"],
-            ),
-            (
-                "ALTER TABLE a SET (fillfactor = 70, autovacuum_enabled = false)",
-                "ALTER TABLE a RESET (autovacuum_enabled, fillfactor)",
-                &[],
-                &["options public.a autovacuum_enabled=false, fillfactor=70"],
-            ),
-            (
-                "ALTER TABLE a OWNER TO pg_monitor",
-                "ALTER TABLE a OWNER TO CURRENT_USER",
-                &[],
-                &["owner public.a pg_monitor"],
-            ),
-            (
-                "CREATE STATISTICS st ON id, n FROM a",
-                "DROP STATISTICS st",
-                &[],
-                &["statistics CREATE STATISTICS public.st ON id, n FROM a"],
-            ),
-        ],
+        r#"
+            ALTER TABLE a DISABLE ROW LEVEL SECURITY
+              < ALTER TABLE a ENABLE ROW LEVEL SECURITY
+              - row security public.a enabled
+            ALTER TABLE a FORCE ROW LEVEL SECURITY
+              < ALTER TABLE a NO FORCE ROW LEVEL SECURITY
+              - row security public.a enabled
+              + row security public.a enabled forced
+            DROP POLICY own ON a
+              < CREATE POLICY own ON a USING (id > 0)
+              - policy public.a.own to PUBLIC using ((id > 0))
+            ALTER POLICY own ON a TO pg_read_all_data, pg_monitor USING (id > 1)
+              < ALTER POLICY own ON a TO PUBLIC USING (id > 0)
+              - policy public.a.own to PUBLIC using ((id > 0))
+              + policy public.a.own to pg_monitor, pg_read_all_data using ((id > 1))
+            CREATE POLICY writes ON a AS RESTRICTIVE FOR INSERT WITH CHECK (id < 9)
+              < DROP POLICY writes ON a
+              + policy public.a.writes restrictive for insert to PUBLIC with check ((id < 9))
+            ALTER TABLE a DISABLE TRIGGER stamped
+              < ALTER TABLE a ENABLE TRIGGER stamped
+              - trigger public.a CREATE TRIGGER stamped BEFORE INSERT
+              + trigger public.a CREATE TRIGGER stamped BEFORE INSERT ON public.a FOR EACH ROW EXECUTE FUNCTION stamp() disabled
+            ALTER TABLE a ENABLE ALWAYS TRIGGER stamped
+              < ALTER TABLE a ENABLE TRIGGER stamped
+              - trigger public.a CREATE TRIGGER stamped BEFORE INSERT
+              + trigger public.a CREATE TRIGGER stamped BEFORE INSERT ON public.a FOR EACH ROW EXECUTE FUNCTION stamp() always
+            ALTER TABLE b DISABLE TRIGGER ALL
+              < ALTER TABLE b ENABLE TRIGGER ALL
+              + constraint trigger public.b.b_a "RI_FKey_check_ins" disabled
+              + constraint trigger public.b.b_a "RI_FKey_check_upd" disabled
+            DROP RULE quiet ON b
+              < CREATE RULE quiet AS ON DELETE TO b DO INSTEAD NOTHING
+              - rule public.b.quiet CREATE RULE quiet AS ON DELETE TO public.b DO INSTEAD NOTHING;
+            ALTER TABLE b DISABLE RULE quiet
+              < ALTER TABLE b ENABLE RULE quiet
+              - rule public.b.quiet CREATE RULE
+              + rule public.b.quiet CREATE RULE quiet AS ON DELETE TO public.b DO INSTEAD NOTHING; disabled
+            ALTER TABLE p DETACH PARTITION p1
+              < ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (1) TO (10)
+              - partition public.p1 of public.p FOR VALUES FROM (1) TO (10)
+            CREATE TABLE q (id integer) PARTITION BY HASH (id)
+              < DROP TABLE q
+              + column public.q.id integer
+              + partitioned public.q by HASH (id)
+              + table public.q
+            ALTER TABLE child NO INHERIT parent
+              < ALTER TABLE child INHERIT parent
+              - inherits public.child of public.parent
+            ALTER TABLE b SET UNLOGGED
+              < ALTER TABLE b SET LOGGED
+              + unlogged public.b
+            ALTER TABLE a REPLICA IDENTITY FULL
+              < ALTER TABLE a REPLICA IDENTITY DEFAULT
+              + replica identity public.a full
+            ALTER TABLE a REPLICA IDENTITY USING INDEX a_n
+              < ALTER TABLE a REPLICA IDENTITY DEFAULT
+              + replica identity public.a index a_n
+            ALTER TABLE a SET (fillfactor = 70, autovacuum_enabled = false)
+              < ALTER TABLE a RESET (autovacuum_enabled, fillfactor)
+              + options public.a autovacuum_enabled=false, fillfactor=70
+            ALTER TABLE a OWNER TO pg_monitor
+              < ALTER TABLE a OWNER TO CURRENT_USER
+              + owner public.a pg_monitor
+            CREATE STATISTICS st ON id, n FROM a
+              < DROP STATISTICS st
+              + statistics CREATE STATISTICS public.st ON id, n FROM a
+            "#,
     );
 }
 
@@ -267,59 +193,33 @@ fn rights_of_postgresql_have_lines() {
     there_and_back(
         Kind::PostgreSql,
         POSTGRESQL,
-        &[
-            (
-                "GRANT SELECT, INSERT ON a TO PUBLIC; GRANT UPDATE ON a TO pg_monitor WITH GRANT OPTION",
-                "REVOKE ALL ON a FROM pg_monitor; REVOKE ALL ON a FROM PUBLIC",
-                &[],
-                &[
-                    "grant public.a INSERT, SELECT to PUBLIC",
-                    "grant public.a UPDATE to pg_monitor with grant option",
-                ],
-            ),
-            (
-                "GRANT SELECT (n) ON a TO PUBLIC",
-                "REVOKE SELECT (n) ON a FROM PUBLIC",
-                &[],
-                &["grant public.a.n SELECT to PUBLIC"],
-            ),
-            (
-                "GRANT USAGE ON SEQUENCE s TO PUBLIC",
-                "REVOKE USAGE ON SEQUENCE s FROM PUBLIC",
-                &[],
-                &["grant public.s USAGE to PUBLIC"],
-            ),
-            (
-                "REVOKE ALL ON FUNCTION twice(integer) FROM PUBLIC",
-                "GRANT EXECUTE ON FUNCTION twice(integer) TO PUBLIC",
-                &[],
-                &["revoke function public.twice(n integer) EXECUTE from PUBLIC"],
-            ),
-            (
-                "REVOKE USAGE ON TYPE pair FROM PUBLIC",
-                "GRANT USAGE ON TYPE pair TO PUBLIC",
-                &[],
-                &["revoke type public.pair USAGE from PUBLIC"],
-            ),
-            (
-                "REVOKE USAGE ON SCHEMA public FROM PUBLIC",
-                "GRANT USAGE ON SCHEMA public TO PUBLIC",
-                &[],
-                &["revoke schema public USAGE from PUBLIC"],
-            ),
-            (
-                "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC",
-                "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE SELECT ON TABLES FROM PUBLIC",
-                &[],
-                &["grant default privileges of "],
-            ),
-            (
-                "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
-                "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC",
-                &[],
-                &["revoke default privileges of "],
-            ),
-        ],
+        r"
+            GRANT SELECT, INSERT ON a TO PUBLIC; GRANT UPDATE ON a TO pg_monitor WITH GRANT OPTION
+              < REVOKE ALL ON a FROM pg_monitor; REVOKE ALL ON a FROM PUBLIC
+              + grant public.a INSERT, SELECT to PUBLIC
+              + grant public.a UPDATE to pg_monitor with grant option
+            GRANT SELECT (n) ON a TO PUBLIC
+              < REVOKE SELECT (n) ON a FROM PUBLIC
+              + grant public.a.n SELECT to PUBLIC
+            GRANT USAGE ON SEQUENCE s TO PUBLIC
+              < REVOKE USAGE ON SEQUENCE s FROM PUBLIC
+              + grant public.s USAGE to PUBLIC
+            REVOKE ALL ON FUNCTION twice(integer) FROM PUBLIC
+              < GRANT EXECUTE ON FUNCTION twice(integer) TO PUBLIC
+              + revoke function public.twice(n integer) EXECUTE from PUBLIC
+            REVOKE USAGE ON TYPE pair FROM PUBLIC
+              < GRANT USAGE ON TYPE pair TO PUBLIC
+              + revoke type public.pair USAGE from PUBLIC
+            REVOKE USAGE ON SCHEMA public FROM PUBLIC
+              < GRANT USAGE ON SCHEMA public TO PUBLIC
+              + revoke schema public USAGE from PUBLIC
+            ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC
+              < ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE SELECT ON TABLES FROM PUBLIC
+              + grant default privileges of …
+            ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC
+              < ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC
+              + revoke default privileges of …
+            ",
     );
 }
 
@@ -329,131 +229,76 @@ fn objects_of_postgresql_beside_tables_have_lines() {
     there_and_back(
         Kind::PostgreSql,
         POSTGRESQL,
-        &[
-            (
-                "DROP DOMAIN positive",
-                "CREATE DOMAIN positive AS integer CONSTRAINT positive_check CHECK (VALUE > 0)",
-                &[
-                    "domain check public.positive.positive_check CHECK ((VALUE > 0))",
-                    "domain public.positive integer",
-                ],
-                &[],
-            ),
-            (
-                "ALTER DOMAIN positive SET DEFAULT 1; ALTER DOMAIN positive SET NOT NULL",
-                "ALTER DOMAIN positive DROP DEFAULT; ALTER DOMAIN positive DROP NOT NULL",
-                &["domain public.positive integer"],
-                &["domain public.positive integer not null default 1"],
-            ),
-            (
-                "ALTER TYPE pair ADD ATTRIBUTE c date",
-                "ALTER TYPE pair DROP ATTRIBUTE c",
-                &["type public.pair composite (a integer, b text)"],
-                &["type public.pair composite (a integer, b text, c date)"],
-            ),
-            (
-                "CREATE TYPE span AS RANGE (subtype = float8)",
-                "DROP TYPE span",
-                &[],
-                &["type public.span range (double precision operator class float8_ops)"],
-            ),
-            (
-                "CREATE EXTENSION citext",
-                "DROP EXTENSION citext",
-                &[],
-                &["extension citext 1."],
-            ),
-            (
-                "CREATE OR REPLACE FUNCTION twice(n integer) RETURNS integer LANGUAGE sql AS 'SELECT n + n'",
-                "CREATE OR REPLACE FUNCTION twice(n integer) RETURNS integer LANGUAGE sql AS 'SELECT n * 2'",
-                &["function public.twice(n integer) "],
-                &["function public.twice(n integer) "],
-            ),
-            (
-                "ALTER FUNCTION twice(integer) SECURITY DEFINER",
-                "ALTER FUNCTION twice(integer) SECURITY INVOKER",
-                &["function public.twice(n integer) "],
-                &["function public.twice(n integer) "],
-            ),
-            (
-                "DROP PROCEDURE nothing()",
-                "CREATE PROCEDURE nothing() LANGUAGE sql AS 'SELECT 1'",
-                &["procedure public.nothing() "],
-                &[],
-            ),
-            (
-                "DROP AGGREGATE total (integer); CREATE AGGREGATE total (integer) (SFUNC = int4pl, STYPE = integer, INITCOND = '0')",
-                "DROP AGGREGATE total (integer); CREATE AGGREGATE total (integer) (SFUNC = int4pl, STYPE = integer)",
-                &["aggregate public.total(integer) "],
-                &["aggregate public.total(integer) "],
-            ),
-            (
-                "CREATE FUNCTION seen() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
-                 CREATE EVENT TRIGGER on_table ON ddl_command_end WHEN TAG IN ('DROP TABLE', 'ALTER TABLE') EXECUTE FUNCTION seen()",
-                "DROP EVENT TRIGGER on_table; DROP FUNCTION seen()",
-                &[],
-                &[
-                    "event trigger on_table on ddl_command_end tags ALTER TABLE, DROP TABLE execute seen()",
-                    "function public.seen() ",
-                ],
-            ),
-            (
-                "ALTER PUBLICATION news ADD TABLE b",
-                "ALTER PUBLICATION news DROP TABLE b",
-                &[],
-                &["publication news of public.b"],
-            ),
-            (
-                "ALTER PUBLICATION news SET (publish = 'insert')",
-                "ALTER PUBLICATION news SET (publish = 'insert, update, delete, truncate')",
-                &["publication news insert update delete truncate"],
-                &["publication news insert"],
-            ),
-            (
-                "CREATE SUBSCRIPTION sub CONNECTION 'host=nowhere' PUBLICATION z, y WITH (connect = false, slot_name = NONE)",
-                "DROP SUBSCRIPTION sub",
-                &[],
-                &["subscription sub disabled of y, z"],
-            ),
-            (
-                "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w OPTIONS (host 'secret-host');
-                 CREATE USER MAPPING FOR PUBLIC SERVER far; CREATE FOREIGN TABLE ft (id integer) SERVER far OPTIONS (t 'x')",
-                "DROP FOREIGN DATA WRAPPER w CASCADE",
-                &[],
-                &[
-                    "column public.ft.id integer",
-                    "foreign server far of w ",
-                    "foreign table public.ft server far ",
-                    "foreign-data wrapper w",
-                    "table public.ft",
-                    "user mapping far of PUBLIC",
-                ],
-            ),
-            (
-                "CREATE SCHEMA other AUTHORIZATION pg_monitor",
-                "DROP SCHEMA other",
-                &[],
-                &["owner schema other pg_monitor", "schema other"],
-            ),
-            (
-                "CREATE OPERATOR === (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4eq)",
-                "DROP OPERATOR === (integer, integer)",
-                &[],
-                &["operator public.===(integer,integer)"],
-            ),
-            (
-                "CREATE CAST (pair AS text) WITH INOUT",
-                "DROP CAST (pair AS text)",
-                &[],
-                &["cast (public.pair AS pg_catalog.text)"],
-            ),
-            (
-                "CREATE TEXT SEARCH CONFIGURATION words (COPY = simple)",
-                "DROP TEXT SEARCH CONFIGURATION words",
-                &[],
-                &["text search configuration public.words"],
-            ),
-        ],
+        r"
+            DROP DOMAIN positive
+              < CREATE DOMAIN positive AS integer CONSTRAINT positive_check CHECK (VALUE > 0)
+              - domain check public.positive.positive_check CHECK ((VALUE > 0))
+              - domain public.positive integer
+            ALTER DOMAIN positive SET DEFAULT 1; ALTER DOMAIN positive SET NOT NULL
+              < ALTER DOMAIN positive DROP DEFAULT; ALTER DOMAIN positive DROP NOT NULL
+              - domain public.positive integer
+              + domain public.positive integer not null default 1
+            ALTER TYPE pair ADD ATTRIBUTE c date
+              < ALTER TYPE pair DROP ATTRIBUTE c
+              - type public.pair composite (a integer, b text)
+              + type public.pair composite (a integer, b text, c date)
+            CREATE TYPE span AS RANGE (subtype = float8)
+              < DROP TYPE span
+              + type public.span range (double precision operator class float8_ops)
+            CREATE EXTENSION citext
+              < DROP EXTENSION citext
+              + extension citext 1.
+            CREATE OR REPLACE FUNCTION twice(n integer) RETURNS integer LANGUAGE sql AS 'SELECT n + n'
+              < CREATE OR REPLACE FUNCTION twice(n integer) RETURNS integer LANGUAGE sql AS 'SELECT n * 2'
+              - function public.twice(n integer) …
+              + function public.twice(n integer) …
+            ALTER FUNCTION twice(integer) SECURITY DEFINER
+              < ALTER FUNCTION twice(integer) SECURITY INVOKER
+              - function public.twice(n integer) …
+              + function public.twice(n integer) …
+            DROP PROCEDURE nothing()
+              < CREATE PROCEDURE nothing() LANGUAGE sql AS 'SELECT 1'
+              - procedure public.nothing() …
+            DROP AGGREGATE total (integer); CREATE AGGREGATE total (integer) (SFUNC = int4pl, STYPE = integer, INITCOND = '0')
+              < DROP AGGREGATE total (integer); CREATE AGGREGATE total (integer) (SFUNC = int4pl, STYPE = integer)
+              - aggregate public.total(integer) …
+              + aggregate public.total(integer) …
+            CREATE FUNCTION seen() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; CREATE EVENT TRIGGER on_table ON ddl_command_end WHEN TAG IN ('DROP TABLE', 'ALTER TABLE') EXECUTE FUNCTION seen()
+              < DROP EVENT TRIGGER on_table; DROP FUNCTION seen()
+              + event trigger on_table on ddl_command_end tags ALTER TABLE, DROP TABLE execute seen()
+              + function public.seen() …
+            ALTER PUBLICATION news ADD TABLE b
+              < ALTER PUBLICATION news DROP TABLE b
+              + publication news of public.b
+            ALTER PUBLICATION news SET (publish = 'insert')
+              < ALTER PUBLICATION news SET (publish = 'insert, update, delete, truncate')
+              - publication news insert update delete truncate
+              + publication news insert
+            CREATE SUBSCRIPTION sub CONNECTION 'host=nowhere' PUBLICATION z, y WITH (connect = false, slot_name = NONE)
+              < DROP SUBSCRIPTION sub
+              + subscription sub disabled of y, z
+            CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w OPTIONS (host 'secret-host'); CREATE USER MAPPING FOR PUBLIC SERVER far; CREATE FOREIGN TABLE ft (id integer) SERVER far OPTIONS (t 'x')
+              < DROP FOREIGN DATA WRAPPER w CASCADE
+              + column public.ft.id integer
+              + foreign server far of w …
+              + foreign table public.ft server far …
+              + foreign-data wrapper w
+              + table public.ft
+              + user mapping far of PUBLIC
+            CREATE SCHEMA other AUTHORIZATION pg_monitor
+              < DROP SCHEMA other
+              + owner schema other pg_monitor
+              + schema other
+            CREATE OPERATOR === (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4eq)
+              < DROP OPERATOR === (integer, integer)
+              + operator public.===(integer,integer)
+            CREATE CAST (pair AS text) WITH INOUT
+              < DROP CAST (pair AS text)
+              + cast (public.pair AS pg_catalog.text)
+            CREATE TEXT SEARCH CONFIGURATION words (COPY = simple)
+              < DROP TEXT SEARCH CONFIGURATION words
+              + text search configuration public.words
+            ",
     );
 }
 
@@ -535,111 +380,67 @@ fn objects_of_mariadb_beside_columns_and_keys_have_lines() {
     there_and_back(
         Kind::MariaDb,
         MARIADB,
-        &[
-            (
-                "DROP EVENT nightly",
-                "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DISABLE DO DELETE FROM a",
-                &[
-                    "definer event nightly ",
-                    "event nightly disabled every 1 day starts 2030-01-01 00:00:00",
-                ],
-                &[],
-            ),
-            (
-                "ALTER EVENT nightly DO DELETE FROM p",
-                "ALTER EVENT nightly DO DELETE FROM a",
-                &["event nightly disabled every 1 day"],
-                &["event nightly disabled every 1 day"],
-            ),
-            (
-                "ALTER EVENT nightly ON SCHEDULE EVERY 2 HOUR STARTS '2031-01-01 00:00:00'",
-                "ALTER EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00'",
-                &["event nightly disabled every 1 day starts 2030-01-01 00:00:00"],
-                &["event nightly disabled every 2 hour starts 2031-01-01 00:00:00"],
-            ),
-            (
-                "ALTER TABLE p DROP PARTITION p1",
-                "ALTER TABLE p ADD PARTITION (PARTITION p1 VALUES LESS THAN (20))",
-                &["partition p.p1 range (`id`) less than 20"],
-                &[],
-            ),
-            (
-                "ALTER TABLE a PARTITION BY HASH (id) PARTITIONS 2",
-                "ALTER TABLE a REMOVE PARTITIONING",
-                &[],
-                &["partition a.p0 hash (`id`)", "partition a.p1 hash (`id`)"],
-            ),
-            (
-                "CREATE OR REPLACE FUNCTION twice(n integer) RETURNS integer DETERMINISTIC RETURN n + n",
-                "CREATE OR REPLACE FUNCTION twice(n integer) RETURNS integer DETERMINISTIC RETURN n * 2",
-                &["function twice returns int(11) "],
-                &["function twice returns int(11) "],
-            ),
-            (
-                "CREATE OR REPLACE PROCEDURE nothing(IN x bigint) SELECT x",
-                "CREATE OR REPLACE PROCEDURE nothing(IN x integer) SELECT x",
-                &["procedure nothing "],
-                &["procedure nothing "],
-            ),
-            (
-                "ALTER PROCEDURE nothing SQL SECURITY INVOKER",
-                "ALTER PROCEDURE nothing SQL SECURITY DEFINER",
-                &["procedure nothing "],
-                &["procedure nothing "],
-            ),
-            (
-                "SET sql_mode = 'ORACLE'; CREATE PACKAGE pack AS FUNCTION f(x int) RETURN int; END",
-                "SET sql_mode = 'ORACLE'; DROP PACKAGE pack",
-                &[],
-                &["definer package pack ", "package pack "],
-            ),
-            (
-                "ALTER SQL SECURITY INVOKER VIEW v AS SELECT id FROM a",
-                "ALTER SQL SECURITY DEFINER VIEW v AS SELECT id FROM a",
-                &["view v select `a`.`id` AS `id` from `a`"],
-                &["view v select `a`.`id` AS `id` from `a` sql security invoker"],
-            ),
-            (
-                "ALTER DEFINER = somebody@'%' VIEW v AS SELECT id FROM a",
-                "ALTER DEFINER = CURRENT_USER VIEW v AS SELECT id FROM a",
-                &["definer view v "],
-                &["definer view v somebody@%"],
-            ),
-            (
-                "ALTER TABLE a ENGINE = MyISAM",
-                "ALTER TABLE a ENGINE = InnoDB",
-                &[],
-                &["options a engine MyISAM"],
-            ),
-            (
-                "ALTER TABLE a ROW_FORMAT = COMPACT",
-                "ALTER TABLE a ROW_FORMAT = DEFAULT",
-                &[],
-                &["options a row_format=COMPACT"],
-            ),
-            (
-                "ALTER TABLE p DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-                "ALTER TABLE p DEFAULT CHARACTER SET DEFAULT",
-                &[],
-                &["options p collate utf8mb4_bin"],
-            ),
-            (
-                "ALTER TABLE a ADD SYSTEM VERSIONING",
-                "ALTER TABLE a DROP SYSTEM VERSIONING",
-                &[],
-                &["options a system versioned"],
-            ),
-            (
-                "CREATE USER reader_of_kinds@'%'; GRANT UPDATE, SELECT ON a TO reader_of_kinds@'%';
-                 GRANT INSERT (n) ON a TO reader_of_kinds@'%'",
-                "DROP USER reader_of_kinds@'%'",
-                &[],
-                &[
-                    "grant a select, update to 'reader_of_kinds'@'%'",
-                    "grant a.n insert to 'reader_of_kinds'@'%'",
-                ],
-            ),
-        ],
+        r"
+            DROP EVENT nightly
+              < CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DISABLE DO DELETE FROM a
+              - definer event nightly …
+              - event nightly disabled every 1 day starts 2030-01-01 00:00:00
+            ALTER EVENT nightly DO DELETE FROM p
+              < ALTER EVENT nightly DO DELETE FROM a
+              - event nightly disabled every 1 day
+              + event nightly disabled every 1 day
+            ALTER EVENT nightly ON SCHEDULE EVERY 2 HOUR STARTS '2031-01-01 00:00:00'
+              < ALTER EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00'
+              - event nightly disabled every 1 day starts 2030-01-01 00:00:00
+              + event nightly disabled every 2 hour starts 2031-01-01 00:00:00
+            ALTER TABLE p DROP PARTITION p1
+              < ALTER TABLE p ADD PARTITION (PARTITION p1 VALUES LESS THAN (20))
+              - partition p.p1 range (`id`) less than 20
+            ALTER TABLE a PARTITION BY HASH (id) PARTITIONS 2
+              < ALTER TABLE a REMOVE PARTITIONING
+              + partition a.p0 hash (`id`)
+              + partition a.p1 hash (`id`)
+            CREATE OR REPLACE FUNCTION twice(n integer) RETURNS integer DETERMINISTIC RETURN n + n
+              < CREATE OR REPLACE FUNCTION twice(n integer) RETURNS integer DETERMINISTIC RETURN n * 2
+              - function twice returns int(11) …
+              + function twice returns int(11) …
+            CREATE OR REPLACE PROCEDURE nothing(IN x bigint) SELECT x
+              < CREATE OR REPLACE PROCEDURE nothing(IN x integer) SELECT x
+              - procedure nothing …
+              + procedure nothing …
+            ALTER PROCEDURE nothing SQL SECURITY INVOKER
+              < ALTER PROCEDURE nothing SQL SECURITY DEFINER
+              - procedure nothing …
+              + procedure nothing …
+            SET sql_mode = 'ORACLE'; CREATE PACKAGE pack AS FUNCTION f(x int) RETURN int; END
+              < SET sql_mode = 'ORACLE'; DROP PACKAGE pack
+              + definer package pack …
+              + package pack …
+            ALTER SQL SECURITY INVOKER VIEW v AS SELECT id FROM a
+              < ALTER SQL SECURITY DEFINER VIEW v AS SELECT id FROM a
+              - view v select `a`.`id` AS `id` from `a`
+              + view v select `a`.`id` AS `id` from `a` sql security invoker
+            ALTER DEFINER = somebody@'%' VIEW v AS SELECT id FROM a
+              < ALTER DEFINER = CURRENT_USER VIEW v AS SELECT id FROM a
+              - definer view v …
+              + definer view v somebody@%
+            ALTER TABLE a ENGINE = MyISAM
+              < ALTER TABLE a ENGINE = InnoDB
+              + options a engine MyISAM
+            ALTER TABLE a ROW_FORMAT = COMPACT
+              < ALTER TABLE a ROW_FORMAT = DEFAULT
+              + options a row_format=COMPACT
+            ALTER TABLE p DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin
+              < ALTER TABLE p DEFAULT CHARACTER SET DEFAULT
+              + options p collate utf8mb4_bin
+            ALTER TABLE a ADD SYSTEM VERSIONING
+              < ALTER TABLE a DROP SYSTEM VERSIONING
+              + options a system versioned
+            CREATE USER reader_of_kinds@'%'; GRANT UPDATE, SELECT ON a TO reader_of_kinds@'%'; GRANT INSERT (n) ON a TO reader_of_kinds@'%'
+              < DROP USER reader_of_kinds@'%'
+              + grant a select, update to 'reader_of_kinds'@'%'
+              + grant a.n insert to 'reader_of_kinds'@'%'
+            ",
     );
 }
 
@@ -650,31 +451,21 @@ fn virtual_tables_and_numbers_of_a_file_have_lines() {
         Kind::Sqlite,
         "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE VIRTUAL TABLE r USING rtree(id, low, high);
          CREATE TRIGGER t AFTER DELETE ON a BEGIN SELECT 1; END",
-        &[
-            (
-                "DROP TRIGGER t; CREATE TRIGGER t AFTER DELETE ON a BEGIN SELECT 2; END",
-                "DROP TRIGGER t; CREATE TRIGGER t AFTER DELETE ON a BEGIN SELECT 1; END",
-                &["trigger a.t create trigger t after delete on a begin select 1 ; end"],
-                &["trigger a.t create trigger t after delete on a begin select 2 ; end"],
-            ),
-            (
-                "DROP TABLE r; CREATE VIRTUAL TABLE r USING rtree(id, west, east)",
-                "DROP TABLE r; CREATE VIRTUAL TABLE r USING rtree(id, low, high)",
-                &["table r using rtree ( id , low , high )"],
-                &["table r using rtree ( id , west , east )"],
-            ),
-            (
-                "PRAGMA user_version = 7",
-                "PRAGMA user_version = 0",
-                &[],
-                &["pragma user_version 7"],
-            ),
-            (
-                "PRAGMA application_id = -5",
-                "PRAGMA application_id = 0",
-                &[],
-                &["pragma application_id -5"],
-            ),
-        ],
+        r"
+            DROP TRIGGER t; CREATE TRIGGER t AFTER DELETE ON a BEGIN SELECT 2; END
+              < DROP TRIGGER t; CREATE TRIGGER t AFTER DELETE ON a BEGIN SELECT 1; END
+              - trigger a.t create trigger t after delete on a begin select 1 ; end
+              + trigger a.t create trigger t after delete on a begin select 2 ; end
+            DROP TABLE r; CREATE VIRTUAL TABLE r USING rtree(id, west, east)
+              < DROP TABLE r; CREATE VIRTUAL TABLE r USING rtree(id, low, high)
+              - table r using rtree ( id , low , high )
+              + table r using rtree ( id , west , east )
+            PRAGMA user_version = 7
+              < PRAGMA user_version = 0
+              + pragma user_version 7
+            PRAGMA application_id = -5
+              < PRAGMA application_id = 0
+              + pragma application_id -5
+            ",
     );
 }

@@ -14,6 +14,7 @@
 //! A test binary takes it in by `#[path = "../support/mod.rs"] mod support;`, with
 //! `#[expect(dead_code, reason = "...")]` where it does not use everything.
 
+mod cases;
 mod database;
 mod mariadb;
 mod mysql;
@@ -27,6 +28,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+pub(crate) use cases::cases;
 pub(crate) use database::{TestDatabase, database_environment};
 pub(crate) use server::{PASSWORD, Server, USER};
 pub(crate) use shared::Shared;
