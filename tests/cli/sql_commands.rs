@@ -321,7 +321,7 @@ fn a_changed_file_is_shown_and_refused_until_somebody_chooses() {
     let file = project.run("downgrade-safe -1 -y --use file").exits(0);
     assert!(file.stderr.contains("what it says now runs"), "{file}");
     let stored = "SELECT rollback_sql FROM migration_history WHERE migration_name LIKE '20250110%'";
-    assert_eq!(project.sql(stored)[0], "DROP TABLE IF EXISTS newsletter;");
+    assert_eq!(project.sql(stored)[0], "DROP TABLE IF EXISTS newsletter;\n");
     assert_eq!(status(&project, NEWSLETTER), "rolled_back");
 }
 

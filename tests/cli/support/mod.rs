@@ -20,6 +20,7 @@ use std::sync::{LazyLock, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rusqlite::types::Value;
 use tempfile::TempDir;
 
 pub use road::Road;
@@ -207,16 +208,17 @@ impl Project {
         command
     }
 
-    /// Changes the database by hand, or asks it: the rows of the last statement, a line each.
+    /// Changes the database by hand, or asks it: the rows of the statement, a line each.
     pub fn sql(&self, statement: &str) -> Vec<String> {
-        const PROGRAM: &str = "
-import sqlite3, sys
-with sqlite3.connect('app.db') as database:
-    for row in database.execute(sys.argv[1]):
-        print(*row)";
-        let statement = shlex::try_quote(statement).expect("no zero byte");
-        let answer = self.engine(&format!("python -c {} {statement}", quoted(PROGRAM)));
-        answer.lines().map(str::to_owned).collect()
+        let database = rusqlite::Connection::open(self.database()).expect("a database");
+        let mut statement = database.prepare(statement).expect("a statement");
+        let columns = statement.column_count();
+        let line = |row: &rusqlite::Row<'_>| {
+            let values = (0..columns).map(|column| Ok(text(&row.get::<_, Value>(column)?)));
+            Ok(values.collect::<rusqlite::Result<Vec<_>>>()?.join(" "))
+        };
+        let rows = statement.query_map((), line).expect("an answer");
+        rows.collect::<Result<_, _>>().expect("its rows")
     }
 
     /// The rows of the version table.
@@ -342,8 +344,14 @@ pub fn bin() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_rollback"))
 }
 
-fn quoted(text: &str) -> String {
-    shlex::try_quote(text).expect("no zero byte").into_owned()
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => format!("{number:?}"),
+        Value::Text(text) => text.clone(),
+        Value::Blob(bytes) => format!("{bytes:?}"),
+    }
 }
 
 fn copy(from: &Path, to: &Path) {
