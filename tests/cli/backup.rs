@@ -260,7 +260,7 @@ fn without_room_nothing_is_written_and_both_figures_are_told() {
     let file = fs::OpenOptions::new().write(true).open(project.database());
     file.unwrap().set_len(4 << 40).unwrap();
     let run = project.run("backup").exits(3);
-    assert!(run.stderr.contains("the database takes 4.00 TiB"), "{run}");
+    assert!(run.stderr.contains("the database takes 4.3 TB"), "{run}");
     assert!(run.stderr.contains(" left"), "{run}");
     assert!(kept(&project).is_empty());
     let run = project
