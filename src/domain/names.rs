@@ -39,15 +39,12 @@ pub fn in_short(rows: impl IntoIterator<Item: AsRef<str>>) -> String {
     latest(rows, TOLD)
 }
 
-/// The same, and of more than `most` the last: `d and 3 more`.
+/// The same, and of more than `most` the last: `d, and 3 more`. A comma, because a row may have its message with it.
 pub fn latest(rows: impl IntoIterator<Item: AsRef<str>>, most: usize) -> String {
-    let rows = texts(
-        rows.into_iter()
-            .map(|row| on_one_line(row.as_ref()).into_owned()),
-    );
+    let rows = texts(rows);
     match &rows[..] {
         [] => "base".to_owned(),
-        [.., last] if rows.len() > most => format!("{last} and {} more", rows.len() - 1),
+        [.., last] if rows.len() > most => format!("{last}, and {} more", rows.len() - 1),
         _ => rows.join(", "),
     }
 }
@@ -81,7 +78,7 @@ mod tests {
                 "a, b, c, d",
                 "a, b, c and d",
                 "a, b and 2 more",
-                "d and 3 more",
+                "d, and 3 more",
             ),
         ] {
             assert_eq!(list(names), in_list);

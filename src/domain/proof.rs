@@ -8,7 +8,6 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
-use super::names::some;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::mysql::{Hot, MySqlEvidence, MySqlTrace, TableState};
 pub use self::postgres::{Counted, PostgresEvidence, PostgresTrace, Sequence, TableTrace};
 pub use self::sqlite::{Log, SqliteEvidence};
+use super::names::some;
 
 /// What is noted about the rows of a database before a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
