@@ -49,7 +49,6 @@ macro_rules! settings {
 
         /// The settings of all sources together.
         #[derive(Debug, Clone)]
-        #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
         pub struct Settings {
             /// The rules of the environment.
             pub policy: Policy,

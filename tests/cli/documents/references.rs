@@ -110,7 +110,7 @@ fn flags(setting: &Setting) -> String {
     let names = [setting.name.to_owned(), format!("no_{}", setting.name)];
     let flags: Vec<String> = names
         .iter()
-        .flat_map(|name| {
+        .filter_map(|name| {
             program
                 .get_arguments()
                 .chain(run.get_arguments())
@@ -206,8 +206,16 @@ fn every_variable_and_every_flag_is_read() {
         assert_ne!(by_variable, none, "{variable}");
         let dashed = setting.name.replace('_', "-");
         let words = match (setting.name, value) {
-            ("engine" | "migrations" | "history_schema" | "audit_table", _) => continue,
-            ("version_table" | "version_table_schema" | "check_budget", _) => continue,
+            (
+                "engine"
+                | "migrations"
+                | "history_schema"
+                | "audit_table"
+                | "version_table"
+                | "version_table_schema"
+                | "check_budget",
+                _,
+            ) => continue,
             (_, "true") => vec![format!("--{dashed}")],
             (_, "false") | ("backup", _) => vec![format!("--no-{dashed}")],
             _ => vec![format!("--{dashed}"), value.to_owned()],
