@@ -41,6 +41,7 @@ mod processes;
 mod records;
 mod roads;
 mod safety;
+mod sentences;
 mod settings;
 mod sql_commands;
 mod sql_comment;
