@@ -152,6 +152,8 @@ const WIDER: &str = "with op.batch_alter_table('pets') as batch:
     batch.alter_column('age', type_=sa.BigInteger(), existing_type=sa.Integer(), \
      existing_nullable=True)";
 
+const LEGS: &str = "op.add_column('pets', sa.Column('legs', sa.Integer(), nullable=False))";
+
 const ALL_THERE: (&str, Option<&str>) = ("SELECT count(*) FROM pets", Some("3"));
 
 /// The cases: the code of each, its servers, and what is not as in [`NEXT`].
@@ -346,6 +348,15 @@ op.execute('CREATE VIEW all_toys AS SELECT id FROM toys')",
     "unique-restored" LITE { data: "UPDATE pets SET name = 'A' WHERE id = 3",
         downgrade: "op.execute('CREATE UNIQUE INDEX uq_name ON pets (name COLLATE NOCASE)')", level: "medium",
         end: End::MayAndFails(&["uq_name", "UNIQUE constraint failed"]), object: "its rows were not compared" }
+    // A column comes back that has to hold something. MariaDB fills it in.
+    "not-null-restored" PG_AND_LITE { downgrade: LEGS, level: "high",
+        end: End::Fails(&["column \"legs\" of relation \"pets\" contains null values", "NOT NULL column"]),
+        object: "to a table with 3 rows", counts: Some("SELECT count(*) FROM pets"),
+        leaves: &[ALL_THERE, ("SELECT count(legs) FROM pets", None)] }
+    "not-null-restored" MARIA { downgrade: LEGS, level: "medium", object: "each of which gets an empty value of its type",
+        counts: Some("SELECT count(*) FROM pets"), leaves: &[("SELECT count(legs) FROM pets", Some("3"))] }
+    "not-null-restored" EVERY { data: "DELETE FROM pets", downgrade: LEGS, object: "to an empty table",
+        counts: Some("SELECT count(*) FROM pets"), leaves: &[("SELECT count(legs) FROM pets", Some("0"))] }
     // Transactions. Whether there is one is not certain where env.py speaks of it.
     "not-in-transaction" PG {
         downgrade: "op.create_index('ix_pets_age', 'pets', ['age'], postgresql_concurrently=True)", level: "high",
@@ -401,7 +412,7 @@ op.drop_table('gone')",
 }
 
 /// Codes that are run elsewhere, and the text of the file that does.
-const ELSEWHERE: [(&str, &str); 7] = {
+const ELSEWHERE: [(&str, &str); 6] = {
     const LOSSES: &str = include_str!("losses.rs");
     [
         ("table-dropped", LOSSES),
@@ -409,7 +420,6 @@ const ELSEWHERE: [(&str, &str); 7] = {
         ("data-reversed", LOSSES),
         ("type-narrowed", LOSSES),
         ("foreign-key-restored", LOSSES),
-        ("not-null-restored", LOSSES),
         ("measured", include_str!("measured.rs")),
     ]
 };
@@ -635,29 +645,9 @@ macro_rules! rules {
         on_each!(a_rule_tells_what_comes: sqlite, postgresql, mariadb; [$($rule),+]);
     };
 }
-rules!(
-    check_restored,
-    column_dropped,
-    commits_itself,
-    conditional_code,
-    dependents,
-    does_nothing,
-    enum_value_removed,
-    index_built,
-    index_dropped,
-    irreversible,
-    key_missing,
-    merge,
-    no_downgrade,
-    not_castable,
-    not_in_transaction,
-    not_supported,
-    object_dropped,
-    object_exists,
-    object_missing,
-    rights_loosened,
-    table_rewritten,
-    type_changed,
-    unique_restored,
-    unknown_code
-);
+rules! {
+    check_restored, column_dropped, commits_itself, conditional_code, dependents, does_nothing, enum_value_removed,
+    index_built, index_dropped, irreversible, key_missing, merge, no_downgrade, not_castable, not_in_transaction,
+    not_null_restored, not_supported, object_dropped, object_exists, object_missing, rights_loosened,
+    table_rewritten, type_changed, unique_restored, unknown_code
+}
