@@ -118,11 +118,11 @@ pub(super) fn faults(
     database: &mut impl Asks,
     budget: Duration,
 ) -> Result<Option<Faults>, DatabaseError> {
-    Ok(ask(database, FAULTS, budget)?.map(found))
+    Ok(ask(database, FAULTS, budget)?.map(|rows| found(&rows)))
 }
 
 /// The answer to [`FAULTS`].
-pub(super) fn found(rows: TextRows) -> Faults {
+pub(super) fn found(rows: &[Vec<Option<String>>]) -> Faults {
     let faults = rows.iter().filter_map(|row| match leftover(row) {
         Some(leftover) => Some(leftover.to_string()),
         None => Some(format!(

@@ -86,7 +86,7 @@ impl<T: Asks> DatabaseReader for T {
             rows: version_rows(Ok(rows), &[]).ok()?,
             schema: schema(lines),
             counts: Some(audit::not_counted(counts, true)),
-            faults: Some((checks_postgres::found(faults), BTreeSet::new())),
+            faults: Some((checks_postgres::found(&faults), BTreeSet::new())),
             snapshot: snapshot.into_iter().flatten().flatten().next(),
         })
     }

@@ -177,7 +177,7 @@ impl<'ast> Visit<'ast> for Scan {
 
     fn visit_impl_item_fn(&mut self, function: &'ast ImplItemFn) {
         self.within(&function.attrs, |scan| {
-            visit::visit_impl_item_fn(scan, function)
+            visit::visit_impl_item_fn(scan, function);
         });
     }
 

@@ -63,7 +63,7 @@ impl Losses {
                 self.values = self.values.saturating_add(count);
             }
             FindingCode::TableDropped if count > 0 && finding.level < Level::High => {
-                self.archives += 1
+                self.archives += 1;
             }
             FindingCode::TableDropped if count > 0 => {
                 self.tables += 1;
