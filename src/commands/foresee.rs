@@ -11,13 +11,16 @@ use crate::config;
 use crate::database::evidence::DatabaseProbe;
 use crate::domain::command::Command;
 use crate::domain::effect::{Announced, Surprise};
+use crate::domain::finding::Culprit;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::{Migrations, StepTrace, announced, predict, reachable};
 use crate::domain::names::and;
 use crate::domain::plan::Plan;
+use crate::domain::probe::{NoProbe, Probe};
+use crate::domain::risk;
 use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
 use crate::domain::risk::verdict::{Advice, RiskSummary, advise, to_be_allowed};
-use crate::domain::risk::{self, Culprit, Level, NoProbe, Probe};
 use crate::engine::alembic::version_files::python::following_ahead;
 use crate::error::{Exit, Failure};
 

@@ -7,8 +7,8 @@ use super::downgrade_safe::{BackupDecision, FileChecks, PlanScope};
 use super::foresee::{ProbeArgs, ShownForecast};
 use super::policy_check::{CircumstanceArgs, RunConditions, rule};
 use super::project::Project;
+use crate::domain::finding_code::Level;
 use crate::domain::policy::Consent;
-use crate::domain::risk::Level;
 use crate::error::{Exit, Failure};
 use crate::ui::{PlanFooter, PlanView};
 

@@ -11,10 +11,10 @@ use super::project::Project;
 use super::unfinished::ResumedRun;
 use crate::config::{self, DeployedAt};
 use crate::domain::backup::Verified;
+use crate::domain::finding_code::Level;
 use crate::domain::plan::Plan;
 use crate::domain::policy::environment::normal;
 use crate::domain::policy::{Consent, Policy, PolicyDecision, RunContext, Situation};
-use crate::domain::risk::Level;
 use crate::error::Failure;
 
 /// What the operator says about a rollback besides its target.

@@ -13,11 +13,11 @@ use super::parse::{duration, one_of};
 use super::settings::PartialSettings;
 use super::toml::table;
 use crate::domain::backup::Verified;
+use crate::domain::finding_code::Level;
 use crate::domain::finding_code::NoSuchFinding;
 use crate::domain::policy::Policy;
 use crate::domain::policy::environment::{is_production, misspelt_production, normal};
 use crate::domain::policy::window::{Windows, fixed_zone};
-use crate::domain::risk::Level;
 use crate::error::Failure;
 
 table! {

@@ -24,7 +24,7 @@ mod trace;
 use super::blocker::Blocker;
 use super::dialect::Dialect;
 use super::outcome::{Cause, Position, SchemaLines, Stop};
-use super::risk::Culprit;
+use crate::domain::finding::Culprit;
 
 use self::entry::{Entry, Wording};
 use self::failed::Failed;

@@ -245,6 +245,18 @@ pub enum Constraint {
     },
 }
 
+impl Constraint {
+    /// Its name.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::PrimaryKey { name, .. }
+            | Self::Unique { name, .. }
+            | Self::Check { name, .. } => name,
+            Self::ForeignKey { references, .. } => &references.name,
+        }
+    }
+}
+
 /// The kinds of constraints, as `type_` names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConstraintKind {

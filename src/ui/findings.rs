@@ -6,9 +6,10 @@ use colored::Color;
 use serde_json::{Value, json};
 
 use super::{Paint, Ui, Verbosity, count, seconds};
+use crate::domain::finding::{FailurePrediction, Finding};
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
-use crate::domain::risk::{FailurePrediction, Finding, Level};
 
 /// So wide is the longest tag, `will fail`.
 const TAG: usize = 9;

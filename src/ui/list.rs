@@ -10,11 +10,11 @@ use super::sql_files::RegisteredMigration;
 use super::steps::without_fraction;
 use super::{Ui, count};
 use crate::domain::connection::Identity;
+use crate::domain::finding::{FailurePrediction, Finding};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::RevisionId;
 use crate::domain::risk::plan_forecast::PlanForecast;
 use crate::domain::risk::verdict::most_telling;
-use crate::domain::risk::{FailurePrediction, Finding};
 use crate::error::Failure;
 
 /// What `rollback list` found.
@@ -111,7 +111,7 @@ impl Ui {
                 }
                 None => (
                     "low",
-                    super::findings::color(crate::domain::risk::Level::Low),
+                    super::findings::color(crate::domain::finding_code::Level::Low),
                     "nothing found".to_owned(),
                 ),
             };

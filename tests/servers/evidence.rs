@@ -6,7 +6,7 @@ use rollback::database::Database;
 use rollback::database::evidence::{DatabaseProbe, query_of};
 use rollback::domain::dialect::Dialect;
 use rollback::domain::operation::{ColumnType, Family, TableName};
-use rollback::domain::risk::{Answer, Kind as Type, Probe as _, Question};
+use rollback::domain::probe::{Answer, Kind as Type, Probe as _, Question};
 
 use crate::session::Session;
 use crate::support::{Kind, TestDatabase};

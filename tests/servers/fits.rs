@@ -6,8 +6,8 @@ use std::time::Duration;
 use rollback::database::evidence::DatabaseProbe;
 use rollback::domain::dialect::Dialect;
 use rollback::domain::operation::{ColumnType, Family, TableName};
-use rollback::domain::risk::type_fit::{TypeFit, fit};
-use rollback::domain::risk::{Kind as Type, Probe as _, Question};
+use rollback::domain::probe::{Kind as Type, Probe as _, Question};
+use rollback::domain::type_fit::{TypeFit, fit};
 
 use crate::support::{Kind, TestDatabase};
 

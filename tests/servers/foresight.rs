@@ -8,7 +8,7 @@ use rollback::database::schema_model;
 use rollback::domain::dialect::Dialect;
 use rollback::domain::finding_code::FindingCode;
 use rollback::domain::forecast::{
-    Direction, Event, EventKind, Failure, Followed, Host, Migrations, predict,
+    Direction, Event, EventKind, Followed, Host, Migrations, predict,
 };
 use rollback::domain::graph::Graph;
 use rollback::domain::operation::{
@@ -17,6 +17,7 @@ use rollback::domain::operation::{
 };
 use rollback::domain::plan::Plan;
 use rollback::domain::revision::{Revision, RevisionId};
+use rollback::domain::schema_model::Failure;
 use rollback::domain::sql::read_type;
 use serde_json::{Value, json};
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::{DowngradeSafeArgs, Planned};
 use crate::commands::CommandContext;
 use crate::commands::project::Project;
+use crate::domain::finding::Finding;
 use crate::domain::journal::{Begun, Planned as PlannedStep, RecordedFinding};
 use crate::domain::outcome::SchemaLines;
 use crate::domain::plan::Step;
 use crate::domain::policy::RunContext;
-use crate::domain::risk::Finding;
 use crate::domain::risk::verdict::{Allowed, to_be_allowed};
 use crate::domain::secret::mask;
 

@@ -12,9 +12,9 @@ use crate::commands::project::Project;
 use crate::commands::unfinished::{self, ResumedRun};
 use crate::domain::connection::Identity;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::journal::Run;
 use crate::domain::outcome::SchemaLines;
-use crate::domain::risk::Level;
 use crate::error::Failure;
 use crate::store::Store;
 
@@ -129,8 +129,9 @@ fn stakes(planned: &Planned) -> BTreeSet<Stake> {
     let steps = planned.forecast.forecast.steps.iter().enumerate();
     steps
         .flat_map(|(step, findings)| {
-            let stake =
-                move |finding: &crate::domain::risk::Finding| (step, finding.code, finding.level);
+            let stake = move |finding: &crate::domain::finding::Finding| {
+                (step, finding.code, finding.level)
+            };
             findings.iter().map(stake)
         })
         .collect()

@@ -2,6 +2,7 @@
 //!
 //! A [`Session`] is what was found. What can be done with it is in the files here, by subject.
 
+mod as_migrations;
 mod atomic_method;
 mod database;
 mod engine;

@@ -7,6 +7,7 @@ use crate::commands::CommandContext;
 use crate::commands::health_checks::HealthChecks;
 use crate::commands::lock::Lock;
 use crate::commands::measure::Measure;
+use crate::commands::project::as_migrations::{self, SqlMigrations};
 use crate::commands::route::Route;
 use crate::commands::sql::project::OpenSqlProject;
 use crate::commands::verifier::{DatabaseAccess, StepVerifier};
@@ -21,7 +22,6 @@ use crate::domain::rendering::{self, Rendering};
 use crate::domain::revision::RevisionId;
 use crate::domain::secret::{Secret, mask};
 use crate::domain::sql::script;
-use crate::domain::sql_files::ahead::{self, SqlMigrations};
 use crate::domain::sql_files::file::MigrationFile;
 use crate::domain::sql_files::history::{
     Dependency, GONE, History, HistoryRecord, Kind, Removability, UNKNOWN,
@@ -164,14 +164,14 @@ impl SqlProject {
     }
 
     /// What went up, as it was registered, else as the file has it.
-    fn up(&self) -> BTreeMap<RevisionId, ahead::Text> {
+    fn up(&self) -> BTreeMap<RevisionId, as_migrations::Text> {
         let of = |record: &HistoryRecord| {
             let file = self.file(&record.id);
             let stored = record.metadata.up_sql.clone();
             let sql = stored.or_else(|| file.map(|file| file.up.clone()))?;
             let source = file.map(|file| file.path.clone());
             let source = source.or_else(|| record.metadata.path.clone());
-            let text = ahead::Text {
+            let text = as_migrations::Text {
                 sql,
                 source: source.unwrap_or_else(|| self.tables.version_table().to_string()),
                 line: 1,
@@ -350,7 +350,7 @@ impl Project {
             }
         };
         let down = engine.scripts.iter().map(|(id, script)| {
-            let text = ahead::Text {
+            let text = as_migrations::Text {
                 sql: engine.left_of(id).unwrap_or_default(),
                 source: script.source.clone(),
                 line: script.line,

@@ -4,7 +4,7 @@ use super::sql::{literal, number_text};
 use crate::database::mysql::IS_MARIADB;
 use crate::domain::dialect::Dialect;
 use crate::domain::operation::{ColumnType, Family};
-use crate::domain::risk::type_fit::{is_cast_to_number, is_number, is_text, range};
+use crate::domain::type_fit::{is_cast_to_number, is_number, is_text, range};
 
 /// A number as text.
 const INTEGER: &str = "^[[:space:]]*[-+]?[0-9]+[[:space:]]*$";

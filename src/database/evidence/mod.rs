@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::{Database, Limited};
 use crate::domain::dialect::Dialect;
-use crate::domain::risk::{Answer, Probe, Question};
+use crate::domain::probe::{Answer, Probe, Question};
 
 /// How many rows a server is expected to read in a second at least, from the disk. Only decides
 /// whether it is worth trying: the time limit holds in any case.

@@ -9,7 +9,7 @@ use crate::database::mysql::IS_MARIADB;
 use crate::database::quoted;
 use crate::domain::dialect::Dialect;
 use crate::domain::operation::TableName;
-use crate::domain::risk::Question;
+use crate::domain::probe::Question;
 
 /// The statement whose only value is the answer; `None` where there is no way to ask that server.
 pub fn query_of(dialect: Dialect, question: &Question) -> Option<String> {

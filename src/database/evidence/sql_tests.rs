@@ -1,6 +1,6 @@
 use super::*;
-use crate::domain::risk::Kind;
-use crate::domain::risk::testing::kind;
+use crate::domain::probe::Kind;
+use crate::domain::sql::read_type;
 
 const ALL: [Dialect; 3] = [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite];
 
@@ -35,8 +35,8 @@ fn questions_are_typed_as_a_person_would() {
     let narrower = Question::Misfits {
         table: TableName::plain("users"),
         column: "email".to_owned(),
-        from: Kind(kind("VARCHAR(255)")),
-        to: Kind(kind("VARCHAR(100)")),
+        from: Kind(read_type("VARCHAR(255)", Dialect::Postgres)),
+        to: Kind(read_type("VARCHAR(100)", Dialect::Postgres)),
     };
     assert_eq!(
         ALL.map(|dialect| query_of(dialect, &narrower).unwrap()),

@@ -8,10 +8,10 @@ use super::entry::{Wording, group, pattern};
 use super::failed::Failed;
 use super::names::{some, table};
 use super::schema::name;
+use crate::domain::finding::Culprit;
 use crate::domain::operation::TableName;
-use crate::domain::risk::Culprit;
-use crate::domain::schema_model::Subject;
 use crate::domain::schema_names::{self, Kind};
+use crate::domain::subject::Subject;
 
 pattern!(CONSTRAINT_OF = r#"constraint "([^"]+)""#);
 pattern!(ENGLISH = r"^(relation|table|view|sequence|column|index|constraint|type) ");

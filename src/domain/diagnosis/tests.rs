@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::operation::{Place, TableName};
 use crate::domain::revision::RevisionId;
-use crate::domain::schema_model::Subject;
+use crate::domain::subject::Subject;
 
 fn code_of(text: &str) -> String {
     diagnose(text, &DiagnosisContext::default()).code

@@ -2,8 +2,9 @@
 
 use super::{EventKind, Followed, SideEffect, StepTrace};
 use crate::domain::effect::{Announced, Unfollowed};
+use crate::domain::finding::Finding;
 use crate::domain::finding_code::FindingCode;
-use crate::domain::risk::{Finding, Level};
+use crate::domain::finding_code::Level;
 
 /// What the trace of a downgrade and its findings announce. Each operation counts, whether it is certain or behind a
 /// condition.

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{EventKind, Function};
+use crate::domain::finding::Culprit;
 use crate::domain::operation::{Operation, Place};
 use crate::domain::revision::RevisionId;
-use crate::domain::risk::Culprit;
-use crate::domain::schema_model::{ApplyError, ApplyErrorKind, Effect, Subject, effects};
+use crate::domain::schema_model::{ApplyError, ApplyErrorKind, Effect, effects};
+use crate::domain::subject::Subject;
 
 /// What a revision's function does by its own words.
 type Effects = Vec<(Effect, Place)>;

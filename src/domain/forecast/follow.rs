@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use super::change_log::ChangeLog;
-use super::{Event, EventKind, Failure, Happened, Host, Raised, SideEffect};
+use super::{Event, EventKind, Happened, Host, Raised, SideEffect};
 use crate::domain::dialect::Dialect;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::{Operation, TableName};
 use crate::domain::revision::RevisionId;
-use crate::domain::schema_model::{ApplyContext, ApplyError, ApplyErrorKind, SchemaModel, Subject};
+use crate::domain::schema_model::Failure;
+use crate::domain::schema_model::{ApplyContext, ApplyError, ApplyErrorKind, SchemaModel};
 use crate::domain::sql::{Effect, take_apart};
+use crate::domain::subject::Subject;
 
 /// What PostgreSQL answers to everything once a statement of the transaction has failed.
 const ABORTED: &str =

@@ -16,11 +16,9 @@ pub use predict::{StepForecast, predict};
 pub use reads::{Reachable, reachable};
 
 use super::dialect::Dialect;
-use super::finding_code::FindingCode;
 use super::operation::{Operation, Place};
 use super::revision::RevisionId;
-use super::risk::Culprit;
-use super::schema_model::SchemaModel;
+use super::schema_model::{Failure, SchemaModel};
 
 /// Which of the two functions of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,23 +155,6 @@ pub struct Happened {
     pub event: Event,
     /// The schema before it; `None` where that is not known.
     pub before: Option<Arc<SchemaModel>>,
-}
-
-/// Why a step does not come to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// As that of its finding.
-    pub code: FindingCode,
-    /// What is wrong, in one sentence with the names of the objects.
-    pub sentence: String,
-    /// The object, as the server would name it.
-    pub object: String,
-    /// Whether nothing that is not known can prevent it.
-    pub certain: bool,
-    /// Where.
-    pub place: Place,
-    /// The revision that took the object away or made it, and where, if one in sight did.
-    pub culprit: Option<Culprit>,
 }
 
 /// One function of a migration, followed.

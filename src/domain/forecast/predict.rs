@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::change_log::ChangeLog;
 use super::follow::{ResidueAfterFailure, Walk};
-use super::{Direction, Failure, Followed, Function, Migrations, StepTrace};
+use super::{Direction, Followed, Function, Migrations, StepTrace};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding::{FailurePrediction, Finding};
 use crate::domain::finding_code::FindingCode;
 use crate::domain::graph::Graph;
 use crate::domain::operation::Place;
 use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::RevisionId;
-use crate::domain::risk::{FailurePrediction, Finding};
+use crate::domain::schema_model::Failure;
 use crate::domain::schema_model::SchemaModel;
 
 /// A step with what there is to know about it.

@@ -4,10 +4,12 @@ use crate::domain::forecast::SideEffect;
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::domain::finding::{FailurePrediction, Finding};
+use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::graph::drawn;
 use crate::domain::operation::{ColumnDefinition, Name, Recreate, TableName, UniqueScope};
 use crate::domain::plan::Plan;
-use crate::domain::risk::{FailurePrediction, Finding, Level};
 
 fn place(line: u32) -> Place {
     Place {

@@ -1,7 +1,8 @@
 //! A finding while it is made, with what decides which ones are the same.
 
-use super::{Culprit, Evidence, FailurePrediction, Finding, Level};
+use crate::domain::finding::{Culprit, Evidence, FailurePrediction, Finding};
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::operation::Place;
 
 /// A finding with its object and its place in the order of events.

@@ -8,8 +8,8 @@
 //! looked at.
 
 use super::operation_context::OperationContext;
-use super::{Probe, Question};
 use crate::domain::operation::{Operation, TableName};
+use crate::domain::probe::{Probe, Question};
 
 /// Why the rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

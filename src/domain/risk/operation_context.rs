@@ -1,12 +1,14 @@
 //! What a rule looks at: one operation of a downgrade with the schema right before it.
 
 use super::finding_draft::FindingDraft;
-use super::{Answer, Evidence, FailurePrediction, Level, Probe, Question};
 use crate::domain::dialect::Dialect;
 use crate::domain::figures::{bytes, counted};
+use crate::domain::finding::{Evidence, FailurePrediction};
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::{EventKind, Function, StepTrace};
 use crate::domain::operation::{Operation, Place, Recreate, TableName};
+use crate::domain::probe::{Answer, Probe, Question};
 use crate::domain::schema_model::{Column, Origin, Presence, SchemaModel, Table};
 
 /// An operation, outside of any batch.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{FailurePrediction, Finding, Level};
 use crate::domain::dialect::Dialect;
+use crate::domain::finding::{FailurePrediction, Finding};
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::Reachable;
 
 /// How the database was asked.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Finding, Probe, Question, examine};
+use super::examine;
 use crate::domain::dialect::Dialect;
+use crate::domain::finding::Finding;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{Event, EventKind, Followed, Function, Happened, StepTrace};
 use crate::domain::operation::{ColumnDefinition, ColumnType, Family, Operation, Place, TableName};
+use crate::domain::probe::{Answer, Probe, Question};
 use crate::domain::revision::RevisionId;
 use crate::domain::schema_model::{Column, Origin, Presence, SchemaModel, Table};
 

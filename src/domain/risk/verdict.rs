@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{FailurePrediction, Finding, Level};
 use crate::domain::figures::counted;
+use crate::domain::finding::{FailurePrediction, Finding};
+use crate::domain::finding_code::Level;
 use crate::domain::finding_code::{FindingCode, NoSuchFinding};
 
 /// What goes, summed over steps. A figure with an estimate in it is one.
@@ -394,7 +395,7 @@ pub fn to_be_allowed<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::risk::Evidence;
+    use crate::domain::finding::Evidence;
 
     fn finding(code: FindingCode, level: Level, count: Option<u64>) -> Finding {
         Finding {

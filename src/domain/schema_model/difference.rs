@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Column, Effect, Key, Presence, SchemaModel, Subject, Table, View};
+use super::{Column, Effect, Key, Presence, SchemaModel, Table, View};
 use crate::domain::operation::TableName;
+use crate::domain::subject::Subject;
 
 impl SchemaModel {
     /// Either this schema or another one: what they do not share is there perhaps.

@@ -14,7 +14,7 @@ mod text;
 mod views;
 
 pub use apply::ApplyContext;
-pub use subject::{ApplyError, ApplyErrorKind, Effect, Subject, effects};
+pub use subject::{ApplyError, ApplyErrorKind, Effect, Failure, effects};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

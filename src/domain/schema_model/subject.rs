@@ -1,67 +1,25 @@
 //! What an operation speaks of, and what stands in its way.
 
-use crate::domain::forecast::Failure;
-use crate::domain::operation::{Constraint, Name, Operation, TableName};
+use crate::domain::finding::Culprit;
+use crate::domain::finding_code::FindingCode;
+use crate::domain::operation::{Name, Operation, Place, TableName};
+use crate::domain::subject::Subject;
 
-/// An object of a schema.
+/// Why a step does not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
-    /// A table.
-    Table(TableName),
-    /// A column of a table.
-    Column(TableName, String),
-    /// An index, with its table where that is known.
-    Index(Option<TableName>, String),
-    /// A constraint of a table.
-    Constraint(TableName, String),
-    /// An enum type.
-    Type(TableName),
-    /// A view.
-    View(TableName),
-}
-
-impl Subject {
-    /// As the server would name it: the name of the operation, a column and a constraint with their
-    /// table before them.
-    pub fn object(&self) -> String {
-        match self {
-            Self::Table(name) | Self::Type(name) | Self::View(name) => name.to_string(),
-            Self::Column(table, name) | Self::Constraint(table, name) => format!("{table}.{name}"),
-            Self::Index(_, name) => name.clone(),
-        }
-    }
-
-    /// Whether what happens to `self` happens to `other`: it is the same object or holds it. A schema
-    /// that only one of them names does not count.
-    pub fn holds(&self, other: &Self) -> bool {
-        match (self, other) {
-            (
-                Self::Table(table),
-                Self::Table(one)
-                | Self::Column(one, _)
-                | Self::Constraint(one, _)
-                | Self::Index(Some(one), _),
-            )
-            | (Self::Type(table), Self::Type(one))
-            | (Self::View(table), Self::View(one)) => same(table, one),
-            (Self::Column(table, name), Self::Column(one, other))
-            | (Self::Constraint(table, name), Self::Constraint(one, other)) => {
-                same(table, one) && name.eq_ignore_ascii_case(other)
-            }
-            (Self::Index(_, name), Self::Index(_, other)) => name == other,
-            // A unique key and its index are one thing on MariaDB.
-            (Self::Index(Some(table), name), Self::Constraint(one, other))
-            | (Self::Constraint(one, other), Self::Index(Some(table), name)) => {
-                same(table, one) && name == other
-            }
-            _ => false,
-        }
-    }
-}
-
-fn same(one: &TableName, other: &TableName) -> bool {
-    one.name.eq_ignore_ascii_case(&other.name)
-        && (one.schema.is_none() || other.schema.is_none() || one.schema == other.schema)
+pub struct Failure {
+    /// As that of its finding.
+    pub code: FindingCode,
+    /// What is wrong, in one sentence with the names of the objects.
+    pub sentence: String,
+    /// The object, as the server would name it.
+    pub object: String,
+    /// Whether nothing that is not known can prevent it.
+    pub certain: bool,
+    /// Where.
+    pub place: Place,
+    /// The revision that took the object away or made it, and where, if one in sight did.
+    pub culprit: Option<Culprit>,
 }
 
 /// Why an operation fails, as far as another revision may be to blame.
@@ -167,16 +125,4 @@ pub fn effects(operation: &Operation) -> Vec<Effect> {
 
 fn named(name: &Name) -> impl Iterator<Item = String> {
     name.known().map(str::to_owned).into_iter()
-}
-
-impl Constraint {
-    /// Its name.
-    pub fn name(&self) -> &Name {
-        match self {
-            Self::PrimaryKey { name, .. }
-            | Self::Unique { name, .. }
-            | Self::Check { name, .. } => name,
-            Self::ForeignKey { references, .. } => &references.name,
-        }
-    }
 }

@@ -4,7 +4,6 @@
 //! ones stand in a table, a row each, so that their graph is one of
 //! [`Graph::in_sequence`](super::graph::Graph::in_sequence).
 
-pub mod ahead;
 pub mod dependency;
 pub mod file;
 #[cfg(test)]

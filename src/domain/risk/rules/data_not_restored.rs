@@ -1,15 +1,16 @@
 //! What the upgrade took away comes back without its data.
 
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, RowChange, TableName};
+use crate::domain::probe::{Probe, Question};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::restored_from;
 use crate::domain::risk::operation_context::untold_evidence;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, is_same, operations, operations_with_schema,
 };
-use crate::domain::risk::{Level, Probe, Question};
 
 const CODE: FindingCode = FindingCode::DataNotRestored;
 

@@ -2,12 +2,13 @@
 
 use crate::domain::figures::counted;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, RowChange};
+use crate::domain::probe::{Probe, Question};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::evidence;
 use crate::domain::risk::operation_context::{TableContents, operations_with_schema};
-use crate::domain::risk::{Level, Probe, Question};
 
 const CODE: FindingCode = FindingCode::DataReversed;
 

@@ -1,10 +1,11 @@
 //! The upgrade did something and the downgrade takes nothing of it back.
 
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::{EventKind, Followed, Function, SideEffect, StepTrace};
 use crate::domain::operation::Operation;
+use crate::domain::probe::Probe;
 use crate::domain::risk::finding_draft::FindingDraft;
-use crate::domain::risk::{Level, Probe};
 
 const CODE: FindingCode = FindingCode::DoesNothing;
 

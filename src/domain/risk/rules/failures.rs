@@ -1,9 +1,12 @@
 //! What goes wrong by the schema alone, as following the plan has found it.
 
+use crate::domain::finding::FailurePrediction;
 use crate::domain::finding_code::FindingCode;
-use crate::domain::forecast::{Failure, StepTrace};
+use crate::domain::finding_code::Level;
+use crate::domain::forecast::StepTrace;
+use crate::domain::probe::Probe;
 use crate::domain::risk::finding_draft::FindingDraft;
-use crate::domain::risk::{FailurePrediction, Level, Probe};
+use crate::domain::schema_model::Failure;
 
 pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     seen.downgrade.failures.iter().map(found).collect()
@@ -66,10 +69,10 @@ fn advice(failure: &Failure) -> String {
 mod tests {
     use super::*;
     use crate::domain::dialect::Dialect;
+    use crate::domain::finding::Culprit;
     use crate::domain::forecast::Followed;
-    use crate::domain::risk::Culprit;
     use crate::domain::risk::testing::{FakeProbe, only, place, schema, step, table};
-    use crate::domain::schema_model::Subject;
+    use crate::domain::subject::Subject;
 
     #[test]
     fn a_failure_names_who_did_it() {

@@ -2,15 +2,17 @@
 
 use crate::domain::dialect::Dialect;
 use crate::domain::figures::counted;
+use crate::domain::finding::FailurePrediction;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Constraint, Operation};
+use crate::domain::probe::{Answer, Probe, Question};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::untold_evidence;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, operations_with_schema,
 };
-use crate::domain::risk::{Answer, FailurePrediction, Level, Probe, Question};
 
 const CODE: FindingCode = FindingCode::ForeignKeyRestored;
 

@@ -2,11 +2,12 @@
 
 use crate::domain::dialect::Dialect;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Constraint, Operation};
+use crate::domain::probe::Probe;
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{TableContents, operations_with_schema};
-use crate::domain::risk::{Level, Probe};
 
 const CODE: FindingCode = FindingCode::IndexBuilt;
 

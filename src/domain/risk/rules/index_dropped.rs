@@ -2,13 +2,14 @@
 
 use crate::domain::dialect::Dialect;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, TableName};
+use crate::domain::probe::Probe;
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{
     OperationContext, Size, TableContents, operations_with_schema,
 };
-use crate::domain::risk::{Level, Probe};
 
 const CODE: FindingCode = FindingCode::IndexDropped;
 

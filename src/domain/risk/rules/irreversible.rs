@@ -1,9 +1,11 @@
 //! There is no way back: the downgrade raises, or there is none.
 
+use crate::domain::finding::FailurePrediction;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::{EventKind, Followed, StepTrace};
+use crate::domain::probe::Probe;
 use crate::domain::risk::finding_draft::FindingDraft;
-use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 const RAISES: FindingCode = FindingCode::Irreversible;
 const MISSING: FindingCode = FindingCode::NoDowngrade;

@@ -1,9 +1,10 @@
 //! A merge point: two branches are two again.
 
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::{Followed, StepTrace};
+use crate::domain::probe::Probe;
 use crate::domain::risk::finding_draft::FindingDraft;
-use crate::domain::risk::{Level, Probe};
 
 const CODE: FindingCode = FindingCode::Merge;
 

@@ -23,9 +23,9 @@ mod type_changed;
 mod unique_restored;
 mod unknown_code;
 
-use super::Probe;
 use super::finding_draft::FindingDraft;
 use crate::domain::forecast::StepTrace;
+use crate::domain::probe::Probe;
 
 /// Looks at one step.
 type Rule = fn(&StepTrace, &mut dyn Probe) -> Vec<FindingDraft>;

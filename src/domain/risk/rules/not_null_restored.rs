@@ -2,15 +2,17 @@
 
 use crate::domain::dialect::Dialect;
 use crate::domain::figures::counted;
+use crate::domain::finding::FailurePrediction;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnDefinition, Operation, TableName};
+use crate::domain::probe::{Probe, Question};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::evidence;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, operations_with_schema,
 };
-use crate::domain::risk::{FailurePrediction, Level, Probe, Question};
 
 const CODE: FindingCode = FindingCode::NotNullRestored;
 

@@ -2,14 +2,15 @@
 //! make it again.
 
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject};
+use crate::domain::probe::Probe;
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::{
     Definition, DroppedTables, definition, type_definition, view_definition,
 };
 use crate::domain::risk::operation_context::{OperationContext, operations_with_schema};
-use crate::domain::risk::{Level, Probe};
 
 const CODE: FindingCode = FindingCode::ObjectDropped;
 

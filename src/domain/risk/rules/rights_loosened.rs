@@ -1,12 +1,13 @@
 //! More may be seen or done afterwards, or by more people.
 
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ObjectKind, Operation};
+use crate::domain::probe::Probe;
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::{Definition, DroppedTables, definition};
 use crate::domain::risk::operation_context::operations_with_schema;
-use crate::domain::risk::{Level, Probe};
 
 const CODE: FindingCode = FindingCode::RightsLoosened;
 

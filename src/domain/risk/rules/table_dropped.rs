@@ -2,15 +2,16 @@
 
 use crate::domain::figures::counted;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{Operation, TableName};
+use crate::domain::probe::{Probe, Question};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::objects::{archived_columns, copy_of};
 use crate::domain::risk::operation_context::evidence;
 use crate::domain::risk::operation_context::{
     TableContents, is_same, operations, operations_with_schema,
 };
-use crate::domain::risk::{Level, Probe, Question};
 
 const CODE: FindingCode = FindingCode::TableDropped;
 

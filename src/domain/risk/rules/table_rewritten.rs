@@ -2,15 +2,16 @@
 
 use crate::domain::dialect::Dialect;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::{EventKind, Happened, StepTrace};
 use crate::domain::operation::{ColumnType, Family, Operation, Place, TableName};
+use crate::domain::probe::Probe;
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::instant::{Change, Reason, column_change};
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, is_recreated, operations_with_schema,
 };
-use crate::domain::risk::type_fit::is_same;
-use crate::domain::risk::{Level, Probe};
+use crate::domain::type_fit::is_same;
 
 const CODE: FindingCode = FindingCode::TableRewritten;
 
@@ -217,7 +218,7 @@ fn is_binary(from: &ColumnType, to: &ColumnType) -> bool {
 mod tests {
     use super::*;
     use crate::domain::operation::{ColumnChange, Name, Recreate};
-    use crate::domain::risk::Question;
+    use crate::domain::probe::Question;
     use crate::domain::risk::testing::{
         FakeProbe, column, edit, found, kind, only, place, schema, step, table,
     };

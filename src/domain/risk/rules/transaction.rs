@@ -1,12 +1,14 @@
 //! What a step cannot take back when it fails later.
 
 use crate::domain::dialect::Dialect;
+use crate::domain::finding::FailurePrediction;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::{EventKind, StepTrace};
 use crate::domain::operation::Operation;
+use crate::domain::probe::Probe;
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{OperationContext, operations_with_schema};
-use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 const OUTSIDE: FindingCode = FindingCode::NotInTransaction;
 const COMMITS: FindingCode = FindingCode::CommitsItself;

@@ -3,16 +3,18 @@
 use super::enum_value_removed::removed;
 use crate::domain::dialect::Dialect;
 use crate::domain::figures::counted;
+use crate::domain::finding::FailurePrediction;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::StepTrace;
 use crate::domain::operation::{ColumnChange, ColumnType, Operation, TableName};
+use crate::domain::probe::{Answer, Kind, Probe, Question};
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{
     OperationContext, TableContents, operations_with_schema,
 };
 use crate::domain::risk::operation_context::{evidence, untold_evidence};
-use crate::domain::risk::type_fit::{TypeFit, fit, is_cast_to_number, is_same};
-use crate::domain::risk::{Answer, FailurePrediction, Kind, Level, Probe, Question};
+use crate::domain::type_fit::{TypeFit, fit, is_cast_to_number, is_same};
 
 const NARROWED: FindingCode = FindingCode::TypeNarrowed;
 const CHANGED: FindingCode = FindingCode::TypeChanged;

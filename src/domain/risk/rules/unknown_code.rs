@@ -1,11 +1,13 @@
 //! What could not be followed, and what depends on what is not known.
 
+use crate::domain::finding::FailurePrediction;
 use crate::domain::finding_code::FindingCode;
+use crate::domain::finding_code::Level;
 use crate::domain::forecast::{EventKind, Followed, SideEffect, StepTrace};
 use crate::domain::operation::{ObjectKind, Operation, SchemaObject};
+use crate::domain::probe::Probe;
 use crate::domain::risk::finding_draft::FindingDraft;
 use crate::domain::risk::operation_context::{is_same, operations_with_schema};
-use crate::domain::risk::{FailurePrediction, Level, Probe};
 
 const CONDITIONAL: FindingCode = FindingCode::ConditionalCode;
 const UNKNOWN: FindingCode = FindingCode::UnknownCode;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::{Index, Presence, Subject, Table};
+use super::super::{Index, Presence, Table};
 use super::columns::alter;
 use super::constraints::insert;
 use super::draft::Draft;
@@ -18,6 +18,7 @@ use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::{
     ColumnChange, ColumnDefinition, Constraint, Name, Operation, Place, TableName, UniqueScope,
 };
+use crate::domain::subject::Subject;
 
 impl Applying<'_> {
     pub(super) fn batch(&mut self, batch: &Operation) -> Flow {

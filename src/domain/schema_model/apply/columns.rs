@@ -1,7 +1,7 @@
 //! Columns made and changed.
 
 use super::super::text::{mentions, renamed};
-use super::super::{Column, Index, Presence, Subject};
+use super::super::{Column, Index, Presence};
 use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::dialect::Dialect;
 use crate::domain::finding_code::FindingCode;
@@ -9,6 +9,7 @@ use crate::domain::operation::{
     ColumnChange, ColumnDefinition, ColumnType, Constraint, Family, Name, Reference, TableName,
     UniqueScope,
 };
+use crate::domain::subject::Subject;
 
 impl Applying<'_> {
     pub(super) fn new_column(&self, column: &ColumnDefinition) -> Column {

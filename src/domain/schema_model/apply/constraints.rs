@@ -1,12 +1,13 @@
 //! Constraints made.
 
-use super::super::{Check, ForeignKey, Index, Key, Presence, Subject, Table};
+use super::super::{Check, ForeignKey, Index, Key, Presence, Table};
 use super::columns::{comparable, referred_columns};
 use super::indexes::put;
 use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::dialect::Dialect;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::{Constraint, Name, Reference, TableName};
+use crate::domain::subject::Subject;
 
 impl Applying<'_> {
     /// Alembic refuses before it looks at the table, and SQLite has no grammar for it.

@@ -1,9 +1,10 @@
 //! The table that batch mode makes, and how it comes into the place of the old one.
 
 use super::super::text::mentions;
-use super::super::{Check, Index, Presence, Subject, Table};
+use super::super::{Check, Index, Presence, Table};
 use super::{Applying, Flow};
 use crate::domain::operation::{Name, TableName};
+use crate::domain::subject::Subject;
 
 impl Applying<'_> {
     /// The statements that put the draft in the place of the table.

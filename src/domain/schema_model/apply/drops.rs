@@ -1,12 +1,13 @@
 //! Columns and constraints that go.
 
 use super::super::text::{mentions, reads};
-use super::super::{Presence, Release, Subject};
+use super::super::{Presence, Release};
 use super::removal::{checked, only_column, present, remove, same, take_default, without_column};
 use super::{ApplyErrorKind, Applying, Flow};
 use crate::domain::dialect::Dialect;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::{ConstraintKind, Name, TableName};
+use crate::domain::subject::Subject;
 
 impl Applying<'_> {
     pub(super) fn drop_column(

@@ -1,10 +1,11 @@
 //! Indexes.
 
-use super::super::{ForeignKey, Index, Presence, Subject, Table};
+use super::super::{ForeignKey, Index, Presence, Table};
 use super::tables::foreign_key_called;
 use super::{Applying, Flow};
 use crate::domain::dialect::Dialect;
 use crate::domain::operation::{Name, TableName};
+use crate::domain::subject::Subject;
 
 impl Applying<'_> {
     pub(super) fn create_index(

@@ -13,13 +13,14 @@ mod removal;
 mod tables;
 mod types;
 
-use super::subject::{ApplyError, ApplyErrorKind, Subject};
+use super::subject::{ApplyError, ApplyErrorKind};
 use super::{Origin, Presence, SchemaModel};
 use crate::domain::dialect::Dialect;
 use crate::domain::finding_code::FindingCode;
-use crate::domain::forecast::Failure;
 use crate::domain::operation::{Operation, Place, TableName};
 use crate::domain::revision::RevisionId;
+use crate::domain::schema_model::Failure;
+use crate::domain::subject::Subject;
 
 /// How an operation comes to happen.
 #[derive(Debug, Clone, Copy)]

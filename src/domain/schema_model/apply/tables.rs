@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::super::text::{mentions, reads, renamed, sources};
-use super::super::{Column, Presence, Subject, Table};
+use super::super::{Column, Presence, Table};
 use super::{Applying, Flow};
 use crate::domain::dialect::Dialect;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::operation::{ColumnDefinition, Constraint, TableName};
+use crate::domain::subject::Subject;
 
 impl Applying<'_> {
     pub(super) fn create_table(

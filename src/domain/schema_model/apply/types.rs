@@ -1,9 +1,10 @@
 //! Enum types and views.
 
-use super::super::{Presence, Subject, View};
+use super::super::{Presence, View};
 use super::{Applying, Flow};
 use crate::domain::dialect::Dialect;
 use crate::domain::operation::{ObjectKind, SchemaObject, TableName};
+use crate::domain::subject::Subject;
 
 impl Applying<'_> {
     pub(super) fn create_enum(

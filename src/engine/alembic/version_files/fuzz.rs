@@ -23,8 +23,9 @@ use crate::domain::forecast::{
 };
 use crate::domain::graph::Graph;
 use crate::domain::plan::Plan;
+use crate::domain::probe::{Answer, Probe, Question};
 use crate::domain::revision::{Revision, RevisionId};
-use crate::domain::risk::{Answer, Probe, Question, examine};
+use crate::domain::risk::examine;
 use crate::domain::schema_model::SchemaModel;
 
 /// For one file, in both directions and with all rules. Machines differ; a budget that is not kept

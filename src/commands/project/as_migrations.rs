@@ -11,7 +11,7 @@ use crate::domain::sql::script::{Statement, statements};
 
 /// A text of SQL and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text {
+pub(in crate::commands) struct Text {
     /// The SQL.
     pub sql: String,
     /// The file, or the table that it was read from.
@@ -22,7 +22,7 @@ pub struct Text {
 
 /// Both ways of each migration, as far as they are known.
 #[derive(Debug, Clone, Default)]
-pub struct SqlMigrations {
+pub(in crate::commands) struct SqlMigrations {
     /// The server that the SQL is for.
     pub dialect: Option<Dialect>,
     /// What goes up.
