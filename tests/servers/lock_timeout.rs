@@ -185,8 +185,8 @@ fn the_limit_can_be_switched_off_and_a_shorter_one_of_the_project_stays() {
             "{line}"
         );
     };
-    database.execute("CREATE TABLE seen (id serial, note text)");
     let project = upgraded("failing", &database);
+    database.execute("CREATE TABLE seen (id serial, note text)");
     for file in [
         "5555aaaa_create_the_fifth_table",
         "4444aaaa_create_the_fourth_table",

@@ -293,7 +293,6 @@ fn seen(database: &TestDatabase<'_>) -> usize {
 /// a connection that the step opens itself. Red if the 50 are gone afterwards, or if what cannot be told is told.
 fn a_false_alarm_destroys_nothing(kind: Kind) {
     let database = TestDatabase::create(kind);
-    database.execute(WRITTEN_BY_OTHERS);
     let project = doing(
         &database,
         &format!(
@@ -301,6 +300,7 @@ fn a_false_alarm_destroys_nothing(kind: Kind) {
             application(&database, "written_by_others")
         ),
     );
+    database.execute(WRITTEN_BY_OTHERS);
     let run = with_backups(&project, RESTORING).run().exits(5);
     assert_eq!(seen(&database), 52, "{kind:?}\n{run}");
     let lost = "written_by_others had 2 rows and has 1";
@@ -318,8 +318,8 @@ on_each!(a_false_alarm_destroys_nothing: sqlite, postgresql, mariadb);
 #[test]
 fn what_another_session_removed_is_not_the_steps_doing_on_postgresql() {
     let database = TestDatabase::create(Kind::PostgreSql);
-    database.execute(WRITTEN_BY_OTHERS);
     let project = doing(&database, "    op.drop_column(\"orders\", \"note\")");
+    database.execute(WRITTEN_BY_OTHERS);
     let mut other = Session::of(&database);
     other.execute("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE");
     let child = with_backups(&project, RESTORING).piped().spawn().unwrap();
