@@ -300,13 +300,13 @@ fn effects_are_measured_inside_the_transaction() {
         let mut found = measured(&effect);
         let mut expected = case.marked("-");
         found.sort();
-        expected.sort();
+        expected.sort_unstable();
         assert_eq!(found, expected, "{statements}");
         let (kept, mut said) = verdict(&effect, &Announced::default());
         let surprises = case.marked("!");
         let mut words = [surprises.clone(), case.marked("+")].concat();
         said.sort();
-        words.sort();
+        words.sort_unstable();
         assert_eq!(kept, surprises.is_empty(), "{statements}");
         assert_eq!(said, words, "{statements}");
         // Code that nobody followed may change what it likes, and lose nothing.

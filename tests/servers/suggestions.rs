@@ -27,7 +27,7 @@ struct Situation {
 
 impl Situation {
     fn make(&self, database: &TestDatabase<'_>) -> (Project, String, Vec<String>) {
-        let project = upgraded("linear", &database);
+        let project = upgraded("linear", database);
         if let Some(point) = self.killed_at {
             let run = project
                 .rollback("downgrade-safe -3 -y")
