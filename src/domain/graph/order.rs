@@ -10,11 +10,7 @@ impl Graph {
     ///
     /// Where revisions depend on each other in a circle Alembic's own loop does not end; here the
     /// one at hand goes first, and the step that removes it takes the others along.
-    pub(in crate::domain) fn removal_order(
-        &self,
-        removals: &FixedBitSet,
-        rows: &[Node],
-    ) -> Vec<Node> {
+    pub(crate) fn removal_order(&self, removals: &FixedBitSet, rows: &[Node]) -> Vec<Node> {
         if self.is_sequence {
             let mut order: Vec<Node> = removals.ones().collect();
             order.reverse();

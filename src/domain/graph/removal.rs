@@ -9,7 +9,7 @@ use crate::domain::plan::{Plan, Step};
 use crate::domain::revision::{Heads, RevisionId};
 
 /// The part before the `@` of a target: a walk is then confined to the line of this revision.
-pub(in crate::domain) type Branch = Option<Node>;
+pub(crate) type Branch = Option<Node>;
 
 /// One way to spell a downgrade, and what it would take.
 struct Spelling {
@@ -23,7 +23,7 @@ impl Graph {
     /// After `RevisionMap._collect_downgrade_revisions`: the children of the target are the roots,
     /// a branch confines them to its own ancestors where there are several, and they go with
     /// everything applied that descends from or depends on them.
-    pub(in crate::domain) fn removed_by(
+    pub(crate) fn removed_by(
         &self,
         applied: &FixedBitSet,
         branch: Branch,
@@ -53,7 +53,7 @@ impl Graph {
     }
 
     /// What of `applied` goes with `roots`: they and everything that descends from or depends on them.
-    pub(in crate::domain) fn needing(
+    pub(crate) fn needing(
         &self,
         applied: &FixedBitSet,
         roots: impl IntoIterator<Item = Node>,
@@ -76,7 +76,7 @@ impl Graph {
     }
 
     /// What goes with an applied revision, itself included, from these version rows.
-    pub(in crate::domain) fn needing_it(&self, rows: &Heads, revision: &RevisionId) -> Heads {
+    pub(crate) fn needing_it(&self, rows: &Heads, revision: &RevisionId) -> Heads {
         let (Ok(rows), Some(node)) = (self.nodes(rows), self.node(revision.as_str())) else {
             return Heads::new();
         };
@@ -101,7 +101,7 @@ impl Graph {
     /// The steps that take `removals` back from `rows`, at most `limit` of them, newest first.
     ///
     /// `removals` has to be closed upwards: nothing applied outside it may need anything in it.
-    pub(in crate::domain) fn steps(
+    pub(crate) fn steps(
         &self,
         rows: &[Node],
         removals: &FixedBitSet,
@@ -126,7 +126,7 @@ impl Graph {
 
     /// The steps that remove these applied revisions in this order, each as far as it is still applied. What
     /// else a step would remove is in its `takes_along`.
-    pub(in crate::domain) fn steps_in_order(&self, rows: &[Node], order: &[Node]) -> Vec<Step> {
+    pub(crate) fn steps_in_order(&self, rows: &[Node], order: &[Node]) -> Vec<Step> {
         let mut applied = self.applied_nodes(rows);
         let mut rows: BTreeSet<Node> = rows.iter().copied().collect();
         let mut steps = Vec::new();

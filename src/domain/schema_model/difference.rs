@@ -54,12 +54,12 @@ impl SchemaModel {
                 }
                 Some(other) => {
                     for part in parts(name, table) {
-                        if !part.is_in(other) || part.is_doubted(table, other) {
+                        if !other.has(&part) || other.doubts(&part, table) {
                             effects.push(Effect::Gone(part));
                         }
                     }
                     for part in parts(name, other) {
-                        if !part.is_in(table) {
+                        if !table.has(&part) {
                             effects.push(Effect::Made(part));
                         }
                     }
@@ -114,29 +114,29 @@ fn constraints(table: &Table) -> impl Iterator<Item = &str> {
         .filter_map(|name| name.known())
 }
 
-impl Subject {
-    fn is_doubted(&self, before: &Table, after: &Table) -> bool {
-        let Self::Column(_, column) = self else {
-            return false;
-        };
-        let presence = |table: &Table| table.columns.get(column).map(|column| column.presence);
-        presence(after) < presence(before)
-    }
-
-    fn is_in(&self, table: &Table) -> bool {
-        match self {
-            Self::Column(_, column) => table.columns.contains_key(column),
-            Self::Index(_, name) => table
+impl Table {
+    /// Whether the table has the column, index or constraint.
+    fn has(&self, part: &Subject) -> bool {
+        match part {
+            Subject::Column(_, column) => self.columns.contains_key(column),
+            Subject::Index(_, name) => self
                 .indexes
                 .iter()
                 .any(|index| index.name.known() == Some(name)),
-            Self::Constraint(_, name) => constraints(table).any(|constraint| constraint == name),
-            Self::Table(_) | Self::Type(_) | Self::View(_) => false,
+            Subject::Constraint(_, name) => constraints(self).any(|one| one == name),
+            Subject::Table(_) | Subject::Type(_) | Subject::View(_) => false,
         }
     }
-}
 
-impl Table {
+    /// Whether the column is less certain here than it was before.
+    fn doubts(&self, part: &Subject, before: &Self) -> bool {
+        let Subject::Column(_, column) = part else {
+            return false;
+        };
+        let presence = |table: &Self| table.columns.get(column).map(|column| column.presence);
+        presence(self) < presence(before)
+    }
+
     fn or(&self, other: &Self) -> Self {
         let mut either = self.clone();
         either.presence = self.presence.min(other.presence);

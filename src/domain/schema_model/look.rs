@@ -56,7 +56,7 @@ impl SchemaModel {
 
     /// Whether a name may stand for something of which the schema model knows nothing: in another
     /// database, of the server's own, or further down the search path.
-    pub(in crate::domain) fn beyond(&self, name: &TableName) -> bool {
+    pub fn beyond(&self, name: &TableName) -> bool {
         let schema = name.schema.as_deref();
         match self.dialect {
             Dialect::MySql => schema.is_some(),
