@@ -44,6 +44,8 @@ pub mod sql;
 pub mod sql_files;
 pub mod subject;
 pub mod target;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod time;
 pub mod type_fit;
 pub mod untrusted;

@@ -160,7 +160,7 @@ pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> TypeFit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::risk::testing::kind;
+    use crate::domain::testing::kind;
 
     fn of(from: &str, to: &str, dialect: Dialect) -> TypeFit {
         fit(&kind(from), &kind(to), dialect)

@@ -7,53 +7,11 @@ use crate::domain::dialect::Dialect;
 use crate::domain::finding::Finding;
 use crate::domain::finding_code::FindingCode;
 use crate::domain::forecast::{Event, EventKind, Followed, Function, Happened, StepTrace};
-use crate::domain::operation::{ColumnDefinition, ColumnType, Family, Operation, Place, TableName};
+use crate::domain::operation::{ColumnDefinition, Operation, Place, TableName};
 use crate::domain::probe::{Answer, Probe, Question};
 use crate::domain::revision::RevisionId;
 use crate::domain::schema_model::{Column, Origin, Presence, SchemaModel, Table};
-
-/// A type by its SQL: enough of it for tests.
-pub(crate) fn kind(written: &str) -> ColumnType {
-    let (word, rest) = written.split_once('(').unwrap_or((written, ""));
-    let arguments = rest.trim_end_matches(')');
-    let numbers: Vec<u32> = arguments
-        .split(',')
-        .filter_map(|number| number.trim().parse().ok())
-        .collect();
-    let values = arguments
-        .split(',')
-        .filter_map(|value| value.trim().strip_prefix('\'')?.strip_suffix('\''))
-        .map(str::to_owned)
-        .collect();
-    let family = match word.trim() {
-        "BOOLEAN" => Family::Boolean,
-        "SMALLINT" => Family::SmallInteger,
-        "INTEGER" => Family::Integer,
-        "BIGINT" => Family::BigInteger,
-        "NUMERIC" => Family::Numeric,
-        "DOUBLE" => Family::Float,
-        "VARCHAR" => Family::String,
-        "TEXT" => Family::Text,
-        "DATE" => Family::Date,
-        "TIMESTAMP" => Family::DateTime,
-        "JSON" => Family::Json,
-        "JSONB" => Family::Jsonb,
-        "UUID" => Family::Uuid,
-        "ENUM" => Family::Enum,
-        _ => Family::Other,
-    };
-    let exact = family == Family::Numeric;
-    ColumnType {
-        family,
-        length: numbers.first().filter(|_| !exact).map(|n| u64::from(*n)),
-        precision: numbers.first().copied().filter(|_| exact),
-        scale: numbers.get(1).copied().filter(|_| exact),
-        timezone: false,
-        enum_name: None,
-        values,
-        written: written.to_owned(),
-    }
-}
+use crate::domain::testing::kind;
 
 pub(crate) fn place(line: u32) -> Place {
     Place {

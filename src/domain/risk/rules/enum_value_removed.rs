@@ -126,7 +126,8 @@ mod tests {
     use super::*;
     use crate::domain::forecast::EventKind;
     use crate::domain::operation::ColumnChange;
-    use crate::domain::risk::testing::{FakeProbe, edit, found, kind, only, schema, step, table};
+    use crate::domain::risk::testing::{FakeProbe, edit, found, only, schema, step, table};
+    use crate::domain::testing::kind;
 
     fn over(dialect: Dialect, from: &str, to: &str, using: Option<&str>) -> StepTrace {
         let mut before = schema(dialect);

@@ -220,9 +220,10 @@ mod tests {
     use crate::domain::operation::{ColumnChange, Name, Recreate};
     use crate::domain::probe::Question;
     use crate::domain::risk::testing::{
-        FakeProbe, column, edit, found, kind, only, place, schema, step, table,
+        FakeProbe, column, edit, found, only, place, schema, step, table,
     };
     use crate::domain::schema_model::{Index, Presence, SchemaModel};
+    use crate::domain::testing::kind;
 
     fn altering(column: &str, to: &str) -> Operation {
         Operation::AlterColumn {

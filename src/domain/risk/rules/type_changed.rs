@@ -232,9 +232,8 @@ fn judged(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::risk::testing::{
-        FakeProbe, edit, found, kind, made, only, schema, step, table,
-    };
+    use crate::domain::risk::testing::{FakeProbe, edit, found, made, only, schema, step, table};
+    use crate::domain::testing::kind;
 
     fn altering(column: &str, to: &str, using: Option<&str>) -> Operation {
         Operation::AlterColumn {
