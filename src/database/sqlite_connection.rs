@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::fallible_iterator::FallibleIterator as _;
@@ -106,9 +108,28 @@ pub(super) fn read_until(
     rows: &mut TextRows,
 ) -> Result<(), Error> {
     connection.progress_handler(OPERATIONS, Some(move || Instant::now() >= end))?;
-    let result = read(connection, sql, rows);
+    let result = interrupted_at(connection, end, || read(connection, sql, rows));
     connection.progress_handler(0, None::<fn() -> bool>)?;
     result
+}
+
+/// Interrupts from another thread what is still running at `end`: the count of a whole table is one operation, during which
+/// the progress handler is not called. An interrupt between two statements is lost, so it is repeated.
+fn interrupted_at<T>(connection: &Connection, end: Instant, work: impl FnOnce() -> T) -> T {
+    let handle = connection.get_interrupt_handle();
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut limit = end.saturating_duration_since(Instant::now());
+            while is_done.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                handle.interrupt();
+                limit = Duration::from_millis(1);
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 /// Runs all statements of a text, for as long as it takes.
@@ -258,6 +279,19 @@ mod tests {
         let long = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
              SELECT count(*) FROM n";
         read(&connection, long, &mut rows).unwrap();
+    }
+
+    #[test]
+    fn the_count_of_a_whole_table_is_interrupted_too() {
+        let connection = memory();
+        let fill = "CREATE TABLE t AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) \
+             SELECT i, hex(randomblob(20)) FROM n";
+        read(&connection, fill, &mut TextRows::new()).unwrap();
+        let count =
+            "SELECT count(*) FROM t".to_owned() + &" UNION ALL SELECT count(*) FROM t".repeat(300);
+        let end = Instant::now() + Duration::from_millis(1);
+        let error = read_until(&connection, &count, end, &mut TextRows::new()).unwrap_err();
+        assert!(is_interrupted(&error), "{error}");
     }
 
     #[test]
