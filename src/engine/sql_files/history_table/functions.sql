@@ -185,8 +185,9 @@ AS $rollback$
     INSERT INTO {schema}.migration_snapshots (migration_name, note, taken_by, schema_lines)
     SELECT migration, note, current_user, coalesce(string_agg(one.line, E'\n' ORDER BY one.line COLLATE "C"), '')
     FROM (
-        SELECT DISTINCT btrim(regexp_replace(outline.line, '\s+', ' ', 'g')) AS line
-        FROM ({outline}) AS outline(line)
+        SELECT DISTINCT btrim(regexp_replace(CASE WHEN outline.attribute IS NULL THEN outline.line
+            ELSE outline.line || ' ' || outline.kind || outline.rest END, '\s+', ' ', 'g')) AS line
+        FROM ({outline}) AS outline(line, nspname, relation, attribute, kind, rest)
     ) AS one
     RETURNING id
 $rollback$;
