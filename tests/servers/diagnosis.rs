@@ -189,7 +189,7 @@ op.drop_table('toys')"
         up "op.execute('CREATE VIEW ages AS SELECT id, age FROM pets')
 op.execute('CREATE MATERIALIZED VIEW old AS SELECT age FROM pets')"
         down "op.drop_column('pets', 'age')"
-        says "view ages, materialized view old depend on column age of table pets" "DROP VIEW ages;";
+        says "view ages and materialized view old depend on column age of table pets" "DROP VIEW ages;";
     "objects-depend" PG up "op.execute('CREATE VIEW ages AS SELECT id, age FROM pets')"
         down "op.alter_column('pets', 'age', type_=sa.BigInteger())" says "ages" "column age";
     "objects-depend" LITE up "op.execute('CREATE VIEW ages AS SELECT id, age FROM pets')"
