@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::history_writer::{HistoryWriter, WaitArgs, told};
 use crate::commands::CommandContext;
 use crate::commands::connection::database_failure;
-use crate::database::SCHEMA_OF_POSTGRES;
+use crate::database::{SCHEMA_OF_POSTGRES, schema_of};
 use crate::domain::audit;
 use crate::domain::dialect::Dialect;
 use crate::domain::query::{RunError, always};
@@ -199,10 +199,7 @@ fn schema(keeping: &mut HistoryWriter) -> Result<SchemaLines, Failure> {
             Ok(rows)
         };
         let rows = outline().map_err(|error| told("the schema cannot be read", error))?;
-        let lines = rows.into_iter().flatten().flatten();
-        lines
-            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-            .collect()
+        schema_of(rows)
     } else {
         let schema = keeping.project.database.schema();
         schema.map_err(|error| database_failure(&error))?
