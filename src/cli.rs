@@ -9,10 +9,10 @@ use crate::commands::{
     list, man, plan, restore, resume, show, sql,
 };
 use crate::config::{self, Fallback, GraphSource, SETTINGS};
-use crate::database::url;
-use crate::domain::command::ProjectOptions;
-use crate::domain::secret::{Secret, mask};
 use crate::ui::{ColorChoice, Format, Verbosity};
+use rollback_core::command::ProjectOptions;
+use rollback_core::secret::{Secret, mask};
+use rollback_database::url;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::engine::EngineError;
+use rollback_core::engine::EngineError;
 
 /// The exit codes: part of the interface, as flags and JSON are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,14 +6,7 @@ pub mod checks;
 pub mod cli;
 pub mod commands;
 pub mod config;
-pub mod database;
-pub mod domain;
-pub mod engine;
 pub mod error;
-pub mod failpoint;
-pub mod files;
-pub mod process;
-pub mod runner;
 pub mod store;
 pub mod ui;
 
@@ -25,11 +18,11 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use cli::{Cli, Command};
 use commands::CommandContext;
 use config::{PartialSettings, Settings};
-use domain::interrupt::Interrupt;
-use domain::lock::Operator;
-use domain::untrusted::{is_hidden, visible};
 use error::{Exit, Failure};
-use process::Environment;
+use rollback_core::interrupt::Interrupt;
+use rollback_core::lock::Operator;
+use rollback_core::untrusted::{is_hidden, visible};
+use rollback_system::process::Environment;
 use ui::{Format, Terminal, Ui};
 
 /// What the program finds around it. It looks at nothing else.

@@ -13,13 +13,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let environment = std::env::vars_os().collect();
     let surroundings = Terminal::observe(rollback::no_color(&environment));
-    let world = match (std::env::current_dir(), rollback::process::handle_signals()) {
+    let world = match (
+        std::env::current_dir(),
+        rollback_system::process::handle_signals(),
+    ) {
         (Ok(cwd), Ok(interrupt)) => Env {
             args: std::env::args_os().collect(),
             environment,
             cwd,
             now: std::time::SystemTime::now,
-            operator: rollback::process::operator(),
+            operator: rollback_system::process::operator(),
             interrupt,
             surroundings,
         },

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use self::http::is_address;
-use crate::domain::figures::count;
-use crate::domain::interrupt::Interrupt;
-use crate::engine::Ended;
-use crate::process::{self, Environment, Invocation};
+use rollback_core::engine::Ended;
+use rollback_core::figures::count;
+use rollback_core::interrupt::Interrupt;
+use rollback_system::process::{self, Environment, Invocation};
 
 /// One `[[check]]` of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]

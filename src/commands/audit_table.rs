@@ -1,16 +1,15 @@
 //! The table of `[audit]`: the same account of a run in the database that it was about.
 
-use super::CommandContext;
 use super::project::Project;
-use super::run_lookup;
-use crate::domain::audit::{Row, TABLE};
-use crate::domain::journal::{self, Begun, Entry, Line};
-use crate::domain::run_report::RunReport;
-use crate::domain::schema::FORM;
-use crate::domain::time::{self, Precision};
-use crate::domain::untrusted;
+use super::{CommandContext, run_lookup};
 use crate::error::Failure;
 use crate::ui::HistoryRow;
+use rollback_core::audit::{Row, TABLE};
+use rollback_core::journal::{self, Begun, Entry, Line};
+use rollback_core::run_report::RunReport;
+use rollback_core::schema::FORM;
+use rollback_core::time::{self, Precision};
+use rollback_core::untrusted;
 
 /// Writes the row of a run that is about to begin.
 pub(super) fn announce(

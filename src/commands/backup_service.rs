@@ -3,23 +3,22 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::CommandContext;
-use super::journal_recorder;
 use super::project::{Project, reference};
 use super::route::Route;
-use crate::database::backup::{self, BackupContext, BackupDriver, BackupError};
-use crate::domain::backup::{DatabaseDigest, LeftOut, Manifest, Part, VERSION, Verified};
-use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
-use crate::domain::database_identity::DatabaseReference;
-use crate::domain::dialect::Dialect;
-use crate::domain::figures::bytes;
-use crate::domain::journal::seconds;
-use crate::domain::lock::new_run_id;
-use crate::domain::secret::{Secret, mask};
-use crate::domain::time::{self, Precision};
+use super::{CommandContext, journal_recorder};
 use crate::error::{Exit, Failure, io_hint};
-use crate::failpoint;
 use crate::store::{self, StoreError};
+use rollback_core::backup::{DatabaseDigest, LeftOut, Manifest, Part, VERSION, Verified};
+use rollback_core::connection::{ConnectionFacts, Identity, VersionTable};
+use rollback_core::database_identity::DatabaseReference;
+use rollback_core::dialect::Dialect;
+use rollback_core::failpoint;
+use rollback_core::figures::bytes;
+use rollback_core::journal::seconds;
+use rollback_core::lock::new_run_id;
+use rollback_core::secret::{Secret, mask};
+use rollback_core::time::{self, Precision};
+use rollback_database::backup::{self, BackupContext, BackupDriver, BackupError};
 
 /// Who keeps the backups of one database.
 pub(super) struct BackupService<'a> {

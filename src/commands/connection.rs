@@ -6,13 +6,13 @@ use std::path::Path;
 use super::CommandContext;
 use super::revisions::FromFiles;
 use crate::config::Settings;
-use crate::database::{self, Database, DatabaseError};
-use crate::domain::connection::{ConnectionFacts, Identity, RowsAre, VersionRows, VersionTable};
-use crate::domain::revision::RevisionId;
-use crate::engine::alembic::layout::Layout;
-use crate::engine::alembic::{AlembicEngine, AlembicOptions, Discovery};
-use crate::engine::{Engine, Observation};
 use crate::error::Failure;
+use rollback_alembic::layout::Layout;
+use rollback_alembic::{AlembicEngine, AlembicOptions, Discovery};
+use rollback_core::connection::{ConnectionFacts, Identity, RowsAre, VersionRows, VersionTable};
+use rollback_core::engine::{Engine, Observation};
+use rollback_core::revision::RevisionId;
+use rollback_database::{self, Database, DatabaseError};
 
 pub(super) fn discovery(context: &CommandContext<'_>) -> Discovery {
     let settings = context.settings;
@@ -38,7 +38,7 @@ pub(super) fn given_connection(
     let Some(url) = &settings.database_url else {
         return Ok(None);
     };
-    let facts = database::url::parse(url.reveal(), dir).map_err(|error| {
+    let facts = rollback_database::url::parse(url.reveal(), dir).map_err(|error| {
         Failure::user(format!("the database URL cannot be used: {error}"))
             .hint("write it as SQLAlchemy does: postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
     })?;
@@ -69,7 +69,7 @@ pub(super) fn open_eyes(
 ) -> Result<Option<(Opened, ConnectionFacts)>, Failure> {
     let seen = observation.connection.as_ref();
     if let Some(given) = given {
-        let mut database = database::open(&given, context.environment)
+        let mut database = rollback_database::open(&given, context.environment)
             .map_err(|error| database_failure(&error))?;
         let identity = database
             .identity()
@@ -80,7 +80,7 @@ pub(super) fn open_eyes(
     let Some(seen) = seen.filter(|seen| seen.known_dialect().is_some()) else {
         return Ok(None);
     };
-    let opened = database::open(seen, context.environment)
+    let opened = rollback_database::open(seen, context.environment)
         .and_then(|mut database| database.identity().map(|identity| (database, identity)));
     match opened {
         Ok((database, identity)) => {
@@ -108,8 +108,8 @@ pub(super) fn by_url_alone(
     if settings.version_table.is_none() && !keeps_the_usual_table(&read.layout) {
         return Ok(None);
     }
-    let mut database =
-        database::open(given, context.environment).map_err(|error| database_failure(&error))?;
+    let mut database = rollback_database::open(given, context.environment)
+        .map_err(|error| database_failure(&error))?;
     let identity = database
         .identity()
         .map_err(|error| database_failure(&error))?;
@@ -157,9 +157,9 @@ fn same_database(
     let ours = || Ok(given.clone());
     let theirs = match seen {
         // Word for word the address that we connected to: to do so once more would say nothing else.
-        Some(seen) if database::url::same_address(seen, given) => return ours(),
+        Some(seen) if rollback_database::url::same_address(seen, given) => return ours(),
         Some(seen) => {
-            let reached = database::open(seen, context.environment)
+            let reached = rollback_database::open(seen, context.environment)
                 .and_then(|mut database| database.identity());
             match reached {
                 Ok(theirs) if theirs.fingerprint.is_some() => {
@@ -168,14 +168,16 @@ fn same_database(
                     }
                     theirs.to_string()
                 }
-                _ if database::url::same_place(seen, given) => return ours(),
-                _ => database::url::masked(seen),
+                _ if rollback_database::url::same_place(seen, given) => return ours(),
+                _ => rollback_database::url::masked(seen),
             }
         }
         None => match &observation.reported_url {
-            Some(url) => match database::url::parse_masked(url, context.dir) {
-                Ok(reported) if database::url::same_place(&reported, given) => return ours(),
-                Ok(reported) => database::url::masked(&reported),
+            Some(url) => match rollback_database::url::parse_masked(url, context.dir) {
+                Ok(reported) if rollback_database::url::same_place(&reported, given) => {
+                    return ours();
+                }
+                Ok(reported) => rollback_database::url::masked(&reported),
                 Err(_) => "a database that it does not name".to_owned(),
             },
             None => return ours(),
@@ -185,7 +187,10 @@ fn same_database(
         "{} does not migrate the database of the URL",
         engine.name()
     ))
-    .because(format!("the URL leads to {}", database::url::masked(given)))
+    .because(format!(
+        "the URL leads to {}",
+        rollback_database::url::masked(given)
+    ))
     .because(format!("the engine connects to {theirs}"))
     .hint("leave the URL away, and the engine is asked where it connects to"))
 }
@@ -195,7 +200,8 @@ pub(super) fn told_identity(observation: &Observation) -> Option<Identity> {
     let facts = match &observation.connection {
         Some(facts) => facts.clone(),
         None => {
-            database::url::parse_masked(observation.reported_url.as_ref()?, Path::new("")).ok()?
+            rollback_database::url::parse_masked(observation.reported_url.as_ref()?, Path::new(""))
+                .ok()?
         }
     };
     Some(Identity {

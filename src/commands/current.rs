@@ -5,12 +5,12 @@ use clap::Args;
 use super::journal_recorder::store;
 use super::project::{Project, Rows, SqlProject, is_defect};
 use super::{CommandContext, unfinished};
-use crate::domain::backup::Manifest;
-use crate::domain::journal::Run;
-use crate::domain::revision::{Heads, RevisionId};
-use crate::domain::sql_files::supabase::{RemoteMigration, row_of};
 use crate::error::Failure;
 use crate::ui::{CurrentView, Recorded, RemoteHistory, UnfinishedRun};
+use rollback_core::backup::Manifest;
+use rollback_core::journal::Run;
+use rollback_core::revision::{Heads, RevisionId};
+use rollback_sql_files::supabase::{RemoteMigration, row_of};
 
 /// Show the database, its revisions and how far it is behind the code.
 ///

@@ -7,9 +7,9 @@ use std::io::{self, Read};
 use clap::Args;
 
 use super::CommandContext;
-use crate::domain::diagnosis::{self, DiagnosisContext};
-use crate::domain::secret::mask;
 use crate::error::{Exit, Failure};
+use error_diagnosis::{self, DiagnosisContext};
+use rollback_core::secret::mask;
 
 /// What counts is at the end of a log; no more of it is kept.
 const KEPT: usize = 4 << 20;
@@ -49,7 +49,7 @@ pub fn run(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<Exit, Fai
         ..DiagnosisContext::default()
     };
     // What is quoted of it is shown: without the passwords of its URLs.
-    let diagnosis = diagnosis::diagnose(&mask(&text, None), &known);
+    let diagnosis = error_diagnosis::diagnose(&mask(&text, None), &known);
     context.ui.explained(&diagnosis)?;
     Ok(if diagnosis.is_known() {
         Exit::Done

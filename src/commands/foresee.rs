@@ -8,21 +8,19 @@ use super::CommandContext;
 use super::journal_recorder::store;
 use super::project::{Project, Text};
 use crate::config;
-use crate::database::evidence::DatabaseProbe;
-use crate::domain::command::Command;
-use crate::domain::effect::{Announced, Surprise};
-use crate::domain::finding::Culprit;
-use crate::domain::finding_code::FindingCode;
-use crate::domain::finding_code::Level;
-use crate::domain::forecast::{Migrations, StepTrace, announced, predict, reachable};
-use crate::domain::names::and;
-use crate::domain::plan::Plan;
-use crate::domain::probe::{NoProbe, Probe};
-use crate::domain::risk;
-use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
-use crate::domain::risk::verdict::{Advice, RiskSummary, advise, to_be_allowed};
-use crate::engine::alembic::version_files::python::following_ahead;
 use crate::error::{Exit, Failure};
+use migration_forecast::python::following_ahead;
+use migration_forecast::risk::plan_forecast::{PlanForecast, ProbeUsage};
+use migration_forecast::risk::verdict::{Advice, RiskSummary, advise, to_be_allowed};
+use migration_forecast::{Migrations, StepTrace, announced, predict, reachable, risk};
+use rollback_core::command::Command;
+use rollback_core::effect::{Announced, Surprise};
+use rollback_core::finding::Culprit;
+use rollback_core::finding_code::{FindingCode, Level};
+use rollback_core::names::and;
+use rollback_core::plan::Plan;
+use rollback_core::probe::{NoProbe, Probe};
+use rollback_database::evidence::DatabaseProbe;
 
 /// How the database is asked what a plan puts at risk.
 #[derive(Debug, Clone, Default, Args)]

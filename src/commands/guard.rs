@@ -8,29 +8,27 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::CommandContext;
 use super::downgrade_safe::{
     self, BackupDecision, DowngradeSafeArgs, GuardRollback, HowArgs, refuse_choice, repeating,
 };
-use super::journal_recorder;
 use super::lock::Lock;
 use super::policy_check::refuse_beforehand;
 use super::project::{Project, Rows};
 use super::sql::sync;
-use super::unfinished;
 use super::whose_run::Purpose;
+use super::{CommandContext, journal_recorder, unfinished};
 use crate::config::{DeployedAt, Settings};
-use crate::domain::command::Command;
-use crate::domain::connection::RowsAre;
-use crate::domain::guard::{Before, Guarded};
-use crate::domain::journal::{self, RunBackup};
-use crate::domain::policy::Consent;
-use crate::domain::secret::mask_command;
-use crate::domain::time::{self, Precision};
-use crate::engine::Ended;
 use crate::error::{Exit, Failure};
-use crate::process::{self, Invocation};
 use crate::ui::{Format, GuardedCommand};
+use rollback_core::command::Command;
+use rollback_core::connection::RowsAre;
+use rollback_core::engine::Ended;
+use rollback_core::guard::{Before, Guarded};
+use rollback_core::journal::{self, RunBackup};
+use rollback_core::policy::Consent;
+use rollback_core::secret::mask_command;
+use rollback_core::time::{self, Precision};
+use rollback_system::process::{self, Invocation};
 
 /// Run a command, and take back what it did to the migrations where it fails.
 ///

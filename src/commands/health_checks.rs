@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::CommandContext;
 use crate::checks::{Check, Place, What, When};
-use crate::database::DatabaseReader;
-use crate::domain::checks::{Counts, Faults, Health, Removed, is_bookkeeping};
-use crate::domain::connection::VersionTable;
-use crate::domain::journal::{Checked, Rows};
-use crate::domain::outcome::Difference;
-use crate::domain::secret::{Secret, mask};
 use crate::error::Failure;
-use crate::runner::Findings;
+use rollback_core::checks::{Counts, Faults, Health, Removed, is_bookkeeping};
+use rollback_core::connection::VersionTable;
+use rollback_core::journal::{Checked, Rows};
+use rollback_core::outcome::Difference;
+use rollback_core::runner::Findings;
+use rollback_core::secret::{Secret, mask};
+use rollback_database::DatabaseReader;
 
 /// What is looked through, with the version table, where there is such a way.
 pub(super) type Own<'a> = Option<(&'a mut (dyn DatabaseReader + 'a), &'a VersionTable)>;

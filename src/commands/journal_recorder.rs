@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use super::CommandContext;
 use super::unfinished::ResumedRun;
-use crate::domain::backup::Manifest;
-use crate::domain::effect::Effect;
-use crate::domain::journal::{self, Begun, Checked, Entry, Finished, Run, RunBackup, Statement};
-use crate::domain::lock::Operator;
-use crate::domain::outcome::{RunOutcome, StepDone};
-use crate::domain::plan::Step;
-use crate::domain::proof::Evidence;
-use crate::domain::schema::SchemaLines;
-use crate::domain::secret::mask;
-use crate::engine::Ended;
 use crate::error::{Exit, Failure, io_hint};
-use crate::failpoint;
-use crate::runner::Recorder;
 use crate::store::{Journal, Store, StoreError};
+use rollback_core::backup::Manifest;
+use rollback_core::effect::Effect;
+use rollback_core::engine::Ended;
+use rollback_core::failpoint;
+use rollback_core::journal::{self, Begun, Checked, Entry, Finished, Run, RunBackup, Statement};
+use rollback_core::lock::Operator;
+use rollback_core::outcome::{RunOutcome, StepDone};
+use rollback_core::plan::Step;
+use rollback_core::proof::Evidence;
+use rollback_core::runner::Recorder;
+use rollback_core::schema::SchemaLines;
+use rollback_core::secret::mask;
 
 /// The record of the project.
 pub(super) fn store(context: &CommandContext<'_>) -> Store {
@@ -65,7 +65,7 @@ pub(super) fn store_failure(error: &StoreError) -> Failure {
 }
 
 pub(super) fn digest(schema: &SchemaLines) -> String {
-    crate::domain::schema::fingerprint(schema)
+    rollback_core::schema::fingerprint(schema)
 }
 
 /// Writes down what the loop does.

@@ -8,13 +8,13 @@ use super::CommandContext;
 use super::foresee::{ProbeArgs, ShownForecast};
 use super::project::Project;
 use crate::config;
-use crate::domain::plan::Plan;
-use crate::domain::risk::plan_forecast::PlanForecast;
-use crate::domain::sql_files::history::HistoryRecord;
-use crate::domain::sql_files::selection::{Selection, Which};
-use crate::domain::time::{self, Precision};
 use crate::error::Failure;
 use crate::ui::{Listing, Migrations};
+use migration_forecast::risk::plan_forecast::PlanForecast;
+use rollback_core::plan::Plan;
+use rollback_core::time::{self, Precision};
+use rollback_sql_files::history::HistoryRecord;
+use rollback_sql_files::selection::{Selection, Which};
 
 /// Show every applied revision, newest first, and whether it can be taken back.
 ///

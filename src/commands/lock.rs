@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::CommandContext;
 use super::connection::database_failure;
-use crate::database::Database;
-use crate::domain::lock::{Holder, LockOwner, Locked, new_run_id};
 use crate::error::{Exit, Failure};
+use rollback_core::lock::{Holder, LockOwner, Locked, new_run_id};
+use rollback_database::Database;
 
 /// How often the holder is asked after.
 const LOOK: Duration = Duration::from_millis(500);

@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
-use crate::database::{DatabaseReader, effects_postgres};
-use crate::domain::checks::{Health, is_named};
-use crate::domain::connection::VersionTable;
-use crate::domain::effect::{
+use rollback_core::checks::{Health, is_named};
+use rollback_core::connection::VersionTable;
+use rollback_core::effect::{
     self, Announced, Consent, CountRequest, CountedInventory, Effect, Inventory, Surprise,
     Unfollowed, Verdict,
 };
-use crate::domain::outcome::{Difference, SchemaLines};
-use crate::domain::query::Queries;
-use crate::runner::Measured;
+use rollback_core::outcome::{Difference, SchemaLines};
+use rollback_core::query::Queries;
+use rollback_core::runner::Measured;
+use rollback_database::{DatabaseReader, effects_postgres};
 
 /// For each count that confirms a surprise. The step is taken back by then, and the run waits for nothing else.
 const LIMIT: Duration = Duration::from_mins(1);

@@ -36,7 +36,7 @@ mod unfinished;
 mod verifier;
 mod whose_run;
 
-use crate::domain::command::{Command, ProjectOptions};
+use rollback_core::command::{Command, ProjectOptions};
 
 /// What every command gets.
 #[derive(Debug)]
@@ -46,13 +46,13 @@ pub struct CommandContext<'a> {
     /// The project's directory.
     pub dir: &'a std::path::Path,
     /// The environment.
-    pub environment: &'a crate::process::Environment,
+    pub environment: &'a rollback_system::process::Environment,
     /// The clock.
     pub now: fn() -> std::time::SystemTime,
     /// Whose process this is.
-    pub operator: &'a crate::domain::lock::Operator,
+    pub operator: &'a rollback_core::lock::Operator,
     /// The operator's signals.
-    pub interrupt: &'a crate::domain::interrupt::Interrupt,
+    pub interrupt: &'a rollback_core::interrupt::Interrupt,
     /// The options that say which project and database is meant, for the commands that are suggested.
     pub which_project: ProjectOptions,
     /// Where to print and ask.

@@ -7,10 +7,10 @@ use super::downgrade_safe::{BackupDecision, FileChecks, PlanScope};
 use super::foresee::{ProbeArgs, ShownForecast};
 use super::policy_check::{CircumstanceArgs, RunConditions, rule};
 use super::project::Project;
-use crate::domain::finding_code::Level;
-use crate::domain::policy::Consent;
 use crate::error::{Exit, Failure};
 use crate::ui::{PlanFooter, PlanView};
+use rollback_core::finding_code::Level;
+use rollback_core::policy::Consent;
 
 /// Show the steps down to a target without taking them, and what they would destroy.
 ///

@@ -10,12 +10,12 @@ use super::foresee::ShownForecast;
 use super::project::Project;
 use super::unfinished::ResumedRun;
 use crate::config::{self, DeployedAt};
-use crate::domain::backup::Verified;
-use crate::domain::finding_code::Level;
-use crate::domain::plan::Plan;
-use crate::domain::policy::environment::normal;
-use crate::domain::policy::{Consent, Policy, PolicyDecision, RunContext, Situation};
 use crate::error::Failure;
+use rollback_core::backup::Verified;
+use rollback_core::finding_code::Level;
+use rollback_core::plan::Plan;
+use rollback_core::policy::environment::normal;
+use rollback_core::policy::{Consent, Policy, PolicyDecision, RunContext, Situation};
 
 /// What the operator says about a rollback besides its target.
 #[derive(Debug, Clone, Default, Args)]

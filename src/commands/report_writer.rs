@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::CommandContext;
 use super::project::Project;
-use crate::domain::run_report::RunReport;
-use crate::domain::run_report::markdown::markdown;
-use crate::domain::untrusted;
 use crate::store::{self, JSON, MARKDOWN, Store, StoreError};
+use rollback_core::run_report::RunReport;
+use rollback_core::run_report::markdown::markdown;
+use rollback_core::untrusted;
 
 /// Reads a name for `--report`.
 pub(super) fn file(text: &str) -> Result<PathBuf, String> {

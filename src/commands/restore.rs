@@ -11,18 +11,17 @@ use clap::Args;
 use self::by_hand::by_hand;
 use self::chosen::Chosen;
 use self::target::Target;
-use super::CommandContext;
 use super::backup_service::{BackupService, Source};
 use super::journal_recorder::{append, store, store_failure};
 use super::lock::Lock;
-use super::report_writer;
 use super::whose_run::may_be_restored;
-use crate::domain::backup::{DatabaseDigest, Manifest, VERSION};
-use crate::domain::database_identity::DatabaseReference;
-use crate::domain::journal::{Entry, seconds};
+use super::{CommandContext, report_writer};
 use crate::error::{Exit, Failure};
 use crate::store::Store;
 use crate::ui::{Replacement, Restoration};
+use rollback_core::backup::{DatabaseDigest, Manifest, VERSION};
+use rollback_core::database_identity::DatabaseReference;
+use rollback_core::journal::{Entry, seconds};
 
 /// Make the database what it was when a backup was made.
 ///

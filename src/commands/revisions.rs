@@ -1,13 +1,14 @@
 //! Who is asked for the revisions: the version files themselves, or the engine.
 
 use crate::config::GraphSource;
-use crate::domain::figures::count;
-use crate::domain::graph::Graph;
-use crate::domain::revision::Revision;
-use crate::engine::alembic::AlembicEngine;
-use crate::engine::alembic::layout::{Layout, roots_of};
-use crate::engine::alembic::version_files::{self, VersionFiles};
 use crate::error::Failure;
+use python_source::version_file::VersionFiles;
+use rollback_alembic::AlembicEngine;
+use rollback_alembic::layout::{Layout, roots_of};
+use rollback_alembic::version_files;
+use rollback_core::figures::count;
+use rollback_core::graph::Graph;
+use rollback_core::revision::Revision;
 
 /// A history read off the version files.
 pub(super) struct FromFiles {

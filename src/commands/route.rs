@@ -1,14 +1,12 @@
 //! Where the steps connect to, and whether that is still the same server.
 
+use super::CommandContext;
+use rollback_core::connection::{ConnectionFacts, Identity};
+use rollback_core::database_identity::DatabaseIdentity;
+use rollback_core::outcome::Cause;
+use rollback_system::process::Environment;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
-
-use super::CommandContext;
-use crate::database;
-use crate::domain::connection::{ConnectionFacts, Identity};
-use crate::domain::database_identity::DatabaseIdentity;
-use crate::domain::outcome::Cause;
-use crate::process::Environment;
 
 /// The address that each step connects to, and the server that was there when the run began.
 ///
@@ -44,7 +42,7 @@ impl Route {
         let Some(began_at) = &self.began_at else {
             return Ok(());
         };
-        let now = database::open(&self.facts, &self.environment)
+        let now = rollback_database::open(&self.facts, &self.environment)
             .and_then(|mut database| database.identity())
             .map_err(|error| {
                 Cause::OtherServer(format!(

@@ -4,10 +4,10 @@ use clap::Args;
 
 use super::CommandContext;
 use super::journal_recorder::{store, store_failure};
-use crate::domain::run_report::RunReport;
 use crate::error::Failure;
 use crate::store::Store;
 use crate::ui::HistoryRow;
+use rollback_core::run_report::RunReport;
 
 /// Where runs are looked for.
 #[derive(Debug, Args)]

@@ -7,21 +7,21 @@ use super::health_checks::{HealthChecks, Own, health};
 use super::measure::Measure;
 use super::route::Route;
 use crate::checks::When;
-use crate::database::{Database, DatabaseReader};
-use crate::domain::blocker::Blocker;
-use crate::domain::checks::{Health, Removed};
-use crate::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
-use crate::domain::effect::{Effect, Surprise, Verdict};
-use crate::domain::journal::Checked;
-use crate::domain::outcome::{Cause, Difference, SchemaLines};
-use crate::domain::plan::Step;
-use crate::domain::proof::{Doubt, Evidence, Proof, StepSession};
-use crate::domain::query::Queries;
-use crate::domain::revision::{Heads, RevisionId};
-use crate::engine::alembic::AlembicEngine;
-use crate::engine::{Current, Engine};
 use crate::error::Failure;
-use crate::runner::{Findings, Measured, PostStepSnapshot, Verifier};
+use rollback_alembic::AlembicEngine;
+use rollback_core::blocker::Blocker;
+use rollback_core::checks::{Health, Removed};
+use rollback_core::connection::{ConnectionFacts, VersionRows, VersionTable};
+use rollback_core::effect::{Effect, Surprise, Verdict};
+use rollback_core::engine::{Current, Engine};
+use rollback_core::journal::Checked;
+use rollback_core::outcome::{Cause, Difference, SchemaLines};
+use rollback_core::plan::Step;
+use rollback_core::proof::{Doubt, Evidence, Proof, StepSession};
+use rollback_core::query::Queries;
+use rollback_core::revision::{Heads, RevisionId};
+use rollback_core::runner::{Findings, Measured, PostStepSnapshot, Verifier};
+use rollback_database::{Database, DatabaseReader};
 
 /// Verifies the steps of a run: how the database is read, and what is checked.
 pub(super) struct StepVerifier {

@@ -3,11 +3,11 @@
 use super::CommandContext;
 use super::journal_recorder::store_failure;
 use super::project::Project;
-use crate::domain::backup::Manifest;
-use crate::domain::database_identity::{DatabaseReference, Relation};
-use crate::domain::journal::{Entry, Run};
 use crate::error::Failure;
 use crate::store::Store;
+use rollback_core::backup::Manifest;
+use rollback_core::database_identity::{DatabaseReference, Relation};
+use rollback_core::journal::{Entry, Run};
 
 /// Why unfinished runs are looked for, which decides about one that may be of another database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Settings that are one of a few words.
 
-use crate::domain::backup::Verified;
+use rollback_core::backup::Verified;
 
 /// When a backup is made before the first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::settings::PartialSettings;
 use super::toml::{read, unusable};
 use crate::error::Failure;
-use crate::files;
+use rollback_system::files;
 
 /// The name of the file.
 pub(super) const FILE: &str = "rollback.toml";

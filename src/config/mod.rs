@@ -25,7 +25,7 @@ pub use self::policy::Policies;
 pub use self::settings::{PartialSettings, SETTINGS, Settings};
 use self::source::Source;
 use crate::error::Failure;
-use crate::process::Environment;
+use rollback_system::process::Environment;
 
 /// Puts the three sources together for a project in `dir`. `file` is what `--config` names.
 pub fn resolve(

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 
 use super::choices::VerifyBackup;
-use crate::domain::backup::Verified;
-use crate::domain::finding_code::NoSuchFinding;
-use crate::domain::risk::verdict::Allowed;
-use crate::domain::time::{self, Precision};
+use migration_forecast::risk::verdict::Allowed;
+use rollback_core::backup::Verified;
+use rollback_core::finding_code::NoSuchFinding;
+use rollback_core::time::{self, Precision};
 
 /// Splits a command line as a shell would.
 pub fn words(line: &str) -> Result<Vec<String>, String> {

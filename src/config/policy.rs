@@ -12,13 +12,12 @@ use super::file;
 use super::parse::{duration, one_of};
 use super::settings::PartialSettings;
 use super::toml::table;
-use crate::domain::backup::Verified;
-use crate::domain::finding_code::Level;
-use crate::domain::finding_code::NoSuchFinding;
-use crate::domain::policy::Policy;
-use crate::domain::policy::environment::{is_production, misspelt_production, normal};
-use crate::domain::policy::window::{Windows, fixed_zone};
 use crate::error::Failure;
+use rollback_core::backup::Verified;
+use rollback_core::finding_code::{Level, NoSuchFinding};
+use rollback_core::policy::Policy;
+use rollback_core::policy::environment::{is_production, misspelt_production, normal};
+use rollback_core::policy::window::{Windows, fixed_zone};
 
 table! {
     /// One table as it is written; unknown keys are found before.

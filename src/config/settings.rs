@@ -16,12 +16,12 @@ use super::source::{
 };
 use super::toml::Audit;
 use crate::checks::Check;
-use crate::domain::backup::Verified;
-use crate::domain::policy::Policy;
-use crate::domain::risk::verdict::Allowed;
-use crate::domain::secret::Secret;
 use crate::error::Failure;
 use crate::ui::{ColorChoice, Format};
+use migration_forecast::risk::verdict::Allowed;
+use rollback_core::backup::Verified;
+use rollback_core::policy::Policy;
+use rollback_core::secret::Secret;
 
 settings! {
     /// `alembic` or `sql`.

@@ -14,7 +14,7 @@ use super::choices::BackupWhen;
 use super::parse::{one_of, words, yes_or_no};
 use super::toml::unusable;
 use crate::error::Failure;
-use crate::process::Environment;
+use rollback_system::process::Environment;
 
 /// What settings are read from.
 pub(super) enum Source<'a> {

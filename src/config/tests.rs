@@ -197,7 +197,7 @@ fn a_lock_may_be_waited_for_without_end() {
 
 #[test]
 fn a_release_went_out_at_a_moment_or_some_time_ago() {
-    let now = crate::domain::time::moment("2026-11-24T23:00:00.5Z").unwrap();
+    let now = rollback_core::time::moment("2026-11-24T23:00:00.5Z").unwrap();
     for (text, moment) in [
         ("2026-11-24T22:56:00Z", "2026-11-24T22:56:00Z"),
         ("2026-11-24T23:56:00+01:00", "2026-11-24T22:56:00Z"),

@@ -13,10 +13,9 @@ use nix::sys::statvfs::statvfs;
 use sha2::{Digest as _, Sha256};
 
 use super::{Store, StoreError, sync};
-use crate::domain::backup::{Manifest, VERSION};
-use crate::domain::untrusted;
-use crate::failpoint;
-use crate::files;
+use rollback_core::backup::{Manifest, VERSION};
+use rollback_core::{failpoint, untrusted};
+use rollback_system::files;
 
 /// The name of the folder in that of the records.
 const FOLDER: &str = "backups";

@@ -5,11 +5,11 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{Clock, StoreError};
-use crate::domain::journal::{Entry, Line, VERSION};
-use crate::domain::schema::FORM;
-use crate::domain::time::{self, Precision};
-use crate::domain::untrusted;
-use crate::files;
+use rollback_core::journal::{Entry, Line, VERSION};
+use rollback_core::schema::FORM;
+use rollback_core::time::{self, Precision};
+use rollback_core::untrusted;
+use rollback_system::files;
 
 /// Its name in the folder of a run.
 pub(super) const FILE: &str = "journal.jsonl";

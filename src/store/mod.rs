@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::domain::database_identity::DatabaseReference;
-use crate::domain::journal::{Begun, Entry, Run};
-use crate::files;
+use rollback_core::database_identity::DatabaseReference;
+use rollback_core::journal::{Begun, Entry, Run};
+use rollback_system::files;
 
 pub use backups::{BackupStore, Listed, NotFound, PendingBackup, beside, fault, sha256};
 pub use journal::Journal;
@@ -267,7 +267,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::domain::lock::Operator;
+    use rollback_core::lock::Operator;
 
     fn is_db(database: &DatabaseReference) -> bool {
         database.key == "db"

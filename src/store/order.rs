@@ -11,7 +11,7 @@ use std::path::Path;
 use nix::libc;
 
 use super::{Store, StoreError, journal};
-use crate::domain::journal::Run;
+use rollback_core::journal::Run;
 
 /// The name of the file.
 const FILE: &str = "order";
@@ -81,7 +81,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::domain::journal::Begun;
+    use rollback_core::journal::Begun;
 
     /// Turns red if two get the same number, or a lost file begins again with 1.
     #[test]

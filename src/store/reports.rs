@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{Store, StoreError, journal, sync};
-use crate::domain::journal::{Entry, Line};
-use crate::files;
+use rollback_core::journal::{Entry, Line};
+use rollback_system::files;
 
 /// The account for programs.
 pub const JSON: &str = "report.json";

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use super::json::{Format, VERSION, rounded};
 use super::{Ui, Verbosity, count, seconds, terminal};
-use crate::domain::backup::{DatabaseDigest, LeftOut, Manifest, Part, Verified};
-use crate::domain::figures::{self, bytes, recorded_seconds};
-use crate::domain::journal::RunBackup;
-use crate::domain::names::in_short;
-use crate::domain::time;
 use crate::error::Failure;
+use rollback_core::backup::{DatabaseDigest, LeftOut, Manifest, Part, Verified};
+use rollback_core::figures::{self, bytes, recorded_seconds};
+use rollback_core::journal::RunBackup;
+use rollback_core::names::in_short;
+use rollback_core::time;
 
 /// Instead of the age of a backup that is younger than the clock.
 const CLOCK_AHEAD: &str = "clock was ahead";

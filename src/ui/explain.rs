@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::Ui;
 use super::json::{Format, VERSION};
-use crate::domain::diagnosis::Diagnosis;
 use crate::error::Failure;
+use error_diagnosis::Diagnosis;
 
 impl Ui {
     /// Tells what a log says, as data.

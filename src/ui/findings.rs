@@ -6,10 +6,9 @@ use colored::Color;
 use serde_json::{Value, json};
 
 use super::{Paint, Ui, Verbosity, count, seconds};
-use crate::domain::finding::{FailurePrediction, Finding};
-use crate::domain::finding_code::FindingCode;
-use crate::domain::finding_code::Level;
-use crate::domain::risk::plan_forecast::{PlanForecast, ProbeUsage};
+use migration_forecast::risk::plan_forecast::{PlanForecast, ProbeUsage};
+use rollback_core::finding::{FailurePrediction, Finding};
+use rollback_core::finding_code::{FindingCode, Level};
 
 /// So wide is the longest tag, `will fail`.
 const TAG: usize = 9;

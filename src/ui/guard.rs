@@ -5,11 +5,11 @@ use serde_json::json;
 
 use super::json::{Format, VERSION};
 use super::{Ui, insist};
-use crate::domain::figures::recorded_seconds;
-use crate::domain::guard::Guarded;
-use crate::domain::names::in_short;
-use crate::domain::revision::RevisionId;
 use crate::error::Failure;
+use rollback_core::figures::recorded_seconds;
+use rollback_core::guard::Guarded;
+use rollback_core::names::in_short;
+use rollback_core::revision::RevisionId;
 
 /// A command that is about to be run.
 #[derive(Debug, Clone, Copy)]

@@ -8,16 +8,16 @@ use super::Ui;
 use super::explain::diagnosis_json;
 use super::findings::{PlanFooter, findings_json, outlook_json};
 use super::standing::{Recorded, backup_json, unfinished_json};
-use crate::domain::blocker::Blocker;
-use crate::domain::connection::Identity;
-use crate::domain::diagnosis::Diagnosis;
-use crate::domain::lock::Holder;
-use crate::domain::outcome::{Position, RunOutcome, StepDone, Stop};
-use crate::domain::plan::{Plan, Step};
-use crate::domain::policy::PolicyDecision;
-use crate::domain::revision::{Heads, RevisionId};
-use crate::domain::risk::plan_forecast::PlanForecast;
 use crate::error::{Exit, Failure};
+use error_diagnosis::Diagnosis;
+use migration_forecast::risk::plan_forecast::PlanForecast;
+use rollback_core::blocker::Blocker;
+use rollback_core::connection::Identity;
+use rollback_core::lock::Holder;
+use rollback_core::outcome::{Position, RunOutcome, StepDone, Stop};
+use rollback_core::plan::{Plan, Step};
+use rollback_core::policy::PolicyDecision;
+use rollback_core::revision::{Heads, RevisionId};
 
 /// The version of every object below; it goes up when a field changes its meaning or goes away.
 pub(super) const VERSION: u32 = 1;

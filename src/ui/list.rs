@@ -9,13 +9,13 @@ use super::json::{Format, VERSION};
 use super::sql_files::RegisteredMigration;
 use super::steps::without_fraction;
 use super::{Ui, count};
-use crate::domain::connection::Identity;
-use crate::domain::finding::{FailurePrediction, Finding};
-use crate::domain::plan::{Plan, Step};
-use crate::domain::revision::RevisionId;
-use crate::domain::risk::plan_forecast::PlanForecast;
-use crate::domain::risk::verdict::most_telling;
 use crate::error::Failure;
+use migration_forecast::risk::plan_forecast::PlanForecast;
+use migration_forecast::risk::verdict::most_telling;
+use rollback_core::connection::Identity;
+use rollback_core::finding::{FailurePrediction, Finding};
+use rollback_core::plan::{Plan, Step};
+use rollback_core::revision::RevisionId;
 
 /// What `rollback list` found.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +111,7 @@ impl Ui {
                 }
                 None => (
                     "low",
-                    super::findings::color(crate::domain::finding_code::Level::Low),
+                    super::findings::color(rollback_core::finding_code::Level::Low),
                     "nothing found".to_owned(),
                 ),
             };

@@ -29,10 +29,10 @@ use std::time::{Duration, SystemTime};
 use colored::Color;
 use serde_json::Value;
 
-use crate::domain::figures::{count, seconds};
-use crate::domain::lock::Holder;
-use crate::domain::untrusted;
 use crate::error::{Exit, Failure};
+use rollback_core::figures::{count, seconds};
+use rollback_core::lock::Holder;
+use rollback_core::untrusted;
 
 pub use backup::{BackupList, Replacement, Restoration, Transfer};
 pub use findings::PlanFooter;

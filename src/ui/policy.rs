@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use colored::Color;
 
 use super::{Ui, count};
-use crate::domain::policy::PolicyDecision;
+use rollback_core::policy::PolicyDecision;
 
 /// So wide is the longest tag, `missing`, with what sets it in and off.
 const TAG: usize = 11;

@@ -4,8 +4,8 @@ use colored::Color;
 
 use super::json::{CurrentView, Format, RemoteHistory};
 use super::{Ui, count};
-use crate::domain::revision::Heads;
 use crate::error::Failure;
+use rollback_core::revision::Heads;
 
 fn remote_text(remote: &RemoteHistory) -> String {
     let applied = format!("{} in its table", count(remote.applied, "migration"));

@@ -10,14 +10,14 @@ use super::json::Format;
 use super::run_summary::hidden;
 use super::steps::rows;
 use super::{Ui, Verbosity, insist, seconds, terminal};
-use crate::domain::blocker::Blocker;
-use crate::domain::diagnosis::{self, DiagnosisContext};
-use crate::domain::effect::Surprise;
-use crate::domain::outcome::{StepDone, Stop};
-use crate::domain::plan::Step;
-use crate::domain::secret::{Secret, mask};
-use crate::engine::LockLimit;
-use crate::runner::Events;
+use error_diagnosis::{self, DiagnosisContext};
+use rollback_core::blocker::Blocker;
+use rollback_core::effect::Surprise;
+use rollback_core::engine::LockLimit;
+use rollback_core::outcome::{StepDone, Stop};
+use rollback_core::plan::Step;
+use rollback_core::runner::Events;
+use rollback_core::secret::{Secret, mask};
 
 /// Tells what the runner reports as it happens.
 #[derive(Debug)]
@@ -286,8 +286,8 @@ impl Events for Progress<'_> {
         self.finish();
         let hidden = hidden(stop, self.secrets);
         let known = self.known.get(stop.index).cloned().unwrap_or_default();
-        let diagnosis = diagnosis::of_stop(&hidden, &known);
-        if stop.cause != crate::domain::outcome::Cause::Interrupted {
+        let diagnosis = error_diagnosis::of_stop(&hidden, &known);
+        if stop.cause != rollback_core::outcome::Cause::Interrupted {
             self.event(&Ui::step_failed_event(
                 self.number(stop.index),
                 self.of,

@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{FlushArg, tcflush};
 
 use super::{Ui, terminal};
-use crate::domain::interrupt::Interrupt;
+use rollback_core::interrupt::Interrupt;
 
 /// How soon a signal is noticed, in milliseconds.
 const TICK: u16 = 50;

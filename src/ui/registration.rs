@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::json::{Format, VERSION};
 use super::{Ui, count};
-use crate::domain::connection::Identity;
-use crate::domain::names::{TOLD, some};
-use crate::domain::sql_files::history::{Dependency, Kind};
-use crate::domain::sql_files::registration::Change;
 use crate::error::Failure;
+use rollback_core::connection::Identity;
+use rollback_core::names::{TOLD, some};
+use rollback_sql_files::history::{Dependency, Kind};
+use rollback_sql_files::registration::Change;
 
 /// What was written down, and what was not.
 #[derive(Debug, Clone, Copy)]

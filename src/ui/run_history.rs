@@ -7,12 +7,12 @@ use textwrap::core::display_width;
 
 use super::Ui;
 use super::json::{Format, VERSION};
-use crate::domain::names::latest;
-use crate::domain::run_report::layout::{Block, Cell, TITLE, moment, page};
-use crate::domain::run_report::markdown::markdown;
-use crate::domain::run_report::{Named, RunReport, Status};
-use crate::domain::untrusted::visible;
 use crate::error::Failure;
+use rollback_core::names::latest;
+use rollback_core::run_report::layout::{Block, Cell, TITLE, moment, page};
+use rollback_core::run_report::markdown::markdown;
+use rollback_core::run_report::{Named, RunReport, Status};
+use rollback_core::untrusted::visible;
 
 /// No column of a table gets narrower.
 const NARROWEST: usize = 10;

@@ -5,12 +5,12 @@ use colored::Color;
 use super::json::Format;
 use super::steps::{is_sequence, rows, shown};
 use super::{Ui, count, insist, seconds};
-use crate::domain::blocker::Blocker;
-use crate::domain::diagnosis::{self, Diagnosis, DiagnosisContext};
-use crate::domain::outcome::{Cause, Outcome, Position, RunOutcome, Stop};
-use crate::domain::plan::Plan;
-use crate::domain::secret::{Secret, mask};
 use crate::error::{Exit, Failure};
+use error_diagnosis::{self, Diagnosis, DiagnosisContext};
+use rollback_core::blocker::Blocker;
+use rollback_core::outcome::{Cause, Outcome, Position, RunOutcome, Stop};
+use rollback_core::plan::Plan;
+use rollback_core::secret::{Secret, mask};
 
 /// What an account needs besides the report.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +65,7 @@ impl Ui {
         let report = account.report;
         let diagnosis = report.stop.as_ref().and_then(|stop| {
             let known = account.known.get(stop.index).cloned().unwrap_or_default();
-            diagnosis::of_stop(&hidden(stop, account.secrets), &known)
+            error_diagnosis::of_stop(&hidden(stop, account.secrets), &known)
         });
         if self.format == Format::Json {
             // Nobody to tell where stdout is closed; the exit code still says how it ended.

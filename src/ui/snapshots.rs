@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::json::{Format, VERSION};
 use super::{Ui, count};
-use crate::domain::schema::{Difference, fingerprint};
-use crate::domain::sql_files::history::Snapshot;
 use crate::error::Failure;
+use rollback_core::schema::{Difference, fingerprint};
+use rollback_sql_files::history::Snapshot;
 
 /// Two snapshots beside each other.
 #[derive(Debug, Clone, Copy)]

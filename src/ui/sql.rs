@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::json::{Format, PlanView};
 use super::{Ui, count, terminal};
-use crate::domain::names::in_short;
-use crate::domain::plan::{Plan, Step};
-use crate::domain::rendering::{RenderError, Rendering};
 use crate::error::Failure;
+use rollback_core::names::in_short;
+use rollback_core::plan::{Plan, Step};
+use rollback_core::rendering::{RenderError, Rendering};
 
 impl Ui {
     /// The answer of `rollback plan --sql`: one rendering for each step.

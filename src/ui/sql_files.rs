@@ -9,17 +9,17 @@ use super::findings::finding_tag;
 use super::json::{Format, VERSION};
 use super::list::revision_json;
 use super::{Ui, Verbosity, count, insist};
-use crate::domain::connection::Identity;
-use crate::domain::finding::Finding;
-use crate::domain::finding_code::Level;
-use crate::domain::names::in_short;
-use crate::domain::plan::{Plan, Step};
-use crate::domain::revision::RevisionId;
-use crate::domain::risk::plan_forecast::PlanForecast;
-use crate::domain::risk::verdict::most_telling;
-use crate::domain::sql_files::file::{Form, MigrationFile};
-use crate::domain::sql_files::history::{HistoryRecord, NEEDED, Removability, Status};
 use crate::error::Failure;
+use migration_forecast::risk::plan_forecast::PlanForecast;
+use migration_forecast::risk::verdict::most_telling;
+use rollback_core::connection::Identity;
+use rollback_core::finding::Finding;
+use rollback_core::finding_code::Level;
+use rollback_core::names::in_short;
+use rollback_core::plan::{Plan, Step};
+use rollback_core::revision::RevisionId;
+use rollback_sql_files::file::{Form, MigrationFile};
+use rollback_sql_files::history::{HistoryRecord, NEEDED, Removability, Status};
 
 /// The widest column of names: what is longer pushes its own line alone.
 const WIDEST_NAME: usize = 44;

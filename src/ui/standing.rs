@@ -5,10 +5,9 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::{Ui, count};
-use crate::domain::backup::Manifest;
-use crate::domain::figures;
-use crate::domain::journal::Run;
-use crate::domain::time;
+use rollback_core::backup::Manifest;
+use rollback_core::journal::Run;
+use rollback_core::{figures, time};
 
 /// A run on the database that did not reach its target.
 #[derive(Debug, Clone, Copy)]

@@ -6,11 +6,11 @@ use colored::Color;
 
 use super::json::{Format, PlanView};
 use super::{Ui, Verbosity, count};
-use crate::domain::names::{and, in_short, latest};
-use crate::domain::plan::{Plan, Step};
-use crate::domain::revision::Heads;
-use crate::domain::run_report::layout::moment;
 use crate::error::Failure;
+use rollback_core::names::{and, in_short, latest};
+use rollback_core::plan::{Plan, Step};
+use rollback_core::revision::Heads;
+use rollback_core::run_report::layout::moment;
 
 impl Ui {
     /// The answer of `rollback plan`.

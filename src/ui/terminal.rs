@@ -3,7 +3,7 @@
 //! What is printed is a mixture of our words and of text from outside, and nobody could keep the two apart in each
 //! of a thousand lines. So the lines may hold anything, and this module decides what of it a terminal obeys: the
 //! styles of [`styled`], which carry a key that no text from outside can know. Everything else is shown
-//! ([`untrusted`](crate::domain::untrusted)). `clippy.toml` forbids the other ways.
+//! ([`untrusted`](rollback_core::untrusted)). `clippy.toml` forbids the other ways.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use indicatif::ProgressBar;
 
-use crate::domain::untrusted::{push_visible, visible};
+use rollback_core::untrusted::{push_visible, visible};
 
 /// How a style of ours begins in this process: as an escape sequence, so that it has no width for those who wrap.
 static MARK: LazyLock<String> = LazyLock::new(|| {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use insta::assert_snapshot;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rollback::domain::lock::{LockOwner, Operator};
+use rollback_core::lock::{LockOwner, Operator};
 
 use crate::support::{Project, Run};
 

@@ -3,7 +3,7 @@
 
 use std::process::Output;
 
-use rollback::domain::untrusted::is_hidden;
+use rollback_core::untrusted::is_hidden;
 
 use crate::support::Project;
 

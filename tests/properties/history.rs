@@ -5,7 +5,7 @@ use std::fmt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use rollback::domain::revision::Revision;
+use rollback_core::revision::Revision;
 
 /// One question: a history, how the database got where it is, and a target.
 #[derive(Clone)]

@@ -11,12 +11,12 @@ use std::collections::HashSet;
 use std::io::Write as _;
 
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use rollback::domain::graph::Graph;
-use rollback::domain::journal::{self, Begun, Entry, Line, Run};
-use rollback::domain::plan::{Plan, PlanError, Step};
-use rollback::domain::revision::RevisionId;
-use rollback::domain::schema::FORM;
-use rollback::domain::target::{Target, TargetError};
+use rollback_core::graph::Graph;
+use rollback_core::journal::{self, Begun, Entry, Line, Run};
+use rollback_core::plan::{Plan, PlanError, Step};
+use rollback_core::revision::RevisionId;
+use rollback_core::schema::FORM;
+use rollback_core::target::{Target, TargetError};
 
 use history::{Case, cases};
 use oracle::{Downgrade, Oracle};

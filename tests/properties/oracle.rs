@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use rollback::domain::revision::Revision;
+use rollback_core::revision::Revision;
 use serde_json::{Value, json};
 
 /// Asks `alembic_oracle.py`.

@@ -28,10 +28,10 @@ use std::time::Instant;
 use assert_cmd::assert::OutputAssertExt as _;
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
-use rollback::database::backup::{self, BackupContext};
-use rollback::domain::backup::DatabaseDigest;
-use rollback::domain::connection::VersionTable;
-use rollback::domain::interrupt::Interrupt;
+use rollback_core::backup::DatabaseDigest;
+use rollback_core::connection::VersionTable;
+use rollback_core::interrupt::Interrupt;
+use rollback_database::backup::{self, BackupContext};
 use serde_json::Value;
 use support::{Kind, Server, TestDatabase};
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::atomic::{FAILS, events, everything, ten};
-use rollback::domain::schema::SchemaLines;
+use rollback_core::schema::SchemaLines;
 
 use crate::crash::gap;
 use crate::project::{Project, Run};

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rollback::database::backup::{self, BackupContext, BackupDriver, BackupError, NotRestored};
-use rollback::domain::backup::DatabaseDigest;
-use rollback::domain::connection::{ConnectionFacts, VersionTable};
-use rollback::domain::interrupt::Interrupt;
-use rollback::process::Environment;
+use rollback_core::backup::DatabaseDigest;
+use rollback_core::connection::{ConnectionFacts, VersionTable};
+use rollback_core::interrupt::Interrupt;
+use rollback_database::backup::{self, BackupContext, BackupDriver, BackupError, NotRestored};
+use rollback_system::process::Environment;
 
 use crate::support::{Kind, TestDatabase};
 
@@ -248,7 +248,7 @@ fn everything_comes_back_on_postgresql() {
     let heads: Vec<&str> = contents
         .heads
         .iter()
-        .map(rollback::domain::revision::RevisionId::as_str)
+        .map(rollback_core::revision::RevisionId::as_str)
         .collect();
     assert_eq!(heads, ["aaaa1111", "bbbb2222"]);
     assert_eq!(contents.rows["\"Zweites \"\"Schema\"\"\".\"Kind\""], 20_000);
@@ -613,7 +613,7 @@ pub(crate) fn real(name: &str) -> PathBuf {
 pub(crate) fn as_user(database: &TestDatabase<'_>, user: &str, password: &str) -> ConnectionFacts {
     ConnectionFacts {
         user: Some(user.to_owned()),
-        password: Some(rollback::domain::secret::Secret::new(password)),
+        password: Some(rollback_core::secret::Secret::new(password)),
         ..database.facts()
     }
 }

@@ -1,6 +1,6 @@
 //! Backups of MariaDB by its own clients.
 
-use rollback::database::backup::BackupError;
+use rollback_database::backup::BackupError;
 
 use crate::backup::{Place, as_user, dumped, left_in, quiet, real, restore, scratches, similar};
 use crate::support::{Kind, Server, TestDatabase, USER};
@@ -176,7 +176,7 @@ fn everything_comes_back_on_mariadb() {
     let heads: Vec<&str> = contents
         .heads
         .iter()
-        .map(rollback::domain::revision::RevisionId::as_str)
+        .map(rollback_core::revision::RevisionId::as_str)
         .collect();
     assert_eq!(heads, ["aaaa1111", "bbbb2222"]);
     assert_eq!(contents.rows["kind"], 20_000);

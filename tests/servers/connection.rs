@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use rollback::database::{self, url};
-use rollback::domain::connection::{Identity, VersionRows, VersionTable};
-use rollback::domain::revision::RevisionId;
+use rollback_core::connection::{Identity, VersionRows, VersionTable};
+use rollback_core::revision::RevisionId;
+use rollback_database::{self, url};
 
 use crate::support::{Kind, Server, TestDatabase, USER, database_environment};
 
@@ -14,7 +14,7 @@ fn rows(ids: &[&str]) -> VersionRows {
 
 fn reached(url: &str) -> Identity {
     let facts = url::parse(url, Path::new("/")).unwrap();
-    let mut database = database::open(&facts, &database_environment())
+    let mut database = rollback_database::open(&facts, &database_environment())
         .unwrap_or_else(|error| panic!("{}: {error}", url::masked(&facts)));
     database.identity().unwrap()
 }
@@ -197,7 +197,8 @@ fn two_servers_have_two_fingerprints(kind: Kind) {
         "mysql"
     };
     let fingerprint = |server: &Server| {
-        let mut database = database::open(&server.facts(name), &database_environment()).unwrap();
+        let mut database =
+            rollback_database::open(&server.facts(name), &database_environment()).unwrap();
         database.identity().unwrap().fingerprint
     };
     assert_ne!(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rollback::domain::schema::SchemaLines;
+use rollback_core::schema::SchemaLines;
 use serde_json::json;
 
 use crate::project::Project;

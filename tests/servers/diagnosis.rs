@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rollback::domain::diagnosis::{self, DiagnosisContext};
+use error_diagnosis::{self, DiagnosisContext};
 
 use crate::project::Project;
 use crate::rules::{BASE, BOTH, EVERY, LITE, MARIA, PG};
@@ -429,15 +429,15 @@ const ELSEWHERE: &[(&str, &str)] = &[
     // Without a driver, an application or a tool here that says it.
     (
         "decryption-key",
-        include_str!("../../src/domain/diagnosis/tests.rs"),
+        include_str!("../../crates/diagnosis/src/tests.rs"),
     ),
     (
         "history-differs",
-        include_str!("../../src/domain/diagnosis/tests.rs"),
+        include_str!("../../crates/diagnosis/src/tests.rs"),
     ),
     (
         "standby-conflict",
-        include_str!("../../src/domain/diagnosis/tests.rs"),
+        include_str!("../../crates/diagnosis/src/tests.rs"),
     ),
     ("environment-variable", include_str!("../cli/explain.rs")),
     ("no-downgrade", include_str!("../cli/explain.rs")),
@@ -466,12 +466,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
 #[test]
 fn no_diagnosis_is_without_a_run() {
     let mut run: BTreeSet<&str> = CASES.iter().map(|case| case.code).collect();
-    assert!(run.remove(diagnosis::OTHER));
+    assert!(run.remove(error_diagnosis::OTHER));
     for (code, text) in ELSEWHERE {
         assert!(text.contains(&format!("\"{code}\"")), "{code}");
         assert!(run.insert(code), "{code} is here");
     }
-    let rows = diagnosis::rows();
+    let rows = error_diagnosis::rows();
     let codes: BTreeSet<&str> = rows.iter().map(|row| row.code).collect();
     assert_eq!(codes.len(), rows.len(), "a code stands twice");
     assert_eq!(run, codes);
@@ -546,7 +546,7 @@ fn each_failure_is_understood(kind: Kind) {
     let mut wrong = Vec::new();
     for (case, _, project) in &all {
         let log = std::fs::read_to_string(project.root().join("log.txt")).unwrap();
-        let said = diagnosis::diagnose(&log, &DiagnosisContext::default());
+        let said = error_diagnosis::diagnose(&log, &DiagnosisContext::default());
         let words = format!("{}\n{}", said.cause, said.what_to_do.join("\n"));
         let lacking: Vec<&&str> = case
             .says

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use rollback::database::{SCHEMA_OF_POSTGRES, effects_postgres, schema_of};
-use rollback::domain::connection::VersionTable;
-use rollback::domain::effect::{
+use rollback_core::connection::VersionTable;
+use rollback_core::effect::{
     Announced, Consent, CountedInventory, Effect, Inventory, Surprise, Unmeasured, Verdict, judge,
 };
-use rollback::domain::query::{Queries, QueryError, TextRows};
-use rollback::domain::schema::{Difference, SchemaLines};
+use rollback_core::query::{Queries, QueryError, TextRows};
+use rollback_core::schema::{Difference, SchemaLines};
+use rollback_database::{SCHEMA_OF_POSTGRES, effects_postgres, schema_of};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rollback::database::{self, Database, DatabaseSnapshot};
-use rollback::domain::connection::{ConnectionFacts, RowsAre, VersionRows, VersionTable};
+use rollback_core::connection::{ConnectionFacts, RowsAre, VersionRows, VersionTable};
+use rollback_database::{self, Database, DatabaseSnapshot};
 
 use crate::relay::Relay;
 use crate::support::{Kind, Server, TestDatabase, database_environment};
@@ -100,7 +100,7 @@ fn the_number_of_questions_does_not_grow_with_the_tables() {
             port: Some(relay.port()),
             ..database.facts()
         };
-        let mut own = database::open(&facts, &database_environment()).unwrap();
+        let mut own = rollback_database::open(&facts, &database_environment()).unwrap();
         let turns = |own: &mut dyn Database| {
             let before = relay.turns();
             at_once(own);
@@ -130,7 +130,7 @@ fn a_question_is_one_round_trip(kind: Kind) {
         port: Some(relay.port()),
         ..database.facts()
     };
-    let mut own = database::open(&facts, &database_environment()).unwrap();
+    let mut own = rollback_database::open(&facts, &database_environment()).unwrap();
     let turns = |ask: &mut dyn FnMut()| {
         let before = relay.turns();
         ask();

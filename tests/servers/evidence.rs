@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rollback::database::Database;
-use rollback::database::evidence::{DatabaseProbe, query_of};
-use rollback::domain::dialect::Dialect;
-use rollback::domain::operation::{ColumnType, Family, TableName};
-use rollback::domain::probe::{Answer, Kind as Type, Probe as _, Question};
+use rollback_core::dialect::Dialect;
+use rollback_core::operation::{ColumnType, Family, TableName};
+use rollback_core::probe::{Answer, Kind as Type, Probe as _, Question};
+use rollback_database::Database;
+use rollback_database::evidence::{DatabaseProbe, query_of};
 
 use crate::session::Session;
 use crate::support::{Kind, TestDatabase};
@@ -369,7 +369,10 @@ fn a_locked_table_is_not_waited_for(kind: Kind) {
         // It keeps readers out only while it commits.
         Kind::Sqlite => "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
     });
-    let ours = rollback::database::open(&database.facts(), &rollback::process::Environment::new());
+    let ours = rollback_database::open(
+        &database.facts(),
+        &rollback_system::process::Environment::new(),
+    );
     let Ok(mut ours) = ours else {
         // SQLite cannot even be opened for a question then.
         assert_eq!(kind, Kind::Sqlite);

@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use rollback::database::{self, Database, DatabaseError};
-use rollback::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
-use rollback::domain::secret::Secret;
+use rollback_core::connection::{ConnectionFacts, VersionRows, VersionTable};
+use rollback_core::secret::Secret;
+use rollback_database::{self, Database, DatabaseError};
 
 use crate::support::{Kind, PASSWORD, Server, TestDatabase, USER, database_environment};
 
 const OTHER_PASSWORD: &str = "wr0ng p@ssword";
 
 fn refused(facts: &ConnectionFacts) -> DatabaseError {
-    let error = database::open(facts, &database_environment())
+    let error = rollback_database::open(facts, &database_environment())
         .err()
         .expect("an error");
     check(&error);
@@ -112,7 +112,7 @@ fn a_missing_right_is_an_error_and_no_missing_table(kind: Kind) {
         password: Some(Secret::new(OTHER_PASSWORD)),
         ..database.facts()
     };
-    let mut ours = database::open(&facts, &database_environment()).unwrap();
+    let mut ours = rollback_database::open(&facts, &database_environment()).unwrap();
     let error = ours.version_rows(&VersionTable::default()).unwrap_err();
     check(&error);
     assert!(

@@ -1,6 +1,6 @@
 //! The fingerprint of a schema: equal however it came to be, different for every kind of change.
 
-use rollback::domain::schema::{Difference, fingerprint};
+use rollback_core::schema::{Difference, fingerprint};
 
 use crate::project::Project;
 use crate::support::{Kind, TestDatabase, cases};

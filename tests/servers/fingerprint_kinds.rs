@@ -1,9 +1,9 @@
 //! Every kind of object beside tables and their parts: a change shows in the lines, and its reverse makes them
 //! equal again.
 
-use rollback::domain::backup;
-use rollback::domain::dialect::Dialect;
-use rollback::domain::schema::{Difference, fingerprint};
+use rollback_core::backup;
+use rollback_core::dialect::Dialect;
+use rollback_core::schema::{Difference, fingerprint};
 
 use crate::support::{Kind, TestDatabase, cases};
 use crate::walk::schema;

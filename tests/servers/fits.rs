@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use rollback::database::evidence::DatabaseProbe;
-use rollback::domain::dialect::Dialect;
-use rollback::domain::operation::{ColumnType, Family, TableName};
-use rollback::domain::probe::{Kind as Type, Probe as _, Question};
-use rollback::domain::type_fit::{TypeFit, fit};
+use rollback_core::dialect::Dialect;
+use rollback_core::operation::{ColumnType, Family, TableName};
+use rollback_core::probe::{Kind as Type, Probe as _, Question};
+use rollback_core::type_fit::{TypeFit, fit};
+use rollback_database::evidence::DatabaseProbe;
 
 use crate::support::{Kind, TestDatabase};
 

@@ -4,21 +4,19 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rollback::database::schema_model;
-use rollback::domain::dialect::Dialect;
-use rollback::domain::finding_code::FindingCode;
-use rollback::domain::forecast::{
-    Direction, Event, EventKind, Followed, Host, Migrations, predict,
-};
-use rollback::domain::graph::Graph;
-use rollback::domain::operation::{
+use migration_forecast::{Direction, Event, EventKind, Followed, Host, Migrations, predict};
+use rollback_core::dialect::Dialect;
+use rollback_core::finding_code::FindingCode;
+use rollback_core::graph::Graph;
+use rollback_core::operation::{
     ColumnChange, ColumnDefinition, Constraint, ConstraintKind, Name, Operation, Place, Recreate,
     Reference, RowChange, TableName, UniqueScope,
 };
-use rollback::domain::plan::Plan;
-use rollback::domain::revision::{Revision, RevisionId};
-use rollback::domain::schema_model::Failure;
-use rollback::domain::sql::read_type;
+use rollback_core::plan::Plan;
+use rollback_core::revision::{Revision, RevisionId};
+use rollback_database::schema_model;
+use rollback_schema::Failure;
+use rollback_sql::read_type;
 use serde_json::{Value, json};
 
 use crate::support::{Kind, TestDatabase};

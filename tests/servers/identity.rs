@@ -1,19 +1,15 @@
 //! Another server behind the same address, another address of the same server, and another file of the same name: a
 //! run and a backup belong to the database that they were made on.
 
+use rollback_core::connection::ConnectionFacts;
+use rollback_core::database_identity::{DATABASE_OID, SERVER_UID, SERVER_UUID, SYSTEM_IDENTIFIER};
+use rollback_core::secret::Secret;
+use serde_json::Value;
 use std::fs;
 use std::process::Stdio;
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-
-use rollback::database;
-use rollback::domain::connection::ConnectionFacts;
-use rollback::domain::database_identity::{
-    DATABASE_OID, SERVER_UID, SERVER_UUID, SYSTEM_IDENTIFIER,
-};
-use rollback::domain::secret::Secret;
-use serde_json::Value;
 
 use crate::project::{Project, Run};
 use crate::relay::Relay;
@@ -424,7 +420,7 @@ fn a_server_that_keeps_its_identifier_to_itself_is_known_by_what_it_tells() {
         ..database.facts()
     };
     let marks = |facts: &ConnectionFacts| {
-        let mut own = database::open(facts, &database_environment()).unwrap();
+        let mut own = rollback_database::open(facts, &database_environment()).unwrap();
         own.identity().unwrap().lasting.unwrap().marks
     };
     let all = marks(&database.facts());

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rollback::domain::connection::VersionTable;
-use rollback::domain::lock::{Holder, LockOwner, Locked, Operator};
+use rollback_core::connection::VersionTable;
+use rollback_core::lock::{Holder, LockOwner, Locked, Operator};
 use serde_json::json;
 
 use crate::session::Session;

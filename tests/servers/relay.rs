@@ -160,7 +160,7 @@ fn hand_on(from: &TcpStream, to: &TcpStream, mut note: impl FnMut(&[u8]) + Send 
 /// Red where the counting itself is wrong, and with it every test that counts.
 #[test]
 fn what_is_counted_is_what_goes_through() {
-    use rollback::domain::connection::ConnectionFacts;
+    use rollback_core::connection::ConnectionFacts;
     for kind in crate::support::Kind::SERVERS {
         let database = TestDatabase::create(kind);
         let relay = Relay::before(Server::shared(kind));
@@ -176,7 +176,7 @@ fn what_is_counted_is_what_goes_through() {
         );
         let open = || {
             let environment = crate::support::database_environment();
-            rollback::database::open(&facts, &environment).unwrap()
+            rollback_database::open(&facts, &environment).unwrap()
         };
         let (mut one, _other) = (open(), open());
         let before = relay.turns();

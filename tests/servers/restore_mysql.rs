@@ -1,7 +1,7 @@
 //! Healthy databases of MariaDB that a backup has to hold, and restores that may not lose them.
 
-use rollback::database::backup::BackupError;
-use rollback::domain::backup::{DatabaseDigest, Part};
+use rollback_core::backup::{DatabaseDigest, Part};
+use rollback_database::backup::BackupError;
 
 use crate::backup::{Place, as_user, dumped, quiet, restore, scratches, similar};
 use crate::backup_mysql::{fill, spoken, whole};

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollback::domain::finding_code::FindingCode;
-use rollback::domain::schema::SchemaLines;
+use rollback_core::finding_code::FindingCode;
+use rollback_core::schema::SchemaLines;
 use serde_json::Value;
 
 use crate::project::Project;

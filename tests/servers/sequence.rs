@@ -1,13 +1,13 @@
 //! Steps that share a process of the engine and its transactions: with nothing kept, with everything kept together, with
 //! nothing announced, and with a connection that goes while nobody uses it.
 
-use rollback::domain::interrupt::Interrupt;
-use rollback::domain::plan::Plan;
-use rollback::domain::query::Queries;
-use rollback::domain::revision::{Heads, RevisionId};
-use rollback::engine::alembic::{AlembicEngine, AlembicOptions, Discovery};
-use rollback::engine::{Current, Ended, Engine as _, Judge, Keep, Listener, Sequence};
-use rollback::process::Environment;
+use rollback_alembic::{AlembicEngine, AlembicOptions, Discovery};
+use rollback_core::engine::{Current, Ended, Engine as _, Judge, Keep, Listener, Sequence};
+use rollback_core::interrupt::Interrupt;
+use rollback_core::plan::Plan;
+use rollback_core::query::Queries;
+use rollback_core::revision::{Heads, RevisionId};
+use rollback_system::process::Environment;
 
 use crate::measured::{SURPRISES, contents, counted, project};
 use crate::project::Project;

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead as _, BufReader};
 
-use rollback::domain::schema::SchemaLines;
+use rollback_core::schema::SchemaLines;
 
 use crate::crash::gap;
 use crate::sql_shop::{DOWN, applied, count, statuses};

@@ -1,15 +1,13 @@
 //! The connection over which SQL files are run, and the steps that are run over it, on all three servers.
 
+use rollback_core::query::{Execution, RunErrorKind, always};
 use std::time::{Duration, Instant};
-
-use rollback::database;
-use rollback::domain::query::{Execution, RunErrorKind, always};
 
 use crate::session::Session;
 use crate::support::{Kind, TestDatabase, database_environment};
 
 fn execution(database: &TestDatabase<'_>, lock_timeout: Option<Duration>) -> Box<dyn Execution> {
-    database::execution(&database.facts(), &database_environment(), lock_timeout).unwrap()
+    rollback_database::execution(&database.facts(), &database_environment(), lock_timeout).unwrap()
 }
 
 fn run(execution: &mut dyn Execution, sql: &str) -> Vec<Vec<Option<String>>> {

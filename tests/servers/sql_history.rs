@@ -2,17 +2,15 @@
 
 use std::process::{Command, Output};
 
-use rollback::database::{self, SCHEMA_OF_POSTGRES};
-use rollback::domain::dialect::Dialect;
-use rollback::domain::lock::POSTGRES_KEY;
-use rollback::domain::query::{Execution, RunError, always};
-use rollback::domain::revision::RevisionId;
-use rollback::domain::sql_files::file::{Form, MigrationFile, Rollback};
-use rollback::domain::sql_files::history::{
-    CAN, Dependency, History, Kind as From, Progress, Status,
-};
-use rollback::domain::sql_files::supabase::RemoteMigration;
-use rollback::engine::sql_files::history_table::{By, Installation, Tables};
+use rollback_core::dialect::Dialect;
+use rollback_core::lock::POSTGRES_KEY;
+use rollback_core::query::{Execution, RunError, always};
+use rollback_core::revision::RevisionId;
+use rollback_database::{self, SCHEMA_OF_POSTGRES};
+use rollback_sql_files::engine::history_table::{By, Installation, Tables};
+use rollback_sql_files::file::{Form, MigrationFile, Rollback};
+use rollback_sql_files::history::{CAN, Dependency, History, Kind as From, Progress, Status};
+use rollback_sql_files::supabase::RemoteMigration;
 
 use crate::project::Project;
 use crate::session::Session;
@@ -82,7 +80,7 @@ impl<'a> Kept<'a> {
         Self {
             database,
             tables: Tables::new(dialect(database.kind()), schema),
-            execution: database::execution(&facts, &database_environment(), None).unwrap(),
+            execution: rollback_database::execution(&facts, &database_environment(), None).unwrap(),
         }
     }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rollback::domain::dialect::Dialect;
-use rollback::domain::query::always;
-use rollback::domain::revision::RevisionId;
-use rollback::domain::sql_files::file::{Form, MigrationFile, Rollback};
-use rollback::engine::sql_files::history_table::{By, Tables};
+use rollback_core::dialect::Dialect;
+use rollback_core::query::always;
+use rollback_core::revision::RevisionId;
+use rollback_sql_files::engine::history_table::{By, Tables};
+use rollback_sql_files::file::{Form, MigrationFile, Rollback};
 
 use crate::project::Project;
 use crate::support::{Kind, TestDatabase, database_environment};
@@ -79,7 +79,7 @@ pub(crate) fn applied(database: &TestDatabase<'_>, down: &str) -> Project {
     let tables = Tables::new(dialect(database.kind()), None);
     let limit = Some(Duration::from_secs(20));
     let mut execution =
-        rollback::database::execution(&database.facts(), &database_environment(), limit).unwrap();
+        rollback_database::execution(&database.facts(), &database_environment(), limit).unwrap();
     let mut texts = tables
         .install(execution.as_mut(), "SELECT ''")
         .unwrap()

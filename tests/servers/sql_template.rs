@@ -1,10 +1,10 @@
 //! What `rollback sql template` writes is the inverse: a database is afterwards as it was before.
 
-use rollback::domain::dialect::Dialect;
-use rollback::domain::revision::RevisionId;
-use rollback::domain::sql::script;
-use rollback::domain::sql_files::file;
-use rollback::domain::sql_files::template::template;
+use rollback_core::dialect::Dialect;
+use rollback_core::revision::RevisionId;
+use rollback_sql::script;
+use rollback_sql_files::file;
+use rollback_sql_files::template::template;
 
 use crate::dump::dump;
 use crate::support::{Kind, TestDatabase};

@@ -1,10 +1,10 @@
 //! Every fixture of SQL files on the real servers: up, down one by one, up again, down in one run. After each step
 //! the schema is what it was before the migration.
 
-use rollback::domain::schema::{Difference, SchemaLines, fingerprint};
-use rollback::domain::sql::script::statements;
-use rollback::domain::sql_files::file::MigrationFile;
-use rollback::engine::sql_files::folder::{Folder, find};
+use rollback_core::schema::{Difference, SchemaLines, fingerprint};
+use rollback_sql::script::statements;
+use rollback_sql_files::engine::folder::{Folder, find};
+use rollback_sql_files::file::MigrationFile;
 
 use crate::project::Project;
 use crate::sql_shop::dialect;

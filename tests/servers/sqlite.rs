@@ -7,8 +7,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use rollback::database::{self, DatabaseError};
-use rollback::domain::connection::{ConnectionFacts, VersionRows, VersionTable};
+use rollback_core::connection::{ConnectionFacts, VersionRows, VersionTable};
+use rollback_database::{self, DatabaseError};
 use rusqlite::Connection;
 
 use crate::support::{Kind, TestDatabase, database_environment};
@@ -25,13 +25,13 @@ fn facts(path: &Path) -> ConnectionFacts {
 }
 
 fn refused(path: &Path) -> DatabaseError {
-    database::open(&facts(path), &database_environment())
+    rollback_database::open(&facts(path), &database_environment())
         .err()
         .expect("an error")
 }
 
 fn assert_reads_x(path: &Path) {
-    let mut ours = database::open(&facts(path), &database_environment()).unwrap();
+    let mut ours = rollback_database::open(&facts(path), &database_environment()).unwrap();
     let VersionRows::Rows(rows) = ours.version_rows(&VersionTable::default()).unwrap() else {
         panic!("the table is there");
     };

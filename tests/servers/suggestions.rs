@@ -4,7 +4,7 @@
 use std::any::Any;
 
 use regex::Regex;
-use rollback::domain::lock::{LockOwner, Locked, Operator};
+use rollback_core::lock::{LockOwner, Locked, Operator};
 
 use crate::project::{Project, refusal, suggested};
 use crate::session::Session;

@@ -5,8 +5,8 @@ use std::process::Child;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rollback::domain::connection::{VersionRows, VersionTable};
-use rollback::domain::schema::SchemaLines;
+use rollback_core::connection::{VersionRows, VersionTable};
+use rollback_core::schema::SchemaLines;
 use serde_json::{Value, json};
 
 use crate::crash::until_told;

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rollback::database::{self, Database};
-use rollback::domain::connection::ConnectionFacts;
+use rollback_core::connection::ConnectionFacts;
+use rollback_database::{self, Database};
 use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::types::ValueRef;
 use rusqlite::{Batch, OpenFlags};
@@ -141,7 +141,7 @@ impl<'server> TestDatabase<'server> {
 
     /// Our own connection, as the program opens it.
     pub(crate) fn open(&self) -> Box<dyn Database> {
-        database::open(&self.facts(), &database_environment())
+        rollback_database::open(&self.facts(), &database_environment())
             .unwrap_or_else(|error| panic!("{error}\n{}", self.log()))
     }
 
@@ -202,8 +202,8 @@ impl Drop for TestDatabase<'_> {
 }
 
 /// No variable of the machine decides where a test connects to.
-pub(crate) fn database_environment() -> rollback::process::Environment {
-    rollback::process::Environment::new()
+pub(crate) fn database_environment() -> rollback_system::process::Environment {
+    rollback_system::process::Environment::new()
 }
 
 fn scheme(kind: Kind) -> &'static str {
@@ -238,7 +238,7 @@ pub(super) fn try_query(
     let password = facts
         .password
         .as_ref()
-        .map(rollback::domain::secret::Secret::reveal)
+        .map(rollback_core::secret::Secret::reveal)
         .unwrap_or_default();
     match kind {
         Kind::PostgreSql => rows(

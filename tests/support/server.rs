@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
-use rollback::domain::connection::ConnectionFacts;
-use rollback::domain::secret::Secret;
+use rollback_core::connection::ConnectionFacts;
+use rollback_core::secret::Secret;
 
 use tempfile::TempDir;
 

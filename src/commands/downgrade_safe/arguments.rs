@@ -13,8 +13,8 @@ use crate::commands::policy_check::CircumstanceArgs;
 use crate::commands::report_writer;
 use crate::commands::whose_run::Purpose;
 use crate::config::{self, OnFailure, Warm};
-use crate::domain::risk::verdict::Allowed;
-use crate::domain::sql_files::rollback_blocker::Chosen;
+use migration_forecast::risk::verdict::Allowed;
+use rollback_sql_files::rollback_blocker::Chosen;
 
 /// Take the database down to a target, one revision at a time.
 ///

@@ -7,12 +7,12 @@ use crate::commands::backup_service::BackupService;
 use crate::commands::journal_recorder::RunRecorder;
 use crate::commands::project::Project;
 use crate::config::{BackupWhen, OnFailure};
-use crate::domain::backup::{Manifest, Verified};
-use crate::domain::journal::{BackupMoment, RunBackup, to_go_back};
-use crate::domain::outcome::{Outcome, Position, RunOutcome};
-use crate::domain::plan::Plan;
-use crate::domain::risk::plan_forecast::PlanForecast;
 use crate::error::Failure;
+use migration_forecast::risk::plan_forecast::PlanForecast;
+use rollback_core::backup::{Manifest, Verified};
+use rollback_core::journal::{BackupMoment, RunBackup, to_go_back};
+use rollback_core::outcome::{Outcome, Position, RunOutcome};
+use rollback_core::plan::Plan;
 
 /// Whether a backup is made before the first step that is run now.
 pub(in crate::commands) enum BackupDecision {

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::{DowngradeSafeArgs, Planned};
 use crate::commands::CommandContext;
 use crate::commands::project::Project;
-use crate::domain::finding::Finding;
-use crate::domain::journal::{Begun, Planned as PlannedStep, RecordedFinding};
-use crate::domain::outcome::SchemaLines;
-use crate::domain::plan::Step;
-use crate::domain::policy::RunContext;
-use crate::domain::risk::verdict::{Allowed, to_be_allowed};
-use crate::domain::secret::mask;
+use migration_forecast::risk::verdict::{Allowed, to_be_allowed};
+use rollback_core::finding::Finding;
+use rollback_core::journal::{Begun, Planned as PlannedStep, RecordedFinding};
+use rollback_core::outcome::SchemaLines;
+use rollback_core::plan::Step;
+use rollback_core::policy::RunContext;
+use rollback_core::secret::mask;
 
 /// Puts it together.
 pub(super) fn begun(

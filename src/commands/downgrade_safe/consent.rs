@@ -3,10 +3,10 @@
 use super::{DowngradeSafeArgs, Planned};
 use crate::commands::CommandContext;
 use crate::commands::project::Project;
-use crate::domain::finding_code::FindingCode;
-use crate::domain::names::and;
-use crate::domain::plan::Plan;
 use crate::error::{Exit, Failure};
+use rollback_core::finding_code::FindingCode;
+use rollback_core::names::and;
+use rollback_core::plan::Plan;
 
 /// Refuses what no question can allow. What is left are the findings that have to be consented to.
 pub(super) fn judge(

@@ -3,12 +3,12 @@
 use super::Planned;
 use crate::commands::journal_recorder::RunRecorder;
 use crate::commands::project::Project;
-use crate::domain::diagnosis::{self, DiagnosisContext};
-use crate::domain::journal::{Entry, Stopped};
-use crate::domain::outcome::{Cause, RunOutcome};
-use crate::domain::secret::mask;
 use crate::error::{Exit, Failure};
 use crate::ui::hidden;
+use error_diagnosis::{self, DiagnosisContext};
+use rollback_core::journal::{Entry, Stopped};
+use rollback_core::outcome::{Cause, RunOutcome};
+use rollback_core::secret::mask;
 
 /// Writes them. `next` are the commands that the operator is told to type.
 pub(super) fn write(
@@ -45,7 +45,7 @@ fn stopped(
     let step = planned.plan.steps.get(stop.index)?;
     let known = known.get(stop.index).cloned().unwrap_or_default();
     // Without passwords already when it is made: it quotes what the engine said.
-    let diagnosis = diagnosis::of_stop(&hidden(stop, secrets), &known);
+    let diagnosis = error_diagnosis::of_stop(&hidden(stop, secrets), &known);
     Some(Stopped {
         step: stop.index,
         revision: step.removes.to_string(),

@@ -4,12 +4,12 @@ use super::DowngradeSafeArgs;
 use crate::commands::CommandContext;
 use crate::commands::project::{AtomicMethod, Project, not_as_a_whole};
 use crate::commands::unfinished::ResumedRun;
-use crate::database::Snapshot;
-use crate::domain::outcome::{Outcome, RunOutcome};
-use crate::domain::plan::Plan;
 use crate::error::Failure;
-use crate::failpoint;
-use crate::runner::{self, Parts};
+use rollback_core::failpoint;
+use rollback_core::outcome::{Outcome, RunOutcome};
+use rollback_core::plan::Plan;
+use rollback_core::runner::{self, Parts};
+use rollback_database::Snapshot;
 
 /// What makes a whole of the steps, where they are to be one. What was begun as a whole goes on as one.
 pub(super) fn whole(

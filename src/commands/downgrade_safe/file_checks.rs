@@ -4,15 +4,15 @@
 use super::HowArgs;
 use crate::commands::CommandContext;
 use crate::commands::project::Project;
-use crate::domain::command::Command;
-use crate::domain::names::in_short;
-use crate::domain::plan::Plan;
-use crate::domain::revision::RevisionId;
-use crate::domain::sql_files::rollback_blocker::{
+use crate::error::Failure;
+use rollback_core::command::Command;
+use rollback_core::names::in_short;
+use rollback_core::plan::Plan;
+use rollback_core::revision::RevisionId;
+use rollback_sql_files::rollback_blocker::{
     Chosen, RollbackBlocker, is_changed, is_same, obstacles,
 };
-use crate::domain::sql_files::supabase::{UnknownRemote, newer_rows};
-use crate::error::Failure;
+use rollback_sql_files::supabase::{UnknownRemote, newer_rows};
 
 /// What stands in the way of a plan, nothing for a project of Alembic.
 pub(in super::super) struct FileChecks {

@@ -7,15 +7,15 @@ use crate::commands::CommandContext;
 use crate::commands::journal_recorder::RunRecorder;
 use crate::commands::lock::Lock;
 use crate::commands::project::Project;
-use crate::domain::command::Command;
-use crate::domain::guard::{Before, GuardRefusal, Guarded, TARGET};
-use crate::domain::journal::{Checked, Entry, RunBackup};
-use crate::domain::names::in_short;
-use crate::domain::outcome::RunOutcome;
-use crate::domain::plan::Plan;
-use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};
 use crate::store::Store;
+use rollback_core::command::Command;
+use rollback_core::guard::{Before, GuardRefusal, Guarded, TARGET};
+use rollback_core::journal::{Checked, Entry, RunBackup};
+use rollback_core::names::in_short;
+use rollback_core::outcome::RunOutcome;
+use rollback_core::plan::Plan;
+use rollback_core::revision::RevisionId;
 
 /// How many lines of a difference are worth showing before the advice.
 const SHOWN_LINES: usize = 20;

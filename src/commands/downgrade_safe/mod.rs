@@ -23,21 +23,19 @@ pub(super) use self::guard_rollback::GuardRollback;
 pub(super) use self::next::undoing;
 pub(super) use self::options::repeating;
 use self::planned::Planned;
-use super::CommandContext;
-use super::audit_table;
 use super::journal_recorder::{self, RunRecorder};
 use super::lock::Lock;
 use super::project::Project;
-use super::report_writer;
 use super::unfinished::{self, ResumedRun};
-use crate::database::Snapshot;
-use crate::domain::journal::{BackupMoment, Run, RunBackup};
-use crate::domain::outcome::{Outcome, RunOutcome};
-use crate::domain::plan::Plan;
-use crate::domain::sql_files::rollback_blocker::Chosen;
+use super::{CommandContext, audit_table, report_writer};
 use crate::error::{Exit, Failure};
 use crate::store::Store;
 use crate::ui::RunSummary;
+use rollback_core::journal::{BackupMoment, Run, RunBackup};
+use rollback_core::outcome::{Outcome, RunOutcome};
+use rollback_core::plan::Plan;
+use rollback_database::Snapshot;
+use rollback_sql_files::rollback_blocker::Chosen;
 
 /// Plans, asks, runs and tells, and leaves a report of every run that was begun, gone on with or given up.
 pub fn run(args: &DowngradeSafeArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {

@@ -4,9 +4,9 @@ use super::DowngradeSafeArgs;
 use super::backup_policy::{RestoreOutcome, restoring};
 use super::options::resuming;
 use crate::commands::CommandContext;
-use crate::domain::journal::{BackupMoment, RunBackup};
-use crate::domain::outcome::{Commands, RunOutcome};
-use crate::domain::risk::verdict::UNANNOUNCED;
+use migration_forecast::risk::verdict::UNANNOUNCED;
+use rollback_core::journal::{BackupMoment, RunBackup};
+use rollback_core::outcome::{Commands, RunOutcome};
 
 /// What to do next, most urgent first.
 pub(super) fn advice(

@@ -7,7 +7,7 @@ use crate::commands::backup::VerifyArgs;
 use crate::commands::foresee::ProbeArgs;
 use crate::commands::policy_check::CircumstanceArgs;
 use crate::config::{duration_text, lock_timeout_text};
-use crate::domain::command::Command;
+use rollback_core::command::Command;
 
 /// For the rest of a run: consent is given again by a person, and what the record of the run has is not said again.
 pub(super) fn resuming(how: &HowArgs, command: Command) -> Command {
@@ -118,7 +118,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::domain::command::ProjectOptions;
+    use rollback_core::command::ProjectOptions;
 
     #[derive(Debug, Parser)]
     struct Typed {

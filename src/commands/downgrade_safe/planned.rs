@@ -9,14 +9,14 @@ use crate::commands::foresee::ShownForecast;
 use crate::commands::policy_check::{PolicyCheck, RunConditions, rule};
 use crate::commands::project::Project;
 use crate::commands::unfinished::ResumedRun;
-use crate::domain::command::Command;
-use crate::domain::diagnosis::DiagnosisContext;
-use crate::domain::dialect::Dialect;
-use crate::domain::finding_code::FindingCode;
-use crate::domain::plan::Plan;
-use crate::domain::policy::Consent;
 use crate::error::Failure;
 use crate::ui::{PlanFooter, PlanView};
+use error_diagnosis::DiagnosisContext;
+use rollback_core::command::Command;
+use rollback_core::dialect::Dialect;
+use rollback_core::finding_code::FindingCode;
+use rollback_core::plan::Plan;
+use rollback_core::policy::Consent;
 
 pub(in super::super) struct Planned {
     /// As typed, or in words.

@@ -10,13 +10,12 @@ use crate::commands::CommandContext;
 use crate::commands::lock::Lock;
 use crate::commands::project::Project;
 use crate::commands::unfinished::{self, ResumedRun};
-use crate::domain::connection::Identity;
-use crate::domain::finding_code::FindingCode;
-use crate::domain::finding_code::Level;
-use crate::domain::journal::Run;
-use crate::domain::outcome::SchemaLines;
 use crate::error::Failure;
 use crate::store::Store;
+use rollback_core::connection::Identity;
+use rollback_core::finding_code::{FindingCode, Level};
+use rollback_core::journal::Run;
+use rollback_core::outcome::SchemaLines;
 
 /// What a plan was made of, beside the version rows that it begins with.
 struct Basis {
@@ -129,7 +128,7 @@ fn stakes(planned: &Planned) -> BTreeSet<Stake> {
     let steps = planned.forecast.forecast.steps.iter().enumerate();
     steps
         .flat_map(|(step, findings)| {
-            let stake = move |finding: &crate::domain::finding::Finding| {
+            let stake = move |finding: &rollback_core::finding::Finding| {
                 (step, finding.code, finding.level)
             };
             findings.iter().map(stake)

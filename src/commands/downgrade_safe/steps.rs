@@ -8,11 +8,11 @@ use crate::commands::CommandContext;
 use crate::commands::journal_recorder::RunRecorder;
 use crate::commands::measure::Measure;
 use crate::commands::project::Project;
-use crate::domain::effect::{Announced, Consent};
-use crate::domain::outcome::{RunOutcome, SchemaLines};
-use crate::failpoint;
-use crate::runner::{Options, Parts};
 use crate::ui::{Progress, Verbosity};
+use rollback_core::effect::{Announced, Consent};
+use rollback_core::failpoint;
+use rollback_core::outcome::{RunOutcome, SchemaLines};
+use rollback_core::runner::{Options, Parts};
 
 /// From what age on an open transaction is worth a warning if a step may wait for a lock without a limit.
 const OLD_TRANSACTION: Duration = Duration::from_secs(5);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::dialect::Dialect;
-use crate::domain::forecast::{Direction, Event, EventKind, Followed, Host, Migrations};
-use crate::domain::operation::{Operation, Place};
-use crate::domain::revision::RevisionId;
-use crate::domain::sql::script::{Statement, statements};
+use migration_forecast::{Direction, Event, EventKind, Followed, Host, Migrations};
+use rollback_core::dialect::Dialect;
+use rollback_core::operation::{Operation, Place};
+use rollback_core::revision::RevisionId;
+use rollback_sql::script::{Statement, statements};
 
 /// A text of SQL and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

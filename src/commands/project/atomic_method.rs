@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{Project, Runs};
-use crate::domain::plan::Plan;
 use crate::error::Failure;
+use rollback_core::plan::Plan;
 
 /// What makes a whole of the steps.
 pub(in super::super) enum AtomicMethod {

@@ -9,19 +9,19 @@ use crate::commands::CommandContext;
 use crate::commands::connection::database_failure;
 use crate::commands::lock::Lock;
 use crate::commands::verifier::DatabaseAccess;
-use crate::database::{self, Database};
-use crate::domain::audit::Row;
-use crate::domain::checks::Leftover;
-use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
-use crate::domain::dialect::Dialect;
-use crate::domain::graph::Graph;
-use crate::domain::journal::{Checked, Rows, Run};
-use crate::domain::outcome::SchemaLines;
-use crate::domain::proof::{Doubt, Proof};
-use crate::domain::revision::Heads;
-use crate::domain::schema_model::SchemaModel;
 use crate::error::Failure;
-use crate::runner::Verifier as _;
+use rollback_core::audit::Row;
+use rollback_core::checks::Leftover;
+use rollback_core::connection::{ConnectionFacts, Identity, VersionTable};
+use rollback_core::dialect::Dialect;
+use rollback_core::graph::Graph;
+use rollback_core::journal::{Checked, Rows, Run};
+use rollback_core::outcome::SchemaLines;
+use rollback_core::proof::{Doubt, Proof};
+use rollback_core::revision::Heads;
+use rollback_core::runner::Verifier as _;
+use rollback_database::{self, Database};
+use rollback_schema::SchemaModel;
 
 /// Without one nobody can write or read the table of `[audit]`.
 const NOT_OURS: &str = "there is no connection of our own to this database";
@@ -38,7 +38,7 @@ impl Project {
         let DatabaseAccess::Direct { database, .. } = &mut self.watched.access else {
             return None;
         };
-        database::schema_model(database.as_mut(), dialect)
+        rollback_database::schema_model(database.as_mut(), dialect)
     }
 
     /// What looking ahead needs.
@@ -69,7 +69,7 @@ impl Project {
             database: Some(file.display().to_string()),
             ..facts.clone()
         };
-        let other = database::open(&facts, context.environment)
+        let other = rollback_database::open(&facts, context.environment)
             .map_err(|error| database_failure(&error))?;
         let own = std::mem::replace(database, other);
         let answer = ask(self);

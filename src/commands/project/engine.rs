@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::{Project, Source, interrupted_or};
 use crate::commands::CommandContext;
-use crate::domain::plan::Plan;
-use crate::domain::rendering::{RenderError, Rendering};
-use crate::domain::secret::mask;
-use crate::engine::alembic::AlembicEngine;
-use crate::engine::sql_files::running::SqlFiles;
-use crate::engine::{Engine, LockTimeoutScope};
 use crate::error::Failure;
+use rollback_alembic::AlembicEngine;
+use rollback_core::engine::{Engine, LockTimeoutScope};
+use rollback_core::plan::Plan;
+use rollback_core::rendering::{RenderError, Rendering};
+use rollback_core::secret::mask;
+use rollback_sql_files::engine::running::SqlFiles;
 
 /// What takes migrations back.
 pub(in super::super) enum Runs {

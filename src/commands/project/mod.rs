@@ -29,14 +29,14 @@ pub(super) use self::unrecorded::is_defect;
 use super::CommandContext;
 use super::measure::Measure;
 use super::verifier::StepVerifier;
-use crate::domain::command::{Command, ProjectOptions};
-use crate::domain::connection::Identity;
-use crate::domain::graph::Graph;
-use crate::domain::secret::Secret;
-use crate::engine::alembic::version_files::VersionFiles;
-use crate::engine::{Engine, EngineError};
 use crate::error::{Exit, Failure};
-use crate::runner::Verifier;
+use python_source::version_file::VersionFiles;
+use rollback_core::command::{Command, ProjectOptions};
+use rollback_core::connection::Identity;
+use rollback_core::engine::{Engine, EngineError};
+use rollback_core::graph::Graph;
+use rollback_core::runner::Verifier;
+use rollback_core::secret::Secret;
 
 /// A project and its database, observed.
 pub(super) struct Project {

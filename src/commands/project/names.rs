@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::Project;
-use crate::domain::connection::Identity;
-use crate::domain::database_identity::{DatabaseIdentity, DatabaseReference};
-use crate::domain::names::in_short;
+use rollback_core::connection::Identity;
+use rollback_core::database_identity::{DatabaseIdentity, DatabaseReference};
+use rollback_core::names::in_short;
 
 /// Names a database the same way each time. The loopback has several names.
 fn key(identity: &Identity) -> String {

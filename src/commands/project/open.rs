@@ -12,11 +12,11 @@ use crate::commands::revisions::History;
 use crate::commands::route::Route;
 use crate::commands::sql::project::is_sql_project;
 use crate::commands::verifier::{DatabaseAccess, StepVerifier};
-use crate::domain::connection::ConnectionFacts;
-use crate::domain::secret::Secret;
-use crate::engine::alembic::AlembicEngine;
-use crate::engine::{Current, Engine as _, Observation};
 use crate::error::Failure;
+use rollback_alembic::AlembicEngine;
+use rollback_core::connection::ConnectionFacts;
+use rollback_core::engine::{Current, Engine as _, Observation};
+use rollback_core::secret::Secret;
 
 /// What stood in the way of a session.
 pub(in super::super) enum Unopened {

@@ -1,10 +1,10 @@
 //! A step of SQL files that was cut off between two of its statements.
 
 use super::{Project, Runs};
-use crate::domain::journal::Run;
-use crate::domain::revision::RevisionId;
-use crate::domain::schema::{SchemaLines, fingerprint};
-use crate::engine::sql_files::running::InterruptedStep;
+use rollback_core::journal::Run;
+use rollback_core::revision::RevisionId;
+use rollback_core::schema::{SchemaLines, fingerprint};
+use rollback_sql_files::engine::running::InterruptedStep;
 
 /// What the database knows of it.
 pub(in super::super) struct PartialStep {

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::{Project, Rows};
 use crate::commands::CommandContext;
-use crate::domain::names::in_short;
-use crate::domain::plan::{Plan, PlanError};
-use crate::domain::revision::RevisionId;
-use crate::domain::target::Target;
 use crate::error::Failure;
-use crate::runner::Verifier as _;
+use rollback_core::names::in_short;
+use rollback_core::plan::{Plan, PlanError};
+use rollback_core::revision::RevisionId;
+use rollback_core::runner::Verifier as _;
+use rollback_core::target::Target;
 
 /// How many commands are worth showing one by one.
 const MOST_COMMANDS: usize = 10;

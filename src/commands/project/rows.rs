@@ -3,12 +3,12 @@
 use super::Project;
 use crate::commands::connection::database_failure;
 use crate::commands::verifier::DatabaseAccess;
-use crate::domain::connection::{VersionRows, VersionTable};
-use crate::domain::names::in_short;
-use crate::domain::revision::{Heads, RevisionId};
-use crate::domain::version_rows::defects;
-use crate::engine::Current;
 use crate::error::Failure;
+use rollback_core::connection::{VersionRows, VersionTable};
+use rollback_core::engine::Current;
+use rollback_core::names::in_short;
+use rollback_core::revision::{Heads, RevisionId};
+use rollback_core::version_rows::defects;
 
 /// The version rows and who said so.
 #[derive(Debug, Clone)]

@@ -1,7 +1,5 @@
 //! A project of SQL files and its database, opened.
 
-use std::collections::BTreeMap;
-
 use super::{Project, Rows, Runs, Source};
 use crate::commands::CommandContext;
 use crate::commands::health_checks::HealthChecks;
@@ -11,32 +9,32 @@ use crate::commands::project::as_migrations::{self, SqlMigrations};
 use crate::commands::route::Route;
 use crate::commands::sql::project::OpenSqlProject;
 use crate::commands::verifier::{DatabaseAccess, StepVerifier};
-use crate::database;
-use crate::domain::connection::ConnectionFacts;
-use crate::domain::dialect::Dialect;
-use crate::domain::graph::GraphError;
-use crate::domain::journal::Begun;
-use crate::domain::names::and;
-use crate::domain::plan::Plan;
-use crate::domain::rendering::{self, Rendering};
-use crate::domain::revision::RevisionId;
-use crate::domain::secret::{Secret, mask};
-use crate::domain::sql::script;
-use crate::domain::sql_files::file::MigrationFile;
-use crate::domain::sql_files::history::{
-    Dependency, GONE, History, HistoryRecord, Kind, Removability, UNKNOWN,
-};
-use crate::domain::sql_files::inconsistency::{inconsistencies, note_on_form};
-use crate::domain::sql_files::rollback_blocker::{self, Chosen, Files};
-use crate::domain::sql_files::script_mode::{ScriptMode, way};
-use crate::domain::sql_files::supabase;
-use crate::domain::target::TargetError;
-use crate::engine::alembic::version_files::VersionFiles;
-use crate::engine::sql_files::folder::Folder;
-use crate::engine::sql_files::history_table::{By, Tables, writable};
-use crate::engine::sql_files::running::{Connect, Script, SqlFiles};
 use crate::error::Failure;
 use crate::ui::RegisteredMigration;
+use python_source::version_file::VersionFiles;
+use rollback_core::connection::ConnectionFacts;
+use rollback_core::dialect::Dialect;
+use rollback_core::graph::GraphError;
+use rollback_core::journal::Begun;
+use rollback_core::names::and;
+use rollback_core::plan::Plan;
+use rollback_core::rendering::{self, Rendering};
+use rollback_core::revision::RevisionId;
+use rollback_core::secret::{Secret, mask};
+use rollback_core::target::TargetError;
+use rollback_sql::script;
+use rollback_sql_files::engine::folder::Folder;
+use rollback_sql_files::engine::history_table::{By, Tables, writable};
+use rollback_sql_files::engine::running::{Connect, Script, SqlFiles};
+use rollback_sql_files::file::MigrationFile;
+use rollback_sql_files::history::{
+    Dependency, GONE, History, HistoryRecord, Kind, Removability, UNKNOWN,
+};
+use rollback_sql_files::inconsistency::{inconsistencies, note_on_form};
+use rollback_sql_files::rollback_blocker::{self, Chosen, Files};
+use rollback_sql_files::script_mode::{ScriptMode, way};
+use rollback_sql_files::supabase;
+use std::collections::BTreeMap;
 
 /// What is known of a project of SQL files beside the order of its migrations.
 #[derive(Debug, Clone)]
@@ -508,7 +506,7 @@ fn connecting(facts: &ConnectionFacts, context: &CommandContext<'_>) -> Connect 
     let (facts, environment) = (facts.clone(), context.environment.clone());
     let limit = context.settings.lock_limit();
     Box::new(move || {
-        database::execution(&facts, &environment, limit).map_err(|error| error.to_string())
+        rollback_database::execution(&facts, &environment, limit).map_err(|error| error.to_string())
     })
 }
 

@@ -2,14 +2,14 @@
 //! migrations make.
 
 use super::{Project, Runs, Source};
-use crate::domain::connection::VersionTable;
-use crate::domain::dialect::Dialect;
-use crate::domain::forecast::{EventKind, Migrations as _};
-use crate::domain::names::{TOLD, some};
-use crate::domain::operation::Operation;
-use crate::domain::revision::RevisionId;
-use crate::domain::version_rows::{Defect, defects};
 use crate::error::Failure;
+use migration_forecast::{EventKind, Migrations as _};
+use rollback_core::connection::VersionTable;
+use rollback_core::dialect::Dialect;
+use rollback_core::names::{TOLD, some};
+use rollback_core::operation::Operation;
+use rollback_core::revision::RevisionId;
+use rollback_core::version_rows::{Defect, defects};
 
 /// The tables of a database that no version row accounts for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::domain::connection::ConnectionFacts;
-use crate::domain::dialect::Dialect;
+use rollback_core::connection::ConnectionFacts;
+use rollback_core::dialect::Dialect;
 
 /// The command for a database and a file; `None` for a server that has no such client.
 pub(super) fn by_hand(facts: &ConnectionFacts, file: &Path) -> Option<String> {
@@ -62,7 +62,7 @@ fn joined(words: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::url;
+    use rollback_database::url;
 
     #[test]
     fn each_server_has_its_own_command_and_none_has_the_password() {

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::commands::CommandContext;
 use crate::commands::backup_service::BackupService;
 use crate::commands::journal_recorder::{store, store_failure};
-use crate::domain::backup::{Manifest, VERSION};
-use crate::domain::time::{self, Precision};
 use crate::error::Failure;
 use crate::store::{self, NotFound};
+use rollback_core::backup::{Manifest, VERSION};
+use rollback_core::time::{self, Precision};
 
 /// How each kind of file begins, and SQLAlchemy's name of its server.
 const KINDS: [(&[u8], &str); 5] = [

@@ -6,12 +6,12 @@ use crate::commands::lock::Lock;
 use crate::commands::project::{Project, Unopened, name_to_type, reference};
 use crate::commands::whose_run::Purpose;
 use crate::commands::{CommandContext, unfinished};
-use crate::database::{self, Database};
-use crate::domain::backup::Manifest;
-use crate::domain::connection::{ConnectionFacts, Identity, VersionTable};
-use crate::domain::journal::Run;
 use crate::error::{Exit, Failure};
 use crate::store::Store;
+use rollback_core::backup::Manifest;
+use rollback_core::connection::{ConnectionFacts, Identity, VersionTable};
+use rollback_core::journal::Run;
+use rollback_database::{self, Database};
 
 /// The database that is replaced, locked for as long as this value lives.
 pub(super) enum Target {
@@ -52,7 +52,7 @@ impl Target {
             "the project could not be opened, so the database is the one that the URL names: {}",
             failure.message
         ));
-        let mut database = database::open_to_replace(&facts, context.environment)
+        let mut database = rollback_database::open_to_replace(&facts, context.environment)
             .map_err(|error| database_failure(&error))?;
         let identity = database
             .identity()

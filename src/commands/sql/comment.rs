@@ -7,11 +7,11 @@ use clap::Args;
 
 use super::project::files;
 use crate::commands::CommandContext;
-use crate::domain::dialect::Dialect;
-use crate::domain::sql_files::file::{self, Form, MigrationFile};
-use crate::engine::sql_files::folder::Folder;
-use crate::engine::sql_files::writing;
 use crate::error::Failure;
+use rollback_core::dialect::Dialect;
+use rollback_sql_files::engine::folder::Folder;
+use rollback_sql_files::engine::writing;
+use rollback_sql_files::file::{self, Form, MigrationFile};
 
 /// Make the rollback block of a file a comment, so that nobody runs it with the file.
 ///

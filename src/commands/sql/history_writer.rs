@@ -8,10 +8,10 @@ use super::project::OpenSqlProject;
 use crate::commands::CommandContext;
 use crate::commands::lock::Lock;
 use crate::config;
-use crate::domain::query::{Execution, RunError};
-use crate::domain::sql_files::history::History;
-use crate::engine::sql_files::history_table::By;
 use crate::error::Failure;
+use rollback_core::query::{Execution, RunError};
+use rollback_sql_files::engine::history_table::By;
+use rollback_sql_files::history::History;
 
 /// How another run is waited for.
 #[derive(Debug, Args)]

@@ -4,9 +4,9 @@ use clap::Args;
 
 use super::history_writer::{HistoryWriter, WaitArgs, told};
 use crate::commands::CommandContext;
-use crate::database::SCHEMA_OF_POSTGRES;
-use crate::engine::sql_files::history_table::{Installation, VERSION};
 use crate::error::Failure;
+use rollback_database::SCHEMA_OF_POSTGRES;
+use rollback_sql_files::engine::history_table::{Installation, VERSION};
 
 /// Make the tables of the migration history, or bring those of an older version up to now.
 ///

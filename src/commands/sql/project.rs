@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use crate::commands::CommandContext;
 use crate::commands::connection::{database_failure, discovery};
 use crate::config::EngineKind;
-use crate::database::{self, Database};
-use crate::domain::connection::{ConnectionFacts, Identity};
-use crate::domain::dialect::Dialect;
-use crate::domain::query::Execution;
-use crate::domain::secret::Secret;
-use crate::engine::alembic::AlembicEngine;
-use crate::engine::sql_files::folder::{Folder, find};
-use crate::engine::sql_files::history_table::Tables;
 use crate::error::Failure;
+use rollback_alembic::AlembicEngine;
+use rollback_core::connection::{ConnectionFacts, Identity};
+use rollback_core::dialect::Dialect;
+use rollback_core::query::Execution;
+use rollback_core::secret::Secret;
+use rollback_database::{self, Database};
+use rollback_sql_files::engine::folder::{Folder, find};
+use rollback_sql_files::engine::history_table::Tables;
 
 /// Where the database is, if no setting of ours says so.
 const VARIABLES: [&str; 2] = ["SUPABASE_DB_URL", "DATABASE_URL"];
@@ -64,7 +64,7 @@ fn connection(context: &CommandContext<'_>) -> Result<ConnectionFacts, Failure> 
             "set ROLLBACK_DATABASE_URL, such as postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
         ));
     };
-    database::url::parse(url.reveal(), context.dir).map_err(|error| {
+    rollback_database::url::parse(url.reveal(), context.dir).map_err(|error| {
         Failure::user(format!("the database URL cannot be used: {error}"))
             .hint("write it so: postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
     })
@@ -110,7 +110,7 @@ impl OpenSqlProject {
     pub(in super::super) fn open(context: &CommandContext<'_>) -> Result<Self, Failure> {
         let facts = connection(context)?;
         let dialect = dialect(&facts)?;
-        let mut database = database::open(&facts, context.environment)
+        let mut database = rollback_database::open(&facts, context.environment)
             .map_err(|error| database_failure(&error))?;
         let identity = database
             .identity()
@@ -134,7 +134,7 @@ impl OpenSqlProject {
         &self,
         context: &CommandContext<'_>,
     ) -> Result<Box<dyn Execution>, Failure> {
-        database::execution(
+        rollback_database::execution(
             &self.facts,
             context.environment,
             context.settings.lock_limit(),

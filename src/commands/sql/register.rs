@@ -6,14 +6,14 @@ use clap::Args;
 
 use super::history_writer::{HistoryWriter, WaitArgs};
 use crate::commands::CommandContext;
-use crate::domain::revision::RevisionId;
-use crate::domain::sql_files::file::{Form, Malformed, MigrationFile, named};
-use crate::domain::sql_files::history::{Dependency, History};
-use crate::domain::sql_files::registration::{Change, Registration, RegistrationIssue};
-use crate::engine::sql_files::folder::Folder;
-use crate::engine::sql_files::history_table::writable;
 use crate::error::Failure;
 use crate::ui::{Entry, RegistrationResult, State};
+use rollback_core::revision::RevisionId;
+use rollback_sql_files::engine::folder::Folder;
+use rollback_sql_files::engine::history_table::writable;
+use rollback_sql_files::file::{Form, Malformed, MigrationFile, named};
+use rollback_sql_files::history::{Dependency, History};
+use rollback_sql_files::registration::{Change, Registration, RegistrationIssue};
 
 /// Write migrations down as applied, with their rollback SQL; once more for one whose file was changed.
 ///

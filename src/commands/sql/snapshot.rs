@@ -8,16 +8,16 @@ use sha2::{Digest as _, Sha256};
 use super::history_writer::{HistoryWriter, WaitArgs, told};
 use crate::commands::CommandContext;
 use crate::commands::connection::database_failure;
-use crate::database::{SCHEMA_OF_POSTGRES, schema_of};
-use crate::domain::audit;
-use crate::domain::dialect::Dialect;
-use crate::domain::query::{RunError, always};
-use crate::domain::revision::RevisionId;
-use crate::domain::schema::{Difference, SchemaLines};
-use crate::domain::sql_files::file::named;
-use crate::domain::sql_files::history::Snapshot;
 use crate::error::Failure;
 use crate::ui::SnapshotDiffView;
+use rollback_core::audit;
+use rollback_core::dialect::Dialect;
+use rollback_core::query::{RunError, always};
+use rollback_core::revision::RevisionId;
+use rollback_core::schema::{Difference, SchemaLines};
+use rollback_database::{SCHEMA_OF_POSTGRES, schema_of};
+use rollback_sql_files::file::named;
+use rollback_sql_files::history::Snapshot;
 
 /// Keep the schema as it is, and compare it later.
 ///

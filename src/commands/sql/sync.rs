@@ -8,16 +8,16 @@ use clap::Args;
 use super::history_writer::{HistoryWriter, WaitArgs, told};
 use super::register::{advise, entry, name, plain, unread};
 use crate::commands::CommandContext;
-use crate::domain::revision::RevisionId;
-use crate::domain::sql_files::file::MigrationFile;
-use crate::domain::sql_files::inconsistency::duplicate;
-use crate::domain::sql_files::live::{SchemaEvidence, evidence};
-use crate::domain::sql_files::registration::{Change, FileStatus, Registration, RegistrationIssue};
-use crate::domain::sql_files::supabase::duplicate_versions;
-use crate::engine::sql_files::history_table::writable;
-use crate::engine::sql_files::live_schema;
 use crate::error::{Exit, Failure};
 use crate::ui::{Entry, NotRegistered, RegistrationResult, State};
+use rollback_core::revision::RevisionId;
+use rollback_sql_files::engine::history_table::writable;
+use rollback_sql_files::engine::live_schema;
+use rollback_sql_files::file::MigrationFile;
+use rollback_sql_files::inconsistency::duplicate;
+use rollback_sql_files::live::{SchemaEvidence, evidence};
+use rollback_sql_files::registration::{Change, FileStatus, Registration, RegistrationIssue};
+use rollback_sql_files::supabase::duplicate_versions;
 
 /// Register the applied migrations that are not registered yet.
 ///

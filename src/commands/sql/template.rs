@@ -7,11 +7,11 @@ use clap::Args;
 use super::comment::{file_of, typed};
 use super::project::files;
 use crate::commands::CommandContext;
-use crate::domain::figures::count;
-use crate::domain::sql_files::file::{self, MigrationFile};
-use crate::domain::sql_files::template::{Template, template};
-use crate::engine::sql_files::writing;
 use crate::error::Failure;
+use rollback_core::figures::count;
+use rollback_sql_files::engine::writing;
+use rollback_sql_files::file::{self, MigrationFile};
+use rollback_sql_files::template::{Template, template};
 
 /// Write a rollback block for a migration: the inverse of each of its statements, last first.
 ///

@@ -5,11 +5,11 @@ use crate::commands::CommandContext;
 use crate::commands::downgrade_safe::undoing as undoing_by;
 use crate::commands::journal_recorder::{store, store_failure};
 use crate::commands::project::Project;
-use crate::domain::figures::count;
-use crate::domain::journal::{CrashState, Run, RunBackup, to_go_back};
-use crate::domain::revision::RevisionId;
 use crate::error::{Exit, Failure};
 use crate::store::Store;
+use rollback_core::figures::count;
+use rollback_core::journal::{CrashState, Run, RunBackup, to_go_back};
+use rollback_core::revision::RevisionId;
 
 /// How many lines of a difference are worth showing before the advice.
 const SHOWN_LINES: usize = 20;

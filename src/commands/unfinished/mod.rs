@@ -9,11 +9,11 @@ use super::CommandContext;
 use super::journal_recorder::{append, reopen, store_failure};
 use super::project::Project;
 use super::whose_run::{self, Purpose};
-use crate::database::LeftoverSnapshot;
-use crate::domain::database_identity::DatabaseReference;
-use crate::domain::journal::{Entry, Run};
 use crate::error::{Exit, Failure};
 use crate::store::Store;
+use rollback_core::database_identity::DatabaseReference;
+use rollback_core::journal::{Entry, Run};
+use rollback_database::LeftoverSnapshot;
 
 /// The newest run on this database that did not reach its target and was not given up.
 pub(super) fn find(

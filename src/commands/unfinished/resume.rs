@@ -4,24 +4,23 @@ use std::path::{Path, PathBuf};
 
 use super::kept_copy;
 use super::messages::{cannot_go_on, finding, nothing_to_resume, told};
-use crate::commands::CommandContext;
 use crate::commands::backup_service::BackupService;
 use crate::commands::downgrade_safe::DowngradeSafeArgs;
 use crate::commands::journal_recorder::{append, digest, reopen};
 use crate::commands::policy_check::PolicyCheck;
 use crate::commands::project::Project;
-use crate::commands::whose_run;
+use crate::commands::{CommandContext, whose_run};
 use crate::config::BackupWhen;
-use crate::database::LeftoverSnapshot;
-use crate::domain::backup::Verified;
-use crate::domain::journal::{AtomicRun, CrashState, Entry, Run};
-use crate::domain::plan::Plan;
-use crate::domain::policy::RunContext;
-use crate::domain::revision::RevisionId;
-use crate::domain::schema::Difference;
 use crate::error::{Exit, Failure};
-use crate::failpoint;
 use crate::store::Store;
+use rollback_core::backup::Verified;
+use rollback_core::failpoint;
+use rollback_core::journal::{AtomicRun, CrashState, Entry, Run};
+use rollback_core::plan::Plan;
+use rollback_core::policy::RunContext;
+use rollback_core::revision::RevisionId;
+use rollback_core::schema::Difference;
+use rollback_database::LeftoverSnapshot;
 
 /// An unfinished run, examined and planned anew.
 pub(in super::super) struct ResumedRun {

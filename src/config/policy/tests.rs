@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::file::FILE;
 use crate::config::resolve;
-use crate::domain::finding_code::FindingCode;
+use rollback_core::finding_code::FindingCode;
 
 /// The rules that a file and the environment come to, or the sentence of the refusal with its hints.
 fn settled(file: &str, environment: &[(&str, &str)]) -> Result<Policy, String> {

@@ -1,6 +1,6 @@
 //! The table of diagnoses is the catalogue.
 
-use rollback::domain::diagnosis::rows;
+use error_diagnosis::rows;
 
 use super::{hold, read};
 

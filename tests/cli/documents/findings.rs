@@ -1,6 +1,6 @@
 //! The table of findings names what the rules find.
 
-use rollback::domain::finding_code::FindingCode;
+use rollback_core::finding_code::FindingCode;
 
 use super::{read, rows};
 

@@ -162,7 +162,7 @@ fn the_example_in_the_readme_sets_every_setting() {
     let keys: BTreeSet<&str> = settings().map(|(key, _)| key).collect();
     assert_eq!(set, keys, "the example of rollback.toml in README.md");
     let project = Project::empty().file("rollback.toml", &file.text);
-    let none = rollback::process::Environment::new();
+    let none = rollback_system::process::Environment::new();
     let flags = PartialSettings::default();
     resolve(flags, &none, project.root(), None).expect("the example");
 }

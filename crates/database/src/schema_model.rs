@@ -1,0 +1,26 @@
+//! The schema of a database as objects, in one query.
+
+use std::time::Duration;
+
+use super::DatabaseReader;
+use rollback_core::dialect::Dialect;
+use rollback_schema::{Release, SchemaModel};
+
+/// A server reads the catalog of some thousand tables in seconds.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Reads the schema as objects; `None` if it cannot be read. What the model has no object for is left out.
+///
+/// The rows are those of [`SchemaModel::of_rows`], and last the position by which they are sorted.
+pub fn schema_model(database: &mut dyn DatabaseReader, dialect: Dialect) -> Option<SchemaModel> {
+    let query = match dialect {
+        Dialect::Postgres => include_str!("schema_model/postgres.sql"),
+        Dialect::MySql => include_str!("schema_model/mysql.sql"),
+        Dialect::Sqlite => include_str!("schema_model/sqlite.sql"),
+    };
+    let rows = database.query(query, LIMIT).ok()??;
+    Some(SchemaModel {
+        library: database.library().and_then(Release::of),
+        ..SchemaModel::of_rows(&rows, dialect)
+    })
+}
