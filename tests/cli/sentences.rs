@@ -55,7 +55,6 @@ const PARSERS: &[&str] = &[
     "crates/alembic/src/",
     "crates/forecast/src/python/",
     "crates/python-source/src/",
-    "crates/sql-files/src/engine/running.rs",
     "src/ui/prompt.rs",
     "src/ui/terminal.rs",
 ];
@@ -285,8 +284,9 @@ fn scan(folder: &Path, found: &mut Vec<String>) {
             .display()
             .to_string();
         let begins_in = |list: &[&str]| list.iter().any(|begin| place.starts_with(begin));
-        let is_test =
-            place.ends_with("tests.rs") || place.ends_with("fuzz.rs") || place.ends_with("tests");
+        let is_test = ["tests.rs", "fuzz.rs", "testing.rs", "tests"]
+            .iter()
+            .any(|end| place.ends_with(end));
         if is_test || begins_in(READERS) {
             continue;
         }

@@ -205,7 +205,7 @@ fn place(stderr: &str, step: &Step) -> Option<(String, u64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rollback_core::graph::drawn;
+    use rollback_core::testing::drawn;
 
     #[test]
     fn the_innermost_line_of_the_version_file_is_taken() {

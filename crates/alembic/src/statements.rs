@@ -135,7 +135,7 @@ mod tests {
     fn step(drawing: &str, rows: &[&str], target: &str) -> Step {
         let rows: Vec<RevisionId> = rows.iter().copied().map(RevisionId::from).collect();
         let plan = Plan::new(
-            &rollback_core::graph::drawn(drawing),
+            &rollback_core::testing::drawn(drawing),
             &rows,
             &target.parse().unwrap(),
         );

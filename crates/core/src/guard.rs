@@ -120,9 +120,9 @@ impl Before {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::drawn;
     use crate::names::list;
     use crate::revision::Revision;
+    use crate::testing::drawn;
 
     const DIAMOND: &str = "base0; a1:base0; b1:base0; m:a1,b1; top:m";
 

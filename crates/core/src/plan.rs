@@ -177,7 +177,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::drawn;
+    use crate::testing::drawn;
 
     /// Plans and writes each step as `argument => heads after`.
     fn plan(drawing: &str, rows: &[&str], target: &str) -> Vec<String> {

@@ -1,6 +1,8 @@
 //! Values for tests.
 
+use super::graph::{Graph, GraphError};
 use super::operation::{ColumnType, Family};
+use super::revision::Revision;
 
 /// A type by its SQL: enough of it for tests.
 pub fn kind(written: &str) -> ColumnType {
@@ -43,4 +45,32 @@ pub fn kind(written: &str) -> ColumnType {
         values,
         written: written.to_owned(),
     }
+}
+
+/// Builds a graph from a drawing in words: `a; b:a; m:a,b; y:x+dep #label`.
+pub fn drawn(drawing: &str) -> Graph {
+    try_drawn(drawing).expect("the drawing is a history")
+}
+
+pub(crate) fn try_drawn(drawing: &str) -> Result<Graph, GraphError> {
+    let names = |text: &str| -> Vec<String> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    Graph::new(drawing.split(';').map(|script| {
+        let (script, labels) = script.split_once('#').unwrap_or((script, ""));
+        let (id, links) = script.split_once(':').unwrap_or((script, ""));
+        let (down, depends_on) = links.split_once('+').unwrap_or((links, ""));
+        Revision {
+            id: id.trim().to_owned(),
+            down_revisions: names(down),
+            depends_on: names(depends_on),
+            branch_labels: names(labels),
+            message: format!("message of {}", id.trim()),
+            ..Revision::default()
+        }
+    }))
 }

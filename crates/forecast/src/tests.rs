@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use super::*;
 use rollback_core::finding::{FailurePrediction, Finding};
 use rollback_core::finding_code::{FindingCode, Level};
-use rollback_core::graph::drawn;
 use rollback_core::operation::{ColumnDefinition, Name, Recreate, TableName, UniqueScope};
 use rollback_core::plan::Plan;
+use rollback_core::testing::drawn;
 
 fn place(line: u32) -> Place {
     Place {

@@ -4,6 +4,7 @@
 //! `UPDATE_DOCS=1 cargo test --test cli documents`; the rest is mended by hand where the failure says.
 
 mod benchmarks;
+mod crates;
 mod deploy;
 mod diagnosis;
 mod examples;

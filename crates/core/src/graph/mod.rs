@@ -407,40 +407,11 @@ impl Graph {
     }
 }
 
-/// Builds a graph from a drawing in words: `a; b:a; m:a,b; y:x+dep #label`.
-#[cfg(any(test, feature = "testing"))]
-pub fn drawn(drawing: &str) -> Graph {
-    try_drawn(drawing).expect("the drawing is a history")
-}
-
-#[cfg(any(test, feature = "testing"))]
-fn try_drawn(drawing: &str) -> Result<Graph, GraphError> {
-    let names = |text: &str| -> Vec<String> {
-        text.split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect()
-    };
-    Graph::new(drawing.split(';').map(|script| {
-        let (script, labels) = script.split_once('#').unwrap_or((script, ""));
-        let (id, links) = script.split_once(':').unwrap_or((script, ""));
-        let (down, depends_on) = links.split_once('+').unwrap_or((links, ""));
-        Revision {
-            id: id.trim().to_owned(),
-            down_revisions: names(down),
-            depends_on: names(depends_on),
-            branch_labels: names(labels),
-            message: format!("message of {}", id.trim()),
-            ..Revision::default()
-        }
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::{Plan, Step};
+    use crate::testing::{drawn, try_drawn};
 
     fn set(ids: &[&str]) -> Heads {
         ids.iter().copied().map(RevisionId::from).collect()

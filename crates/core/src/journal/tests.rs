@@ -1,7 +1,7 @@
 use super::*;
-use crate::graph::drawn;
 use crate::plan::{Plan, Step};
 use crate::proof::{Counted, Doubt, PostgresEvidence};
+use crate::testing::drawn;
 
 const LINE: &str = "a; b:a; c:b";
 

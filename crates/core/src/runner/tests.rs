@@ -6,11 +6,11 @@ use crate::checks::{Health, Removed};
 use crate::engine::{
     Current, Ended, EngineError, Judge, Keep, Listener, Observation, Sequence, StepRun,
 };
-use crate::graph::drawn;
 use crate::outcome::{Difference, Outcome};
 use crate::proof::{Proof, SqliteEvidence, StepSession};
 use crate::query::{Queries, QueryError, TextRows};
 use crate::revision::RevisionId;
+use crate::testing::drawn;
 
 /// A database and everything that happened around it, in order.
 #[derive(Clone, Default)]
