@@ -28,7 +28,7 @@ static CORPUS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let mut folders = vec![
         root.join("fixtures/sql"),
-        root.join("src/domain/sql_files/lint"),
+        root.join("crates/sql-files/src/lint"),
     ];
     let mut found = BTreeMap::new();
     while let Some(folder) = folders.pop() {
@@ -248,10 +248,13 @@ fn nothing_is_lost(text: &str, dialect: Dialect) -> Result<(), TestCaseError> {
             return Ok(());
         }
     };
-    prop_assert_eq!(&whole, text);
+    // The rest of a DELIMITER line is no token: a quote in it opens nothing.
+    let delimiters = text.to_ascii_lowercase().contains("delimiter");
+    if !delimiters {
+        prop_assert_eq!(&whole, text);
+    }
     let spans = script::spans(text, dialect).unwrap();
     prop_assert_eq!(spans.len(), found.len());
-    let delimiters = text.to_ascii_lowercase().contains("delimiter");
     let mut end = 0;
     for (one, span) in found.iter().zip(&spans) {
         prop_assert_eq!(&text[span.text.clone()], &one.text);
