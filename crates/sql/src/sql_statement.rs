@@ -1,9 +1,11 @@
 //! What a statement of a migration makes, changes and takes away, by the words that it begins with.
 
+mod alter;
 mod read;
 
 use super::words::{Name, Part, Reader};
-pub use read::{arguments, constraint, is_settings, read, tokens};
+pub use alter::constraint;
+pub use read::{arguments, is_settings, read, tokens};
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
