@@ -81,7 +81,7 @@ pub(crate) fn applied(database: &TestDatabase<'_>, down: &str) -> Project {
     let mut execution =
         rollback_database::execution(&database.facts(), &database_environment(), limit).unwrap();
     let mut texts = tables
-        .install(execution.as_mut(), "SELECT ''")
+        .install(execution.as_mut(), rollback_database::SCHEMA_OF_POSTGRES)
         .unwrap()
         .statements;
     let by = By {
