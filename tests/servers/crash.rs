@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use rollback_core::schema::SchemaLines;
 use serde_json::json;
 
+use crate::lock_timeout::until;
 use crate::project::Project;
 use crate::support::{Kind, Server, Shared, TestDatabase};
 use crate::walk::{events, rows, schema, until_step, upgraded};
@@ -130,6 +131,19 @@ fn a_crash_of_a_run_that_goes_on_is_gone_on_with_too() {
         .run("downgrade-safe --resume -y --allow-failing")
         .exits(0);
     assert_eq!((rows(&database), schema(&database)), expected);
+}
+
+/// Waits until the intent of a step, counted from 0, is recorded. The engine says "Running downgrade" before it is told to
+/// begin, and a step that has not begun is a failure of another kind.
+pub(crate) fn until_intended(project: &Project, step: usize) {
+    let intent = format!(r#""entry":"intent","step":{step},"#);
+    until(|| {
+        let mut runs = project.root().join(".rollback/runs").read_dir().unwrap();
+        let journal = runs.next().unwrap().unwrap().path().join("journal.jsonl");
+        std::fs::read_to_string(journal).unwrap().contains(&intent)
+    });
+    // The lock is looked at once more before the step begins, and the step takes a second.
+    std::thread::sleep(Duration::from_millis(300));
 }
 
 /// Waits until the second step of `slow` is at work. What is said afterwards goes nowhere as soon as that is dropped.
@@ -282,6 +296,7 @@ fn the_server_is_killed_in_the_middle_of_a_step(kind: Kind) {
         2,
     );
     let words = until_told(&mut child, "Running downgrade 4444aaaa");
+    until_intended(&project, 1);
     server.kill9();
     drop(words);
     let output = child.wait_with_output().unwrap();

@@ -9,8 +9,7 @@ use rollback_core::connection::{VersionRows, VersionTable};
 use rollback_core::schema::SchemaLines;
 use serde_json::{Value, json};
 
-use crate::crash::until_told;
-use crate::lock_timeout::until;
+use crate::crash::{until_intended, until_told};
 use crate::project::{Project, Run};
 use crate::support::{Kind, PASSWORD, Server, TestDatabase, mysql_folder};
 
@@ -230,13 +229,7 @@ fn a_server_that_stops_during_a_step_leaves_the_state_unknown_until_it_is_back(k
         2,
     );
     let mut words = until_told(&mut child, "Running downgrade 4444aaaa");
-    // The engine says so before it is told to begin. Before the intent is recorded, the step has not begun.
-    until(|| {
-        let mut runs = project.root().join(".rollback/runs").read_dir().unwrap();
-        let journal = runs.next().unwrap().unwrap().path().join("journal.jsonl");
-        let journal = std::fs::read_to_string(journal).unwrap();
-        journal.contains(r#""entry":"intent","step":1"#)
-    });
+    until_intended(&project, 1);
     server.stop();
     let run = end_of(&project, child, seen).exits(5);
     let mut said = String::new();
