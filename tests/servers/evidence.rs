@@ -420,7 +420,8 @@ fn a_table_beyond_the_budget_is_estimated(kind: Kind) {
         table: table("large"),
     };
     // SQLite may have counted all before it hears that the time is over.
-    let answer = (0..50)
+    let attempts = if kind == Kind::Sqlite { 50 } else { 1 };
+    let answer = (0..attempts)
         .filter_map(|_| {
             DatabaseProbe::new(ours.as_mut(), dialect(kind), BUDGET, short).ask(&question)
         })
