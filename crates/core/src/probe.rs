@@ -129,7 +129,7 @@ pub struct Answer {
     pub query: String,
 }
 
-/// Nobody answers: there is no database at hand, or it is not to be asked.
+/// Answers nothing: no database is available, or it may not be asked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoProbe;
 
@@ -141,6 +141,6 @@ impl Probe for NoProbe {
 
 /// Who answers. The same question is asked once only.
 pub trait Probe {
-    /// `None` where there is no database to ask, no time left, or the query failed.
+    /// `None` if no database can be asked, no time is left, or the query failed.
     fn ask(&mut self, question: &Question) -> Option<Answer>;
 }

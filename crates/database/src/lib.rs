@@ -259,15 +259,15 @@ pub type Limited<T> = Result<Option<T>, DatabaseError>;
 /// What is looked at after a step, as of one moment.
 #[derive(Debug)]
 pub struct DatabaseSnapshot {
-    /// As [`Look::version_rows`] has it.
+    /// As [`DatabaseReader::version_rows`] has it.
     pub rows: VersionRows,
-    /// As [`Look::schema`] has it.
+    /// As [`DatabaseReader::schema`] has it.
     pub schema: SchemaLines,
-    /// As [`Look::row_counts`] has it.
+    /// As [`DatabaseReader::row_counts`] has it.
     pub counts: Option<Counts>,
-    /// As [`Look::faults`] has it.
+    /// As [`DatabaseReader::faults`] has it.
     pub faults: Option<(Faults, BTreeSet<String>)>,
-    /// As [`Look::snapshot`] has it, of before the rows were counted.
+    /// As [`DatabaseReader::snapshot`] has it, of before the rows were counted.
     pub snapshot: Option<String>,
 }
 

@@ -64,7 +64,7 @@ impl SchemaModel {
         }
     }
 
-    /// Puts together rows of kind, schema, table or type, name, and the five values of a [`Row`]; those of one object
+    /// Puts together rows of kind, schema, table or type, name, and the five values of a row; those of one object
     /// in the order of its columns. A kind that is not known is left out.
     pub fn of_rows(rows: &TextRows, dialect: Dialect) -> Self {
         let mut objects: BTreeMap<_, Vec<Row<'_>>> = BTreeMap::new();

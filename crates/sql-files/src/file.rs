@@ -118,7 +118,7 @@ pub fn version(id: &RevisionId) -> &str {
 
 /// Reads a file. `companion` is the shown path and the text of `NAME.down.sql`.
 ///
-/// What the block holds is refused where a server would take none of it, see [`sound`], and where it begins or ends
+/// What the block holds is refused where a server would take none of it, see `lint.rs`, and where it begins or ends
 /// a transaction: the one that it runs in is ours. A `BEGIN` and a `COMMIT` around all of it are left out.
 pub fn read(
     id: RevisionId,

@@ -149,7 +149,7 @@ pub struct Removability {
     pub dependents: Vec<RevisionId>,
 }
 
-/// [`Verdict::reason`] of one that can be taken down.
+/// [`Removability::reason`] of one that can be taken down.
 pub const CAN: &str = "it can be rolled back";
 /// Of one that was never registered.
 pub const UNKNOWN: &str = "it is not registered";

@@ -15,7 +15,7 @@ use python_source::{source, syntax};
 /// More threads than this wait for the disk, and not for each other.
 const MOST_READERS: usize = 8;
 /// The trees of more files than this take more memory than all the rest, and of most of them nothing is asked
-/// again: they are made anew for those that are.
+/// again: they are built again for those that are.
 const TREES_WORTH_KEEPING: usize = 500;
 /// Fewer files are read before a thread has begun.
 const FILES_WORTH_A_THREAD: usize = 16;

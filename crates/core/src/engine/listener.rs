@@ -54,7 +54,7 @@ pub trait Channel {
     /// was ended meanwhile. Time limit and signals count as ever.
     fn request(&mut self, line: &str) -> Option<String>;
 
-    /// What it printed so far belongs to what is over, and the time limit counts anew.
+    /// What it printed so far belongs to what is over, and the time limit starts again.
     fn cut(&mut self) {}
 }
 

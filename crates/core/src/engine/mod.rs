@@ -244,12 +244,12 @@ pub trait Engine {
         None
     }
 
-    /// Reads a line of [`Listener::told`] about the session with the database.
+    /// Reads a line of [`Listener::on_message`] about the session with the database.
     fn session_news(&self, _line: &str) -> Option<SessionNews> {
         None
     }
 
-    /// Reads a line of [`Listener::told`] that says what became of the lock timeout.
+    /// Reads a line of [`Listener::on_message`] that says what became of the lock timeout.
     fn lock_limit(&self, _line: &str) -> Option<LockLimit> {
         None
     }

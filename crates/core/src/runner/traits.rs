@@ -16,11 +16,11 @@ use crate::revision::Heads;
 /// What is looked at after a step, as of one moment.
 #[derive(Debug)]
 pub struct PostStepSnapshot {
-    /// As [`Witness::heads`] has them.
+    /// As [`Verifier::heads`] has them.
     pub heads: Result<Heads, String>,
-    /// As [`Witness::schema`] has it, until it is made use of.
+    /// As [`Verifier::schema`] has it, until it is made use of.
     pub schema: Option<SchemaLines>,
-    /// What [`Witness::faults`] judges.
+    /// What [`Verifier::faults`] judges.
     pub health: Option<Health>,
 }
 
