@@ -460,7 +460,8 @@ fn somebody_elses_lock_ends_a_backup_and_a_restore_of_postgresql() {
         let facts = database.facts();
         let holder = scope.spawn(move || holding(&facts, "LOCK TABLE parent", &wait));
         while database.query_one(
-            "SELECT count(*)::text FROM pg_locks WHERE relation = 'parent'::regclass AND mode = 'AccessExclusiveLock'",
+            "SELECT count(*)::text FROM pg_locks JOIN pg_database d ON d.oid = database
+             WHERE relation = 'parent'::regclass AND mode = 'AccessExclusiveLock' AND datname = current_database()",
         ) == "0"
         {
             std::thread::sleep(std::time::Duration::from_millis(50));

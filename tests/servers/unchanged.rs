@@ -323,7 +323,9 @@ fn what_another_session_removed_is_not_the_steps_doing_on_postgresql() {
     let mut other = Session::of(&database);
     other.execute("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE");
     let child = with_backups(&project, RESTORING).piped().spawn().unwrap();
-    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'orders'::regclass)::text";
+    // Databases made from one template share their relation OIDs: only the database tells the locks apart.
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database
+        WHERE NOT granted AND relation = 'orders'::regclass AND datname = current_database())::text";
     until(|| database.query_one(waits) == "true");
     other.execute("DELETE FROM written_by_others WHERE id = 1; COMMIT");
     let run = end_of(&project, child, Vec::new()).exits(0);
