@@ -2,6 +2,7 @@
 //!
 //! `docs/architecture.md` says which rooms there are and who may call whom.
 
+pub(crate) mod app;
 pub mod checks;
 pub mod cli;
 pub mod commands;
@@ -15,8 +16,8 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
+use app::CommandContext;
 use cli::{Cli, Command};
-use commands::CommandContext;
 use config::{PartialSettings, Settings};
 use error::{Exit, Failure};
 use rollback_core::interrupt::Interrupt;

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::CommandContext;
-use super::downgrade_safe::{self, DowngradeSafeArgs};
+use crate::app::CommandContext;
+use crate::app::downgrade::{self, Goal, HowArgs, Request};
 use crate::error::{Exit, Failure};
 
 /// Give up the unfinished run on this database.
@@ -24,10 +24,12 @@ pub struct AbandonArgs {
 
 /// The same as `downgrade-safe --abandon`.
 pub fn run(args: &AbandonArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
-    let args = DowngradeSafeArgs {
-        abandon: true,
-        other_database: args.other_database,
-        ..DowngradeSafeArgs::default()
+    let request = Request {
+        goal: Goal::Abandon {
+            other_database: args.other_database,
+        },
+        dry_run: false,
+        how: HowArgs::default(),
     };
-    downgrade_safe::run(&args, context)
+    downgrade::run(&request, context)
 }

@@ -2,10 +2,9 @@
 
 use clap::Args;
 
-use super::CommandContext;
-use super::backup_service::BackupService;
-use super::project::Project;
-use crate::config::VerifyBackup;
+use crate::app::CommandContext;
+use crate::app::backup_service::{BackupService, VerifyArgs};
+use crate::app::project::Project;
 use crate::error::Failure;
 
 /// Make a backup of the database that the engine migrates, and prove it.
@@ -23,15 +22,6 @@ pub struct BackupArgs {
     /// How it is proven.
     #[command(flatten)]
     pub verify: VerifyArgs,
-}
-
-/// How a backup is proven.
-#[derive(Debug, Clone, Default, Args)]
-pub struct VerifyArgs {
-    /// Read the backup back whole, or restore it into a scratch database beside the
-    /// real one and compare schema, rows and version table.
-    #[arg(long, value_name = "HOW")]
-    pub verify_backup: Option<VerifyBackup>,
 }
 
 /// Makes it and says where it is.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{CommandContext, journal_recorder};
+use crate::app::{CommandContext, journal_recorder};
 use crate::error::Failure;
 use crate::ui::BackupList;
 

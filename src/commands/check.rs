@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::CommandContext;
-use super::foresee::{ProbeArgs, ShownForecast};
-use super::project::Project;
+use crate::app::CommandContext;
+use crate::app::forecast::{ProbeArgs, ShownForecast};
+use crate::app::project::Project;
 use crate::error::Failure;
 use crate::ui::{CheckView, PlanFooter};
 

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::journal_recorder::store;
-use super::project::{Project, Rows, SqlProject, is_defect};
-use super::{CommandContext, unfinished};
+use crate::app::journal_recorder::store;
+use crate::app::project::{Project, Rows, SqlProject, is_defect};
+use crate::app::{CommandContext, unfinished};
 use crate::error::Failure;
 use crate::ui::{CurrentView, Recorded, RemoteHistory, UnfinishedRun};
 use rollback_core::backup::Manifest;

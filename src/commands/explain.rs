@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use clap::Args;
 
-use super::CommandContext;
+use crate::app::CommandContext;
 use crate::error::{Exit, Failure};
 use error_diagnosis::{self, DiagnosisContext};
 use rollback_core::secret::mask;

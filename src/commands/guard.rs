@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::downgrade_safe::{
-    self, BackupDecision, DowngradeSafeArgs, GuardRollback, HowArgs, refuse_choice, repeating,
-};
-use super::lock::Lock;
-use super::policy_check::refuse_beforehand;
-use super::project::{Project, Rows};
 use super::sql::sync;
-use super::whose_run::Purpose;
-use super::{CommandContext, journal_recorder, unfinished};
+use crate::app::downgrade::{
+    self, BackupDecision, Goal, GuardRollback, HowArgs, Request, refuse_choice, repeating,
+};
+use crate::app::lock::Lock;
+use crate::app::policy_check::refuse_beforehand;
+use crate::app::project::{Project, Rows};
+use crate::app::whose_run::Purpose;
+use crate::app::{CommandContext, journal_recorder, unfinished};
 use crate::config::{DeployedAt, Settings};
 use crate::error::{Exit, Failure};
 use crate::ui::{Format, GuardedCommand};
@@ -313,21 +313,21 @@ fn take_back(
         which_project: context.which_project.clone(),
         ..*context
     };
-    let run = DowngradeSafeArgs {
-        how: args.how.clone(),
-        taking_back: Some(GuardRollback {
+    let request = Request {
+        goal: Goal::BeforeGuarded(Box::new(GuardRollback {
             before: before.clone(),
             guarded: guarded.clone(),
             backup: remembered.backup,
-        }),
-        ..DowngradeSafeArgs::default()
+        })),
+        dry_run: false,
+        how: args.how.clone(),
     };
     let written_down = if remembered.is_sql {
         write_down(args, &context)
     } else {
         Ok(())
     };
-    let taken_back = written_down.and_then(|()| downgrade_safe::run(&run, &context));
+    let taken_back = written_down.and_then(|()| downgrade::run(&request, &context));
     let exit = taken_back.map_err(|failure| {
         let ended = guarded.how();
         Failure {

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::CommandContext;
-use super::run_lookup::{self, Source};
+use crate::app::CommandContext;
+use crate::app::run_lookup::{self, Source};
 use crate::error::Failure;
 use crate::ui::HistoryRow;
 

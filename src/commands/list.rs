@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
-use super::CommandContext;
-use super::foresee::{ProbeArgs, ShownForecast};
-use super::project::Project;
+use crate::app::CommandContext;
+use crate::app::forecast::{ProbeArgs, ShownForecast};
+use crate::app::project::Project;
 use crate::config;
 use crate::error::Failure;
 use crate::ui::{Listing, Migrations};

@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::CommandContext;
-use super::downgrade_safe::{BackupDecision, FileChecks, PlanScope};
-use super::foresee::{ProbeArgs, ShownForecast};
-use super::policy_check::{CircumstanceArgs, RunConditions, rule};
-use super::project::Project;
+use crate::app::CommandContext;
+use crate::app::downgrade::{BackupDecision, FileChecks, PlanScope};
+use crate::app::forecast::{ProbeArgs, ShownForecast};
+use crate::app::policy_check::{CircumstanceArgs, RunConditions, rule};
+use crate::app::project::Project;
 use crate::error::{Exit, Failure};
 use crate::ui::{PlanFooter, PlanView};
 use rollback_core::finding_code::Level;

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::CommandContext;
-use super::downgrade_safe::{self, DowngradeSafeArgs, HowArgs};
+use crate::app::CommandContext;
+use crate::app::downgrade::{self, Goal, HowArgs, Request};
 use crate::error::{Exit, Failure};
 
 /// Resume the unfinished run on this database.
@@ -41,13 +41,13 @@ pub struct ResumeArgs {
 
 /// The same as `downgrade-safe --resume`.
 pub fn run(args: &ResumeArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
-    let args = DowngradeSafeArgs {
-        resume: true,
+    let request = Request {
+        goal: Goal::Resume {
+            accept: args.accept.clone(),
+            other_database: args.other_database,
+        },
         dry_run: args.dry_run,
-        accept: args.accept.clone(),
-        other_database: args.other_database,
         how: args.how.clone(),
-        ..DowngradeSafeArgs::default()
     };
-    downgrade_safe::run(&args, context)
+    downgrade::run(&request, context)
 }

@@ -34,7 +34,7 @@ const READERS: &[&str] = &[
 
 /// What reads a language or a format, under the names of [`TEXTS`].
 const PARSERS: &[&str] = &[
-    "src/commands/connection.rs",
+    "src/app/connection.rs",
     "src/commands/sql/template.rs",
     "src/config/",
     "crates/database/src/backup/",

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::commands::CommandContext;
-use crate::commands::backup_service::BackupService;
-use crate::commands::journal_recorder::{store, store_failure};
+use crate::app::CommandContext;
+use crate::app::backup_service::BackupService;
+use crate::app::journal_recorder::{store, store_failure};
 use crate::error::Failure;
 use crate::store::{self, NotFound};
 use rollback_core::backup::{Manifest, VERSION};

@@ -1,11 +1,11 @@
 //! The database that a restore replaces: that of the project, or one that is reached by its address alone.
 
-use crate::commands::backup_service::BackupService;
-use crate::commands::connection::{database_failure, given_connection};
-use crate::commands::lock::Lock;
-use crate::commands::project::{Project, Unopened, name_to_type, reference};
-use crate::commands::whose_run::Purpose;
-use crate::commands::{CommandContext, unfinished};
+use crate::app::backup_service::BackupService;
+use crate::app::connection::{database_failure, given_connection};
+use crate::app::lock::Lock;
+use crate::app::project::{Project, Unopened, name_to_type, reference};
+use crate::app::whose_run::Purpose;
+use crate::app::{CommandContext, unfinished};
 use crate::error::{Exit, Failure};
 use crate::store::Store;
 use rollback_core::backup::Manifest;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::project::files;
-use crate::commands::CommandContext;
+use crate::app::CommandContext;
+use crate::app::sql::project::files;
 use crate::error::Failure;
 use rollback_core::dialect::Dialect;
 use rollback_sql_files::engine::folder::Folder;

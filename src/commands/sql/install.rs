@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::history_writer::{HistoryWriter, WaitArgs, told};
-use crate::commands::CommandContext;
+use crate::app::CommandContext;
+use crate::app::sql::history_writer::{HistoryWriter, WaitArgs, told};
 use crate::error::Failure;
 use rollback_database::SCHEMA_OF_POSTGRES;
 use rollback_sql_files::engine::history_table::{Installation, VERSION};

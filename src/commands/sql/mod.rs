@@ -1,9 +1,7 @@
 //! `rollback sql`: what only a project of SQL files needs.
 
 pub mod comment;
-mod history_writer;
 pub mod install;
-pub(super) mod project;
 pub mod register;
 pub mod snapshot;
 pub mod sync;
@@ -11,7 +9,7 @@ pub mod template;
 
 use clap::{Args, Subcommand};
 
-use super::CommandContext;
+use crate::app::CommandContext;
 use crate::error::Failure;
 
 /// What only a project of SQL-file migrations needs: its tables, its files, its snapshots.

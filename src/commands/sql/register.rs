@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use super::history_writer::{HistoryWriter, WaitArgs};
-use crate::commands::CommandContext;
+use crate::app::CommandContext;
+use crate::app::sql::history_writer::{HistoryWriter, WaitArgs};
 use crate::error::Failure;
 use crate::ui::{Entry, RegistrationResult, State};
 use rollback_core::revision::RevisionId;

@@ -5,9 +5,9 @@ use std::time::UNIX_EPOCH;
 use clap::{Args, Subcommand};
 use sha2::{Digest as _, Sha256};
 
-use super::history_writer::{HistoryWriter, WaitArgs, told};
-use crate::commands::CommandContext;
-use crate::commands::connection::database_failure;
+use crate::app::CommandContext;
+use crate::app::connection::database_failure;
+use crate::app::sql::history_writer::{HistoryWriter, WaitArgs, told};
 use crate::error::Failure;
 use crate::ui::SnapshotDiffView;
 use rollback_core::audit;

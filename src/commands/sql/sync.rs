@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::history_writer::{HistoryWriter, WaitArgs, told};
 use super::register::{advise, entry, name, plain, unread};
-use crate::commands::CommandContext;
+use crate::app::CommandContext;
+use crate::app::sql::history_writer::{HistoryWriter, WaitArgs, told};
 use crate::error::{Exit, Failure};
 use crate::ui::{Entry, NotRegistered, RegistrationResult, State};
 use rollback_core::revision::RevisionId;
@@ -54,7 +54,7 @@ pub fn run(args: &SyncArgs, context: &CommandContext<'_>) -> Result<(), Failure>
 }
 
 /// The same for a command that has something else to say: only what cannot be written down is told, by the failure.
-pub(in super::super) fn silently(
+pub(crate) fn silently(
     context: &CommandContext<'_>,
     wait: Option<Duration>,
 ) -> Result<(), Failure> {

@@ -5,8 +5,8 @@ use std::fs;
 use clap::Args;
 
 use super::comment::{file_of, typed};
-use super::project::files;
-use crate::commands::CommandContext;
+use crate::app::CommandContext;
+use crate::app::sql::project::files;
 use crate::error::Failure;
 use rollback_core::figures::count;
 use rollback_sql_files::engine::writing;
