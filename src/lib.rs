@@ -1,6 +1,6 @@
-//! Walks a database back one migration at a time: Alembic's revisions, or SQL files.
+//! Rolls a database back one migration at a time: Alembic's revisions, or SQL files.
 //!
-//! `docs/architecture.md` says which rooms there are and who may call whom.
+//! `docs/architecture.md` says what is where and what may import what.
 
 pub(crate) mod app;
 pub mod checks;

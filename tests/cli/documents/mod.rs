@@ -32,6 +32,7 @@ fn documents() -> Vec<PathBuf> {
     let mut folders = vec![
         source().to_owned(),
         source().join("docs"),
+        source().join("docs/internals"),
         source().join("fixtures"),
     ];
     while let Some(folder) = folders.pop() {

@@ -70,7 +70,7 @@ fn names_what_is_there(place: &str, title: &str, file: &Path) {
     let text = fs::read_to_string(file).expect("a source file");
     assert!(
         text.contains(&format!("fn {name}(")),
-        "{place}: there is no such test; name another or mend the document"
+        "{place}: there is no such test; name another or fix the document"
     );
 }
 
