@@ -280,7 +280,7 @@ impl<'a> BackupService<'a> {
     /// Makes the database what it was, and proves it: an error says in a sentence each what is wrong. The
     /// file is checked by whoever calls.
     pub(crate) fn put_back(&self, manifest: &Manifest) -> Result<DatabaseDigest, NotPutBack> {
-        self.replace(&Source {
+        self.replace(&RestoreSource {
             manifest,
             file: &self.backups.file(manifest),
             is_known: true,
@@ -289,9 +289,9 @@ impl<'a> BackupService<'a> {
     }
 
     /// The same with a file that may be elsewhere.
-    pub(crate) fn replace(&self, source: &Source<'_>) -> Result<DatabaseDigest, NotPutBack> {
+    pub(crate) fn replace(&self, source: &RestoreSource<'_>) -> Result<DatabaseDigest, NotPutBack> {
         self.still_the_same_server().map_err(NotPutBack::refused)?;
-        let Source { manifest, file, .. } = *source;
+        let RestoreSource { manifest, file, .. } = *source;
         let part = self
             .backups
             .begin(&format!("{}-restoring", manifest.id))
@@ -339,7 +339,11 @@ impl<'a> BackupService<'a> {
     }
 
     /// Refuses a backup that this database would not take whole, while nothing of it is changed.
-    fn try_out(&self, way: &mut dyn BackupDriver, source: &Source<'_>) -> Result<(), Failure> {
+    fn try_out(
+        &self,
+        way: &mut dyn BackupDriver,
+        source: &RestoreSource<'_>,
+    ) -> Result<(), Failure> {
         let manifest = source.manifest;
         let bar = self
             .context
@@ -454,7 +458,7 @@ impl<'a> BackupService<'a> {
 
 /// What a restore reads.
 #[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
+pub(crate) struct RestoreSource<'a> {
     pub(crate) manifest: &'a Manifest,
     pub(crate) file: &'a Path,
     /// Whether the manifest says what the backup holds. Of a file that came without one nobody may know.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::CommandContext;
-use crate::checks::{Check, Place, What, When};
+use crate::checks::{CheckDirectory, ProjectCheck, What, When};
 use crate::error::Failure;
 use rollback_core::checks::{Counts, Faults, Health, Removed, is_bookkeeping};
 use rollback_core::connection::VersionTable;
@@ -19,8 +19,8 @@ pub(crate) type Own<'a> = Option<(&'a mut (dyn DatabaseReader + 'a), &'a Version
 
 /// The checks of a run and what they saw last.
 pub(crate) struct HealthChecks {
-    checks: Vec<Check>,
-    place: Place,
+    checks: Vec<ProjectCheck>,
+    place: CheckDirectory,
     budget: Duration,
     may_lose_rows: Vec<String>,
     secrets: Vec<Secret>,
@@ -40,7 +40,7 @@ impl HealthChecks {
         let settings = context.settings;
         Self {
             checks: settings.checks.clone(),
-            place: Place {
+            place: CheckDirectory {
                 dir: context.dir.to_owned(),
                 environment: context.environment.clone(),
                 interrupt: context.interrupt.clone(),
@@ -63,7 +63,7 @@ impl HealthChecks {
 
     /// The checks that come before. Nothing was changed yet, so a failure is a refusal.
     pub(crate) fn before(&mut self, mut own: Own<'_>) -> Result<(), Failure> {
-        let asks = |check: &&Check| matches!(check.what, What::Sql { .. });
+        let asks = |check: &&ProjectCheck| matches!(check.what, What::Sql { .. });
         if own.is_none()
             && let Some(check) = self.checks.iter().find(asks)
         {
@@ -128,7 +128,7 @@ impl HealthChecks {
 
     /// A check after a step that does not ask the database over our own connection, and so cannot see what
     /// was not committed.
-    pub(crate) fn check_without_a_query(&self) -> Option<&Check> {
+    pub(crate) fn check_without_a_query(&self) -> Option<&ProjectCheck> {
         self.checks
             .iter()
             .find(|check| check.when != When::Before && !matches!(check.what, What::Sql { .. }))

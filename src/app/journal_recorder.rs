@@ -14,7 +14,7 @@ use rollback_core::backup::Manifest;
 use rollback_core::effect::Effect;
 use rollback_core::engine::Ended;
 use rollback_core::failpoint;
-use rollback_core::journal::{self, Begun, Checked, Entry, Finished, Run, RunBackup, Statement};
+use rollback_core::journal::{self, AtomicEnd, Begun, Checked, Entry, Run, RunBackup, Statement};
 use rollback_core::lock::Operator;
 use rollback_core::outcome::{RunOutcome, StepDone};
 use rollback_core::plan::Step;
@@ -280,7 +280,7 @@ impl Recorder for RunRecorder {
     }
 
     fn committing(&mut self, steps: &[(StepDone, SchemaLines)]) -> Result<(), String> {
-        let finished = |(index, (done, after)): (usize, &(StepDone, SchemaLines))| Finished {
+        let finished = |(index, (done, after)): (usize, &(StepDone, SchemaLines))| AtomicEnd {
             step: self.offset + index,
             removes: done.removes.to_string(),
             heads: done.heads.clone(),

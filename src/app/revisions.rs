@@ -18,7 +18,7 @@ pub(crate) struct FromFiles {
 }
 
 /// What is known of the version files before the engine is asked.
-pub(crate) enum History {
+pub(crate) enum RevisionHistory {
     /// They tell the history.
     Files(Box<FromFiles>),
     /// They do not, or are not asked: the reason.
@@ -37,7 +37,7 @@ impl FromFiles {
     }
 }
 
-impl History {
+impl RevisionHistory {
     /// Reads the files, unless the engine was chosen. Fails where the files were chosen, and one of
     /// them cannot be read.
     pub(crate) fn read(
@@ -68,14 +68,14 @@ impl History {
     pub(crate) fn account(&self, taken: &Graph) -> String {
         match self {
             Self::Files(read) if same(read.graph.revisions(), taken.revisions()) => format!(
-                "History:   {}, read from the version files",
+                "RevisionHistory:   {}, read from the version files",
                 count(taken.revisions().len(), "revision")
             ),
             Self::Files(_) => {
-                "History:   the engine's: it loads other revisions than the version files show"
+                "RevisionHistory:   the engine's: it loads other revisions than the version files show"
                     .to_owned()
             }
-            Self::Engine(reason) => format!("History:   the engine's: {reason}"),
+            Self::Engine(reason) => format!("RevisionHistory:   the engine's: {reason}"),
         }
     }
 

@@ -11,7 +11,7 @@ use rollback_core::run_report::RunReport;
 
 /// Where runs are looked for.
 #[derive(Debug, Args)]
-pub struct Source {
+pub struct RunSource {
     /// Read the runs from the table `rollback_audit` of the database (see `[audit]` in README.md), where the
     /// records were lost.
     #[arg(long)]
@@ -20,7 +20,7 @@ pub struct Source {
 
 /// All runs, newest first, and where they were looked for.
 pub(crate) fn all(
-    source: &Source,
+    source: &RunSource,
     context: &CommandContext<'_>,
 ) -> Result<(Vec<HistoryRow>, String), Failure> {
     if source.from_database {
@@ -61,7 +61,7 @@ pub(crate) fn told(
 /// The run that is meant by its id, the beginning of it, or `latest`.
 pub(crate) fn find(
     typed: &str,
-    source: &Source,
+    source: &RunSource,
     context: &CommandContext<'_>,
 ) -> Result<RunReport, Failure> {
     let (runs, place) = all(source, context)?;

@@ -13,7 +13,7 @@ use rollback_system::process::{self, Environment, Invocation};
 
 /// One `[[check]]` of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
+pub struct ProjectCheck {
     /// What it is called when it fails.
     pub name: String,
     /// What it looks at.
@@ -58,7 +58,7 @@ pub enum When {
 
 /// What checks are run with.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct CheckDirectory {
     /// The project's directory.
     pub dir: std::path::PathBuf,
     /// The environment of commands.
@@ -70,9 +70,9 @@ pub struct Place {
 /// Answers a query within a time; the error is a sentence.
 pub type Ask<'a> = &'a mut dyn FnMut(&str, Duration) -> Result<Vec<Vec<Option<String>>>, String>;
 
-impl Check {
+impl ProjectCheck {
     /// Makes the check. The error is a sentence that names it.
-    pub fn run(&self, place: &Place, ask: Ask<'_>) -> Result<(), String> {
+    pub fn run(&self, place: &CheckDirectory, ask: Ask<'_>) -> Result<(), String> {
         let result = match &self.what {
             What::Sql { sql, expect } => {
                 ask(sql, self.timeout).and_then(|rows| compare(&rows, expect.as_deref()))
@@ -87,7 +87,7 @@ impl Check {
         result.map_err(|reason| format!("the check \"{}\" failed: {reason}", self.name))
     }
 
-    fn command(&self, words: &[String], place: &Place) -> Result<(), String> {
+    fn command(&self, words: &[String], place: &CheckDirectory) -> Result<(), String> {
         let Some((name, args)) = words.split_first() else {
             return Err("the command is empty".to_owned());
         };

@@ -3,10 +3,10 @@
 use clap::Args;
 
 use crate::app::journal_recorder::store;
-use crate::app::project::{Project, Rows, SqlProject, is_defect};
+use crate::app::project::{Project, SqlProject, StartRows, is_defect};
 use crate::app::{CommandContext, unfinished};
 use crate::error::Failure;
-use crate::ui::{CurrentView, Recorded, RemoteHistory, UnfinishedRun};
+use crate::ui::{CurrentView, RecordedState, RemoteHistory, UnfinishedRun};
 use rollback_core::backup::Manifest;
 use rollback_core::journal::Run;
 use rollback_core::revision::{Heads, RevisionId};
@@ -67,7 +67,7 @@ pub fn run(context: &CommandContext<'_>) -> Result<(), Failure> {
         files: project.sql().is_some(),
         supabase: project.sql().and_then(remote),
         titles: &titles,
-        recorded: Recorded {
+        recorded: RecordedState {
             unfinished: records.unfinished(),
             backup: records.backup.as_ref(),
             now: (context.now)(),
@@ -162,19 +162,19 @@ fn problems(project: &Project, current: &Heads, code_heads: &Heads) -> Vec<(&'st
     let graph = &project.graph;
     let mut problems = Vec::new();
     match &project.rows {
-        Rows::NoTable(table) if project.has_unrecorded() => problems.push((
+        StartRows::NoTable(table) if project.has_unrecorded() => problems.push((
             "no_version_table",
             project.without_rows(&format!("there is no version table {table}")),
         )),
-        Rows::NoTable(table) => problems.push((
+        StartRows::NoTable(table) => problems.push((
             "no_version_table",
             format!("there is no version table {table}: no migration was run here, or it is kept elsewhere"),
         )),
-        Rows::Read(ids) if ids.is_empty() => problems.push((
+        StartRows::Read(ids) if ids.is_empty() => problems.push((
             "empty_version_table",
             project.without_rows("the version table is empty"),
         )),
-        Rows::Read(_) | Rows::Told(_) => {}
+        StartRows::Read(_) | StartRows::Told(_) => {}
     }
     for (defect, sentence, correction) in project.defects() {
         problems.push((

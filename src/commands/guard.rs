@@ -14,7 +14,7 @@ use crate::app::downgrade::{
 };
 use crate::app::lock::Lock;
 use crate::app::policy_check::refuse_beforehand;
-use crate::app::project::{Project, Rows};
+use crate::app::project::{Project, StartRows};
 use crate::app::whose_run::Purpose;
 use crate::app::{CommandContext, journal_recorder, unfinished};
 use crate::config::{DeployedAt, Settings};
@@ -190,7 +190,7 @@ fn of_sql_files(
     project: Project,
     lock: &Lock,
 ) -> Result<Project, Failure> {
-    if let Rows::NoTable(table) = &project.rows {
+    if let StartRows::NoTable(table) = &project.rows {
         return Err(Failure::user(format!(
             "the tables of the migration history are not there: {table}"
         ))

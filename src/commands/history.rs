@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::app::CommandContext;
-use crate::app::run_lookup::{self, Source};
+use crate::app::run_lookup::{self, RunSource};
 use crate::error::Failure;
 use crate::ui::HistoryRow;
 
@@ -25,7 +25,7 @@ pub struct HistoryArgs {
 
     /// Where runs are looked for.
     #[command(flatten)]
-    pub source: Source,
+    pub source: RunSource,
 }
 
 /// Shows the runs.

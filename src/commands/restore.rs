@@ -9,9 +9,9 @@ use std::time::Instant;
 use clap::Args;
 
 use self::by_hand::by_hand;
-use self::chosen::Chosen;
-use self::target::Target;
-use crate::app::backup_service::{BackupService, Source};
+use self::chosen::ChosenBackup;
+use self::target::RestoreTarget;
+use crate::app::backup_service::{BackupService, RestoreSource};
 use crate::app::journal_recorder::{append, store, store_failure};
 use crate::app::lock::Lock;
 use crate::app::whose_run::may_be_restored;
@@ -74,9 +74,9 @@ pub struct RestoreArgs {
 pub fn run(args: &RestoreArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let ui = context.ui;
     let store = store(context);
-    let mut chosen = Chosen::find(&args.id, context)?;
+    let mut chosen = ChosenBackup::find(&args.id, context)?;
     let lock = Lock::new(context, None);
-    let mut target = Target::open(context, &lock)?;
+    let mut target = RestoreTarget::open(context, &lock)?;
     let run = target.unfinished(context, &store)?;
     let service = target.backup_service(context, &chosen.manifest)?;
     let origin = may_be_restored_here(args, context, &service, &chosen)?;
@@ -117,7 +117,7 @@ pub fn run(args: &RestoreArgs, context: &CommandContext<'_>) -> Result<Exit, Fai
 
     let saved = saved(args, context, &service)?;
     let started = Instant::now();
-    let source = Source {
+    let source = RestoreSource {
         manifest,
         file: &chosen.file,
         is_known: chosen.is_known,
@@ -200,7 +200,7 @@ fn may_be_restored_here(
     args: &RestoreArgs,
     context: &CommandContext<'_>,
     service: &BackupService<'_>,
-    chosen: &Chosen,
+    chosen: &ChosenBackup,
 ) -> Result<Option<DatabaseReference>, Failure> {
     let manifest = &chosen.manifest;
     let family = |dialect: &str| match dialect {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::app::CommandContext;
-use crate::app::run_lookup::{self, Source};
+use crate::app::run_lookup::{self, RunSource};
 use crate::error::Failure;
 
 /// Show the report of one run.
@@ -26,7 +26,7 @@ pub struct ShowArgs {
 
     /// Where runs are looked for.
     #[command(flatten)]
-    pub source: Source,
+    pub source: RunSource,
 }
 
 /// Shows the report.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::parse::{duration, words};
 use super::toml::table;
-use crate::checks::{Check, What, When, is_address};
+use crate::checks::{ProjectCheck, What, When, is_address};
 
 /// How long a check may take where it does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ table! {
 }
 
 /// Reads one; the error is a sentence without the name of the file.
-pub(super) fn read(file: CheckFile) -> Result<Check, String> {
+pub(super) fn read(file: CheckFile) -> Result<ProjectCheck, String> {
     let name = file.name;
     let bad = |reason: &str| format!("check \"{name}\": {reason}");
     let kinds = [
@@ -87,7 +87,7 @@ pub(super) fn read(file: CheckFile) -> Result<Check, String> {
         Some(text) => duration(&text).map_err(|reason| bad(&reason))?,
         None => TIMEOUT,
     };
-    Ok(Check {
+    Ok(ProjectCheck {
         name,
         what,
         when,

@@ -15,7 +15,7 @@ use super::source::{
     Source, StringOrList, Written, backup, converted, either, list, parsed, path, typed,
 };
 use super::toml::Audit;
-use crate::checks::Check;
+use crate::checks::ProjectCheck;
 use crate::error::Failure;
 use crate::ui::{ColorChoice, Format};
 use migration_forecast::risk::verdict::Allowed;
@@ -95,7 +95,7 @@ settings! {
     /// Whether a run that fails stops where it is or is undone from the backup: `stop`, `restore`.
     on_failure: OnFailure = default "stop", parsed(one_of), file "on_failure", variable "ROLLBACK_ON_FAILURE";
     /// Checks of your own, see below.
-    checks: Vec<Check> = empty "none", converted(|checks: Vec<CheckFile>| checks.into_iter().map(check::read).collect()), file "check";
+    checks: Vec<ProjectCheck> = empty "none", converted(|checks: Vec<CheckFile>| checks.into_iter().map(check::read).collect()), file "check";
     /// `auto` (follows the terminal and `NO_COLOR`), `always` or `never`.
     color: ColorChoice = default "auto", parsed(one_of), file "color", variable "ROLLBACK_COLOR";
     /// `human` or `json`.

@@ -31,7 +31,7 @@ const CHUNK: usize = 1 << 20;
 
 /// What the folder holds.
 #[derive(Debug, Default)]
-pub struct Listed {
+pub struct ListedBackup {
     /// The backups, newest first.
     pub manifests: Vec<Manifest>,
     /// Manifests that cannot be read, a sentence each.
@@ -90,8 +90,8 @@ impl BackupStore {
     }
 
     /// All backups. What has no manifest is none.
-    pub fn list(&self) -> Result<Listed, StoreError> {
-        let mut listed = Listed::default();
+    pub fn list(&self) -> Result<ListedBackup, StoreError> {
+        let mut listed = ListedBackup::default();
         for path in self.names()? {
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
@@ -202,7 +202,7 @@ impl BackupStore {
     }
 }
 
-impl Listed {
+impl ListedBackup {
     /// The backup whose id begins with what was typed, or the `latest`.
     pub fn find(&self, typed: &str) -> Result<&Manifest, NotFound> {
         if typed == "latest" {

@@ -18,9 +18,9 @@ use rollback_core::database_identity::DatabaseReference;
 use rollback_core::journal::{Begun, Entry, Run};
 use rollback_system::files;
 
-pub use backups::{BackupStore, Listed, NotFound, PendingBackup, beside, fault, sha256};
+pub use backups::{BackupStore, ListedBackup, NotFound, PendingBackup, beside, fault, sha256};
 pub use journal::Journal;
-pub use reports::{JSON, MARKDOWN, Recorded, put};
+pub use reports::{JSON, MARKDOWN, RecordedRun, put};
 
 /// The clock, as a value.
 pub type Clock = fn() -> SystemTime;

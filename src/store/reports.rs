@@ -15,13 +15,13 @@ pub const JSON: &str = "report.json";
 pub const MARKDOWN: &str = "report.md";
 
 /// A run of the store: its id, and its journal as far as it can be read.
-pub type Recorded = (String, Result<Vec<Line>, StoreError>);
+pub type RecordedRun = (String, Result<Vec<Line>, StoreError>);
 
 impl Store {
     /// All runs, newest first. A journal that cannot be read is among them, and hides no other.
-    pub fn recorded(&self) -> Result<Vec<Recorded>, StoreError> {
-        let mut runs: Vec<(Option<u64>, Recorded)> = Vec::new();
-        let mut unread: Vec<Recorded> = Vec::new();
+    pub fn recorded(&self) -> Result<Vec<RecordedRun>, StoreError> {
+        let mut runs: Vec<(Option<u64>, RecordedRun)> = Vec::new();
+        let mut unread: Vec<RecordedRun> = Vec::new();
         for (run, journal) in self.journals()? {
             let lines = journal::read(&journal);
             match lines.as_deref().map(begun) {
@@ -32,7 +32,7 @@ impl Store {
         runs.sort_by(|(number, one), (other_number, other)| {
             (other_number, &other.0).cmp(&(number, &one.0))
         });
-        let mut runs: Vec<Recorded> = runs.into_iter().map(|(_, run)| run).collect();
+        let mut runs: Vec<RecordedRun> = runs.into_iter().map(|(_, run)| run).collect();
         // Of one that cannot be read only the id says when it was begun.
         for run in unread {
             let place = runs.iter().position(|(id, _)| *id < run.0);

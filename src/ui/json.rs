@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Ui;
 use super::explain::diagnosis_json;
 use super::findings::{PlanFooter, findings_json, outlook_json};
-use super::standing::{Recorded, backup_json, unfinished_json};
+use super::standing::{RecordedState, backup_json, unfinished_json};
 use crate::error::{Exit, Failure};
 use error_diagnosis::Diagnosis;
 use migration_forecast::risk::plan_forecast::PlanForecast;
@@ -56,7 +56,7 @@ pub struct CurrentView<'a> {
     /// First lines of the messages, by id.
     pub titles: &'a dyn Fn(&str) -> String,
     /// The run that is not over, and the newest backup.
-    pub recorded: Recorded<'a>,
+    pub recorded: RecordedState<'a>,
 }
 
 /// What Supabase's own table says.

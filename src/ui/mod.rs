@@ -40,13 +40,13 @@ pub use guard::GuardedCommand;
 pub use json::{CurrentView, Format, PlanView, RemoteHistory};
 pub use list::{CheckView, Listing};
 pub use progress::Progress;
-pub use registration::{Entry, NotRegistered, RegistrationResult, State};
+pub use registration::{NotRegistered, RegistrationEntry, RegistrationResult, RegistrationState};
 pub use run_history::HistoryRow;
 pub use run_summary::RunSummary;
 pub(crate) use run_summary::hidden;
 pub use snapshots::SnapshotDiffView;
 pub use sql_files::{Migrations, RegisteredMigration};
-pub use standing::{Recorded, UnfinishedRun};
+pub use standing::{RecordedState, UnfinishedRun};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

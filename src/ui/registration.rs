@@ -11,7 +11,7 @@ use crate::error::Failure;
 use rollback_core::connection::Identity;
 use rollback_core::names::{TOLD, some};
 use rollback_sql_files::history::{Dependency, Kind};
-use rollback_sql_files::registration::Change;
+use rollback_sql_files::registration::FileChange;
 
 /// What was written down, and what was not.
 #[derive(Debug, Clone, Copy)]
@@ -21,16 +21,16 @@ pub struct RegistrationResult<'a> {
     /// Whether nothing was written.
     pub dry_run: bool,
     /// By name.
-    pub entries: &'a [Entry],
+    pub entries: &'a [RegistrationEntry],
 }
 
 /// One migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct RegistrationEntry {
     /// Its name.
     pub id: String,
     /// What was done.
-    pub state: State,
+    pub state: RegistrationState,
     /// Whether its file has rollback SQL.
     pub has_rollback: bool,
     /// What it depends on, as it was written.
@@ -39,9 +39,9 @@ pub struct Entry {
 
 /// What was done with a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum RegistrationState {
     /// It was written down.
-    Written(Change),
+    Written(FileChange),
     /// It was registered before.
     Same,
     /// It was registered before, and its file was changed since.
@@ -97,14 +97,14 @@ impl NotRegistered {
     }
 }
 
-impl State {
+impl RegistrationState {
     /// Its name in JSON.
     fn code(&self) -> &'static str {
         match self {
-            Self::Written(Change::New) => "registered",
-            Self::Written(Change::Again) => "applied_again",
-            Self::Written(Change::Mended) => "mended",
-            Self::Written(Change::Updated) => "updated",
+            Self::Written(FileChange::New) => "registered",
+            Self::Written(FileChange::Again) => "applied_again",
+            Self::Written(FileChange::Mended) => "mended",
+            Self::Written(FileChange::Updated) => "updated",
             Self::Same => "unchanged",
             Self::Changed => "changed",
             Self::RolledBack => "rolled_back",
@@ -136,12 +136,13 @@ impl Ui {
     fn registration_text(&self, told: &RegistrationResult<'_>) -> String {
         let mut text = self.labelled("Database", &told.database.to_string());
         // What was there before is many, and says nothing new.
-        let shown: Vec<&Entry> = told
+        let shown: Vec<&RegistrationEntry> = told
             .entries
             .iter()
-            .filter(|entry| entry.state != State::Same)
+            .filter(|entry| entry.state != RegistrationState::Same)
             .collect();
-        let widest = |of: fn(&Entry) -> usize| shown.iter().map(|entry| of(entry)).max();
+        let widest =
+            |of: fn(&RegistrationEntry) -> usize| shown.iter().map(|entry| of(entry)).max();
         let id = widest(|entry| entry.id.chars().count()).unwrap_or_default();
         let state = widest(|entry| entry.state.code().len()).unwrap_or_default();
         let state = state.max(if told.dry_run {
@@ -154,7 +155,7 @@ impl Ui {
         }
         for entry in &shown {
             let word = match &entry.state {
-                State::Written(_) if told.dry_run => "to be written".to_owned(),
+                RegistrationState::Written(_) if told.dry_run => "to be written".to_owned(),
                 state => state.code().replace('_', " "),
             };
             let row = format!(
@@ -171,9 +172,9 @@ impl Ui {
     }
 }
 
-fn remark(entry: &Entry) -> String {
+fn remark(entry: &RegistrationEntry) -> String {
     match &entry.state {
-        State::Written(_) => {
+        RegistrationState::Written(_) => {
             let mut parts = Vec::new();
             if !entry.has_rollback {
                 parts.push("no rollback SQL".to_owned());
@@ -192,23 +193,25 @@ fn remark(entry: &Entry) -> String {
             }
             parts.join("; ")
         }
-        State::Refused(reason) => reason.clone(),
-        State::Changed => "its file is not what was registered".to_owned(),
-        State::NotApplied(reason) | State::Unknown(reason) => reason.sentence(),
-        State::Same | State::RolledBack => String::new(),
+        RegistrationState::Refused(reason) => reason.clone(),
+        RegistrationState::Changed => "its file is not what was registered".to_owned(),
+        RegistrationState::NotApplied(reason) | RegistrationState::Unknown(reason) => {
+            reason.sentence()
+        }
+        RegistrationState::Same | RegistrationState::RolledBack => String::new(),
     }
 }
 
-fn number(told: &RegistrationResult<'_>, is: fn(&State) -> bool) -> usize {
+fn number(told: &RegistrationResult<'_>, is: fn(&RegistrationState) -> bool) -> usize {
     told.entries.iter().filter(|entry| is(&entry.state)).count()
 }
 
 fn written(told: &RegistrationResult<'_>) -> usize {
-    number(told, |state| matches!(state, State::Written(_)))
+    number(told, |state| matches!(state, RegistrationState::Written(_)))
 }
 
 fn refused(told: &RegistrationResult<'_>) -> usize {
-    number(told, |state| matches!(state, State::Refused(_)))
+    number(told, |state| matches!(state, RegistrationState::Refused(_)))
 }
 
 fn totals(told: &RegistrationResult<'_>) -> String {
@@ -223,22 +226,27 @@ fn totals(told: &RegistrationResult<'_>) -> String {
     let without = told
         .entries
         .iter()
-        .filter(|entry| matches!(entry.state, State::Written(_)) && !entry.has_rollback)
+        .filter(|entry| matches!(entry.state, RegistrationState::Written(_)) && !entry.has_rollback)
         .count();
     if without > 0 {
         parts.push(format!("{without} of them without rollback SQL"));
     }
-    let same = number(told, |state| matches!(state, State::Same | State::Changed));
+    let same = number(told, |state| {
+        matches!(state, RegistrationState::Same | RegistrationState::Changed)
+    });
     if same > 0 {
         parts.push(format!("{same} there before"));
     }
     let out = number(told, |state| {
-        matches!(state, State::RolledBack | State::NotApplied(_))
+        matches!(
+            state,
+            RegistrationState::RolledBack | RegistrationState::NotApplied(_)
+        )
     });
     if out > 0 {
         parts.push(format!("{out} not applied"));
     }
-    let unknown = number(told, |state| matches!(state, State::Unknown(_)));
+    let unknown = number(told, |state| matches!(state, RegistrationState::Unknown(_)));
     if unknown > 0 {
         parts.push(format!("{unknown} unknown"));
     }
@@ -259,8 +267,10 @@ fn registration_json(told: &RegistrationResult<'_>) -> Value {
                 .map(|one| json!({ "on": one.on, "kind": one.kind, "object": one.object }))
                 .collect();
             let reason = match &entry.state {
-                State::Refused(reason) => Some(reason.clone()),
-                State::NotApplied(reason) | State::Unknown(reason) => Some(reason.sentence()),
+                RegistrationState::Refused(reason) => Some(reason.clone()),
+                RegistrationState::NotApplied(reason) | RegistrationState::Unknown(reason) => {
+                    Some(reason.sentence())
+                }
                 _ => None,
             };
             json!({

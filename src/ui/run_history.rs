@@ -9,7 +9,7 @@ use super::Ui;
 use super::json::{Format, VERSION};
 use crate::error::Failure;
 use rollback_core::names::latest;
-use rollback_core::run_report::layout::{Block, Cell, TITLE, moment, page};
+use rollback_core::run_report::layout::{Cell, PageBlock, TITLE, moment, page};
 use rollback_core::run_report::markdown::markdown;
 use rollback_core::run_report::{Named, RunReport, Status};
 use rollback_core::untrusted::visible;
@@ -136,36 +136,36 @@ impl Ui {
         text
     }
 
-    fn block(&self, text: &mut String, block: &Block) {
+    fn block(&self, text: &mut String, block: &PageBlock) {
         match block {
-            Block::Facts(facts) => {
+            PageBlock::Facts(facts) => {
                 let label = facts.iter().map(|(name, _)| name.len() + 2).max();
                 let label = label.unwrap_or_default();
                 for (name, value) in facts {
                     self.hanging(text, &format!("  {:<label$}", format!("{name}:")), value);
                 }
             }
-            Block::Table(head, rows) => self.table(text, head, rows),
-            Block::Code(code) => {
+            PageBlock::Table(head, rows) => self.table(text, head, rows),
+            PageBlock::Code(code) => {
                 for line in visible(code).lines() {
                     let _ = writeln!(text, "    {line}");
                 }
             }
-            Block::List(items) => {
+            PageBlock::List(items) => {
                 for item in items {
                     self.hanging(text, "  - ", item);
                 }
             }
-            Block::Tasks(items) => {
+            PageBlock::Tasks(items) => {
                 for (done, item) in items {
                     let mark = if *done { 'x' } else { ' ' };
                     self.hanging(text, &format!("  [{mark}] "), item);
                 }
             }
-            Block::Heading(title) => {
+            PageBlock::Heading(title) => {
                 let _ = writeln!(text, "\n  {}", one_line(title));
             }
-            Block::Paragraph(sentence) => self.hanging(text, "  ", sentence),
+            PageBlock::Paragraph(sentence) => self.hanging(text, "  ", sentence),
         }
     }
 

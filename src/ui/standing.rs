@@ -22,7 +22,7 @@ pub struct UnfinishedRun<'a> {
 
 /// What the folder of records holds about the database.
 #[derive(Debug, Clone, Copy)]
-pub struct Recorded<'a> {
+pub struct RecordedState<'a> {
     /// The run that is not over.
     pub unfinished: Option<UnfinishedRun<'a>>,
     /// The newest backup.
@@ -33,7 +33,7 @@ pub struct Recorded<'a> {
 
 impl Ui {
     /// Lines for people; nothing if there is neither a run nor a backup.
-    pub(super) fn recorded(&self, recorded: &Recorded<'_>) -> String {
+    pub(super) fn recorded(&self, recorded: &RecordedState<'_>) -> String {
         let mut text = String::new();
         if let Some(unfinished) = &recorded.unfinished {
             let begun = &unfinished.run.begun;
@@ -72,7 +72,7 @@ impl Ui {
 }
 
 /// The value of `unfinished`.
-pub(super) fn unfinished_json(recorded: &Recorded<'_>) -> Value {
+pub(super) fn unfinished_json(recorded: &RecordedState<'_>) -> Value {
     let Some(UnfinishedRun { run, at_work, next }) = recorded.unfinished else {
         return Value::Null;
     };
@@ -92,7 +92,7 @@ pub(super) fn unfinished_json(recorded: &Recorded<'_>) -> Value {
 }
 
 /// The value of `last_backup`.
-pub(super) fn backup_json(recorded: &Recorded<'_>) -> Value {
+pub(super) fn backup_json(recorded: &RecordedState<'_>) -> Value {
     let Some(backup) = recorded.backup else {
         return Value::Null;
     };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::launcher::{Launch, Target};
+use super::launcher::{Launch, LaunchTarget};
 use super::output;
 use rollback_core::connection::{ConnectionFacts, RowsAre, VersionTable};
 use rollback_core::engine::{LockLimit, Sequence, SessionNews};
@@ -176,8 +176,8 @@ pub fn invocation(
     request: Request<'_>,
 ) -> Invocation {
     let (kind, name) = match &launch.target {
-        Target::Script(path) => ("script", path.clone().into_os_string()),
-        Target::Module(name) => ("module", name.clone()),
+        LaunchTarget::Script(path) => ("script", path.clone().into_os_string()),
+        LaunchTarget::Module(name) => ("module", name.clone()),
     };
     let mut args = launch.flags.clone();
     args.extend(["-c".into(), LOADER.into(), kind.into(), name]);

@@ -1,7 +1,7 @@
 //! Why a start of the engine came to nothing, and what to do about it.
 
 use super::bridge::{self, BridgeReport};
-use super::complaint::{self, Kind};
+use super::complaint::{self, StartKind};
 use super::{AlembicEngine, output};
 use rollback_core::engine::{Ended, EngineError};
 use rollback_core::names::and;
@@ -46,7 +46,7 @@ impl AlembicEngine {
         };
         let about_connection = matches!(
             complaint.kind,
-            Kind::Login | Kind::Unreachable | Kind::NoDatabase
+            StartKind::Login | StartKind::Unreachable | StartKind::NoDatabase
         );
         if about_connection && let Some(facts) = report.and_then(BridgeReport::last_attempt) {
             let user = facts
@@ -59,7 +59,7 @@ impl AlembicEngine {
                 format!("the engine tried {}{user}", bridge::describe(&facts)),
             );
         }
-        if matches!(complaint.kind, Kind::CannotLocate(_))
+        if matches!(complaint.kind, StartKind::CannotLocate(_))
             && let Some(places) = report
                 .map(BridgeReport::locations)
                 .filter(|places| !places.is_empty())

@@ -10,7 +10,7 @@ use rollback_system::process::find_program;
 
 /// What the interpreter runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum LaunchTarget {
     /// A script file.
     Script(PathBuf),
     /// A module, as by `python -m`.
@@ -25,7 +25,7 @@ pub struct Launch {
     /// Its own options.
     pub flags: Vec<OsString>,
     /// What it runs.
-    pub target: Target,
+    pub target: LaunchTarget,
     /// What follows.
     pub args: Vec<OsString>,
 }
@@ -47,7 +47,7 @@ pub fn take_apart(
         .read_to_end(&mut head)
         .ok()?;
     let (interpreter, flags) = interpreter(&head, program, cwd, path)?;
-    let target = Target::Script(program.to_owned());
+    let target = LaunchTarget::Script(program.to_owned());
     is_python(&interpreter).then(|| Launch {
         interpreter,
         flags,
@@ -76,9 +76,11 @@ fn below_interpreter(program: &Path, args: &[OsString], cwd: &Path) -> Option<La
     let own = args.iter().take_while(|arg| is_simple_flag(arg)).count();
     let (flags, rest) = args.split_at(own);
     let (target, args) = match rest {
-        [minus_m, module, args @ ..] if minus_m == "-m" => (Target::Module(module.clone()), args),
+        [minus_m, module, args @ ..] if minus_m == "-m" => {
+            (LaunchTarget::Module(module.clone()), args)
+        }
         [file, args @ ..] if !file.as_bytes().starts_with(b"-") => {
-            (Target::Script(cwd.join(file)), args)
+            (LaunchTarget::Script(cwd.join(file)), args)
         }
         _ => return None,
     };
@@ -238,13 +240,16 @@ mod tests {
             )
         };
         let module = apart(&["-u", "-m", "alembic", "-c", "x.ini"]).unwrap();
-        assert_eq!(module.target, Target::Module("alembic".into()));
+        assert_eq!(module.target, LaunchTarget::Module("alembic".into()));
         assert_eq!(
             (module.flags, module.args),
             (vec!["-u".into()], vec!["-c".into(), "x.ini".into()])
         );
         let script = apart(&["manage.py", "db"]).unwrap();
-        assert_eq!(script.target, Target::Script("/project/manage.py".into()));
+        assert_eq!(
+            script.target,
+            LaunchTarget::Script("/project/manage.py".into())
+        );
         assert_eq!(apart(&["-W", "ignore", "-m", "alembic"]), None);
         assert_eq!(apart(&["-c", "pass"]), None);
     }

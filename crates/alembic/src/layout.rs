@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 use self::config::Config;
 pub use self::installed::Version;
 use self::installed::{ASSUMED, installed, site_packages};
-use self::options::{Options, options};
+use self::options::{CommandOptions, options};
 use self::roots::above_package;
 pub use self::roots::roots_of;
 use super::discovery::Style;
-use super::launcher::{Launch, Target};
+use super::launcher::{Launch, LaunchTarget};
 use super::{AlembicEngine, environment};
 use rollback_system::process::Environment;
 
@@ -79,7 +79,7 @@ impl AlembicEngine {
             Launch {
                 interpreter: PathBuf::new(),
                 flags: Vec::new(),
-                target: Target::Script(name.into()),
+                target: LaunchTarget::Script(name.into()),
                 args: self.options.clone(),
             }
         });
@@ -104,8 +104,8 @@ impl EngineEnvironment<'_> {
     /// By what the engine is. `flask` is the folder that an application of Flask is taken to use.
     fn layout(&self, flask: Option<&Path>) -> Result<Layout, String> {
         let name = match &self.launch.target {
-            Target::Script(path) => path.file_name().unwrap_or_default(),
-            Target::Module(name) => name,
+            LaunchTarget::Script(path) => path.file_name().unwrap_or_default(),
+            LaunchTarget::Module(name) => name,
         };
         match (name.to_str(), flask) {
             (Some("alembic"), _) => self.alembic(),
@@ -122,7 +122,7 @@ impl EngineEnvironment<'_> {
     }
 
     fn alembic(&self) -> Result<Layout, String> {
-        let Options { configs, section } = options(&self.launch.args)?;
+        let CommandOptions { configs, section } = options(&self.launch.args)?;
         let is_toml = |file: &Path| file.file_name() == Some(OsStr::new("pyproject.toml"));
         let mut ini = PathBuf::from("alembic.ini");
         let mut toml = PathBuf::from("pyproject.toml");
@@ -171,7 +171,7 @@ impl EngineEnvironment<'_> {
         for root in config.paths("prepend_sys_path", modern, true)? {
             add(plain(&self.dir.join(root)));
         }
-        if matches!(self.launch.target, Target::Module(_)) {
+        if matches!(self.launch.target, LaunchTarget::Module(_)) {
             add(self.dir.to_owned());
         }
         for root in self.python_path() {

@@ -33,7 +33,7 @@ use self::bridge::BridgeReport;
 use self::command_line::{CURRENT, SEQUENCE, downgrade_verb};
 use self::discovery::DiscoveredEngine;
 use self::transaction::JudgeAdapter;
-use self::waiting::Ahead;
+use self::waiting::WaitingEngine;
 use error_diagnosis::start as complaint;
 use rollback_core::engine::{
     Current, Ended, Engine, EngineError, Judge, Keep, Listener, LockLimit, LockTimeoutScope,
@@ -94,7 +94,7 @@ pub struct AlembicEngine {
     /// A history that is taken instead of the engine's own.
     believed: Option<Arc<Graph>>,
     process_per_step: bool,
-    ahead: Ahead,
+    ahead: WaitingEngine,
 }
 
 impl AlembicEngine {
@@ -151,7 +151,7 @@ impl AlembicEngine {
             options_refused: Cell::new(false),
             believed: None,
             process_per_step: settings.process_per_step,
-            ahead: Ahead::default(),
+            ahead: WaitingEngine::default(),
         })
     }
 

@@ -6,7 +6,7 @@ use super::bridge::BridgeReport;
 use super::command_line::{CURRENT, HISTORY};
 use super::discovery::Style;
 use super::{AlembicEngine, output};
-use error_diagnosis::start::{self as complaint, Kind};
+use error_diagnosis::start::{self as complaint, StartKind};
 use rollback_core::engine::{Current, Ended, Engine as _, EngineError, Observation};
 use rollback_core::graph::Graph;
 use rollback_core::interrupt::Interrupt;
@@ -110,7 +110,7 @@ impl AlembicEngine {
         if finished.ended != Ended::Exited(0) {
             let complaint = complaint::read(&finished.stdout, &finished.stderr);
             return match (&finished.ended, complaint.kind) {
-                (Ended::Exited(_), Kind::CannotLocate(id)) => {
+                (Ended::Exited(_), StartKind::CannotLocate(id)) => {
                     Ok((None, Current::UnknownRevision(id)))
                 }
                 _ => Err(self.failed(CURRENT, finished, report)),

@@ -39,7 +39,7 @@ enum News {
 /// A line of the bridge that answers a question.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Answer {
+enum BridgeAnswer {
     Rows(TextRows),
     Error {
         code: Option<String>,
@@ -114,8 +114,8 @@ impl Queries for Transaction<'_> {
             .request(&json!({ "ask": statements }).to_string())
             .ok_or_else(|| error("the engine ended before it answered"))?;
         match serde_json::from_str(&answer) {
-            Ok(Answer::Rows(rows)) => Ok(rows),
-            Ok(Answer::Error { code, reason }) => Err(QueryError { code, reason }),
+            Ok(BridgeAnswer::Rows(rows)) => Ok(rows),
+            Ok(BridgeAnswer::Error { code, reason }) => Err(QueryError { code, reason }),
             Err(_) => Err(error("the engine's answer was not understood")),
         }
     }

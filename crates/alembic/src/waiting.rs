@@ -18,10 +18,10 @@ use rollback_system::process::{Finished, Waiting};
 
 /// Shared by the clones of an engine.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ahead(Rc<RefCell<State>>);
+pub(super) struct WaitingEngine(Rc<RefCell<WaitingState>>);
 
 #[derive(Debug, Default)]
-enum State {
+enum WaitingState {
     /// Nobody waits.
     #[default]
     Nobody,
@@ -58,7 +58,7 @@ impl AlembicEngine {
         let invocation = bridge::invocation(&launch, &self.dir, &plain.env, request);
         // Where it cannot be started, the next start says why.
         if let Ok(process) = Waiting::start(&invocation, &self.interrupt.at_once()) {
-            *self.ahead.0.borrow_mut() = State::Started(process);
+            *self.ahead.0.borrow_mut() = WaitingState::Started(process);
         }
     }
 
@@ -68,7 +68,7 @@ impl AlembicEngine {
         &self,
         interrupt: &Interrupt,
     ) -> Result<Option<Observation>, EngineError> {
-        let State::Started(mut process) = self.ahead.take() else {
+        let WaitingState::Started(mut process) = self.ahead.take() else {
             return Ok(None);
         };
         // It asks before it runs an env.py that nobody has read: here this is no `current`.
@@ -131,7 +131,7 @@ impl AlembicEngine {
         let observation = self.observation(None, Some(report), interrupt)?;
         if let (Some(process), Current::Rows(rows)) = (process, &observation.current) {
             let heads = rows.iter().cloned().collect();
-            *self.ahead.0.borrow_mut() = State::Ready(process, heads);
+            *self.ahead.0.borrow_mut() = WaitingState::Ready(process, heads);
         }
         Ok(Some(observation))
     }
@@ -148,7 +148,7 @@ impl AlembicEngine {
         timeout: Option<Duration>,
         listener: &mut dyn Listener,
     ) -> Option<io::Result<Finished>> {
-        let State::Ready(mut process, heads) = self.ahead.take() else {
+        let WaitingState::Ready(mut process, heads) = self.ahead.take() else {
             return None;
         };
         let fits = !process.has_ended() && sequence.keep == Keep::Each && heads == *sequence.before;
@@ -165,8 +165,8 @@ impl AlembicEngine {
     }
 }
 
-impl Ahead {
-    fn take(&self) -> State {
+impl WaitingEngine {
+    fn take(&self) -> WaitingState {
         std::mem::take(&mut *self.0.borrow_mut())
     }
 }

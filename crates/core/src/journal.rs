@@ -27,7 +27,7 @@ use super::proof::Evidence;
 use super::revision::{Heads, RevisionId};
 use super::schema::{Difference, FORM, SchemaLines};
 
-pub use self::atomic_run::{AtomicRun, Finished};
+pub use self::atomic_run::{AtomicEnd, AtomicRun};
 pub use self::backups::{BackupMoment, RunBackup, to_go_back};
 pub use self::crash_state::CrashState;
 pub use self::rest::RestError;
@@ -133,7 +133,7 @@ pub enum Entry {
     /// All steps of a whole are done, and the next thing is that they are kept.
     Committing {
         /// What the entries `done` will say of them.
-        steps: Vec<Finished>,
+        steps: Vec<AtomicEnd>,
     },
     /// Everything that was done of a whole was taken back, and that is proven.
     TakenBack,

@@ -14,7 +14,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::mysql::{Hot, MySqlEvidence, MySqlTrace, TableState};
-pub use self::postgres::{Counted, PostgresEvidence, PostgresTrace, Sequence, TableTrace};
+pub use self::postgres::{Counted, PostgresEvidence, PostgresTrace, SequenceEvidence, TableTrace};
 pub use self::sqlite::{Log, SqliteEvidence};
 use super::names::some;
 

@@ -95,7 +95,7 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
             })
         };
         if let Err(stopped) = ran {
-            let Stopped { stop: at, finished } = *stopped;
+            let StoppedStep { stop: at, finished } = *stopped;
             done.extend(finished);
             parts.events.stopped(&at, &plan.steps[at.index]);
             stop = Some(at);
@@ -134,7 +134,8 @@ pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
         if !faults.is_empty() {
             // The last step is done, and so are all others.
             let last_done = done.last().cloned();
-            let at = Stopped::between(plan.steps.len() - 1, Cause::CheckFailed(faults), last_done);
+            let at =
+                StoppedStep::between(plan.steps.len() - 1, Cause::CheckFailed(faults), last_done);
             let at = at.stop;
             parts.events.stopped(&at, last);
             stop = Some(at);
@@ -169,12 +170,12 @@ fn may_be_tried_again(stop: &Stop) -> bool {
 }
 
 /// The end of a run at a step, which may itself be finished.
-struct Stopped {
+struct StoppedStep {
     stop: Stop,
     finished: Option<StepDone>,
 }
 
-impl Stopped {
+impl StoppedStep {
     /// Ends the run before or after a step, at a revision boundary.
     fn between(index: usize, cause: Cause, finished: Option<StepDone>) -> Box<Self> {
         let position = match finished {
@@ -213,7 +214,7 @@ impl Parts<'_> {
         index: usize,
         step: &Step,
         schema: &mut Option<SchemaLines>,
-    ) -> Result<StepDone, Box<Stopped>> {
+    ) -> Result<StepDone, Box<StoppedStep>> {
         let retries = self.options.lock_retries;
         for attempt in 1..=retries {
             match self.attempt(plan, index, step, schema) {
@@ -265,18 +266,18 @@ impl Parts<'_> {
         step: &Step,
         schema: Option<&SchemaLines>,
         connects: bool,
-    ) -> Result<Result<Evidence, Doubt>, Box<Stopped>> {
+    ) -> Result<Result<Evidence, Doubt>, Box<StoppedStep>> {
         if self.interrupt.count() > 0 {
-            return Err(Stopped::between(index, Cause::Interrupted, None));
+            return Err(StoppedStep::between(index, Cause::Interrupted, None));
         }
         self.verifier
             .may_go_on(connects)
-            .map_err(|cause| Stopped::between(index, cause, None))?;
+            .map_err(|cause| StoppedStep::between(index, cause, None))?;
         let evidence = self.verifier.evidence();
         let none = SchemaLines::new();
         self.recorder
             .intent(index, step, schema.unwrap_or(&none), evidence.as_ref().ok())
-            .map_err(|reason| Stopped::between(index, Cause::NotRecorded(reason), None))?;
+            .map_err(|reason| StoppedStep::between(index, Cause::NotRecorded(reason), None))?;
         failpoint::point("after_intent");
         self.warn_of_open_transactions();
         if self.begun.take() != Some(index) {
@@ -293,7 +294,7 @@ impl Parts<'_> {
         index: usize,
         step: &Step,
         schema: &mut Option<SchemaLines>,
-    ) -> Result<StepDone, Box<Stopped>> {
+    ) -> Result<StepDone, Box<StoppedStep>> {
         loop {
             match self.judged_alone(plan, index, schema) {
                 Some(Ok(finished)) => return Ok(finished),
@@ -312,7 +313,7 @@ impl Parts<'_> {
         index: usize,
         step: &Step,
         schema: &mut Option<SchemaLines>,
-    ) -> Result<StepDone, Box<Stopped>> {
+    ) -> Result<StepDone, Box<StoppedStep>> {
         let started = Instant::now();
         let evidence = self.begin(index, step, schema.as_ref(), true)?;
         let mut following = Following::new(self.engine, &mut *self.events, &mut *self.verifier)
@@ -334,7 +335,7 @@ impl Parts<'_> {
     }
 
     /// What is left of the end of a run after what a step would have lost was counted; `None` if that is nothing.
-    fn confirmed(&mut self, mut stopped: Box<Stopped>) -> Option<Box<Stopped>> {
+    fn confirmed(&mut self, mut stopped: Box<StoppedStep>) -> Option<Box<StoppedStep>> {
         self.is_confirmed(&mut stopped.stop).then_some(stopped)
     }
 

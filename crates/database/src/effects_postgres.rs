@@ -114,15 +114,15 @@ fn ask(transaction: &mut dyn Queries, sql: &str) -> Result<TextRows, QueryError>
 
 /// The answer to [`INVENTORY`].
 #[derive(Deserialize)]
-struct Answer {
+struct EffectAnswer {
     track_counts: bool,
     search_path: Vec<String>,
     types: Option<Vec<(u32, i32, String)>>,
-    tables: Option<Vec<Row>>,
+    tables: Option<Vec<EffectRow>>,
 }
 
 /// OID, schema, name, relfilenode, whether it holds data, parent, rows inserted, updated and deleted, columns.
-type Row = (
+type EffectRow = (
     u32,
     String,
     String,
@@ -142,7 +142,7 @@ fn read(
     known: &Inventory,
 ) -> Result<Inventory, QueryError> {
     let text = rows.first().and_then(|row| row.first()?.as_deref());
-    let answer: Answer =
+    let answer: EffectAnswer =
         serde_json::from_str(text.unwrap_or_default()).map_err(|error| QueryError {
             code: None,
             reason: format!("the tables cannot be read: {error}"),

@@ -38,15 +38,15 @@ const TABLES: &str = "SELECT table_name, engine, UNIX_TIMESTAMP(create_time), UN
 const NOTING: [&str; 4] = ["innodb", "myisam", "aria", "rocksdb"];
 
 /// The server and its tables at one moment.
-struct Moment {
+struct BinlogMoment {
     second: u64,
     session: u64,
     started: u64,
     forgets: bool,
-    tables: Vec<Listed>,
+    tables: Vec<ListedTable>,
 }
 
-struct Listed {
+struct ListedTable {
     name: String,
     notes_writes: bool,
     created: Option<u64>,
@@ -54,7 +54,7 @@ struct Listed {
     bytes: u64,
 }
 
-impl Listed {
+impl ListedTable {
     fn is_written_at(&self, second: u64) -> bool {
         [self.created, self.written]
             .into_iter()
@@ -71,7 +71,7 @@ pub(super) fn evidence(
     health: Option<&Health>,
 ) -> Result<MySqlEvidence, DatabaseError> {
     let mut moment = moment(mysql, version)?;
-    let is_large = |moment: &Moment| {
+    let is_large = |moment: &BinlogMoment| {
         let mut tables = moment.tables.iter();
         tables.any(|table| table.is_written_at(moment.second) && table.bytes > SMALL)
     };
@@ -79,7 +79,7 @@ pub(super) fn evidence(
         std::thread::sleep(Duration::from_millis(1_050));
         moment = self::moment(mysql, version)?;
     }
-    let hot: Vec<&Listed> = moment
+    let hot: Vec<&ListedTable> = moment
         .tables
         .iter()
         .filter(|table| table.is_written_at(moment.second))
@@ -161,7 +161,7 @@ pub(super) fn trace(
     })
 }
 
-fn moment(mysql: &mut MySql, version: &VersionTable) -> Result<Moment, DatabaseError> {
+fn moment(mysql: &mut MySql, version: &VersionTable) -> Result<BinlogMoment, DatabaseError> {
     let together = mysql.session.results(&[AS_OF_NOW, MOMENT, SERVER, TABLES]);
     let together = together
         .ok()
@@ -189,7 +189,7 @@ fn moment(mysql: &mut MySql, version: &VersionTable) -> Result<Moment, DatabaseE
     let listed = |row: &MySqlRow| {
         let name = text(row, 0).filter(|name| !is_rollbacks_own(name, version))?;
         let engine = text(row, 1).unwrap_or_default().to_lowercase();
-        Some(Listed {
+        Some(ListedTable {
             name,
             notes_writes: NOTING.contains(&engine.as_str()),
             created: number(row, 2),
@@ -197,7 +197,7 @@ fn moment(mysql: &mut MySql, version: &VersionTable) -> Result<Moment, DatabaseE
             bytes: number(row, 4).unwrap_or(u64::MAX),
         })
     };
-    Ok(Moment {
+    Ok(BinlogMoment {
         second,
         session: of_moment(1),
         started: second.saturating_sub(status("Uptime")),

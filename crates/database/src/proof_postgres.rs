@@ -12,7 +12,7 @@ use super::probe::{Probe, ask_all};
 use rollback_core::checks::{Health, is_rollbacks_own};
 use rollback_core::connection::VersionTable;
 use rollback_core::proof::{
-    Counted, PostgresEvidence, PostgresTrace, Sequence, StepSession, TableTrace,
+    Counted, PostgresEvidence, PostgresTrace, SequenceEvidence, StepSession, TableTrace,
 };
 use rollback_core::query::TextRows;
 
@@ -102,7 +102,7 @@ fn value(rows: &TextRows, column: usize) -> String {
         .unwrap_or_default()
 }
 
-fn sequences(json: &str) -> BTreeMap<String, Sequence> {
+fn sequences(json: &str) -> BTreeMap<String, SequenceEvidence> {
     // Without a sequence there is no object.
     serde_json::from_str(json).unwrap_or_default()
 }

@@ -59,7 +59,7 @@ const SCHEMA: &str = r#"
     FROM pragma_application_id WHERE application_id <> 0"#;
 
 /// One row of [`SCHEMA`].
-struct Row {
+struct CatalogRow {
     kind: String,
     table: String,
     name: String,
@@ -72,7 +72,7 @@ pub(super) fn schema(connection: &Connection) -> Result<SchemaLines, Error> {
     let row = |row: Vec<Option<String>>| {
         let mut columns = row.into_iter();
         let mut next = || columns.next().flatten();
-        Row {
+        CatalogRow {
             kind: next().unwrap_or_default(),
             table: next().unwrap_or_default(),
             name: next().unwrap_or_default(),
@@ -81,26 +81,26 @@ pub(super) fn schema(connection: &Connection) -> Result<SchemaLines, Error> {
         }
     };
     let rows = sqlite_connection::rows(connection, SCHEMA)?;
-    let rows: Vec<Row> = rows.into_iter().map(row).collect();
+    let rows: Vec<CatalogRow> = rows.into_iter().map(row).collect();
     Ok(schema_of(lines(&rows)))
 }
 
 /// The rows of [`schema_of`] from all rows of [`SCHEMA`].
-fn lines(rows: &[Row]) -> TextRows {
-    let statements: BTreeMap<&str, Table> = rows
+fn lines(rows: &[CatalogRow]) -> TextRows {
+    let statements: BTreeMap<&str, CatalogTable> = rows
         .iter()
         .filter(|row| row.kind == "table")
-        .map(|row| (row.table.as_str(), Table::read(words(&row.detail))))
+        .map(|row| (row.table.as_str(), CatalogTable::read(words(&row.detail))))
         .collect();
-    let line = |row: &Row| line(row, &statements);
+    let line = |row: &CatalogRow| line(row, &statements);
     let checks = statements.iter().flat_map(|(name, table)| {
         checks(&table.words).map(move |check| vec![Some(format!("check {name} {check}"))])
     });
     rows.iter().map(line).chain(checks).collect()
 }
 
-fn line(row: &Row, tables: &BTreeMap<&str, Table>) -> Vec<Option<String>> {
-    let Row {
+fn line(row: &CatalogRow, tables: &BTreeMap<&str, CatalogTable>) -> Vec<Option<String>> {
+    let CatalogRow {
         kind,
         table,
         name,
@@ -109,7 +109,7 @@ fn line(row: &Row, tables: &BTreeMap<&str, Table>) -> Vec<Option<String>> {
     } = row;
     let line = match kind.as_str() {
         "table" => {
-            let options = tables.get(table.as_str()).map(Table::options);
+            let options = tables.get(table.as_str()).map(CatalogTable::options);
             let line = format!("table {table}{}", options.unwrap_or_default());
             return vec![Some(line), None, Some(table.clone())];
         }
@@ -151,13 +151,13 @@ fn line(row: &Row, tables: &BTreeMap<&str, Table>) -> Vec<Option<String>> {
 }
 
 /// What no pragma tells of a table, from the words of its statement.
-struct Table {
+struct CatalogTable {
     words: Vec<String>,
     /// The words of each column by its name in lower case.
     columns: BTreeMap<String, Vec<String>>,
 }
 
-impl Table {
+impl CatalogTable {
     fn read(words: Vec<String>) -> Self {
         let mut columns = BTreeMap::new();
         let start = words.iter().position(|word| word == "(");
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn what_no_pragma_tells_is_read_from_the_statement() {
-        let read = |sql: &str| Table::read(words(sql));
+        let read = |sql: &str| CatalogTable::read(words(sql));
         let table = read(
             "CREATE TABLE \"t\" ([My Id] INTEGER NOT NULL, b TEXT DEFAULT ('a, collate b') COLLATE \"NoCase\", \
              \"check\" TEXT COLLATE binary, c INT GENERATED ALWAYS AS (\"My Id\" * (2)) STORED, \

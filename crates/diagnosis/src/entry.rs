@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::{Regex, RegexSet};
 
 use super::failed::Failed;
-use super::start::Kind;
+use super::start::StartKind;
 use super::{DiagnosisContext, catalogue};
 
 /// One entry of the catalogue.
@@ -31,7 +31,7 @@ pub(super) struct Entry {
     /// Sentences of Alembic and of Python, with the class before them: `ValueError: No such index`.
     pub(super) python: &'static [&'static str],
     /// What is known of a start that failed.
-    pub(super) kind: fn(&Kind) -> bool,
+    pub(super) kind: fn(&StartKind) -> bool,
     /// What has to hold besides the code.
     pub(super) and: fn(&Failed) -> bool,
     /// Whether it comes from a statement of a step, which may have had others before it.

@@ -1,6 +1,6 @@
 //! One error, taken apart: who raised it, by which code, in which words, about which statement.
 
-use super::start::{self, Kind, patterns};
+use super::start::{self, StartKind, patterns};
 use super::trace::{Excerpt, Frame, Speaker, is_state};
 use rollback_core::dialect::Dialect;
 
@@ -29,7 +29,7 @@ pub(super) struct Failed {
     /// Where it was raised, innermost last.
     pub(super) frames: Vec<Frame>,
     /// What a failure of starting it is.
-    pub(super) kind: Option<Kind>,
+    pub(super) kind: Option<StartKind>,
 }
 
 patterns! {

@@ -4,7 +4,7 @@ use super::DiagnosisContext;
 use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::Failed;
 use super::names::written;
-use super::start::Kind;
+use super::start::StartKind;
 use rollback_core::dialect::Dialect;
 use rollback_core::version_rows;
 
@@ -31,7 +31,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "The database, a version file or the command names a revision that no version file has.",
         means: NOT_BEGUN,
         remedy: "Check out the code that belongs to the database, or restore the version file.",
-        kind: |kind| matches!(kind, Kind::CannotLocate(_) | Kind::MissingParent(_)),
+        kind: |kind| {
+            matches!(
+                kind,
+                StartKind::CannotLocate(_) | StartKind::MissingParent(_)
+            )
+        },
         words: missing,
         ..NEXT
     },
@@ -63,7 +68,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "Revisions descend from themselves.",
         means: NOT_BEGUN,
         remedy: "Correct the down_revision or depends_on of one of them.",
-        kind: |kind| matches!(kind, Kind::Cycle),
+        kind: |kind| matches!(kind, StartKind::Cycle),
         words: cycle,
         ..NEXT
     },
@@ -138,7 +143,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 fn missing(failed: &Failed, known: &DiagnosisContext) -> Wording {
     let id = match &failed.kind {
-        Some(Kind::CannotLocate(id) | Kind::MissingParent(id)) => id.clone(),
+        Some(StartKind::CannotLocate(id) | StartKind::MissingParent(id)) => id.clone(),
         _ => "(not named)".to_owned(),
     };
     let quoted =

@@ -3,7 +3,7 @@
 use super::DiagnosisContext;
 use super::entry::{Entry, NEXT, Wording, group, pattern};
 use super::failed::{Failed, cut};
-use super::start::Kind;
+use super::start::StartKind;
 use rollback_core::dialect::Dialect;
 
 pattern!(UNDEFINED = r"^name '([^']+)' is not defined");
@@ -20,7 +20,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "The project imports something that the engine's Python lacks.",
         means: NOT_LOADED,
         remedy: "Install it there, or name the right engine with --engine-command.",
-        kind: |kind| matches!(kind, Kind::Import(_)),
+        kind: |kind| matches!(kind, StartKind::Import(_)),
         words: import,
         ..NEXT
     },
@@ -38,7 +38,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "The project reads a variable from the environment that is not set.",
         means: NOT_LOADED,
         remedy: "Set the variable.",
-        kind: |kind| matches!(kind, Kind::EnvironmentVariable(_)),
+        kind: |kind| matches!(kind, StartKind::EnvironmentVariable(_)),
         words: variable,
         ..NEXT
     },
@@ -47,7 +47,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "env.py reads an argument that was not given with -x.",
         means: NOT_LOADED,
         remedy: "Give it: -x NAME=VALUE.",
-        kind: |kind| matches!(kind, Kind::XArgument(_)),
+        kind: |kind| matches!(kind, StartKind::XArgument(_)),
         words: x_argument,
         ..NEXT
     },
@@ -56,7 +56,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "The project gives no database URL, or one that cannot be used.",
         means: "No database was reached: nothing was run.",
         remedy: "Set the URL where the project reads it.",
-        kind: |kind| matches!(kind, Kind::Url),
+        kind: |kind| matches!(kind, StartKind::Url),
         words: url,
         ..NEXT
     },
@@ -65,7 +65,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "There is no configuration of Alembic, or it names no folder that is there.",
         means: NOT_LOADED,
         remedy: "Go to the project's folder, or name it with -C DIR.",
-        kind: |kind| matches!(kind, Kind::NoConfiguration),
+        kind: |kind| matches!(kind, StartKind::NoConfiguration),
         words: no_configuration,
         ..NEXT
     },
@@ -74,7 +74,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "The configuration of Alembic cannot be parsed.",
         means: NOT_LOADED,
         remedy: "Correct the file.",
-        kind: |kind| matches!(kind, Kind::BrokenConfiguration),
+        kind: |kind| matches!(kind, StartKind::BrokenConfiguration),
         python: &[INTERPOLATION],
         words: broken_configuration,
         ..NEXT
@@ -84,7 +84,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "Flask finds no application, or the application does not know the command.",
         means: NOT_LOADED,
         remedy: "Set FLASK_APP to the application, and see that it sets up Flask-Migrate.",
-        kind: |kind| matches!(kind, Kind::NoFlaskCommand),
+        kind: |kind| matches!(kind, StartKind::NoFlaskCommand),
         words: no_flask,
         ..NEXT
     },
@@ -93,7 +93,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         when: "The engine does not take an option.",
         means: "The engine did not begin: nothing was run.",
         remedy: "Leave it out, or take another version of the engine.",
-        kind: |kind| matches!(kind, Kind::NoSuchOption(_)),
+        kind: |kind| matches!(kind, StartKind::NoSuchOption(_)),
         words: unknown_option,
         ..NEXT
     },
@@ -235,7 +235,7 @@ fn in_migration(failed: &Failed) -> Option<String> {
 
 fn import(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let module = match &failed.kind {
-        Some(Kind::Import(module)) if !module.is_empty() => Some(module.as_str()),
+        Some(StartKind::Import(module)) if !module.is_empty() => Some(module.as_str()),
         _ => None,
     };
     let words = match module {
@@ -256,7 +256,7 @@ fn import(failed: &Failed, _: &DiagnosisContext) -> Wording {
 
 fn syntax(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let place = match &failed.kind {
-        Some(Kind::Syntax { file, line }) => Some(format!("{file}, line {line}")),
+        Some(StartKind::Syntax { file, line }) => Some(format!("{file}, line {line}")),
         _ => None,
     };
     match place {
@@ -272,7 +272,7 @@ fn syntax(failed: &Failed, _: &DiagnosisContext) -> Wording {
 
 fn variable(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let name = match &failed.kind {
-        Some(Kind::EnvironmentVariable(name)) => name.clone(),
+        Some(StartKind::EnvironmentVariable(name)) => name.clone(),
         _ => "(not named)".to_owned(),
     };
     Wording {
@@ -286,7 +286,7 @@ fn variable(failed: &Failed, _: &DiagnosisContext) -> Wording {
 
 fn x_argument(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let name = match &failed.kind {
-        Some(Kind::XArgument(name)) => name.clone(),
+        Some(StartKind::XArgument(name)) => name.clone(),
         _ => "NAME".to_owned(),
     };
     Wording::new(format!(
@@ -330,7 +330,7 @@ fn no_flask(failed: &Failed, _: &DiagnosisContext) -> Wording {
 
 fn unknown_option(failed: &Failed, _: &DiagnosisContext) -> Wording {
     let option = match &failed.kind {
-        Some(Kind::NoSuchOption(option)) => option.clone(),
+        Some(StartKind::NoSuchOption(option)) => option.clone(),
         _ => "an option".to_owned(),
     };
     Wording::new(format!("this version of the engine does not take {option}"))

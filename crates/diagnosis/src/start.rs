@@ -6,7 +6,7 @@ use regex::Regex;
 
 /// The kinds of failure that have advice of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum StartKind {
     /// The database, or an argument, names a revision that no version file has.
     CannotLocate(String),
     /// Revisions that descend from themselves.
@@ -76,7 +76,7 @@ pub struct Complaint {
     /// Its most telling line; empty where it was silent.
     pub line: String,
     /// What kind of failure that is.
-    pub kind: Kind,
+    pub kind: StartKind,
 }
 
 pub(super) fn pattern(text: &str) -> Regex {
@@ -140,7 +140,7 @@ pub fn read(stdout: &str, stderr: &str) -> Complaint {
     let kind = kind(&line, stdout, stderr);
     // Alembic says it in a warning; the traceback ends with a bare key.
     let line = match MISSING_PARENT.find(stderr) {
-        Some(warning) if matches!(kind, Kind::MissingParent(_)) => warning.as_str().to_owned(),
+        Some(warning) if matches!(kind, StartKind::MissingParent(_)) => warning.as_str().to_owned(),
         _ => line,
     };
     Complaint { line, kind }
@@ -173,7 +173,7 @@ fn last_group(pattern: &Regex, text: &str) -> Option<String> {
     Some(found[1].split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-fn kind(line: &str, stdout: &str, stderr: &str) -> Kind {
+fn kind(line: &str, stdout: &str, stderr: &str) -> StartKind {
     // Alembic breaks its messages to the width of the terminal.
     let all = format!("{stderr}\n{stdout}")
         .split_whitespace()
@@ -189,60 +189,60 @@ fn kind(line: &str, stdout: &str, stderr: &str) -> Kind {
             .unwrap_or_default()
     };
     if let Some(found) = CANNOT_LOCATE.captures(&all) {
-        Kind::CannotLocate(group(found))
+        StartKind::CannotLocate(group(found))
     } else if let Some(found) = MISSING_PARENT
         .captures(&all)
         .filter(|_| line.starts_with("KeyError"))
     {
-        Kind::MissingParent(group(found))
+        StartKind::MissingParent(group(found))
     } else if CYCLE.is_match(line) {
-        Kind::Cycle
+        StartKind::Cycle
     } else if SYNTAX.is_match(line)
         && let Some(place) = ERROR_PLACE.captures_iter(stderr).last()
         // A source with a zero byte is refused before it has a line: the last frame is Python's own.
         && !place[1].starts_with('<')
     {
-        Kind::Syntax {
+        StartKind::Syntax {
             file: place[1].to_owned(),
             line: place[2].to_owned(),
         }
     } else if let Some(found) = IMPORT.captures(line) {
-        Kind::Import(group(found))
+        StartKind::Import(group(found))
     } else if let Some(found) = KEY_ERROR.captures(line) {
         // Only the lookup in `os.environ` fails inside `os`.
         if stderr.contains("frozen os>") || stderr.contains("/os.py\", line") {
-            Kind::EnvironmentVariable(group(found))
+            StartKind::EnvironmentVariable(group(found))
         } else if stderr.contains("get_x_argument") {
-            Kind::XArgument(group(found))
+            StartKind::XArgument(group(found))
         } else {
-            Kind::Other
+            StartKind::Other
         }
     } else if URL.is_match(line) {
-        Kind::Url
+        StartKind::Url
     } else if BROKEN_CONFIGURATION.is_match(line) && !line.contains("Path doesn't exist") {
-        Kind::BrokenConfiguration
+        StartKind::BrokenConfiguration
     } else if NO_CONFIGURATION.is_match(line) {
-        Kind::NoConfiguration
+        StartKind::NoConfiguration
     } else if LOGIN.is_match(line) {
-        Kind::Login
+        StartKind::Login
     } else if NO_DATABASE.is_match(line) {
-        Kind::NoDatabase
+        StartKind::NoDatabase
     } else if NO_DATABASE_FILE.is_match(line) {
-        Kind::NoDatabaseFile
+        StartKind::NoDatabaseFile
     } else if UNREACHABLE.is_match(&all) && line.contains("Error") {
-        Kind::Unreachable
+        StartKind::Unreachable
     } else if let Some(found) = NO_SUCH_OPTION.captures(line) {
-        Kind::NoSuchOption(group(found))
+        StartKind::NoSuchOption(group(found))
     } else if NO_FLASK_COMMAND.is_match(&all) {
-        Kind::NoFlaskCommand
+        StartKind::NoFlaskCommand
     } else if line.is_empty() {
-        Kind::Silent
+        StartKind::Silent
     } else {
-        Kind::Other
+        StartKind::Other
     }
 }
 
-impl Kind {
+impl StartKind {
     /// What to do about it; `command` is the command line that failed.
     pub fn hints(&self, command: &str) -> Vec<String> {
         let advice = match self {

@@ -166,7 +166,7 @@ const PIECES: &[&str] = &[
 ];
 
 #[derive(Debug, Clone)]
-enum Edit {
+enum TextEdit {
     /// Characters go.
     Cut(Index, usize),
     /// A piece comes in, once or many times.
@@ -175,35 +175,35 @@ enum Edit {
     Lines(Index, Index, Index, usize),
 }
 
-fn edits() -> impl Strategy<Value = Vec<Edit>> {
+fn edits() -> impl Strategy<Value = Vec<TextEdit>> {
     let at = any::<Index>;
     vec(
         prop_oneof![
-            (at(), 1..40_usize).prop_map(|(at, length)| Edit::Cut(at, length)),
-            (at(), select(PIECES)).prop_map(|(at, piece)| Edit::Piece(at, piece, 1)),
+            (at(), 1..40_usize).prop_map(|(at, length)| TextEdit::Cut(at, length)),
+            (at(), select(PIECES)).prop_map(|(at, piece)| TextEdit::Piece(at, piece, 1)),
             (at(), select(PIECES), 2..300_usize)
-                .prop_map(|(at, piece, times)| Edit::Piece(at, piece, times)),
+                .prop_map(|(at, piece, times)| TextEdit::Piece(at, piece, times)),
             (at(), at(), at(), 1..12_usize)
-                .prop_map(|(at, file, line, lines)| Edit::Lines(at, file, line, lines)),
+                .prop_map(|(at, file, line, lines)| TextEdit::Lines(at, file, line, lines)),
         ],
         0..8,
     )
 }
 
-fn edited(text: &str, edits: &[Edit]) -> String {
+fn edited(text: &str, edits: &[TextEdit]) -> String {
     let mut text: Vec<char> = text.chars().collect();
     for edit in edits {
         let place = |at: &Index| at.index(text.len() + 1);
         match edit {
-            Edit::Cut(at, cut) => {
+            TextEdit::Cut(at, cut) => {
                 let from = place(at);
                 text.drain(from..(from + cut).min(text.len()));
             }
-            Edit::Piece(at, piece, times) => {
+            TextEdit::Piece(at, piece, times) => {
                 let at = place(at);
                 text.splice(at..at, piece.repeat(*times).chars().collect::<Vec<char>>());
             }
-            Edit::Lines(at, file, line, count) => {
+            TextEdit::Lines(at, file, line, count) => {
                 let lines: Vec<&str> = file.get::<String>(&CORPUS).split_inclusive('\n').collect();
                 let from = line.index(lines.len().max(1));
                 let taken = lines.iter().skip(from).take(*count);

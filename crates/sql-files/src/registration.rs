@@ -59,7 +59,7 @@ impl FileStatus {
 
 /// What `register` does to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum FileChange {
     /// There was none.
     New,
     /// It said that the migration was rolled back.
@@ -70,7 +70,7 @@ pub enum Change {
     Updated,
 }
 
-impl Change {
+impl FileChange {
     /// By the row that is there.
     pub fn of(record: Option<&HistoryRecord>) -> Self {
         match record.map(|record| record.status) {

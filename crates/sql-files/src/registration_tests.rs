@@ -182,12 +182,12 @@ fn what_is_needed_has_to_be_there() {
 #[test]
 fn a_row_changes_by_what_it_said() {
     for (status, change) in [
-        (None, Change::New),
-        (Some(Status::Applied), Change::Updated),
-        (Some(Status::Failed), Change::Mended),
-        (Some(Status::RolledBack), Change::Again),
+        (None, FileChange::New),
+        (Some(Status::Applied), FileChange::Updated),
+        (Some(Status::Failed), FileChange::Mended),
+        (Some(Status::RolledBack), FileChange::Again),
     ] {
         let record = status.map(|status| record("a", status, ""));
-        assert_eq!(Change::of(record.as_ref()), change);
+        assert_eq!(FileChange::of(record.as_ref()), change);
     }
 }

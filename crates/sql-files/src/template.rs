@@ -87,7 +87,7 @@ fn inverse(sql: &Sql, act: &SqlStatement<'_>, known: &SchemaKnowledge) -> Vec<Pi
             actions,
             ..
         } => {
-            let target = alter::Target {
+            let target = alter::AlterTarget {
                 sql,
                 kind: *kind,
                 name,

@@ -31,7 +31,7 @@ pub(crate) enum BackupDecision {
 
 /// The backup that a run has before its steps are run: one from before the command under guard, or from an
 /// earlier part of a run that is resumed.
-pub(super) enum Own {
+pub(super) enum ExistingBackup {
     /// It has none.
     None,
     /// It is there, and its file is as it was written.
@@ -45,7 +45,7 @@ pub(super) enum Own {
     Unsound(Box<RunBackup>, Failure),
 }
 
-impl Own {
+impl ExistingBackup {
     /// Looks for it, and reads its file.
     pub(super) fn of(
         context: &CommandContext<'_>,
@@ -86,15 +86,15 @@ impl BackupDecision {
         project: &Project,
         plan: &Plan,
         forecast: &PlanForecast,
-        own: &Own,
+        own: &ExistingBackup,
     ) -> Self {
         let settings = context.settings;
         let to_be_restored = settings.on_failure == OnFailure::Restore;
         let when = settings.backup;
         match own {
-            Own::None => {}
+            ExistingBackup::None => {}
             _ if plan.steps.is_empty() => {}
-            Own::Sound {
+            ExistingBackup::Sound {
                 backup,
                 covers_steps,
             } => {
@@ -114,14 +114,14 @@ impl BackupDecision {
                     None => Self::Kept(backup.clone()),
                 };
             }
-            Own::Unsound(backup, failure) if to_be_restored => {
+            ExistingBackup::Unsound(backup, failure) if to_be_restored => {
                 return Self::Impossible {
                     wanted: "--on-failure restore needs the backup of this run".to_owned(),
                     why: failure.message.clone(),
                     refusal: cannot_be_restored(backup, failure),
                 };
             }
-            Own::Unsound(backup, failure) => context.ui.warn(&format!(
+            ExistingBackup::Unsound(backup, failure) => context.ui.warn(&format!(
                 "the backup {} of this run, made {}, cannot be restored: {}",
                 backup.manifest.id,
                 backup.before.phrase(),

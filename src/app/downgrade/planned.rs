@@ -1,6 +1,6 @@
 //! The plan of this run with all that is shown of it.
 
-use super::backup_policy::{Own, restoring};
+use super::backup_policy::{ExistingBackup, restoring};
 use super::file_checks::{FileChecks, PlanScope};
 use super::next::undoing;
 use super::{BackupDecision, Goal, Request};
@@ -29,7 +29,7 @@ pub(crate) struct Planned {
     /// Whether there is a backup before the first step.
     pub(crate) safety: BackupDecision,
     /// The backup that the run has already.
-    pub(super) own: Own,
+    pub(super) own: ExistingBackup,
     /// The command that restores the backup to go back to, once there is one.
     pub(super) restore: Option<String>,
     /// What keeps SQL files from being run.
@@ -60,9 +60,9 @@ impl Planned {
         let registered = FileChecks::of(project, &plan, request.how.chosen, extent, again);
         let forecast = ShownForecast::of(project, &plan, context);
         let own = match (resumed, request.guarded()) {
-            (Some(resumed), _) => Own::of(context, project, &resumed.run.backups),
-            (None, Some(guarded)) => Own::of(context, project, guarded.backups()),
-            (None, None) => Own::None,
+            (Some(resumed), _) => ExistingBackup::of(context, project, &resumed.run.backups),
+            (None, Some(guarded)) => ExistingBackup::of(context, project, guarded.backups()),
+            (None, None) => ExistingBackup::None,
         };
         let safety = BackupDecision::of_run(context, project, &plan, &forecast.forecast, &own);
         let begun_as_a_whole = resumed.is_some_and(|resumed| resumed.run.as_a_whole);

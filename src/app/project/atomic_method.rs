@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Project, Runs};
+use super::{Project, StepRuns};
 use crate::error::Failure;
 use rollback_core::plan::Plan;
 
@@ -51,8 +51,8 @@ impl Project {
             _ => return refused("only PostgreSQL and SQLite have a way"),
         }
         let one_per_migration = match &self.engine {
-            Runs::Alembic(_) => self.transaction_per_migration,
-            Runs::SqlFiles(engine) => {
+            StepRuns::Alembic(_) => self.transaction_per_migration,
+            StepRuns::SqlFiles(engine) => {
                 let steps = plan.steps.iter().filter(|_| dialect != Some("sqlite"));
                 let mut alone = steps.filter_map(|step| engine.not_in_a_transaction(&step.removes));
                 if let Some(why) = alone.next() {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use super::{Project, Source, interrupted_or};
+use super::{MigrationSource, Project, interrupted_or};
 use crate::app::CommandContext;
 use crate::error::Failure;
 use rollback_alembic::AlembicEngine;
@@ -14,12 +14,12 @@ use rollback_core::secret::mask;
 use rollback_sql_files::engine::running::SqlFiles;
 
 /// What takes migrations back.
-pub(crate) enum Runs {
+pub(crate) enum StepRuns {
     Alembic(Box<AlembicEngine>),
     SqlFiles(Box<SqlFiles>),
 }
 
-impl Runs {
+impl StepRuns {
     pub(super) fn as_engine(&self) -> &dyn Engine {
         match self {
             Self::Alembic(engine) => engine.as_ref(),
@@ -73,11 +73,13 @@ impl Project {
     ) -> Result<Vec<Rendering>, Failure> {
         let masked = |text: String| mask(&text, &self.secrets);
         let renderings = match (&self.engine, &self.source) {
-            (Runs::Alembic(engine), _) => engine
+            (StepRuns::Alembic(engine), _) => engine
                 .render(plan)
                 .map_err(|error| interrupted_or(error, context))?,
-            (Runs::SqlFiles(engine), Source::SqlFiles(project)) => project.render(plan, engine),
-            (Runs::SqlFiles(_), Source::VersionFiles(_)) => Vec::new(),
+            (StepRuns::SqlFiles(engine), MigrationSource::SqlFiles(project)) => {
+                project.render(plan, engine)
+            }
+            (StepRuns::SqlFiles(_), MigrationSource::VersionFiles(_)) => Vec::new(),
         };
         Ok(renderings
             .into_iter()
@@ -122,8 +124,8 @@ impl Project {
     /// Has the processes of steps keep a file open, or our own where we run them ourselves.
     pub(crate) fn set_engine_lock(&mut self, file: Arc<File>) {
         match &mut self.engine {
-            Runs::Alembic(engine) => engine.hold(file),
-            Runs::SqlFiles(_) => self.held = Some(file),
+            StepRuns::Alembic(engine) => engine.hold(file),
+            StepRuns::SqlFiles(_) => self.held = Some(file),
         }
     }
 }

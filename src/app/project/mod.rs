@@ -19,10 +19,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) use self::atomic_method::{AtomicMethod, not_as_a_whole};
-use self::engine::Runs;
+use self::engine::StepRuns;
 pub(crate) use self::names::{name_to_type, reference};
 pub(crate) use self::open::Unopened;
-pub(crate) use self::rows::Rows;
+pub(crate) use self::rows::StartRows;
 pub(crate) use self::sql::{SqlProject, Text};
 use self::unrecorded::Unrecorded;
 pub(crate) use self::unrecorded::is_defect;
@@ -42,11 +42,11 @@ use rollback_core::secret::Secret;
 pub(crate) struct Project {
     pub(crate) graph: Graph,
     /// The text of the migrations, as far as it can be read.
-    pub(crate) source: Source,
-    pub(crate) rows: Rows,
+    pub(crate) source: MigrationSource,
+    pub(crate) rows: StartRows,
     /// `None` where only the engine can reach the database and did not say which it is.
     pub(crate) identity: Option<Identity>,
-    engine: Runs,
+    engine: StepRuns,
     engine_version: Option<String>,
     transaction_per_migration: Option<bool>,
     /// Whether nothing of a step would be kept, because `env.py` leaves its transaction open.
@@ -64,7 +64,7 @@ pub(crate) struct Project {
 }
 
 /// The text of the migrations.
-pub(crate) enum Source {
+pub(crate) enum MigrationSource {
     /// Alembic's.
     VersionFiles(VersionFiles),
     /// SQL, of files and of the history that the database keeps.

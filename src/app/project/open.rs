@@ -1,6 +1,6 @@
 //! How a session is opened: by the engine's word, or without it where the files and a URL say enough.
 
-use super::{Project, Rows, Runs, Source, Unrecorded, interrupted_or};
+use super::{MigrationSource, Project, StartRows, StepRuns, Unrecorded, interrupted_or};
 use crate::app::CommandContext;
 use crate::app::connection::{
     by_url_alone, discovery, given_connection, open_eyes, told_identity, version_table,
@@ -8,7 +8,7 @@ use crate::app::connection::{
 use crate::app::health_checks::HealthChecks;
 use crate::app::lock::Lock;
 use crate::app::measure::Measure;
-use crate::app::revisions::History;
+use crate::app::revisions::RevisionHistory;
 use crate::app::route::Route;
 use crate::app::sql::project::is_sql_project;
 use crate::app::verifier::{DatabaseAccess, StepVerifier};
@@ -54,7 +54,7 @@ impl Project {
         let mut found =
             AlembicEngine::discover(discovery(context)).map_err(|error| engine(error.into()))?;
         let given = given_connection(context.settings, context.dir).map_err(Unopened::Database)?;
-        let history = History::read(&mut found, context.settings.graph).map_err(engine)?;
+        let history = RevisionHistory::read(&mut found, context.settings.graph).map_err(engine)?;
         let observation = found
             .observe()
             .map_err(|error| engine(interrupted_or(error, context)))?;
@@ -79,7 +79,7 @@ impl Project {
         if steps_follow {
             engine.start_ahead();
         }
-        let history = History::read(&mut engine, context.settings.graph)?;
+        let history = RevisionHistory::read(&mut engine, context.settings.graph)?;
         Self::observe(context, lock, engine, given, history)
     }
 
@@ -91,8 +91,8 @@ impl Project {
         }
         let mut engine = AlembicEngine::discover(discovery(context))?;
         let given = given_connection(context.settings, context.dir)?;
-        let history = History::read(&mut engine, context.settings.graph)?;
-        if let (Some(given), History::Files(read)) = (&given, &history)
+        let history = RevisionHistory::read(&mut engine, context.settings.graph)?;
+        if let (Some(given), RevisionHistory::Files(read)) = (&given, &history)
             && let Some(((database, identity, table, facts), rows)) =
                 by_url_alone(context, given, read)?
         {
@@ -102,11 +102,11 @@ impl Project {
             let secrets: Vec<Secret> = given.password.clone().into_iter().collect();
             context.ui.detail(&history.account(&graph));
             return Ok(Self {
-                rows: Rows::Read(rows),
-                source: Source::VersionFiles(history.files(&graph)),
+                rows: StartRows::Read(rows),
+                source: MigrationSource::VersionFiles(history.files(&graph)),
                 graph,
                 identity: Some(identity),
-                engine: Runs::Alembic(Box::new(engine)),
+                engine: StepRuns::Alembic(Box::new(engine)),
                 engine_version: engine_version.filter(|version| !version.is_empty()),
                 transaction_per_migration: None,
                 leaves_transaction_open: false,
@@ -136,7 +136,7 @@ impl Project {
         lock: Option<&Lock>,
         engine: AlembicEngine,
         given: Option<ConnectionFacts>,
-        history: History,
+        history: RevisionHistory,
     ) -> Result<Self, Failure> {
         let observation = engine
             .observe()
@@ -152,7 +152,7 @@ impl Project {
         lock: Option<&Lock>,
         engine: AlembicEngine,
         given: Option<ConnectionFacts>,
-        history: History,
+        history: RevisionHistory,
         observation: Observation,
     ) -> Result<(Self, Current), Failure> {
         let secrets: Vec<Secret> = [&given, &observation.connection]
@@ -184,11 +184,11 @@ impl Project {
         context.ui.detail(&history.account(&observation.graph));
         let current = observation.current;
         let session = Self {
-            rows: Rows::Told(Vec::new()),
-            source: Source::VersionFiles(history.files(&observation.graph)),
+            rows: StartRows::Told(Vec::new()),
+            source: MigrationSource::VersionFiles(history.files(&observation.graph)),
             graph: observation.graph,
             identity,
-            engine: Runs::Alembic(Box::new(engine)),
+            engine: StepRuns::Alembic(Box::new(engine)),
             engine_version: observation.engine_version,
             transaction_per_migration: observation.transaction_per_migration,
             leaves_transaction_open: observation.leaves_transaction_open,

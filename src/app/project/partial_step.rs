@@ -1,6 +1,6 @@
 //! A step of SQL files that was cut off between two of its statements.
 
-use super::{Project, Runs};
+use super::{Project, StepRuns};
 use rollback_core::journal::Run;
 use rollback_core::revision::RevisionId;
 use rollback_core::schema::{SchemaLines, fingerprint};
@@ -26,7 +26,7 @@ impl Project {
         let id = RevisionId::new(run.in_flight_revision()?);
         let progress = self.sql()?.history.get(&id)?.metadata.progress.clone()?;
         let server = self.identity.as_ref().and_then(|it| it.server.clone());
-        let Runs::SqlFiles(engine) = &mut self.engine else {
+        let StepRuns::SqlFiles(engine) = &mut self.engine else {
             return None;
         };
         engine.cut_off = Some(InterruptedStep {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Project, Rows};
+use super::{Project, StartRows};
 use crate::app::CommandContext;
 use crate::error::Failure;
 use rollback_core::names::in_short;
@@ -90,15 +90,15 @@ impl Project {
         self.has_sound_rows()?;
         let see = || format!("see which database it is: {}", self.command(&["current"]));
         match (&self.rows, self.sql()) {
-            (Rows::NoTable(table), None) if self.has_unrecorded() => {
+            (StartRows::NoTable(table), None) if self.has_unrecorded() => {
                 self.is_recorded(&format!("the database has no version table {table}"))
             }
-            (Rows::NoTable(table), None) => Err(Failure::user(format!(
+            (StartRows::NoTable(table), None) => Err(Failure::user(format!(
                 "the database has no version table {table}"
             ))
             .because("no migration was ever run here, or this is another database than you think")
             .hint(see())),
-            (Rows::NoTable(table), Some(_)) => {
+            (StartRows::NoTable(table), Some(_)) => {
                 Err(Failure::user(format!("the database has no table {table} of this version"))
                     .because("it was not prepared yet, an older rollback prepared it, or this is another database than you think")
                     .hint(see())

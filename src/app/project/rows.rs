@@ -12,7 +12,7 @@ use rollback_core::version_rows::defects;
 
 /// The version rows and who said so.
 #[derive(Debug, Clone)]
-pub(crate) enum Rows {
+pub(crate) enum StartRows {
     /// Read over our own connection.
     Read(Vec<RevisionId>),
     /// Told by the engine's `current`.
@@ -21,7 +21,7 @@ pub(crate) enum Rows {
     NoTable(VersionTable),
 }
 
-impl Rows {
+impl StartRows {
     pub(crate) fn ids(&self) -> &[RevisionId] {
         match self {
             Self::Read(ids) | Self::Told(ids) => ids,
@@ -57,12 +57,12 @@ impl Project {
     }
 
     /// Reads the rows, and holds them against what the engine says of the same database.
-    pub(super) fn read_rows(&mut self, told: &Current) -> Result<Rows, Failure> {
+    pub(super) fn read_rows(&mut self, told: &Current) -> Result<StartRows, Failure> {
         let DatabaseAccess::Direct {
             database, table, ..
         } = &mut self.watched.access
         else {
-            return Ok(Rows::Told(match told {
+            return Ok(StartRows::Told(match told {
                 Current::Rows(ids) => self.graph.newest(ids),
                 Current::UnknownRevision(id) => vec![RevisionId::new(id.clone())],
             }));
@@ -71,8 +71,8 @@ impl Project {
             .version_rows(table)
             .map_err(|error| database_failure(&error))?
         {
-            VersionRows::NoTable => Rows::NoTable(table.clone()),
-            VersionRows::Rows(ids) => Rows::Read(ids),
+            VersionRows::NoTable => StartRows::NoTable(table.clone()),
+            VersionRows::Rows(ids) => StartRows::Read(ids),
         };
         // Of such rows the engine tells nothing that could be compared.
         if !defects(rows.ids()).is_empty() {
@@ -95,8 +95,8 @@ impl Project {
             Current::UnknownRevision(id) => id.clone(),
         };
         let seen = match &rows {
-            Rows::NoTable(table) => format!("there is no version table {table}"),
-            Rows::Read(ids) | Rows::Told(ids) => {
+            StartRows::NoTable(table) => format!("there is no version table {table}"),
+            StartRows::Read(ids) | StartRows::Told(ids) => {
                 format!("the version table {table} says {}", in_short(ids))
             }
         };

@@ -1,6 +1,6 @@
 //! A project of SQL files and its database, opened.
 
-use super::{Project, Rows, Runs, Source};
+use super::{MigrationSource, Project, StartRows, StepRuns};
 use crate::app::CommandContext;
 use crate::app::health_checks::HealthChecks;
 use crate::app::lock::Lock;
@@ -288,9 +288,9 @@ impl Project {
         };
         let rows = known.applied().map(|record| record.id.clone()).collect();
         let rows = if has_tables {
-            Rows::Read(rows)
+            StartRows::Read(rows)
         } else {
-            Rows::NoTable(table.clone())
+            StartRows::NoTable(table.clone())
         };
         context.ui.detail(&format!(
             "History:   {} migrations, read from {table} and {} files",
@@ -309,8 +309,8 @@ impl Project {
         Ok(Self {
             graph,
             rows,
-            source: Source::SqlFiles(Box::new(known)),
-            engine: Runs::SqlFiles(Box::new(engine)),
+            source: MigrationSource::SqlFiles(Box::new(known)),
+            engine: StepRuns::SqlFiles(Box::new(engine)),
             engine_version: None,
             transaction_per_migration: None,
             leaves_transaction_open: false,
@@ -341,9 +341,9 @@ impl Project {
     /// The text of the migrations, to be followed.
     pub(crate) fn text(&self) -> Text {
         let (project, engine) = match (&self.source, &self.engine) {
-            (Source::VersionFiles(files), _) => return Text::VersionFiles(files.clone()),
-            (Source::SqlFiles(project), Runs::SqlFiles(engine)) => (project, engine),
-            (Source::SqlFiles(_), Runs::Alembic(_)) => {
+            (MigrationSource::VersionFiles(files), _) => return Text::VersionFiles(files.clone()),
+            (MigrationSource::SqlFiles(project), StepRuns::SqlFiles(engine)) => (project, engine),
+            (MigrationSource::SqlFiles(_), StepRuns::Alembic(_)) => {
                 return Text::SqlFiles(SqlMigrations::default());
             }
         };
@@ -365,8 +365,8 @@ impl Project {
     /// The project, where migrations are SQL files.
     pub(crate) fn sql(&self) -> Option<&SqlProject> {
         match &self.source {
-            Source::SqlFiles(project) => Some(project),
-            Source::VersionFiles(_) => None,
+            MigrationSource::SqlFiles(project) => Some(project),
+            MigrationSource::VersionFiles(_) => None,
         }
     }
 
@@ -418,7 +418,7 @@ impl Project {
         };
         let mut found = Vec::new();
         match &self.rows {
-            Rows::NoTable(table) => found.push((
+            StartRows::NoTable(table) => found.push((
                 "no_history_table",
                 format!(
                     "there is no table {table}, or it is one of an older version, so nothing is registered; to make it: {}",
@@ -443,7 +443,7 @@ impl Project {
 
     /// Settles what takes changed migrations down, and to which run the steps belong.
     pub(crate) fn settle(&mut self, chosen: Chosen, begun: Option<&Begun>) {
-        if let (Runs::SqlFiles(engine), Source::SqlFiles(project)) =
+        if let (StepRuns::SqlFiles(engine), MigrationSource::SqlFiles(project)) =
             (&mut self.engine, &self.source)
         {
             if let Some(begun) = begun {
@@ -458,7 +458,7 @@ impl Project {
 
     /// What is to be known of how each step runs, beside that it runs in one transaction; nothing for Alembic.
     pub(crate) fn ways(&self, plan: &Plan) -> Vec<Vec<String>> {
-        let Runs::SqlFiles(engine) = &self.engine else {
+        let StepRuns::SqlFiles(engine) = &self.engine else {
             return Vec::new();
         };
         let of = |id: &RevisionId| {

@@ -1,7 +1,7 @@
 //! A version table whose rows say nothing that can be true: rows that are wrong, or none beside tables that the
 //! migrations make.
 
-use super::{Project, Runs, Source};
+use super::{MigrationSource, Project, StepRuns};
 use crate::error::Failure;
 use migration_forecast::{EventKind, Migrations as _};
 use rollback_core::connection::VersionTable;
@@ -53,7 +53,7 @@ impl Project {
 
     /// The tables that upgrades make, as far as that can be read, in the order of the history.
     fn made_by_upgrades(&self) -> Vec<(String, RevisionId)> {
-        let Source::VersionFiles(files) = &self.source else {
+        let MigrationSource::VersionFiles(files) = &self.source else {
             return Vec::new();
         };
         let dialect = self.dialect();
@@ -132,11 +132,11 @@ impl Project {
                 self.command(&["history"])
             ));
         Err(match &self.engine {
-            Runs::Alembic(engine) => failure.hint(format!(
+            StepRuns::Alembic(engine) => failure.hint(format!(
                 "then record it, which changes no table: {}",
                 engine.own_command(&["stamp", "REVISION"])
             )),
-            Runs::SqlFiles(_) => failure,
+            StepRuns::SqlFiles(_) => failure,
         })
     }
 

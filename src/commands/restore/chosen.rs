@@ -22,7 +22,7 @@ const KINDS: [(&[u8], &str); 5] = [
 ];
 
 /// A backup.
-pub(super) struct Chosen {
+pub(super) struct ChosenBackup {
     pub(super) manifest: Manifest,
     pub(super) file: PathBuf,
     /// Whether somebody wrote down what it holds, or it was read from a scratch copy.
@@ -31,7 +31,7 @@ pub(super) struct Chosen {
     pub(super) is_bare: bool,
 }
 
-impl Chosen {
+impl ChosenBackup {
     /// The backup of that id, or the file of that name. Relative names begin at the project's directory.
     pub(super) fn find(typed: &str, context: &CommandContext<'_>) -> Result<Self, Failure> {
         let backups = store(context).backups();

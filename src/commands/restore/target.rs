@@ -14,7 +14,7 @@ use rollback_core::journal::Run;
 use rollback_database::{self, Database};
 
 /// The database that is replaced, locked for as long as this value lives.
-pub(super) enum Target {
+pub(super) enum RestoreTarget {
     /// The project and its engine say which it is.
     Project(Box<Project>),
     /// The settings alone say which it is, because the project could not be opened.
@@ -30,7 +30,7 @@ pub(super) struct Address {
     database: Box<dyn Database>,
 }
 
-impl Target {
+impl RestoreTarget {
     /// Opens and locks the database. A project that is gone or broken is a warning if an address is set.
     pub(super) fn open(context: &CommandContext<'_>, lock: &Lock) -> Result<Self, Failure> {
         let failure = match Project::open_for_restore(context, lock) {

@@ -7,13 +7,13 @@ use clap::Args;
 use crate::app::CommandContext;
 use crate::app::sql::history_writer::{HistoryWriter, WaitArgs};
 use crate::error::Failure;
-use crate::ui::{Entry, RegistrationResult, State};
+use crate::ui::{RegistrationEntry, RegistrationResult, RegistrationState};
 use rollback_core::revision::RevisionId;
 use rollback_sql_files::engine::folder::Folder;
 use rollback_sql_files::engine::history_table::writable;
 use rollback_sql_files::file::{Form, Malformed, MigrationFile, named};
 use rollback_sql_files::history::{Dependency, History};
-use rollback_sql_files::registration::{Change, Registration, RegistrationIssue};
+use rollback_sql_files::registration::{FileChange, Registration, RegistrationIssue};
 
 /// Write migrations down as applied, with their rollback SQL; once more for one whose file was changed.
 ///
@@ -75,8 +75,12 @@ pub fn run(args: &RegisterArgs, context: &CommandContext<'_>) -> Result<(), Fail
                 .tables
                 .register(file, &dependencies, &keeping.by),
         );
-        let change = Change::of(history.get(&file.id));
-        entries.push(entry(file, State::Written(change), &dependencies));
+        let change = FileChange::of(history.get(&file.id));
+        entries.push(entry(
+            file,
+            RegistrationState::Written(change),
+            &dependencies,
+        ));
     }
     if !args.dry_run {
         keeping.transact("nothing was registered", &statements)?;
@@ -91,8 +95,12 @@ pub fn run(args: &RegisterArgs, context: &CommandContext<'_>) -> Result<(), Fail
 }
 
 /// A line of the answer.
-pub(super) fn entry(file: &MigrationFile, state: State, dependencies: &[Dependency]) -> Entry {
-    Entry {
+pub(super) fn entry(
+    file: &MigrationFile,
+    state: RegistrationState,
+    dependencies: &[Dependency],
+) -> RegistrationEntry {
+    RegistrationEntry {
         id: file.id.to_string(),
         state,
         has_rollback: file.rollback.is_some(),
@@ -106,15 +114,15 @@ pub(super) fn entry(file: &MigrationFile, state: State, dependencies: &[Dependen
 
 /// What is to be done about what was written.
 pub(super) fn advise(
-    entries: &[Entry],
+    entries: &[RegistrationEntry],
     files: &[MigrationFile],
     history: &History,
     context: &CommandContext<'_>,
 ) {
     let written = |file: &&MigrationFile| {
-        entries
-            .iter()
-            .any(|entry| entry.id == file.id.as_str() && matches!(entry.state, State::Written(_)))
+        entries.iter().any(|entry| {
+            entry.id == file.id.as_str() && matches!(entry.state, RegistrationState::Written(_))
+        })
     };
     for file in files.iter().filter(written) {
         if file.rollback.is_none() {

@@ -9,14 +9,14 @@ use super::register::{advise, entry, name, plain, unread};
 use crate::app::CommandContext;
 use crate::app::sql::history_writer::{HistoryWriter, WaitArgs, told};
 use crate::error::{Exit, Failure};
-use crate::ui::{Entry, NotRegistered, RegistrationResult, State};
+use crate::ui::{NotRegistered, RegistrationEntry, RegistrationResult, RegistrationState};
 use rollback_core::revision::RevisionId;
 use rollback_sql_files::engine::history_table::writable;
 use rollback_sql_files::engine::live_schema;
 use rollback_sql_files::file::MigrationFile;
 use rollback_sql_files::inconsistency::duplicate;
 use rollback_sql_files::live::{SchemaEvidence, evidence};
-use rollback_sql_files::registration::{Change, FileStatus, Registration, RegistrationIssue};
+use rollback_sql_files::registration::{FileChange, FileStatus, Registration, RegistrationIssue};
 use rollback_sql_files::supabase::duplicate_versions;
 
 /// Register the applied migrations that are not registered yet.
@@ -128,37 +128,41 @@ fn sync(args: &SyncArgs, context: &CommandContext<'_>, aloud: bool) -> Result<()
         let tables = &keeping.project.tables;
         statements.extend(tables.register(file, &dependencies, &keeping.by));
     }
-    let mut entries: Vec<Entry> = folder
+    let mut entries: Vec<RegistrationEntry> = folder
         .files
         .iter()
         .map(|file| {
-            let left_out = waiting.remove(&file.id).map(State::Refused);
+            let left_out = waiting.remove(&file.id).map(RegistrationState::Refused);
             let left_out = left_out.or_else(|| not_shown.remove(&file.id));
             let state = match (left_out, found.get(&file.id)) {
                 (Some(state), _) => state,
                 (None, Some(FileStatus::New | FileStatus::Again)) => {
-                    State::Written(Change::of(history.get(&file.id)))
+                    RegistrationState::Written(FileChange::of(history.get(&file.id)))
                 }
-                (None, Some(FileStatus::Changed)) => State::Changed,
-                (None, Some(FileStatus::RolledBack)) => State::RolledBack,
+                (None, Some(FileStatus::Changed)) => RegistrationState::Changed,
+                (None, Some(FileStatus::RolledBack)) => RegistrationState::RolledBack,
                 (None, Some(FileStatus::NotApplied)) => {
-                    State::NotApplied(NotRegistered::NotInSupabase)
+                    RegistrationState::NotApplied(NotRegistered::NotInSupabase)
                 }
-                (None, Some(FileStatus::OtherName)) => State::NotApplied(NotRegistered::OtherName),
-                (None, Some(FileStatus::Ambiguous)) => State::Unknown(NotRegistered::Ambiguous),
-                (None, Some(FileStatus::Same) | None) => State::Same,
+                (None, Some(FileStatus::OtherName)) => {
+                    RegistrationState::NotApplied(NotRegistered::OtherName)
+                }
+                (None, Some(FileStatus::Ambiguous)) => {
+                    RegistrationState::Unknown(NotRegistered::Ambiguous)
+                }
+                (None, Some(FileStatus::Same) | None) => RegistrationState::Same,
             };
             // What is not written stays as it is stored.
             let depends_on = match state {
-                State::Written(_) => &dependencies,
+                RegistrationState::Written(_) => &dependencies,
                 _ => &history.dependencies,
             };
             entry(file, state, depends_on)
         })
         .collect();
-    entries.extend(folder.malformed.iter().map(|malformed| Entry {
+    entries.extend(folder.malformed.iter().map(|malformed| RegistrationEntry {
         id: name(malformed).map_or_else(|| malformed.file.clone(), |id| id.to_string()),
-        state: State::Refused(malformed.to_string()),
+        state: RegistrationState::Refused(malformed.to_string()),
         has_rollback: false,
         dependencies: Vec::new(),
     }));
@@ -192,12 +196,12 @@ fn sync(args: &SyncArgs, context: &CommandContext<'_>, aloud: bool) -> Result<()
     }
     for entry in entries.iter().filter(|_| aloud) {
         match entry.state {
-            State::Changed => context.ui.warn(&format!(
+            RegistrationState::Changed => context.ui.warn(&format!(
                 "{} was changed since it was registered; to write it down anew: {}",
                 entry.id,
                 context.command(&["sql", "register"]).value(&entry.id)
             )),
-            State::Same => {
+            RegistrationState::Same => {
                 let is_it = |file: &&MigrationFile| file.id.as_str() == entry.id;
                 if let Some(file) = folder.files.iter().find(is_it) {
                     plain(file, context);
@@ -209,7 +213,7 @@ fn sync(args: &SyncArgs, context: &CommandContext<'_>, aloud: bool) -> Result<()
     let refused: Vec<&str> = entries
         .iter()
         .filter_map(|entry| match &entry.state {
-            State::Refused(reason) => Some(reason.as_str()),
+            RegistrationState::Refused(reason) => Some(reason.as_str()),
             _ => None,
         })
         .collect();
@@ -242,7 +246,7 @@ fn not_shown<'a>(
     keeping: &mut HistoryWriter,
     files: &'a [MigrationFile],
     these: &BTreeSet<&RevisionId>,
-) -> Result<BTreeMap<&'a RevisionId, State>, Failure> {
+) -> Result<BTreeMap<&'a RevisionId, RegistrationState>, Failure> {
     if these.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -254,12 +258,14 @@ fn not_shown<'a>(
             let state = match found {
                 SchemaEvidence::Applied => return None,
                 SchemaEvidence::NotApplied(missing) => {
-                    State::NotApplied(NotRegistered::Missing(missing))
+                    RegistrationState::NotApplied(NotRegistered::Missing(missing))
                 }
                 SchemaEvidence::Partly { present, missing } => {
-                    State::Unknown(NotRegistered::Partly(present, missing))
+                    RegistrationState::Unknown(NotRegistered::Partly(present, missing))
                 }
-                SchemaEvidence::Nothing => State::Unknown(NotRegistered::NothingToLookFor),
+                SchemaEvidence::Nothing => {
+                    RegistrationState::Unknown(NotRegistered::NothingToLookFor)
+                }
             };
             these.contains(id).then_some((id, state))
         });

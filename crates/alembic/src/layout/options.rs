@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 /// `Alembic -c FILE -n NAME -x K=V`, without what says nothing about files.
 #[derive(Debug, Default)]
-pub(super) struct Options {
+pub(super) struct CommandOptions {
     pub(super) configs: Vec<PathBuf>,
     pub(super) section: String,
 }
 
 /// Reads them off the words between the program and its verb.
-pub(super) fn options(args: &[OsString]) -> Result<Options, String> {
-    let mut found = Options {
+pub(super) fn options(args: &[OsString]) -> Result<CommandOptions, String> {
+    let mut found = CommandOptions {
         configs: Vec::new(),
         section: "alembic".to_owned(),
     };

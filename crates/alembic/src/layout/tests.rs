@@ -39,7 +39,7 @@ impl Project {
         let launch = Launch {
             interpreter: self.home.path().join(".venv/bin/python"),
             flags: Vec::new(),
-            target: Target::Script("alembic".into()),
+            target: LaunchTarget::Script("alembic".into()),
             args: args.iter().map(OsString::from).collect(),
         };
         let env = env
@@ -260,7 +260,7 @@ fn superset_tells_the_same_history_as_its_files() {
         return;
     }
     let launch = Launch {
-        target: Target::Script(python.with_file_name("superset")),
+        target: LaunchTarget::Script(python.with_file_name("superset")),
         interpreter: python,
         flags: Vec::new(),
         args: vec!["db".into()],

@@ -152,7 +152,7 @@ const PIECES: &[&str] = &[
 ];
 
 #[derive(Debug, Clone)]
-enum Edit {
+enum FileEdit {
     /// Bytes go.
     Cut(Index, usize),
     /// A byte becomes another.
@@ -165,44 +165,44 @@ enum Edit {
     Lines(Index, Index, Index, usize),
 }
 
-fn edits() -> impl Strategy<Value = Vec<Edit>> {
+fn edits() -> impl Strategy<Value = Vec<FileEdit>> {
     let at = any::<Index>;
     vec(
         prop_oneof![
-            (at(), 1..40_usize).prop_map(|(at, length)| Edit::Cut(at, length)),
-            (at(), any::<u8>()).prop_map(|(at, byte)| Edit::Byte(at, byte)),
-            (at(), select(PIECES)).prop_map(|(at, piece)| Edit::Piece(at, piece)),
+            (at(), 1..40_usize).prop_map(|(at, length)| FileEdit::Cut(at, length)),
+            (at(), any::<u8>()).prop_map(|(at, byte)| FileEdit::Byte(at, byte)),
+            (at(), select(PIECES)).prop_map(|(at, piece)| FileEdit::Piece(at, piece)),
             (at(), select(PIECES), 2..3_000_usize)
-                .prop_map(|(at, piece, times)| Edit::Many(at, piece, times)),
+                .prop_map(|(at, piece, times)| FileEdit::Many(at, piece, times)),
             (at(), at(), at(), 1..12_usize)
-                .prop_map(|(at, file, line, lines)| Edit::Lines(at, file, line, lines)),
+                .prop_map(|(at, file, line, lines)| FileEdit::Lines(at, file, line, lines)),
         ],
         1..8,
     )
 }
 
-fn edited(mut bytes: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
+fn edited(mut bytes: Vec<u8>, edits: &[FileEdit]) -> Vec<u8> {
     for edit in edits {
         let length = bytes.len();
         let place = |at: &Index| at.index(length + 1);
         match edit {
-            Edit::Cut(at, cut) => {
+            FileEdit::Cut(at, cut) => {
                 let from = place(at);
                 bytes.drain(from..(from + cut).min(length));
             }
-            Edit::Byte(at, byte) => {
+            FileEdit::Byte(at, byte) => {
                 let at = place(at);
                 bytes.splice(at..(at + 1).min(length), [*byte]);
             }
-            Edit::Piece(at, piece) => {
+            FileEdit::Piece(at, piece) => {
                 let at = place(at);
                 bytes.splice(at..at, piece.bytes());
             }
-            Edit::Many(at, piece, times) => {
+            FileEdit::Many(at, piece, times) => {
                 let at = place(at);
                 bytes.splice(at..at, piece.repeat(*times).into_bytes());
             }
-            Edit::Lines(at, file, line, count) => {
+            FileEdit::Lines(at, file, line, count) => {
                 let other = file.get(&CORPUS);
                 let lines: Vec<&[u8]> = other.split_inclusive(|byte| *byte == b'\n').collect();
                 if lines.is_empty() {

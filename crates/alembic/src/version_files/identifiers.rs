@@ -15,24 +15,24 @@ use rollback_core::revision::Revision;
 
 /// A value that can be computed from constants.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Value {
+enum IdentifierValue {
     None,
     Text(String),
     List(Vec<String>),
 }
 
 /// Why what a file declares cannot be told.
-type Reason = String;
+type UnreadableIdentifier = String;
 
 /// Reads the identifiers of a module that lies in `path`.
-pub(super) fn read(module: &ModModule, path: &Path) -> Result<Revision, Reason> {
-    let mut names = Names::default();
+pub(super) fn read(module: &ModModule, path: &Path) -> Result<Revision, UnreadableIdentifier> {
+    let mut names = Identifiers::default();
     names.spoil_globals(&module.body);
     for statement in &module.body {
         names.run(statement);
     }
     let id = match names.get("revision")? {
-        Some(Value::Text(id)) => id,
+        Some(IdentifierValue::Text(id)) => id,
         Some(_) => return Err("its revision is no text".to_owned()),
         None => legacy_id(path).ok_or("it declares no revision")?,
     };
@@ -43,7 +43,7 @@ pub(super) fn read(module: &ModModule, path: &Path) -> Result<Revision, Reason> 
         return Err("it declares no down_revision".to_owned());
     };
     let doc = match names.get("__doc__")? {
-        Some(Value::Text(doc)) => doc,
+        Some(IdentifierValue::Text(doc)) => doc,
         Some(_) => return Err("its docstring is no text".to_owned()),
         None => String::new(),
     };
@@ -51,10 +51,12 @@ pub(super) fn read(module: &ModModule, path: &Path) -> Result<Revision, Reason> 
     Ok(Revision {
         id,
         down_revisions: down_revision.texts(),
-        depends_on: names.get("depends_on")?.map_or_else(Vec::new, Value::texts),
+        depends_on: names
+            .get("depends_on")?
+            .map_or_else(Vec::new, IdentifierValue::texts),
         branch_labels: names
             .get("branch_labels")?
-            .map_or_else(Vec::new, Value::texts),
+            .map_or_else(Vec::new, IdentifierValue::texts),
         message,
         path: Some(path.to_string_lossy().into_owned()),
         created,
@@ -69,7 +71,7 @@ fn legacy_id(path: &Path) -> Option<String> {
     (!name.is_empty() && name.chars().all(hex)).then(|| name.to_owned())
 }
 
-impl Value {
+impl IdentifierValue {
     fn texts(self) -> Vec<String> {
         match self {
             Self::None => Vec::new(),
@@ -81,8 +83,8 @@ impl Value {
 
 /// What the names of the module stand for so far; `None` for what cannot be computed.
 #[derive(Debug, Default)]
-struct Names {
-    known: HashMap<String, Option<Value>>,
+struct Identifiers {
+    known: HashMap<String, Option<IdentifierValue>>,
     /// Names that a function of the module may set at any time.
     spoiled: HashSet<String>,
     /// Whether anything may have been set by now.
@@ -90,9 +92,9 @@ struct Names {
     begun: bool,
 }
 
-impl Names {
+impl Identifiers {
     /// What a name stands for; `None` where it was never set.
-    fn get(&self, name: &str) -> Result<Option<Value>, Reason> {
+    fn get(&self, name: &str) -> Result<Option<IdentifierValue>, UnreadableIdentifier> {
         if self.spoiled.contains(name) {
             return Err(format!("its {name} may be set by a function"));
         }
@@ -106,7 +108,7 @@ impl Names {
         }
     }
 
-    fn set(&mut self, name: &str, value: Option<Value>) {
+    fn set(&mut self, name: &str, value: Option<IdentifierValue>) {
         self.known.insert(name.to_owned(), value);
     }
 
@@ -123,7 +125,7 @@ impl Names {
             Stmt::Expr(it) => {
                 if let (true, Expr::StringLiteral(text)) = (first, it.value.as_ref()) {
                     let text = text.value.to_str().to_owned();
-                    self.set("__doc__", Some(Value::Text(text)));
+                    self.set("__doc__", Some(IdentifierValue::Text(text)));
                     return;
                 }
             }
@@ -153,7 +155,7 @@ impl Names {
         Bound(self).visit_expr(value);
     }
 
-    fn assign(&mut self, target: &Expr, value: Option<&Value>, written: &Expr) {
+    fn assign(&mut self, target: &Expr, value: Option<&IdentifierValue>, written: &Expr) {
         match (target, written) {
             (Expr::Name(name), _) => self.set(&name.id, value.cloned()),
             (Expr::Tuple(targets), Expr::Tuple(values))
@@ -171,10 +173,12 @@ impl Names {
     }
 
     /// Computes an expression of constants.
-    fn value(&self, expression: &Expr) -> Option<Value> {
+    fn value(&self, expression: &Expr) -> Option<IdentifierValue> {
         match expression {
-            Expr::NoneLiteral(_) => Some(Value::None),
-            Expr::StringLiteral(text) => Some(Value::Text(text.value.to_str().to_owned())),
+            Expr::NoneLiteral(_) => Some(IdentifierValue::None),
+            Expr::StringLiteral(text) => {
+                Some(IdentifierValue::Text(text.value.to_str().to_owned()))
+            }
             Expr::FString(text) => self.formatted(text.value.as_slice()),
             Expr::Name(name) => self.get(&name.id).ok().flatten(),
             Expr::Tuple(it) => self.list(&it.elts),
@@ -182,10 +186,12 @@ impl Names {
             Expr::Set(it) => self.list(&it.elts),
             Expr::BinOp(it) if it.op == Operator::Add => {
                 match (self.value(&it.left)?, self.value(&it.right)?) {
-                    (Value::Text(left), Value::Text(right)) => Some(Value::Text(left + &right)),
-                    (Value::List(mut left), Value::List(right)) => {
+                    (IdentifierValue::Text(left), IdentifierValue::Text(right)) => {
+                        Some(IdentifierValue::Text(left + &right))
+                    }
+                    (IdentifierValue::List(mut left), IdentifierValue::List(right)) => {
                         left.extend(right);
-                        Some(Value::List(left))
+                        Some(IdentifierValue::List(left))
                     }
                     _ => None,
                 }
@@ -201,10 +207,10 @@ impl Names {
                     return None;
                 }
                 match call.arguments.args.as_ref() {
-                    [] => Some(Value::List(Vec::new())),
+                    [] => Some(IdentifierValue::List(Vec::new())),
                     [one] => match self.value(one)? {
-                        Value::List(texts) => Some(Value::List(texts)),
-                        Value::None | Value::Text(_) => None,
+                        IdentifierValue::List(texts) => Some(IdentifierValue::List(texts)),
+                        IdentifierValue::None | IdentifierValue::Text(_) => None,
                     },
                     _ => None,
                 }
@@ -213,24 +219,24 @@ impl Names {
         }
     }
 
-    fn list(&self, elements: &[Expr]) -> Option<Value> {
+    fn list(&self, elements: &[Expr]) -> Option<IdentifierValue> {
         let mut texts = Vec::new();
         for element in elements {
             match element {
                 Expr::Starred(inner) => match self.value(&inner.value)? {
-                    Value::List(more) => texts.extend(more),
-                    Value::None | Value::Text(_) => return None,
+                    IdentifierValue::List(more) => texts.extend(more),
+                    IdentifierValue::None | IdentifierValue::Text(_) => return None,
                 },
                 _ => match self.value(element)? {
-                    Value::Text(text) => texts.push(text),
-                    Value::None | Value::List(_) => return None,
+                    IdentifierValue::Text(text) => texts.push(text),
+                    IdentifierValue::None | IdentifierValue::List(_) => return None,
                 },
             }
         }
-        Some(Value::List(texts))
+        Some(IdentifierValue::List(texts))
     }
 
-    fn formatted(&self, parts: &[FStringPart]) -> Option<Value> {
+    fn formatted(&self, parts: &[FStringPart]) -> Option<IdentifierValue> {
         let mut text = String::new();
         for part in parts {
             match part {
@@ -246,7 +252,7 @@ impl Names {
                                     && hole.format_spec.is_none()
                                     && matches!(hole.conversion.to_byte(), None | Some(b's'));
                                 match self.value(&hole.expression)? {
-                                    Value::Text(value) if plain => text.push_str(&value),
+                                    IdentifierValue::Text(value) if plain => text.push_str(&value),
                                     _ => return None,
                                 }
                             }
@@ -255,13 +261,13 @@ impl Names {
                 }
             }
         }
-        Some(Value::Text(text))
+        Some(IdentifierValue::Text(text))
     }
 }
 
 /// Takes down every name that is bound in some other way than by a plain assignment. Bodies of
 /// functions and classes have names of their own.
-struct Bound<'n>(&'n mut Names);
+struct Bound<'n>(&'n mut Identifiers);
 
 impl<'a> Visitor<'a> for Bound<'_> {
     fn visit_stmt(&mut self, statement: &'a Stmt) {

@@ -30,8 +30,8 @@ pub(super) fn files(layout: &Layout) -> Result<Vec<PathBuf>, Unreadable> {
                 continue;
             }
             match kind(&file) {
-                Kind::Source => found.push(file),
-                Kind::Compiled if layout.sourceless => {
+                FileKind::Source => found.push(file),
+                FileKind::Compiled if layout.sourceless => {
                     if !has_source(&file) {
                         return Err(Unreadable::new(
                             &file,
@@ -39,29 +39,29 @@ pub(super) fn files(layout: &Layout) -> Result<Vec<PathBuf>, Unreadable> {
                         ));
                     }
                 }
-                Kind::Compiled | Kind::Other => {}
+                FileKind::Compiled | FileKind::Other => {}
             }
         }
     }
     Ok(found)
 }
 
-enum Kind {
+enum FileKind {
     Source,
     Compiled,
     Other,
 }
 
-fn kind(file: &Path) -> Kind {
+fn kind(file: &Path) -> FileKind {
     let name = file.file_name().unwrap_or_default().as_bytes();
     if name.starts_with(b".#") || name.starts_with(b"__init__") {
-        Kind::Other
+        FileKind::Other
     } else if name.ends_with(b".py") {
-        Kind::Source
+        FileKind::Source
     } else if name.ends_with(b".pyc") || name.ends_with(b".pyo") {
-        Kind::Compiled
+        FileKind::Compiled
     } else {
-        Kind::Other
+        FileKind::Other
     }
 }
 
@@ -71,12 +71,12 @@ fn has_source(file: &Path) -> bool {
 }
 
 /// A file of a folder.
-struct Listed {
+struct ListedFile {
     path: PathBuf,
     is_link: bool,
 }
 
-impl Listed {
+impl ListedFile {
     /// Where it leads in the end; `None` for a dangling link whose goal is no version file.
     fn resolved(self) -> Result<Option<PathBuf>, Unreadable> {
         if self.is_link {
@@ -94,19 +94,19 @@ fn resolved(file: &Path) -> Result<Option<PathBuf>, Unreadable> {
             // Editors leave links to nowhere as locks.
             let goal = std::fs::read_link(file).unwrap_or_else(|_| file.to_owned());
             match kind(&goal) {
-                Kind::Source => Err(Unreadable::new(file, "it is a link to nowhere")),
-                Kind::Compiled | Kind::Other => Ok(None),
+                FileKind::Source => Err(Unreadable::new(file, "it is a link to nowhere")),
+                FileKind::Compiled | FileKind::Other => Ok(None),
             }
         }
         Err(error) => match kind(file) {
-            Kind::Source => Err(Unreadable::new(file, error.to_string())),
-            Kind::Compiled | Kind::Other => Ok(None),
+            FileKind::Source => Err(Unreadable::new(file, error.to_string())),
+            FileKind::Compiled | FileKind::Other => Ok(None),
         },
     }
 }
 
 /// The files of a folder by name, then those of its folders by name where that is asked for.
-fn listed(location: &Path, layout: &Layout) -> Result<Vec<Listed>, Unreadable> {
+fn listed(location: &Path, layout: &Layout) -> Result<Vec<ListedFile>, Unreadable> {
     let real = location
         .canonicalize()
         .map_err(|error| Unreadable::new(location, error.to_string()))?;
@@ -120,7 +120,7 @@ fn listed(location: &Path, layout: &Layout) -> Result<Vec<Listed>, Unreadable> {
             if layout.sourceless {
                 compiled_alone(&folder, &files)?;
             }
-            found.extend(files.iter().map(|(name, is_link)| Listed {
+            found.extend(files.iter().map(|(name, is_link)| ListedFile {
                 path: if *is_link { &folder } else { &real }.join(name),
                 is_link: *is_link,
             }));
@@ -172,7 +172,7 @@ fn compiled_alone(folder: &Path, files: &[File]) -> Result<(), Unreadable> {
     let known: HashSet<_> = files.iter().map(|(name, _)| stem(name)).collect();
     let (cached, _) = entries(&cache)?;
     match cached.iter().map(|(name, _)| name).find(|name| {
-        !known.contains(&stem(name)) && matches!(kind(Path::new(name)), Kind::Compiled)
+        !known.contains(&stem(name)) && matches!(kind(Path::new(name)), FileKind::Compiled)
     }) {
         Some(name) => Err(Unreadable::new(
             &cache.join(name),

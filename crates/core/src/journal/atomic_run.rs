@@ -10,7 +10,7 @@ use crate::schema::{Difference, SchemaLines};
 
 /// A step of a whole that is done, as [`Entry::Done`] has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Finished {
+pub struct AtomicEnd {
     /// Its number in the whole run, from 0.
     pub step: usize,
     /// The revision that went.
@@ -25,8 +25,8 @@ pub struct Finished {
     pub seconds: f64,
 }
 
-impl From<Finished> for Entry {
-    fn from(step: Finished) -> Self {
+impl From<AtomicEnd> for Entry {
+    fn from(step: AtomicEnd) -> Self {
         Self::Done {
             step: step.step,
             removes: step.removes,
@@ -51,7 +51,7 @@ pub struct AtomicRun {
     /// The copy of the file that is to be put back.
     pub copy: Option<String>,
     /// Its steps, where they were all done and were to be kept.
-    pub committing: Option<Vec<Finished>>,
+    pub committing: Option<Vec<AtomicEnd>>,
 }
 
 impl Run {
@@ -63,7 +63,7 @@ impl Run {
     }
 
     /// The steps of the open whole that were to be kept and are not recorded as done.
-    pub fn unrecorded(&self) -> Vec<Finished> {
+    pub fn unrecorded(&self) -> Vec<AtomicEnd> {
         let steps = self.open_whole().and_then(|whole| whole.committing.clone());
         let mut steps = steps.unwrap_or_default();
         steps.retain(|step| step.step >= self.done);

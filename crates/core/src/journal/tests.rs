@@ -277,7 +277,7 @@ fn whole(copy: Option<&str>, committing: bool) -> Vec<Entry> {
     let copy = copy.map(str::to_owned);
     let mut entries = vec![begun("a"), Entry::Whole { copy }, intent(0)];
     if committing {
-        let step = |step, rows: &[&str], gone: &str| Finished {
+        let step = |step, rows: &[&str], gone: &str| AtomicEnd {
             step,
             removes: "c".into(),
             heads: heads(rows),

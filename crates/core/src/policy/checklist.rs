@@ -29,7 +29,7 @@ pub enum Phase {
 /// Whether it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum ChecklistState {
     /// An entry shows that it was.
     Done,
     /// An entry shows that it went wrong.
@@ -40,13 +40,13 @@ pub enum State {
 
 /// One thing of the checklist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
+pub struct ChecklistItem {
     /// When.
     pub phase: Phase,
     /// What is to be done, as an order: `Back the database up`.
     pub sentence: String,
     /// Whether it was.
-    pub state: State,
+    pub state: ChecklistState,
     /// What shows it, or why it is open; without a full stop.
     pub evidence: String,
 }
@@ -56,7 +56,7 @@ const OWN_CHECKS: [&str; 4] = ["version table", "schema", "rows", "faults"];
 
 /// The checklist of the run that a journal tells of, in the order in which things are to be done. Empty
 /// where the lines are no journal.
-pub fn checklist(lines: &[Line]) -> Vec<Item> {
+pub fn checklist(lines: &[Line]) -> Vec<ChecklistItem> {
     let Some(run) = Run::read(lines.iter().cloned()) else {
         return Vec::new();
     };
@@ -119,7 +119,7 @@ impl<'a> ChecklistFacts<'a> {
     }
 }
 
-fn before(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
+fn before(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<ChecklistItem> {
     let begun = &run.begun;
     let said = &begun.circumstances;
     let item = |sentence, (state, evidence)| item(Phase::Before, sentence, state, evidence);
@@ -129,7 +129,7 @@ fn before(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
         item(
             "Check the current revision",
             (
-                State::Done,
+                ChecklistState::Done,
                 format!("the version table said {}", in_short(&begun.heads)),
             ),
         ),
@@ -143,15 +143,16 @@ fn before(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
         item(
             "Say why, and for which incident",
             match (reason, &said.incident) {
-                (Some(reason), Some(incident)) => {
-                    (State::Done, format!("incident {incident}: {reason}"))
-                }
+                (Some(reason), Some(incident)) => (
+                    ChecklistState::Done,
+                    format!("incident {incident}: {reason}"),
+                ),
                 (Some(reason), None) => (
-                    State::Open,
+                    ChecklistState::Open,
                     format!("no incident is named; the reason is: {reason}"),
                 ),
                 (None, Some(incident)) => (
-                    State::Open,
+                    ChecklistState::Open,
                     format!("no reason is given; the incident is {incident}"),
                 ),
                 (None, None) => open("neither was given"),
@@ -162,11 +163,11 @@ fn before(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
             "Get approval",
             match &said.approved_by {
                 Some(name) if super::is_same_person(name, &begun.by.user) => (
-                    State::Failed,
+                    ChecklistState::Failed,
                     format!("{name} approved what the same person ran"),
                 ),
                 Some(name) => (
-                    State::Done,
+                    ChecklistState::Done,
                     format!("{} says that {name} approved", begun.by.user),
                 ),
                 None => open("nobody was named"),
@@ -185,9 +186,9 @@ fn before(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
                     let number = ruling.points.len();
                     if missing.is_empty() {
                         let points = count(number, "point");
-                        (State::Done, format!("{points} required, all met"))
+                        (ChecklistState::Done, format!("{points} required, all met"))
                     } else {
-                        (State::Failed, missing.join("; "))
+                        (ChecklistState::Failed, missing.join("; "))
                     }
                 }
             },
@@ -199,7 +200,7 @@ fn before(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
     ]
 }
 
-fn during(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
+fn during(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<ChecklistItem> {
     let item = |sentence, (state, evidence)| item(Phase::During, sentence, state, evidence);
     let all = run.begun.removes.len();
     let steps = format!("{} of {} done", run.done, count(all, "step"));
@@ -208,13 +209,21 @@ fn during(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
         .map(|stopped| stopped.cause.as_str())
         .or_else(|| seen.ended.and_then(|(_, cause, _)| cause));
     let ran = match (&run.end, cause) {
-        (Some(End::Target), _) => (State::Done, steps),
-        (Some(End::Restored), _) => (State::Failed, "the run was undone by a restore".to_owned()),
-        (Some(End::Abandoned), _) => (State::Failed, format!("{steps}, then it was given up")),
-        (Some(End::Early(_)), Some(cause)) => (State::Failed, format!("{steps}: {cause}")),
-        (Some(End::Early(code)), None) => (State::Failed, format!("{steps}, exit code {code}")),
+        (Some(End::Target), _) => (ChecklistState::Done, steps),
+        (Some(End::Restored), _) => (
+            ChecklistState::Failed,
+            "the run was undone by a restore".to_owned(),
+        ),
+        (Some(End::Abandoned), _) => (
+            ChecklistState::Failed,
+            format!("{steps}, then it was given up"),
+        ),
+        (Some(End::Early(_)), Some(cause)) => (ChecklistState::Failed, format!("{steps}: {cause}")),
+        (Some(End::Early(code)), None) => {
+            (ChecklistState::Failed, format!("{steps}, exit code {code}"))
+        }
         (None, _) => (
-            State::Open,
+            ChecklistState::Open,
             format!("{steps}, and no end is recorded: the run goes on, or was killed"),
         ),
     };
@@ -225,16 +234,16 @@ fn during(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
                 .map(|reason| format!(": {reason}"))
                 .unwrap_or_default();
             (
-                State::Failed,
+                ChecklistState::Failed,
                 format!("step {}, {}{reason}", stopped.step + 1, stopped.revision),
             )
         }
         (None, Some(End::Target)) => (
-            State::Done,
+            ChecklistState::Done,
             "each step was watched to its end, and none failed".to_owned(),
         ),
         (None, _) => match cause {
-            Some(cause) => (State::Failed, cause.to_owned()),
+            Some(cause) => (ChecklistState::Failed, cause.to_owned()),
             None => open("no end of the run is recorded"),
         },
     };
@@ -244,14 +253,17 @@ fn during(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
             .filter_map(|(step, check)| Some((step, check.fault.as_ref()?)))
     };
     let looked = if let Some((step, fault)) = faults().next() {
-        (State::Failed, format!("after step {}: {fault}", step + 1))
+        (
+            ChecklistState::Failed,
+            format!("after step {}: {fault}", step + 1),
+        )
     } else if run.done == 0 {
         open("no step is done")
     } else if seen.unseen > 0 {
         open("some steps were run with --no-validate")
     } else {
         (
-            State::Done,
+            ChecklistState::Done,
             "version table and schema were read after each step".to_owned(),
         )
     };
@@ -262,18 +274,18 @@ fn during(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
     ]
 }
 
-fn after(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
+fn after(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<ChecklistItem> {
     let item = |sentence, (state, evidence)| item(Phase::After, sentence, state, evidence);
     let stands = match (seen.restored, seen.ended) {
         (Some((backup, heads)), _) => (
-            State::Done,
+            ChecklistState::Done,
             format!(
                 "the database was put back from backup {backup}; the version table says {}",
                 in_short(heads)
             ),
         ),
         (None, Some((5, cause, heads))) => (
-            State::Failed,
+            ChecklistState::Failed,
             format!(
                 "a person must look: {}; the version table {}",
                 cause.unwrap_or("the run could not prove where it stands"),
@@ -284,7 +296,7 @@ fn after(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
             ),
         ),
         (None, Some((_, _, Some(heads)))) => (
-            State::Done,
+            ChecklistState::Done,
             format!("the version table says {}", in_short(heads)),
         ),
         (None, Some((_, _, None))) => open("the version table could not be read"),
@@ -300,7 +312,7 @@ fn after(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
         .collect();
     let (state, evidence) = judged(&integrity, "rows and faults were not looked at");
     let evidence = match seen.counted {
-        Some(tables) if state == State::Done => {
+        Some(tables) if state == ChecklistState::Done => {
             format!(
                 "{evidence}; the rows of {} were counted at the end",
                 count(tables, "table")
@@ -336,8 +348,8 @@ fn after(run: &Run, seen: &ChecklistFacts<'_>) -> Vec<Item> {
     ]
 }
 
-fn item(phase: Phase, sentence: &str, state: State, evidence: String) -> Item {
-    Item {
+fn item(phase: Phase, sentence: &str, state: ChecklistState, evidence: String) -> ChecklistItem {
+    ChecklistItem {
         phase,
         sentence: sentence.to_owned(),
         state,
@@ -345,11 +357,11 @@ fn item(phase: Phase, sentence: &str, state: State, evidence: String) -> Item {
     }
 }
 
-fn open(evidence: &str) -> (State, String) {
-    (State::Open, evidence.to_owned())
+fn open(evidence: &str) -> (ChecklistState, String) {
+    (ChecklistState::Open, evidence.to_owned())
 }
 
-fn backed_up(backup: Option<&RunBackup>) -> (State, String) {
+fn backed_up(backup: Option<&RunBackup>) -> (ChecklistState, String) {
     let Some(RunBackup {
         manifest, before, ..
     }) = backup
@@ -361,8 +373,8 @@ fn backed_up(backup: Option<&RunBackup>) -> (State, String) {
         Verified::Restored => "restored beside the database and found the same",
     };
     let state = match before {
-        BackupMoment::Command | BackupMoment::Run => State::Done,
-        BackupMoment::Resume => State::Open,
+        BackupMoment::Command | BackupMoment::Run => ChecklistState::Done,
+        BackupMoment::Resume => ChecklistState::Open,
     };
     (
         state,
@@ -375,7 +387,7 @@ fn backed_up(backup: Option<&RunBackup>) -> (State, String) {
     )
 }
 
-fn assessed(begun: &Begun) -> (State, String) {
+fn assessed(begun: &Begun) -> (ChecklistState, String) {
     let findings = || begun.steps.iter().flat_map(|step| &step.findings);
     let number = findings().count();
     // A step of which all is known has a finding. Where no step has one, no file could be read.
@@ -391,23 +403,23 @@ fn assessed(begun: &Begun) -> (State, String) {
         .unwrap_or("loses nothing that is known");
     let sentence = format!("{}: {losses}", count(number, "finding"));
     if unknown == 0 {
-        (State::Done, sentence)
+        (ChecklistState::Done, sentence)
     } else {
         (
-            State::Open,
+            ChecklistState::Open,
             format!("{sentence}; {unknown} cannot be judged"),
         )
     }
 }
 
 /// What checks came to.
-fn judged(checks: &[&Checked], none: &str) -> (State, String) {
+fn judged(checks: &[&Checked], none: &str) -> (ChecklistState, String) {
     let faults: Vec<String> = checks
         .iter()
         .filter_map(|check| Some(format!("{}: {}", check.name, check.fault.as_ref()?)))
         .collect();
     if !faults.is_empty() {
-        return (State::Failed, faults.join("; "));
+        return (ChecklistState::Failed, faults.join("; "));
     }
     let mut names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
     names.sort_unstable();
@@ -415,7 +427,10 @@ fn judged(checks: &[&Checked], none: &str) -> (State, String) {
     if names.is_empty() {
         return open(none);
     }
-    (State::Done, format!("passed: {}", names.join(", ")))
+    (
+        ChecklistState::Done,
+        format!("passed: {}", names.join(", ")),
+    )
 }
 
 #[cfg(test)]

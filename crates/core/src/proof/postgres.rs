@@ -16,7 +16,7 @@ pub struct PostgresEvidence {
     pub moment: String,
     /// Where each sequence is. What a sequence counted survives a rollback.
     #[serde(default)]
-    pub sequences: BTreeMap<String, Sequence>,
+    pub sequences: BTreeMap<String, SequenceEvidence>,
     /// The rows of the tables, if they were counted.
     #[serde(default)]
     pub counted: Option<Counted>,
@@ -24,7 +24,7 @@ pub struct PostgresEvidence {
 
 /// Where a sequence is: the last value, `None` before the first one, and the increment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sequence(pub Option<i64>, pub i64);
+pub struct SequenceEvidence(pub Option<i64>, pub i64);
 
 /// Rows that were counted, each table in or after a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ pub struct PostgresTrace {
     /// Whether every transaction of the step is known, and the server rolled all of them back.
     pub step_rolled_back: bool,
     /// Where each sequence is.
-    pub sequences: BTreeMap<String, Sequence>,
+    pub sequences: BTreeMap<String, SequenceEvidence>,
     /// The tables, if it had to be decided by them.
     pub tables: BTreeMap<String, TableTrace>,
     /// How many tables may not be read.
@@ -154,7 +154,7 @@ impl PostgresEvidence {
     }
 }
 
-impl Sequence {
+impl SequenceEvidence {
     /// Whether this position comes after another one of the same sequence, in the direction in which it counts.
     fn is_after(&self, other: &Self) -> bool {
         match (self.0, other.0) {

@@ -18,7 +18,7 @@ fn postgres() -> PostgresEvidence {
             rows: rows(&[("public.a", 2), ("public.b", 0)]),
             ..Counted::default()
         }),
-        sequences: [("public.s".to_owned(), Sequence(Some(5), 1))].into(),
+        sequences: [("public.s".to_owned(), SequenceEvidence(Some(5), 1))].into(),
         ..PostgresEvidence::default()
     }
 }
@@ -76,11 +76,11 @@ fn on_postgresql_rolled_back_transactions_prove_it_and_else_every_table_has_to()
 fn on_postgresql_a_sequence_may_have_counted_on_but_not_back() {
     let at = |last: Option<i64>, increment: i64| {
         let was = PostgresEvidence {
-            sequences: [("s".to_owned(), Sequence(Some(5), increment))].into(),
+            sequences: [("s".to_owned(), SequenceEvidence(Some(5), increment))].into(),
             ..PostgresEvidence::default()
         };
         let after = PostgresTrace {
-            sequences: [("s".to_owned(), Sequence(last, increment))].into(),
+            sequences: [("s".to_owned(), SequenceEvidence(last, increment))].into(),
             ..PostgresTrace::default()
         };
         was.doubts(&after)

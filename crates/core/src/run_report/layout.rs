@@ -7,7 +7,7 @@ use crate::names::latest;
 use super::{Check, Moment, Named, RunReport, Status, Step, StepState, Table};
 use crate::backup::Verified;
 use crate::journal::{BackupMoment, Rows};
-use crate::policy::checklist::{Phase, State};
+use crate::policy::checklist::{ChecklistState, Phase};
 
 /// How many lines of a difference of the schema are shown; report.json has all.
 const SHOWN: usize = 40;
@@ -18,12 +18,12 @@ pub struct Section {
     /// Its heading.
     pub title: &'static str,
     /// What stands below it.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<PageBlock>,
 }
 
 /// A piece of a section.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Block {
+pub enum PageBlock {
     /// Names and what belongs to them.
     Facts(Vec<(&'static str, Cell)>),
     /// Rows under a head.
@@ -80,19 +80,19 @@ pub fn page(document: &RunReport) -> Vec<Section> {
     sections.into_iter().flatten().collect()
 }
 
-fn section(title: &'static str, blocks: Vec<Block>) -> Option<Section> {
+fn section(title: &'static str, blocks: Vec<PageBlock>) -> Option<Section> {
     (!blocks.is_empty()).then_some(Section { title, blocks })
 }
 
 /// Those that are known.
-fn facts(facts: Vec<(&'static str, Option<Cell>)>) -> Block {
+fn facts(facts: Vec<(&'static str, Option<Cell>)>) -> PageBlock {
     let known = facts
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)));
-    Block::Facts(known.collect())
+    PageBlock::Facts(known.collect())
 }
 
-fn summary(document: &RunReport) -> Vec<Block> {
+fn summary(document: &RunReport) -> Vec<PageBlock> {
     let guarded = document.guarded.as_ref();
     let known =
         |text: &Option<String>| Some(text.clone().map_or_else(|| plain("not given"), plain));
@@ -142,7 +142,7 @@ fn summary(document: &RunReport) -> Vec<Block> {
     ])]
 }
 
-fn rollback(document: &RunReport) -> Vec<Block> {
+fn rollback(document: &RunReport) -> Vec<PageBlock> {
     vec![facts(vec![
         (
             "From revision",
@@ -181,7 +181,7 @@ fn rollback(document: &RunReport) -> Vec<Block> {
     ])]
 }
 
-fn before(document: &RunReport) -> Vec<Block> {
+fn before(document: &RunReport) -> Vec<PageBlock> {
     let data = &document.data;
     let known: Vec<Rows> = data.rows.iter().filter_map(|table| table.before).collect();
     let rows = (!known.is_empty()).then(|| {
@@ -217,13 +217,15 @@ fn before(document: &RunReport) -> Vec<Block> {
         ("Rows", rows.or_else(|| Some(plain("not counted")))),
     ])];
     if !touched.is_empty() {
-        blocks.push(Block::Paragraph(plain("Tables that the steps changed:")));
-        blocks.push(Block::List(touched.into_iter().map(plain).collect()));
+        blocks.push(PageBlock::Paragraph(plain(
+            "Tables that the steps changed:",
+        )));
+        blocks.push(PageBlock::List(touched.into_iter().map(plain).collect()));
     }
     blocks
 }
 
-fn foretold(document: &RunReport) -> Vec<Block> {
+fn foretold(document: &RunReport) -> Vec<PageBlock> {
     let findings = document.steps.iter().flat_map(|step| {
         step.findings.iter().map(|finding| {
             vec![
@@ -249,7 +251,7 @@ fn foretold(document: &RunReport) -> Vec<Block> {
         ("Consented to", Some(plain(allowed))),
     ])];
     if !findings.is_empty() {
-        blocks.push(Block::Table(
+        blocks.push(PageBlock::Table(
             vec!["step", "level", "what", "code"],
             findings,
         ));
@@ -257,7 +259,7 @@ fn foretold(document: &RunReport) -> Vec<Block> {
     blocks
 }
 
-fn policy(document: &RunReport) -> Vec<Block> {
+fn policy(document: &RunReport) -> Vec<PageBlock> {
     let Some(ruling) = &document.ruling else {
         return Vec::new();
     };
@@ -271,13 +273,13 @@ fn policy(document: &RunReport) -> Vec<Block> {
     });
     vec![
         facts(vec![("Environment", Some(plain(environment)))]),
-        Block::Table(vec!["point", "state", "what"], points.collect()),
+        PageBlock::Table(vec!["point", "state", "what"], points.collect()),
     ]
 }
 
-fn backup(document: &RunReport) -> Vec<Block> {
+fn backup(document: &RunReport) -> Vec<PageBlock> {
     let Some(backup) = &document.backup else {
-        return vec![Block::Paragraph(plain("This run made no backup."))];
+        return vec![PageBlock::Paragraph(plain("This run made no backup."))];
     };
     vec![
         facts(vec![
@@ -305,7 +307,7 @@ fn backup(document: &RunReport) -> Vec<Block> {
             ("By", backup.client.clone().map(plain)),
             ("Duration", Some(plain(recorded_seconds(backup.seconds)))),
         ]),
-        Block::Paragraph(plain(format!(
+        PageBlock::Paragraph(plain(format!(
             "To restore the database to {}, and discard what was written since:",
             match backup.before {
                 BackupMoment::Command => "the state before the command",
@@ -313,11 +315,11 @@ fn backup(document: &RunReport) -> Vec<Block> {
                 BackupMoment::Resume => "the state when the run was resumed",
             }
         ))),
-        Block::Code(backup.restore.clone()),
+        PageBlock::Code(backup.restore.clone()),
     ]
 }
 
-fn steps(document: &RunReport) -> Vec<Block> {
+fn steps(document: &RunReport) -> Vec<PageBlock> {
     let rows = document.steps.iter().map(|step| {
         vec![
             plain(step.step.to_string()),
@@ -328,24 +330,24 @@ fn steps(document: &RunReport) -> Vec<Block> {
             plain(step.seconds.map(recorded_seconds).unwrap_or_default()),
         ]
     });
-    let mut blocks = vec![Block::Table(
+    let mut blocks = vec![PageBlock::Table(
         vec!["step", "revision", "message", "result", "started", "took"],
         rows.collect(),
     )];
     for step in &document.steps {
-        blocks.push(Block::Heading(plain(format!(
+        blocks.push(PageBlock::Heading(plain(format!(
             "Step {}: {}",
             step.step, step.removes
         ))));
-        blocks.push(Block::Code(step.command.clone()));
+        blocks.push(PageBlock::Code(step.command.clone()));
         blocks.extend(schema_of(step));
     }
     blocks
 }
 
 /// What a step did to the schema.
-fn schema_of(step: &Step) -> Vec<Block> {
-    let sentence = |text: &str| vec![Block::Paragraph(plain(text))];
+fn schema_of(step: &Step) -> Vec<PageBlock> {
+    let sentence = |text: &str| vec![PageBlock::Paragraph(plain(text))];
     match (&step.difference, step.state) {
         (Some(difference), _) if difference.is_empty() => sentence("The schema is as before it."),
         (Some(difference), _) => {
@@ -357,8 +359,8 @@ fn schema_of(step: &Step) -> Vec<Block> {
                 shown.push(format!("... and {} lines more", all.len() - SHOWN));
             }
             vec![
-                Block::Paragraph(plain("What it did to the schema:")),
-                Block::Code(shown.join("\n")),
+                PageBlock::Paragraph(plain("What it did to the schema:")),
+                PageBlock::Code(shown.join("\n")),
             ]
         }
         (None, StepState::Done) => sentence("What it did to the schema was not looked at."),
@@ -381,7 +383,7 @@ fn state(step: &Step) -> String {
     }
 }
 
-fn stops(document: &RunReport) -> Vec<Block> {
+fn stops(document: &RunReport) -> Vec<PageBlock> {
     let mut blocks = Vec::new();
     for stop in &document.stops {
         let at = &stop.stopped;
@@ -407,23 +409,23 @@ fn stops(document: &RunReport) -> Vec<Block> {
                 ("Code", Some(literal(&diagnosis.code))),
             ]));
             let to_do = diagnosis.what_to_do.iter().map(plain);
-            blocks.push(Block::List(to_do.collect()));
+            blocks.push(PageBlock::List(to_do.collect()));
         }
         for (stream, text) in [("stdout", &at.stdout), ("stderr", &at.stderr)] {
             if !text.trim().is_empty() {
-                blocks.push(Block::Paragraph(plain(format!(
+                blocks.push(PageBlock::Paragraph(plain(format!(
                     "What the engine printed on {stream}:"
                 ))));
-                blocks.push(Block::Code(text.trim_end().to_owned()));
+                blocks.push(PageBlock::Code(text.trim_end().to_owned()));
             }
         }
     }
     blocks
 }
 
-fn checks(document: &RunReport) -> Vec<Block> {
+fn checks(document: &RunReport) -> Vec<PageBlock> {
     if document.checks.is_empty() {
-        return vec![Block::Paragraph(plain("No check is recorded."))];
+        return vec![PageBlock::Paragraph(plain("No check is recorded."))];
     }
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     // What is in order is told in one row for each moment.
@@ -447,16 +449,19 @@ fn checks(document: &RunReport) -> Vec<Block> {
             plain(check.fault.as_deref().unwrap_or("in order")),
         ]);
     }
-    vec![Block::Table(vec!["when", "check", "state", "result"], rows)]
+    vec![PageBlock::Table(
+        vec!["when", "check", "state", "result"],
+        rows,
+    )]
 }
 
-fn data(document: &RunReport) -> Vec<Block> {
+fn data(document: &RunReport) -> Vec<PageBlock> {
     let data = &document.data;
     if data.rows.is_empty() {
-        return vec![Block::Paragraph(plain("Rows were not counted."))];
+        return vec![PageBlock::Paragraph(plain("Rows were not counted."))];
     }
     if !data.counted_after {
-        return vec![Block::Paragraph(plain(
+        return vec![PageBlock::Paragraph(plain(
             "Rows were counted at the beginning only; report.json has the numbers.",
         ))];
     }
@@ -477,7 +482,7 @@ fn data(document: &RunReport) -> Vec<Block> {
     let rows: Vec<Vec<Cell>> = rows.collect();
     let mut blocks = Vec::new();
     if !rows.is_empty() {
-        blocks.push(Block::Table(
+        blocks.push(PageBlock::Table(
             vec!["table", "rows before", "rows after", "difference"],
             rows,
         ));
@@ -488,14 +493,14 @@ fn data(document: &RunReport) -> Vec<Block> {
         } else {
             "tables have"
         };
-        blocks.push(Block::Paragraph(plain(format!(
+        blocks.push(PageBlock::Paragraph(plain(format!(
             "{unchanged} {tables} as many rows as before."
         ))));
     }
     blocks
 }
 
-fn course(document: &RunReport) -> Vec<Block> {
+fn course(document: &RunReport) -> Vec<PageBlock> {
     let told = document.events.iter().map(|event| {
         let by = event.by.as_ref();
         let by = by.map(|by| format!(", by {}@{}", by.user, by.host));
@@ -510,10 +515,10 @@ fn course(document: &RunReport) -> Vec<Block> {
     if told.is_empty() {
         return Vec::new();
     }
-    vec![Block::List(told)]
+    vec![PageBlock::List(told)]
 }
 
-fn checklist(document: &RunReport) -> Vec<Block> {
+fn checklist(document: &RunReport) -> Vec<PageBlock> {
     let mut blocks = Vec::new();
     for (phase, title) in [
         (Phase::Before, "Before"),
@@ -522,28 +527,28 @@ fn checklist(document: &RunReport) -> Vec<Block> {
     ] {
         let items = document.checklist.iter().filter(|item| item.phase == phase);
         let items = items.map(|item| {
-            let failed = if item.state == State::Failed {
+            let failed = if item.state == ChecklistState::Failed {
                 "FAILED: "
             } else {
                 ""
             };
             let text = format!("{}: {failed}{}", item.sentence, item.evidence);
-            (item.state == State::Done, plain(text))
+            (item.state == ChecklistState::Done, plain(text))
         });
         let items: Vec<_> = items.collect();
         if !items.is_empty() {
-            blocks.push(Block::Heading(plain(title)));
-            blocks.push(Block::Tasks(items));
+            blocks.push(PageBlock::Heading(plain(title)));
+            blocks.push(PageBlock::Tasks(items));
         }
     }
     blocks
 }
 
-fn next(document: &RunReport) -> Vec<Block> {
+fn next(document: &RunReport) -> Vec<PageBlock> {
     if document.next.is_empty() {
         return Vec::new();
     }
-    vec![Block::List(document.next.iter().map(plain).collect())]
+    vec![PageBlock::List(document.next.iter().map(plain).collect())]
 }
 
 fn named(revisions: &[Named], told: usize) -> String {

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use super::RunReport;
-use super::layout::{Block, Cell, TITLE, page};
+use super::layout::{Cell, PageBlock, TITLE, page};
 use crate::untrusted::visible;
 
 /// The account of a run as one page of GitHub's Markdown.
@@ -23,16 +23,16 @@ pub fn markdown(document: &RunReport) -> String {
     text
 }
 
-fn written(block: &Block) -> String {
+fn written(block: &PageBlock) -> String {
     let lines = |lines: Vec<String>| lines.into_iter().map(|line| line + "\n").collect();
     match block {
-        Block::Facts(facts) => lines(
+        PageBlock::Facts(facts) => lines(
             facts
                 .iter()
                 .map(|(name, value)| format!("- **{name}:** {}", cell(value)))
                 .collect(),
         ),
-        Block::Table(head, rows) => {
+        PageBlock::Table(head, rows) => {
             let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
             let head_cells = head.iter().map(|name| (*name).to_owned()).collect();
             let ruler = head.iter().map(|_| "---".to_owned()).collect();
@@ -44,14 +44,14 @@ fn written(block: &Block) -> String {
                 .chain(rows)
                 .collect()
         }
-        Block::Code(text) => fenced(text),
-        Block::List(items) => lines(
+        PageBlock::Code(text) => fenced(text),
+        PageBlock::List(items) => lines(
             items
                 .iter()
                 .map(|item| format!("- {}", cell(item)))
                 .collect(),
         ),
-        Block::Tasks(items) => lines(
+        PageBlock::Tasks(items) => lines(
             items
                 .iter()
                 .map(|(done, item)| {
@@ -60,8 +60,8 @@ fn written(block: &Block) -> String {
                 })
                 .collect(),
         ),
-        Block::Heading(text) => format!("### {}\n", cell(text)),
-        Block::Paragraph(text) => format!("{}\n", cell(text)),
+        PageBlock::Heading(text) => format!("### {}\n", cell(text)),
+        PageBlock::Paragraph(text) => format!("{}\n", cell(text)),
     }
 }
 

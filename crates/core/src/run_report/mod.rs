@@ -17,7 +17,7 @@ use super::journal::{BackupMoment, RecordedFinding, Rows, RunBackup, Stopped};
 use super::lock::Operator;
 use super::names::TOLD;
 use super::policy::PolicyDecision;
-use super::policy::checklist::Item;
+use super::policy::checklist::ChecklistItem;
 use super::revision::RevisionId;
 use super::schema::Difference;
 use crate::engine::SQL_FILES;
@@ -97,7 +97,7 @@ pub struct RunReport {
     /// What happened to it besides its steps.
     pub events: Vec<Event>,
     /// What is to be done around a rollback, and what of it was.
-    pub checklist: Vec<Item>,
+    pub checklist: Vec<ChecklistItem>,
     /// What to do next.
     pub next: Vec<String>,
 }

@@ -3,7 +3,7 @@ use pulldown_cmark::{Event as Mark, Options, Parser, Tag};
 use super::markdown::markdown;
 use super::*;
 use crate::finding_code::Level;
-use crate::journal::{Begun, Checked, Entry, Finished, Line, Planned};
+use crate::journal::{AtomicEnd, Begun, Checked, Entry, Line, Planned};
 use crate::policy::{Requirement, RunContext};
 use crate::revision::Heads;
 use crate::schema::{FORM, SchemaLines};
@@ -370,7 +370,7 @@ fn of_a_whole_that_failed_everything_was_taken_back() {
     assert_eq!(told.data.rows[0].change, None);
 
     // The later intents of a whole that was kept are of no step's beginning.
-    let finished = |step: usize| Finished {
+    let finished = |step: usize| AtomicEnd {
         step,
         removes: ["c", "b"][step].into(),
         heads: heads(&[["b", "a"][step]]),

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::transaction_judge::{RangeObservations, TransactionJudge, for_all};
 use super::{
-    Following, Parts, SCHEMA, StepObservation, Stopped, VERSION_TABLE, judge, may_be_tried_again,
+    Following, Parts, SCHEMA, StepObservation, StoppedStep, VERSION_TABLE, judge,
+    may_be_tried_again,
 };
 use crate::engine::{EngineError, Keep, Sequence};
 use crate::failpoint;
@@ -78,10 +79,10 @@ pub fn run_in_transaction(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
 }
 
 /// The steps that were done, with the end of the run where a check failed after them.
-type Ended = Result<(Vec<StepDone>, Option<Stop>), Box<Stop>>;
+type TransactionEnd = Result<(Vec<StepDone>, Option<Stop>), Box<Stop>>;
 
-fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&SchemaLines>) -> Ended {
-    let between = |cause| Box::new(Stopped::between(0, cause, None).stop);
+fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&SchemaLines>) -> TransactionEnd {
+    let between = |cause| Box::new(StoppedStep::between(0, cause, None).stop);
     let (Some(first), Some(last)) = (plan.steps.first(), plan.steps.last()) else {
         return Ok((Vec::new(), None));
     };
@@ -177,7 +178,7 @@ fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&SchemaLines>) -> End
         Ok(()) if !faults.is_empty() => Cause::CheckFailed(faults),
         Ok(()) => return Ok((done, None)),
     };
-    let mut stop = Stopped::between(plan.steps.len() - 1, cause, None).stop;
+    let mut stop = StoppedStep::between(plan.steps.len() - 1, cause, None).stop;
     stop.position = Position::StepHappened;
     Ok((done, Some(stop)))
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::listening::Heard;
 use super::step_outcome::{StepObservation, judge};
-use super::{Findings, Measured, Parts, PostStepSnapshot, SCHEMA, Stopped, VERSION_TABLE};
+use super::{Findings, Measured, Parts, PostStepSnapshot, SCHEMA, StoppedStep, VERSION_TABLE};
 use crate::checks::Removed;
 use crate::effect::{Effect, Surprise, Verdict};
 use crate::engine::{Ended, EngineError, StepRun};
@@ -22,7 +22,7 @@ impl Parts<'_> {
         ran: EndedStep<'_>,
         run: Result<StepRun, EngineError>,
         schema: &mut Option<SchemaLines>,
-    ) -> Result<StepDone, Box<Stopped>> {
+    ) -> Result<StepDone, Box<StoppedStep>> {
         let EndedStep {
             index,
             step,
@@ -57,7 +57,7 @@ impl Parts<'_> {
             self.options,
         )
         .map_err(|stop| {
-            Box::new(Stopped {
+            Box::new(StoppedStep {
                 stop: stop.at(index, heard.blockers),
                 finished: None,
             })
@@ -81,7 +81,7 @@ impl Parts<'_> {
         found: AppliedStep,
         schema: &mut Option<SchemaLines>,
         recorded: Result<(), String>,
-    ) -> Result<StepDone, Box<Stopped>> {
+    ) -> Result<StepDone, Box<StoppedStep>> {
         let AppliedStep {
             heads,
             snapshot,
@@ -138,7 +138,7 @@ impl Parts<'_> {
         };
         // Rows that were counted after the commit may have been removed by others.
         let counted = matches!(&cause, Cause::Unannounced(surprises) if surprises.iter().any(Surprise::is_of_rows));
-        let mut stopped = Stopped::between(index, cause, Some(finished));
+        let mut stopped = StoppedStep::between(index, cause, Some(finished));
         stopped.stop.may_be_others = found.may_be_others || counted;
         Err(stopped)
     }

@@ -5,8 +5,8 @@ use std::slice::SliceIndex;
 use std::time::Instant;
 
 use super::{
-    AppliedStep, EndedStep, Heard, Hearing, Measured, Parts, PostStepSnapshot, Stopped, describes,
-    may_be_tried_again,
+    AppliedStep, EndedStep, Heard, Hearing, Measured, Parts, PostStepSnapshot, StoppedStep,
+    describes, may_be_tried_again,
 };
 use crate::effect::{Effect, Verdict};
 use crate::engine::{Channel, Ended, EngineError, Judge, Keep, Listener, Sequence, StepRun};
@@ -48,7 +48,7 @@ impl Parts<'_> {
         plan: &Plan,
         schema: &mut Option<SchemaLines>,
         done: &mut Vec<StepDone>,
-    ) -> Result<Option<String>, Box<Stopped>> {
+    ) -> Result<Option<String>, Box<StoppedStep>> {
         let retries = self.options.lock_retries;
         let mut attempt = 0;
         let mut at = done.len();
@@ -82,14 +82,14 @@ impl Parts<'_> {
         plan: &Plan,
         schema: &mut Option<SchemaLines>,
         done: &mut Vec<StepDone>,
-    ) -> Result<Option<String>, Box<Stopped>> {
+    ) -> Result<Option<String>, Box<StoppedStep>> {
         let first = done.len();
         let evidence = self.begin(first, &plan.steps[first], schema.as_ref(), true)?;
         let ran = self.in_one_process(plan, first.., Keep::Each, evidence, schema);
         let Some((state, run)) = ran else {
             return Ok(Some("this engine runs each step by itself".to_owned()));
         };
-        let State {
+        let SequenceState {
             index,
             done: kept,
             heard,
@@ -153,7 +153,7 @@ impl Parts<'_> {
         plan: &Plan,
         index: usize,
         schema: &mut Option<SchemaLines>,
-    ) -> Option<Result<StepDone, Box<Stopped>>> {
+    ) -> Option<Result<StepDone, Box<StoppedStep>>> {
         if !self.options.validate || !self.engine.hands_over_control() {
             return None;
         }
@@ -182,7 +182,7 @@ impl Parts<'_> {
         keep: Keep,
         evidence: Result<Evidence, Doubt>,
         schema: &mut Option<SchemaLines>,
-    ) -> Option<(State, Result<StepRun, EngineError>)> {
+    ) -> Option<(SequenceState, Result<StepRun, EngineError>)> {
         let first = match steps.start_bound() {
             Bound::Included(first) => *first,
             _ => 0,
@@ -210,7 +210,7 @@ impl Parts<'_> {
                 warned: self.warned,
             },
             schema,
-            state: State {
+            state: SequenceState {
                 index: first,
                 done: Vec::new(),
                 heard: Hearing::default(),
@@ -234,7 +234,7 @@ impl Parts<'_> {
         plan: &Plan,
         run: Result<StepRun, EngineError>,
         schema: Option<&SchemaLines>,
-    ) -> Result<Option<String>, Box<Stopped>> {
+    ) -> Result<Option<String>, Box<StoppedStep>> {
         let index = plan.steps.len() - 1;
         let mut looks = super::StepObservation {
             verifier: &mut *self.verifier,
@@ -253,7 +253,7 @@ impl Parts<'_> {
         )
         .map(|_| None)
         .map_err(|stop| {
-            Box::new(Stopped {
+            Box::new(StoppedStep {
                 stop: stop.at(index, Vec::new()),
                 finished: None,
             })
@@ -262,7 +262,7 @@ impl Parts<'_> {
 }
 
 /// The engine failed because it was told to: the cause is ours.
-fn objected(mut stopped: Box<Stopped>, objection: Option<Cause>) -> Box<Stopped> {
+fn objected(mut stopped: Box<StoppedStep>, objection: Option<Cause>) -> Box<StoppedStep> {
     if let (Some(cause), Cause::EngineFailed(_)) = (objection, &stopped.stop.cause) {
         stopped.stop.cause = cause;
         stopped.stop.reason = None;
@@ -284,11 +284,11 @@ struct Together<'a> {
     parts: Parts<'a>,
     /// The schema as last seen.
     schema: &'a mut Option<SchemaLines>,
-    state: State,
+    state: SequenceState,
 }
 
 /// How far a process is, and what was seen of it.
-struct State {
+struct SequenceState {
     /// The place in the plan of the step that runs, or would be next.
     index: usize,
     done: Vec<StepDone>,
@@ -301,7 +301,7 @@ struct State {
     /// What the running step did, as measured before its commit.
     effect: Option<Effect>,
     /// The end of the run, which was found in a pause.
-    stopped: Option<Box<Stopped>>,
+    stopped: Option<Box<StoppedStep>>,
     /// Why the running step is taken back.
     objection: Option<Cause>,
     /// Why the engine does not run the next step in this process.
@@ -310,7 +310,7 @@ struct State {
 
 impl Together<'_> {
     /// Looks at a step that is committed, and at what has to be before the next one. The error is for nobody.
-    fn pause(&mut self, index: usize) -> Result<(), Option<Box<Stopped>>> {
+    fn pause(&mut self, index: usize) -> Result<(), Option<Box<StoppedStep>>> {
         let step = self
             .plan
             .steps

@@ -194,12 +194,12 @@ impl Listener for Watching<'_, '_> {
 
 /// Whether the operator wants to stop since some moment.
 #[derive(Clone)]
-pub(super) struct Stop {
+pub(super) struct ClientStop {
     interrupt: Interrupt,
     ends_at: usize,
 }
 
-impl Stop {
+impl ClientStop {
     /// From now on; `signals` is how many of them it takes.
     pub(super) fn after(signals: usize, interrupt: &Interrupt) -> Self {
         Self {
@@ -338,7 +338,7 @@ mod tests {
     fn a_signal_that_came_before_does_not_count() {
         let interrupt = Interrupt::never();
         interrupt.raise();
-        let stop = Stop::after(1, &interrupt);
+        let stop = ClientStop::after(1, &interrupt);
         assert!(stop.check().is_ok());
         interrupt.raise();
         assert!(matches!(stop.check(), Err(BackupError::Interrupted)));

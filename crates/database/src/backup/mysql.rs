@@ -13,14 +13,14 @@ use std::io::BufReader;
 use std::path::Path;
 
 use self::handover::Changes;
-use self::load::Load;
+use self::load::MySqlLoad;
 use self::objects::{
     LOCK_LIMIT, drop_object, emptying, lock_tables, one, rows, tables, unreadable, words,
 };
-use self::scratch::{Scratch, prove_rights};
+use self::scratch::{MySqlScratch, prove_rights};
 use self::script::{Survey, Unread};
-use self::tools::Tools;
-use super::client::{self, Call, Stop, Watching};
+use self::tools::MySqlTools;
+use super::client::{self, Call, ClientStop, Watching};
 use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress, Ready};
 use crate::connection::{number, text};
 use crate::mysql::MySql;
@@ -40,7 +40,7 @@ const ROOM: u64 = 1024;
 pub(super) struct MySqlBackups {
     facts: ConnectionFacts,
     surroundings: BackupContext,
-    tools: Option<Tools>,
+    tools: Option<MySqlTools>,
     /// A connection of which all is answered, for the next question.
     idle: Option<MySql>,
 }
@@ -73,20 +73,20 @@ impl MySqlBackups {
         Ok(database)
     }
 
-    fn tools(&mut self) -> Result<Tools, BackupError> {
+    fn tools(&mut self) -> Result<MySqlTools, BackupError> {
         if let Some(tools) = &self.tools {
             return Ok(tools.clone());
         }
         let mut database = self.connect()?;
         let server = database.identity()?.server.unwrap_or_default();
         self.idle = Some(database);
-        let tools = Tools::find(&self.surroundings.environment, &server)?;
+        let tools = MySqlTools::find(&self.surroundings.environment, &server)?;
         self.tools = Some(tools.clone());
         Ok(tools)
     }
 
-    fn stop(&self) -> Stop {
-        Stop::after(1, &self.surroundings.interrupt)
+    fn stop(&self) -> ClientStop {
+        ClientStop::after(1, &self.surroundings.interrupt)
     }
 
     fn environment(&self) -> Environment {
@@ -104,7 +104,7 @@ impl MySqlBackups {
     fn write(
         &self,
         file: &Path,
-        tools: &Tools,
+        tools: &MySqlTools,
         course: &DumpOptions<'_>,
         mut begun: impl FnMut(),
         progress: Progress<'_>,
@@ -176,7 +176,7 @@ impl MySqlBackups {
     fn look(
         &self,
         database: &mut MySql,
-        stop: &Stop,
+        stop: &ClientStop,
         is_salvage: bool,
     ) -> Result<DatabaseDigest, BackupError> {
         let mut contents = DatabaseDigest::default();
@@ -344,7 +344,7 @@ impl MySqlBackups {
         drop(database);
         *began = true;
         rollback_core::failpoint::point("emptied");
-        let load = Load {
+        let load = MySqlLoad {
             facts: &self.facts,
             tools: &tools,
             environment: self.environment(),
@@ -481,13 +481,13 @@ impl BackupDriver for MySqlBackups {
         let mut changes = self.changes(&mut database, file, "")?;
         changes.without_events = true;
         let is_encrypted = is_encrypted(&mut database)?;
-        let scratch = Scratch::create(database)?;
+        let scratch = MySqlScratch::create(database)?;
         let facts = ConnectionFacts {
             database: Some(scratch.name.clone()),
             ..self.facts.clone()
         };
         let result = (|| {
-            let load = Load {
+            let load = MySqlLoad {
                 facts: &facts,
                 tools: &tools,
                 environment: self.environment(),

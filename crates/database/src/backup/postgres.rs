@@ -9,10 +9,10 @@ use std::path::Path;
 
 use sqlx::postgres::PgConnection;
 
-use self::load::Load;
-use self::scratch::Scratch;
-use self::tools::Tools;
-use super::client::{self, Call, Stop, Watching};
+use self::load::PostgresLoad;
+use self::scratch::PostgresScratch;
+use self::tools::PostgresTools;
+use super::client::{self, Call, ClientStop, Watching};
 use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress};
 use crate::connection::{Connection, SessionError, text, texts};
 use crate::failure::Failure;
@@ -50,7 +50,7 @@ pub(super) struct PostgresBackups {
     settings: Settings,
     surroundings: BackupContext,
     server: Option<Server>,
-    tools: Option<Tools>,
+    tools: Option<PostgresTools>,
     /// A connection of which all is answered, for the next question.
     idle: Option<Connection<PgConnection>>,
 }
@@ -109,12 +109,12 @@ impl PostgresBackups {
         Ok(server)
     }
 
-    fn tools(&mut self) -> Result<Tools, BackupError> {
+    fn tools(&mut self) -> Result<PostgresTools, BackupError> {
         if let Some(tools) = &self.tools {
             return Ok(tools.clone());
         }
         let server = self.server()?;
-        let tools = Tools::find(&self.environment(), server.major, &server.name)?;
+        let tools = PostgresTools::find(&self.environment(), server.major, &server.name)?;
         self.tools = Some(tools.clone());
         Ok(tools)
     }
@@ -125,8 +125,8 @@ impl PostgresBackups {
         environment(&self.surroundings.environment, &self.settings)
     }
 
-    fn stop(&self) -> Stop {
-        Stop::after(1, &self.surroundings.interrupt)
+    fn stop(&self) -> ClientStop {
+        ClientStop::after(1, &self.surroundings.interrupt)
     }
 
     fn write(
@@ -166,14 +166,14 @@ impl PostgresBackups {
     }
 
     /// The tables whose rows cannot be read, found by reading every value of all of them.
-    fn unreadable(&mut self, stop: &Stop) -> Result<Vec<LeftOut>, BackupError> {
+    fn unreadable(&mut self, stop: &ClientStop) -> Result<Vec<LeftOut>, BackupError> {
         let mut session = self.connect()?;
-        let tables = Moment::begin(&mut session, stop)?.tables()?;
+        let tables = DumpMoment::begin(&mut session, stop)?.tables()?;
         let mut left_out = Vec::new();
         for table in tables {
             // An error ends the transaction, so that each table has its own.
             let mut session = self.connect()?;
-            let mut moment = Moment::begin(&mut session, stop)?;
+            let mut moment = DumpMoment::begin(&mut session, stop)?;
             match moment.ask(&format!("SELECT count(t::text) FROM ONLY {table} t")) {
                 Ok(_) => {}
                 Err(BackupError::Database(DatabaseError::Query { reason, .. })) => {
@@ -191,7 +191,7 @@ impl PostgresBackups {
         let server = self.server()?;
         let stop = self.stop();
         let mut session = self.connect()?;
-        let load = Load {
+        let load = PostgresLoad {
             tools: &tools,
             environment: self.environment(),
             surroundings: &self.surroundings,
@@ -255,7 +255,7 @@ impl BackupDriver for PostgresBackups {
     fn contents(&mut self) -> Result<DatabaseDigest, BackupError> {
         let stop = self.stop();
         let mut session = self.connect()?;
-        let mut moment = Moment::begin(&mut session, &stop)?;
+        let mut moment = DumpMoment::begin(&mut session, &stop)?;
         moment.keep_tables()?;
         moment.contents(&self.surroundings.version_table, &[])
     }
@@ -264,7 +264,7 @@ impl BackupDriver for PostgresBackups {
         self.tools()?;
         let stop = self.stop();
         let mut session = self.connect()?;
-        let mut moment = Moment::begin(&mut session, &stop)?;
+        let mut moment = DumpMoment::begin(&mut session, &stop)?;
         let Some(snapshot) = moment.export()? else {
             // A server that shares no snapshot: then two looks have to agree.
             drop(session);
@@ -298,7 +298,7 @@ impl BackupDriver for PostgresBackups {
         let without: Vec<String> = left_out.iter().map(|left| left.name.clone()).collect();
         self.write(file, None, &without, progress)?;
         let mut session = self.connect()?;
-        let mut moment = Moment::begin(&mut session, &stop)?;
+        let mut moment = DumpMoment::begin(&mut session, &stop)?;
         let mut contents = moment.contents(&self.surroundings.version_table, &without)?;
         contents.left_out = left_out;
         Ok(contents)
@@ -342,11 +342,11 @@ impl BackupDriver for PostgresBackups {
         let stop = self.stop();
         let mut session = self.connect()?;
         let manners = scratch::manners(&mut session)?;
-        let scratch = Scratch::create(&mut session, &self.settings)?;
+        let scratch = PostgresScratch::create(&mut session, &self.settings)?;
         let result = (|| {
             stop.check()?;
             let settings = self.settings.with_database(scratch.name());
-            let load = Load {
+            let load = PostgresLoad {
                 tools: &tools,
                 environment: environment(&self.surroundings.environment, &settings),
                 surroundings: &self.surroundings,
@@ -357,7 +357,7 @@ impl BackupDriver for PostgresBackups {
                 .map_err(|failed| failed.error)?;
             stop.check()?;
             let mut session = Postgres::with(settings)?.session;
-            let mut moment = Moment::begin(&mut session, &stop)?;
+            let mut moment = DumpMoment::begin(&mut session, &stop)?;
             moment.ask(&manners)?;
             moment.contents(&self.surroundings.version_table, &[])
         })();
@@ -391,15 +391,15 @@ impl BackupDriver for PostgresBackups {
 }
 
 /// A transaction in which the database stands still.
-struct Moment<'a> {
+struct DumpMoment<'a> {
     session: &'a mut Connection<PgConnection>,
-    stop: &'a Stop,
+    stop: &'a ClientStop,
 }
 
-impl<'a> Moment<'a> {
+impl<'a> DumpMoment<'a> {
     fn begin(
         session: &'a mut Connection<PgConnection>,
-        stop: &'a Stop,
+        stop: &'a ClientStop,
     ) -> Result<Self, BackupError> {
         let mut moment = Self { session, stop };
         moment.ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
@@ -497,7 +497,7 @@ impl<'a> Moment<'a> {
 }
 
 /// The usual looks, at that moment.
-struct Reading<'a, 'b>(&'a mut Moment<'b>);
+struct Reading<'a, 'b>(&'a mut DumpMoment<'b>);
 
 impl Asks for Reading<'_, '_> {
     fn ask(&mut self, sql: &str, _: Option<std::time::Duration>) -> Result<TextRows, SessionError> {

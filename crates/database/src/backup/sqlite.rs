@@ -232,7 +232,7 @@ impl BackupDriver for SqliteBackups {
         file: &Path,
         progress: Progress<'_>,
     ) -> Result<DatabaseDigest, BackupError> {
-        let scratch = Scratch(self.surroundings.folder.join(REHEARSAL));
+        let scratch = SqliteScratch(self.surroundings.folder.join(REHEARSAL));
         let failed = |error| self.failed(file, error);
         create(&scratch.0)?;
         let mut target = open_to_write(&scratch.0).map_err(failed)?;
@@ -307,9 +307,9 @@ fn hold_still(source: &Connection) -> Result<(), Error> {
 }
 
 /// A file that goes with this value, with what SQLite keeps beside it.
-struct Scratch(PathBuf);
+struct SqliteScratch(PathBuf);
 
-impl Drop for Scratch {
+impl Drop for SqliteScratch {
     fn drop(&mut self) {
         for end in ["", "-journal", "-wal", "-shm"] {
             let _ = fs::remove_file(beside(&self.0, end));

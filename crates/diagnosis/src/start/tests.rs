@@ -3,7 +3,7 @@ use super::*;
 const KEY_ERROR: &str =
     "Traceback (most recent call last):\n  File \"/p/env.py\", line 2, in <module>\n";
 
-fn kind_of(stderr: &str) -> Kind {
+fn kind_of(stderr: &str) -> StartKind {
     read("", stderr).kind
 }
 
@@ -25,14 +25,14 @@ fn a_failure_is_found_on_either_output_and_put_back_into_one_line() {
         "INFO x\n",
     );
     assert_eq!(complaint.line, "Can't locate revision identified by 'nope'");
-    assert_eq!(complaint.kind, Kind::CannotLocate("nope".to_owned()));
+    assert_eq!(complaint.kind, StartKind::CannotLocate("nope".to_owned()));
     let logged = "INFO  [alembic] hello\nERROR [flask_migrate] Error: Can't locate revision identified by 'a'\n";
     assert_eq!(
         read("", logged).line,
         "Can't locate revision identified by 'a'"
     );
     let usage = "usage: alembic [-h]\nalembic: error: unrecognized arguments: --foo\n";
-    assert_eq!(kind_of(usage), Kind::NoSuchOption("--foo".to_owned()));
+    assert_eq!(kind_of(usage), StartKind::NoSuchOption("--foo".to_owned()));
 }
 
 #[test]
@@ -41,11 +41,14 @@ fn a_missing_key_is_told_by_where_it_was_looked_up() {
         format!("{KEY_ERROR}  File \"<frozen os>\", line 679, in __getitem__\nKeyError: 'URL'\n");
     assert_eq!(
         kind_of(&environment),
-        Kind::EnvironmentVariable("URL".to_owned())
+        StartKind::EnvironmentVariable("URL".to_owned())
     );
     let argument = format!("{KEY_ERROR}    context.get_x_argument(True)['t']\nKeyError: 't'\n");
-    assert_eq!(kind_of(&argument), Kind::XArgument("t".to_owned()));
-    assert_eq!(kind_of(&format!("{KEY_ERROR}KeyError: 't'\n")), Kind::Other);
+    assert_eq!(kind_of(&argument), StartKind::XArgument("t".to_owned()));
+    assert_eq!(
+        kind_of(&format!("{KEY_ERROR}KeyError: 't'\n")),
+        StartKind::Other
+    );
 }
 
 #[test]
@@ -53,7 +56,7 @@ fn silence_is_a_kind_of_its_own() {
     let complaint = read("\n", "");
     assert_eq!(
         (complaint.line.as_str(), &complaint.kind),
-        ("", &Kind::Silent)
+        ("", &StartKind::Silent)
     );
     assert!(complaint.kind.hints("flask db current")[0].contains("`flask db current`"));
 }
@@ -69,17 +72,17 @@ fn logins_and_servers_are_told_apart_for_each_driver() {
         "sqlalchemy.exc.DBAPIError: (asyncpg.Error) password authentication failed for user \"o\"",
         "sqlalchemy.exc.OperationalError: (pymysql.err.OperationalError) (1045, \"Access denied for user 'o'@'h'\")",
     ] {
-        assert_eq!(error(text), Kind::Login, "{text}");
+        assert_eq!(error(text), StartKind::Login, "{text}");
     }
     for text in [
         "ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1', 1)",
         "sqlalchemy.exc.OperationalError: (psycopg2.OperationalError) could not translate host name \"db\" to address",
     ] {
-        assert_eq!(error(text), Kind::Unreachable, "{text}");
+        assert_eq!(error(text), StartKind::Unreachable, "{text}");
     }
     assert_eq!(
         error("ModuleNotFoundError: No module named 'oracledb'"),
-        Kind::Import("oracledb".to_owned())
+        StartKind::Import("oracledb".to_owned())
     );
 }
 
@@ -100,32 +103,38 @@ fn the_recorded_failures_are_told_apart() {
         .map(|entry| entry.unwrap().path())
     {
         for (case, expected) in [
-            ("cycle.heads", Kind::Cycle),
-            ("ini-absent.current", Kind::NoConfiguration),
-            ("ini-not-readable.current", Kind::BrokenConfiguration),
-            ("ini-without-url.current", Kind::Url),
-            ("url-not-readable.current", Kind::Url),
+            ("cycle.heads", StartKind::Cycle),
+            ("ini-absent.current", StartKind::NoConfiguration),
+            ("ini-not-readable.current", StartKind::BrokenConfiguration),
+            ("ini-without-url.current", StartKind::Url),
+            ("url-not-readable.current", StartKind::Url),
             (
                 "missing_file.current",
-                Kind::MissingParent("aaaa2222".to_owned()),
+                StartKind::MissingParent("aaaa2222".to_owned()),
             ),
             (
                 "missing_file-row-only.current",
-                Kind::CannotLocate("aaaa2222".to_owned()),
+                StartKind::CannotLocate("aaaa2222".to_owned()),
             ),
-            ("mysql-server-down.current", Kind::Unreachable),
-            ("postgresql-server-down.current", Kind::Unreachable),
-            ("postgresql-wrong-password.current", Kind::Login),
-            ("postgresql-no-database.current-verbose", Kind::NoDatabase),
-            ("sqlite-no-folder.current", Kind::NoDatabaseFile),
+            ("mysql-server-down.current", StartKind::Unreachable),
+            ("postgresql-server-down.current", StartKind::Unreachable),
+            ("postgresql-wrong-password.current", StartKind::Login),
+            (
+                "postgresql-no-database.current-verbose",
+                StartKind::NoDatabase,
+            ),
+            ("sqlite-no-folder.current", StartKind::NoDatabaseFile),
             (
                 "x_argument-left-out.current",
-                Kind::XArgument("tenant".to_owned()),
+                StartKind::XArgument("tenant".to_owned()),
             ),
-            ("app-absent.current", Kind::NoFlaskCommand),
-            ("app.downgrade-dash", Kind::NoSuchOption("-1".to_owned())),
-            ("superset-wrong-password.current", Kind::Login),
-            ("superset-server-down.current", Kind::Unreachable),
+            ("app-absent.current", StartKind::NoFlaskCommand),
+            (
+                "app.downgrade-dash",
+                StartKind::NoSuchOption("-1".to_owned()),
+            ),
+            ("superset-wrong-password.current", StartKind::Login),
+            ("superset-server-down.current", StartKind::Unreachable),
         ] {
             let text = |end: &str| std::fs::read_to_string(folder.join(format!("{case}.{end}")));
             if let (Ok(stdout), Ok(stderr)) = (text("stdout"), text("stderr")) {
@@ -152,8 +161,8 @@ fn a_frame_of_python_itself_is_no_file_to_correct() {
         );
         read("", &stderr).kind
     };
-    assert_eq!(told("<frozen importlib._bootstrap>"), Kind::Other);
+    assert_eq!(told("<frozen importlib._bootstrap>"), StartKind::Other);
     let file = "/srv/app/a.py".to_owned();
     let line = "241".to_owned();
-    assert_eq!(told("/srv/app/a.py"), Kind::Syntax { file, line });
+    assert_eq!(told("/srv/app/a.py"), StartKind::Syntax { file, line });
 }

@@ -13,7 +13,7 @@ mod transaction;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use self::step::{Deadline, Outcome, Step};
+use self::step::{Deadline, StatementOutcome, Step};
 use super::history_table::{By, Tables};
 use crate::script_mode::{ScriptMode, way};
 use crate::supabase::RemoteMigration;
@@ -126,7 +126,11 @@ impl SqlFiles {
 
     /// For the runner, when the connection is closed: what became of a migration, of which the database is told if it
     /// failed.
-    fn told(&self, id: Option<&RevisionId>, outcome: Outcome) -> Result<StepRun, EngineError> {
+    fn told(
+        &self,
+        id: Option<&RevisionId>,
+        outcome: StatementOutcome,
+    ) -> Result<StepRun, EngineError> {
         if let (Some(id), Some(reason)) = (id, outcome.failure()) {
             self.write_the_failure(id, reason);
         }

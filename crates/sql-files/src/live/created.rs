@@ -11,7 +11,7 @@ use rollback_sql::words::{Name, Reader};
 
 /// Who created an object that should exist if all files are applied.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Entry {
+pub(super) struct CreatedEntry {
     /// The positions of the files.
     pub(super) creators: Vec<usize>,
     /// The file that gave it this name.
@@ -21,7 +21,7 @@ pub(super) struct Entry {
 /// What the files create, one after the other.
 pub(super) struct Created {
     dialect: Dialect,
-    pub(super) entries: BTreeMap<LiveObject, Entry>,
+    pub(super) entries: BTreeMap<LiveObject, CreatedEntry>,
     /// What a file dropped that another one had created.
     pub(super) dropped: BTreeSet<LiveObject>,
 }
@@ -274,7 +274,7 @@ impl Created {
             } else {
                 entry.creators
             };
-            let entry = Entry {
+            let entry = CreatedEntry {
                 renamed_by: Some(by).filter(|by| creators != [*by]),
                 creators,
             };

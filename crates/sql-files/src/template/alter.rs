@@ -8,7 +8,7 @@ pub(super) use rollback_sql::sql_statement::{Action, ConstraintKind, Object, Sec
 use rollback_sql::words::{Name, Part, Reader, Sql};
 
 /// What is changed.
-pub(super) struct Target<'a> {
+pub(super) struct AlterTarget<'a> {
     pub(super) sql: &'a Sql,
     pub(super) kind: Object,
     pub(super) name: &'a Name,
@@ -16,7 +16,7 @@ pub(super) struct Target<'a> {
     pub(super) arguments: Option<Reader<'a>>,
 }
 
-impl Target<'_> {
+impl AlterTarget<'_> {
     /// `ALTER TABLE projects`, by another name if one is given.
     fn alter(&self, name: Option<&str>) -> String {
         let written = self.name.written();
@@ -53,7 +53,7 @@ fn note(text: &str) -> Piece {
 
 /// The inverse of all its actions, last first.
 pub(super) fn inverse(
-    target: &Target<'_>,
+    target: &AlterTarget<'_>,
     actions: &[Action<'_>],
     known: &SchemaKnowledge,
 ) -> Vec<Piece> {
@@ -65,7 +65,7 @@ pub(super) fn inverse(
     pieces
 }
 
-fn one(target: &Target<'_>, action: &Action<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
+fn one(target: &AlterTarget<'_>, action: &Action<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
     match action {
         Action::AddColumn {
             name,
@@ -179,7 +179,7 @@ fn one(target: &Target<'_>, action: &Action<'_>, known: &SchemaKnowledge) -> Vec
 }
 
 fn add_constraint(
-    target: &Target<'_>,
+    target: &AlterTarget<'_>,
     name: Option<&Part>,
     sort: ConstraintKind,
     columns: &[Part],
@@ -253,7 +253,11 @@ fn add_constraint(
 }
 
 /// A primary key makes its columns NOT NULL, and they stay so when it goes.
-fn made_not_null(target: &Target<'_>, columns: &[Part], known: &SchemaKnowledge) -> Vec<Piece> {
+fn made_not_null(
+    target: &AlterTarget<'_>,
+    columns: &[Part],
+    known: &SchemaKnowledge,
+) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for column in columns {
         match known.column(target.name, column) {
@@ -272,7 +276,7 @@ fn made_not_null(target: &Target<'_>, columns: &[Part], known: &SchemaKnowledge)
 
 /// A constraint that took over an index: with the constraint the index goes.
 fn from_index(
-    target: &Target<'_>,
+    target: &AlterTarget<'_>,
     name: Option<&Part>,
     mut index: Reader<'_>,
     known: &SchemaKnowledge,
@@ -308,7 +312,7 @@ fn from_index(
     }
 }
 
-fn drop_constraint(target: &Target<'_>, name: &Part, known: &SchemaKnowledge) -> Vec<Piece> {
+fn drop_constraint(target: &AlterTarget<'_>, name: &Part, known: &SchemaKnowledge) -> Vec<Piece> {
     let table = known.table(target.name);
     match table.and_then(|table| table.constraints.get(&name.folded)) {
         Some(text) => {
@@ -333,7 +337,12 @@ fn drop_constraint(target: &Target<'_>, name: &Part, known: &SchemaKnowledge) ->
     }
 }
 
-fn default(target: &Target<'_>, column: &Part, set: bool, known: &SchemaKnowledge) -> Vec<Piece> {
+fn default(
+    target: &AlterTarget<'_>,
+    column: &Part,
+    set: bool,
+    known: &SchemaKnowledge,
+) -> Vec<Piece> {
     let before = known
         .column(target.name, column)
         .map_or(DefaultValue::Unknown, |one| one.default.clone());
@@ -358,7 +367,12 @@ fn default(target: &Target<'_>, column: &Part, set: bool, known: &SchemaKnowledg
     }
 }
 
-fn not_null(target: &Target<'_>, column: &Part, set: bool, known: &SchemaKnowledge) -> Vec<Piece> {
+fn not_null(
+    target: &AlterTarget<'_>,
+    column: &Part,
+    set: bool,
+    known: &SchemaKnowledge,
+) -> Vec<Piece> {
     let before = known.column(target.name, column).map(|one| one.not_null);
     if before == Some(set) {
         return vec![target.lost(
@@ -374,7 +388,7 @@ fn not_null(target: &Target<'_>, column: &Part, set: bool, known: &SchemaKnowled
     ]
 }
 
-fn rename(target: &Target<'_>, to: &Name) -> Piece {
+fn rename(target: &AlterTarget<'_>, to: &Name) -> Piece {
     if target.dialect() == Dialect::MySql {
         return Piece::Sql(format!(
             "{} RENAME TO {}",
@@ -390,7 +404,7 @@ fn rename(target: &Target<'_>, to: &Name) -> Piece {
     ))
 }
 
-fn set_schema(target: &Target<'_>, to: &Part) -> Vec<Piece> {
+fn set_schema(target: &AlterTarget<'_>, to: &Part) -> Vec<Piece> {
     let last = &target.name.last().written;
     let (now, before) = if target.kind == Object::Extension {
         (last.clone(), None)
@@ -414,7 +428,11 @@ fn set_schema(target: &Target<'_>, to: &Part) -> Vec<Piece> {
     }
 }
 
-fn row_security(target: &Target<'_>, security: Security, known: &SchemaKnowledge) -> Vec<Piece> {
+fn row_security(
+    target: &AlterTarget<'_>,
+    security: Security,
+    known: &SchemaKnowledge,
+) -> Vec<Piece> {
     let table = known.table(target.name);
     let (was, is, words) = match security {
         Security::Enable => (
@@ -447,7 +465,7 @@ fn row_security(target: &Target<'_>, security: Security, known: &SchemaKnowledge
 }
 
 /// A change that is not known in its parts: some objects can be made again whole.
-fn other(target: &Target<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
+fn other(target: &AlterTarget<'_>, known: &SchemaKnowledge) -> Vec<Piece> {
     if target.kind == Object::Policy
         && let Some(on) = target.on
         && let Some(before) = known

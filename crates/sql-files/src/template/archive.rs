@@ -3,8 +3,8 @@
 //! The way to keep it is always the same: a copy of the rows that is made in the part that goes up, before they
 //! are lost, and statements for the block that put them back.
 
-use super::alter::Target;
-use super::schema_knowledge::{SchemaKnowledge, Table};
+use super::alter::AlterTarget;
+use super::schema_knowledge::{KnownTable, SchemaKnowledge};
 use super::{Piece, head, lost};
 use rollback_core::dialect::Dialect;
 pub(super) use rollback_sql::sql_statement::Rows;
@@ -52,7 +52,7 @@ fn kept(sql: &Sql, what: &str, before: &[String], here: &[String]) -> Piece {
 }
 
 /// The primary key, and what has to be said where it is guessed.
-fn key(table: Option<&Table>) -> (Vec<String>, &'static str) {
+fn key(table: Option<&KnownTable>) -> (Vec<String>, &'static str) {
     match table {
         Some(table) if !table.key.is_empty() => (table.key.clone(), ""),
         _ => (vec!["id".to_owned()], " (id stands for the primary key.)"),
@@ -112,7 +112,7 @@ fn in_one_line(sql: &Sql, statement: &str) -> String {
 
 /// A column whose values are lost: copies them with the key.
 fn values(
-    target: &Target<'_>,
+    target: &AlterTarget<'_>,
     column: &Part,
     known: &SchemaKnowledge,
     what: &str,
@@ -145,7 +145,7 @@ fn values(
 }
 
 /// `DROP COLUMN`.
-pub(super) fn column(target: &Target<'_>, column: &Part, known: &SchemaKnowledge) -> Piece {
+pub(super) fn column(target: &AlterTarget<'_>, column: &Part, known: &SchemaKnowledge) -> Piece {
     let definition = known
         .column(target.name, column)
         .map(|one| one.definition.as_str())
@@ -164,7 +164,11 @@ pub(super) fn column(target: &Target<'_>, column: &Part, known: &SchemaKnowledge
 }
 
 /// `ALTER COLUMN ... TYPE`.
-pub(super) fn column_type(target: &Target<'_>, column: &Part, known: &SchemaKnowledge) -> Piece {
+pub(super) fn column_type(
+    target: &AlterTarget<'_>,
+    column: &Part,
+    known: &SchemaKnowledge,
+) -> Piece {
     let kind = known
         .column(target.name, column)
         .map(|one| one.kind.as_str())
@@ -182,7 +186,11 @@ pub(super) fn column_type(target: &Target<'_>, column: &Part, known: &SchemaKnow
 }
 
 /// MariaDB: `MODIFY` and `CHANGE`.
-pub(super) fn changed_column(target: &Target<'_>, column: &Part, known: &SchemaKnowledge) -> Piece {
+pub(super) fn changed_column(
+    target: &AlterTarget<'_>,
+    column: &Part,
+    known: &SchemaKnowledge,
+) -> Piece {
     let definition = known
         .column(target.name, column)
         .map(|one| one.definition.as_str())

@@ -1,6 +1,6 @@
 //! The inverse of what makes something.
 
-use super::schema_knowledge::{Definition, SchemaKnowledge};
+use super::schema_knowledge::{KnownDefinition, SchemaKnowledge};
 use super::{Piece, lost};
 use rollback_core::dialect::Dialect;
 pub(super) use rollback_sql::sql_statement::{Create, Object, arguments};
@@ -46,7 +46,11 @@ fn is_a_known_table(made: &Create<'_>, known: &SchemaKnowledge) -> bool {
 }
 
 /// What was there under that name, with the same arguments.
-fn before<'k>(sql: &Sql, made: &Create<'_>, known: &'k SchemaKnowledge) -> Option<&'k Definition> {
+fn before<'k>(
+    sql: &Sql,
+    made: &Create<'_>,
+    known: &'k SchemaKnowledge,
+) -> Option<&'k KnownDefinition> {
     let name = made.name.as_ref()?;
     let all = known.definitions(made.kind, name, made.on.as_ref(), sql.dialect);
     if !made.kind.has_arguments() {
@@ -57,7 +61,12 @@ fn before<'k>(sql: &Sql, made: &Create<'_>, known: &'k SchemaKnowledge) -> Optio
 }
 
 /// `CREATE OR REPLACE`.
-fn replaced(sql: &Sql, made: &Create<'_>, drop: String, before: Option<&Definition>) -> Vec<Piece> {
+fn replaced(
+    sql: &Sql,
+    made: &Create<'_>,
+    drop: String,
+    before: Option<&KnownDefinition>,
+) -> Vec<Piece> {
     if made.kind == Object::Table {
         return vec![lost(
             sql,

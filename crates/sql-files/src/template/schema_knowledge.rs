@@ -21,7 +21,7 @@ pub(super) enum DefaultValue {
 
 /// A column as far as it is known.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Column {
+pub(super) struct KnownColumn {
     /// Its type and all that was said with it, as it was written.
     pub(super) definition: String,
     pub(super) kind: String,
@@ -31,9 +31,9 @@ pub(super) struct Column {
 
 /// A table as far as it is known.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Table {
+pub(super) struct KnownTable {
     /// By name as it is compared.
-    pub(super) columns: BTreeMap<String, Column>,
+    pub(super) columns: BTreeMap<String, KnownColumn>,
     /// The columns of the primary key as they were written.
     pub(super) key: Vec<String>,
     /// What was said of each, from `CONSTRAINT` on, by name as it is compared.
@@ -48,7 +48,7 @@ pub(super) struct Table {
     pub(super) partitions: BTreeMap<String, String>,
 }
 
-impl Table {
+impl KnownTable {
     /// Takes the columns of its primary key.
     fn keyed(&mut self, columns: &[Part]) {
         self.key = columns.iter().map(|one| one.written.clone()).collect();
@@ -62,7 +62,7 @@ impl Table {
 
 /// A statement that made something else.
 #[derive(Debug, Clone)]
-pub(super) struct Definition {
+pub(super) struct KnownDefinition {
     pub(super) statement: String,
     /// Whether it is as that statement made it.
     pub(super) changed: bool,
@@ -73,8 +73,8 @@ pub(super) struct Definition {
 /// What is known.
 #[derive(Debug, Default)]
 pub(super) struct SchemaKnowledge {
-    pub(super) tables: BTreeMap<String, Table>,
-    definitions: BTreeMap<(Object, String), Vec<Definition>>,
+    pub(super) tables: BTreeMap<String, KnownTable>,
+    definitions: BTreeMap<(Object, String), Vec<KnownDefinition>>,
     /// By target in small letters.
     comments: BTreeMap<String, String>,
 }
@@ -100,11 +100,11 @@ fn key(kind: Object, name: &Name, on: Option<&Name>, dialect: Dialect) -> (Objec
 }
 
 impl SchemaKnowledge {
-    pub(super) fn table(&self, name: &Name) -> Option<&Table> {
+    pub(super) fn table(&self, name: &Name) -> Option<&KnownTable> {
         self.tables.get(&name.key())
     }
 
-    pub(super) fn column(&self, table: &Name, column: &Part) -> Option<&Column> {
+    pub(super) fn column(&self, table: &Name, column: &Part) -> Option<&KnownColumn> {
         self.table(table)?.columns.get(&column.folded)
     }
 
@@ -115,7 +115,7 @@ impl SchemaKnowledge {
         name: &Name,
         on: Option<&Name>,
         dialect: Dialect,
-    ) -> &[Definition] {
+    ) -> &[KnownDefinition] {
         self.definitions
             .get(&key(kind, name, on, dialect))
             .map_or(&[], Vec::as_slice)
@@ -153,7 +153,7 @@ impl SchemaKnowledge {
                     let key = key(it.kind, name, it.on.as_ref(), sql.dialect);
                     let left = self.definitions.remove(&key).unwrap_or_default();
                     let arguments = group.map(|group| sql_statement::arguments(Some(group)));
-                    let left: Vec<Definition> = match arguments {
+                    let left: Vec<KnownDefinition> = match arguments {
                         Some(arguments) if left.len() > 1 => left
                             .into_iter()
                             .filter(|one| one.arguments != arguments)
@@ -216,7 +216,7 @@ impl SchemaKnowledge {
             String::new()
         };
         all.retain(|one| one.arguments != arguments);
-        all.push(Definition {
+        all.push(KnownDefinition {
             statement,
             changed: false,
             arguments,
@@ -360,10 +360,10 @@ impl SchemaKnowledge {
     }
 }
 
-fn table(made: &Create<'_>, name: &Name, statement: String) -> Table {
-    let mut table = Table {
+fn table(made: &Create<'_>, name: &Name, statement: String) -> KnownTable {
+    let mut table = KnownTable {
         statement,
-        ..Table::default()
+        ..KnownTable::default()
     };
     let mut key = Vec::new();
     for one in made.group.map(Reader::list).unwrap_or_default() {
@@ -449,7 +449,7 @@ const ENDS: &[&str] = &[
     "UNIQUE",
 ];
 
-fn column(reader: Reader<'_>) -> Column {
+fn column(reader: Reader<'_>) -> KnownColumn {
     let end = reader.find(ENDS).unwrap_or(reader.end);
     let kind = reader.until(end).rest().to_owned();
     let counted = kind.to_lowercase().contains("serial") || reader.find(&["GENERATED"]).is_some();
@@ -464,7 +464,7 @@ fn column(reader: Reader<'_>) -> Column {
         let end = after.find(ENDS).unwrap_or(after.end);
         from.until(end).rest().to_owned()
     });
-    Column {
+    KnownColumn {
         definition: reader.rest().to_owned(),
         default: match default {
             Some(text) if text.eq_ignore_ascii_case("null") => DefaultValue::Absent,

@@ -1,6 +1,6 @@
 //! The inverse of what takes something away, of comments and of rights.
 
-use super::schema_knowledge::{Definition, SchemaKnowledge};
+use super::schema_knowledge::{KnownDefinition, SchemaKnowledge};
 use super::{Piece, archive, lost};
 use rollback_core::dialect::Dialect;
 pub(super) use rollback_sql::sql_statement::{self, Drop, Object, Rights};
@@ -93,7 +93,7 @@ fn one(
 }
 
 /// Of several routines of one name the one with these arguments.
-fn find<'k>(all: &'k [Definition], group: Option<Reader<'_>>) -> Option<&'k Definition> {
+fn find<'k>(all: &'k [KnownDefinition], group: Option<Reader<'_>>) -> Option<&'k KnownDefinition> {
     match all {
         [one] => Some(one),
         all => {

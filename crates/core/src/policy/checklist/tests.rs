@@ -77,9 +77,9 @@ fn lines(entries: Vec<Entry>) -> Vec<Line> {
 /// `x` done, `!` failed, blank open, as a list is ticked off.
 fn told(entries: Vec<Entry>) -> Vec<String> {
     let mark = |state| match state {
-        State::Done => 'x',
-        State::Failed => '!',
-        State::Open => ' ',
+        ChecklistState::Done => 'x',
+        ChecklistState::Failed => '!',
+        ChecklistState::Open => ' ',
     };
     checklist(&lines(entries))
         .iter()

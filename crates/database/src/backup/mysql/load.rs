@@ -7,22 +7,22 @@ use std::thread;
 use super::super::client::{self, Call, Watching};
 use super::super::{BackupError, Progress};
 use super::handover::{Changes, hand_over};
-use super::tools::Tools;
+use super::tools::MySqlTools;
 use rollback_core::connection::ConnectionFacts;
 use rollback_core::interrupt::Interrupt;
 use rollback_system::process::{Environment, Files, GIVEN};
 
 /// Where a script goes, and by what.
-pub(super) struct Load<'a> {
+pub(super) struct MySqlLoad<'a> {
     /// The database.
     pub(super) facts: &'a ConnectionFacts,
-    pub(super) tools: &'a Tools,
+    pub(super) tools: &'a MySqlTools,
     pub(super) environment: Environment,
     pub(super) interrupt: &'a Interrupt,
     pub(super) is_encrypted: bool,
 }
 
-impl Load<'_> {
+impl MySqlLoad<'_> {
     /// Runs a script.
     pub(super) fn run(
         &self,

@@ -21,7 +21,7 @@ pub(super) fn is_insert(statement: &[u8]) -> bool {
 
 /// One value of a row as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Value {
+struct DumpValue {
     /// With its introducer, such as `_binary `.
     all: Range<usize>,
     /// Without.
@@ -73,18 +73,18 @@ fn hexadecimal(literal: &[u8]) -> Option<&[u8]> {
 }
 
 /// A row and its values that are texts or hexadecimal.
-struct Row {
+struct DumpRow {
     all: Range<usize>,
-    values: Vec<Value>,
+    values: Vec<DumpValue>,
 }
 
 /// The rows of a statement, which ends with its delimiter.
-fn rows(statement: &[u8], escapes: bool) -> Vec<Row> {
+fn rows(statement: &[u8], escapes: bool) -> Vec<DumpRow> {
     let mut rows = Vec::new();
     let mut at = values_at(statement).unwrap_or(statement.len());
     while let Some(open) = statement[at..].iter().position(|byte| *byte == b'(') {
         let start = at + open;
-        let mut row = Row {
+        let mut row = DumpRow {
             all: start..start,
             values: Vec::new(),
         };
@@ -97,7 +97,7 @@ fn rows(statement: &[u8], escapes: bool) -> Vec<Row> {
                 b')' => depth -= 1,
                 b'\'' => {
                     let end = at + quoted(&statement[at..], escapes);
-                    row.values.push(Value {
+                    row.values.push(DumpValue {
                         all: introducer(statement, word, at)..end,
                         literal: at..end,
                     });
@@ -111,7 +111,7 @@ fn rows(statement: &[u8], escapes: bool) -> Vec<Row> {
                         .position(|byte| !byte.is_ascii_hexdigit())
                         .unwrap_or(digits.len());
                     let end = at + 2 + length;
-                    row.values.push(Value {
+                    row.values.push(DumpValue {
                         all: at..end,
                         literal: at..end,
                     });

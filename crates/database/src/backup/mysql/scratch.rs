@@ -7,13 +7,13 @@ use crate::mysql::MySql;
 use crate::{DatabaseError, quoted};
 
 /// A database beside the real one, gone again with its value.
-pub(super) struct Scratch {
+pub(super) struct MySqlScratch {
     database: MySql,
     pub(super) name: String,
     is_there: bool,
 }
 
-impl Scratch {
+impl MySqlScratch {
     pub(super) fn create(mut database: MySql) -> Result<Self, BackupError> {
         let name = one(
             &mut database,
@@ -55,7 +55,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for MySqlScratch {
     fn drop(&mut self) {
         if self.is_there {
             // What led here is reported; a database that is left over says by its name what it is.

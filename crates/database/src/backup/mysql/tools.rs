@@ -16,7 +16,7 @@ const HISTORY: (u32, u32) = (10, 11);
 
 /// The program that dumps and the one that loads.
 #[derive(Debug, Clone)]
-pub(super) struct Tools {
+pub(super) struct MySqlTools {
     /// `mariadb-dump 10.11.14`.
     pub(super) version: String,
     /// What errors call them.
@@ -30,7 +30,7 @@ pub(super) struct Tools {
     pub(super) keeps_history: bool,
 }
 
-impl Tools {
+impl MySqlTools {
     /// The ones of the server's own kind, or where there are none the other ones.
     pub(super) fn find(environment: &Environment, server: &str) -> Result<Self, BackupError> {
         let for_mariadb = server.starts_with("MariaDB");

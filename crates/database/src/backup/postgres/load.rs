@@ -16,7 +16,7 @@ use super::super::client::{self, Call, Watching};
 use super::super::{BackupContext, BackupError, Progress};
 use super::LOCKED;
 use super::listing::{self, TocEntries};
-use super::tools::Tools;
+use super::tools::PostgresTools;
 use crate::DatabaseError;
 use crate::connection::{Connection, text, texts};
 use rollback_core::engine::NoListener;
@@ -54,8 +54,8 @@ const KEPT: &str = "
     UNION ALL SELECT 'mine', extname FROM pg_extension WHERE oid >= 16384 AND pg_has_role(extowner, 'USAGE')";
 
 /// How archives get into a database.
-pub(super) struct Load<'a> {
-    pub(super) tools: &'a Tools,
+pub(super) struct PostgresLoad<'a> {
+    pub(super) tools: &'a PostgresTools,
     /// It leads to the database.
     pub(super) environment: Environment,
     pub(super) surroundings: &'a BackupContext,
@@ -65,7 +65,7 @@ pub(super) struct Load<'a> {
 }
 
 /// A load that did not come to its end.
-pub(super) struct Failed {
+pub(super) struct FailedLoad {
     pub(super) error: BackupError,
     /// Whether the server may have committed all the same.
     pub(super) commit_sent: bool,
@@ -73,7 +73,7 @@ pub(super) struct Failed {
     pub(super) xid: Option<u64>,
 }
 
-impl From<BackupError> for Failed {
+impl From<BackupError> for FailedLoad {
     fn from(error: BackupError) -> Self {
         Self {
             error,
@@ -83,7 +83,7 @@ impl From<BackupError> for Failed {
     }
 }
 
-impl Load<'_> {
+impl PostgresLoad<'_> {
     /// What the archive holds, a line each.
     pub(super) fn list(&self, file: &Path) -> Result<String, BackupError> {
         let source = client::open(file)?;
@@ -113,7 +113,7 @@ impl Load<'_> {
         first: &str,
         wanted: Option<&str>,
         progress: Progress<'_>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), FailedLoad> {
         let list = wanted
             .map(|wanted| List::write(&self.surroundings.folder, wanted))
             .transpose()?;
@@ -189,7 +189,7 @@ impl Load<'_> {
         let restored = restored.unwrap_or_else(|_| Err(stopped()));
         let commit_sent = passed == ScriptProgress::Whole;
         let ended = finish(ran, restored, passed, file);
-        ended.map_err(|error| Failed {
+        ended.map_err(|error| FailedLoad {
             error,
             commit_sent,
             xid: listener.number,

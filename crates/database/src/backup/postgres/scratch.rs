@@ -44,13 +44,13 @@ pub(super) fn manners(session: &mut Connection<PgConnection>) -> Result<String, 
 }
 
 /// An empty database with a name that tells what it is.
-pub(super) struct Scratch<'a> {
+pub(super) struct PostgresScratch<'a> {
     session: &'a mut Connection<PgConnection>,
     name: String,
     is_there: bool,
 }
 
-impl<'a> Scratch<'a> {
+impl<'a> PostgresScratch<'a> {
     pub(super) fn create(
         session: &'a mut Connection<PgConnection>,
         settings: &Settings,
@@ -123,7 +123,7 @@ impl<'a> Scratch<'a> {
     }
 }
 
-impl Drop for Scratch<'_> {
+impl Drop for PostgresScratch<'_> {
     fn drop(&mut self) {
         if self.is_there {
             // What led here is told; a database that is left over says by its name what it is.

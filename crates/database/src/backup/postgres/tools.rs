@@ -12,7 +12,7 @@ const RELEASES: &str = "/usr/lib/postgresql";
 
 /// `pg_dump` and those that come with it.
 #[derive(Debug, Clone)]
-pub(super) struct Tools {
+pub(super) struct PostgresTools {
     /// `pg_dump 15.18`.
     pub(super) version: String,
     pub(super) dump: PathBuf,
@@ -20,7 +20,7 @@ pub(super) struct Tools {
     pub(super) psql: PathBuf,
 }
 
-impl Tools {
+impl PostgresTools {
     /// The ones that fit a server of this release best: not older, and as little newer as there is.
     pub(super) fn find(
         environment: &Environment,

@@ -34,24 +34,24 @@ pub(super) const INDEXES: [(&str, &str, &str); 5] = [
 ];
 
 /// A table.
-pub(super) struct Table {
+pub(super) struct TableLayout {
     pub(super) name: &'static str,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<ColumnLayout>,
     /// What stands behind the columns.
     pub(super) constraints: Vec<String>,
 }
 
 /// A column: its name, and what follows it where the table is made and where the column is added.
-pub(super) struct Column {
+pub(super) struct ColumnLayout {
     pub(super) name: &'static str,
     pub(super) made: String,
     pub(super) added: String,
 }
 
-fn column(name: &'static str, definition: impl Into<String>) -> Column {
+fn column(name: &'static str, definition: impl Into<String>) -> ColumnLayout {
     let made = definition.into();
     let added = made.clone();
-    Column { name, made, added }
+    ColumnLayout { name, made, added }
 }
 
 /// The types and defaults of a server.
@@ -148,7 +148,7 @@ impl Tables {
     }
 
     /// All tables, each after those that it refers to.
-    pub(super) fn layout(&self) -> Vec<Table> {
+    pub(super) fn layout(&self) -> Vec<TableLayout> {
         let words = words(self.dialect);
         let ColumnTypes { id, name, text, .. } = &words;
         let ColumnTypes {
@@ -160,7 +160,7 @@ impl Tables {
             json,
             ..
         } = &words;
-        let at = |name| Column {
+        let at = |name| ColumnLayout {
             name,
             made: format!("{moment}{now}"),
             added: match self.dialect {
@@ -176,7 +176,7 @@ impl Tables {
             format!("FOREIGN KEY ({column}) REFERENCES {history} (migration_name)")
         };
         vec![
-            Table {
+            TableLayout {
                 name: HISTORY,
                 columns: vec![
                     column("id", *id),
@@ -186,7 +186,7 @@ impl Tables {
                     by("applied_by"),
                     column("rollback_sql", *text),
                     column("checksum", *word),
-                    Column {
+                    ColumnLayout {
                         name: "status",
                         made: format!("{word} NOT NULL DEFAULT 'applied' {status}"),
                         added: format!("{word} NOT NULL DEFAULT 'applied'"),
@@ -198,7 +198,7 @@ impl Tables {
                 ],
                 constraints: Vec::new(),
             },
-            Table {
+            TableLayout {
                 name: DEPENDENCIES,
                 columns: vec![
                     column("id", *id),
@@ -214,7 +214,7 @@ impl Tables {
                     reference("depends_on"),
                 ],
             },
-            Table {
+            TableLayout {
                 name: SNAPSHOTS,
                 columns: vec![
                     column("id", *id),
@@ -226,7 +226,7 @@ impl Tables {
                 ],
                 constraints: Vec::new(),
             },
-            Table {
+            TableLayout {
                 name: AUDIT,
                 // Without a reference: what was done stays told, whatever becomes of the row.
                 columns: vec![
@@ -240,7 +240,7 @@ impl Tables {
                 ],
                 constraints: Vec::new(),
             },
-            Table {
+            TableLayout {
                 name: FORMAT,
                 columns: vec![column("version", "integer NOT NULL")],
                 constraints: Vec::new(),
@@ -249,7 +249,7 @@ impl Tables {
     }
 
     /// The statement that makes a table.
-    pub(super) fn create(&self, table: &Table) -> String {
+    pub(super) fn create(&self, table: &TableLayout) -> String {
         let columns = table
             .columns
             .iter()

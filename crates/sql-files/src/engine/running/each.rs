@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::range::Connected;
-use super::step::{Outcome, StepError};
+use super::step::{StatementOutcome, StepError};
 use super::{Script, SqlFiles, not_run};
 use crate::script_mode::{ScriptMode, way};
 use rollback_core::dialect::Dialect;
@@ -64,7 +64,7 @@ impl Connected<'_> {
         statements: &[Statement],
         judge: &mut dyn Judge,
         started: Instant,
-    ) -> Outcome {
+    ) -> StatementOutcome {
         let engine = self.engine;
         let dialect = engine.tables.dialect;
         let id = &planned.1.removes;

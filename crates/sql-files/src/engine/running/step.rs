@@ -178,7 +178,7 @@ impl<'b, 'a> Step<'b, 'a> {
     }
 
     /// What became of the step.
-    pub(super) fn ended(self, ended: Result<(), StepError>, started: Instant) -> Outcome {
+    pub(super) fn ended(self, ended: Result<(), StepError>, started: Instant) -> StatementOutcome {
         let mut run = StepRun {
             ended: Ended::Exited(0),
             stdout: String::new(),
@@ -190,7 +190,7 @@ impl<'b, 'a> Step<'b, 'a> {
             elapsed: started.elapsed(),
         };
         let Err(trouble) = ended else {
-            return Outcome::Ran(run);
+            return StatementOutcome::Ran(run);
         };
         // Of a text of ours that failed it is the next statement that is not to be had.
         run.statement = run.kept.map(|(done, of)| (of.min(done + 1), of));
@@ -217,15 +217,15 @@ impl<'b, 'a> Step<'b, 'a> {
             StepError::Said(sentence) if run.kept.is_some() => {
                 run.stderr = format!("{sentence}\n");
                 run.reason = Some(sentence);
-                return Outcome::Ran(run);
+                return StatementOutcome::Ran(run);
             }
             StepError::Said(sentence) => {
-                return Outcome::Said(sentence);
+                return StatementOutcome::Said(sentence);
             }
             StepError::Objection(sentence) => {
                 run.stderr = format!("{sentence}\n");
                 run.reason = Some(sentence);
-                return Outcome::Ran(run);
+                return StatementOutcome::Ran(run);
             }
         };
         run.stderr.push_str(&said(&error));
@@ -234,18 +234,18 @@ impl<'b, 'a> Step<'b, 'a> {
             (RunErrorKind::GivenUp, Some(why)) => {
                 run.ended = why;
                 run.statement = None;
-                Outcome::Ran(run)
+                StatementOutcome::Ran(run)
             }
-            (RunErrorKind::LockTimeout, _) => Outcome::Ran(run),
+            (RunErrorKind::LockTimeout, _) => StatementOutcome::Ran(run),
             // What may be committed must not be denied, so nothing is written down about it.
-            (RunErrorKind::Lost, _) => Outcome::Broke(run),
-            _ => Outcome::Failed(run),
+            (RunErrorKind::Lost, _) => StatementOutcome::Broke(run),
+            _ => StatementOutcome::Failed(run),
         }
     }
 }
 
 /// What became of a step.
-pub(super) enum Outcome {
+pub(super) enum StatementOutcome {
     /// It came to its end, was ended, or waited for a lock in vain.
     Ran(StepRun),
     /// The connection is gone.
@@ -256,7 +256,7 @@ pub(super) enum Outcome {
     Said(String),
 }
 
-impl Outcome {
+impl StatementOutcome {
     pub(super) fn is_success(&self) -> bool {
         matches!(self, Self::Ran(run) if run.ended == Ended::Exited(0))
     }
