@@ -59,7 +59,7 @@ pub struct Cli {
     pub global: Global,
     /// The command.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 /// The commands.
@@ -68,7 +68,7 @@ pub struct Cli {
     missing_docs,
     reason = "a comment here would replace the help text of the arguments"
 )]
-pub enum Command {
+pub enum CliCommand {
     Current(current::CurrentArgs),
     Plan(plan::PlanArgs),
     List(list::ListArgs),

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
 use app::CommandContext;
-use cli::{Cli, Command};
+use cli::{Cli, CliCommand};
 use config::{PartialSettings, Settings};
 use error::{Exit, Failure};
 use rollback_core::interrupt::Interrupt;
@@ -69,10 +69,10 @@ pub fn run(world: &Env) -> Exit {
     let told = |failure: Failure, ui: &Ui| {
         let tells_events = matches!(
             cli.command,
-            Command::DowngradeSafe(_)
-                | Command::Resume(_)
-                | Command::Abandon(_)
-                | Command::Guard(_)
+            CliCommand::DowngradeSafe(_)
+                | CliCommand::Resume(_)
+                | CliCommand::Abandon(_)
+                | CliCommand::Guard(_)
         );
         if ui.format == Format::Json && tells_events {
             let _ = ui.json_line(&Ui::refused_event(&failure));
@@ -93,7 +93,7 @@ pub fn run(world: &Env) -> Exit {
     ) {
         Ok(settings) => settings,
         // A log is explained without the project that it may lie in.
-        Err(_) if matches!(cli.command, Command::Explain(_)) => flags.or_defaults(),
+        Err(_) if matches!(cli.command, CliCommand::Explain(_)) => flags.or_defaults(),
         Err(failure) => return told(failure, &plain),
     };
     // Some time ago is meant from now on, not from when another run has made way.
@@ -111,23 +111,23 @@ pub fn run(world: &Env) -> Exit {
     };
     let done = |()| Exit::Done;
     let result = match &cli.command {
-        Command::Current(_) => commands::current::run(&context).map(done),
-        Command::Plan(args) => commands::plan::run(args, &context),
-        Command::List(args) => commands::list::run(args, &context).map(done),
-        Command::Check(args) => commands::check::run(args, &context).map(done),
-        Command::DowngradeSafe(args) => commands::downgrade_safe::run(args, &context),
-        Command::Resume(args) => commands::resume::run(args, &context),
-        Command::Abandon(args) => commands::abandon::run(args, &context),
-        Command::Backup(_) => commands::backup::run(&context).map(done),
-        Command::Backups(_) => commands::backups::run(&context).map(done),
-        Command::Restore(args) => commands::restore::run(args, &context),
-        Command::History(args) => commands::history::run(args, &context).map(done),
-        Command::Show(args) => commands::show::run(args, &context).map(done),
-        Command::Explain(args) => commands::explain::run(args, &context),
-        Command::Guard(args) => commands::guard::run(args, &context),
-        Command::Sql(args) => commands::sql::run(args, &context).map(done),
-        Command::Completions(args) => commands::completions::run(args, &ui).map(done),
-        Command::Man(args) => commands::man::run(args, &ui).map(done),
+        CliCommand::Current(_) => commands::current::run(&context).map(done),
+        CliCommand::Plan(args) => commands::plan::run(args, &context),
+        CliCommand::List(args) => commands::list::run(args, &context).map(done),
+        CliCommand::Check(args) => commands::check::run(args, &context).map(done),
+        CliCommand::DowngradeSafe(args) => commands::downgrade_safe::run(args, &context),
+        CliCommand::Resume(args) => commands::resume::run(args, &context),
+        CliCommand::Abandon(args) => commands::abandon::run(args, &context),
+        CliCommand::Backup(_) => commands::backup::run(&context).map(done),
+        CliCommand::Backups(_) => commands::backups::run(&context).map(done),
+        CliCommand::Restore(args) => commands::restore::run(args, &context),
+        CliCommand::History(args) => commands::history::run(args, &context).map(done),
+        CliCommand::Show(args) => commands::show::run(args, &context).map(done),
+        CliCommand::Explain(args) => commands::explain::run(args, &context),
+        CliCommand::Guard(args) => commands::guard::run(args, &context),
+        CliCommand::Sql(args) => commands::sql::run(args, &context).map(done),
+        CliCommand::Completions(args) => commands::completions::run(args, &ui).map(done),
+        CliCommand::Man(args) => commands::man::run(args, &ui).map(done),
     };
     result.unwrap_or_else(|failure| told(failure, &ui))
 }

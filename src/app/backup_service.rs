@@ -11,7 +11,7 @@ use super::{CommandContext, journal_recorder};
 use crate::config::VerifyBackup;
 use crate::error::{Exit, Failure, io_hint};
 use crate::store::{self, StoreError};
-use rollback_core::backup::{DatabaseDigest, LeftOut, Manifest, Part, VERSION, Verified};
+use rollback_core::backup::{DatabaseDigest, LeftOut, Manifest, OmittedPart, VERSION, Verified};
 use rollback_core::connection::{ConnectionFacts, Identity, VersionTable};
 use rollback_core::database_identity::DatabaseReference;
 use rollback_core::dialect::Dialect;
@@ -174,7 +174,9 @@ impl<'a> BackupService<'a> {
         match way.read_back(&file, &mut |done| bar.set(done)) {
             // Half a database is more than none.
             Err(BackupError::Damaged { reason, .. }) if is_salvage => {
-                contents.left_out.push(LeftOut::all(Part::Unknown, reason));
+                contents
+                    .left_out
+                    .push(LeftOut::all(OmittedPart::Unknown, reason));
             }
             read => read.map_err(failed)?,
         }

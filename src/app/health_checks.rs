@@ -8,7 +8,7 @@ use crate::checks::{CheckDirectory, ProjectCheck, What, When};
 use crate::error::Failure;
 use rollback_core::checks::{Counts, Faults, Health, Removed, is_bookkeeping};
 use rollback_core::connection::VersionTable;
-use rollback_core::journal::{Checked, Rows};
+use rollback_core::journal::{Checked, RecordedRows};
 use rollback_core::outcome::Difference;
 use rollback_core::runner::Findings;
 use rollback_core::secret::{Secret, mask};
@@ -202,7 +202,7 @@ impl HealthChecks {
     }
 
     /// The rows before the first step; empty where they were not counted.
-    pub(crate) fn rows_at_the_start(&self) -> BTreeMap<String, Rows> {
+    pub(crate) fn rows_at_the_start(&self) -> BTreeMap<String, RecordedRows> {
         self.start.as_ref().map(rows).unwrap_or_default()
     }
 
@@ -212,7 +212,7 @@ impl HealthChecks {
         &mut self,
         as_last_seen: bool,
         own: Own<'_>,
-    ) -> BTreeMap<String, Rows> {
+    ) -> BTreeMap<String, RecordedRows> {
         if let (false, Some(_), Some((database, table))) = (as_last_seen, &self.start, own) {
             let counts = counts(database, table, self.budget).ok();
             self.health = counts.map(|counts| Health {
@@ -224,9 +224,9 @@ impl HealthChecks {
     }
 }
 
-fn rows(health: &Health) -> BTreeMap<String, Rows> {
+fn rows(health: &Health) -> BTreeMap<String, RecordedRows> {
     let rows = health.counts.iter().map(|(table, count)| {
-        let rows = Rows {
+        let rows = RecordedRows {
             rows: count.rows,
             exact: count.exact,
         };

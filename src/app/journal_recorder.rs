@@ -18,7 +18,7 @@ use rollback_core::journal::{self, AtomicEnd, Begun, Checked, Entry, Run, RunBac
 use rollback_core::lock::Operator;
 use rollback_core::outcome::{RunOutcome, StepDone};
 use rollback_core::plan::Step;
-use rollback_core::proof::Evidence;
+use rollback_core::proof::RowEvidence;
 use rollback_core::runner::Recorder;
 use rollback_core::schema::SchemaLines;
 use rollback_core::secret::mask;
@@ -221,7 +221,7 @@ impl Recorder for RunRecorder {
         index: usize,
         step: &Step,
         _: &SchemaLines,
-        evidence: Option<&Evidence>,
+        evidence: Option<&RowEvidence>,
     ) -> Result<(), String> {
         let evidence = evidence
             .cloned()

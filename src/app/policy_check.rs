@@ -15,7 +15,7 @@ use rollback_core::backup::Verified;
 use rollback_core::finding_code::Level;
 use rollback_core::plan::Plan;
 use rollback_core::policy::environment::normal;
-use rollback_core::policy::{Consent, Policy, PolicyDecision, RunContext, Situation};
+use rollback_core::policy::{ConsentSource, Policy, PolicyDecision, RunContext, Situation};
 
 /// What the operator says about a rollback besides its target.
 #[derive(Debug, Clone, Default, Args)]
@@ -51,7 +51,7 @@ pub(crate) struct PolicyCheck {
 /// How a rollback is about to be run.
 #[derive(Clone, Copy)]
 pub(crate) struct RunConditions<'a> {
-    pub(crate) consent: Consent,
+    pub(crate) consent: ConsentSource,
     /// Whether each step is looked at.
     pub(crate) validate: bool,
     /// The backup that will be made before the first step, and how far it will be proven.
@@ -112,7 +112,7 @@ pub(crate) fn rule(
 pub(crate) fn refuse_beforehand(
     context: &CommandContext<'_>,
     project: &mut Project,
-    consent: Consent,
+    consent: ConsentSource,
     backup: Option<Verified>,
 ) -> Result<(), Failure> {
     let policy = policy(context, None)?;

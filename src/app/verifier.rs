@@ -17,7 +17,7 @@ use rollback_core::engine::{Current, Engine};
 use rollback_core::journal::Checked;
 use rollback_core::outcome::{Cause, Difference, SchemaLines};
 use rollback_core::plan::Step;
-use rollback_core::proof::{Doubt, Evidence, Proof, StepSession};
+use rollback_core::proof::{Doubt, Proof, RowEvidence, StepSession};
 use rollback_core::query::Queries;
 use rollback_core::revision::{Heads, RevisionId};
 use rollback_core::runner::{Findings, Measured, PostStepSnapshot, Verifier};
@@ -129,7 +129,7 @@ impl Verifier for StepVerifier {
         }
     }
 
-    fn evidence(&mut self) -> Result<Evidence, Doubt> {
+    fn evidence(&mut self) -> Result<RowEvidence, Doubt> {
         match &mut self.access {
             DatabaseAccess::Direct {
                 database, table, ..
@@ -140,7 +140,7 @@ impl Verifier for StepVerifier {
         }
     }
 
-    fn proof(&mut self, before: &Evidence, session: Option<&StepSession>) -> Proof {
+    fn proof(&mut self, before: &RowEvidence, session: Option<&StepSession>) -> Proof {
         match &mut self.access {
             DatabaseAccess::Direct {
                 database, table, ..
@@ -347,11 +347,11 @@ impl Verifier for InTransactionVerifier<'_> {
         Ok(())
     }
 
-    fn evidence(&mut self) -> Result<Evidence, Doubt> {
+    fn evidence(&mut self) -> Result<RowEvidence, Doubt> {
         Err(Doubt::NoEvidence)
     }
 
-    fn proof(&mut self, _: &Evidence, _: Option<&StepSession>) -> Proof {
+    fn proof(&mut self, _: &RowEvidence, _: Option<&StepSession>) -> Proof {
         Proof::none(Doubt::NoEvidence)
     }
 

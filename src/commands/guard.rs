@@ -25,7 +25,7 @@ use rollback_core::connection::RowsAre;
 use rollback_core::engine::Ended;
 use rollback_core::guard::{Before, Guarded};
 use rollback_core::journal::{self, RunBackup};
-use rollback_core::policy::Consent;
+use rollback_core::policy::ConsentSource;
 use rollback_core::secret::mask_command;
 use rollback_core::time::{self, Precision};
 use rollback_system::process::{self, Invocation};
@@ -150,9 +150,9 @@ fn look(args: &GuardArgs, context: &CommandContext<'_>) -> Result<Remembered, Fa
     })?;
     let backup = BackupDecision::beforehand(context, &project)?;
     let consent = if args.how.yes {
-        Consent::Yes
+        ConsentSource::Yes
     } else {
-        Consent::Terminal
+        ConsentSource::Terminal
     };
     refuse_beforehand(context, &mut project, consent, backup)?;
     let backup = BackupDecision::before_the_command(context, &project)?;

@@ -9,14 +9,14 @@ use crate::ui::HistoryRow;
 
 /// Show the recorded runs of the project, newest first.
 ///
-/// What is shown is read off the records in .rollback (see --state-dir). Neither the engine nor the database is
-/// asked, unless the state folder was lost and the table of [audit] is to tell.
+/// Reads the records in .rollback (see --state-dir). Neither the engine nor the database is
+/// asked, unless the state folder was lost and the table of `[audit]` has them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   rollback history
   rollback history --database app        Of databases whose name has this in it
-  rollback history --from-database       From the table rollback_audit, where the records were lost
+  rollback history --from-database       From the table rollback_audit, if the records were lost
   rollback history --format json")]
 pub struct HistoryArgs {
     /// Only runs on databases whose name contains this.

@@ -10,7 +10,7 @@ use crate::app::project::Project;
 use crate::error::{Exit, Failure};
 use crate::ui::{PlanFooter, PlanView};
 use rollback_core::finding_code::Level;
-use rollback_core::policy::Consent;
+use rollback_core::policy::ConsentSource;
 
 /// Show the steps down to a target without taking them, and what they would destroy.
 ///
@@ -73,7 +73,7 @@ pub fn run(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, Failur
     let forecast = ShownForecast::of(&mut project, &plan, context);
     let safety = BackupDecision::judge(context, &project, &plan, &forecast.forecast);
     let manner = RunConditions {
-        consent: Consent::Terminal,
+        consent: ConsentSource::Terminal,
         validate: context.settings.validate,
         backup: safety.intended(context),
         resumed: None,

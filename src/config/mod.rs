@@ -23,7 +23,7 @@ pub use self::parse::{
 pub use self::partial::{Fallback, Setting};
 pub use self::policy::Policies;
 pub use self::settings::{PartialSettings, SETTINGS, Settings};
-use self::source::Source;
+use self::source::SettingSource;
 use crate::error::Failure;
 use rollback_system::process::Environment;
 
@@ -34,7 +34,7 @@ pub fn resolve(
     dir: &Path,
     file: Option<&Path>,
 ) -> Result<Settings, Failure> {
-    let from_environment = PartialSettings::read(&Source::Environment(environment))?;
+    let from_environment = PartialSettings::read(&SettingSource::Environment(environment))?;
     let named = file
         .map(Path::to_owned)
         .or_else(|| source::variable(environment, "ROLLBACK_CONFIG").map(PathBuf::from));

@@ -65,7 +65,7 @@ macro_rules! settings {
         }),+];
 
         impl PartialSettings {
-            pub(super) fn read(source: &Source<'_>) -> Result<Self, Failure> {
+            pub(super) fn read(source: &SettingSource<'_>) -> Result<Self, Failure> {
                 Ok(Self {
                     $($name: source.read(
                         stringify!($name),
@@ -81,7 +81,7 @@ macro_rules! settings {
                 while let Some((_, below)) = matches.subcommand() {
                     matches = below;
                 }
-                Self::read(&Source::Flags(matches)).expect("clap has read every value")
+                Self::read(&SettingSource::Flags(matches)).expect("clap has read every value")
             }
 
             /// These settings, and those of `below` that are not among them.

@@ -12,7 +12,7 @@ use super::parse::{
 use super::partial::{Fallback, Setting, settings};
 use super::policy::{self, Policies};
 use super::source::{
-    Source, StringOrList, Written, backup, converted, either, list, parsed, path, typed,
+    SettingSource, StringOrList, Written, backup, converted, either, list, parsed, path, typed,
 };
 use super::toml::Audit;
 use crate::checks::ProjectCheck;

@@ -17,7 +17,7 @@ use crate::error::Failure;
 use rollback_system::process::Environment;
 
 /// What settings are read from.
-pub(super) enum Source<'a> {
+pub(super) enum SettingSource<'a> {
     /// The arguments of the innermost command that was typed.
     Flags(&'a ArgMatches),
     Environment(&'a Environment),
@@ -42,7 +42,7 @@ pub(super) enum Problem {
     Value(String),
 }
 
-impl Source<'_> {
+impl SettingSource<'_> {
     /// The value of a setting, if it is here.
     pub(super) fn read<T>(
         &self,

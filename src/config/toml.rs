@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::check::CheckFile;
 use super::policy;
 use super::settings::{PartialSettings, SETTINGS};
-use super::source::Source;
+use super::source::SettingSource;
 use crate::error::Failure;
 
 /// A table of the file, with the list of its keys.
@@ -41,7 +41,7 @@ table! {
 /// The settings of a file.
 pub(super) fn read(path: &Path, table: &toml::Table) -> Result<PartialSettings, Failure> {
     all_known(path, table)?;
-    PartialSettings::read(&Source::File(path, table))
+    PartialSettings::read(&SettingSource::File(path, table))
 }
 
 /// A file with a mistake.

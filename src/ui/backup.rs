@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::json::{Format, VERSION, rounded};
 use super::{Ui, Verbosity, count, seconds, terminal};
 use crate::error::Failure;
-use rollback_core::backup::{DatabaseDigest, LeftOut, Manifest, Part, Verified};
+use rollback_core::backup::{DatabaseDigest, LeftOut, Manifest, OmittedPart, Verified};
 use rollback_core::figures::{self, bytes, recorded_seconds};
 use rollback_core::journal::RunBackup;
 use rollback_core::names::in_short;
@@ -459,12 +459,12 @@ fn backup_json(manifest: &Manifest, path: &Path) -> Value {
 /// What is left out, and why.
 fn omission(left: &LeftOut) -> String {
     let what = match left.part {
-        Part::View => format!("view {}", left.name),
-        Part::Table => format!("table {}", left.name),
-        Part::Routines => "all routines".to_owned(),
-        Part::Triggers => "all triggers".to_owned(),
-        Part::Events => "all events".to_owned(),
-        Part::Unknown => "what the client could not read".to_owned(),
+        OmittedPart::View => format!("view {}", left.name),
+        OmittedPart::Table => format!("table {}", left.name),
+        OmittedPart::Routines => "all routines".to_owned(),
+        OmittedPart::Triggers => "all triggers".to_owned(),
+        OmittedPart::Events => "all events".to_owned(),
+        OmittedPart::Unknown => "what the client could not read".to_owned(),
     };
     format!("{what}: {}", left.reason)
 }

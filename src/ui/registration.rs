@@ -10,7 +10,7 @@ use super::{Ui, count};
 use crate::error::Failure;
 use rollback_core::connection::Identity;
 use rollback_core::names::{TOLD, some};
-use rollback_sql_files::history::{Dependency, Kind};
+use rollback_sql_files::history::{Dependency, HistoryKind};
 use rollback_sql_files::registration::FileChange;
 
 /// What was written down, and what was not.
@@ -182,9 +182,9 @@ fn remark(entry: &RegistrationEntry) -> String {
             let needed: Vec<String> = entry
                 .dependencies
                 .iter()
-                .filter(|one| one.kind != Kind::Independent)
+                .filter(|one| one.kind != HistoryKind::Independent)
                 .map(|one| match (&one.kind, &one.object) {
-                    (Kind::Inferred, Some(object)) => format!("{} ({object})", one.on),
+                    (HistoryKind::Inferred, Some(object)) => format!("{} ({object})", one.on),
                     _ => one.on.to_string(),
                 })
                 .collect();

@@ -11,7 +11,7 @@ use crate::error::Failure;
 use rollback_core::names::latest;
 use rollback_core::run_report::layout::{Cell, PageBlock, TITLE, moment, page};
 use rollback_core::run_report::markdown::markdown;
-use rollback_core::run_report::{Named, RunReport, Status};
+use rollback_core::run_report::{Named, RunReport, RunStatus};
 use rollback_core::untrusted::visible;
 
 /// No column of a table gets narrower.
@@ -100,7 +100,7 @@ impl Ui {
         if !at_work {
             self.line(&mut text, "result", &document.result);
         }
-        if document.status == Status::Unfinished && !at_work {
+        if document.status == RunStatus::Unfinished && !at_work {
             // Not wrapped: it is to be copied.
             let _ = writeln!(text, "  {:<10}{resume}", "next");
         }

@@ -9,22 +9,22 @@ use super::json::{Format, VERSION};
 use super::{Ui, count};
 use crate::error::Failure;
 use rollback_core::schema::{Difference, fingerprint};
-use rollback_sql_files::history::Snapshot;
+use rollback_sql_files::history::HistorySnapshot;
 
 /// Two snapshots beside each other.
 #[derive(Debug, Clone, Copy)]
 pub struct SnapshotDiffView<'a> {
     /// The older one.
-    pub one: &'a Snapshot,
+    pub one: &'a HistorySnapshot,
     /// The newer one; `None` for the database as it is.
-    pub other: Option<&'a Snapshot>,
+    pub other: Option<&'a HistorySnapshot>,
     /// What lies between them.
     pub difference: &'a Difference,
 }
 
 impl Ui {
     /// Tells that one was kept.
-    pub fn kept(&self, one: &Snapshot) -> Result<(), Failure> {
+    pub fn kept(&self, one: &HistorySnapshot) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.json_line(&snapshot_json(one, true)),
             Format::Human => self.data(&format!(
@@ -36,7 +36,7 @@ impl Ui {
     }
 
     /// All of them.
-    pub fn snapshots(&self, all: &[Snapshot]) -> Result<(), Failure> {
+    pub fn snapshots(&self, all: &[HistorySnapshot]) -> Result<(), Failure> {
         if self.format == Format::Json {
             let all: Vec<Value> = all.iter().map(|one| snapshot_json(one, false)).collect();
             return self.json_line(&json!({ "version": VERSION, "snapshots": all }));
@@ -59,7 +59,7 @@ impl Ui {
     }
 
     /// One with its lines.
-    pub fn snapshot(&self, one: &Snapshot) -> Result<(), Failure> {
+    pub fn snapshot(&self, one: &HistorySnapshot) -> Result<(), Failure> {
         if self.format == Format::Json {
             return self.json_line(&snapshot_json(one, true));
         }
@@ -115,7 +115,7 @@ fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-fn snapshot_json(one: &Snapshot, lines: bool) -> Value {
+fn snapshot_json(one: &HistorySnapshot, lines: bool) -> Value {
     let mut value = json!({
         "version": VERSION,
         "id": one.id,

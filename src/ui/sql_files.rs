@@ -19,7 +19,7 @@ use rollback_core::names::in_short;
 use rollback_core::plan::{Plan, Step};
 use rollback_core::revision::RevisionId;
 use rollback_sql_files::file::{Form, MigrationFile};
-use rollback_sql_files::history::{HistoryRecord, NEEDED, Removability, Status};
+use rollback_sql_files::history::{HistoryRecord, MigrationStatus, NEEDED, Removability};
 
 /// The widest column of names: what is longer pushes its own line alone.
 const WIDEST_NAME: usize = 44;
@@ -320,7 +320,7 @@ impl Ui {
             "Can go",
             &format!("{}: {}", self.out.with(can, color), verdict.reason),
         ));
-        if record.status == Status::Failed
+        if record.status == MigrationStatus::Failed
             && let Some(error) = &record.metadata.error
         {
             text.push_str(&self.labelled("Error", &self.wrapped(error, 11, &under)));
@@ -344,7 +344,7 @@ impl Ui {
         record: Option<&HistoryRecord>,
         verdict: &Removability,
     ) -> Result<(), Failure> {
-        let rolled_back = record.filter(|record| record.status == Status::RolledBack);
+        let rolled_back = record.filter(|record| record.status == MigrationStatus::RolledBack);
         match self.format {
             Format::Json => {
                 let mut revision = json!({

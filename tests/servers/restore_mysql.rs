@@ -1,6 +1,6 @@
 //! Healthy databases of MariaDB that a backup has to hold, and restores that may not lose them.
 
-use rollback_core::backup::{DatabaseDigest, Part};
+use rollback_core::backup::{DatabaseDigest, OmittedPart};
 use rollback_database::backup::BackupError;
 
 use crate::backup::{Place, as_user, dumped, quiet, restore, scratches, similar};
@@ -40,7 +40,7 @@ fn a_healthy_database_can_be_backed_up_whatever_its_names_and_views() {
     let (file, contents) = dumped(&place, &database, "a.sql");
     let mut left_out = Vec::new();
     for left in &contents.left_out {
-        assert_eq!(left.part, Part::View);
+        assert_eq!(left.part, OmittedPart::View);
         let definition = left.definition.as_deref().unwrap_or_default();
         assert!(definition.contains("VIEW"), "{left:?}");
         left_out.push(left.name.as_str());
@@ -172,8 +172,15 @@ fn a_user_without_lock_tables_can_make_a_backup() {
     let contents = backups
         .dump(&place.file("b.sql"), &mut quiet())
         .unwrap_or_else(|error| panic!("{error}"));
-    let parts: Vec<Part> = contents.left_out.iter().map(|left| left.part).collect();
-    assert_eq!(parts, [Part::Routines, Part::Events, Part::Triggers]);
+    let parts: Vec<OmittedPart> = contents.left_out.iter().map(|left| left.part).collect();
+    assert_eq!(
+        parts,
+        [
+            OmittedPart::Routines,
+            OmittedPart::Events,
+            OmittedPart::Triggers
+        ]
+    );
 }
 
 /// Turns red if what keeps a restore from its end is found out after the tables are gone.
@@ -244,7 +251,10 @@ fn a_database_that_cannot_be_dumped_is_saved_as_far_as_it_can_be_read() {
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(contents.rows["kind"], 20_000);
     let lost = &contents.left_out[0];
-    assert_eq!((lost.part, lost.name.as_str()), (Part::Table, "lost"));
+    assert_eq!(
+        (lost.part, lost.name.as_str()),
+        (OmittedPart::Table, "lost")
+    );
     let rehearsed = backups.rehearse(&file, &mut quiet()).unwrap();
     assert_eq!(rehearsed.rows["kind"], 20_000);
     database.execute("DROP TABLE lost");

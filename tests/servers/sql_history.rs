@@ -9,7 +9,9 @@ use rollback_core::revision::RevisionId;
 use rollback_database::{self, SCHEMA_OF_POSTGRES};
 use rollback_sql_files::engine::history_table::{By, Installation, Tables};
 use rollback_sql_files::file::{Form, MigrationFile, Rollback};
-use rollback_sql_files::history::{CAN, Dependency, History, Kind as From, Progress, Status};
+use rollback_sql_files::history::{
+    CAN, Dependency, History, HistoryKind as From, HistoryProgress, MigrationStatus,
+};
 use rollback_sql_files::supabase::RemoteMigration;
 
 use crate::project::Project;
@@ -225,7 +227,7 @@ fn a_row_goes_through_its_states(kind: Kind) {
     kept.run(&format!(
         "UPDATE {prefix}migration_history SET metadata = '{{\"theirs\": [1]}}', applied_at = '2020-01-01 00:00:00'"
     ));
-    let progress = Progress {
+    let progress = HistoryProgress {
         run: "r".to_owned(),
         done: 2,
         schema: "s".to_owned(),
@@ -240,7 +242,7 @@ fn a_row_goes_through_its_states(kind: Kind) {
     );
     kept.done(&tables.failed(&id, &by(), "it's\\ not"));
     let row = kept.read().records.remove(0);
-    assert_eq!(row.status, Status::Failed, "{kind:?}");
+    assert_eq!(row.status, MigrationStatus::Failed, "{kind:?}");
     assert_eq!(
         row.metadata.error.as_deref(),
         Some("it's\\ not"),
@@ -253,7 +255,7 @@ fn a_row_goes_through_its_states(kind: Kind) {
     );
     kept.done(&tables.rolled_back(&id, &by(), None));
     let row = kept.read().records.remove(0);
-    assert_eq!(row.status, Status::RolledBack, "{kind:?}");
+    assert_eq!(row.status, MigrationStatus::RolledBack, "{kind:?}");
     assert_eq!(
         row.rollback_by.as_deref(),
         Some("o'neil@\\host"),
@@ -276,7 +278,7 @@ fn a_row_goes_through_its_states(kind: Kind) {
     }
     kept.register(&file("1", ""), &[]);
     let row = kept.read().records.remove(0);
-    assert_eq!(row.status, Status::Applied, "{kind:?}");
+    assert_eq!(row.status, MigrationStatus::Applied, "{kind:?}");
     assert_ne!(
         row.applied_at.as_deref(),
         Some("2020-01-01T00:00:00Z"),
@@ -365,7 +367,7 @@ fn a_history_kept_before_in_public_is_gone_on_with() {
 
     let history = kept.read();
     let b = history.get(&id("20250120_b")).unwrap();
-    assert_eq!(b.status, Status::Applied, "null was applied");
+    assert_eq!(b.status, MigrationStatus::Applied, "null was applied");
     assert_eq!(history.dependencies[0].kind, From::Declared);
     assert_eq!(
         history.verdict(&id("20250119_a")).dependents,
@@ -615,7 +617,7 @@ fn a_rollback_in_sql_is_whole_or_nothing() {
     assert_eq!(owner(&database, "SELECT count(*) FROM app.b"), "0");
     let history = kept.read();
     let b = history.get(&id("2_b")).unwrap();
-    assert_eq!(b.status, Status::Failed);
+    assert_eq!(b.status, MigrationStatus::Failed);
     assert!(
         b.metadata
             .error
@@ -647,7 +649,7 @@ fn a_rollback_in_sql_is_whole_or_nothing() {
     );
     assert_eq!(
         kept.read().get(&id("3_c")).unwrap().status,
-        Status::Applied,
+        MigrationStatus::Applied,
         "and it was not tried"
     );
     let tables = kept.tables.clone();

@@ -22,12 +22,12 @@ pub const REPORT: &str = "report";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Each column with what it holds, the key first.
-    pub columns: Vec<(&'static str, Value)>,
+    pub columns: Vec<(&'static str, AuditValue)>,
 }
 
 /// What a column holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub enum AuditValue {
     /// Text, or nothing.
     Text(Option<String>),
     /// A small number, or nothing.
@@ -37,8 +37,8 @@ pub enum Value {
 impl Row {
     /// The row of a run; `report` is its account as JSON.
     pub fn of(document: &RunReport, report: String) -> Self {
-        let text = |text: &str| Value::Text(Some(text.to_owned()));
-        let optional = |text: &Option<String>| Value::Text(text.clone());
+        let text = |text: &str| AuditValue::Text(Some(text.to_owned()));
+        let optional = |text: &Option<String>| AuditValue::Text(text.clone());
         Self {
             columns: vec![
                 (KEY, text(&document.run)),
@@ -48,14 +48,17 @@ impl Row {
                 ("host", text(&document.executed_by.host)),
                 ("target", text(&document.target)),
                 ("from_revisions", text(&ids(&document.from))),
-                ("to_revisions", Value::Text(document.to.as_deref().map(ids))),
+                (
+                    "to_revisions",
+                    AuditValue::Text(document.to.as_deref().map(ids)),
+                ),
                 ("reason", optional(&document.reason)),
                 ("incident", optional(&document.incident)),
                 ("approved_by", optional(&document.approved_by)),
                 ("result", text(document.status.word())),
-                ("exit_code", Value::Number(document.exit_code)),
+                ("exit_code", AuditValue::Number(document.exit_code)),
                 ("tool_version", text(&document.tool)),
-                (REPORT, Value::Text(Some(report))),
+                (REPORT, AuditValue::Text(Some(report))),
             ],
         }
     }

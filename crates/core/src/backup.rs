@@ -19,7 +19,7 @@ pub const VERSION: u32 = 1;
 /// What a part of a database is that a backup does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+pub enum OmittedPart {
     /// One view.
     View,
     /// One table, or its rows.
@@ -38,7 +38,7 @@ pub enum Part {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// What it is.
-    pub part: Part,
+    pub part: OmittedPart,
     /// Its name; empty if all of that kind are left out.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
@@ -51,12 +51,12 @@ pub struct LeftOut {
 
 impl LeftOut {
     /// All of a kind.
-    pub fn all(part: Part, reason: String) -> Self {
+    pub fn all(part: OmittedPart, reason: String) -> Self {
         Self::named(part, String::new(), reason)
     }
 
     /// One object.
-    pub fn named(part: Part, name: String, reason: String) -> Self {
+    pub fn named(part: OmittedPart, name: String, reason: String) -> Self {
         Self {
             part,
             name,

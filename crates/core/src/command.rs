@@ -23,10 +23,10 @@ impl ProjectOptions {
 
 /// A command, built from values. Its text is one line for a POSIX shell, unless a value has a line break.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command(Vec<Part>);
+pub struct Command(Vec<CommandPart>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum CommandPart {
     Word(String),
     Option(String, String),
     /// An argument without a name, which may look like an option.
@@ -39,8 +39,10 @@ impl Command {
     /// A subcommand on a project, with flags that need no quoting.
     pub fn new(project: &ProjectOptions, words: &[&str]) -> Self {
         let options = project.0.iter().cloned();
-        let options = options.map(|(name, value)| Part::Option(name, value));
-        let words = words.iter().map(|word| Part::Word((*word).to_owned()));
+        let options = options.map(|(name, value)| CommandPart::Option(name, value));
+        let words = words
+            .iter()
+            .map(|word| CommandPart::Word((*word).to_owned()));
         Self(options.chain(words).collect())
     }
 
@@ -48,13 +50,13 @@ impl Command {
     pub fn of_words(project: &[String], words: &[&str]) -> Self {
         let project = project.iter().cloned();
         let words = words.iter().map(|word| (*word).to_owned());
-        Self(project.chain(words).map(Part::Word).collect())
+        Self(project.chain(words).map(CommandPart::Word).collect())
     }
 
     /// With a flag.
     #[must_use]
     pub fn flag(mut self, name: &str) -> Self {
-        self.0.push(Part::Word(name.to_owned()));
+        self.0.push(CommandPart::Word(name.to_owned()));
         self
     }
 
@@ -62,15 +64,16 @@ impl Command {
     #[must_use]
     pub fn option(mut self, name: &str, value: impl Into<String>) -> Self {
         self.0
-            .retain(|part| !matches!(part, Part::Option(other, _) if other == name));
-        self.0.push(Part::Option(name.to_owned(), value.into()));
+            .retain(|part| !matches!(part, CommandPart::Option(other, _) if other == name));
+        self.0
+            .push(CommandPart::Option(name.to_owned(), value.into()));
         self
     }
 
     /// With an argument that has no name.
     #[must_use]
     pub fn value(mut self, value: impl Into<String>) -> Self {
-        self.0.push(Part::Value(value.into()));
+        self.0.push(CommandPart::Value(value.into()));
         self
     }
 
@@ -83,9 +86,9 @@ impl Command {
             !steps.is_empty() && steps.bytes().all(|digit| digit.is_ascii_digit())
         });
         self.0.push(if is_steps {
-            Part::Word(target)
+            CommandPart::Word(target)
         } else {
-            Part::Value(target)
+            CommandPart::Value(target)
         });
         self
     }
@@ -93,23 +96,24 @@ impl Command {
     /// With an argument that the operator has to put in, as `<name>`.
     #[must_use]
     pub fn placeholder(mut self, name: &str) -> Self {
-        self.0.push(Part::Placeholder(format!("<{name}>")));
+        self.0.push(CommandPart::Placeholder(format!("<{name}>")));
         self
     }
 
     /// The words as the program gets them, its own name first.
     pub fn words(&self) -> Vec<String> {
-        let looks_like_an_option =
-            |part: &Part| matches!(part, Part::Value(value) if value.starts_with('-'));
+        let looks_like_an_option = |part: &CommandPart| matches!(part, CommandPart::Value(value) if value.starts_with('-'));
         let mut words = vec!["rollback".to_owned()];
         let mut last = Vec::new();
         let apart = self.0.iter().any(looks_like_an_option);
         for part in &self.0 {
             match part {
-                Part::Word(word) => words.push(word.clone()),
-                Part::Option(name, value) => words.extend(option_words(name, value)),
-                Part::Value(value) if apart => last.push(value.clone()),
-                Part::Value(value) | Part::Placeholder(value) => words.push(value.clone()),
+                CommandPart::Word(word) => words.push(word.clone()),
+                CommandPart::Option(name, value) => words.extend(option_words(name, value)),
+                CommandPart::Value(value) if apart => last.push(value.clone()),
+                CommandPart::Value(value) | CommandPart::Placeholder(value) => {
+                    words.push(value.clone())
+                }
             }
         }
         if apart {
@@ -125,7 +129,7 @@ impl fmt::Display for Command {
         let is_placeholder = |word: &String| {
             self.0
                 .iter()
-                .any(|part| matches!(part, Part::Placeholder(name) if name == word))
+                .any(|part| matches!(part, CommandPart::Placeholder(name) if name == word))
         };
         let quoted = self.words().into_iter().map(|word| {
             if is_placeholder(&word) {

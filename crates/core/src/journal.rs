@@ -23,7 +23,7 @@ use super::finding_code::Level;
 use super::guard::Guarded;
 use super::lock::Operator;
 use super::policy::{PolicyDecision, RunContext};
-use super::proof::Evidence;
+use super::proof::RowEvidence;
 use super::revision::{Heads, RevisionId};
 use super::schema::{Difference, FORM, SchemaLines};
 
@@ -82,7 +82,7 @@ pub enum Entry {
         /// What shows later whether the step left anything; only what is not in an earlier entry of this part of
         /// the run. `None` if nothing could be noted, and in records of before it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        evidence: Option<Evidence>,
+        evidence: Option<RowEvidence>,
     },
     /// A statement of a step that is run one statement after the other.
     Statement {
@@ -163,7 +163,7 @@ pub enum Entry {
     /// The rows of the tables at the end of the run.
     Counted {
         /// By table.
-        rows: BTreeMap<String, Rows>,
+        rows: BTreeMap<String, RecordedRows>,
     },
     /// The run ends at a step.
     Stopped(Box<Stopped>),
@@ -248,7 +248,7 @@ pub struct Begun {
     pub allowed: Vec<String>,
     /// The rows of the tables at the start.
     #[serde(default)]
-    pub rows: BTreeMap<String, Rows>,
+    pub rows: BTreeMap<String, RecordedRows>,
     /// The version rows at the target; `None` in records of before it was written down.
     #[serde(default)]
     pub aim: Option<Heads>,
@@ -283,7 +283,7 @@ impl Begun {
 
 /// How many rows a table has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rows {
+pub struct RecordedRows {
     /// The number.
     pub rows: u64,
     /// Whether they were counted. Else it is the server's estimate.
@@ -406,7 +406,7 @@ pub enum Remains {
     /// The run ended at the step, and it was proven then that the step left nothing.
     Nothing,
     /// It is for a look at the database to prove, by what was noted before the step.
-    Unproven(Option<Evidence>),
+    Unproven(Option<RowEvidence>),
 }
 
 /// The end of a run.

@@ -21,7 +21,7 @@ use super::names::some;
 /// What is noted about the rows of a database before a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "server", rename_all = "snake_case")]
-pub enum Evidence {
+pub enum RowEvidence {
     /// Of PostgreSQL.
     Postgresql(PostgresEvidence),
     /// Of MySQL and MariaDB.
@@ -83,11 +83,11 @@ pub struct Proof {
 
 impl Proof {
     /// Compares what is seen after a step with what was noted before it.
-    pub fn of(before: &Evidence, after: &Trace) -> Self {
+    pub fn of(before: &RowEvidence, after: &Trace) -> Self {
         let doubts = match (before, after) {
-            (Evidence::Postgresql(before), Trace::Postgresql(after)) => before.doubts(after),
-            (Evidence::Mysql(before), Trace::Mysql(after)) => before.doubts(after),
-            (Evidence::Sqlite(before), Trace::Sqlite(after)) => before.doubts(after),
+            (RowEvidence::Postgresql(before), Trace::Postgresql(after)) => before.doubts(after),
+            (RowEvidence::Mysql(before), Trace::Mysql(after)) => before.doubts(after),
+            (RowEvidence::Sqlite(before), Trace::Sqlite(after)) => before.doubts(after),
             _ => vec![Doubt::AnotherServer],
         };
         let with_schema = match after {
@@ -119,7 +119,7 @@ impl Proof {
     }
 }
 
-impl Evidence {
+impl RowEvidence {
     /// The same without what `known` has already; `known` has it all afterwards. A record that has one of these
     /// for each step stays small.
     #[must_use]

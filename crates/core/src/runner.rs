@@ -21,7 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::journal::Checked;
 use crate::outcome::{Cause, Position, RunOutcome, SchemaLines, StepDone, Stop};
 use crate::plan::{Plan, Step};
-use crate::proof::{Doubt, Evidence};
+use crate::proof::{Doubt, RowEvidence};
 use crate::revision::Heads;
 
 pub use self::atomic_snapshot::run_with_snapshot;
@@ -48,7 +48,7 @@ pub struct Options {
 }
 
 /// All that a run works with.
-pub struct Parts<'a> {
+pub struct RunnerParts<'a> {
     /// The revisions of the code.
     pub graph: &'a Graph,
     /// The schema before the first step, where it was read just now.
@@ -72,7 +72,7 @@ pub struct Parts<'a> {
 }
 
 /// Runs the plan, newest step first, to its end or to the first thing that is not as predicted.
-pub fn run(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
+pub fn run(plan: &Plan, parts: &mut RunnerParts<'_>) -> RunOutcome {
     let started = Instant::now();
     let mut done = Vec::new();
     let mut stop = None;
@@ -199,7 +199,7 @@ impl StoppedStep {
     }
 }
 
-impl Parts<'_> {
+impl RunnerParts<'_> {
     /// The schema before the first step.
     fn schema_before(&mut self) -> Option<SchemaLines> {
         let read = self.before.take();
@@ -266,7 +266,7 @@ impl Parts<'_> {
         step: &Step,
         schema: Option<&SchemaLines>,
         connects: bool,
-    ) -> Result<Result<Evidence, Doubt>, Box<StoppedStep>> {
+    ) -> Result<Result<RowEvidence, Doubt>, Box<StoppedStep>> {
         if self.interrupt.count() > 0 {
             return Err(StoppedStep::between(index, Cause::Interrupted, None));
         }

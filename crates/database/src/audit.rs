@@ -5,7 +5,7 @@
 //! carry.
 
 use super::quoted;
-use rollback_core::audit::{KEY, REPORT, Row, TABLE, Value};
+use rollback_core::audit::{AuditValue, KEY, REPORT, Row, TABLE};
 use rollback_core::dialect::Dialect;
 
 /// The table as the server is to call it.
@@ -88,11 +88,11 @@ fn quote(dialect: Dialect) -> char {
     }
 }
 
-fn literal(dialect: Dialect, value: &Value) -> String {
+fn literal(dialect: Dialect, value: &AuditValue) -> String {
     let text = match value {
-        Value::Text(Some(text)) => text,
-        Value::Number(Some(number)) => return number.to_string(),
-        Value::Text(None) | Value::Number(None) => return "NULL".to_owned(),
+        AuditValue::Text(Some(text)) => text,
+        AuditValue::Number(Some(number)) => return number.to_string(),
+        AuditValue::Text(None) | AuditValue::Number(None) => return "NULL".to_owned(),
     };
     // PostgreSQL has no text with it.
     let text = text.replace('\0', "\u{fffd}");
@@ -111,9 +111,9 @@ mod tests {
     fn row() -> Row {
         Row {
             columns: vec![
-                (KEY, Value::Text(Some("a'; DROP".to_owned()))),
-                ("reason", Value::Text(None)),
-                ("exit_code", Value::Number(Some(4))),
+                (KEY, AuditValue::Text(Some("a'; DROP".to_owned()))),
+                ("reason", AuditValue::Text(None)),
+                ("exit_code", AuditValue::Number(Some(4))),
             ],
         }
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use sqlx::mysql::MySqlRow;
 
 use super::connection::{SessionError, number, text, texts};
-use super::failure::Failure;
+use super::failure::FailureKind;
 use super::mysql::MySql;
-use super::probe::{Probe, ask_all, pairs};
+use super::probe::{CountQuery, ask_all, pairs};
 use super::{Limited, quoted};
 use rollback_core::checks::{Count, Counts, Faults, Leftover};
 
@@ -82,7 +82,7 @@ pub(super) fn query(
     mysql.become_read_only()?;
     // On this connection or none: a new one would not be read-only.
     let mut answer = mysql.session.rows_here(&text);
-    if matches!(&answer, Err(error) if error.failure == Failure::Broken) {
+    if matches!(&answer, Err(error) if error.failure == FailureKind::Broken) {
         mysql.may_have_changed();
         mysql.become_read_only()?;
         answer = mysql.session.rows_here(&text);
@@ -122,7 +122,7 @@ pub(super) fn counted(mysql: &mut MySql, tables: &[MySqlRow], budget: Duration) 
     for row in tables {
         let Some(table) = text(row, 0) else { continue };
         let rows = number(row, 1).unwrap_or_default();
-        probes.push(Probe {
+        probes.push(CountQuery {
             key: table.clone(),
             from: quoted(&table, '`'),
             weight: number(row, 2).unwrap_or_default(),
@@ -177,7 +177,7 @@ pub(super) fn found(
             faults.insert(fault, 1);
             continue;
         }
-        probes.push(Probe {
+        probes.push(CountQuery {
             key: format!("rows of {table} have no row in {parent} ({})", column(1)),
             from: format!(
                 "{} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {}.{} p WHERE {})",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::connection::SessionError;
 use super::postgres_looks::Asks;
-use super::probe::{Probe, ask_all};
+use super::probe::{CountQuery, ask_all};
 use super::{DatabaseError, Limited};
 use rollback_core::checks::{Count, Counts, Faults, Leftover};
 use rollback_core::query::TextRows;
@@ -86,7 +86,7 @@ pub(super) fn counted(database: &mut impl Asks, tables: TextRows, budget: Durati
         let (Ok(rows), Ok(weight)) = (rows.parse(), weight.parse()) else {
             continue;
         };
-        probes.push(Probe {
+        probes.push(CountQuery {
             key: table.clone(),
             from: format!("ONLY {table}"),
             weight,

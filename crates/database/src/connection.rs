@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::DatabaseError;
-use super::failure::{Failure, reason};
+use super::failure::{FailureKind, reason};
 use rollback_core::secret::Secret;
 
 /// For the connection, the login and the encrypted channel together.
@@ -54,7 +54,7 @@ pub(super) struct Connection<C: SqlxConnection> {
 
 /// A failure and how to show it.
 pub(super) struct SessionError {
-    pub(super) failure: Failure,
+    pub(super) failure: FailureKind,
     /// The server's code, where it was the server that spoke.
     pub(super) code: Option<String>,
     /// The number of the error on MySQL and MariaDB, whose codes are shared by many errors.
@@ -116,7 +116,7 @@ where
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
         let reused = self.current.is_some();
         match self.attempt(sql) {
-            Err(error) if reused && error.failure == Failure::Broken => self.attempt(sql),
+            Err(error) if reused && error.failure == FailureKind::Broken => self.attempt(sql),
             result => result,
         }
     }
@@ -133,7 +133,7 @@ where
         sql: &str,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
         if self.current.is_none() {
-            return Err(self.error(Failure::Broken, &no_answer(Duration::ZERO)));
+            return Err(self.error(FailureKind::Broken, &no_answer(Duration::ZERO)));
         }
         self.attempt_within(sql, GLANCE_TIMEOUT)
     }
@@ -145,7 +145,7 @@ where
         statements: &[&str],
     ) -> Result<Vec<Vec<<C::Database as sqlx::Database>::Row>>, SessionError> {
         if self.current.is_none() {
-            return Err(self.error(Failure::Broken, &lost()));
+            return Err(self.error(FailureKind::Broken, &lost()));
         }
         self.results_within(&statements.join(";\n"), QUERY_TIMEOUT)
     }
@@ -159,7 +159,7 @@ where
         if self.current.is_some() {
             return self.attempt(sql);
         }
-        Err(self.error(Failure::Broken, &lost()))
+        Err(self.error(FailureKind::Broken, &lost()))
     }
 
     /// As [`rows_here`](Self::rows_here), for what may take as long as it takes: `is_over` is asked some times
@@ -170,7 +170,7 @@ where
         is_over: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<<C::Database as sqlx::Database>::Row>, SessionError> {
         let Some(mut connection) = self.current.take() else {
-            return Err(self.error(Failure::Broken, &lost()));
+            return Err(self.error(FailureKind::Broken, &lost()));
         };
         let result = self.runtime.block_on(async {
             let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
@@ -189,13 +189,13 @@ where
                 Ok(rows)
             }
             Some(Err(error)) => {
-                let failure = Failure::of(&error);
+                let failure = FailureKind::of(&error);
                 self.keep_unless_broken(connection, failure, &error);
                 Err(self.error(failure, &error))
             }
             None => {
                 let ended = io::Error::new(io::ErrorKind::Interrupted, "it was interrupted");
-                Err(self.error(Failure::Other, &ended.into()))
+                Err(self.error(FailureKind::Other, &ended.into()))
             }
         }
     }
@@ -212,7 +212,7 @@ where
         let Some(mut connection) = self.current.take() else {
             let error = lost();
             return Err(ExecutionError::Failed(Box::new((
-                self.error(Failure::Broken, &error),
+                self.error(FailureKind::Broken, &error),
                 error,
             ))));
         };
@@ -251,7 +251,7 @@ where
                 Ok(rows)
             }
             Some(Err(error)) => {
-                let failure = Failure::of(&error);
+                let failure = FailureKind::of(&error);
                 self.keep_unless_broken(connection, failure, &error);
                 Err(ExecutionError::Failed(Box::new((
                     self.error(failure, &error),
@@ -282,7 +282,7 @@ where
     async fn elsewhere(&self, sql: &str) -> Result<(), sqlx::Error> {
         for options in &self.options {
             match options.connect().await {
-                Err(error) if Failure::of(&error) == Failure::Tls => {}
+                Err(error) if FailureKind::of(&error) == FailureKind::Tls => {}
                 Err(error) => return Err(error),
                 Ok(mut connection) => {
                     let text = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
@@ -350,8 +350,8 @@ where
     }
 
     /// The server's own answer leaves a connection usable; after anything else its state is not known.
-    fn keep_unless_broken(&mut self, connection: C, failure: Failure, error: &sqlx::Error) {
-        if failure != Failure::Broken && matches!(error, sqlx::Error::Database(_)) {
+    fn keep_unless_broken(&mut self, connection: C, failure: FailureKind, error: &sqlx::Error) {
+        if failure != FailureKind::Broken && matches!(error, sqlx::Error::Database(_)) {
             self.current = Some(connection);
         }
     }
@@ -359,7 +359,9 @@ where
     fn reconnect(&self) -> Result<C, SessionError> {
         for delay in PATIENCE {
             match self.connect() {
-                Err(error) if matches!(error.failure, Failure::NotReady | Failure::Broken) => {
+                Err(error)
+                    if matches!(error.failure, FailureKind::NotReady | FailureKind::Broken) =>
+                {
                     std::thread::sleep(Duration::from_millis(delay));
                 }
                 result => return result,
@@ -378,15 +380,15 @@ where
             });
             if !result
                 .as_ref()
-                .is_err_and(|error| Failure::of(error) == Failure::Tls)
+                .is_err_and(|error| FailureKind::of(error) == FailureKind::Tls)
             {
                 break;
             }
         }
-        result.map_err(|error| self.error(Failure::of_connecting(&error), &error))
+        result.map_err(|error| self.error(FailureKind::of_connecting(&error), &error))
     }
 
-    fn error(&self, failure: Failure, error: &sqlx::Error) -> SessionError {
+    fn error(&self, failure: FailureKind, error: &sqlx::Error) -> SessionError {
         let reason = reason(error, self.password.as_ref());
         let code = error
             .as_database_error()
@@ -423,7 +425,7 @@ async fn gather<C>(
     sql: &str,
     limit: Duration,
     results: &mut Vec<Vec<<C::Database as sqlx::Database>::Row>>,
-) -> Result<(), (Failure, sqlx::Error)>
+) -> Result<(), (FailureKind, sqlx::Error)>
 where
     C: SqlxConnection,
     for<'c> &'c mut C: Executor<'c, Database = C::Database>,
@@ -440,9 +442,9 @@ where
         Ok(())
     };
     match timeout(limit, all).await {
-        Ok(result) => result.map_err(|error: sqlx::Error| (Failure::of(&error), error)),
+        Ok(result) => result.map_err(|error: sqlx::Error| (FailureKind::of(&error), error)),
         // `Other`: to ask again would wait as long again.
-        Err(_) => Err((Failure::Other, no_answer(limit))),
+        Err(_) => Err((FailureKind::Other, no_answer(limit))),
     }
 }
 
@@ -453,7 +455,7 @@ fn runtime() -> Result<Runtime, SessionError> {
         .map_err(|error| {
             let report = DatabaseError::Settings(format!("cannot prepare connections: {error}"));
             SessionError {
-                failure: Failure::Other,
+                failure: FailureKind::Other,
                 code: None,
                 number: None,
                 report,

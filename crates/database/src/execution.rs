@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnection, PgDatabaseError};
 use sqlx::{Connection as SqlxConnection, Executor};
 
 use super::connection::{Connection, ExecutionError, text, texts};
-use super::failure::Failure;
+use super::failure::FailureKind;
 use super::mysql::MySql;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
@@ -161,9 +161,9 @@ fn told(undone: ExecutionError) -> RunError {
 }
 
 /// What an error means for what was done. `spoke` is whether it was the server that told it.
-fn kind(failure: Failure, code: Option<&str>, spoke: bool) -> RunErrorKind {
+fn kind(failure: FailureKind, code: Option<&str>, spoke: bool) -> RunErrorKind {
     match (failure, code) {
-        (Failure::Broken, _) => RunErrorKind::Lost,
+        (FailureKind::Broken, _) => RunErrorKind::Lost,
         _ if !spoke => RunErrorKind::Lost,
         // PostgreSQL's `lock_not_available`; MariaDB's and MySQL's time for a lock that is over, and a lock that is not
         // waited for.
@@ -180,24 +180,39 @@ mod tests {
     fn the_codes_say_what_became_of_a_statement() {
         for (failure, code, spoke, expected) in [
             (
-                Failure::Other,
+                FailureKind::Other,
                 Some("55P03"),
                 true,
                 RunErrorKind::LockTimeout,
             ),
             (
-                Failure::Other,
+                FailureKind::Other,
                 Some("1205"),
                 true,
                 RunErrorKind::LockTimeout,
             ),
-            (Failure::Other, Some("57014"), true, RunErrorKind::Refused),
-            (Failure::Other, Some("1213"), true, RunErrorKind::Refused),
-            (Failure::NoTable, Some("42P01"), true, RunErrorKind::Refused),
-            (Failure::Broken, Some("57P01"), true, RunErrorKind::Lost),
-            (Failure::Broken, Some("1927"), true, RunErrorKind::Lost),
-            (Failure::Broken, None, false, RunErrorKind::Lost),
-            (Failure::Other, None, false, RunErrorKind::Lost),
+            (
+                FailureKind::Other,
+                Some("57014"),
+                true,
+                RunErrorKind::Refused,
+            ),
+            (
+                FailureKind::Other,
+                Some("1213"),
+                true,
+                RunErrorKind::Refused,
+            ),
+            (
+                FailureKind::NoTable,
+                Some("42P01"),
+                true,
+                RunErrorKind::Refused,
+            ),
+            (FailureKind::Broken, Some("57P01"), true, RunErrorKind::Lost),
+            (FailureKind::Broken, Some("1927"), true, RunErrorKind::Lost),
+            (FailureKind::Broken, None, false, RunErrorKind::Lost),
+            (FailureKind::Other, None, false, RunErrorKind::Lost),
         ] {
             assert_eq!(kind(failure, code, spoke), expected, "{code:?}");
         }

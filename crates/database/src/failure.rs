@@ -12,7 +12,7 @@ use rollback_core::secret::{Secret, mask};
 
 /// The kinds of failure that lead to different next steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum FailureKind {
     /// Nobody listens there, or the server is starting up or full: later it may work.
     NotReady,
     /// The connection is gone. A new one may work.
@@ -29,7 +29,7 @@ pub(super) enum Failure {
     Other,
 }
 
-impl Failure {
+impl FailureKind {
     pub(super) fn of(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Io(error) => match error.kind() {
@@ -121,27 +121,27 @@ mod tests {
     #[test]
     fn the_servers_codes_are_told_apart() {
         for (code, failure) in [
-            ("42P01", Failure::NoTable),
-            ("3F000", Failure::NoTable),
-            ("42501", Failure::Other),
-            ("28P01", Failure::Login),
-            ("3D000", Failure::NoDatabase),
-            ("57P03", Failure::NotReady),
-            ("57P01", Failure::Broken),
-            ("08006", Failure::Broken),
+            ("42P01", FailureKind::NoTable),
+            ("3F000", FailureKind::NoTable),
+            ("42501", FailureKind::Other),
+            ("28P01", FailureKind::Login),
+            ("3D000", FailureKind::NoDatabase),
+            ("57P03", FailureKind::NotReady),
+            ("57P01", FailureKind::Broken),
+            ("08006", FailureKind::Broken),
         ] {
-            assert_eq!(Failure::of_sqlstate(code), failure, "{code}");
+            assert_eq!(FailureKind::of_sqlstate(code), failure, "{code}");
         }
         for (number, failure) in [
-            (1146, Failure::NoTable),
-            (1142, Failure::Other),
-            (1044, Failure::Other),
-            (1045, Failure::Login),
-            (1049, Failure::NoDatabase),
-            (1040, Failure::NotReady),
-            (1053, Failure::Broken),
+            (1146, FailureKind::NoTable),
+            (1142, FailureKind::Other),
+            (1044, FailureKind::Other),
+            (1045, FailureKind::Login),
+            (1049, FailureKind::NoDatabase),
+            (1040, FailureKind::NotReady),
+            (1053, FailureKind::Broken),
         ] {
-            assert_eq!(Failure::of_mysql(number), failure, "{number}");
+            assert_eq!(FailureKind::of_mysql(number), failure, "{number}");
         }
     }
 
@@ -149,7 +149,7 @@ mod tests {
     fn the_drivers_words_lose_the_password() {
         let error = sqlx::Error::Protocol("cannot send s3cret".to_owned());
         let reason = reason(&error, Some(&Secret::new("s3cret")));
-        let report = Failure::of(&error).report("the database".to_owned(), reason);
+        let report = FailureKind::of(&error).report("the database".to_owned(), reason);
         let shown = format!("{report} {report:?}");
         assert!(
             shown.contains("cannot send ***") && !shown.contains("s3cret"),

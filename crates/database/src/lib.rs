@@ -40,7 +40,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use self::connection::SessionError;
-use self::failure::Failure;
+use self::failure::FailureKind;
 use rollback_core::audit::Row as AuditRow;
 use rollback_core::blocker::Blocker;
 use rollback_core::checks::{Counts, Faults, Health, Leftover};
@@ -49,7 +49,7 @@ use rollback_core::dialect::Dialect;
 use rollback_core::lock::{LockOwner, Locked};
 use rollback_core::operation::TableName;
 use rollback_core::outcome::SchemaLines;
-use rollback_core::proof::{Evidence, StepSession, Trace};
+use rollback_core::proof::{RowEvidence, StepSession, Trace};
 use rollback_core::query::{Execution, Queries, TextRows};
 use rollback_core::revision::RevisionId;
 use rollback_system::process::Environment;
@@ -118,7 +118,7 @@ fn version_query(table: &VersionTable, quote: char) -> String {
 /// The rows of the version table; `absent` lists the failures that mean that it does not exist.
 fn version_rows(
     answer: Result<TextRows, SessionError>,
-    absent: &[Failure],
+    absent: &[FailureKind],
 ) -> Result<VersionRows, DatabaseError> {
     match answer {
         Ok(rows) => {
@@ -167,7 +167,7 @@ pub fn schema_of(rows: TextRows) -> SchemaLines {
 fn audited(answer: Result<TextRows, SessionError>) -> Result<Vec<(String, String)>, DatabaseError> {
     let rows = match answer {
         Ok(rows) => rows,
-        Err(error) if error.failure == Failure::NoTable => Vec::new(),
+        Err(error) if error.failure == FailureKind::NoTable => Vec::new(),
         Err(error) => return Err(error.into()),
     };
     let pair = |row: Vec<Option<String>>| match <[Option<String>; 2]>::try_from(row) {
@@ -185,7 +185,7 @@ fn put_or_create(
 ) -> Result<(), DatabaseError> {
     match run(put) {
         // To create it needs a right that is not needed where an administrator did so.
-        Err(error) if error.failure == Failure::NoTable => {
+        Err(error) if error.failure == FailureKind::NoTable => {
             run(create)?;
             Ok(run(put)?)
         }
@@ -353,13 +353,13 @@ pub trait Database: DatabaseReader {
         &mut self,
         table: &VersionTable,
         health: Option<&Health>,
-    ) -> Result<Evidence, DatabaseError>;
+    ) -> Result<RowEvidence, DatabaseError>;
 
     /// Looks after a step for what has to be compared with the evidence. `step` is what is known of the step's own
     /// session, `budget` the time for counting rows if nothing else decides.
     fn trace(
         &mut self,
-        before: &Evidence,
+        before: &RowEvidence,
         step: Option<&StepSession>,
         table: &VersionTable,
         budget: Duration,

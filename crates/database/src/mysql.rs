@@ -7,7 +7,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 
 use super::connection::{Connection, SessionError, number, text, texts};
-use super::failure::Failure;
+use super::failure::FailureKind;
 use super::lock::mysql::MySqlLock;
 use super::schema_mysql::{SCHEMA, SEQUENCE, sequences};
 use super::{
@@ -22,7 +22,7 @@ use rollback_core::database_identity::{self as identity, DatabaseIdentity};
 use rollback_core::dialect::Dialect;
 use rollback_core::lock::{LockOwner, Locked};
 use rollback_core::outcome::SchemaLines;
-use rollback_core::proof::{Evidence, MySqlTrace, StepSession, Trace};
+use rollback_core::proof::{MySqlTrace, RowEvidence, StepSession, Trace};
 
 /// `SHOW` passes over the names that a server does not know, where `SELECT @@name` fails. The id of
 /// a server is copied with its files, so its place counts as well.
@@ -130,7 +130,7 @@ impl DatabaseReader for MySql {
         let rows = self.session.rows(&version_query(table, '`'));
         version_rows(
             rows.map(|rows| texts(&rows)),
-            &[Failure::NoTable, Failure::NoDatabase],
+            &[FailureKind::NoTable, FailureKind::NoDatabase],
         )
     }
 
@@ -269,18 +269,18 @@ impl Database for MySql {
         &mut self,
         table: &VersionTable,
         health: Option<&Health>,
-    ) -> Result<Evidence, DatabaseError> {
-        proof_mysql::evidence(self, table, health).map(Evidence::Mysql)
+    ) -> Result<RowEvidence, DatabaseError> {
+        proof_mysql::evidence(self, table, health).map(RowEvidence::Mysql)
     }
 
     fn trace(
         &mut self,
-        before: &Evidence,
+        before: &RowEvidence,
         _: Option<&StepSession>,
         table: &VersionTable,
         _: Duration,
     ) -> Result<Trace, DatabaseError> {
-        let Evidence::Mysql(before) = before else {
+        let RowEvidence::Mysql(before) = before else {
             return Ok(Trace::Mysql(MySqlTrace::default()));
         };
         proof_mysql::trace(self, before, table).map(Trace::Mysql)

@@ -10,7 +10,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 
 use super::connection::{Connection, text, texts};
-use super::failure::Failure;
+use super::failure::FailureKind;
 use super::lock::postgres::PostgresLock;
 use super::postgres_looks::Inside;
 use super::{
@@ -24,7 +24,7 @@ use rollback_core::connection::{ConnectionFacts, Identity, VersionTable};
 use rollback_core::database_identity::{DATABASE_OID, DatabaseIdentity, SYSTEM_IDENTIFIER};
 use rollback_core::dialect::Dialect;
 use rollback_core::lock::{LockOwner, Locked};
-use rollback_core::proof::{Evidence, PostgresTrace, StepSession, Trace};
+use rollback_core::proof::{PostgresTrace, RowEvidence, StepSession, Trace};
 use rollback_core::query::Queries;
 use rollback_core::secret::Secret;
 
@@ -45,7 +45,7 @@ const SYSTEM: &str = ", (SELECT system_identifier FROM pg_catalog.pg_control_sys
 pub(super) struct Postgres {
     pub(super) session: Connection<PgConnection>,
     lock: Option<PostgresLock>,
-    settings: Settings,
+    settings: PostgresSettings,
     /// The connection, by its number, in which the statement is prepared that reads the schema.
     pub(super) schema_prepared: Option<u32>,
 }
@@ -55,10 +55,10 @@ impl Postgres {
         facts: &ConnectionFacts,
         environment: &Environment,
     ) -> Result<Self, DatabaseError> {
-        Self::with(Settings::new(facts, environment)?)
+        Self::with(PostgresSettings::new(facts, environment)?)
     }
 
-    pub(super) fn with(settings: Settings) -> Result<Self, DatabaseError> {
+    pub(super) fn with(settings: PostgresSettings) -> Result<Self, DatabaseError> {
         let place = settings.place();
         let session = Connection::open(settings.options(), place, settings.password.clone())?;
         Ok(Self {
@@ -83,7 +83,7 @@ impl Postgres {
     fn identity_rows(&mut self) -> Result<Vec<PgRow>, DatabaseError> {
         for columns in [format!("{FINGERPRINT}{SYSTEM}"), FINGERPRINT.to_owned()] {
             match self.session.rows(&format!("{IDENTITY}{columns}")) {
-                Err(error) if error.failure == Failure::Other => {}
+                Err(error) if error.failure == FailureKind::Other => {}
                 result => return Ok(result?),
             }
         }
@@ -196,18 +196,18 @@ impl Database for Postgres {
         &mut self,
         table: &VersionTable,
         health: Option<&Health>,
-    ) -> Result<Evidence, DatabaseError> {
-        proof_postgres::evidence(self, table, health).map(Evidence::Postgresql)
+    ) -> Result<RowEvidence, DatabaseError> {
+        proof_postgres::evidence(self, table, health).map(RowEvidence::Postgresql)
     }
 
     fn trace(
         &mut self,
-        before: &Evidence,
+        before: &RowEvidence,
         step: Option<&StepSession>,
         table: &VersionTable,
         budget: Duration,
     ) -> Result<Trace, DatabaseError> {
-        let Evidence::Postgresql(before) = before else {
+        let RowEvidence::Postgresql(before) = before else {
             return Ok(Trace::Postgresql(PostgresTrace::default()));
         };
         proof_postgres::trace(self, before, step, table, budget).map(Trace::Postgresql)
@@ -233,7 +233,7 @@ fn product(version: &str) -> String {
 
 /// The connection after all defaults.
 #[derive(Clone)]
-pub(super) struct Settings {
+pub(super) struct PostgresSettings {
     host: String,
     port: u16,
     pub(super) user: String,
@@ -248,7 +248,7 @@ pub(super) struct Settings {
     session_options: Vec<(String, String)>,
 }
 
-impl Settings {
+impl PostgresSettings {
     pub(super) fn new(
         facts: &ConnectionFacts,
         environment: &Environment,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::checks_postgres::{self, FAULTS, TABLES};
 use super::connection::{SessionError, texts};
-use super::failure::Failure;
+use super::failure::FailureKind;
 use super::postgres::Postgres;
 use super::schema_postgres::SCHEMA;
 use super::{
@@ -39,7 +39,7 @@ pub(super) trait Asks {
 impl<T: Asks> DatabaseReader for T {
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
         let rows = self.ask(&version_query(table, '"'), None);
-        version_rows(rows, &[Failure::NoTable])
+        version_rows(rows, &[FailureKind::NoTable])
     }
 
     fn schema(&mut self) -> Result<SchemaLines, DatabaseError> {
@@ -208,7 +208,7 @@ impl Asks for Inside<'_> {
                 failure: error
                     .code
                     .as_deref()
-                    .map_or(Failure::Other, Failure::of_sqlstate),
+                    .map_or(FailureKind::Other, FailureKind::of_sqlstate),
                 report: DatabaseError::Query {
                     place: self.place.clone(),
                     reason: error.reason,

@@ -1,13 +1,13 @@
 use super::*;
 use crate::url;
 
-fn settings(url: &str, environment: &[(&str, &str)]) -> Result<Settings, DatabaseError> {
+fn settings(url: &str, environment: &[(&str, &str)]) -> Result<PostgresSettings, DatabaseError> {
     let facts = url::parse(url, Path::new("/"))?;
     let environment = environment
         .iter()
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
-    Settings::new(&facts, &environment)
+    PostgresSettings::new(&facts, &environment)
 }
 
 #[test]

@@ -12,7 +12,7 @@ const CHEAP: u64 = 20_000;
 const TOGETHER: usize = 200;
 
 /// A question whose answer is one number.
-pub(super) struct Probe {
+pub(super) struct CountQuery {
     pub(super) key: String,
     /// `SELECT {number}, count(*) FROM ...` after the number.
     pub(super) from: String,
@@ -31,7 +31,7 @@ pub(super) struct Answers {
 /// Asks: all that are cheap in one statement, each other one in its own, the smallest first, until
 /// the time is over. `ask` limits a statement to the given time; `None` is "it took longer".
 pub(super) fn ask_all(
-    mut probes: Vec<Probe>,
+    mut probes: Vec<CountQuery>,
     budget: Duration,
     mut ask: impl FnMut(&str, Duration) -> Result<Option<Vec<(usize, u64)>>, SessionError>,
 ) -> Answers {

@@ -8,7 +8,7 @@ use sqlx::mysql::MySqlRow;
 use super::checks_mysql::{self, limited};
 use super::connection::{number, text, texts};
 use super::mysql::MySql;
-use super::probe::{Probe, ask_all, pairs};
+use super::probe::{CountQuery, ask_all, pairs};
 use super::{DatabaseError, quoted};
 use rollback_core::checks::{Health, is_rollbacks_own};
 use rollback_core::connection::VersionTable;
@@ -224,7 +224,7 @@ fn checksums(mysql: &mut MySql, tables: &[&str]) -> BTreeMap<String, String> {
 
 /// Whether each table has a row; a table that cannot be asked is left out.
 fn with_rows(mysql: &mut MySql, tables: &[&String]) -> BTreeMap<String, bool> {
-    let probes = tables.iter().map(|table| Probe {
+    let probes = tables.iter().map(|table| CountQuery {
         key: (*table).clone(),
         from: format!("(SELECT 1 FROM {} LIMIT 1) one", quoted(table, '`')),
         weight: 1,

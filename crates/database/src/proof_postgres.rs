@@ -8,7 +8,7 @@ use super::DatabaseError;
 use super::checks_postgres::{self, TABLES};
 use super::postgres::Postgres;
 use super::postgres_looks::Asks as _;
-use super::probe::{Probe, ask_all};
+use super::probe::{CountQuery, ask_all};
 use rollback_core::checks::{Health, is_rollbacks_own};
 use rollback_core::connection::VersionTable;
 use rollback_core::proof::{
@@ -224,7 +224,7 @@ fn tables(
         let rows = count.map(|count| count.rows);
         found.insert(table.clone(), TableTrace { rows, newer });
         if newer.is_none() {
-            probes.push(Probe {
+            probes.push(CountQuery {
                 key: table.clone(),
                 from: format!("ONLY {table} WHERE {is_newer}"),
                 weight: weight.parse().unwrap_or(u64::MAX),

@@ -15,7 +15,7 @@ use rusqlite::{Connection, Error};
 
 use super::connection::SessionError;
 use super::execution_sqlite::SqliteExecution;
-use super::failure::Failure;
+use super::failure::FailureKind;
 use super::lock::sqlite::SqliteLock;
 use super::sqlite_connection::{open_to_read, open_to_write, place, rows, session_error};
 use super::{
@@ -30,7 +30,7 @@ use rollback_core::database_identity::{CREATED, DatabaseIdentity, INODE};
 use rollback_core::dialect::Dialect;
 use rollback_core::lock::{LockOwner, Locked};
 use rollback_core::outcome::SchemaLines;
-use rollback_core::proof::{Evidence, SqliteEvidence, StepSession, Trace};
+use rollback_core::proof::{RowEvidence, SqliteEvidence, StepSession, Trace};
 use rollback_core::query::TextRows;
 
 /// A file that was there and could be read when it was opened.
@@ -108,7 +108,7 @@ impl Sqlite {
         ask: impl FnOnce(&Connection) -> Result<T, Error>,
     ) -> Result<T, SessionError> {
         self.metadata().map_err(|report| SessionError {
-            failure: Failure::Other,
+            failure: FailureKind::Other,
             code: None,
             number: None,
             report,
@@ -124,7 +124,10 @@ impl DatabaseReader for Sqlite {
     }
 
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
-        version_rows(self.rows(&version_query(table, '"')), &[Failure::NoTable])
+        version_rows(
+            self.rows(&version_query(table, '"')),
+            &[FailureKind::NoTable],
+        )
     }
 
     fn schema(&mut self) -> Result<SchemaLines, DatabaseError> {
@@ -254,13 +257,13 @@ impl Database for Sqlite {
         &mut self,
         _: &VersionTable,
         _: Option<&Health>,
-    ) -> Result<Evidence, DatabaseError> {
-        self.marks().map(Evidence::Sqlite)
+    ) -> Result<RowEvidence, DatabaseError> {
+        self.marks().map(RowEvidence::Sqlite)
     }
 
     fn trace(
         &mut self,
-        _: &Evidence,
+        _: &RowEvidence,
         _: Option<&StepSession>,
         _: &VersionTable,
         _: Duration,

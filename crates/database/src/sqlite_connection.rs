@@ -11,7 +11,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection, Error, ErrorCode, OpenFlags, ffi};
 
 use super::connection::{QUERY_TIMEOUT, SessionError, no_answer_within};
-use super::failure::Failure;
+use super::failure::FailureKind;
 use rollback_core::query::TextRows;
 
 /// Somebody who only reads or writes a little is done by then; a longer lock is worth a report.
@@ -198,9 +198,11 @@ pub(super) fn place(file: &Path) -> String {
 /// The error to show. Only a file that could not be opened has no message.
 pub(super) fn session_error(file: &Path, error: &Error) -> SessionError {
     let failure = match error {
-        Error::SqliteFailure(cause, None) if cause.code == ErrorCode::CannotOpen => Failure::Broken,
-        _ if is_no_table(error) => Failure::NoTable,
-        _ => Failure::Other,
+        Error::SqliteFailure(cause, None) if cause.code == ErrorCode::CannotOpen => {
+            FailureKind::Broken
+        }
+        _ if is_no_table(error) => FailureKind::NoTable,
+        _ => FailureKind::Other,
     };
     let reason = if is_interrupted(error) {
         no_answer_within(QUERY_TIMEOUT)
@@ -309,6 +311,6 @@ mod tests {
             shown(&error),
             "the SQLite file /nowhere/app.db answered: no such table: b"
         );
-        assert_eq!(error.failure, Failure::NoTable);
+        assert_eq!(error.failure, FailureKind::NoTable);
     }
 }

@@ -1,7 +1,7 @@
 //! One error, taken apart: who raised it, by which code, in which words, about which statement.
 
 use super::start::{self, StartKind, patterns};
-use super::trace::{Excerpt, Frame, Speaker, is_state};
+use super::trace::{Excerpt, Speaker, TraceFrame, is_state};
 use rollback_core::dialect::Dialect;
 
 /// More of a sentence is not repeated.
@@ -27,7 +27,7 @@ pub(super) struct Failed {
     /// The statement.
     pub(super) sql: String,
     /// Where it was raised, innermost last.
-    pub(super) frames: Vec<Frame>,
+    pub(super) frames: Vec<TraceFrame>,
     /// What a failure of starting it is.
     pub(super) kind: Option<StartKind>,
 }
@@ -267,7 +267,7 @@ impl Failed {
     }
 
     /// The frame of the migration itself: the innermost that is in a function of one.
-    pub(super) fn migration(&self) -> Option<&Frame> {
+    pub(super) fn migration(&self) -> Option<&TraceFrame> {
         self.frames
             .iter()
             .rev()

@@ -32,7 +32,7 @@ pub use rollback_core::cause::{Diagnosis, OTHER};
 
 /// Where the database stands after the failure, as far as somebody looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum DatabaseState {
     /// As before the step.
     Unchanged,
     /// Half of the step happened.
@@ -43,7 +43,7 @@ pub enum State {
     Unknown,
 }
 
-impl From<&Position> for State {
+impl From<&Position> for DatabaseState {
     fn from(position: &Position) -> Self {
         match position {
             Position::Unchanged { .. } => Self::Unchanged,
@@ -64,7 +64,7 @@ pub struct DiagnosisContext {
     /// The revision of the step.
     pub revision: Option<String>,
     /// Where the database stands; who calls says so in words of their own.
-    pub state: Option<State>,
+    pub state: Option<DatabaseState>,
     /// Who removed what the step may miss, as far as the plan could see.
     pub dropped_by: Vec<Culprit>,
     /// Who made what the step may make once more, as far as the plan could see.
@@ -105,7 +105,7 @@ fn catalogue() -> impl Iterator<Item = &'static Entry> {
 
 /// A row of the catalogue, for its document and its tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row {
+pub struct CatalogEntry {
     /// The code.
     pub code: &'static str,
     /// When it is told.
@@ -117,9 +117,9 @@ pub struct Row {
 }
 
 /// The whole catalogue, without [`OTHER`].
-pub fn rows() -> Vec<Row> {
+pub fn rows() -> Vec<CatalogEntry> {
     catalogue()
-        .map(|entry| Row {
+        .map(|entry| CatalogEntry {
             code: entry.code,
             when: entry.when,
             means: entry.means,
@@ -155,7 +155,7 @@ pub fn of_stop(stop: &Stop, known: &DiagnosisContext) -> Option<Diagnosis> {
         return None;
     }
     let known = DiagnosisContext {
-        state: Some(State::from(&stop.position)),
+        state: Some(DatabaseState::from(&stop.position)),
         blockers: stop.blockers.clone(),
         before: stop.schema_before.clone(),
         ..known.clone()

@@ -192,7 +192,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
 ];
 
-fn in_batch(frame: &super::trace::Frame) -> bool {
+fn in_batch(frame: &super::trace::TraceFrame) -> bool {
     frame.file.contains("alembic/operations/batch.py") || frame.file.contains("alembic\\operations")
 }
 

@@ -295,7 +295,7 @@ fn what_is_known_besides_the_text_is_used_and_not_said_again() {
     );
     let known = DiagnosisContext {
         revision: Some("a1".to_owned()),
-        state: Some(State::HalfDone),
+        state: Some(DatabaseState::HalfDone),
         dropped_by: vec![culprit(column("users", "nick"), "c3", 40)],
         ..DiagnosisContext::default()
     };
@@ -604,7 +604,7 @@ fn the_schema_before_the_step_tells_who_made_and_who_removed_it() {
     let of =
         |before: &SchemaLines, made_by: Vec<Culprit>, dropped_by: Vec<Culprit>| DiagnosisContext {
             revision: Some("b1".to_owned()),
-            state: Some(State::Unchanged),
+            state: Some(DatabaseState::Unchanged),
             before: Some(before.clone()),
             made_by,
             dropped_by,

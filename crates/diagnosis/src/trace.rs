@@ -41,7 +41,7 @@ patterns! {
 
 /// A place in the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Frame {
+pub(super) struct TraceFrame {
     pub(super) file: String,
     pub(super) line: String,
     pub(super) function: String,
@@ -73,7 +73,7 @@ pub(super) struct Excerpt {
     /// The code that was printed beside it.
     pub(super) code: Option<String>,
     /// Where it came from, innermost last.
-    pub(super) frames: Vec<Frame>,
+    pub(super) frames: Vec<TraceFrame>,
     /// What Alembic had warned of before it.
     pub(super) warning: Option<String>,
     /// What stands between it and the error before it in one chain.
@@ -162,14 +162,14 @@ fn errors(lines: &[String]) -> Vec<Excerpt> {
 
 fn traceback(lines: &[String], start: usize) -> Option<(Excerpt, usize)> {
     lines[start].contains(MARK).then_some(())?;
-    let mut frames: Vec<Frame> = Vec::new();
+    let mut frames: Vec<TraceFrame> = Vec::new();
     let mut index = start + 1;
     // A text that was cut off within a traceback does not say what happened.
     while lines.get(index)?.starts_with([' ', '\t']) || lines[index].is_empty() {
         let line = &lines[index];
         if let Some(found) = FRAME.captures(line) {
             let group = |number| found.get(number).map_or("", |text| text.as_str());
-            frames.push(Frame {
+            frames.push(TraceFrame {
                 file: group(1).to_owned(),
                 line: group(2).to_owned(),
                 function: group(3).to_owned(),

@@ -14,7 +14,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::history::{Dependency, Kind};
+use super::history::{Dependency, HistoryKind};
 use object_index::ObjectIndex;
 use rollback_core::dialect::Dialect;
 use rollback_core::revision::RevisionId;
@@ -151,17 +151,17 @@ pub fn dependencies(
 
     let mut all = Vec::new();
     for (position, one) in candidates.iter().enumerate() {
-        let mut of_one: BTreeMap<usize, (Kind, Option<String>)> = BTreeMap::new();
+        let mut of_one: BTreeMap<usize, (HistoryKind, Option<String>)> = BTreeMap::new();
         for (on, object) in std::mem::take(&mut inferred[position]) {
             let kind = if one.independent_of.contains(candidates[on].id) {
-                Kind::Independent
+                HistoryKind::Independent
             } else {
-                Kind::Inferred
+                HistoryKind::Inferred
             };
             of_one.entry(on).or_insert((kind, Some(object)));
         }
         for on in &declared[position] {
-            of_one.insert(*on, (Kind::Declared, None));
+            of_one.insert(*on, (HistoryKind::Declared, None));
         }
         all.extend(of_one.into_iter().map(|(on, (kind, object))| Dependency {
             of: one.id.clone(),

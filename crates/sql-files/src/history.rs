@@ -13,7 +13,7 @@ use rollback_core::schema::SchemaLines;
 /// What became of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum MigrationStatus {
     /// It is in the database.
     Applied,
     /// It was, and was taken down.
@@ -28,7 +28,7 @@ pub struct HistoryRecord {
     /// `migration_name`.
     pub id: RevisionId,
     /// `status`.
-    pub status: Status,
+    pub status: MigrationStatus,
     /// `applied_at`, RFC 3339 in UTC to the second.
     pub applied_at: Option<String>,
     /// `applied_by`.
@@ -71,7 +71,7 @@ pub struct Metadata {
     pub error: Option<String>,
     /// How far a rollback came that runs statement by statement.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress: Option<Progress>,
+    pub progress: Option<HistoryProgress>,
     /// Why and in which run it was rolled back, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<RolledBack>,
@@ -91,7 +91,7 @@ pub struct RolledBack {
 
 /// How far a rollback came that runs statement by statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct HistoryProgress {
     /// The run that it belongs to.
     pub run: String,
     /// How many of its statements are done.
@@ -105,7 +105,7 @@ pub struct Progress {
 /// Where a dependency comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum HistoryKind {
     /// `-- Depends on:` names it.
     Declared,
     /// The SQL uses what the other one made.
@@ -122,7 +122,7 @@ pub struct Dependency {
     /// The other.
     pub on: RevisionId,
     /// Where it comes from.
-    pub kind: Kind,
+    pub kind: HistoryKind,
     /// The object, for an inferred one: `table projects`.
     pub object: Option<String>,
 }
@@ -164,7 +164,7 @@ pub const NEEDED: &str = "other migrations depend on it";
 
 /// A schema as it was once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct HistorySnapshot {
     /// Its id, a UUID.
     pub id: String,
     /// The migration that it was taken for.
@@ -199,7 +199,7 @@ impl Disagreement {
     }
 }
 
-impl Status {
+impl MigrationStatus {
     /// As the column `status` has it.
     pub fn word(self) -> &'static str {
         match self {
@@ -226,7 +226,7 @@ impl HistoryRecord {
 
     /// Whether it is in the database.
     pub fn is_applied(&self) -> bool {
-        self.status != Status::RolledBack
+        self.status != MigrationStatus::RolledBack
     }
 
     /// Whether there is something that takes it down. Blanks alone are nothing, as for the functions of the
@@ -313,7 +313,7 @@ impl History {
     fn needed(&self) -> impl Iterator<Item = &Dependency> {
         self.dependencies
             .iter()
-            .filter(|one| one.kind != Kind::Independent)
+            .filter(|one| one.kind != HistoryKind::Independent)
     }
 
     /// The graph of all that the database and the files know, in the order in which it is applied: by name, and
@@ -390,7 +390,7 @@ impl History {
         let (mut order, circle) = needs.removal(needs.above(id));
         order.extend(circle);
         let dependents: Vec<RevisionId> = order.into_iter().cloned().collect();
-        if record.status == Status::Failed {
+        if record.status == MigrationStatus::Failed {
             return not(FAILED, dependents);
         }
         if !dependents.is_empty() {

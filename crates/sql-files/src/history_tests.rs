@@ -6,7 +6,7 @@ fn id(name: &str) -> RevisionId {
     RevisionId::new(name)
 }
 
-fn record(name: &str, status: Status) -> HistoryRecord {
+fn record(name: &str, status: MigrationStatus) -> HistoryRecord {
     HistoryRecord {
         id: id(name),
         status,
@@ -28,9 +28,9 @@ fn history(drawing: &str) -> History {
         let (name, needed) = word.split_once(':').unwrap_or((word, ""));
         let bare = name.trim_start_matches(['-', '!', '~']);
         let status = match name.chars().next() {
-            Some('-') => Status::RolledBack,
-            Some('!') => Status::Failed,
-            _ => Status::Applied,
+            Some('-') => MigrationStatus::RolledBack,
+            Some('!') => MigrationStatus::Failed,
+            _ => MigrationStatus::Applied,
         };
         let mut record = record(bare, status);
         if name.starts_with('~') {
@@ -42,9 +42,9 @@ fn history(drawing: &str) -> History {
                 of: id(bare),
                 on: id(on.trim_start_matches('?')),
                 kind: if on.starts_with('?') {
-                    Kind::Independent
+                    HistoryKind::Independent
                 } else {
-                    Kind::Declared
+                    HistoryKind::Declared
                 },
                 object: None,
             });

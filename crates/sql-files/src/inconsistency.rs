@@ -1,8 +1,8 @@
 //! What is odd about a database and the files of its migrations: told, and stopping nothing by itself.
 
 use super::file::{Form, MigrationFile};
-use super::history::{Disagreement, History, Status};
-use super::rollback_blocker::{Files, is_changed, is_same};
+use super::history::{Disagreement, History, MigrationStatus};
+use super::rollback_blocker::{PlanFiles, is_changed, is_same};
 use super::supabase::{UnknownRemote, duplicate_versions};
 use rollback_core::names::some;
 use rollback_core::revision::RevisionId;
@@ -22,7 +22,7 @@ const NAMED: usize = 5;
 /// All that is odd. `command` writes a command of ours on the same project.
 pub fn inconsistencies(
     history: &History,
-    files: Files<'_>,
+    files: PlanFiles<'_>,
     command: &dyn Fn(&[&str]) -> String,
 ) -> Vec<Inconsistency> {
     let mut found = Vec::new();
@@ -31,7 +31,7 @@ pub fn inconsistencies(
     for record in history
         .records
         .iter()
-        .filter(|record| record.status == Status::Failed)
+        .filter(|record| record.status == MigrationStatus::Failed)
     {
         let why = record.metadata.error.as_deref();
         let why = why
@@ -194,7 +194,7 @@ pub fn duplicate(version: &str, ids: &[&RevisionId]) -> String {
 
 /// What is said of a block that is run with the rest of its file by whoever runs the whole file.
 pub fn note_on_form(
-    files: Files<'_>,
+    files: PlanFiles<'_>,
     id: &RevisionId,
     command: &dyn Fn(&[&str]) -> String,
 ) -> Option<String> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::dependency::{Candidate, DependencyError, dependencies};
 use super::file::MigrationFile;
-use super::history::{Dependency, History, HistoryRecord, Kind, Status};
+use super::history::{Dependency, History, HistoryKind, HistoryRecord, MigrationStatus};
 use super::supabase::{RemoteStatus, remote_status};
 use rollback_core::dialect::Dialect;
 use rollback_core::revision::RevisionId;
@@ -75,9 +75,9 @@ impl FileChange {
     pub fn of(record: Option<&HistoryRecord>) -> Self {
         match record.map(|record| record.status) {
             None => Self::New,
-            Some(Status::RolledBack) => Self::Again,
-            Some(Status::Failed) => Self::Mended,
-            Some(Status::Applied) => Self::Updated,
+            Some(MigrationStatus::RolledBack) => Self::Again,
+            Some(MigrationStatus::Failed) => Self::Mended,
+            Some(MigrationStatus::Applied) => Self::Updated,
         }
     }
 }
@@ -165,7 +165,7 @@ impl<'a> Registration<'a> {
         while let Some(&first) = open.first() {
             let waits = |id: &RevisionId| {
                 found.iter().any(|one| {
-                    one.of == *id && one.kind != Kind::Independent && open.contains(&one.on)
+                    one.of == *id && one.kind != HistoryKind::Independent && open.contains(&one.on)
                 })
             };
             // What is inferred beside what is declared may be a circle; then the name decides.
@@ -222,7 +222,7 @@ impl<'a> Registration<'a> {
                     .history
                     .dependencies
                     .iter()
-                    .filter(|one| one.of == **id && one.kind == Kind::Declared)
+                    .filter(|one| one.of == **id && one.kind == HistoryKind::Declared)
                     .map(|one| one.on.clone())
                     .collect(),
             };

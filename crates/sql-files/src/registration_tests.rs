@@ -20,7 +20,7 @@ fn file(name: &str, up: &str, depends_on: &[&str], independent_of: &[&str]) -> M
     }
 }
 
-fn record(name: &str, status: Status, up: &str) -> HistoryRecord {
+fn record(name: &str, status: MigrationStatus, up: &str) -> HistoryRecord {
     HistoryRecord {
         id: id(name),
         status,
@@ -62,9 +62,9 @@ fn registered(
 fn what_is_applied_by_the_rows_of_supabase_is_new() {
     let mut history = History {
         records: vec![
-            record("1_a", Status::Applied, ""),
-            record("2_b", Status::RolledBack, ""),
-            record("3_c", Status::Failed, ""),
+            record("1_a", MigrationStatus::Applied, ""),
+            record("2_b", MigrationStatus::RolledBack, ""),
+            record("3_c", MigrationStatus::Failed, ""),
         ],
         ..History::default()
     };
@@ -137,7 +137,11 @@ fn dependencies_are_found_among_files_and_rows() {
     ];
     let history = History {
         // Its file is gone, and the row knows what it made.
-        records: vec![record("1_a", Status::Applied, "CREATE TABLE a (id int);")],
+        records: vec![record(
+            "1_a",
+            MigrationStatus::Applied,
+            "CREATE TABLE a (id int);",
+        )],
         ..History::default()
     };
     assert_eq!(
@@ -152,7 +156,7 @@ fn dependencies_are_found_among_files_and_rows() {
 #[test]
 fn what_is_needed_has_to_be_there() {
     let history = History {
-        records: vec![record("1_a", Status::RolledBack, "")],
+        records: vec![record("1_a", MigrationStatus::RolledBack, "")],
         ..History::default()
     };
     let files = [
@@ -183,9 +187,9 @@ fn what_is_needed_has_to_be_there() {
 fn a_row_changes_by_what_it_said() {
     for (status, change) in [
         (None, FileChange::New),
-        (Some(Status::Applied), FileChange::Updated),
-        (Some(Status::Failed), FileChange::Mended),
-        (Some(Status::RolledBack), FileChange::Again),
+        (Some(MigrationStatus::Applied), FileChange::Updated),
+        (Some(MigrationStatus::Failed), FileChange::Mended),
+        (Some(MigrationStatus::RolledBack), FileChange::Again),
     ] {
         let record = status.map(|status| record("a", status, ""));
         assert_eq!(FileChange::of(record.as_ref()), change);

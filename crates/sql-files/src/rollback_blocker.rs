@@ -3,7 +3,7 @@
 use similar::TextDiff;
 
 use super::file::{Malformed, MigrationFile};
-use super::history::{History, HistoryRecord, Kind, Status};
+use super::history::{History, HistoryKind, HistoryRecord, MigrationStatus};
 use rollback_core::revision::RevisionId;
 
 /// Which SQL takes a migration down whose file is not what was registered.
@@ -45,14 +45,14 @@ pub enum RollbackBlocker {
 
 /// What the files of a project are.
 #[derive(Debug, Clone, Copy)]
-pub struct Files<'a> {
+pub struct PlanFiles<'a> {
     /// Those that could be read.
     pub read: &'a [MigrationFile],
     /// Why the others could not be.
     pub malformed: &'a [Malformed],
 }
 
-impl<'a> Files<'a> {
+impl<'a> PlanFiles<'a> {
     /// The file of a migration, where it could be read.
     pub fn get(&self, id: &RevisionId) -> Option<&'a MigrationFile> {
         self.read.iter().find(|file| file.id == *id)
@@ -108,7 +108,7 @@ pub fn difference(record: &HistoryRecord, file: &MigrationFile) -> String {
 /// where one of them failed.
 pub fn obstacles<'ids>(
     history: &History,
-    files: Files<'_>,
+    files: PlanFiles<'_>,
     ids: impl IntoIterator<Item = &'ids RevisionId>,
     chosen: Option<Chosen>,
     goes_on: bool,
@@ -126,12 +126,12 @@ fn of_one(
     history: &History,
     record: &HistoryRecord,
     file: Option<&MigrationFile>,
-    files: Files<'_>,
+    files: PlanFiles<'_>,
     chosen: Option<Chosen>,
     goes_on: bool,
 ) -> Vec<RollbackBlocker> {
     let mut found = Vec::new();
-    if record.status == Status::Failed && !goes_on {
+    if record.status == MigrationStatus::Failed && !goes_on {
         found.push(RollbackBlocker::Failed(record.metadata.error.clone()));
     }
     let changed = file.filter(|file| is_changed(record, file));
@@ -151,14 +151,13 @@ fn of_one(
         }
         _ => {}
     }
-    let needed = history
-        .dependencies
-        .iter()
-        .filter(|dependency| dependency.of == record.id && dependency.kind != Kind::Independent);
+    let needed = history.dependencies.iter().filter(|dependency| {
+        dependency.of == record.id && dependency.kind != HistoryKind::Independent
+    });
     let gone = needed.filter(|dependency| {
         history
             .get(&dependency.on)
-            .is_none_or(|other| other.status == Status::RolledBack)
+            .is_none_or(|other| other.status == MigrationStatus::RolledBack)
     });
     found.extend(gone.map(|dependency| RollbackBlocker::Needs(dependency.on.clone())));
     found
@@ -173,7 +172,7 @@ mod tests {
     fn record(name: &str, sql: Option<&str>) -> HistoryRecord {
         HistoryRecord {
             id: name.into(),
-            status: Status::Applied,
+            status: MigrationStatus::Applied,
             applied_at: None,
             applied_by: None,
             rollback_sql: sql.map(str::to_owned),
@@ -203,7 +202,11 @@ mod tests {
         }
     }
 
-    fn found(history: &History, files: Files<'_>, chosen: Option<Chosen>) -> Vec<RollbackBlocker> {
+    fn found(
+        history: &History,
+        files: PlanFiles<'_>,
+        chosen: Option<Chosen>,
+    ) -> Vec<RollbackBlocker> {
         let found = obstacles(history, files, [&"a".into()], chosen, false);
         found.into_iter().map(|(_, obstacle)| obstacle).collect()
     }
@@ -220,7 +223,7 @@ mod tests {
         let history = history(record("a", Some("DROP TABLE a;\n")));
         let of = |sql: &str, checksum: &str, chosen| {
             let read = [file("a", sql, checksum)];
-            let files = Files {
+            let files = PlanFiles {
                 read: &read,
                 malformed: &[],
             };
@@ -248,7 +251,7 @@ mod tests {
     fn what_runs_has_to_be_there() {
         let history = history(record("a", None));
         let read = [file("a", "DROP TABLE a;", "another")];
-        let files = Files {
+        let files = PlanFiles {
             read: &read,
             malformed: &[],
         };
@@ -266,7 +269,7 @@ mod tests {
             line: 2,
             reason: "it has no end".to_owned(),
         }];
-        let files = Files {
+        let files = PlanFiles {
             read: &[],
             malformed: &malformed,
         };
@@ -280,20 +283,20 @@ mod tests {
     #[test]
     fn what_failed_and_what_needs_something_that_is_gone_is_found() {
         let mut failed = record("a", Some("DROP TABLE a;"));
-        failed.status = Status::Failed;
+        failed.status = MigrationStatus::Failed;
         let mut gone = record("b", None);
-        gone.status = Status::RolledBack;
+        gone.status = MigrationStatus::RolledBack;
         let history = History {
             records: vec![failed, gone],
             dependencies: vec![Dependency {
                 of: "a".into(),
                 on: "b".into(),
-                kind: Kind::Declared,
+                kind: HistoryKind::Declared,
                 object: None,
             }],
             supabase: None,
         };
-        let files = Files {
+        let files = PlanFiles {
             read: &[],
             malformed: &[],
         };

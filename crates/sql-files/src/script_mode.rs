@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::history::Progress;
+use super::history::HistoryProgress;
 use rollback_core::dialect::Dialect;
 use rollback_sql::script::Statement;
 use rollback_sql::sql_statement;
@@ -79,7 +79,7 @@ pub fn digest(text: &str) -> String {
     hex::encode(Sha256::digest(text))
 }
 
-/// SHA-256 of statements, for [`Progress::script`].
+/// SHA-256 of statements, for [`HistoryProgress::script`].
 pub fn script_digest(done: &[Statement]) -> String {
     let texts: Vec<&str> = done.iter().map(|one| one.text.as_str()).collect();
     digest(&texts.join("\0"))
@@ -99,7 +99,7 @@ pub struct ResumeFacts<'a> {
 /// Where a script goes on that was cut off: the place of the next statement, its length where only the end is to be
 /// written down. The error is a clause that says why it cannot.
 pub fn next(
-    progress: &Progress,
+    progress: &HistoryProgress,
     statements: &[Statement],
     schema: Option<&str>,
     dialect: Dialect,
@@ -206,8 +206,8 @@ mod tests {
     }
 
     /// One is done.
-    fn progress(statements: &[Statement]) -> Progress {
-        Progress {
+    fn progress(statements: &[Statement]) -> HistoryProgress {
+        HistoryProgress {
             run: "r".to_owned(),
             done: 1,
             schema: "before".to_owned(),

@@ -1,6 +1,6 @@
 //! Which registered migrations a list shows.
 
-use super::history::{HistoryRecord, Status};
+use super::history::{HistoryRecord, MigrationStatus};
 
 /// The kinds of migrations to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,13 +33,13 @@ impl Selection {
         let is_of_the_kind = match self.which {
             Which::Applied => record.is_applied(),
             Which::All => true,
-            Which::Failed => record.status == Status::Failed,
+            Which::Failed => record.status == MigrationStatus::Failed,
             Which::WithoutSql => record.is_applied() && !record.has_rollback(),
-            Which::RolledBack => record.status == Status::RolledBack,
+            Which::RolledBack => record.status == MigrationStatus::RolledBack,
         };
         let moment = match record.status {
-            Status::RolledBack => &record.rollback_at,
-            Status::Applied | Status::Failed => &record.applied_at,
+            MigrationStatus::RolledBack => &record.rollback_at,
+            MigrationStatus::Applied | MigrationStatus::Failed => &record.applied_at,
         };
         is_of_the_kind
             && self
@@ -54,12 +54,12 @@ mod tests {
     use super::*;
     use crate::history::Metadata;
 
-    fn record(name: &str, status: Status, sql: Option<&str>, day: u32) -> HistoryRecord {
+    fn record(name: &str, status: MigrationStatus, sql: Option<&str>, day: u32) -> HistoryRecord {
         let moment = Some(format!("2025-01-{day:02}T10:00:00Z"));
         HistoryRecord {
             id: name.into(),
             status,
-            applied_at: if status == Status::RolledBack {
+            applied_at: if status == MigrationStatus::RolledBack {
                 Some("2024-01-01T00:00:00Z".to_owned())
             } else {
                 moment.clone()
@@ -67,7 +67,7 @@ mod tests {
             applied_by: None,
             rollback_sql: sql.map(str::to_owned),
             checksum: None,
-            rollback_at: moment.filter(|_| status == Status::RolledBack),
+            rollback_at: moment.filter(|_| status == MigrationStatus::RolledBack),
             rollback_by: None,
             notes: None,
             metadata: Metadata::default(),
@@ -77,10 +77,10 @@ mod tests {
     #[test]
     fn each_kind_is_shown_by_its_own_option_and_moment() {
         let records = [
-            record("applied", Status::Applied, Some("DROP TABLE a"), 1),
-            record("bare", Status::Applied, None, 5),
-            record("failed", Status::Failed, Some("DROP TABLE b"), 6),
-            record("gone", Status::RolledBack, None, 7),
+            record("applied", MigrationStatus::Applied, Some("DROP TABLE a"), 1),
+            record("bare", MigrationStatus::Applied, None, 5),
+            record("failed", MigrationStatus::Failed, Some("DROP TABLE b"), 6),
+            record("gone", MigrationStatus::RolledBack, None, 7),
         ];
         let shown = |which: Which, since: Option<&str>| -> Vec<&str> {
             let selection = Selection {

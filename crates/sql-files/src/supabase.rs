@@ -218,7 +218,7 @@ pub fn duplicate_versions<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{HistoryRecord, Metadata, Status};
+    use crate::history::{HistoryRecord, Metadata, MigrationStatus};
 
     fn file(name: &str) -> MigrationFile {
         MigrationFile {
@@ -236,7 +236,7 @@ mod tests {
     fn record(name: &str) -> HistoryRecord {
         HistoryRecord {
             id: name.into(),
-            status: Status::Applied,
+            status: MigrationStatus::Applied,
             applied_at: None,
             applied_by: None,
             rollback_sql: None,
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(newer(&history, &["10_c"]), []);
         assert_eq!(newer(&history, &["10_c", "2_b"]).len(), 2);
         // Rolled back here, and pushed again since.
-        history.records[1].status = Status::RolledBack;
+        history.records[1].status = MigrationStatus::RolledBack;
         assert_eq!(newer(&history, &["1_a"]).len(), 4);
         assert_eq!(newer(&history, &[]), []);
     }

@@ -8,7 +8,7 @@ use crate::error::Failure;
 use rollback_core::failpoint;
 use rollback_core::outcome::{Outcome, RunOutcome};
 use rollback_core::plan::Plan;
-use rollback_core::runner::{self, Parts};
+use rollback_core::runner::{self, RunnerParts};
 use rollback_database::Snapshot;
 
 /// What makes a whole of the steps, where they are to be one. What was begun as a whole goes on as one.
@@ -80,7 +80,7 @@ impl ExecutionMode {
     pub(super) fn run(
         &self,
         plan: &Plan,
-        parts: &mut Parts<'_>,
+        parts: &mut RunnerParts<'_>,
         context: &CommandContext<'_>,
     ) -> RunOutcome {
         match self {
@@ -94,7 +94,7 @@ impl ExecutionMode {
 /// The copy outlives the run where it could not be put back.
 fn run_with_snapshot(
     plan: &Plan,
-    parts: &mut Parts<'_>,
+    parts: &mut RunnerParts<'_>,
     snapshot: &Snapshot,
     context: &CommandContext<'_>,
 ) -> RunOutcome {

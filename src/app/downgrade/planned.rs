@@ -16,7 +16,7 @@ use rollback_core::command::Command;
 use rollback_core::dialect::Dialect;
 use rollback_core::finding_code::FindingCode;
 use rollback_core::plan::Plan;
-use rollback_core::policy::Consent;
+use rollback_core::policy::ConsentSource;
 
 pub(crate) struct Planned {
     /// As typed, or in words.
@@ -68,9 +68,9 @@ impl Planned {
         let begun_as_a_whole = resumed.is_some_and(|resumed| resumed.run.as_a_whole);
         let manner = RunConditions {
             consent: if request.how.yes {
-                Consent::Yes
+                ConsentSource::Yes
             } else {
-                Consent::Terminal
+                ConsentSource::Terminal
             },
             validate: request.how.atomic || begun_as_a_whole || context.settings.validate,
             backup: safety.intended(context),

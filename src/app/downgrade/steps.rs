@@ -12,7 +12,7 @@ use crate::ui::{Progress, Verbosity};
 use rollback_core::effect::{Announced, Consent};
 use rollback_core::failpoint;
 use rollback_core::outcome::{RunOutcome, SchemaLines};
-use rollback_core::runner::{Options, Parts};
+use rollback_core::runner::{Options, RunnerParts};
 
 /// From what age on an open transaction is worth a warning if a step may wait for a lock without a limit.
 const OLD_TRANSACTION: Duration = Duration::from_secs(5);
@@ -72,7 +72,7 @@ pub(super) fn run(
         })));
     let mut events = progress;
     let (engine, graph, verifier) = project.runner_parts();
-    let mut parts = Parts {
+    let mut parts = RunnerParts {
         graph,
         before: start.schema,
         engine,

@@ -11,7 +11,7 @@ use rollback_sql::script::{Statement, statements};
 
 /// A text of SQL and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Text {
+pub(crate) struct MigrationSql {
     /// The SQL.
     pub sql: String,
     /// The file, or the table that it was read from.
@@ -26,9 +26,9 @@ pub(crate) struct SqlMigrations {
     /// The server that the SQL is for.
     pub dialect: Option<Dialect>,
     /// What goes up.
-    pub up: BTreeMap<RevisionId, Text>,
+    pub up: BTreeMap<RevisionId, MigrationSql>,
     /// What takes it down.
-    pub down: BTreeMap<RevisionId, Text>,
+    pub down: BTreeMap<RevisionId, MigrationSql>,
 }
 
 impl Migrations for SqlMigrations {

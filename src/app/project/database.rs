@@ -15,7 +15,7 @@ use rollback_core::checks::Leftover;
 use rollback_core::connection::{ConnectionFacts, Identity, VersionTable};
 use rollback_core::dialect::Dialect;
 use rollback_core::graph::Graph;
-use rollback_core::journal::{Checked, Rows, Run};
+use rollback_core::journal::{Checked, RecordedRows, Run};
 use rollback_core::outcome::SchemaLines;
 use rollback_core::proof::{Doubt, Proof};
 use rollback_core::revision::Heads;
@@ -205,13 +205,13 @@ impl Project {
     }
 
     /// The rows before the first step; empty where they were not counted.
-    pub(crate) fn rows_at_the_start(&self) -> BTreeMap<String, Rows> {
+    pub(crate) fn rows_at_the_start(&self) -> BTreeMap<String, RecordedRows> {
         self.watched.checks.rows_at_the_start()
     }
 
     /// The rows at the end; empty where they were not counted at the start either. `as_last_seen` is whether
     /// nothing can have changed them since they were counted last.
-    pub(crate) fn rows_at_the_end(&mut self, as_last_seen: bool) -> BTreeMap<String, Rows> {
+    pub(crate) fn rows_at_the_end(&mut self, as_last_seen: bool) -> BTreeMap<String, RecordedRows> {
         let (watch, own) = self.watched.parts();
         watch.rows_at_the_end(as_last_seen, own)
     }

@@ -25,13 +25,13 @@ use rollback_core::target::TargetError;
 use rollback_sql::script;
 use rollback_sql_files::engine::folder::Folder;
 use rollback_sql_files::engine::history_table::{By, Tables, writable};
-use rollback_sql_files::engine::running::{Connect, Script, SqlFiles};
+use rollback_sql_files::engine::running::{Connect, RunningScript, SqlFiles};
 use rollback_sql_files::file::MigrationFile;
 use rollback_sql_files::history::{
-    Dependency, GONE, History, HistoryRecord, Kind, Removability, UNKNOWN,
+    Dependency, GONE, History, HistoryKind, HistoryRecord, Removability, UNKNOWN,
 };
 use rollback_sql_files::inconsistency::{inconsistencies, note_on_form};
-use rollback_sql_files::rollback_blocker::{self, Chosen, Files};
+use rollback_sql_files::rollback_blocker::{self, Chosen, PlanFiles};
 use rollback_sql_files::script_mode::{ScriptMode, way};
 use rollback_sql_files::supabase;
 use std::collections::BTreeMap;
@@ -141,15 +141,15 @@ impl SqlProject {
         }
     }
 
-    pub(crate) fn files(&self) -> Files<'_> {
-        Files {
+    pub(crate) fn files(&self) -> PlanFiles<'_> {
+        PlanFiles {
             read: &self.folder.files,
             malformed: &self.folder.malformed,
         }
     }
 
     /// What takes each applied migration down.
-    fn scripts(&self, chosen: Chosen, by: &By) -> BTreeMap<RevisionId, Script> {
+    fn scripts(&self, chosen: Chosen, by: &By) -> BTreeMap<RevisionId, RunningScript> {
         let of = |record: &HistoryRecord| {
             let file = self.file(&record.id).filter(|_| self.is_changed(record));
             let script = match (chosen, file) {
@@ -162,14 +162,14 @@ impl SqlProject {
     }
 
     /// What went up, as it was registered, else as the file has it.
-    fn up(&self) -> BTreeMap<RevisionId, as_migrations::Text> {
+    fn up(&self) -> BTreeMap<RevisionId, as_migrations::MigrationSql> {
         let of = |record: &HistoryRecord| {
             let file = self.file(&record.id);
             let stored = record.metadata.up_sql.clone();
             let sql = stored.or_else(|| file.map(|file| file.up.clone()))?;
             let source = file.map(|file| file.path.clone());
             let source = source.or_else(|| record.metadata.path.clone());
-            let text = as_migrations::Text {
+            let text = as_migrations::MigrationSql {
                 sql,
                 source: source.unwrap_or_else(|| self.tables.version_table().to_string()),
                 line: 1,
@@ -179,7 +179,7 @@ impl SqlProject {
         self.applied().filter_map(of).collect()
     }
 
-    fn stored(&self, record: &HistoryRecord) -> Option<Script> {
+    fn stored(&self, record: &HistoryRecord) -> Option<RunningScript> {
         let sql = record.rollback_sql.clone();
         let sql = sql.filter(|sql| !sql.trim().is_empty())?;
         let registered = record.metadata.path.clone().zip(record.metadata.line);
@@ -188,7 +188,7 @@ impl SqlProject {
             Some(place) if !self.is_changed(record) => place,
             _ => (self.tables.version_table().to_string(), 1),
         };
-        Some(Script {
+        Some(RunningScript {
             sql,
             source,
             line,
@@ -196,7 +196,7 @@ impl SqlProject {
         })
     }
 
-    fn of_file(&self, file: &MigrationFile, by: &By) -> Option<Script> {
+    fn of_file(&self, file: &MigrationFile, by: &By) -> Option<RunningScript> {
         let rollback = file.rollback.as_ref()?;
         // What cannot be written down no server would run either.
         writable(file).ok()?;
@@ -207,7 +207,7 @@ impl SqlProject {
             .filter(|dependency| dependency.of == file.id)
             .cloned()
             .collect();
-        Some(Script {
+        Some(RunningScript {
             sql: rollback.sql.clone(),
             source: rollback.file.clone(),
             line: rollback.line,
@@ -348,7 +348,7 @@ impl Project {
             }
         };
         let down = engine.scripts.iter().map(|(id, script)| {
-            let text = as_migrations::Text {
+            let text = as_migrations::MigrationSql {
                 sql: engine.left_of(id).unwrap_or_default(),
                 source: script.source.clone(),
                 line: script.line,
@@ -470,7 +470,7 @@ impl Project {
 }
 
 /// Why a script does not run in one transaction: nothing where it does.
-fn way_of(script: &Script, dialect: Dialect) -> Vec<String> {
+fn way_of(script: &RunningScript, dialect: Dialect) -> Vec<String> {
     let Ok(statements) = script::statements(&script.sql, dialect) else {
         return Vec::new();
     };
@@ -494,10 +494,10 @@ fn way_of(script: &Script, dialect: Dialect) -> Vec<String> {
 /// Where a dependency comes from, for people; `None` for one that is none.
 fn source(dependency: &Dependency) -> Option<String> {
     match (dependency.kind, &dependency.object) {
-        (Kind::Declared, _) => Some("declared".to_owned()),
-        (Kind::Inferred, Some(object)) => Some(format!("inferred: {object}")),
-        (Kind::Inferred, None) => Some("inferred".to_owned()),
-        (Kind::Independent, _) => None,
+        (HistoryKind::Declared, _) => Some("declared".to_owned()),
+        (HistoryKind::Inferred, Some(object)) => Some(format!("inferred: {object}")),
+        (HistoryKind::Inferred, None) => Some("inferred".to_owned()),
+        (HistoryKind::Independent, _) => None,
     }
 }
 

@@ -17,7 +17,7 @@ use rollback_core::revision::RevisionId;
 use rollback_core::schema::{Difference, SchemaLines};
 use rollback_database::{SCHEMA_OF_POSTGRES, schema_of};
 use rollback_sql_files::file::named;
-use rollback_sql_files::history::Snapshot;
+use rollback_sql_files::history::HistorySnapshot;
 
 /// Keep the schema as it is, and compare it later.
 ///
@@ -145,7 +145,7 @@ fn create(
 }
 
 /// All snapshots, without the tables of ours.
-fn all(keeping: &mut HistoryWriter, lines: bool) -> Result<Vec<Snapshot>, Failure> {
+fn all(keeping: &mut HistoryWriter, lines: bool) -> Result<Vec<HistorySnapshot>, Failure> {
     let tables = keeping.project.tables.clone();
     let mut all = tables
         .snapshots(keeping.execution.as_mut(), lines)
@@ -158,9 +158,9 @@ fn all(keeping: &mut HistoryWriter, lines: bool) -> Result<Vec<Snapshot>, Failur
 
 fn find<'a>(
     typed: &str,
-    all: &'a [Snapshot],
+    all: &'a [HistorySnapshot],
     context: &CommandContext<'_>,
-) -> Result<&'a Snapshot, Failure> {
+) -> Result<&'a HistorySnapshot, Failure> {
     let list = || {
         format!(
             "see which there are: {}",
@@ -172,7 +172,7 @@ fn find<'a>(
             .first()
             .ok_or_else(|| Failure::user("there is no snapshot").hint(list()));
     }
-    let meant: Vec<&Snapshot> = all.iter().filter(|one| one.id.starts_with(typed)).collect();
+    let meant: Vec<&HistorySnapshot> = all.iter().filter(|one| one.id.starts_with(typed)).collect();
     match meant.as_slice() {
         [one] => Ok(one),
         [] => Err(Failure::user(format!("there is no snapshot {typed}")).hint(list())),

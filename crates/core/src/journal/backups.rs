@@ -56,12 +56,12 @@ pub struct RunBackup {
     /// What it was made before.
     pub before: BackupMoment,
     /// Where the run stood.
-    pub(super) progress: Progress,
+    pub(super) progress: BackupProgress,
 }
 
 /// Where a run stands, as its journal has it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Progress {
+pub(super) struct BackupProgress {
     done: usize,
     in_flight: Option<usize>,
     statement: Option<Statement>,
@@ -77,7 +77,7 @@ impl RunBackup {
         Self {
             manifest,
             before,
-            progress: Progress::default(),
+            progress: BackupProgress::default(),
         }
     }
 }
@@ -126,7 +126,7 @@ impl Run {
 
     pub(super) fn backed_up(&mut self, manifest: Manifest, before: Option<BackupMoment>) {
         let before = before.unwrap_or_else(|| self.backup_moment());
-        let progress = Progress {
+        let progress = BackupProgress {
             done: self.done,
             in_flight: self.in_flight,
             statement: self.statement.clone(),

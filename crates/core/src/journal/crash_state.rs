@@ -3,7 +3,7 @@
 use super::{Remains, Run};
 use crate::graph::Graph;
 use crate::plan::Plan;
-use crate::proof::{Doubt, Evidence};
+use crate::proof::{Doubt, RowEvidence};
 use crate::revision::{Heads, RevisionId};
 use crate::schema::{Difference, SchemaLines};
 
@@ -51,7 +51,7 @@ impl Run {
     }
 
     /// What was noted before the step in flight.
-    pub fn evidence(&self) -> Option<&Evidence> {
+    pub fn evidence(&self) -> Option<&RowEvidence> {
         match &self.remains {
             Remains::Unproven(evidence) => evidence.as_ref(),
             Remains::Nothing => None,

@@ -637,7 +637,7 @@ fn a_step_in_flight_is_run_again_only_with_proof() {
 #[test]
 fn the_evidence_of_the_step_in_flight_is_in_the_record() {
     let evidence = |rows: u64| {
-        Evidence::Postgresql(PostgresEvidence {
+        RowEvidence::Postgresql(PostgresEvidence {
             snapshot: "1:2:".to_owned(),
             counted: Some(Counted {
                 rows: [("a".to_owned(), 1), ("b".to_owned(), rows)].into(),

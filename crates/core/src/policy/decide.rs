@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Consent, Policy, PolicyDecision, Requirement, Situation};
+use super::{ConsentSource, Policy, PolicyDecision, Requirement, Situation};
 use crate::backup::Verified;
 use crate::figures::count;
 use crate::finding_code::{FindingCode, Level};
@@ -277,8 +277,8 @@ impl Policy {
         self.forbid_yes.then(|| {
             let required = point("consent", "a person has to consent at a terminal");
             match situation.consent {
-                Consent::Terminal => required.met("there will be a question"),
-                Consent::Yes => required
+                ConsentSource::Terminal => required.met("there will be a question"),
+                ConsentSource::Yes => required
                     .missing("-y was given")
                     .help("leave -y away and answer the question, or have allow_yes = true set in the policy"),
             }

@@ -19,7 +19,7 @@ use super::backup::Verified;
 use super::finding_code::{FindingCode, Level};
 
 pub use self::decide::is_same_person;
-pub use self::situation::{Consent, Situation};
+pub use self::situation::{ConsentSource, Situation};
 
 /// What an operator says about a rollback besides its target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

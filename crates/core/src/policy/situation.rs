@@ -11,7 +11,7 @@ use crate::lock::Operator;
 
 /// How the operator consents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent {
+pub enum ConsentSource {
     /// By an answer at a terminal.
     Terminal,
     /// By `-y`, with which nobody reads the plan.
@@ -29,7 +29,7 @@ pub struct Situation {
     /// Who runs it.
     pub operator: Operator,
     /// How the operator consents.
-    pub consent: Consent,
+    pub consent: ConsentSource,
     /// How many steps are to be taken.
     pub steps: usize,
     /// The worst level that is foretold; [`Level::Unknown`] where no migration could be read.

@@ -47,7 +47,7 @@ fn good() -> Situation {
             host: "db1".into(),
             pid: 7,
         },
-        consent: Consent::Terminal,
+        consent: ConsentSource::Terminal,
         steps: 2,
         level: Some(Level::Medium),
         codes: [FindingCode::IndexDropped].into(),
@@ -62,7 +62,7 @@ fn good() -> Situation {
 fn bad() -> Situation {
     Situation {
         circumstances: RunContext::default(),
-        consent: Consent::Yes,
+        consent: ConsentSource::Yes,
         steps: 3,
         level: Some(Level::Unknown),
         codes: [FindingCode::TableDropped, FindingCode::UnknownCode].into(),
@@ -219,7 +219,7 @@ fn each_situation_has_its_ruling() {
             },
             Some("the plan has table-dropped"),
         ),
-        (|s| s.consent = Consent::Yes, Some("-y was given")),
+        (|s| s.consent = ConsentSource::Yes, Some("-y was given")),
     ];
     for (index, (change, expected)) in cases.into_iter().enumerate() {
         let mut situation = good();
@@ -357,7 +357,7 @@ prop_compose! {
                 approved_by,
                 deployed_at: deployed,
             },
-            consent: if yes { Consent::Yes } else { Consent::Terminal },
+            consent: if yes { ConsentSource::Yes } else { ConsentSource::Terminal },
             steps,
             level,
             codes,
@@ -408,7 +408,7 @@ fn is_wanting(policy: &Policy, situation: &Situation) -> bool {
         !policy.deny_codes.is_empty()
             && situation.codes.is_empty()
             && situation.level == Some(Level::Unknown),
-        policy.forbid_yes && situation.consent == Consent::Yes,
+        policy.forbid_yes && situation.consent == ConsentSource::Yes,
     ]
     .contains(&true)
 }

@@ -106,7 +106,7 @@ fn on_postgresql_another_server_and_a_session_at_work_are_doubts() {
     };
     assert_eq!(postgres().doubts(&after), [Doubt::StillAtWork]);
     let other = Proof::of(
-        &Evidence::Postgresql(postgres()),
+        &RowEvidence::Postgresql(postgres()),
         &Trace::Sqlite(SqliteEvidence::default()),
     );
     assert_eq!(other.doubts, [Doubt::AnotherServer]);
@@ -266,7 +266,7 @@ fn what_is_left_out_of_a_record_comes_back() {
         rows(&[("b", 3)]),
         rows(&[]),
     ] {
-        let evidence = Evidence::Postgresql(PostgresEvidence {
+        let evidence = RowEvidence::Postgresql(PostgresEvidence {
             counted: Some(Counted {
                 rows: all,
                 ..Counted::default()
@@ -275,7 +275,7 @@ fn what_is_left_out_of_a_record_comes_back() {
         });
         let short = evidence.clone().without(&mut written);
         let text = serde_json::to_string(&short).unwrap();
-        let back: Evidence = serde_json::from_str(&text).unwrap();
+        let back: RowEvidence = serde_json::from_str(&text).unwrap();
         assert_eq!(back.with(&mut read), evidence, "{text}");
     }
 }

@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::{
-    Backup, Check, Data, Event, Messages, Moment, Named, RunReport, Status, Step, StepState, Stop,
-    Table, VERSION, change,
+    Backup, Check, Data, Event, Messages, Moment, Named, ReportStep, ReportStop, ReportTable,
+    RunReport, RunStatus, StepState, VERSION, change,
 };
 use crate::checks::touches;
 use crate::command::Command;
 use crate::figures::count;
-use crate::journal::{Begun, End, Entry, Line, Rows, Run, Stopped, to_go_back};
+use crate::journal::{Begun, End, Entry, Line, RecordedRows, Run, Stopped, to_go_back};
 use crate::lock::Operator;
 use crate::outcome::Cause;
 use crate::policy::checklist::checklist;
@@ -34,10 +34,10 @@ impl RunReport {
 /// An account while it is put together.
 struct ReportBuilder<'a> {
     run: &'a Run,
-    steps: Vec<Step>,
+    steps: Vec<ReportStep>,
     checks: Vec<Check>,
-    counted: Option<Vec<(String, Rows)>>,
-    stops: Vec<Stop>,
+    counted: Option<Vec<(String, RecordedRows)>>,
+    stops: Vec<ReportStop>,
     events: Vec<Event>,
     exit_code: Option<u8>,
     ended: Option<String>,
@@ -127,7 +127,8 @@ impl<'a> ReportBuilder<'a> {
                     "all that was done of it was taken back".to_owned(),
                     None,
                 );
-                let begun = |step: &&mut Step| step.attempts > 0 && step.state != StepState::Done;
+                let begun =
+                    |step: &&mut ReportStep| step.attempts > 0 && step.state != StepState::Done;
                 for step in self.steps.iter_mut().filter(begun) {
                     step.state = StepState::TakenBack;
                 }
@@ -229,7 +230,7 @@ impl<'a> ReportBuilder<'a> {
                 _ => {}
             }
         }
-        self.stops.push(Stop {
+        self.stops.push(ReportStop {
             at: at.to_owned(),
             stopped: stopped.clone(),
         });
@@ -248,23 +249,23 @@ impl<'a> ReportBuilder<'a> {
         self.run.whole.as_ref().map_or(0, |whole| whole.done)
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> RunStatus {
         match self.run.end {
-            None => Status::Unfinished,
-            Some(End::Target) => Status::Done,
-            Some(End::Early(130)) => Status::Interrupted,
-            Some(End::Early(_)) => Status::Failed,
-            Some(End::Abandoned) => Status::Abandoned,
-            Some(End::Restored) => Status::Restored,
+            None => RunStatus::Unfinished,
+            Some(End::Target) => RunStatus::Done,
+            Some(End::Early(130)) => RunStatus::Interrupted,
+            Some(End::Early(_)) => RunStatus::Failed,
+            Some(End::Abandoned) => RunStatus::Abandoned,
+            Some(End::Restored) => RunStatus::Restored,
         }
     }
 
-    fn result(&self, status: Status) -> String {
+    fn result(&self, status: RunStatus) -> String {
         let of = self.steps.len();
-        let is_done = |step: &&Step| step.state == StepState::Done;
+        let is_done = |step: &&ReportStep| step.state == StepState::Done;
         let done = self.steps.iter().filter(is_done).count();
         let revisions = count(of, "revision");
-        let before = if let Some(Stop { stopped, .. }) = self.stops.last() {
+        let before = if let Some(ReportStop { stopped, .. }) = self.stops.last() {
             let Stopped {
                 step,
                 revision,
@@ -274,14 +275,14 @@ impl<'a> ReportBuilder<'a> {
             format!("step {} of {of}, {revision}: {cause}", step + 1)
         } else {
             let cause = self.cause.as_deref().unwrap_or("before its target");
-            let is_failed = |step: &&Step| step.state == StepState::Failed;
+            let is_failed = |step: &&ReportStep| step.state == StepState::Failed;
             match self.steps.iter().find(is_failed) {
                 Some(step) => format!("step {} of {of}, {}: {cause}", step.step, step.removes),
                 None => format!("a boundary: {cause}"),
             }
         };
         match status {
-            Status::Done => match (&self.run.begun.guarded, of) {
+            RunStatus::Done => match (&self.run.begun.guarded, of) {
                 (Some(guarded), 0) => format!(
                     "the command ended {}, and had applied nothing",
                     guarded.how()
@@ -292,34 +293,34 @@ impl<'a> ReportBuilder<'a> {
                 ),
                 (None, _) => format!("rolled back {revisions}"),
             },
-            Status::Failed => format!("failed at {before}"),
-            Status::Interrupted => format!("interrupted at {before}"),
-            Status::Unfinished => match (self.run.in_flight, self.run.in_flight_revision()) {
+            RunStatus::Failed => format!("failed at {before}"),
+            RunStatus::Interrupted => format!("interrupted at {before}"),
+            RunStatus::Unfinished => match (self.run.in_flight, self.run.in_flight_revision()) {
                 (Some(step), Some(revision)) => format!(
                     "no end is recorded: step {} of {of}, {revision}, is under way or was broken off",
                     step + 1
                 ),
                 _ => format!("no end is recorded: {done} of {revisions} rolled back so far"),
             },
-            Status::Abandoned => format!("given up after {done} of {revisions}"),
-            Status::Restored => "the database was put back from a backup".to_owned(),
+            RunStatus::Abandoned => format!("given up after {done} of {revisions}"),
+            RunStatus::Restored => "the database was put back from a backup".to_owned(),
         }
     }
 
     /// The commands of records that do not have them.
-    fn next(&self, status: Status) -> Vec<String> {
+    fn next(&self, status: RunStatus) -> Vec<String> {
         let command = |words: &[&str]| command(&self.run.begun, words);
-        if matches!(status, Status::Failed | Status::Interrupted)
+        if matches!(status, RunStatus::Failed | RunStatus::Interrupted)
             && let Some(stop) = self.stops.last()
         {
             return stop.stopped.next.clone();
         }
         match status {
-            Status::Unfinished | Status::Failed | Status::Interrupted => vec![
+            RunStatus::Unfinished | RunStatus::Failed | RunStatus::Interrupted => vec![
                 format!("have it examined and go on: {}", command(&["resume"])),
                 format!("or leave it here: {}", command(&["abandon"])),
             ],
-            Status::Done | Status::Abandoned | Status::Restored => vec![format!(
+            RunStatus::Done | RunStatus::Abandoned | RunStatus::Restored => vec![format!(
                 "see where the database stands: {}",
                 command(&["current"])
             )],
@@ -396,7 +397,7 @@ impl<'a> ReportBuilder<'a> {
             // A table that could not be counted in time is no table that went.
             let gone = before.is_some() && after.is_none() && lost(&whole, name);
             let known = self.counted.is_some() && (after.is_some() || gone);
-            Table {
+            ReportTable {
                 table: name.clone(),
                 before,
                 after,
@@ -429,11 +430,11 @@ fn lost(difference: &Difference, table: &str) -> bool {
     difference.gone.iter().any(is_of) && !difference.new.iter().any(is_of)
 }
 
-fn planned(begun: &Begun) -> Vec<Step> {
+fn planned(begun: &Begun) -> Vec<ReportStep> {
     let steps = begun.removes.iter().enumerate().map(|(index, removes)| {
         let known = begun.steps.get(index);
         let argument = begun.arguments.get(index);
-        Step {
+        ReportStep {
             step: index + 1,
             removes: RevisionId::new(removes.clone()),
             message: known.map(|step| step.message.clone()),

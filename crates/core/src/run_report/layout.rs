@@ -4,9 +4,9 @@ use crate::engine::SQL_FILES;
 use crate::figures::{bytes, count, counted, recorded_seconds, thousands};
 use crate::names::latest;
 
-use super::{Check, Moment, Named, RunReport, Status, Step, StepState, Table};
+use super::{Check, Moment, Named, ReportStep, ReportTable, RunReport, RunStatus, StepState};
 use crate::backup::Verified;
-use crate::journal::{BackupMoment, Rows};
+use crate::journal::{BackupMoment, RecordedRows};
 use crate::policy::checklist::{ChecklistState, Phase};
 
 /// How many lines of a difference of the schema are shown; report.json has all.
@@ -101,7 +101,7 @@ fn summary(document: &RunReport) -> Vec<PageBlock> {
         (
             "Status",
             Some(plain(match document.status {
-                Status::Done => format!("done: {}", document.result),
+                RunStatus::Done => format!("done: {}", document.result),
                 status => format!("{}: {}", status.word(), document.result),
             })),
         ),
@@ -183,7 +183,7 @@ fn rollback(document: &RunReport) -> Vec<PageBlock> {
 
 fn before(document: &RunReport) -> Vec<PageBlock> {
     let data = &document.data;
-    let known: Vec<Rows> = data.rows.iter().filter_map(|table| table.before).collect();
+    let known: Vec<RecordedRows> = data.rows.iter().filter_map(|table| table.before).collect();
     let rows = (!known.is_empty()).then(|| {
         let sum = known.iter().map(|rows| rows.rows).sum();
         let exact = known.iter().all(|rows| rows.exact);
@@ -346,7 +346,7 @@ fn steps(document: &RunReport) -> Vec<PageBlock> {
 }
 
 /// What a step did to the schema.
-fn schema_of(step: &Step) -> Vec<PageBlock> {
+fn schema_of(step: &ReportStep) -> Vec<PageBlock> {
     let sentence = |text: &str| vec![PageBlock::Paragraph(plain(text))];
     match (&step.difference, step.state) {
         (Some(difference), _) if difference.is_empty() => sentence("The schema is as before it."),
@@ -368,7 +368,7 @@ fn schema_of(step: &Step) -> Vec<PageBlock> {
     }
 }
 
-fn state(step: &Step) -> String {
+fn state(step: &ReportStep) -> String {
     let state = match step.state {
         StepState::NotRun => "not run",
         StepState::UnderWay => "no end recorded",
@@ -465,7 +465,7 @@ fn data(document: &RunReport) -> Vec<PageBlock> {
             "Rows were counted at the beginning only; report.json has the numbers.",
         ))];
     }
-    let same = |table: &&Table| table.change == Some(0) && !table.gone;
+    let same = |table: &&ReportTable| table.change == Some(0) && !table.gone;
     let unchanged = data.rows.iter().filter(same).count();
     let rows = data.rows.iter().filter(|table| !same(table)).map(|table| {
         let after = match (table.gone, table.after) {
@@ -578,7 +578,7 @@ pub fn moment(at: &str) -> String {
     }
 }
 
-fn told(rows: Rows) -> String {
+fn told(rows: RecordedRows) -> String {
     let about = if rows.exact { "" } else { "about " };
     format!("{about}{}", thousands(rows.rows))
 }

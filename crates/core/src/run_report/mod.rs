@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::Verified;
 use super::guard::Guarded;
-use super::journal::{BackupMoment, RecordedFinding, Rows, RunBackup, Stopped};
+use super::journal::{BackupMoment, RecordedFinding, RecordedRows, RunBackup, Stopped};
 use super::lock::Operator;
 use super::names::TOLD;
 use super::policy::PolicyDecision;
@@ -33,7 +33,7 @@ pub struct RunReport {
     /// The run's id.
     pub run: String,
     /// What became of it.
-    pub status: Status,
+    pub status: RunStatus,
     /// The same in one sentence.
     pub result: String,
     /// The exit code of the last part of it; `None` where it has no end.
@@ -87,13 +87,13 @@ pub struct RunReport {
     /// Whether its steps were to be all done or none.
     pub atomic: bool,
     /// The steps, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ReportStep>,
     /// The checks, in the order in which they were made.
     pub checks: Vec<Check>,
     /// The tables and their rows.
     pub data: Data,
     /// Each end before the target.
-    pub stops: Vec<Stop>,
+    pub stops: Vec<ReportStop>,
     /// What happened to it besides its steps.
     pub events: Vec<Event>,
     /// What is to be done around a rollback, and what of it was.
@@ -105,7 +105,7 @@ pub struct RunReport {
 /// What became of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum RunStatus {
     /// It reached its target.
     Done,
     /// A step failed or did not verify.
@@ -179,7 +179,7 @@ pub enum StepState {
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Step {
+pub struct ReportStep {
     /// Which, from 1.
     pub step: usize,
     /// The revision that was to go.
@@ -237,18 +237,18 @@ pub struct Data {
     /// Whether rows were counted at the end as well.
     pub counted_after: bool,
     /// Each table that was counted.
-    pub rows: Vec<Table>,
+    pub rows: Vec<ReportTable>,
 }
 
 /// The rows of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Table {
+pub struct ReportTable {
     /// Its name.
     pub table: String,
     /// Its rows at the beginning.
-    pub before: Option<Rows>,
+    pub before: Option<RecordedRows>,
     /// Its rows at the end.
-    pub after: Option<Rows>,
+    pub after: Option<RecordedRows>,
     /// By how much they changed; `None` where one of the two is not known or estimated.
     pub change: Option<i64>,
     /// Whether the table is not there any more.
@@ -259,7 +259,7 @@ pub struct Table {
 
 /// An end before the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stop {
+pub struct ReportStop {
     /// When.
     pub at: String,
     /// Where and why.
@@ -293,12 +293,12 @@ impl RunReport {
 
     /// How many steps are done.
     pub fn done(&self) -> usize {
-        let done = |step: &&Step| step.state == StepState::Done;
+        let done = |step: &&ReportStep| step.state == StepState::Done;
         self.steps.iter().filter(done).count()
     }
 }
 
-impl Status {
+impl RunStatus {
     /// One word.
     pub fn word(self) -> &'static str {
         match self {
@@ -331,8 +331,8 @@ impl Backup {
 }
 
 /// By how much the rows of a table changed; nothing where either number is an estimate.
-fn change(before: Option<Rows>, after: Option<Rows>) -> Option<i64> {
-    let exact = |rows: Option<Rows>| match rows {
+fn change(before: Option<RecordedRows>, after: Option<RecordedRows>) -> Option<i64> {
+    let exact = |rows: Option<RecordedRows>| match rows {
         Some(rows) if !rows.exact => None,
         rows => i64::try_from(rows.map_or(0, |rows| rows.rows)).ok(),
     };

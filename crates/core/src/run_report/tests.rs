@@ -24,11 +24,11 @@ fn ada() -> Operator {
     }
 }
 
-fn exact(rows: u64) -> Rows {
-    Rows { rows, exact: true }
+fn exact(rows: u64) -> RecordedRows {
+    RecordedRows { rows, exact: true }
 }
 
-fn rows(counts: &[(&str, u64)]) -> BTreeMap<String, Rows> {
+fn rows(counts: &[(&str, u64)]) -> BTreeMap<String, RecordedRows> {
     let rows = counts
         .iter()
         .map(|(table, rows)| ((*table).to_owned(), exact(*rows)));
@@ -202,7 +202,7 @@ fn all_done() -> Vec<Entry> {
 #[test]
 fn a_run_that_reached_its_target_is_told_from_beginning_to_end() {
     let told = account(all_done());
-    assert_eq!((told.status, told.exit_code), (Status::Done, Some(0)));
+    assert_eq!((told.status, told.exit_code), (RunStatus::Done, Some(0)));
     assert_eq!(told.result, "rolled back 2 revisions");
     assert_eq!(told.seconds, Some(10.0));
     let named = |revision: &str, message: &str| {
@@ -260,7 +260,7 @@ fn rows_are_compared_and_a_table_that_went_is_told() {
     entries[9] = Entry::Counted {
         rows: [(
             "kept".to_owned(),
-            Rows {
+            RecordedRows {
                 rows: 1,
                 exact: false,
             },
@@ -288,7 +288,10 @@ fn a_failure_is_told_with_its_reason_and_the_commands_of_then() {
             stopped(1),
             ended(code),
         ]);
-        assert_eq!((told.status, told.exit_code), (Status::Failed, Some(code)));
+        assert_eq!(
+            (told.status, told.exit_code),
+            (RunStatus::Failed, Some(code))
+        );
         assert_eq!(
             told.result,
             "failed at step 2 of 2, b: the engine exited with status 1"
@@ -303,7 +306,7 @@ fn a_failure_is_told_with_its_reason_and_the_commands_of_then() {
 #[test]
 fn a_crash_leaves_an_account_that_says_what_to_type() {
     let told = account(vec![start(), intent(0), done(0), intent(1)]);
-    assert_eq!((told.status, told.exit_code), (Status::Unfinished, None));
+    assert_eq!((told.status, told.exit_code), (RunStatus::Unfinished, None));
     assert_eq!(
         told.result,
         "no end is recorded: step 2 of 2, b, is under way or was broken off"
@@ -329,7 +332,7 @@ fn a_run_that_was_gone_on_with_keeps_where_it_had_stopped() {
         done(1),
         ended(0),
     ]);
-    assert_eq!(told.status, Status::Done);
+    assert_eq!(told.status, RunStatus::Done);
     assert_eq!((told.stops.len(), told.steps[0].attempts), (1, 2));
     assert_eq!(told.events[0].event, "resumed");
     assert_eq!(told.result, "rolled back 2 revisions");
@@ -346,7 +349,7 @@ fn a_run_that_was_given_up_says_so() {
         ended(4),
         Entry::Abandoned { by: ada() },
     ]);
-    assert_eq!(told.status, Status::Abandoned);
+    assert_eq!(told.status, RunStatus::Abandoned);
     assert_eq!(told.result, "given up after 1 of 2 revisions");
     assert_eq!(
         told.next,
@@ -410,7 +413,10 @@ fn a_restore_is_the_end_of_a_run() {
         },
         ended(5),
     ]);
-    assert_eq!((told.status, told.exit_code), (Status::Restored, Some(5)));
+    assert_eq!(
+        (told.status, told.exit_code),
+        (RunStatus::Restored, Some(5))
+    );
     assert!(told.events[0].sentence.contains("from the backup B1"));
     assert_eq!(told.stands_at[0].revision, RevisionId::from("c"));
 }
@@ -430,7 +436,7 @@ fn a_journal_of_before_there_were_reports_is_told_as_far_as_it_goes() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let told = RunReport::of(&lines).unwrap();
-    assert_eq!((told.status, told.exit_code), (Status::Failed, Some(5)));
+    assert_eq!((told.status, told.exit_code), (RunStatus::Failed, Some(5)));
     assert_eq!(
         told.result,
         "failed at step 3 of 3, 3333aaaa: the engine exited with status 1"

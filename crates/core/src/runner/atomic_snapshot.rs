@@ -1,12 +1,12 @@
 //! The whole range or nothing of it where no transaction can do it: a copy is put back.
 
-use super::{Parts, Recorder, run};
+use super::{Recorder, RunnerParts, run};
 use crate::engine::Ended;
 use crate::failpoint;
 use crate::journal::Checked;
 use crate::outcome::{Difference, Outcome, Position, RunOutcome, SchemaLines, StepDone};
 use crate::plan::{Plan, Step};
-use crate::proof::Evidence;
+use crate::proof::RowEvidence;
 
 /// Records that steps are done only when all are: until then they may be taken back.
 struct Deferred<'a> {
@@ -20,7 +20,7 @@ impl Recorder for Deferred<'_> {
         index: usize,
         step: &Step,
         before: &SchemaLines,
-        evidence: Option<&Evidence>,
+        evidence: Option<&RowEvidence>,
     ) -> Result<(), String> {
         if index == 0 {
             self.recorder.intent(index, step, before, evidence)
@@ -56,7 +56,7 @@ impl Recorder for Deferred<'_> {
 /// back to what it was, which is then read from it. The error is a sentence.
 pub fn run_with_snapshot(
     plan: &Plan,
-    parts: &mut Parts<'_>,
+    parts: &mut RunnerParts<'_>,
     put_back: impl FnOnce() -> Result<(), String>,
 ) -> (RunOutcome, Result<(), String>) {
     let before = parts.schema_before();
@@ -66,7 +66,7 @@ pub fn run_with_snapshot(
     };
     let mut report = run(
         plan,
-        &mut Parts {
+        &mut RunnerParts {
             graph: parts.graph,
             before: before.clone(),
             engine: parts.engine,

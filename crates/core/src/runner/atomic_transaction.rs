@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::transaction_judge::{RangeObservations, TransactionJudge, for_all};
 use super::{
-    Following, Parts, SCHEMA, StepObservation, StoppedStep, VERSION_TABLE, judge,
+    Following, RunnerParts, SCHEMA, StepObservation, StoppedStep, VERSION_TABLE, judge,
     may_be_tried_again,
 };
 use crate::engine::{EngineError, Keep, Sequence};
@@ -18,7 +18,7 @@ use crate::plan::{Plan, Step};
 /// engine is gone.
 ///
 /// The time limit counts for each step, so the range has as many times as long.
-pub fn run_in_transaction(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
+pub fn run_in_transaction(plan: &Plan, parts: &mut RunnerParts<'_>) -> RunOutcome {
     let started = Instant::now();
     let before = parts.schema_before();
     let retries = parts.options.lock_retries;
@@ -81,7 +81,7 @@ pub fn run_in_transaction(plan: &Plan, parts: &mut Parts<'_>) -> RunOutcome {
 /// The steps that were done, with the end of the run where a check failed after them.
 type TransactionEnd = Result<(Vec<StepDone>, Option<Stop>), Box<Stop>>;
 
-fn once(plan: &Plan, parts: &mut Parts<'_>, before: Option<&SchemaLines>) -> TransactionEnd {
+fn once(plan: &Plan, parts: &mut RunnerParts<'_>, before: Option<&SchemaLines>) -> TransactionEnd {
     let between = |cause| Box::new(StoppedStep::between(0, cause, None).stop);
     let (Some(first), Some(last)) = (plan.steps.first(), plan.steps.last()) else {
         return Ok((Vec::new(), None));

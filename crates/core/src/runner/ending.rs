@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use super::listening::Heard;
 use super::step_outcome::{StepObservation, judge};
-use super::{Findings, Measured, Parts, PostStepSnapshot, SCHEMA, StoppedStep, VERSION_TABLE};
+use super::{
+    Findings, Measured, PostStepSnapshot, RunnerParts, SCHEMA, StoppedStep, VERSION_TABLE,
+};
 use crate::checks::Removed;
 use crate::effect::{Effect, Surprise, Verdict};
 use crate::engine::{Ended, EngineError, StepRun};
@@ -12,10 +14,10 @@ use crate::failpoint;
 use crate::journal::Checked;
 use crate::outcome::{Cause, Difference, SchemaLines, StepDone};
 use crate::plan::Step;
-use crate::proof::{Doubt, Evidence, StepSession};
+use crate::proof::{Doubt, RowEvidence, StepSession};
 use crate::revision::Heads;
 
-impl Parts<'_> {
+impl RunnerParts<'_> {
     /// A step whose process is over, from the look at the database to the record.
     pub(super) fn ended(
         &mut self,
@@ -206,7 +208,7 @@ pub(super) struct EndedStep<'a> {
     pub(super) index: usize,
     pub(super) step: &'a Step,
     pub(super) started: Instant,
-    pub(super) evidence: Result<Evidence, Doubt>,
+    pub(super) evidence: Result<RowEvidence, Doubt>,
     pub(super) heard: Heard,
     /// As it was measured inside the transaction.
     pub(super) effect: Option<Effect>,

@@ -5,7 +5,7 @@ use std::slice::SliceIndex;
 use std::time::Instant;
 
 use super::{
-    AppliedStep, EndedStep, Heard, Hearing, Measured, Parts, PostStepSnapshot, StoppedStep,
+    AppliedStep, EndedStep, Heard, Hearing, Measured, PostStepSnapshot, RunnerParts, StoppedStep,
     describes, may_be_tried_again,
 };
 use crate::effect::{Effect, Verdict};
@@ -14,12 +14,12 @@ use crate::failpoint;
 use crate::journal::Statement;
 use crate::outcome::{Cause, Position, SchemaLines, StepDone, Stop};
 use crate::plan::{Plan, Step};
-use crate::proof::{Doubt, Evidence};
+use crate::proof::{Doubt, RowEvidence};
 use crate::query::Queries;
 use crate::revision::Heads;
 use crate::schema::fingerprint;
 
-impl Parts<'_> {
+impl RunnerParts<'_> {
     /// Whether each step has a process of its own from the beginning.
     pub(super) fn runs_alone(&mut self) -> bool {
         if !self.options.validate {
@@ -180,7 +180,7 @@ impl Parts<'_> {
         plan: &Plan,
         steps: impl RangeBounds<usize> + SliceIndex<[Step], Output = [Step]>,
         keep: Keep,
-        evidence: Result<Evidence, Doubt>,
+        evidence: Result<RowEvidence, Doubt>,
         schema: &mut Option<SchemaLines>,
     ) -> Option<(SequenceState, Result<StepRun, EngineError>)> {
         let first = match steps.start_bound() {
@@ -197,7 +197,7 @@ impl Parts<'_> {
         let mut together = Together {
             plan,
             first,
-            parts: Parts {
+            parts: RunnerParts {
                 graph: self.graph,
                 before: None,
                 engine,
@@ -281,7 +281,7 @@ struct Together<'a> {
     plan: &'a Plan,
     /// The place in the plan of the first step of the process.
     first: usize,
-    parts: Parts<'a>,
+    parts: RunnerParts<'a>,
     /// The schema as last seen.
     schema: &'a mut Option<SchemaLines>,
     state: SequenceState,
@@ -294,7 +294,7 @@ struct SequenceState {
     done: Vec<StepDone>,
     heard: Hearing,
     /// Of the running step.
-    evidence: Result<Evidence, Doubt>,
+    evidence: Result<RowEvidence, Doubt>,
     started: Instant,
     /// Whether the step has begun.
     has_begun: bool,

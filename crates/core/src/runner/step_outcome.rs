@@ -5,7 +5,7 @@ use crate::engine::{Ended, EngineError, StepRun};
 use crate::graph::Graph;
 use crate::outcome::{Cause, Difference, Position, SchemaLines, Stop};
 use crate::plan::Step;
-use crate::proof::{Doubt, Evidence, Proof, StepSession};
+use crate::proof::{Doubt, Proof, RowEvidence, StepSession};
 use crate::revision::Heads;
 
 /// What a step is judged by: the snapshot taken after it, or else what is read now.
@@ -15,7 +15,7 @@ pub(super) struct StepObservation<'a> {
     /// The schema before the step.
     pub(super) before: Option<&'a SchemaLines>,
     /// What was noted before it.
-    pub(super) evidence: Result<Evidence, Doubt>,
+    pub(super) evidence: Result<RowEvidence, Doubt>,
     pub(super) session: Option<StepSession>,
     pub(super) left_nothing: bool,
 }

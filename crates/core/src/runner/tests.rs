@@ -65,11 +65,11 @@ impl Verifier for FakeDatabase {
         Some(self.schema.borrow().clone())
     }
 
-    fn evidence(&mut self) -> Result<Evidence, Doubt> {
-        Ok(Evidence::Sqlite(SqliteEvidence::default()))
+    fn evidence(&mut self) -> Result<RowEvidence, Doubt> {
+        Ok(RowEvidence::Sqlite(SqliteEvidence::default()))
     }
 
-    fn proof(&mut self, _: &Evidence, _: Option<&StepSession>) -> Proof {
+    fn proof(&mut self, _: &RowEvidence, _: Option<&StepSession>) -> Proof {
         Proof {
             doubts: self.doubts.borrow().clone(),
             with_schema: false,
@@ -110,7 +110,7 @@ impl Recorder for FakeDatabase {
         index: usize,
         _: &Step,
         _: &SchemaLines,
-        _: Option<&Evidence>,
+        _: Option<&RowEvidence>,
     ) -> Result<(), String> {
         self.note(format!("intent {index}"));
         Ok(())
@@ -263,7 +263,7 @@ fn run_line(
 
 /// The same by one of the ways to run.
 fn run_line_by(
-    way: fn(&Plan, &mut Parts<'_>) -> RunOutcome,
+    way: fn(&Plan, &mut RunnerParts<'_>) -> RunOutcome,
     world: &FakeDatabase,
     interrupt: &Interrupt,
     validate: bool,
@@ -277,7 +277,7 @@ fn run_line_by(
     };
     way(
         &plan,
-        &mut Parts {
+        &mut RunnerParts {
             graph: &graph,
             before: None,
             engine: &engine,

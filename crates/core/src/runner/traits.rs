@@ -9,7 +9,7 @@ use crate::engine::{Ended, LockLimit};
 use crate::journal::{Checked, Statement};
 use crate::outcome::{Cause, Difference, SchemaLines, StepDone, Stop};
 use crate::plan::Step;
-use crate::proof::{Doubt, Evidence, Proof, StepSession};
+use crate::proof::{Doubt, Proof, RowEvidence, StepSession};
 use crate::query::Queries;
 use crate::revision::Heads;
 
@@ -72,11 +72,11 @@ pub trait Verifier {
     fn schema(&mut self) -> Option<SchemaLines>;
 
     /// Notes before a step what shows later whether it left anything.
-    fn evidence(&mut self) -> Result<Evidence, Doubt>;
+    fn evidence(&mut self) -> Result<RowEvidence, Doubt>;
 
     /// What is proven of a step that did not end well, by the evidence of before it. `session` is what is known of
     /// the step's own transactions.
-    fn proof(&mut self, before: &Evidence, session: Option<&StepSession>) -> Proof;
+    fn proof(&mut self, before: &RowEvidence, session: Option<&StepSession>) -> Proof;
 
     /// The sessions that others wait for, and those in a transaction for longer than `open_for`.
     /// Nothing where that cannot be told. Asked while a step runs as well.
@@ -173,7 +173,7 @@ pub trait Recorder {
         index: usize,
         step: &Step,
         before: &SchemaLines,
-        evidence: Option<&Evidence>,
+        evidence: Option<&RowEvidence>,
     ) -> Result<(), String>;
 
     /// A statement of a step is about to be sent, or is done, where each one stays done. The error ends the

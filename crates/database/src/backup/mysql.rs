@@ -25,7 +25,7 @@ use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress, Rea
 use crate::connection::{number, text};
 use crate::mysql::MySql;
 use crate::{Database as _, DatabaseError, DatabaseReader as _, quoted};
-use rollback_core::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
+use rollback_core::backup::{DatabaseDigest, LeftOut, OmittedPart, fingerprint};
 use rollback_core::connection::{ConnectionFacts, VersionRows};
 use rollback_core::dialect::Dialect;
 use rollback_system::process::{Environment, Files, GIVEN};
@@ -122,10 +122,10 @@ impl MySqlBackups {
             // Under these a default that is taken from a sequence could not be.
             "--skip-add-locks".to_owned(),
         ];
-        if !left_out(Part::Routines) {
+        if !left_out(OmittedPart::Routines) {
             args.push("--routines".to_owned());
         }
-        if !left_out(Part::Events) {
+        if !left_out(OmittedPart::Events) {
             args.push("--events".to_owned());
         }
         if tools.keeps_history {
@@ -135,7 +135,7 @@ impl MySqlBackups {
             args.push("--force".to_owned());
         }
         for left in course.left_out {
-            if matches!(left.part, Part::View | Part::Table) {
+            if matches!(left.part, OmittedPart::View | OmittedPart::Table) {
                 args.push(format!("--ignore-table={}.{}", self.database(), left.name));
             }
         }
@@ -196,14 +196,14 @@ impl MySqlBackups {
                 Err(error) if is_salvage && error.number.is_some() => {
                     contents
                         .left_out
-                        .push(LeftOut::named(Part::Table, table, words(error)));
+                        .push(LeftOut::named(OmittedPart::Table, table, words(error)));
                 }
                 Err(error) => return Err(DatabaseError::from(error).into()),
             }
         }
         let left_out = |line: &str| {
             contents.left_out.iter().any(|left| {
-                left.part == Part::View && line.starts_with(&format!("view {} ", left.name))
+                left.part == OmittedPart::View && line.starts_with(&format!("view {} ", left.name))
             })
         };
         let schema = database.schema()?;
@@ -249,7 +249,7 @@ impl MySqlBackups {
         let unknown = match ended {
             // Of what it could not read it says so and goes on.
             Err(BackupError::Client { reason, .. }) if is_salvage => {
-                Some(LeftOut::all(Part::Unknown, reason))
+                Some(LeftOut::all(OmittedPart::Unknown, reason))
             }
             ended => ended.map(|()| None)?,
         };

@@ -15,11 +15,11 @@ use self::tools::PostgresTools;
 use super::client::{self, Call, ClientStop, Watching};
 use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress};
 use crate::connection::{Connection, SessionError, text, texts};
-use crate::failure::Failure;
-use crate::postgres::{Postgres, Settings};
+use crate::failure::FailureKind;
+use crate::postgres::{Postgres, PostgresSettings};
 use crate::postgres_looks::Asks;
 use crate::{DatabaseError, DatabaseReader as _};
-use rollback_core::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
+use rollback_core::backup::{DatabaseDigest, LeftOut, OmittedPart, fingerprint};
 use rollback_core::connection::{ConnectionFacts, VersionRows, VersionTable};
 use rollback_core::dialect::Dialect;
 use rollback_core::query::TextRows;
@@ -47,7 +47,7 @@ const PATIENCE: &str = "SELECT set_config(name, '0', true) FROM pg_settings WHER
 
 /// Backups of one database.
 pub(super) struct PostgresBackups {
-    settings: Settings,
+    settings: PostgresSettings,
     surroundings: BackupContext,
     server: Option<Server>,
     tools: Option<PostgresTools>,
@@ -68,7 +68,7 @@ impl PostgresBackups {
         surroundings: BackupContext,
     ) -> Result<Self, BackupError> {
         Ok(Self {
-            settings: Settings::new(facts, &surroundings.environment)?,
+            settings: PostgresSettings::new(facts, &surroundings.environment)?,
             surroundings,
             server: None,
             tools: None,
@@ -177,7 +177,7 @@ impl PostgresBackups {
             match moment.ask(&format!("SELECT count(t::text) FROM ONLY {table} t")) {
                 Ok(_) => {}
                 Err(BackupError::Database(DatabaseError::Query { reason, .. })) => {
-                    left_out.push(LeftOut::named(Part::Table, table, reason));
+                    left_out.push(LeftOut::named(OmittedPart::Table, table, reason));
                 }
                 Err(error) => return Err(error),
             }
@@ -215,7 +215,7 @@ impl PostgresBackups {
 }
 
 /// Ours, with the variables of libpq that lead to this database and none that lead elsewhere.
-fn environment(environment: &Environment, settings: &Settings) -> Environment {
+fn environment(environment: &Environment, settings: &PostgresSettings) -> Environment {
     let mut environment = environment.clone();
     for name in [
         "PGHOSTADDR",
@@ -415,7 +415,7 @@ impl<'a> DumpMoment<'a> {
     fn export(&mut self) -> Result<Option<String>, BackupError> {
         match self.patiently("SELECT pg_export_snapshot()") {
             Ok(rows) => Ok(rows.into_iter().flatten().next().flatten()),
-            Err(error) if error.failure == Failure::Other => {
+            Err(error) if error.failure == FailureKind::Other => {
                 self.stop.check()?;
                 Ok(None)
             }

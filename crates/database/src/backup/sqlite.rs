@@ -20,7 +20,7 @@ use super::super::sqlite_connection::{
 };
 use super::super::{DatabaseError, quoted, version_query};
 use super::{BackupContext, BackupDriver, BackupError, NotRestored, Progress};
-use rollback_core::backup::{DatabaseDigest, LeftOut, Part, fingerprint};
+use rollback_core::backup::{DatabaseDigest, LeftOut, OmittedPart, fingerprint};
 use rollback_core::connection::{ConnectionFacts, VersionTable};
 use rollback_core::dialect::Dialect;
 use rollback_core::failpoint;
@@ -207,7 +207,7 @@ impl BackupDriver for SqliteBackups {
         Ok(DatabaseDigest {
             left_out: reasons
                 .into_iter()
-                .map(|reason| LeftOut::all(Part::Unknown, reason))
+                .map(|reason| LeftOut::all(OmittedPart::Unknown, reason))
                 .collect(),
             ..DatabaseDigest::default()
         })

@@ -20,7 +20,7 @@ fn pooled(place: &str) -> DatabaseError {
 /// Whether a failed question means that the connection is gone, and the lock with it.
 fn lost(error: SessionError) -> Result<bool, DatabaseError> {
     match error.failure {
-        super::failure::Failure::Broken | super::failure::Failure::NotReady => Ok(false),
+        super::failure::FailureKind::Broken | super::failure::FailureKind::NotReady => Ok(false),
         _ => Err(error.into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::object_index::{Class, Key, ObjectIndex, ObjectRecord};
+use super::object_index::{Key, ObjectClass, ObjectIndex, ObjectRecord};
 use rollback_core::dialect::Dialect;
 pub(super) use rollback_sql::sql_statement::{
     self, Action, ConstraintKind, Create, Object, SqlStatement,
@@ -12,7 +12,7 @@ use rollback_sql::words::{self, Name};
 pub(super) fn key(
     dialect: Dialect,
     kind: Object,
-    class: Class,
+    class: ObjectClass,
     name: &Name,
     on: Option<&Name>,
 ) -> Key {
@@ -54,7 +54,7 @@ pub(super) fn apply(
             if create.temporary {
                 return;
             }
-            let class = Class::of(create.kind);
+            let class = ObjectClass::of(create.kind);
             let key = key(world.dialect, create.kind, class, name, create.on.as_ref());
             if create.if_not_exists && world.is_made(&key) {
                 return;
@@ -98,14 +98,14 @@ pub(super) fn apply(
         }
         SqlStatement::RenameTables(pairs) => {
             for (from, to) in pairs {
-                let key = |name: &Name| Key::new(Class::Relation, &name.key());
+                let key = |name: &Name| Key::new(ObjectClass::Relation, &name.key());
                 let shown = shown(Object::Table, &to.key());
                 world.renames(by, &key(from), key(to), shown);
             }
         }
         SqlStatement::Drop(it) => {
             for (name, group) in &it.names {
-                let class = Class::of(it.kind);
+                let class = ObjectClass::of(it.kind);
                 let key = key(world.dialect, it.kind, class, name, it.on.as_ref());
                 let arguments = group.map(|group| sql_statement::arguments(Some(group)));
                 world.takes_away(by, &key, arguments.as_deref());
@@ -223,7 +223,7 @@ fn changed(
             world.makes(key(&to.folded), made(by, shown));
         }
         Action::Rename { to } => {
-            let class = Class::of(kind);
+            let class = ObjectClass::of(kind);
             let from = key(world.dialect, kind, class, name, on);
             let last = &to.last().folded;
             let to = match on {
@@ -238,7 +238,7 @@ fn changed(
             world.renames(by, &from, to, shown);
         }
         Action::SetSchema { to } => {
-            let class = Class::of(kind);
+            let class = ObjectClass::of(kind);
             let from = key(world.dialect, kind, class, name, on);
             let last = &name.last().folded;
             let to = words::key([to.folded.as_str(), last].into_iter());

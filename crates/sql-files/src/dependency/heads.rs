@@ -1,6 +1,6 @@
 //! What the head of a statement names: the object that it makes or changes, and what that lies in.
 
-use super::object_index::{Class, Key};
+use super::object_index::{Key, ObjectClass};
 use super::scan::{Scan, table_and_column};
 pub(super) use rollback_sql::sql_statement::{self, Action, Create, Object, SqlStatement};
 use rollback_sql::words::{Name, Reader};
@@ -28,7 +28,7 @@ impl Scan<'_> {
             SqlStatement::RenameTables(pairs) => {
                 for (from, to) in pairs {
                     self.relation(from);
-                    let key = Key::new(Class::Relation, &to.key());
+                    let key = Key::new(ObjectClass::Relation, &to.key());
                     self.world.needs_gone(self.by, &key);
                 }
             }
@@ -108,12 +108,12 @@ impl Scan<'_> {
         if made.kind != Object::Index {
             self.schema_of(name);
         }
-        let class = Class::of(made.kind);
+        let class = ObjectClass::of(made.kind);
         let key = self.key(made.kind, class, name, made.on.as_ref());
         // Another routine of that name may be one with other arguments.
-        if class != Class::Routine || made.or_replace {
+        if class != ObjectClass::Routine || made.or_replace {
             let known = self.world.is_made(&key);
-            if known && (class != Class::Routine || self.same(&key, made)) {
+            if known && (class != ObjectClass::Routine || self.same(&key, made)) {
                 self.world.uses(self.by, &key);
             }
         }
@@ -169,7 +169,7 @@ impl Scan<'_> {
                 self.world.uses(self.by, &key);
             }
             Action::Rename { to } => {
-                let class = Class::of(kind);
+                let class = ObjectClass::of(kind);
                 let key = Key::new(class, &name.key_beside(&to.last().folded));
                 self.world.needs_gone(self.by, &key);
             }

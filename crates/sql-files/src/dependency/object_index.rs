@@ -7,7 +7,7 @@ pub(super) use rollback_sql::sql_statement::Object;
 
 /// Objects of one class cannot have the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
+pub(super) enum ObjectClass {
     /// Tables, views, indexes, sequences.
     Relation,
     Routine,
@@ -15,7 +15,7 @@ pub(super) enum Class {
     Of(Object),
 }
 
-impl Class {
+impl ObjectClass {
     pub(super) fn of(kind: Object) -> Self {
         match kind {
             Object::Table
@@ -36,12 +36,12 @@ impl Class {
 pub(super) struct Key {
     /// The table that it belongs to, and the type of an enum's value.
     pub(super) of: Option<String>,
-    pub(super) class: Class,
+    pub(super) class: ObjectClass,
     pub(super) name: String,
 }
 
 impl Key {
-    pub(super) fn new(class: Class, name: &str) -> Self {
+    pub(super) fn new(class: ObjectClass, name: &str) -> Self {
         Self {
             of: None,
             class,
@@ -52,7 +52,7 @@ impl Key {
     pub(super) fn within(table: &str, kind: Object, name: &str) -> Self {
         Self {
             of: Some(table.to_owned()),
-            class: Class::Of(kind),
+            class: ObjectClass::Of(kind),
             name: name.to_owned(),
         }
     }
@@ -154,7 +154,7 @@ impl ObjectIndex {
         if key.of.is_some() {
             return;
         }
-        if key.class == Class::Relation {
+        if key.class == ObjectClass::Relation {
             for inner in self.of_table(&key.name) {
                 self.takes_away(by, &inner, None);
             }
@@ -163,7 +163,7 @@ impl ObjectIndex {
             }
             self.types.remove(&key.name);
         }
-        if key.class == Class::Of(Object::Schema) {
+        if key.class == ObjectClass::Of(Object::Schema) {
             let inside = format!("{}.", key.name);
             let keys = self.made.keys();
             let keys: Vec<Key> = keys
@@ -179,7 +179,7 @@ impl ObjectIndex {
     fn of_table(&self, table: &str) -> Vec<Key> {
         let start = Key {
             of: Some(table.to_owned()),
-            class: Class::Relation,
+            class: ObjectClass::Relation,
             name: String::new(),
         };
         self.made
@@ -194,7 +194,7 @@ impl ObjectIndex {
         self.made
             .iter()
             .filter(|(key, made)| {
-                key.class == Class::Relation
+                key.class == ObjectClass::Relation
                     && made
                         .iter()
                         .any(|one| one.unique_on.as_ref().is_some_and(|(of, _)| of == table))
@@ -220,11 +220,15 @@ impl ObjectIndex {
             if let Some(mut made) = self.made.remove(&key) {
                 for one in &mut made {
                     one.shown = match key.class {
-                        Class::Of(Object::Column) => format!("column {}.{}", to.name, key.name),
-                        Class::Of(Object::EnumValue) => {
+                        ObjectClass::Of(Object::Column) => {
+                            format!("column {}.{}", to.name, key.name)
+                        }
+                        ObjectClass::Of(Object::EnumValue) => {
                             format!("value {} of type {}", key.name, to.name)
                         }
-                        Class::Of(kind) => format!("{} {} on {}", kind.words(), key.name, to.name),
+                        ObjectClass::Of(kind) => {
+                            format!("{} {} on {}", kind.words(), key.name, to.name)
+                        }
                         _ => continue,
                     };
                 }
@@ -263,7 +267,7 @@ impl ObjectIndex {
     pub(super) fn columns(&self, table: &str) -> Vec<Key> {
         self.of_table(table)
             .into_iter()
-            .filter(|key| key.class == Class::Of(Object::Column))
+            .filter(|key| key.class == ObjectClass::Of(Object::Column))
             .collect()
     }
 
@@ -289,7 +293,7 @@ impl ObjectIndex {
     pub(super) fn values(&self, literal: &str) -> Vec<Key> {
         self.made
             .keys()
-            .filter(|key| key.class == Class::Of(Object::EnumValue) && key.name == literal)
+            .filter(|key| key.class == ObjectClass::Of(Object::EnumValue) && key.name == literal)
             .cloned()
             .collect()
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlparser::keywords::ALL_KEYWORDS;
 
 use super::apply::{apply, key};
-use super::object_index::{Class, Key, ObjectIndex};
+use super::object_index::{Key, ObjectClass, ObjectIndex};
 use rollback_core::dialect::Dialect;
 pub(super) use rollback_sql::sql_statement::{self, Action, Create, Object, SqlStatement};
 use rollback_sql::tokens::{Kind, Token};
@@ -97,7 +97,9 @@ impl Scan<'_> {
     }
 
     pub(super) fn relation_key(&mut self, key: &str) -> bool {
-        let known = self.world.uses(self.by, &Key::new(Class::Relation, key));
+        let known = self
+            .world
+            .uses(self.by, &Key::new(ObjectClass::Relation, key));
         if known && !self.tables.iter().any(|one| one == key) {
             self.tables.push(key.to_owned());
         }
@@ -105,11 +107,13 @@ impl Scan<'_> {
     }
 
     fn routine(&mut self, key: &str) -> bool {
-        self.world.uses(self.by, &Key::new(Class::Routine, key)) || self.of_extension(key)
+        self.world
+            .uses(self.by, &Key::new(ObjectClass::Routine, key))
+            || self.of_extension(key)
     }
 
     fn type_key(&mut self, key: &str) -> bool {
-        let known = self.world.uses(self.by, &Key::new(Class::Type, key));
+        let known = self.world.uses(self.by, &Key::new(ObjectClass::Type, key));
         if known {
             self.types.insert(key.to_owned());
         }
@@ -117,7 +121,7 @@ impl Scan<'_> {
     }
 
     pub(super) fn schema(&mut self, name: &str) -> bool {
-        let key = Key::new(Class::Of(Object::Schema), name);
+        let key = Key::new(ObjectClass::Of(Object::Schema), name);
         self.world.uses(self.by, &key)
     }
 
@@ -134,14 +138,14 @@ impl Scan<'_> {
         }) else {
             return false;
         };
-        let key = Key::new(Class::Of(Object::Extension), extension);
+        let key = Key::new(ObjectClass::Of(Object::Extension), extension);
         self.world.uses(self.by, &key)
     }
 
     /// An object by its kind and name.
     pub(super) fn object(&mut self, kind: Object, name: &Name, on: Option<&Name>) -> bool {
-        match Class::of(kind) {
-            Class::Relation => {
+        match ObjectClass::of(kind) {
+            ObjectClass::Relation => {
                 if let (Dialect::MySql, Object::Index, Some(on)) = (self.world.dialect, kind, on) {
                     self.relation(on);
                     let key = Key::within(&on.key(), kind, &name.key());
@@ -149,16 +153,22 @@ impl Scan<'_> {
                 }
                 self.relation(name)
             }
-            Class::Routine => self.routine(&name.key()),
-            Class::Type => self.type_key(&name.key()) || self.relation(name),
-            class @ Class::Of(_) => {
+            ObjectClass::Routine => self.routine(&name.key()),
+            ObjectClass::Type => self.type_key(&name.key()) || self.relation(name),
+            class @ ObjectClass::Of(_) => {
                 let key = self.key(kind, class, name, on);
                 self.world.uses(self.by, &key)
             }
         }
     }
 
-    pub(super) fn key(&self, kind: Object, class: Class, name: &Name, on: Option<&Name>) -> Key {
+    pub(super) fn key(
+        &self,
+        kind: Object,
+        class: ObjectClass,
+        name: &Name,
+        on: Option<&Name>,
+    ) -> Key {
         key(self.world.dialect, kind, class, name, on)
     }
 

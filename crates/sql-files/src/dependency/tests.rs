@@ -705,7 +705,14 @@ fn what_is_declared_counts_first() {
         drawn(&found),
         ["b -> a: -", "c -> a: table projects", "d -> b: -"]
     );
-    assert_eq!(kinds, [Kind::Declared, Kind::Independent, Kind::Declared]);
+    assert_eq!(
+        kinds,
+        [
+            HistoryKind::Declared,
+            HistoryKind::Independent,
+            HistoryKind::Declared
+        ]
+    );
 }
 
 /// A migration that declares to need a later one is applied after it.

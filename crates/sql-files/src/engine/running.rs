@@ -13,7 +13,7 @@ mod transaction;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use self::step::{Deadline, StatementOutcome, Step};
+use self::step::{Deadline, SqlStep, StatementOutcome};
 use super::history_table::{By, Tables};
 use crate::script_mode::{ScriptMode, way};
 use crate::supabase::RemoteMigration;
@@ -28,7 +28,7 @@ use rollback_sql::script::{self, Statement};
 
 /// What takes one migration down.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Script {
+pub struct RunningScript {
     /// The SQL.
     pub sql: String,
     /// Where it stands, as it is shown: the file, or the history table.
@@ -51,7 +51,7 @@ pub struct SqlFiles {
     /// Where they are written down.
     pub tables: Tables,
     /// What is run, by migration.
-    pub scripts: BTreeMap<RevisionId, Script>,
+    pub scripts: BTreeMap<RevisionId, RunningScript>,
     /// Who runs them.
     pub by: By,
     /// The rows of Supabase's table that go with each migration.
@@ -77,7 +77,7 @@ pub struct InterruptedStep {
 
 impl SqlFiles {
     /// What takes a migration down, and its statements.
-    fn script(&self, id: &RevisionId) -> Result<(&Script, Vec<Statement>), EngineError> {
+    fn script(&self, id: &RevisionId) -> Result<(&RunningScript, Vec<Statement>), EngineError> {
         let Some(script) = self.scripts.get(id) else {
             return Err(not_run(format!("{id} has no rollback SQL")));
         };
@@ -188,7 +188,7 @@ impl Engine for SqlFiles {
         let (script, statements) = self.script(&id)?;
         let mut execution = (self.connect)().map_err(not_run)?;
         let mut watch = Deadline::new(&self.interrupt, timeout);
-        let mut step = Step::new(execution.as_mut(), &mut watch, listener);
+        let mut step = SqlStep::new(execution.as_mut(), &mut watch, listener);
         let dialect = self.tables.dialect;
         let ended = step
             .alone(dialect)

@@ -7,7 +7,7 @@ use rollback_sql::tokens::{Kind, Token, Tokens};
 
 /// A file, taken apart at its marks.
 #[derive(Debug)]
-pub(super) struct Parts<'a> {
+pub(super) struct BlockParts<'a> {
     /// What stands before the block.
     pub(super) before: &'a str,
     /// The block.
@@ -64,7 +64,7 @@ pub(super) fn parts<'a>(
     file: &str,
     text: &'a str,
     dialect: Dialect,
-) -> Result<Parts<'a>, Malformed> {
+) -> Result<BlockParts<'a>, Malformed> {
     let malformed = |line: usize, reason: &str| Malformed {
         file: file.to_owned(),
         line,
@@ -118,7 +118,7 @@ pub(super) fn parts<'a>(
             ));
         }
         _ => {
-            return Ok(Parts {
+            return Ok(BlockParts {
                 before: text,
                 block: None,
                 after: "",
@@ -131,7 +131,7 @@ pub(super) fn parts<'a>(
     let until = line_start(text, end.at);
     let behind = line_end(text, end.at);
     let slice = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
-    Ok(Parts {
+    Ok(BlockParts {
         before: slice(0, first),
         block: Some(Block {
             first: slice(first, inside),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::journal::{Planned, RecordedFinding, Rows, VERSION};
+use crate::journal::{Planned, RecordedFinding, RecordedRows, VERSION};
 use crate::lock::Operator;
 use crate::policy::{PolicyDecision, Requirement, RunContext};
 use crate::revision::RevisionId;
@@ -177,7 +177,7 @@ fn what_the_journal_shows_is_ticked_off() {
         Entry::Counted {
             rows: [(
                 "t".to_owned(),
-                Rows {
+                RecordedRows {
                     rows: 1,
                     exact: true,
                 },

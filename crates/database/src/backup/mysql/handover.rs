@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, Write};
 
 use super::rows;
-use super::script::{EVENT, Part, Script};
+use super::script::{DumpScript, EVENT, ScriptPart};
 use crate::quoted;
 
 /// Where the name of a definer is in a statement.
@@ -48,10 +48,10 @@ pub(super) fn hand_over(
     mut input: impl Write,
     changes: &Changes,
 ) -> io::Result<()> {
-    let mut script = Script::new(script);
+    let mut script = DumpScript::new(script);
     let mut part = Vec::new();
     while let Some(kind) = script.next(&mut part)? {
-        if kind != Part::Statement {
+        if kind != ScriptPart::Statement {
             input.write_all(&part)?;
             continue;
         }

@@ -4,7 +4,7 @@ use super::super::BackupError;
 use crate::connection::{SessionError, text};
 use crate::mysql::MySql;
 use crate::{DatabaseError, quoted};
-use rollback_core::backup::{LeftOut, Part};
+use rollback_core::backup::{LeftOut, OmittedPart};
 
 /// How long somebody else's lock is waited for, in seconds.
 pub(super) const LOCK_LIMIT: u32 = 10;
@@ -117,7 +117,7 @@ pub(super) fn unreadable(database: &mut MySql) -> Result<Vec<LeftOut>, BackupErr
     let mut left_out = views(database)?;
     left_out.extend(routines(database)?);
     if let Some(reason) = refused(database, "SHOW EVENTS", &NOT_ALLOWED)? {
-        left_out.push(LeftOut::all(Part::Events, reason));
+        left_out.push(LeftOut::all(OmittedPart::Events, reason));
     }
     let grants = rows(database, "SHOW GRANTS")?;
     let may_see_triggers = grants
@@ -126,7 +126,7 @@ pub(super) fn unreadable(database: &mut MySql) -> Result<Vec<LeftOut>, BackupErr
         .any(|grant| grant.contains("ALL PRIVILEGES") || grant.contains("TRIGGER"));
     if !may_see_triggers {
         let reason = "the user has no right TRIGGER, and sees none".to_owned();
-        left_out.push(LeftOut::all(Part::Triggers, reason));
+        left_out.push(LeftOut::all(OmittedPart::Triggers, reason));
     }
     Ok(left_out)
 }
@@ -142,7 +142,7 @@ fn views(database: &mut MySql) -> Result<Vec<LeftOut>, BackupError> {
         }
         if let Some(reason) = reason {
             broken.push(LeftOut {
-                part: Part::View,
+                part: OmittedPart::View,
                 definition: definition(database, &view)?,
                 name: view,
                 reason,
@@ -187,7 +187,7 @@ fn routines(database: &mut MySql) -> Result<Option<LeftOut>, BackupError> {
                 "the user may not read the text of one of them: GRANT SHOW CREATE ROUTINE, \
                           or SELECT ON mysql.proc"
                     .to_owned();
-            return Ok(Some(LeftOut::all(Part::Routines, reason)));
+            return Ok(Some(LeftOut::all(OmittedPart::Routines, reason)));
         }
     }
     Ok(None)
@@ -229,10 +229,10 @@ pub(super) fn emptying(
         .map_err(failed)?;
     let stays = |kind: &str, name: &str| {
         left_out.iter().any(|left| match left.part {
-            Part::Routines => matches!(kind, "FUNCTION" | "PROCEDURE" | "PACKAGE"),
-            Part::Events => kind == "EVENT",
-            Part::View => kind == "VIEW" && left.name == name,
-            Part::Table | Part::Triggers | Part::Unknown => false,
+            OmittedPart::Routines => matches!(kind, "FUNCTION" | "PROCEDURE" | "PACKAGE"),
+            OmittedPart::Events => kind == "EVENT",
+            OmittedPart::View => kind == "VIEW" && left.name == name,
+            OmittedPart::Table | OmittedPart::Triggers | OmittedPart::Unknown => false,
         })
     };
     Ok(answer

@@ -25,7 +25,7 @@ const NO_ESCAPES: &[u8] = b"NO_BACKSLASH_ESCAPES";
 
 /// What a part of a script is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum ScriptPart {
     /// A blank line, or a comment on a line of its own.
     Comment,
     /// A line for the client, which changes the delimiter.
@@ -46,7 +46,7 @@ enum Within {
 }
 
 /// Reads the parts of a script.
-pub(super) struct Script<R> {
+pub(super) struct DumpScript<R> {
     source: R,
     delimiter: Vec<u8>,
     escapes: bool,
@@ -54,7 +54,7 @@ pub(super) struct Script<R> {
     rest: Vec<u8>,
 }
 
-impl<R: BufRead> Script<R> {
+impl<R: BufRead> DumpScript<R> {
     pub(super) fn new(source: R) -> Self {
         Self {
             source,
@@ -75,7 +75,7 @@ impl<R: BufRead> Script<R> {
     }
 
     /// Reads the next part into `part`; `None` at the end of the script.
-    pub(super) fn next(&mut self, part: &mut Vec<u8>) -> io::Result<Option<Part>> {
+    pub(super) fn next(&mut self, part: &mut Vec<u8>) -> io::Result<Option<ScriptPart>> {
         part.clear();
         let mut within = Within::Code;
         let mut at = 0;
@@ -84,7 +84,7 @@ impl<R: BufRead> Script<R> {
             if !self.rest.is_empty() {
                 part.append(&mut self.rest);
             } else if self.source.read_until(b'\n', part)? == 0 {
-                return Ok((!is_first).then_some(Part::Open));
+                return Ok((!is_first).then_some(ScriptPart::Open));
             }
             if is_first && let Some(kind) = self.line(part) {
                 return Ok(Some(kind));
@@ -95,13 +95,13 @@ impl<R: BufRead> Script<R> {
                     part.append(&mut self.rest);
                 }
                 self.note_mode(part);
-                return Ok(Some(Part::Statement));
+                return Ok(Some(ScriptPart::Statement));
             }
         }
     }
 
     /// What a line is that begins no statement.
-    fn line(&mut self, line: &[u8]) -> Option<Part> {
+    fn line(&mut self, line: &[u8]) -> Option<ScriptPart> {
         let line = line.trim_ascii();
         let is_comment = line.is_empty()
             || line.starts_with(b"#")
@@ -109,7 +109,7 @@ impl<R: BufRead> Script<R> {
             || line.starts_with(b"-- ")
             || line.starts_with(SANDBOX);
         if is_comment {
-            return Some(Part::Comment);
+            return Some(ScriptPart::Comment);
         }
         let word = line.split(u8::is_ascii_whitespace).next()?;
         if !word.eq_ignore_ascii_case(b"DELIMITER") {
@@ -119,7 +119,7 @@ impl<R: BufRead> Script<R> {
         if !delimiter.is_empty() {
             self.delimiter = delimiter.to_vec();
         }
-        Some(Part::Delimiter)
+        Some(ScriptPart::Delimiter)
     }
 
     /// The end of the statement, if it is in what was read so far.
@@ -257,7 +257,7 @@ pub(super) fn survey(
     source: impl BufRead,
     look: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Survey, Unread> {
-    let mut script = Script::new(source);
+    let mut script = DumpScript::new(source);
     let mut survey = Survey::default();
     let mut part = Vec::new();
     let mut bytes = 0;
@@ -273,9 +273,9 @@ pub(super) fn survey(
         }
         is_first = false;
         match kind {
-            Part::Open => return Err(Unread::Damaged("a statement in it has no end")),
-            Part::Statement => survey.note(&part, script.delimiter(), script.escapes()),
-            Part::Comment | Part::Delimiter => {}
+            ScriptPart::Open => return Err(Unread::Damaged("a statement in it has no end")),
+            ScriptPart::Statement => survey.note(&part, script.delimiter(), script.escapes()),
+            ScriptPart::Comment | ScriptPart::Delimiter => {}
         }
         if !part.trim_ascii().is_empty() {
             last_is_end = part.starts_with(COMPLETED);
@@ -322,8 +322,8 @@ fn named(line: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn parts(script: &str) -> Vec<(Part, String)> {
-        let mut script = Script::new(script.as_bytes());
+    fn parts(script: &str) -> Vec<(ScriptPart, String)> {
+        let mut script = DumpScript::new(script.as_bytes());
         let (mut part, mut parts) = (Vec::new(), Vec::new());
         while let Some(kind) = script.next(&mut part).unwrap() {
             parts.push((kind, String::from_utf8(part.clone()).unwrap()));
@@ -349,9 +349,9 @@ mod tests {
             "/*!50001 CREATE VIEW v AS SELECT ';' */;\n",
         ];
         let script = statements.concat();
-        let expected: Vec<(Part, String)> = statements
+        let expected: Vec<(ScriptPart, String)> = statements
             .iter()
-            .map(|text| (Part::Statement, (*text).to_owned()))
+            .map(|text| (ScriptPart::Statement, (*text).to_owned()))
             .collect();
         assert_eq!(parts(&script), expected);
         assert_eq!(
@@ -359,13 +359,13 @@ mod tests {
                 "DELIMITER ;;\nCREATE PROCEDURE p() BEGIN\nINSERT INTO t VALUES ('\nINSERT (');\nEND ;;\nDELIMITER ;\n"
             ),
             [
-                (Part::Delimiter, "DELIMITER ;;\n".to_owned()),
+                (ScriptPart::Delimiter, "DELIMITER ;;\n".to_owned()),
                 (
-                    Part::Statement,
+                    ScriptPart::Statement,
                     "CREATE PROCEDURE p() BEGIN\nINSERT INTO t VALUES ('\nINSERT (');\nEND ;;\n"
                         .to_owned()
                 ),
-                (Part::Delimiter, "DELIMITER ;\n".to_owned()),
+                (ScriptPart::Delimiter, "DELIMITER ;\n".to_owned()),
             ]
         );
         let [first, second] = &parts("SET a; SET b;\n")[..] else {
@@ -382,8 +382,8 @@ mod tests {
     fn a_backslash_is_a_sign_like_others_where_the_script_says_so() {
         let script = "/*!50003 SET sql_mode = 'NO_BACKSLASH_ESCAPES' */ ;\nSELECT 'C:\\';\n\
                       /*!50003 SET sql_mode = @saved_sql_mode */ ;\nSELECT 'it\\'s;';\n";
-        let kinds: Vec<Part> = parts(script).into_iter().map(|(kind, _)| kind).collect();
-        assert_eq!(kinds, [Part::Statement; 4]);
+        let kinds: Vec<ScriptPart> = parts(script).into_iter().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, [ScriptPart::Statement; 4]);
     }
 
     /// Turns red if a cut in any place goes unnoticed, or a healthy name or text is taken for one.

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use super::super::BackupError;
 use crate::connection::{Connection, text, texts};
-use crate::postgres::Settings;
+use crate::postgres::PostgresSettings;
 use crate::{DatabaseError, quoted};
 
 /// `insufficient_privilege`.
@@ -53,7 +53,7 @@ pub(super) struct PostgresScratch<'a> {
 impl<'a> PostgresScratch<'a> {
     pub(super) fn create(
         session: &'a mut Connection<PgConnection>,
-        settings: &Settings,
+        settings: &PostgresSettings,
     ) -> Result<Self, BackupError> {
         let rows = session.rows(LIKE).map_err(DatabaseError::from)?;
         let column = |index| rows.first().and_then(|row| text(row, index));

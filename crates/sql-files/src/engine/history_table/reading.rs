@@ -2,7 +2,7 @@
 
 use super::layout::{DEPENDENCIES, FORMAT, HISTORY, VERSION};
 use super::{Tables, refused, run};
-use crate::history::{Dependency, History, HistoryRecord, Kind, Metadata, Status};
+use crate::history::{Dependency, History, HistoryKind, HistoryRecord, Metadata, MigrationStatus};
 use crate::supabase::RemoteMigration;
 use rollback_core::dialect::Dialect;
 use rollback_core::query::{Execution, RunError};
@@ -152,7 +152,7 @@ fn record(row: Vec<Option<String>>) -> Result<HistoryRecord, RunError> {
         return Err(refused(format!("a row of {HISTORY} has no name")));
     };
     let status = status.unwrap_or_default();
-    let Some(status) = Status::of(&status) else {
+    let Some(status) = MigrationStatus::of(&status) else {
         return Err(refused(format!(
             "the status of {name} in {HISTORY} is {status:?}, and only applied, rolled_back and failed are known"
         )));
@@ -185,9 +185,9 @@ fn dependency(row: Vec<Option<String>>) -> Option<Dependency> {
         of: RevisionId::new(of?),
         on: RevisionId::new(on?),
         kind: match kind.as_deref() {
-            Some("inferred") => Kind::Inferred,
-            Some("independent") => Kind::Independent,
-            _ => Kind::Declared,
+            Some("inferred") => HistoryKind::Inferred,
+            Some("independent") => HistoryKind::Independent,
+            _ => HistoryKind::Declared,
         },
         object,
     })

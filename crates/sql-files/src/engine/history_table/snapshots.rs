@@ -2,7 +2,7 @@
 
 use super::layout::SNAPSHOTS;
 use super::{Tables, run};
-use crate::history::Snapshot;
+use crate::history::HistorySnapshot;
 use crate::literal::optional;
 use rollback_core::dialect::Dialect;
 use rollback_core::query::{Execution, RunError};
@@ -36,7 +36,7 @@ impl Tables {
         &self,
         execution: &mut dyn Execution,
         lines: bool,
-    ) -> Result<Vec<Snapshot>, RunError> {
+    ) -> Result<Vec<HistorySnapshot>, RunError> {
         let lines = if lines { "schema_lines" } else { "NULL" };
         // Two of one second.
         let last = match self.dialect {
@@ -55,10 +55,10 @@ impl Tables {
     }
 }
 
-fn snapshot(row: Vec<Option<String>>) -> Option<Snapshot> {
+fn snapshot(row: Vec<Option<String>>) -> Option<HistorySnapshot> {
     let [id, migration, note, at, by, lines] = <[Option<String>; 6]>::try_from(row).ok()?;
     let lines = lines.unwrap_or_default();
-    Some(Snapshot {
+    Some(HistorySnapshot {
         id: id?,
         migration,
         note,

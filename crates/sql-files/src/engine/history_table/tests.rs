@@ -3,7 +3,9 @@ use rusqlite::types::ValueRef;
 
 use super::*;
 use crate::file::{Form, MigrationFile, Rollback};
-use crate::history::{Dependency, History, Kind, Progress, RolledBack, Status};
+use crate::history::{
+    Dependency, History, HistoryKind, HistoryProgress, MigrationStatus, RolledBack,
+};
 use rollback_core::revision::RevisionId;
 
 /// SQLite in memory, as the connection of a run sees it.
@@ -78,7 +80,7 @@ fn file(name: &str, sql: Option<&str>) -> MigrationFile {
     }
 }
 
-fn dependency(of: &str, on: &str, kind: Kind) -> Dependency {
+fn dependency(of: &str, on: &str, kind: HistoryKind) -> Dependency {
     Dependency {
         of: id(of),
         on: id(on),
@@ -159,8 +161,8 @@ fn a_history_that_a_team_kept_before_gets_the_columns_that_it_lacks() {
         .unwrap();
     let history = read(&mut memory);
     assert_eq!(history.records.len(), 2);
-    assert_eq!(history.records[0].status, Status::Applied);
-    assert_eq!(history.dependencies[0].kind, Kind::Declared);
+    assert_eq!(history.records[0].status, MigrationStatus::Applied);
+    assert_eq!(history.dependencies[0].kind, HistoryKind::Declared);
 }
 
 #[test]
@@ -214,18 +216,18 @@ fn dependencies_are_those_of_the_last_time() {
         register(&mut memory, &file(name, None), &[]);
     }
     let all = [
-        dependency("c", "a", Kind::Inferred),
-        dependency("c", "b", Kind::Declared),
-        dependency("b", "a", Kind::Declared),
+        dependency("c", "a", HistoryKind::Inferred),
+        dependency("c", "b", HistoryKind::Declared),
+        dependency("b", "a", HistoryKind::Declared),
     ];
     register(&mut memory, &file("c", None), &all);
     assert_eq!(read(&mut memory).dependencies, all[..2]);
-    let independent = [dependency("c", "a", Kind::Independent)];
+    let independent = [dependency("c", "a", HistoryKind::Independent)];
     register(&mut memory, &file("c", None), &independent);
     assert_eq!(read(&mut memory).dependencies, []);
     let unknown = tables().register(
         &file("d", None),
-        &[dependency("d", "x", Kind::Declared)],
+        &[dependency("d", "x", HistoryKind::Declared)],
         &by(None),
     );
     tables().transact(&mut memory, &unknown).unwrap_err();
@@ -240,7 +242,7 @@ fn a_row_goes_through_its_states() {
     memory
         .try_rows("UPDATE migration_history SET applied_at = '2020-01-01T00:00:00Z', metadata = json_set(metadata, '$.theirs', 1)")
         .unwrap();
-    let progress = Progress {
+    let progress = HistoryProgress {
         run: "r".to_owned(),
         done: 2,
         schema: "s".to_owned(),
@@ -257,10 +259,10 @@ fn a_row_goes_through_its_states() {
         &mut memory,
         &tables.failed(&a, &by(Some("r1")), "it's \0 no"),
     );
-    assert_eq!(row.status, Status::Failed);
+    assert_eq!(row.status, MigrationStatus::Failed);
     assert_eq!(row.metadata.error.as_deref(), Some("it's \u{fffd} no"));
     let row = done(&mut memory, &tables.rolled_back(&a, &by(Some("r2")), None));
-    assert_eq!(row.status, Status::RolledBack);
+    assert_eq!(row.status, MigrationStatus::RolledBack);
     assert_eq!(row.rollback_by.as_deref(), Some("o'neil@host"));
     assert!(row.rollback_at.is_some());
     let rolled_back = RolledBack {
@@ -288,7 +290,7 @@ fn a_row_goes_through_its_states() {
 
     let again = tables.register(&file("a", None), &[], &by(None));
     let row = done(&mut memory, &again);
-    assert_eq!(row.status, Status::Applied);
+    assert_eq!(row.status, MigrationStatus::Applied);
     assert_ne!(row.applied_at.as_deref(), Some("2020-01-01T00:00:00Z"));
     assert_eq!((&row.rollback_at, &row.rollback_by), (&None, &None));
     assert_eq!((&row.rollback_sql, row.metadata.line), (&None, None));
@@ -315,7 +317,7 @@ fn a_failed_one_that_is_registered_again_keeps_its_moment() {
     tables().transact(&mut memory, &failed).unwrap();
     register(&mut memory, &file("a", Some("SELECT 2")), &[]);
     let row = read(&mut memory).records.remove(0);
-    assert_eq!(row.status, Status::Applied);
+    assert_eq!(row.status, MigrationStatus::Applied);
     assert_eq!(row.applied_at.as_deref(), Some("2020-01-01T00:00:00Z"));
     assert_eq!(row.rollback_sql.as_deref(), Some("SELECT 2"));
     assert_eq!(row.metadata.error, None);

@@ -6,7 +6,7 @@ use super::layout::{AUDIT, DEPENDENCIES, HISTORY};
 use super::reading::SUPABASE;
 use super::{By, Tables};
 use crate::file::{MigrationFile, version};
-use crate::history::{Dependency, Kind, Progress};
+use crate::history::{Dependency, HistoryKind, HistoryProgress};
 use crate::literal::{has_nul, optional};
 use crate::supabase::RemoteMigration;
 use rollback_core::dialect::Dialect;
@@ -60,11 +60,11 @@ impl Tables {
         ];
         let written = dependencies
             .iter()
-            .filter(|one| one.of == file.id && one.kind != Kind::Independent);
+            .filter(|one| one.of == file.id && one.kind != HistoryKind::Independent);
         for one in written {
             let kind = match one.kind {
-                Kind::Inferred => "inferred",
-                Kind::Declared | Kind::Independent => "declared",
+                HistoryKind::Inferred => "inferred",
+                HistoryKind::Declared | HistoryKind::Independent => "declared",
             };
             statements.push(format!(
                 "INSERT INTO {} (migration_name, depends_on, kind, object) VALUES ({name}, {}, '{kind}', {})",
@@ -242,7 +242,7 @@ impl Tables {
     }
 
     /// Statements that write down how far a rollback came; `None` where it is over.
-    pub fn progressed(&self, id: &RevisionId, progress: Option<&Progress>) -> Vec<String> {
+    pub fn progressed(&self, id: &RevisionId, progress: Option<&HistoryProgress>) -> Vec<String> {
         vec![format!(
             "UPDATE {} SET metadata = {} WHERE migration_name = {}",
             self.table(HISTORY),

@@ -3,10 +3,10 @@
 //! A statement that can be taken back shares a transaction with the note that it is done. Another one is followed by
 //! that note; if the program dies between the two, the schema tells which of them was the last.
 
-use super::step::{Step, StepError};
+use super::step::{SqlStep, StepError};
 use super::transaction::prepare;
-use super::{Script, SqlFiles};
-use crate::history::Progress;
+use super::{RunningScript, SqlFiles};
+use crate::history::HistoryProgress;
 use crate::script_mode::{ResumeFacts, digest, is_a_setting, next, script_digest, why_alone};
 use rollback_core::dialect::Dialect;
 use rollback_core::journal::StatementState;
@@ -19,17 +19,17 @@ use rollback_sql::script::Statement;
 struct UnderWay<'a> {
     engine: &'a SqlFiles,
     id: &'a RevisionId,
-    script: &'a Script,
+    script: &'a RunningScript,
     statements: &'a [Statement],
-    progress: Progress,
+    progress: HistoryProgress,
 }
 
 impl SqlFiles {
     pub(super) fn statement_by_statement(
         &self,
-        step: &mut Step<'_, '_>,
+        step: &mut SqlStep<'_, '_>,
         id: &RevisionId,
-        script: &Script,
+        script: &RunningScript,
         statements: &[Statement],
     ) -> Result<(), StepError> {
         let before = self.progress(step, id)?;
@@ -48,7 +48,7 @@ impl SqlFiles {
             id,
             script,
             statements,
-            progress: Progress {
+            progress: HistoryProgress {
                 run: self.by.run.clone().unwrap_or_default(),
                 done,
                 schema: schema.unwrap_or_default(),
@@ -66,9 +66,9 @@ impl SqlFiles {
     /// How far the script came before.
     fn progress(
         &self,
-        step: &mut Step<'_, '_>,
+        step: &mut SqlStep<'_, '_>,
         id: &RevisionId,
-    ) -> Result<Option<Progress>, StepError> {
+    ) -> Result<Option<HistoryProgress>, StepError> {
         let history = self
             .tables
             .read(step.execution())
@@ -81,7 +81,7 @@ impl SqlFiles {
     pub fn cut_off_at(
         &self,
         id: &RevisionId,
-        progress: &Progress,
+        progress: &HistoryProgress,
         schema: Option<&str>,
         server: &str,
     ) -> (Result<usize, String>, usize) {
@@ -97,7 +97,7 @@ impl SqlFiles {
     }
 
     /// The server and its release, where that matters.
-    fn server(&self, step: &mut Step<'_, '_>) -> Result<String, StepError> {
+    fn server(&self, step: &mut SqlStep<'_, '_>) -> Result<String, StepError> {
         if self.tables.dialect != Dialect::MySql {
             return Ok(String::new());
         }
@@ -142,7 +142,7 @@ fn does_statements_whole(version: &str) -> bool {
 
 impl UnderWay<'_> {
     /// Writes down where it begins. What earlier statements set for their session, it is told again.
-    fn begin(&self, step: &mut Step<'_, '_>) -> Result<(), StepError> {
+    fn begin(&self, step: &mut SqlStep<'_, '_>) -> Result<(), StepError> {
         let engine = self.engine;
         step.ours("begin a transaction", engine.begin())?;
         prepare(step, self.script)?;
@@ -157,7 +157,7 @@ impl UnderWay<'_> {
         Ok(())
     }
 
-    fn one(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), StepError> {
+    fn one(&mut self, step: &mut SqlStep<'_, '_>, at: usize) -> Result<(), StepError> {
         self.tell(step, at, StatementState::Begun, None)?;
         failpoint::point("before_statement");
         let alone = why_alone(&self.statements[at], self.engine.tables.dialect).is_some();
@@ -184,7 +184,7 @@ impl UnderWay<'_> {
     }
 
     /// A statement that commits by itself, and the note after it.
-    fn alone(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), StepError> {
+    fn alone(&mut self, step: &mut SqlStep<'_, '_>, at: usize) -> Result<(), StepError> {
         step.statement(self.script, at, self.statements)?;
         failpoint::point("after_statement");
         self.is_done(at);
@@ -195,7 +195,7 @@ impl UnderWay<'_> {
     }
 
     /// A statement and the note that it is done, in one transaction.
-    fn with_its_note(&mut self, step: &mut Step<'_, '_>, at: usize) -> Result<(), StepError> {
+    fn with_its_note(&mut self, step: &mut SqlStep<'_, '_>, at: usize) -> Result<(), StepError> {
         step.ours("begin a transaction", self.engine.begin())?;
         let done = step.statement(self.script, at, self.statements);
         if done.is_err() {
@@ -219,7 +219,7 @@ impl UnderWay<'_> {
     }
 
     /// Writes down that the migration is gone, and with that that nothing is under way.
-    fn end(&self, step: &mut Step<'_, '_>) -> Result<(), StepError> {
+    fn end(&self, step: &mut SqlStep<'_, '_>) -> Result<(), StepError> {
         step.ours("begin a transaction", self.engine.begin())?;
         self.engine.write_the_end(step, self.id)?;
         failpoint::point("before_commit");
@@ -233,7 +233,7 @@ impl UnderWay<'_> {
         self.progress.script = script_digest(&self.statements[..=at]);
     }
 
-    fn note(&self, step: &mut Step<'_, '_>) -> Result<(), StepError> {
+    fn note(&self, step: &mut SqlStep<'_, '_>) -> Result<(), StepError> {
         for sql in self.engine.tables.progressed(self.id, Some(&self.progress)) {
             step.ours("write down how far it came", &sql)?;
         }
@@ -243,7 +243,7 @@ impl UnderWay<'_> {
     /// Has the record know.
     fn tell(
         &self,
-        step: &mut Step<'_, '_>,
+        step: &mut SqlStep<'_, '_>,
         at: usize,
         state: StatementState,
         schema: Option<String>,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::range::Connected;
 use super::step::{StatementOutcome, StepError};
-use super::{Script, SqlFiles, not_run};
+use super::{RunningScript, SqlFiles, not_run};
 use crate::script_mode::{ScriptMode, way};
 use rollback_core::dialect::Dialect;
 use rollback_core::engine::{Engine as _, EngineError, Judge, Keep, Sequence, StepRun};
@@ -60,7 +60,7 @@ impl Connected<'_> {
     fn one(
         &mut self,
         planned: (usize, &Planned),
-        script: &Script,
+        script: &RunningScript,
         statements: &[Statement],
         judge: &mut dyn Judge,
         started: Instant,
@@ -95,7 +95,7 @@ impl Connected<'_> {
     fn judged(
         &mut self,
         (index, planned): (usize, &Planned),
-        script: &Script,
+        script: &RunningScript,
         statements: &[Statement],
         judge: &mut dyn Judge,
     ) -> Result<(), StepError> {

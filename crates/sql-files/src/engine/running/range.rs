@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::step::{Deadline, Step, StepError};
+use super::step::{Deadline, SqlStep, StepError};
 use super::{SqlFiles, not_run};
 use crate::script_mode::{ScriptMode, way};
 use rollback_core::engine::{EngineError, Judge, Sequence, StepRun};
@@ -88,8 +88,8 @@ impl<'a> Connected<'a> {
         }
     }
 
-    pub(super) fn step<'b>(&'b mut self, judge: &'b mut dyn Judge) -> Step<'b, 'a> {
-        Step::new(self.execution.as_mut(), &mut self.watch, judge)
+    pub(super) fn step<'b>(&'b mut self, judge: &'b mut dyn Judge) -> SqlStep<'b, 'a> {
+        SqlStep::new(self.execution.as_mut(), &mut self.watch, judge)
     }
 
     pub(super) fn look(&mut self) -> OpenTransaction<'_, 'a> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Script, not_run};
+use super::{RunningScript, not_run};
 use crate::script_mode::shortened;
 use rollback_core::dialect::Dialect;
 use rollback_core::engine::{Ended, EngineError, Listener, StepRun};
@@ -39,7 +39,7 @@ pub(super) enum StepError {
 }
 
 /// One step, for as long as it has its connection for itself.
-pub(super) struct Step<'b, 'a> {
+pub(super) struct SqlStep<'b, 'a> {
     execution: &'b mut dyn Execution,
     deadline: &'b mut Deadline<'a>,
     pub(super) listener: &'b mut dyn Listener,
@@ -88,7 +88,7 @@ impl<'a> Deadline<'a> {
     }
 }
 
-impl<'b, 'a> Step<'b, 'a> {
+impl<'b, 'a> SqlStep<'b, 'a> {
     pub(super) fn new(
         execution: &'b mut dyn Execution,
         deadline: &'b mut Deadline<'a>,
@@ -123,7 +123,7 @@ impl<'b, 'a> Step<'b, 'a> {
     /// A statement of the script.
     pub(super) fn statement(
         &mut self,
-        script: &Script,
+        script: &RunningScript,
         at: usize,
         statements: &[Statement],
     ) -> Result<(), StepError> {
@@ -284,7 +284,7 @@ impl StatementOutcome {
 }
 
 /// Where a statement stands.
-fn place(script: &Script, statement: &Statement) -> String {
+fn place(script: &RunningScript, statement: &Statement) -> String {
     let line = script.line + statement.line.saturating_sub(1);
     format!("{}:{line}", script.source)
 }

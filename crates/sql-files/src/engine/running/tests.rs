@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Script, SqlFiles};
+use super::{RunningScript, SqlFiles};
 use crate::engine::history_table::{By, Tables};
 use rollback_core::dialect::Dialect;
 use rollback_core::engine::{Ended, Engine as _, EngineError, Listener, StepRun};
@@ -96,7 +96,7 @@ fn down(
     let log = Log::default();
     let refusal = Rc::new(RefCell::new(refusal));
     let told = Rc::clone(&log);
-    let script = Script {
+    let script = RunningScript {
         sql: sql.to_owned(),
         source: "m/1.sql".to_owned(),
         line: 10,

@@ -1,7 +1,7 @@
 //! A script in one transaction with what is written down about it.
 
-use super::step::{Step, StepError};
-use super::{Script, SqlFiles};
+use super::step::{SqlStep, StepError};
+use super::{RunningScript, SqlFiles};
 use rollback_core::failpoint;
 use rollback_core::revision::RevisionId;
 use rollback_sql::script::Statement;
@@ -9,9 +9,9 @@ use rollback_sql::script::Statement;
 impl SqlFiles {
     pub(super) fn in_one_transaction(
         &self,
-        step: &mut Step<'_, '_>,
+        step: &mut SqlStep<'_, '_>,
         id: &RevisionId,
-        script: &Script,
+        script: &RunningScript,
         statements: &[Statement],
     ) -> Result<(), StepError> {
         step.ours("begin a transaction", self.begin())?;
@@ -29,9 +29,9 @@ impl SqlFiles {
     /// The statements of a script and the rows about it, inside an open transaction.
     pub(super) fn inside(
         &self,
-        step: &mut Step<'_, '_>,
+        step: &mut SqlStep<'_, '_>,
         id: &RevisionId,
-        script: &Script,
+        script: &RunningScript,
         statements: &[Statement],
     ) -> Result<(), StepError> {
         prepare(step, script)?;
@@ -46,7 +46,7 @@ impl SqlFiles {
     /// Writes down that a migration is gone.
     pub(super) fn write_the_end(
         &self,
-        step: &mut Step<'_, '_>,
+        step: &mut SqlStep<'_, '_>,
         id: &RevisionId,
     ) -> Result<(), StepError> {
         let remote = self.supabase.get(id);
@@ -58,7 +58,7 @@ impl SqlFiles {
 }
 
 /// Brings the row up to the file, where that is what is run.
-pub(super) fn prepare(step: &mut Step<'_, '_>, script: &Script) -> Result<(), StepError> {
+pub(super) fn prepare(step: &mut SqlStep<'_, '_>, script: &RunningScript) -> Result<(), StepError> {
     for sql in &script.before {
         step.ours("bring its row up to the file", sql)?;
     }
