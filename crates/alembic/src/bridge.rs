@@ -1,7 +1,7 @@
 //! What the engine's own process tells about itself, through a pipe that nobody else reads.
 //!
 //! The command line of Alembic hides the password, the version table and the order in which it loads
-//! the files. A listener inside its process sees them all: see `bridge.py`.
+//! the files. A listener inside its process sees them all: see the folder `bridge`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,13 +19,13 @@ use rollback_core::revision::{Revision, RevisionId};
 use rollback_core::secret::Secret;
 use rollback_system::process::{Environment, Invocation};
 
-const SOURCE: &str = include_str!("bridge.py");
+const SOURCE: &str = include_str!("../bridge/bridge.py");
 /// What only a sequence needs; it comes before the rest, which ends by starting the engine.
-const SEQUENCE: &str = include_str!("bridge_sequence.py");
+const SEQUENCE: &str = include_str!("../bridge/sequence.py");
 /// Stands in front of both if the session with the database is told of.
-const SESSION: &str = include_str!("bridge_session.py");
+const SESSION: &str = include_str!("../bridge/session.py");
 /// Stands in front of it where SQL is to be rendered.
-const RENDERER: &str = include_str!("bridge_render.py");
+const RENDERER: &str = include_str!("../bridge/render.py");
 /// Fits into the argument list and into any process listing: the rest comes through stdin.
 ///
 /// The request is JSON without its three words, and such JSON is Python: a module for JSON would have to be

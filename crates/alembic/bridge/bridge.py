@@ -7,11 +7,11 @@ the traceback of a failure are what they are without us. REQUEST, a name that th
 - nothing: watch, and write one JSON object into the channel at the end;
 - `lock_timeout`, in milliseconds: no connection of the engine waits longer than that for a lock, and each way in
   which that was arranged is told in the channel by a line of its own;
-- `session`: what the engine's session with the database did is told in the channel, by bridge_session.py, which then
+- `session`: what the engine's session with the database did is told in the channel, by session.py, which then
   stands in front of this text;
-- `range`: the revisions that `downgrade` takes, by bridge_sequence.py, which then stands in front of this text;
-- `observe`: to tell what it sees and then wait for `range`, by bridge_sequence.py as well;
-- `render`: the SQL of each step of a plan, by bridge_render.py, which then stands there.
+- `range`: the revisions that `downgrade` takes, by sequence.py, which then stands in front of this text;
+- `observe`: to tell what it sees and then wait for `range`, by sequence.py as well;
+- `render`: the SQL of each step of a plan, by render.py, which then stands there.
 
 The first three are allowed to fail silently: nothing of them may change what the engine does otherwise. Runs on whatever
 Python the engine has, so it keeps to 3.6.
