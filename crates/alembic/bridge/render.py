@@ -1,12 +1,12 @@
 """Renders the steps of a plan as SQL, all of them in one start of `downgrade --sql`.
 
-Stands in front of bridge.py where the request is `render`: a list of steps, each with the revisions that it removes, the
-argument of `downgrade`, and the version rows before and after it. Alembic's own offline mode starts from one row of the
+REQUEST["render"] has the steps, each with the revisions that it removes, the argument of `downgrade`, and the version
+rows before and after it. Alembic's own offline mode starts from one row of the
 version table and cannot cross what the command line cannot name; here each step gets the rows that will be there, and
 is walked by the algorithm that the real step will use. Each is told in the pipe by a line of its own, so that the rest
 is not lost with a migration that ends the process.
 
-Nothing of it is silent, and nothing of it may reach the database: what connects all the same is refused, and told.
+Nothing of it is silent, and nothing of it may reach the database: a connection is refused, and told.
 """
 
 at_work = []  # holds one item while env.py runs

@@ -1,8 +1,7 @@
 """Several planned revisions in one process, judged by the parent process before anything of them is kept.
 
-Stands before `bridge.py` in the same text. REQUEST["range"] has the steps, newest first, and REQUEST["keep"] says what
-becomes of them; with REQUEST["observe"] the parent first hears what `bridge.py` sees, and then says both. Until then
-no transaction is open and nothing was done:
+REQUEST["range"] has the steps, newest first, and REQUEST["keep"] says what becomes of them. With REQUEST["observe"] the
+parent first hears what `observe.py` sees, and then says both; until then no transaction is open and nothing was done:
 
 - `each`: one transaction for each revision. The parent is asked before the commit where the server has transactional
   DDL, and hears of each revision after it, while no transaction is open;
@@ -167,7 +166,7 @@ def hooks_of_sequence():
         run.steps = list(REQUEST["range"])
         return hooks
     run.keep = "each"
-    return dict((name, one_after_the_other(OBSERVING[name], hook)) for name, hook in hooks.items())  # noqa: F821
+    return dict((name, one_after_the_other(OBSERVING[name], hook)) for name, hook in hooks.items())
 
 
 def one_after_the_other(first, second):
@@ -264,7 +263,7 @@ def tell_and_wait(directory):
     directory.revision_map._revision_map  # a history that cannot be loaded is an error at this point, as ever
     leave_transaction()
     flush_output()
-    tell({"observed": dict(report(True), waits=True)})  # noqa: F821
+    tell({"observed": dict(report(True), waits=True)})
     said, run.given = hear_and_take()
     if said is None:
         # There is nothing to do, and env.py has nothing to come to an end with.
@@ -284,32 +283,9 @@ def leave_transaction():
     forget_transactions(run.context.connection)
 
 
-def hear_and_take():
-    """The next line, and the descriptor that came with it; nothing where nobody is left to say one."""
-    import _socket
-    import json
-
-    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, CHANNEL)
-    channel.settimeout(None)  # whatever the project has for sockets of its own
-    size = _socket.CMSG_SPACE(4)
-    taken = None
-    data = b""
-    while not data.endswith(b"\n"):
-        more, ancillary, _, _ = channel.recvmsg(65536, size)
-        if not more:
-            return None, None
-        data += more
-        for level, kind, content in ancillary:
-            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-                taken = int.from_bytes(content[:4], sys.byteorder)
-                os.set_inheritable(taken, True)
-    channel.detach()
-    return json.loads(data.decode()), taken
-
-
 def observed_at_end(succeeded):
     if run.observes:
-        tell({"observed": dict(report(succeeded), waits=False, left=run.left)})  # noqa: F821
+        tell({"observed": dict(report(succeeded), waits=False, left=run.left)})
 
 
 # --- one transaction for each ----------------------------------------------------------------------------------------
@@ -486,127 +462,6 @@ def pause(index):
     forget_transactions(run.context.connection)
     try:
         return consult({"kept": index}) is None
-    except NotAsPlanned:  # noqa: F821
+    except NotAsPlanned:
         # Nobody is left to take the next step for, and nothing is open.
         vanish(1)
-
-
-# --- the parent's verdict --------------------------------------------------------------------------------------------
-
-heard = []  # what was read of a line that is not whole yet
-
-
-def hear():
-    import json
-
-    while True:
-        line, end, rest = b"".join(heard).partition(b"\n")
-        if end:
-            heard[:] = [rest]
-            return json.loads(line.decode())
-        data = os.read(CHANNEL, 65536)
-        if not data:
-            raise NotAsPlanned("rollback is gone, and nobody is left to allow the commit")
-        heard.append(data)
-
-
-def consult(news):
-    """Tells the parent and answers its questions. Why it does not want to go on; nothing where it does."""
-    tell(news)
-    while True:
-        message = hear()
-        if "ask" in message:
-            tell(answer(message["ask"]))
-        elif message["go_on"]:
-            return None
-        else:
-            return message["reason"]
-
-
-def demand(news):
-    reason = consult(news)
-    if reason is not None:
-        raise NotAsPlanned(reason)
-
-
-def refuse(reason):
-    """Takes the running step back where there is a reason to. Past env.py, which might commit or begin again."""
-    if reason is not None:
-        sys.stderr.write("%s\n" % reason)
-        take_back(1)
-
-
-def take_back(status):
-    run.context.dialect.do_rollback(run.pooled)
-    tell("taken_back")
-    vanish(status)
-
-
-def vanish(status):
-    flush_output()
-    os._exit(status)
-
-
-def flush_output():
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:
-            pass
-
-
-def answer(statements):
-    """What the last statement finds. Nothing of it stays, and an error in it spoils nothing."""
-    cursor = cursor_of()
-    try:
-        every_value_as_text(cursor)
-        cursor.execute("SAVEPOINT rollback_looks")
-        try:
-            for statement in statements:
-                cursor.execute(statement)
-            rows = cursor.fetchall() if cursor.description else []
-            found = {"rows": [[text_of(value) for value in row] for row in rows]}
-        except Exception as error:
-            found = {"error": {"code": code_of(error), "reason": str(error).strip()}}
-        try:
-            cursor.execute("ROLLBACK TO SAVEPOINT rollback_looks")
-            cursor.execute("RELEASE SAVEPOINT rollback_looks")
-        except Exception:
-            raise NotAsPlanned("the transaction that the steps were to happen in is lost: %s" % (found,))
-    finally:
-        cursor.close()
-    same_transaction()
-    return found
-
-
-def code_of(error):
-    for name in ("sqlstate", "pgcode"):
-        code = getattr(error, name, None)
-        if code:
-            return str(code)
-    # pg8000 has what the server sent.
-    fields = error.args[0] if error.args else None
-    return fields.get("C") if isinstance(fields, dict) else None
-
-
-def every_value_as_text(cursor):
-    """psycopg2 hands out what the server wrote, if asked; the others make Python's objects of it."""
-    module = sys.modules.get("psycopg2.extensions")
-    if module is not None and isinstance(cursor, module.cursor):
-        types = tuple(module.string_types)
-        module.register_type(module.new_type(types, "TEXT", lambda value, cursor: value), cursor)
-
-
-def text_of(value):
-    """As the server writes it, for the types that a check is likely to name."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    if isinstance(value, float) and value.is_integer():
-        return "%d" % value
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return "\\x" + bytes(value).hex()
-    return str(value)
-
-

@@ -1,8 +1,7 @@
 """What the engine's session with PostgreSQL did, told to the parent process.
 
-Stands before `bridge.py` in the same text. The parent has to know two things that no other session can see: which
-transactions the step had, so that it can ask the server whether all of them were rolled back, and how many rows of
-which table they deleted. Both count only if nothing is missing, so every transaction of the session is noted by the
+The parent has to know two things that no other session can see: which transactions the step had, so that it can ask
+the server whether all of them were rolled back, and how many rows of which table they deleted. Both count only if nothing is missing, so every transaction of the session is noted by the
 number that the server gives it locally: these follow each other without a gap. Without SQLAlchemy's events nothing is
 told, and the parent then knows nothing.
 """
@@ -37,53 +36,53 @@ def hook_session(module):
 
     opened = []
 
-    @silently  # noqa: F821
+    @silently
     def connected(connection, connection_record):
         opened.append(connection_record)
-        tell({"session": "opened"})  # noqa: F821
+        tell({"session": "opened"})
 
-    @silently  # noqa: F821
+    @silently
     def beginning(connection):
         if connection.dialect.name != "postgresql":
             return
         noted = connection.info.setdefault(NOTED, [])
         try:
-            number, local = execute(connection.connection, TRANSACTION).split(" ")  # noqa: F821
+            number, local = execute(connection.connection, TRANSACTION).split(" ")
         except Exception:
             # Nothing was done in the transaction yet, and it goes on as if nobody had asked.
-            silently(connection.connection.rollback)()  # noqa: F821
+            silently(connection.connection.rollback)()
             noted.append(None)
         else:
             noted.append((int(number), local))
 
-    @silently  # noqa: F821
+    @silently
     def committing(connection):
         if connection.dialect.name != "postgresql":
             return
         import json
 
         raw = connection.connection
-        execute(raw, "SAVEPOINT rollback_session")  # noqa: F821
+        execute(raw, "SAVEPOINT rollback_session")
         try:
-            removed = json.loads(execute(raw, REMOVED))  # noqa: F821
-            execute(raw, "RELEASE SAVEPOINT rollback_session")  # noqa: F821
+            removed = json.loads(execute(raw, REMOVED))
+            execute(raw, "RELEASE SAVEPOINT rollback_session")
         except Exception:
             connection.info[NOTED] = [None]
-            execute(raw, "ROLLBACK TO SAVEPOINT rollback_session")  # noqa: F821
+            execute(raw, "ROLLBACK TO SAVEPOINT rollback_session")
         else:
-            tell({"session": "committing", "deleted": removed["deleted"], "locked": removed["locked"]})  # noqa: F821
+            tell({"session": "committing", "deleted": removed["deleted"], "locked": removed["locked"]})
 
-    @silently  # noqa: F821
+    @silently
     def returned(connection, connection_record):
         noted = connection_record.info.get(NOTED)
         if connection is None or not noted:
             return
-        last = silently(execute)(connection, LAST)  # noqa: F821
-        silently(connection.rollback)()  # noqa: F821
+        last = silently(execute)(connection, LAST)
+        silently(connection.rollback)()
         transactions = None
         if len(opened) == 1 and follow_each_other(noted, last):
             transactions = [number for number, _ in noted]
-        tell({"session": "ended", "transactions": transactions})  # noqa: F821
+        tell({"session": "ended", "transactions": transactions})
 
     event.listen(Pool, "connect", connected)
     event.listen(Engine, "begin", beginning)

@@ -19,13 +19,24 @@ use rollback_core::revision::{Revision, RevisionId};
 use rollback_core::secret::Secret;
 use rollback_system::process::{Environment, Invocation};
 
-const SOURCE: &str = include_str!("../bridge/bridge.py");
-/// What only a sequence needs; it comes before the rest, which ends by starting the engine.
-const SEQUENCE: &str = include_str!("../bridge/sequence.py");
-/// Stands in front of both if the session with the database is told of.
+/// What the other parts use while they are loaded.
+const BASE: &str = include_str!("../bridge/base.py");
+/// What only a sequence needs.
+const SEQUENCE: &str = concat!(
+    include_str!("../bridge/sequence.py"),
+    include_str!("../bridge/verdict.py"),
+);
+/// What tells of the session with the database.
 const SESSION: &str = include_str!("../bridge/session.py");
-/// Stands in front of it where SQL is to be rendered.
+/// What renders SQL.
 const RENDERER: &str = include_str!("../bridge/render.py");
+/// Comes last, because it ends by starting the engine.
+const ENGINE: &str = concat!(
+    include_str!("../bridge/lock_timeout.py"),
+    include_str!("../bridge/observe.py"),
+    include_str!("../bridge/report.py"),
+    include_str!("../bridge/bridge.py"),
+);
 /// Fits into the argument list and into any process listing: the rest comes through stdin.
 ///
 /// The request is JSON without its three words, and such JSON is Python: a module for JSON would have to be
@@ -124,7 +135,7 @@ impl Request<'_> {
             None => "",
         };
         let session = if self.session { SESSION } else { "" };
-        format!("{session}{addition}{SOURCE}\0{}", self.value())
+        format!("{BASE}{session}{addition}{ENGINE}\0{}", self.value())
     }
 }
 

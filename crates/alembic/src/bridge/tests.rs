@@ -35,7 +35,7 @@ fn facts(connection: Value) -> Option<ConnectionFacts> {
 #[test]
 fn no_name_is_defined_twice_where_the_sources_stand_together() {
     let defines = regex::Regex::new(r"(?m)^(?:def |class )?([A-Za-z_]+)(?:\(| =|:)").unwrap();
-    let text = format!("{SESSION}{SEQUENCE}{SOURCE}");
+    let text = format!("{BASE}{SESSION}{SEQUENCE}{RENDERER}{ENGINE}");
     let words = ["else", "try", "if"];
     let mut names: Vec<&str> = defines
         .captures_iter(&text)
