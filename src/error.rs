@@ -26,7 +26,7 @@ pub enum Exit {
     Locked,
     /// 7: `explain` knows nothing of what the log holds.
     NotKnown,
-    /// 8: the command of `guard` failed, and what it did to the migrations was taken back.
+    /// 8: the command of `guard` failed, and what it did to the migrations was rolled back.
     Guarded,
     /// 70: a fault of this program.
     Internal,

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
             );
         }
     };
-    // A fault of ours is told in one sentence like any other; the place helps whoever mends it.
+    // A fault of our own is told in one sentence like any other; the place helps whoever fixes it.
     let (sender, place) = std::sync::mpsc::channel();
     std::panic::set_hook(Box::new(move |panic| {
         let _ = sender.send(panic.to_string());

@@ -39,7 +39,7 @@ pub(crate) struct BackupService<'a> {
     facts: ConnectionFacts,
     table: VersionTable,
     secrets: Vec<Secret>,
-    /// Each client connects anew, and has to reach the same server.
+    /// Each client connects again, and has to reach the same server.
     route: Option<Route>,
     database: DatabaseReference,
     place: String,

@@ -1,4 +1,4 @@
-//! What is foretold of a plan, put together from the version files, the schema and the data.
+//! What is predicted of a plan, put together from the version files, the schema and the data.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub struct ProbeArgs {
     pub probe_timeout: Option<Duration>,
 }
 
-/// What is foretold of a plan, and what that comes to.
+/// What is predicted of a plan, and what that comes to.
 pub(crate) struct ShownForecast {
     pub(crate) forecast: PlanForecast,
     /// In one line.

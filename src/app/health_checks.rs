@@ -31,7 +31,7 @@ pub(crate) struct HealthChecks {
     start: Option<Health>,
     /// The checks that were made and are not written down yet.
     made: Vec<Checked>,
-    /// Looking at all at once was in vain, and is not tried again: both ways would be gone for each step.
+    /// Looking at all at once failed, and is not tried again: both ways would be gone for each step.
     pub(crate) each_by_itself: bool,
 }
 
@@ -121,7 +121,7 @@ impl HealthChecks {
         Ok(())
     }
 
-    /// Everything was taken back: the next step is compared with the start again.
+    /// Everything was rolled back: the next step is compared with the start again.
     pub(crate) fn begin_again(&mut self) {
         self.health.clone_from(&self.start);
     }

@@ -14,7 +14,7 @@ use rollback_core::query::Queries;
 use rollback_core::runner::Measured;
 use rollback_database::{DatabaseReader, effects_postgres};
 
-/// For each count that confirms a surprise. The step is taken back by then, and the run waits for nothing else.
+/// For each count that confirms a surprise. The step is rolled back by then, and the run waits for nothing else.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// What was announced of a plan and agreed to, and what was measured of its steps.
@@ -133,7 +133,7 @@ impl Measure {
         }
     }
 
-    /// Counts what a step that was taken back would have lost, and agrees to what is nothing.
+    /// Counts what a step that was rolled back would have lost, and agrees to what is nothing.
     pub(crate) fn confirm(
         &mut self,
         surprises: Vec<Surprise>,

@@ -32,7 +32,7 @@ pub struct CircumstanceArgs {
     #[arg(long, value_name = "NAME")]
     pub approved_by: Option<String>,
 
-    /// When the release went out that is taken back: 2026-11-21T04:00:00Z, or 4m for four minutes ago.
+    /// When the release went out that is rolled back: 2026-11-21T04:00:00Z, or 4m for four minutes ago.
     #[arg(long, value_name = "TIME", value_parser = config::deployed_at)]
     pub deployed_at: Option<DeployedAt>,
 }
@@ -56,12 +56,12 @@ pub(crate) struct RunConditions<'a> {
     pub(crate) validate: bool,
     /// The backup that will be made before the first step, and how far it will be proven.
     pub(crate) backup: Option<Verified>,
-    /// The run that is gone on with.
+    /// The run that is resumed.
     pub(crate) resumed: Option<&'a ResumedRun>,
 }
 
 /// Asks the policy about a plan. Of a run that goes on it takes what was said when it was begun, where it is not
-/// said anew.
+/// said again.
 pub(crate) fn rule(
     context: &CommandContext<'_>,
     project: &mut Project,
@@ -107,7 +107,7 @@ pub(crate) fn rule(
     Ok(ruled)
 }
 
-/// Refuses what the policy would refuse of any plan with a step: for whoever cannot come back later to mend it.
+/// Refuses what the policy would refuse of any plan with a step: for whoever cannot come back later to fix it.
 /// `backup` is the one that may be made.
 pub(crate) fn refuse_beforehand(
     context: &CommandContext<'_>,

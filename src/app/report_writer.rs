@@ -21,7 +21,7 @@ pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Writes the reports of a run as its record stands now, and says where. What cannot be written is a warning:
-/// the record has it all, and `rollback show` makes it anew.
+/// the record has it all, and `rollback show` makes it again.
 pub(crate) fn write(
     context: &CommandContext<'_>,
     store: &Store,

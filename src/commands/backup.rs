@@ -10,7 +10,7 @@ use crate::error::Failure;
 /// Make a backup of the database that the engine migrates, and prove it.
 ///
 /// It is written by the server's own means (`pg_dump`, mysqldump or mariadb-dump, SQLite's online backup) while
-/// everybody goes on working, is of one moment, and is read back whole. It lies in .rollback/backups of
+/// everybody goes on working, is of one moment, and is read back whole. It is in .rollback/backups of
 /// the project, readable by you alone.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -49,7 +49,7 @@ pub struct DowngradeSafeArgs {
     #[arg(long, conflicts_with_all = ["target", "abandon"])]
     pub resume: bool,
 
-    /// With --resume: the database was repaired by hand, and now stands at this revision as it should.
+    /// With --resume: the database was repaired by hand, and now is at this revision as it should.
     #[arg(long, value_name = "REV", requires = "resume")]
     pub accept: Option<String>,
 

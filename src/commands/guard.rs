@@ -1,4 +1,4 @@
-//! `rollback guard`: a command whose failure takes back what it did to the migrations.
+//! `rollback guard`: a command whose failure rolls back what it did to the migrations.
 //!
 //! All that can be known before is refused before: nobody may be there when the command has failed.
 
@@ -30,7 +30,7 @@ use rollback_core::secret::mask_command;
 use rollback_core::time::{self, Precision};
 use rollback_system::process::{self, Invocation};
 
-/// Run a command, and take back what it did to the migrations where it fails.
+/// Run a command, and roll back what it did to the migrations where it fails.
 ///
 /// Remembers where the database is, and runs the command (a migration, a deploy, a smoke test) with the stdin,
 /// stdout and stderr of its own. Where it succeeds, nothing else is done. Where it ends with another exit status
@@ -80,7 +80,7 @@ pub struct GuardArgs {
 /// What happened to the command is told apart from what was done about it.
 pub fn run(args: &GuardArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let settings = Settings {
-        // Unless it is said, what is taken back is the release that begins now.
+        // Unless it is said, what is rolled back is the release that begins now.
         deployed_at: context
             .settings
             .deployed_at

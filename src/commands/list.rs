@@ -16,7 +16,7 @@ use rollback_core::time::{self, Precision};
 use rollback_sql_files::history::HistoryRecord;
 use rollback_sql_files::selection::{Selection, Which};
 
-/// Show every applied revision, newest first, and whether it can be taken back.
+/// Show every applied revision, newest first, and whether it can be rolled back.
 ///
 /// `after` is the number of revisions that need it and have to go first. What is foreseen of each holds
 /// for the moment at which all before it have gone.

@@ -50,7 +50,7 @@ pub struct PlanArgs {
     /// Show the statements of each step, as the engine renders them without a database.
     ///
     /// The text can be saved as a file: all that is no statement is a comment. A migration that looks at
-    /// the database cannot be rendered; its line is named, and the other steps are rendered all the same.
+    /// the database cannot be rendered; its line is named, and the other steps are rendered anyway.
     #[arg(long)]
     pub sql: bool,
 }

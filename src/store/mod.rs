@@ -390,7 +390,7 @@ mod tests {
         // Without its last line whole it has not ended.
         fs::write(&path, &text[..text.len() - 1]).unwrap();
         assert_eq!(found().unwrap().as_deref(), Some("4"));
-        // And it may be gone on with.
+        // And it may be resumed.
         let resumed = Entry::Resumed {
             by: begun("", "").by,
             circumstances: None,

@@ -1,4 +1,4 @@
-//! What is told of runs, beside their journals: all of it can be made anew from them.
+//! What is told of runs, beside their journals: all of it can be made again from them.
 
 use std::fs;
 use std::io::{self, Write as _};

@@ -1,4 +1,4 @@
-//! What is foretold of a step, for people and for programs.
+//! What is predicted of a step, for people and for programs.
 
 use std::fmt::Write as _;
 
@@ -200,7 +200,7 @@ fn finding_json(finding: &Finding) -> Value {
     })
 }
 
-/// What is foretold of a whole plan.
+/// What is predicted of a whole plan.
 pub(super) fn outlook_json(forecast: &PlanForecast, ending: PlanFooter<'_>) -> Value {
     let asked = match &forecast.asked {
         ProbeUsage::Not(reason) => json!({ "reason": reason }),

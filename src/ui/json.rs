@@ -83,7 +83,7 @@ pub struct PlanView<'a> {
     pub commands: &'a [Vec<String>],
     /// How each step runs where that is not in one transaction; nothing for Alembic.
     pub ways: &'a [Vec<String>],
-    /// What is foretold of the steps.
+    /// What is predicted of the steps.
     pub forecast: &'a PlanForecast,
     /// What the policy says of it; `None` where there is none.
     pub ruling: Option<&'a PolicyDecision>,

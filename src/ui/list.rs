@@ -26,7 +26,7 @@ pub struct Listing<'a> {
     pub plan: &'a Plan,
     /// How many others have to go before each.
     pub needed_by: &'a [usize],
-    /// What is foretold of each, if all before it have gone.
+    /// What is predicted of each, if all before it have gone.
     pub forecast: &'a PlanForecast,
 }
 
@@ -39,7 +39,7 @@ pub struct CheckView<'a> {
     pub plan: &'a Plan,
     /// What the history of the database has of it, for SQL files.
     pub registered: Option<&'a RegisteredMigration<'a>>,
-    /// What is foretold of it.
+    /// What is predicted of it.
     pub forecast: &'a PlanForecast,
     /// Whether to roll back, restore or fix forward.
     pub advice: &'a str,

@@ -18,7 +18,7 @@ pub struct SnapshotDiffView<'a> {
     pub one: &'a HistorySnapshot,
     /// The newer one; `None` for the database as it is.
     pub other: Option<&'a HistorySnapshot>,
-    /// What lies between them.
+    /// What is between them.
     pub difference: &'a Difference,
 }
 
@@ -81,7 +81,7 @@ impl Ui {
         self.data(&text)
     }
 
-    /// What lies between two.
+    /// What is between two.
     pub fn compared(&self, told: &SnapshotDiffView<'_>) -> Result<(), Failure> {
         if self.format == Format::Json {
             return self.json_line(&json!({

@@ -57,7 +57,7 @@ pub struct Migrations<'a> {
     pub registered: &'a [RegisteredMigration<'a>],
     /// How many others have to go before each.
     pub needed_by: &'a [usize],
-    /// What is foretold of each, if all before it have gone.
+    /// What is predicted of each, if all before it have gone.
     pub forecast: &'a PlanForecast,
     /// How many were rolled back, and not applied since.
     pub rolled_back: usize,
@@ -269,7 +269,7 @@ impl Ui {
         text
     }
 
-    /// What `rollback check` says of a migration beside what is foretold of it.
+    /// What `rollback check` says of a migration beside what is predicted of it.
     pub(super) fn registered_text(&self, text: &mut String, one: &RegisteredMigration<'_>) {
         let under = " ".repeat(11);
         let RegisteredMigration {

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 
 use rollback_core::untrusted::{push_visible, visible};
 
-/// How a style of ours begins in this process: as an escape sequence, so that it has no width for those who wrap.
+/// How a style of our own begins in this process: as an escape sequence, so that it has no width for those who wrap.
 static MARK: LazyLock<String> = LazyLock::new(|| {
     let key = RandomState::new().build_hasher().finish();
     format!("\x1b[{key};")
@@ -86,7 +86,7 @@ pub(super) fn set_message(bar: &ProgressBar, text: &str) {
 mod tests {
     use super::*;
 
-    /// Red when a style from outside is obeyed, or one of ours is lost.
+    /// Red when a style from outside is obeyed, or one of our own is lost.
     #[test]
     fn only_our_own_styles_are_obeyed() {
         let hostile = "a\x1b[31mb\x1b[0m\r\x1b]52;c;eA==\x07";

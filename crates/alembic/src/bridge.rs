@@ -526,7 +526,7 @@ impl Connection {
             }
             "mysql" | "mariadb" => {
                 if facts.socket.is_some() {
-                    // The drivers say `localhost` all the same.
+                    // The drivers say `localhost` anyway.
                     facts.host = None;
                     facts.port = None;
                 }

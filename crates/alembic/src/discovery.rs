@@ -1,4 +1,4 @@
-//! Which engine a project uses and where its program lies. Starts nothing.
+//! Which engine a project uses and where its program is. Starts nothing.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -68,7 +68,7 @@ impl AlembicEngine {
         self.surroundings(&launch, version).layout(None)
     }
 
-    /// Where they usually are, for an operator who vouches for it: of an engine in a container those
+    /// Where they usually are, for an operator who accepts it: of an engine in a container those
     /// of the project here, of Flask-Migrate those of its usual folder.
     pub fn assumed_layout(&self) -> Result<Layout, String> {
         let launch = self.launch(&self.invocation(&[])).unwrap_or_else(|| {

@@ -35,7 +35,7 @@ pub struct ConnectionFacts {
 }
 
 impl ConnectionFacts {
-    /// The server family, where it is one of ours.
+    /// The server family, where it is one of our own.
     pub fn known_dialect(&self) -> Option<Dialect> {
         Dialect::named(&self.dialect)
     }
@@ -60,7 +60,7 @@ pub enum RowsAre {
     #[default]
     Heads,
     /// Every migration that ever was registered, in the column `migration_name`, with a `status`. Applied is one
-    /// that is not `rolled_back`: where a rollback failed, it was taken back whole.
+    /// that is not `rolled_back`: where a rollback failed, it was rolled back whole.
     History,
 }
 

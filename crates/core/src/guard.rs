@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::revision::{Heads, RevisionId};
 use super::schema::{Difference, SchemaLines};
 
-/// What the target of a run is called that takes back what a command applied.
+/// What the target of a run is called that rolls back what a command applied.
 pub const TARGET: &str = "where it stood before the command";
 
 /// A command that was run under guard and failed.
@@ -53,7 +53,7 @@ pub struct Before {
     pub bookkeeping: Vec<String>,
 }
 
-/// Why what the command applied cannot be taken back by itself.
+/// Why what the command applied cannot be rolled back by itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuardRefusal {
     /// The database stands where the code knows nothing.

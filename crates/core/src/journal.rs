@@ -135,9 +135,9 @@ pub enum Entry {
         /// What the entries `done` will say of them.
         steps: Vec<AtomicEnd>,
     },
-    /// Everything that was done of a whole was taken back, and that is proven.
+    /// Everything that was done of a whole was rolled back, and that is proven.
     TakenBack,
-    /// The operator vouches for the state of the database as it is.
+    /// The operator accepts the state of the database as it is.
     Accepted {
         /// The version rows.
         heads: Heads,
@@ -388,7 +388,7 @@ pub struct Run {
     pub end: Option<End>,
     /// Whether its steps are all to be done or none, as far as they are left.
     pub as_a_whole: bool,
-    /// The whole that was begun last, unless it was taken back.
+    /// The whole that was begun last, unless it was rolled back.
     pub whole: Option<AtomicRun>,
     /// The backups that were made for it, in order.
     pub backups: Vec<RunBackup>,
@@ -556,7 +556,7 @@ impl Run {
             }
             // What was put back stays so, whatever code the run then ends with.
             Entry::Ended { .. } if self.end == Some(End::Restored) => {}
-            // What `guard` does comes to its target and ends with the failure of the command all the same.
+            // What `guard` does comes to its target and ends with the failure of the command anyway.
             Entry::Ended {
                 exit_code, cause, ..
             } if exit_code == 0 || (self.begun.guarded.is_some() && cause.is_none()) => {

@@ -74,7 +74,7 @@ pub enum Cause {
         /// How many there are.
         of: usize,
     },
-    /// The engine exited because a lock of the database was not to be had in time.
+    /// The engine exited because a lock of the database was not available in time.
     LockTimeout,
     /// The engine was ended by this signal, which was not ours.
     EngineKilled(i32),
@@ -145,7 +145,7 @@ pub struct RunOutcome {
     pub planned: usize,
     /// Those that were done, and still are.
     pub done: Vec<StepDone>,
-    /// Whether everything that was done was taken back, as promised for this run.
+    /// Whether everything that was done was rolled back, as promised for this run.
     pub undone: bool,
     /// Where it ended early.
     pub stop: Option<Stop>,
@@ -229,7 +229,7 @@ pub struct Commands {
 }
 
 impl RunOutcome {
-    /// The command that accepts the database as it is. Only a revision that it stands at can be accepted, and if there
+    /// The command that accepts the database as it is. Only a revision that it is at can be accepted, and if there
     /// are several, `--resume` names them.
     fn accepting(&self, commands: &Commands) -> Option<String> {
         let current = self.current.as_ref()?;

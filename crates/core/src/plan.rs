@@ -24,7 +24,7 @@ pub struct Step {
     pub revision: Revision,
 }
 
-/// What lies between where a database stands and where it should stand.
+/// What is between where a database stands and where it should stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The version rows at the start.
@@ -32,7 +32,7 @@ pub struct Plan {
     /// The target in words that keep their meaning while the steps are taken, where those typed do
     /// not; a number of steps has to be counted down instead.
     pub restated_target: Option<String>,
-    /// The steps, newest first; none where the database already stands at the target.
+    /// The steps, newest first; none where the database already is at the target.
     pub steps: Vec<Step>,
 }
 
@@ -145,7 +145,7 @@ impl Plan {
         })
     }
 
-    /// The plan of a database that already stands at its target.
+    /// The plan of a database that already is at its target.
     pub fn nothing(rows: &[RevisionId]) -> Self {
         Self {
             current: rows.iter().cloned().collect(),

@@ -6,7 +6,7 @@ pub type TextRows = Vec<Vec<Option<String>>>;
 /// Somebody else's open transaction that questions can be put to.
 pub trait Queries {
     /// Runs the statements one after the other and gives the rows of the last one. All of them are
-    /// taken back before this returns, so that a failing one spoils nothing.
+    /// rolled back before this returns, so that a failing one spoils nothing.
     fn rows(&mut self, statements: &[&str]) -> Result<TextRows, QueryError>;
 }
 
@@ -21,7 +21,7 @@ pub struct QueryError {
 }
 
 /// A connection over which migrations are run. What it did stays done, so it never tries a thing twice, and
-/// never connects anew.
+/// never connects again.
 pub trait Execution {
     /// Runs a text of one or more statements and gives the rows of the last one. `goes_on` is asked some times
     /// a second, and a no ends the statement on the server and the connection.

@@ -31,7 +31,7 @@ use self::listening::{Following, Heard, Hearing};
 use self::step_outcome::{StepObservation, judge};
 pub use self::traits::{Events, Findings, Measured, PostStepSnapshot, Recorder, Verifier};
 
-/// Between two attempts of a step that waited for a lock in vain.
+/// Between two attempts of a step that timed out waiting for a lock.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
 /// How to run.
@@ -41,7 +41,7 @@ pub struct Options {
     pub validate: bool,
     /// The longest time one step may take.
     pub timeout: Option<Duration>,
-    /// How often a step is run again that waited for a lock in vain and left nothing behind.
+    /// How often a step is run again that timed out waiting for a lock and left nothing behind.
     pub lock_retries: u32,
     /// From what age on an open transaction is worth a warning.
     pub old_transaction: Duration,
@@ -286,7 +286,7 @@ impl RunnerParts<'_> {
         Ok(evidence)
     }
 
-    /// One step from the look before it to the record after it. One that would have been taken back for nothing is
+    /// One step from the look before it to the record after it. One that would have been rolled back for nothing is
     /// run once more.
     fn attempt(
         &mut self,
@@ -356,7 +356,7 @@ fn describes(graph: &Graph, rows: &Heads, predicted: &Heads) -> bool {
     graph.describe_the_same(rows, predicted)
 }
 
-/// A run without validation trusts exit statuses; its end is looked at all the same.
+/// A run without validation trusts exit statuses; its end is looked at anyway.
 fn not_at_the_end(plan: &Plan, graph: &Graph, current: Option<&Heads>) -> Option<Stop> {
     let position = match current {
         Some(heads) if describes(graph, heads, plan.final_heads()) => return None,

@@ -96,7 +96,7 @@ pub fn is_comparable(one: &str, other: &str) -> bool {
     form(one) == form(other)
 }
 
-/// What lies between two schemas.
+/// What is between two schemas.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// Lines that are gone.

@@ -90,7 +90,7 @@ pub enum TargetError {
         /// The oldest revision that carries it.
         oldest: RevisionId,
     },
-    /// The revision lies on another line.
+    /// The revision is on another line.
     #[error("{revision} is not on branch {branch}")]
     NotOnBranch {
         /// The revision.

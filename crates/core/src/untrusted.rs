@@ -48,7 +48,7 @@ pub fn visible(text: &str) -> String {
 }
 
 /// A name on one line: tab and line feed are written out as well, because a name with a line feed could pretend to be
-/// the next line of ours.
+/// the next line of our own.
 pub fn on_one_line(text: &str) -> Cow<'_, str> {
     if text.contains(['\t', '\n']) {
         text.replace('\t', "\\t").replace('\n', "\\n").into()

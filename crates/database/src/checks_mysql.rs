@@ -22,7 +22,7 @@ pub(super) const TABLES: &str = "
     FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'";
 
 /// The foreign keys with the condition that joins them, and whether the table that they need exists. The
-/// tables are put together first: looked up one by one, the server would open each anew.
+/// tables are put together first: looked up one by one, the server would open each again.
 pub(super) const FOREIGN_KEYS: &str = r"
     SELECT k.table_name, k.constraint_name, k.other_schema, k.other, k.are_set, k.fit, t.table_rows,
         IF(k.other_schema = DATABASE(), p.table_name, (SELECT MAX(o.table_name) FROM information_schema.tables o
@@ -95,7 +95,7 @@ pub(super) fn query(
         if let Err(error) = mysql.session.rows("ROLLBACK") {
             return answer.and(Err(error));
         }
-        // Whatever it set, the next one is asked to be read-only anew.
+        // Whatever it set, the next one is asked to be read-only again.
         mysql.may_have_changed();
     }
     answer

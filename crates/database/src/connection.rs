@@ -15,7 +15,7 @@ use rollback_core::secret::Secret;
 /// For the connection, the login and the encrypted channel together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Every query of ours takes milliseconds. One that does not is waiting for a lock, possibly of the
+/// Every query of our own takes milliseconds. One that does not is waiting for a lock, possibly of the
 /// very step that was given up, and the run has to be able to say so.
 pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -241,7 +241,7 @@ where
         };
         drop(answer);
         match result {
-            // Whether it was done all the same is for the database to say: a server may call it so.
+            // Whether it was done anyway is for the database to say: a server may call it so.
             Some(_) if given_up => {
                 self.close(connection);
                 Err(ExecutionError::GivenUp)

@@ -226,7 +226,7 @@ pub enum DatabaseError {
         /// The server's words.
         reason: String,
     },
-    /// The server answered a query of ours with an error.
+    /// The server answered a query of our own with an error.
     #[error("{place} answered: {reason}")]
     Query {
         /// Host and database.

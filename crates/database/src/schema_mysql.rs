@@ -8,7 +8,7 @@ use super::quoted;
 /// and MariaDB passes over `/*!8....`. A unique constraint is an index here, and told as one.
 ///
 /// What is joined is a table of its own first (`IN`, `GROUP BY`, `DISTINCT`): the server makes a table of
-/// `information_schema` anew for each row that is looked up in it.
+/// `information_schema` again for each row that is looked up in it.
 ///
 /// - The engine, the collation and the options of a table have a line if they are not `InnoDB`, the collation of
 ///   the database, and none.

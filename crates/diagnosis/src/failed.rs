@@ -276,7 +276,7 @@ impl Failed {
     }
 }
 
-/// The code that a class stands for. A class of a code that is not in the table is a code all the same:
+/// The code that a class stands for. A class of a code that is not in the table is a code anyway:
 /// the words beside it are then not read.
 fn state_of(driver: &str, short: &str) -> Option<String> {
     let name = short.strip_suffix("Error").unwrap_or(short);

@@ -37,7 +37,7 @@ pub enum DatabaseState {
     Unchanged,
     /// Half of the step happened.
     HalfDone,
-    /// The step happened all the same.
+    /// The step happened anyway.
     Happened,
     /// Nobody can tell.
     Unknown,

@@ -28,7 +28,7 @@ fn column(table: &str, column: &str) -> Subject {
     Subject::Column(TableName::plain(table), column.to_owned())
 }
 
-/// What no test of ours has a server or a driver for, as their documentation or their users have it.
+/// What no test of our own has a server or a driver for, as their documentation or their users have it.
 #[test]
 fn what_other_drivers_servers_and_languages_say_is_understood() {
     for (code, says, text) in [

@@ -14,7 +14,7 @@ const DEEPEST_BRACKETS: usize = 200;
 const STACK: usize = 64 * 1024 * 1024;
 
 /// Does work on a stack on which every tree that [`parse`] makes can be walked and dropped; `None`
-/// where no thread is to be had.
+/// where no thread is available.
 pub fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| deep().spawn_scoped(scope, work).ok()?.join().ok())
 }

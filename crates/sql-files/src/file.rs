@@ -231,7 +231,7 @@ fn of_block(path: &str, block: &Block<'_>, dialect: Dialect) -> Result<Rollback,
     examined(rollback, block.line, dialect)
 }
 
-/// The tools write an empty section for what cannot be taken back.
+/// The tools write an empty section for what cannot be rolled back.
 fn of_section(
     path: &str,
     (text, line): (&str, usize),

@@ -98,7 +98,7 @@ pub struct HistoryProgress {
     pub done: usize,
     /// SHA-256 of the schema as it was after them.
     pub schema: String,
-    /// SHA-256 of those that are done, so that another script is not gone on with.
+    /// SHA-256 of those that are done, so that another script is not resumed.
     pub script: String,
 }
 
@@ -209,7 +209,7 @@ impl MigrationStatus {
         }
     }
 
-    /// From the column; `None` for a word that is none of ours.
+    /// From the column; `None` for a word that is none of our own.
     pub fn of(word: &str) -> Option<Self> {
         [Self::Applied, Self::RolledBack, Self::Failed]
             .into_iter()

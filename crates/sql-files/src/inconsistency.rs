@@ -19,7 +19,7 @@ pub struct Inconsistency {
 /// How many names are told in one sentence.
 const NAMED: usize = 5;
 
-/// All that is odd. `command` writes a command of ours on the same project.
+/// All that is odd. `command` writes a command of our own on the same project.
 pub fn inconsistencies(
     history: &History,
     files: PlanFiles<'_>,

@@ -18,7 +18,7 @@ pub enum ScriptMode {
     PerStatement(Vec<NonTransactional>),
 }
 
-/// A statement that no transaction can take back.
+/// A statement that no transaction can roll back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NonTransactional {
     /// Its place in the script, from 0.
@@ -90,7 +90,7 @@ pub fn script_digest(done: &[Statement]) -> String {
 pub struct ResumeFacts<'a> {
     /// The statement that was sent, and of which it is not known whether it was done: its place and SHA-256.
     pub in_flight: Option<(usize, &'a str)>,
-    /// Somebody vouches for the schema as it is.
+    /// Somebody accepts the schema as it is.
     pub vouched: bool,
     /// The server does or does not do a statement that changes the schema, and never half of it.
     pub whole_statements: bool,
@@ -288,7 +288,7 @@ mod tests {
             ..ResumeFacts::default()
         };
         for known in [ResumeFacts::default(), vouched] {
-            // What comes after those that are done may be mended.
+            // What comes after those that are done may be fixed.
             assert_eq!(at(&["DROP TABLE a", "DROP VIEW b"], known), Ok(1));
             let error = at(&["DROP TABLE b", "DROP TABLE a"], known).unwrap_err();
             assert!(error.contains("not those"), "{error}");

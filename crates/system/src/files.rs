@@ -1,6 +1,6 @@
 //! Opening files that somebody else may have put there.
 //!
-//! A file of ours is where its name says, is an ordinary file, has no second name, and belongs to somebody whom we
+//! A file of our own is where its name says, is an ordinary file, has no second name, and belongs to somebody whom we
 //! have to trust anyway: otherwise it is neither written nor locked nor read. What others may have prepared (a link
 //! to `~/.bashrc`, a FIFO that never ends) is an error. Nothing is cut off before it was looked at.
 //!
@@ -14,7 +14,7 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
-/// Opens a file of ours as `options` say, and makes it with rights for its owner alone where they say so.
+/// Opens a file of our own as `options` say, and makes it with rights for its owner alone where they say so.
 /// `truncate` is not for them: see [`emptied`].
 pub fn own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let file = without_following(path, options)?;
@@ -47,7 +47,7 @@ pub fn create(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Makes a new file in the place of one that an earlier process of ours may have left.
+/// Makes a new file in the place of one that an earlier process of our own may have left.
 pub fn emptied(path: &Path) -> io::Result<File> {
     match create(path) {
         // Removing a link leaves what it leads to alone.
@@ -59,7 +59,7 @@ pub fn emptied(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Reads a file of ours.
+/// Reads a file of our own.
 pub fn read_own(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     own(path, OpenOptions::new().read(true))?.read_to_end(&mut bytes)?;
@@ -93,13 +93,13 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     })
 }
 
-/// Makes a folder for its owner alone, with those above it, or finds it: a real one, of ours.
+/// Makes a folder for its owner alone, with those above it, or finds it: a real one, of our own.
 pub fn folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     own_folder(path)
 }
 
-/// Whether a folder is a real one, of ours.
+/// Whether a folder is a real one, of our own.
 pub fn own_folder(path: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(path)?;
     if metadata.is_symlink() {
@@ -108,7 +108,7 @@ pub fn own_folder(path: &Path) -> io::Result<()> {
     trusted_folder(&metadata, path)
 }
 
-/// Whether a folder that a user named is of ours, wherever its name leads.
+/// Whether a folder that a user named is of our own, wherever its name leads.
 pub fn named_folder(path: &Path) -> io::Result<()> {
     trusted_folder(&fs::metadata(path)?, path)
 }

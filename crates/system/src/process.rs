@@ -67,7 +67,7 @@ pub struct Invocation {
     pub held: Option<Arc<File>>,
 }
 
-/// Files and pipes that a child has in the place of ours: what goes through them is not collected and may
+/// Files and pipes that a child has in the place of our own: what goes through them is not collected and may
 /// be of any size. Our copies are closed as soon as the child has its own.
 #[derive(Debug, Default)]
 pub struct Files {
@@ -279,7 +279,7 @@ fn spawn(invocation: &Invocation, files: Files) -> Result<Spawned, SpawnError> {
         ours
     });
     if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), invocation.stdin.clone()) {
-        // A child that does not read its input is no fault of ours.
+        // A child that does not read its input is no fault of our own.
         thread::spawn(move || pipe.write_all(&bytes));
     }
     Ok((child, chunks, channel))

@@ -71,7 +71,7 @@ pub struct HowArgs {
     #[arg(long, value_name = "DURATION", value_parser = config::lock_timeout)]
     pub lock_timeout: Option<Duration>,
 
-    /// Run a step again, up to so many times, that waited for a lock in vain and was taken back.
+    /// Run a step again, up to so many times, that timed out waiting for a lock and was rolled back.
     #[arg(long, value_name = "N")]
     pub lock_retries: Option<u32>,
 

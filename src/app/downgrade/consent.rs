@@ -23,7 +23,7 @@ pub(super) fn judge(
     let lacking = forecast.lacking_consent(context);
     let at_stake = (request.how.yes && !lacking.is_empty()).then(|| forecast.refusal(&lacking));
     match (planned.ruled.refusal(), at_stake) {
-        // Told together, so that nobody mends the one to learn of the other.
+        // Told together, so that nobody fixes the one to learn of the other.
         (Some(refusal), Some(at_stake)) => Err(Failure {
             causes: [refusal.causes, at_stake.causes].concat(),
             hints: [refusal.hints, at_stake.hints].concat(),

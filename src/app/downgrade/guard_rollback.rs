@@ -1,4 +1,4 @@
-//! The run that takes back what a command under guard applied: its plan is where the database stood, and it ends
+//! The run that rolls back what a command under guard applied: its plan is where the database stood, and it ends
 //! with an exit code of its own.
 
 use super::restore_on_failure::{self, RestoreOutcome};
@@ -20,7 +20,7 @@ use rollback_core::revision::RevisionId;
 /// How many lines of a difference are worth showing before the advice.
 const SHOWN_LINES: usize = 20;
 
-/// What has to be taken back, and why.
+/// What has to be rolled back, and why.
 #[derive(Debug, Clone)]
 pub(crate) struct GuardRollback {
     /// Where the database stood.

@@ -59,7 +59,7 @@ pub(crate) struct Project {
     options: ProjectOptions,
     /// The project's directory.
     dir: PathBuf,
-    /// Where a process of ours runs the steps: locked for as long as it may be at one.
+    /// Where a process of our own runs the steps: locked for as long as it may be at one.
     held: Option<Arc<File>>,
 }
 

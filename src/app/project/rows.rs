@@ -31,7 +31,7 @@ impl StartRows {
 }
 
 impl Project {
-    /// Whether the database stands at a revision, as typed; at `base` where nothing is applied.
+    /// Whether the database is at a revision, as typed; at `base` where nothing is applied.
     pub(crate) fn is_at(&self, typed: &str) -> bool {
         let ids = self.rows.ids();
         if ids.is_empty() {

@@ -16,7 +16,7 @@ use rollback_database::{self, Database};
 use rollback_sql_files::engine::folder::{Folder, find};
 use rollback_sql_files::engine::history_table::Tables;
 
-/// Where the database is, if no setting of ours says so.
+/// Where the database is, if no setting of our own says so.
 const VARIABLES: [&str; 2] = ["SUPABASE_DB_URL", "DATABASE_URL"];
 
 /// A project of SQL files with its database.
@@ -106,7 +106,7 @@ fn read(
 
 impl OpenSqlProject {
     /// Finds the database and reads the folder. A folder that is not there is an empty one: what was registered
-    /// can be taken back without it.
+    /// can be rolled back without it.
     pub(crate) fn open(context: &CommandContext<'_>) -> Result<Self, Failure> {
         let facts = connection(context)?;
         let dialect = dialect(&facts)?;

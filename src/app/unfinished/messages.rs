@@ -148,7 +148,7 @@ pub(super) fn cannot_go_on(
         format!("{undo}, then")
     };
     failure = failure.hint(format!("{first}: {}", resume()));
-    // Only a revision at which it stands can be vouched for, and of a whole only the start or the end.
+    // Only a revision at which it stands can be accepted, and of a whole only the start or the end.
     let at = project
         .newest()
         .or_else(|| project.rows.ids().first())

@@ -22,7 +22,7 @@ use rollback_core::revision::RevisionId;
 use rollback_core::schema::Difference;
 use rollback_database::LeftoverSnapshot;
 
-/// An unfinished run, examined and planned anew.
+/// An unfinished run, examined and planned again.
 pub(crate) struct ResumedRun {
     pub(crate) plan: Plan,
     /// What is to be written as soon as the operator agrees.

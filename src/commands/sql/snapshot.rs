@@ -144,7 +144,7 @@ fn create(
     Ok(())
 }
 
-/// All snapshots, without the tables of ours.
+/// All snapshots, without the tables of our own.
 fn all(keeping: &mut HistoryWriter, lines: bool) -> Result<Vec<HistorySnapshot>, Failure> {
     let tables = keeping.project.tables.clone();
     let mut all = tables
@@ -207,7 +207,7 @@ fn schema(keeping: &mut HistoryWriter) -> Result<SchemaLines, Failure> {
     Ok(theirs(schema, keeping))
 }
 
-/// A schema without the tables of ours, which come and change with this program and not with the project.
+/// A schema without the tables of our own, which come and change with this program and not with the project.
 fn theirs(schema: SchemaLines, keeping: &HistoryWriter) -> SchemaLines {
     let qualified = keeping.project.dialect == Dialect::Postgres;
     let tables = &keeping.project.tables;

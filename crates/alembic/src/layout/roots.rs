@@ -22,7 +22,7 @@ pub fn roots_of(revisions: &[Revision]) -> Vec<PathBuf> {
     roots
 }
 
-/// The folder from which the module that a script directory is, or lies in, is imported.
+/// The folder from which the module that a script directory is, or is in, is imported.
 pub(super) fn above_package(directory: &Path) -> PathBuf {
     let is_package = |folder: &Path| folder.join("__init__.py").is_file();
     let mut folder = directory;

@@ -24,7 +24,7 @@ enum IdentifierValue {
 /// Why what a file declares cannot be told.
 type UnreadableIdentifier = String;
 
-/// Reads the identifiers of a module that lies in `path`.
+/// Reads the identifiers of a module that is in `path`.
 pub(super) fn read(module: &ModModule, path: &Path) -> Result<Revision, UnreadableIdentifier> {
     let mut names = Identifiers::default();
     names.spoil_globals(&module.body);

@@ -65,7 +65,7 @@ fn kind(file: &Path) -> FileKind {
     }
 }
 
-/// Whether what `x.pyc` is made of lies beside it.
+/// Whether what `x.pyc` is made of is beside it.
 fn has_source(file: &Path) -> bool {
     file.with_extension("py").exists()
 }

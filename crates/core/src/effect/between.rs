@@ -1,4 +1,4 @@
-//! What lies between two inventories.
+//! What is between two inventories.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Measure before you keep: what a step did to the database, and whether the plan announced it.
 //!
 //! An [`Inventory`] is noted before a step and again after it, on PostgreSQL both inside the step's transaction.
-//! [`Effect::between`] is what lies between them, and [`judge`] compares it with what the plan [`Announced`] and what
+//! [`Effect::between`] is what is between them, and [`judge`] compares it with what the plan [`Announced`] and what
 //! the operator agreed to ([`Consent`]). Nothing here talks to a database.
 
 mod announced;

@@ -256,7 +256,7 @@ pub trait Engine {
 }
 
 /// Hears of a sequence and decides inside its transactions whether it goes on. Each error is a sentence, upon
-/// which the engine takes back what is not committed.
+/// which the engine rolls back what is not committed.
 pub trait Judge: Listener {
     /// The one transaction of all steps is open, and nothing was done in it.
     fn begun(&mut self, _transaction: &mut dyn Queries) -> Result<(), String> {

@@ -170,7 +170,7 @@ impl Graph {
     ///
     /// `REV@PARENT` and `REV@base` are tried and nothing else: `PARENT`, `REV-1` and `REV@-1` have
     /// the same or more roots, so that they can never remove less. Which parent of a merge is named
-    /// matters: where one is an ancestor of another, naming it would take what lies between.
+    /// matters: where one is an ancestor of another, naming it would take what is between.
     fn narrowest_spelling(&self, applied: &FixedBitSet, node: Node) -> Spelling {
         let id = &self.revisions[node].id;
         if self.is_sequence {
@@ -202,7 +202,7 @@ impl Graph {
     }
 
     /// The version rows after a joint step: those that stay and what the step lays bare. In which
-    /// order Alembic takes such revisions cannot be foretold, but what is applied afterwards can.
+    /// order Alembic takes such revisions cannot be predicted, but what is applied afterwards can.
     fn take_rows_back(
         &self,
         rows: &mut BTreeSet<Node>,

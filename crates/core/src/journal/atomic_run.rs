@@ -93,7 +93,7 @@ impl AtomicRun {
     ) -> CrashState {
         let applied = graph.applied(heads);
         let stands_at = |heads: &Heads| applied == graph.applied(heads);
-        // Before the first intent nothing of ours can have happened.
+        // Before the first intent nothing of our own can have happened.
         let has_copy = self.copy.is_some() && run.in_flight.is_some();
         if stands_at(&self.heads) {
             let difference = Difference::between(self.schema.as_ref(), schema);

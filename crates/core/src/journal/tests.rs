@@ -240,7 +240,7 @@ fn a_schema_in_another_form_is_compared_with_none() {
             examine(&run_in_forms(entries.clone()), "b"),
             CrashState::OtherForm
         );
-        // What is vouched for is known whole.
+        // What is accepted is known whole.
         let accepted = Entry::Accepted {
             heads: heads(&["b"]),
             schema: ours.clone(),

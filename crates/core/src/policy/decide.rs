@@ -12,7 +12,7 @@ use crate::figures::count;
 use crate::finding_code::{FindingCode, Level};
 use crate::time;
 
-/// How far another machine's clock may be ahead of ours.
+/// How far another machine's clock may be ahead of our own.
 const SKEW: Duration = Duration::from_mins(1);
 
 impl Policy {

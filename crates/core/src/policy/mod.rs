@@ -79,7 +79,7 @@ pub struct Policy {
     pub require_validation: bool,
     /// How many steps at most. None at all is the rule of who only goes forward.
     pub max_steps: Option<usize>,
-    /// How old the release may be that is taken back.
+    /// How old the release may be that is rolled back.
     pub max_age: Option<Duration>,
     /// Findings of this level or worse are refused, whatever is allowed.
     pub deny_level: Option<Level>,

@@ -32,9 +32,9 @@ pub struct Situation {
     pub consent: ConsentSource,
     /// How many steps are to be taken.
     pub steps: usize,
-    /// The worst level that is foretold; [`Level::Unknown`] where no migration could be read.
+    /// The worst level that is predicted; [`Level::Unknown`] where no migration could be read.
     pub level: Option<Level>,
-    /// The codes of what is foretold.
+    /// The codes of what is predicted.
     pub codes: BTreeSet<FindingCode>,
     /// The backup that will be made first, and how far it will be proven; `None` where none will be.
     pub backup: Option<Verified>,

@@ -488,7 +488,7 @@ fn between(start: &str, end: &str) -> Option<f64> {
     Some(crate::journal::seconds(end.duration_since(start).ok()?))
 }
 
-/// What was said when a run was gone on with, as the end of a sentence.
+/// What was said when a run was resumed, as the end of a sentence.
 fn told_anew(said: &RunContext) -> String {
     let parts = [
         ("reason", &said.reason),

@@ -1,7 +1,7 @@
 //! The account of one run, read off its journal: what report.json, report.md, `history` and `show` say.
 //!
 //! The journal is the only truth. Whatever is told of a run is a function of its lines, so that a run which
-//! crashed has an account as well, and an old one can be told anew.
+//! crashed has an account as well, and an old one can be told again.
 
 mod builder;
 pub mod layout;
@@ -171,9 +171,9 @@ pub enum StepState {
     Done,
     /// The run ended in it.
     Failed,
-    /// It was done or begun, and was taken back.
+    /// It was done or begun, and was rolled back.
     TakenBack,
-    /// The operator vouched for the database after it had been begun.
+    /// The operator accepted the database after it had been begun.
     Accepted,
 }
 
@@ -188,7 +188,7 @@ pub struct ReportStep {
     pub message: Option<String>,
     /// The command line of the engine, or only its argument in old records.
     pub command: String,
-    /// What was foretold of it.
+    /// What was predicted of it.
     pub findings: Vec<RecordedFinding>,
     /// What became of it.
     pub state: StepState,

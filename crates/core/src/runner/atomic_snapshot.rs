@@ -8,7 +8,7 @@ use crate::outcome::{Difference, Outcome, Position, RunOutcome, SchemaLines, Ste
 use crate::plan::{Plan, Step};
 use crate::proof::RowEvidence;
 
-/// Records that steps are done only when all are: until then they may be taken back.
+/// Records that steps are done only when all are: until then they may be rolled back.
 struct Deferred<'a> {
     recorder: &'a mut dyn Recorder,
     done: Vec<(usize, StepDone, SchemaLines)>,

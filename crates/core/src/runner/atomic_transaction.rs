@@ -151,7 +151,7 @@ fn once(plan: &Plan, parts: &mut RunnerParts<'_>, before: Option<&SchemaLines>) 
         Checked::new(SCHEMA, (!faults.is_empty()).then(|| faults.join("; "))),
     ];
     if let Some((_, Cause::CheckFailed(found))) = seen.objection {
-        // An engine that commits what it was told to take back.
+        // An engine that commits what it was told to roll back.
         faults.extend(found);
     }
     let mut recorded = recorded;

@@ -302,7 +302,7 @@ struct SequenceState {
     effect: Option<Effect>,
     /// The end of the run, which was found in a pause.
     stopped: Option<Box<StoppedStep>>,
-    /// Why the running step is taken back.
+    /// Why the running step is rolled back.
     objection: Option<Cause>,
     /// Why the engine does not run the next step in this process.
     left: Option<String>,

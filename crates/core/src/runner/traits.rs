@@ -97,7 +97,7 @@ pub trait Verifier {
         None
     }
 
-    /// What was seen inside the last transaction does not count any more: it was taken back.
+    /// What was seen inside the last transaction does not count any more: it was rolled back.
     fn forget_inside(&mut self) {}
 
     /// Everything else that is checked after a step whose version rows are right. `seen` is the data if it was
@@ -117,7 +117,7 @@ pub trait Verifier {
     }
 
     /// Measures and judges what the step did, inside its transaction right before the commit. The error is a
-    /// sentence, and the step is taken back.
+    /// sentence, and the step is rolled back.
     fn measure(
         &mut self,
         _index: usize,
@@ -136,7 +136,7 @@ pub trait Verifier {
         false
     }
 
-    /// Counts what a step that was taken back would have lost. What is left of the surprises; those that cost
+    /// Counts what a step that was rolled back would have lost. What is left of the surprises; those that cost
     /// nothing are agreed to from now on.
     fn confirm(&mut self, surprises: Vec<Surprise>) -> Vec<Surprise> {
         surprises
@@ -200,12 +200,12 @@ pub trait Recorder {
     }
 
     /// All steps of a whole are done and will be kept now, each with the schema after it. The error has
-    /// everything taken back.
+    /// everything rolled back.
     fn committing(&mut self, _steps: &[(StepDone, SchemaLines)]) -> Result<(), String> {
         Ok(())
     }
 
-    /// Everything that was done of a whole was taken back, and that is proven.
+    /// Everything that was done of a whole was rolled back, and that is proven.
     fn taken_back(&mut self) -> Result<(), String> {
         Ok(())
     }
@@ -219,7 +219,7 @@ pub trait Events {
     /// Before a step: these sessions have been in a transaction for long.
     fn open_transactions(&mut self, _sessions: &[Blocker]) {}
 
-    /// A step that waited for a lock in vain was taken back by the server, and is run once more.
+    /// A step that timed out waiting for a lock was rolled back by the server, and is run once more.
     fn lock_retry(&mut self, _index: usize, _attempt: u32, _of: u32, _blockers: &[Blocker]) {}
 
     /// Something that is wrong, and not by the step: a sentence.

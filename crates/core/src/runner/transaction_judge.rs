@@ -28,7 +28,7 @@ pub(super) struct TransactionJudge<'a> {
     schema: Option<SchemaLines>,
     /// Those that are done, each with the schema after it.
     applied: Vec<(StepDone, SchemaLines)>,
-    /// Why everything is taken back, and at which step.
+    /// Why everything is rolled back, and at which step.
     objection: Option<(usize, Cause)>,
     since: Instant,
 }

@@ -170,7 +170,7 @@ pub trait BackupDriver {
         Ok(Ready::default())
     }
 
-    /// Makes the database what it was: everything of ours in it is replaced, but for objects that the backup
+    /// Makes the database what it was: everything of our own in it is replaced, but for objects that the backup
     /// left out. In one transaction if the server can, so that an error leaves it as it was
     /// ([`is_atomic`](Self::is_atomic)).
     fn restore(

@@ -30,7 +30,7 @@ use rollback_core::revision::{Heads, RevisionId};
 /// A megabyte at a time where pages are as large as usual: the bar moves, and a Ctrl-C is noticed.
 const PAGES: i32 = 256;
 
-/// How often somebody else's write may have the copy begin anew before writers have to wait for it.
+/// How often somebody else's write may have the copy begin again before writers have to wait for it.
 const RESTARTS: u32 = 3;
 
 /// The file of a rehearsal.
@@ -110,7 +110,7 @@ impl SqliteBackups {
                 _ => return Err(self.in_use()),
             }
             failpoint::point(course.name);
-            // Each step copies something, unless it has to begin anew.
+            // Each step copies something, unless it has to begin again.
             if copied <= done {
                 restarts += 1;
                 if restarts == RESTARTS {

@@ -1,4 +1,4 @@
-//! SQL that comes from a schema or a migration and is put into a question of ours.
+//! SQL that comes from a schema or a migration and is put into a question of our own.
 //!
 //! It is let through only where it can do nothing but compute: one statement stays one, and no
 //! function is called that is not known to be harmless.

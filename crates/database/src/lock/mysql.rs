@@ -1,6 +1,6 @@
 //! MySQL and MariaDB: `GET_LOCK`, which holds for the server, under a name of the database.
 //!
-//! Nothing that another session may read shows a text of ours: its user variables are private, its
+//! Nothing that another session may read shows a text of our own: its user variables are private, its
 //! processlist entry shows a running statement only. But everybody may ask who holds a named lock, and a
 //! session may hold many (MySQL 5.7.5, MariaDB 10.0.2). So the claim is spelled in locks, one for each bit
 //! that is set, under names that hold the connection's id.

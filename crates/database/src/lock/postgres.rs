@@ -23,7 +23,7 @@ pub(in super::super) struct PostgresLock {
 }
 
 impl PostgresLock {
-    /// Opens the session, under the claim as its name. `reader` is another connection of ours, and
+    /// Opens the session, under the claim as its name. `reader` is another connection of our own, and
     /// tells whether there is a server behind each.
     pub(in super::super) fn open(
         options: Vec<PgConnectOptions>,
@@ -150,7 +150,7 @@ fn ours() -> String {
     )
 }
 
-/// Whether two open connections of ours, asked in turn for their server processes, share one or change
+/// Whether two open connections of our own, asked in turn for their server processes, share one or change
 /// it. An idle pooler gives both the one that was used last; a busy one gives the same connection
 /// another one each time.
 fn shared(ours: &[Option<String>], others: &[Option<String>]) -> bool {

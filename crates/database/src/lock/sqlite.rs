@@ -29,7 +29,7 @@ pub(in super::super) struct SqliteLock {
     locked: Option<DatabaseIdentity>,
 }
 
-/// The lock file of a database: beside the file itself, wherever a link to it lies.
+/// The lock file of a database: beside the file itself, wherever a link to it is.
 pub(in super::super) fn path_of(database: &Path) -> PathBuf {
     let real = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
     let mut path = real.into_os_string();
@@ -162,7 +162,7 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// What lies at the path of the database; `None` if nothing does.
+/// What is at the path of the database; `None` if nothing does.
 fn identity_of(database: &Path) -> Option<DatabaseIdentity> {
     let metadata = fs::metadata(database).ok()?;
     Some(file_identity(&metadata, None))
@@ -171,7 +171,7 @@ fn identity_of(database: &Path) -> Option<DatabaseIdentity> {
 /// Who wrote the claim, which is the first line. The second is the identity of the file that was locked.
 fn holder(file: &mut File, here: Option<&DatabaseIdentity>) -> Holder {
     let mut bytes = Vec::new();
-    // Nobody's claim is longer; whatever else lies there need not be read whole.
+    // Nobody's claim is longer; whatever else is there need not be read whole.
     let read = file.take(1024).read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes);
     let mut lines = text.lines();

@@ -22,7 +22,7 @@ pub(super) fn key(
         Some(on) if within && !(dialect != Dialect::Postgres && kind == Object::Trigger) => {
             Key::within(&on.key(), kind, &name.key())
         }
-        // An index lies in the schema of its table.
+        // An index is in the schema of its table.
         Some(on) if kind == Object::Index => Key::new(class, &on.key_beside(&name.last().folded)),
         _ => Key::new(class, &name.key()),
     }

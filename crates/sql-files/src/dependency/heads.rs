@@ -1,4 +1,4 @@
-//! What the head of a statement names: the object that it makes or changes, and what that lies in.
+//! What the head of a statement names: the object that it makes or changes, and what that is in.
 
 use super::object_index::{Key, ObjectClass};
 use super::scan::{Scan, table_and_column};

@@ -147,7 +147,7 @@ fn run(execution: &mut dyn Execution, sql: &str) -> Result<TextRows, RunError> {
     execution.run(sql, &mut always)
 }
 
-/// A refusal of ours, in the form of one of the server's.
+/// A refusal of our own, in the form of one of the server's.
 fn refused(reason: String) -> RunError {
     RunError {
         kind: RunErrorKind::Refused,

@@ -69,7 +69,7 @@ pub struct InterruptedStep {
     pub migration: RevisionId,
     /// The statement that was sent, and of which it is not known whether it was done: its place and SHA-256.
     pub in_flight: Option<(usize, String)>,
-    /// The operator vouches for the schema as it is.
+    /// The operator accepts the schema as it is.
     pub vouched: bool,
     /// How many of its statements are done, as was seen before the plan.
     pub done: usize,

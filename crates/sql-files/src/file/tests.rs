@@ -418,7 +418,7 @@ fn sections_of_other_tools_are_both_ways() {
                    -- +goose StatementEnd\n-- +goose Down\n-- +goose StatementBegin\nDROP FUNCTION f();\n\
                    -- +goose StatementEnd\n";
     assert!(sql_of(routine).1.contains("DROP FUNCTION f();"));
-    // What cannot be taken back has an empty section.
+    // What cannot be rolled back has an empty section.
     let nothing = "-- migrate:up\nSELECT 1;\n-- migrate:down\n\n";
     assert_eq!(read_as(nothing, Postgres).unwrap().rollback, None);
     assert!(!has_mark("-- migrate:up\nSELECT 1;\n"));

@@ -213,7 +213,7 @@ fn add_constraint(
         Dialect::Postgres => {
             let takes_an_index = definition.find(&["USING INDEX"]).filter(|at| {
                 let mut reader = Reader { at: at + 2, ..definition };
-                // `USING INDEX TABLESPACE` says where a new one lies.
+                // `USING INDEX TABLESPACE` says where a new one is.
                 !reader.says("TABLESPACE") && reader.part().is_some()
             });
             if let Some(at) = takes_an_index {

@@ -13,7 +13,7 @@ fn to_write(path: &Path) -> io::Result<File> {
     own(path, OpenOptions::new().create(true).append(true))
 }
 
-/// Red when a link, a second name, a FIFO or a folder is opened as a file of ours.
+/// Red when a link, a second name, a FIFO or a folder is opened as a file of our own.
 #[test]
 fn what_is_no_ordinary_file_of_ours_is_refused_and_left_as_it_is() {
     let here = here();

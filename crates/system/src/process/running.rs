@@ -103,7 +103,7 @@ impl Running {
         !matches!(self.watch.child.try_wait(), Ok(None))
     }
 
-    /// Says a line and hands a file over with it. The child is watched anew, and by these limits.
+    /// Says a line and hands a file over with it. The child is watched again, and by these limits.
     pub(super) fn begin(
         &mut self,
         line: &str,

@@ -67,7 +67,7 @@ pub(super) struct PostgresLoad<'a> {
 /// A load that did not come to its end.
 pub(super) struct FailedLoad {
     pub(super) error: BackupError,
-    /// Whether the server may have committed all the same.
+    /// Whether the server may have committed anyway.
     pub(super) commit_sent: bool,
     /// The transaction, where the server named it.
     pub(super) xid: Option<u64>,
@@ -345,7 +345,7 @@ pub(super) fn kept(
             }
         };
     }
-    // Those of ours that the backup does not have go with all that is in them.
+    // Those of our own that the backup does not have go with all that is in them.
     let in_backup = listing::extensions(list);
     mine.retain(|name| !in_backup.contains(&name.as_str()));
     for name in mine {

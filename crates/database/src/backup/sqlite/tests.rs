@@ -257,7 +257,7 @@ fn whoever_holds_the_file_keeps_a_restore_out_and_nothing_is_changed() {
     }
 }
 
-/// In the old mode writers of a file have the copy begin anew. At last they have to wait, and it is of one
+/// In the old mode writers of a file have the copy begin again. At last they have to wait, and it is of one
 /// moment: both tables have as many rows.
 #[test]
 fn a_copy_is_of_one_moment_whoever_writes_meanwhile() {

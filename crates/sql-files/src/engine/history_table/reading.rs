@@ -171,7 +171,7 @@ fn record(row: Vec<Option<String>>) -> Result<HistoryRecord, RunError> {
     })
 }
 
-/// What others have put there under a name of ours, in a form that is not ours, stays with what is theirs.
+/// What others have put there under a name of our own, in a form that is not ours, stays with what is theirs.
 fn read_metadata(text: &str) -> Metadata {
     serde_json::from_str(text).unwrap_or_else(|_| Metadata {
         others: serde_json::from_str(text).unwrap_or_default(),

@@ -277,7 +277,7 @@ impl Tables {
     /// `column`, which holds an object, with the members of another one in it; a null takes a member away.
     fn patched(&self, column: &str, patch: &Value) -> String {
         match self.dialect {
-            // Both as in RFC 7396. The members of ours are no objects but for one, which is whole or gone.
+            // Both as in RFC 7396. The members of our own are no objects but for one, which is whole or gone.
             Dialect::MySql => format!(
                 "json_merge_patch(coalesce({column}, '{{}}'), {})",
                 self.text(&patch.to_string())

@@ -1,6 +1,6 @@
-//! A script that no transaction can take back, one statement after the other.
+//! A script that no transaction can roll back, one statement after the other.
 //!
-//! A statement that can be taken back shares a transaction with the note that it is done. Another one is followed by
+//! A statement that can be rolled back shares a transaction with the note that it is done. Another one is followed by
 //! that note; if the program dies between the two, the schema tells which of them was the last.
 
 use super::step::{SqlStep, StepError};

@@ -11,7 +11,7 @@ use rollback_core::plan::Step as Planned;
 use rollback_core::query::{Execution, Queries, QueryError, RunError, TextRows};
 use rollback_core::revision::RevisionId;
 
-/// What a judge asks is taken back to here.
+/// What a judge asks is rolled back to here.
 const HERE: &str = "rollback_look";
 
 /// A script may set something for its session, which is not for the next one.

@@ -30,7 +30,7 @@ pub(super) enum StepError {
         text: String,
         error: RunError,
     },
-    /// A text of ours; completes "cannot ...".
+    /// A text of our own; completes "cannot ...".
     Ours(&'static str, RunError),
     /// Something else, in one sentence.
     Said(String),
@@ -115,7 +115,7 @@ impl<'b, 'a> SqlStep<'b, 'a> {
         }
     }
 
-    /// Something of ours; `what` completes "cannot ...".
+    /// Something of our own; `what` completes "cannot ...".
     pub(super) fn ours(&mut self, what: &'static str, sql: &str) -> Result<TextRows, StepError> {
         self.run(sql).map_err(|error| StepError::Ours(what, error))
     }
@@ -192,7 +192,7 @@ impl<'b, 'a> SqlStep<'b, 'a> {
         let Err(trouble) = ended else {
             return StatementOutcome::Ran(run);
         };
-        // Of a text of ours that failed it is the next statement that is not to be had.
+        // Of a text of our own that failed it is the next statement that is not available.
         run.statement = run.kept.map(|(done, of)| (of.min(done + 1), of));
         run.ended = Ended::Exited(1);
         let error = match trouble {
@@ -246,13 +246,13 @@ impl<'b, 'a> SqlStep<'b, 'a> {
 
 /// What became of a step.
 pub(super) enum StatementOutcome {
-    /// It came to its end, was ended, or waited for a lock in vain.
+    /// It came to its end, was ended, or timed out waiting for a lock.
     Ran(StepRun),
     /// The connection is gone.
     Broke(StepRun),
     /// The server refused something, and is told so.
     Failed(StepRun),
-    /// It was not gone on with, and why.
+    /// It was not resumed, and why.
     Said(String),
 }
 
@@ -261,7 +261,7 @@ impl StatementOutcome {
         matches!(self, Self::Ran(run) if run.ended == Ended::Exited(0))
     }
 
-    /// For the runner. Of a text of ours that failed, the reason is the whole account.
+    /// For the runner. Of a text of our own that failed, the reason is the whole account.
     pub(super) fn told(self) -> Result<StepRun, EngineError> {
         match self {
             Self::Said(sentence) => Err(not_run(sentence)),
