@@ -4,6 +4,7 @@ use super::calls::Arguments;
 use super::interpreter::{Evaluated, Interpreter};
 use super::sqlalchemy_objects::{ColumnValue, Mentions, Row, SqlaObject};
 use super::value::{Binding, Class, Function, UNKNOWN, Value};
+use crate::SideEffect;
 use rollback_core::operation::{Operation, RowChange};
 use ruff_python_ast::name::Name;
 use std::rc::Rc;
@@ -29,7 +30,7 @@ impl Interpreter<'_> {
                     None => self.attribute_through(&instance.class, object, name)?,
                 };
                 Ok(match value {
-                    Value::None if instance.shared => UNKNOWN,
+                    Value::None if instance.shared => Value::Unknown(true),
                     value => value,
                 })
             }
@@ -41,7 +42,9 @@ impl Interpreter<'_> {
                 _ => UNKNOWN,
             }),
             Value::Unknown(live) => Ok(Value::Unknown(*live)),
-            Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) => Ok(UNKNOWN),
+            // The program around the migrations may have put something else there.
+            Value::None => Ok(Value::Unknown(true)),
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => Ok(UNKNOWN),
             other => Ok(Value::Method(Rc::new((other.clone(), name.into())))),
         }
     }
@@ -78,7 +81,8 @@ impl Interpreter<'_> {
                     Err(()) if self.row_of(class).is_some() => {
                         Ok(Value::thing(SqlaObject::Expression(Vec::new())))
                     }
-                    _ => Ok(UNKNOWN),
+                    _ if class.is_plain() => Ok(UNKNOWN),
+                    _ => Ok(Value::Unknown(true)),
                 },
             },
         }
@@ -117,7 +121,14 @@ impl Interpreter<'_> {
             }
             Ok(Some(value)) => Ok(value),
             _ if name == "__class__" => Ok(Value::Class(Rc::clone(class))),
-            _ => Ok(UNKNOWN),
+            _ => match class.member("__getattr__") {
+                Ok(Some(Value::Function(function))) => {
+                    let bound = Value::Bound(Rc::new((object.clone(), function)));
+                    self.call(&bound, Arguments::of(vec![Value::text(name)]))
+                }
+                _ if class.is_plain() => Ok(UNKNOWN),
+                _ => Ok(Value::Unknown(true)),
+            },
         }
     }
 
@@ -340,6 +351,17 @@ impl Interpreter<'_> {
                         sql: None,
                     })?;
                 }
+            }
+            Value::Module(module) => {
+                let mut names = module.names.borrow_mut();
+                names.retain(|(own, _)| own.as_str() != name);
+                names.push((Name::from(name), value.blurred()));
+            }
+            Value::Foreign(own) if !super::harmless::is_harmless(own) => {
+                self.unknown(
+                    format!("what is put in place of {own}.{name}"),
+                    SideEffect::Schema,
+                )?;
             }
             _ => {}
         }

@@ -171,7 +171,12 @@ impl Interpreter<'_> {
             ))));
         }
         Ok(Some(match (name, first) {
-            ("print" | "setattr" | "delattr" | "input", _) if name != "setattr" => Value::None,
+            ("print" | "delattr", _) => Value::None,
+            // The engine has no terminal to read from.
+            ("input", _) => {
+                let words = "EOF when reading a line";
+                return Err(self.exception("EOFError", Some(words.to_owned())));
+            }
             ("setattr", Some(object)) => {
                 let value = arguments.positional.get(2).cloned().unwrap_or(UNKNOWN);
                 let object = object.clone();
@@ -369,7 +374,7 @@ impl Interpreter<'_> {
                 Some((class, this)) => {
                     Value::thing(SqlaObject::Super(Rc::clone(class), this.clone()))
                 }
-                None => UNKNOWN,
+                None => Value::Unknown(true),
             },
             ("type", Some(Value::Instance(instance))) => Value::Class(Rc::clone(&instance.class)),
             ("type", Some(Value::Text(name))) if arguments.positional.len() == 3 => {
@@ -459,7 +464,11 @@ impl Interpreter<'_> {
         for item in items {
             let doubt = u32::from(!item.certain);
             self.doubt += doubt;
-            let made = self.call(function, Arguments::of(vec![item.value.clone()]));
+            let made = if function.is_none() {
+                Ok(item.value.clone())
+            } else {
+                self.call(function, Arguments::of(vec![item.value.clone()]))
+            };
             self.doubt -= doubt;
             let made = made?;
             if map {

@@ -1,5 +1,6 @@
 //! Calls, and what is defined to be called.
 
+use super::harmless;
 use super::interpreter::{Evaluated, Interpreter};
 use super::sqlalchemy_objects::{Generator, SqlaObject};
 use super::value::{Class, Code, Function, Instance, Item, Scope, UNKNOWN, Value};
@@ -35,6 +36,20 @@ const COLLECTING: &[&str] = &[
     "update",
     "values",
 ];
+
+/// What a call is handed.
+struct Handed {
+    /// What its arguments may be used to change.
+    effects: SideEffect,
+    /// The code among them, which may be run.
+    code: Vec<Value>,
+}
+
+impl Handed {
+    fn is_nothing(&self) -> bool {
+        self.effects == SideEffect::Nothing && self.code.is_empty()
+    }
+}
 
 /// The arguments of a call.
 #[derive(Debug, Default, Clone)]
@@ -78,17 +93,17 @@ impl Arguments {
             .chain(self.named.iter().map(|(_, value)| value))
     }
 
-    /// Whether one leads to the database.
-    pub(super) fn is_live(&self) -> bool {
-        self.values().any(Value::is_live)
-    }
-
     /// What code that is handed them may change.
-    pub(super) fn side_effects(&self) -> SideEffect {
-        self.values()
-            .map(Value::side_effects)
-            .max()
-            .unwrap_or(SideEffect::Nothing)
+    fn handed(&self) -> Handed {
+        let effects = self.values().map(Value::side_effects).max();
+        Handed {
+            effects: effects.unwrap_or(SideEffect::Nothing),
+            code: self
+                .values()
+                .filter(|value| value.is_code())
+                .cloned()
+                .collect(),
+        }
     }
 
     /// A flag: `None` where it is not given, `Some(None)` where it is not known.
@@ -109,7 +124,7 @@ impl Interpreter<'_> {
         let arguments = self.arguments(call)?;
         self.at(call.range().start());
         // Asked before, as the call takes them; a constant is the usual case.
-        let handed = arguments.side_effects();
+        let handed = arguments.handed();
         let result = match name {
             Some(name) => self.call_method(&object, name, arguments)?,
             None => self.call_value(&object, arguments)?,
@@ -122,49 +137,39 @@ impl Interpreter<'_> {
             &object,
             name.map(ruff_python_ast::name::Name::as_str),
             handed,
-            &call.func,
+            &self.written(&call.func),
         )
     }
 
-    /// A call that cannot be followed.
-    pub(super) fn opaque(
+    /// A call that cannot be followed: of nothing harmless, it may do anything.
+    fn opaque(
         &mut self,
         object: &Value,
         name: Option<&str>,
-        handed: SideEffect,
-        function: &Expr,
+        handed: Handed,
+        written: &str,
     ) -> Evaluated {
-        let missing = match object {
-            Value::Foreign(foreign) => self.project.owns(foreign),
-            _ => false,
-        };
-        let extent = object.side_effects().max(handed);
-        let live = extent > SideEffect::Nothing;
-        let harmless = match object {
-            Value::Foreign(foreign) => super::packages::is_harmless(foreign),
-            Value::Thing(thing) => matches!(
-                &**thing,
-                SqlaObject::Inspector
-                    | SqlaObject::Row(_)
-                    | SqlaObject::Rows(_)
-                    | SqlaObject::Dialect
-            ),
-            // What is no connection and holds none: collections do nothing to what is put into them.
-            Value::Unknown(false) => name.is_some_and(|name| COLLECTING.contains(&name)),
-            // A list does nothing to what is put into it.
-            Value::List(_) | Value::Set(_) | Value::Dict(_) | Value::Tuple(_) => true,
-            _ => false,
-        };
-        if (live || missing) && !harmless {
-            let written = self.written(function);
-            self.risks += 1;
-            // Code of the project that is not at hand finds its own way to the database.
-            let extent = if missing { SideEffect::Schema } else { extent };
-            self.unknown(format!("the call of {written}"), extent)?;
-            return Ok(Value::Unknown(live));
-        }
         self.risks += 1;
-        Ok(UNKNOWN)
+        if is_harmless_call(object, name, &handed) {
+            // Such as the `default` of `json.dumps`.
+            for code in &handed.code {
+                let value = Value::Unknown(handed.effects > SideEffect::Nothing);
+                let arguments = Arguments::of(vec![value; 4]);
+                self.perhaps(|machine| machine.call(code, arguments))?;
+            }
+            return Ok(UNKNOWN);
+        }
+        let extent = match object {
+            // It finds its own way to the database.
+            Value::Foreign(_) | Value::None => SideEffect::Schema,
+            _ => object.side_effects().max(handed.effects),
+        };
+        // What a module does while it is imported is done before the step, and not by it.
+        if !self.is_importing() || handed.effects == SideEffect::Schema {
+            let extent = extent.max(SideEffect::Rows);
+            self.unknown(format!("the call of {written}"), extent)?;
+        }
+        Ok(Value::Unknown(true))
     }
 
     pub(super) fn arguments(&mut self, call: &ExprCall) -> Evaluated<Arguments> {
@@ -196,16 +201,12 @@ impl Interpreter<'_> {
         })
     }
 
-    /// Calls a value; what cannot be followed gives an unknown value.
+    /// Calls a value that nobody wrote a call of, such as a property or what `map` is given.
     pub(super) fn call(&mut self, function: &Value, arguments: Arguments) -> Evaluated {
-        let live = function.is_live() || arguments.is_live();
-        if let Some(value) = self.call_value(function, arguments)? {
-            Ok(value)
-        } else {
-            if live {
-                self.unknown("a call", SideEffect::Schema)?;
-            }
-            Ok(Value::Unknown(live))
+        let handed = arguments.handed();
+        match self.call_value(function, arguments)? {
+            Some(value) => Ok(value),
+            None => self.opaque(function, None, handed, "what is not known before"),
         }
     }
 
@@ -261,8 +262,8 @@ impl Interpreter<'_> {
             .filter(|other| same_code(other, function))
             .count();
         if running >= RECURSION && (self.doubt > 0 || running > 30) {
-            // What it does was seen on the rounds before.
-            return Ok(Value::Unknown(arguments.is_live()));
+            self.unknown("a function that calls itself", SideEffect::Schema)?;
+            return Ok(Value::Unknown(true));
         }
         let scope = self.bind(function, receiver, arguments);
         if function.generator {
@@ -346,14 +347,11 @@ impl Interpreter<'_> {
             return scope;
         };
         let default = |name: &str| {
-            if arguments.open {
-                return UNKNOWN;
+            let defaults = &function.defaults;
+            match defaults.iter().find(|(own, _)| own.as_str() == name) {
+                Some((_, value)) if !arguments.open => value.clone(),
+                _ => Value::Unknown(true),
             }
-            function
-                .defaults
-                .iter()
-                .find(|(own, _)| own.as_str() == name)
-                .map_or(UNKNOWN, |(_, value)| value.clone())
         };
         let mut positional = arguments.positional.iter();
         let mut taken: Vec<&str> = Vec::new();
@@ -451,12 +449,41 @@ impl Interpreter<'_> {
             arguments.positional.insert(0, value.clone());
             self.call_function(&function, Some(&value), &arguments)?;
         } else {
+            if !class.is_plain() && self.row_of(class).is_none() {
+                // A class that it derives from is not in sight.
+                let handed = arguments.handed();
+                return self.opaque(&Value::Class(Rc::clone(class)), None, handed, &class.name);
+            }
             let mut attributes = instance.attributes.borrow_mut();
             for (name, given) in &arguments.named {
                 attributes.push((name.as_ref().into(), given.clone()));
             }
         }
         Ok(value)
+    }
+}
+
+/// Whether a call that is not followed does nothing to the database.
+fn is_harmless_call(object: &Value, name: Option<&str>, handed: &Handed) -> bool {
+    match (object, name) {
+        (Value::Foreign(foreign), _) => {
+            harmless::is_harmless(foreign) || harmless::is_maker(foreign) && handed.is_nothing()
+        }
+        // What was read or computed: texts, numbers, collections.
+        (Value::Unknown(false), Some(name)) => {
+            harmless::is_reading(name) && (handed.is_nothing() || COLLECTING.contains(&name))
+        }
+        (
+            Value::Text(_) | Value::Holed(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_),
+            _,
+        ) => true,
+        (Value::List(_) | Value::Set(_) | Value::Dict(_) | Value::Tuple(_), _) => true,
+        (Value::Method(method), _) => !method.0.is_live(),
+        (Value::Thing(thing), Some(_)) => matches!(
+            &**thing,
+            SqlaObject::Inspector | SqlaObject::Row(_) | SqlaObject::Rows(_) | SqlaObject::Dialect
+        ),
+        _ => false,
     }
 }
 

@@ -23,6 +23,9 @@ impl Interpreter<'_> {
         let mut result: Option<Value> = None;
         for (operator, right) in compare.ops.iter().zip(&compare.comparators) {
             let right = self.evaluate(right)?;
+            if !matches!(operator, CmpOp::Is | CmpOp::IsNot) {
+                self.overloaded(&[&left, &right])?;
+            }
             let value = self.compare(&left, *operator, &right)?;
             if value.truth() == Some(false) {
                 return Ok(Value::Bool(false));

@@ -1,10 +1,12 @@
 //! Functions, classes and imports.
 
+use super::calls::Arguments;
 use super::interpreter::{Evaluated, Interpreter};
 use super::value::{Binding, Class, Code, Function, Scope, Value};
 use ruff_python_ast::{
     Expr, ExprLambda, Parameters, Stmt, StmtClassDef, StmtFunctionDef, StmtImport, StmtImportFrom,
 };
+use ruff_text_size::Ranged;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
@@ -87,6 +89,7 @@ impl Interpreter<'_> {
     /// `def`.
     pub(super) fn define(&mut self, function: &StmtFunctionDef) -> Evaluated<()> {
         let mut binding = Binding::Plain;
+        let mut others = Vec::new();
         for decorator in &function.decorator_list {
             let name = match &decorator.expression {
                 Expr::Name(name) => name.id.as_str(),
@@ -101,13 +104,13 @@ impl Interpreter<'_> {
                 "staticmethod" => binding = Binding::Static,
                 // `@name.setter` would hide the property itself.
                 "setter" | "deleter" | "expression" | "overload" => return Ok(()),
-                _ => {}
+                _ => others.push(&decorator.expression),
             }
         }
         let defaults = self.defaults(&function.parameters)?;
         let module = Rc::clone(&self.here.module);
         let code = module.function(function);
-        let value = Value::Function(Rc::new(Function {
+        let mut value = Value::Function(Rc::new(Function {
             generator: yields(&code.body),
             code: Code::Definition(code),
             module,
@@ -116,8 +119,19 @@ impl Interpreter<'_> {
             binding,
             owner: RefCell::new(Weak::new()),
         }));
+        for decorator in others.into_iter().rev() {
+            value = self.decorate(decorator, value)?;
+        }
         self.assign(&function.name.id, value);
         Ok(())
+    }
+
+    /// What a decorator makes of a function or class: what it returns, if it is followed.
+    fn decorate(&mut self, decorator: &Expr, value: Value) -> Evaluated {
+        let made = self.evaluate(decorator)?;
+        self.at(decorator.range().start());
+        let decorated = self.call_value(&made, Arguments::of(vec![value]))?;
+        Ok(decorated.unwrap_or(Value::Unknown(true)))
     }
 
     /// `class`.
@@ -197,7 +211,16 @@ impl Interpreter<'_> {
                 *function.owner.borrow_mut() = Rc::downgrade(&made);
             }
         }
-        self.assign(&class.name.id, Value::Class(made));
+        let mut value = Value::Class(made);
+        for decorator in class.decorator_list.iter().rev() {
+            value = match self.decorate(&decorator.expression, value.clone())? {
+                // One that is not followed registers the class, or adds to it.
+                Value::Unknown(_) if !dataclass => Value::Unknown(true),
+                Value::Unknown(_) => value,
+                decorated => decorated,
+            };
+        }
+        self.assign(&class.name.id, value);
         Ok(())
     }
 
@@ -231,10 +254,15 @@ impl Interpreter<'_> {
             if name == "*" {
                 continue;
             }
-            let value = match &source {
+            let mut value = match &source {
                 Some(source) => self.attribute_of_module(source, name)?,
                 None => None,
             };
+            if value.is_none() && import.level > 0 {
+                // A folder without `__init__.py` holds modules too.
+                let dotted = format!("{dotted}.{name}");
+                value = self.module_named(dotted.trim_start_matches('.'), import.level, &module);
+            }
             let value = value.unwrap_or_else(|| {
                 let dots = ".".repeat(import.level.min(10) as usize);
                 Value::Foreign(format!("{dots}{dotted}.{name}").into())
@@ -262,12 +290,28 @@ impl Interpreter<'_> {
                 {
                     return Ok(Some(Value::Module(inner)));
                 }
+                if !name.starts_with("__")
+                    && let Some(function @ Value::Function(_)) =
+                        self.global(namespace, "__getattr__")?
+                {
+                    let arguments = Arguments::of(vec![Value::text(name)]);
+                    return self.call(&function, arguments).map(Some);
+                }
                 Ok(None)
             }
-            Value::Foreign(dotted) => Ok(Some(match (&**dotted, name) {
-                ("typing" | "typing_extensions", "TYPE_CHECKING") => Value::Bool(false),
-                _ => Value::Foreign(format!("{dotted}.{name}").into()),
-            })),
+            Value::Foreign(dotted) => {
+                if name == "TYPE_CHECKING" && dotted.starts_with("typing") {
+                    return Ok(Some(Value::Bool(false)));
+                }
+                // A module of a namespace package, which has no `__init__.py`.
+                let dotted = format!("{dotted}.{name}");
+                let path = self.project.find(&dotted);
+                let found = path.and_then(|path| self.project.namespace(&path).ok());
+                Ok(Some(found.map_or_else(
+                    || Value::Foreign(dotted.into()),
+                    Value::Module,
+                )))
+            }
             _ => Ok(None),
         }
     }

@@ -27,7 +27,10 @@ impl Interpreter<'_> {
                 self.step()?;
                 match self.lookup(&name.id)? {
                     Some(value) => Ok(value),
-                    None => Ok(UNKNOWN),
+                    // `__file__`.
+                    None if name.id.starts_with("__") => Ok(UNKNOWN),
+                    // Calling it is unknown: nobody knows a function of that name.
+                    None => Ok(Value::Foreign(format!("?.{}", name.id).into())),
                 }
             }
             _ => self.nested(1, |machine| machine.evaluate_nested(expression)),
@@ -47,11 +50,13 @@ impl Interpreter<'_> {
                     return self.slice(&object, slice);
                 }
                 let key = self.evaluate(&subscript.slice)?;
+                self.overloaded(&[&object])?;
                 self.element(&object, &key)
             }
             Expr::BinOp(operation) => {
                 let left = self.evaluate(&operation.left)?;
                 let right = self.evaluate(&operation.right)?;
+                self.overloaded(&[&left, &right])?;
                 Ok(self.combine(&left, operation.op, &right))
             }
             Expr::BoolOp(operation) => self.evaluate_and_or(operation),
@@ -106,20 +111,20 @@ impl Interpreter<'_> {
                     Some(value) => self.evaluate(value)?,
                     None => Value::None,
                 };
-                self.give(value);
-                Ok(UNKNOWN)
+                self.give(value)
             }
             Expr::YieldFrom(values) => {
                 let values = self.evaluate(&values.value)?;
                 if let Some((items, _)) = self.elements(&values)? {
                     for item in items {
-                        self.give(item.value);
+                        self.give(item.value)?;
                     }
                 } else {
                     let element = self.element_of(&values)?;
                     self.doubt += 1;
-                    self.give(element);
+                    let given = self.give(element);
                     self.doubt -= 1;
+                    given?;
                 }
                 Ok(UNKNOWN)
             }
@@ -129,14 +134,6 @@ impl Interpreter<'_> {
                 self.evaluate(&value.value)
             }
             _ => Ok(UNKNOWN),
-        }
-    }
-
-    pub(super) fn give(&mut self, value: Value) {
-        let certain = self.doubt <= self.scope.born && self.maybe.is_none();
-        let mut yielded = self.scope.yielded.borrow_mut();
-        if yielded.len() < SIZE {
-            yielded.push(Item { value, certain });
         }
     }
 

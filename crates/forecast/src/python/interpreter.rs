@@ -1,7 +1,7 @@
 //! The state of a run: where it stands, how certain it is, and what it tells the host.
 
 use super::modules::{Module, Namespace, Project};
-use super::value::{Class, Code, Scope, UNKNOWN, Value};
+use super::value::{Class, Code, Scope, Value};
 use crate::{Direction, Event, EventKind, Followed, Host, Raised, SideEffect};
 use rollback_core::dialect::Dialect;
 use rollback_core::operation::{Operation, Place};
@@ -96,6 +96,10 @@ pub(super) struct Interpreter<'a> {
     /// Where something was met that cannot be followed and may not be reached.
     unknowns: Vec<(std::sync::Arc<str>, TextSize)>,
     scopes: Vec<Rc<Scope>>,
+    /// The call of an installed package that is being followed.
+    pub(super) package: Option<super::installed::PackageCall>,
+    /// The blocks of generators that are running.
+    pub(super) suspended: Vec<super::generators::Suspended>,
     /// The functions that are running.
     pub(super) running: Vec<Rc<super::value::Function>>,
 }
@@ -131,6 +135,8 @@ impl<'a> Interpreter<'a> {
             exhausted: false,
             unknowns: Vec::new(),
             scopes: Vec::new(),
+            package: None,
+            suspended: Vec::new(),
             running: Vec::new(),
         }
     }
@@ -271,22 +277,44 @@ impl<'a> Interpreter<'a> {
         self.happens(EventKind::Operation(Box::new(operation)))
     }
 
-    /// Code that cannot be followed.
+    /// Code that cannot be followed. What a module does while it is imported is not the step's doing.
     pub(super) fn unknown(
         &mut self,
         what: impl Into<String>,
         may_change: SideEffect,
     ) -> Evaluated<()> {
-        let what = what.into();
+        if self.is_importing() && self.package.is_none() {
+            return Ok(());
+        }
+        self.unfollowed(what, may_change)
+    }
+
+    /// Code that cannot be followed, and is the step's doing wherever it stands.
+    pub(super) fn unfollowed(
+        &mut self,
+        what: impl Into<String>,
+        may_change: SideEffect,
+    ) -> Evaluated<()> {
+        let mut what = what.into();
+        let mut spot = self.here.clone();
+        if let Some(call) = &mut self.package {
+            if std::mem::replace(&mut call.is_unknown, true) {
+                return Ok(());
+            }
+            spot = call.spot.clone();
+            what = format!("the call of {}", call.name);
+        }
         if !self.is_certain() {
             // Once is enough for what may not even be reached.
-            let spot = (self.here.module.file.clone(), self.here.offset);
+            let spot = (spot.module.file.clone(), spot.offset);
             if self.unknowns.contains(&spot) {
                 return Ok(());
             }
             self.unknowns.push(spot);
         }
-        self.happens(EventKind::Unknown { what, may_change })
+        let place = spot.module.place(spot.offset);
+        let kind = EventKind::Unknown { what, may_change };
+        self.happens_at(place, self.is_certain(), kind)
     }
 
     /// An exception raised here.
@@ -300,13 +328,23 @@ impl<'a> Interpreter<'a> {
             told: false,
             place: self.place(),
             called_from: self.called_from(),
-            certain: self.is_certain(),
+            certain: self.is_certain() && self.package.is_none(),
         })
+    }
+
+    pub(super) fn steps_so_far(&self) -> u32 {
+        self.steps
     }
 
     /// Counts a step. The error is that there are none left, which is told once.
     pub(super) fn step(&mut self) -> Evaluated<()> {
         self.steps += 1;
+        let call = self.package.as_ref();
+        if call.is_some_and(|call| self.steps > call.limit) {
+            let mut exception = self.exception("RecursionError", None);
+            exception.exhausted = true;
+            return Err(exception);
+        }
         if self.steps > STEPS {
             return Err(self.exhaust("what goes on for so many steps"));
         }
@@ -409,11 +447,7 @@ impl<'a> Interpreter<'a> {
 
     /// Not known, but alive if one of these is.
     pub(super) fn unknown_of(values: &[&Value]) -> Value {
-        if values.iter().any(|value| value.is_live()) {
-            Value::Unknown(true)
-        } else {
-            UNKNOWN
-        }
+        Value::Unknown(values.iter().any(|value| value.may_act()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Methods of what is no collection, and blocks.
 
 use super::calls::Arguments;
-use super::interpreter::{Evaluated, Interpreter};
+use super::interpreter::{Evaluated, Exception, Interpreter};
 use super::models;
 use super::sqlalchemy_objects::{Mentions, SqlaObject};
 use super::value::{UNKNOWN, Value};
@@ -176,13 +176,17 @@ impl Interpreter<'_> {
                     _ => return Ok(None),
                 }
             }
-            SqlaObject::Super(..) => match self.attribute(&this, name)? {
-                Value::Method(_) => UNKNOWN,
+            SqlaObject::Super(class, _) => match self.attribute(&this, name)? {
+                Value::Method(_) if class.is_plain() => UNKNOWN,
+                Value::Method(_) => return Ok(None),
                 function => return self.call_value(&function, arguments),
             },
             SqlaObject::Autocommit => Value::None,
             SqlaObject::Base(_) if name == "generate_base" => this,
             SqlaObject::Base(_) | SqlaObject::Filler(_) | SqlaObject::Generator(_) => UNKNOWN,
+            SqlaObject::Partial(..) | SqlaObject::Identity | SqlaObject::Suppress(_) => {
+                return Ok(None);
+            }
         }))
     }
 
@@ -203,6 +207,16 @@ impl Interpreter<'_> {
             SqlaObject::Column(_) | SqlaObject::Expression(_) => Some(Value::thing(
                 SqlaObject::Expression(models::mentions_of(arguments.values())),
             )),
+            SqlaObject::Identity => arguments.positional.first().cloned(),
+            SqlaObject::Partial(function, first) => {
+                let mut all = first.clone();
+                all.positional.extend(arguments.positional);
+                all.open |= arguments.open;
+                let given = |name: &str| arguments.named.iter().any(|(own, _)| &**own == name);
+                all.named.retain(|(name, _)| !given(name));
+                all.named.extend(arguments.named.clone());
+                return self.call_value(function, all);
+            }
             _ => None,
         })
     }
@@ -225,37 +239,41 @@ impl Interpreter<'_> {
                     }
                 }
                 SqlaObject::Block(inner) => inner.clone(),
-                SqlaObject::Generator(generator) => {
-                    let generator = Rc::clone(generator);
-                    let items = self.drain(&generator)?;
-                    items.first().map_or(UNKNOWN, |item| item.value.clone())
-                }
                 _ => manager.clone(),
             }),
-            Value::Foreign(_) | Value::Instance(_) => {
-                if let Value::Instance(_) = manager
-                    && let Value::Bound(bound) = self.attribute(manager, "__enter__")?
-                {
-                    return self.call(&Value::Bound(bound), Arguments::default());
-                }
-                Ok(UNKNOWN)
+            Value::Instance(_)
+                if let Value::Bound(bound) = self.attribute(manager, "__enter__")? =>
+            {
+                self.call(&Value::Bound(bound), Arguments::default())
             }
-            Value::Unknown(live) => {
-                let is_plain = matches!(
-                    written,
-                    ruff_python_ast::Expr::Call(call)
-                        if matches!(&*call.func, ruff_python_ast::Expr::Name(name) if name.id.as_str() == "open")
-                );
-                if *live && !is_plain {
-                    let what = match written {
-                        ruff_python_ast::Expr::Call(call) => self.written(&call.func),
-                        other => self.written(other),
-                    };
-                    self.unknown(format!("the block of {what}"), SideEffect::Schema)?;
-                }
-                Ok(Value::Unknown(*live))
+            Value::Foreign(name) if super::harmless::is_harmless(name) => Ok(UNKNOWN),
+            Value::Unknown(false) => Ok(UNKNOWN),
+            _ => {
+                let what = match written {
+                    ruff_python_ast::Expr::Call(call) => self.written(&call.func),
+                    other => self.written(other),
+                };
+                self.unknown(format!("the block of {what}"), SideEffect::Schema)?;
+                Ok(Value::Unknown(true))
             }
-            _ => Ok(UNKNOWN),
+        }
+    }
+
+    /// Leaves a `with` block by an exception. Whether that goes no further; `None` where it may.
+    pub(super) fn leave_by(
+        &mut self,
+        manager: &Value,
+        raised: &Exception,
+    ) -> Evaluated<Option<bool>> {
+        if let Some(SqlaObject::Suppress(kinds)) = manager.as_thing() {
+            return Ok(self.catches(kinds, raised));
+        }
+        match self.attribute(manager, "__exit__")? {
+            Value::Bound(bound) => {
+                let arguments = Arguments::of(vec![UNKNOWN, UNKNOWN, UNKNOWN]);
+                Ok(self.call(&Value::Bound(bound), arguments)?.truth())
+            }
+            _ => Ok(None),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The modules of a project: found as Python would find them, read once, and evaluated name by name
 //! when a name is asked for.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -16,15 +16,27 @@ use super::value::Value;
 use python_source::tree::{Source, Tree};
 use rollback_core::operation::Place;
 
-/// Packages that are never a part of the project, even where they lie beside it.
+/// Packages that are never followed, even if they are in the project's folder: what they do is known here,
+/// or is unknown (drivers).
 const OUTSIDE: &[&str] = &[
+    "MySQLdb",
+    "aiomysql",
+    "aiosqlite",
     "alembic",
+    "asyncmy",
+    "asyncpg",
     "flask",
     "flask_appbuilder",
     "flask_migrate",
     "flask_sqlalchemy",
     "geoalchemy2",
+    "mariadb",
+    "mysql",
+    "pg8000",
     "pgvector",
+    "psycopg",
+    "psycopg2",
+    "pymysql",
     "sqlalchemy",
     "sqlalchemy_utils",
     "sqlmodel",
@@ -32,6 +44,10 @@ const OUTSIDE: &[&str] = &[
     "typing_extensions",
     "werkzeug",
 ];
+
+/// How many files of installed packages are read for one migration, and how large they may be.
+const INSTALLED_FILES: usize = 30;
+const INSTALLED_BYTES: u64 = 300_000;
 
 /// One file, as one thread looks into it.
 #[derive(Debug)]
@@ -166,6 +182,8 @@ pub(super) struct Project {
     known: RefCell<HashMap<PathBuf, Result<Rc<Module>, String>>>,
     namespaces: RefCell<HashMap<PathBuf, Rc<Namespace>>>,
     found: RefCell<HashMap<String, Option<PathBuf>>>,
+    /// How many files of installed packages were read for the present migration.
+    installed: Cell<usize>,
     library: Arc<Library>,
 }
 
@@ -180,6 +198,7 @@ impl Project {
             known: RefCell::default(),
             namespaces: RefCell::default(),
             found: RefCell::default(),
+            installed: Cell::new(0),
             library,
         }
     }
@@ -227,13 +246,6 @@ impl Project {
         }
     }
 
-    /// Whether a name belongs to a package of the project.
-    pub(super) fn owns(&self, dotted: &str) -> bool {
-        let top = dotted.split('.').next().unwrap_or(dotted);
-        self.packages.borrow().iter().any(|own| own == top)
-            || (!OUTSIDE.contains(&top) && self.find(top).is_some())
-    }
-
     /// The file of a module.
     pub(super) fn find(&self, dotted: &str) -> Option<PathBuf> {
         if let Some(found) = self.found.borrow().get(dotted) {
@@ -252,25 +264,61 @@ impl Project {
             return None;
         }
         let relative: PathBuf = dotted.split('.').collect();
-        let within = self
-            .roots
-            .borrow()
-            .iter()
-            .filter(|root| {
-                // Beside an installed package lies everybody else's.
-                let shared = root
-                    .file_name()
-                    .is_some_and(|name| name == "site-packages" || name == "dist-packages");
-                !shared || self.packages.borrow().iter().any(|own| own == top)
-            })
-            .find_map(|root| file_of(&root.join(&relative)));
+        let roots = self.roots.borrow();
+        // Beside an installed package lies everybody else's.
+        let mut own = roots.iter().filter(|root| {
+            !is_shared(root) || self.packages.borrow().iter().any(|package| package == top)
+        });
+        let within = own.find_map(|root| file_of(&root.join(&relative)));
         // `env.py` and its like make the directory of the scripts importable.
-        within.or_else(|| {
-            self.scripts
-                .borrow()
+        let scripts = self.scripts.borrow();
+        let beside = || {
+            scripts
                 .iter()
                 .find_map(|scripts| file_of(&scripts.join(&relative)))
-        })
+        };
+        // A namespace package: a folder around the version files has the name.
+        let around = || {
+            let mut above = scripts
+                .iter()
+                .flat_map(|scripts| scripts.ancestors().take(6));
+            above.find_map(|folder| {
+                let is_it = folder.file_name().is_some_and(|name| name == top);
+                let root = folder.parent().filter(|_| is_it)?;
+                file_of(&root.join(&relative))
+            })
+        };
+        within.or_else(beside).or_else(around)
+    }
+
+    /// The file of a module of an installed package.
+    pub(super) fn find_installed(&self, dotted: &str) -> Option<PathBuf> {
+        let top = dotted.split('.').next().unwrap_or(dotted);
+        if dotted.contains(['/', '\\', '\0']) || OUTSIDE.contains(&top) {
+            return None;
+        }
+        let relative: PathBuf = dotted.split('.').collect();
+        let roots = self.roots.borrow();
+        let mut shared = roots.iter().filter(|root| is_shared(root));
+        shared.find_map(|root| file_of(&root.join(&relative)))
+    }
+
+    /// Whether a file of an installed package is one too many, or too large.
+    fn exceeds(&self, path: &Path) -> bool {
+        let roots = self.roots.borrow();
+        let within = |root: &&PathBuf| is_shared(root) && path.starts_with(root);
+        let Some(root) = roots.iter().find(within) else {
+            return false;
+        };
+        let is_own = |package: &String| path.starts_with(root.join(package));
+        if self.packages.borrow().iter().any(is_own) {
+            return false;
+        }
+        self.installed.set(self.installed.get() + 1);
+        self.installed.get() > INSTALLED_FILES
+            || path
+                .metadata()
+                .is_ok_and(|file| file.len() > INSTALLED_BYTES)
     }
 
     /// A module relative to another one's file.
@@ -327,6 +375,9 @@ impl Project {
         if let Some(namespace) = self.namespaces.borrow().get(path) {
             return Ok(Rc::clone(namespace));
         }
+        if self.exceeds(path) {
+            return Err("too much of installed packages".to_owned());
+        }
         let namespace = Namespace::new(self.load(path)?);
         self.namespaces
             .borrow_mut()
@@ -336,6 +387,7 @@ impl Project {
 
     /// Forgets what modules hold, so that a run begins as Python would.
     pub(super) fn forget(&self) {
+        self.installed.set(0);
         for namespace in self.namespaces.borrow_mut().drain() {
             namespace.1.names.borrow_mut().clear();
         }
@@ -347,6 +399,12 @@ impl Drop for Project {
     fn drop(&mut self) {
         self.forget();
     }
+}
+
+/// Whether a root holds the packages of everybody.
+fn is_shared(root: &Path) -> bool {
+    root.file_name()
+        .is_some_and(|name| name == "site-packages" || name == "dist-packages")
 }
 
 fn file_of(path: &Path) -> Option<PathBuf> {

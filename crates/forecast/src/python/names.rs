@@ -195,13 +195,26 @@ impl Interpreter<'_> {
             *value = match other.iter().find(|(own, _)| own == name) {
                 Some((_, other)) => value.join(other),
                 None if self.scope.is_module => continue,
-                None => Value::Unknown(value.is_live()),
+                None => value.blurred(),
             };
         }
         for (name, value) in other {
             if !names.iter().any(|(own, _)| own == name) {
-                names.push((name.clone(), Value::Unknown(value.is_live())));
+                names.push((name.clone(), value.blurred()));
             }
+        }
+    }
+
+    /// `nonlocal`: what the functions around hold under these names is not known from now on.
+    pub(super) fn forget_outer(&self, forgotten: &[ruff_python_ast::Identifier]) {
+        let mut scope = self.scope.outer.as_ref();
+        while let Some(here) = scope {
+            for (name, value) in here.names.borrow_mut().iter_mut() {
+                if forgotten.iter().any(|own| own.id == *name) {
+                    *value = Value::Unknown(true);
+                }
+            }
+            scope = here.outer.as_ref();
         }
     }
 
@@ -210,7 +223,7 @@ impl Interpreter<'_> {
         let mut names = self.names().borrow_mut();
         for (name, value) in names.iter_mut() {
             if forgotten.contains(name) {
-                *value = Value::Unknown(value.is_live());
+                *value = value.blurred();
             }
         }
     }

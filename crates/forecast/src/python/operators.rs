@@ -5,6 +5,7 @@ use super::interpreter::{Evaluated, Interpreter};
 use super::models;
 use super::sqlalchemy_objects::{Mentions, SqlaObject};
 use super::value::{Dictionary, Item, Sequence, UNKNOWN, Value, any};
+use crate::SideEffect;
 use ruff_python_ast::Operator;
 use std::rc::Rc;
 
@@ -52,6 +53,19 @@ impl Interpreter<'_> {
     )]
     pub(super) fn truth(&mut self, value: &Value) -> Evaluated<Option<bool>> {
         Ok(value.truth())
+    }
+
+    /// An operator of an object whose class defines operators, or may: that is a call like any other.
+    pub(super) fn overloaded(&mut self, values: &[&Value]) -> Evaluated<()> {
+        for value in values {
+            if let Value::Instance(instance) = value
+                && instance.class.has_operators()
+            {
+                let what = format!("an operator of {}", instance.class.name);
+                self.unknown(what, SideEffect::Schema)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds what `str()` makes of a value.

@@ -7,73 +7,24 @@ use super::value::{Dictionary, UNKNOWN, Value};
 use crate::SideEffect;
 use std::rc::Rc;
 
-/// Whether what a package's function is given does not matter to the database.
-pub(super) fn is_harmless(name: &str) -> bool {
-    let top = name.split('.').next().unwrap_or(name);
-    matches!(
-        top,
-        "builtins"
-            | "collections"
-            | "copy"
-            | "dataclasses"
-            | "datetime"
-            | "decimal"
-            | "enum"
-            | "functools"
-            | "hashlib"
-            | "inspect"
-            | "itertools"
-            | "json"
-            | "logging"
-            | "math"
-            | "operator"
-            | "os"
-            | "pprint"
-            | "random"
-            | "re"
-            | "string"
-            | "textwrap"
-            | "time"
-            | "typing"
-            | "uuid"
-            | "warnings"
-    )
-}
-
-/// Functions of `os` that start a program.
-const PROGRAMS: [&str; 20] = [
-    "execl",
-    "execle",
-    "execlp",
-    "execlpe",
-    "execv",
-    "execve",
-    "execvp",
-    "execvpe",
-    "fork",
-    "popen",
-    "posix_spawn",
-    "posix_spawnp",
-    "spawnl",
-    "spawnle",
-    "spawnlp",
-    "spawnv",
-    "spawnve",
-    "spawnvp",
-    "startfile",
-    "system",
+/// Decorators that give a function or class back that does the same.
+const IDENTITIES: [&str; 13] = [
+    "abc.abstractmethod",
+    "contextlib.contextmanager",
+    "dataclasses.dataclass",
+    "enum.unique",
+    "functools.cache",
+    "functools.lru_cache",
+    "functools.total_ordering",
+    "functools.update_wrapper",
+    "functools.wraps",
+    "typing.final",
+    "typing.no_type_check",
+    "typing.override",
+    "typing_extensions.override",
 ];
 
 impl Interpreter<'_> {
-    /// A program is started, which may do anything to the database.
-    fn program(&mut self, name: &str) -> Evaluated<Option<Value>> {
-        self.unknown(
-            format!("the program that {name} starts"),
-            SideEffect::Schema,
-        )?;
-        Ok(Some(UNKNOWN))
-    }
-
     /// Calls something of a package outside the project; `None` where it is not known what it does.
     pub(super) fn call_foreign(
         &mut self,
@@ -105,19 +56,6 @@ impl Interpreter<'_> {
                     _ => Value::thing(SqlaObject::Silent),
                 }))
             }
-            "subprocess" | "pty" | "sh" | "plumbum" | "invoke" | "fabric" => self.program(name),
-            "os" if PROGRAMS.contains(&last) => self.program(name),
-            "asyncio" if last.starts_with("create_subprocess") => self.program(name),
-            "sqlite3" | "psycopg2" | "psycopg" | "asyncpg" | "pg8000" | "pymysql" | "MySQLdb"
-            | "mysql" | "aiosqlite" | "aiomysql" | "asyncmy" | "mariadb"
-                if matches!(last, "connect" | "Connection" | "create_pool") =>
-            {
-                self.unknown(
-                    format!("what is done over the connection of {name}"),
-                    SideEffect::Schema,
-                )?;
-                Ok(Some(Value::Unknown(true)))
-            }
             "importlib" => match arguments.positional.first().and_then(Value::as_text) {
                 Some(dotted) if last == "import_module" => {
                     let module = Rc::clone(&self.here.module);
@@ -135,7 +73,7 @@ impl Interpreter<'_> {
                     )?;
                     Ok(Some(Value::Unknown(true)))
                 }
-                _ => Ok(Some(UNKNOWN)),
+                _ => Ok(None),
             },
             "collections" => Ok(Some(self.call_collections(last, &arguments)?)),
             "copy" => Ok(arguments
@@ -146,8 +84,9 @@ impl Interpreter<'_> {
                     Value::Dict(_) | Value::List(_) | Value::Instance(_) => UNKNOWN,
                     other => other,
                 })),
-            "functools" if last == "reduce" => Ok(Some(UNKNOWN)),
-            "functools" if last == "partial" => Ok(None),
+            "functools" if matches!(last, "partial" | "partialmethod") => {
+                Ok(partial(arguments).map(Value::thing))
+            }
             "textwrap" if last == "dedent" => Ok(arguments.positional.into_iter().next()),
             "itertools" if last == "chain" => {
                 let mut all = Vec::new();
@@ -163,9 +102,15 @@ impl Interpreter<'_> {
                 }
                 Ok(Some(Value::List(self.sequence((all, open)))))
             }
-            "contextlib" if last == "suppress" => {
-                Ok(Some(Value::Foreign("contextlib.suppress()".into())))
-            }
+            "contextlib" if last == "suppress" => Ok(Some(Value::thing(SqlaObject::Suppress(
+                Value::Tuple(arguments.positional.into()),
+            )))),
+            _ if IDENTITIES.contains(&name) => Ok(Some(match arguments.positional.first() {
+                Some(code @ (Value::Function(_) | Value::Class(_))) if last != "wraps" => {
+                    code.clone()
+                }
+                _ => Value::thing(SqlaObject::Identity),
+            })),
             "dataclasses" if last == "field" => {
                 let made = match arguments.named("default_factory") {
                     Some(factory) => {
@@ -177,7 +122,7 @@ impl Interpreter<'_> {
                 Ok(Some(made))
             }
             "sys" if last == "exit" => Err(self.exception("SystemExit", None)),
-            _ => Ok(None),
+            _ => self.call_installed(name, arguments),
         }
     }
 
@@ -186,6 +131,10 @@ impl Interpreter<'_> {
             "context.get_context" => Value::thing(SqlaObject::Context),
             "context.get_bind" => Value::thing(SqlaObject::Bind),
             "context.is_offline_mode" => Value::Bool(false),
+            "operations.Operations" => Value::Foreign("alembic.op".into()),
+            "operations.Operations.context" => {
+                Value::thing(SqlaObject::Block(Value::Foreign("alembic.op".into())))
+            }
             name if name.starts_with("context.get_x_argument") => UNKNOWN,
             _ => return None,
         })
@@ -237,4 +186,11 @@ impl Interpreter<'_> {
             _ => UNKNOWN,
         })
     }
+}
+
+/// `functools.partial`.
+fn partial(mut arguments: Arguments) -> Option<SqlaObject> {
+    let function = arguments.positional.first()?.clone();
+    arguments.positional.remove(0);
+    Some(SqlaObject::Partial(function, arguments))
 }

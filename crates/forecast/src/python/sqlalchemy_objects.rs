@@ -79,6 +79,12 @@ pub(super) enum SqlaObject {
     Exception(Rc<str>, Option<String>),
     /// `super()`.
     Super(Rc<Class>, Value),
+    /// A decorator that gives back what it is given, such as `functools.wraps(function)`.
+    Identity,
+    /// `contextlib.suppress(...)`, with the classes that it catches.
+    Suppress(Value),
+    /// `functools.partial`: a function with its first arguments.
+    Partial(Value, super::calls::Arguments),
     /// A generator that was not run yet: the function with its arguments.
     Generator(Rc<Generator>),
 }
@@ -273,6 +279,7 @@ impl SqlaObject {
             | Self::FlaskDatabase
             | Self::Inspector => true,
             Self::Row(row) | Self::Rows(row) => row.persistent,
+            Self::Partial(function, _) => function.may_act(),
             _ => false,
         }
     }

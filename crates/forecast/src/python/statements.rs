@@ -2,11 +2,10 @@
 
 use super::interpreter::{Evaluated, Exception, Interpreter};
 use super::sqlalchemy_objects::SqlaObject;
-use super::value::{Item, Scope, Value};
+use super::value::Value;
 use crate::SideEffect;
 use ruff_python_ast::Stmt;
 use ruff_text_size::Ranged;
-use std::rc::Rc;
 
 /// How many rounds of one loop are gone where the number is known.
 pub(super) const ROUNDS: u32 = 5_000;
@@ -187,7 +186,8 @@ impl Interpreter<'_> {
                 let mut globals = self.scope.globals.borrow_mut();
                 globals.extend(names.names.iter().map(|name| name.id.clone()));
             }
-            Stmt::Nonlocal(_) | Stmt::Pass(_) | Stmt::TypeAlias(_) | Stmt::IpyEscapeCommand(_) => {}
+            Stmt::Nonlocal(names) => self.forget_outer(&names.names),
+            Stmt::Pass(_) | Stmt::TypeAlias(_) | Stmt::IpyEscapeCommand(_) => {}
         }
         Ok(Outcome::normal())
     }
@@ -206,53 +206,40 @@ impl Interpreter<'_> {
         let manager = self.evaluate(&first.context_expr)?;
         self.at(first.context_expr.range().start());
         let place = self.here.offset;
+        if let Some(SqlaObject::Generator(generator)) = manager.as_thing() {
+            return self.with_generator(with, item, generator);
+        }
         let inside = self.enter(&manager, &first.context_expr)?;
         if let Some(target) = &first.optional_vars {
             self.store(target, inside.clone())?;
         }
         let autocommit = u32::from(matches!(manager.as_thing(), Some(SqlaObject::Autocommit)));
+        let catches = matches!(manager, Value::Instance(_))
+            || matches!(manager.as_thing(), Some(SqlaObject::Suppress(_)));
         self.autocommit += autocommit;
+        self.tries += u32::from(catches);
         let outcome = self.with(with, item + 1);
+        self.tries -= u32::from(catches);
         self.autocommit -= autocommit;
         let mut outcome = outcome?;
         self.at(place);
-        if outcome.raised.is_some()
-            && matches!(&manager, Value::Foreign(name) if name.ends_with("suppress()"))
-        {
-            outcome.raised = None;
-            outcome.normal = true;
-        }
-        let exits = outcome.has_exits();
         let runs_end =
             outcome.normal || outcome.returned.is_some() || outcome.broke || outcome.continued;
-        if runs_end {
-            let doubtful = u32::from(exits && outcome.raised.is_some());
-            self.doubt += doubtful;
-            let ended = self.exit(&manager);
-            self.doubt -= doubtful;
-            if let Err(raised) = ended {
-                outcome = Outcome {
-                    raised: Some(raised),
-                    ..Outcome::default()
-                };
+        let doubtful = u32::from(runs_end && outcome.raised.is_some());
+        self.doubt += doubtful;
+        let raised = if catches { outcome.raised.take() } else { None };
+        if runs_end && let Err(raised) = self.exit(&manager) {
+            outcome = Outcome::raised(raised);
+        }
+        if let Some(mut raised) = raised {
+            let caught = self.leave_by(&manager, &raised)?;
+            outcome.normal |= caught != Some(false);
+            if caught != Some(true) {
+                raised.certain &= caught == Some(false);
+                outcome.add(self.raising(raised));
             }
         }
+        self.doubt -= doubtful;
         Ok(outcome)
-    }
-
-    /// A generator's elements, by running it.
-    pub(super) fn drain(
-        &mut self,
-        generator: &super::sqlalchemy_objects::Generator,
-    ) -> Evaluated<Vec<Item>> {
-        let scope = Rc::clone(&generator.scope);
-        let body = Rc::clone(&generator.function);
-        let fresh = Rc::new(Scope {
-            names: std::cell::RefCell::new(scope.names.borrow().clone()),
-            born: self.doubt,
-            ..Scope::new(Rc::clone(&scope.module), scope.outer.clone(), self.doubt)
-        });
-        self.run_body(&body, &fresh)?;
-        Ok(fresh.yielded.borrow().clone())
     }
 }

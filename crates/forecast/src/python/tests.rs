@@ -1,11 +1,13 @@
 //! Source text in, what happens out.
 
 mod ahead;
+mod installed;
 mod measure;
 mod mutation;
 mod project;
 mod schema;
 mod show;
+mod unfollowed;
 
 use std::path::PathBuf;
 
@@ -29,7 +31,7 @@ fn downgrade_on(source: &str, mut recorder: Recorder) -> (Followed, Vec<String>)
 /// A migration whose downgrade is this body.
 fn body(text: &str) -> String {
     let mut source = String::from(
-        "import sqlalchemy as sa\nfrom alembic import op\nfrom sqlalchemy.orm import Session\n\n\ndef downgrade():\n",
+        "import sqlalchemy as sa\nfrom alembic import op\nfrom random import random as unknowable\nfrom sqlalchemy.orm import Session\n\n\ndef downgrade():\n",
     );
     for line in text.lines() {
         source.push_str("    ");
@@ -103,7 +105,7 @@ fn directives_are_told_in_order_with_their_names() {
             &["create unique index i on t (a) among b > 1"],
         ),
         (
-            "op.create_index('i', 't', ['a'], unique=True, postgresql_where=computed(), mysql_length=5)",
+            "op.create_index('i', 't', ['a'], unique=True, postgresql_where=unknowable(), mysql_length=5)",
             &["create unique index i on t (a) among some"],
         ),
         (
@@ -239,8 +241,12 @@ fn python_is_followed() {
             &["unknown (may change): the table of drop_table"],
         ),
         (
-            "unknowable(op.get_bind())",
-            &["unknown (may change): the call of unknowable"],
+            "elsewhere(op.get_bind())",
+            &["unknown (may change): the call of elsewhere"],
+        ),
+        (
+            "elsewhere()",
+            &["unknown (may change): the call of elsewhere"],
         ),
         (
             "def get():\n    if unknowable():\n        raise KeyError('x')\n    return 1\ndef use(value):\n    raise Exception('y')\nuse(get())",
@@ -450,7 +456,7 @@ fn a_project_may_be_anywhere() {
     assert_eq!(files.files[0].path, PathBuf::from("/nowhere/a_.py"));
     let mut recorder = Recorder::on(Dialect::Sqlite);
     Follower::new(&files).follow(&"a_".into(), Direction::Downgrade, &mut recorder);
-    assert_eq!(recorder.lines, Vec::<String>::new());
+    assert_eq!(recorder.lines, ["unknown (may change): the call of c"]);
 }
 
 #[test]

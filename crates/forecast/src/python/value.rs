@@ -7,6 +7,8 @@ use std::rc::{Rc, Weak};
 use ruff_python_ast::name::Name;
 use ruff_python_ast::{ExprLambda, StmtFunctionDef};
 
+pub(super) use super::class::{Class, Instance};
+use super::harmless;
 use super::modules::{Module, Namespace};
 use super::sqlalchemy_objects::SqlaObject;
 
@@ -179,71 +181,6 @@ pub(super) struct Function {
     pub(super) generator: bool,
     /// The class that it was defined in, for `super()`.
     pub(super) owner: RefCell<Weak<Class>>,
-}
-
-/// A class of the project.
-#[derive(Debug)]
-pub(super) struct Class {
-    /// Its name.
-    pub(super) name: String,
-    /// What it derives from.
-    pub(super) bases: Vec<Value>,
-    /// What its body defines, in order.
-    pub(super) members: RefCell<Vec<(Name, Value)>>,
-    /// Names that its body only annotates or gives a value, in order: the fields of a dataclass.
-    pub(super) fields: Vec<Name>,
-    /// Whether it is a dataclass.
-    pub(super) dataclass: bool,
-    /// The shape of its rows, once that was asked for; taken back where a member is set later.
-    pub(super) row: RefCell<Option<super::sqlalchemy_objects::Row>>,
-    /// What holds the tables of the models that derive from it, where it is a base itself.
-    pub(super) holder: Option<Rc<super::metadata::Holder>>,
-}
-
-impl Class {
-    /// A member, its own or inherited. The error is that a base outside the project may have it.
-    pub(super) fn member(&self, name: &str) -> Result<Option<Value>, ()> {
-        self.member_within(name, 0)
-    }
-
-    fn member_within(&self, name: &str, depth: u32) -> Result<Option<Value>, ()> {
-        if let Some((_, value)) = self
-            .members
-            .borrow()
-            .iter()
-            .rev()
-            .find(|(own, _)| own.as_str() == name)
-        {
-            return Ok(Some(value.clone()));
-        }
-        let mut foreign = false;
-        for base in &self.bases {
-            match base {
-                Value::Class(class) if depth < 30 => match class.member_within(name, depth + 1) {
-                    Ok(Some(value)) => return Ok(Some(value)),
-                    Ok(None) => {}
-                    Err(()) => foreign = true,
-                },
-                Value::Foreign(base) if &**base == "builtins.object" => {}
-                _ => foreign = true,
-            }
-        }
-        if foreign { Err(()) } else { Ok(None) }
-    }
-}
-
-/// An object of a class of the project.
-#[derive(Debug)]
-pub(super) struct Instance {
-    /// Its class.
-    pub(super) class: Rc<Class>,
-    /// Its attributes.
-    pub(super) attributes: RefCell<Vec<(Name, Value)>>,
-    /// How deep in uncertain code it was made.
-    pub(super) born: u32,
-    /// Whether a module made it while it was imported: the program around the migrations may have
-    /// filled in since what is still `None` here.
-    pub(super) shared: bool,
 }
 
 /// The names of a running function.
@@ -493,7 +430,7 @@ impl Value {
         if self.is_same(other) {
             return self.clone();
         }
-        Self::Unknown(self.is_live() || other.is_live())
+        Self::Unknown(self.may_act() || other.may_act())
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -514,7 +451,27 @@ impl Value {
 
     /// Whether it leads to the database.
     pub(super) fn is_live(&self) -> bool {
-        self.is_live_within(0)
+        self.leads(false, 0)
+    }
+
+    /// Whether a method of it may change the database: it leads there, or is code that may find a way.
+    pub(super) fn may_act(&self) -> bool {
+        self.leads(true, 0)
+    }
+
+    /// Not known, where this is one of the values that it may be.
+    pub(super) fn blurred(&self) -> Self {
+        Self::Unknown(self.may_act())
+    }
+
+    /// Whether whoever is handed it may run it.
+    pub(super) fn is_code(&self) -> bool {
+        match self {
+            Self::Function(_) | Self::Bound(_) => true,
+            Self::Method(method) => method.0.is_live(),
+            Self::Foreign(name) => !harmless::is_harmless(name) && !harmless::is_maker(name),
+            _ => false,
+        }
     }
 
     /// What code that is handed it may change. What a call that could not be followed gave back is no
@@ -529,32 +486,34 @@ impl Value {
         }
     }
 
-    fn is_live_within(&self, depth: u32) -> bool {
+    fn leads(&self, code: bool, depth: u32) -> bool {
         if depth > 3 {
             return false;
         }
         match self {
             Self::Unknown(live) => *live,
             Self::Thing(thing) => thing.is_live(),
-            Self::Foreign(name) => &**name == "alembic.op" || &**name == "alembic.context",
-            Self::Method(method) => method.0.is_live_within(depth + 1),
+            Self::Foreign(name) if matches!(&**name, "alembic.op" | "alembic.context") => true,
+            Self::Method(method) => method.0.leads(code, depth + 1),
             Self::List(sequence) | Self::Set(sequence) => sequence
                 .items
                 .borrow()
                 .iter()
-                .any(|item| item.value.is_live_within(depth + 1)),
-            Self::Tuple(values) => values.iter().any(|value| value.is_live_within(depth + 1)),
+                .any(|item| item.value.leads(code, depth + 1)),
+            Self::Tuple(values) => values.iter().any(|value| value.leads(code, depth + 1)),
             Self::Dict(dictionary) => dictionary
                 .entries
                 .borrow()
                 .iter()
-                .any(|(_, item)| item.value.is_live_within(depth + 1)),
+                .any(|(_, item)| item.value.leads(code, depth + 1)),
+            Self::Instance(_) if code => true,
             Self::Instance(instance) => instance
                 .attributes
                 .borrow()
                 .iter()
-                .any(|(_, value)| value.is_live_within(depth + 1)),
-            _ => false,
+                .any(|(_, value)| value.leads(code, depth + 1)),
+            Self::Class(_) | Self::Module(_) => code,
+            _ => code && self.is_code(),
         }
     }
 }

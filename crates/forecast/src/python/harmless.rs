@@ -1,0 +1,134 @@
+//! What does nothing to the database although nobody follows it.
+
+/// The only modules whose functions may go unfollowed without a word, by the reason why that is safe. A
+/// name covers what is below it. Any other function is followed, or the step is unknown at that line.
+const HARMLESS: [(&str, &[&str]); 5] = [
+    (
+        "they compute with the values that they are given",
+        &[
+            "abc",
+            "base64",
+            "binascii",
+            "bisect",
+            "builtins",
+            "calendar",
+            "collections",
+            "contextlib",
+            "copy",
+            "dataclasses",
+            "datetime",
+            "dateutil",
+            "decimal",
+            "enum",
+            "fractions",
+            "functools",
+            "hashlib",
+            "heapq",
+            "hmac",
+            "html",
+            "inspect",
+            "itertools",
+            "json",
+            "math",
+            "operator",
+            "orjson",
+            "pyparsing",
+            "pytz",
+            "re",
+            "simplejson",
+            "sqlglot",
+            "statistics",
+            "string",
+            "struct",
+            "textwrap",
+            "types",
+            "typing",
+            "typing_extensions",
+            "ujson",
+            "unicodedata",
+            "urllib.parse",
+            "uuid",
+            "yaml",
+            "zlib",
+            "zoneinfo",
+        ],
+    ),
+    (
+        "they give the time or random values, or wait",
+        &["random", "secrets", "time"],
+    ),
+    (
+        "they write a log or to the terminal",
+        &[
+            "flask.current_app.logger",
+            "gettext",
+            "logging",
+            "pprint",
+            "traceback",
+            "warnings",
+        ],
+    ),
+    (
+        "they read settings",
+        &[
+            "alembic.context.config",
+            "flask.current_app.config",
+            "os.environ",
+            "os.getenv",
+            "platform",
+            "sys",
+        ],
+    ),
+    (
+        "they read files and folders",
+        &[
+            "csv",
+            "importlib.metadata",
+            "importlib.resources",
+            "io",
+            "os.fspath",
+            "os.getcwd",
+            "os.listdir",
+            "os.path",
+            "pathlib",
+            "pkgutil.get_data",
+        ],
+    ),
+];
+
+/// Packages whose functions make objects. They reach a database only if they are handed a way to it.
+const MAKERS: [&str; 5] = [
+    "geoalchemy2",
+    "pgvector",
+    "sqlalchemy",
+    "sqlalchemy_utils.types",
+    "sqlmodel",
+];
+
+/// Parts of the makers that act by themselves: `sqlalchemy.event.listen` has code run later.
+const ACTING: [&str; 2] = ["sqlalchemy.event", "sqlalchemy_utils.functions"];
+
+/// Methods that change files, one of which may be the database of SQLite.
+const CHANGES_FILES: [&str; 4] = ["unlink", "rmdir", "write_bytes", "write_text"];
+
+fn is_below(name: &str, above: &str) -> bool {
+    name.strip_prefix(above)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Whether a function outside of the project does nothing to the database, whatever it is given.
+pub(super) fn is_harmless(name: &str) -> bool {
+    let mut all = HARMLESS.iter().flat_map(|(_, names)| *names);
+    all.any(|own| is_below(name, own))
+}
+
+/// Whether a function outside of the project only makes an object.
+pub(super) fn is_maker(name: &str) -> bool {
+    MAKERS.iter().any(|own| is_below(name, own))
+        && !ACTING.iter().any(|acting| is_below(name, acting))
+}
+
+/// Whether a method of a value that was computed or read leaves the files alone.
+pub(super) fn is_reading(method: &str) -> bool {
+    !CHANGES_FILES.contains(&method)
+}
