@@ -3,9 +3,11 @@
 use super::calls::Arguments;
 use super::evaluate::SIZE;
 use super::interpreter::{Evaluated, Interpreter};
-use super::sqlalchemy_objects::SqlaObject;
+use super::sqlalchemy_objects::{SqlaObject, TableValue};
 use super::value::{Dictionary, Item, Sequence, UNKNOWN, Value};
+use rollback_core::operation::TableName;
 use ruff_python_ast::{ExprSlice, Operator};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 impl Interpreter<'_> {
@@ -120,6 +122,26 @@ impl Interpreter<'_> {
                     .map_or(UNKNOWN, |character| Value::text(character.to_string())))
             }
             (Value::Thing(thing), _) => self.element_of_thing(thing, key),
+            // `metadata.tables["t"]`
+            (Value::Method(method), Value::Text(key))
+                if &*method.1 == "tables"
+                    && matches!(method.0.as_thing(), Some(SqlaObject::Metadata(_))) =>
+            {
+                let name = match key.rsplit_once('.') {
+                    Some((schema, name)) => TableName {
+                        schema: Some(schema.to_owned()),
+                        name: name.to_owned(),
+                    },
+                    None => TableName::plain(&**key),
+                };
+                Ok(Value::thing(SqlaObject::Table(Rc::new(TableValue {
+                    name: Some(name),
+                    columns: RefCell::default(),
+                    constraints: Vec::new(),
+                    indexes: Vec::new(),
+                    reflected: true,
+                }))))
+            }
             (Value::Class(class), Value::Text(name)) => {
                 Ok(class.member(name).ok().flatten().unwrap_or(UNKNOWN))
             }

@@ -161,16 +161,21 @@ impl Interpreter<'_> {
                 name: name_of(arguments.named("name")),
                 condition: None,
             })),
-            "Index" => Value::thing(SqlaObject::Index(
-                name_of(first),
-                arguments
-                    .positional
-                    .iter()
-                    .skip(1)
-                    .map(|value| words(Some(value)).and_then(|mut words| words.pop()))
-                    .collect(),
-                arguments.flag("unique"),
-            )),
+            "Index" => {
+                let columns = arguments.positional.iter().skip(1);
+                let table = columns.clone().find_map(|value| match value.as_thing() {
+                    Some(SqlaObject::Column(column)) => column.table.clone(),
+                    _ => None,
+                });
+                Value::thing(SqlaObject::Index(
+                    name_of(first),
+                    columns
+                        .map(|value| words(Some(value)).and_then(|mut words| words.pop()))
+                        .collect(),
+                    arguments.flag("unique"),
+                    table,
+                ))
+            }
             "Table" | "table" => return self.make_table(&arguments).map(Some),
             "MetaData" => Value::thing(SqlaObject::Metadata(Some(
                 self.holder(arguments.named("schema")),
@@ -193,7 +198,21 @@ impl Interpreter<'_> {
             "null" => Value::thing(SqlaObject::Clause([Some("NULL".to_owned())].into())),
             "Identity" => Value::thing(SqlaObject::Filler("IDENTITY")),
             "Computed" => Value::thing(SqlaObject::Filler("COMPUTED")),
-            "Sequence" => Value::thing(SqlaObject::Filler("SEQUENCE")),
+            "Sequence" => match first {
+                Some(Value::Text(name)) => Value::thing(SqlaObject::Sequence(TableName {
+                    schema: word(arguments.named("schema")),
+                    name: name.to_string(),
+                })),
+                _ => return Ok(None),
+            },
+            "DropTable" | "DropIndex" | "DropSequence" | "DropSchema" | "CreateTable"
+            | "CreateIndex" | "CreateSequence" | "CreateSchema" => {
+                let makes = name.starts_with("Create");
+                let condition = if makes { "if_not_exists" } else { "if_exists" };
+                let object = first.cloned().unwrap_or(UNKNOWN);
+                let asks = arguments.flag(condition);
+                Value::thing(SqlaObject::Ddl(object, makes, asks))
+            }
             "FetchedValue" => Value::thing(SqlaObject::Filler("...")),
             "DefaultClause" => first.cloned().unwrap_or(UNKNOWN),
             "quoted_name" | "conv" => first.cloned().unwrap_or(UNKNOWN),
@@ -300,7 +319,7 @@ impl Interpreter<'_> {
         for value in rest {
             match value.as_thing() {
                 Some(SqlaObject::ForeignKey(reference)) => foreign_keys.push(reference.clone()),
-                Some(SqlaObject::Filler(sql)) if *sql != "SEQUENCE" => {
+                Some(SqlaObject::Filler(sql)) => {
                     filled = Some((*sql).to_owned());
                 }
                 _ => {
@@ -367,7 +386,7 @@ impl Interpreter<'_> {
                 Some(SqlaObject::Constraint(constraint)) => {
                     table.constraints.push(constraint.clone());
                 }
-                Some(SqlaObject::Index(name, columns, unique)) => {
+                Some(SqlaObject::Index(name, columns, unique, _)) => {
                     table.indexes.push((name.clone(), columns.clone(), *unique));
                 }
                 _ => {}

@@ -126,9 +126,6 @@ impl Interpreter<'_> {
             tables.reverse();
         }
         for table in &tables {
-            if name == "create_all" && table.reflected {
-                self.unknown("every column of a table", SideEffect::Schema)?;
-            }
             let method = if name == "drop_all" { "drop" } else { "create" };
             self.table_method(table, method, &checked(checks))?;
         }

@@ -170,6 +170,15 @@ impl Interpreter<'_> {
                 mentions.extend(models::mentions_of(arguments.values()));
                 Value::thing(SqlaObject::Expression(mentions))
             }
+            SqlaObject::Index(..) | SqlaObject::Sequence(_)
+                if matches!(name, "create" | "drop") =>
+            {
+                let asks = arguments.get(1, &["checkfirst"]).and_then(Value::truth);
+                // A sequence is asked for unless that is turned off.
+                let asks = asks.unwrap_or(matches!(**thing, SqlaObject::Sequence(_)));
+                self.run_ddl(&this, name == "create", asks)?;
+                Value::None
+            }
             SqlaObject::Constraint(_) | SqlaObject::ForeignKey(_) | SqlaObject::Index(..) => {
                 match name {
                     "copy" | "_copy" => this,
@@ -184,6 +193,7 @@ impl Interpreter<'_> {
             SqlaObject::Autocommit => Value::None,
             SqlaObject::Base(_) if name == "generate_base" => this,
             SqlaObject::Base(_) | SqlaObject::Filler(_) | SqlaObject::Generator(_) => UNKNOWN,
+            SqlaObject::Sequence(_) | SqlaObject::Ddl(..) => UNKNOWN,
             SqlaObject::Partial(..) | SqlaObject::Identity | SqlaObject::Suppress(_) => {
                 return Ok(None);
             }

@@ -286,7 +286,7 @@ impl Interpreter<'_> {
                     Some(SqlaObject::Constraint(constraint)) => {
                         table.constraints.push(constraint.clone());
                     }
-                    Some(SqlaObject::Index(name, columns, unique)) => {
+                    Some(SqlaObject::Index(name, columns, unique, _)) => {
                         table.indexes.push((name.clone(), columns.clone(), *unique));
                     }
                     _ => {}

@@ -9,7 +9,7 @@ use super::models::{definitions, mentions_of};
 use super::operators::{pieces_of, push};
 use super::sqlalchemy_objects::{Query, Row, SqlaObject, Statement, TableValue};
 use super::value::{UNKNOWN, Value};
-use rollback_core::operation::{ColumnType, Family, Operation, RowChange, UniqueScope};
+use rollback_core::operation::{ColumnType, Family, Operation, RowChange, TableName, UniqueScope};
 
 impl Interpreter<'_> {
     /// Runs a statement, whatever form it has.
@@ -25,6 +25,10 @@ impl Interpreter<'_> {
                     self.no_rows()
                 }
                 SqlaObject::Statement(statement) => self.run_construct(statement)?,
+                SqlaObject::Ddl(object, makes, asks) => {
+                    self.run_ddl(object, *makes, *asks)?;
+                    self.no_rows()
+                }
                 SqlaObject::Query(query) => {
                     let row = self.read(&Query::clone(query))?;
                     Value::thing(SqlaObject::Rows(row))
@@ -232,6 +236,9 @@ impl Interpreter<'_> {
                         cascade: false,
                     })?;
                 } else {
+                    if table.reflected {
+                        self.unknown("every column of a table", SideEffect::Schema)?;
+                    }
                     let columns = table.columns.borrow();
                     let columns = definitions(&columns, &table.constraints);
                     self.operation(Operation::CreateTable {
@@ -258,6 +265,59 @@ impl Interpreter<'_> {
             "append_column" | "append_constraint" => Value::None,
             _ => UNKNOWN,
         }))
+    }
+
+    /// Makes or drops an object on its own; with `asks` only if it is not there, or there.
+    pub(super) fn run_ddl(&mut self, object: &Value, makes: bool, asks: bool) -> Evaluated<()> {
+        let verb = if makes { "CREATE" } else { "DROP" };
+        let condition = match (asks, makes) {
+            (false, _) => "",
+            (true, true) => "IF NOT EXISTS ",
+            (true, false) => "IF EXISTS ",
+        };
+        let written = |kind: &str, name: &TableName| {
+            let quoted = format!("\"{}\"", name.name.replace('"', "\"\""));
+            let schema = name.schema.as_ref();
+            let schema = schema.map_or(String::new(), |schema| format!("\"{schema}\"."));
+            format!("{verb} {kind} {condition}{schema}{quoted}")
+        };
+        let text = match (object, object.as_thing()) {
+            (_, Some(SqlaObject::Table(table))) => {
+                let method = if makes { "create" } else { "drop" };
+                let named = vec![("checkfirst".into(), Value::Bool(asks))];
+                let arguments = Arguments {
+                    named,
+                    ..Arguments::default()
+                };
+                return self.table_method(table, method, &arguments).map(|_| ());
+            }
+            (_, Some(SqlaObject::Index(name, columns, unique, table))) => {
+                return self.operation(match (makes, table.clone()) {
+                    (true, Some(table)) => Operation::CreateIndex {
+                        name: name.clone(),
+                        table,
+                        columns: columns.clone(),
+                        unique: *unique,
+                        alike: UniqueScope::default(),
+                        concurrently: false,
+                        if_not_exists: asks,
+                    },
+                    (true, None) => {
+                        return self.unknown("the table of an index", SideEffect::Schema);
+                    }
+                    (false, table) => Operation::DropIndex {
+                        name: name.clone(),
+                        table,
+                        concurrently: false,
+                        if_exists: asks,
+                    },
+                });
+            }
+            (_, Some(SqlaObject::Sequence(name))) => written("SEQUENCE", name),
+            (Value::Text(name), _) => written("SCHEMA", &TableName::plain(&**name)),
+            _ => return self.unknown("a statement that is made elsewhere", SideEffect::Schema),
+        };
+        self.sql(vec![Some(text)])
     }
 
     /// A method of a type.

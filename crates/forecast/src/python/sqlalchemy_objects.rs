@@ -53,13 +53,18 @@ pub(super) enum SqlaObject {
     ForeignKey(Reference),
     /// A constraint.
     Constraint(Constraint),
-    /// `Index(...)`, with whether it is unique.
-    Index(Name, Vec<Option<String>>, bool),
+    /// `Index(...)`, with whether it is unique, and the table of its columns.
+    Index(Name, Vec<Option<String>>, bool, Option<TableName>),
+    /// `Sequence(...)`.
+    Sequence(TableName),
+    /// `DropTable(...)` and its like: makes or drops a table, index, sequence or schema, with whether only if that
+    /// is not there, or there.
+    Ddl(Value, bool, bool),
     /// `text(...)`.
     Clause(Rc<[Option<String>]>),
     /// Any other expression of SQL with the columns that it names.
     Expression(Mentions),
-    /// Fills a column on the server: `Identity`, `Computed`, `Sequence`, `FetchedValue`.
+    /// Fills a column on the server: `Identity`, `Computed`, `FetchedValue`.
     Filler(&'static str),
     /// `select`, `insert`, `update` or `delete`.
     Statement(Statement),

@@ -42,12 +42,6 @@ impl Interpreter<'_> {
         };
         let column = match directive.get(1, &["column_name"]) {
             Some(Value::Text(name)) => name.to_string(),
-            Some(Value::Thing(thing)) => match &**thing {
-                SqlaObject::Column(column) if !column.definition.name.is_empty() => {
-                    column.definition.name.clone()
-                }
-                _ => return self.vague(directive, "the column"),
-            },
             _ => return self.vague(directive, "the column"),
         };
         self.emit(

@@ -4,6 +4,7 @@ mod batch;
 mod column;
 mod constraint;
 mod index;
+mod signature;
 mod sql;
 mod table;
 
@@ -138,6 +139,9 @@ impl Interpreter<'_> {
         arguments: &Arguments,
         batch: Option<&Batch>,
     ) -> Evaluated<Option<Value>> {
+        if let Some(message) = signature::refuses(name, arguments, batch.is_some()) {
+            return Err(self.exception("TypeError", Some(message)));
+        }
         let directive = |table_at| Directive {
             name,
             arguments,

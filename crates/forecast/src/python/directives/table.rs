@@ -22,7 +22,7 @@ impl Interpreter<'_> {
                     columns.push(column.clone());
                 }
                 Some(SqlaObject::Constraint(constraint)) => constraints.push(constraint.clone()),
-                Some(SqlaObject::Index(name, columns, unique)) => {
+                Some(SqlaObject::Index(name, columns, unique, _)) => {
                     indexes.push((name.clone(), columns.clone(), *unique));
                 }
                 // `None` comes of `cond and column`; comments and the like are no parts.

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use super::show::Recorder;
+use super::show::{Recorder, files_of};
 use crate::python::Follower;
 use crate::{Direction, Migrations};
-use python_source::version_file::{VersionFile, VersionFiles};
+use python_source::version_file::VersionFiles;
 use rollback_core::dialect::Dialect;
-use rollback_core::revision::Revision;
 
 fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -23,18 +22,8 @@ fn downgrade(folder: &Path, version: &str, source: &str, site: &[(&str, &str)]) 
         write(&packages.join(name), text);
     }
     let files = VersionFiles {
-        files: vec![VersionFile {
-            revision: Revision {
-                id: "a".to_owned(),
-                path: Some("a.py".to_owned()),
-                ..Revision::default()
-            },
-            path,
-            source: source.into(),
-        }],
-        unread: std::collections::HashMap::new(),
         roots: vec![packages],
-        may_autocommit: false,
+        ..files_of(&[(&path.to_string_lossy(), source)])
     };
     let mut recorder = Recorder::on(Dialect::Postgres);
     Follower::new(&files).follow(&"a".into(), Direction::Downgrade, &mut recorder);

@@ -228,3 +228,116 @@ fn there_is_no_terminal_to_read_from() {
         ["raises EOFError: EOF when reading a line"]
     );
 }
+
+/// Turns red if a call that Python refuses is taken for one that works, or the reverse.
+#[test]
+fn arguments_that_python_refuses_are_a_certain_failure() {
+    let refused = [
+        (
+            "op.drop_column('t', sa.Column('c', sa.Integer()))",
+            "takes the name of a column",
+        ),
+        (
+            "op.drop_column('t', 'c', table_name='t')",
+            "multiple values for argument 'table_name'",
+        ),
+        (
+            "op.drop_column('t')",
+            "missing 1 required positional argument: 'column_name'",
+        ),
+        (
+            "op.drop_constraint('c')",
+            "missing 1 required positional argument: 'table_name'",
+        ),
+        (
+            "op.drop_constraint('c', 't', 'uniq')",
+            "'type' can be one of",
+        ),
+        (
+            "op.create_foreign_key('f', 'a', 'b', ['x'])",
+            "'remote_cols'",
+        ),
+        (
+            "with op.batch_alter_table('t') as b:\n    b.drop_column(sa.Column('c', sa.Integer()))",
+            "takes the name of a column",
+        ),
+        (
+            "with op.batch_alter_table('t') as b:\n    b.drop_constraint('u', 't')",
+            "'type' can be one of",
+        ),
+    ];
+    for (text, words) in refused {
+        let lines = downgrade(&body(text));
+        assert!(
+            lines.len() == 1
+                && lines[0].starts_with("raises TypeError")
+                && lines[0].contains(words),
+            "{text}: {lines:?}"
+        );
+    }
+    let taken: [(&str, &[&str]); 5] = [
+        (
+            "op.drop_column(column_name='c', table_name='t')",
+            &["drop column t.c"],
+        ),
+        ("op.drop_column('t', *['c'])", &["drop column t.c"]),
+        (
+            "with op.batch_alter_table('t') as b:\n    b.drop_constraint('u', 'unique')",
+            &["batch t [drop constraint u of t Unique]"],
+        ),
+        (
+            "op.drop_constraint('u', 't', 'unique')",
+            &["drop constraint u of t Unique"],
+        ),
+        ("op.drop_index('i')", &["drop index i"]),
+    ];
+    for (text, expected) in taken {
+        assert_eq!(downgrade(&body(text)), expected, "{text}");
+    }
+}
+
+#[test]
+fn constructs_that_make_and_drop_are_followed() {
+    let prelude = "from sqlalchemy.schema import *\nt = sa.Table('t', sa.MetaData(), sa.Column('a', sa.Integer()))\n\
+                   i = sa.Index('ix', t.c.a, unique=True)\ns = sa.Sequence('s')\nc = op.get_bind()\n";
+    let prelude = prelude.replace(
+        "import *",
+        "import CreateIndex, CreateTable, DropIndex, DropSchema, DropSequence, DropTable",
+    );
+    let cases: [(&str, &[&str]); 12] = [
+        (
+            "op.execute(DropTable(t, if_exists=True))",
+            &["drop table t if exists"],
+        ),
+        ("c.execute(CreateTable(t))", &["create table t (a INTEGER)"]),
+        (
+            "op.execute(CreateIndex(i))",
+            &["create unique index ix on t (a)"],
+        ),
+        ("op.execute(DropIndex(i))", &["drop index ix on t"]),
+        ("i.drop(c)", &["drop index ix on t"]),
+        ("i.create(c)", &["create unique index ix on t (a)"]),
+        ("op.execute(DropSequence(s))", &["sql DROP SEQUENCE \"s\""]),
+        ("s.drop(c)", &["sql DROP SEQUENCE IF EXISTS \"s\""]),
+        ("op.execute(DropSchema('x'))", &["sql DROP SCHEMA \"x\""]),
+        (
+            "m = sa.MetaData()\nm.reflect(c)\nm.tables['old'].drop(c)",
+            &["drop table old"],
+        ),
+        (
+            "sa.Table('old', sa.MetaData(), autoload_with=c).drop(c)",
+            &["drop table old"],
+        ),
+        (
+            "op.execute(CreateIndex(unknowable()))",
+            &["unknown (may change): a statement that is made elsewhere"],
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(
+            downgrade(&body(&format!("{prelude}{text}"))),
+            expected,
+            "{text}"
+        );
+    }
+}
