@@ -79,9 +79,9 @@ impl RevisionHistory {
         }
     }
 
-    /// The text of the version files.
-    pub(crate) fn files(self, taken: &Graph) -> VersionFiles {
-        match self {
+    /// The text of the version files, with the places that modules are imported from.
+    pub(super) fn files(self, taken: &Graph, engine: &AlembicEngine) -> VersionFiles {
+        let mut files = match self {
             Self::Files(read) if same(read.graph.revisions(), taken.revisions()) => read.files,
             Self::Files(read) => {
                 let VersionFiles {
@@ -96,7 +96,12 @@ impl RevisionHistory {
                 // Where env.py and its configuration are is not known.
                 VersionFiles::of_engine(taken.revisions(), roots, true)
             }
-        }
+        };
+        let installed = engine.installed_packages();
+        files
+            .roots
+            .extend(installed.filter(|site| !files.roots.contains(site)));
+        files
     }
 }
 

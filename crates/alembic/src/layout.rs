@@ -90,6 +90,11 @@ impl AlembicEngine {
             .layout(Some(Path::new("migrations")))
     }
 
+    /// Where the packages are that the engine's interpreter has beside itself, if that is certain.
+    pub fn installed_packages(&self) -> Option<PathBuf> {
+        site_packages(&self.launch(&self.invocation(&[]))?.interpreter)
+    }
+
     fn surroundings<'a>(&'a self, launch: &'a Launch, version: Version) -> EngineEnvironment<'a> {
         EngineEnvironment {
             dir: &self.dir,

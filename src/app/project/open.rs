@@ -103,7 +103,7 @@ impl Project {
             context.ui.detail(&history.account(&graph));
             return Ok(Self {
                 rows: StartRows::Read(rows),
-                source: MigrationSource::VersionFiles(history.files(&graph)),
+                source: MigrationSource::VersionFiles(history.files(&graph, &engine)),
                 graph,
                 identity: Some(identity),
                 engine: StepRuns::Alembic(Box::new(engine)),
@@ -185,7 +185,7 @@ impl Project {
         let current = observation.current;
         let session = Self {
             rows: StartRows::Told(Vec::new()),
-            source: MigrationSource::VersionFiles(history.files(&observation.graph)),
+            source: MigrationSource::VersionFiles(history.files(&observation.graph, &engine)),
             graph: observation.graph,
             identity,
             engine: StepRuns::Alembic(Box::new(engine)),
