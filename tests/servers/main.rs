@@ -94,6 +94,7 @@ mod suggestions;
 #[path = "../support/mod.rs"]
 mod support;
 mod unchanged;
+mod unfollowed;
 mod walk;
 
 /// What a project's plans may put at risk unless a test says otherwise: the scenarios lose rows on purpose.

@@ -132,6 +132,12 @@ impl Interpreter<'_> {
         if let Some(value) = result {
             return Ok(value);
         }
+        let object = match (object, name) {
+            (Value::Foreign(module), Some(name)) => {
+                Value::Foreign(format!("{module}.{name}").into())
+            }
+            (object, _) => object,
+        };
         self.at(call.range().start());
         self.opaque(
             &object,

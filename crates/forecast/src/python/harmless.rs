@@ -32,6 +32,8 @@ const HARMLESS: [(&str, &[&str]); 5] = [
             "math",
             "operator",
             "orjson",
+            "parsedatetime",
+            "pickle",
             "pyparsing",
             "pytz",
             "re",
@@ -58,9 +60,10 @@ const HARMLESS: [(&str, &[&str]); 5] = [
         &["random", "secrets", "time"],
     ),
     (
-        "they write a log or to the terminal",
+        "they write a log or to the terminal, or translate what is written",
         &[
             "flask.current_app.logger",
+            "flask_babel",
             "gettext",
             "logging",
             "pprint",
@@ -73,6 +76,8 @@ const HARMLESS: [(&str, &[&str]); 5] = [
         &[
             "alembic.context.config",
             "flask.current_app.config",
+            "flask.has_app_context",
+            "flask.has_request_context",
             "os.environ",
             "os.getenv",
             "platform",
@@ -92,6 +97,7 @@ const HARMLESS: [(&str, &[&str]); 5] = [
             "os.path",
             "pathlib",
             "pkgutil.get_data",
+            "pkgutil.iter_modules",
         ],
     ),
 ];

@@ -89,7 +89,7 @@ fn nothing_that_is_not_followed_is_silent() {
 #[test]
 fn what_is_harmless_is_silent() {
     let cases = [
-        "import json, datetime, re, uuid, os\njson.dumps({'a': str(uuid.uuid4())})\nre.sub('a', 'b', 'c').strip()\nos.path.join('a', 'b')\nos.environ.get('X')",
+        "import json, datetime, re, uuid, os\njson.dumps({'a': str(uuid.uuid4())})\nre.sub('a', 'b', 'c').strip()\nos.path.join('a', 'b')\nos.environ.get('X')\nos.getenv('X')",
         "import logging\nlogging.getLogger('alembic').info('begins %s', unknowable())",
         "from pathlib import Path\nPath(__file__).parent.joinpath('x.sql').read_text()",
         "import json\njson.dumps([], default=lambda value: str(value))",
