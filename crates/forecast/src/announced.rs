@@ -29,7 +29,6 @@ pub fn announced(trace: &StepTrace, findings: &[Finding]) -> Announced {
         match &one.event.kind {
             EventKind::Operation(operation) => announced.add(operation, trace.dialect),
             EventKind::Unknown { may_change, .. } => announced.may_do(match may_change {
-                SideEffect::Nothing => Unfollowed::Nothing,
                 SideEffect::Rows => Unfollowed::Rows,
                 SideEffect::Schema => Unfollowed::Anything,
             }),

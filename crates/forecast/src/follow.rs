@@ -231,7 +231,6 @@ impl<'plan> Walk<'plan> {
             }
             EventKind::Unknown { may_change, .. } => {
                 match may_change {
-                    SideEffect::Nothing => {}
                     SideEffect::Rows => self.rows_may_change(),
                     SideEffect::Schema => self.doubt(),
                 }

@@ -52,8 +52,6 @@ pub struct Event {
 /// What code that cannot be followed may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SideEffect {
-    /// Nothing: it has no way to the database.
-    Nothing,
     /// Rows: it was handed a session, or rows that belong to one, or is chosen while the migration runs.
     /// That such code changes the schema would be possible, and was seen in no history.
     Rows,

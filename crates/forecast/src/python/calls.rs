@@ -40,14 +40,14 @@ const COLLECTING: &[&str] = &[
 /// What a call is handed.
 struct Handed {
     /// What its arguments may be used to change.
-    effects: SideEffect,
+    effects: Option<SideEffect>,
     /// The code among them, which may be run.
     code: Vec<Value>,
 }
 
 impl Handed {
     fn is_nothing(&self) -> bool {
-        self.effects == SideEffect::Nothing && self.code.is_empty()
+        self.effects.is_none() && self.code.is_empty()
     }
 }
 
@@ -95,9 +95,8 @@ impl Arguments {
 
     /// What code that is handed them may change.
     fn handed(&self) -> Handed {
-        let effects = self.values().map(Value::side_effects).max();
         Handed {
-            effects: effects.unwrap_or(SideEffect::Nothing),
+            effects: self.values().filter_map(Value::side_effects).max(),
             code: self
                 .values()
                 .filter(|value| value.is_code())
@@ -159,7 +158,7 @@ impl Interpreter<'_> {
         if is_harmless_call(object, name, &handed) {
             // Such as the `default` of `json.dumps`.
             for code in &handed.code {
-                let value = Value::Unknown(handed.effects > SideEffect::Nothing);
+                let value = Value::Unknown(handed.effects.is_some());
                 let arguments = Arguments::of(vec![value; 4]);
                 self.perhaps(|machine| machine.call(code, arguments))?;
             }
@@ -168,11 +167,13 @@ impl Interpreter<'_> {
         let extent = match object {
             // It finds its own way to the database.
             Value::Foreign(_) | Value::None => SideEffect::Schema,
-            _ => object.side_effects().max(handed.effects),
+            _ => object
+                .side_effects()
+                .max(handed.effects)
+                .unwrap_or(SideEffect::Rows),
         };
         // What a module does while it is imported is done before the step, and not by it.
-        if !self.is_importing() || handed.effects == SideEffect::Schema {
-            let extent = extent.max(SideEffect::Rows);
+        if !self.is_importing() || handed.effects == Some(SideEffect::Schema) {
             self.unknown(format!("the call of {written}"), extent)?;
         }
         Ok(Value::Unknown(true))

@@ -260,15 +260,15 @@ impl SqlaObject {
     }
 
     /// What code that is handed it may change.
-    pub(super) fn side_effects(&self) -> SideEffect {
+    pub(super) fn side_effects(&self) -> Option<SideEffect> {
         match self {
             Self::Session | Self::Query(_) | Self::Row(_) | Self::Rows(_) | Self::Inspector
                 if self.is_live() =>
             {
-                SideEffect::Rows
+                Some(SideEffect::Rows)
             }
-            _ if self.is_live() => SideEffect::Schema,
-            _ => SideEffect::Nothing,
+            _ if self.is_live() => Some(SideEffect::Schema),
+            _ => None,
         }
     }
 

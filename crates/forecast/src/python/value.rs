@@ -476,13 +476,13 @@ impl Value {
 
     /// What code that is handed it may change. What a call that could not be followed gave back is no
     /// more than that call was said to be.
-    pub(super) fn side_effects(&self) -> SideEffect {
+    pub(super) fn side_effects(&self) -> Option<SideEffect> {
         match self {
             Self::Thing(thing) => thing.side_effects(),
-            Self::Foreign(_) if self.is_live() => SideEffect::Schema,
+            Self::Foreign(_) if self.is_live() => Some(SideEffect::Schema),
             Self::Method(method) => method.0.side_effects(),
-            _ if self.is_live() => SideEffect::Rows,
-            _ => SideEffect::Nothing,
+            _ if self.is_live() => Some(SideEffect::Rows),
+            _ => None,
         }
     }
 

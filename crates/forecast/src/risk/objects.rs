@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::operation_context::{OperationContext, is_same, operations, operations_with_schema};
-use crate::{EventKind, SideEffect, StepTrace};
+use crate::{EventKind, StepTrace};
 use rollback_core::dialect::Dialect;
 use rollback_core::operation::{ObjectKind, Operation, SchemaObject, TableName};
 
@@ -201,12 +201,11 @@ pub(super) fn copy_of<'a>(
         (fits && is_new_with_the_types(drop, to, known)).then_some((context.order, to))
     });
     let (order, to) = copied?;
-    let followed = seen.downgrade.happened.iter().all(|happened| {
-        !matches!(
-            happened.event.kind,
-            EventKind::Unknown { may_change, .. } if may_change > SideEffect::Nothing
-        )
-    });
+    let followed = seen
+        .downgrade
+        .happened
+        .iter()
+        .all(|happened| !matches!(happened.event.kind, EventKind::Unknown { .. }));
     let spoils = |context: &OperationContext<'_>| match context.operation {
         Operation::Sql { .. } => true,
         // It may keep rows out of the copy.

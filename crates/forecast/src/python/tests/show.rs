@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Event, EventKind, Host, Raised, SideEffect};
+use crate::{Event, EventKind, Host, Raised};
 use python_source::version_file::{VersionFile, VersionFiles};
 use rollback_core::dialect::Dialect;
 use rollback_core::operation::{
@@ -115,13 +115,8 @@ pub(super) fn show(event: &Event) -> String {
             Some(message) => format!("raises {exception}: {message}"),
             None => format!("raises {exception}"),
         },
-        EventKind::Unknown { what, may_change } => {
-            let may = if *may_change > SideEffect::Nothing {
-                "may change"
-            } else {
-                "harmless"
-            };
-            format!("unknown ({may}): {what}")
+        EventKind::Unknown { what, .. } => {
+            format!("unknown (may change): {what}")
         }
     };
     format!("{certain}{autocommit}{what}")

@@ -1,7 +1,7 @@
 //! The upgrade did something and the downgrade takes nothing of it back.
 
 use crate::risk::finding_draft::FindingDraft;
-use crate::{EventKind, Followed, Function, SideEffect, StepTrace};
+use crate::{EventKind, Followed, Function, StepTrace};
 use rollback_core::finding_code::{FindingCode, Level};
 use rollback_core::operation::Operation;
 use rollback_core::probe::Probe;
@@ -36,7 +36,7 @@ fn changes(function: &Function) -> bool {
                 operation.as_ref(),
                 Operation::ReadRows { .. } | Operation::CopyRows { .. }
             ),
-            EventKind::Unknown { may_change, .. } => *may_change > SideEffect::Nothing,
+            EventKind::Unknown { .. } => true,
             EventKind::EndsTransaction | EventKind::Raises { .. } => false,
         })
 }

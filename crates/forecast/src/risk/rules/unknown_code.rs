@@ -2,7 +2,7 @@
 
 use crate::risk::finding_draft::FindingDraft;
 use crate::risk::operation_context::{is_same, operations_with_schema};
-use crate::{EventKind, Followed, SideEffect, StepTrace};
+use crate::{EventKind, Followed, StepTrace};
 use rollback_core::finding::FailurePrediction;
 use rollback_core::finding_code::{FindingCode, Level};
 use rollback_core::operation::{ObjectKind, Operation, SchemaObject};
@@ -29,21 +29,13 @@ pub(super) fn look(seen: &StepTrace, _: &mut dyn Probe) -> Vec<FindingDraft> {
     }
     for (order, happened) in seen.downgrade.happened.iter().enumerate() {
         let event = &happened.event;
-        if let EventKind::Unknown { what, may_change } = &event.kind {
-            let level = if *may_change > SideEffect::Nothing {
-                Level::Unknown
-            } else {
-                Level::Low
-            };
+        if let EventKind::Unknown { what, .. } = &event.kind {
             let sentence = format!("does what cannot be followed: {what}");
-            let mut found = FindingDraft::new(UNKNOWN, event.place.to_string(), level, sentence)
+            let place = event.place.to_string();
+            let mut found = FindingDraft::new(UNKNOWN, place, Level::Unknown, sentence)
                 .at(&event.place)
                 .after(order)
-                .advise(if *may_change > SideEffect::Nothing {
-                    ADVICE
-                } else {
-                    ""
-                });
+                .advise(ADVICE);
             found.certain = event.certain;
             all.push(found);
         } else if !event.certain {
@@ -118,15 +110,15 @@ fn new_triggers(seen: &StepTrace) -> Vec<FindingDraft> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Happened;
     use crate::risk::testing::{FakeProbe, event, found, only, schema, step};
+    use crate::{Happened, SideEffect};
     use rollback_core::dialect::Dialect;
 
-    fn unknown(may_change: SideEffect) -> StepTrace {
+    fn unknown() -> StepTrace {
         let mut seen = step(&schema(Dialect::Postgres), Vec::new());
         let kind = EventKind::Unknown {
             what: "the call of tidy()".to_owned(),
-            may_change,
+            may_change: SideEffect::Schema,
         };
         seen.downgrade.happened.push(Happened {
             event: event(6, kind),
@@ -137,17 +129,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_followed_is_never_silent() {
-        let finding = only(UNKNOWN, &unknown(SideEffect::Schema), FakeProbe::nothing());
+        let finding = only(UNKNOWN, &unknown(), FakeProbe::nothing());
         assert_eq!(finding.level, Level::Unknown);
         assert_eq!(
             finding.sentence,
             "does what cannot be followed: the call of tidy()"
         );
-        assert_eq!(
-            only(UNKNOWN, &unknown(SideEffect::Nothing), FakeProbe::nothing()).level,
-            Level::Low
-        );
-        let mut seen = unknown(SideEffect::Schema);
+        let mut seen = unknown();
         seen.downgrade.happened.clear();
         seen.downgrade.followed = Followed::Unreadable("invalid UTF-8".to_owned());
         assert_eq!(
