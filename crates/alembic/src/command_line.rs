@@ -76,7 +76,7 @@ impl AlembicEngine {
 
     /// The process of a verb that changes the database; with the bridge inside if that told of itself
     /// when it was asked to observe.
-    pub(super) fn changing(&self, verb: &[&str], request: bridge::Request<'_>) -> Invocation {
+    pub(super) fn changing(&self, verb: &[&str], request: bridge::BridgeRequest<'_>) -> Invocation {
         let mut plain = self.unbuffered(verb);
         plain.held.clone_from(&self.held);
         if (request.lock_timeout.is_some() || request.sequence.is_some() || request.session)

@@ -210,8 +210,12 @@ impl Engine for AlembicEngine {
         }
         let plain = self.invocation(CURRENT);
         if let Some(launch) = self.launch(&plain) {
-            let bridged =
-                bridge::invocation(&launch, &self.dir, &self.env, bridge::Request::default());
+            let bridged = bridge::invocation(
+                &launch,
+                &self.dir,
+                &self.env,
+                bridge::BridgeRequest::default(),
+            );
             let finished = self.run(CURRENT, &bridged, None, &interrupt, &mut |_| {});
             // Without a report nobody knows what ran there: the engine is asked again, plainly.
             if let Ok(finished) = finished {

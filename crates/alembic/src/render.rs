@@ -40,7 +40,7 @@ impl AlembicEngine {
         let plain = self.invocation(verb);
         match self.launch(&plain).filter(|_| self.bridged.get()) {
             Some(launch) => {
-                let request = bridge::Request {
+                let request = bridge::BridgeRequest {
                     render: Some(&plan.steps),
                     ..Default::default()
                 };

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::bridge::Request;
+use super::bridge::BridgeRequest;
 use super::command_line::{CURRENT, limit_by_libpq};
 use super::{AlembicEngine, bridge, complaint};
 use rollback_core::engine::{Channel, Ended, EngineError, Listener, NoChannel, Sequence, StepRun};
@@ -45,11 +45,11 @@ impl AlembicEngine {
         timeout: Option<Duration>,
         listener: &mut dyn Listener,
     ) -> Result<StepRun, EngineError> {
-        let request = Request {
+        let request = BridgeRequest {
             lock_timeout: self.lock_timeout,
             session: true,
             sequence,
-            ..Request::default()
+            ..BridgeRequest::default()
         };
         let ahead =
             sequence.and_then(|sequence| self.run_ahead(sequence, timeout, &mut Masked(listener)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::bridge::{self, BridgeReport, Request};
+use super::bridge::{self, BridgeReport, BridgeRequest};
 use super::command_line::{CURRENT, SEQUENCE, downgrade_verb};
 use super::running::masked;
 use super::{AlembicEngine, ordinary};
@@ -49,11 +49,11 @@ impl AlembicEngine {
         let Some(launch) = self.launch(&plain) else {
             return;
         };
-        let request = Request {
+        let request = BridgeRequest {
             lock_timeout: self.lock_timeout,
             session: true,
             observe: true,
-            ..Request::default()
+            ..BridgeRequest::default()
         };
         let invocation = bridge::invocation(&launch, &self.dir, &plain.env, request);
         // Where it cannot be started, the next start says why.
@@ -155,9 +155,9 @@ impl AlembicEngine {
         if !fits {
             return None;
         }
-        let run = Request {
+        let run = BridgeRequest {
             sequence: Some(sequence),
-            ..Request::default()
+            ..BridgeRequest::default()
         };
         let line = json!({ "run": run.value() }).to_string();
         let held = self.held.as_deref();

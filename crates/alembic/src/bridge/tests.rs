@@ -1,7 +1,10 @@
 use serde_json::json;
 
+use super::connection::EngineConnection;
 use super::*;
+use rollback_core::connection::ConnectionFacts;
 use rollback_core::engine::Keep;
+use rollback_core::secret::Secret;
 
 fn connection(dialect: &str, driver: &str, parameters: &Value, info: &Value) -> Value {
     json!({"dialect": dialect, "driver": driver, "arguments": [], "parameters": parameters, "info": info})
@@ -26,7 +29,7 @@ fn report(contexts: &[Value]) -> BridgeReport {
 }
 
 fn facts(connection: Value) -> Option<ConnectionFacts> {
-    serde_json::from_value::<Connection>(connection)
+    serde_json::from_value::<EngineConnection>(connection)
         .unwrap()
         .facts()
 }
@@ -57,15 +60,15 @@ fn a_request_has_none_of_the_words_that_python_does_not_know() {
         steps: &[],
         keep: Keep::Each,
     };
-    let all = Request {
+    let all = BridgeRequest {
         lock_timeout: Some(Duration::from_secs(5)),
         sequence: Some(&sequence),
-        ..Request::default()
+        ..BridgeRequest::default()
     };
-    let observing = Request {
+    let observing = BridgeRequest {
         observe: true,
         session: true,
-        ..Request::default()
+        ..BridgeRequest::default()
     };
     assert_eq!(
         all.value().to_string(),
@@ -75,7 +78,7 @@ fn a_request_has_none_of_the_words_that_python_does_not_know() {
         observing.value().to_string(),
         r#"{"observe":1,"session":1}"#
     );
-    assert_eq!(Request::default().value().to_string(), "{}");
+    assert_eq!(BridgeRequest::default().value().to_string(), "{}");
 }
 
 #[test]
