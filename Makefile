@@ -24,12 +24,12 @@ demo: tools
 test: tools
 	scripts/run-tests
 
-# Runs every downgrade of the real Superset on PostgreSQL and on SQLite, and holds what `rollback plan` says of them
-# against what fails. Minutes; no part of the tests, because it measures.
+# Runs every downgrade of the real Superset on PostgreSQL and on SQLite, and compares what `rollback plan` says of them
+# with what they do. Minutes; no part of the tests, because it measures. `scripts/accuracy PROJECT-DIR URL` takes any project.
 accuracy: build
 	scripts/setup-python superset
 	scripts/setup-servers
-	scripts/accuracy
+	scripts/accuracy-superset
 
 # Measures rollback beside the engine's own one command and other tools, prints the table and writes docs/benchmarks.md and the
 # README's figures. Some twenty minutes, on a machine that does nothing else; no part of the tests, because a clock proves nothing.
