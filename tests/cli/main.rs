@@ -16,6 +16,7 @@ fn folders() -> [std::path::PathBuf; 0] {
     []
 }
 
+mod accuracy;
 mod backup;
 mod bad_input;
 mod current;
