@@ -8,75 +8,15 @@ use crate::SideEffect;
 use rollback_core::dialect::Dialect;
 use std::rc::Rc;
 
-const FUNCTIONS: &[&str] = &[
-    "abs",
-    "all",
-    "any",
-    "bool",
-    "bytes",
-    "callable",
-    "dict",
-    "dir",
-    "enumerate",
-    "eval",
-    "exec",
-    "filter",
-    "float",
-    "frozenset",
-    "getattr",
-    "globals",
-    "hasattr",
-    "hash",
-    "id",
-    "input",
-    "int",
-    "isinstance",
-    "issubclass",
-    "iter",
-    "len",
-    "list",
-    "locals",
-    "map",
-    "max",
-    "min",
-    "next",
-    "object",
-    "open",
-    "print",
-    "property",
-    "range",
-    "repr",
-    "reversed",
-    "round",
-    "set",
-    "setattr",
-    "sorted",
-    "str",
-    "sum",
-    "super",
-    "tuple",
-    "type",
-    "vars",
-    "zip",
-    "__import__",
-    "staticmethod",
-    "classmethod",
-    "bytearray",
-    "chr",
-    "ord",
-    "divmod",
-    "format",
-    "pow",
-    "slice",
-    "delattr",
-    "compile",
-    "quit",
-    "exit",
-];
+const FUNCTIONS: &str = "__import__ abs all any bool bytearray bytes callable chr classmethod compile delattr dict dir \
+ divmod enumerate eval exec exit filter float format frozenset getattr globals hasattr hash id \
+ input int isinstance issubclass iter len list locals map max min next object open ord pow \
+ print property quit range repr reversed round set setattr slice sorted staticmethod str sum \
+ super tuple type vars zip";
 
 /// Whether a name is one of Python's own.
 pub(super) fn is_builtin(name: &str) -> bool {
-    FUNCTIONS.contains(&name) || is_exception(name)
+    FUNCTIONS.split_ascii_whitespace().any(|own| own == name) || is_exception(name)
 }
 
 fn is_exception(name: &str) -> bool {

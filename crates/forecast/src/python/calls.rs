@@ -14,28 +14,8 @@ use std::rc::Rc;
 const RECURSION: usize = 3;
 
 /// Methods of Python's collections and texts.
-const COLLECTING: &[&str] = &[
-    "add",
-    "append",
-    "copy",
-    "count",
-    "discard",
-    "extend",
-    "format",
-    "get",
-    "index",
-    "insert",
-    "items",
-    "join",
-    "keys",
-    "pop",
-    "remove",
-    "setdefault",
-    "sort",
-    "union",
-    "update",
-    "values",
-];
+const COLLECTING: &str = "add append copy count discard extend format get index insert items join keys pop remove \
+ setdefault sort union update values";
 
 /// What a call is handed.
 struct Handed {
@@ -160,7 +140,13 @@ impl Interpreter<'_> {
             for code in &handed.code {
                 let value = Value::Unknown(handed.effects.is_some());
                 let arguments = Arguments::of(vec![value; 4]);
-                self.perhaps(|machine| machine.call(code, arguments))?;
+                let maybe = self.maybe.take();
+                self.tries += 1;
+                let result = self.perhaps(|machine| machine.call(code, arguments));
+                self.tries -= 1;
+                result?;
+                // What it raises is for whoever calls it: values that are not known say nothing of that.
+                self.maybe = maybe.or(self.maybe.take().filter(|raised| raised.database));
             }
             return Ok(UNKNOWN);
         }
@@ -478,7 +464,9 @@ fn is_harmless_call(object: &Value, name: Option<&str>, handed: &Handed) -> bool
         }
         // What was read or computed: texts, numbers, collections.
         (Value::Unknown(false), Some(name)) => {
-            harmless::is_reading(name) && (handed.is_nothing() || COLLECTING.contains(&name))
+            harmless::is_reading(name)
+                && (handed.is_nothing()
+                    || COLLECTING.split_ascii_whitespace().any(|own| own == name))
         }
         (
             Value::Text(_) | Value::Holed(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_),

@@ -13,38 +13,13 @@ use rollback_core::operation::{
 use std::cell::RefCell;
 use std::rc::Rc;
 
-pub(super) const CONSTRUCTORS: &[&str] = &[
-    "Column",
-    "Table",
-    "ForeignKey",
-    "ForeignKeyConstraint",
-    "PrimaryKeyConstraint",
-    "UniqueConstraint",
-    "CheckConstraint",
-    "Index",
-    "MetaData",
-    "text",
-    "select",
-    "insert",
-    "update",
-    "delete",
-    "func",
-    "and_",
-    "or_",
-    "not_",
-    "Sequence",
-    "Identity",
-    "Computed",
-    "inspect",
-    "column",
-    "table",
-    "literal",
-    "relationship",
-];
+const CONSTRUCTORS: &str = "Column Table ForeignKey ForeignKeyConstraint PrimaryKeyConstraint UniqueConstraint \
+ CheckConstraint Index MetaData text select insert update delete func and_ or_ not_ Sequence \
+ Identity Computed inspect column table literal relationship";
 
 /// Whether a name is that of a constructor that is known.
 pub(super) fn is_constructor(name: &str) -> bool {
-    CONSTRUCTORS.contains(&name)
+    CONSTRUCTORS.split_ascii_whitespace().any(|own| own == name)
 }
 
 /// A `schema.table.column` or `table.column`.

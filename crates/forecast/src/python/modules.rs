@@ -18,32 +18,9 @@ use rollback_core::operation::Place;
 
 /// Packages that are never followed, even if they are in the project's folder: what they do is known here,
 /// or is unknown (drivers).
-const OUTSIDE: &[&str] = &[
-    "MySQLdb",
-    "aiomysql",
-    "aiosqlite",
-    "alembic",
-    "asyncmy",
-    "asyncpg",
-    "flask",
-    "flask_appbuilder",
-    "flask_migrate",
-    "flask_sqlalchemy",
-    "geoalchemy2",
-    "mariadb",
-    "mysql",
-    "pg8000",
-    "pgvector",
-    "psycopg",
-    "psycopg2",
-    "pymysql",
-    "sqlalchemy",
-    "sqlalchemy_utils",
-    "sqlmodel",
-    "typing",
-    "typing_extensions",
-    "werkzeug",
-];
+const OUTSIDE: &str = "MySQLdb aiomysql aiosqlite alembic asyncmy asyncpg flask flask_appbuilder flask_migrate \
+ flask_sqlalchemy geoalchemy2 mariadb mysql pg8000 pgvector psycopg psycopg2 pymysql sqlalchemy \
+ sqlalchemy_utils sqlmodel typing typing_extensions werkzeug";
 
 /// How many files of installed packages are read for one migration, and how large they may be.
 const INSTALLED_FILES: usize = 30;
@@ -260,7 +237,7 @@ impl Project {
 
     fn search(&self, dotted: &str) -> Option<PathBuf> {
         let top = dotted.split('.').next().unwrap_or(dotted);
-        if dotted.is_empty() || dotted.contains(['/', '\\', '\0']) || OUTSIDE.contains(&top) {
+        if dotted.is_empty() || dotted.contains(['/', '\\', '\0']) || is_outside(top) {
             return None;
         }
         let relative: PathBuf = dotted.split('.').collect();
@@ -294,7 +271,7 @@ impl Project {
     /// The file of a module of an installed package.
     pub(super) fn find_installed(&self, dotted: &str) -> Option<PathBuf> {
         let top = dotted.split('.').next().unwrap_or(dotted);
-        if dotted.contains(['/', '\\', '\0']) || OUTSIDE.contains(&top) {
+        if dotted.contains(['/', '\\', '\0']) || is_outside(top) {
             return None;
         }
         let relative: PathBuf = dotted.split('.').collect();
@@ -399,6 +376,10 @@ impl Drop for Project {
     fn drop(&mut self) {
         self.forget();
     }
+}
+
+fn is_outside(top: &str) -> bool {
+    OUTSIDE.split_ascii_whitespace().any(|own| own == top)
 }
 
 /// Whether a root holds the packages of everybody.

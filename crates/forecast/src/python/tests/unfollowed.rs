@@ -93,6 +93,7 @@ fn what_is_harmless_is_silent() {
         "import logging\nlogging.getLogger('alembic').info('begins %s', unknowable())",
         "from pathlib import Path\nPath(__file__).parent.joinpath('x.sql').read_text()",
         "import json\njson.dumps([], default=lambda value: str(value))",
+        "import json\ndef plain(value):\n    if unknowable():\n        return str(value)\n    raise TypeError('x')\njson.dumps([], default=plain)",
         "print(op.get_bind())",
         "from alembic import context\ncontext.config.get_main_option('x')",
     ];
