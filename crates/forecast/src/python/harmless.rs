@@ -37,12 +37,19 @@ const MAKERS: [&str; 5] = [
     "geoalchemy2",
     "pgvector",
     "sqlalchemy",
-    "sqlalchemy_utils.types",
+    "sqlalchemy_utils",
     "sqlmodel",
 ];
 
 /// Parts of the makers that act by themselves: `sqlalchemy.event.listen` has code run later.
-const ACTING: [&str; 2] = ["sqlalchemy.event", "sqlalchemy_utils.functions"];
+const ACTING: [&str; 6] = [
+    "sqlalchemy.event",
+    "sqlalchemy_utils.create_database",
+    "sqlalchemy_utils.create_view",
+    "sqlalchemy_utils.drop_database",
+    "sqlalchemy_utils.functions",
+    "sqlalchemy_utils.refresh_materialized_view",
+];
 
 /// Methods that change files, one of which may be the database of SQLite.
 const CHANGES_FILES: [&str; 4] = ["unlink", "rmdir", "write_bytes", "write_text"];

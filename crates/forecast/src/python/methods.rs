@@ -68,6 +68,11 @@ impl Interpreter<'_> {
         let this = Value::Thing(Rc::clone(thing));
         Ok(Some(match &**thing {
             SqlaObject::Silent | SqlaObject::Exception(..) => Value::thing(SqlaObject::Silent),
+            SqlaObject::Clause(_) | SqlaObject::Statement(_) | SqlaObject::Ddl(..)
+                if matches!(name, "execute" | "scalar") =>
+            {
+                self.run_statement(&this, name)?
+            }
             SqlaObject::Batch(_) => return self.batch_directive(thing, name, &arguments),
             SqlaObject::Bind | SqlaObject::Context => {
                 return self.connection_method(&this, name, &arguments);

@@ -188,7 +188,9 @@ impl Interpreter<'_> {
                 _ => Value::Unknown(false),
             },
             Value::Unknown(live) => Value::Unknown(*live),
-            _ => UNKNOWN,
+            // Such as `metadata.sorted_tables`.
+            Value::Method(_) => Value::Unknown(true),
+            other => other.blurred(),
         })
     }
 }

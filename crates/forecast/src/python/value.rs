@@ -352,9 +352,13 @@ impl Value {
             (Self::Int(one), Self::Int(two)) => Some(one == two),
             (Self::Float(one), Self::Float(two)) => Some(one.to_bits() == two.to_bits()),
             (Self::Float(_), Self::Int(_)) | (Self::Int(_), Self::Float(_)) => None,
-            (Self::Text(one), Self::Text(two)) | (Self::Foreign(one), Self::Foreign(two)) => {
-                Some(one == two)
+            (Self::Text(one), Self::Text(two)) => Some(one == two),
+            (Self::Foreign(one), Self::Foreign(two)) if one == two => Some(true),
+            // A module is not `None`; what a module holds that is not read may be anything.
+            (Self::Foreign(name), Self::None) | (Self::None, Self::Foreign(name)) => {
+                (!name.contains('.') || name.starts_with("builtins.")).then_some(false)
             }
+            (Self::Foreign(_), _) | (_, Self::Foreign(_)) => None,
             (Self::Tuple(one), Self::Tuple(two)) => {
                 if one.len() != two.len() {
                     return Some(false);

@@ -85,6 +85,32 @@ fn nothing_that_is_not_followed_is_silent() {
     }
 }
 
+/// Turns red if a value that nobody has read decides something.
+#[test]
+fn what_is_not_read_decides_nothing() {
+    let cases: [(&str, &[&str]); 4] = [
+        (
+            "from settings import *\nif NAME == 'a':\n    op.drop_table('a')",
+            &["maybe drop table a"],
+        ),
+        (
+            "import settings\nif settings.NAME is None:\n    op.drop_table('a')",
+            &["maybe drop table a"],
+        ),
+        (
+            "import settings\nfor table in settings.TABLES:\n    table.clear()",
+            &["maybe unknown (may change): the call of table.clear"],
+        ),
+        (
+            "sa.DDL('DROP TABLE a').execute(op.get_bind())",
+            &["sql DROP TABLE a"],
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(downgrade(&body(text)), expected, "{text}");
+    }
+}
+
 /// Turns red if something of the list is called unknown.
 #[test]
 fn what_is_harmless_is_silent() {
