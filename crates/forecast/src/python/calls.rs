@@ -1,8 +1,8 @@
 //! Calls, and what is defined to be called.
 
-use super::harmless;
 use super::interpreter::{Evaluated, Interpreter};
 use super::sqlalchemy_objects::{Generator, SqlaObject};
+use super::unfollowed::Handed;
 use super::value::{Class, Code, Function, Instance, Item, Scope, UNKNOWN, Value};
 use crate::SideEffect;
 use ruff_python_ast::{Expr, ExprCall, Parameters};
@@ -12,24 +12,6 @@ use std::rc::Rc;
 
 /// How often a function may be running already before its calling itself is no longer followed.
 const RECURSION: usize = 3;
-
-/// Methods of Python's collections and texts.
-const COLLECTING: &str = "add append copy count discard extend format get index insert items join keys pop remove \
- setdefault sort union update values";
-
-/// What a call is handed.
-struct Handed {
-    /// What its arguments may be used to change.
-    effects: Option<SideEffect>,
-    /// The code among them, which may be run.
-    code: Vec<Value>,
-}
-
-impl Handed {
-    fn is_nothing(&self) -> bool {
-        self.effects.is_none() && self.code.is_empty()
-    }
-}
 
 /// The arguments of a call.
 #[derive(Debug, Default, Clone)]
@@ -74,7 +56,7 @@ impl Arguments {
     }
 
     /// What code that is handed them may change.
-    fn handed(&self) -> Handed {
+    pub(super) fn handed(&self) -> Handed {
         Handed {
             effects: self.values().filter_map(Value::side_effects).max(),
             code: self
@@ -124,45 +106,6 @@ impl Interpreter<'_> {
             handed,
             &self.written(&call.func),
         )
-    }
-
-    /// A call that cannot be followed: of nothing harmless, it may do anything.
-    fn opaque(
-        &mut self,
-        object: &Value,
-        name: Option<&str>,
-        handed: Handed,
-        written: &str,
-    ) -> Evaluated {
-        self.risks += 1;
-        if is_harmless_call(object, name, &handed) {
-            // Such as the `default` of `json.dumps`.
-            for code in &handed.code {
-                let value = Value::Unknown(handed.effects.is_some());
-                let arguments = Arguments::of(vec![value; 4]);
-                let maybe = self.maybe.take();
-                self.tries += 1;
-                let result = self.perhaps(|machine| machine.call(code, arguments));
-                self.tries -= 1;
-                result?;
-                // What it raises is for whoever calls it: values that are not known say nothing of that.
-                self.maybe = maybe.or(self.maybe.take().filter(|raised| raised.database));
-            }
-            return Ok(UNKNOWN);
-        }
-        let extent = match object {
-            // It finds its own way to the database.
-            Value::Foreign(_) | Value::None => SideEffect::Schema,
-            _ => object
-                .side_effects()
-                .max(handed.effects)
-                .unwrap_or(SideEffect::Rows),
-        };
-        // What a module does while it is imported is done before the step, and not by it.
-        if !self.is_importing() || handed.effects == Some(SideEffect::Schema) {
-            self.unknown(format!("the call of {written}"), extent)?;
-        }
-        Ok(Value::Unknown(true))
     }
 
     pub(super) fn arguments(&mut self, call: &ExprCall) -> Evaluated<Arguments> {
@@ -453,32 +396,6 @@ impl Interpreter<'_> {
             }
         }
         Ok(value)
-    }
-}
-
-/// Whether a call that is not followed does nothing to the database.
-fn is_harmless_call(object: &Value, name: Option<&str>, handed: &Handed) -> bool {
-    match (object, name) {
-        (Value::Foreign(foreign), _) => {
-            harmless::is_harmless(foreign) || harmless::is_maker(foreign) && handed.is_nothing()
-        }
-        // What was read or computed: texts, numbers, collections.
-        (Value::Unknown(false), Some(name)) => {
-            harmless::is_reading(name)
-                && (handed.is_nothing()
-                    || COLLECTING.split_ascii_whitespace().any(|own| own == name))
-        }
-        (
-            Value::Text(_) | Value::Holed(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_),
-            _,
-        ) => true,
-        (Value::List(_) | Value::Set(_) | Value::Dict(_) | Value::Tuple(_), _) => true,
-        (Value::Method(method), _) => !method.0.is_live(),
-        (Value::Thing(thing), Some(_)) => matches!(
-            &**thing,
-            SqlaObject::Inspector | SqlaObject::Row(_) | SqlaObject::Rows(_) | SqlaObject::Dialect
-        ),
-        _ => false,
     }
 }
 

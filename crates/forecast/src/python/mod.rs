@@ -48,6 +48,7 @@ mod statements;
 mod targets;
 mod text;
 mod types;
+mod unfollowed;
 mod value;
 
 #[cfg(test)]
