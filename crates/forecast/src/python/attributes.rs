@@ -167,7 +167,7 @@ impl Interpreter<'_> {
                 Value::thing(SqlaObject::Dialect)
             }
             (SqlaObject::Context, "impl") => Value::thing(SqlaObject::Context),
-            (SqlaObject::Dialect, "name") => self
+            (SqlaObject::Dialect | SqlaObject::Bind, "name") => self
                 .dialect()
                 .map_or(UNKNOWN, |dialect| Value::text(dialect.name())),
             (SqlaObject::Dialect, "identifier_preparer") => value,

@@ -5,10 +5,10 @@
 const HARMLESS: [(&str, &str); 5] = [
     (
         "they compute with the values that they are given",
-        "abc base64 binascii bisect builtins calendar collections contextlib copy dataclasses \
+        "abc base64 binascii bisect builtins calendar collections configparser contextlib copy dataclasses \
          datetime dateutil decimal enum fractions functools hashlib heapq hmac html inspect \
-         itertools json math operator orjson parsedatetime pickle pyparsing pytz re simplejson \
-         sqlglot statistics string struct textwrap types typing typing_extensions ujson \
+         itertools json math operator orjson packaging parsedatetime pickle pyparsing pytz re shlex simplejson \
+         sqlglot statistics string struct textwrap threading.Lock threading.RLock types typing typing_extensions ujson \
          unicodedata urllib.parse uuid yaml zlib zoneinfo",
     ),
     (
@@ -31,6 +31,9 @@ const HARMLESS: [(&str, &str); 5] = [
          pathlib pkgutil.get_data pkgutil.iter_modules",
     ),
 ];
+
+/// Methods of a log. What has the name of a log and is asked for one of them writes a log, whoever made it.
+const LOGGING: &str = "debug info warning warn error exception critical log";
 
 /// Packages whose functions make objects. They reach a database only if they are handed a way to it.
 const MAKERS: [&str; 5] = [
@@ -65,6 +68,15 @@ pub(super) fn is_harmless(name: &str) -> bool {
         .iter()
         .flat_map(|(_, names)| names.split_ascii_whitespace());
     all.any(|own| is_below(name, own))
+}
+
+/// Whether a call, as it is written, writes a log.
+pub(super) fn is_logging(written: &str) -> bool {
+    written.rsplit_once('.').is_some_and(|(of, method)| {
+        let name = of.rsplit('.').next().unwrap_or(of).trim_start_matches('_');
+        matches!(&*name.to_ascii_lowercase(), "log" | "logger" | "logging")
+            && LOGGING.split_ascii_whitespace().any(|own| own == method)
+    })
 }
 
 /// Whether a function outside of the project only makes an object.

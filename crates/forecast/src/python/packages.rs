@@ -121,6 +121,8 @@ impl Interpreter<'_> {
                 };
                 Ok(Some(made))
             }
+            // The engine has no terminal to ask at.
+            "click" if matches!(last, "confirm" | "prompt") => Err(self.exception("Abort", None)),
             "sys" if last == "exit" => Err(self.exception("SystemExit", None)),
             _ => self.call_installed(name, arguments),
         }

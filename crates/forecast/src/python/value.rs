@@ -311,7 +311,9 @@ impl Value {
                     None
                 }
             }
-            Self::Function(_) | Self::Bound(_) | Self::Method(_) | Self::Class(_) => Some(true),
+            // An attribute that is not known here is not told from a method.
+            Self::Method(method) => (!matches!(method.0, Self::Thing(_))).then_some(true),
+            Self::Function(_) | Self::Bound(_) | Self::Class(_) => Some(true),
             Self::Module(_) => Some(true),
             Self::Foreign(name) => name.starts_with("builtins.").then_some(true),
             Self::Instance(instance) => match instance.class.member("__bool__") {
@@ -421,8 +423,11 @@ impl Value {
             (Self::Instance(_), other) | (other, Self::Instance(_)) => {
                 matches!(other, Self::None).then_some(false)
             }
-            (Self::Method(_) | Self::Bound(_), other)
-            | (other, Self::Method(_) | Self::Bound(_)) => {
+            (Self::Method(method), other) | (other, Self::Method(method)) => {
+                let is_method = !matches!(method.0, Self::Thing(_));
+                (is_method && matches!(other, Self::None)).then_some(false)
+            }
+            (Self::Bound(_), other) | (other, Self::Bound(_)) => {
                 matches!(other, Self::None).then_some(false)
             }
             _ => Some(false),

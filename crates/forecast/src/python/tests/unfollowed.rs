@@ -88,7 +88,15 @@ fn nothing_that_is_not_followed_is_silent() {
 /// Turns red if a value that nobody has read decides something.
 #[test]
 fn what_is_not_read_decides_nothing() {
-    let cases: [(&str, &[&str]); 4] = [
+    let cases: [(&str, &[&str]); 6] = [
+        (
+            "if op.get_context().version_table_schema:\n    op.drop_table('a')",
+            &["maybe drop table a"],
+        ),
+        (
+            "if op.get_bind().name.lower() == 'postgresql':\n    op.drop_table('a')",
+            &["drop table a"],
+        ),
         (
             "from settings import *\nif NAME == 'a':\n    op.drop_table('a')",
             &["maybe drop table a"],
@@ -120,6 +128,7 @@ fn what_is_harmless_is_silent() {
         "from pathlib import Path\nPath(__file__).parent.joinpath('x.sql').read_text()",
         "import json\njson.dumps([], default=lambda value: str(value))",
         "import json\ndef plain(value):\n    if unknowable():\n        return str(value)\n    raise TypeError('x')\njson.dumps([], default=plain)",
+        "from elsewhere import logger\nlogger.info('%s', op.get_bind())",
         "print(op.get_bind())",
         "from alembic import context\ncontext.config.get_main_option('x')",
     ];
@@ -253,6 +262,12 @@ fn there_is_no_terminal_to_read_from() {
     assert_eq!(
         downgrade(&body("if input('sure? ') == 'y':\n    op.drop_table('t')")),
         ["raises EOFError: EOF when reading a line"]
+    );
+    assert_eq!(
+        downgrade(&body(
+            "import click\nclick.confirm('sure?', abort=True)\nop.drop_table('t')"
+        )),
+        ["raises Abort"]
     );
 }
 
