@@ -260,8 +260,11 @@ impl Interpreter<'_> {
             };
             if value.is_none() && import.level > 0 {
                 // A folder without `__init__.py` holds modules too.
-                let dotted = format!("{dotted}.{name}");
-                value = self.module_named(dotted.trim_start_matches('.'), import.level, &module);
+                let inner = match dotted {
+                    "" => name.to_owned(),
+                    dotted => format!("{dotted}.{name}"),
+                };
+                value = self.module_named(&inner, import.level, &module);
             }
             let value = value.unwrap_or_else(|| {
                 let dots = ".".repeat(import.level.min(10) as usize);
