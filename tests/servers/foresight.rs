@@ -157,6 +157,7 @@ fn told(value: &Value) -> Operation {
                 table: TableName::plain(table),
                 columns: vec!["id".to_owned()],
                 on_delete: None,
+                inline: false,
             })
             .collect(),
     };
@@ -240,6 +241,7 @@ fn told(value: &Value) -> Operation {
                     table: TableName::plain(text(value, "to")),
                     columns: vec![text(value, "key")],
                     on_delete: None,
+                    inline: false,
                 },
                 not_valid: false,
             },
@@ -260,6 +262,7 @@ fn told(value: &Value) -> Operation {
             table: Some(table),
             columns: Vec::new(),
             conditional: false,
+            nulls: Vec::new(),
             sql: None,
         },
         _ => Operation::Batch {

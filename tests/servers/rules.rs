@@ -113,6 +113,24 @@ const MANY: &str = "INSERT INTO pets (id, owner, age, name)
 const CHECK: &str = "with op.batch_alter_table('pets') as batch:
     batch.create_check_constraint('ck_age', 'age < 100')";
 
+const CHECK_AFTER_UPDATE: &str = "op.execute('UPDATE pets SET age = 300 WHERE id = 1')
+with op.batch_alter_table('pets') as batch:
+    batch.create_check_constraint('ck_age', 'age < 100')";
+
+const NOT_NULL_AFTER_NULL: &str = "op.execute('UPDATE pets SET owner = NULL WHERE id = 1')
+with op.batch_alter_table('pets') as batch:
+    batch.alter_column('owner', nullable=False, existing_type=sa.Integer())";
+
+const UNIQUE_AFTER_INSERT: &str = "op.execute(\"INSERT INTO pets (id, name) VALUES (9, 'a')\")
+with op.batch_alter_table('pets') as batch:
+    batch.create_unique_constraint('uq_name', ['name'])";
+
+const KEY_AFTER_DELETE: &str = "op.execute('DELETE FROM owners WHERE id = 1')
+op.create_foreign_key('fk_owner', 'pets', 'owners', ['owner'], ['id'])";
+
+const SHORTER_AFTER_LONG: &str = "op.execute(\"UPDATE pets SET name = 'fifteen letters' WHERE id = 1\")
+op.alter_column('pets', 'name', type_=sa.String(10), existing_type=sa.String(20), existing_nullable=True)";
+
 const MOOD: &str = "op.execute(\"CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')\")
 op.execute(\"ALTER TABLE pets ADD COLUMN mood mood DEFAULT 'ok'\")";
 
@@ -172,6 +190,21 @@ cases! {
     "check-restored" EVERY { data: "UPDATE pets SET age = NULL WHERE id > 1", downgrade: CHECK, object: "ck_age",
         counts: Some("SELECT count(*) FROM pets WHERE NOT (age < 100)"),
         leaves: &[ALL_THERE, ("INSERT INTO pets (id, age) VALUES (9, 100)", None)] }
+    // What every row holds to today counts for nothing once the step itself has changed rows.
+    "check-restored" EVERY { downgrade: CHECK_AFTER_UPDATE, level: "medium", end: End::MayAndFails(&["ck_age"]),
+        object: "ck_age", counts: Some("SELECT count(*) FROM pets WHERE NOT (age < 100)"), leaves: &[] }
+    "not-null-restored" EVERY { downgrade: NOT_NULL_AFTER_NULL, level: "medium",
+        end: End::MayAndFails(&["contains null values", "Data truncated", "NOT NULL constraint failed"]),
+        object: "pets.owner", counts: Some("SELECT count(*) FROM pets WHERE owner IS NULL"), leaves: &[] }
+    "unique-restored" EVERY { downgrade: UNIQUE_AFTER_INSERT, level: "medium",
+        end: End::MayAndFails(&["uq_name", "UNIQUE constraint failed"]), object: "pets (name)",
+        counts: Some("SELECT count(*) FROM (SELECT name FROM pets GROUP BY name HAVING count(*) > 1) g"), leaves: &[] }
+    "foreign-key-restored" BOTH { downgrade: KEY_AFTER_DELETE, level: "medium", end: End::MayAndFails(&["fk_owner"]),
+        object: "pets (owner)",
+        counts: Some("SELECT count(*) FROM pets WHERE owner NOT IN (SELECT id FROM owners)"), leaves: &[] }
+    "type-narrowed" BOTH { downgrade: SHORTER_AFTER_LONG, level: "medium",
+        end: End::MayAndFails(&["value too long", "Data too long"]), object: "pets.name",
+        counts: Some("SELECT count(*) FROM pets WHERE char_length(name) > 10"), leaves: &[] }
     // A word goes from an enum.
     "enum-value-removed" PG { upgrade: MOOD, data: "UPDATE pets SET mood = 'happy' WHERE id > 1",
         downgrade: LESS_MOOD, level: "high", end: End::Fails(&["invalid input value for enum mood: \"happy\""]),

@@ -182,6 +182,8 @@ pub struct Reference {
     pub columns: Vec<String>,
     /// `CASCADE`, `SET NULL` and so on, if said.
     pub on_delete: Option<String>,
+    /// Whether it is written as part of its column.
+    pub inline: bool,
 }
 
 /// Which rows a unique key compares, and how. By itself all, by the values of their columns, and NULLs are
@@ -242,6 +244,8 @@ pub enum Constraint {
         name: Name,
         /// SQL.
         condition: Option<String>,
+        /// PostgreSQL's `NOT VALID`, or `NOT ENFORCED`: the rows that there are do not matter.
+        not_valid: bool,
     },
 }
 
@@ -557,6 +561,8 @@ pub enum Operation {
         table: Option<TableName>,
         /// The columns that are set, where they are known.
         columns: Vec<String>,
+        /// The columns that an update sets to NULL.
+        nulls: Vec<String>,
         /// Whether a condition spares some of the rows.
         conditional: bool,
         /// The statement, where there is one.

@@ -162,11 +162,7 @@ impl<'plan> Walk<'plan> {
     /// What was asked of any table may not hold any more.
     fn rows_may_change(&mut self) {
         if let Some(model) = &mut self.model {
-            for table in Arc::make_mut(model).tables.values_mut() {
-                if !table.rows_changed {
-                    Arc::make_mut(table).rows_changed = true;
-                }
-            }
+            Arc::make_mut(model).any_rows_may_change();
         }
     }
 

@@ -1,5 +1,7 @@
 //! Small plans over small schemas, with migrations that are lists of events.
 
+mod statements;
+
 use crate::SideEffect;
 use std::collections::BTreeMap;
 
@@ -262,6 +264,7 @@ fn a_step_that_fails_leaves_what_its_server_leaves() {
         table: Some(TableName::plain("t")),
         columns: Vec::new(),
         conditional: false,
+        nulls: Vec::new(),
         sql: None,
     };
     let fake = Fake {

@@ -140,9 +140,18 @@ impl Table {
     fn or(&self, other: &Self) -> Self {
         let mut either = self.clone();
         either.presence = self.presence.min(other.presence);
-        either.rows_changed |= other.rows_changed;
+        either.inserted |= other.inserted;
+        either.deleted |= other.deleted;
         for (name, column) in &mut either.columns {
-            if other.columns.get(name) != Some(column) {
+            let there = other.columns.get(name);
+            column.written |= there.is_some_and(|there| there.written);
+            let written = column.written;
+            if there.is_none_or(|there| {
+                Column {
+                    written,
+                    ..there.clone()
+                } != *column
+            }) {
                 column.presence = Presence::Uncertain;
             }
         }

@@ -63,6 +63,8 @@ pub struct Column {
     pub origin: Origin,
     /// Whether it is there.
     pub presence: Presence,
+    /// Whether the plan updates values of it, so that an answer of today may not hold then.
+    pub written: bool,
 }
 
 /// A primary or unique key.
@@ -89,6 +91,8 @@ pub struct ForeignKey {
     pub referent_columns: Vec<String>,
     /// `CASCADE`, `SET NULL` and so on.
     pub on_delete: Option<String>,
+    /// Whether it is written as part of its column, with which SQLite drops it.
+    pub inline: bool,
     /// Whether it is there.
     pub presence: Presence,
 }
@@ -136,8 +140,10 @@ pub struct Table {
     pub origin: Origin,
     /// Whether it is there.
     pub presence: Presence,
-    /// Whether a step of the plan has changed rows of it, so that what is asked now may not hold then.
-    pub rows_changed: bool,
+    /// Whether the plan inserts rows.
+    pub inserted: bool,
+    /// Whether the plan deletes rows.
+    pub deleted: bool,
 }
 
 /// A view.

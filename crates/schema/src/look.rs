@@ -147,7 +147,8 @@ impl Table {
             indexes: Vec::new(),
             origin,
             presence,
-            rows_changed: false,
+            inserted: false,
+            deleted: false,
         }
     }
 

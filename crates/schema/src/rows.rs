@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Check, Column, ForeignKey, Index, Key, Origin, Presence, SchemaModel, Table, View};
 use rollback_core::audit;
 use rollback_core::dialect::Dialect;
-use rollback_core::operation::{Constraint, Family, Name, Operation, TableName};
+use rollback_core::operation::{Constraint, Family, Name, Operation, Reference, TableName};
 use rollback_core::query::TextRows;
 use rollback_sql::{Effect, read_type, take_apart};
 
@@ -196,6 +196,7 @@ impl SchemaModel {
                 name: name.to_owned(),
             },
             presence: Presence::Certain,
+            written: false,
         }
     }
 }
@@ -233,6 +234,7 @@ impl Table {
                     .filter_map(|row| row.other.map(str::to_owned))
                     .collect(),
                 on_delete: more,
+                inline: false,
                 presence,
             }),
             "check" => self.checks.push(Check {
@@ -251,14 +253,17 @@ impl Table {
     }
 
     /// Gives a name to the first foreign key of these columns that has none yet.
-    fn name_foreign_key(&mut self, columns: &[String], referent: &TableName, name: Name) {
+    fn name_foreign_key(&mut self, columns: &[String], reference: Reference) {
         let key = self.foreign_keys.iter_mut().find(|key| {
             key.name == Name::Unknown
                 && is_same(&key.columns, columns)
-                && key.referent.name.eq_ignore_ascii_case(&referent.name)
+                && key
+                    .referent
+                    .name
+                    .eq_ignore_ascii_case(&reference.table.name)
         });
         if let Some(key) = key {
-            key.name = name;
+            (key.name, key.inline) = (reference.name, reference.inline);
         }
     }
 }
@@ -301,8 +306,10 @@ fn name_constraints(table: &mut Table, statement: &str) {
                 columns,
                 references,
                 ..
-            } => table.name_foreign_key(&columns, &references.table, references.name),
-            Constraint::Check { name, condition } => table.checks.push(Check {
+            } => table.name_foreign_key(&columns, references),
+            Constraint::Check {
+                name, condition, ..
+            } => table.checks.push(Check {
                 name,
                 condition,
                 presence: Presence::Certain,
@@ -312,7 +319,7 @@ fn name_constraints(table: &mut Table, statement: &str) {
     for column in columns {
         for reference in column.foreign_keys {
             let own = std::slice::from_ref(&column.name);
-            table.name_foreign_key(own, &reference.table, reference.name);
+            table.name_foreign_key(own, reference);
         }
     }
     let keys = table.primary_key.iter_mut().chain(&mut table.uniques);

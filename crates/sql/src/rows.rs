@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectName, Query, Select, SelectItem,
-    SetExpr, TableFactor, TableObject, TableWithJoins, Update,
+    SetExpr, TableFactor, TableObject, TableWithJoins, Update, Value,
 };
 
 use super::copies;
@@ -61,13 +61,17 @@ impl TreeReader<'_> {
             return None;
         };
         let table = self.names.table(name)?;
-        let mut columns = Vec::new();
+        let (mut columns, mut nulls) = (Vec::new(), Vec::new());
         for assignment in &it.assignments {
             if !it.table.joins.is_empty() && is_qualified(&assignment.target) {
                 // Which of the joined tables it is would have to be resolved first.
                 return None;
             }
-            columns.extend(self.assigned(&assignment.target)?);
+            let assigned = self.assigned(&assignment.target)?;
+            if is_null(&assignment.value) {
+                nulls.extend(assigned.iter().cloned());
+            }
+            columns.extend(assigned);
         }
         let joined = it.table.joins.iter().map(|join| &join.relation);
         let operations = self.read_tables(joined);
@@ -75,7 +79,10 @@ impl TreeReader<'_> {
             || it.from.is_some()
             || it.limit.is_some()
             || !it.table.joins.is_empty();
-        let update = rows(RowChange::Update, table, columns, conditional);
+        let mut update = rows(RowChange::Update, table, columns, conditional);
+        if let Operation::ChangeRows { nulls: set, .. } = &mut update {
+            *set = nulls;
+        }
         Some(operations.into_iter().chain([update]).collect())
     }
 
@@ -280,6 +287,10 @@ const COMPUTE: &str = "\
     to_timestamp trim trunc typeof union unnest upper using uuid_generate_v4 values varchar \
     version when where with";
 
+fn is_null(value: &Expr) -> bool {
+    matches!(value, Expr::Value(value) if value.value == Value::Null)
+}
+
 fn is_qualified(target: &AssignmentTarget) -> bool {
     match target {
         AssignmentTarget::ColumnName(name) => name.0.len() > 1,
@@ -314,6 +325,7 @@ pub(super) fn rows(
         table: Some(table),
         columns,
         conditional,
+        nulls: Vec::new(),
         sql: None,
     }
 }

@@ -381,11 +381,15 @@ fn describe(
         }),
         ColumnOption::Unique(_) => column.unique = true,
         ColumnOption::ForeignKey(key) => {
-            column.foreign_keys.push(reference(names, key, name)?);
+            column.foreign_keys.push(Reference {
+                inline: true,
+                ..reference(names, key, name)?
+            });
         }
         ColumnOption::Check(check) => constraints.push(Constraint::Check {
             name: names.of(check.name.as_ref().or(name)),
             condition: condition(&check.expr),
+            not_valid: check.enforced == Some(false),
         }),
         ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
             column.server_default = Some(shown(&option.to_string()));
@@ -425,6 +429,7 @@ fn reference(names: Names, key: &ForeignKeyConstraint, name: Option<&Ident>) -> 
             .map(|column| names.name(column))
             .collect(),
         on_delete: key.on_delete.as_ref().map(action),
+        inline: false,
     })
 }
 
@@ -475,6 +480,7 @@ fn constrain(
         TableConstraint::Check(it) => add(Constraint::Check {
             name: names.of(it.name.as_ref()),
             condition: condition(&it.expr),
+            not_valid: not_valid || it.enforced == Some(false),
         }),
         TableConstraint::Index(it) => index(it.name.as_ref(), &it.columns),
         TableConstraint::FulltextOrSpatial(it) => index(it.opt_index_name.as_ref(), &it.columns),

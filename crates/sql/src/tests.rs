@@ -111,7 +111,9 @@ fn constraint(it: &Constraint) -> String {
                 .unwrap_or_default(),
             flags(&[("not valid", *not_valid)])
         ),
-        Constraint::Check { name, condition } => {
+        Constraint::Check {
+            name, condition, ..
+        } => {
             format!(
                 "check {}({})",
                 named(name),

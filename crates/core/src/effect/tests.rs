@@ -139,6 +139,7 @@ fn change_rows(change: RowChange, table: &str) -> Operation {
         table: Some(named(table)),
         columns: Vec::new(),
         conditional: true,
+        nulls: Vec::new(),
         sql: None,
     }
 }
@@ -637,6 +638,7 @@ fn what_was_not_followed_may_do_what_it_was_shown_to_do() {
         table: None,
         columns: Vec::new(),
         conditional: true,
+        nulls: Vec::new(),
         sql: None,
     };
     let announced_somewhere = announced(&[somewhere]);

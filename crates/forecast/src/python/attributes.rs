@@ -348,6 +348,7 @@ impl Interpreter<'_> {
                         table: Some(table.clone()),
                         columns,
                         conditional: true,
+                        nulls: Vec::new(),
                         sql: None,
                     })?;
                 }

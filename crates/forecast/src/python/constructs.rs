@@ -47,6 +47,7 @@ pub(super) fn foreign_key(arguments: &Arguments) -> Constraint {
             table,
             columns: there,
             on_delete: word(arguments.named("ondelete")),
+            inline: false,
         },
         not_valid: arguments.flag("postgresql_not_valid"),
     }
@@ -107,6 +108,7 @@ impl Interpreter<'_> {
                         vec![column]
                     },
                     on_delete: word(arguments.named("ondelete")),
+                    inline: false,
                 }))
             }
             "ForeignKeyConstraint" => Value::thing(SqlaObject::Constraint(foreign_key(&arguments))),
@@ -131,10 +133,12 @@ impl Interpreter<'_> {
             "CheckConstraint" => Value::thing(SqlaObject::Constraint(Constraint::Check {
                 name: name_of(arguments.named("name")),
                 condition: first.and_then(condition),
+                not_valid: arguments.flag("postgresql_not_valid"),
             })),
             "ExcludeConstraint" => Value::thing(SqlaObject::Constraint(Constraint::Check {
                 name: name_of(arguments.named("name")),
                 condition: None,
+                not_valid: false,
             })),
             "Index" => {
                 let columns = arguments.positional.iter().skip(1);
@@ -409,6 +413,7 @@ impl Interpreter<'_> {
             change,
             table,
             sets: Vec::new(),
+            nulls: Vec::new(),
             reads,
             conditional: arguments.positional.len() > 1 && change.is_some()
                 || arguments.named("whereclause").is_some(),

@@ -112,6 +112,7 @@ impl Interpreter<'_> {
             table,
             columns: Vec::new(),
             conditional: change != RowChange::Insert,
+            nulls: Vec::new(),
             sql: None,
         })
     }

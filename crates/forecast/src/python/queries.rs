@@ -238,6 +238,7 @@ impl Interpreter<'_> {
                     table: Self::target(&query),
                     columns,
                     conditional: query.conditional,
+                    nulls: Vec::new(),
                     sql: None,
                 })?;
                 Ok(Some(UNKNOWN))

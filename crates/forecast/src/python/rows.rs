@@ -124,6 +124,7 @@ impl Interpreter<'_> {
                     table: statement.table.clone(),
                     columns,
                     conditional: statement.conditional,
+                    nulls: statement.nulls.clone(),
                     sql: None,
                 })?;
                 Ok(self.no_rows())
@@ -148,21 +149,25 @@ impl Interpreter<'_> {
             "values" => {
                 for value in &arguments.positional {
                     if let Value::Dict(values) = value {
-                        for (key, _) in values.entries.borrow().iter() {
-                            match key {
-                                Value::Text(name) => statement.sets.push(name.to_string()),
-                                Value::Thing(thing) => {
-                                    if let SqlaObject::Column(column) = &**thing {
-                                        statement.sets.push(column.definition.name.clone());
+                        for (key, value) in values.entries.borrow().iter() {
+                            let name = match key {
+                                Value::Text(name) => Some(name.to_string()),
+                                Value::Thing(thing) => match &**thing {
+                                    SqlaObject::Column(column) => {
+                                        Some(column.definition.name.clone())
                                     }
-                                }
-                                _ => {}
+                                    _ => None,
+                                },
+                                _ => None,
+                            };
+                            if let Some(name) = name {
+                                statement.set(name, &value.value);
                             }
                         }
                     }
                 }
                 for (name, value) in &arguments.named {
-                    statement.sets.push(name.to_string());
+                    statement.set(name.to_string(), value);
                     statement
                         .reads
                         .mention(&mentions_of(std::iter::once(value)));

@@ -157,12 +157,23 @@ pub(super) struct Statement {
     pub(super) table: Option<TableName>,
     /// The columns that it sets.
     pub(super) sets: Vec<String>,
+    /// Those that it sets to NULL.
+    pub(super) nulls: Vec<String>,
     /// The columns and tables that it reads.
     pub(super) reads: Reads,
     /// The models that it selects, in order.
     pub(super) models: Vec<Row>,
     /// Whether it has a condition.
     pub(super) conditional: bool,
+}
+
+impl Statement {
+    pub(super) fn set(&mut self, column: String, value: &Value) {
+        if matches!(value, Value::None) {
+            self.nulls.push(column.clone());
+        }
+        self.sets.push(column);
+    }
 }
 
 /// What is read, table by table.

@@ -58,6 +58,19 @@ impl FindingDraft {
         self
     }
 
+    /// A favourable answer of today means little if the plan changes the rows before.
+    pub(super) fn unless(mut self, rows_change: bool) -> Self {
+        if rows_change {
+            let finding = &mut self.finding;
+            finding.level = finding.level.max(Level::Medium);
+            finding.outcome = Some(FailurePrediction::MayFail);
+            finding
+                .sentence
+                .push_str(" today, before the plan changes rows");
+        }
+        self
+    }
+
     pub(super) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.finding.advice = advice.into();
         self

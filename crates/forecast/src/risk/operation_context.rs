@@ -16,6 +16,7 @@ pub(super) struct OperationContext<'a> {
     pub(super) place: &'a Place,
     pub(super) certain: bool,
     pub(super) autocommit: bool,
+    pub(super) in_batch: bool,
     pub(super) operation: &'a Operation,
     pub(super) before: Option<&'a SchemaModel>,
     pub(super) dialect: Option<Dialect>,
@@ -28,8 +29,8 @@ pub(super) enum TableContents {
     Absent,
     /// Nothing: a step of the plan makes it.
     CreatedByPlan,
-    /// What it holds now, under this name, perhaps changed by then.
-    Live { table: TableName, changed: bool },
+    /// What it holds now, under this name, apart from what the plan changes by then.
+    Live { table: TableName },
     /// Not known.
     Unknown,
 }
@@ -41,12 +42,14 @@ pub(super) fn operations_with_schema(seen: &StepTrace) -> Vec<OperationContext<'
         let EventKind::Operation(operation) = &happened.event.kind else {
             continue;
         };
+        let in_batch = matches!(**operation, Operation::Batch { .. });
         let mut push = |place, operation| {
             scenes.push(OperationContext {
                 order,
                 place,
                 certain: happened.event.certain,
                 autocommit: happened.event.autocommit,
+                in_batch,
                 operation,
                 before: happened.before.as_deref(),
                 dialect: seen.dialect,
@@ -150,14 +153,13 @@ impl<'a> OperationContext<'a> {
             };
         };
         match &table.origin {
-            Origin::Made { .. } if table.rows_changed => TableContents::Unknown,
+            Origin::Made { .. } if table.inserted => TableContents::Unknown,
             Origin::Made { .. } => TableContents::CreatedByPlan,
             Origin::Live { name } => TableContents::Live {
                 table: TableName {
                     schema: full.schema.clone(),
                     name: name.clone(),
                 },
-                changed: table.rows_changed,
             },
         }
     }
@@ -169,11 +171,12 @@ impl<'a> OperationContext<'a> {
         column: &str,
     ) -> (TableContents, Option<String>) {
         let stock = self.stock(table);
-        let changed = matches!(stock, TableContents::Live { changed: true, .. });
         match (self.column(table, column), stock) {
             (Some(column), stock) => match &column.origin {
                 Origin::Live { name } => (stock, Some(name.clone())),
-                Origin::Made { .. } if changed => (TableContents::Unknown, None),
+                Origin::Made { .. } if column.written || self.gains_rows(table) => {
+                    (TableContents::Unknown, None)
+                }
                 Origin::Made { .. } => (TableContents::CreatedByPlan, None),
             },
             (None, TableContents::Live { .. } | TableContents::CreatedByPlan) => {
@@ -230,15 +233,37 @@ impl<'a> OperationContext<'a> {
                 .is_some_and(|(_, table)| table.presence == Presence::Certain)
     }
 
-    /// What rows that break something mean for the step: it fails, unless the plan changes them before
-    /// or they are but estimated.
+    fn writes(&self, table: &TableName, columns: &[String]) -> bool {
+        let mut columns = columns.iter();
+        let is_written = |name| {
+            self.column(table, name)
+                .is_some_and(|column| column.written)
+        };
+        columns.any(|name| is_written(name))
+    }
+
+    fn gains_rows(&self, table: &TableName) -> bool {
+        self.table(table).is_some_and(|(_, table)| table.inserted)
+    }
+
+    /// Whether by then a table may have values in these columns that it does not have today.
+    pub(super) fn may_gain(&self, table: &TableName, columns: &[String]) -> bool {
+        self.gains_rows(table) || self.writes(table, columns)
+    }
+
+    /// Whether by then a table may lack values in these columns that it has today.
+    pub(super) fn may_lose(&self, table: &TableName, columns: &[String]) -> bool {
+        self.table(table).is_some_and(|(_, table)| table.deleted) || self.writes(table, columns)
+    }
+
+    /// What rows that break something mean for the step: it fails, unless they are but estimated or may be gone by then.
     pub(super) fn outcome(
         &self,
         table: &TableName,
         answer: &Answer,
-        changed: bool,
+        may_be_gone: bool,
     ) -> FailurePrediction {
-        if answer.exact && !changed && self.is_certain(table) {
+        if answer.exact && !may_be_gone && self.is_certain(table) {
             FailurePrediction::WillFail
         } else {
             FailurePrediction::MayFail

@@ -82,6 +82,7 @@ pub(crate) fn add(model: &mut SchemaModel, name: &str, columns: &[(&str, &str)])
             default: None,
             origin: live(name),
             presence: Presence::Certain,
+            written: false,
         };
         ((*name).to_owned(), column)
     });
@@ -94,7 +95,8 @@ pub(crate) fn add(model: &mut SchemaModel, name: &str, columns: &[(&str, &str)])
         indexes: Vec::new(),
         origin: live(name),
         presence: Presence::Certain,
-        rows_changed: false,
+        inserted: false,
+        deleted: false,
     };
     let name = TableName {
         schema: model.default_schema.clone(),

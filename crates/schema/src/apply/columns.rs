@@ -20,6 +20,7 @@ impl Applying<'_> {
             default: column.server_default.clone(),
             origin: self.made(),
             presence: self.presence(),
+            written: false,
         }
     }
 
@@ -84,7 +85,7 @@ impl Applying<'_> {
         self.type_of_new_column(column, false)?;
         let new = self.new_column(column);
         let unique = column.unique && !column.index;
-        let constrained = unique || !column.foreign_keys.is_empty();
+        let constrained = unique || column.foreign_keys.iter().any(|key| !key.inline);
         if self.dialect() == Dialect::Sqlite && constrained && !self.act.directive && column.unique
         {
             let subject = Subject::Column(name.clone(), column.name.clone());
@@ -250,15 +251,19 @@ impl Applying<'_> {
         if self.dialect() == Dialect::Postgres {
             self.enum_of(kind, false)?;
             let table = self.model.tables.get(key);
-            let present = table
-                .and_then(|table| table.columns.get(column))
-                .and_then(|column| column.kind.clone());
-            if let Some(present) = present
-                && change.using.is_none()
-                && !casts(&present, kind)
+            let known = table.and_then(|table| table.columns.get(column));
+            if let Some(known) = known
+                && let Some(present) = &known.kind
+                && !casts(present, kind)
+                && (change.using.is_none() || known.default.is_some())
             {
+                let (what, without) = match change.using {
+                    // USING is about the values alone.
+                    Some(_) => ("the default of ", ""),
+                    None => ("", " without USING"),
+                };
                 let sentence = format!(
-                    "column {column} of table {name} cannot be cast to {} without USING",
+                    "{what}column {column} of table {name} cannot be cast to {}{without}",
                     kind.written
                 );
                 self.refuse(

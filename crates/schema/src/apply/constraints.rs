@@ -303,10 +303,13 @@ pub(super) fn insert(
                 referent: references.table.clone(),
                 referent_columns: references.columns.clone(),
                 on_delete: references.on_delete.clone(),
+                inline: references.inline,
                 presence,
             });
         }
-        Constraint::Check { name, condition } => table.checks.push(Check {
+        Constraint::Check {
+            name, condition, ..
+        } => table.checks.push(Check {
             name: name.clone(),
             condition: condition.clone(),
             presence,

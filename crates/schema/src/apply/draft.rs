@@ -17,6 +17,9 @@ impl Applying<'_> {
             .table
             .foreign_keys
             .retain(|foreign| !gone(&foreign.columns));
+        for foreign in &mut draft.table.foreign_keys {
+            foreign.inline = false;
+        }
         draft.table.primary_key = draft
             .table
             .primary_key

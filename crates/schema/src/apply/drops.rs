@@ -128,7 +128,9 @@ impl Applying<'_> {
         if let Some(unique) = table.uniques.iter().find(|key| has(&key.columns)) {
             reasons.push(("is in a unique key".to_owned(), sure(unique.presence)));
         }
-        if let Some(foreign) = table.foreign_keys.iter().find(|key| has(&key.columns)) {
+        let mut foreign = table.foreign_keys.iter();
+        // One that is written in the column itself goes with it.
+        if let Some(foreign) = foreign.find(|key| !key.inline && has(&key.columns)) {
             reasons.push(("is in a foreign key".to_owned(), sure(foreign.presence)));
         }
         if let Some(index) = table.indexes.iter().find(|index| index.has(column)) {

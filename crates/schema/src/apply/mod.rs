@@ -10,6 +10,7 @@ mod draft;
 mod drops;
 mod indexes;
 mod removal;
+mod rows;
 mod tables;
 mod types;
 
@@ -145,9 +146,14 @@ impl Applying<'_> {
             Operation::DropView {
                 name, if_exists, ..
             } => self.drop_view(name, *if_exists),
-            Operation::ChangeRows { table, columns, .. } => {
+            Operation::ChangeRows {
+                change,
+                table,
+                columns,
+                ..
+            } => {
                 self.rows(table.as_ref(), columns)?;
-                self.rows_change(table.as_ref());
+                self.rows_change(table.as_ref(), *change, columns);
                 Ok(())
             }
             Operation::ReadRows { table, columns } => self.rows(table.as_ref(), columns),

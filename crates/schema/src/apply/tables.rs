@@ -109,7 +109,7 @@ impl Applying<'_> {
             table
                 .columns
                 .extend(columns.map(|column| (column.name.clone(), column)));
-            table.rows_changed = true;
+            table.inserted = true;
         }
         Ok(())
     }
@@ -371,34 +371,6 @@ impl Applying<'_> {
             self.dependents(subject.clone(), sentence, presence == Presence::Certain)?;
         }
         Ok(())
-    }
-
-    /// Rows are read or changed: the table and the columns that are named have to be there.
-    pub(super) fn rows(&mut self, name: Option<&TableName>, columns: &[String]) -> Flow {
-        let Some(name) = name else {
-            return Ok(());
-        };
-        if let Some(key) = self.table(name)? {
-            for column in columns {
-                self.column(&key, name, column)?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn rows_change(&mut self, name: Option<&TableName>) {
-        if let Some(name) = name {
-            let key = self.model.key(name);
-            if let Some(table) = self.model.table_mut(&key) {
-                table.rows_changed = true;
-            }
-            return;
-        }
-        for table in self.model.tables.values_mut() {
-            if !table.rows_changed {
-                Arc::make_mut(table).rows_changed = true;
-            }
-        }
     }
 }
 

@@ -112,6 +112,7 @@ fn foreign(name: &str, table: &str, referent: &str, column: &str) -> Operation {
                 table: TableName::plain(referent),
                 columns: vec![column.to_owned()],
                 on_delete: None,
+                inline: false,
             },
             not_valid: false,
         },

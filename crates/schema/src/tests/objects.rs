@@ -56,7 +56,7 @@ fn a_copy_has_the_columns_of_its_query() {
         model.tables[&public("t")].columns["a"].kind
     );
     // It is not empty.
-    assert!(made.rows_changed && !model.doubtful);
+    assert!(made.inserted && !model.doubtful);
     assert_eq!(
         outcome(&mut model, &copy(Some("t"), None)),
         "will object-exists copy"

@@ -6,7 +6,7 @@ use super::super::sqlalchemy_objects::SqlaObject;
 use super::super::types;
 use super::super::value::Value;
 use super::Directive;
-use rollback_core::operation::{ColumnChange, Operation};
+use rollback_core::operation::{ColumnChange, Name, Operation};
 
 impl Interpreter<'_> {
     pub(super) fn add_column(&mut self, directive: &Directive<'_>) -> Evaluated<()> {
@@ -19,11 +19,15 @@ impl Interpreter<'_> {
             }
             _ => return self.vague(directive, "the column"),
         };
-        let Some(definition) = definitions(&[column], &[]).pop() else {
+        let Some(mut definition) = definitions(&[column], &[]).pop() else {
             return Ok(());
         };
-        let index = definition.index;
-        let name = definition.name.clone();
+        // Alembic leaves the name out, and more than one key is not inline.
+        if let [key] = definition.foreign_keys.as_mut_slice()
+            && directive.arguments.flag("inline_references")
+        {
+            (key.inline, key.name) = (true, Name::Unnamed);
+        }
         self.emit(
             directive,
             Operation::AddColumn {
@@ -31,9 +35,7 @@ impl Interpreter<'_> {
                 column: definition,
                 if_not_exists: directive.arguments.flag("if_not_exists"),
             },
-        )?;
-        let _ = (index, name);
-        Ok(())
+        )
     }
 
     pub(super) fn drop_column(&mut self, directive: &Directive<'_>) -> Evaluated<()> {

@@ -35,6 +35,7 @@ impl Interpreter<'_> {
                 condition: directive
                     .get(2, &["condition", "source"])
                     .and_then(condition),
+                not_valid: directive.arguments.flag("postgresql_not_valid"),
             },
             "create_foreign_key" => {
                 let referent = super::table_name(
@@ -56,6 +57,7 @@ impl Interpreter<'_> {
                         table: referent,
                         columns: there,
                         on_delete: directive.named("ondelete"),
+                        inline: false,
                     },
                     not_valid: directive.arguments.flag("postgresql_not_valid"),
                 }
@@ -63,6 +65,7 @@ impl Interpreter<'_> {
             _ => Constraint::Check {
                 name,
                 condition: None,
+                not_valid: false,
             },
         };
         self.emit(directive, Operation::AddConstraint { table, constraint })

@@ -45,6 +45,7 @@ impl Interpreter<'_> {
             table,
             columns,
             conditional: false,
+            nulls: Vec::new(),
             sql: None,
         })
     }

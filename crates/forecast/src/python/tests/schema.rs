@@ -29,6 +29,7 @@ fn catalogue() -> SchemaModel {
                 name: name.to_owned(),
             },
             presence,
+            written: false,
         };
         (name.to_owned(), column)
     };
@@ -50,6 +51,7 @@ fn catalogue() -> SchemaModel {
             referent: named("b"),
             referent_columns: vec!["x".to_owned()],
             on_delete: None,
+            inline: false,
             presence: Presence::Certain,
         }],
         checks: Vec::new(),
@@ -63,7 +65,8 @@ fn catalogue() -> SchemaModel {
             name: "a".to_owned(),
         },
         presence: Presence::Certain,
-        rows_changed: false,
+        inserted: false,
+        deleted: false,
     };
     let uncertain = Table {
         presence: Presence::Uncertain,

@@ -246,7 +246,9 @@ fn operation_line(operation: &Operation) -> String {
                 references.table,
                 references.columns.join(", ")
             ),
-            Constraint::Check { name, condition } => {
+            Constraint::Check {
+                name, condition, ..
+            } => {
                 format!(
                     "add check {} of {table} ({})",
                     named(name),

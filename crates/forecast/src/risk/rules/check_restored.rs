@@ -2,11 +2,14 @@
 
 use crate::StepTrace;
 use crate::risk::finding_draft::FindingDraft;
-use crate::risk::operation_context::{TableContents, evidence, operations_with_schema};
+use crate::risk::objects::names;
+use crate::risk::operation_context::{
+    OperationContext, TableContents, evidence, operations_with_schema,
+};
 use rollback_core::figures::counted;
 use rollback_core::finding::FailurePrediction;
 use rollback_core::finding_code::{FindingCode, Level};
-use rollback_core::operation::{Constraint, Operation};
+use rollback_core::operation::{Constraint, Operation, TableName};
 use rollback_core::probe::{Probe, Question};
 
 const CODE: FindingCode = FindingCode::CheckRestored;
@@ -16,14 +19,19 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     for scene in operations_with_schema(seen) {
         let Operation::AddConstraint {
             table,
-            constraint: Constraint::Check { name, condition },
+            constraint:
+                Constraint::Check {
+                    name,
+                    condition,
+                    not_valid,
+                },
         } = scene.operation
         else {
             continue;
         };
-        let (live, changed) = match scene.stock(table) {
-            TableContents::Live { table, changed } => (Some(table), changed),
-            TableContents::Unknown => (None, false),
+        let live = match scene.stock(table) {
+            TableContents::Live { table } => Some(table),
+            TableContents::Unknown => None,
             TableContents::Absent | TableContents::CreatedByPlan => continue,
         };
         let said = scene.say(table);
@@ -36,6 +44,10 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
             let sentence = format!("checks the rows of {said} by {what}{rest}");
             scene.found(CODE, format!("{said} {what}"), level, sentence)
         };
+        if *not_valid {
+            all.push(found(Level::Low, " without a look at the rows".to_owned()));
+            continue;
+        }
         let advice = format!("mend the rows of {said} that do not hold to the condition");
         let question = match (live, condition) {
             (Some(live), Some(condition)) if scene.has_present_names(table) => {
@@ -46,16 +58,18 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
             }
             _ => None,
         };
+        let columns = checked_columns(&scene, table, condition.as_deref());
         all.push(match question.and_then(|question| ask.ask(&question)) {
             Some(answer) if answer.count == 0 && answer.exact => {
                 found(Level::Low, ", and every row holds to it".to_owned())
                     .because(evidence(&answer, "row", "rows"))
+                    .unless(scene.may_gain(table, &columns))
             }
             Some(answer) => {
                 let verb = if answer.count == 1 { "does" } else { "do" };
                 let rows = counted(answer.count, answer.exact, "row", "rows");
                 found(Level::High, format!(", and {rows} {verb} not hold to it"))
-                    .fails(scene.outcome(table, &answer, changed))
+                    .fails(scene.outcome(table, &answer, scene.may_lose(table, &columns)))
                     .because(evidence(&answer, "row", "rows"))
                     .advise(advice)
             }
@@ -65,6 +79,22 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
         });
     }
     all
+}
+
+/// The columns that a condition speaks of.
+fn checked_columns(
+    context: &OperationContext<'_>,
+    table: &TableName,
+    condition: Option<&str>,
+) -> Vec<String> {
+    let columns = context.table(table).map(|(_, table)| table.columns.keys());
+    let is_named = |name: &&String| condition.is_none_or(|condition| names(condition, name));
+    columns
+        .into_iter()
+        .flatten()
+        .filter(is_named)
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]
@@ -80,6 +110,7 @@ mod tests {
             constraint: Constraint::Check {
                 name: Name::Known("ck_age".to_owned()),
                 condition: Some("age >= 0".to_owned()),
+                not_valid: false,
             },
         }
     }

@@ -181,6 +181,7 @@ mod tests {
             table: Some(table(name)),
             columns: Vec::new(),
             conditional: false,
+            nulls: Vec::new(),
             sql: None,
         }
     }
@@ -240,6 +241,7 @@ mod tests {
             table: Some(table("users")),
             columns: vec!["old".to_owned()],
             conditional: true,
+            nulls: Vec::new(),
             sql: Some(sql.to_owned()),
         };
         let dropped = Operation::DropColumn {

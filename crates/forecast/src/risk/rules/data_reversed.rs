@@ -2,11 +2,14 @@
 
 use crate::StepTrace;
 use crate::risk::finding_draft::FindingDraft;
-use crate::risk::operation_context::{TableContents, evidence, operations_with_schema};
+use crate::risk::operation_context::{
+    OperationContext, TableContents, evidence, operations_with_schema,
+};
 use rollback_core::figures::counted;
+use rollback_core::finding::FailurePrediction;
 use rollback_core::finding_code::{FindingCode, Level};
-use rollback_core::operation::{Operation, RowChange};
-use rollback_core::probe::{Probe, Question};
+use rollback_core::operation::{Operation, RowChange, TableName};
+use rollback_core::probe::{Answer, Probe, Question};
 
 const CODE: FindingCode = FindingCode::DataReversed;
 
@@ -17,6 +20,7 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
             change,
             table,
             columns,
+            nulls,
             conditional,
             ..
         } = scene.operation
@@ -50,6 +54,17 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
             (RowChange::Update, [_, ..]) => format!(" ({})", columns.join(", ")),
             _ => String::new(),
         };
+        let nulls = nulls_refused(&scene, table, nulls);
+        let is_refused = |rows: Option<&Answer>| {
+            let fails = match rows {
+                Some(rows) if !conditional => {
+                    scene.outcome(table, rows, scene.may_lose(table, &[]))
+                }
+                _ => FailurePrediction::MayFail,
+            };
+            nulls.is_some().then_some(fails)
+        };
+        let set = nulls.as_deref().unwrap_or(&set);
         let found = |level, rest: String| {
             scene.found(
                 CODE,
@@ -88,13 +103,32 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
             Some(answer) => {
                 let rows = counted(answer.count, answer.exact, "row", "rows");
                 found(worst, format!(": {some} of {rows}"))
+                    .fails(is_refused(Some(&answer)))
                     .because(evidence(&answer, "row", "rows"))
                     .advise(ADVICE)
             }
-            None => found(worst, String::new()).advise(ADVICE),
+            None => found(worst, String::new())
+                .fails(is_refused(None))
+                .advise(ADVICE),
         });
     }
     all
+}
+
+/// The columns among these that take no NULL, as a part of the sentence.
+fn nulls_refused(
+    context: &OperationContext<'_>,
+    table: &TableName,
+    nulls: &[String],
+) -> Option<String> {
+    let refuses = |name: &&String| {
+        context
+            .column(table, name)
+            .is_some_and(|known| !known.nullable)
+    };
+    let refused: Vec<&str> = nulls.iter().filter(refuses).map(String::as_str).collect();
+    let columns = refused.join(", ");
+    (!refused.is_empty()).then(|| format!(", setting {columns} to NULL, which is NOT NULL"))
 }
 
 const ADVICE: &str = "read the statement and keep a copy of the rows that it changes";
@@ -111,6 +145,7 @@ mod tests {
             table: Some(table("users")),
             columns: vec!["email".to_owned()],
             conditional,
+            nulls: Vec::new(),
             sql: None,
         }
     }
@@ -138,6 +173,7 @@ mod tests {
             table: Some(table("users")),
             columns,
             conditional: true,
+            nulls: Vec::new(),
             sql: None,
         };
         assert_eq!(

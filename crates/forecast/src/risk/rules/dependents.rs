@@ -124,6 +124,7 @@ mod tests {
             referent: full("users"),
             referent_columns: vec!["id".to_owned()],
             on_delete: None,
+            inline: false,
             presence: Presence::Certain,
         };
         edit(&mut before, "orders", |table| table.foreign_keys.push(key));

@@ -41,6 +41,7 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
             scene.found(CODE, name.clone(), level, sentence)
         };
         let advice = format!("give the rows of {name} that hold it another word");
+        let columns = [column.clone()];
         let (stock, live_column) = scene.column_stock(table, column);
         let answer = match (stock, live_column) {
             (TableContents::Absent, _) => continue,
@@ -48,28 +49,27 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
                 all.push(found(Level::Low, "; it holds nothing then".to_owned()));
                 continue;
             }
-            (TableContents::Live { table, changed }, Some(column)) => ask
-                .ask(&Question::Holding {
-                    table,
-                    column,
-                    words,
-                })
-                .map(|answer| (answer, changed)),
+            (TableContents::Live { table }, Some(column)) => ask.ask(&Question::Holding {
+                table,
+                column,
+                words,
+            }),
             _ => None,
         };
         all.push(match answer {
-            Some((answer, _)) if answer.count == 0 && answer.exact => {
+            Some(answer) if answer.count == 0 && answer.exact => {
                 found(Level::Low, ", which no row holds".to_owned())
                     .because(evidence(&answer, "row", "rows"))
+                    .unless(scene.may_gain(table, &columns))
             }
-            Some((answer, changed)) => {
+            Some(answer) => {
                 let verb = if answer.count == 1 { "holds" } else { "hold" };
                 let rows = counted(answer.count, answer.exact, "row", "rows");
                 let outcome = match scene.dialect {
                     // A check may hold the words there; a type does not.
                     Some(Dialect::Sqlite) => FailurePrediction::MayFail,
                     _ if is_converted(change.using.as_deref()) => FailurePrediction::MayFail,
-                    _ => scene.outcome(table, &answer, changed),
+                    _ => scene.outcome(table, &answer, scene.may_lose(table, &columns)),
                 };
                 found(Level::High, format!(", and {rows} {verb} it"))
                     .fails(outcome)

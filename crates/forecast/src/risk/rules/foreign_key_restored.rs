@@ -9,7 +9,7 @@ use rollback_core::dialect::Dialect;
 use rollback_core::figures::counted;
 use rollback_core::finding::FailurePrediction;
 use rollback_core::finding_code::{FindingCode, Level};
-use rollback_core::operation::{Constraint, Operation};
+use rollback_core::operation::{Constraint, Operation, Reference};
 use rollback_core::probe::{Answer, Probe, Question};
 
 const CODE: FindingCode = FindingCode::ForeignKeyRestored;
@@ -45,8 +45,8 @@ fn restored(context: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Findi
         context.found(CODE, format!("{name} {referent}"), level, sentence)
     };
     let advice = format!("give the rows of {name} that point at nothing another value, or NULL");
-    let (live, changed) = match context.stock(table) {
-        TableContents::Live { table, changed } => (table, changed),
+    let live = match context.stock(table) {
+        TableContents::Live { table } => table,
         TableContents::Absent | TableContents::CreatedByPlan => return None,
         TableContents::Unknown => {
             return Some(
@@ -63,18 +63,18 @@ fn restored(context: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Findi
     if is_made {
         return Some(found(Level::Low, format!(", with nothing in it{lock}")));
     }
-    let changes = |name| {
-        matches!(
-            context.stock(name),
-            TableContents::Live { changed: true, .. }
-        )
-    };
-    let changed = changed || changes(&references.table);
+    let referent_columns = referent_columns(context, references);
+    let gains_orphans =
+        context.may_gain(table, columns) || context.may_lose(&references.table, &referent_columns);
+    let loses_orphans =
+        context.may_lose(table, columns) || context.may_gain(&references.table, &referent_columns);
     let answer = orphans(context, ask, live);
     Some(match answer {
         Some(answer) if answer.count == 0 && answer.exact => {
+            let lock = if gains_orphans { "" } else { lock };
             found(Level::Low, format!(", and every row does{lock}"))
                 .because(untold_evidence(&answer, "orphan", "orphans"))
+                .unless(gains_orphans && context.dialect != Some(Dialect::Sqlite))
         }
         Some(answer) => {
             let verb = if answer.count == 1 { "points" } else { "point" };
@@ -83,7 +83,10 @@ fn restored(context: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Findi
             let (level, outcome) = match context.dialect {
                 // It takes the key and looks at new rows only, if at those.
                 Some(Dialect::Sqlite) => (Level::Medium, None),
-                _ => (Level::High, Some(context.outcome(table, &answer, changed))),
+                _ => (
+                    Level::High,
+                    Some(context.outcome(table, &answer, loses_orphans)),
+                ),
             };
             found(level, words)
                 .fails(outcome)
@@ -101,6 +104,16 @@ fn restored(context: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Findi
         .fails(FailurePrediction::MayFail)
         .advise(advice),
     })
+}
+
+/// Without columns the primary key is meant.
+fn referent_columns(context: &OperationContext<'_>, references: &Reference) -> Vec<String> {
+    let referent = context.table(&references.table);
+    let primary = referent.and_then(|(_, table)| table.primary_key.as_ref());
+    match primary {
+        Some(primary) if references.columns.is_empty() => primary.columns.clone(),
+        _ => references.columns.clone(),
+    }
 }
 
 fn orphans(
@@ -122,21 +135,12 @@ fn orphans(
     };
     let columns = context.live_columns(table, columns)?;
     match context.stock(&references.table) {
-        TableContents::Live {
-            table: referent, ..
-        } => {
-            let named = &references.columns;
-            let primary = context.table(&references.table)?.1.primary_key.as_ref();
-            // Without columns the primary key is meant.
-            let named = if named.is_empty() {
-                &primary?.columns
-            } else {
-                named
-            };
+        TableContents::Live { table: referent } => {
+            let named = referent_columns(context, references);
             ask.ask(&Question::Orphans {
                 table: live,
                 columns,
-                referent_columns: context.live_columns(&references.table, named)?,
+                referent_columns: context.live_columns(&references.table, &named)?,
                 referent,
             })
         }
@@ -157,7 +161,7 @@ fn orphans(
 mod tests {
     use super::*;
     use crate::risk::testing::{FakeProbe, edit, made, only, schema, step, table};
-    use rollback_core::operation::{Name, Reference};
+    use rollback_core::operation::Name;
 
     fn key(not_valid: bool) -> Operation {
         Operation::AddConstraint {
@@ -169,6 +173,7 @@ mod tests {
                     table: table("users"),
                     columns: vec!["id".to_owned()],
                     on_delete: None,
+                    inline: false,
                 },
                 not_valid,
             },
@@ -197,7 +202,7 @@ mod tests {
     #[test]
     fn rows_that_change_in_either_table_make_it_uncertain() {
         let mut before = schema(Dialect::Postgres);
-        edit(&mut before, "users", |table| table.rows_changed = true);
+        edit(&mut before, "users", |table| table.inserted = true);
         let seen = step(&before, vec![key(false)]);
         assert_eq!(
             only(CODE, &seen, FakeProbe::all(2)).outcome,

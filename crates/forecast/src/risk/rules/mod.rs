@@ -4,6 +4,7 @@ mod check_restored;
 mod column_dropped;
 mod data_not_restored;
 mod data_reversed;
+mod default_not_constant;
 mod dependents;
 mod does_nothing;
 mod enum_value_removed;
@@ -31,7 +32,7 @@ use rollback_core::probe::Probe;
 type Rule = fn(&StepTrace, &mut dyn Probe) -> Vec<FindingDraft>;
 
 /// All rules.
-pub(super) const RULES: [Rule; 22] = [
+pub(super) const RULES: [Rule; 23] = [
     table_dropped::look,
     column_dropped::look,
     type_changed::look,
@@ -40,6 +41,7 @@ pub(super) const RULES: [Rule; 22] = [
     unique_restored::look,
     foreign_key_restored::look,
     check_restored::look,
+    default_not_constant::look,
     data_reversed::look,
     data_not_restored::look,
     dependents::look,

@@ -56,14 +56,12 @@ fn altered(
     };
     let advice = format!("give {name} a value where it is NULL, before this step");
     let has_default = known.is_some_and(|known| known.default.is_some());
-    let (question, changed) = match context.column_stock(table, column) {
+    let question = match context.column_stock(table, column) {
         (TableContents::Absent, _) => return None,
-        (TableContents::Live { table, changed }, Some(column)) => {
-            (Question::Nulls { table, column }, changed)
-        }
+        (TableContents::Live { table }, Some(column)) => Question::Nulls { table, column },
         // The plan made the column, so it is NULL in every row that there was.
         (TableContents::CreatedByPlan, _) if !has_default => match context.stock(table) {
-            TableContents::Live { table, changed } => (Question::Rows { table }, changed),
+            TableContents::Live { table } => Question::Rows { table },
             _ => {
                 return Some(found(
                     Level::Low,
@@ -76,10 +74,12 @@ fn altered(
         }
         _ => return Some(unknown(found(Level::Medium, String::new())).advise(advice)),
     };
+    let columns = [column.to_owned()];
     Some(match ask.ask(&question) {
         Some(answer) if answer.count == 0 && answer.exact => {
             found(Level::Low, ", and no row has NULL there".to_owned())
                 .because(evidence(&answer, "row", "rows"))
+                .unless(context.may_gain(table, &columns))
         }
         Some(answer) => {
             let rows = counted(answer.count, answer.exact, "row", "rows");
@@ -90,7 +90,7 @@ fn altered(
             };
             let verb = if answer.count == 1 { "has" } else { "have" };
             found(level, format!(", and {rows} {verb} NULL there"))
-                .fails(context.outcome(table, &answer, changed))
+                .fails(context.outcome(table, &answer, context.may_lose(table, &columns)))
                 .because(evidence(&answer, "row", "rows"))
                 .advise(advice)
         }
@@ -110,8 +110,8 @@ fn added(
         |level, rest: String| context.found(CODE, name.clone(), level, format!("{sentence}{rest}"));
     let advice =
         format!("give the column a server default in the downgrade, or add {name} by hand");
-    let (live, changed) = match context.stock(table) {
-        TableContents::Live { table, changed } => (table, changed),
+    let live = match context.stock(table) {
+        TableContents::Live { table } => table,
         TableContents::Absent | TableContents::CreatedByPlan => return None,
         TableContents::Unknown => {
             return Some(unknown(found(Level::Medium, String::new())).advise(advice));
@@ -121,6 +121,7 @@ fn added(
         Some(answer) if answer.count == 0 && answer.exact => {
             found(Level::Low, " to an empty table".to_owned())
                 .because(evidence(&answer, "row", "rows"))
+                .unless(context.may_gain(table, &[]))
         }
         Some(answer) => {
             let rows = counted(answer.count, answer.exact, "row", "rows");
@@ -133,7 +134,7 @@ fn added(
                     found(Level::Medium, words).because(evidence).advise(advice)
                 }
                 _ => found(Level::High, words)
-                    .fails(context.outcome(table, &answer, changed))
+                    .fails(context.outcome(table, &answer, context.may_lose(table, &[])))
                     .because(evidence)
                     .advise(advice),
             }
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn where_the_plan_changes_rows_before_it_may_fail() {
         let mut before = schema(Dialect::Postgres);
-        edit(&mut before, "users", |table| table.rows_changed = true);
+        edit(&mut before, "users", |table| table.deleted = true);
         let seen = step(&before, vec![altering()]);
         assert_eq!(
             only(CODE, &seen, FakeProbe::all(12)).outcome,

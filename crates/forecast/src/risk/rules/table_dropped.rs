@@ -164,6 +164,7 @@ mod tests {
             table: Some(table(name)),
             columns: Vec::new(),
             conditional: true,
+            nulls: Vec::new(),
             sql: None,
         };
         let trigger = Operation::CreateObject {
@@ -222,6 +223,7 @@ mod tests {
             table: Some(table("users")),
             columns: vec!["email".to_owned()],
             conditional: true,
+            nulls: Vec::new(),
             sql: Some(sql.to_owned()),
         };
         let mut before = schema(Dialect::Postgres);

@@ -72,6 +72,7 @@ fn of_batch<'a>(
         place,
         certain: happened.event.certain,
         autocommit: happened.event.autocommit,
+        in_batch: true,
         operation,
         before: happened.before.as_deref(),
         dialect: seen.dialect,

@@ -66,12 +66,11 @@ fn changed(
     }
     let words = format!("from {} to {}", from.written, to.written);
     let is_empty = stock == TableContents::CreatedByPlan;
-    let (live, is_changed) = match stock {
-        TableContents::Live { table, changed } => {
-            (live_column.map(|column| (table, column)), changed)
-        }
-        _ => (None, false),
+    let live = match stock {
+        TableContents::Live { table } => live_column.map(|column| (table, column)),
+        _ => None,
     };
+    let columns = [column.to_owned()];
     match fit(from, to, dialect) {
         TypeFit::All if is_same(from, to) => None,
         TypeFit::All => Some(found(
@@ -112,8 +111,13 @@ fn changed(
                     // The conversion may make them fit.
                     FailurePrediction::MayFail
                 } else {
-                    context.outcome(table, answer, is_changed)
+                    context.outcome(table, answer, context.may_lose(table, &columns))
                 }
+            };
+            let found = |code, level, words| {
+                // SQLite takes every value.
+                let gains = dialect != Dialect::Sqlite && context.may_gain(table, &columns);
+                found(code, level, words).unless(level == Level::Low && gains)
             };
             Some(judged(dialect, (&words, is_cast), misfits, changes, found, outcome).advise(format!(
                 "look at the values of {name} that do not fit {}, and settle what becomes of them",

@@ -2,11 +2,14 @@
 
 use crate::StepTrace;
 use crate::risk::finding_draft::FindingDraft;
-use crate::risk::operation_context::{TableContents, evidence, operations_with_schema};
+use crate::risk::objects::names;
+use crate::risk::operation_context::{
+    OperationContext, TableContents, evidence, operations_with_schema,
+};
 use rollback_core::figures::counted;
 use rollback_core::finding::FailurePrediction;
 use rollback_core::finding_code::{FindingCode, Level};
-use rollback_core::operation::{Constraint, IndexRows, Operation, UniqueScope};
+use rollback_core::operation::{Constraint, IndexRows, Operation, TableName, UniqueScope};
 use rollback_core::probe::{Probe, Question};
 
 const CODE: FindingCode = FindingCode::UniqueRestored;
@@ -58,8 +61,8 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
             "look for rows that share {} and settle which one stays",
             words.join(", ")
         );
-        let (live, changed) = match scene.stock(table) {
-            TableContents::Live { table, changed } => (table, changed),
+        let live = match scene.stock(table) {
+            TableContents::Live { table } => table,
             TableContents::Absent | TableContents::CreatedByPlan => continue,
             TableContents::Unknown => {
                 all.push(
@@ -85,6 +88,7 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
             }
             IndexRows::Where(_) | IndexRows::Unknown => None,
         };
+        let compared = compared_columns(&scene, table, &columns, &alike);
         let answer = known
             .filter(|_| !alike.in_part)
             .and_then(|columns| scene.live_columns(table, &columns))
@@ -98,11 +102,11 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
                 })
             });
         all.push(match answer {
-            Some(answer) if answer.count == 0 && answer.exact => found(
-                Level::Low,
-                ", and no two rows are alike".to_owned(),
-            )
-            .because(evidence(&answer, "group of rows", "groups of rows")),
+            Some(answer) if answer.count == 0 && answer.exact => {
+                found(Level::Low, ", and no two rows are alike".to_owned())
+                    .because(evidence(&answer, "group of rows", "groups of rows"))
+                    .unless(scene.may_gain(table, &compared))
+            }
             Some(answer) => {
                 let verb = if answer.count == 1 { "is" } else { "are" };
                 let groups = counted(answer.count, answer.exact, "group", "groups");
@@ -110,7 +114,7 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
                     Level::High,
                     format!(", and there {verb} {groups} of rows that are alike"),
                 )
-                .fails(scene.outcome(table, &answer, changed))
+                .fails(scene.outcome(table, &answer, scene.may_lose(table, &compared)))
                 .because(evidence(&answer, "group of rows", "groups of rows"))
                 .advise(advice)
             }
@@ -122,13 +126,34 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
     all
 }
 
+/// The columns whose values decide: those of the key and of its condition.
+fn compared_columns(
+    context: &OperationContext<'_>,
+    table: &TableName,
+    columns: &[Option<String>],
+    alike: &UniqueScope,
+) -> Vec<String> {
+    let all = context.table(table).map(|(_, table)| table.columns.keys());
+    let is_compared = |name: &&String| match &alike.among {
+        _ if columns.contains(&Some((*name).clone())) => true,
+        IndexRows::All => false,
+        IndexRows::Where(condition) => names(condition, name),
+        IndexRows::Unknown => true,
+    };
+    all.into_iter()
+        .flatten()
+        .filter(is_compared)
+        .cloned()
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::risk::examine;
     use crate::risk::testing::{FakeProbe, edit, found, live, made, only, schema, step, table};
     use rollback_core::dialect::Dialect;
-    use rollback_core::operation::{Name, TableName};
+    use rollback_core::operation::Name;
     use rollback_schema::SchemaModel;
 
     fn key() -> Operation {
