@@ -23,6 +23,8 @@ pub(crate) struct HealthChecks {
     place: CheckDirectory,
     budget: Duration,
     may_lose_rows: Vec<String>,
+    /// Faults that the plan announced.
+    expected: BTreeSet<String>,
     secrets: Vec<Secret>,
     health: Option<Health>,
     /// As it was looked at before that.
@@ -47,6 +49,7 @@ impl HealthChecks {
             },
             budget: settings.check_budget,
             may_lose_rows: settings.may_lose_rows.clone(),
+            expected: BTreeSet::new(),
             secrets,
             health: None,
             previous: None,
@@ -54,6 +57,11 @@ impl HealthChecks {
             made: Vec::new(),
             each_by_itself: false,
         }
+    }
+
+    /// These faults are what the plan is to do.
+    pub(super) fn expect(&mut self, faults: BTreeSet<String>) {
+        self.expected = faults;
     }
 
     /// The time for counting rows, and again for looking for faults.
@@ -150,7 +158,8 @@ impl HealthChecks {
                         let may_lose_rows = &self.may_lose_rows;
                         let lost =
                             health.rows_lost(before, difference, table, may_lose_rows, removed);
-                        let new = health.new_faults(before);
+                        let mut new = health.new_faults(before);
+                        new.retain(|fault| !self.expected.contains(fault));
                         found.may_be_others = !lost.unknown.is_empty();
                         found.warnings = lost.by_others;
                         let lost = [lost.by_step, lost.unknown].concat();

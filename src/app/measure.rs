@@ -1,6 +1,7 @@
 //! What stands between a step and its commit: what it did is measured, and judged by what the plan announced and the
 //! operator agreed to.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rollback_core::checks::{Health, is_named};
@@ -45,6 +46,15 @@ impl Measure {
             may_lose_rows,
             ..Self::default()
         }
+    }
+
+    /// Faults that the plan announces.
+    pub(super) fn expected_faults(&self) -> BTreeSet<String> {
+        let announced = self.announced.iter();
+        announced
+            .flat_map(Announced::not_validated)
+            .cloned()
+            .collect()
     }
 
     /// Notes what there is when a step begins.

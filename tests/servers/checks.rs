@@ -76,14 +76,20 @@ fn an_index_that_is_left_invalid_stops_the_run_on_postgresql() {
         "{told}"
     );
 
-    let unvalidated =
-        "    op.execute('ALTER TABLE customers ADD CONSTRAINT c CHECK (id > 0) NOT VALID')";
+    let unvalidated = "    op.execute('ALTER TABLE customers ADD CONSTRAINT c CHECK (id > 0)')\n    \
+        op.execute(\"UPDATE pg_constraint SET convalidated = false WHERE conname = 'c'\")";
     let database = TestDatabase::create(Kind::PostgreSql);
     let told = failed(&two_steps(&doing(&database, unvalidated), 5));
     assert!(
         told.contains("the constraint c of public.customers is not validated"),
         "{told}"
     );
+
+    // The plan announced it.
+    let announced =
+        "    op.execute('ALTER TABLE customers ADD CONSTRAINT c CHECK (id > 0) NOT VALID')";
+    let database = TestDatabase::create(Kind::PostgreSql);
+    two_steps(&doing(&database, announced), 0);
 
     // One that was there before is none of this run.
     let database = TestDatabase::create(Kind::PostgreSql);

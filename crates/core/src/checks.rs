@@ -26,6 +26,11 @@ pub type Counts = BTreeMap<String, Count>;
 /// Each kind of fault found, as a sentence, and how often.
 pub type Faults = BTreeMap<String, u64>;
 
+/// The fault of a constraint of PostgreSQL, named as `c of public.t`.
+pub fn not_validated(constraint: &str) -> String {
+    format!("the constraint {constraint} is not validated")
+}
+
 /// What a step or run that broke off left in or beside the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leftover {

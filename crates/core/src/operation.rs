@@ -250,6 +250,20 @@ pub enum Constraint {
 }
 
 impl Constraint {
+    /// Whether the rows that there are do not matter.
+    pub fn is_not_valid(&self) -> bool {
+        matches!(
+            self,
+            Self::ForeignKey {
+                not_valid: true,
+                ..
+            } | Self::Check {
+                not_valid: true,
+                ..
+            }
+        )
+    }
+
     /// Its name.
     pub fn name(&self) -> &Name {
         match self {

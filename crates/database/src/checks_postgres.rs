@@ -6,7 +6,7 @@ use super::connection::SessionError;
 use super::postgres_looks::Asks;
 use super::probe::{CountQuery, ask_all};
 use super::{DatabaseError, Limited};
-use rollback_core::checks::{Count, Counts, Faults, Leftover};
+use rollback_core::checks::{Count, Counts, Faults, Leftover, not_validated};
 use rollback_core::query::TextRows;
 
 /// `query_canceled`, which is how a statement timeout ends.
@@ -125,10 +125,7 @@ pub(super) fn faults(
 pub(super) fn found(rows: &[Vec<Option<String>>]) -> Faults {
     let faults = rows.iter().filter_map(|row| match leftover(row) {
         Some(leftover) => Some(leftover.to_string()),
-        None => Some(format!(
-            "the constraint {} is not validated",
-            row.get(1)?.as_deref()?
-        )),
+        None => Some(not_validated(row.get(1)?.as_deref()?)),
     });
     faults.map(|fault| (fault, 1)).collect()
 }

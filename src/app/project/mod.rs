@@ -84,6 +84,7 @@ impl Project {
 
     /// Has each step judged by what was announced of it and agreed to.
     pub(crate) fn judge_by(&mut self, measure: Measure) {
+        self.watched.checks.expect(measure.expected_faults());
         self.watched.measure = measure;
     }
 

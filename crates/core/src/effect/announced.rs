@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::TableIdentity;
+use crate::checks::not_validated;
 use crate::dialect::Dialect;
 use crate::operation::{Operation, RowChange, TableName};
 
@@ -34,6 +35,8 @@ pub struct Announced {
     objects: BTreeSet<String>,
     /// Whether a finding says that a table goes with what it holds, or the step copies rows, so that they may stay.
     shows_lost_tables: bool,
+    /// The faults of constraints that are made `NOT VALID`.
+    not_validated: BTreeSet<String>,
     /// Where a renamed table comes from: by its new name.
     origins: BTreeMap<TableName, TableName>,
     /// The same of columns: by the original table and the new name.
@@ -88,6 +91,11 @@ impl Announced {
     /// What could not be followed may do at least this.
     pub fn may_do(&mut self, unfollowed: Unfollowed) {
         self.unfollowed = self.unfollowed.max(unfollowed);
+    }
+
+    /// The faults that the plan announces: constraints that look at no row that is there.
+    pub fn not_validated(&self) -> &BTreeSet<String> {
+        &self.not_validated
     }
 
     /// What could not be followed.
@@ -159,7 +167,15 @@ impl Announced {
             }
             // The forecast shows it as unknown code.
             Operation::Sql { .. } => self.may_do(Unfollowed::Anything),
-            Operation::AddColumn { table, .. } | Operation::AddConstraint { table, .. } => {
+            Operation::AddConstraint { table, constraint } => {
+                self.table(table);
+                if let (true, Some(name)) = (constraint.is_not_valid(), constraint.name().known()) {
+                    let table = self.complete(table);
+                    self.not_validated
+                        .insert(not_validated(&format!("{name} of {table}")));
+                }
+            }
+            Operation::AddColumn { table, .. } => {
                 self.table(table);
             }
             Operation::CopyRows { to: table, .. } => {
