@@ -107,6 +107,11 @@ pub fn fit(from: &ColumnType, to: &ColumnType, dialect: Dialect) -> TypeFit {
             }
             fits(!to.values.is_empty() && from.values.iter().all(|word| to.values.contains(word)))
         }
+        // Of MySQL it has a length in bytes, of which a letter takes up to four.
+        (Family::Text | Family::String, Family::Text) if to.length.is_some() => {
+            let most = if from.family == Family::Text { 1 } else { 4 };
+            fits(from.length.map(|from| from * most) <= to.length && from.length.is_some())
+        }
         (_, Family::Text) => TypeFit::All,
         (Family::String | Family::Binary, same) if same == from.family => fits(
             to.length

@@ -169,7 +169,7 @@ fn change(names: Names, table: &TableName, it: &AlterTableOperation) -> Option<V
             drop_behavior,
         ),
         Of::DropPrimaryKey { drop_behavior } => drop_constraint(
-            Name::Unnamed,
+            Name::Known("PRIMARY".to_owned()),
             Some(ConstraintKind::PrimaryKey),
             false,
             drop_behavior,

@@ -456,7 +456,7 @@ fn tables() {
                 &[
                     "drop from a: k ForeignKey",
                     "drop index i on a",
-                    "drop from a: - PrimaryKey",
+                    "drop from a: PRIMARY PrimaryKey",
                 ],
             ),
             (

@@ -23,6 +23,9 @@ pub(super) fn misfits(
     let text = as_text(dialect, column, from);
     match to.family {
         Family::String => Some(too_long(dialect, &text, to.length?)),
+        Family::Text if is_text(from.family) => {
+            Some(format!("octet_length({column}) > {}", to.length?))
+        }
         Family::Binary if from.family == Family::Binary => {
             let function = match dialect {
                 Dialect::Postgres => "octet_length",

@@ -22,9 +22,10 @@ fn family(name: &str) -> Option<(Family, &'static str)> {
         "String" | "Unicode" | "VARCHAR" | "NVARCHAR" | "VARCHAR2" | "AutoString" | "EmailType"
         | "URLType" => (Family::String, "VARCHAR"),
         "CHAR" | "NCHAR" => (Family::String, "CHAR"),
-        "Text" | "UnicodeText" | "TEXT" | "CLOB" | "LONGTEXT" | "MEDIUMTEXT" | "TINYTEXT" => {
-            (Family::Text, "TEXT")
-        }
+        "Text" | "UnicodeText" | "TEXT" | "CLOB" => (Family::Text, "TEXT"),
+        "LONGTEXT" => (Family::Text, "LONGTEXT"),
+        "MEDIUMTEXT" => (Family::Text, "MEDIUMTEXT"),
+        "TINYTEXT" => (Family::Text, "TINYTEXT"),
         "LargeBinary"
         | "BLOB"
         | "LONGBLOB"

@@ -1,7 +1,7 @@
 //! Columns and constraints that go.
 
 use super::super::text::{mentions, reads};
-use super::super::{Presence, Release};
+use super::super::{Column, Presence, Release, Table};
 use super::removal::{checked, only_column, present, remove, same, take_default, without_column};
 use super::{ApplyErrorKind, Applying, Flow};
 use rollback_core::dialect::Dialect;
@@ -294,6 +294,7 @@ impl Applying<'_> {
             }
             for columns in &columns {
                 self.primary_key_needed(&subject, &key, columns)?;
+                self.counts_without_key(&subject, &known, name, columns)?;
             }
         }
         let certain = self.act.certain;
@@ -301,6 +302,38 @@ impl Applying<'_> {
         drop(known);
         if let Some(table) = self.model.table_mut(&key) {
             remove(table, kind, certain, &matches);
+        }
+        Ok(())
+    }
+
+    /// MySQL: a column with `AUTO_INCREMENT` has to be the first of a key. A statement may give it another one at once.
+    fn counts_without_key(
+        &mut self,
+        subject: &Subject,
+        table: &Table,
+        dropped: &str,
+        columns: &[String],
+    ) -> Flow {
+        let Some(first) = columns.first() else {
+            return Ok(());
+        };
+        let counts = |column: &Column| {
+            let default = column.default.as_deref().unwrap_or_default();
+            default.eq_ignore_ascii_case("auto_increment")
+        };
+        let replaced = table.indexes.iter().any(|index| {
+            index.name.known() != Some(dropped)
+                && index
+                    .columns
+                    .first()
+                    .is_some_and(|one| one.as_ref() == Some(first))
+        });
+        if table.columns.get(first).is_some_and(counts) && !replaced {
+            let sentence = format!(
+                "{} cannot be dropped: column {first} has AUTO_INCREMENT and no other key",
+                subject.object()
+            );
+            self.dependents(subject.clone(), sentence, self.act.directive)?;
         }
         Ok(())
     }

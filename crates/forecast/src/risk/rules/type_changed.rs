@@ -10,9 +10,10 @@ use rollback_core::dialect::Dialect;
 use rollback_core::figures::counted;
 use rollback_core::finding::FailurePrediction;
 use rollback_core::finding_code::{FindingCode, Level};
-use rollback_core::operation::{ColumnChange, ColumnType, Operation, TableName};
+use rollback_core::operation::{ColumnChange, ColumnType, Family, Operation, TableName};
 use rollback_core::probe::{Answer, Kind, Probe, Question};
 use rollback_core::type_fit::{TypeFit, fit, is_cast_to_number, is_same};
+use rollback_sql::read_type;
 
 const NARROWED: FindingCode = FindingCode::TypeNarrowed;
 const CHANGED: FindingCode = FindingCode::TypeChanged;
@@ -59,6 +60,10 @@ fn changed(
         let words = format!("to {}", to.written);
         return Some(found(CHANGED, Level::Medium, words).fails(FailurePrediction::MayFail));
     };
+    // SQLAlchemy's `Text` has no length, that of MySQL has.
+    let of_mysql = (dialect == Dialect::MySql && to.family == Family::Text)
+        .then(|| read_type(&to.written, dialect));
+    let to = of_mysql.as_ref().unwrap_or(to);
     let words = removed(context, from, to, change.existing_kind.as_ref());
     if words.is_some_and(|words| !words.is_empty()) {
         // That is a rule of its own.
