@@ -68,7 +68,10 @@ pub(crate) fn open_eyes(
     table: VersionTable,
 ) -> Result<Option<(Opened, ConnectionFacts)>, Failure> {
     let seen = observation.connection.as_ref();
-    if let Some(given) = given {
+    if let Some(mut given) = given {
+        if let Some(seen) = seen {
+            given.session = seen.session.clone();
+        }
         let mut database = rollback_database::open(&given, context.environment)
             .map_err(|error| database_failure(&error))?;
         let identity = database
@@ -134,14 +137,20 @@ pub(crate) fn by_url_alone(
     })
 }
 
-/// Whether nothing in `env.py` looks like another version table, or another way to it.
+/// Whether nothing in `env.py` looks like another version table, another way to it, or a session that enforces foreign
+/// keys on SQLite.
 fn keeps_the_usual_table(layout: &Layout) -> bool {
     let Ok(text) = std::fs::read_to_string(layout.directory.join("env.py")) else {
         return false;
     };
-    !["version_table", "search_path", "schema_translate_map"]
-        .iter()
-        .any(|word| text.contains(word))
+    ![
+        "version_table",
+        "search_path",
+        "schema_translate_map",
+        "foreign_keys",
+    ]
+    .iter()
+    .any(|word| text.contains(word))
 }
 
 /// Refuses a URL that names another database than the one that the engine uses. Gives the engine's own address if we

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use migration_forecast::{Direction, Event, EventKind, Followed, Host, Migrations, predict};
+use rollback_core::connection::EngineSession;
 use rollback_core::dialect::Dialect;
 use rollback_core::finding_code::FindingCode;
 use rollback_core::graph::Graph;
@@ -340,7 +341,7 @@ fn compare(kind: Kind, statements: &[String], steps: &[Vec<Value>], figures: &mu
         Kind::MariaDb | Kind::MySql => Dialect::MySql,
         Kind::Sqlite => Dialect::Sqlite,
     };
-    let model = schema_model(database.open().as_mut(), dialect).unwrap();
+    let model = schema_model(database.open().as_mut(), dialect, &EngineSession::default()).unwrap();
     assert_eq!(model.is_mysql_itself, kind.is_mysql());
     let revisions = (0..steps.len()).map(|number| Revision {
         id: format!("r{number}"),

@@ -113,6 +113,36 @@ const MANY: &str = "INSERT INTO pets (id, owner, age, name)
 const CHECK: &str = "with op.batch_alter_table('pets') as batch:
     batch.create_check_constraint('ck_age', 'age < 100')";
 
+const LONG_TEXT: &str = "from sqlalchemy.dialects import mysql
+op.add_column('pets', sa.Column('note', mysql.LONGTEXT()))";
+
+const SHORT_TEXT: &str = "from sqlalchemy.dialects import mysql
+op.alter_column('pets', 'note', type_=sa.Text(), existing_type=mysql.LONGTEXT())";
+
+const CHECK_NOT_VALID: &str =
+    "op.create_check_constraint('ck_age', 'pets', 'age < 100', postgresql_not_valid=True)";
+
+const NAMED: &str = "with op.batch_alter_table('pets') as batch:
+    batch.alter_column('name', nullable=False, existing_type=sa.String(20))";
+
+const REFERS: &str = "op.create_foreign_key('fk_owner', 'pets', 'owners', ['owner'], ['id'])";
+
+const CASCADES: &str =
+    "op.create_foreign_key('fk_owner', 'pets', 'owners', ['owner'], ['id'], ondelete='CASCADE')";
+
+const EMPTIES: &str =
+    "op.create_foreign_key('fk_owner', 'pets', 'owners', ['owner'], ['id'], ondelete='SET NULL')";
+
+const TOY_OWNERS: &str = "op.create_table('toys', sa.Column('id', sa.Integer(), primary_key=True), \
+ sa.Column('owner', sa.Integer(), sa.ForeignKey('owners.id')))";
+
+/// SQLite enforces foreign keys on the engine's connections.
+const ENFORCES: &str =
+    ", pool_events=[(lambda c, _: c.execute('PRAGMA foreign_keys=ON'), 'connect')]";
+
+const BATCH_OF_OWNERS: &str = "with op.batch_alter_table('owners') as batch:
+    batch.alter_column('code', type_=sa.BigInteger(), existing_type=sa.Integer())";
+
 const CHECK_AFTER_UPDATE: &str = "op.execute('UPDATE pets SET age = 300 WHERE id = 1')
 with op.batch_alter_table('pets') as batch:
     batch.create_check_constraint('ck_age', 'age < 100')";
@@ -121,11 +151,11 @@ const NOT_NULL_AFTER_NULL: &str = "op.execute('UPDATE pets SET owner = NULL WHER
 with op.batch_alter_table('pets') as batch:
     batch.alter_column('owner', nullable=False, existing_type=sa.Integer())";
 
-const UNIQUE_AFTER_INSERT: &str = "op.execute(\"INSERT INTO pets (id, name) VALUES (9, 'a')\")
+const UNIQUE_AFTER_UPDATE: &str = "op.execute(\"UPDATE pets SET name = 'a' WHERE id = 2\")
 with op.batch_alter_table('pets') as batch:
     batch.create_unique_constraint('uq_name', ['name'])";
 
-const KEY_AFTER_DELETE: &str = "op.execute('DELETE FROM owners WHERE id = 1')
+const KEY_AFTER_UPDATE: &str = "op.execute('UPDATE pets SET owner = 9 WHERE id = 1')
 op.create_foreign_key('fk_owner', 'pets', 'owners', ['owner'], ['id'])";
 
 const SHORTER_AFTER_LONG: &str = "op.execute(\"UPDATE pets SET name = 'fifteen letters' WHERE id = 1\")
@@ -183,6 +213,12 @@ macro_rules! cases {
     };
 }
 cases! {
+    // MySQL: TEXT holds 65,535 bytes, and AUTO_INCREMENT needs a key.
+    "type-narrowed" MARIA { upgrade: LONG_TEXT, data: "UPDATE pets SET note = repeat('x', 70000) WHERE id > 1",
+        downgrade: SHORT_TEXT, level: "high", end: End::Fails(&["Data too long", "Data truncated"]), object: "pets.note",
+        counts: Some("SELECT count(*) FROM pets WHERE octet_length(note) > 65535"), leaves: &[ALL_THERE] }
+    "dependents" MARIA { downgrade: "op.drop_constraint('PRIMARY', 'pets', type_='primary')", level: "high",
+        end: End::Fails(&["there can be only one auto column"]), object: "AUTO_INCREMENT", leaves: &[ALL_THERE] }
     // A condition comes back.
     "check-restored" EVERY { data: "UPDATE pets SET age = 300 WHERE id > 1", downgrade: CHECK, level: "high",
         end: End::Fails(&["ck_age"]), object: "ck_age",
@@ -190,20 +226,52 @@ cases! {
     "check-restored" EVERY { data: "UPDATE pets SET age = NULL WHERE id > 1", downgrade: CHECK, object: "ck_age",
         counts: Some("SELECT count(*) FROM pets WHERE NOT (age < 100)"),
         leaves: &[ALL_THERE, ("INSERT INTO pets (id, age) VALUES (9, 100)", None)] }
+    // NOT VALID looks at no row that is there.
+    "check-restored" PG { data: "UPDATE pets SET age = 300 WHERE id > 1", downgrade: CHECK_NOT_VALID, object: "ck_age",
+        leaves: &[ALL_THERE, ("INSERT INTO pets (id, age) VALUES (9, 100)", None)] }
+    // A default has to be cast as well, and nothing says how.
+    "not-castable" PG { upgrade: "op.alter_column('pets', 'name', server_default='1')", level: "high",
+        downgrade: "op.alter_column('pets', 'name', type_=sa.Integer(), postgresql_using='id')",
+        end: End::Fails(&["default for column \"name\" cannot be cast"]), object: "column name", leaves: &[ALL_THERE] }
+    // SQLite adds no column with a computed default, but in a batch.
+    "not-supported" LITE { downgrade: "op.add_column('pets', sa.Column('at', sa.DateTime(), \
+        server_default=sa.text('CURRENT_TIMESTAMP')))", level: "high",
+        end: End::Fails(&["Cannot add a column with non-constant default"]), object: "pets.at",
+        counts: Some("SELECT count(*) FROM pets"), leaves: &[ALL_THERE] }
+    // Its driver takes one statement at a time.
+    "not-supported" LITE { downgrade: "op.execute('DELETE FROM pets; DELETE FROM owners')", level: "high",
+        end: End::Fails(&["one statement at a time"]), object: "2", leaves: &[ALL_THERE] }
+    // NULL does not go where nothing takes it.
+    "data-reversed" EVERY { upgrade: NAMED, downgrade: "op.execute('UPDATE pets SET name = NULL')", level: "high",
+        end: End::Fails(&["null value in column \"name\"", "'name' cannot be null", "NOT NULL constraint failed"]),
+        object: "pets", counts: Some("SELECT count(*) FROM pets"), leaves: &[ALL_THERE] }
+    // What a foreign key takes along, empties, or keeps from going. SQLite looks at it where it is told to.
+    "data-reversed" BOTH { upgrade: CASCADES, downgrade: "op.execute('DELETE FROM owners WHERE id = 1')", level: "high",
+        object: "deletes rows of pets that refer to owners", counts: Some("SELECT count(*) FROM pets"),
+        leaves: &[("SELECT count(*) FROM pets", Some("1"))] }
+    "data-reversed" BOTH { upgrade: EMPTIES, downgrade: "op.execute('DELETE FROM owners')", level: "high",
+        object: "empties pets (owner)", counts: Some("SELECT count(owner) FROM pets"),
+        leaves: &[("SELECT count(owner) FROM pets", Some("0"))] }
+    "dependents" BOTH { upgrade: REFERS, downgrade: "op.execute('DELETE FROM owners')", level: "high",
+        end: End::Fails(&["fk_owner"]), object: "removes all rows of owners",
+        counts: Some("SELECT count(owner) FROM pets"), leaves: &[ALL_THERE] }
+    "dependents" LITE { upgrade: TOY_OWNERS, data: "INSERT INTO toys VALUES (1, 1)", engine: ENFORCES,
+        downgrade: BATCH_OF_OWNERS, level: "high", end: End::Fails(&["FOREIGN KEY constraint failed"]),
+        object: "removes all rows of owners", counts: Some("SELECT count(*) FROM toys"), leaves: &[ALL_THERE] }
     // What every row holds to today counts for nothing once the step itself has changed rows.
     "check-restored" EVERY { downgrade: CHECK_AFTER_UPDATE, level: "medium", end: End::MayAndFails(&["ck_age"]),
         object: "ck_age", counts: Some("SELECT count(*) FROM pets WHERE NOT (age < 100)"), leaves: &[] }
     "not-null-restored" EVERY { downgrade: NOT_NULL_AFTER_NULL, level: "medium",
         end: End::MayAndFails(&["contains null values", "Data truncated", "NOT NULL constraint failed"]),
         object: "pets.owner", counts: Some("SELECT count(*) FROM pets WHERE owner IS NULL"), leaves: &[] }
-    "unique-restored" EVERY { downgrade: UNIQUE_AFTER_INSERT, level: "medium",
+    "unique-restored" EVERY { downgrade: UNIQUE_AFTER_UPDATE, level: "medium",
         end: End::MayAndFails(&["uq_name", "UNIQUE constraint failed"]), object: "pets (name)",
         counts: Some("SELECT count(*) FROM (SELECT name FROM pets GROUP BY name HAVING count(*) > 1) g"), leaves: &[] }
-    "foreign-key-restored" BOTH { downgrade: KEY_AFTER_DELETE, level: "medium", end: End::MayAndFails(&["fk_owner"]),
+    "foreign-key-restored" BOTH { downgrade: KEY_AFTER_UPDATE, level: "medium", end: End::MayAndFails(&["fk_owner"]),
         object: "pets (owner)",
         counts: Some("SELECT count(*) FROM pets WHERE owner NOT IN (SELECT id FROM owners)"), leaves: &[] }
     "type-narrowed" BOTH { downgrade: SHORTER_AFTER_LONG, level: "medium",
-        end: End::MayAndFails(&["value too long", "Data too long"]), object: "pets.name",
+        end: End::MayAndFails(&["value too long", "Data truncated"]), object: "pets.name",
         counts: Some("SELECT count(*) FROM pets WHERE char_length(name) > 10"), leaves: &[] }
     // A word goes from an enum.
     "enum-value-removed" PG { upgrade: MOOD, data: "UPDATE pets SET mood = 'happy' WHERE id > 1",
@@ -445,14 +513,11 @@ op.drop_table('gone')",
 }
 
 /// Codes that are run elsewhere, and the text of the file that does.
-const ELSEWHERE: [(&str, &str); 6] = {
+const ELSEWHERE: [(&str, &str); 3] = {
     const LOSSES: &str = include_str!("losses.rs");
     [
         ("table-dropped", LOSSES),
         ("data-not-restored", LOSSES),
-        ("data-reversed", LOSSES),
-        ("type-narrowed", LOSSES),
-        ("foreign-key-restored", LOSSES),
         ("measured", include_str!("measured.rs")),
     ]
 };
@@ -605,8 +670,9 @@ fn trouble(case: &Case, project: &Project, database: &TestDatabase<'_>) -> Optio
             return wrong(&format!("it fails and changes the schema: {run}"));
         }
     }
-    // No case drops or deletes rows of these but by a commit of its own.
-    if case.code != "commits-itself" && contents(database) != before.1 {
+    // No case drops or deletes rows of these but by a commit of its own, or because it was told.
+    let may_delete = ["commits-itself", "data-reversed"].contains(&case.code);
+    if !may_delete && contents(database) != before.1 {
         return wrong(&format!("rows are gone: {run}"));
     }
     for (query, expected) in case.leaves {
@@ -679,8 +745,8 @@ macro_rules! rules {
     };
 }
 rules! {
-    check_restored, column_dropped, commits_itself, conditional_code, dependents, does_nothing, enum_value_removed,
-    index_built, index_dropped, irreversible, key_missing, merge, no_downgrade, not_castable, not_in_transaction,
+    check_restored, column_dropped, commits_itself, conditional_code, data_reversed, dependents, does_nothing,
+    enum_value_removed, foreign_key_restored, index_built, index_dropped, irreversible, key_missing, merge, no_downgrade, not_castable, not_in_transaction,
     not_null_restored, not_supported, object_dropped, object_exists, object_missing, rights_loosened,
-    table_rewritten, type_changed, unique_restored, unknown_code
+    table_rewritten, type_changed, type_narrowed, unique_restored, unknown_code
 }

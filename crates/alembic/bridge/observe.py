@@ -80,6 +80,7 @@ def hook_migration(module):
             if known["context"] is context and known["rows"] is None:
                 known["rows"] = list(rows)
                 known["search_path"] = search_path(context)
+                known["foreign_keys"] = enforces_foreign_keys(context)
 
     after("__init__", created)
     after("get_current_heads", read)
@@ -95,6 +96,13 @@ def search_path(context):
         context.connection.connection,
         "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'search_path' AND setting <> reset_val",
     )
+
+
+@silently
+def enforces_foreign_keys(context):
+    if context.dialect.name != "sqlite":
+        return None
+    return bool(execute(context.connection.connection, "PRAGMA foreign_keys"))
 
 
 @silently

@@ -101,6 +101,8 @@ def context_report(known):
         "transaction_per_migration": bool(known.get("per_migration", context._transaction_per_migration)),
         "rows": known["rows"],
         "search_path": known.get("search_path"),
+        "foreign_keys": known.get("foreign_keys"),
+        "translates_schemas": bool(context.connection.get_execution_options().get("schema_translate_map")),
         "left_open": bool(known.get("begun_before") and not known.get("committed")),
         "connection": connection_report(dialect, cargs, cparams, known["info"]) if same or known_place else None,
     }

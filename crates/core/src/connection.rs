@@ -30,8 +30,21 @@ pub struct ConnectionFacts {
     pub password: Option<Secret>,
     /// Further parameters under the driver's own names (`sslmode`, `sslrootcert`, `ssl_ca`...).
     pub options: Vec<(String, String)>,
-    /// SQLite: the version of the library that the engine uses (`3.33.0`), which may be another than ours.
+    /// How the engine's own session works on statements.
+    pub session: EngineSession,
+}
+
+/// What the engine tells of its own session. Nothing is known of it if the engine was not asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EngineSession {
+    /// SQLAlchemy's name of the driver: `psycopg2`, `asyncpg`, `pymysql`.
+    pub driver: Option<String>,
+    /// SQLite: the version of the library (`3.33.0`), which may be another than ours.
     pub library: Option<String>,
+    /// SQLite: whether foreign keys are enforced.
+    pub foreign_keys: Option<bool>,
+    /// Whether `schema_translate_map` puts other schemas in place of those that are written.
+    pub translates_schemas: bool,
 }
 
 impl ConnectionFacts {

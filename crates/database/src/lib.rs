@@ -274,11 +274,6 @@ pub struct DatabaseSnapshot {
 /// What is looked at between the steps: over a connection of our own, or inside a transaction of the
 /// engine.
 pub trait DatabaseReader {
-    /// The version of the library that the engine uses on this database, if that is no server: `3.33.0` of SQLite.
-    fn library(&self) -> Option<&str> {
-        None
-    }
-
     /// Reads the version table. A missing table is an answer, not an error.
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError>;
 

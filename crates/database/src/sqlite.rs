@@ -58,7 +58,7 @@ impl Sqlite {
         let database = Self {
             path: PathBuf::from(path),
             lock: None,
-            library: facts.library.clone(),
+            library: facts.session.library.clone(),
         };
         database.metadata()?;
         Ok(database)
@@ -119,10 +119,6 @@ impl Sqlite {
 }
 
 impl DatabaseReader for Sqlite {
-    fn library(&self) -> Option<&str> {
-        self.library.as_deref()
-    }
-
     fn version_rows(&mut self, table: &VersionTable) -> Result<VersionRows, DatabaseError> {
         version_rows(
             self.rows(&version_query(table, '"')),

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::DatabaseError;
-use rollback_core::connection::ConnectionFacts;
+use rollback_core::connection::{ConnectionFacts, EngineSession};
 use rollback_core::dialect::Dialect;
 use rollback_core::secret::Secret;
 
@@ -54,6 +54,10 @@ pub fn parse(url: &str, directory: &Path) -> Result<ConnectionFacts, DatabaseErr
     let (dialect, driver) = full_name.split_once('+').unwrap_or((&full_name, ""));
     let mut facts = ConnectionFacts {
         dialect: dialect.to_owned(),
+        session: EngineSession {
+            driver: (!driver.is_empty()).then(|| driver.to_owned()),
+            ..EngineSession::default()
+        },
         ..ConnectionFacts::default()
     };
     let query = query_pairs(part("query").unwrap_or_default());

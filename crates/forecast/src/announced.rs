@@ -1,9 +1,12 @@
 //! What the plan of a step announced, from its trace and its findings.
 
+use super::taken_along::removed_rows;
 use super::{EventKind, Followed, SideEffect, StepTrace};
 use rollback_core::effect::{Announced, Unfollowed};
 use rollback_core::finding::Finding;
 use rollback_core::finding_code::{FindingCode, Level};
+use rollback_core::operation::{Operation, RowChange};
+use rollback_schema::{FollowingRows, SchemaModel};
 
 /// What the trace of a downgrade and its findings announce. Each operation counts, whether it is certain or behind a
 /// condition.
@@ -27,7 +30,16 @@ pub fn announced(trace: &StepTrace, findings: &[Finding]) -> Announced {
     }));
     for one in happened {
         match &one.event.kind {
-            EventKind::Operation(operation) => announced.add(operation, trace.dialect),
+            EventKind::Operation(operation) => {
+                announced.add(operation, trace.dialect);
+                let model = one.before.as_deref();
+                for other in model
+                    .into_iter()
+                    .flat_map(|model| following(operation, model))
+                {
+                    announced.add(&other, trace.dialect);
+                }
+            }
             EventKind::Unknown { may_change, .. } => announced.may_do(match may_change {
                 SideEffect::Rows => Unfollowed::Rows,
                 SideEffect::Schema => Unfollowed::Anything,
@@ -36,4 +48,23 @@ pub fn announced(trace: &StepTrace, findings: &[Finding]) -> Announced {
         }
     }
     announced
+}
+
+/// The changes of other tables that foreign keys bring about.
+fn following(operation: &Operation, model: &SchemaModel) -> Vec<Operation> {
+    let removed = removed_rows(operation, model);
+    let following = removed.map(|removed| model.deleted_with(&removed.table));
+    let change = |rows: FollowingRows| Operation::ChangeRows {
+        change: if rows.deleted {
+            RowChange::Delete
+        } else {
+            RowChange::Update
+        },
+        table: Some(rows.table),
+        columns: rows.columns,
+        nulls: Vec::new(),
+        conditional: true,
+        sql: None,
+    };
+    following.into_iter().flatten().map(change).collect()
 }

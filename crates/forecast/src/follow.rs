@@ -11,11 +11,14 @@ use rollback_core::operation::{Operation, TableName};
 use rollback_core::revision::RevisionId;
 use rollback_core::subject::Subject;
 use rollback_schema::{ApplyContext, ApplyError, ApplyErrorKind, Failure, SchemaModel};
-use rollback_sql::{Effect, take_apart};
+use rollback_sql::{Effect, count_statements, take_apart};
 
 /// What PostgreSQL answers to everything once a statement of the transaction has failed.
 const ABORTED: &str =
     "current transaction is aborted, commands ignored until end of transaction block";
+
+/// What a driver refuses that takes one statement at a time.
+pub(super) const SEVERAL_STATEMENTS: &str = "several statements in one text";
 
 /// What would be left, did the step fail now.
 #[derive(Debug, Clone)]
@@ -54,10 +57,10 @@ pub(super) struct Walk<'plan> {
     open: bool,
     /// The migration itself has ended the transaction that Alembic opened.
     ended: bool,
-    /// MariaDB: foreign keys are not looked at.
-    unchecked: bool,
     /// PostgreSQL: there may be no transaction at all.
     pub(super) may_autocommit: bool,
+    /// Whether the statements go through a driver, and not one by one through a connection of ours.
+    pub(super) by_driver: bool,
 }
 
 impl<'plan> Walk<'plan> {
@@ -67,6 +70,13 @@ impl<'plan> Walk<'plan> {
         model: Option<Arc<SchemaModel>>,
         ledger: &'plan mut ChangeLog,
     ) -> Self {
+        // That is over with the session.
+        let model = model.map(|mut model| {
+            if dialect == Some(Dialect::MySql) && model.foreign_keys.is_some() {
+                Arc::make_mut(&mut model).foreign_keys = None;
+            }
+            model
+        });
         let kept = ResidueAfterFailure {
             model: model.clone(),
             entries: ledger.len(),
@@ -86,8 +96,8 @@ impl<'plan> Walk<'plan> {
             aborted: false,
             open: false,
             ended: false,
-            unchecked: false,
             may_autocommit: false,
+            by_driver: true,
         }
     }
 
@@ -166,6 +176,12 @@ impl<'plan> Walk<'plan> {
         }
     }
 
+    fn enforce_foreign_keys(&mut self, enforced: Option<bool>) {
+        if let Some(model) = &mut self.model {
+            Arc::make_mut(model).foreign_keys = enforced;
+        }
+    }
+
     fn keep(&mut self) {
         self.kept = ResidueAfterFailure {
             model: self.model.clone(),
@@ -241,34 +257,25 @@ impl<'plan> Walk<'plan> {
         event: &Event,
         directive: bool,
     ) -> Result<(), Raised> {
-        if let Operation::Sql { text } = operation {
+        if matches!(operation, Operation::Sql { .. }) {
             // What cannot be taken apart.
-            let all: String = text.iter().flatten().cloned().collect();
-            let all = all.to_lowercase();
-            if all.contains("foreign_key_checks") {
-                self.unchecked = true;
-            } else {
-                self.doubt();
-            }
+            self.doubt();
             return Ok(());
         }
         if self.dialect == Some(Dialect::Postgres) && !event.autocommit && !self.ended {
             let index = concurrent(operation);
             if let Some(index) = index {
-                self.note(Failure {
-                    code: FindingCode::NotInTransaction,
-                    sentence: format!(
-                        "index {index} cannot be built or dropped CONCURRENTLY inside a transaction"
-                    ),
-                    object: index.to_owned(),
-                    certain: event.certain && !self.may_autocommit,
-                    place: event.place.clone(),
-                    culprit: None,
-                });
-                if event.certain && !self.may_autocommit {
-                    (self.raised, self.aborted) = (true, true);
-                    return Err(self.last());
-                }
+                let sentence = format!(
+                    "index {index} cannot be built or dropped CONCURRENTLY inside a transaction"
+                );
+                let certain = event.certain && !self.may_autocommit;
+                self.refuse(
+                    FindingCode::NotInTransaction,
+                    index,
+                    sentence,
+                    certain,
+                    event,
+                )?;
             }
         }
         let Some(before) = self.model.clone() else {
@@ -282,7 +289,8 @@ impl<'plan> Walk<'plan> {
         };
         let mut after = SchemaModel::clone(&before);
         let mut obstacles = after.apply(operation, act);
-        if self.unchecked {
+        let is_mysql = self.dialect == Some(Dialect::MySql);
+        if is_mysql && before.foreign_keys == Some(false) {
             obstacles.retain(|obstacle| obstacle.failure.code != FindingCode::Dependents);
         }
         let entries = self.ledger.len();
@@ -324,6 +332,33 @@ impl<'plan> Walk<'plan> {
         Ok(())
     }
 
+    /// A failure that has nothing to do with the schema.
+    fn refuse(
+        &mut self,
+        code: FindingCode,
+        object: &str,
+        sentence: String,
+        certain: bool,
+        event: &Event,
+    ) -> Result<(), Raised> {
+        self.note(Failure {
+            code,
+            sentence,
+            object: object.to_owned(),
+            certain,
+            place: event.place.clone(),
+            culprit: None,
+        });
+        if !certain {
+            self.may_fail();
+            return Ok(());
+        }
+        self.raised = true;
+        self.aborted =
+            self.dialect == Some(Dialect::Postgres) && !event.autocommit && !self.may_autocommit;
+        Err(self.last())
+    }
+
     fn last(&self) -> Raised {
         let sentence = self.obstacles.last();
         Raised {
@@ -347,8 +382,34 @@ impl Host for Walk<'_> {
         let Some(events) = apart(&event, self.dialect) else {
             return self.one(&event, true);
         };
+        let one_only = self.by_driver && self.model.as_ref().is_some_and(|it| it.one_statement);
+        let count = one_only.then(|| number_of_statements(&event, self.dialect));
+        let count = count.flatten().filter(|count| *count > 1 && !self.aborted);
+        if let Some(count) = count {
+            if self.raised {
+                self.caught();
+            }
+            let sentence =
+                format!("the driver takes one statement at a time, and this text has {count}");
+            self.refuse(
+                FindingCode::NotSupported,
+                SEVERAL_STATEMENTS,
+                sentence,
+                event.certain,
+                &event,
+            )?;
+        }
+        let settings = foreign_key_settings(&event, self.dialect);
+        // In an open transaction SQLite ignores it.
+        let takes_effect = !(self.dialect == Some(Dialect::Sqlite) && self.open);
+        if let Some(first) = settings.first().filter(|_| takes_effect) {
+            self.enforce_foreign_keys(Some(*first));
+        }
         for event in events {
             self.one(&event, false)?;
+        }
+        if let Some(last) = settings.last().filter(|_| takes_effect) {
+            self.enforce_foreign_keys(Some(*last));
         }
         Ok(())
     }
@@ -416,6 +477,47 @@ fn concurrent(operation: &Operation) -> Option<&str> {
         } => Some(name.known().unwrap_or("without a name")),
         _ => None,
     }
+}
+
+fn number_of_statements(event: &Event, dialect: Option<Dialect>) -> Option<usize> {
+    let EventKind::Operation(operation) = &event.kind else {
+        return None;
+    };
+    match &**operation {
+        Operation::Sql { text } => count_statements(text, dialect?),
+        _ => None,
+    }
+}
+
+/// Whether foreign keys are enforced, each time a text says so.
+fn foreign_key_settings(event: &Event, dialect: Option<Dialect>) -> Vec<bool> {
+    let (EventKind::Operation(operation), Some(dialect)) = (&event.kind, dialect) else {
+        return Vec::new();
+    };
+    let (Operation::Sql { text }, setting) = (
+        operation.as_ref(),
+        match dialect {
+            Dialect::MySql => "foreign_key_checks",
+            Dialect::Sqlite => "pragma foreign_keys",
+            Dialect::Postgres => return Vec::new(),
+        },
+    ) else {
+        return Vec::new();
+    };
+    let text: String = text
+        .iter()
+        .flatten()
+        .map(|piece| piece.to_lowercase())
+        .collect();
+    let values = text.split(setting).skip(1);
+    let values = values.map(|rest| rest.trim_start_matches([' ', '=', ':', '(']));
+    values
+        .map(|value| {
+            ["1", "on", "true", "yes"]
+                .iter()
+                .any(|on| value.starts_with(on))
+        })
+        .collect()
 }
 
 /// The events of a text of statements that the migration writes itself; `None` for a directive.

@@ -10,6 +10,7 @@ mod predict;
 pub mod python;
 mod reads;
 pub mod risk;
+mod taken_along;
 #[cfg(test)]
 mod tests;
 

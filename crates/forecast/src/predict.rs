@@ -76,7 +76,7 @@ pub fn predict(
         let left = if followed.failed {
             Some(followed.left)
         } else {
-            failed_over_data(&seen, &findings, &kept_before)
+            left_by(FailurePrediction::WillFail, &seen, &findings, &kept_before)
                 .cloned()
                 .or_else(|| {
                     let fails = findings
@@ -85,12 +85,12 @@ pub fn predict(
                     fails.then_some(followed.left)
                 })
         };
-        model = match left {
-            Some(left) => {
-                ledger.truncate(left.entries);
-                left.model
-            }
-            None => followed.after,
+        model = if let Some(left) = left {
+            ledger.truncate(left.entries);
+            left.model
+        } else {
+            let left = left_by(FailurePrediction::MayFail, &seen, &findings, &kept_before);
+            either(followed.after, left)
         };
         ledger.step(&step.removes, &seen.upgrade, &seen.downgrade);
         forecast.push(StepForecast { seen, findings });
@@ -114,6 +114,7 @@ fn downgrade(
     ledger: &mut ChangeLog,
 ) -> (Downgraded, Vec<ResidueAfterFailure>) {
     let mut walk = Walk::new(dialect, &step.removes, model, ledger);
+    walk.by_driver = !migrations.are_sql_files();
     walk.may_autocommit = dialect == Some(Dialect::Postgres) && migrations.may_autocommit();
     let mut followed = Followed::Whole;
     for (at, revision) in std::iter::once(&step.removes)
@@ -166,15 +167,27 @@ fn downgrade(
     )
 }
 
-/// What a step leaves that fails over the data at one of its events.
-fn failed_over_data<'kept>(
+/// What is there after a step that may fail: what it makes, or what it leaves if it does fail.
+fn either(
+    after: Option<Arc<SchemaModel>>,
+    left: Option<&ResidueAfterFailure>,
+) -> Option<Arc<SchemaModel>> {
+    match (after, left.and_then(|left| left.model.as_ref())) {
+        (Some(after), Some(left)) if after != *left => Some(Arc::new(after.or(left))),
+        (after, _) => after,
+    }
+}
+
+/// What a step leaves that has this outcome at one of its events, the first.
+fn left_by<'kept>(
+    outcome: FailurePrediction,
     seen: &StepTrace,
     findings: &[Finding],
     kept_before: &'kept [ResidueAfterFailure],
 ) -> Option<&'kept ResidueAfterFailure> {
     let fails = findings
         .iter()
-        .filter(|finding| finding.outcome == Some(FailurePrediction::WillFail));
+        .filter(|finding| finding.outcome == Some(outcome));
     fails
         .filter_map(|finding| {
             let place = finding.place.as_ref()?;

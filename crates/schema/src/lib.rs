@@ -13,7 +13,7 @@ mod tests;
 mod text;
 mod views;
 
-pub use apply::ApplyContext;
+pub use apply::{ApplyContext, FollowingRows};
 pub use subject::{ApplyError, ApplyErrorKind, Effect, Failure, effects};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,6 +165,8 @@ pub struct SchemaModel {
     /// The schema that names without one mean; `None` where the server has none. Names in the
     /// catalogue always have their schema, where the server has schemas.
     pub default_schema: Option<String>,
+    /// PostgreSQL: the schemas where a name without one is looked for; `None` where that is not known.
+    pub search_path: Option<Vec<String>>,
     /// Its tables.
     pub tables: BTreeMap<TableName, Arc<Table>>,
     /// Its views.
@@ -179,6 +181,10 @@ pub struct SchemaModel {
     pub is_mysql_itself: bool,
     /// The library of SQLite that runs the steps, if the engine tells.
     pub library: Option<Release>,
+    /// SQLite: whether the engine's connection enforces foreign keys; `None` where that is not known.
+    pub foreign_keys: Option<bool>,
+    /// Whether the engine's driver refuses a text of several statements.
+    pub one_statement: bool,
 }
 
 /// `3.33.0` of a library.

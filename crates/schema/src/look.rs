@@ -38,6 +38,18 @@ impl SchemaModel {
         if name.schema.is_some() {
             return name.clone();
         }
+        let is_there = |key: &TableName| {
+            self.tables.contains_key(key)
+                || self.views.contains_key(key)
+                || self.enums.contains_key(key)
+        };
+        let on_path = self.search_path.iter().flatten().map(|schema| TableName {
+            schema: Some(schema.clone()),
+            name: name.name.clone(),
+        });
+        if let Some(found) = on_path.into_iter().find(is_there) {
+            return found;
+        }
         if let Some(schema) = &self.default_schema {
             return TableName {
                 schema: Some(schema.clone()),
@@ -68,7 +80,7 @@ impl SchemaModel {
                 if let Some(schema) = schema {
                     return schema.starts_with("pg_") || schema == "information_schema";
                 }
-                let same = |key: &TableName| key.name == name.name;
+                let same = |key: &TableName| key.name == name.name && self.search_path.is_none();
                 name.name.starts_with("pg_")
                     || self.tables.keys().any(same)
                     || self.views.keys().any(same)
@@ -122,7 +134,7 @@ impl SchemaModel {
     }
 
     /// The foreign keys that point at a table: the table that has it, and its position there.
-    pub(super) fn referring(&self, referent: &TableName) -> Vec<(TableName, usize)> {
+    pub fn referring(&self, referent: &TableName) -> Vec<(TableName, usize)> {
         let mut found = Vec::new();
         for (name, table) in &self.tables {
             for (at, key) in table.foreign_keys.iter().enumerate() {

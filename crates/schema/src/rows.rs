@@ -11,8 +11,9 @@ use rollback_core::query::TextRows;
 use rollback_sql::{Effect, read_type, take_apart};
 
 /// The kinds of rows, each after those that it needs.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "default schema",
+    "search path",
     "server",
     "table",
     "view",
@@ -54,6 +55,7 @@ impl SchemaModel {
         Self {
             dialect,
             default_schema: None,
+            search_path: None,
             tables: BTreeMap::new(),
             views: BTreeMap::new(),
             enums: BTreeMap::new(),
@@ -61,6 +63,8 @@ impl SchemaModel {
             doubtful: false,
             is_mysql_itself: false,
             library: None,
+            foreign_keys: None,
+            one_statement: false,
         }
     }
 
@@ -112,6 +116,7 @@ impl SchemaModel {
         let detail = first.detail.map(str::to_owned);
         match kind {
             "default schema" => self.default_schema = detail,
+            "search path" => self.search_path = Some(details(rows).flatten().collect()),
             "server" => self.is_mysql_itself = first.detail == Some("MySQL"),
             "table" => {
                 let owner = owner?;

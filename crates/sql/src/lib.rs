@@ -51,6 +51,12 @@ pub fn take_apart(text: &[Option<String>], dialect: Dialect) -> Vec<Effect> {
         .collect()
 }
 
+/// How many statements a text has; `None` if it cannot be split.
+pub fn count_statements(text: &[Option<String>], dialect: Dialect) -> Option<usize> {
+    let statements = script::statements(&holes::joined(text), dialect);
+    statements.ok().map(|statements| statements.len())
+}
+
 /// Its statement is put in once all of it is read.
 fn rights(loosens: bool, table: Option<TableName>) -> Operation {
     Operation::ChangeRights {

@@ -35,10 +35,13 @@ impl Project {
     /// The schema as objects; `None` where it cannot be read.
     pub(crate) fn schema_model(&mut self) -> Option<SchemaModel> {
         let dialect = self.dialect()?;
-        let DatabaseAccess::Direct { database, .. } = &mut self.watched.access else {
+        let DatabaseAccess::Direct {
+            database, facts, ..
+        } = &mut self.watched.access
+        else {
             return None;
         };
-        rollback_database::schema_model(database.as_mut(), dialect)
+        rollback_database::schema_model(database.as_mut(), dialect, &facts.session)
     }
 
     /// What looking ahead needs.

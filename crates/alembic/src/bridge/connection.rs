@@ -34,7 +34,7 @@ const OPTIONS: [&str; 19] = [
 #[derive(Deserialize)]
 pub(super) struct EngineConnection {
     dialect: String,
-    driver: String,
+    pub(super) driver: String,
     arguments: Vec<String>,
     parameters: BTreeMap<String, Value>,
     info: BTreeMap<String, Value>,
@@ -76,7 +76,7 @@ impl EngineConnection {
                 .first()
                 .filter(|file| *file != ":memory:")
                 .cloned();
-            facts.library = self.text(&["sqlite_version"]);
+            facts.session.library = self.text(&["sqlite_version"]);
             return facts.database.is_some().then_some(facts);
         }
         facts.host = self.text(&["host"]);

@@ -78,6 +78,10 @@ struct LoadedScript {
 }
 
 #[derive(Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each may hold with each of the others"
+)]
 struct EnvironmentContext {
     from_environment: bool,
     version_table: String,
@@ -87,6 +91,11 @@ struct EnvironmentContext {
     /// PostgreSQL: what `env.py` has set for the session.
     #[serde(default)]
     search_path: Option<String>,
+    /// SQLite: whether foreign keys are enforced.
+    #[serde(default)]
+    foreign_keys: Option<bool>,
+    #[serde(default)]
+    translates_schemas: bool,
     /// Whether a transaction was open before the migrations and was not committed after them.
     #[serde(default)]
     left_open: bool,
@@ -228,7 +237,11 @@ impl LoadedScript {
 impl EnvironmentContext {
     /// Our own connection looks for names where the engine does.
     fn facts(&self) -> Option<ConnectionFacts> {
-        let mut facts = self.connection.as_ref()?.facts()?;
+        let connection = self.connection.as_ref()?;
+        let mut facts = connection.facts()?;
+        facts.session.driver = Some(connection.driver.clone());
+        facts.session.foreign_keys = self.foreign_keys;
+        facts.session.translates_schemas = self.translates_schemas;
         if let Some(path) = &self.search_path {
             let escaped = path.replace('\\', r"\\").replace(' ', r"\ ");
             let setting = format!("-csearch_path={escaped}");

@@ -15,6 +15,9 @@ FROM unnest(current_schemas(false)) WITH ORDINALITY place (schema, position)
 WHERE position = (SELECT min(number) FROM unnest(current_schemas(false)) WITH ORDINALITY own (name, number)
     WHERE name <> 'pg_catalog')
 UNION ALL
+SELECT 'search path', NULL, NULL, NULL, schema::text, NULL, NULL, NULL, NULL, position
+FROM unnest(current_schemas(false)) WITH ORDINALITY place (schema, position)
+UNION ALL
 SELECT 'table', schema, name, NULL, NULL, NULL, NULL, NULL, NULL, 0 FROM relation WHERE relkind IN ('r', 'p', 'f')
 UNION ALL
 SELECT 'view', schema, name, NULL, pg_get_viewdef(oid), NULL, NULL, NULL, NULL, 0

@@ -1,7 +1,7 @@
 //! What a rule looks at: one operation of a downgrade with the schema right before it.
 
 use super::finding_draft::FindingDraft;
-use crate::{EventKind, Function, StepTrace};
+use crate::{EventKind, Function, Happened, StepTrace};
 use rollback_core::dialect::Dialect;
 use rollback_core::figures::{bytes, counted};
 use rollback_core::finding::{Evidence, FailurePrediction};
@@ -42,18 +42,9 @@ pub(super) fn operations_with_schema(seen: &StepTrace) -> Vec<OperationContext<'
         let EventKind::Operation(operation) = &happened.event.kind else {
             continue;
         };
-        let in_batch = matches!(**operation, Operation::Batch { .. });
         let mut push = |place, operation| {
-            scenes.push(OperationContext {
-                order,
-                place,
-                certain: happened.event.certain,
-                autocommit: happened.event.autocommit,
-                in_batch,
-                operation,
-                before: happened.before.as_deref(),
-                dialect: seen.dialect,
-            });
+            let context = OperationContext::of(seen.dialect, order, happened, place, operation);
+            scenes.push(context);
         };
         match operation.as_ref() {
             Operation::Batch { operations, .. } => {
@@ -116,6 +107,27 @@ pub(super) fn is_same(one: &TableName, other: &TableName) -> bool {
 }
 
 impl<'a> OperationContext<'a> {
+    /// An operation of an event, which may be one of a batch.
+    pub(super) fn of(
+        dialect: Option<Dialect>,
+        order: usize,
+        happened: &'a Happened,
+        place: &'a Place,
+        operation: &'a Operation,
+    ) -> Self {
+        let is_batch = |kind: &EventKind| matches!(kind, EventKind::Operation(operation) if matches!(**operation, Operation::Batch { .. }));
+        Self {
+            order,
+            place,
+            certain: happened.event.certain,
+            autocommit: happened.event.autocommit,
+            in_batch: is_batch(&happened.event.kind),
+            operation,
+            before: happened.before.as_deref(),
+            dialect,
+        }
+    }
+
     /// A table of the schema, with its name there.
     pub(super) fn table(&self, name: &TableName) -> Option<(&'a TableName, &'a Table)> {
         let model = self.before?;
@@ -256,6 +268,16 @@ impl<'a> OperationContext<'a> {
         self.table(table).is_some_and(|(_, table)| table.deleted) || self.writes(table, columns)
     }
 
+    /// What to add to a count of today: it is another one by then if the plan changes rows before.
+    pub(super) fn by_then(&self, table: &TableName, columns: &[String]) -> &'static str {
+        match (self.may_gain(table, columns), self.may_lose(table, columns)) {
+            (false, false) => "",
+            (true, false) => " today, more by then",
+            (false, true) => " today, perhaps fewer by then",
+            (true, true) => " today, perhaps another number by then",
+        }
+    }
+
     /// What rows that break something mean for the step: it fails, unless they are but estimated or may be gone by then.
     pub(super) fn outcome(
         &self,
@@ -263,7 +285,8 @@ impl<'a> OperationContext<'a> {
         answer: &Answer,
         may_be_gone: bool,
     ) -> FailurePrediction {
-        if answer.exact && !may_be_gone && self.is_certain(table) {
+        let doubtful = self.before.is_some_and(|model| model.doubtful);
+        if answer.exact && !may_be_gone && !doubtful && self.is_certain(table) {
             FailurePrediction::WillFail
         } else {
             FailurePrediction::MayFail

@@ -175,3 +175,286 @@ fn rows_that_a_foreign_key_takes_along_change_too() {
         assert_eq!(predicted, Some(expected), "{action}");
     }
 }
+
+/// Turns red if a figure of today is told as that of the step although the plan changes it, or what may hold something
+/// counts as empty.
+#[test]
+fn a_count_says_of_which_time_it_is() {
+    let insert = "INSERT INTO pets (id) VALUES (9)";
+    let sentence = |count, statements: &[&str]| {
+        let findings = steps(pets(Dialect::Postgres, None), count, &[statements]);
+        let last = findings[0].iter().rev();
+        let mut dropped = last.filter(|finding| finding.sentence.starts_with("drops"));
+        dropped.next().map(|it| (it.sentence.clone(), it.level))
+    };
+    for (count, before, rest, level) in [
+        (3, "SELECT 1", " with 3 rows", Level::High),
+        (3, insert, " with 3 rows today, more by then", Level::High),
+        (
+            3,
+            "DELETE FROM pets",
+            " with 3 rows today, perhaps fewer by then",
+            Level::High,
+        ),
+        (0, "SELECT 1", ", which is empty", Level::Low),
+        (
+            0,
+            insert,
+            ", which is empty today, before the plan inserts rows",
+            Level::Medium,
+        ),
+    ] {
+        let expected = Some((format!("drops table pets{rest}"), level));
+        assert_eq!(
+            sentence(count, &[before, "DROP TABLE pets"]),
+            expected,
+            "{before}"
+        );
+    }
+    let name = "UPDATE pets SET name = 'x'";
+    let owner = "UPDATE pets SET owner = 1";
+    let drops = "ALTER TABLE pets DROP COLUMN name";
+    for (before, level) in [(name, Level::Medium), (owner, Level::Low)] {
+        assert_eq!(sentence(0, &[before, drops]).unwrap().1, level, "{before}");
+    }
+}
+
+/// Turns red if what a step that may fail would have done counts as done.
+#[test]
+fn after_a_step_that_may_fail_nothing_is_certain() {
+    let missing = "DROP TABLE toys";
+    let may_fail: &[&str] = &[
+        "UPDATE pets SET owner = NULL",
+        NOT_NULL,
+        "DROP TABLE owners",
+    ];
+    let goes: &[&str] = &["DROP TABLE owners"];
+    for (first, then, expected) in [
+        (may_fail, missing, MayFail),
+        (goes, missing, WillFail),
+        (may_fail, "CREATE TABLE owners (id integer)", MayFail),
+        (goes, "CREATE TABLE pets (id integer)", WillFail),
+    ] {
+        let findings = steps(pets(Dialect::Postgres, None), 0, &[first, &[then]]);
+        let outcome = findings[1]
+            .iter()
+            .filter_map(|finding| finding.outcome)
+            .max();
+        assert_eq!(outcome, Some(expected), "{first:?}, {then}");
+    }
+}
+
+/// The findings of a step about rows of other tables than its own.
+fn along(dialect: Dialect, on_delete: &str, enforced: Option<bool>, step: &str) -> Vec<Finding> {
+    let mut model = pets(dialect, Some(on_delete));
+    model.foreign_keys = enforced;
+    let mut findings = steps(model, 3, &[&[step]]).remove(0);
+    findings.retain(|finding| finding.sentence.contains("refer to"));
+    findings
+}
+
+/// Turns red if rows of other tables that go, are emptied or stand in the way are not told, or are told where nothing
+/// enforces the key.
+#[test]
+fn rows_of_other_tables_are_told() {
+    let (delete, some) = ("DELETE FROM owners", "DELETE FROM owners WHERE id = 1");
+    let drop = "DROP TABLE owners";
+    let goes = "deletes rows of pets that refer to owners, by ON DELETE CASCADE";
+    let empties = "empties pets (owner) that refer to owners, by ON DELETE SET NULL";
+    let stays = "removes all rows of owners while 3 rows of pets refer to them";
+    use Dialect::{MySql, Postgres, Sqlite};
+    for (dialect, action, enforced, step, expected) in [
+        (
+            Postgres,
+            "CASCADE",
+            None,
+            delete,
+            Some(format!("{goes}: 3 rows")),
+        ),
+        (
+            Postgres,
+            "CASCADE",
+            None,
+            some,
+            Some(format!("{goes}: some of 3 rows")),
+        ),
+        (
+            Postgres,
+            "SET NULL",
+            None,
+            delete,
+            Some(format!("{empties}: 3 rows")),
+        ),
+        (
+            MySql,
+            "CASCADE",
+            None,
+            delete,
+            Some(format!("{goes}: 3 rows")),
+        ),
+        (Postgres, "", None, delete, Some(stays.to_owned())),
+        (Postgres, "", None, some, None),
+        (Sqlite, "CASCADE", None, drop, None),
+        (Sqlite, "CASCADE", Some(false), drop, None),
+        (
+            Sqlite,
+            "CASCADE",
+            Some(true),
+            drop,
+            Some(format!("{goes}: 3 rows")),
+        ),
+        (Sqlite, "", Some(true), drop, Some(stays.to_owned())),
+        (Sqlite, "", Some(false), delete, None),
+    ] {
+        let findings = along(dialect, action, enforced, step);
+        let sentences: Vec<String> = findings.iter().map(|it| it.sentence.clone()).collect();
+        let expected: Vec<String> = expected.into_iter().collect();
+        assert_eq!(
+            sentences, expected,
+            "{dialect:?} {action} {enforced:?} {step}"
+        );
+        let fails = findings.iter().any(|it| it.outcome == Some(WillFail));
+        assert_eq!(
+            fails,
+            expected.first().is_some_and(|it| it == stays),
+            "{step}"
+        );
+    }
+    let all = steps(
+        pets(MySql, Some("CASCADE")),
+        3,
+        &[&["SET FOREIGN_KEY_CHECKS = 0", delete]],
+    );
+    let told = all[0]
+        .iter()
+        .any(|finding| finding.sentence.contains("refer to"));
+    assert!(!told, "{all:#?}");
+}
+
+/// Turns red if a driver is given a text that it refuses, or refuses one that it takes.
+#[test]
+fn a_driver_that_takes_one_statement_refuses_two() {
+    for (dialect, one, text, fails) in [
+        (
+            Dialect::Postgres,
+            true,
+            "DELETE FROM pets; DELETE FROM owners;",
+            true,
+        ),
+        (Dialect::Postgres, true, "DELETE FROM pets; -- done", false),
+        (
+            Dialect::Postgres,
+            false,
+            "DELETE FROM pets; DELETE FROM owners",
+            false,
+        ),
+        (
+            Dialect::Sqlite,
+            true,
+            "DELETE FROM pets; DELETE FROM owners",
+            true,
+        ),
+    ] {
+        let mut model = pets(dialect, None);
+        model.one_statement = one;
+        let findings = steps(model, 1, &[&[text]]).remove(0);
+        let refused = findings
+            .iter()
+            .any(|finding| finding.code == FindingCode::NotSupported);
+        assert_eq!(refused, fails, "{dialect:?} {text}");
+    }
+}
+
+/// Turns red if an update that the column refuses is not told, or one that it takes is.
+#[test]
+fn null_does_not_go_where_nothing_takes_it() {
+    for (statement, outcome) in [
+        ("UPDATE pets SET id = NULL", Some(WillFail)),
+        ("UPDATE pets SET id = NULL WHERE owner = 1", Some(MayFail)),
+        ("UPDATE pets SET owner = NULL", None),
+        ("UPDATE pets SET id = 3", None),
+    ] {
+        let findings = steps(pets(Dialect::Postgres, None), 2, &[&[statement]]).remove(0);
+        let found = findings.iter().filter_map(|finding| finding.outcome).max();
+        assert_eq!(found, outcome, "{statement}");
+    }
+}
+
+/// Turns red if PostgreSQL's refusal to cast a default is missed, or a default that is gone stands in the way.
+#[test]
+fn a_default_has_to_be_cast_as_well() {
+    let changes = "ALTER TABLE pets ALTER COLUMN name TYPE integer USING name::integer";
+    let drops = "ALTER TABLE pets ALTER COLUMN name DROP DEFAULT";
+    let sets = "ALTER TABLE pets ALTER COLUMN name SET DEFAULT 'x'";
+    let castable = "ALTER TABLE pets ALTER COLUMN name TYPE text USING name::text";
+    for (statements, fails) in [
+        ([sets, changes].as_slice(), true),
+        (&[sets, drops, changes], false),
+        (&[changes], false),
+        (&[sets, castable], false),
+    ] {
+        let findings = steps(pets(Dialect::Postgres, None), 0, &[statements]).remove(0);
+        let refused = findings
+            .iter()
+            .any(|finding| finding.code == FindingCode::NotCastable);
+        assert_eq!(refused, fails, "{statements:?}");
+    }
+}
+
+/// Turns red if a table that no name leads to is taken for the one that is meant, or one that the search path leads to
+/// is not found.
+#[test]
+fn a_name_leads_where_the_search_path_leads() {
+    let rows = [
+        "default schema||||public",
+        "table|other|notes",
+        "column|other|notes|x|text",
+    ];
+    for (path, outcome) in [
+        (Some(["public"].as_slice()), Some(WillFail)),
+        (Some(&["public", "other"]), None),
+        (None, None),
+    ] {
+        let mut model = SchemaModel::of_text(Dialect::Postgres, &rows);
+        model.search_path = path.map(|path| path.iter().map(|one| (*one).to_owned()).collect());
+        let statement = "ALTER TABLE notes DROP COLUMN x";
+        let findings = steps(model, 0, &[&[statement]]).remove(0);
+        let found = findings.iter().filter_map(|finding| finding.outcome).max();
+        assert_eq!(found, outcome, "{path:?}");
+    }
+}
+
+/// Turns red if SQLite is said to keep a column for a key that is part of the column.
+#[test]
+fn a_key_inside_its_column_goes_with_it() {
+    let inline = "CREATE TABLE toys (id integer, pet integer REFERENCES pets (id))";
+    let beside =
+        "CREATE TABLE toys (id integer, pet integer, FOREIGN KEY (pet) REFERENCES pets (id))";
+    for (statement, fails) in [(inline, false), (beside, true)] {
+        let rows = [
+            "table||toys".to_owned(),
+            format!("statement||toys||{statement}"),
+            "column||toys|id|integer".to_owned(),
+            "column||toys|pet|integer".to_owned(),
+            "foreign key||toys|0|pet|||pets|id".to_owned(),
+            "table||pets".to_owned(),
+            "column||pets|id|integer".to_owned(),
+        ];
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        let model = SchemaModel::of_text(Dialect::Sqlite, &rows);
+        let findings = steps(model, 0, &[&["ALTER TABLE toys DROP COLUMN pet"]]).remove(0);
+        let refused = findings
+            .iter()
+            .any(|finding| finding.outcome == Some(WillFail));
+        assert_eq!(refused, fails, "{statement}");
+    }
+}
+
+/// Turns red if a key that is replaced in one statement is taken for one that cannot go.
+#[test]
+fn mysql_replaces_a_primary_key_at_once() {
+    let statement = "ALTER TABLE pets DROP PRIMARY KEY, ADD PRIMARY KEY (id, owner)";
+    let findings = steps(pets(Dialect::MySql, None), 0, &[&[statement]]).remove(0);
+    let fails = findings.iter().any(|finding| finding.outcome.is_some());
+    assert!(!fails, "{findings:#?}");
+}

@@ -14,6 +14,8 @@ mod rows;
 mod tables;
 mod types;
 
+pub use rows::FollowingRows;
+
 use super::subject::{ApplyError, ApplyErrorKind};
 use super::{Origin, Presence, SchemaModel};
 use crate::Failure;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::Table;
+use super::super::{ForeignKey, Table};
 use super::{Applying, Flow};
 use rollback_core::operation::{RowChange, TableName};
 
@@ -46,16 +46,20 @@ impl Applying<'_> {
             RowChange::Some => table.rows_may_change(),
         }
         if matches!(change, RowChange::Delete | RowChange::Some) {
-            for (other, effect) in self.model.deleted_with(&key) {
-                let Some(table) = self.model.table_mut(&other) else {
-                    continue;
-                };
-                match effect {
-                    None => table.deleted = true,
-                    Some(columns) => {
-                        table.columns_are_written(|name| columns.iter().any(|one| one == name))
-                    }
-                }
+            self.rows_follow(&key);
+        }
+    }
+
+    /// Rows of a table go, and those that refer to them by `ON DELETE CASCADE` and the like.
+    fn rows_follow(&mut self, key: &TableName) {
+        for other in self.model.deleted_with(key) {
+            let Some(table) = self.model.table_mut(&other.table) else {
+                continue;
+            };
+            if other.deleted {
+                table.deleted = true;
+            } else {
+                table.columns_are_written(|name| other.columns.iter().any(|one| one == name));
             }
         }
     }
@@ -69,36 +73,57 @@ impl super::SchemaModel {
         }
     }
 
-    /// The tables whose rows follow when rows of a table are deleted: they are deleted (`None`), or these columns lose
-    /// their values.
-    pub fn deleted_with(&self, table: &TableName) -> Vec<(TableName, Option<Vec<String>>)> {
-        let mut found: Vec<(TableName, Option<Vec<String>>)> = Vec::new();
+    /// The tables whose rows follow when rows of a table are deleted.
+    pub fn deleted_with(&self, table: &TableName) -> Vec<FollowingRows> {
+        let mut found: Vec<FollowingRows> = Vec::new();
         let mut from = vec![table.clone()];
         while let Some(referent) = from.pop() {
             for (other, at) in self.referring(&referent) {
                 let Some(key) = self.tables.get(&other).map(|table| &table.foreign_keys[at]) else {
                     continue;
                 };
-                let effect = match key
-                    .on_delete
-                    .as_deref()
-                    .map(str::to_ascii_uppercase)
-                    .as_deref()
-                {
-                    Some("CASCADE") => None,
-                    Some("SET NULL" | "SET DEFAULT") => Some(key.columns.clone()),
-                    _ => continue,
+                if key.keeps_rows() || other == *table {
+                    continue;
+                }
+                let next = FollowingRows {
+                    deleted: key.deletes_rows(),
+                    table: other,
+                    columns: key.columns.clone(),
                 };
-                let next = (other, effect);
                 if !found.contains(&next) {
-                    if next.1.is_none() && next.0 != *table {
-                        from.push(next.0.clone());
+                    if next.deleted {
+                        from.push(next.table.clone());
                     }
                     found.push(next);
                 }
             }
         }
         found
+    }
+}
+
+/// Rows that a foreign key has follow when those are deleted that they refer to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowingRows {
+    /// Their table.
+    pub table: TableName,
+    /// The columns of the foreign key.
+    pub columns: Vec<String>,
+    /// Whether they are deleted. Else these columns lose their values.
+    pub deleted: bool,
+}
+
+impl ForeignKey {
+    /// Whether a row stays as long as another one refers to it.
+    pub fn keeps_rows(&self) -> bool {
+        !matches!(
+            self.on_delete.as_deref(),
+            Some("CASCADE" | "SET NULL" | "SET DEFAULT")
+        )
+    }
+
+    fn deletes_rows(&self) -> bool {
+        self.on_delete.as_deref() == Some("CASCADE")
     }
 }
 

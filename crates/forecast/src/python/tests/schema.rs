@@ -85,6 +85,9 @@ fn catalogue() -> SchemaModel {
         doubtful: false,
         is_mysql_itself: false,
         library: None,
+        foreign_keys: None,
+        one_statement: false,
+        search_path: None,
     }
 }
 

@@ -74,10 +74,19 @@ fn asked(
     });
     if let Some(answer) = values {
         let evidence = evidence(&answer, "value", "values");
+        let columns = [column.to_owned()];
+        let by_then = context.by_then(table, &columns);
         if answer.count == 0 && answer.exact {
+            let gains = context.may_gain(table, &columns);
+            let level = if gains { Level::Medium } else { Level::Low };
+            let rest = if gains {
+                " today, before the plan writes values"
+            } else {
+                ""
+            };
             return found(
-                Level::Low,
-                ", which holds nothing but its default".to_owned(),
+                level,
+                format!(", which holds nothing but its default{rest}"),
             )
             .because(evidence);
         }
@@ -87,7 +96,7 @@ fn asked(
             Level::High
         };
         let values = counted(answer.count, answer.exact, "value", "values");
-        return found(level, format!(" with {values}"))
+        return found(level, format!(" with {values}{by_then}"))
             .because(evidence)
             .advise(advice);
     }
@@ -125,7 +134,7 @@ fn prior(seen: &StepTrace, dropped_from: &TableName, dropped: &str) -> Level {
         }
         _ => false,
     });
-    if is_made { Level::Low } else { Level::High }
+    if is_made { Level::Medium } else { Level::High }
 }
 
 #[cfg(test)]
@@ -216,7 +225,7 @@ mod tests {
         };
         let seen = undoing(seen, vec![added]);
         assert_eq!(only(CODE, &seen, rows(7)).level, Level::Medium);
-        assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::Medium);
     }
 
     #[test]

@@ -96,13 +96,14 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
         };
         let some = if *conditional { "some" } else { "all" };
         all.push(match answer {
-            Some(answer) if answer.count == 0 && answer.exact => {
+            Some(answer) if answer.count == 0 && answer.exact && !scene.may_gain(table, &[]) => {
                 found(Level::Low, ", which is empty".to_owned())
                     .because(evidence(&answer, "row", "rows"))
             }
             Some(answer) => {
                 let rows = counted(answer.count, answer.exact, "row", "rows");
-                found(worst, format!(": {some} of {rows}"))
+                let by_then = scene.by_then(table, &[]);
+                found(worst, format!(": {some} of {rows}{by_then}"))
                     .fails(is_refused(Some(&answer)))
                     .because(evidence(&answer, "row", "rows"))
                     .advise(ADVICE)

@@ -1,6 +1,7 @@
 //! What goes wrong by the schema alone, as following the plan has found it.
 
 use crate::StepTrace;
+use crate::follow::SEVERAL_STATEMENTS;
 use crate::risk::finding_draft::FindingDraft;
 use rollback_core::finding::FailurePrediction;
 use rollback_core::finding_code::{FindingCode, Level};
@@ -58,6 +59,9 @@ fn advice(failure: &Failure) -> String {
         }
         FindingCode::NotInTransaction => {
             "mend the downgrade: it needs an autocommit_block there".to_owned()
+        }
+        FindingCode::NotSupported if object == SEVERAL_STATEMENTS => {
+            "give each statement an op.execute() of its own".to_owned()
         }
         FindingCode::NotSupported => "mend the downgrade: this server cannot do that".to_owned(),
         _ => "mend the downgrade".to_owned(),

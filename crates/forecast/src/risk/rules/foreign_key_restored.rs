@@ -56,7 +56,11 @@ fn restored(context: &OperationContext<'_>, ask: &mut dyn Probe) -> Option<Findi
             );
         }
     };
-    if *not_valid {
+    let is_unchecked = context.dialect == Some(Dialect::MySql)
+        && context
+            .before
+            .is_some_and(|model| model.foreign_keys == Some(false));
+    if *not_valid || is_unchecked {
         return Some(found(Level::Low, " without a look at the rows".to_owned()));
     }
     let is_made = columns.iter().any(|column| context.is_new(table, column));

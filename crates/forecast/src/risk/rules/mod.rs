@@ -17,6 +17,7 @@ mod merge;
 mod not_null_restored;
 mod object_dropped;
 mod rights_loosened;
+mod rows_taken_along;
 mod table_dropped;
 mod table_rewritten;
 mod transaction;
@@ -32,7 +33,7 @@ use rollback_core::probe::Probe;
 type Rule = fn(&StepTrace, &mut dyn Probe) -> Vec<FindingDraft>;
 
 /// All rules.
-pub(super) const RULES: [Rule; 23] = [
+pub(super) const RULES: [Rule; 24] = [
     table_dropped::look,
     column_dropped::look,
     type_changed::look,
@@ -43,6 +44,7 @@ pub(super) const RULES: [Rule; 23] = [
     check_restored::look,
     default_not_constant::look,
     data_reversed::look,
+    rows_taken_along::look,
     data_not_restored::look,
     dependents::look,
     does_nothing::look,

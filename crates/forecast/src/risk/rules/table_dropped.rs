@@ -45,9 +45,17 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
             }
             TableContents::Live { table: live, .. } => {
                 let answer = ask.ask(&Question::Rows { table: live });
+                let by_then = scene.by_then(table, &[]);
                 match answer {
                     Some(answer) if answer.count == 0 && answer.exact => {
-                        found(Level::Low, ", which is empty".to_owned())
+                        let gains = scene.may_gain(table, &[]);
+                        let level = if gains { Level::Medium } else { Level::Low };
+                        let rest = if gains {
+                            " today, before the plan inserts rows"
+                        } else {
+                            ""
+                        };
+                        found(level, format!(", which is empty{rest}"))
                             .because(evidence(&answer, "row", "rows"))
                     }
                     Some(answer) if archive.is_some() => {
@@ -63,7 +71,7 @@ pub(super) fn look(seen: &StepTrace, ask: &mut dyn Probe) -> Vec<FindingDraft> {
                         } else {
                             Level::High
                         };
-                        found(level, format!(" with {rows}"))
+                        found(level, format!(" with {rows}{by_then}"))
                             .because(evidence(&answer, "row", "rows"))
                             .advise(advice)
                     }
@@ -87,7 +95,7 @@ fn prior(seen: &StepTrace, dropped: &TableName) -> Level {
     let is_made = operations(&seen.upgrade).any(|operation| {
         matches!(operation, Operation::CreateTable { table, .. } if is_same(table, dropped))
     });
-    if is_made { Level::Low } else { Level::High }
+    if is_made { Level::Medium } else { Level::High }
 }
 
 #[cfg(test)]
@@ -284,7 +292,7 @@ mod tests {
             if_not_exists: false,
         };
         let seen = undoing(seen, vec![create]);
-        assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::Low);
+        assert_eq!(only(CODE, &seen, FakeProbe::nothing()).level, Level::Medium);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::risk::operation_context::{
 use crate::{EventKind, Happened, StepTrace};
 use rollback_core::dialect::Dialect;
 use rollback_core::finding_code::{FindingCode, Level};
-use rollback_core::operation::{ColumnType, Family, Operation, Place, TableName};
+use rollback_core::operation::{ColumnType, Family, Operation, TableName};
 use rollback_core::probe::Probe;
 use rollback_core::type_fit::is_same;
 
@@ -56,27 +56,14 @@ fn recreated(
     if !is_recreated(seen.dialect, *recreate, operations) {
         return None;
     }
-    let context = of_batch(seen, order, happened, &happened.event.place, operation);
-    told(&context, table, None, ask)
-}
-
-fn of_batch<'a>(
-    seen: &StepTrace,
-    order: usize,
-    happened: &'a Happened,
-    place: &'a Place,
-    operation: &'a Operation,
-) -> OperationContext<'a> {
-    OperationContext {
+    let context = OperationContext::of(
+        seen.dialect,
         order,
-        place,
-        certain: happened.event.certain,
-        autocommit: happened.event.autocommit,
-        in_batch: true,
+        happened,
+        &happened.event.place,
         operation,
-        before: happened.before.as_deref(),
-        dialect: seen.dialect,
-    }
+    );
+    told(&context, table, None, ask)
 }
 
 fn told(
