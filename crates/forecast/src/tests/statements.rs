@@ -257,12 +257,12 @@ fn along(dialect: Dialect, on_delete: &str, enforced: Option<bool>, step: &str) 
 /// enforces the key.
 #[test]
 fn rows_of_other_tables_are_told() {
+    use Dialect::{MySql, Postgres, Sqlite};
     let (delete, some) = ("DELETE FROM owners", "DELETE FROM owners WHERE id = 1");
     let drop = "DROP TABLE owners";
     let goes = "deletes rows of pets that refer to owners, by ON DELETE CASCADE";
     let empties = "empties pets (owner) that refer to owners, by ON DELETE SET NULL";
     let stays = "removes all rows of owners while 3 rows of pets refer to them";
-    use Dialect::{MySql, Postgres, Sqlite};
     for (dialect, action, enforced, step, expected) in [
         (
             Postgres,

@@ -105,9 +105,10 @@ mod tests {
                 let all = found(CODE, &seen, FakeProbe::all(count));
                 all.into_iter().map(|finding| finding.outcome).collect()
             };
-            let (full, empty) = match computed {
-                true => (vec![Some(FailurePrediction::WillFail)], vec![None]),
-                false => (Vec::new(), Vec::new()),
+            let (full, empty) = if computed {
+                (vec![Some(FailurePrediction::WillFail)], vec![None])
+            } else {
+                (Vec::new(), Vec::new())
             };
             assert_eq!((outcomes(3), outcomes(0)), (full, empty), "{default}");
         }
