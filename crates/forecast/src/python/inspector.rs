@@ -62,8 +62,7 @@ impl Interpreter<'_> {
         };
         let schema = match arguments.get(1, &["schema"]) {
             None | Some(Value::None) => None,
-            Some(Value::Text(schema)) if name != "has_index" => Some(Rc::clone(schema)),
-            Some(_) if name == "has_index" => None,
+            Some(Value::Text(schema)) => Some(Rc::clone(schema)),
             Some(_) => return Ok(Some(UNKNOWN)),
         };
         let found = self.find_table(&table, schema.as_deref());
@@ -88,7 +87,7 @@ impl Interpreter<'_> {
                 return Err(self.exception("NoSuchTableError", Some(table_name.to_string())));
             }
         };
-        Ok(Some(self.inspect_table(name, &table, arguments)))
+        Ok(Some(self.inspect_table(name, &table)))
     }
 
     fn inspect_all(&self, name: &str, arguments: &Arguments) -> Value {
@@ -154,7 +153,7 @@ impl Interpreter<'_> {
         ))
     }
 
-    fn inspect_table(&self, name: &str, table: &Table, arguments: &Arguments) -> Value {
+    fn inspect_table(&self, name: &str, table: &Table) -> Value {
         let named = |name: &Name| match name {
             Name::Known(name) => Value::text(name),
             Name::Unnamed => Value::None,
@@ -197,7 +196,7 @@ impl Interpreter<'_> {
                         certain: key.presence == Presence::Certain,
                     })
                     .collect(),
-                "get_indexes" | "has_index" => {
+                "get_indexes" => {
                     let mut items: Vec<Item> = table
                         .indexes
                         .iter()
@@ -225,9 +224,6 @@ impl Interpreter<'_> {
                     // PostgreSQL tells the index of a unique key here as well.
                     if self.dialect() == Some(Dialect::Postgres) {
                         items.extend(self.keys(table));
-                    }
-                    if name == "has_index" {
-                        return self.has_index(&items, arguments);
                     }
                     items
                 }
@@ -282,28 +278,6 @@ impl Interpreter<'_> {
                 _ => return UNKNOWN,
             };
         Value::List(self.sequence((items, false)))
-    }
-
-    fn has_index(&self, items: &[Item], arguments: &Arguments) -> Value {
-        let Some(wanted @ Value::Text(_)) = arguments.get(1, &["index_name"]) else {
-            return UNKNOWN;
-        };
-        let mut unknown = false;
-        for item in items {
-            let Value::Dict(entries) = &item.value else {
-                continue;
-            };
-            let entries = entries.entries.borrow();
-            match entries
-                .first()
-                .and_then(|(_, name)| name.value.equals(wanted))
-            {
-                Some(true) if item.certain => return Value::Bool(true),
-                Some(false) => {}
-                _ => unknown = true,
-            }
-        }
-        if unknown { UNKNOWN } else { Value::Bool(false) }
     }
 
     fn keys(&self, table: &Table) -> Vec<Item> {

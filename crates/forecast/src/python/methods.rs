@@ -102,7 +102,6 @@ impl Interpreter<'_> {
             SqlaObject::Inspector => return self.inspect(name, &arguments),
             SqlaObject::Dialect => match name {
                 "has_table"
-                | "has_index"
                 | "get_columns"
                 | "get_indexes"
                 | "get_foreign_keys"
