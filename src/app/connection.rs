@@ -9,7 +9,9 @@ use crate::config::Settings;
 use crate::error::Failure;
 use rollback_alembic::layout::Layout;
 use rollback_alembic::{AlembicEngine, AlembicOptions, Discovery};
-use rollback_core::connection::{ConnectionFacts, Identity, RowsAre, VersionRows, VersionTable};
+use rollback_core::connection::{
+    ConnectionFacts, EngineSession, Identity, RowsAre, VersionRows, VersionTable,
+};
 use rollback_core::engine::{Engine, Observation};
 use rollback_core::revision::RevisionId;
 use rollback_database::{self, Database, DatabaseError};
@@ -70,7 +72,11 @@ pub(crate) fn open_eyes(
     let seen = observation.connection.as_ref();
     if let Some(mut given) = given {
         if let Some(seen) = seen {
-            given.session = seen.session.clone();
+            // Our own connection stays what it is without the engine's word.
+            given.session = EngineSession {
+                library: None,
+                ..seen.session.clone()
+            };
         }
         let mut database = rollback_database::open(&given, context.environment)
             .map_err(|error| database_failure(&error))?;

@@ -491,33 +491,13 @@ fn number_of_statements(event: &Event, dialect: Option<Dialect>) -> Option<usize
 
 /// Whether foreign keys are enforced, each time a text says so.
 fn foreign_key_settings(event: &Event, dialect: Option<Dialect>) -> Vec<bool> {
-    let (EventKind::Operation(operation), Some(dialect)) = (&event.kind, dialect) else {
-        return Vec::new();
-    };
-    let (Operation::Sql { text }, setting) = (
-        operation.as_ref(),
-        match dialect {
-            Dialect::MySql => "foreign_key_checks",
-            Dialect::Sqlite => "pragma foreign_keys",
-            Dialect::Postgres => return Vec::new(),
+    match (&event.kind, dialect) {
+        (EventKind::Operation(operation), Some(dialect)) => match operation.as_ref() {
+            Operation::Sql { text } => rollback_sql::foreign_key_settings(text, dialect),
+            _ => Vec::new(),
         },
-    ) else {
-        return Vec::new();
-    };
-    let text: String = text
-        .iter()
-        .flatten()
-        .map(|piece| piece.to_lowercase())
-        .collect();
-    let values = text.split(setting).skip(1);
-    let values = values.map(|rest| rest.trim_start_matches([' ', '=', ':', '(']));
-    values
-        .map(|value| {
-            ["1", "on", "true", "yes"]
-                .iter()
-                .any(|on| value.starts_with(on))
-        })
-        .collect()
+        _ => Vec::new(),
+    }
 }
 
 /// The events of a text of statements that the migration writes itself; `None` for a directive.

@@ -57,6 +57,23 @@ pub fn count_statements(text: &[Option<String>], dialect: Dialect) -> Option<usi
     statements.ok().map(|statements| statements.len())
 }
 
+/// Whether foreign keys are enforced, each time a text says so.
+pub fn foreign_key_settings(text: &[Option<String>], dialect: Dialect) -> Vec<bool> {
+    let setting = match dialect {
+        Dialect::MySql => "foreign_key_checks",
+        Dialect::Sqlite => "pragma foreign_keys",
+        Dialect::Postgres => return Vec::new(),
+    };
+    let text = holes::joined(text).to_lowercase();
+    let values = text.split(setting).skip(1);
+    let values = values.map(|rest| rest.trim_start_matches([' ', '=', ':', '(']));
+    let is_on = |value: &str| {
+        let mut on = ["1", "on", "true", "yes"].iter();
+        on.any(|on| value.starts_with(on))
+    };
+    values.map(is_on).collect()
+}
+
 /// Its statement is put in once all of it is read.
 fn rights(loosens: bool, table: Option<TableName>) -> Operation {
     Operation::ChangeRights {
