@@ -9,8 +9,8 @@ use super::Ui;
 use super::json::{Format, VERSION};
 use crate::error::Failure;
 use rollback_core::names::latest;
-use rollback_core::run_report::layout::{Cell, PageBlock, TITLE, moment, page};
 use rollback_core::run_report::markdown::markdown;
+use rollback_core::run_report::sections::{Cell, PageBlock, TITLE, moment, page};
 use rollback_core::run_report::{Named, RunReport, RunStatus};
 use rollback_core::untrusted::visible;
 

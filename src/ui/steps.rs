@@ -10,7 +10,7 @@ use crate::error::Failure;
 use rollback_core::names::{and, in_short, latest};
 use rollback_core::plan::{Plan, Step};
 use rollback_core::revision::Heads;
-use rollback_core::run_report::layout::moment;
+use rollback_core::run_report::sections::moment;
 
 impl Ui {
     /// The answer of `rollback plan`.

@@ -112,7 +112,7 @@ impl Command {
                 CommandPart::Option(name, value) => words.extend(option_words(name, value)),
                 CommandPart::Value(value) if apart => last.push(value.clone()),
                 CommandPart::Value(value) | CommandPart::Placeholder(value) => {
-                    words.push(value.clone())
+                    words.push(value.clone());
                 }
             }
         }

@@ -4,8 +4,8 @@
 mod arguments;
 mod backup_policy;
 mod begun;
+mod confirmation;
 mod consent;
-mod ended;
 mod execution_mode;
 mod file_checks;
 mod guard_rollback;
@@ -13,6 +13,7 @@ mod next;
 mod options;
 mod planned;
 mod recheck;
+mod record_end;
 mod request;
 mod restore_on_failure;
 mod rollback;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Planned, Request, consent};
+use super::{Planned, Request, confirmation, consent};
 use crate::app::CommandContext;
 use crate::app::lock::Lock;
 use crate::app::project::Project;
@@ -83,10 +83,10 @@ pub(super) fn ask_and_lock(
     resumed: Option<&ResumedRun>,
 ) -> Result<(), Failure> {
     let lacking = consent::judge(request, context, planned)?;
-    consent::ask_whether(context, planned)?;
+    confirmation::can_be_asked(context, planned)?;
     let shown = Basis::read(request, context, project, store)?;
     project.release_lock()?;
-    consent::ask(context, project, planned, &lacking)?;
+    confirmation::ask(context, project, planned, &lacking)?;
     planned.ruled.still_met(context)?;
     project.take_lock(lock, context)?;
     project.still_at(&planned.plan)?;

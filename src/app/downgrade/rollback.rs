@@ -4,8 +4,8 @@ use super::backup_policy;
 use super::execution_mode::{self, ExecutionMode};
 use super::restore_on_failure::{RestoreOutcome, restore_on_failure};
 use super::{
-    Goal, GuardRollback, Planned, Request, begun, consent, ended, guard_rollback, next, recheck,
-    refuse_choice, steps,
+    Goal, GuardRollback, Planned, Request, begun, consent, guard_rollback, next, recheck,
+    record_end, refuse_choice, steps,
 };
 use crate::app::journal_recorder::{self, RunRecorder};
 use crate::app::lock::Lock;
@@ -337,7 +337,7 @@ fn tell(
     };
     let advice = next::advice(request, context, report, &after.restored, after.backup);
     let known = planned.known(context, project);
-    let ended = ended::write(project, planned, &known, record, report, &advice, exit);
+    let ended = record_end::write(project, planned, &known, record, report, &advice, exit);
     context.ui.account(RunSummary {
         plan: &planned.plan,
         commands: &planned.commands,

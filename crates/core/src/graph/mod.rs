@@ -7,6 +7,7 @@
 
 mod order;
 mod removal;
+mod step_argument;
 
 use crate::names::and;
 use std::collections::HashMap;

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use super::RunReport;
-use super::layout::{Cell, PageBlock, TITLE, page};
+use super::sections::{Cell, PageBlock, TITLE, page};
 use crate::untrusted::visible;
 
 /// The account of a run as one page of GitHub's Markdown.

@@ -4,8 +4,8 @@
 //! crashed has an account as well, and an old one can be told again.
 
 mod builder;
-pub mod layout;
 pub mod markdown;
+pub mod sections;
 
 use std::collections::BTreeMap;
 
