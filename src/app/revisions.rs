@@ -68,14 +68,14 @@ impl RevisionHistory {
     pub(crate) fn account(&self, taken: &Graph) -> String {
         match self {
             Self::Files(read) if same(read.graph.revisions(), taken.revisions()) => format!(
-                "RevisionHistory:   {}, read from the version files",
+                "History:   {}, read from the version files",
                 count(taken.revisions().len(), "revision")
             ),
             Self::Files(_) => {
-                "RevisionHistory:   the engine's: it loads other revisions than the version files show"
+                "History:   the engine's: it loads other revisions than the version files show"
                     .to_owned()
             }
-            Self::Engine(reason) => format!("RevisionHistory:   the engine's: {reason}"),
+            Self::Engine(reason) => format!("History:   the engine's: {reason}"),
         }
     }
 

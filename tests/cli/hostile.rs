@@ -103,8 +103,8 @@ fn deep_and_large() -> Vec<Case> {
             "many statements",
             none(),
             many,
-            "object-missing",
-            "table t does not exist",
+            "not-supported",
+            "the driver takes one statement at a time",
         ),
         (
             "ten megabytes of comment",

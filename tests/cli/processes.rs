@@ -229,7 +229,7 @@ fn lives(process: Pid) -> bool {
 fn when_the_run_is_killed_the_step_goes_on_alone_and_holds_the_lock() {
     let project =
         ready(linear(Road::Shared), "3c4d5e6f7a03").edit(ORDERS, "def downgrade():\n", SLOW);
-    let (mut child, step) = at_work(&project, "downgrade-safe base -y");
+    let (mut child, step) = at_work(&project, "downgrade-safe base -y --allow unknown-code");
     assert_eq!(starts(&project), 1);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -242,7 +242,7 @@ fn when_the_run_is_killed_the_step_goes_on_alone_and_holds_the_lock() {
         sleep(Duration::from_millis(20));
     }
     assert_eq!(project.rows(), ["2b3c4d5e6f02"]);
-    project.run("downgrade-safe --resume -y").exits(0);
+    project.run("downgrade-safe --resume -y --allow unknown-code").exits(0);
     assert_eq!(project.rows(), [""; 0]);
 }
 

@@ -128,10 +128,10 @@ def test_what_fails_is_left_out_and_the_rest_is_told(bridge):
 # --- contexts and scripts --------------------------------------------------------------------------------------------
 
 
-def context(**others):
+def context(options=None, **others):
     engine = types.SimpleNamespace(dialect=dialect())
     found = types.SimpleNamespace(
-        connection=types.SimpleNamespace(engine=engine),
+        connection=types.SimpleNamespace(engine=engine, get_execution_options=lambda: options or {}),
         environment_context=object(),
         version_table="versions",
         version_table_schema="app",
@@ -154,6 +154,12 @@ def test_a_context_is_told_as_it_was_configured(bridge):
     assert (told["version_table"], told["version_table_schema"], told["search_path"]) == ("versions", "app", "app")
     assert (told["transaction_per_migration"], told["rows"]) == (False, ["c3"])
     assert told["connection"] is None
+    assert (told["foreign_keys"], told["translates_schemas"]) == (None, False)
+
+
+def test_a_context_says_whether_keys_are_enforced_and_schemas_translated(bridge):
+    told = bridge.context_report(context(options={"schema_translate_map": {None: "tenant"}}, foreign_keys=True))
+    assert (told["foreign_keys"], told["translates_schemas"]) == (True, True)
 
 
 def test_a_context_has_the_last_connection_of_its_engine(bridge):
