@@ -242,7 +242,9 @@ fn when_the_run_is_killed_the_step_goes_on_alone_and_holds_the_lock() {
         sleep(Duration::from_millis(20));
     }
     assert_eq!(project.rows(), ["2b3c4d5e6f02"]);
-    project.run("downgrade-safe --resume -y --allow unknown-code").exits(0);
+    project
+        .run("downgrade-safe --resume -y --allow unknown-code")
+        .exits(0);
     assert_eq!(project.rows(), [""; 0]);
 }
 

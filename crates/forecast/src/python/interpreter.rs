@@ -354,7 +354,7 @@ impl<'a> Interpreter<'a> {
     pub(super) fn exhaust(&mut self, what: &str) -> Box<Exception> {
         if !self.exhausted {
             self.exhausted = true;
-            let _ = self.unknown(what, SideEffect::Schema);
+            let _ = self.unfollowed(what, SideEffect::Schema);
         }
         let mut exception = self.exception("RecursionError", None);
         exception.exhausted = true;
@@ -369,7 +369,8 @@ impl<'a> Interpreter<'a> {
     ) -> Evaluated<T> {
         self.step()?;
         if self.depth + cost > DEPTH {
-            self.unknown("code that is nested so deeply", SideEffect::Schema)?;
+            // Also while a module is imported: what comes after it in the migration is not reached.
+            self.unfollowed("code that is nested so deeply", SideEffect::Schema)?;
             let mut exception = self.exception("RecursionError", None);
             exception.exhausted = true;
             self.exhausted = true;

@@ -146,3 +146,33 @@ fn files_that_cannot_be_read_are_not_followed() {
         ]
     );
 }
+
+/// Red if a migration is said to do nothing because following what it imports took all the steps there are.
+#[test]
+fn an_import_that_takes_all_steps_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = directory.path().join("pkg");
+    write(&package.join("__init__.py"), "");
+    let heavy = "N = range(999)\nclass T:\n    for a in N:\n        for b in N:\n            for c in N:\n                d = [a, b, c]\n";
+    write(&package.join("heavy.py"), heavy);
+    let path = package.join("versions/a.py");
+    let source = "from alembic import op\nfrom pkg.heavy import T\ndef downgrade():\n    found = T()\n    op.drop_table('z')\n";
+    write(&path, source);
+    let files = VersionFiles {
+        files: vec![VersionFile {
+            revision: Revision {
+                id: "a".to_owned(),
+                ..Revision::default()
+            },
+            path,
+            source: source.into(),
+        }],
+        unread: std::collections::HashMap::new(),
+        roots: Vec::new(),
+        may_autocommit: false,
+    };
+    let mut recorder = Recorder::on(Dialect::Sqlite);
+    Follower::new(&files).follow(&"a".into(), Direction::Downgrade, &mut recorder);
+    let is_told = |line: &String| line.contains("so many steps");
+    assert!(recorder.lines.iter().any(is_told), "{:?}", recorder.lines);
+}
