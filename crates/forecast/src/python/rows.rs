@@ -333,6 +333,10 @@ impl Interpreter<'_> {
         name: &str,
         arguments: &Arguments,
     ) -> Evaluated<Option<Value>> {
+        if name == "with_variant" && kind.family == Family::String {
+            let kind = super::types::undecided(kind.clone());
+            return Ok(Some(Value::thing(SqlaObject::Type(kind))));
+        }
         if kind.family != Family::Enum || !matches!(name, "create" | "drop") {
             return Ok(Some(this.clone()));
         }

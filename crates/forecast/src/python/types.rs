@@ -6,7 +6,8 @@ use super::calls::Arguments;
 use super::models::members_of_enum;
 use super::sqlalchemy_objects::SqlaObject;
 use super::value::{Class, Value};
-use rollback_core::operation::{ColumnType, Family, TableName};
+use rollback_core::dialect::Dialect;
+use rollback_core::operation::{ColumnType, Family, Operation, TableName};
 
 /// The family that a type's name stands for.
 fn family(name: &str) -> Option<(Family, &'static str)> {
@@ -123,6 +124,8 @@ pub(super) fn make(name: &str, arguments: &Arguments) -> Option<ColumnType> {
             kind.length = number(0, &["length"]);
             if let Some(length) = kind.length {
                 kind.written = format!("{sql}({length})");
+            } else if sql == "VARCHAR" && !is_bare_string(name, arguments) {
+                kind.written = UNKNOWN_LENGTH.to_owned();
             }
         }
         Family::Numeric | Family::Float => {
@@ -154,6 +157,40 @@ pub(super) fn make(name: &str, arguments: &Arguments) -> Option<ColumnType> {
         _ => {}
     }
     Some(kind)
+}
+
+/// A VARCHAR of which it is not known whether it has a length.
+const UNKNOWN_LENGTH: &str = "VARCHAR(...)";
+
+/// SQLAlchemy's own string type without a length.
+fn is_bare_string(name: &str, arguments: &Arguments) -> bool {
+    matches!(name, "String" | "Unicode" | "VARCHAR" | "NVARCHAR")
+        && arguments.positional.is_empty()
+        && arguments.named.is_empty()
+        && !arguments.open
+}
+
+/// The same type of which a class or a variant decides how it is written.
+pub(super) fn undecided(mut kind: ColumnType) -> ColumnType {
+    if kind.written == "VARCHAR" {
+        UNKNOWN_LENGTH.clone_into(&mut kind.written);
+    }
+    kind
+}
+
+/// What SQLAlchemy's compiler says of an operation on this server, if it refuses it.
+pub(super) fn not_compiled(operation: &Operation, dialect: Dialect) -> Option<&'static str> {
+    let bare = |kind: &Option<ColumnType>| {
+        kind.as_ref()
+            .is_some_and(|kind| kind.written == "VARCHAR" && kind.length.is_none())
+    };
+    let is_bare = match operation {
+        Operation::CreateTable { columns, .. } => columns.iter().any(|column| bare(&column.kind)),
+        Operation::AddColumn { column, .. } => bare(&column.kind),
+        Operation::AlterColumn { change, .. } => bare(&change.kind),
+        _ => false,
+    };
+    (is_bare && dialect == Dialect::MySql).then_some("VARCHAR requires a length on dialect mysql")
 }
 
 fn enumerate(kind: &mut ColumnType, arguments: &Arguments) {
@@ -226,9 +263,9 @@ pub(super) fn of_class(class: &Rc<Class>, depth: u32) -> Option<ColumnType> {
         .find(|(name, _)| name.as_str() == "impl")
         && let Some(kind) = of_value(decorated)
     {
-        return Some(kind);
+        return Some(undecided(kind));
     }
-    class.bases.iter().find_map(|base| match base {
+    let kind = class.bases.iter().find_map(|base| match base {
         Value::Class(base) => of_class(base, depth + 1),
         Value::Foreign(name) if name.starts_with("sqlalchemy") => {
             let name = name.rsplit('.').next().unwrap_or(name);
@@ -239,5 +276,6 @@ pub(super) fn of_class(class: &Rc<Class>, depth: u32) -> Option<ColumnType> {
             }
         }
         _ => None,
-    })
+    });
+    kind.map(undecided)
 }

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use super::calls::Arguments;
 use super::interpreter::{Evaluated, Interpreter};
 use super::sqlalchemy_objects::{Batch, SqlaObject};
+use super::types::not_compiled;
 use super::value::{UNKNOWN, Value};
 use rollback_core::operation::{Operation, TableName};
 
@@ -194,6 +195,13 @@ impl Interpreter<'_> {
 
     /// Tells of an operation, or keeps it for the end of the batch.
     fn emit(&mut self, directive: &Directive<'_>, operation: Operation) -> Evaluated<()> {
+        let refused = self
+            .host
+            .dialect()
+            .and_then(|it| not_compiled(&operation, it));
+        if let Some(message) = refused {
+            return Err(self.exception("CompileError", Some(message.to_owned())));
+        }
         match directive.batch {
             None => self.operation(operation),
             Some(batch) => {

@@ -5,6 +5,7 @@ use super::super::models::definitions;
 use super::super::sqlalchemy_objects::SqlaObject;
 use super::super::value::Value;
 use super::Directive;
+use rollback_core::dialect::Dialect;
 use rollback_core::operation::{Operation, UniqueScope};
 
 impl Interpreter<'_> {
@@ -34,6 +35,11 @@ impl Interpreter<'_> {
             self.vague(directive, "every part")?;
         }
         let columns = definitions(&columns, &constraints);
+        let needs_columns = matches!(self.host.dialect(), Some(Dialect::Sqlite | Dialect::MySql));
+        if columns.is_empty() && !unknown && needs_columns {
+            let message = format!("table {table} has no columns");
+            return Err(self.exception("OperationalError", Some(message)));
+        }
         self.emit(
             directive,
             Operation::CreateTable {

@@ -63,7 +63,7 @@ fn calls_of_installed_packages_are_followed_or_unknown_at_their_line() {
             "drop table t",
             "unknown (may change): the call of tools.ops.loop",
             "unknown (may change): the call of tools.refuse",
-            "add column c: d VARCHAR",
+            "add column c: d VARCHAR(...)",
             "drop table z",
         ]
     );

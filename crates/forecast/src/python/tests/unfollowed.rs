@@ -383,3 +383,60 @@ fn constructs_that_make_and_drop_are_followed() {
         );
     }
 }
+
+/// Red if what no compiler of SQLAlchemy writes for MySQL is planned, or what one may write is called certain to fail.
+#[test]
+fn a_string_of_mysql_needs_a_length() {
+    let refused = ["raises CompileError"];
+    let kinds = [
+        ("sa.String()", true),
+        ("sa.VARCHAR", true),
+        ("sa.String(20)", false),
+        ("sa.String(length=LENGTH)", false),
+        ("sa.String(collation='utf8mb4_bin')", false),
+        (
+            "sa.String().with_variant(mysql.VARCHAR(20), 'mysql')",
+            false,
+        ),
+        ("sqlmodel.sql.sqltypes.AutoString()", false),
+        ("Own()", false),
+    ];
+    for (kind, fails) in kinds {
+        for directive in [
+            format!("op.add_column('t', sa.Column('c', {kind}))"),
+            format!("op.alter_column('t', 'c', type_={kind}, existing_type=sa.Text())"),
+            format!("op.create_table('u', sa.Column('c', {kind}))"),
+        ] {
+            let source = format!(
+                "import sqlalchemy as sa\nfrom alembic import op\nfrom sqlalchemy.dialects import mysql\nimport sqlmodel\n\
+                 class Own(sa.types.TypeDecorator):\n    impl = sa.String\ndef downgrade():\n    {directive}\n"
+            );
+            let (_, lines) = downgrade_on(&source, Recorder::on(Dialect::MySql));
+            let is_refused = lines.iter().any(|line| line.starts_with(refused[0]));
+            assert_eq!(is_refused, fails, "{directive}: {lines:?}");
+            let (_, lines) = downgrade_on(&source, Recorder::on(Dialect::Postgres));
+            assert!(
+                !lines.iter().any(|line| line.starts_with(refused[0])),
+                "{lines:?}"
+            );
+        }
+    }
+}
+
+/// Red if SQLite and MySQL are thought to make a table without columns, or unknown ones are taken for none.
+#[test]
+fn a_table_without_columns_is_made_by_postgresql_alone() {
+    for (dialect, text, fails) in [
+        (Dialect::Sqlite, "op.create_table('t')", true),
+        (Dialect::MySql, "op.create_table('t')", true),
+        (Dialect::Postgres, "op.create_table('t')", false),
+        (Dialect::Sqlite, "op.create_table('t', *columns())", false),
+    ] {
+        let source = format!("from alembic import op\ndef downgrade():\n    {text}\n");
+        let (_, lines) = downgrade_on(&source, Recorder::on(dialect));
+        let is_refused = lines
+            .iter()
+            .any(|line| line.starts_with("raises OperationalError"));
+        assert_eq!(is_refused, fails, "{dialect:?} {text}: {lines:?}");
+    }
+}
