@@ -38,7 +38,7 @@ POSTGRESQL_LIMIT = (
 
 
 def attempted(limit, connection, *args):
-    """Tells each way once. What failed is taken back, so that the engine has its connection as it would be."""
+    """Tells each way once. What failed is rolled back, so that the engine has its connection as it would be."""
     why = None
     try:
         way = limit(connection, *args)

@@ -25,7 +25,7 @@ class Sequence:
     pooled = None  # SQLAlchemy's holder of the driver's connection
     transaction = None  # the server's number of the transaction that must not change, where there is such a number
     fingerprint = None  # of the session at the start of the first step
-    applied = 0  # how many revisions Alembic has taken back
+    applied = 0  # how many revisions Alembic has rolled back
     waiting = None  # version rows after a step that is not committed yet
     allowed = False  # whether it has allowed the commit of all
     observes = False  # whether the parent has yet to say what is planned

@@ -111,14 +111,14 @@ def parent(bridge):
 class Engine(Parent):
     """A process of a real engine with the bridge in front.
 
-    Most are forked from this process, where Alembic is loaded; `anew` starts an interpreter, as the program does.
+    Most are forked from this process, where Alembic is loaded; `fresh` starts an interpreter, as the program does.
     """
 
-    def __init__(self, request, *words, anew=False):
+    def __init__(self, request, *words, fresh=False):
         Parent.__init__(self)
         text = b"".join(path.read_bytes() for path in parts(request)) + b"\0" + json.dumps(request).encode()
         Path("source").write_bytes(text)
-        self.pid = self.spawn(words) if anew else self.fork(words)
+        self.pid = self.spawn(words) if fresh else self.fork(words)
         self.channel.close()
 
     def spawn(self, words):

@@ -46,7 +46,7 @@ def test_a_script_does_not_notice(start):
     Path("bin").mkdir()
     Path("bin/script").write_text(SCRIPT)
     words = [os.path.abspath("bin/script"), "-x", "a b"]
-    engine = start({"lock_timeout": 1000}, "script", *words, anew=True)
+    engine = start({"lock_timeout": 1000}, "script", *words, fresh=True)
     assert engine.end() == 1
     plain = subprocess.run([sys.executable] + words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert (engine.out, engine.err) == (plain.stdout, plain.stderr)
@@ -64,7 +64,7 @@ def test_the_exit_status_is_that_of_the_script(start, code, status):
 
 def test_current_reports_the_history_and_the_database(project):
     change("migrations/versions/b2.py", '"""item 2"""', '"""item two\n\nmore of it"""')
-    engine = project.alembic({}, "current", "--verbose", anew=True)
+    engine = project.alembic({}, "current", "--verbose", fresh=True)
     report = engine.hear()
     assert engine.end() == 0
     assert "Rev: c3" in engine.out
@@ -112,7 +112,7 @@ def test_no_limit_for_locks_is_known_on_sqlite(project):
 
 
 def test_each_step_has_its_transaction_and_the_parent_hears_of_it(project):
-    engine = project.alembic(planned("each"), "downgrade", "planned", anew=True)
+    engine = project.alembic(planned("each"), "downgrade", "planned", fresh=True)
     assert engine.hear() == OPENED
     for index, state in enumerate([(["b2"], [1, 2]), (["a1"], [1])]):
         assert is_at_pause(engine, index)
@@ -290,7 +290,7 @@ def test_a_migration_that_connects_is_an_obstacle_with_its_line(project, monkeyp
 
 
 def test_a_module_is_started_as_python_starts_it(project):
-    engine = project.start({}, "module", "alembic", "current", anew=True)
+    engine = project.start({}, "module", "alembic", "current", fresh=True)
     assert engine.hear()["contexts"][0]["rows"] == ["c3"]
     assert engine.end() == 0
     assert "c3" in engine.out

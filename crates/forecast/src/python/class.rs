@@ -37,7 +37,7 @@ pub(super) struct Class {
     pub(super) fields: Vec<Name>,
     /// Whether it is a dataclass.
     pub(super) dataclass: bool,
-    /// The shape of its rows, once that was asked for; taken back where a member is set later.
+    /// The shape of its rows, once that was asked for; dropped if a member is set later.
     pub(super) row: RefCell<Option<super::sqlalchemy_objects::Row>>,
     /// What holds the tables of the models that derive from it, where it is a base itself.
     pub(super) holder: Option<Rc<super::metadata::Holder>>,

@@ -289,7 +289,7 @@ impl<'a> Interpreter<'a> {
         self.unfollowed(what, may_change)
     }
 
-    /// Code that cannot be followed, and is the step's doing wherever it stands.
+    /// Code that cannot be followed, and counts for the step wherever it is.
     pub(super) fn unfollowed(
         &mut self,
         what: impl Into<String>,
