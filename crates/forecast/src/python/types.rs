@@ -125,7 +125,7 @@ pub(super) fn make(name: &str, arguments: &Arguments) -> Option<ColumnType> {
             if let Some(length) = kind.length {
                 kind.written = format!("{sql}({length})");
             } else if sql == "VARCHAR" && !is_bare_string(name, arguments) {
-                kind.written = UNKNOWN_LENGTH.to_owned();
+                UNKNOWN_LENGTH.clone_into(&mut kind.written);
             }
         }
         Family::Numeric | Family::Float => {
