@@ -61,15 +61,15 @@ def test_a_connection_is_told_with_its_driver_and_what_the_driver_says(bridge):
     [
         ("", {}, ":memory:"),
         (":memory:", {}, ":memory:"),
-        ("app.db", {}, "/work/app.db"),
+        ("app.db", {}, "/srv/app.db"),
         ("/a/../app.db", {}, "/app.db"),
         ("file:/a%20b.db?mode=ro", {"uri": True}, "/a b.db"),
         ("file:x?mode=memory&cache=shared", {"uri": True}, ":memory:"),
-        ("file:x.db", {}, "/work/file:x.db"),
+        ("file:x.db", {}, "/srv/file:x.db"),
     ],
 )
 def test_a_file_of_sqlite_is_told_by_its_whole_path(bridge, monkeypatch, name, parameters, file):
-    monkeypatch.setattr(os, "getcwd", lambda: "/work")
+    monkeypatch.setattr(os, "getcwd", lambda: "/srv")
     assert bridge.sqlite_file(name, parameters) == file
     assert bridge.connection_report(dialect("sqlite", "pysqlite"), [name], parameters)["arguments"] == [file]
 

@@ -66,7 +66,7 @@ pub fn page(document: &RunReport) -> Vec<Section> {
         section("Summary", summary(document)),
         section("Rollback", rollback(document)),
         section("State before", before(document)),
-        section("Foretold", foretold(document)),
+        section("Foretold", predicted(document)),
         section("Policy", policy(document)),
         section("Backup", backup(document)),
         section("Steps", steps(document)),
@@ -225,7 +225,7 @@ fn before(document: &RunReport) -> Vec<PageBlock> {
     blocks
 }
 
-fn foretold(document: &RunReport) -> Vec<PageBlock> {
+fn predicted(document: &RunReport) -> Vec<PageBlock> {
     let findings = document.steps.iter().flat_map(|step| {
         step.findings.iter().map(|finding| {
             vec![

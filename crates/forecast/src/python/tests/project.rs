@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::show::Recorder;
+use super::show::{Recorder, files_of};
 use crate::python::Follower;
 use crate::{Direction, Migrations};
 use python_source::version_file::{VersionFile, VersionFiles};
@@ -60,6 +60,14 @@ def downgrade():
 fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
+}
+
+/// What the downgrade in this file does on SQLite.
+fn downgrade(path: &Path, source: &str) -> Vec<String> {
+    let files = files_of(&[(&path.to_string_lossy(), source)]);
+    let mut recorder = Recorder::on(Dialect::Sqlite);
+    Follower::new(&files).follow(&"a".into(), Direction::Downgrade, &mut recorder);
+    recorder.lines
 }
 
 #[test]
@@ -122,23 +130,9 @@ fn files_that_cannot_be_read_are_not_followed() {
     let path = package.join("versions/a.py");
     let source = "from pkg.bytes import x\nfrom pkg.loop import y\nfrom pkg.deep import z\ndef downgrade():\n    x()\n    y()\n    z()\n";
     write(&path, source);
-    let files = VersionFiles {
-        files: vec![VersionFile {
-            revision: Revision {
-                id: "a".to_owned(),
-                ..Revision::default()
-            },
-            path,
-            source: source.into(),
-        }],
-        unread: std::collections::HashMap::new(),
-        roots: Vec::new(),
-        may_autocommit: false,
-    };
-    let mut recorder = Recorder::on(Dialect::Sqlite);
-    Follower::new(&files).follow(&"a".into(), Direction::Downgrade, &mut recorder);
+    let lines = downgrade(&path, source);
     assert_eq!(
-        recorder.lines,
+        lines,
         [
             "unknown (may change): the call of x",
             "unknown (may change): the call of y",
@@ -158,21 +152,7 @@ fn an_import_that_takes_all_steps_is_told() {
     let path = package.join("versions/a.py");
     let source = "from alembic import op\nfrom pkg.heavy import T\ndef downgrade():\n    found = T()\n    op.drop_table('z')\n";
     write(&path, source);
-    let files = VersionFiles {
-        files: vec![VersionFile {
-            revision: Revision {
-                id: "a".to_owned(),
-                ..Revision::default()
-            },
-            path,
-            source: source.into(),
-        }],
-        unread: std::collections::HashMap::new(),
-        roots: Vec::new(),
-        may_autocommit: false,
-    };
-    let mut recorder = Recorder::on(Dialect::Sqlite);
-    Follower::new(&files).follow(&"a".into(), Direction::Downgrade, &mut recorder);
+    let lines = downgrade(&path, source);
     let is_told = |line: &String| line.contains("so many steps");
-    assert!(recorder.lines.iter().any(is_told), "{:?}", recorder.lines);
+    assert!(lines.iter().any(is_told), "{lines:?}");
 }
