@@ -238,7 +238,12 @@ cases! {
         server_default=sa.text('CURRENT_TIMESTAMP')))", level: "high",
         end: End::Fails(&["Cannot add a column with non-constant default"]), object: "pets.at",
         counts: Some("SELECT count(*) FROM pets"), leaves: &[ALL_THERE] }
-    // Its driver takes one statement at a time.
+    // One statement at a time: SQLite's driver always, pymysql unless it is told otherwise.
+    "not-supported" MARIA { downgrade: "op.execute('DELETE FROM pets; DELETE FROM owners')", level: "medium",
+        end: End::MayAndFails(&["You have an error in your SQL syntax"]), object: "2", leaves: &[ALL_THERE] }
+    "not-supported" MARIA { engine: ", connect_args={'client_flag': 65536}",
+        downgrade: "op.execute('UPDATE pets SET age = 1; UPDATE pets SET age = 2')", level: "medium", end: End::MayAndGoes,
+        object: "2", leaves: &[("SELECT count(*) FROM pets WHERE age = 2", Some("3"))] }
     "not-supported" LITE { downgrade: "op.execute('DELETE FROM pets; DELETE FROM owners')", level: "high",
         end: End::Fails(&["one statement at a time"]), object: "2", leaves: &[ALL_THERE] }
     // NULL does not go where nothing takes it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::DatabaseReader;
 use rollback_core::connection::EngineSession;
 use rollback_core::dialect::Dialect;
-use rollback_schema::{Release, SchemaModel};
+use rollback_schema::{Presence, Release, SchemaModel};
 
 /// A server reads the catalog of some thousand tables in seconds.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -28,8 +28,11 @@ pub fn schema_model(
     model.library = session.library.as_deref().and_then(Release::of);
     model.foreign_keys = session.foreign_keys;
     model.one_statement = match session.driver.as_deref() {
-        _ if dialect == Dialect::Sqlite => true,
-        driver => matches!(driver, Some("asyncpg" | "pymysql")),
+        _ if dialect == Dialect::Sqlite => Some(Presence::Certain),
+        Some("asyncpg") => Some(Presence::Certain),
+        // Unless it is opened with `CLIENT.MULTI_STATEMENTS`.
+        Some("pymysql") => Some(Presence::Uncertain),
+        _ => None,
     };
     if session.translates_schemas {
         model.search_path = None;

@@ -10,8 +10,8 @@ use rollback_core::finding_code::FindingCode;
 use rollback_core::operation::{Operation, TableName};
 use rollback_core::revision::RevisionId;
 use rollback_core::subject::Subject;
-use rollback_schema::{ApplyContext, ApplyError, ApplyErrorKind, Failure, SchemaModel};
-use rollback_sql::{Effect, count_statements, take_apart};
+use rollback_schema::{ApplyContext, ApplyError, ApplyErrorKind, Failure, Presence, SchemaModel};
+use rollback_sql::{Effect, count_statements, foreign_key_settings, take_apart};
 
 /// What PostgreSQL answers to everything once a statement of the transaction has failed.
 const ABORTED: &str =
@@ -359,6 +359,30 @@ impl<'plan> Walk<'plan> {
         Err(self.last())
     }
 
+    /// Refuses a text of several statements that the driver may not take.
+    fn one_at_a_time(
+        &mut self,
+        event: &Event,
+        text: &[Option<String>],
+        dialect: Dialect,
+    ) -> Result<(), Raised> {
+        let refuses = self.model.as_ref().and_then(|model| model.one_statement);
+        let Some(refuses) = refuses.filter(|_| self.by_driver && !self.aborted) else {
+            return Ok(());
+        };
+        let Some(count) = count_statements(text, dialect).filter(|count| *count > 1) else {
+            return Ok(());
+        };
+        if self.raised {
+            self.caught();
+        }
+        let sentence =
+            format!("the driver takes one statement at a time, and this text has {count}");
+        let certain = event.certain && refuses == Presence::Certain;
+        let (code, object) = (FindingCode::NotSupported, SEVERAL_STATEMENTS);
+        self.refuse(code, object, sentence, certain, event)
+    }
+
     fn last(&self) -> Raised {
         let sentence = self.obstacles.last();
         Raised {
@@ -379,33 +403,17 @@ impl Host for Walk<'_> {
     }
 
     fn happens(&mut self, event: Event) -> Result<(), Raised> {
-        let Some(events) = apart(&event, self.dialect) else {
+        let Some((text, dialect)) = sql_of(&event).zip(self.dialect) else {
             return self.one(&event, true);
         };
-        let one_only = self.by_driver && self.model.as_ref().is_some_and(|it| it.one_statement);
-        let count = one_only.then(|| number_of_statements(&event, self.dialect));
-        let count = count.flatten().filter(|count| *count > 1 && !self.aborted);
-        if let Some(count) = count {
-            if self.raised {
-                self.caught();
-            }
-            let sentence =
-                format!("the driver takes one statement at a time, and this text has {count}");
-            self.refuse(
-                FindingCode::NotSupported,
-                SEVERAL_STATEMENTS,
-                sentence,
-                event.certain,
-                &event,
-            )?;
-        }
-        let settings = foreign_key_settings(&event, self.dialect);
+        self.one_at_a_time(&event, text, dialect)?;
+        let settings = foreign_key_settings(text, dialect);
         // In an open transaction SQLite ignores it.
-        let takes_effect = !(self.dialect == Some(Dialect::Sqlite) && self.open);
+        let takes_effect = !(dialect == Dialect::Sqlite && self.open);
         if let Some(first) = settings.first().filter(|_| takes_effect) {
             self.enforce_foreign_keys(Some(*first));
         }
-        for event in events {
+        for event in apart(&event, text, dialect) {
             self.one(&event, false)?;
         }
         if let Some(last) = settings.last().filter(|_| takes_effect) {
@@ -452,7 +460,10 @@ impl Host for Collect {
     }
 
     fn happens(&mut self, event: Event) -> Result<(), Raised> {
-        let events = apart(&event, self.dialect).unwrap_or_else(|| vec![event]);
+        let events = match sql_of(&event).zip(self.dialect) {
+            Some((text, dialect)) => apart(&event, text, dialect),
+            None => vec![event],
+        };
         let seen = |event| Happened {
             event,
             before: None,
@@ -479,35 +490,19 @@ fn concurrent(operation: &Operation) -> Option<&str> {
     }
 }
 
-fn number_of_statements(event: &Event, dialect: Option<Dialect>) -> Option<usize> {
+/// The text of statements that the migration writes itself; `None` for a directive.
+fn sql_of(event: &Event) -> Option<&[Option<String>]> {
     let EventKind::Operation(operation) = &event.kind else {
         return None;
     };
     match &**operation {
-        Operation::Sql { text } => count_statements(text, dialect?),
+        Operation::Sql { text } => Some(text),
         _ => None,
     }
 }
 
-/// Whether foreign keys are enforced, each time a text says so.
-fn foreign_key_settings(event: &Event, dialect: Option<Dialect>) -> Vec<bool> {
-    match (&event.kind, dialect) {
-        (EventKind::Operation(operation), Some(dialect)) => match operation.as_ref() {
-            Operation::Sql { text } => rollback_sql::foreign_key_settings(text, dialect),
-            _ => Vec::new(),
-        },
-        _ => Vec::new(),
-    }
-}
-
-/// The events of a text of statements that the migration writes itself; `None` for a directive.
-fn apart(event: &Event, dialect: Option<Dialect>) -> Option<Vec<Event>> {
-    let EventKind::Operation(operation) = &event.kind else {
-        return None;
-    };
-    let Operation::Sql { text } = &**operation else {
-        return None;
-    };
+/// The events of such a text.
+fn apart(event: &Event, text: &[Option<String>], dialect: Dialect) -> Vec<Event> {
     let told = |effect| Event {
         kind: match effect {
             Effect::Operation(operation) => EventKind::Operation(operation),
@@ -515,5 +510,5 @@ fn apart(event: &Event, dialect: Option<Dialect>) -> Option<Vec<Event>> {
         },
         ..event.clone()
     };
-    Some(take_apart(text, dialect?).into_iter().map(told).collect())
+    take_apart(text, dialect).into_iter().map(told).collect()
 }

@@ -183,8 +183,8 @@ pub struct SchemaModel {
     pub library: Option<Release>,
     /// SQLite: whether the engine's connection enforces foreign keys; `None` where that is not known.
     pub foreign_keys: Option<bool>,
-    /// Whether the engine's driver refuses a text of several statements.
-    pub one_statement: bool,
+    /// Whether the engine's driver refuses a text of several statements; `None` if it takes one.
+    pub one_statement: Option<Presence>,
 }
 
 /// `3.33.0` of a library.

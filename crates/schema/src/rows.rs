@@ -64,7 +64,7 @@ impl SchemaModel {
             is_mysql_itself: false,
             library: None,
             foreign_keys: None,
-            one_statement: false,
+            one_statement: None,
         }
     }
 

@@ -86,7 +86,7 @@ fn catalogue() -> SchemaModel {
         is_mysql_itself: false,
         library: None,
         foreign_keys: None,
-        one_statement: false,
+        one_statement: None,
         search_path: None,
     }
 }
